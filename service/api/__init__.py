@@ -1,0 +1,1 @@
+"""What a consumer sees over HTTP. Litestar lives here and nowhere else but in app.py."""

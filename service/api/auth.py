@@ -1,0 +1,154 @@
+"""Bearer token -> Caller. JSON Web Tokens (RFC 7519) signed with HS256; the names of the claims are settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+
+from service.conversation import parse_uuid
+from service.errors import Forbidden, Misconfigured, Unauthorized
+from service.settings import Settings
+
+ALGORITHM = "HS256"
+LEEWAY_SECONDS = 5
+LONGEST_TOKEN = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: its organizations, the one it means when it names none, and its scopes."""
+
+    user: str
+    organizations: frozenset[UUID]
+    default_organization: UUID | None
+    scopes: frozenset[str] = frozenset()
+
+    def require(self, organization_uid: UUID) -> None:
+        """Raises Forbidden, with the same words whether that organization exists or not."""
+        if organization_uid not in self.organizations:
+            raise Forbidden("the token does not cover this organization")
+
+
+class Tokens:
+    """Verifies tokens, and mints them for development and operators."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.token_secret is None:
+            raise Misconfigured("CONVERSATIONS_TOKEN_SECRET is not set: set it to 32 random bytes or more")
+        self._settings = settings
+        self._secret = settings.token_secret.get_secret_value()
+
+    def verify(self, header: str | None) -> Caller:
+        """The caller of an `Authorization` header. Raises Unauthorized saying why, without repeating the token."""
+        claims = self._claims(_bearer(header))
+        organizations = _uuids(claims, self._settings.organizations_claim)
+        return Caller(
+            user=_subject(claims),
+            organizations=organizations,
+            default_organization=self._default(claims, organizations),
+            scopes=_scopes(claims, self._settings.scope_claim),
+        )
+
+    def mint(
+        self,
+        user: str,
+        organizations: list[UUID],
+        *,
+        default: UUID | None = None,
+        scopes: tuple[str, ...] = (),
+        lifetime: timedelta = timedelta(hours=12),
+    ) -> str:
+        """A signed token. `default` should be one of `organizations`."""
+        now = datetime.now(UTC)
+        claims: dict[str, Any] = {
+            "sub": user,
+            "aud": self._settings.token_audience,
+            "iat": now,
+            "exp": now + lifetime,
+            self._settings.organizations_claim: [str(uid) for uid in organizations],
+        }
+        if self._settings.token_issuer is not None:
+            claims["iss"] = self._settings.token_issuer
+        if default is not None:
+            claims[self._settings.default_organization_claim] = str(default)
+        if scopes:
+            claims[self._settings.scope_claim] = " ".join(scopes)
+        return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+
+    def _claims(self, token: str) -> dict[str, Any]:
+        try:
+            return jwt.decode(
+                token,
+                self._secret,
+                algorithms=[ALGORITHM],
+                audience=self._settings.token_audience,
+                issuer=self._settings.token_issuer,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["exp", "sub", "aud"]},
+            )
+        except jwt.ExpiredSignatureError:
+            raise Unauthorized("the token has expired: get a new one") from None
+        except jwt.InvalidAudienceError:
+            raise Unauthorized("the token is for another audience") from None
+        except jwt.InvalidIssuerError:
+            raise Unauthorized("the token is from another issuer") from None
+        except jwt.MissingRequiredClaimError as error:
+            raise Unauthorized(f"the token lacks the claim {error.claim}") from None
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise Unauthorized(f"the token is not a JWT signed with {ALGORITHM} and the service's secret") from None
+
+    def _default(self, claims: dict[str, Any], organizations: frozenset[UUID]) -> UUID | None:
+        """The default that the token names; one organization and no default means that one."""
+        name = self._settings.default_organization_claim
+        if claims.get(name) is None:
+            return next(iter(organizations)) if len(organizations) == 1 else None
+        default = _uuid(claims[name], name)
+        if default not in organizations:
+            raise Unauthorized(f"the token's {name} is not one of its organizations")
+        return default
+
+
+def _bearer(header: str | None) -> str:
+    if not header:
+        raise Unauthorized("a token is needed: send it as 'Authorization: Bearer <token>'")
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token:
+        raise Unauthorized("the Authorization header must be 'Bearer <token>'")
+    if len(token) > LONGEST_TOKEN:
+        raise Unauthorized(f"the token is longer than {LONGEST_TOKEN} characters")
+    return token
+
+
+def _subject(claims: dict[str, Any]) -> str:
+    if not isinstance(claims["sub"], str) or not claims["sub"]:
+        raise Unauthorized("the token's sub must be a text")
+    return claims["sub"]
+
+
+def _uuids(claims: dict[str, Any], name: str) -> frozenset[UUID]:
+    listed = claims.get(name)
+    if not isinstance(listed, list) or not listed:
+        raise Unauthorized(f"the token names no organizations: its claim {name} must be a list of UUIDs")
+    return frozenset(_uuid(value, name) for value in listed)
+
+
+def _uuid(value: object, name: str) -> UUID:
+    try:
+        return parse_uuid(value)
+    except ValueError:
+        raise Unauthorized(f"the token's claim {name} holds something that is not a UUID") from None
+
+
+def _scopes(claims: dict[str, Any], name: str) -> frozenset[str]:
+    """RFC 8693, 4.2: a text with spaces between; a list of texts is taken too, as some issuers send it."""
+    value = claims.get(name) or []
+    if isinstance(value, str):
+        value = value.split()
+    if not isinstance(value, list) or not all(isinstance(scope, str) for scope in value):
+        raise Unauthorized(f"the token's claim {name} must be a text")
+    return frozenset(value)

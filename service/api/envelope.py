@@ -1,0 +1,40 @@
+"""The two shapes of an answer: success and error, as JSON in UTF-8."""
+
+from __future__ import annotations
+
+import msgspec
+
+from service.errors import Problem
+from service.search.page import Page
+
+
+def page(answer: Page) -> bytes:
+    """The items are spliced in as the bytes they are stored as."""
+    return b'{"status":"success","data":{"items":[%s],"pagination":%s}}' % (
+        b",".join(answer.items),
+        msgspec.json.encode(
+            {
+                "page": answer.query.page,
+                "per_page": answer.query.per_page,
+                "total": answer.total,
+                "total_pages": answer.total_pages,
+            }
+        ),
+    )
+
+
+def error(code: str, message: str, request_id: str, details: list[Problem]) -> bytes:
+    return msgspec.json.encode(
+        {
+            "status": "error",
+            "error": {
+                "code": code,
+                "message": message,
+                "details": [
+                    {"parameter": problem.parameter, "message": problem.message, "value": problem.value}
+                    for problem in details
+                ],
+                "request_id": request_id,
+            },
+        }
+    )

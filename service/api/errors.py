@@ -1,0 +1,91 @@
+"""Error -> status, code and headers: one table, and the one shape of an error's answer."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+
+from service import errors
+from service.api import envelope
+from service.api.access_log import note, request_id
+
+RETRY_AFTER_SECONDS = "1"
+
+logger = structlog.get_logger("conversations.api")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one kind of error is answered. Without a `message`, the error's own is told."""
+
+    status: int
+    code: str
+    description: str
+    headers: dict[str, str] = field(default_factory=dict)
+    message: str | None = None
+
+
+INVALID = Answer(400, "invalid_parameter", "A parameter is unknown, repeated or malformed; all problems are listed.")
+INTERNAL = Answer(500, "internal_error", "A fault of the service.", message="the service failed; its log tells more")
+UNAVAILABLE = Answer(
+    503,
+    "search_unavailable",
+    "OpenSearch cannot answer, or could in part only.",
+    {"Retry-After": RETRY_AFTER_SECONDS},
+)
+
+BY_ERROR: dict[type[Exception], Answer] = {
+    errors.InvalidQuery: INVALID,
+    errors.Unauthorized: Answer(
+        401, "unauthorized", "No token, or one that cannot be trusted.", {"WWW-Authenticate": "Bearer"}
+    ),
+    errors.Forbidden: Answer(403, "forbidden", "The organization is not the caller's, whether it exists or not."),
+    errors.SearchUnavailable: UNAVAILABLE,
+    errors.IndexUnusable: UNAVAILABLE,
+    errors.SearchTimeout: Answer(504, "search_timeout", "The search did not end within its deadline."),
+}
+BY_STATUS: dict[int, Answer] = {
+    400: Answer(400, "bad_request", "The request cannot be understood.", message="the request cannot be understood"),
+    404: Answer(404, "not_found", "There is no such path.", message="there is no such path"),
+    405: Answer(405, "method_not_allowed", "", message="the path does not take this method"),
+    413: Answer(413, "too_large", "", message="the request is too large"),
+    429: Answer(429, "too_many_requests", "", {"Retry-After": RETRY_AFTER_SECONDS}, "too many requests"),
+}
+
+
+def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Litestar's exception handler for everything. A fault is logged by its type and place, never by its text."""
+    answer = _answer_of(error)
+    if answer is INTERNAL:
+        places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
+        logger.error("fault", request_id=request_id(request.scope), error=type(error).__name__, places=places)
+    elif answer.status >= 500:
+        note(request.scope, error=type(error).__name__, cause=type(error.__cause__).__name__)
+    headers = dict(answer.headers)
+    if isinstance(error, HTTPException) and error.headers:
+        headers |= {name: value for name, value in error.headers.items() if name.lower() == "allow"}
+    return Response(
+        content=envelope.error(
+            answer.code,
+            answer.message or str(error),
+            request_id(request.scope),
+            error.problems if isinstance(error, errors.InvalidQuery) else [],
+        ),
+        status_code=answer.status,
+        headers=headers,
+        media_type=MediaType.JSON,
+    )
+
+
+def _answer_of(error: Exception) -> Answer:
+    for kind, answer in BY_ERROR.items():
+        if isinstance(error, kind):
+            return answer
+    if isinstance(error, HTTPException):
+        return BY_STATUS.get(error.status_code, INTERNAL)
+    return INTERNAL

@@ -1,0 +1,196 @@
+"""The OpenAPI 3.1 document: made of the tables of parameters and errors, so that it cannot differ from them.
+
+Its page is Swagger UI from files that a package carries, so it works without any network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from litestar import Router
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import Components, Operation, SecurityScheme
+from litestar.static_files import create_static_files_router
+
+from service import __version__
+from service.api import errors as api_errors
+from service.api.parameters import PARAMETERS
+from service.conversation import Conversation
+
+DOCS = "/docs"
+ASSETS = f"{DOCS}/assets"
+
+EXAMPLE_ITEM = {
+    "uid": "0f8e3f0e-35f0-5d0c-8f5a-6a7c5b1f7d11",
+    "organization_uid": "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f",
+    "channel": "email",
+    "direction": "inbound",
+    "status": "active",
+    "subject": "Invoice 2024-07 is missing",
+    "categories": ["Billing"],
+    "sent_at": "2024-07-01T12:00:00.000Z",
+    "is_read": False,
+    "has_reply": False,
+    "message_count": 1,
+    "metadata": {
+        "from_email": "ada@example.com",
+        "from_name": "Ada",
+        "to_emails": ["help@example.com"],
+        "cc_emails": [],
+        "snippet": "Dear all, …",
+        "labels": ["INBOX"],
+        "provider_message_id": "<1@example.com>",
+        "thread_id": None,
+        "has_attachments": False,
+        "attachment_count": 0,
+        "history_id": None,
+    },
+    "agent_uid": None,
+    "party_uid": None,
+    "created_by_uid": None,
+    "parent_conversation_uid": None,
+    "created_on": "2024-07-01T12:00:00.000Z",
+    "updated_on": "2024-07-01T12:00:00.000Z",
+}
+EXAMPLE_MESSAGES = {
+    401: "a token is needed: send it as 'Authorization: Bearer <token>'",
+    403: "the token does not cover this organization",
+    503: "OpenSearch cannot be reached: try again shortly",
+    504: "the search took too long and was stopped: narrow the request, or try again",
+}
+
+
+def _success() -> dict[str, Any]:
+    page = {
+        "type": "object",
+        "required": ["page", "per_page", "total", "total_pages"],
+        "properties": {name: {"type": "integer"} for name in ("page", "per_page", "total", "total_pages")},
+    }
+    item = Conversation.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    metadata = item.pop("$defs")["Metadata"]
+    item["properties"]["metadata"] = metadata
+    data = {
+        "type": "object",
+        "required": ["items", "pagination"],
+        "properties": {"items": {"type": "array", "items": item}, "pagination": page},
+    }
+    schema = {
+        "type": "object",
+        "required": ["status", "data"],
+        "properties": {"status": {"const": "success"}, "data": data},
+    }
+    example = {
+        "status": "success",
+        "data": {
+            "items": [EXAMPLE_ITEM],
+            "pagination": {"page": 1, "per_page": 25, "total": 1, "total_pages": 1},
+        },
+    }
+    return {"description": "A page.", "content": {"application/json": {"schema": schema, "example": example}}}
+
+
+ERROR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["status", "error"],
+    "properties": {
+        "status": {"const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details", "request_id"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "details": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "parameter": {"type": "string"},
+                            "message": {"type": "string"},
+                            "value": {"type": ["string", "null"]},
+                        },
+                    },
+                },
+                "request_id": {"type": "string"},
+            },
+        },
+    },
+}
+
+
+def _failure(answer: api_errors.Answer) -> dict[str, Any]:
+    details = []
+    message = EXAMPLE_MESSAGES.get(answer.status, answer.message or "")
+    if answer is api_errors.INVALID:
+        details = [{"parameter": "per_page", "message": "must be between 1 and 100", "value": "500"}]
+        message = "per_page: must be between 1 and 100"
+    example = {
+        "status": "error",
+        "error": {
+            "code": answer.code,
+            "message": message,
+            "details": details,
+            "request_id": "0a1b2c3d4e5f6071",
+        },
+    }
+    return {
+        "description": answer.description,
+        "headers": {name: {"schema": {"type": "string"}, "example": value} for name, value in answer.headers.items()},
+        "content": {"application/json": {"schema": ERROR_SCHEMA, "example": example}},
+    }
+
+
+@dataclass
+class ListConversations(Operation):
+    """GET /api/conversations, as the tables tell it."""
+
+    def to_schema(self) -> dict[str, Any]:
+        failures = {answer.status: answer for answer in (*api_errors.BY_ERROR.values(), api_errors.INTERNAL)}
+        return super().to_schema() | {
+            "parameters": [
+                {
+                    "name": parameter.name,
+                    "in": "query",
+                    "required": False,
+                    "description": parameter.description,
+                    "schema": parameter.schema,
+                    "example": parameter.example.split(",")
+                    if parameter.schema["type"] == "array"
+                    else parameter.example,
+                    **({"style": "form", "explode": False} if parameter.schema["type"] == "array" else {}),
+                }
+                for parameter in PARAMETERS
+            ],
+            "responses": {"200": _success()}
+            | {str(status): _failure(answer) for status, answer in sorted(failures.items())},
+        }
+
+
+def config() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Conversation search",
+        version=__version__,
+        description="Finds one conversation (an e-mail thread, an SMS exchange) among millions, at once.",
+        path=DOCS,
+        security=[{"bearer": []}],
+        components=Components(
+            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+        ),
+        render_plugins=[
+            SwaggerRenderPlugin(
+                path="/",
+                js_url=f"{ASSETS}/javascripts/swagger-ui-bundle.js",
+                css_url=f"{ASSETS}/stylesheets/swagger-ui.css",
+                standalone_preset_js_url=f"{ASSETS}/javascripts/swagger-ui-standalone-preset.js",
+            ),
+            JsonRenderPlugin(path="/openapi.json"),
+        ],
+    )
+
+
+def assets() -> Router:
+    folder = resources.files("mkdocs_swagger_ui_tag").joinpath("swagger-ui")
+    return create_static_files_router(ASSETS, [str(folder)], include_in_schema=False)

@@ -1,0 +1,92 @@
+"""create_app(settings): wires the parts. The only module that knows them all."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.types import ASGIApp
+
+from service.api import openapi
+from service.api.access_log import AccessLog
+from service.api.auth import Tokens
+from service.api.errors import answer_error
+from service.api.routes import HANDLERS, Parts
+from service.client import Client, SearchAnswer, connect
+from service.index import lifecycle, mapping
+from service.search.searcher import Searcher
+from service.settings import Settings
+
+
+def create_app(settings: Settings, opensearch_url: str) -> ASGIApp:
+    """The ASGI application. Raises Misconfigured where the settings cannot work; does not need OpenSearch yet."""
+    searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
+    admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
+    parts = Parts(
+        tokens=Tokens(settings),
+        searcher=Searcher(searches, settings.alias, deadline=settings.request_timeout),
+        index_fits=_once_index_fits(admin, settings.alias),
+    )
+
+    @asynccontextmanager
+    async def clients(_app: Litestar) -> AsyncIterator[None]:
+        yield
+        await searches.close()
+        await admin.close()
+
+    return AccessLog(
+        Litestar(
+            route_handlers=[*HANDLERS, openapi.assets()],
+            state=State({"parts": parts}),
+            openapi_config=openapi.config(),
+            exception_handlers={Exception: answer_error},
+            lifespan=[clients],
+            logging_config=None,
+        )
+    )
+
+
+def _once_index_fits(admin: Client, alias: str) -> Callable[[], Awaitable[None]]:
+    """Checks that the index fits the mapping until it does, once; an index never changes, only the alias does.
+
+    So a service may start before its cluster, and still never reads an index that it does not understand.
+    """
+    expected = mapping.load()
+    fits = False
+
+    async def index_fits() -> None:
+        nonlocal fits
+        if not fits:
+            await lifecycle.check(admin, alias, expected)
+            fits = True
+
+    return index_fits
+
+
+def configure_logging(settings: Settings) -> None:
+    """structlog to standard error, as JSON or for a console. The libraries' own loggers say only what is wrong."""
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    for name in (
+        "opensearch",
+        "opensearchpy.trace",
+    ):  # they would log requests, and failed ones with their text
+        logging.getLogger(name).setLevel(logging.CRITICAL)

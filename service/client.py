@@ -1,0 +1,146 @@
+"""The one place that builds an OpenSearch client and turns its errors into ours.
+
+opensearch-py's own retries are off: it would send the same request again within milliseconds, bulk writes included.
+Who calls decides what is worth another try. Its JSON goes through msgspec, and a search's documents stay bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from aiohttp.client_exceptions import ClientSSLError
+from opensearchpy import AsyncOpenSearch, JSONSerializer
+from opensearchpy.exceptions import ConnectionError as Unreachable
+from opensearchpy.exceptions import (
+    ConnectionTimeout,
+    ImproperlyConfigured,
+    SSLError,
+    TransportError,
+)
+
+from service.errors import IndexUnusable, Misconfigured, SearchTimeout, SearchUnavailable
+from service.settings import Settings
+
+Client = AsyncOpenSearch
+
+BUSY = (429, 502, 503, 504)
+TIMEOUT_TYPES = ("timeout_exception", "task_cancelled_exception")
+
+
+class Total(msgspec.Struct):
+    value: int
+    relation: str
+
+
+class Hit(msgspec.Struct):
+    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
+    id: str = msgspec.field(name="_id", default="")
+    sort: list[Any] | None = None
+
+
+class Hits(msgspec.Struct):
+    hits: list[Hit]
+    total: Total | None = None
+
+
+class Shards(msgspec.Struct):
+    total: int
+    successful: int
+    failed: int
+
+
+class SearchAnswer(msgspec.Struct):
+    """What a search, or the opening of a point in time, answers. Documents are kept as the bytes they came as."""
+
+    shards: Shards = msgspec.field(name="_shards", default_factory=lambda: Shards(0, 0, 0))
+    took: int = 0
+    timed_out: bool = False
+    hits: Hits = msgspec.field(default_factory=lambda: Hits([]))
+    aggregations: dict[str, Any] = {}
+    pit_id: str | None = None
+
+
+class _Json(JSONSerializer):
+    """opensearch-py's serializer on msgspec. What is text or bytes already passes as it is."""
+
+    def __init__(self, answer: type[Any] = object) -> None:
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(answer if answer is not object else Any)
+        self._encoder = msgspec.json.Encoder()
+
+    def loads(self, s: Any) -> Any:
+        return self._decoder.decode(s)
+
+    def dumps(self, data: Any) -> Any:
+        return data if isinstance(data, (str, bytes)) else self._encoder.encode(data)
+
+
+def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout: float = 60.0) -> Client:
+    """A client of the cluster at `url`. `answer` is the msgspec type its JSON is decoded to, `timeout` in seconds.
+
+    Raises Misconfigured where the certificates of the authority cannot be read.
+    """
+    options: dict[str, Any] = {}
+    if settings.opensearch_user is not None:
+        password = settings.opensearch_password.get_secret_value() if settings.opensearch_password else ""
+        options["http_auth"] = (settings.opensearch_user, password)
+    if url.startswith("https://"):
+        options["verify_certs"] = settings.opensearch_verify_certs
+        options["ssl_show_warn"] = False
+        if settings.opensearch_ca_file is not None:
+            options["ca_certs"] = str(settings.opensearch_ca_file)
+    try:
+        return AsyncOpenSearch(
+            hosts=[url],
+            timeout=timeout,
+            max_retries=0,
+            retry_on_status=(),
+            retry_on_timeout=False,
+            pool_maxsize=settings.opensearch_connections,
+            serializer=_Json(answer),
+            **options,
+        )
+    except (ImproperlyConfigured, OSError) as error:
+        raise Misconfigured(f"OPENSEARCH_CA_FILE cannot be used: {error}") from None
+
+
+@contextlib.contextmanager
+def translated(*, alias: str = "the alias") -> Iterator[None]:
+    """Turns what opensearch-py raises into the errors of this package; what is a fault of ours passes unchanged."""
+    try:
+        yield
+    except (ConnectionTimeout, TimeoutError):
+        raise SearchTimeout("OpenSearch did not answer in time: narrow the request, or try again") from None
+    except SSLError as error:
+        raise SearchUnavailable(
+            f"OpenSearch's certificate was refused ({type(error.info).__name__}): set OPENSEARCH_CA_FILE"
+        ) from None
+    except Unreachable:
+        raise SearchUnavailable("OpenSearch cannot be reached: try again shortly") from None
+    except TransportError as error:
+        raise _translate(error, alias) from error
+
+
+def _translate(error: TransportError, alias: str) -> Exception:
+    kind = str(error.error)
+    if error.status_code == 404 and kind in ("index_not_found_exception", "alias_not_found_exception"):
+        return IndexUnusable(f"{alias} does not exist in OpenSearch: create it with 'conversations create'")
+    if error.status_code in (401, 403) and kind != "cluster_block_exception":
+        return SearchUnavailable("OpenSearch refuses the service's user: check OPENSEARCH_USER and its password")
+    if _is_timeout(error):
+        return SearchTimeout("the search took too long and was stopped: narrow the request, or try again")
+    if error.status_code in BUSY or kind == "search_phase_execution_exception":
+        return SearchUnavailable("OpenSearch cannot answer now: try again shortly")
+    return error
+
+
+def _is_certificate_error(error: Unreachable) -> bool:
+    return isinstance(error, SSLError) or isinstance(error.info, ssl.SSLError | ClientSSLError)
+
+
+def _is_timeout(error: TransportError) -> bool:
+    """OpenSearch reports "Time exceeded" as 500: it is a timeout all the same, unless the cause is another."""
+    text = str(error.info)
+    return "Time exceeded" in text or any(kind in text for kind in TIMEOUT_TYPES)

@@ -1,0 +1,220 @@
+"""The document: a conversation as it is stored and returned, and what is derived from it when it is written.
+
+One definition serves the loader, the mapping, the API and the tests' oracle. `Conversation` validates and
+normalises; `stored` adds the fields that only the index needs: numeric tie-breaks and sort keys.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, get_args
+from uuid import UUID
+
+import msgspec
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+
+Channel = Literal["email", "sms"]
+Direction = Literal["inbound", "outbound"]
+Status = Literal["draft", "active", "archived", "closed"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+SORT_KEY_CHARACTERS = 1000
+PREFIX_BYTES = 6  # 48 bits: what a histogram, whose arithmetic is in doubles, counts exactly
+PREFIXES = 2
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+
+
+def parse_time(value: object) -> datetime:
+    """An RFC 3339 text (or an aware datetime) as UTC, truncated to the millisecond. Raises ValueError."""
+    if isinstance(value, str):
+        if not _RFC3339.fullmatch(value):
+            raise ValueError("must be an RFC 3339 time with an offset, such as 2024-07-01T12:00:00.000Z")
+        value = datetime.fromisoformat(value.upper())
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise ValueError("must be an RFC 3339 time with an offset, such as 2024-07-01T12:00:00.000Z")
+    try:
+        value = value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+    return value.replace(microsecond=value.microsecond // 1000 * 1000)
+
+
+def format_time(value: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds and `Z`: 2024-07-01T12:00:00.000Z."""
+    return f"{value.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+
+
+def epoch_milliseconds(value: datetime) -> int:
+    return (value - EPOCH) // timedelta(milliseconds=1)
+
+
+def parse_uuid(value: object) -> UUID:
+    """A UUID in its hyphenated form, in either case. Raises ValueError."""
+    if isinstance(value, UUID):
+        return value
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise ValueError("must be a UUID such as 6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
+    return UUID(value)
+
+
+def _check_version(value: datetime) -> datetime:
+    if value < EPOCH:
+        raise ValueError("must not lie before 1970: it is the version of the document, and versions are not negative")
+    return value
+
+
+def _check_text(value: object) -> object:
+    if isinstance(value, str) and not value.isascii():
+        value.encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
+    return value
+
+
+Time = Annotated[datetime, BeforeValidator(parse_time), PlainSerializer(format_time, return_type=str)]
+Uid = Annotated[UUID, BeforeValidator(parse_uuid)]
+Text = Annotated[str, BeforeValidator(_check_text)]
+CategoryName = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
+Label = Annotated[Text, StringConstraints(max_length=1024)]
+Address = Annotated[Text, StringConstraints(max_length=1024)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Integer = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+SUBJECT_CHARACTERS = 100_000
+
+
+class Metadata(BaseModel):
+    """What the provider told. Kept and returned; not searched."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    from_email: Address | None = None
+    from_name: Text | None = None
+    to_emails: list[Address] = []
+    cc_emails: list[Address] = []
+    snippet: Text | None = None
+    labels: list[Label] = []
+    provider_message_id: Text | None = None
+    thread_id: Text | None = None
+    has_attachments: bool | None = None
+    attachment_count: Count | None = None
+    history_id: Integer | None = None
+
+
+class Conversation(BaseModel):
+    """One conversation, valid and normalised: lower-case uids, UTC times to the millisecond.
+
+    Only identity (`uid`, `organization_uid`) and version (`updated_on`) must be known; the rest is null where unknown.
+    The order of the fields is the order of an item in an answer.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    uid: Uid
+    organization_uid: Uid
+    channel: Channel | None = None
+    direction: Direction | None = None
+    status: Status | None = None
+    subject: Annotated[Text, StringConstraints(max_length=SUBJECT_CHARACTERS)] | None = None
+    categories: list[CategoryName] = []
+    sent_at: Time | None = None
+    is_read: bool | None = None
+    has_reply: bool | None = None
+    message_count: Count | None = None
+    metadata: Metadata = Metadata()
+    agent_uid: Uid | None = None
+    party_uid: Uid | None = None
+    created_by_uid: Uid | None = None
+    parent_conversation_uid: Uid | None = None
+    created_on: Time | None = None
+    updated_on: Annotated[Time, BeforeValidator(lambda value: _check_version(parse_time(value)))]
+
+    @property
+    def version(self) -> int:
+        """The external version: `updated_on` in milliseconds since 1970."""
+        return epoch_milliseconds(self.updated_on)
+
+
+ITEM_FIELDS = tuple(Conversation.model_fields)
+
+
+def subject_sort_key(subject: str) -> str:
+    """The text by which `sort=subject` orders, compared by code point.
+
+    NFKD, combining marks dropped (characters with a combining class: accents go, Indic and Thai vowels stay),
+    case-folded, the first 1 000 characters.
+    """
+    if subject.isascii():
+        return subject.lower()[:SORT_KEY_CHARACTERS]
+    decomposed = unicodedata.normalize("NFKD", subject)
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()[:SORT_KEY_CHARACTERS]
+
+
+def sort_key_prefixes(key: str) -> tuple[int, ...]:
+    """The first bytes of the key's UTF-8 as numbers of 48 bits each, in the key's own order (UTF-8 keeps it)."""
+    data = key.encode()[: PREFIX_BYTES * PREFIXES].ljust(PREFIX_BYTES * PREFIXES, b"\0")
+    return tuple(
+        int.from_bytes(data[at : at + PREFIX_BYTES], "big") for at in range(0, PREFIX_BYTES * PREFIXES, PREFIX_BYTES)
+    )
+
+
+def uid_order(uid: UUID) -> tuple[int, int]:
+    """The UUID's high and low 64 bits, each shifted to a signed long: ordered exactly as the text of the uid."""
+    return (uid.int >> 64) - 2**63, (uid.int & (2**64 - 1)) - 2**63
+
+
+def order_fields(conversation: Conversation) -> dict[str, Any]:
+    """What only sorting needs: never returned. Missing values are left out, so that they sort last."""
+    high, low = uid_order(conversation.uid)
+    fields: dict[str, Any] = {"uid_high": high, "uid_low": low}
+    if conversation.status is not None:
+        fields["status"] = sorted(STATUSES).index(conversation.status)
+    if conversation.channel is not None:
+        fields["channel"] = sorted(CHANNELS).index(conversation.channel)
+    if conversation.subject is not None:
+        key = subject_sort_key(conversation.subject)
+        fields["subject"] = key
+        fields["subject_1"], fields["subject_2"] = sort_key_prefixes(key)
+    return fields
+
+
+def document_id(organization_uid: UUID, uid: UUID) -> str:
+    """The document's `_id`. It holds the organization, so that one organization cannot overwrite another's."""
+    return f"{organization_uid}:{uid}"
+
+
+_ORDER = b',"order":{'
+
+
+def stored(conversation: Conversation) -> bytes:
+    """The document as OpenSearch keeps it: the item's fields in their order, then `order`. UTF-8 JSON."""
+    item = conversation.model_dump_json().encode()
+    return b'%s,"order":%s}' % (item[:-1], msgspec.json.encode(order_fields(conversation)))
+
+
+def item(source: bytes) -> bytes:
+    """The item of an answer, cut out of what `stored` made, without decoding it. Raises ValueError on anything else.
+
+    Exact: inside a JSON text a quotation mark stands behind a backslash, never behind a comma.
+    """
+    at = source.rfind(_ORDER)
+    if at < 0:
+        raise ValueError("a document that this service did not write: it has no order")
+    return source[:at] + b"}"
+
+
+def tombstone(organization_uid: UUID, uid: UUID, deleted_on: datetime) -> bytes:
+    """What stays of a deleted conversation. It has no `organization_uid` of its own, so no query can find it."""
+    return msgspec.json.encode(
+        {
+            "tombstone": {
+                "uid": str(uid),
+                "organization_uid": str(organization_uid),
+                "deleted_on": format_time(deleted_on),
+            }
+        }
+    )

@@ -1,0 +1,78 @@
+"""The error tree. Knows no HTTP: api/errors.py has the one table that turns these into answers.
+
+ConversationsError
+├── InvalidQuery          the caller's parameters are wrong; carries every problem found
+├── Unauthorized          no token, or one that cannot be trusted
+├── Forbidden             an organization that is not the caller's
+├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
+├── SearchTimeout         the deadline of a request passed
+├── WriteFailed           OpenSearch refused a whole bulk request
+├── IndexUnusable         the alias is missing, or its index does not fit the mapping
+├── SourceUnreadable      an input that cannot be read at all
+├── NodeFailed            the local node did not start, died, or is in use
+├── DistributionFailed    the JDK or OpenSearch could not be fetched
+└── Misconfigured         a setting or an option that cannot work
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class ConversationsError(Exception):
+    """Every error of this package. Its text is one sentence that names the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with one parameter: what came, and what is allowed."""
+
+    parameter: str
+    message: str
+    value: str | None = None
+
+
+class InvalidQuery(ConversationsError):
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(f"{problem.parameter}: {problem.message}" for problem in problems))
+        self.problems = problems
+
+
+class Unauthorized(ConversationsError):
+    pass
+
+
+class Forbidden(ConversationsError):
+    pass
+
+
+class SearchUnavailable(ConversationsError):
+    pass
+
+
+class SearchTimeout(ConversationsError):
+    pass
+
+
+class WriteFailed(ConversationsError):
+    pass
+
+
+class IndexUnusable(ConversationsError):
+    pass
+
+
+class SourceUnreadable(ConversationsError):
+    pass
+
+
+class NodeFailed(ConversationsError):
+    pass
+
+
+class DistributionFailed(ConversationsError):
+    pass
+
+
+class Misconfigured(ConversationsError):
+    pass

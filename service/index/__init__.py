@@ -1,0 +1,1 @@
+"""Writing: the mapping, the life of an index, and bulk writes into it."""

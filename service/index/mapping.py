@@ -1,0 +1,40 @@
+"""Reads index_mappings/conversations.json and takes its checksum, which is part of every index's name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+CHECKSUM_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Settings and mappings of an index, and the first digits of their checksum."""
+
+    settings: dict[str, Any]
+    mappings: dict[str, Any]
+    checksum: str
+
+
+def load() -> Mapping:
+    """The mapping that this version of the service writes and reads."""
+    body = json.loads(mapping_folder().joinpath("conversations.json").read_text("utf-8"))
+    return Mapping(body["settings"], body["mappings"], checksum(body))
+
+
+def mapping_folder() -> Traversable:
+    """index_mappings/: in the package where it was installed from a wheel, else in the checkout beside it."""
+    packaged = resources.files("service").joinpath("index_mappings")
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "index_mappings"
+
+
+def checksum(body: dict[str, Any]) -> str:
+    """The first 8 hexadecimal digits of the SHA-256 of the body's canonical JSON."""
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:CHECKSUM_DIGITS]

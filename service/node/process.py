@@ -1,0 +1,329 @@
+"""Starts, watches and stops the local node.
+
+The data folder holds everything of it: `config/`, `index/` (OpenSearch's data), `logs/`, `work/`, `node.json` (where
+the running node answers) and `lock`. The lock is a flock that the node inherits: the kernel lets go of it when the last
+of the two processes is gone, so there is no stale lock, and a `node.json` without a held lock is known to be stale.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from service.errors import NodeFailed
+from service.node.distribution import Distribution
+
+START_SECONDS = 120.0
+STOP_SECONDS = 30.0
+LEFTOVER_SECONDS = 20.0
+POLL_SECONDS = 0.1
+LOG_LINES_SHOWN = 12
+FREE_BYTES_NEEDED = 500 * 2**20
+HIGHEST_PORT = 9299  # the runner looks for a free port up to here only
+LOWEST_PORT = 5600
+STARTS = 3  # a port may be taken between the look and the bind
+
+CONFIG = """\
+discovery.type: single-node
+network.host: 127.0.0.1
+transport.port: {transport_port}
+path.repo: ["{snapshots}"]
+action.auto_create_index: false
+# Absolute, because a developer's disk is often nine tenths full of other things.
+cluster.routing.allocation.disk.watermark.low: 300mb
+cluster.routing.allocation.disk.watermark.high: 200mb
+cluster.routing.allocation.disk.watermark.flood_stage: 100mb
+"""
+
+
+class LocalNode:
+    """One OpenSearch node in one data folder. A context manager: entering starts it, leaving stops it."""
+
+    def __init__(self, data: Path, distribution: Distribution, *, heap: str = "512m") -> None:
+        self.data = data.absolute()
+        self.distribution = distribution
+        self.heap = heap
+        self.url = ""
+        self.process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns when the node answers and is at least yellow. Raises NodeFailed, with its last log lines."""
+        self._prepare_folders()
+        self._lock = _take_lock(self.data)
+        try:
+            for attempt in range(1, STARTS + 1):
+                try:
+                    self._launch()
+                    self._wait_until_healthy()
+                    break
+                except NodeFailed as failure:
+                    self._kill()
+                    if attempt == STARTS or "port" not in str(failure).lower():
+                        raise
+            assert self.process is not None
+            _write_json(self.data / "node.json", {"url": self.url, "pid": self.process.pid, "owner": os.getpid()})
+        except BaseException:
+            self._kill()
+            self._release()
+            raise
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL if it has not gone in time. Stopping a stopped node does nothing."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._kill()
+        (self.data / "node.json").unlink(missing_ok=True)
+        self._release()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would: for tests of what survives one."""
+        self._kill()
+        self._release()
+
+    def wait(self) -> str:
+        """Blocks until the node's process ends, and returns its last log lines."""
+        assert self.process is not None
+        self.process.wait()
+        return self.last_log_lines()
+
+    def last_log_lines(self) -> str:
+        try:
+            lines = (self.data / "logs" / "node.out").read_text("utf-8", "replace").splitlines()
+        except OSError:
+            lines = []
+        return "\n".join(line for line in lines[-LOG_LINES_SHOWN:])
+
+    def _prepare_folders(self) -> None:
+        try:
+            for name in ("config", "index", "logs", "work", "snapshots"):
+                (self.data / name).mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self.data).free
+            (self.data / "config" / "probe").write_text("writable")
+            (self.data / "config" / "probe").unlink()
+        except OSError as error:
+            raise NodeFailed(
+                f"cannot write to {self.data} ({error.strerror}): make it writable, or choose another with --data"
+            ) from None
+        if free < FREE_BYTES_NEEDED:
+            raise NodeFailed(
+                f"only {free // 2**20} MB are free where {self.data} lies, and OpenSearch needs "
+                f"{FREE_BYTES_NEEDED // 2**20} MB: free some, or choose another folder with --data"
+            )
+
+    def _launch(self) -> None:
+        base = _free_port(range(LOWEST_PORT, HIGHEST_PORT))
+        (self.data / "config" / "opensearch.yml").write_text(
+            CONFIG.format(transport_port=_free_port(range(10000, 30000)), snapshots=self.data / "snapshots")
+        )
+        shutil.rmtree(self.data / "work", ignore_errors=True)
+        command = [
+            str(self.distribution.java),
+            f"-Xms{self.heap}",
+            f"-Xmx{self.heap}",
+            "--enable-native-access=ALL-UNNAMED",
+            # The JRE's own locale data lack Thai word breaks, which OpenSearch's analyzers ask for; ICU's have them.
+            "-Djava.locale.providers=CLDR,SPI",
+            "-cp",
+            os.pathsep.join(map(str, self.distribution.jars)),
+            "org.codelibs.opensearch.runner.OpenSearchRunner",
+            *("-basePath", str(self.data / "work")),
+            *("-confPath", str(self.data / "config")),
+            *("-dataPath", str(self.data / "index")),
+            *("-logsPath", str(self.data / "logs")),
+            *("-numOfNode", "1"),
+            *("-clusterName", "conversations"),
+            *("-baseHttpPort", str(base - 1)),  # the runner adds the node's number
+            "-printOnFailure",
+            *("-pluginTypes", "org.opensearch.plugin.analysis.icu.AnalysisICUPlugin"),
+        ]
+        assert self._lock is not None
+        with (self.data / "logs" / "node.out").open("wb") as output:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.data / "work" if (self.data / "work").exists() else self.data,
+                start_new_session=True,  # a terminal's ctrl-C is ours to act on: the node stops last
+                pass_fds=(self._lock.fileno(),),
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509: started before any thread
+            )
+
+    def _wait_until_healthy(self) -> None:
+        assert self.process is not None
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise NodeFailed(
+                    f"OpenSearch ended while starting (exit code {self.process.returncode}). "
+                    f"Its last log lines, from {self.data / 'logs' / 'node.out'}:\n{self.last_log_lines()}"
+                )
+            if (url := self._announced_url()) and _is_healthy(url, self.process.pid):
+                self.url = url
+                return
+            time.sleep(POLL_SECONDS)
+        raise NodeFailed(
+            f"OpenSearch was not ready within {START_SECONDS:.0f} s. "
+            f"Its last log lines, from {self.data / 'logs' / 'node.out'}:\n{self.last_log_lines()}"
+        )
+
+    def _announced_url(self) -> str | None:
+        """Where the node itself says it listens: the runner may have moved on from the port it was given."""
+        for line in (self.data / "logs" / "node.out").read_text("utf-8", "replace").splitlines():
+            if "HttpServerTransport" in line and "publish_address {" in line:
+                return f"http://{line.split('publish_address {')[1].split('}')[0]}"
+        return None
+
+    def _kill(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def running_url(data: Path) -> str | None:
+    """Where the local node of this data folder answers, or None if none runs."""
+    state = _read_json(data / "node.json")
+    if state is None or not _is_locked(data):
+        return None
+    return str(state["url"])
+
+
+def _take_lock(data: Path) -> IO[str]:
+    """The data folder's lock. A node whose owner was killed is given time to go, then told to. Raises NodeFailed."""
+    lock = (data / "lock").open("a+")
+    deadline = time.monotonic() + LEFTOVER_SECONDS
+    told = False
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            state = _read_json(data / "node.json") or {}
+            owner = state.get("owner")
+            if owner is None or _is_alive(owner) or time.monotonic() > deadline:
+                lock.close()
+                who = f"process {owner}" if owner else "another process that is starting"
+                raise NodeFailed(
+                    f"{data} is in use by {who}: stop that one, or choose another folder with --data"
+                ) from None
+            if not told:
+                _signal_leftover(state["pid"], signal.SIGTERM)
+                told = True
+            time.sleep(POLL_SECONDS)
+        else:
+            (data / "node.json").unlink(missing_ok=True)
+            return lock
+
+
+def _is_locked(data: Path) -> bool:
+    try:
+        with (data / "lock").open("a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _signal_leftover(pid: int, number: signal.Signals) -> None:
+    """Signals a node that outlived its owner, if that process is still such a node."""
+    try:
+        if b"OpenSearchRunner" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, number)
+    except OSError:
+        pass  # gone already
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """On Linux, has the kernel stop the node when its owner is killed (prctl(2), PR_SET_PDEATHSIG)."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    return lambda: prctl(1, signal.SIGTERM, 0, 0, 0) and None
+
+
+def _free_port(candidates: range) -> int:
+    for port in random.sample(candidates, min(200, len(candidates))):  # noqa: S311: not a secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise NodeFailed(f"no free port between {candidates.start} and {candidates.stop} on 127.0.0.1: free one")
+
+
+def _is_healthy(url: str, pid: int) -> bool:
+    """Whether our own child answers there, with all its primary shards."""
+    nodes = _get_json(url, "/_nodes/_local/process")
+    if nodes is None or all(node["process"]["id"] != pid for node in nodes["nodes"].values()):
+        return False
+    health = _get_json(url, "/_cluster/health?wait_for_status=yellow&timeout=2s")
+    return health is not None and health["status"] in ("yellow", "green")
+
+
+def _get_json(url: str, path: str) -> dict[str, Any] | None:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return json.loads(answer.read()) if answer.status == 200 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError):
+        return None
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(value), "utf-8")
+    partial.replace(path)

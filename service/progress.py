@@ -1,0 +1,83 @@
+"""Progress of long work: a bar on a terminal, plain lines elsewhere. Everything goes to standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+LINE_EVERY_SECONDS = 2.0
+
+Advance = Callable[[int], None]
+
+
+def say(line: str) -> None:
+    """One plain line to standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def track(what: str, total: int | None, unit: str) -> Iterator[Advance]:
+    """Yields `advance(count)`. `total` is None where it cannot be known, as for standard input."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with _bar(console, unit) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda count: bar.advance(task, count)
+    else:
+        lines = _Lines(what, total, unit)
+        yield lines.advance
+        lines.finish()
+
+
+def _bar(console: Console, unit: str) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
+
+
+class _Lines:
+    def __init__(self, what: str, total: int | None, unit: str) -> None:
+        self.what, self.total, self.unit = what, total, unit
+        self.done = 0
+        self.started = self.last = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self.done += count
+        if time.monotonic() - self.last >= LINE_EVERY_SECONDS:
+            self.last = time.monotonic()
+            self._say()
+
+    def finish(self) -> None:
+        self._say()
+
+    def _say(self) -> None:
+        rate = self.done / max(time.monotonic() - self.started, 0.001)
+        of = f" of {self.total:,}" if self.total else ""
+        say(f"{self.what}: {self.done:,}{of} {self.unit}, {rate:,.0f}/s")

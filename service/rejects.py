@@ -1,0 +1,47 @@
+"""The rejects file: what could not be taken, one JSON object a line, with where it stood and why."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from service.errors import Misconfigured
+
+
+class Rejects:
+    """Made at the first reject; a file of an earlier run is replaced then. A context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, source: str, number: int, reason: str, text: bytes) -> None:
+        """`number` is the line (or the message) in the source, from 1; bytes that are no UTF-8 are escaped."""
+        try:
+            if self._file is None:
+                self._file = self.path.open("w", encoding="utf-8")
+            record = {
+                "source": source,
+                "line": number,
+                "reason": reason,
+                "text": text.decode("utf-8", "backslashreplace").rstrip("\r\n"),
+            }
+            self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise Misconfigured(
+                f"cannot write {self.path} ({error.strerror}): choose another file with --rejects"
+            ) from None
+        self.count += 1

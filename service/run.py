@@ -1,0 +1,215 @@
+"""Everything on one machine: the node, the index, the sample, a token and the API, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from importlib import resources
+from pathlib import Path
+from types import FrameType
+from uuid import UUID
+
+import uvicorn
+from pydantic import SecretStr
+
+from service import progress
+from service.api.auth import Tokens
+from service.app import configure_logging, create_app
+from service.client import connect
+from service.errors import IndexUnusable, Misconfigured, NodeFailed, SearchUnavailable
+from service.index import bulk, lifecycle, mapping
+from service.node import LocalNode, fetch
+from service.settings import Settings
+from service.sources import ndjson
+
+SAMPLE = "conversations.ndjson.gz"
+TOKEN_LIFETIME = timedelta(days=7)
+
+
+def run(settings: Settings, *, host: str, port: int, sample: bool) -> None:
+    """Starts all of it, prints what to paste, and serves until SIGINT or SIGTERM; then stops all of it."""
+    with listening(host, port) as listener, _stopped_by_sigterm():
+        settings = with_token_secret(settings)
+        if settings.opensearch_url is not None:
+            _serve_sample(settings, settings.opensearch_url, listener, sample=sample, node=None)
+        else:
+            with local_node(settings) as node:
+                _serve_sample(settings, node.url, listener, sample=sample, node=node)
+
+
+def _serve_sample(
+    settings: Settings, url: str, listener: socket.socket, *, sample: bool, node: LocalNode | None
+) -> None:
+    organizations = asyncio.run(_prepare(settings, url, sample=sample))
+    token = Tokens(settings).mint(
+        "developer",
+        organizations,
+        default=organizations[0],
+        scopes=("conversations:write",),
+        lifetime=TOKEN_LIFETIME,
+    )
+    host, port = listener.getsockname()[:2]
+    serve(settings, url, listener, node=node, announce=lambda: _announce(f"http://{host}:{port}", token))
+
+
+def _announce(address: str, token: str) -> None:
+    print(
+        f"\nAsk it:\n  curl -s -H 'Authorization: Bearer {token}' '{address}/api/conversations?per_page=3'\n"
+        f"\nThe token, good for {TOKEN_LIFETIME.days} days:\n  {token}\n"
+        f"\nThe API's documentation:\n  {address}/docs\n\nctrl-C stops everything.",
+        flush=True,
+    )
+
+
+async def _prepare(settings: Settings, url: str, *, sample: bool) -> list[UUID]:
+    """The index, made and filled as needed, and the organizations to mint a token for."""
+    client = connect(settings, url)
+    try:
+        name, made = await lifecycle.ensure(client, settings.alias, mapping.load())
+        progress.say(f"{'Made' if made else 'Found'} the index {name}")
+        lines = list(ndjson.read(sample_path())) if sample else []
+        if lines:
+            pairs = [(line, line.conversation) for line in lines if line.conversation is not None]
+            tally = await bulk.load(client, settings.alias, pairs, reject=lambda line, why: None)
+            progress.say(f"The sample: {tally.written} conversations loaded, {tally.unchanged} were there")
+        return sorted({line.conversation.organization_uid for line in lines if line.conversation}) or [
+            UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
+        ]
+    finally:
+        await client.close()
+
+
+def sample_path() -> str:
+    """The sample conversations: in the package where it was installed from a wheel, else in the checkout beside it."""
+    packaged = resources.files("service").joinpath("samples", SAMPLE)
+    return str(packaged if packaged.is_file() else Path(__file__).parents[1] / "tests" / "samples" / SAMPLE)
+
+
+def serve(
+    settings: Settings,
+    url: str,
+    listener: socket.socket,
+    *,
+    node: LocalNode | None = None,
+    announce: Callable[[], None] = lambda: None,
+) -> None:
+    """Serves the API until a signal, then lets the requests under way end. Raises NodeFailed where the node dies.
+
+    Raises IndexUnusable at once where the index there does not fit; a cluster that is not there yet is waited for.
+    """
+    configure_logging(settings)
+    asyncio.run(_check_index(settings, url))
+    config = uvicorn.Config(
+        create_app(settings, url),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=int(settings.request_timeout) + 5,
+    )
+    server = _Server(config, announce)
+    last_words: list[str] = []
+    if node is not None:
+        threading.Thread(target=_watch, args=(node, server, last_words), daemon=True).start()
+    server.run(sockets=[listener])
+    if last_words:
+        raise NodeFailed(f"OpenSearch died. Its last log lines:\n{last_words[0]}")
+
+
+async def _check_index(settings: Settings, url: str) -> None:
+    client = connect(settings, url)
+    try:
+        await lifecycle.check(client, settings.alias, mapping.load())
+    except SearchUnavailable as error:
+        progress.say(f"Not ready yet: {error}")
+    except IndexUnusable as error:
+        if "does not exist" not in str(error):
+            raise
+        progress.say(f"Not ready yet: {error}")
+    finally:
+        await client.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._announce()
+
+
+def _watch(node: LocalNode, server: uvicorn.Server, last_words: list[str]) -> None:
+    words = node.wait()
+    if not server.should_exit:
+        last_words.append(words)
+        server.should_exit = True
+
+
+@contextmanager
+def local_node(settings: Settings) -> Iterator[LocalNode]:
+    """A running local node. While it stops, ctrl-C is not heard: it would leave the node behind."""
+    node = LocalNode(settings.data, fetch(settings.cache, java_home=settings.java_home), heap=settings.node_heap)
+    progress.say("Starting OpenSearch")
+    try:
+        node.start()
+        progress.say(f"OpenSearch answers at {node.url}")
+        yield node
+    finally:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        node.stop()
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket bound to the address, before anything slow is begun. Raises Misconfigured where it cannot be."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no such port"
+            raise Misconfigured(f"cannot listen on {host}:{port} ({reason}): choose another with --port") from None
+        yield listener
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends the block as ctrl-C does, so that what was entered is left."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def with_token_secret(settings: Settings) -> Settings:
+    """The settings with the data folder's own token secret, made at the first need, where none was set."""
+    if settings.token_secret is not None:
+        return settings
+    path = settings.data / "token-secret"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(48))
+        except FileExistsError:
+            pass
+        return settings.but(token_secret=SecretStr(path.read_text().strip()))
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot write to {settings.data} ({error.strerror}): make it writable, or choose another with --data"
+        ) from None

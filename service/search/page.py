@@ -1,0 +1,21 @@
+"""A page of conversations: the items as the bytes they are stored as, and where the page stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.search.query import ConversationQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`total` is exact. `items` are JSON objects in UTF-8, in the order of the query. `took` is OpenSearch's, in ms."""
+
+    query: ConversationQuery
+    total: int
+    items: tuple[bytes, ...]
+    took: int
+
+    @property
+    def total_pages(self) -> int:
+        return -(-self.total // self.query.per_page)

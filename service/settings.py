@@ -1,0 +1,168 @@
+"""Every environment variable, once. Nothing else in the package reads the environment.
+
+A `Settings` is frozen and made by whoever starts a process (the command line, a test); it is handed
+down, never looked up.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+import platformdirs
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import Misconfigured
+
+PROJECT = "conversation-search"
+SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the size of the hash output or larger
+
+
+def _env(name: str) -> AliasChoices:
+    return AliasChoices(name)
+
+
+class Settings(BaseSettings):
+    """What a process was told: `Settings.load()` from the environment, or by keyword in tests."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    opensearch_url: str | None = Field(
+        None,
+        validation_alias=_env("OPENSEARCH_URL"),
+        description="the cluster to use, such as https://search:9200; without it the local node is used",
+    )
+    opensearch_user: str | None = Field(
+        None, validation_alias=_env("OPENSEARCH_USER"), description="user name for the cluster"
+    )
+    opensearch_password: SecretStr | None = Field(
+        None, validation_alias=_env("OPENSEARCH_PASSWORD"), description="password for the cluster"
+    )
+    opensearch_ca_file: Path | None = Field(
+        None,
+        validation_alias=_env("OPENSEARCH_CA_FILE"),
+        description="file with the certificates of the authority that the cluster's certificate comes from",
+    )
+    opensearch_verify_certs: bool = Field(
+        True,
+        validation_alias=_env("OPENSEARCH_VERIFY_CERTS"),
+        description="check the cluster's certificate; turn it off for experiments only",
+    )
+    opensearch_connections: int = Field(
+        32,
+        ge=1,
+        le=1000,
+        validation_alias=_env("OPENSEARCH_CONNECTIONS"),
+        description="connections to the cluster that one process keeps at most",
+    )
+    alias: str = Field(
+        "conversations",
+        pattern=r"^[a-z][a-z0-9_]{0,99}$",
+        validation_alias=_env("CONVERSATIONS_ALIAS"),
+        description="the alias that readers and writers use; index names begin with it",
+    )
+    request_timeout: float = Field(
+        10.0,
+        gt=0,
+        le=300,
+        validation_alias=_env("CONVERSATIONS_REQUEST_TIMEOUT"),
+        description="deadline of one API request, in seconds; past it the answer is 504",
+    )
+    token_secret: SecretStr | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_TOKEN_SECRET"),
+        description="shared secret of HS256 tokens, of 32 bytes or more",
+    )
+    token_audience: str = Field(
+        "conversations",
+        validation_alias=_env("CONVERSATIONS_TOKEN_AUDIENCE"),
+        description="the `aud` that a token must carry",
+    )
+    token_issuer: str | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_TOKEN_ISSUER"),
+        description="the `iss` that a token must carry; not checked when unset",
+    )
+    organizations_claim: str = Field(
+        "organizations",
+        validation_alias=_env("CONVERSATIONS_ORGANIZATIONS_CLAIM"),
+        description="claim that lists the caller's organizations",
+    )
+    default_organization_claim: str = Field(
+        "default_organization",
+        validation_alias=_env("CONVERSATIONS_DEFAULT_ORGANIZATION_CLAIM"),
+        description="claim that names the caller's default organization",
+    )
+    scope_claim: str = Field(
+        "scope",
+        validation_alias=_env("CONVERSATIONS_SCOPE_CLAIM"),
+        description="claim that holds the caller's scopes, separated by spaces",
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", validation_alias=_env("CONVERSATIONS_LOG_FORMAT"), description="console or json"
+    )
+    data: Path = Field(
+        default_factory=lambda: platformdirs.user_data_path(PROJECT),
+        validation_alias=_env("CONVERSATIONS_DATA"),
+        description="folder of the local node: its index, logs, and token secret",
+    )
+    cache: Path = Field(
+        default_factory=lambda: platformdirs.user_cache_path(PROJECT),
+        validation_alias=_env("CONVERSATIONS_CACHE"),
+        description="folder for the downloaded JDK and OpenSearch",
+    )
+    java_home: Path | None = Field(
+        None,
+        validation_alias=_env("JAVA_HOME"),
+        description="a JDK; used for the local node instead of the downloaded one if it is 21 or newer",
+    )
+    node_heap: str = Field(
+        "512m",
+        pattern=r"^[1-9][0-9]*[mg]$",
+        validation_alias=_env("CONVERSATIONS_NODE_HEAP"),
+        description="Java heap of the local node",
+    )
+
+    @field_validator("opensearch_url", "java_home", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("opensearch_url")
+    @classmethod
+    def _url_has_scheme(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return value
+
+    @field_validator("token_secret")
+    @classmethod
+    def _secret_is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < SECRET_MIN_BYTES:
+            raise ValueError(f"must have at least {SECRET_MIN_BYTES} bytes")
+        return value
+
+    @classmethod
+    def load(cls) -> Self:
+        """Reads the environment. Raises Misconfigured naming each variable that is wrong, never its value."""
+        try:
+            return cls()
+        except ValidationError as error:
+            wrong = "; ".join(
+                f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_input=False)
+            )
+            raise Misconfigured(f"the environment is wrong: {wrong}") from None
+
+    def but(self, **changes: object) -> Self:
+        """A copy with some values replaced; what is None is left as it was."""
+        return self.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+
+def environment_names() -> dict[str, str]:
+    """Each environment variable with its description, in the order of the README's table."""
+    return {
+        str(field.validation_alias.choices[0]): field.description or ""
+        for field in Settings.model_fields.values()
+        if isinstance(field.validation_alias, AliasChoices)
+    }

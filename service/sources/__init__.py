@@ -1,0 +1,1 @@
+"""Where conversations come from. Each source yields validated conversations and tells what it could not read."""

@@ -1,0 +1,224 @@
+"""Raw message -> Message: the few facts that a conversation needs, decoded as well as they can be.
+
+Nothing here raises on what people send: unknown charsets, raw 8-bit headers and impossible dates have fallbacks.
+Only a message without any date cannot be placed, and is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.errors import HeaderParseError
+from email.header import decode_header
+from email.message import Message as Parsed
+from email.utils import getaddresses, parsedate_to_datetime
+from typing import Any
+
+from service.sources.mailbox import RawMessage
+
+SNIPPET_CHARACTERS = 200
+EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)  # before mail had dates; also keeps versions from being negative
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+_MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
+_AT = re.compile(r"^(\S+) at (\S+?)(?:\s+\((.*)\))?$", re.DOTALL)
+_SPACE = re.compile(r"\s+")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    name: str | None
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """`references` are message ids, the oldest first, the direct parent last. `date` is in UTC."""
+
+    id: str
+    references: tuple[str, ...]
+    subject: str | None
+    sender: Address
+    to: tuple[str, ...]
+    cc: tuple[str, ...]
+    date: datetime
+    snippet: str | None
+    attachments: int
+    seen: bool | None
+
+
+def parse(raw: RawMessage) -> Message:
+    """Raises ValueError with the reason where the bytes are no message that can be placed in time."""
+    parsed = message_from_bytes(raw.data)
+    headers = _headers(parsed)
+    if not headers:
+        raise ValueError("has no headers")
+    date = _date(headers, raw.separator)
+    if date is None:
+        raise ValueError("has no date that can be read: not in Date, Received, or the mailbox's own line")
+    sender = _addresses(headers.get("from", []))
+    text, attachments = _content(parsed)
+    return Message(
+        id=_own_id(headers, raw.data),
+        references=_references(headers),
+        subject=_subject(headers),
+        sender=sender[0] if sender else Address(None, None),
+        to=tuple(address.email for address in _addresses(headers.get("to", [])) if address.email),
+        cc=tuple(address.email for address in _addresses(headers.get("cc", [])) if address.email),
+        date=date,
+        snippet=_snippet(text),
+        attachments=attachments,
+        seen=raw.seen if raw.seen is not None else _status(headers),
+    )
+
+
+def _headers(parsed: Parsed[str, str]) -> dict[str, list[str]]:
+    """Header texts by lower-case name, with raw 8-bit bytes made text."""
+    found: dict[str, list[str]] = {}
+    for name, value in parsed.raw_items():
+        found.setdefault(name.lower(), []).append(_eight_bit(str(value)))
+    return found
+
+
+def _eight_bit(value: str) -> str:
+    return value if value.isascii() else _decode(value.encode("ascii", "surrogateescape"), "utf-8")
+
+
+def _decode(data: bytes, charset: str | None) -> str:
+    """By the charset named, else UTF-8, else Windows-1252, in which every byte has some meaning."""
+    for candidate in (_real_charset(charset), "utf-8", "cp1252"):
+        try:
+            return data.decode(candidate)
+        except (LookupError, UnicodeError, ValueError):
+            continue
+    return data.decode("latin-1")
+
+
+def _real_charset(charset: str | None) -> str:
+    """What a name means in practice: mail that says GB2312 is written in its superset, and so on."""
+    name = (charset or "utf-8").strip().strip("\"'").lower()
+    return {
+        "gb2312": "gb18030",
+        "gbk": "gb18030",
+        "iso-8859-1": "cp1252",
+        "us-ascii": "utf-8",
+        "ks_c_5601-1987": "cp949",
+    }.get(name, name)
+
+
+def decoded(value: str) -> str:
+    """A header with its encoded words (RFC 2047) decoded, its folds and control characters made single spaces."""
+    if "=?" in value:
+        with suppress(HeaderParseError, ValueError, LookupError):  # broken encoded words stay as they came
+            value = "".join(
+                part if isinstance(part, str) else _decode(part, charset) for part, charset in decode_header(value)
+            )
+    value = value.encode("utf-8", "replace").decode()
+    return _SPACE.sub(" ", _UNPRINTABLE.sub(" ", value)).strip()
+
+
+def _subject(headers: dict[str, list[str]]) -> str | None:
+    return decoded(headers["subject"][0]) if "subject" in headers else None
+
+
+def _addresses(values: list[str]) -> list[Address]:
+    found: list[Address] = []
+    for value in values:
+        mailman = _AT.match(_SPACE.sub(" ", value).strip())
+        if mailman and "@" not in mailman[1]:
+            found.append(Address(decoded(mailman[3] or "") or None, f"{mailman[1]}@{mailman[2]}".lower()))
+            continue
+        for name, email in getaddresses([value]):
+            if name or email:
+                found.append(Address(decoded(name) or None, decoded(email).lower()[:1024] or None))
+    return found
+
+
+def _own_id(headers: dict[str, list[str]], data: bytes) -> str:
+    """The Message-ID; without one, a sum of the message's bytes, so that importing twice finds the same."""
+    found = _MESSAGE_ID.search(headers.get("message-id", [""])[0])
+    return found[1] if found else f"{hashlib.sha256(data).hexdigest()[:32]}@no-message-id"
+
+
+def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
+    """References, then the first id of In-Reply-To unless it is the last of them already."""
+    references = _MESSAGE_ID.findall(" ".join(headers.get("references", [])))
+    parents = _MESSAGE_ID.findall(" ".join(headers.get("in-reply-to", [])))[:1]
+    return tuple(dict.fromkeys([*references, *parents]))
+
+
+def _date(headers: dict[str, list[str]], separator: bytes) -> datetime | None:
+    received = [value.rpartition(";")[2] for value in headers.get("received", [])[:1]]
+    for text in (*headers.get("date", [])[:1], *received):
+        if (date := _plausible(text)) is not None:
+            return date
+    words = separator.decode("ascii", "replace").split()
+    for start in range(len(words)):  # asctime: Wed Jul 30 21:49:08 1993, behind the sender
+        try:
+            date = datetime.strptime(" ".join(words[start : start + 5]), "%a %b %d %H:%M:%S %Y")
+        except ValueError:
+            continue
+        return date.replace(tzinfo=UTC)
+    return None
+
+
+def _plausible(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text.strip())
+        date = date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
+        return None
+    return date if EARLIEST <= date < LATEST else None
+
+
+def _content(parsed: Parsed[str, str]) -> tuple[str, int]:
+    """The first plain text, and the number of attachments."""
+    text: str | None = None
+    attachments = 0
+    for part in parsed.walk():
+        if part.is_multipart():
+            continue
+        if _is_attachment(part):
+            attachments += 1
+        elif text is None and part.get_content_type() == "text/plain":
+            text = _body(part)
+    return text or "", attachments
+
+
+def _is_attachment(part: Parsed[str, str]) -> bool:
+    disposition = str(part.get("content-disposition", "")).lower()
+    return disposition.startswith("attachment") or bool(part.get_param("name")) or "filename" in disposition
+
+
+def _body(part: Parsed[str, str]) -> str:
+    try:
+        payload: Any = part.get_payload(decode=True)
+    except (ValueError, LookupError, AssertionError):
+        payload = None
+    if not isinstance(payload, bytes):
+        return ""
+    charset = part.get_param("charset")
+    return _decode(payload, charset if isinstance(charset, str) else None)
+
+
+def _snippet(text: str) -> str | None:
+    """The first words that the writer wrote: no quotes, no attribution line, no signature."""
+    own: list[str] = []
+    for line in text.splitlines():
+        if line.rstrip() == "--":
+            break
+        if not line.startswith(">") and not line.rstrip().endswith(("wrote:", "writes:")):
+            own.append(line)
+        if len(own) > 100:
+            break
+    words = _SPACE.sub(" ", _UNPRINTABLE.sub(" ", " ".join(own))).strip()
+    return words.encode("utf-8", "replace").decode()[:SNIPPET_CHARACTERS].rstrip() or None
+
+
+def _status(headers: dict[str, list[str]]) -> bool | None:
+    """mbox keeps its flags in Status: R is read."""
+    return "R" in headers["status"][0] if "status" in headers else None

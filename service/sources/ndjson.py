@@ -1,0 +1,106 @@
+"""Conversations from NDJSON: one JSON object a line, plain or gzip, from a file or standard input."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from pydantic import ValidationError
+
+from service.conversation import Conversation
+from service.errors import SourceUnreadable
+
+GZIP_MAGIC = b"\x1f\x8b"
+STANDARD_INPUT = "-"
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line and what it holds: a conversation, or the reason why it does not hold one."""
+
+    source: str
+    number: int
+    text: bytes
+    conversation: Conversation | None
+    reason: str | None = None
+
+
+def read(path: str, *, advance: Callable[[int], None] = lambda _count: None) -> Iterator[Line]:
+    """Each line of the file (or of standard input, for "-") that is not blank.
+
+    `advance(count)` is told the bytes of the file as they are read, compressed ones as they are on disk.
+    Raises SourceUnreadable where the file cannot be opened, or breaks off (a gzip file that was cut).
+    """
+    number = 0
+    try:
+        with _open(path) as raw:
+            counting = _Counting(raw, advance)
+            for number, text in enumerate(_decompressed(counting), start=1):
+                if text.strip():
+                    yield _line(path, number, text.removeprefix(_BOM) if number == 1 else text)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SourceUnreadable(
+            f"{path} breaks off after line {number} ({error}): all lines before were taken; get the whole file"
+        ) from None
+    except OSError as error:
+        raise SourceUnreadable(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def size(path: str) -> int | None:
+    """The file's bytes on disk; None for standard input or what is no plain file."""
+    if path == STANDARD_INPUT or not Path(path).is_file():
+        return None
+    return Path(path).stat().st_size
+
+
+def _line(source: str, number: int, text: bytes) -> Line:
+    try:
+        return Line(source, number, text, Conversation.model_validate_json(text))
+    except ValidationError as error:
+        return Line(source, number, text, None, _reason(error))
+
+
+def _reason(error: ValidationError) -> str:
+    """Every problem of the line, each with its field."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" if problem["loc"] else problem["msg"]
+        for problem in problems
+    )
+
+
+def _open(path: str) -> IO[bytes]:
+    if path == STANDARD_INPUT:
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    return open(path, "rb")
+
+
+class _Counting(io.RawIOBase):
+    """Passes bytes on and tells how many."""
+
+    def __init__(self, raw: IO[bytes], advance: Callable[[int], None]) -> None:
+        self._raw, self._advance = raw, advance
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        data = self._raw.read(len(buffer))
+        buffer[: len(data)] = data
+        self._advance(len(data))
+        return len(data)
+
+
+def _decompressed(raw: io.RawIOBase) -> IO[bytes]:
+    """What the stream holds, by its first bytes and not by its name."""
+    buffered = io.BufferedReader(raw, 2**20)
+    if buffered.peek(2)[:2] == GZIP_MAGIC:
+        return cast(IO[bytes], gzip.GzipFile(fileobj=buffered))
+    return buffered
