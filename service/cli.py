@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import click
@@ -62,7 +62,7 @@ class _Duration(click.ParamType[timedelta]):
     """Such as 30m, 12h or 7d."""
 
     name = "duration"
-    units = {"m": "minutes", "h": "hours", "d": "days"}
+    units: ClassVar = {"m": "minutes", "h": "hours", "d": "days"}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         if isinstance(value, timedelta):

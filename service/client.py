@@ -7,11 +7,12 @@ Who calls decides what is worth another try. Its JSON goes through msgspec, and 
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from aiohttp.client_exceptions import ClientSSLError
+from aiohttp.client_exceptions import ClientError, ClientSSLError
 from opensearchpy import AsyncOpenSearch, JSONSerializer
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import (
@@ -111,14 +112,10 @@ def translated(*, alias: str = "the alias") -> Iterator[None]:
     """Turns what opensearch-py raises into the errors of this package; what is a fault of ours passes unchanged."""
     try:
         yield
-    except (ConnectionTimeout, TimeoutError):
-        raise SearchTimeout("OpenSearch did not answer in time: narrow the request, or try again") from None
-    except SSLError as error:
-        raise SearchUnavailable(
-            f"OpenSearch's certificate was refused ({type(error.info).__name__}): set OPENSEARCH_CA_FILE"
-        ) from None
-    except Unreachable:
-        raise SearchUnavailable("OpenSearch cannot be reached: try again shortly") from None
+    except (ConnectionTimeout, TimeoutError) as error:
+        raise SearchTimeout("OpenSearch did not answer in time: narrow the request, or try again") from error
+    except Unreachable as error:
+        raise _translate_unreachable(error) from error
     except TransportError as error:
         raise _translate(error, alias) from error
 
@@ -136,8 +133,16 @@ def _translate(error: TransportError, alias: str) -> Exception:
     return error
 
 
-def _is_certificate_error(error: Unreachable) -> bool:
-    return isinstance(error, SSLError) or isinstance(error.info, ssl.SSLError | ClientSSLError)
+def _translate_unreachable(error: Unreachable) -> Exception:
+    """opensearch-py calls everything that is raised while it sends a connection error; only some of it is one."""
+    cause = error.info
+    if isinstance(error, SSLError) or isinstance(cause, ssl.SSLError | ClientSSLError):
+        return SearchUnavailable(
+            "OpenSearch's certificate is not trusted: name its authority's file in OPENSEARCH_CA_FILE"
+        )
+    if isinstance(cause, Exception) and not isinstance(cause, ClientError | OSError):
+        return cause
+    return SearchUnavailable("OpenSearch cannot be reached: try again shortly")
 
 
 def _is_timeout(error: TransportError) -> bool:

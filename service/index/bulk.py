@@ -19,7 +19,8 @@ from service.conversation import Conversation, document_id, stored
 from service.errors import SearchTimeout, SearchUnavailable, WriteFailed
 
 BATCH_DOCUMENTS = 1000
-BATCH_BYTES = 5 * 2**20
+BATCH_BYTES = 800_000  # a request stays below the 1 MiB past which aiohttp warns of a blocked event loop
+ACTION_BYTES = 200
 BATCHES_AT_ONCE = 3
 PATIENCE_SECONDS = 300.0
 FIRST_PAUSE_SECONDS = 0.2
@@ -141,7 +142,7 @@ class _Batch(Generic[Origin]):
     def add(self, origin: Origin, write: Write) -> None:
         self.origins.append(origin)
         self.writes.append(write)
-        self.bytes += len(write.source)
+        self.bytes += len(write.source) + ACTION_BYTES
 
     @property
     def is_full(self) -> bool:

@@ -173,7 +173,7 @@ class LocalNode:
                 cwd=self.data / "work" if (self.data / "work").exists() else self.data,
                 start_new_session=True,  # a terminal's ctrl-C is ours to act on: the node stops last
                 pass_fds=(self._lock.fileno(),),
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509: started before any thread
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509 (no thread is started before)
             )
 
     def _wait_until_healthy(self) -> None:
@@ -285,7 +285,7 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 
 def _free_port(candidates: range) -> int:
-    for port in random.sample(candidates, min(200, len(candidates))):  # noqa: S311: not a secret
+    for port in random.sample(candidates, min(200, len(candidates))):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

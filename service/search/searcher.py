@@ -8,10 +8,12 @@ from uuid import UUID
 
 from service.client import Client, SearchAnswer, translated
 from service.conversation import item
-from service.errors import SearchTimeout, SearchUnavailable
+from service.errors import InvalidQuery, Problem, SearchTimeout, SearchUnavailable
 from service.search.compiler import compile_page
 from service.search.page import Page
 from service.search.query import ConversationQuery
+
+RESULT_WINDOW = 10_000  # index.max_result_window
 
 
 class Searcher:
@@ -27,6 +29,10 @@ class Searcher:
 
     async def page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
         """The page asked for. Raises SearchTimeout, SearchUnavailable, IndexUnusable."""
+        if query.offset + query.per_page > RESULT_WINDOW:
+            raise InvalidQuery(
+                [Problem("page", f"must end within the first {RESULT_WINDOW} conversations", str(query.page))]
+            )
         with translated(alias=self._alias):
             async with asyncio.timeout(self._deadline):
                 answer = await self._search(compile_page(query, organization_uid), organization_uid)

@@ -1,0 +1,164 @@
+"""A real OpenSearch for the tests: OPENSEARCH_URL where it is set, else a local node of the session's own."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import uvicorn
+from pydantic import SecretStr
+
+from service.api.auth import Tokens
+from service.app import create_app
+from service.client import Client, connect
+from service.conversation import Conversation
+from service.index import bulk, lifecycle, mapping
+from service.node import LocalNode, fetch
+from service.settings import Settings
+from tests.corpus import corpus
+
+SECRET = SecretStr(secrets.token_urlsafe(48))
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The environment's settings with a secret, an alias and a data folder of the tests' own."""
+    return Settings.load().but(
+        token_secret=SECRET, alias=f"test_{secrets.token_hex(4)}", data=tmp_path_factory.mktemp("data")
+    )
+
+
+@pytest.fixture(scope="session")
+def opensearch_url(settings: Settings) -> Iterator[str]:
+    if settings.opensearch_url is not None:
+        yield settings.opensearch_url
+        return
+    with LocalNode(settings.data, fetch(settings.cache, java_home=settings.java_home)) as node:
+        yield node.url
+
+
+@dataclass
+class Cluster:
+    """A cluster and an alias in it, with plain functions over the asynchronous client."""
+
+    settings: Settings
+    url: str
+
+    def act(self, action: Callable[[Client], Any]) -> Any:
+        async def run() -> Any:
+            client = connect(self.settings, self.url)
+            try:
+                return await action(client)
+            finally:
+                await client.close()
+
+        return asyncio.run(run())
+
+    def load(self, conversations: list[Conversation]) -> bulk.Tally:
+        async def load(client: Client) -> bulk.Tally:
+            await lifecycle.ensure(client, self.settings.alias, mapping.load())
+            rejected: list[str] = []
+            pairs = [(conversation.uid, conversation) for conversation in conversations]
+            tally = await bulk.load(
+                client, self.settings.alias, pairs, reject=lambda uid, why: rejected.append(f"{uid}: {why}")
+            )
+            assert rejected == []
+            return tally
+
+        result: bulk.Tally = self.act(load)
+        return result
+
+    def drop(self) -> None:
+        async def drop(client: Client) -> None:
+            for name in await client.indices.get(index=f"{self.settings.alias}-*"):
+                await client.indices.delete(index=name)
+
+        self.act(drop)
+
+
+@pytest.fixture(scope="session")
+def conversations() -> list[Conversation]:
+    return corpus()
+
+
+@pytest.fixture(scope="session")
+def cluster(settings: Settings, opensearch_url: str, conversations: list[Conversation]) -> Iterator[Cluster]:
+    """The corpus, loaded. Tests that write use `fresh`."""
+    cluster = Cluster(settings, opensearch_url)
+    tally = cluster.load(conversations)
+    assert tally.written == len(conversations)
+    yield cluster
+    cluster.drop()
+
+
+@pytest.fixture
+def fresh(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
+    """An alias of its own in the same cluster, with nothing in it."""
+    cluster = Cluster(settings.but(alias=f"test_{secrets.token_hex(4)}"), opensearch_url)
+    yield cluster
+    cluster.drop()
+
+
+@dataclass
+class Api:
+    """The service over real HTTP, on a port of its own, and callers for it."""
+
+    settings: Settings
+    address: str
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+
+    def token(self, *organizations: UUID, **options: Any) -> str:
+        return Tokens(self.settings).mint("tester", list(organizations), **options)
+
+    def get(self, path: str, token: str | None = None, **options: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+        return self.http.get(f"{self.address}{path}", headers=headers, **options)
+
+    def conversations(self, token: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = self.get("/api/conversations", token, params=parameters or {})
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+
+def serving(settings: Settings, url: str) -> Iterator[Api]:
+    """Runs the application in a thread until the generator is closed."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(create_app(settings, url), log_config=None, access_log=False))
+        ready = threading.Event()
+        started = server.startup
+
+        async def startup(sockets: list[socket.socket] | None = None) -> None:
+            await started(sockets)
+            ready.set()
+
+        server.startup = startup  # type: ignore[method-assign]
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        assert ready.wait(30)
+        api = Api(settings, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        yield api
+        api.http.close()
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def api(cluster: Cluster) -> Iterator[Api]:
+    yield from serving(cluster.settings, cluster.url)
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    return Path(__file__).parents[1] / "samples"

@@ -1,0 +1,150 @@
+"""The API's answers, through HTTP, against brute force over the same documents."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from service.conversation import CHANNELS, STATUSES, Conversation
+from service.search.query import SORT_FIELDS
+from tests import oracle
+from tests.corpus import AGENTS, CATEGORIES, ORGANIZATIONS, PARTIES, WORDS
+from tests.node.conftest import Api, Cluster
+
+SORTS = [f"{sign}{name}" for name in SORT_FIELDS for sign in ("", "-")]
+BATCHES = 8
+REQUESTS_PER_BATCH = 90
+
+
+@pytest.fixture(scope="session")
+def tokens(cluster: Cluster, conversations: list[Conversation]) -> Callable[[str], frozenset[str]]:
+    """The analyzer's own tokens of a text, asked of the node and remembered."""
+    known: dict[str, frozenset[str]] = {"": frozenset()}
+
+    def ask(text: str) -> frozenset[str]:
+        if text not in known:
+            answer = httpx.post(
+                f"{cluster.url}/{cluster.settings.alias}/_analyze", json={"field": "subject.english", "text": text}
+            )
+            known[text] = frozenset(token["token"] for token in answer.raise_for_status().json()["tokens"])
+        return known[text]
+
+    return ask
+
+
+def random_request(rng: random.Random) -> oracle.Request:
+    filters: dict[str, str] = {}
+    if rng.random() < 0.25:
+        filters["is_read"] = rng.choice(["true", "false"])
+    if rng.random() < 0.3:
+        filters["status"] = ",".join(rng.sample(STATUSES, rng.randint(1, 4)))
+    if rng.random() < 0.25:
+        filters["channel"] = rng.choice(CHANNELS)
+    if rng.random() < 0.15:
+        filters["agent_uid"] = str(rng.choice(AGENTS))
+    if rng.random() < 0.1:
+        filters["party_uid"] = str(rng.choice(PARTIES))
+    return oracle.Request(
+        organization=str(rng.choices(ORGANIZATIONS, (6, 4, 2, 1))[0]),
+        filters=filters,
+        categories=tuple(rng.sample(CATEGORIES, rng.randint(1, 3))) if rng.random() < 0.2 else (),
+        search=" ".join(rng.choices(WORDS, k=rng.choice((1, 1, 2)))) if rng.random() < 0.35 else None,
+        sort=rng.choice(SORTS),
+        page=rng.choice((1, 1, 1, 2, 3, 10, 60)),
+        per_page=rng.choice((1, 7, 25, 100)),
+    )
+
+
+def query_parameters(request: oracle.Request) -> dict[str, Any]:
+    parameters: dict[str, Any] = {"organization_uid": request.organization, **request.filters}
+    if request.categories:
+        parameters["category"] = ",".join('"' + name.replace('"', '""') + '"' for name in request.categories)
+    if request.search is not None:
+        parameters["search"] = request.search
+    return parameters | {"sort": request.sort, "page": request.page, "per_page": request.per_page}
+
+
+@pytest.mark.parametrize("seed", range(BATCHES))
+def test_random_combinations_of_parameters_answer_as_brute_force_does(
+    seed: int, api: Api, conversations: list[Conversation], tokens: Callable[[str], frozenset[str]]
+) -> None:
+    rng = random.Random(seed)
+    token = api.token(*ORGANIZATIONS)
+    found = 0
+    for _ in range(REQUESTS_PER_BATCH):
+        request = random_request(rng)
+        expected = oracle.answer(request, conversations, tokens)
+        assert api.conversations(token, query_parameters(request)) == expected, request
+        found += bool(expected["data"]["items"])
+    assert found > REQUESTS_PER_BATCH / 3, "too few of the random requests find anything to prove much"
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_walking_all_pages_visits_every_conversation_once_and_in_order(
+    sort: str, api: Api, conversations: list[Conversation]
+) -> None:
+    organization = ORGANIZATIONS[1]
+    token = api.token(organization)
+    expected = oracle.ordered([one for one in conversations if one.organization_uid == organization], sort)
+    walked: list[str] = []
+    page = 1
+    while items := api.conversations(token, {"sort": sort, "per_page": 100, "page": page})["data"]["items"]:
+        walked += [item["uid"] for item in items]
+        page += 1
+    assert walked == [str(one.uid) for one in expected]
+
+
+def test_a_page_past_the_end_is_empty_with_the_true_total(api: Api) -> None:
+    data = api.conversations(api.token(ORGANIZATIONS[2]), {"page": 50})["data"]
+    assert data == {"items": [], "pagination": {"page": 50, "per_page": 25, "total": 80, "total_pages": 4}}
+
+
+def test_an_item_has_the_fields_of_the_contract_in_their_order(api: Api) -> None:
+    item = api.conversations(api.token(ORGANIZATIONS[0]), {"per_page": 1})["data"]["items"][0]
+    assert (
+        list(item)
+        == (
+            "uid organization_uid channel direction status subject categories sent_at is_read has_reply message_count "
+            "metadata agent_uid party_uid created_by_uid parent_conversation_uid created_on updated_on"
+        ).split()
+    )
+    assert (
+        list(item["metadata"])
+        == (
+            "from_email from_name to_emails cc_emails snippet labels provider_message_id thread_id has_attachments "
+            "attachment_count history_id"
+        ).split()
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_caller_ever_sees_another_organizations_conversation(
+    seed: int, api: Api, conversations: list[Conversation]
+) -> None:
+    rng = random.Random(1000 + seed)
+    for _ in range(60):
+        mine = rng.sample(ORGANIZATIONS, rng.randint(1, 3))
+        request = random_request(rng)
+        answer = api.get("/api/conversations", api.token(*mine), params=query_parameters(request))
+        if UUID(request.organization) in mine:
+            assert answer.status_code == 200
+            assert {item["organization_uid"] for item in answer.json()["data"]["items"]} <= {request.organization}
+        else:
+            assert answer.status_code == 403
+            assert answer.json()["error"]["code"] == "forbidden"
+            assert request.organization not in answer.text
+
+
+def test_an_organization_that_does_not_exist_is_refused_in_the_same_words(api: Api) -> None:
+    token = api.token(ORGANIZATIONS[0])
+    unknown = "00000000-0000-4000-8000-000000000000"
+    answers = [
+        api.get("/api/conversations", token, params={"organization_uid": uid}).json()["error"]
+        for uid in (unknown, str(ORGANIZATIONS[1]))
+    ]
+    assert answers[0] | {"request_id": ""} == answers[1] | {"request_id": ""}
