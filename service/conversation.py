@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import msgspec
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 
 Channel = Literal["email", "sms"]
 Direction = Literal["inbound", "outbound"]
@@ -70,21 +70,23 @@ def _check_version(value: datetime) -> datetime:
     return value
 
 
-def _check_text(value: object) -> object:
-    if isinstance(value, str) and not value.isascii():
+def _check_text(value: str) -> str:
+    if not value.isascii():
         value.encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
     return value
 
 
 Time = Annotated[datetime, BeforeValidator(parse_time), PlainSerializer(format_time, return_type=str)]
 Uid = Annotated[UUID, BeforeValidator(parse_uuid)]
-Text = Annotated[str, BeforeValidator(_check_text)]
-CategoryName = Annotated[Text, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
-Label = Annotated[Text, StringConstraints(max_length=1024)]
-Address = Annotated[Text, StringConstraints(max_length=1024)]
+Text = Annotated[str, AfterValidator(_check_text)]
+CategoryName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(_check_text)
+]
+Label = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_check_text)]
+Address = Label
+Subject = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_check_text)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Integer = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
-SUBJECT_CHARACTERS = 100_000
 
 
 class Metadata(BaseModel):
@@ -119,7 +121,7 @@ class Conversation(BaseModel):
     channel: Channel | None = None
     direction: Direction | None = None
     status: Status | None = None
-    subject: Annotated[Text, StringConstraints(max_length=SUBJECT_CHARACTERS)] | None = None
+    subject: Subject | None = None
     categories: list[CategoryName] = []
     sent_at: Time | None = None
     is_read: bool | None = None

@@ -14,11 +14,61 @@ SIZES = (1600, 900, 80, 1)
 AGENTS = [uuid.uuid5(uuid.NAMESPACE_URL, f"agent:{number}") for number in range(5)]
 PARTIES = [uuid.uuid5(uuid.NAMESPACE_URL, f"party:{number}") for number in range(30)]
 CATEGORIES = ["Billing", "billing", "Returns, damaged", 'The "best"', "Über uns", "返品", "a", "spaced  name"]
-WORDS = (
-    "invoice Invoice INVOICES running run runs Café cafe CAFÉ résumé resume Ärger arger naïve über straße STRASSE "
-    "order #A-1002 INV/2024/07 2024-07-01 v1.2.3 ada@example.com https://example.com/x Ｆｕｌｌ ﬁle ǆ İstanbul ΟΔΟΣ οδός "
-    "東京都庁 東京 大阪へ行く 注文の確認 中文信息 信息 заказ Заказы счёт счет ไทยแลนด์ 한국어 한국 العربية हिन्दी 👍 👩‍👩‍👧 Re: Fwd: - the and of"
-).split()
+WORDS = [
+    "invoice",
+    "Invoice",
+    "INVOICES",
+    "running",
+    "run",
+    "runs",
+    "Café",
+    "cafe",
+    "CAFÉ",
+    "résumé",
+    "resume",
+    "Ärger",
+    "arger",
+    "naïve",
+    "über",
+    "straße",
+    "STRASSE",
+    "order",
+    "#A-1002",
+    "INV/2024/07",
+    "2024-07-01",
+    "v1.2.3",
+    "ada@example.com",
+    "https://example.com/x",
+    "Ｆｕｌｌ",
+    "ﬁle",
+    "ǆ",
+    "İstanbul",
+    "ΟΔΟΣ",
+    "οδός",
+    "東京都庁",
+    "東京",
+    "大阪へ行く",
+    "注文の確認",
+    "中文信息",
+    "信息",
+    "заказ",
+    "Заказы",
+    "счёт",
+    "счет",
+    "ไทยแลนด์",
+    "한국어",
+    "한국",
+    "العربية",
+    "हिन्दी",
+    "👍",
+    "👩\u200d👩\u200d👧",
+    "Re:",
+    "Fwd:",
+    "-",
+    "the",
+    "and",
+    "of",
+]
 TIMES = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(milliseconds=step) for step in (0, 1, 2, 1000, 86_400_000)]
 
 

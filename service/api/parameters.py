@@ -75,7 +75,7 @@ def _categories(text: str) -> tuple[str, ...]:
     if len(rows) != 1:
         raise ValueError('must be names with commas between; a name with a comma stands in double quotes: "a, b",c')
     names = [name.strip() for name in rows[0]]
-    if not all(names):
+    if not names or not all(names):
         raise ValueError("holds an empty name")
     if len(names) > MAX_VALUES:
         raise ValueError(f"must hold at most {MAX_VALUES} names")

@@ -106,20 +106,39 @@ def test_a_page_past_the_end_is_empty_with_the_true_total(api: Api) -> None:
 
 def test_an_item_has_the_fields_of_the_contract_in_their_order(api: Api) -> None:
     item = api.conversations(api.token(ORGANIZATIONS[0]), {"per_page": 1})["data"]["items"][0]
-    assert (
-        list(item)
-        == (
-            "uid organization_uid channel direction status subject categories sent_at is_read has_reply message_count "
-            "metadata agent_uid party_uid created_by_uid parent_conversation_uid created_on updated_on"
-        ).split()
-    )
-    assert (
-        list(item["metadata"])
-        == (
-            "from_email from_name to_emails cc_emails snippet labels provider_message_id thread_id has_attachments "
-            "attachment_count history_id"
-        ).split()
-    )
+    assert list(item) == [
+        "uid",
+        "organization_uid",
+        "channel",
+        "direction",
+        "status",
+        "subject",
+        "categories",
+        "sent_at",
+        "is_read",
+        "has_reply",
+        "message_count",
+        "metadata",
+        "agent_uid",
+        "party_uid",
+        "created_by_uid",
+        "parent_conversation_uid",
+        "created_on",
+        "updated_on",
+    ]
+    assert list(item["metadata"]) == [
+        "from_email",
+        "from_name",
+        "to_emails",
+        "cc_emails",
+        "snippet",
+        "labels",
+        "provider_message_id",
+        "thread_id",
+        "has_attachments",
+        "attachment_count",
+        "history_id",
+    ]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,0 +1,207 @@
+"""The API over HTTP: each error of the contract in the one shape, health, the OpenAPI document, request ids, logs."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.api.errors import BY_ERROR
+from service.api.parameters import PARAMETERS
+from service.node import LocalNode, fetch
+from service.settings import Settings
+from tests.corpus import ORGANIZATIONS
+from tests.node.conftest import Api, Cluster, serving
+
+
+def error(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The error of an answer that has the one shape."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert list(body) == ["status", "error"]
+    assert list(body["error"]) == ["code", "message", "details", "request_id"]
+    assert (body["status"], body["error"]["code"]) == ("error", code)
+    assert body["error"]["request_id"] == answer.headers["x-request-id"]
+    assert body["error"]["message"]
+    found: dict[str, Any] = body["error"]
+    return found
+
+
+def test_all_problems_come_in_one_answer(api: Api) -> None:
+    answer = api.get("/api/conversations?per_page=500&page=0&foo=1&status=open&status=x", api.token(*ORGANIZATIONS))
+    details = error(answer, 400, "invalid_parameter")["details"]
+    assert [detail["parameter"] for detail in details] == ["per_page", "page", "foo", "status", "organization_uid"]
+    assert details[0] == {"parameter": "per_page", "message": "must be between 1 and 100", "value": "500"}
+
+
+def test_no_token_or_a_wrong_one_is_401(api: Api) -> None:
+    for answer in (api.get("/api/conversations?foo=1"), api.get("/api/conversations", "nonsense")):
+        error(answer, 401, "unauthorized")
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_another_organization_is_403(api: Api) -> None:
+    answer = api.get(f"/api/conversations?organization_uid={ORGANIZATIONS[1]}", api.token(ORGANIZATIONS[0]))
+    assert error(answer, 403, "forbidden")["details"] == []
+
+
+def test_unknown_paths_and_methods_are_404_and_405(api: Api) -> None:
+    error(api.get("/api/nothing"), 404, "not_found")
+    answer = api.http.post(f"{api.address}/api/conversations")
+    error(answer, 405, "method_not_allowed")
+    assert "GET" in answer.headers["allow"]
+
+
+def test_the_default_organization_is_used(api: Api) -> None:
+    for token in (api.token(ORGANIZATIONS[3]), api.token(*ORGANIZATIONS, default=ORGANIZATIONS[3])):
+        data = api.conversations(token)["data"]
+        assert [item["organization_uid"] for item in data["items"]] == [str(ORGANIZATIONS[3])]
+
+
+def test_a_request_id_is_taken_over_where_it_is_a_sane_one(api: Api) -> None:
+    for sent, kept in (("my-request-1", True), ("x", False), ("a b c d e f g h", False)):
+        answer = api.http.get(f"{api.address}/health/live", headers={"X-Request-ID": sent})
+        assert (answer.headers["x-request-id"] == sent) is kept
+
+
+def test_health(api: Api) -> None:
+    assert api.get("/health/live").json() == {"status": "live"}
+    assert api.get("/health/ready").json() == {"status": "ready"}
+    error(api.get("/health/ready?x=1"), 400, "invalid_parameter")
+
+
+def test_the_openapi_document_tells_every_parameter_and_error_with_an_example(api: Api) -> None:
+    document = api.get("/docs/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    operation = document["paths"]["/api/conversations"]["get"]
+    assert [found["name"] for found in operation["parameters"]] == [parameter.name for parameter in PARAMETERS]
+    assert all(found["example"] and found["description"] and found["schema"] for found in operation["parameters"])
+    statuses = {str(answer.status) for answer in BY_ERROR.values()} | {"200", "500"}
+    assert set(operation["responses"]) == statuses
+    for found in operation["responses"].values():
+        content = found["content"]["application/json"]
+        assert content["example"]
+        assert content["schema"]
+
+
+def test_the_examples_of_the_parameters_work(api: Api) -> None:
+    token = api.token(ORGANIZATIONS[0])
+    for parameter in PARAMETERS:
+        status = 403 if parameter.name == "organization_uid" else 200
+        answer = api.get("/api/conversations", token, params={parameter.name: parameter.example})
+        assert answer.status_code == status, (parameter.name, answer.text)
+
+
+def test_the_page_of_the_documentation_needs_nothing_from_elsewhere(api: Api) -> None:
+    page = api.get("/docs/").text
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(sources) >= 3
+    for source in sources:
+        if not source.startswith("data:"):
+            assert source.startswith("/docs/assets/"), source
+            assert api.get(source).status_code == 200
+    assert "SwaggerUIBundle" in page
+
+
+def test_a_cluster_that_is_gone_or_stands_still_is_503_or_504_and_recovers(settings: Settings, tmp_path: Path) -> None:
+    """One node is stopped in its tracks, killed, and started again, under a service that runs on."""
+    distribution = fetch(settings.cache, java_home=settings.java_home)
+    node = LocalNode(tmp_path, distribution)
+    node.start()
+    assert node.process is not None
+    try:
+        own = settings.but(request_timeout=1.0)
+        for api in serving(own, node.url):
+            token = api.token(ORGANIZATIONS[0])
+            answer = api.get("/api/conversations", token)
+            assert answer.headers["retry-after"] == "1"
+            assert "does not exist" in error(answer, 503, "search_unavailable")["message"]
+            error(api.get("/health/ready"), 503, "search_unavailable")
+            Cluster(own, node.url).load([])
+            assert api.conversations(token)["data"]["pagination"]["total"] == 0
+            os.kill(node.process.pid, signal.SIGSTOP)
+            error(api.get("/api/conversations", token), 504, "search_timeout")
+            os.kill(node.process.pid, signal.SIGCONT)
+            assert api.conversations(token)["data"]["pagination"]["total"] == 0
+            node.kill()
+            error(api.get("/api/conversations", token), 503, "search_unavailable")
+            error(api.get("/health/ready"), 503, "search_unavailable")
+            assert api.get("/health/live").status_code == 200
+    finally:
+        node.stop()
+
+
+@pytest.fixture
+def served(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str, Path]]:
+    """`conversations serve` as a process of its own, with its log in a file."""
+    log = tmp_path / "log"
+    settings = cluster.settings
+    assert settings.token_secret is not None
+    environment = os.environ | {
+        "OPENSEARCH_URL": cluster.url,
+        "CONVERSATIONS_ALIAS": settings.alias,
+        "CONVERSATIONS_TOKEN_SECRET": settings.token_secret.get_secret_value(),
+        "CONVERSATIONS_LOG_FORMAT": "json",
+    }
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [".venv/bin/conversations", "serve", "--port", "0"] if Path(".venv/bin/conversations").exists() else
+            ["conversations", "serve", "--port", "0"],
+            env=environment, stderr=stderr, text=True,
+        )  # fmt: skip
+    address = ""
+    while not address:
+        assert process.poll() is None, log.read_text()
+        found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
+        if found:
+            address = found[0]
+        time.sleep(0.05)
+    while True:
+        try:
+            httpx.get(f"{address}/health/live")
+            break
+        except httpx.ConnectError:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+    yield process, address, log
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def test_logs_hold_no_token_subject_or_search_text(served: tuple[subprocess.Popen[str], str, Path], api: Api) -> None:
+    process, address, log = served
+    token = api.token(ORGANIZATIONS[0])
+    headers = {"Authorization": f"Bearer {token}"}
+    for path in ("?search=secretword", "?search=secretword&foo=secretword", "/secretword", "?category=secretword"):
+        httpx.get(f"{address}/api/conversations{path}", headers=headers)
+    httpx.get(f"{address}/api/conversations", headers={"Authorization": "Bearer secretword"})
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+    written = log.read_text()
+    assert written.count('"event": "request"') >= 5
+    assert '"request_id"' in written
+    assert str(ORGANIZATIONS[0]) in written
+    assert "secretword" not in written
+    assert token not in written
+    assert token.split(".")[2] not in written
+
+
+def test_sigterm_lets_requests_under_way_end(served: tuple[subprocess.Popen[str], str, Path], api: Api) -> None:
+    process, address, _log = served
+    headers = {"Authorization": f"Bearer {api.token(ORGANIZATIONS[0])}"}
+    with httpx.stream("GET", f"{address}/api/conversations?per_page=100", headers=headers) as answer:
+        process.send_signal(signal.SIGTERM)
+        assert answer.read()
+        assert answer.status_code == 200
+    process.wait(30)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{address}/health/live")

