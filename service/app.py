@@ -19,23 +19,26 @@ from service.api.errors import answer_error
 from service.api.routes import HANDLERS, Parts
 from service.client import Client, SearchAnswer, connect
 from service.index import lifecycle, mapping
+from service.search.paging import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
 
 
-def create_app(settings: Settings, opensearch_url: str) -> ASGIApp:
+def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | None = None) -> ASGIApp:
     """The ASGI application. Raises Misconfigured where the settings cannot work; does not need OpenSearch yet."""
     searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
+    searcher = Searcher(searches, settings.alias, deadline=settings.request_timeout, windows=windows)
     parts = Parts(
         tokens=Tokens(settings),
-        searcher=Searcher(searches, settings.alias, deadline=settings.request_timeout),
+        searcher=searcher,
         index_fits=_once_index_fits(admin, settings.alias),
     )
 
     @asynccontextmanager
     async def clients(_app: Litestar) -> AsyncIterator[None]:
         yield
+        await searcher.close()
         await searches.close()
         await admin.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -286,6 +287,7 @@ def _print(record: dict[str, Any]) -> None:
 
 def main() -> None:
     """The console script: every failure is one line on standard error and a non-zero exit code."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
     with ExitStack() as stack:
         stack.callback(sys.stdout.flush)
         try:

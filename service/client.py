@@ -39,7 +39,7 @@ class Total(msgspec.Struct):
 class Hit(msgspec.Struct):
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
     id: str = msgspec.field(name="_id", default="")
-    sort: list[Any] | None = None
+    fields: dict[str, list[Any]] | None = None
 
 
 class Hits(msgspec.Struct):

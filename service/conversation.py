@@ -24,7 +24,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 SORT_KEY_CHARACTERS = 1000
 PREFIX_BYTES = 6  # 48 bits: what a histogram, whose arithmetic is in doubles, counts exactly
-PREFIXES = 2
+PREFIXES = 4  # 24 bytes: past the tags and reply marks that many subjects share
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -164,15 +164,14 @@ def sort_key_prefixes(key: str) -> tuple[int, ...]:
     )
 
 
-def uid_order(uid: UUID) -> tuple[int, int]:
-    """The UUID's high and low 64 bits, each shifted to a signed long: ordered exactly as the text of the uid."""
-    return (uid.int >> 64) - 2**63, (uid.int & (2**64 - 1)) - 2**63
+def uid_order(uid: UUID) -> tuple[int, int, int]:
+    """The UUID as numbers of 48, 48 and 32 bits: ordered exactly as its text, and each exact in a histogram."""
+    return uid.int >> 80, uid.int >> 32 & (2**48 - 1), uid.int & (2**32 - 1)
 
 
 def order_fields(conversation: Conversation) -> dict[str, Any]:
     """What only sorting needs: never returned. Missing values are left out, so that they sort last."""
-    high, low = uid_order(conversation.uid)
-    fields: dict[str, Any] = {"uid_high": high, "uid_low": low}
+    fields: dict[str, Any] = {f"uid_{number}": part for number, part in enumerate(uid_order(conversation.uid), start=1)}
     if conversation.status is not None:
         fields["status"] = sorted(STATUSES).index(conversation.status)
     if conversation.channel is not None:
@@ -180,7 +179,7 @@ def order_fields(conversation: Conversation) -> dict[str, Any]:
     if conversation.subject is not None:
         key = subject_sort_key(conversation.subject)
         fields["subject"] = key
-        fields["subject_1"], fields["subject_2"] = sort_key_prefixes(key)
+        fields |= {f"subject_{number}": part for number, part in enumerate(sort_key_prefixes(key), start=1)}
     return fields
 
 

@@ -7,6 +7,7 @@ argument, and clauses go into `filter` beside it, where they can only narrow. A 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,13 +23,13 @@ SORT_KEYS: dict[SortField, str] = {
     "status": "order.status",
     "channel": "order.channel",
 }
-TIE_BREAKS = (("updated_on", "desc"), ("order.uid_high", "asc"), ("order.uid_low", "asc"))
+TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc"))
 SEARCH_FIELD = "subject.english"
 
 
-def compile_query(query: ConversationQuery, organization_uid: UUID) -> Clause:
-    """The query clause: the organization, and every filter that was given."""
-    return bool_query(organization_uid, clauses(query))
+def compile_query(query: ConversationQuery, organization_uid: UUID, narrowing: Sequence[Clause] = ()) -> Clause:
+    """The query clause: the organization, every filter that was given, and what a deep page adds to these."""
+    return bool_query(organization_uid, [*clauses(query), *narrowing])
 
 
 def bool_query(organization_uid: UUID, narrowing: list[Clause]) -> Clause:
@@ -69,6 +70,11 @@ def compile_sort(sort: Sort, *, reverse: bool = False) -> list[Clause]:
         {name: {"order": flipped[order] if reverse else order, "missing": "_first" if reverse else "_last"}}
         for name, order in keys
     ]
+
+
+def missing(field: str) -> Clause:
+    """Documents without a value."""
+    return {"bool": {"must_not": [{"exists": {"field": field}}]}}
 
 
 def compile_page(query: ConversationQuery, organization_uid: UUID) -> Clause:

@@ -1,19 +1,26 @@
-"""Sends a search, refuses an answer that is not whole, and returns a Page. One search is sent once."""
+"""Sends searches, refuses an answer that is not whole, and returns a Page. One search is sent once."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from opensearchpy.exceptions import TransportError
+
 from service.client import Client, SearchAnswer, translated
 from service.conversation import item
-from service.errors import InvalidQuery, Problem, SearchTimeout, SearchUnavailable
-from service.search.compiler import compile_page
+from service.errors import SearchTimeout, SearchUnavailable
+from service.search import paging
+from service.search.compiler import Clause, compile_page, compile_query, compile_sort
 from service.search.page import Page
+from service.search.paging import Slice, Windows
 from service.search.query import ConversationQuery
 
-RESULT_WINDOW = 10_000  # index.max_result_window
+SAMPLED = 60  # subjects that part those which agree in all their prefixes: two clauses each, in one request
 
 
 class Searcher:
@@ -22,48 +29,142 @@ class Searcher:
     `client` must decode answers to SearchAnswer (`connect(..., answer=SearchAnswer)`).
     """
 
-    def __init__(self, client: Client, alias: str, *, deadline: float) -> None:
+    def __init__(self, client: Client, alias: str, *, deadline: float, windows: Windows | None = None) -> None:
         self._client = client
         self._alias = alias
         self._deadline = deadline
+        self._windows = windows or Windows()
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
         """The page asked for. Raises SearchTimeout, SearchUnavailable, IndexUnusable."""
-        if query.offset + query.per_page > RESULT_WINDOW:
-            raise InvalidQuery(
-                [Problem("page", f"must end within the first {RESULT_WINDOW} conversations", str(query.page))]
-            )
         with translated(alias=self._alias):
             async with asyncio.timeout(self._deadline):
-                answer = await self._search(compile_page(query, organization_uid), organization_uid)
-        assert answer.hits.total is not None
-        return Page(
-            query=query,
-            total=answer.hits.total.value,
-            items=tuple(item(bytes(hit.source)) for hit in answer.hits.hits),
-            took=answer.took,
-        )
+                if query.offset + query.per_page <= self._windows.plain:
+                    return await self._plain(query, organization_uid)
+                async with self._point_in_time(organization_uid) as point_in_time:
+                    return await self._deep(_View(self, query, organization_uid, point_in_time))
 
     async def ping(self) -> None:
         """Raises where the alias does not answer a search: an unreachable cluster, a missing index, a red shard."""
         with translated(alias=self._alias):
             async with asyncio.timeout(self._deadline):
-                answer: SearchAnswer = await self._client.search(
-                    index=self._alias, body={"size": 0}, params={"allow_partial_search_results": "false"}
-                )
-        _check_whole(answer)
+                await self.search({"size": 0}, params={"index": self._alias})
 
-    async def _search(self, body: dict[str, Any], organization_uid: UUID) -> SearchAnswer:
+    async def close(self) -> None:
+        """Waits until every point in time is closed."""
+        await asyncio.gather(*self._closing)
+
+    async def search(self, body: dict[str, Any], *, params: dict[str, str]) -> SearchAnswer:
+        """One search, of which only a whole answer is taken."""
+        index = params.pop("index", None)
         answer: SearchAnswer = await self._client.search(
-            index=self._alias,
+            index=index,
             body={**body, "timeout": f"{self._deadline * 1000:.0f}ms"},
-            params={
-                "routing": str(organization_uid),
-                "allow_partial_search_results": "false",
-            },
+            params={**params, "allow_partial_search_results": "false"},
         )
         _check_whole(answer)
         return answer
+
+    async def _plain(self, query: ConversationQuery, organization_uid: UUID) -> Page:
+        body = compile_page(query, organization_uid)
+        answer = await self.search(body, params={"index": self._alias, "routing": str(organization_uid)})
+        assert answer.hits.total is not None
+        return Page(query, answer.hits.total.value, _items(answer), answer.took)
+
+    async def _deep(self, view: _View) -> Page:
+        query = view.query
+        plan = await paging.descend(view, query.sort, query.offset, query.per_page, windows=self._windows)
+        slices = await asyncio.gather(*(view.slice(part) for part in plan.slices))
+        return Page(query, plan.total, tuple(item for part in slices for item in part), view.took)
+
+    @asynccontextmanager
+    async def _point_in_time(self, organization_uid: UUID) -> AsyncIterator[str]:
+        """One state of the index for all steps of a page. It is closed behind the answer, whatever happens."""
+        opened: SearchAnswer = await self._client.create_pit(
+            index=self._alias,
+            params={"keep_alive": f"{self._deadline * 1000 + 1000:.0f}ms", "routing": str(organization_uid)},
+        )
+        assert opened.pit_id is not None
+        try:
+            yield opened.pit_id
+        finally:
+            task = asyncio.create_task(self._close_point_in_time(opened.pit_id))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _close_point_in_time(self, point_in_time: str) -> None:
+        with suppress(TransportError):  # it ends by itself a second after the deadline
+            await self._client.delete_pit(body={"pit_id": [point_in_time]})
+
+
+@dataclass(slots=True)
+class _View:
+    """A query over one point in time: what a descent asks (paging.Counter), and the slices in the end."""
+
+    searcher: Searcher
+    query: ConversationQuery
+    organization_uid: UUID
+    point_in_time: str
+    took: int = 0
+
+    async def histogram(self, narrowing: Sequence[Clause], field: str, width: int) -> tuple[int, dict[int, int]]:
+        ranks = {"histogram": {"field": field, "interval": 2**width, "min_doc_count": 1}}
+        try:
+            answer = await self._search(narrowing, {"size": 0, "track_total_hits": True, "aggs": {"ranks": ranks}})
+        except TransportError as error:
+            if "too_many_buckets" in str(error.info):
+                raise paging.TooManyBuckets from error
+            raise
+        assert answer.hits.total is not None
+        found = answer.aggregations["ranks"]["buckets"]
+        return answer.hits.total.value, {int(bucket["key"]): bucket["doc_count"] for bucket in found}
+
+    async def sample(self, narrowing: Sequence[Clause], field: str) -> list[str]:
+        query = compile_query(self.query, self.organization_uid, narrowing)
+        body = {
+            "query": {"function_score": {"query": query, "random_score": {"seed": 1, "field": "order.uid_3"}}},
+            "size": SAMPLED,
+            "sort": ["_score"],
+            "track_total_hits": False,
+            "_source": False,
+            "docvalue_fields": [field],
+        }
+        answer = await self._send(body)
+        return [value for hit in answer.hits.hits for value in (hit.fields or {}).get(field, [])]
+
+    async def counts(self, narrowing: Sequence[Clause], clauses: Sequence[Clause]) -> list[int]:
+        filters = {"filters": {"filters": list(clauses)}}
+        answer = await self._search(narrowing, {"size": 0, "track_total_hits": False, "aggs": {"ranks": filters}})
+        return [bucket["doc_count"] for bucket in answer.aggregations["ranks"]["buckets"]]
+
+    async def slice(self, part: Slice) -> tuple[bytes, ...]:
+        """The slice's items, in the order of the query."""
+        answer = await self._search(
+            part.narrowing,
+            {
+                "sort": compile_sort(self.query.sort, reverse=part.reverse),
+                "from": part.start,
+                "size": part.size,
+                "track_total_hits": False,
+            },
+        )
+        items = _items(answer)
+        if len(items) != part.size:
+            raise SearchUnavailable("the index changed under a page: try again")
+        return items[::-1] if part.reverse else items
+
+    async def _search(self, narrowing: Sequence[Clause], body: dict[str, Any]) -> SearchAnswer:
+        return await self._send({"query": compile_query(self.query, self.organization_uid, narrowing), **body})
+
+    async def _send(self, body: dict[str, Any]) -> SearchAnswer:
+        answer = await self.searcher.search({**body, "pit": {"id": self.point_in_time}}, params={})
+        self.took += answer.took
+        return answer
+
+
+def _items(answer: SearchAnswer) -> tuple[bytes, ...]:
+    return tuple(item(bytes(hit.source)) for hit in answer.hits.hits)
 
 
 def _check_whole(answer: SearchAnswer) -> None:

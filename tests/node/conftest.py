@@ -23,6 +23,7 @@ from service.client import Client, connect
 from service.conversation import Conversation
 from service.index import bulk, lifecycle, mapping
 from service.node import LocalNode, fetch
+from service.search.paging import Windows
 from service.settings import Settings
 from tests.corpus import corpus
 
@@ -130,11 +131,13 @@ class Api:
         return body
 
 
-def serving(settings: Settings, url: str) -> Iterator[Api]:
+def serving(settings: Settings, url: str, windows: Windows | None = None) -> Iterator[Api]:
     """Runs the application in a thread until the generator is closed."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(settings, url), log_config=None, access_log=False))
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(settings, url, windows=windows), log_config=None, access_log=False)
+        )
         ready = threading.Event()
         started = server.startup
 
@@ -157,6 +160,12 @@ def serving(settings: Settings, url: str) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def api(cluster: Cluster) -> Iterator[Api]:
     yield from serving(cluster.settings, cluster.url)
+
+
+@pytest.fixture(scope="session")
+def deep_api(cluster: Cluster) -> Iterator[Api]:
+    """The same, but that every page is found by rank descent, down to slices of a few documents."""
+    yield from serving(cluster.settings, cluster.url, Windows(plain=0, slice=3))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -71,7 +72,11 @@ def query_parameters(request: oracle.Request) -> dict[str, Any]:
 
 @pytest.mark.parametrize("seed", range(BATCHES))
 def test_random_combinations_of_parameters_answer_as_brute_force_does(
-    seed: int, api: Api, conversations: list[Conversation], tokens: Callable[[str], frozenset[str]]
+    seed: int,
+    api: Api,
+    deep_api: Api,
+    conversations: list[Conversation],
+    tokens: Callable[[str], frozenset[str]],
 ) -> None:
     rng = random.Random(seed)
     token = api.token(*ORGANIZATIONS)
@@ -80,14 +85,17 @@ def test_random_combinations_of_parameters_answer_as_brute_force_does(
         request = random_request(rng)
         expected = oracle.answer(request, conversations, tokens)
         assert api.conversations(token, query_parameters(request)) == expected, request
+        assert deep_api.conversations(token, query_parameters(request)) == expected, request
         found += bool(expected["data"]["items"])
     assert found > REQUESTS_PER_BATCH / 3, "too few of the random requests find anything to prove much"
 
 
 @pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("how", ["api", "deep_api"])
 def test_walking_all_pages_visits_every_conversation_once_and_in_order(
-    sort: str, api: Api, conversations: list[Conversation]
+    sort: str, how: str, request: pytest.FixtureRequest, conversations: list[Conversation]
 ) -> None:
+    api: Api = request.getfixturevalue(how)
     organization = ORGANIZATIONS[1]
     token = api.token(organization)
     expected = oracle.ordered([one for one in conversations if one.organization_uid == organization], sort)
@@ -97,6 +105,17 @@ def test_walking_all_pages_visits_every_conversation_once_and_in_order(
         walked += [item["uid"] for item in items]
         page += 1
     assert walked == [str(one.uid) for one in expected]
+
+
+def test_points_in_time_are_closed(deep_api: Api, cluster: Cluster) -> None:
+    """Also of pages past the end. They are closed behind the answer, so that is waited for."""
+    token = deep_api.token(ORGANIZATIONS[0])
+    for page in (1, 7, 1000):
+        deep_api.conversations(token, {"sort": "subject", "page": page})
+    deadline = time.monotonic() + 30
+    while open_ones := cluster.act(lambda client: client.get_all_pits()).get("pits"):
+        assert time.monotonic() < deadline, open_ones
+        time.sleep(0.05)
 
 
 def test_a_page_past_the_end_is_empty_with_the_true_total(api: Api) -> None:
