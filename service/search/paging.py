@@ -224,7 +224,7 @@ def _nearer(narrowing: tuple[Clause, ...], start: int, size: int, count: int) ->
 
 
 def _crossing(narrowing: tuple[Clause, ...], buckets: list[Bucket], inside: int, size: int) -> tuple[Slice, ...]:
-    """A page over several buckets: the end of the first, read backward; the next ones together; those without a value."""
+    """The end of the first bucket, read backward; the next ones together; those without a value."""
     first, *rest = buckets
     slices = [Slice((*narrowing, first.clause), 0, first.count - inside, reverse=True)]
     size -= first.count - inside
