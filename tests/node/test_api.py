@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -20,6 +21,8 @@ from service.node import LocalNode, fetch
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, Cluster, serving
+
+CHROMIUM = shutil.which("chromium")
 
 
 def error(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -109,6 +112,24 @@ def test_the_page_of_the_documentation_needs_nothing_from_elsewhere(api: Api) ->
             assert source.startswith("/docs/assets/"), source
             assert api.get(source).status_code == 200
     assert "SwaggerUIBundle" in page
+
+
+@pytest.mark.skipif(not CHROMIUM and "CI" not in os.environ, reason="needs a Chromium; CI installs one")
+def test_the_page_of_the_documentation_shows_the_operation_in_a_browser_without_network(
+    api: Api, tmp_path: Path
+) -> None:
+    assert CHROMIUM is not None
+    shown = subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", f"--user-data-dir={tmp_path}",
+            "--virtual-time-budget=20000", "--dump-dom", f"{api.address}/docs/",
+        ],
+        capture_output=True, text=True, check=True, timeout=120,
+    ).stdout  # fmt: skip
+    assert re.search(r'class="opblock-summary-path"[^>]*data-path="/api/conversations"', shown)
+    assert "Find conversations" in re.sub(r"<script.*?</script>", "", shown, flags=re.DOTALL)
 
 
 def test_a_cluster_that_is_gone_or_stands_still_is_503_or_504_and_recovers(settings: Settings, tmp_path: Path) -> None:
