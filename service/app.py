@@ -7,8 +7,10 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import msgspec
 import structlog
 from litestar import Litestar
+from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
@@ -16,21 +18,33 @@ from service.api import openapi
 from service.api.access_log import AccessLog
 from service.api.auth import Tokens
 from service.api.errors import answer_error
+from service.api.hang_up import HangUp
 from service.api.routes import HANDLERS, Parts
 from service.client import Client, SearchAnswer, connect
 from service.index import lifecycle, mapping
+from service.search.cursors import Cursors
 from service.search.paging import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
+
+COMPRESSED_BYTES = 2_000  # a smaller answer fits a packet or two anyhow
+COMPRESSION_LEVEL = 1  # a page of 25 shrinks to a fifth in 0.2 ms; level 9 saves a tenth more in five times as long
 
 
 def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | None = None) -> ASGIApp:
     """The ASGI application. Raises Misconfigured where the settings cannot work; does not need OpenSearch yet."""
     searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
-    searcher = Searcher(searches, settings.alias, deadline=settings.request_timeout, windows=windows)
+    tokens = Tokens(settings)
+    searcher = Searcher(
+        searches,
+        settings.alias,
+        deadline=settings.request_timeout,
+        cursors=Cursors(tokens.secret),
+        windows=windows,
+    )
     parts = Parts(
-        tokens=Tokens(settings),
+        tokens=tokens,
         searcher=searcher,
         index_fits=_once_index_fits(admin, settings.alias),
     )
@@ -43,13 +57,18 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         await admin.close()
 
     return AccessLog(
-        Litestar(
-            route_handlers=[*HANDLERS, openapi.assets()],
-            state=State({"parts": parts}),
-            openapi_config=openapi.config(),
-            exception_handlers={Exception: answer_error},
-            lifespan=[clients],
-            logging_config=None,
+        HangUp(
+            Litestar(
+                route_handlers=[*HANDLERS, openapi.assets()],
+                state=State({"parts": parts}),
+                openapi_config=openapi.config(),
+                exception_handlers={Exception: answer_error},
+                compression_config=CompressionConfig(
+                    "gzip", minimum_size=COMPRESSED_BYTES, gzip_compress_level=COMPRESSION_LEVEL
+                ),
+                lifespan=[clients],
+                logging_config=None,
+            )
         )
     )
 
@@ -73,9 +92,10 @@ def _once_index_fits(admin: Client, alias: str) -> Callable[[], Awaitable[None]]
 
 def configure_logging(settings: Settings) -> None:
     """structlog to standard error, as JSON or for a console. The libraries' own loggers say only what is wrong."""
+    as_json = settings.log_format == "json"
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
-        if settings.log_format == "json"
+        structlog.processors.JSONRenderer(serializer=lambda event, **_options: msgspec.json.encode(event))
+        if as_json
         else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
@@ -84,7 +104,9 @@ def configure_logging(settings: Settings) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             renderer,
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=(
+            structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(sys.stderr)
+        ),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)

@@ -40,6 +40,7 @@ class Hit(msgspec.Struct):
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
     id: str = msgspec.field(name="_id", default="")
     fields: dict[str, list[Any]] | None = None
+    sort: tuple[int | str | None, ...] = ()
 
 
 class Hits(msgspec.Struct):

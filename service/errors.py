@@ -4,6 +4,7 @@ ConversationsError
 ├── InvalidQuery          the caller's parameters are wrong; carries every problem found
 ├── Unauthorized          no token, or one that cannot be trusted
 ├── Forbidden             an organization that is not the caller's
+├── TooBusy               more at once than this process takes
 ├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
 ├── SearchTimeout         the deadline of a request passed
 ├── WriteFailed           OpenSearch refused a whole bulk request
@@ -43,6 +44,10 @@ class Unauthorized(ConversationsError):
 
 
 class Forbidden(ConversationsError):
+    pass
+
+
+class TooBusy(ConversationsError):
     pass
 
 

@@ -56,3 +56,25 @@ def test_a_file_that_was_cut_is_told_after_its_whole_lines(tmp_path: Path) -> No
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(SourceUnreadable, match="No such file"):
         list(ndjson.read(str(tmp_path / "none")))
+
+
+def test_an_exports_last_line_is_checked_and_is_no_conversation(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    end = '{"export":{"complete":true,"conversations":20}}'
+    path.write_text("\n".join([*LINES, end, *LINES, end]) + "\n")
+    assert [line.conversation for line in ndjson.read(str(path))] == corpus()[:20] * 2
+    path.write_text("\n".join([*LINES[:19], end]) + "\n")
+    *_whole, last = ndjson.read(str(path))
+    assert (last.conversation, last.number) == (None, 20)
+    assert last.reason == "ends an export of 20, but 19 came before"
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n"])
+def test_a_line_that_is_too_long_is_rejected_and_the_next_is_read(tmp_path: Path, ending: bytes) -> None:
+    path = tmp_path / "file"
+    for length in (ndjson.MAX_LINE_BYTES + 1, 2 * ndjson.MAX_LINE_BYTES, 2 * ndjson.MAX_LINE_BYTES + 2):
+        path.write_bytes(b"x" * length + b"\n" + LINES[0].encode() + ending)
+        long, next_one = ndjson.read(str(path))
+        assert (long.number, long.conversation, next_one.number) == (1, None, 2)
+        assert "longer than" in (long.reason or "")
+        assert next_one.conversation == corpus()[0]

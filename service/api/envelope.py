@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from service.errors import Problem
@@ -12,15 +14,24 @@ def page(answer: Page) -> bytes:
     """The items are spliced in as the bytes they are stored as."""
     return b'{"status":"success","data":{"items":[%s],"pagination":%s}}' % (
         b",".join(answer.items),
-        msgspec.json.encode(
-            {
-                "page": answer.query.page,
-                "per_page": answer.query.per_page,
-                "total": answer.total,
-                "total_pages": answer.total_pages,
-            }
-        ),
+        msgspec.json.encode(_pagination(answer)),
     )
+
+
+def _pagination(answer: Page) -> dict[str, Any]:
+    if answer.query.cursor is not None:
+        return {"per_page": answer.query.per_page, "total": answer.total, "next_cursor": answer.next_cursor}
+    return {
+        "page": answer.query.page,
+        "per_page": answer.query.per_page,
+        "total": answer.total,
+        "total_pages": answer.total_pages,
+    }
+
+
+def export_end(conversations: int) -> bytes:
+    """The last line of an export. Only a whole export has it."""
+    return msgspec.json.encode({"export": {"complete": True, "conversations": conversations}}) + b"\n"
 
 
 def error(code: str, message: str, request_id: str, details: list[Problem]) -> bytes:

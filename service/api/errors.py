@@ -45,6 +45,9 @@ BY_ERROR: dict[type[Exception], Answer] = {
         401, "unauthorized", "No token, or one that cannot be trusted.", {"WWW-Authenticate": "Bearer"}
     ),
     errors.Forbidden: Answer(403, "forbidden", "The organization is not the caller's, whether it exists or not."),
+    errors.TooBusy: Answer(
+        429, "too_many_requests", "More at once than the service takes.", {"Retry-After": RETRY_AFTER_SECONDS}
+    ),
     errors.SearchUnavailable: UNAVAILABLE,
     errors.IndexUnusable: UNAVAILABLE,
     errors.SearchTimeout: Answer(504, "search_timeout", "The search did not end within its deadline."),

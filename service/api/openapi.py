@@ -5,10 +5,12 @@ Its page is Swagger UI from files that a package carries, so it works without an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+import msgspec
 from litestar import Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
@@ -17,7 +19,7 @@ from litestar.static_files import create_static_files_router
 
 from service import __version__
 from service.api import errors as api_errors
-from service.api.parameters import PARAMETERS
+from service.api.parameters import EXPORT_PARAMETERS, PARAMETERS, Parameter
 from service.conversation import Conversation
 
 DOCS = "/docs"
@@ -58,6 +60,7 @@ EXAMPLE_ITEM = {
 EXAMPLE_MESSAGES = {
     401: "a token is needed: send it as 'Authorization: Bearer <token>'",
     403: "the token does not cover this organization",
+    429: "4 exports are under way: try again when one has ended",
     503: "OpenSearch cannot be reached: try again shortly",
     504: "the search took too long and was stopped: narrow the request, or try again",
 }
@@ -66,8 +69,14 @@ EXAMPLE_MESSAGES = {
 def _success() -> dict[str, Any]:
     page = {
         "type": "object",
-        "required": ["page", "per_page", "total", "total_pages"],
-        "properties": {name: {"type": "integer"} for name in ("page", "per_page", "total", "total_pages")},
+        "required": ["per_page", "total"],
+        "properties": {
+            **{name: {"type": "integer"} for name in ("page", "per_page", "total", "total_pages")},
+            "next_cursor": {
+                "type": ["string", "null"],
+                "description": "With cursor, in place of page; null at the end.",
+            },
+        },
     }
     item = Conversation.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
     metadata = item.pop("$defs")["Metadata"]
@@ -89,7 +98,22 @@ def _success() -> dict[str, Any]:
             "pagination": {"page": 1, "per_page": 25, "total": 1, "total_pages": 1},
         },
     }
-    return {"description": "A page.", "content": {"application/json": {"schema": schema, "example": example}}}
+    return {
+        "description": "A page.",
+        "headers": {
+            "Link": {"schema": {"type": "string"}, "description": "RFC 8288: first, prev, next, last"},
+            "ETag": {"schema": {"type": "string"}, "description": "for If-None-Match, which is answered with 304"},
+        },
+        "content": {"application/json": {"schema": schema, "example": example}},
+    }
+
+
+def _lines() -> dict[str, Any]:
+    example = msgspec.json.encode(EXAMPLE_ITEM).decode() + '\n{"export":{"complete":true,"conversations":1}}\n'
+    return {
+        "description": "One conversation a line; the last line tells that the export is whole.",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": example}},
+    }
 
 
 ERROR_SCHEMA: dict[str, Any] = {
@@ -143,29 +167,46 @@ def _failure(answer: api_errors.Answer) -> dict[str, Any]:
     }
 
 
+def _parameters(known: Sequence[Parameter]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": parameter.name,
+            "in": "query",
+            "required": False,
+            "description": parameter.description,
+            "schema": parameter.schema,
+            "example": parameter.example.split(",") if parameter.schema["type"] == "array" else parameter.example,
+            **({"style": "form", "explode": False} if parameter.schema["type"] == "array" else {}),
+        }
+        for parameter in known
+    ]
+
+
+def _responses(success: dict[str, Any]) -> dict[str, Any]:
+    failures = {answer.status: answer for answer in (*api_errors.BY_ERROR.values(), api_errors.INTERNAL)}
+    return {"200": success} | {str(status): _failure(answer) for status, answer in sorted(failures.items())}
+
+
 @dataclass
 class ListConversations(Operation):
     """GET /api/conversations, as the tables tell it."""
 
     def to_schema(self) -> dict[str, Any]:
-        failures = {answer.status: answer for answer in (*api_errors.BY_ERROR.values(), api_errors.INTERNAL)}
+        not_modified = {"304": {"description": "The same page as the one whose ETag came in If-None-Match."}}
         return super().to_schema() | {
-            "parameters": [
-                {
-                    "name": parameter.name,
-                    "in": "query",
-                    "required": False,
-                    "description": parameter.description,
-                    "schema": parameter.schema,
-                    "example": parameter.example.split(",")
-                    if parameter.schema["type"] == "array"
-                    else parameter.example,
-                    **({"style": "form", "explode": False} if parameter.schema["type"] == "array" else {}),
-                }
-                for parameter in PARAMETERS
-            ],
-            "responses": {"200": _success()}
-            | {str(status): _failure(answer) for status, answer in sorted(failures.items())},
+            "parameters": _parameters(PARAMETERS),
+            "responses": _responses(_success()) | not_modified,
+        }
+
+
+@dataclass
+class ExportConversations(Operation):
+    """GET /api/conversations/export, as the tables tell it."""
+
+    def to_schema(self) -> dict[str, Any]:
+        return super().to_schema() | {
+            "parameters": _parameters(EXPORT_PARAMETERS),
+            "responses": _responses(_lines()),
         }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -18,6 +18,8 @@ from uuid import UUID
 from service.conversation import CHANNELS, STATUSES, parse_uuid
 from service.errors import InvalidQuery, Problem
 from service.search.query import (
+    CURSOR_START,
+    MAX_CURSOR_CHARACTERS,
     MAX_PAGE,
     MAX_PER_PAGE,
     MAX_SEARCH_CHARACTERS,
@@ -32,6 +34,7 @@ SHOWN_CHARACTERS = 200  # of a wrong value, in the error that names it
 
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
+_CURSOR = re.compile(rf"\*|[A-Za-z0-9_-]{{1,{MAX_CURSOR_CHARACTERS}}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,12 @@ def _integer(lowest: int, highest: int, allowed: str) -> Callable[[str], int]:
     return parse
 
 
+def _cursor(text: str) -> str:
+    if not _CURSOR.fullmatch(text):
+        raise ValueError(f"must be {CURSOR_START} for the start, or the pagination.next_cursor of an answer")
+    return text
+
+
 _UUID_SCHEMA = {"type": "string", "format": "uuid"}
 _UUID_EXAMPLE = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"
 
@@ -179,19 +188,32 @@ PARAMETERS: tuple[Parameter, ...] = (
         "conversations on a page",
         "25",
     ),
+    Parameter(
+        "cursor",
+        "cursor",
+        _cursor,
+        {"type": "string", "minLength": 1, "maxLength": MAX_CURSOR_CHARACTERS},
+        f"walks instead of paging: {CURSOR_START} for the start, then the pagination.next_cursor of the answer before; "
+        "not with page",
+        CURSOR_START,
+    ),
 )
-_BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
+PAGING = frozenset({"page", "per_page", "cursor"})
+EXPORT_PARAMETERS = tuple(parameter for parameter in PARAMETERS if parameter.name not in PAGING)
 
 
-def parse_query(query_string: bytes, default_organization: UUID | None) -> tuple[UUID, ConversationQuery]:
+def parse_query(
+    query_string: bytes, default_organization: UUID | None, *, known: Sequence[Parameter] = PARAMETERS
+) -> tuple[UUID, ConversationQuery]:
     """The organization asked for and the query. Raises InvalidQuery with every problem found."""
+    by_name = {parameter.name: parameter for parameter in known}
     pairs, problems = _pairs(query_string)
     values: dict[str, Any] = {}
     for name, texts in pairs.items():
-        parameter = _BY_NAME.get(name)
+        parameter = by_name.get(name)
         if parameter is None:
             problems.append(
-                Problem(_shown(name), f"is not a parameter{_nearest(name, tuple(_BY_NAME))}", _shown(texts[0]))
+                Problem(_shown(name), f"is not a parameter{_nearest_name(name, tuple(by_name))}", _shown(texts[0]))
             )
         elif len(texts) > 1:
             problems.append(Problem(name, "is given more than once", _shown(" & ".join(texts))))
@@ -202,6 +224,8 @@ def parse_query(query_string: bytes, default_organization: UUID | None) -> tuple
                 problems.append(Problem(name, str(error), _shown(texts[0])))
     if "organization_uid" not in pairs and default_organization is None:
         problems.append(Problem("organization_uid", "is required: the token names no default organization"))
+    if values.keys() >= {"cursor", "page"}:
+        problems.append(Problem("cursor", "cannot stand beside page: a walk has no page numbers"))
     if problems:
         raise InvalidQuery(problems)
     organization_uid = values.pop("organization_uid", default_organization)
@@ -247,9 +271,11 @@ def _decoded(raw: bytes) -> str | None:
 
 def _nearest(name: str, known: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(name[:SHOWN_CHARACTERS].lower(), known, n=1)
-    return (
-        f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}" if known == tuple(_BY_NAME) else ""
-    )
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _nearest_name(name: str, known: tuple[str, ...]) -> str:
+    return _nearest(name, known) or f"; there are {', '.join(known)}"
 
 
 def _either(values: tuple[str, ...]) -> str:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from litestar import MediaType, Request, Response, get
+from litestar.response import Stream
 
 from service.api import envelope
 from service.api.access_log import note
 from service.api.auth import Tokens
-from service.api.openapi import ListConversations
-from service.api.parameters import no_parameters, parse_query
+from service.api.links import links
+from service.api.openapi import ExportConversations, ListConversations
+from service.api.parameters import EXPORT_PARAMETERS, PARAMETERS, Parameter, no_parameters, parse_query
+from service.errors import TooBusy
+from service.search.export import export
+from service.search.query import ConversationQuery
 from service.search.searcher import Searcher
+
+EXPORTS_AT_ONCE = 4
+NDJSON = "application/x-ndjson"
+CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}  # keep it, but ask each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +36,76 @@ class Parts:
     tokens: Tokens
     searcher: Searcher
     index_fits: Callable[[], Awaitable[None]]
+    exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXPORTS_AT_ONCE))
 
 
 AnyRequest = Request[Any, Any, Any]
 
 
-@get(
-    "/api/conversations",
-    operation_class=ListConversations,
-    summary="Find conversations",
-    tags=["conversations"],
-)
+@get("/api/conversations", operation_class=ListConversations, summary="Find conversations", tags=["conversations"])
 async def list_conversations(request: AnyRequest) -> Response[bytes]:
     """A page of the conversations that match, in a total order, with the exact total."""
     parts: Parts = request.app.state.parts
+    organization_uid, query = await _asked(request, PARAMETERS)
+    page = await parts.searcher.page(query, organization_uid)
+    note(request.scope, took=page.took)
+    return _cached(request, envelope.page(page), links(request.scope["path"], request.scope["query_string"], page))
+
+
+@get(
+    "/api/conversations/export",
+    operation_class=ExportConversations,
+    summary="Export conversations",
+    tags=["conversations"],
+)
+async def export_conversations(request: AnyRequest) -> Stream:
+    """Everything that matches, one JSON object a line, of one state of the index.
+
+    The last line is {"export":{"complete":true,"conversations":N}}: without it, the export was cut off.
+    """
+    parts: Parts = request.app.state.parts
+    organization_uid, query = await _asked(request, EXPORT_PARAMETERS)
+    if parts.exports.locked():
+        raise TooBusy(f"{EXPORTS_AT_ONCE} exports are under way: try again when one has ended")
+    lines = _export_lines(parts, query, organization_uid)
+    first = await anext(lines)  # what fails before anything is sent is answered as an error
+    return Stream(_chained(first, lines), media_type=NDJSON)
+
+
+async def _asked(request: AnyRequest, known: tuple[Parameter, ...]) -> tuple[UUID, ConversationQuery]:
+    """Token, parameters, the right to the organization, an index that fits: in this order."""
+    parts: Parts = request.app.state.parts
     caller = parts.tokens.verify(request.headers.get("authorization"))
-    organization_uid, query = parse_query(request.scope["query_string"], caller.default_organization)
+    organization_uid, query = parse_query(request.scope["query_string"], caller.default_organization, known=known)
     caller.require(organization_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
-    page = await parts.searcher.page(query, organization_uid)
-    note(request.scope, took=page.took)
-    return Response(envelope.page(page), media_type=MediaType.JSON)
+    return organization_uid, query
+
+
+def _cached(request: AnyRequest, body: bytes, link: str) -> Response[bytes]:
+    """The body, or 304 where the caller has the same one (RFC 9110, 13.1.2)."""
+    tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": tag, "Link": link, **CACHING}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(b"", status_code=304, headers=headers)
+    return Response(body, media_type=MediaType.JSON, headers=headers)
+
+
+async def _export_lines(parts: Parts, query: ConversationQuery, organization_uid: UUID) -> AsyncGenerator[bytes]:
+    async with parts.exports, aclosing(export(parts.searcher, query, organization_uid)) as batches:
+        total = 0
+        async for batch in batches:
+            total = batch.total
+            yield b"".join(b"%s\n" % item for item in batch.items)
+        yield envelope.export_end(total)
+
+
+async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    async with aclosing(lines):
+        yield first
+        async for more in lines:
+            yield more
 
 
 @get("/health/live", summary="The process runs", tags=["health"], security=[])
@@ -62,4 +123,4 @@ async def ready(request: AnyRequest) -> dict[str, str]:
     return {"status": "ready"}
 
 
-HANDLERS = [list_conversations, live, ready]
+HANDLERS = [list_conversations, export_conversations, live, ready]

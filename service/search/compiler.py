@@ -72,6 +72,14 @@ def compile_sort(sort: Sort, *, reverse: bool = False) -> list[Clause]:
     ]
 
 
+def compile_walk(
+    query: ConversationQuery, organization_uid: UUID, *, after: Sequence[int | str | None] | None, size: int
+) -> Clause:
+    """The search body of the `size` conversations that follow the sort values `after`, or that stand first."""
+    body = {"query": compile_query(query, organization_uid), "sort": compile_sort(query.sort), "size": size}
+    return body if after is None else {**body, "search_after": list(after)}
+
+
 def missing(field: str) -> Clause:
     """Documents without a value."""
     return {"bool": {"must_not": [{"exists": {"field": field}}]}}

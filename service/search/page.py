@@ -9,12 +9,16 @@ from service.search.query import ConversationQuery
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`total` is exact. `items` are JSON objects in UTF-8, in the order of the query. `took` is OpenSearch's, in ms."""
+    """`total` is exact. `items` are JSON objects in UTF-8, in the order of the query. `took` is OpenSearch's, in ms.
+
+    `next_cursor` goes on behind the last item; None at the end, and where the query did not ask for a walk.
+    """
 
     query: ConversationQuery
     total: int
     items: tuple[bytes, ...]
     took: int
+    next_cursor: str | None = None
 
     @property
     def total_pages(self) -> int:

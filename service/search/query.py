@@ -13,6 +13,8 @@ SORT_FIELDS: tuple[SortField, ...] = get_args(SortField)
 
 MAX_PER_PAGE = 100
 MAX_SEARCH_CHARACTERS = 500
+MAX_CURSOR_CHARACTERS = 8192  # sort values of at most 1 000 characters, and the signature
+CURSOR_START = "*"
 MAX_PAGE = 10**15  # beyond any index (Lucene holds 2^31 documents a shard), within exact integers everywhere
 
 
@@ -33,7 +35,10 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class ConversationQuery:
-    """Filters (combined by AND; the values inside one by OR), a search, an order and a page. Empty means any."""
+    """Filters (combined by AND; the values inside one by OR), a search, an order and a page. Empty means any.
+
+    With a `cursor` there is no page: it tells after which conversation to go on (CURSOR_START: before the first).
+    """
 
     is_read: bool | None = None
     statuses: tuple[Status, ...] = ()
@@ -45,6 +50,7 @@ class ConversationQuery:
     sort: Sort = field(default_factory=Sort)
     page: int = 1
     per_page: int = 25
+    cursor: str | None = None
 
     def __post_init__(self) -> None:
         if not set(self.statuses) <= set(STATUSES):
@@ -55,6 +61,8 @@ class ConversationQuery:
             raise ValueError(f"no such page: {self.page} of {self.per_page}")
         if self.search is not None and not 1 <= len(self.search) <= MAX_SEARCH_CHARACTERS:
             raise ValueError("search must have between 1 and 500 characters")
+        if self.cursor is not None and self.page != 1:
+            raise ValueError("a walk by cursor has no page numbers")
 
     @property
     def offset(self) -> int:

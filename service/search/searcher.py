@@ -11,11 +11,12 @@ from uuid import UUID
 
 from opensearchpy.exceptions import TransportError
 
-from service.client import Client, SearchAnswer, translated
+from service.client import Client, Hit, SearchAnswer, translated
 from service.conversation import item
 from service.errors import SearchTimeout, SearchUnavailable
 from service.search import paging
-from service.search.compiler import Clause, compile_page, compile_query, compile_sort
+from service.search.compiler import Clause, compile_page, compile_query, compile_sort, compile_walk
+from service.search.cursors import Cursors, Position
 from service.search.page import Page
 from service.search.paging import Slice, Windows
 from service.search.query import ConversationQuery
@@ -29,27 +30,31 @@ class Searcher:
     `client` must decode answers to SearchAnswer (`connect(..., answer=SearchAnswer)`).
     """
 
-    def __init__(self, client: Client, alias: str, *, deadline: float, windows: Windows | None = None) -> None:
+    def __init__(
+        self, client: Client, alias: str, *, deadline: float, cursors: Cursors, windows: Windows | None = None
+    ) -> None:
         self._client = client
         self._alias = alias
         self._deadline = deadline
+        self._cursors = cursors
         self._windows = windows or Windows()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
-        """The page asked for. Raises SearchTimeout, SearchUnavailable, IndexUnusable."""
-        with translated(alias=self._alias):
-            async with asyncio.timeout(self._deadline):
-                if query.offset + query.per_page <= self._windows.plain:
-                    return await self._plain(query, organization_uid)
-                async with self._point_in_time(organization_uid) as point_in_time:
-                    return await self._deep(_View(self, query, organization_uid, point_in_time))
+        """The page asked for. Raises InvalidQuery (a cursor), SearchTimeout, SearchUnavailable, IndexUnusable."""
+        after = self._cursors.read(query, organization_uid)
+        async with self.deadlined():
+            if query.cursor is not None:
+                return await self._walk(query, organization_uid, after)
+            if query.offset + query.per_page <= self._windows.plain(query.sort):
+                return await self._plain(query, organization_uid)
+            async with self.point_in_time(organization_uid, f"{self._deadline * 1000 + 1000:.0f}ms") as point_in_time:
+                return await self._deep(_View(self, query, organization_uid, point_in_time))
 
     async def ping(self) -> None:
         """Raises where the alias does not answer a search: an unreachable cluster, a missing index, a red shard."""
-        with translated(alias=self._alias):
-            async with asyncio.timeout(self._deadline):
-                await self.search({"size": 0}, params={"index": self._alias})
+        async with self.deadlined():
+            await self.search({"size": 0}, params={"index": self._alias})
 
     async def close(self) -> None:
         """Waits until every point in time is closed."""
@@ -66,11 +71,31 @@ class Searcher:
         _check_whole(answer)
         return answer
 
+    @asynccontextmanager
+    async def deadlined(self) -> AsyncIterator[None]:
+        """What happens inside must end within the deadline; what opensearch-py raises becomes an error of ours."""
+        with translated(alias=self._alias):
+            async with asyncio.timeout(self._deadline):
+                yield
+
     async def _plain(self, query: ConversationQuery, organization_uid: UUID) -> Page:
-        body = compile_page(query, organization_uid)
-        answer = await self.search(body, params={"index": self._alias, "routing": str(organization_uid)})
+        answer = await self._ask(compile_page(query, organization_uid), organization_uid)
         assert answer.hits.total is not None
-        return Page(query, answer.hits.total.value, _items(answer), answer.took)
+        return Page(query, answer.hits.total.value, items_of(answer.hits.hits), answer.took)
+
+    async def _walk(self, query: ConversationQuery, organization_uid: UUID, after: Position | None) -> Page:
+        """One conversation more is asked for than given: without it, this was the last page."""
+        body = compile_walk(query, organization_uid, after=after, size=query.per_page + 1)
+        answer = await self._ask({**body, "track_total_hits": True}, organization_uid)
+        assert answer.hits.total is not None
+        hits = answer.hits.hits[: query.per_page]
+        following = None
+        if len(answer.hits.hits) > query.per_page:
+            following = self._cursors.write(hits[-1].sort, query, organization_uid)
+        return Page(query, answer.hits.total.value, items_of(hits), answer.took, following)
+
+    async def _ask(self, body: Clause, organization_uid: UUID) -> SearchAnswer:
+        return await self.search(body, params={"index": self._alias, "routing": str(organization_uid)})
 
     async def _deep(self, view: _View) -> Page:
         query = view.query
@@ -79,12 +104,12 @@ class Searcher:
         return Page(query, plan.total, tuple(item for part in slices for item in part), view.took)
 
     @asynccontextmanager
-    async def _point_in_time(self, organization_uid: UUID) -> AsyncIterator[str]:
-        """One state of the index for all steps of a page. It is closed behind the answer, whatever happens."""
-        opened: SearchAnswer = await self._client.create_pit(
-            index=self._alias,
-            params={"keep_alive": f"{self._deadline * 1000 + 1000:.0f}ms", "routing": str(organization_uid)},
-        )
+    async def point_in_time(self, organization_uid: UUID, keep_alive: str) -> AsyncIterator[str]:
+        """One state of the index for all steps of an answer. It is closed behind the answer, whatever happens."""
+        async with self.deadlined():
+            opened: SearchAnswer = await self._client.create_pit(
+                index=self._alias, params={"keep_alive": keep_alive, "routing": str(organization_uid)}
+            )
         assert opened.pit_id is not None
         try:
             yield opened.pit_id
@@ -94,7 +119,7 @@ class Searcher:
             task.add_done_callback(self._closing.discard)
 
     async def _close_point_in_time(self, point_in_time: str) -> None:
-        with suppress(TransportError):  # it ends by itself a second after the deadline
+        with suppress(TransportError):  # it ends by itself when its keep_alive is over
             await self._client.delete_pit(body={"pit_id": [point_in_time]})
 
 
@@ -149,7 +174,7 @@ class _View:
                 "track_total_hits": False,
             },
         )
-        items = _items(answer)
+        items = items_of(answer.hits.hits)
         if len(items) != part.size:
             raise SearchUnavailable("the index changed under a page: try again")
         return items[::-1] if part.reverse else items
@@ -163,8 +188,9 @@ class _View:
         return answer
 
 
-def _items(answer: SearchAnswer) -> tuple[bytes, ...]:
-    return tuple(item(bytes(hit.source)) for hit in answer.hits.hits)
+def items_of(hits: Sequence[Hit]) -> tuple[bytes, ...]:
+    """The items that an answer holds, as bytes."""
+    return tuple(item(bytes(hit.source)) for hit in hits)
 
 
 def _check_whole(answer: SearchAnswer) -> None:

@@ -1,9 +1,13 @@
-"""Conversations from NDJSON: one JSON object a line, plain or gzip, from a file or standard input."""
+"""Conversations from NDJSON: one JSON object a line, plain or gzip, from a file or standard input.
+
+An export of ours is such a file; its last line, which counts the others, is checked and is no conversation.
+"""
 
 from __future__ import annotations
 
 import gzip
 import io
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -18,7 +22,9 @@ from service.errors import SourceUnreadable
 
 GZIP_MAGIC = b"\x1f\x8b"
 STANDARD_INPUT = "-"
+MAX_LINE_BYTES = 2**21
 _BOM = b"\xef\xbb\xbf"
+_EXPORT_END = re.compile(rb'\s*\{"export":\s*\{"complete":\s*true,\s*"conversations":\s*(\d+)\}\}\s*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +44,16 @@ def read(path: str, *, advance: Callable[[int], None] = lambda _count: None) -> 
     `advance(count)` is told the bytes of the file as they are read, compressed ones as they are on disk.
     Raises SourceUnreadable where the file cannot be opened, or breaks off (a gzip file that was cut).
     """
-    number = 0
+    number = since_end = 0
     try:
         with _open(path) as raw:
-            counting = _Counting(raw, advance)
-            for number, text in enumerate(_decompressed(counting), start=1):
-                if text.strip():
+            for number, text in enumerate(_texts(_decompressed(_Counting(raw, advance))), start=1):
+                if end := _EXPORT_END.fullmatch(text):
+                    if (told := int(end[1])) != since_end:
+                        yield Line(path, number, text, None, f"ends an export of {told}, but {since_end} came before")
+                    since_end = 0
+                elif text.strip():
+                    since_end += 1
                     yield _line(path, number, text.removeprefix(_BOM) if number == 1 else text)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceUnreadable(
@@ -60,7 +70,17 @@ def size(path: str) -> int | None:
     return Path(path).stat().st_size
 
 
+def _texts(stream: IO[bytes]) -> Iterator[bytes]:
+    """Each line; of one that is too long, only so much that it is known to be."""
+    while text := stream.readline(MAX_LINE_BYTES + 1):
+        yield text
+        while len(text) > MAX_LINE_BYTES and not text.endswith(b"\n"):
+            text = stream.readline(MAX_LINE_BYTES + 1)
+
+
 def _line(source: str, number: int, text: bytes) -> Line:
+    if len(text) > MAX_LINE_BYTES:
+        return Line(source, number, text[:1000], None, f"is longer than {MAX_LINE_BYTES:,} bytes")
     try:
         return Line(source, number, text, Conversation.model_validate_json(text))
     except ValidationError as error:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import secrets
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,7 +132,7 @@ class Api:
 
     def conversations(self, token: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = self.get("/api/conversations", token, params=parameters or {})
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code == 200, answer.text[:1000]
         body: dict[str, Any] = answer.json()
         return body
 
@@ -157,6 +163,46 @@ def serving(settings: Settings, url: str, windows: Windows | None = None) -> Ite
         assert not thread.is_alive()
 
 
+@contextmanager
+def serve_process(
+    cluster: Cluster, folder: Path, **environment: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+    """`conversations serve` as a process of its own: the process, its address, and the file of its log."""
+    log = folder / "log"
+    settings = cluster.settings
+    assert settings.token_secret is not None
+    own = {
+        "OPENSEARCH_URL": cluster.url,
+        "CONVERSATIONS_ALIAS": settings.alias,
+        "CONVERSATIONS_TOKEN_SECRET": settings.token_secret.get_secret_value(),
+        "CONVERSATIONS_LOG_FORMAT": "json",
+    }
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "service", "serve", "--port", "0"],
+            env=os.environ | own | environment, stderr=stderr,
+        )  # fmt: skip
+    try:
+        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        while not _is_live(found[0]):
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        yield process, found[0], log
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _is_live(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health/live").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 @pytest.fixture(scope="session")
 def api(cluster: Cluster) -> Iterator[Api]:
     yield from serving(cluster.settings, cluster.url)
@@ -165,7 +211,7 @@ def api(cluster: Cluster) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def deep_api(cluster: Cluster) -> Iterator[Api]:
     """The same, but that every page is found by rank descent, down to slices of a few documents."""
-    yield from serving(cluster.settings, cluster.url, Windows(plain=0, slice=3))
+    yield from serving(cluster.settings, cluster.url, Windows(dates=0, names=0, subject=0, slice=3))
 
 
 @pytest.fixture(scope="session")

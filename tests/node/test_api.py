@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,18 +15,18 @@ import httpx
 import pytest
 
 from service.api.errors import BY_ERROR
-from service.api.parameters import PARAMETERS
+from service.api.parameters import EXPORT_PARAMETERS, PARAMETERS
 from service.node import LocalNode, fetch
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.conftest import Api, Cluster, serve_process, serving
 
 CHROMIUM = shutil.which("chromium")
 
 
 def error(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
     """The error of an answer that has the one shape."""
-    assert answer.status_code == status, answer.text
+    assert answer.status_code == status, answer.text[:1000]
     body = answer.json()
     assert list(body) == ["status", "error"]
     assert list(body["error"]) == ["code", "message", "details", "request_id"]
@@ -84,15 +83,20 @@ def test_health(api: Api) -> None:
 def test_the_openapi_document_tells_every_parameter_and_error_with_an_example(api: Api) -> None:
     document = api.get("/docs/openapi.json").json()
     assert document["openapi"].startswith("3.1")
-    operation = document["paths"]["/api/conversations"]["get"]
-    assert [found["name"] for found in operation["parameters"]] == [parameter.name for parameter in PARAMETERS]
-    assert all(found["example"] and found["description"] and found["schema"] for found in operation["parameters"])
-    statuses = {str(answer.status) for answer in BY_ERROR.values()} | {"200", "500"}
-    assert set(operation["responses"]) == statuses
-    for found in operation["responses"].values():
-        content = found["content"]["application/json"]
-        assert content["example"]
-        assert content["schema"]
+    failures = {str(answer.status) for answer in BY_ERROR.values()} | {"500"}
+    for path, parameters, statuses in (
+        ("/api/conversations", PARAMETERS, {"200", "304"}),
+        ("/api/conversations/export", EXPORT_PARAMETERS, {"200"}),
+    ):
+        operation = document["paths"][path]["get"]
+        assert [found["name"] for found in operation["parameters"]] == [parameter.name for parameter in parameters]
+        assert all(found["example"] and found["description"] and found["schema"] for found in operation["parameters"])
+        assert set(operation["responses"]) == failures | statuses
+        for status, found in operation["responses"].items():
+            for content in found.get("content", {}).values():
+                assert content["example"]
+                assert content["schema"]
+            assert "content" in found or status == "304"
 
 
 def test_the_examples_of_the_parameters_work(api: Api) -> None:
@@ -161,44 +165,12 @@ def test_a_cluster_that_is_gone_or_stands_still_is_503_or_504_and_recovers(setti
 
 
 @pytest.fixture
-def served(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str, Path]]:
-    """`conversations serve` as a process of its own, with its log in a file."""
-    log = tmp_path / "log"
-    settings = cluster.settings
-    assert settings.token_secret is not None
-    environment = os.environ | {
-        "OPENSEARCH_URL": cluster.url,
-        "CONVERSATIONS_ALIAS": settings.alias,
-        "CONVERSATIONS_TOKEN_SECRET": settings.token_secret.get_secret_value(),
-        "CONVERSATIONS_LOG_FORMAT": "json",
-    }
-    with log.open("w") as stderr:
-        process = subprocess.Popen(
-            [".venv/bin/conversations", "serve", "--port", "0"] if Path(".venv/bin/conversations").exists() else
-            ["conversations", "serve", "--port", "0"],
-            env=environment, stderr=stderr, text=True,
-        )  # fmt: skip
-    address = ""
-    while not address:
-        assert process.poll() is None, log.read_text()
-        found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())
-        if found:
-            address = found[0]
-        time.sleep(0.05)
-    while True:
-        try:
-            httpx.get(f"{address}/health/live")
-            break
-        except httpx.ConnectError:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.05)
-    yield process, address, log
-    if process.poll() is None:
-        process.kill()
-        process.wait()
+def served(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+    with serve_process(cluster, tmp_path) as process:
+        yield process
 
 
-def test_logs_hold_no_token_subject_or_search_text(served: tuple[subprocess.Popen[str], str, Path], api: Api) -> None:
+def test_logs_hold_no_token_subject_or_search_text(served: tuple[subprocess.Popen[bytes], str, Path], api: Api) -> None:
     process, address, log = served
     token = api.token(ORGANIZATIONS[0])
     headers = {"Authorization": f"Bearer {token}"}
@@ -208,7 +180,7 @@ def test_logs_hold_no_token_subject_or_search_text(served: tuple[subprocess.Pope
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
     written = log.read_text()
-    assert written.count('"event": "request"') >= 5
+    assert written.count('"event":"request"') >= 5
     assert '"request_id"' in written
     assert str(ORGANIZATIONS[0]) in written
     assert "secretword" not in written
@@ -216,7 +188,7 @@ def test_logs_hold_no_token_subject_or_search_text(served: tuple[subprocess.Pope
     assert token.split(".")[2] not in written
 
 
-def test_sigterm_lets_requests_under_way_end(served: tuple[subprocess.Popen[str], str, Path], api: Api) -> None:
+def test_sigterm_lets_requests_under_way_end(served: tuple[subprocess.Popen[bytes], str, Path], api: Api) -> None:
     process, address, _log = served
     headers = {"Authorization": f"Bearer {api.token(ORGANIZATIONS[0])}"}
     with httpx.stream("GET", f"{address}/api/conversations?per_page=100", headers=headers) as answer:

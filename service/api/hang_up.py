@@ -1,0 +1,55 @@
+"""Ends the work of a request whose client has hung up: the search behind it is cancelled too.
+
+Only a request that takes longer than a moment is watched: to watch one costs more than a quick one takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from service.api.access_log import note
+
+MOMENT_SECONDS = 0.05
+WATCHED_METHODS = frozenset({"GET"})  # a write goes on to its end, whoever listens
+
+
+class HangUp:
+    """ASGI middleware. A request of a watched method has no body that its handler reads."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP or scope["method"] not in WATCHED_METHODS:
+            await self.app(scope, receive, send)
+            return
+        work = asyncio.current_task()
+        assert work is not None
+        watchers: list[asyncio.Task[None]] = []
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            note(scope, hung_up=True)
+            work.cancel(_HUNG_UP)
+
+        def begin() -> None:
+            watchers.append(asyncio.create_task(watch()))
+
+        moment = asyncio.get_running_loop().call_later(MOMENT_SECONDS, begin)
+        try:
+            await self.app(scope, receive, send)
+        except asyncio.CancelledError as error:
+            if error.args != (_HUNG_UP,):
+                raise
+            work.uncancel()
+        finally:
+            moment.cancel()
+            for watcher in watchers:
+                watcher.cancel()
+
+
+_HUNG_UP = "the client hung up"

@@ -1,0 +1,34 @@
+"""The Link header of a page (RFC 8288): first, prev, next and last, as relative references."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from service.search.page import Page
+from service.search.query import CURSOR_START
+
+_SAFE = "!$&'()*+,-./:;=?@_~%"  # what RFC 3986 lets stand in a query; all else is percent-encoded
+
+
+def links(path: str, query_string: bytes, page: Page) -> str:
+    """The header's value: the same request with another page, or with another cursor."""
+    kept = [
+        piece for piece in query_string.split(b"&") if piece and piece.partition(b"=")[0] not in (b"page", b"cursor")
+    ]
+    base = quote(b"&".join(kept), safe=_SAFE)
+    base = f"{path}?{base}&" if base else f"{path}?"
+    return ", ".join(f'<{base}{target}>; rel="{relation}"' for relation, target in _targets(page).items())
+
+
+def _targets(page: Page) -> dict[str, str]:
+    if page.query.cursor is not None:
+        following = {} if page.next_cursor is None else {"next": f"cursor={page.next_cursor}"}
+        return {"first": f"cursor={CURSOR_START}", **following}
+    last = max(page.total_pages, 1)
+    numbers = {"first": 1}
+    if page.query.page > 1:
+        numbers["prev"] = min(page.query.page - 1, last)
+    if page.query.page < last:
+        numbers["next"] = page.query.page + 1
+    numbers["last"] = last
+    return {relation: f"page={number}" for relation, number in numbers.items()}

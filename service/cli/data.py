@@ -1,0 +1,131 @@
+"""Commands that move conversations in and out: load, import-mail, export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import click
+
+from service import progress
+from service.api.parameters import EXPORT_PARAMETERS, parse_query
+from service.cli.export_file import export_file
+from service.cli.options import Uuid, act, cluster_options, rejects_option, show
+from service.client import Client, SearchAnswer
+from service.conversation import Conversation
+from service.errors import ConversationsError
+from service.index import bulk, lifecycle, mapping
+from service.rejects import Rejects
+from service.settings import Settings
+from service.sources import mail, ndjson
+
+Origin = TypeVar("Origin")
+
+
+@click.command("load")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@rejects_option
+@cluster_options
+def load_command(settings: Settings, files: tuple[str, ...], rejects: Path) -> None:
+    """Load conversations from NDJSON files (plain or gzip); - is standard input.
+
+    Loading twice changes nothing, and an older copy never replaces a newer one: the version is updated_on.
+    Rejected lines go to the rejects file; all others are loaded, and the exit code is then 1.
+    """
+    sizes = [ndjson.size(file) for file in files]
+    total = None if None in sizes else sum(size or 0 for size in sizes)
+    with Rejects(rejects) as rejected, progress.track("Loading", total, "bytes") as advance:
+
+        def conversations() -> Iterator[tuple[ndjson.Line, Conversation]]:
+            for file in files:
+                for line in ndjson.read(file, advance=advance):
+                    if line.conversation is None:
+                        rejected.add(line.source, line.number, line.reason or "", line.text)
+                    else:
+                        yield line, line.conversation
+
+        tally = _load(
+            settings,
+            conversations(),
+            lambda line, reason: rejected.add(line.source, line.number, reason, line.text),
+        )
+    _summary(tally, rejected)
+
+
+@click.command("import-mail")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
+@click.option("--organization", type=Uuid(), required=True, help="The organization that the mail belongs to.")
+@click.option("--own-address", "own_addresses", multiple=True, help="An address of the organization's. Repeatable.")
+@click.option("--own-domain", "own_domains", multiple=True, help="A mail domain of the organization's. Repeatable.")
+@click.option("--output", type=click.File("w"), help="Write NDJSON there (- is standard output) and load nothing.")
+@rejects_option
+@cluster_options
+def import_mail_command(
+    settings: Settings,
+    paths: tuple[str, ...],
+    organization: UUID,
+    own_addresses: tuple[str, ...],
+    own_domains: tuple[str, ...],
+    output: Any,
+    rejects: Path,
+) -> None:
+    """Turn mailboxes into conversations, one a thread, and load them.
+
+    PATH is an mbox file (Mailman's archives too), a Maildir, an .eml file, a folder of these, or a .gz of a file.
+    Name all parts of an archive in one call, so that threads which cross them stay whole.
+    """
+    own = mail.Own(frozenset(map(str.lower, own_addresses)), frozenset(map(str.lower, own_domains)))
+    with Rejects(rejects) as rejected, progress.track("Reading", None, "messages") as advance:
+        found = mail.conversations(paths, organization, own, reject=rejected.add, advance=advance)
+        if output is not None:
+            tally = bulk.Tally()
+            for conversation in found:
+                output.write(conversation.model_dump_json() + "\n")
+                tally.count("written")
+        else:
+            tally = _load(
+                settings,
+                ((conversation, conversation) for conversation in found),
+                lambda conversation, reason: rejected.add(str(conversation.uid), 0, reason, b""),
+            )
+    _summary(tally, rejected)
+
+
+@click.command("export")
+@click.argument("file", metavar="FILE")
+@click.option("--organization", type=Uuid(), required=True, help="The organization to export.")
+@click.option(
+    "--where", default="", metavar="QUERY", help="Parameters as in the API, such as 'status=closed&sort=subject'."
+)
+@cluster_options
+def export_command(settings: Settings, file: str, organization: UUID, where: str) -> None:
+    """Write every conversation that matches to FILE as NDJSON (gzip if it ends in .gz; - is standard output).
+
+    FILE appears when it is whole; its last line says so, and 'conversations load' reads it.
+    """
+    uid, query = parse_query(where.encode(), organization, known=EXPORT_PARAMETERS)
+    count = act(settings, lambda client: export_file(client, settings, query, uid, file=file), answer=SearchAnswer)
+    progress.say(f"{count:,} conversations exported")
+
+
+def _load(
+    settings: Settings,
+    conversations: Iterable[tuple[Origin, Conversation]],
+    reject: Callable[[Origin, str], None],
+) -> bulk.Tally:
+    async def load(client: Client) -> bulk.Tally:
+        await lifecycle.ensure(client, settings.alias, mapping.load())
+        return await bulk.load(client, settings.alias, conversations, reject=reject)
+
+    return act(settings, load)
+
+
+def _summary(tally: bulk.Tally, rejected: Rejects) -> None:
+    show({"written": tally.written, "unchanged": tally.unchanged, "rejected": rejected.count})
+    if rejected.count:
+        raise ConversationsError(f"{rejected.count} rejected: see {rejected.path}; everything else was taken")
+
+
+COMMANDS = (load_command, import_mail_command, export_command)

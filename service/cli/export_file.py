@@ -1,0 +1,70 @@
+"""An export into a file that appears only when it is whole, or to standard output."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from pathlib import Path
+from typing import IO, cast
+from uuid import UUID
+
+from service import progress
+from service.api import envelope
+from service.client import Client
+from service.errors import Misconfigured
+from service.search.cursors import Cursors
+from service.search.export import export
+from service.search.query import ConversationQuery
+from service.search.searcher import Searcher
+from service.settings import Settings
+
+STANDARD_OUTPUT = "-"
+
+
+async def export_file(
+    client: Client, settings: Settings, query: ConversationQuery, organization_uid: UUID, *, file: str
+) -> int:
+    """Writes everything that matches and returns how many that were. The client must decode to SearchAnswer."""
+    searcher = Searcher(client, settings.alias, deadline=settings.request_timeout, cursors=Cursors(b""))
+    async with aclosing(export(searcher, query, organization_uid)) as batches:
+        first = await anext(batches)
+        with _sink(file) as sink, progress.track("Exporting", first.total, "conversations") as advance:
+
+            def write(items: tuple[bytes, ...]) -> None:
+                sink.writelines(b"%s\n" % item for item in items)
+                advance(len(items))
+
+            write(first.items)
+            async for batch in batches:
+                write(batch.items)
+            sink.write(envelope.export_end(first.total))
+    await searcher.close()
+    return first.total
+
+
+@contextmanager
+def _sink(file: str) -> Iterator[IO[bytes]]:
+    """The file under another name until the block ends well; then it is on the disk and takes its name."""
+    if file == STANDARD_OUTPUT:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    path = Path(file)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with partial.open("wb") as raw:
+            if path.suffix == ".gz":
+                with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=1) as packed:
+                    yield cast(IO[bytes], packed)
+            else:
+                yield raw
+            raw.flush()
+            os.fsync(raw.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise Misconfigured(f"cannot write {path} ({error.strerror}): choose another file") from None
+    finally:
+        partial.unlink(missing_ok=True)

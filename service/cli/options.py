@@ -1,0 +1,114 @@
+"""What commands share: types of options, the settings they make up, and how a cluster is reached."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+from uuid import UUID
+
+import click
+
+from service.client import Client, connect
+from service.conversation import parse_uuid
+from service.errors import Misconfigured
+from service.node import running_url
+from service.settings import Settings
+
+Result = TypeVar("Result")
+Command = Callable[..., None]
+
+_DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the local node. [default: CONVERSATIONS_DATA, else the user's data folder]",
+)
+_URL = click.option("--opensearch-url", help="Use this cluster. [default: OPENSEARCH_URL, else the local node]")
+rejects_option = click.option(
+    "--rejects",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("rejects.ndjson"),
+    show_default=True,
+    help="Where each rejected line goes, with its number and reason; written only if there is one.",
+)
+
+
+def local_options(command: Command) -> Command:
+    """--data; the command is given `settings`."""
+
+    @_DATA
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, data: Path | None, **options: Any) -> None:
+        command(*arguments, settings=Settings.load().but(data=data), **options)
+
+    return wrapped
+
+
+def cluster_options(command: Command) -> Command:
+    """--data and --opensearch-url; the command is given `settings`."""
+
+    @_DATA
+    @_URL
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, data: Path | None, opensearch_url: str | None, **options: Any) -> None:
+        command(*arguments, settings=Settings.load().but(data=data, opensearch_url=opensearch_url), **options)
+
+    return wrapped
+
+
+class Uuid(click.ParamType[UUID]):
+    name = "uuid"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+        try:
+            return parse_uuid(value)
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+class Duration(click.ParamType[timedelta]):
+    """Such as 30m, 12h or 7d."""
+
+    name = "duration"
+    units: ClassVar = {"m": "minutes", "h": "hours", "d": "days"}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,4})([mhd])", value)
+        if found is None:
+            self.fail(f"{value!r} must be a number with m, h or d, such as 12h", param, ctx)
+        return timedelta(**{self.units[found[2]]: int(found[1])})
+
+
+def act(settings: Settings, action: Callable[[Client], Awaitable[Result]], *, answer: type[Any] = object) -> Result:
+    """Runs the action with a client of the cluster that the settings name, and returns its result."""
+
+    async def run() -> Result:
+        client = connect(settings, cluster_url(settings), answer=answer)
+        try:
+            return await action(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(run())
+
+
+def cluster_url(settings: Settings) -> str:
+    """The cluster's address: what was set, else the local node that runs in the data folder."""
+    url = settings.opensearch_url or running_url(settings.data)
+    if url is None:
+        raise Misconfigured(
+            f"no OpenSearch: set OPENSEARCH_URL, or start a local one with 'conversations run' "
+            f"or 'conversations node' (none runs in {settings.data})"
+        )
+    return url
+
+
+def show(record: dict[str, Any]) -> None:
+    print(json.dumps(record, indent=2, ensure_ascii=False))

@@ -1,0 +1,75 @@
+"""Everything that matches, a batch at a time, in bounded memory: one state of the index, walked by its sort values."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from uuid import UUID
+
+from service.client import SearchAnswer
+from service.errors import SearchUnavailable
+from service.search.compiler import compile_walk
+from service.search.cursors import Position
+from service.search.query import ConversationQuery
+from service.search.searcher import Searcher, items_of
+
+BATCH_BYTES = 2_000_000  # about; two batches are held at a time
+FIRST_BATCH, LARGEST_BATCH = 200, 4_000  # documents
+PATIENCE = "5m"  # how long a consumer may pause before the point in time is gone, and the export with it
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The next items, and how many there are in all."""
+
+    items: tuple[bytes, ...]
+    total: int
+
+
+async def export(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> AsyncGenerator[Batch]:
+    """Batches of the conversations that match, in the query's order; at least one batch, empty where none match.
+
+    Each batch has the deadline of a request, and is fetched while the consumer works on the one before. Raises
+    SearchTimeout, SearchUnavailable (also where fewer came than there are, so an export that ends is whole),
+    IndexUnusable.
+    """
+    async with searcher.point_in_time(organization_uid, PATIENCE) as point_in_time:
+
+        async def fetch(after: Position | None, size: int) -> SearchAnswer:
+            body = {
+                **compile_walk(query, organization_uid, after=after, size=size),
+                "track_total_hits": after is None,
+                "pit": {"id": point_in_time, "keep_alive": PATIENCE},
+            }
+            async with searcher.deadlined():
+                return await searcher.search(body, params={})
+
+        answer = await fetch(None, FIRST_BATCH)
+        assert answer.hits.total is not None
+        total, given = answer.hits.total.value, 0
+        if total == 0:
+            yield Batch((), 0)
+        while hits := answer.hits.hits:
+            items = items_of(hits)
+            given += len(items)
+            following = asyncio.create_task(fetch(hits[-1].sort, _next_size(items)))
+            try:
+                yield Batch(items, total)
+                answer = await following
+            finally:
+                following.cancel()
+                following.add_done_callback(_forget)
+        if given != total:
+            raise SearchUnavailable(f"only {given} of {total} conversations came: export again")
+
+
+def _forget(task: asyncio.Task[SearchAnswer]) -> None:
+    """A consumer that left does not ask how the batch ended that it would have had next."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _next_size(items: tuple[bytes, ...]) -> int:
+    """How many documents of the size of these make a batch."""
+    return min(LARGEST_BATCH, max(1, BATCH_BYTES * len(items) // sum(map(len, items))))

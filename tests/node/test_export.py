@@ -1,0 +1,188 @@
+"""The export, over HTTP and as a command: whole, in order, of one state; a cut one is known; nothing is left behind."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+
+from service.conversation import Conversation
+from service.node import LocalNode, fetch
+from service.settings import Settings
+from tests import oracle
+from tests.corpus import ORGANIZATIONS, conversation
+from tests.node.conftest import Api, Cluster, serve_process, serving
+from tests.node.test_api import error
+
+COMPLETE = '{"export":{"complete":true,"conversations":%d}}'
+
+
+def await_no_points_in_time(cluster: Cluster) -> None:
+    deadline = time.monotonic() + 30
+    while open_ones := cluster.act(lambda client: client.get_all_pits()).get("pits"):
+        assert time.monotonic() < deadline, open_ones
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+@pytest.mark.parametrize("sort", ["-updated_on", "subject"])
+def test_an_export_is_everything_that_matches_in_order_and_says_so(
+    sort: str, encoding: str, api: Api, conversations: list[Conversation]
+) -> None:
+    headers = {"Authorization": f"Bearer {api.token(*ORGANIZATIONS)}", "Accept-Encoding": encoding}
+    for organization in ORGANIZATIONS:
+        request = oracle.Request(str(organization), {"is_read": "true"}, sort=sort)
+        expected = [oracle.item(one) for one in oracle.matching(request, conversations, lambda _text: frozenset())]
+        parameters = {"organization_uid": str(organization), "is_read": "true", "sort": sort}
+        answer = api.http.get(f"{api.address}/api/conversations/export", headers=headers, params=parameters)
+        assert answer.headers["content-type"].startswith("application/x-ndjson")
+        assert answer.headers.get("content-encoding", "identity") == encoding
+        *lines, end = answer.text.removesuffix("\n").split("\n")
+        assert [json.loads(line) for line in lines] == expected
+        assert end == COMPLETE % len(expected)
+
+
+def test_an_export_is_as_strict_as_a_page(api: Api) -> None:
+    error(api.get("/api/conversations/export"), 401, "unauthorized")
+    token = api.token(ORGANIZATIONS[0])
+    error(api.get(f"/api/conversations/export?organization_uid={ORGANIZATIONS[1]}", token), 403, "forbidden")
+    answer = api.get("/api/conversations/export?page=1&per_page=5&cursor=*&status=open", token)
+    details = error(answer, 400, "invalid_parameter")["details"]
+    assert [detail["parameter"] for detail in details] == ["page", "per_page", "cursor", "status"]
+
+
+LARGE = UUID("11111111-1111-4111-8111-111111111111")
+
+
+@pytest.fixture(scope="module")
+def large() -> list[Conversation]:
+    """400 conversations of 100 kB: more than what lies in buffers on the way."""
+    rng = random.Random(1)
+    made = []
+    for _ in range(400):
+        one = conversation(rng, LARGE)
+        metadata = one.metadata.model_copy(update={"snippet": "x" * 100_000})
+        made.append(one.model_copy(update={"metadata": metadata}))
+    return made
+
+
+@pytest.fixture
+def own_node(tmp_path: Path, settings: Settings, large: list[Conversation]) -> Iterator[tuple[LocalNode, Cluster]]:
+    node = LocalNode(tmp_path / "node", fetch(settings.cache, java_home=settings.java_home))
+    node.start()
+    try:
+        cluster = Cluster(settings, node.url)
+        cluster.load(large)
+        yield node, cluster
+    finally:
+        node.stop()
+
+
+def test_a_client_that_leaves_an_export_ends_it_and_only_so_many_run_at_once(
+    fresh: Cluster, large: list[Conversation]
+) -> None:
+    fresh.load(large)
+    for api in serving(fresh.settings, fresh.url):
+        headers = {"Authorization": f"Bearer {api.token(LARGE)}", "Accept-Encoding": "identity"}
+        url = f"{api.address}/api/conversations/export"
+        streams = [api.http.stream("GET", url, headers=headers) for _ in range(4)]
+        reading = [stream.__enter__().iter_raw(1000) for stream in streams]  # dropping one would close its stream
+        for chunks in reading:
+            assert next(chunks)
+        answer = api.http.get(url, headers=headers)
+        error(answer, 429, "too_many_requests")
+        assert answer.headers["retry-after"] == "1"
+        assert len(fresh.act(lambda client: client.get_all_pits())["pits"]) == 4
+        for stream in streams:
+            stream.__exit__(None, None, None)
+        await_no_points_in_time(fresh)
+        whole = api.http.get(url, headers=headers)
+        assert whole.text[-100:].endswith(COMPLETE % len(large) + "\n")
+
+
+def test_an_export_that_is_cut_off_cannot_be_mistaken_for_a_whole_one(
+    own_node: tuple[LocalNode, Cluster], large: list[Conversation]
+) -> None:
+    node, cluster = own_node
+    for api in serving(cluster.settings, cluster.url):
+        headers = {"Authorization": f"Bearer {api.token(LARGE)}", "Accept-Encoding": "identity"}
+        got = b""
+        with api.http.stream("GET", f"{api.address}/api/conversations/export", headers=headers) as answer:
+            assert answer.status_code == 200
+            chunks = answer.iter_raw(1000)
+            got += next(chunks)
+            node.kill()
+            with pytest.raises(httpx.RemoteProtocolError):  # noqa: PT012 (what came before the end counts too)
+                for chunk in chunks:
+                    got += chunk
+        assert 0 < got.count(b"\n") < len(large)
+        assert b'"export"' not in got
+
+
+def test_a_client_that_hangs_up_stops_the_search_behind_its_page(
+    own_node: tuple[LocalNode, Cluster], tmp_path: Path
+) -> None:
+    """The node stands still, so that the search would last until its deadline."""
+    node, cluster = own_node
+    assert node.process is not None
+    with serve_process(cluster, tmp_path, CONVERSATIONS_REQUEST_TIMEOUT="120") as (_process, address, log):
+        headers = {"Authorization": f"Bearer {Api(cluster.settings, address).token(LARGE)}"}
+        assert httpx.get(f"{address}/api/conversations?per_page=1", headers=headers).status_code == 200
+        os.kill(node.process.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.get(f"{address}/api/conversations?per_page=2", headers=headers, timeout=0.5)
+            deadline = time.monotonic() + 60
+            while '"hung_up":true' not in log.read_text():
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+        finally:
+            os.kill(node.process.pid, signal.SIGCONT)
+        assert httpx.get(f"{address}/api/conversations?per_page=3", headers=headers).status_code == 200
+
+
+def test_the_command_writes_a_whole_file_that_load_reads(
+    cluster: Cluster, fresh: Cluster, conversations: list[Conversation], tmp_path: Path
+) -> None:
+    fresh.load([])
+
+    def run(*arguments: str, alias: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "service", *arguments],
+            env=os.environ | {"OPENSEARCH_URL": cluster.url, "CONVERSATIONS_ALIAS": alias},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    organization = ORGANIZATIONS[1]
+    file = tmp_path / "export.ndjson.gz"
+    options = ("--organization", str(organization), "--where", "status=closed&sort=subject")
+    done = run("export", str(file), *options, alias=cluster.settings.alias)
+    assert done.returncode == 0, done.stderr
+    request = oracle.Request(str(organization), {"status": "closed"}, sort="subject")
+    expected = [oracle.item(one) for one in oracle.matching(request, conversations, lambda _text: frozenset())]
+    *lines, end = gzip.decompress(file.read_bytes()).decode().removesuffix("\n").split("\n")
+    assert [json.loads(line) for line in lines] == expected
+    assert end == COMPLETE % len(expected)
+    piped = run("export", "-", *options, alias=cluster.settings.alias)
+    assert piped.stdout == gzip.decompress(file.read_bytes()).decode()
+    loaded = run("load", str(file), alias=fresh.settings.alias)
+    assert json.loads(loaded.stdout) == {"written": len(expected), "unchanged": 0, "rejected": 0}
+    for arguments, says in (
+        (("export", str(file), "--organization", str(organization), "--where", "page=2"), "page: is not a parameter"),
+        (("export", str(tmp_path / "no" / "x"), "--organization", str(organization)), "cannot write"),
+    ):
+        failed = run(*arguments, alias=cluster.settings.alias)
+        assert failed.returncode == 1
+        assert says in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["export.ndjson.gz"]
