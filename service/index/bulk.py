@@ -94,7 +94,7 @@ async def _try(
     client: Client, alias: str, writes: Sequence[Write], waiting: list[int], results: dict[int, Result]
 ) -> str:
     """Sends what waits, once; fills in the results of what is settled. Returns why the rest is not."""
-    body = b"".join(_lines(writes[at]) for at in waiting)
+    body = b"".join(lines(writes[at]) for at in waiting)
     try:
         with translated(alias=alias):
             answer = await client.bulk(body=body, index=alias, params={"require_alias": "true"})
@@ -110,7 +110,8 @@ async def _try(
     return why
 
 
-def _lines(write: Write) -> bytes:
+def lines(write: Write) -> bytes:
+    """The two lines of one document in a bulk request."""
     action = {"_id": write.id, "routing": write.routing, "version": write.version, "version_type": "external"}
     return b'{"index":%s}\n%s\n' % (msgspec.json.encode(action), write.source)
 

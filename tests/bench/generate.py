@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
+from itertools import accumulate, repeat
 from uuid import UUID
 
 from service.conversation import CHANNELS, STATUSES, Conversation, Metadata
 
 ORGANIZATIONS = [uuid.uuid5(uuid.NAMESPACE_URL, f"bench:{number}") for number in range(200)]
 LARGEST = ORGANIZATIONS[0]
+STEADY = uuid.uuid5(uuid.NAMESPACE_URL, "bench:steady")
 REST = 4  # the other 199 organizations together hold a quarter of what the largest does
 VOCABULARY = 20_000
 YEARS = 5
@@ -57,17 +58,36 @@ def words(rng: random.Random) -> list[str]:
     return list(found)
 
 
+def vocabulary(seed: int = 1) -> list[str]:
+    """The words of the subjects, the most frequent first."""
+    return words(random.Random(seed))
+
+
 def conversations(count: int, seed: int = 1) -> Iterator[Conversation]:
     """`count` in the largest organization and a quarter of that in the others, in no order."""
-    rng = random.Random(seed)
-    vocabulary = words(rng)
-    weights = list(accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
     shares = list(accumulate(1 / rank for rank in range(1, len(ORGANIZATIONS))))
-    span = YEARS * 365 * 86_400_000
     others = count // REST
-    for number in range(count + others):
-        in_largest = number % (REST + 1) or number // (REST + 1) >= others
-        organization = LARGEST if in_largest else rng.choices(ORGANIZATIONS[1:], cum_weights=shares)[0]
+    rng = random.Random(seed)
+
+    def organizations() -> Iterator[UUID]:
+        for number in range(count + others):
+            in_largest = number % (REST + 1) or number // (REST + 1) >= others
+            yield LARGEST if in_largest else rng.choices(ORGANIZATIONS[1:], cum_weights=shares)[0]
+
+    yield from _of(organizations(), seed)
+
+
+def steady(count: int, seed: int = 2) -> Iterator[Conversation]:
+    """`count` conversations of one organization that stays as it is while the index around it grows."""
+    yield from _of(repeat(STEADY, count), seed)
+
+
+def _of(organizations: Iterable[UUID], seed: int) -> Iterator[Conversation]:
+    rng = random.Random(seed)
+    vocabulary = words(random.Random(1))
+    weights = list(accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
+    span = YEARS * 365 * 86_400_000
+    for organization in organizations:
         created = START + timedelta(milliseconds=rng.randrange(span))
         updated = created + timedelta(milliseconds=int(rng.expovariate(1 / 86_400_000)))
         subject = " ".join(rng.choices(vocabulary, cum_weights=weights, k=rng.randint(3, 8)))

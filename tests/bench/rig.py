@@ -1,0 +1,162 @@
+"""What is measured: a node, the service as a process of its own, and how data get in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import aiohttp
+from pydantic import SecretStr
+
+from service import progress
+from service.api.auth import Tokens
+from service.client import Client, connect
+from service.conversation import Conversation
+from service.index import bulk, lifecycle, mapping
+from service.settings import Settings
+
+
+@contextmanager
+def served(settings: Settings, url: str, log: Path) -> Iterator[tuple[str, int]]:
+    """`conversations serve`; yields its address and process id."""
+    assert settings.token_secret is not None
+    environment = os.environ | {
+        "OPENSEARCH_URL": url,
+        "CONVERSATIONS_ALIAS": settings.alias,
+        "CONVERSATIONS_TOKEN_SECRET": settings.token_secret.get_secret_value(),
+        "CONVERSATIONS_LOG_FORMAT": "json",
+        "CONVERSATIONS_REQUEST_TIMEOUT": "60",
+    }
+    with log.open("wb") as stderr:
+        command = [sys.executable, "-m", "service", "serve", "--port", "0"]
+        process = subprocess.Popen(command, env=environment, stderr=stderr)
+        try:
+            while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
+                if process.poll() is not None:
+                    raise SystemExit(f"bench: the service ended: {log.read_text()}")
+                time.sleep(0.05)
+            yield found[0], process.pid
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def own_settings(folder: Path) -> Settings:
+    secret = SecretStr(secrets.token_urlsafe(48))
+    return Settings.load().but(data=folder / "node", token_secret=secret, node_heap="2g", request_timeout=60.0)
+
+
+def token(settings: Settings, *organizations: UUID) -> str:
+    return Tokens(settings).mint("bench", list(organizations))
+
+
+@asynccontextmanager
+async def client(settings: Settings, url: str) -> AsyncIterator[Client]:
+    opened = connect(settings, url, timeout=600)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def load(settings: Settings, url: str, conversations: Iterable[Conversation], total: int) -> None:
+    """Loads without measuring, and waits until no merge is under way."""
+    async with client(settings, url) as opened:
+        await lifecycle.ensure(opened, settings.alias, mapping.load())
+        with progress.track("Loading", total, "conversations") as advance:
+            pairs = ((one, one) for one in conversations)
+            await bulk.load(opened, settings.alias, pairs, reject=_refuse, advance=advance)
+        await settle(opened, settings.alias)
+
+
+async def settle(opened: Client, alias: str) -> None:
+    await opened.indices.refresh(index=alias)
+    while (await opened.indices.stats(index=alias, metric="merge"))["_all"]["primaries"]["merges"]["current"]:
+        await asyncio.sleep(0.5)  # noqa: ASYNC110 (the cluster tells of no event)
+
+
+def _refuse(_one: object, reason: str) -> None:
+    raise SystemExit(f"bench: OpenSearch refused a conversation: {reason}")
+
+
+async def load_rates(settings: Settings, url: str, conversations: list[Conversation], folder: Path) -> dict[str, float]:
+    """Conversations a second: `conversations load` from NDJSON, and a bare loop that sends ready-made bulk bodies."""
+    file = folder / "load.ndjson"
+    file.write_text("".join(f"{one.model_dump_json()}\n" for one in conversations))
+    bodies = [
+        b"".join(bulk.lines(bulk.write_of(one)) for one in conversations[start : start + bulk.BATCH_DOCUMENTS])
+        for start in range(0, len(conversations), bulk.BATCH_DOCUMENTS)
+    ]
+    found: dict[str, list[float]] = {"load": [], "bare": []}
+    ways: dict[str, Callable[[str], object]] = {
+        "load": lambda alias: _load_command(settings, url, alias, file),
+        "bare": lambda alias: _bare_loop(url, alias, bodies),
+    }
+    for attempt in range(3):
+        for name, way in ways.items():
+            alias = f"bench_{name}_{attempt}"
+            async with client(settings, url) as opened:
+                index, _made = await lifecycle.ensure(opened, alias, mapping.load())
+                started = time.perf_counter()
+                await way(alias)  # type: ignore[misc]
+                found[name].append(len(conversations) / (time.perf_counter() - started))
+                await opened.indices.delete(index=index)
+    return {name: sorted(rates)[1] for name, rates in found.items()}
+
+
+async def _load_command(settings: Settings, url: str, alias: str, file: Path) -> None:
+    environment = os.environ | {"OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": alias}
+    command = [sys.executable, "-m", "service", "load", str(file)]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    if await process.wait():
+        raise SystemExit("bench: conversations load failed")
+
+
+async def _bare_loop(url: str, alias: str, bodies: list[bytes]) -> None:
+    waiting = iter(bodies)
+    async with aiohttp.ClientSession() as session:
+
+        async def sender() -> None:
+            for body in waiting:
+                async with session.post(
+                    f"{url}/{alias}/_bulk", data=body, headers={"Content-Type": "application/x-ndjson"}
+                ) as answer:
+                    await answer.read()
+
+        await asyncio.gather(*(sender() for _ in range(bulk.BATCHES_AT_ONCE)))
+        async with session.post(f"{url}/{alias}/_refresh") as answer:
+            await answer.read()
+
+
+async def export_rate(address: str, bearer: str) -> float:
+    """Conversations a second that one export over HTTP gives."""
+    started, lines, last = time.perf_counter(), 0, b""
+    headers = {"Authorization": f"Bearer {bearer}", "Accept-Encoding": "identity"}
+    timeout = aiohttp.ClientTimeout(total=3600)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.get(f"{address}/api/conversations/export", headers=headers) as answer,
+    ):
+        async for chunk in answer.content.iter_any():
+            lines += chunk.count(b"\n")
+            last = (last + chunk)[-100:]
+    if b'"complete":true' not in last:
+        raise SystemExit("bench: the export broke off")
+    return (lines - 1) / (time.perf_counter() - started)
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory that the process had resident (proc(5), VmHWM)."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
