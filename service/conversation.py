@@ -13,7 +13,15 @@ from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationInfo,
+)
 
 Channel = Literal["email", "sms"]
 Direction = Literal["inbound", "outbound"]
@@ -25,6 +33,9 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 SORT_KEY_CHARACTERS = 1000
 PREFIX_BYTES = 6  # 48 bits: what a histogram, whose arithmetic is in doubles, counts exactly
 PREFIXES = 4  # 24 bytes: past the tags and reply marks that many subjects share
+
+_PREFIX_MASK = 2 ** (8 * PREFIX_BYTES) - 1
+_PREFIX_SHIFTS = tuple(8 * PREFIX_BYTES * place for place in reversed(range(PREFIXES)))
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
@@ -39,16 +50,18 @@ def parse_time(value: object) -> datetime:
         value = datetime.fromisoformat(value.upper())
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise ValueError("must be an RFC 3339 time with an offset, such as 2024-07-01T12:00:00.000Z")
-    try:
-        value = value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
-    return value.replace(microsecond=value.microsecond // 1000 * 1000)
+    if value.tzinfo is not UTC:
+        try:
+            value = value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+    finer = value.microsecond % 1000
+    return value.replace(microsecond=value.microsecond - finer) if finer else value
 
 
 def format_time(value: datetime) -> str:
     """RFC 3339 in UTC with milliseconds and `Z`: 2024-07-01T12:00:00.000Z."""
-    return f"{value.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    return f"{value.isoformat(timespec='milliseconds')[:-6]}Z"  # without +00:00
 
 
 def epoch_milliseconds(value: datetime) -> int:
@@ -57,11 +70,18 @@ def epoch_milliseconds(value: datetime) -> int:
 
 def parse_uuid(value: object) -> UUID:
     """A UUID in its hyphenated form, in either case. Raises ValueError."""
-    if isinstance(value, UUID):
-        return value
+    return value if isinstance(value, UUID) else UUID(_check_uuid(value))
+
+
+def _check_uuid(value: object) -> str:
     if not isinstance(value, str) or not _UUID.fullmatch(value):
         raise ValueError("must be a UUID such as 6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
-    return UUID(value)
+    return value
+
+
+def _before_uuid(value: object, info: ValidationInfo) -> UUID | str:
+    """pydantic alone would take more forms than the hyphenated one; from JSON it makes the UUID itself, faster."""
+    return _check_uuid(value) if info.mode == "json" else parse_uuid(value)
 
 
 def _check_version(value: datetime) -> datetime:
@@ -70,29 +90,24 @@ def _check_version(value: datetime) -> datetime:
     return value
 
 
-def _check_text(value: str) -> str:
-    if not value.isascii():
-        value.encode()  # a lone surrogate is no text: UnicodeEncodeError is a ValueError
-    return value
-
-
 Time = Annotated[datetime, BeforeValidator(parse_time), PlainSerializer(format_time, return_type=str)]
-Uid = Annotated[UUID, BeforeValidator(parse_uuid)]
-Text = Annotated[str, AfterValidator(_check_text)]
-CategoryName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256), AfterValidator(_check_text)
-]
-Label = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_check_text)]
+Uid = Annotated[UUID, BeforeValidator(_before_uuid)]
+CategoryName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
+# A limit also has pydantic refuse a lone surrogate, which is no text.
+Text = Annotated[str, StringConstraints(max_length=1_000_000)]
+Label = Annotated[str, StringConstraints(max_length=1024)]
 Address = Label
-Subject = Annotated[str, StringConstraints(max_length=100_000), AfterValidator(_check_text)]
+Subject = Annotated[str, StringConstraints(max_length=100_000)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Integer = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 
 
-class Metadata(BaseModel):
-    """What the provider told. Kept and returned; not searched."""
-
+class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Metadata(_Document):
+    """What the provider told. Kept and returned; not searched."""
 
     from_email: Address | None = None
     from_name: Text | None = None
@@ -107,14 +122,12 @@ class Metadata(BaseModel):
     history_id: Integer | None = None
 
 
-class Conversation(BaseModel):
+class Conversation(_Document):
     """One conversation, valid and normalised: lower-case uids, UTC times to the millisecond.
 
     Only identity (`uid`, `organization_uid`) and version (`updated_on`) must be known; the rest is null where unknown.
     The order of the fields is the order of an item in an answer.
     """
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     uid: Uid
     organization_uid: Uid
@@ -158,10 +171,9 @@ def subject_sort_key(subject: str) -> str:
 
 def sort_key_prefixes(key: str) -> tuple[int, ...]:
     """The first bytes of the key's UTF-8 as numbers of 48 bits each, in the key's own order (UTF-8 keeps it)."""
-    data = key.encode()[: PREFIX_BYTES * PREFIXES].ljust(PREFIX_BYTES * PREFIXES, b"\0")
-    return tuple(
-        int.from_bytes(data[at : at + PREFIX_BYTES], "big") for at in range(0, PREFIX_BYTES * PREFIXES, PREFIX_BYTES)
-    )
+    bytes_of_key = key[: PREFIX_BYTES * PREFIXES].encode()[: PREFIX_BYTES * PREFIXES]
+    number = int.from_bytes(bytes_of_key.ljust(PREFIX_BYTES * PREFIXES, b"\0"), "big")
+    return tuple(number >> shift & _PREFIX_MASK for shift in _PREFIX_SHIFTS)
 
 
 def uid_order(uid: UUID) -> tuple[int, int, int]:
@@ -169,17 +181,23 @@ def uid_order(uid: UUID) -> tuple[int, int, int]:
     return uid.int >> 80, uid.int >> 32 & (2**48 - 1), uid.int & (2**32 - 1)
 
 
+_UID_FIELDS = ("uid_1", "uid_2", "uid_3")
+_SUBJECT_FIELDS = tuple(f"subject_{number}" for number in range(1, PREFIXES + 1))
+_STATUS_ORDER = {name: place for place, name in enumerate(sorted(STATUSES))}
+_CHANNEL_ORDER = {name: place for place, name in enumerate(sorted(CHANNELS))}
+
+
 def order_fields(conversation: Conversation) -> dict[str, Any]:
     """What only sorting needs: never returned. Missing values are left out, so that they sort last."""
-    fields: dict[str, Any] = {f"uid_{number}": part for number, part in enumerate(uid_order(conversation.uid), start=1)}
+    fields: dict[str, Any] = dict(zip(_UID_FIELDS, uid_order(conversation.uid), strict=True))
     if conversation.status is not None:
-        fields["status"] = sorted(STATUSES).index(conversation.status)
+        fields["status"] = _STATUS_ORDER[conversation.status]
     if conversation.channel is not None:
-        fields["channel"] = sorted(CHANNELS).index(conversation.channel)
+        fields["channel"] = _CHANNEL_ORDER[conversation.channel]
     if conversation.subject is not None:
         key = subject_sort_key(conversation.subject)
         fields["subject"] = key
-        fields |= {f"subject_{number}": part for number, part in enumerate(sort_key_prefixes(key), start=1)}
+        fields.update(zip(_SUBJECT_FIELDS, sort_key_prefixes(key), strict=True))
     return fields
 
 

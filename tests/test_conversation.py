@@ -76,6 +76,8 @@ def test_times_without_an_offset_or_of_another_form_are_refused(wrong: object) -
         ({"updated_on": "1969-12-31T23:59:59Z"}, "updated_on"),
         ({"updated_on": None}, "updated_on"),
         ({"subject": "\ud800"}, "subject"),
+        ({"categories": ["\ud800"]}, "categories"),
+        ({"metadata": {"snippet": "\ud800"}}, "metadata"),
         ({"subject": 5}, "subject"),
         ({"categories": ["  "]}, "categories"),
         ({"categories": "Billing"}, "categories"),

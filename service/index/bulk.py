@@ -21,7 +21,7 @@ from service.errors import SearchTimeout, SearchUnavailable, WriteFailed
 BATCH_DOCUMENTS = 1000
 BATCH_BYTES = 800_000  # a request stays below the 1 MiB past which aiohttp warns of a blocked event loop
 ACTION_BYTES = 200
-BATCHES_AT_ONCE = 3
+BATCHES_AT_ONCE = 6
 PATIENCE_SECONDS = 300.0
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
@@ -97,7 +97,11 @@ async def _try(
     body = b"".join(lines(writes[at]) for at in waiting)
     try:
         with translated(alias=alias):
-            answer = await client.bulk(body=body, index=alias, params={"require_alias": "true"})
+            answer = await client.bulk(
+                body=body,
+                index=alias,
+                params={"require_alias": "true", "filter_path": "items.index.status,items.index.error"},
+            )
     except (SearchUnavailable, SearchTimeout) as error:
         return str(error)
     why = ""

@@ -80,8 +80,13 @@ async def load(settings: Settings, url: str, conversations: Iterable[Conversatio
 
 async def settle(opened: Client, alias: str) -> None:
     await opened.indices.refresh(index=alias)
-    while (await opened.indices.stats(index=alias, metric="merge"))["_all"]["primaries"]["merges"]["current"]:
-        await asyncio.sleep(0.5)  # noqa: ASYNC110 (the cluster tells of no event)
+    while await _merging(opened, alias):  # noqa: ASYNC110 (the cluster tells of no event)
+        await asyncio.sleep(0.5)
+
+
+async def _merging(opened: Client, alias: str) -> bool:
+    stats = await opened.indices.stats(index=alias, metric="merge")
+    return bool(stats["_all"]["primaries"]["merges"]["current"])
 
 
 def _refuse(_one: object, reason: str) -> None:
