@@ -8,6 +8,7 @@ ConversationsError
 ├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
 ├── SearchTimeout         the deadline of a request passed
 ├── WriteFailed           OpenSearch refused a whole bulk request
+├── ReindexFailed         a reindex could not go on, or is under way elsewhere
 ├── IndexUnusable         the alias is missing, or its index does not fit the mapping
 ├── SourceUnreadable      an input that cannot be read at all
 ├── NodeFailed            the local node did not start, died, or is in use
@@ -60,6 +61,10 @@ class SearchTimeout(ConversationsError):
 
 
 class WriteFailed(ConversationsError):
+    pass
+
+
+class ReindexFailed(ConversationsError):
     pass
 
 

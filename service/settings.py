@@ -69,6 +69,14 @@ class Settings(BaseSettings):
         validation_alias=_env("CONVERSATIONS_REQUEST_TIMEOUT"),
         description="deadline of one API request, in seconds; past it the answer is 504",
     )
+    write_lease: float = Field(
+        30.0,
+        gt=0,
+        le=600,
+        validation_alias=_env("CONVERSATIONS_WRITE_LEASE"),
+        description="seconds within which every writer learns of a new index; a reindex waits so long; "
+        "the same for all of a cluster",
+    )
     token_secret: SecretStr | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_TOKEN_SECRET"),

@@ -1,13 +1,20 @@
-"""Commands about the index: create, status."""
+"""Commands about the index: create, status, reindex, rollback, prune, verify."""
 
 from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import click
 
 from service.cli.options import act, cluster_options, show
-from service.errors import ConversationsError
-from service.index import lifecycle, mapping
+from service.client import Client
+from service.errors import ConversationsError, Misconfigured, SourceUnreadable
+from service.index import bulk, lifecycle, mapping, reindex, status, verify
+from service.index.bulk import Write
+from service.index.reindex import Job
 from service.settings import Settings
+from service.sources import ndjson
 
 
 @click.command("create")
@@ -22,10 +29,105 @@ def create_command(settings: Settings) -> None:
 @cluster_options
 def status_command(settings: Settings) -> None:
     """Print cluster, index, alias, counts and mapping as JSON. Exits 1 if the service could not serve this index."""
-    found = act(settings, lambda client: lifecycle.status(client, settings.alias, mapping.load()))
+    found = act(settings, lambda client: status.status(client, settings.alias, mapping.load()))
     show(found.record())
     if found.problem is not None:
         raise ConversationsError(found.problem)
 
 
-COMMANDS = (create_command, status_command)
+@click.command("reindex")
+@click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path(exists=True, dir_okay=False))
+@click.option("--and-index", is_flag=True, help="With files: then also what the running index holds, where newer.")
+@click.option("--throttle", type=click.FloatRange(min=1), help="At most so many documents a second.")
+@click.option("--resume", "way", flag_value="resume", help="Go on with a reindex that was interrupted.")
+@click.option("--abandon", "way", flag_value="abandon", help="Undo a reindex that was interrupted.")
+@cluster_options
+def reindex_command(
+    settings: Settings, files: tuple[str, ...], and_index: bool, throttle: float | None, way: str | None
+) -> None:
+    """Make a new index under the running service: from the running index, or from NDJSON files.
+
+    Steps: create, write to both, backfill, verify (by hashes of uid and version), swap. Readers notice nothing, and
+    writers find out by themselves. It may be killed anywhere; then --resume or --abandon. The old index goes on being
+    written, for 'conversations rollback', until 'conversations prune'.
+    """
+    if and_index and not files:
+        raise Misconfigured("--and-index goes with files; without files, the running index is the source anyway")
+    if way is not None and files:
+        raise Misconfigured(f"--{way} takes no files: it knows them")
+    actions: dict[str | None, Callable[[Job], Awaitable[str]]] = {
+        None: lambda job: reindex.begin(job, files=files, from_index=not files or and_index),
+        "resume": reindex.resume,
+        "abandon": reindex.abandon,
+    }
+    name = _with_job(settings, actions[way], throttle=throttle)
+    show({"removed": name} if way == "abandon" else {"index": name})
+
+
+@click.command("rollback")
+@cluster_options
+def rollback_command(settings: Settings) -> None:
+    """Return to the index that was read before the last reindex, with all that was written since."""
+    show({"index": _with_job(settings, reindex.rollback)})
+
+
+@click.command("prune")
+@click.option("--keep", type=click.IntRange(min=0), default=1, show_default=True, help="So many previous indices stay.")
+@cluster_options
+def prune_command(settings: Settings, keep: int) -> None:
+    """Remove indices that are not read any more, but for the newest; never one in use."""
+    show({"removed": _with_job(settings, lambda job: reindex.prune(job, keep=keep))})
+
+
+@click.command("verify")
+@click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path(exists=True, dir_okay=False))
+@click.option("--against", metavar="INDEX", help="Compare INDEX with the index that is read.")
+@click.option("--repair", is_flag=True, help="Mend what differs.")
+@cluster_options
+def verify_command(settings: Settings, files: tuple[str, ...], against: str | None, repair: bool) -> None:
+    """Tell what is missing, stale or too much, by hashes of uid and version over ranges. Exits 1 if anything is.
+
+    With files, these are right, in the organizations that they name, and the index is looked at (and mended): what is
+    missing or stale is written, what is too much and not newer than the files is deleted. With --against, the index
+    that is read is right, and INDEX is looked at.
+    """
+    if bool(files) == (against is not None):
+        raise Misconfigured("name files to compare the index with, or an index in --against")
+
+    async def compare(job: Job) -> verify.Finding:
+        if against is not None:
+            return await verify.index(job, against, repair=repair)
+        return await verify.files(job, files, repair=repair)
+
+    found = _with_job(settings, compare)
+    show(found.record())
+    if found.remaining:
+        raise ConversationsError("differences remain" if repair else "differences were found: mend them with --repair")
+
+
+def _with_job(settings: Settings, action: Callable[[Job], Awaitable[Any]], *, throttle: float | None = None) -> Any:
+    def run(client: Client) -> Awaitable[Any]:
+        return action(
+            Job(
+                client,
+                settings.alias,
+                mapping.load(),
+                lease=settings.write_lease,
+                throttle=throttle,
+                read_files=_read_files,
+            )
+        )
+
+    return act(settings, run)
+
+
+def _read_files(files: tuple[str, ...]) -> Iterator[Write]:
+    """The writes that the files hold. A line that holds none ends it: a file that is held to be right must be."""
+    for file in files:
+        for line in ndjson.read(file):
+            if line.conversation is None:
+                raise SourceUnreadable(f"{file}, line {line.number}: {line.reason}")
+            yield bulk.write_of(line.conversation)
+
+
+COMMANDS = (create_command, status_command, reindex_command, rollback_command, prune_command, verify_command)

@@ -6,7 +6,6 @@ alias. What the cluster holds is compared with the mapping at every start, so th
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,30 +14,9 @@ from opensearchpy.exceptions import NotFoundError, RequestError
 from service.client import Client, translated
 from service.errors import IndexUnusable
 from service.index.mapping import Mapping
+from service.index.targets import own_alias, writes_alias
 
 META = "conversation_search"
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """What `conversations status` prints."""
-
-    cluster: str
-    version: str
-    health: str
-    nodes: int
-    alias: str
-    index: str | None
-    other_indices: list[str]
-    conversations: int
-    tombstones: int
-    bytes: int
-    mapping_of_index: str | None
-    mapping_of_service: str
-    problem: str | None
-
-    def record(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def index_name(alias: str, mapping: Mapping, now: datetime) -> str:
@@ -62,12 +40,19 @@ async def current_index(client: Client, alias: str) -> str | None:
     return next(iter(found))
 
 
-async def create(client: Client, alias: str, mapping: Mapping, *, now: datetime | None = None) -> str:
-    """A new, empty index of this mapping, without an alias. Returns its name."""
-    name = index_name(alias, mapping, now or datetime.now(UTC))
+async def all_indices(client: Client, alias: str) -> list[str]:
+    """Every index of this alias's name, the oldest first."""
+    with translated(alias=alias):
+        return sorted(await client.indices.get(index=f"{alias}-*", params={"expand_wildcards": "open"}))
+
+
+async def create(client: Client, alias: str, mapping: Mapping, *, name: str | None = None) -> str:
+    """A new, empty index of this mapping, which is neither read nor written yet. Returns its name."""
+    name = name or index_name(alias, mapping, datetime.now(UTC))
     body = {
         "settings": mapping.settings,
         "mappings": {"_meta": {META: {"mapping": mapping.checksum}}, **mapping.mappings},
+        "aliases": {own_alias(name): {}},
     }
     with translated(alias=alias):
         try:
@@ -93,7 +78,8 @@ async def ensure(client: Client, alias: str, mapping: Mapping) -> tuple[str, boo
         return name, False
     made = await create(client, alias, mapping)
     with translated(alias=alias):
-        await client.indices.put_alias(index=made, name=alias)
+        add = [{"add": {"index": made, "alias": name}} for name in (alias, writes_alias(alias))]
+        await client.indices.update_aliases(body={"actions": add})
         holders = sorted(await client.indices.get_alias(name=alias))
         if holders[0] != made:
             await client.indices.delete(index=made)
@@ -105,12 +91,12 @@ async def check(client: Client, alias: str, mapping: Mapping) -> str:
     name = await current_index(client, alias)
     if name is None:
         raise IndexUnusable(f"{alias} does not exist in OpenSearch: create it with 'conversations create'")
-    if (drift := await _drift(client, name, mapping)) is not None:
-        raise IndexUnusable(drift)
+    if (problem := await drift(client, name, mapping)) is not None:
+        raise IndexUnusable(problem)
     return name
 
 
-async def _drift(client: Client, name: str, mapping: Mapping) -> str | None:
+async def drift(client: Client, name: str, mapping: Mapping) -> str | None:
     """What differs between the index and the mapping, in words; None where they fit."""
     with translated(alias=name):
         live = (await client.indices.get_mapping(index=name))[name]["mappings"]
@@ -138,43 +124,3 @@ def _differences(wanted: dict[str, Any], live: dict[str, Any], prefix: str = "")
         if one != other:
             changed.add(prefix + name)
     return changed
-
-
-async def status(client: Client, alias: str, mapping: Mapping) -> Status:
-    """Everything an operator asks first. A problem is told in the record, not raised."""
-    with translated(alias=alias):
-        info = await client.info()
-        health = await client.cluster.health()
-        indices = sorted((await client.indices.get(index=f"{alias}-*", params={"expand_wildcards": "open"})).keys())
-    name, problem = None, None
-    try:
-        name = await current_index(client, alias)
-        problem = await _drift(client, name, mapping) if name else f"the alias {alias} does not exist"
-    except IndexUnusable as error:
-        problem = str(error)
-    counts = await _counts(client, name) if name else (0, 0, 0, None)
-    return Status(
-        cluster=info["cluster_name"],
-        version=info["version"]["number"],
-        health=health["status"],
-        nodes=health["number_of_nodes"],
-        alias=alias,
-        index=name,
-        other_indices=[other for other in indices if other != name],
-        conversations=counts[0],
-        tombstones=counts[1],
-        bytes=counts[2],
-        mapping_of_index=counts[3],
-        mapping_of_service=mapping.checksum,
-        problem=problem,
-    )
-
-
-async def _counts(client: Client, name: str) -> tuple[int, int, int, str | None]:
-    with translated(alias=name):
-        await client.indices.refresh(index=name)
-        everything = (await client.count(index=name))["count"]
-        live = (await client.count(index=name, body={"query": {"exists": {"field": "organization_uid"}}}))["count"]
-        stats = (await client.indices.stats(index=name, metric="store"))["_all"]["primaries"]
-        meta = (await client.indices.get_mapping(index=name))[name]["mappings"].get("_meta", {})
-    return live, everything - live, stats["store"]["size_in_bytes"], meta.get(META, {}).get("mapping")

@@ -24,6 +24,8 @@ from service.conversation import Conversation
 from service.index import bulk, lifecycle, mapping
 from service.settings import Settings
 
+PLACEHOLDER = "the-alias"
+
 
 @contextmanager
 def served(settings: Settings, url: str, log: Path) -> Iterator[tuple[str, int]]:
@@ -98,7 +100,9 @@ async def load_rates(settings: Settings, url: str, conversations: list[Conversat
     file = folder / "load.ndjson"
     file.write_text("".join(f"{one.model_dump_json()}\n" for one in conversations))
     bodies = [
-        b"".join(bulk.lines(bulk.write_of(one)) for one in conversations[start : start + bulk.BATCH_DOCUMENTS])
+        b"".join(
+            bulk.lines(bulk.write_of(one), PLACEHOLDER) for one in conversations[start : start + bulk.BATCH_DOCUMENTS]
+        )
         for start in range(0, len(conversations), bulk.BATCH_DOCUMENTS)
     ]
     found: dict[str, list[float]] = {"load": [], "bare": []}
@@ -134,8 +138,9 @@ async def _bare_loop(url: str, alias: str, bodies: list[bytes]) -> None:
 
         async def sender() -> None:
             for body in waiting:
+                named = body.replace(PLACEHOLDER.encode(), alias.encode())
                 async with session.post(
-                    f"{url}/{alias}/_bulk", data=body, headers={"Content-Type": "application/x-ndjson"}
+                    f"{url}/_bulk", data=named, headers={"Content-Type": "application/x-ndjson"}
                 ) as answer:
                     await answer.read()
 

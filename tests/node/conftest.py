@@ -86,8 +86,9 @@ class Cluster:
 
     def drop(self) -> None:
         async def drop(client: Client) -> None:
-            for name in await client.indices.get(index=f"{self.settings.alias}-*"):
-                await client.indices.delete(index=name)
+            for pattern in (f"{self.settings.alias}-*", f"{self.settings.alias}_state*"):
+                for name in await client.indices.get(index=pattern, params={"expand_wildcards": "all"}):
+                    await client.indices.delete(index=name)
 
         self.act(drop)
 

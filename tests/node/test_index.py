@@ -15,6 +15,7 @@ from service.conversation import Conversation, document_id, epoch_milliseconds, 
 from service.errors import IndexUnusable, WriteFailed
 from service.index import bulk, lifecycle, mapping
 from service.index.bulk import Write
+from service.index.status import status as status_of
 from service.node import LocalNode, fetch
 from service.settings import Settings
 from tests.corpus import corpus
@@ -62,7 +63,7 @@ def test_a_tombstone_meets_an_older_copy_and_is_found_by_no_query(fresh: Cluster
     assert [result.outcome for result in fresh.act(write)] == ["written"]
     assert fresh.load([one]) == bulk.Tally(unchanged=1)
     assert subjects(fresh) == {}
-    status = fresh.act(lambda client: lifecycle.status(client, fresh.settings.alias, mapping.load()))
+    status = fresh.act(lambda client: status_of(client, fresh.settings.alias, mapping.load()))
     assert (status.conversations, status.tombstones) == (0, 1)
 
 
@@ -70,7 +71,7 @@ def test_one_organization_cannot_overwrite_anothers_conversation(fresh: Cluster)
     mine, *_rest, theirs = corpus()
     stolen = later(mine, organization_uid=theirs.organization_uid, subject="stolen")
     fresh.load([mine, stolen])
-    status = fresh.act(lambda client: lifecycle.status(client, fresh.settings.alias, mapping.load()))
+    status = fresh.act(lambda client: status_of(client, fresh.settings.alias, mapping.load()))
     assert status.conversations == 2
 
 
@@ -137,7 +138,7 @@ def test_a_mapping_that_differs_is_told(fresh: Cluster) -> None:
 
     with pytest.raises(IndexUnusable, match=r"changed in the cluster \(extra\)"):
         fresh.act(changed_in_the_cluster)
-    status = fresh.act(lambda client: lifecycle.status(client, fresh.settings.alias, expected))
+    status = fresh.act(lambda client: status_of(client, fresh.settings.alias, expected))
     assert "extra" in status.problem
 
 
