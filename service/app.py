@@ -20,8 +20,10 @@ from service.api.auth import Tokens
 from service.api.errors import answer_error
 from service.api.hang_up import HangUp
 from service.api.routes import HANDLERS, Parts
+from service.api.writes import Writes
 from service.client import Client, SearchAnswer, connect
 from service.index import lifecycle, mapping
+from service.index.bulk import Writer
 from service.search.cursors import Cursors
 from service.search.paging import Windows
 from service.search.searcher import Searcher
@@ -46,6 +48,9 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     parts = Parts(
         tokens=tokens,
         searcher=searcher,
+        writes=Writes(
+            Writer(admin, settings.alias, lease=settings.write_lease, patience=settings.request_timeout / 2), searcher
+        ),
         index_fits=_once_index_fits(admin, settings.alias),
     )
 

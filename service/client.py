@@ -22,7 +22,7 @@ from opensearchpy.exceptions import (
     TransportError,
 )
 
-from service.errors import IndexUnusable, Misconfigured, SearchTimeout, SearchUnavailable
+from service.errors import IndexUnusable, Misconfigured, Overloaded, SearchTimeout, SearchUnavailable
 from service.settings import Settings
 
 Client = AsyncOpenSearch
@@ -55,7 +55,7 @@ class Shards(msgspec.Struct):
 
 
 class SearchAnswer(msgspec.Struct):
-    """What a search, or the opening of a point in time, answers. Documents are kept as the bytes they came as."""
+    """What a search, the opening of a point in time, or the get of a document answers; documents are bytes."""
 
     shards: Shards = msgspec.field(name="_shards", default_factory=lambda: Shards(0, 0, 0))
     took: int = 0
@@ -63,6 +63,7 @@ class SearchAnswer(msgspec.Struct):
     hits: Hits = msgspec.field(default_factory=lambda: Hits([]))
     aggregations: dict[str, Any] = {}
     pit_id: str | None = None
+    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
 
 
 class _Json(JSONSerializer):
@@ -129,6 +130,8 @@ def _translate(error: TransportError, alias: str) -> Exception:
         return SearchUnavailable("OpenSearch refuses the service's user: check OPENSEARCH_USER and its password")
     if _is_timeout(error):
         return SearchTimeout("the search took too long and was stopped: narrow the request, or try again")
+    if error.status_code == 429:
+        return Overloaded("OpenSearch has no room for this now: try again shortly")
     if error.status_code in BUSY or kind == "search_phase_execution_exception":
         return SearchUnavailable("OpenSearch cannot answer now: try again shortly")
     return error

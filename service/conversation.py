@@ -245,6 +245,11 @@ def item(source: bytes) -> bytes:
     return source[:at] + b"}"
 
 
+def is_tombstone(source: bytes) -> bool:
+    """Whether a stored document is what `tombstone` makes: it begins with what a conversation's ends with."""
+    return source.startswith(b'{"order":')
+
+
 class Tombstone(_Document):
     """A deletion: what a line of a bulk request says, and what stays in the index."""
 

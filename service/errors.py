@@ -4,10 +4,14 @@ ConversationsError
 ├── InvalidQuery          the caller's parameters are wrong; carries every problem found
 ├── Unauthorized          no token, or one that cannot be trusted
 ├── Forbidden             an organization that is not the caller's
-├── TooBusy               more at once than this process takes
+├── NotFound              no such conversation
+├── TooLarge              more lines or bytes than a request may have
+├── TooBusy               more at once than this process, or OpenSearch, takes
 ├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
+│   └── Overloaded        it refused for want of room (429)
 ├── SearchTimeout         the deadline of a request passed
 ├── WriteFailed           OpenSearch refused a whole bulk request
+│   └── PushedBack        for want of room, and as long as one was willing to wait
 ├── ReindexFailed         a reindex could not go on, or is under way elsewhere
 ├── IndexUnusable         the alias is missing, or its index does not fit the mapping
 ├── SourceUnreadable      an input that cannot be read at all
@@ -48,6 +52,14 @@ class Forbidden(ConversationsError):
     pass
 
 
+class NotFound(ConversationsError):
+    pass
+
+
+class TooLarge(ConversationsError):
+    pass
+
+
 class TooBusy(ConversationsError):
     pass
 
@@ -56,11 +68,19 @@ class SearchUnavailable(ConversationsError):
     pass
 
 
+class Overloaded(SearchUnavailable):
+    pass
+
+
 class SearchTimeout(ConversationsError):
     pass
 
 
 class WriteFailed(ConversationsError):
+    pass
+
+
+class PushedBack(WriteFailed):
     pass
 
 

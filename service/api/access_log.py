@@ -49,7 +49,7 @@ class AccessLog:
             logger.info(
                 "request",
                 method=scope["method"],
-                route=scope["path"] if status not in (404, 405) else "unmatched",
+                route=scope.get("path_template", "unmatched"),
                 status=status,
                 milliseconds=round((time.perf_counter() - started) * 1000, 2),
                 **notes,

@@ -31,6 +31,11 @@ class Caller:
     default_organization: UUID | None
     scopes: frozenset[str] = frozenset()
 
+    def require_scope(self, scope: str) -> None:
+        """Raises Forbidden naming the scope that the token lacks."""
+        if scope not in self.scopes:
+            raise Forbidden(f"the token lacks the scope {scope}")
+
     def require(self, organization_uid: UUID) -> None:
         """Raises Forbidden, with the same words whether that organization exists or not."""
         if organization_uid not in self.organizations:

@@ -29,6 +29,14 @@ def _pagination(answer: Page) -> dict[str, Any]:
     }
 
 
+def one(item: bytes) -> bytes:
+    return b'{"status":"success","data":%s}' % item
+
+
+def writes(results: list[dict[str, Any]], counts: dict[str, int]) -> bytes:
+    return msgspec.json.encode({"status": "success", "data": {"items": results, **counts}})
+
+
 def export_end(conversations: int) -> bytes:
     """The last line of an export. Only a whole export has it."""
     return msgspec.json.encode({"export": {"complete": True, "conversations": conversations}}) + b"\n"

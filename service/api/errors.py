@@ -39,15 +39,19 @@ UNAVAILABLE = Answer(
     {"Retry-After": RETRY_AFTER_SECONDS},
 )
 
+BUSY = Answer(429, "too_many_requests", "More at once than the service takes.", {"Retry-After": RETRY_AFTER_SECONDS})
+
 BY_ERROR: dict[type[Exception], Answer] = {
     errors.InvalidQuery: INVALID,
     errors.Unauthorized: Answer(
         401, "unauthorized", "No token, or one that cannot be trusted.", {"WWW-Authenticate": "Bearer"}
     ),
     errors.Forbidden: Answer(403, "forbidden", "The organization is not the caller's, whether it exists or not."),
-    errors.TooBusy: Answer(
-        429, "too_many_requests", "More at once than the service takes.", {"Retry-After": RETRY_AFTER_SECONDS}
-    ),
+    errors.NotFound: Answer(404, "not_found", "There is no such conversation."),
+    errors.TooLarge: Answer(413, "too_large", "The request has more lines or bytes than it may have."),
+    errors.TooBusy: BUSY,
+    errors.PushedBack: BUSY,
+    errors.WriteFailed: UNAVAILABLE,
     errors.SearchUnavailable: UNAVAILABLE,
     errors.IndexUnusable: UNAVAILABLE,
     errors.SearchTimeout: Answer(504, "search_timeout", "The search did not end within its deadline."),

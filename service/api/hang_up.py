@@ -14,6 +14,7 @@ from service.api.access_log import note
 
 MOMENT_SECONDS = 0.05
 WATCHED_METHODS = frozenset({"GET"})  # a write goes on to its end, whoever listens
+WATCHED_PATHS = "/api/"
 
 
 class HangUp:
@@ -23,7 +24,11 @@ class HangUp:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP or scope["method"] not in WATCHED_METHODS:
+        if (
+            scope["type"] != ScopeType.HTTP
+            or scope["method"] not in WATCHED_METHODS
+            or not scope["path"].startswith(WATCHED_PATHS)
+        ):
             await self.app(scope, receive, send)
             return
         work = asyncio.current_task()

@@ -19,7 +19,14 @@ from litestar.static_files import create_static_files_router
 
 from service import __version__
 from service.api import errors as api_errors
-from service.api.parameters import EXPORT_PARAMETERS, PARAMETERS, Parameter
+from service.api.parameters import (
+    BULK_PARAMETERS,
+    DELETE_PARAMETERS,
+    EXPORT_PARAMETERS,
+    GET_PARAMETERS,
+    PARAMETERS,
+    Parameter,
+)
 from service.conversation import Conversation
 
 DOCS = "/docs"
@@ -60,6 +67,8 @@ EXAMPLE_ITEM = {
 EXAMPLE_MESSAGES = {
     401: "a token is needed: send it as 'Authorization: Bearer <token>'",
     403: "the token does not cover this organization",
+    404: "there is no such conversation in this organization",
+    413: "a request may have at most 5,000 lines, this one has 6,000: send it in parts",
     429: "4 exports are under way: try again when one has ended",
     503: "OpenSearch cannot be reached: try again shortly",
     504: "the search took too long and was stopped: narrow the request, or try again",
@@ -207,6 +216,64 @@ class ExportConversations(Operation):
         return super().to_schema() | {
             "parameters": _parameters(EXPORT_PARAMETERS),
             "responses": _responses(_lines()),
+        }
+
+
+def _json(description: str, example: dict[str, Any]) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"type": "object"}, "example": example}}
+    return {"description": description, "content": content}
+
+
+_UID = {
+    "name": "uid", "in": "path", "required": True, "description": "the conversation's uid",
+    "schema": {"type": "string", "format": "uuid"}, "example": EXAMPLE_ITEM["uid"],
+}  # fmt: skip
+
+
+@dataclass
+class GetConversation(Operation):
+    """GET /api/conversations/{uid}."""
+
+    def to_schema(self) -> dict[str, Any]:
+        found = _json("The conversation.", {"status": "success", "data": EXAMPLE_ITEM})
+        return super().to_schema() | {
+            "parameters": [_UID, *_parameters(GET_PARAMETERS)],
+            "responses": _responses(found),
+        }
+
+
+@dataclass
+class DeleteConversation(Operation):
+    """DELETE /api/conversations/{uid}."""
+
+    def to_schema(self) -> dict[str, Any]:
+        items = [{"uid": EXAMPLE_ITEM["uid"], "outcome": "written"}]
+        done = _json("What became of it.", {"status": "success", "data": {"items": items}})
+        return super().to_schema() | {
+            "parameters": [_UID, *_parameters(DELETE_PARAMETERS)],
+            "responses": _responses(done),
+        }
+
+
+@dataclass
+class WriteConversations(Operation):
+    """POST /api/conversations/bulk."""
+
+    def to_schema(self) -> dict[str, Any]:
+        deletion = {name: EXAMPLE_ITEM[name] for name in ("uid", "organization_uid")}
+        lines = [EXAMPLE_ITEM, {**deletion, "deleted_on": "2024-07-02T12:00:00.000Z"}]
+        body = "".join(f"{msgspec.json.encode(line).decode()}\n" for line in lines)
+        items = [{"line": 1, "uid": EXAMPLE_ITEM["uid"], "outcome": "written"}]
+        counts = {"written": 1, "unchanged": 0, "rejected": 0}
+        done = _json("What became of each line.", {"status": "success", "data": {"items": items, **counts}})
+        return super().to_schema() | {
+            "parameters": _parameters(BULK_PARAMETERS),
+            "requestBody": {
+                "required": True,
+                "description": "Conversations, or deletions, one JSON object a line.",
+                "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": body}},
+            },
+            "responses": _responses(done),
         }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
-from service.conversation import CHANNELS, STATUSES, parse_uuid
+from service.conversation import CHANNELS, STATUSES, parse_time, parse_uuid
 from service.errors import InvalidQuery, Problem
 from service.search.query import (
     CURSOR_START,
@@ -55,9 +55,9 @@ def _boolean(text: str) -> bool:
     return text == "true"
 
 
-def _channel(text: str) -> str:
-    if text not in CHANNELS:
-        raise ValueError(f"must be {_either(CHANNELS)}")
+def _one_of(text: str, allowed: tuple[str, ...]) -> str:
+    if text not in allowed:
+        raise ValueError(f"must be {' or '.join(allowed)}")
     return text
 
 
@@ -140,7 +140,14 @@ PARAMETERS: tuple[Parameter, ...] = (
         f"any of {', '.join(STATUSES)}; with commas between",
         "active,draft",
     ),
-    Parameter("channel", "channel", _channel, {"type": "string", "enum": list(CHANNELS)}, "email or sms", "email"),
+    Parameter(
+        "channel",
+        "channel",
+        lambda text: _one_of(text, CHANNELS),
+        {"type": "string", "enum": list(CHANNELS)},
+        "email or sms",
+        "email",
+    ),
     Parameter(
         "category",
         "categories",
@@ -199,6 +206,26 @@ PARAMETERS: tuple[Parameter, ...] = (
     ),
 )
 PAGING = frozenset({"page", "per_page", "cursor"})
+REFRESH = Parameter(
+    "refresh",
+    "refresh",
+    lambda text: _one_of(text, ("false", "wait_for")),
+    {"type": "string", "enum": ["false", "wait_for"], "default": "false"},
+    "wait_for: answer when searches find what was written",
+    "wait_for",
+)
+DELETED_ON = Parameter(
+    "deleted_on",
+    "deleted_on",
+    parse_time,
+    {"type": "string", "format": "date-time"},
+    "when it was deleted, RFC 3339; what is newer stays; default: now, whatever is there",
+    "2024-07-01T12:00:00.000Z",
+)
+ORGANIZATION = PARAMETERS[0]
+GET_PARAMETERS = (ORGANIZATION,)
+DELETE_PARAMETERS = (ORGANIZATION, DELETED_ON, REFRESH)
+BULK_PARAMETERS = (REFRESH,)
 EXPORT_PARAMETERS = tuple(parameter for parameter in PARAMETERS if parameter.name not in PAGING)
 
 
@@ -206,6 +233,49 @@ def parse_query(
     query_string: bytes, default_organization: UUID | None, *, known: Sequence[Parameter] = PARAMETERS
 ) -> tuple[UUID, ConversationQuery]:
     """The organization asked for and the query. Raises InvalidQuery with every problem found."""
+    values, problems = _values(query_string, known)
+    if "organization_uid" not in values and default_organization is None and not _names(problems, "organization_uid"):
+        problems.append(_NO_ORGANIZATION)
+    if values.keys() >= {"cursor", "page"}:
+        problems.append(Problem("cursor", "cannot stand beside page: a walk has no page numbers"))
+    if problems:
+        raise InvalidQuery(problems)
+    organization_uid = values.pop("organization_uid", default_organization)
+    return organization_uid, ConversationQuery(**values)
+
+
+def parse_one(
+    uid: str, query_string: bytes, default_organization: UUID | None, *, known: Sequence[Parameter]
+) -> tuple[UUID, UUID, dict[str, Any]]:
+    """The uid in the path, the organization, and the other values. Raises InvalidQuery with every problem found."""
+    values, problems = _values(query_string, known)
+    try:
+        found = parse_uuid(uid)
+    except ValueError as error:
+        problems.insert(0, Problem("uid", str(error), _shown(uid)))
+    if "organization_uid" not in values and default_organization is None and not _names(problems, "organization_uid"):
+        problems.append(_NO_ORGANIZATION)
+    if problems:
+        raise InvalidQuery(problems)
+    return found, values.pop("organization_uid", default_organization), values
+
+
+def parse_values(query_string: bytes, known: Sequence[Parameter]) -> dict[str, Any]:
+    """The values of a route without an organization of its own. Raises InvalidQuery with every problem found."""
+    values, problems = _values(query_string, known)
+    if problems:
+        raise InvalidQuery(problems)
+    return values
+
+
+_NO_ORGANIZATION = Problem("organization_uid", "is required: the token names no default organization")
+
+
+def _names(problems: list[Problem], parameter: str) -> bool:
+    return any(problem.parameter == parameter for problem in problems)
+
+
+def _values(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Problem]]:
     by_name = {parameter.name: parameter for parameter in known}
     pairs, problems = _pairs(query_string)
     values: dict[str, Any] = {}
@@ -222,14 +292,7 @@ def parse_query(
                 values[parameter.field] = parameter.parse(texts[0])
             except ValueError as error:
                 problems.append(Problem(name, str(error), _shown(texts[0])))
-    if "organization_uid" not in pairs and default_organization is None:
-        problems.append(Problem("organization_uid", "is required: the token names no default organization"))
-    if values.keys() >= {"cursor", "page"}:
-        problems.append(Problem("cursor", "cannot stand beside page: a walk has no page numbers"))
-    if problems:
-        raise InvalidQuery(problems)
-    organization_uid = values.pop("organization_uid", default_organization)
-    return organization_uid, ConversationQuery(**values)
+    return values, problems
 
 
 def no_parameters(query_string: bytes) -> None:
@@ -276,10 +339,6 @@ def _nearest(name: str, known: tuple[str, ...]) -> str:
 
 def _nearest_name(name: str, known: tuple[str, ...]) -> str:
     return _nearest(name, known) or f"; there are {', '.join(known)}"
-
-
-def _either(values: tuple[str, ...]) -> str:
-    return " or ".join(values)
 
 
 def _quoted(value: str) -> str:

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from litestar import MediaType, Request, Response, get
+from litestar import MediaType, Request, Response, delete, get, post
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from service.api import envelope
 from service.api.access_log import note
-from service.api.auth import Tokens
+from service.api.auth import Caller, Tokens
 from service.api.links import links
-from service.api.openapi import ExportConversations, ListConversations
-from service.api.parameters import EXPORT_PARAMETERS, PARAMETERS, Parameter, no_parameters, parse_query
+from service.api.openapi import (
+    DeleteConversation,
+    ExportConversations,
+    GetConversation,
+    ListConversations,
+    WriteConversations,
+)
+from service.api.parameters import (
+    BULK_PARAMETERS,
+    DELETE_PARAMETERS,
+    EXPORT_PARAMETERS,
+    GET_PARAMETERS,
+    PARAMETERS,
+    Parameter,
+    no_parameters,
+    parse_one,
+    parse_query,
+    parse_values,
+)
+from service.api.writes import MAX_BODY_BYTES, OUTCOMES, WRITE_SCOPE, Writes, parse_lines
 from service.errors import TooBusy
 from service.search.export import export
 from service.search.query import ConversationQuery
@@ -35,6 +55,7 @@ class Parts:
 
     tokens: Tokens
     searcher: Searcher
+    writes: Writes
     index_fits: Callable[[], Awaitable[None]]
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXPORTS_AT_ONCE))
 
@@ -75,7 +96,7 @@ async def export_conversations(request: AnyRequest) -> Stream:
 async def _asked(request: AnyRequest, known: tuple[Parameter, ...]) -> tuple[UUID, ConversationQuery]:
     """Token, parameters, the right to the organization, an index that fits: in this order."""
     parts: Parts = request.app.state.parts
-    caller = parts.tokens.verify(request.headers.get("authorization"))
+    caller = _caller(request)
     organization_uid, query = parse_query(request.scope["query_string"], caller.default_organization, known=known)
     caller.require(organization_uid)
     note(request.scope, organization=str(organization_uid))
@@ -108,6 +129,79 @@ async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator
             yield more
 
 
+@get(
+    "/api/conversations/{uid:str}", operation_class=GetConversation, summary="One conversation", tags=["conversations"]
+)
+async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Response[bytes]:
+    """The conversation as it is now, whether searches find it already or not."""
+    parts: Parts = request.app.state.parts
+    organization_uid, wanted, _values = await _asked_for_one(request, uid, GET_PARAMETERS)
+    return _json(envelope.one(await parts.searcher.one(organization_uid, wanted)))
+
+
+@delete(
+    "/api/conversations/{uid:str}",
+    operation_class=DeleteConversation,
+    summary="Delete a conversation",
+    tags=["conversations"],
+    status_code=200,
+)
+async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Response[bytes]:
+    """Leaves a tombstone, which an older copy that arrives later cannot undo."""
+    parts: Parts = request.app.state.parts
+    organization_uid, wanted, values = await _asked_for_one(request, uid, DELETE_PARAMETERS, scope=WRITE_SCOPE)
+    outcome = await parts.writes.delete(organization_uid, wanted, **values)
+    return _json(envelope.writes([{"uid": str(wanted), "outcome": outcome}], {}))
+
+
+@post(
+    "/api/conversations/bulk",
+    operation_class=WriteConversations,
+    summary="Write conversations",
+    tags=["conversations"],
+    status_code=200,
+    request_max_body_size=MAX_BODY_BYTES,
+)
+async def write_conversations(request: AnyRequest) -> Response[bytes]:
+    """Upserts and deletions, a line each; the answer tells in the same order what became of each."""
+    parts: Parts = request.app.state.parts
+    caller = _caller(request)
+    caller.require_scope(WRITE_SCOPE)
+    values = parse_values(request.scope["query_string"], BULK_PARAMETERS)
+    await parts.index_fits()
+    lines = parse_lines(await request.body(), caller.organizations)
+    results = await parts.writes.write(lines, **values)
+    counts = Counter(str(result["outcome"]) for result in results)
+    note(request.scope, **counts)
+    return _json(envelope.writes(results, {outcome: counts[outcome] for outcome in OUTCOMES}))
+
+
+def _caller(request: AnyRequest) -> Caller:
+    parts: Parts = request.app.state.parts
+    return parts.tokens.verify(request.headers.get("authorization"))
+
+
+async def _asked_for_one(
+    request: AnyRequest, uid: str, known: tuple[Parameter, ...], *, scope: str | None = None
+) -> tuple[UUID, UUID, dict[str, Any]]:
+    """The organization, the conversation's uid, and the other values."""
+    parts: Parts = request.app.state.parts
+    caller = _caller(request)
+    if scope is not None:
+        caller.require_scope(scope)
+    wanted, organization_uid, values = parse_one(
+        uid, request.scope["query_string"], caller.default_organization, known=known
+    )
+    caller.require(organization_uid)
+    note(request.scope, organization=str(organization_uid))
+    await parts.index_fits()
+    return organization_uid, wanted, values
+
+
+def _json(body: bytes) -> Response[bytes]:
+    return Response(body, media_type=MediaType.JSON)
+
+
 @get("/health/live", summary="The process runs", tags=["health"], security=[])
 async def live(request: AnyRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
@@ -123,4 +217,12 @@ async def ready(request: AnyRequest) -> dict[str, str]:
     return {"status": "ready"}
 
 
-HANDLERS = [list_conversations, export_conversations, live, ready]
+HANDLERS = [
+    list_conversations,
+    export_conversations,
+    get_conversation,
+    delete_conversation,
+    write_conversations,
+    live,
+    ready,
+]

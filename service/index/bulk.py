@@ -18,7 +18,7 @@ import msgspec
 
 from service.client import BUSY, Client, translated
 from service.conversation import Conversation, document_id, epoch_milliseconds, stored, tombstone
-from service.errors import SearchTimeout, SearchUnavailable, WriteFailed
+from service.errors import Overloaded, PushedBack, SearchTimeout, SearchUnavailable, WriteFailed
 from service.index.targets import Only, Targets, own_alias, writes_alias
 
 BATCH_DOCUMENTS = 1000
@@ -121,6 +121,7 @@ class Writer:
         settled: dict[tuple[int, str], Result] = {}
         deadline = asyncio.get_running_loop().time() + self._patience
         pause, why = FIRST_PAUSE_SECONDS, ""
+        is_busy = False
         while True:
             try:
                 looked = await self.targets.look(again=why == GONE)
@@ -128,13 +129,14 @@ class Writer:
                     (at, name) for at in range(len(writes)) for name in looked.names if (at, name) not in settled
                 ]
                 why = await self._send(writes, waiting, settled, refresh) if waiting else ""
+                is_busy = bool(why)
                 if not why and self.targets.is_current(looked):
                     return [_summary([settled[at, name] for name in looked.names]) for at in range(len(writes))]
             except (SearchUnavailable, SearchTimeout) as error:
-                why = str(error)
+                why, is_busy = str(error), isinstance(error, Overloaded)
             if why:
                 if asyncio.get_running_loop().time() > deadline:
-                    raise WriteFailed(
+                    raise (PushedBack if is_busy else WriteFailed)(
                         f"OpenSearch took no more writes for {self._patience:.0f} s ({why}): nothing told is lost"
                     )
                 self._pushed_back()

@@ -53,8 +53,12 @@ cluster.routing.allocation.disk.watermark.flood_stage: 100mb
 class LocalNode:
     """One OpenSearch node in one data folder. A context manager: entering starts it, leaving stops it."""
 
-    def __init__(self, data: Path, distribution: Distribution, *, heap: str = "512m") -> None:
+    def __init__(
+        self, data: Path, distribution: Distribution, *, heap: str = "512m", options: dict[str, str] | None = None
+    ) -> None:
+        """`options` are further lines of its opensearch.yml."""
         self.data = data.absolute()
+        self.options = options or {}
         self.distribution = distribution
         self.heap = heap
         self.url = ""
@@ -85,6 +89,7 @@ class LocalNode:
                     if attempt == STARTS or "port" not in str(failure).lower():
                         raise
             assert self.process is not None
+            _write_json(self.data / "port.json", {"port": int(self.url.rpartition(":")[2])})
             _write_json(self.data / "node.json", {"url": self.url, "pid": self.process.pid, "owner": os.getpid()})
         except BaseException:
             self._kill()
@@ -138,10 +143,10 @@ class LocalNode:
             )
 
     def _launch(self) -> None:
-        base = _free_port(range(LOWEST_PORT, HIGHEST_PORT))
-        (self.data / "config" / "opensearch.yml").write_text(
-            CONFIG.format(transport_port=_free_port(range(10000, 30000)), snapshots=self.data / "snapshots")
-        )
+        base = self._port()
+        config = CONFIG.format(transport_port=_free_port(range(10000, 30000)), snapshots=self.data / "snapshots")
+        config += "".join(f"{name}: {value}\n" for name, value in self.options.items())
+        (self.data / "config" / "opensearch.yml").write_text(config)
         shutil.rmtree(self.data / "work", ignore_errors=True)
         command = [
             str(self.distribution.java),
@@ -175,6 +180,13 @@ class LocalNode:
                 pass_fds=(self._lock.fileno(),),
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509 (no thread is started before)
             )
+
+    def _port(self) -> int:
+        """The port it had last, so that who knows its address finds it again; else any that is free."""
+        last = _read_json(self.data / "port.json")
+        if last is not None and _is_free(last["port"]):
+            return int(last["port"])
+        return _free_port(range(LOWEST_PORT, HIGHEST_PORT))
 
     def _wait_until_healthy(self) -> None:
         assert self.process is not None
@@ -286,13 +298,19 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 def _free_port(candidates: range) -> int:
     for port in random.sample(candidates, min(200, len(candidates))):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if _is_free(port):
             return port
     raise NodeFailed(f"no free port between {candidates.start} and {candidates.stop} on 127.0.0.1: free one")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as OpenSearch does
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _is_healthy(url: str, pid: int) -> bool:

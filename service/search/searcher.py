@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from opensearchpy.exceptions import TransportError
+from opensearchpy.exceptions import NotFoundError, TransportError
 
 from service.client import Client, Hit, SearchAnswer, translated
-from service.conversation import item
-from service.errors import SearchTimeout, SearchUnavailable
+from service.conversation import document_id, is_tombstone, item
+from service.errors import NotFound, SearchTimeout, SearchUnavailable
 from service.search import paging
 from service.search.compiler import Clause, compile_page, compile_query, compile_sort, compile_walk
 from service.search.cursors import Cursors, Position
@@ -50,6 +50,25 @@ class Searcher:
                 return await self._plain(query, organization_uid)
             async with self.point_in_time(organization_uid, f"{self._deadline * 1000 + 1000:.0f}ms") as point_in_time:
                 return await self._deep(_View(self, query, organization_uid, point_in_time))
+
+    async def one(self, organization_uid: UUID, uid: UUID) -> bytes:
+        """The conversation as it is now, whether searches find it already or not. Raises NotFound."""
+        missing = NotFound("there is no such conversation in this organization")
+        async with self.deadlined():
+            try:
+                found: SearchAnswer = await self._client.get(
+                    index=self._alias,
+                    id=document_id(organization_uid, uid),
+                    params={"routing": str(organization_uid)},
+                )
+            except NotFoundError as error:
+                if isinstance(error.info, dict) and error.info.get("found") is False:
+                    raise missing from None
+                raise
+        source = bytes(found.source)
+        if is_tombstone(source):
+            raise missing
+        return item(source)
 
     async def ping(self) -> None:
         """Raises where the alias does not answer a search: an unreachable cluster, a missing index, a red shard."""

@@ -157,11 +157,13 @@ def serving(settings: Settings, url: str, windows: Windows | None = None) -> Ite
         thread.start()
         assert ready.wait(30)
         api = Api(settings, f"http://127.0.0.1:{listener.getsockname()[1]}")
-        yield api
-        api.http.close()
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
+        try:
+            yield api
+        finally:
+            api.http.close()
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 @contextmanager
