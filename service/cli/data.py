@@ -11,6 +11,7 @@ import click
 
 from service import progress
 from service.api.parameters import EXPORT_PARAMETERS, parse_query
+from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
 from service.cli.options import Uuid, act, cluster_options, rejects_option, show
 from service.client import Client, SearchAnswer
@@ -27,20 +28,33 @@ Origin = TypeVar("Origin")
 @click.command("load")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @rejects_option
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("load.checkpoint"),
+    show_default=True,
+    help="Where it is kept how far the load came; removed at its end.",
+)
+@click.option("--resume", is_flag=True, help="Go on where an interrupted load of the same files stopped.")
 @cluster_options
-def load_command(settings: Settings, files: tuple[str, ...], rejects: Path) -> None:
+def load_command(settings: Settings, files: tuple[str, ...], rejects: Path, checkpoint: Path, resume: bool) -> None:
     """Load conversations from NDJSON files (plain or gzip); - is standard input.
 
     Loading twice changes nothing, and an older copy never replaces a newer one: the version is updated_on.
-    Rejected lines go to the rejects file; all others are loaded, and the exit code is then 1.
+    Rejected lines go to the rejects file; all others are loaded, and the exit code is then 1. A load that was killed
+    may be done again, or go on with --resume.
     """
     sizes = [ndjson.size(file) for file in files]
     total = None if None in sizes else sum(size or 0 for size in sizes)
-    with Rejects(rejects) as rejected, progress.track("Loading", total, "bytes") as advance:
+    done = Checkpoint.resumed(checkpoint, files) if resume else Checkpoint(checkpoint, files)
+    with (
+        Rejects(rejects, kept=done.covers if resume else None) as rejected,
+        progress.track("Loading", total, "bytes") as advance,
+    ):
 
         def conversations() -> Iterator[tuple[ndjson.Line, Conversation]]:
             for file in files:
-                for line in ndjson.read(file, advance=advance):
+                for line in ndjson.read(file, after=done.lines[file], advance=advance):
                     if line.conversation is None:
                         rejected.add(line.source, line.number, line.reason or "", line.text)
                     else:
@@ -50,7 +64,9 @@ def load_command(settings: Settings, files: tuple[str, ...], rejects: Path) -> N
             settings,
             conversations(),
             lambda line, reason: rejected.add(line.source, line.number, reason, line.text),
+            settled=lambda line: done.reach(line.source, line.number),
         )
+    done.remove()
     _summary(tally, rejected)
 
 
@@ -114,10 +130,14 @@ def _load(
     settings: Settings,
     conversations: Iterable[tuple[Origin, Conversation]],
     reject: Callable[[Origin, str], None],
+    *,
+    settled: Callable[[Origin], None] = lambda _origin: None,
 ) -> bulk.Tally:
     async def load(client: Client) -> bulk.Tally:
         await lifecycle.ensure(client, settings.alias, mapping.load())
-        return await bulk.load(client, settings.alias, conversations, reject=reject)
+        return await bulk.load(
+            client, settings.alias, conversations, reject=reject, settled=settled, lease=settings.write_lease
+        )
 
     return act(settings, load)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -223,15 +224,17 @@ async def load(
     *,
     reject: Callable[[Origin, str], None],
     advance: Callable[[int], None] = lambda _count: None,
+    settled: Callable[[Origin], None] = lambda _origin: None,
     lease: float = LEASE_SECONDS,
 ) -> Tally:
     """Writes every conversation, a few batches at once, in bounded memory, and makes them searchable.
 
-    `reject(origin, reason)` is called for each one that OpenSearch refuses, `advance(count)` as batches end. Where
-    OpenSearch pushes back, fewer batches are sent at once, and more again while it does not.
+    `reject(origin, reason)` is called for each one that OpenSearch refuses, `advance(count)` as batches end, and
+    `settled(origin)` with the last one of which, and of all before which, it is known what became. Where OpenSearch
+    pushes back, fewer batches are sent at once, and more again while it does not.
     """
     pairs = ((origin, write_of(conversation)) for origin, conversation in conversations)
-    return await load_writes(client, alias, pairs, reject=reject, advance=advance, lease=lease)
+    return await load_writes(client, alias, pairs, reject=reject, advance=advance, settled=settled, lease=lease)
 
 
 async def load_writes(
@@ -241,6 +244,7 @@ async def load_writes(
     *,
     reject: Callable[[Origin, str], None],
     advance: Callable[[int], None] = lambda _count: None,
+    settled: Callable[[Origin], None] = lambda _origin: None,
     lease: float = LEASE_SECONDS,
     targets: Targets | Only | None = None,
 ) -> Tally:
@@ -249,6 +253,7 @@ async def load_writes(
     pace = _Pace()
     writer = Writer(client, alias, lease=lease, pushed_back=pace.slower, targets=targets)
     under_way: set[asyncio.Task[None]] = set()
+    in_order: deque[tuple[asyncio.Task[None], Origin]] = deque()
 
     async def send(batch: _Batch[Origin]) -> None:
         for origin, result in zip(batch.origins, await writer.write(batch.writes), strict=True):
@@ -260,10 +265,14 @@ async def load_writes(
 
     try:
         for batch in _batches(writes):
-            under_way.add(asyncio.create_task(send(batch)))
+            task = asyncio.create_task(send(batch))
+            under_way.add(task)
+            in_order.append((task, batch.origins[-1]))
             await asyncio.sleep(0)
             while len(under_way) >= pace.at_once:
                 under_way = await _settle(under_way, asyncio.FIRST_COMPLETED)
+            while in_order and in_order[0][0] not in under_way:
+                settled(in_order.popleft()[1])
         await _settle(under_way, asyncio.ALL_COMPLETED)
     finally:
         for task in under_way:

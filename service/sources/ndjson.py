@@ -38,8 +38,8 @@ class Line:
     reason: str | None = None
 
 
-def read(path: str, *, advance: Callable[[int], None] = lambda _count: None) -> Iterator[Line]:
-    """Each line of the file (or of standard input, for "-") that is not blank.
+def read(path: str, *, after: int = 0, advance: Callable[[int], None] = lambda _count: None) -> Iterator[Line]:
+    """Each line of the file (or of standard input, for "-") that is not blank and comes after that number.
 
     `advance(count)` is told the bytes of the file as they are read, compressed ones as they are on disk.
     Raises SourceUnreadable where the file cannot be opened, or breaks off (a gzip file that was cut).
@@ -54,6 +54,8 @@ def read(path: str, *, advance: Callable[[int], None] = lambda _count: None) -> 
                     since_end = 0
                 elif text.strip():
                     since_end += 1
+                    if number <= after:
+                        continue
                     yield _line(path, number, text.removeprefix(_BOM) if number == 1 else text)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceUnreadable(

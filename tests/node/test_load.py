@@ -1,0 +1,112 @@
+"""Loads survive: the command is killed -9 and goes on, the node is killed -9 under it and the load goes on by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from service.conversation import Conversation
+from service.node import LocalNode, fetch
+from service.settings import Settings
+from tests.bench.generate import steady
+from tests.node.conftest import Cluster
+from tests.node.test_reindex import current, stored
+
+COUNT = 30_000
+
+
+@pytest.fixture(scope="module")
+def many() -> list[Conversation]:
+    return list(islice(steady(COUNT), COUNT))
+
+
+@pytest.fixture
+def file(tmp_path: Path, many: list[Conversation]) -> Path:
+    """With a line that is wrong near the beginning, and one near the end."""
+    lines = [one.model_dump_json() for one in many]
+    path = tmp_path / "many.ndjson"
+    path.write_text("\n".join([*lines[:10], "{}", *lines[10:-10], "nonsense", *lines[-10:]]) + "\n")
+    return path
+
+
+def begun(url: str, alias: str, file: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "service", "load", str(file), *options],
+        env=os.environ | {"OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": alias},
+        cwd=file.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def newest(many: list[Conversation]) -> dict[str, int]:
+    return {f"{one.organization_uid}:{one.uid}": one.version for one in many}
+
+
+def everything(cluster: Cluster) -> int:
+    index = current(cluster)
+    cluster.act(lambda client: client.indices.refresh(index=index))
+    count: int = cluster.act(lambda client: client.count(index=index))["count"]
+    return count
+
+
+def test_a_load_that_was_killed_goes_on_where_it_stopped(fresh: Cluster, file: Path) -> None:
+    checkpoint = file.parent / "load.checkpoint"
+    killed = begun(fresh.url, fresh.settings.alias, file)
+    while not checkpoint.exists():
+        assert killed.poll() is None, killed.communicate()
+        time.sleep(0.02)
+    killed.kill()
+    killed.communicate()
+    reached = json.loads(checkpoint.read_text())["lines"][str(file)]
+    assert 0 < reached < COUNT
+    resumed = begun(fresh.url, fresh.settings.alias, file, "--resume")
+    out, _errors = resumed.communicate(timeout=120)
+    assert resumed.returncode == 1  # two lines are wrong
+    told = json.loads(out)
+    assert told["written"] + told["unchanged"] == COUNT + 1 - reached
+    assert everything(fresh) == COUNT
+    rejects = [json.loads(line) for line in (file.parent / "rejects.ndjson").read_text().splitlines()]
+    assert [one["text"] for one in rejects] == ["{}", "nonsense"]
+    assert not checkpoint.exists()
+    again = begun(fresh.url, fresh.settings.alias, file, "--resume")
+    assert "there is no load.checkpoint" in again.communicate()[1]
+    assert again.returncode == 1
+
+
+def test_a_file_that_changed_is_not_resumed(fresh: Cluster, file: Path) -> None:
+    (file.parent / "load.checkpoint").write_text(json.dumps({"lines": {str(file): 5}, "sizes": {str(file): 7}}))
+    resumed = begun(fresh.url, fresh.settings.alias, file, "--resume")
+    assert "is not as it was" in resumed.communicate()[1]
+    assert resumed.returncode == 1
+
+
+def test_a_node_that_is_killed_under_a_load_and_started_again_gets_the_rest(
+    settings: Settings, file: Path, many: list[Conversation], tmp_path: Path
+) -> None:
+    distribution = fetch(settings.cache, java_home=settings.java_home)
+    node = LocalNode(tmp_path / "node", distribution)
+    node.start()
+    url = node.url
+    loading = begun(url, settings.alias, file)
+    while not (file.parent / "load.checkpoint").exists():
+        assert loading.poll() is None, loading.communicate()
+        time.sleep(0.02)
+    node.kill()
+    with LocalNode(tmp_path / "node", distribution) as again:
+        assert again.url == url
+        out, errors = loading.communicate(timeout=180)
+        assert loading.returncode == 1, errors
+        told = json.loads(out)
+        assert told["written"] + told["unchanged"] == COUNT
+        assert told["rejected"] == 2
+        cluster = Cluster(settings, url)
+        assert everything(cluster) == COUNT
+        shown = stored(cluster, current(cluster))
+        assert shown.items() <= newest(many).items()
+        assert len(shown) == 10_000
