@@ -35,12 +35,16 @@ class Rejects:
         if self._file is not None:
             self._file.close()
 
-    def add(self, source: str, number: int, reason: str, text: bytes) -> None:
-        """`number` is the line (or the message) in the source, from 1; bytes that are no UTF-8 are escaped."""
+    def add(self, source: str, number: int, reason: str, text: bytes, offset: int | None = None) -> None:
+        """`number` is the line (or the message) in the source, from 1, `offset` its first byte there.
+
+        Bytes that are no UTF-8 are escaped.
+        """
         self._write(
             {
                 "source": source,
                 "line": number,
+                **({} if offset is None else {"offset": offset}),
                 "reason": reason,
                 "text": text.decode("utf-8", "backslashreplace").rstrip("\r\n"),
             }

@@ -30,17 +30,18 @@ def message(text: str | bytes) -> Message:
 
 def imported(*paths: Path, own: mail.Own | None = None) -> tuple[list[Conversation], list[str], int]:
     rejected: list[str] = []
-    read: list[int] = []
+    counts = mail.Counts()
     found = list(
         mail.conversations(
             [str(path) for path in paths],
             ORGANIZATION,
             own or mail.Own(),
-            reject=lambda source, number, reason, data: rejected.append(reason),
-            advance=read.append,
+            reject=lambda source, number, reason, data, offset: rejected.append(reason),
+            counts=counts,
         )
     )
-    return found, rejected, len(read)
+    assert counts.read == counts.in_conversations + counts.duplicates + counts.rejected
+    return found, rejected, counts.read
 
 
 def numbered(number: int, **headers: str) -> str:
@@ -157,19 +158,21 @@ def test_subjects_are_normalised_for_threading(subject: str | None, normal: str,
 
 
 def test_threads_follow_references_in_reply_to_and_then_the_subject() -> None:
-    found = threads(
-        map(
-            message,
-            [
-                numbered(1),
-                numbered(2, In_Reply_To="<1@x>", Subject="Re: Hello"),
-                numbered(3, References="<1@x> <2@x>", Subject="changed"),
-                numbered(4, Subject="RE: hello"),
-                numbered(5),  # the same subject, but not a reply: a thread of its own
-                numbered(6, References="<gone@x>", Subject="Re: other"),
-                numbered(7, References="<gone@x> <gone2@x>", Subject="Re: other"),
-                numbered(1, Subject="a duplicate"),
-            ],
+    found = list(
+        threads(
+            map(
+                message,
+                [
+                    numbered(1),
+                    numbered(2, In_Reply_To="<1@x>", Subject="Re: Hello"),
+                    numbered(3, References="<1@x> <2@x>", Subject="changed"),
+                    numbered(4, Subject="RE: hello"),
+                    numbered(5),  # the same subject, but not a reply: a thread of its own
+                    numbered(6, References="<gone@x>", Subject="Re: other"),
+                    numbered(7, References="<gone@x> <gone2@x>", Subject="Re: other"),
+                    numbered(1, Subject="a duplicate"),
+                ],
+            )
         )
     )
     assert [[one.id for one in thread.messages] for thread in found] == [
@@ -230,3 +233,95 @@ def test_real_archives_lose_no_message() -> None:
         lines = sum(line.lower().startswith(b"message-id:") for line in gzip.decompress(path.read_bytes()).splitlines())
         _found, rejected, read = imported(path)
         assert (read, rejected) == (lines, []), path
+
+
+def test_google_takeout_tells_threads_labels_and_what_was_read(tmp_path: Path) -> None:
+    labels = "=?UTF-8?Q?Inbox,Unread,=22K=C3=B6ln,_Rhein=22?="
+    box = [
+        numbered(1, X_GM_THRID="17", X_Gmail_Labels=labels),
+        numbered(2, X_GM_THRID="17", X_Gmail_Labels="Sent,Done", Subject="Other"),
+        numbered(3, X_GM_THRID="18", X_Gmail_Labels="Drafts"),
+    ]
+    path = tmp_path / "All mail.mbox"
+    path.write_text("".join(f"From 17@xxx Mon Jan 01 10:00:00 +0000 2024\n{one}\n" for one in box))
+    rules = mail.Rules({"Done": "closed"}, {"Köln, Rhein": "Cologne"})
+    first, draft = mail.conversations([str(path)], ORGANIZATION, mail.Own(), reject=lambda *_what: None, rules=rules)
+    assert (first.message_count, first.is_read, first.status, first.categories) == (2, False, "closed", ["Cologne"])
+    assert first.metadata.labels == ["Inbox", "Unread", "Köln, Rhein", "Sent", "Done"]
+    assert (draft.status, draft.is_read) == ("draft", True)
+
+
+def test_flags_of_maildir_and_mbox_are_told(tmp_path: Path) -> None:
+    for name in ("cur", "new"):
+        (tmp_path / "dir" / name).mkdir(parents=True)
+    (tmp_path / "dir" / "cur" / "1:2,FRS").write_text(numbered(1))
+    (tmp_path / "dir" / "cur" / "2:2,D").write_text(numbered(2, Subject="b"))
+    status = numbered(3, Subject="c", Status="RO", X_Status="AF", X_Keywords="work urgent")
+    (tmp_path / "box").write_text(f"From a Mon Jan  1 10:00:00 2024\n{status}")
+    found = {one.subject: one for one in imported(tmp_path / "dir", tmp_path / "box")[0]}
+    assert (found["Hello"].has_reply, found["Hello"].is_read, found["Hello"].metadata.labels) == (
+        True,
+        True,
+        ["Flagged"],
+    )
+    assert found["b"].status == "draft"
+    assert found["c"].metadata.labels == ["work", "urgent", "Flagged"]
+    assert found["c"].has_reply is True
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"\0" * 100, b"\n\n\n", b"Subject: x", b"Date: never\n\n", b"From: a\0b@x\nDate: \xff\xfe\n\nx",
+        HEAD.encode() + b"Content-Type: multipart/mixed; boundary=\n\n--\n--\n",
+        HEAD.encode() + b"Content-Type: text/plain; charset=\"\0\"\nContent-Transfer-Encoding: base64\n\n!!!!\xff\n",
+        HEAD.encode() + b"Content-Type: message/rfc822\n\n" + HEAD.encode() * 50,
+        HEAD.encode() + b"Content-Type: application/ms-tnef; name=winmail.dat\n\n\x78\x9f\x3e\x22",
+        HEAD.encode() + b"Subject: =?utf-8?b?" + b"A" * 10_000 + b"?=\n\n",
+        HEAD.encode() + b"Subject: " + b"=?gb2312?b?xOO6w9XmtcQ=?= =?x-unknown?q?=ff?= \x80\x81\n\n",
+        HEAD.encode() + b"".join(b"References: <%d@elsewhere>\n" % number for number in range(5000)) + b"\n",
+        HEAD.encode() + b"To: " + b"a@x, " * 20_000 + b"\n\n",
+    ],
+)  # fmt: skip
+def test_a_message_never_stops_the_import(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "1.eml").write_bytes(data)
+    (tmp_path / "2.eml").write_text(numbered(2))
+    found, rejected, read = imported(tmp_path)
+    assert read == len(rejected) + sum(one.message_count or 0 for one in found)
+    assert "2@x" in "".join(one.metadata.provider_message_id or "" for one in found)
+
+
+def test_the_malformed_set_gives_conversations_or_reasons_and_nothing_else() -> None:
+    """Where the material is there: 104 files that are not empty, and 31; each reason is one a person can act on."""
+    folder = SHARED.parent / "malformed"
+    for name, files in (("mail-fixtures.tar.gz", 104), ("mail-parser-thirdparty.tar.gz", 31)):
+        if folder.is_dir():
+            _found, rejected, read = imported(folder / name)
+            assert read == files
+            assert {reason.partition(":")[0] for reason in rejected} <= {
+                "has no headers",
+                "has no date that can be read",
+            }
+
+
+PINNED = {
+    "attachment_pdf.eml": "Another PDF with 🎉 Unicode chars in it 🍿",
+    "attachment_with_quoted_filename.eml": "Eelanalüüsi päring",
+    "trademark_character_in_subject.eml": "GA.comô has a lead for you",
+    "raw_email_encoded_stack_level_too_deep.eml": "Nicolas Fouché has accepted your invitation to Gmail",
+    "raw_email.eml": "NOTE: 한국말로 하는 것",
+    "raw_email_with_partially_quoted_subject.eml": 'Re: Test: "漢字" mid "漢字" tail',
+    "example14.eml": "Re: TESTテストテスト",
+}
+
+
+def test_subjects_of_real_messages_are_those_that_were_read_by_eye() -> None:
+    folder = SHARED.parent / "malformed"
+    if folder.is_dir():
+        subjects = {
+            one.source.rpartition("/")[2]: parse(one).subject
+            for one in mailbox.read(folder / "mail-fixtures.tar.gz")
+            if one.source.rpartition("/")[2] in PINNED
+        }
+        assert PINNED.items() >= subjects.items()
+        assert len(subjects) >= 6

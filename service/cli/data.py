@@ -1,10 +1,11 @@
-"""Commands that move conversations in and out: load, import-mail, export."""
+"""Commands that move conversations in and out: load, import-mail, import-sms, export."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, TypeVar, cast
 from uuid import UUID
 
 import click
@@ -13,14 +14,14 @@ from service import progress
 from service.api.parameters import EXPORT_PARAMETERS, parse_query
 from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
-from service.cli.options import Uuid, act, cluster_options, rejects_option, show
+from service.cli.options import Duration, Pair, Uuid, act, cluster_options, rejects_option, show
 from service.client import Client, SearchAnswer
-from service.conversation import Conversation
-from service.errors import ConversationsError
+from service.conversation import STATUSES, Conversation, Status
+from service.errors import ConversationsError, Misconfigured
 from service.index import bulk, lifecycle, mapping
 from service.rejects import Rejects
 from service.settings import Settings
-from service.sources import mail, ndjson
+from service.sources import mail, mailbox, ndjson, sms
 
 Origin = TypeVar("Origin")
 
@@ -70,12 +71,22 @@ def load_command(settings: Settings, files: tuple[str, ...], rejects: Path, chec
     _summary(tally, rejected)
 
 
+_organization = click.option(
+    "--organization", type=Uuid(), required=True, help="The organization that the messages belong to."
+)
+_output = click.option(
+    "--output", type=click.File("w"), help="Write NDJSON there (- is standard output) and load nothing."
+)
+
+
 @click.command("import-mail")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
-@click.option("--organization", type=Uuid(), required=True, help="The organization that the mail belongs to.")
+@_organization
 @click.option("--own-address", "own_addresses", multiple=True, help="An address of the organization's. Repeatable.")
 @click.option("--own-domain", "own_domains", multiple=True, help="A mail domain of the organization's. Repeatable.")
-@click.option("--output", type=click.File("w"), help="Write NDJSON there (- is standard output) and load nothing.")
+@click.option("--label-status", "statuses", type=Pair(), multiple=True, help="LABEL=STATUS, such as Done=closed.")
+@click.option("--label-category", "categories", type=Pair(), multiple=True, help="LABEL=CATEGORY. Repeatable.")
+@_output
 @rejects_option
 @cluster_options
 def import_mail_command(
@@ -84,17 +95,78 @@ def import_mail_command(
     organization: UUID,
     own_addresses: tuple[str, ...],
     own_domains: tuple[str, ...],
-    output: Any,
+    statuses: tuple[tuple[str, str], ...],
+    categories: tuple[tuple[str, str], ...],
+    output: IO[str] | None,
     rejects: Path,
 ) -> None:
     """Turn mailboxes into conversations, one a thread, and load them.
 
-    PATH is an mbox file (Mailman's archives too), a Maildir, an .eml file, a folder of these, or a .gz of a file.
-    Name all parts of an archive in one call, so that threads which cross them stay whole.
+    PATH is an mbox file (of any kind, Mailman's and Google Takeout's too), a Maildir, an .eml file, a folder of these,
+    or a .gz, .zst, .zip or .tar of them. Name all parts of an archive in one call, so that threads which cross them
+    stay whole. Every message ends in a conversation or in the rejects file; the summary adds up.
     """
     own = mail.Own(frozenset(map(str.lower, own_addresses)), frozenset(map(str.lower, own_domains)))
-    with Rejects(rejects) as rejected, progress.track("Reading", None, "messages") as advance:
-        found = mail.conversations(paths, organization, own, reject=rejected.add, advance=advance)
+    for _label, status in statuses:
+        if status not in STATUSES:
+            raise Misconfigured(f"--label-status: {status} must be one of {', '.join(STATUSES)}")
+    rules = mail.Rules({label: cast(Status, status) for label, status in statuses}, dict(categories))
+
+    def read(reject: mail.Reject, counts: mail.Counts, advance: progress.Advance) -> Iterable[Conversation]:
+        return mail.conversations(paths, organization, own, reject=reject, rules=rules, counts=counts, advance=advance)
+
+    _import(settings, paths, read, rejects, output)
+
+
+@click.command("import-sms")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
+@_organization
+@click.option(
+    "--column", "columns", type=Pair(), multiple=True,
+    help=f"NAME=COLUMN of a CSV file: {', '.join(sms.COLUMNS)}; such as peer=phone. Repeatable.",
+)  # fmt: skip
+@click.option("--gap", type=Duration(), help="A silence of so long begins a new conversation, such as 30d.")
+@_output
+@rejects_option
+@cluster_options
+def import_sms_command(
+    settings: Settings,
+    paths: tuple[str, ...],
+    organization: UUID,
+    columns: tuple[tuple[str, str], ...],
+    gap: timedelta | None,
+    output: IO[str] | None,
+    rejects: Path,
+) -> None:
+    """Turn SMS into conversations, one a peer number, and load them.
+
+    FILE is CSV with a line of column names (peer, date and text must be there; direction, read and name may), or the
+    XML of Android's "SMS Backup & Restore"; or a .gz, .zst, .zip or .tar of these. An SMS has no subject: the first
+    message's text stands for it, so that it can be searched.
+    """
+    for name, _column in columns:
+        if name not in sms.COLUMNS:
+            raise Misconfigured(f"--column: {name} must be one of {', '.join(sms.COLUMNS)}")
+
+    def read(reject: mail.Reject, counts: mail.Counts, advance: progress.Advance) -> Iterable[Conversation]:
+        return sms.conversations(
+            list(paths), organization, reject=reject, columns=dict(columns), gap=gap, counts=counts, advance=advance
+        )
+
+    _import(settings, paths, read, rejects, output)
+
+
+def _import(
+    settings: Settings,
+    paths: tuple[str, ...],
+    read: Callable[[mail.Reject, mail.Counts, progress.Advance], Iterable[Conversation]],
+    rejects: Path,
+    output: IO[str] | None,
+) -> None:
+    counts = mail.Counts()
+    total = sum(mailbox.size(path) for path in paths)
+    with Rejects(rejects) as rejected, progress.track("Reading", total, "bytes") as advance:
+        found = read(rejected.add, counts, advance)
         if output is not None:
             tally = bulk.Tally()
             for conversation in found:
@@ -106,7 +178,7 @@ def import_mail_command(
                 ((conversation, conversation) for conversation in found),
                 lambda conversation, reason: rejected.add(str(conversation.uid), 0, reason, b""),
             )
-    _summary(tally, rejected)
+    _summary(tally, rejected, counts.record())
 
 
 @click.command("export")
@@ -142,10 +214,10 @@ def _load(
     return act(settings, load)
 
 
-def _summary(tally: bulk.Tally, rejected: Rejects) -> None:
-    show({"written": tally.written, "unchanged": tally.unchanged, "rejected": rejected.count})
+def _summary(tally: bulk.Tally, rejected: Rejects, counts: dict[str, int] | None = None) -> None:
+    show({**(counts or {}), "written": tally.written, "unchanged": tally.unchanged, "rejected": rejected.count})
     if rejected.count:
         raise ConversationsError(f"{rejected.count} rejected: see {rejected.path}; everything else was taken")
 
 
-COMMANDS = (load_command, import_mail_command, export_command)
+COMMANDS = (load_command, import_mail_command, import_sms_command, export_command)

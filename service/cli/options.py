@@ -86,6 +86,18 @@ class Duration(click.ParamType[timedelta]):
         return timedelta(**{self.units[found[2]]: int(found[1])})
 
 
+class Pair(click.ParamType[tuple[str, str]]):
+    """NAME=VALUE."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        left, equals, right = str(value).partition("=")
+        if not (left.strip() and equals and right.strip()):
+            self.fail(f"{value!r} must be NAME=VALUE", param, ctx)
+        return left.strip(), right.strip()
+
+
 def act(settings: Settings, action: Callable[[Client], Awaitable[Result]], *, answer: type[Any] = object) -> Result:
     """Runs the action with a client of the cluster that the settings name, and returns its result."""
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from pydantic import ValidationError
 
-from service.conversation import Conversation, Direction, Metadata
+from service.conversation import Conversation, Direction, Metadata, Status
 from service.sources import mailbox
 from service.sources.message import Address, Message, parse
 from service.sources.threads import Thread, threads
 
-Reject = Callable[[str, int, str, bytes], None]
+Reject = Callable[[str, int, str, bytes, int], None]
+"""(source, number, reason, data, offset): what was no message, and where it stood."""
+
 SHOWN_BYTES = 2000  # of a rejected message, in the rejects file
 MOST_ADDRESSES = 1000
 
@@ -31,48 +33,99 @@ class Own:
         return email in self.addresses or email.rpartition("@")[2] in self.domains
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a label says of a conversation: its status (the first rule that fits), its categories (all that fit)."""
+
+    statuses: Mapping[str, Status] = field(default_factory=dict)
+    categories: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Counts:
+    """Of messages: `read` is the sum of the others."""
+
+    read: int = 0
+    in_conversations: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+
+    def record(self) -> dict[str, int]:
+        return {
+            "messages": self.read,
+            "in_conversations": self.in_conversations,
+            "duplicates": self.duplicates,
+            "rejected_messages": self.rejected,
+        }
+
+
 def conversations(
     paths: Iterable[str],
     organization_uid: UUID,
     own: Own,
     *,
     reject: Reject,
-    advance: Callable[[int], None] = lambda _count: None,
+    rules: Rules | None = None,
+    counts: Counts | None = None,
+    advance: Callable[[int], None] = lambda _bytes: None,
 ) -> Iterator[Conversation]:
-    """The conversations of all the mailboxes together. `reject(source, number, reason, data)` for what is none."""
-    for thread in threads(_messages(paths, reject, advance)):
+    """The conversations of all the mailboxes together.
+
+    Every message ends in a conversation, is a duplicate of one that does, or is told to `reject`; `counts` adds up.
+    `advance(count)` is told the bytes of the files as they are read.
+    """
+    counts = counts or Counts()
+
+    def rejected(source: str, number: int, reason: str, data: bytes, offset: int) -> None:
+        counts.rejected += 1
+        reject(source, number, reason, data, offset)
+
+    def duplicate(_message: Message) -> None:
+        counts.duplicates += 1
+
+    for thread in threads(_messages(paths, rejected, counts, advance), duplicate=duplicate):
         try:
-            yield _conversation(thread, organization_uid, own)
+            found = _conversation(thread, organization_uid, own, rules or Rules())
         except ValidationError as error:
-            reject(thread.root, 0, str(error), b"")
+            for message in thread.messages:
+                rejected(message.source, message.number, f"its thread: {error}", b"", message.offset)
+        else:
+            counts.in_conversations += len(thread.messages)
+            yield found
 
 
-def _messages(paths: Iterable[str], reject: Reject, advance: Callable[[int], None]) -> Iterator[Message]:
+def _messages(
+    paths: Iterable[str], reject: Reject, counts: Counts, advance: Callable[[int], None]
+) -> Iterator[Message]:
     for path in paths:
-        for raw in mailbox.read(path):
-            advance(1)
+        for raw in mailbox.read(path, advance=advance):
+            counts.read += 1
             try:
                 yield parse(raw)
             except ValueError as error:
-                reject(raw.source, raw.number, str(error), raw.data[:SHOWN_BYTES])
+                reject(raw.source, raw.number, str(error), raw.data[:SHOWN_BYTES], raw.offset)
+            except Exception as error:  # people send what the parser's authors did not think of: a message at most
+                reject(raw.source, raw.number, f"cannot be read: {error!r}", raw.data[:SHOWN_BYTES], raw.offset)
 
 
-def _conversation(thread: Thread, organization_uid: UUID, own: Own) -> Conversation:
+def _conversation(thread: Thread, organization_uid: UUID, own: Own, rules: Rules) -> Conversation:
     first, last = thread.messages[0], thread.messages[-1]
-    direction: Direction = "outbound" if first.sender in own else "inbound"
+    labels = list(dict.fromkeys(label for message in thread.messages for label in message.labels))
+    is_outbound = first.sender in own or "Sent" in first.labels
+    direction: Direction = "outbound" if is_outbound else "inbound"
     attachments = sum(message.attachments for message in thread.messages)
-    party = first.sender.email if direction == "inbound" else next(iter(first.to), None)
+    party = next(iter(first.to), None) if is_outbound else first.sender.email
     return Conversation(
         uid=uuid.uuid5(organization_uid, f"mail:{thread.root}"),
         organization_uid=organization_uid,
         channel="email",
         direction=direction,
-        status="active",
+        status=_status(thread.messages, labels, rules),
         subject=first.subject,
-        categories=[],
+        categories=list(dict.fromkeys(rules.categories[label] for label in labels if label in rules.categories)),
         sent_at=last.date,
         is_read=_is_read(thread.messages),
-        has_reply=any(message.sender.email != first.sender.email for message in thread.messages),
+        has_reply=any(message.sender.email != first.sender.email or message.is_answered for message in thread.messages),
         message_count=len(thread.messages),
         metadata=Metadata(
             from_email=first.sender.email,
@@ -80,7 +133,7 @@ def _conversation(thread: Thread, organization_uid: UUID, own: Own) -> Conversat
             to_emails=list(first.to[:MOST_ADDRESSES]),
             cc_emails=list(first.cc[:MOST_ADDRESSES]),
             snippet=last.snippet,
-            labels=[],
+            labels=labels,
             provider_message_id=f"<{first.id}>",
             thread_id=f"<{thread.root}>",
             has_attachments=attachments > 0,
@@ -90,6 +143,12 @@ def _conversation(thread: Thread, organization_uid: UUID, own: Own) -> Conversat
         created_on=first.date,
         updated_on=last.date,
     )
+
+
+def _status(messages: tuple[Message, ...], labels: list[str], rules: Rules) -> Status:
+    if all(message.is_draft for message in messages):
+        return "draft"
+    return next((status for label, status in rules.statuses.items() if label in labels), "active")
 
 
 def _is_read(messages: tuple[Message, ...]) -> bool | None:

@@ -1,103 +1,174 @@
-"""Raw messages out of mailboxes: mbox (and Mailman's archives), Maildir, .eml files, folders of these, .gz of files.
+"""Raw messages out of mailboxes: mbox (all kinds, Mailman's archives too), Maildir, .eml files, folders and archives.
 
 One message at a time, so a mailbox may be larger than memory. The kind of a file is told by its content, not its name.
 """
 
 from __future__ import annotations
 
-import gzip
+import io
 import re
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
-from service.errors import SourceUnreadable
+from service.sources.containers import streams
 
-GZIP_MAGIC = b"\x1f\x8b"
 # A separator ends in a date as asctime(3) writes it; a line of a body that happens to begin with "From " does not.
 _SEPARATOR = re.compile(rb"From .*\d{1,2}:\d\d(?::\d\d)?.*\b(?:19|20)\d\d\b.*\r?\n?$")
 _HEADER = re.compile(rb"[!-9;-~]+[ \t]*:")
+_CONTENT_LENGTH = re.compile(rb"content-length:\s*(\d{1,12})\s*$", re.IGNORECASE)
+_NOT_MAIL = re.compile(rb"^\.|\.(?:lock|msf|index|cache|uidvalidity|log)$")
+MESSAGE_BYTES = 100_000_000  # of one message; no mail server takes a larger one
 
 
 @dataclass(frozen=True, slots=True)
 class RawMessage:
-    """A message as it stands in its source. `seen` is None where the mailbox does not tell."""
+    """A message as it stands in its source, from byte `offset` (of the unpacked file). `flags`: Maildir's, or None."""
 
     source: str
     number: int
     data: bytes
     separator: bytes = b""
-    seen: bool | None = None
+    flags: str | None = None
+    offset: int = 0
 
 
-def read(path: str | Path) -> Iterator[RawMessage]:
-    """Every message under the path. Raises SourceUnreadable where a file cannot be read."""
+def read(path: str | Path, *, advance: Callable[[int], None] = lambda _count: None) -> Iterator[RawMessage]:
+    """Every message under the path. `advance(count)` is told the bytes of the files on the disk as they are read.
+
+    Raises SourceUnreadable where a file cannot be read.
+    """
     path = Path(path)
-    if path.is_dir():
-        if (path / "cur").is_dir() and (path / "new").is_dir():
-            yield from _maildir(path)
-        else:
-            for child in sorted(path.iterdir()):
-                if not child.name.startswith("."):
-                    yield from read(child)
+    if not path.is_dir():
+        yield from _file(path, None, advance)
+    elif (path / "cur").is_dir() or (path / "new").is_dir():
+        yield from _maildir(path, advance)
     else:
-        yield from _file(path)
+        for child in sorted(path.iterdir()):
+            if not _NOT_MAIL.search(child.name.encode()):
+                yield from read(child, advance=advance)
 
 
-def _maildir(path: Path) -> Iterator[RawMessage]:
-    """https://cr.yp.to/proto/maildir.html: the flag S behind ":2," tells that a message was seen."""
-    files = sorted((*(path / "cur").iterdir(), *(path / "new").iterdir()), key=lambda file: file.name)
-    for number, file in enumerate(files, start=1):
-        seen = "S" in file.name.rpartition(":2,")[2] if ":2," in file.name else False
-        yield RawMessage(str(path), number, _bytes(file), seen=seen)
+def size(path: str | Path) -> int:
+    """The bytes of all files under the path."""
+    path = Path(path)
+    return (
+        sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
+    )
+
+
+def _maildir(path: Path, advance: Callable[[int], None]) -> Iterator[RawMessage]:
+    """https://cr.yp.to/proto/maildir.html: flags stand behind ":2,"; what is in new/ has none yet."""
+    files = [file for name in ("cur", "new") if (path / name).is_dir() for file in (path / name).iterdir()]
+    for file in sorted(files, key=lambda file: file.name):
+        yield from _file(file, file.name.rpartition(":2,")[2] if ":2," in file.name else "", advance)
     for folder in sorted(path.glob(".[!.]*")):  # Maildir++ subfolders
         if (folder / "cur").is_dir():
-            yield from _maildir(folder)
+            yield from _maildir(folder, advance)
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceUnreadable(f"cannot read {path}: {error.strerror}") from None
+def _file(path: Path, flags: str | None, advance: Callable[[int], None]) -> Iterator[RawMessage]:
+    for name, stream in streams(path, advance=advance):
+        start = stream.peek(5)[:5]
+        if start == b"From ":
+            yield from _mbox(name, stream)
+        elif start:
+            yield RawMessage(name, 1, stream.read(MESSAGE_BYTES), flags=flags)
 
 
-def _file(path: Path) -> Iterator[RawMessage]:
-    try:
-        with path.open("rb") as raw:
-            stream = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if raw.peek(2)[:2] == GZIP_MAGIC else raw
-            first = stream.readline()
-            if first.startswith(b"From "):
-                yield from _mbox(str(path), stream, first)
-            elif data := first + stream.read():
-                yield RawMessage(str(path), 1, data)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise SourceUnreadable(f"{path} breaks off ({error}): get the whole file") from None
-    except OSError as error:
-        raise SourceUnreadable(f"cannot read {path}: {error.strerror or error}") from None
-
-
-def _mbox(source: str, lines: IO[bytes], separator: bytes) -> Iterator[RawMessage]:
+def _mbox(source: str, stream: io.BufferedReader) -> Iterator[RawMessage]:
     """Splits where a separator follows an empty line and a header follows the separator."""
-    number, held = 1, b""
-    body: list[bytes] = []
-    for line in lines:
-        if held:
-            if _HEADER.match(line):
-                yield RawMessage(source, number, _unescaped(body), separator)
-                number, separator, body = number + 1, held, []
-            else:
-                body.append(held)
-            held = b""
-        if line.startswith(b"From ") and (not body or not body[-1].strip()) and _SEPARATOR.match(line):
-            held = line
+    for number, (separator, body, offset) in enumerate(_pieces(_offsets(stream)), start=1):
+        yield RawMessage(source, number, _unescaped(body), separator, offset=offset)
+
+
+def _offsets(stream: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    for line in stream:
+        yield offset, line
+        offset += len(line)
+
+
+Piece = tuple[bytes, list[bytes], int]
+"""A message's separator, its lines, and the offset of its separator."""
+
+
+def _pieces(lines: Iterable[tuple[int, bytes]]) -> Iterator[Piece]:
+    """The messages of an mbox, of which the first line is a separator."""
+    splitter: _Splitter | None = None
+    for offset, line in lines:
+        if splitter is None:
+            splitter = _Splitter(line, offset)
         else:
-            body.append(line)
-    if held:
-        body.append(held)
-    yield RawMessage(source, number, _unescaped(body), separator)
+            yield from splitter.take(offset, line)
+    if splitter is not None:
+        yield splitter.end()
+
+
+class _Splitter:
+    """Splits where a separator follows an empty line and a header follows the separator.
+
+    mboxcl: a Content-Length tells how far the body goes, and separators inside are none. Lengths that lie are common;
+    one is believed only where a separator, or the end, stands right behind the body.
+    """
+
+    def __init__(self, separator: bytes, begun: int) -> None:
+        self._begin(separator, begun)
+
+    def _begin(self, separator: bytes, begun: int) -> None:
+        self._piece: Piece = (separator, [], begun)
+        self._held: tuple[bytes, int] | None = None  # a separator whose next line decides
+        self._in_headers = True
+        self._length = self._protected = 0
+        self._passed_over = False
+
+    def take(self, offset: int, line: bytes) -> Iterator[Piece]:
+        """The messages that are known to have ended before this line."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            if _HEADER.match(line):
+                yield self._piece
+                self._begin(*held)
+            else:
+                self._piece[1].append(held[0])
+        if self._in_headers:
+            self._header(offset, line)
+        if self._is_separator(line):
+            if offset >= self._protected:
+                self._held = (line, offset)
+                return
+            self._passed_over = True
+        self._piece[1].append(line)
+        if self._passed_over and offset >= self._protected and line.strip():
+            *whole, last = _without_lengths(*self._piece)  # the message goes on behind its end: the length lied
+            yield from whole
+            self._piece, self._protected, self._passed_over, self._in_headers = last, 0, False, False
+
+    def end(self) -> Piece:
+        if self._held is not None:
+            self._piece[1].append(self._held[0])
+        return self._piece
+
+    def _header(self, offset: int, line: bytes) -> None:
+        if found := _CONTENT_LENGTH.match(line.strip()):
+            self._length = int(found[1])
+        if not line.strip():
+            self._in_headers = False
+            self._protected = offset + len(line) + self._length if self._length else 0
+
+    def _is_separator(self, line: bytes) -> bool:
+        body = self._piece[1]
+        return line.startswith(b"From ") and not (body and body[-1].strip()) and bool(_SEPARATOR.match(line))
+
+
+def _without_lengths(separator: bytes, body: list[bytes], begun: int) -> list[Piece]:
+    """The messages in these lines, whatever lengths they tell: those headers are told as X-Content-Length."""
+    lines = [(begun, separator)]
+    offset = begun + len(separator)
+    for line in body:
+        lines.append((offset, b"X-" + line if _CONTENT_LENGTH.match(line.strip()) else line))
+        offset += len(line)
+    return list(_pieces(lines))
 
 
 def _unescaped(body: list[bytes]) -> bytes:

@@ -6,6 +6,7 @@ Only a message without any date cannot be placed, and is refused.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
 from contextlib import suppress
@@ -49,6 +50,12 @@ class Message:
     snippet: str | None
     attachments: int
     seen: bool | None
+    labels: tuple[str, ...] = ()
+    is_answered: bool = False
+    is_draft: bool = False
+    source: str = ""
+    number: int = 0
+    offset: int = 0
 
 
 def parse(raw: RawMessage) -> Message:
@@ -62,6 +69,7 @@ def parse(raw: RawMessage) -> Message:
         raise ValueError("has no date that can be read: not in Date, Received, or the mailbox's own line")
     sender = _addresses(headers.get("from", []))
     text, attachments = _content(parsed)
+    state = _state(headers, raw.flags)
     return Message(
         id=_own_id(headers, raw.data),
         references=_references(headers),
@@ -72,7 +80,13 @@ def parse(raw: RawMessage) -> Message:
         date=date,
         snippet=_snippet(text),
         attachments=attachments,
-        seen=raw.seen if raw.seen is not None else _status(headers),
+        seen=state.seen,
+        labels=state.labels,
+        is_answered=state.is_answered,
+        is_draft=state.is_draft,
+        source=raw.source,
+        number=raw.number,
+        offset=raw.offset,
     )
 
 
@@ -145,10 +159,11 @@ def _own_id(headers: dict[str, list[str]], data: bytes) -> str:
 
 
 def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
-    """References, then the first id of In-Reply-To unless it is the last of them already."""
+    """Gmail's own thread where it is told, then References, then the first id of In-Reply-To if it is another."""
     references = _MESSAGE_ID.findall(" ".join(headers.get("references", [])))
     parents = _MESSAGE_ID.findall(" ".join(headers.get("in-reply-to", [])))[:1]
-    return tuple(dict.fromkeys([*references, *parents]))
+    gmail = [f"{thread.strip()}@gmail-thread" for thread in headers.get("x-gm-thrid", [])[:1] if thread.strip()]
+    return tuple(dict.fromkeys([*gmail, *references, *parents]))
 
 
 def _date(headers: dict[str, list[str]], separator: bytes) -> datetime | None:
@@ -219,6 +234,40 @@ def _snippet(text: str) -> str | None:
     return words.encode("utf-8", "replace").decode()[:SNIPPET_CHARACTERS].rstrip() or None
 
 
-def _status(headers: dict[str, list[str]]) -> bool | None:
-    """mbox keeps its flags in Status: R is read."""
-    return "R" in headers["status"][0] if "status" in headers else None
+@dataclass(frozen=True, slots=True)
+class _State:
+    seen: bool | None
+    labels: tuple[str, ...]
+    is_answered: bool
+    is_draft: bool
+
+
+def _state(headers: dict[str, list[str]], flags: str | None) -> _State:
+    """What a mailbox says of a message: Maildir in its file's name, mbox in Status, X-Status and X-Keywords, Google
+    Takeout in X-Gmail-Labels.
+    """
+    gmail = _gmail_labels(headers)
+    words = [word for name in ("x-keywords", "keywords") for value in headers.get(name, []) for word in value.split()]
+    status = "".join([*headers.get("status", []), *headers.get("x-status", [])])
+    flagged = "F" in (flags or "") or "F" in "".join(headers.get("x-status", []))
+    seen: bool | None = None
+    if flags is not None:
+        seen = "S" in flags
+    elif "status" in headers:
+        seen = "R" in status
+    elif gmail:
+        seen = "Unread" not in gmail
+    labels = [*gmail, *words, *(["Flagged"] if flagged else [])]
+    return _State(
+        seen=seen,
+        labels=tuple(dict.fromkeys(label[:1024] for label in labels)),
+        is_answered="R" in flags if flags is not None else "A" in status,
+        is_draft="D" in (flags or "") or "T" in "".join(headers.get("x-status", [])) or "Drafts" in gmail,
+    )
+
+
+def _gmail_labels(headers: dict[str, list[str]]) -> list[str]:
+    """Names with commas between; one that holds a comma stands in double quotes."""
+    text = decoded(",".join(headers.get("x-gmail-labels", [])))
+    rows = list(csv.reader([text], skipinitialspace=True))
+    return [label.strip() for row in rows for label in row if label.strip()]

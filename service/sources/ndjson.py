@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from service.conversation import Conversation
 from service.errors import SourceUnreadable
+from service.sources.containers import Counting
 
 GZIP_MAGIC = b"\x1f\x8b"
 STANDARD_INPUT = "-"
@@ -47,7 +48,7 @@ def read(path: str, *, after: int = 0, advance: Callable[[int], None] = lambda _
     number = since_end = 0
     try:
         with _open(path) as raw:
-            for number, text in enumerate(_texts(_decompressed(_Counting(raw, advance))), start=1):
+            for number, text in enumerate(_texts(_decompressed(Counting(raw, advance))), start=1):
                 if end := _EXPORT_END.fullmatch(text):
                     if (told := int(end[1])) != since_end:
                         yield Line(path, number, text, None, f"ends an export of {told}, but {since_end} came before")
@@ -102,22 +103,6 @@ def _open(path: str) -> IO[bytes]:
     if path == STANDARD_INPUT:
         return open(sys.stdin.fileno(), "rb", closefd=False)
     return open(path, "rb")
-
-
-class _Counting(io.RawIOBase):
-    """Passes bytes on and tells how many."""
-
-    def __init__(self, raw: IO[bytes], advance: Callable[[int], None]) -> None:
-        self._raw, self._advance = raw, advance
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        data = self._raw.read(len(buffer))
-        buffer[: len(data)] = data
-        self._advance(len(data))
-        return len(data)
 
 
 def _decompressed(raw: io.RawIOBase) -> IO[bytes]:

@@ -6,12 +6,14 @@ needed, not its tree, so a union-find does; and a subject joins a reply only to 
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.sources.message import Message
+from service.sources.spool import Spool
 
 SUBJECT_DAYS = timedelta(days=30)
 _REPLY = re.compile(r"^\s*(?:re|aw|sv|antw|vs|odp|回复|答复|fwd?|wg|转发)\s*(?:\[\d+\])?\s*[:：]\s*", re.IGNORECASE)
@@ -26,22 +28,27 @@ class Thread:
     messages: tuple[Message, ...]
 
 
-def threads(messages: Iterable[Message]) -> list[Thread]:
-    """Every message in one thread, duplicates (the same id) merged; threads by their first date, then root."""
-    by_id: dict[str, Message] = {}
-    for message in messages:
-        by_id.setdefault(message.id, message)
+def threads(
+    messages: Iterable[Message], *, duplicate: Callable[[Message], None] = lambda _message: None
+) -> Iterator[Thread]:
+    """Every message in one thread, threads by their first date. Of messages with the same id the first stays.
+
+    The messages are kept on the disk; memory holds about 300 bytes for each.
+    """
     groups = _Groups()
-    for message in by_id.values():
-        groups.add(message.id)
-        for reference in message.references:
-            groups.join(message.id, reference)
-    ordered = sorted(by_id.values(), key=lambda message: (message.date, message.id))
-    _join_by_subject(ordered, groups)
-    members: dict[str, list[Message]] = {}
-    for message in ordered:
-        members.setdefault(groups.find(message.id), []).append(message)
-    return [Thread(_root(found), tuple(found)) for found in members.values()]
+    with Spool() as spool:
+        for message in messages:
+            if not spool.add(message):
+                duplicate(message)
+            for reference in message.references:
+                groups.join(message.id, reference)
+        _join_by_subject((message for _row, message in spool.in_order()), groups)
+        members: dict[int, list[int]] = {}
+        for row, message in spool.in_order():
+            members.setdefault(groups.find(message.id), []).append(row)
+        for rows in members.values():
+            found = sorted(spool.get(rows), key=lambda message: (message.date, message.id))
+            yield Thread(_root(found), tuple(found))
 
 
 def normalised_subject(subject: str | None) -> tuple[str, bool]:
@@ -63,7 +70,7 @@ def _root(messages: list[Message]) -> str:
     return first.references[0] if first.references else first.id
 
 
-def _join_by_subject(ordered: list[Message], groups: _Groups) -> None:
+def _join_by_subject(ordered: Iterable[Message], groups: _Groups) -> None:
     latest: dict[str, tuple[datetime, str]] = {}
     for message in ordered:
         subject, is_reply = normalised_subject(message.subject)
@@ -76,22 +83,23 @@ def _join_by_subject(ordered: list[Message], groups: _Groups) -> None:
 
 
 class _Groups:
-    """Disjoint sets of message ids."""
+    """Disjoint sets of message ids, which are kept as numbers of 64 bits."""
 
     def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
+        self._parent: dict[int, int] = {}
 
-    def add(self, name: str) -> None:
-        self._parent.setdefault(name, name)
+    def find(self, name: str) -> int:
+        return self._find(int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big"))
 
-    def find(self, name: str) -> str:
-        self.add(name)
-        root = name
-        while self._parent[root] != root:
-            root = self._parent[root]
-        while self._parent[name] != root:
-            self._parent[name], name = root, self._parent[name]
+    def _find(self, node: int) -> int:
+        root = node
+        while (parent := self._parent.get(root, root)) != root:
+            root = parent
+        while (parent := self._parent.get(node, node)) != root:
+            self._parent[node], node = root, parent
         return root
 
     def join(self, one: str, other: str) -> None:
-        self._parent[self.find(other)] = self.find(one)
+        into, joined = self.find(one), self.find(other)
+        if into != joined:
+            self._parent[joined] = into

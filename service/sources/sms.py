@@ -1,0 +1,263 @@
+"""SMS -> conversations: one a peer number, split where it was silent for long.
+
+From CSV, whose columns are named by options, or from the XML of Android's "SMS Backup & Restore".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+from xml.etree.ElementTree import Element, ParseError, XMLPullParser
+
+from service.conversation import EPOCH, Conversation, Direction, Metadata, parse_time
+from service.errors import SourceUnreadable
+from service.sources.containers import streams
+from service.sources.mail import Counts, Reject
+
+COLUMNS = ("peer", "date", "text", "direction", "read", "name")
+NEEDED = ("peer", "date", "text")
+SUBJECT_CHARACTERS = 200
+OUTBOUND = frozenset({"outbound", "out", "sent", "outgoing", "2"})
+INBOUND = frozenset({"inbound", "in", "received", "incoming", "1", ""})
+READ = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": None}
+_SURROGATES = re.compile(rb"&#(5[56]\d{3});&#(5[67]\d{3});")  # the app writes emoji as two halves, which no XML may
+_SHORT_DATE = "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """One message. `date` is in UTC, to the millisecond."""
+
+    peer: str
+    date: datetime
+    text: str
+    direction: Direction
+    read: bool | None
+    name: str | None
+
+
+def conversations(
+    paths: list[str],
+    organization_uid: UUID,
+    *,
+    reject: Reject,
+    columns: Mapping[str, str] | None = None,
+    gap: timedelta | None = None,
+    counts: Counts | None = None,
+    advance: Callable[[int], None] = lambda _bytes: None,
+) -> Iterator[Conversation]:
+    """The conversations of all the files together. `columns`: which column of a CSV holds what (COLUMNS).
+
+    A conversation ends where its peer was silent for longer than `gap`. Raises SourceUnreadable for a file of neither
+    kind, or without a column that is needed.
+    """
+    counts = counts or Counts()
+
+    def rejected(source: str, number: int, reason: str, data: bytes, offset: int) -> None:
+        counts.rejected += 1
+        reject(source, number, reason, data, offset)
+
+    with _Sorted() as messages:
+        for path in paths:
+            for name, stream in streams(Path(path), advance=advance):
+                read = _xml if stream.peek(200)[:200].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<") else _csv
+                for number, found in read(name, stream, columns or {}):
+                    counts.read += 1
+                    if isinstance(found, Sms):
+                        if not messages.add(found):
+                            counts.duplicates += 1
+                    else:
+                        rejected(name, number, found, b"", 0)
+        for together in messages.grouped(gap):
+            counts.in_conversations += len(together)
+            yield _conversation(together, organization_uid)
+
+
+def _conversation(messages: list[Sms], organization_uid: UUID) -> Conversation:
+    first, last = messages[0], messages[-1]
+    told = [message.read for message in messages if message.read is not None]
+    key = f"{first.peer}:{(first.date - EPOCH) // timedelta(milliseconds=1)}"
+    return Conversation(
+        uid=uuid.uuid5(organization_uid, f"sms:{key}"),
+        organization_uid=organization_uid,
+        channel="sms",
+        direction=first.direction,
+        status="active",
+        subject=" ".join(first.text.split())[:SUBJECT_CHARACTERS] or None,
+        sent_at=last.date,
+        is_read=all(told) if told else None,
+        has_reply=any(message.direction != first.direction for message in messages),
+        message_count=len(messages),
+        metadata=Metadata(
+            from_name=next((message.name for message in messages if message.name), None),
+            snippet=" ".join(last.text.split())[:SUBJECT_CHARACTERS] or None,
+            thread_id=first.peer,
+        ),
+        party_uid=uuid.uuid5(organization_uid, f"party:{first.peer}"),
+        created_on=first.date,
+        updated_on=last.date,
+    )
+
+
+def _sms(values: Mapping[str, str | None]) -> Sms:
+    """Raises ValueError saying what is wrong with it."""
+    peer = re.sub(r"[\s().-]", "", values.get("peer") or "")
+    if not peer:
+        raise ValueError("has no peer number")
+    direction = (values.get("direction") or "").strip().lower()
+    if direction not in OUTBOUND | INBOUND:
+        raise ValueError(f"direction {direction!r} must be inbound or outbound")
+    read = (values.get("read") or "").strip().lower()
+    if read not in READ:
+        raise ValueError(f"read {read!r} must be true or false")
+    text = (values.get("text") or "").replace("\0", " ")
+    return Sms(
+        peer=peer,
+        date=_date((values.get("date") or "").strip()),
+        text=text.encode("utf-8", "replace").decode(),
+        direction="outbound" if direction in OUTBOUND else "inbound",
+        read=READ[read],
+        name=(values.get("name") or "").strip() or None,
+    )
+
+
+def _date(text: str) -> datetime:
+    """Milliseconds or seconds since 1970, RFC 3339, or 2024-07-01 12:00:00 (UTC). Raises ValueError."""
+    try:
+        if text.isdigit():
+            number = int(text)
+            date = EPOCH + timedelta(milliseconds=number if number > 10**11 else number * 1000)
+        elif len(text) == len("2024-07-01 12:00:00"):
+            date = datetime.strptime(text.replace("T", " "), _SHORT_DATE).replace(tzinfo=UTC)
+        else:
+            date = parse_time(text)
+    except (ValueError, OverflowError):
+        raise ValueError(f"date {text[:50]!r} must be RFC 3339, or milliseconds since 1970") from None
+    if not EPOCH <= date <= datetime(9999, 1, 1, tzinfo=UTC):
+        raise ValueError(f"date {text[:50]!r} must not lie before 1970")
+    return date
+
+
+def _csv(name: str, stream: io.BufferedReader, columns: Mapping[str, str]) -> Iterator[tuple[int, Sms | str]]:
+    text = io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline="")
+    start = text.buffer.peek(5000)[:5000].partition(b"\n")[0]
+    reader = csv.DictReader(
+        text, delimiter="\t" if b"\t" in start else ";" if start.count(b";") > start.count(b",") else ","
+    )
+    named = {column: columns.get(column, column) for column in COLUMNS}
+    missing = [named[column] for column in NEEDED if named[column] not in (reader.fieldnames or [])]
+    if missing:
+        raise SourceUnreadable(
+            f"{name} has no column {', '.join(missing)}, it has {', '.join(reader.fieldnames or ['none'])}: "
+            "name yours with --column, such as --column peer=phone"
+        )
+    try:
+        for row in reader:
+            try:
+                yield reader.line_num, _sms({column: row.get(title) for column, title in named.items()})
+            except ValueError as error:
+                yield reader.line_num, str(error)
+    except csv.Error as error:
+        raise SourceUnreadable(f"{name} is no CSV from line {reader.line_num} on: {error}") from None
+    finally:
+        text.detach()
+
+
+def _xml(name: str, stream: io.BufferedReader, _columns: Mapping[str, str]) -> Iterator[tuple[int, Sms | str]]:
+    """Element by element: a backup may be larger than memory. expat bounds what entities may blow up to."""
+    parser: XMLPullParser[Element] = XMLPullParser(["start", "end"])
+    root: Element | None = None
+    number = 0
+    try:
+        for line in stream:
+            parser.feed(_SURROGATES.sub(_character, line))
+            for event, element in cast(Iterator[tuple[str, Element]], parser.read_events()):
+                if root is None:
+                    root = element
+                if event == "end" and element.tag in ("sms", "mms"):
+                    number += 1
+                    try:
+                        yield number, _sms(_of_sms(element) if element.tag == "sms" else _of_mms(element))
+                    except ValueError as error:
+                        yield number, str(error)
+                    root.clear()
+        parser.close()
+    except ParseError as error:
+        raise SourceUnreadable(f"{name} is no whole XML behind message {number}: {error}") from None
+
+
+def _character(found: re.Match[bytes]) -> bytes:
+    pair = int(found[1]).to_bytes(2, "big") + int(found[2]).to_bytes(2, "big")
+    return pair.decode("utf-16-be", "replace").encode()
+
+
+def _of_sms(element: Element) -> dict[str, str | None]:
+    """https://www.synctech.com.au/sms-backup-restore/fields-in-xml-backup-files/: type 1 is received, 2 sent."""
+    return {
+        "peer": element.get("address"), "date": element.get("date"), "text": element.get("body"),
+        "direction": element.get("type"), "read": element.get("read"), "name": _known(element.get("contact_name")),
+    }  # fmt: skip
+
+
+def _of_mms(element: Element) -> dict[str, str | None]:
+    parts = [part.get("text") or "" for part in element.iter("part") if part.get("ct") == "text/plain"]
+    return {
+        "peer": element.get("address"), "date": element.get("date"), "text": "\n".join(parts),
+        "direction": element.get("msg_box"), "read": element.get("read"), "name": _known(element.get("contact_name")),
+    }  # fmt: skip
+
+
+def _known(name: str | None) -> str | None:
+    return None if name in ("(Unknown)", "null") else name
+
+
+class _Sorted:
+    """Messages by peer and date, on the disk. The same message twice counts once."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="conversations-")
+        self._database = sqlite3.connect(Path(self._folder.name) / "sms", isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute(
+            "CREATE TABLE sms (peer TEXT, date INTEGER, text TEXT, direction TEXT, read INTEGER, name TEXT, "
+            "UNIQUE (peer, date, direction, text))"
+        )
+        self._database.execute("BEGIN")
+
+    def __enter__(self) -> _Sorted:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._database.close()
+        self._folder.cleanup()
+
+    def add(self, one: Sms) -> bool:
+        date = (one.date - EPOCH) // timedelta(milliseconds=1)
+        row = (one.peer, date, one.text, one.direction, one.read, one.name)
+        return self._database.execute("INSERT OR IGNORE INTO sms VALUES (?, ?, ?, ?, ?, ?)", row).rowcount == 1
+
+    def grouped(self, gap: timedelta | None) -> Iterator[list[Sms]]:
+        together: list[Sms] = []
+        for row in self._database.execute("SELECT * FROM sms ORDER BY peer, date, rowid"):
+            one = _of_row(row)
+            if together and (one.peer != together[-1].peer or (gap and one.date - together[-1].date > gap)):
+                yield together
+                together = []
+            together.append(one)
+        if together:
+            yield together
+
+
+def _of_row(row: tuple[Any, ...]) -> Sms:
+    peer, date, text, direction, read, name = row
+    return Sms(peer, EPOCH + timedelta(milliseconds=date), text, direction, None if read is None else bool(read), name)

@@ -1,0 +1,106 @@
+"""Files in files: whatever packs a mailbox, its messages come out, and what is cut short is told."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from service.errors import SourceUnreadable
+from service.sources import mailbox
+from tests.test_mail import numbered
+
+BOX = b"".join(b"From a@x Mon Jan  1 10:00:00 2024\n" + numbered(number).encode() + b"\n" for number in range(1, 4))
+
+
+def zipped(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def tarred(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def zstd(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor().compress(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "count"),
+    [
+        (BOX, 3),
+        (gzip.compress(BOX), 3),
+        (gzip.compress(BOX[:200]) + gzip.compress(BOX[200:]), 3),
+        (zstd(BOX), 3),
+        (zstd(BOX[:200]) + zstd(BOX[200:]), 3),
+        (zipped(a=BOX, b=numbered(9).encode()), 4),
+        (tarred(a=BOX, b=numbered(9).encode()), 4),
+        (gzip.compress(tarred(a=gzip.compress(BOX), b=zipped(c=BOX))), 6),
+        (zipped(a=zstd(tarred(b=BOX))), 3),
+        (b"", 0),
+        (gzip.compress(b""), 0),
+        (zipped(), 0),
+    ],
+)
+def test_every_packing_gives_its_messages(tmp_path: Path, data: bytes, count: int) -> None:
+    path = tmp_path / "any-name"
+    path.write_bytes(data)
+    read: list[int] = []
+    found = list(mailbox.read(path, advance=read.append))
+    assert len(found) == count
+    assert len({(one.source, one.number) for one in found}) == count
+    if count:
+        assert sum(read) == mailbox.size(path)
+
+
+@pytest.mark.parametrize("data", [gzip.compress(BOX)[:-20], zstd(BOX)[:-20], zipped(a=BOX)[:-30], tarred(a=BOX)[:600]])
+def test_what_is_cut_short_is_told(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "cut"
+    path.write_bytes(data)
+    with pytest.raises(SourceUnreadable, match="cut"):
+        list(mailbox.read(path))
+
+
+def test_archives_in_archives_have_an_end(tmp_path: Path) -> None:
+    data = BOX
+    for _ in range(10):
+        data = gzip.compress(data)
+    (tmp_path / "deep").write_bytes(data)
+    with pytest.raises(SourceUnreadable, match="deep"):
+        list(mailbox.read(tmp_path / "deep"))
+
+
+def test_offsets_tell_where_a_message_stands(tmp_path: Path) -> None:
+    (tmp_path / "box").write_bytes(BOX)
+    for one in mailbox.read(tmp_path / "box"):
+        assert BOX[one.offset :].startswith(one.separator + one.data)
+
+
+def test_lengths_are_believed_only_where_they_are_true(tmp_path: Path) -> None:
+    """mboxcl: a separator inside the body is none; a length that is too long swallows nothing."""
+    quoted = "Body\n\nFrom b@x Mon Jan  1 10:00:00 2024\nSubject: a quoted message\n\nits text\n"
+
+    def box(length: int) -> bytes:
+        first = numbered(1, Content_Length=str(length)).replace("Body\n", quoted)
+        return f"From a@x Mon Jan  1 10:00:00 2024\n{first}\nFrom a@x Mon Jan  1 10:00:00 2024\n{numbered(2)}".encode()
+
+    for length, messages in ((len(quoted), 2), (len(quoted) + 60, 3), (10_000, 1), (5, 3)):
+        (tmp_path / "box").write_bytes(box(length))
+        found = list(mailbox.read(tmp_path / "box"))
+        assert len(found) == messages, length
+        assert b"".join(one.data for one in found).count(b"Message-ID:") == 2

@@ -1,0 +1,130 @@
+"""SMS: CSV of any columns, Android's backups; one conversation a peer, split at silence; the numbers add up."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from service.conversation import Conversation, format_time
+from service.errors import SourceUnreadable
+from service.sources import mail, sms
+
+ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
+COLLECTION = Path(__file__).parents[2] / "shared" / "data" / "sms" / "SMSSpamCollection.tsv.gz"
+
+CSV = """date,peer,text,direction,read
+2024-07-01T12:00:00Z,+49 (170) 123-45,Hello there,inbound,true
+2024-07-01 12:05:00,+4917012345,Hi,outbound,
+1719835800000,+4917012345,Later,in,false
+2024-09-01T12:00:00Z,+4917012345,"Two months
+later",inbound,true
+2024-07-01T12:00:00Z,555,Other,sent,true
+2024-07-01T12:00:00Z,555,Other,sent,true
+yesterday,555,x,sent,true
+2024-07-01T12:00:00Z,,x,sent,true
+2024-07-01T12:00:00Z,555,x,sideways,true
+2024-07-01T12:00:00Z,555,x,sent,perhaps
+1960-07-01T12:00:00Z,555,x,sent,true
+"""
+
+XML = """<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>
+<!--File Created By SMS Backup & Restore-->
+<smses count="4">
+  <sms protocol="0" address="+15551234" date="1719835200000" type="1" body="Dinner? &#55357;&#56832;" read="1" contact_name="Ada" />
+  <sms protocol="0" address="+15551234" date="1719835260000" type="2" body="Yes &amp; wine" read="1" contact_name="(Unknown)" />
+  <mms address="+15551234" date="1719835320000" msg_box="1" read="0" contact_name="Ada">
+    <parts><part ct="image/jpeg" data="AAAA" /><part ct="text/plain" text="a picture" /></parts>
+    <addrs><addr address="+15551234" type="137" /></addrs>
+  </mms>
+  <sms protocol="0" address="" date="1719835200000" type="1" body="nobody" read="1" />
+</smses>
+"""
+
+
+def imported(
+    path: Path, *, gap: timedelta | None = None, columns: Mapping[str, str] | None = None
+) -> tuple[list[Conversation], list[tuple[int, str]], mail.Counts]:
+    rejected: list[tuple[int, str]] = []
+    counts = mail.Counts()
+    found = list(
+        sms.conversations(
+            [str(path)],
+            ORGANIZATION,
+            reject=lambda source, number, reason, data, offset: rejected.append((number, reason)),
+            gap=gap,
+            columns=columns,
+            counts=counts,
+        )
+    )
+    assert counts.read == counts.in_conversations + counts.duplicates + counts.rejected
+    return found, rejected, counts
+
+
+def test_csv_becomes_one_conversation_a_peer_split_at_silence(tmp_path: Path) -> None:
+    path = tmp_path / "sms.csv"
+    path.write_text(CSV)
+    found, rejected, counts = imported(path)
+    assert [(one.message_count, one.subject) for one in found] == [(4, "Hello there"), (1, "Other")]
+    assert (counts.read, counts.duplicates, counts.rejected) == (11, 1, 5)
+    assert [reason for _line, reason in rejected] == [
+        "date 'yesterday' must be RFC 3339, or milliseconds since 1970",
+        "has no peer number",
+        "direction 'sideways' must be inbound or outbound",
+        "read 'perhaps' must be true or false",
+        "date '1960-07-01T12:00:00Z' must not lie before 1970",
+    ]
+    assert [line for line, _reason in rejected] == [9, 10, 11, 12, 13]
+    first = found[0]
+    assert (first.channel, first.direction, first.has_reply, first.is_read) == ("sms", "inbound", True, False)
+    assert first.metadata.snippet == "Two months later"
+    split, _rejected, _counts = imported(path, gap=timedelta(days=30))
+    assert [one.message_count for one in split] == [3, 1, 1]
+    assert imported(path)[0] == found
+
+
+def test_columns_are_named_by_options_and_other_separators_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "sms.tsv"
+    path.write_text("phone\tsent\tbody\n123\t2024-07-01T12:00:00Z\tHello, you\n")
+    with pytest.raises(SourceUnreadable, match=r"no column peer, date, text, it has phone, sent, body"):
+        imported(path)
+    found, rejected, _counts = imported(path, columns={"peer": "phone", "date": "sent", "text": "body"})
+    assert ([one.subject for one in found], rejected) == (["Hello, you"], [])
+
+
+def test_androids_backup_is_read_with_its_broken_emoji(tmp_path: Path) -> None:
+    path = tmp_path / "sms.xml"
+    path.write_text(XML)
+    (found,), rejected, _counts = imported(path)
+    assert rejected == [(4, "has no peer number")]
+    assert (found.subject, found.metadata.snippet, found.message_count) == ("Dinner? 😀", "a picture", 3)
+    assert (found.metadata.from_name, found.is_read, found.has_reply) == ("Ada", False, True)
+    assert found.updated_on - found.created_on == timedelta(seconds=120)  # type: ignore[operator]
+    path.write_text(XML[:-60])
+    with pytest.raises(SourceUnreadable, match="no whole XML behind message 3"):
+        imported(path)
+
+
+def test_real_messages_come_through_a_csv_and_add_up(tmp_path: Path) -> None:
+    """The collection's texts with numbers and times made up, where the material is there; else the sample's own."""
+    if COLLECTION.exists():
+        lines = gzip.decompress(COLLECTION.read_bytes()).decode().splitlines()[1:]
+        texts = [line.partition("\t")[2] for line in lines]
+    else:
+        texts = [f'text "{number}", with a comma' for number in range(500)]
+    path = tmp_path / "sms.csv"
+    rows = []
+    start = Conversation(uid=UUID(int=1), organization_uid=ORGANIZATION, updated_on="2024-01-01T00:00:00Z")  # type: ignore[arg-type]
+    for number, text in enumerate(texts):
+        when = format_time(start.updated_on + timedelta(minutes=number))
+        quoted = text.replace('"', '""')
+        rows.append(f'{when},+1555{number % 97:04},"{quoted}",inbound')
+    path.write_text("date,peer,text,direction\n" + "\n".join(rows) + "\n")
+    found, rejected, counts = imported(path)
+    assert rejected == []
+    assert counts.read == len(texts) == sum(one.message_count or 0 for one in found)
+    assert len(found) == 97
