@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import signal
@@ -111,6 +112,7 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # neither the caller's address nor the scheme is used for anything
         lifespan="on",
         timeout_graceful_shutdown=int(settings.request_timeout) + 5,
     )
@@ -144,6 +146,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        gc.freeze()  # what is there now stays: the collector need not look at it at each turn
         self._announce()
 
 

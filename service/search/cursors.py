@@ -60,11 +60,11 @@ class Cursors:
         return msgspec.msgpack.decode(values, type=Position)
 
     def _signature(self, values: bytes, query: ConversationQuery, organization_uid: UUID) -> bytes:
-        signed = b"\0".join((_LAYOUT, organization_uid.bytes, _fingerprint(query), values))
+        signed = b"\0".join((_LAYOUT, organization_uid.bytes, fingerprint(query), values))
         return hmac.digest(self._key, signed, hashlib.sha256)[:SIGNATURE_BYTES]
 
 
-def _fingerprint(query: ConversationQuery) -> bytes:
+def fingerprint(query: ConversationQuery) -> bytes:
     """Everything that decides which conversations match and in what order; what was left out is left out here."""
     given = {
         field.name: getattr(query, field.name)

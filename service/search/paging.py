@@ -13,12 +13,14 @@ conversations take one or two counts for dates and three to five for subjects.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
 
 from service.search.compiler import SORT_KEYS, Clause, missing
+from service.search.hints import Hint
 from service.search.query import Sort
 
 DATE_WIDTHS = (27, 19, 11, 0)  # 37 hours, 9 minutes, 2 seconds, 1 millisecond
@@ -59,6 +61,9 @@ class Counter(Protocol):
 
     async def histogram(self, narrowing: Sequence[Clause], field: str, width: int) -> tuple[int, dict[int, int]]:
         """How many documents there are, and how many in each bucket, by its lower end. Raises TooManyBuckets."""
+
+    async def total(self, narrowing: Sequence[Clause]) -> int:
+        """How many documents there are."""
 
     async def sample(self, narrowing: Sequence[Clause], field: str) -> list[str]:
         """The field's values in some documents, taken at random."""
@@ -112,6 +117,11 @@ class Numbers:
         if without := total - sum(found.values()):
             buckets.append(Bucket(self.field, without, {}, {}, Next.TIES))
         return buckets
+
+    def hint(self, buckets: list[Bucket]) -> Hint:
+        """What these buckets, counted over everything, tell for another time."""
+        found = {bucket.lower["gte"]: bucket.count for bucket in buckets if bucket.next is not Next.TIES}
+        return Hint.of(self.field, self.width, self.descending, self.is_date, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +186,49 @@ class Plan:
     total: int
     slices: tuple[Slice, ...]
     counts: int
+    hint: Hint | None = None
 
 
-async def descend(counter: Counter, sort: Sort, offset: int, size: int, *, windows: Windows) -> Plan:
-    """Finds the documents with the ranks offset .. offset + size - 1, counted from 0."""
+async def descend(
+    counter: Counter, sort: Sort, offset: int, size: int, *, windows: Windows, hint: Hint | None = None
+) -> Plan:
+    """Finds the documents with the ranks offset .. offset + size - 1, counted from 0.
+
+    The plan carries a hint for the next page of the same query, where the whole was counted.
+    """
     steps = [*primary_steps(sort), *tie_steps(sort)]
     narrowing: dict[str, Clause] = {}
     total: int | None = None
     asked = 0
+    if hint is not None and (place := hint.place(offset, size)) is not None:
+        asked += 1
+        everything, before, inside = await asyncio.gather(
+            counter.total(()), counter.total((place.before,)), counter.total((place.clause,))
+        )
+        if before <= offset and offset + size <= before + inside:  # else the hint is of another time: from the top
+            total = everything
+            narrowing[place.field] = place.clause
+            offset -= before
+            if inside <= windows.slice:
+                return Plan(everything, (_nearer((place.clause,), offset, size, inside),), asked)
+    plan = await _from_here(counter, sort, offset, size, windows=windows, steps=steps, narrowing=narrowing, total=total)
+    return replace(plan, counts=plan.counts + asked)
+
+
+async def _from_here(
+    counter: Counter,
+    sort: Sort,
+    offset: int,
+    size: int,
+    *,
+    windows: Windows,
+    steps: list[Step],
+    narrowing: dict[str, Clause],
+    total: int | None,
+) -> Plan:
+    """Descends through the steps among what `narrowing` leaves; without a `total`, that is everything."""
+    asked = 0
+    hint: Hint | None = None
     while True:
         asked += 1
         try:
@@ -191,20 +236,22 @@ async def descend(counter: Counter, sort: Sort, offset: int, size: int, *, windo
         except TooManyBuckets:
             steps.insert(0, _coarser(steps[0]))
             continue
+        if total is None and isinstance(steps[0], Numbers):
+            hint = steps[0].hint(buckets)
         if total is None:
             total = sum(bucket.count for bucket in buckets)
             size = min(size, total - offset)
             if size <= 0:
-                return Plan(total, (), asked)
+                return Plan(total, (), asked, hint)
             if (near := _nearer((), offset, size, total)).start + size <= windows.plain(sort):
-                return Plan(total, (near,), asked)
+                return Plan(total, (near,), asked, hint)
         at, offset = _find(buckets, offset)
         bucket = buckets[at]
         if offset + size > bucket.count:
-            return Plan(total, _crossing(tuple(narrowing.values()), buckets[at:], offset, size), asked)
+            return Plan(total, _crossing(tuple(narrowing.values()), buckets[at:], offset, size), asked, hint)
         narrowing[bucket.field] = bucket.clause
         if bucket.count <= windows.slice:
-            return Plan(total, (_nearer(tuple(narrowing.values()), offset, size, bucket.count),), asked)
+            return Plan(total, (_nearer(tuple(narrowing.values()), offset, size, bucket.count),), asked, hint)
         if bucket.next is Next.STEP:
             steps.pop(0)
         elif bucket.next is Next.TIES:

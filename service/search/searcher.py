@@ -16,7 +16,8 @@ from service.conversation import document_id, is_tombstone, item
 from service.errors import NotFound, SearchTimeout, SearchUnavailable
 from service.search import paging
 from service.search.compiler import Clause, compile_page, compile_query, compile_sort, compile_walk
-from service.search.cursors import Cursors, Position
+from service.search.cursors import Cursors, Position, fingerprint
+from service.search.hints import Hints
 from service.search.page import Page
 from service.search.paging import Slice, Windows
 from service.search.query import ConversationQuery
@@ -38,6 +39,7 @@ class Searcher:
         self._deadline = deadline
         self._cursors = cursors
         self._windows = windows or Windows()
+        self._hints = Hints()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
@@ -118,7 +120,12 @@ class Searcher:
 
     async def _deep(self, view: _View) -> Page:
         query = view.query
-        plan = await paging.descend(view, query.sort, query.offset, query.per_page, windows=self._windows)
+        key = view.organization_uid.bytes + fingerprint(query)
+        plan = await paging.descend(
+            view, query.sort, query.offset, query.per_page, windows=self._windows, hint=self._hints.get(key)
+        )
+        if plan.hint is not None:
+            self._hints.put(key, plan.hint)
         slices = await asyncio.gather(*(view.slice(part) for part in plan.slices))
         return Page(query, plan.total, tuple(item for part in slices for item in part), view.took)
 
@@ -163,6 +170,11 @@ class _View:
         assert answer.hits.total is not None
         found = answer.aggregations["ranks"]["buckets"]
         return answer.hits.total.value, {int(bucket["key"]): bucket["doc_count"] for bucket in found}
+
+    async def total(self, narrowing: Sequence[Clause]) -> int:
+        answer = await self._search(narrowing, {"size": 0, "track_total_hits": True})
+        assert answer.hits.total is not None
+        return answer.hits.total.value
 
     async def sample(self, narrowing: Sequence[Clause], field: str) -> list[str]:
         query = compile_query(self.query, self.organization_uid, narrowing)

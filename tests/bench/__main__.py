@@ -129,7 +129,7 @@ class Bench:
                 for name, found in (await self.measured(first_of, {"service": asks["service"]})).items()
             }
             await self.window(opened, None)
-        rates = list(generate.steady(100_000, seed=9))
+        rates = list(generate.steady(200_000, seed=9))
         self.figures["load"] = await rig.load_rates(self.settings, url, rates, self.folder)
 
     async def measured(self, cases: list[Case], asks: dict[str, Ask]) -> dict[str, Any]:

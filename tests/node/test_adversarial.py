@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 
 from service.client import connect
-from service.conversation import CHANNELS, STATUSES, Conversation
+from service.conversation import CHANNELS, STATUSES, Conversation, parse_time
 from service.index import bulk
 from service.search.paging import Windows
 from service.search.query import SORT_FIELDS
@@ -191,6 +191,33 @@ def test_a_walk_by_cursor_visits_each_conversation_once_while_others_are_written
             assert found["pagination"]["total"] == EACH
             cursor = found["pagination"]["next_cursor"]
         assert walked == [str(one.uid) for one in expected], sort
+
+
+def test_a_page_is_right_when_the_data_moved_since_the_last_one_was_found(fresh: Cluster) -> None:
+    """What a page remembers of the distribution is of another time then: it may cost, it may not mislead."""
+    uid = organization(one_heavy_value)
+    rng = random.Random(8)
+    loaded: list[Conversation] = []
+    fresh.load(loaded)
+    for api in serving(fresh.settings, fresh.url, Windows(dates=0, names=0, subject=0, slice=3)):
+        token = api.token(uid)
+        for moved in (timedelta(0), timedelta(days=4000), timedelta(milliseconds=1), timedelta(days=-4000)):
+            more = [conversation(rng, uid) for _ in range(150)]
+            more = [
+                one.model_copy(update={"sent_at": parse_time(MOMENT + moved * rng.random()), "subject": str(moved)})
+                for one in more
+            ]
+            fresh.load(more)
+            loaded += more
+            for sort in ("-sent_at", "sent_at", "subject", "-status"):
+                everything = [
+                    oracle.item(one)
+                    for one in oracle.matching(oracle.Request(str(uid), sort=sort), loaded, lambda _text: frozenset())
+                ]
+                for page in (1, 2, 9, len(loaded) // 13, len(loaded) // 13 + 1):
+                    found = api.conversations(token, {"sort": sort, "page": page, "per_page": 13})["data"]
+                    assert found["pagination"]["total"] == len(loaded)
+                    assert found["items"] == everything[(page - 1) * 13 : page * 13], (moved, sort, page)
 
 
 def test_the_statuses_are_those_that_the_contract_names() -> None:
