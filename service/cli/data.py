@@ -15,6 +15,7 @@ from service.api.parameters import EXPORT_PARAMETERS, parse_query
 from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
 from service.cli.options import Duration, Pair, Uuid, act, cluster_options, rejects_option, show
+from service.cli.parallel import load_files
 from service.client import Client, SearchAnswer
 from service.conversation import STATUSES, Conversation, Status
 from service.errors import ConversationsError, Misconfigured
@@ -37,8 +38,11 @@ Origin = TypeVar("Origin")
     help="Where it is kept how far the load came; removed at its end.",
 )
 @click.option("--resume", is_flag=True, help="Go on where an interrupted load of the same files stopped.")
+@click.option("--parallel", type=click.IntRange(1, 64), default=1, show_default=True, help="Files loaded at once.")
 @cluster_options
-def load_command(settings: Settings, files: tuple[str, ...], rejects: Path, checkpoint: Path, resume: bool) -> None:
+def load_command(
+    settings: Settings, files: tuple[str, ...], rejects: Path, checkpoint: Path, resume: bool, parallel: int
+) -> None:
     """Load conversations from NDJSON files (plain or gzip); - is standard input.
 
     Loading twice changes nothing, and an older copy never replaces a newer one: the version is updated_on.
@@ -47,6 +51,16 @@ def load_command(settings: Settings, files: tuple[str, ...], rejects: Path, chec
     """
     sizes = [ndjson.size(file) for file in files]
     total = None if None in sizes else sum(size or 0 for size in sizes)
+    if parallel > 1 and len(files) > 1:
+        if ndjson.STANDARD_INPUT in files:
+            raise Misconfigured("--parallel needs files: standard input can be read by one process only")
+        with progress.track("Loading", total, "bytes") as advance:
+            sums = load_files(
+                settings, files,
+                processes=parallel, rejects=rejects, checkpoint=checkpoint, resume=resume, advance=advance,
+            )  # fmt: skip
+        _finish(sums, rejects)
+        return
     done = Checkpoint.resumed(checkpoint, files) if resume else Checkpoint(checkpoint, files)
     with (
         Rejects(rejects, kept=done.covers if resume else None) as rejected,
@@ -215,9 +229,13 @@ def _load(
 
 
 def _summary(tally: bulk.Tally, rejected: Rejects, counts: dict[str, int] | None = None) -> None:
-    show({**(counts or {}), "written": tally.written, "unchanged": tally.unchanged, "rejected": rejected.count})
-    if rejected.count:
-        raise ConversationsError(f"{rejected.count} rejected: see {rejected.path}; everything else was taken")
+    _finish({**(counts or {}), **tally.record(), "rejected": rejected.count}, rejected.path)
+
+
+def _finish(record: dict[str, int], rejects: Path) -> None:
+    show(record)
+    if record["rejected"]:
+        raise ConversationsError(f"{record['rejected']} rejected: see {rejects}; everything else was taken")
 
 
 COMMANDS = (load_command, import_mail_command, import_sms_command, export_command)

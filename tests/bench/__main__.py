@@ -25,7 +25,7 @@ from service.search.cursors import Cursors
 from service.search.paging import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
-from tests.bench import generate, measure, postgres, report, rig
+from tests.bench import generate, measure, postgres, report, rig, writes
 from tests.bench.measure import Ask
 from tests.bench.workload import DEEP_SORTS, Case, deep_pages, first_pages
 
@@ -40,6 +40,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--conversations", type=int, default=1_000_000, help="in the largest organization")
     parser.add_argument("--full", action="store_true", help="also an index of 5 000 000")
+    parser.add_argument("--writes", action="store_true", help="measure loads and reindexes instead of reads")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="folder of performance.{json,md,png}")
     parser.add_argument("--work", type=Path, help="folder for the data, removed at the end [default: a temporary one]")
     return parser.parse_args()
@@ -193,9 +194,13 @@ def main() -> None:
         settings: Settings = bench.settings
         distribution = fetch(settings.cache, java_home=settings.java_home)
         with LocalNode(settings.data, distribution, heap=settings.node_heap) as node:
-            asyncio.run(bench.run(node.url))
-    report.write(bench.figures, options.output)
-    print(report.tables(bench.figures))
+            if options.writes:
+                bench.figures["writes"] = asyncio.run(writes.run(settings, node.url, folder))
+            else:
+                asyncio.run(bench.run(node.url))
+    kind = report.WRITES if options.writes else report.READS
+    report.write(bench.figures, options.output, kind)
+    print(kind.tables(bench.figures))
 
 
 main()

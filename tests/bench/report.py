@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- figures: written by scripts/bench -->", "<!-- end of figures -->"
 TARGETS = ("service", "node", "postgresql")
 
 Figures = dict[str, Any]
@@ -138,15 +139,64 @@ def _aims(figures: Figures) -> list[list[str]]:
     ]
 
 
-def write(figures: Figures, folder: Path) -> None:
-    """performance.json, the plots, and the tables in performance.md between their marks."""
-    (folder / "performance.json").write_text(json.dumps(figures, indent=1) + "\n")
+def writes_tables(figures: Figures) -> str:
+    found = figures["writes"]
+    load, reindex, mail = found["load"], found["reindex"], found["import"]
+    rows = [
+        ["`conversations load`, with validation", f"{load['load']:,.0f} conversations/s"],
+        [
+            "a bare loop of ready-made bulk bodies",
+            f"{load['bare']:,.0f} conversations/s ({load['load'] / load['bare']:.2f})",
+        ],
+        [
+            "`conversations import-mail`, a core",
+            f"{mail['rate']:,.0f} messages/s, {mail['megabytes']:.0f} MB for a mailbox of {mail['mailbox_megabytes']:.0f} MB",
+        ],
+        ["backfill of `conversations reindex`", f"{reindex['reindex']:,.0f} documents/s"],
+        [
+            "OpenSearch's `_reindex` alone",
+            f"{reindex['_reindex']:,.0f} documents/s ({reindex['reindex'] / reindex['_reindex']:.2f})",
+        ],
+        ["p99 of first pages, 2 clients, before", f"{found['p99_before'] * 1000:.1f} ms"],
+        *(
+            [
+                f"the same during a reindex, {name}",
+                f"{found[f'reindex, {name}']['p99'] * 1000:.1f} ms ({found[f'reindex, {name}']['p99'] / found['p99_before']:.1f}), "
+                f"{found[f'reindex, {name}']['rate']:,.0f} documents/s",
+            ]
+            for name in ("throttled", "full speed")
+        ),
+    ]
+    return f"{figures['date']}, `{figures['command']}`, {figures['machine']}.\n\n" + table(["what", "measured"], rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of run: its name, and how its figures are shown."""
+
+    name: str
+    tables: Callable[[Figures], str]
+    plots: Callable[[Figures, Path], None]
+
+
+def _plots(figures: Figures, folder: Path) -> None:
     _plot_depth(figures, folder / "performance-depth.png")
     _plot_size(figures, folder / "performance-size.png")
+
+
+READS = Kind("reads", tables, _plots)
+WRITES = Kind("writes", writes_tables, lambda _figures, _folder: None)
+
+
+def write(figures: Figures, folder: Path, kind: Kind) -> None:
+    """performance-<kind>.json, the plots, and the tables in performance.md between their marks."""
+    (folder / f"performance-{kind.name}.json").write_text(json.dumps(figures, indent=1) + "\n")
+    kind.plots(figures, folder)
     page = folder / "performance.md"
     if page.exists():
-        marked = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-        block = f"{BEGIN}\n\n{tables(figures)}\n\n{END}"
+        begin, end = f"<!-- {kind.name}: written by scripts/bench -->", f"<!-- end of {kind.name} -->"
+        marked = re.compile(f"{re.escape(begin)}.*{re.escape(end)}", re.DOTALL)
+        block = f"{begin}\n\n{kind.tables(figures)}\n\n{end}"
         page.write_text(marked.sub(lambda _found: block, page.read_text("utf-8")), "utf-8")
 
 

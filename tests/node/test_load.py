@@ -110,3 +110,24 @@ def test_a_node_that_is_killed_under_a_load_and_started_again_gets_the_rest(
         shown = stored(cluster, current(cluster))
         assert shown.items() <= newest(many).items()
         assert len(shown) == 10_000
+
+
+def test_several_files_are_loaded_at_once(fresh: Cluster, many: list[Conversation], tmp_path: Path) -> None:
+    lines = [one.model_dump_json() for one in many[:3000]]
+    for number in range(3):
+        part = [*lines[number * 1000 : (number + 1) * 1000], f"wrong {number}"]
+        (tmp_path / f"{number}.ndjson").write_text("\n".join(part))
+    files = [str(tmp_path / f"{number}.ndjson") for number in range(3)]
+    loading = begun(fresh.url, fresh.settings.alias, Path(files[0]), *files[1:], "--parallel", "3")
+    out, errors = loading.communicate(timeout=120)
+    assert loading.returncode == 1
+    assert json.loads(out) == {"written": 3000, "unchanged": 0, "rejected": 3}
+    assert errors.endswith("3 rejected: see rejects.ndjson; everything else was taken\n")
+    rejects = [json.loads(line) for line in (tmp_path / "rejects.ndjson").read_text().splitlines()]
+    assert [(one["source"], one["line"], one["text"]) for one in rejects] == [
+        (file, 1001, f"wrong {number}") for number, file in enumerate(files)
+    ]
+    assert everything(fresh) == 3000
+    failing = begun(fresh.url, fresh.settings.alias, Path(files[0]), str(tmp_path / "none"), "--parallel", "2")
+    assert "No such file" in failing.communicate(timeout=120)[1]
+    assert failing.returncode == 1

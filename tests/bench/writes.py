@@ -1,0 +1,128 @@
+"""scripts/bench --writes: how fast data get in and an index is made anew, and what readers notice of that."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from service.index import lifecycle, mapping
+from service.settings import Settings
+from tests.bench import generate, measure, rig
+from tests.bench.workload import first_pages
+
+CONVERSATIONS = 200_000
+MESSAGES = 40_000
+THROTTLE = 2_000
+CLIENTS = 2
+
+
+async def run(settings: Settings, url: str, folder: Path) -> dict[str, Any]:
+    """Conversations, documents or messages a second; p99 in seconds."""
+    found: dict[str, Any] = {}
+    conversations = list(generate.steady(CONVERSATIONS, seed=9))
+    found["load"] = await rig.load_rates(settings, url, conversations, folder)
+    await rig.load(settings, url, conversations, len(conversations))
+    found["import"] = _import(folder)
+    with rig.served(settings, url, folder / "service.log") as (address, _pid):
+        async with aiohttp.ClientSession() as session:
+            ask = measure.service(session, address, rig.token(settings, generate.STEADY))
+            cases = first_pages(generate.vocabulary(), generate.STEADY)
+
+            async def p99_while(work: asyncio.Future[Any]) -> float:
+                latencies: list[float] = []
+
+                async def client(offset: int) -> None:
+                    at = offset
+                    while not work.done():
+                        started = time.perf_counter()
+                        await ask(cases[at % len(cases)])
+                        latencies.append(time.perf_counter() - started)
+                        at += 1
+
+                await asyncio.gather(*(client(number * 7) for number in range(CLIENTS)))
+                return measure.spread(latencies).p99
+
+            loop = asyncio.get_running_loop()
+            found["p99_before"] = await p99_while(loop.create_task(asyncio.sleep(20)))
+            for name, options in (("throttled", ["--throttle", str(THROTTLE)]), ("full speed", [])):
+                work = loop.run_in_executor(None, _reindex, settings, url, options)
+                p99 = await p99_while(work)
+                found[f"reindex, {name}"] = {"rate": work.result(), "p99": p99}
+    rates = []
+    for _ in range(2):
+        rates.append({"reindex": _reindex(settings, url, []), "_reindex": await _server_side(settings, url)})
+    found["reindex"] = {name: statistics.median(rate[name] for rate in rates) for name in rates[0]}
+    return found
+
+
+def _reindex(settings: Settings, url: str, options: list[str]) -> float:
+    """Documents a second of the backfill alone, as the command tells it."""
+    environment = os.environ | {
+        "OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": settings.alias, "CONVERSATIONS_WRITE_LEASE": "1",
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "reindex", *options],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"bench: {done.stderr}")
+    subprocess.run(
+        [sys.executable, "-m", "service", "prune", "--keep", "0"], env=environment, capture_output=True, check=True
+    )
+    return float(re.findall(r"Backfill: .*documents, ([\d,]+)/s", done.stderr)[-1].replace(",", ""))
+
+
+async def _server_side(settings: Settings, url: str) -> float:
+    """Documents a second of OpenSearch's own `_reindex`, which verifies nothing and loses what is written meanwhile."""
+    async with rig.client(settings, url) as opened:
+        source = await lifecycle.current_index(opened, settings.alias)
+        target = await lifecycle.create(opened, settings.alias, mapping.load())
+        body = {"source": {"index": source, "size": 2000}, "dest": {"index": target, "version_type": "external"}}
+        started = time.perf_counter()
+        done = await opened.reindex(body=body, params={"request_timeout": "3600"})
+        rate = float(done["total"] / (time.perf_counter() - started))
+        await opened.indices.delete(index=target)
+    return rate
+
+
+def _import(folder: Path) -> dict[str, float]:
+    """Messages a second of processor time, of an mbox; and the most memory that took."""
+    box = folder / "mail.mbox"
+    with box.open("w") as file:
+        file.writelines(_messages())
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "service", "import-mail", str(box), "--organization", str(generate.STEADY)]
+    done = subprocess.run(
+        [*command, "--output", str(folder / "mail.ndjson")], capture_output=True, text=True, check=True
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    read = json.loads(done.stdout)["messages"]
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"rate": read / seconds, "megabytes": after.ru_maxrss / 1024, "mailbox_megabytes": box.stat().st_size / 1e6}
+
+
+def _messages() -> Iterator[str]:
+    words = generate.vocabulary()
+    for number in range(MESSAGES):
+        parent = f"References: <{number // 5 * 5}@bench>\n" if number % 5 else ""
+        subject = " ".join(words[(number // 5 * 7 + place) % len(words)] for place in range(5))
+        body = "\n".join(
+            " ".join(words[(number * 13 + line * 11 + place) % 3000] for place in range(12)) for line in range(30)
+        )
+        yield (
+            f"From a@example.com Mon Jan  1 10:00:00 2024\nMessage-ID: <{number}@bench>\n{parent}"
+            f"Date: Mon, 1 Jan 2024 {number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02} +0000\n"
+            f"From: Person {number % 500} <p{number % 500}@example.com>\nTo: help@example.com\nSubject: {subject}\n\n{body}\n\n"
+        )
