@@ -19,11 +19,13 @@ from service.api.access_log import AccessLog
 from service.api.auth import Tokens
 from service.api.errors import answer_error
 from service.api.hang_up import HangUp
+from service.api.metrics import Metrics
 from service.api.routes import HANDLERS, Parts
 from service.api.writes import Writes
 from service.client import Client, SearchAnswer, connect
 from service.index import lifecycle, mapping
 from service.index.bulk import Writer
+from service.index.status import status
 from service.search.cursors import Cursors
 from service.search.paging import Windows
 from service.search.searcher import Searcher
@@ -51,6 +53,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         writes=Writes(
             Writer(admin, settings.alias, lease=settings.write_lease, patience=settings.request_timeout / 2), searcher
         ),
+        metrics=Metrics(lambda: status(admin, settings.alias, mapping.load(), refresh=False)),
         index_fits=_once_index_fits(admin, settings.alias),
     )
 

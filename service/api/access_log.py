@@ -16,6 +16,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = b"x-request-id"
+CLIENT_CLOSED = 499  # nginx's number for a request whose client did not wait; nobody is sent it
 _SANE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 logger = structlog.get_logger("conversations.access")
@@ -50,7 +51,7 @@ class AccessLog:
                 "request",
                 method=scope["method"],
                 route=scope.get("path_template", "unmatched"),
-                status=status,
+                status=CLIENT_CLOSED if notes.get("hung_up") else status,
                 milliseconds=round((time.perf_counter() - started) * 1000, 2),
                 **notes,
             )

@@ -14,11 +14,13 @@ from uuid import UUID
 from litestar import MediaType, Request, Response, delete, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.api import envelope
 from service.api.access_log import note
 from service.api.auth import Caller, Tokens
 from service.api.links import links
+from service.api.metrics import Metrics
 from service.api.openapi import (
     DeleteConversation,
     ExportConversations,
@@ -56,6 +58,7 @@ class Parts:
     tokens: Tokens
     searcher: Searcher
     writes: Writes
+    metrics: Metrics
     index_fits: Callable[[], Awaitable[None]]
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXPORTS_AT_ONCE))
 
@@ -217,6 +220,13 @@ async def ready(request: AnyRequest) -> dict[str, str]:
     return {"status": "ready"}
 
 
+@get("/metrics", summary="For Prometheus", tags=["health"], security=[], media_type=MediaType.TEXT)
+async def metrics(request: AnyRequest) -> Response[bytes]:
+    no_parameters(request.scope["query_string"])
+    parts: Parts = request.app.state.parts
+    return Response(await parts.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
 HANDLERS = [
     list_conversations,
     export_conversations,
@@ -225,4 +235,5 @@ HANDLERS = [
     write_conversations,
     live,
     ready,
+    metrics,
 ]

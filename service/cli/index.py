@@ -12,7 +12,7 @@ from service.client import Client
 from service.errors import ConversationsError, Misconfigured, SourceUnreadable
 from service.index import bulk, lifecycle, mapping, reindex, status, verify
 from service.index.bulk import Write
-from service.index.reindex import Job
+from service.index.job import Job
 from service.settings import Settings
 from service.sources import ndjson
 

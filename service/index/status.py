@@ -56,8 +56,8 @@ class Status:
         return asdict(self)
 
 
-async def status(client: Client, alias: str, mapping: Mapping) -> Status:
-    """A problem is told in the record, not raised."""
+async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool = True) -> Status:
+    """A problem is told in the record, not raised. Without `refresh`, as of the last one that the index did itself."""
     with translated(alias=alias):
         info = await client.info()
         health = await client.cluster.health()
@@ -67,7 +67,11 @@ async def status(client: Client, alias: str, mapping: Mapping) -> Status:
         problem = await lifecycle.drift(client, name, mapping) if name else f"the alias {alias} does not exist"
     except IndexUnusable as error:
         problem = str(error)
-    found = [await _index(client, alias, index, name) for index in await lifecycle.all_indices(client, alias)]
+    names = await lifecycle.all_indices(client, alias)
+    if refresh and names:
+        with translated(alias=alias):
+            await client.indices.refresh(index=",".join(names))
+    found = [await _index(client, alias, index, name) for index in names]
     read = next((index for index in found if index.reads), None)
     newest = await _newest(client, name) if name else None
     under_way = await state.read(client, alias)
@@ -91,7 +95,6 @@ async def status(client: Client, alias: str, mapping: Mapping) -> Status:
 
 async def _index(client: Client, alias: str, name: str, read: str | None) -> IndexStatus:
     with translated(alias=name):
-        await client.indices.refresh(index=name)
         held = (await client.indices.get(index=name))[name]
         everything = (await client.count(index=name))["count"]
         live = (await client.count(index=name, body={"query": {"exists": {"field": "organization_uid"}}}))["count"]

@@ -15,8 +15,9 @@ from service.errors import IndexUnusable
 from service.index import bulk, compare, lifecycle
 from service.index.bulk import Write
 from service.index.compare import Differences
+from service.index.job import Job, copy_documents, refresh
 from service.index.ledger import Ledger
-from service.index.reindex import Job, compare_ledger, copy_documents
+from service.index.proof import compare_ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ async def files(job: Job, names: tuple[str, ...], *, repair: bool) -> Finding:
                     yield write
 
             ledger.add(counted())
-        await _refresh(job, index)
+        await refresh(job, index)
         before = await compare_ledger(job.client, ledger, index)
         if not repair:
             return Finding(before, None)
@@ -56,7 +57,7 @@ async def files(job: Job, names: tuple[str, ...], *, repair: bool) -> Finding:
         writes = ((write.id, write) for write in job.read_files(names) if write.id in wanted)
         await bulk.load_writes(job.client, job.alias, writes, reject=_say, lease=job.lease)
         await bulk.load_writes(job.client, job.alias, _deletions(before), reject=_say, lease=job.lease)
-        await _refresh(job, index)
+        await refresh(job, index)
         return Finding(before, await compare_ledger(job.client, ledger, index))
 
 
@@ -66,14 +67,14 @@ async def index(job: Job, other: str, *, repair: bool) -> Finding:
     with translated(alias=other):
         if not await job.client.indices.exists(index=other):
             raise IndexUnusable(f"there is no index {other}: 'conversations status' names those that are there")
-    await _refresh(job, right, other)
+    await refresh(job, right, other)
     before = await compare.indices(job.client, right, other)
     if not repair:
         return Finding(before, None)
     behind = await compare.still_differing(job.client, right, other, before.missing + before.stale)
     await copy_documents(job, behind, other)
     await _remove(job, other, [*before.extra])
-    await _refresh(job, right, other)
+    await refresh(job, right, other)
     return Finding(before, await compare.indices(job.client, right, other))
 
 
@@ -95,11 +96,6 @@ def _deletions(found: Differences) -> Iterator[tuple[str, Write]]:
 
 def _say(document: str, reason: str) -> None:
     progress.say(f"{document}: {reason}")
-
-
-async def _refresh(job: Job, *names: str) -> None:
-    with translated(alias=job.alias):
-        await job.client.indices.refresh(index=",".join(names))
 
 
 async def _current(job: Job) -> str:

@@ -131,3 +131,20 @@ def test_several_files_are_loaded_at_once(fresh: Cluster, many: list[Conversatio
     failing = begun(fresh.url, fresh.settings.alias, Path(files[0]), str(tmp_path / "none"), "--parallel", "2")
     assert "No such file" in failing.communicate(timeout=120)[1]
     assert failing.returncode == 1
+
+
+def test_a_load_slows_down_where_opensearch_pushes_back_and_loses_nothing(
+    settings: Settings, file: Path, tmp_path: Path
+) -> None:
+    """The node takes about two batches at once, a third of what a load would send."""
+    distribution = fetch(settings.cache, java_home=settings.java_home)
+    options = {"indexing_pressure.memory.limit": "2500kb"}
+    with LocalNode(tmp_path / "node", distribution, options=options) as node:
+        loading = begun(node.url, settings.alias, file)
+        out, errors = loading.communicate(timeout=240)
+        assert json.loads(out)["written"] == COUNT, errors
+        cluster = Cluster(settings, node.url)
+        assert everything(cluster) == COUNT
+        stats = cluster.act(lambda client: client.nodes.stats(metric="indexing_pressure"))
+        pressure = next(iter(stats["nodes"].values()))["indexing_pressure"]["memory"]["total"]
+        assert pressure["coordinating_rejections"] > 0, "nothing was pushed back, so nothing was shown"

@@ -25,7 +25,7 @@ import pytest
 from service.client import Client, connect
 from service.conversation import Conversation, document_id
 from service.index import bulk, compare, lifecycle, mapping, reindex
-from service.index.reindex import Job
+from service.index.job import Job
 from service.index.targets import Only, writes_alias
 from tests.corpus import ORGANIZATIONS, conversation, corpus
 from tests.node.conftest import Api, Cluster, serving

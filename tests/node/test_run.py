@@ -23,6 +23,10 @@ from tests.corpus import corpus
 
 COMMAND = [sys.executable, "-m", "service"]
 WAIT_SECONDS = 120
+COMMANDS = [
+    "run", "serve", "node", "create", "status", "token", "load", "import-mail", "import-sms", "export",
+    "reindex", "rollback", "prune", "verify",
+]  # fmt: skip
 
 
 class Run:
@@ -268,7 +272,7 @@ def test_wrong_use_is_one_clear_line_and_a_nonzero_exit(arguments: tuple[str, ..
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["run", "serve", "node", "create", "status", "token", "load", "import-mail"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     done = conversations(command, "--help")
     assert done.returncode == 0
