@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import click
 
-from service.cli.options import act, cluster_options, show
+from service.cli.options import Duration, act, cluster_options, show
 from service.client import Client
 from service.errors import ConversationsError, Misconfigured, SourceUnreadable
 from service.index import bulk, lifecycle, mapping, reindex, status, verify
@@ -73,10 +74,11 @@ def rollback_command(settings: Settings) -> None:
 
 @click.command("prune")
 @click.option("--keep", type=click.IntRange(min=0), default=1, show_default=True, help="So many previous indices stay.")
+@click.option("--tombstones", type=Duration(), help="Also remove what is left of deletions so long ago, such as 90d.")
 @cluster_options
-def prune_command(settings: Settings, keep: int) -> None:
+def prune_command(settings: Settings, keep: int, tombstones: timedelta | None) -> None:
     """Remove indices that are not read any more, but for the newest; never one in use."""
-    show({"removed": _with_job(settings, lambda job: reindex.prune(job, keep=keep))})
+    show({"removed": _with_job(settings, lambda job: reindex.prune(job, keep=keep, tombstones=tombstones))})
 
 
 @click.command("verify")

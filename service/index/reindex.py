@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from opensearchpy.exceptions import NotFoundError
 
@@ -66,8 +66,11 @@ async def rollback(job: Job) -> str:
     return await _go(job, await Lock.acquire(job.client, job.alias, state))
 
 
-async def prune(job: Job, *, keep: int) -> list[str]:
-    """Removes indices that are not read, but for the newest `keep` of them. Returns the names of those removed."""
+async def prune(job: Job, *, keep: int, tombstones: timedelta | None = None) -> list[str]:
+    """Removes indices that are not read, but for the newest `keep` of them. Returns the names of those removed.
+
+    With `tombstones`, also those older than this: an older copy that arrives after that brings its conversation back.
+    """
     current = await lifecycle.current_index(job.client, job.alias)
     if current is None:
         raise IndexUnusable(f"{job.alias} does not exist in OpenSearch: nothing is pruned")
@@ -76,6 +79,8 @@ async def prune(job: Job, *, keep: int) -> list[str]:
         others = [name for name in await lifecycle.all_indices(job.client, job.alias) if name != current]
         gone = others[: max(0, len(others) - keep)]
         await steps.remove(job, gone)
+        if tombstones is not None:
+            await steps.purge(job, datetime.now(UTC) - tombstones)
     await lock.release()
     return gone
 

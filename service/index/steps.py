@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 from opensearchpy.exceptions import NotFoundError
 
 from service import progress
 from service.client import translated
+from service.conversation import format_time
 from service.errors import ConversationsError
 from service.index import bulk, lifecycle, scan
 from service.index.job import Job, again, none_refused, refresh
@@ -131,6 +133,16 @@ async def remove(job: Job, names: list[str]) -> None:
         await asyncio.sleep(job.lease)
         for name in existing:
             await job.client.indices.delete(index=name)
+
+
+async def purge(job: Job, before: datetime) -> None:
+    """Removes tombstones of deletions before this time, from every index that is written."""
+    body = {"query": {"range": {"tombstone.deleted_on": {"lt": format_time(before)}}}}
+    with translated(alias=job.alias):
+        found = await job.client.delete_by_query(
+            index=writes_alias(job.alias), body=body, params={"conflicts": "proceed", "refresh": "true"}
+        )
+    progress.say(f"{found['deleted']} old tombstones removed")
 
 
 class _Throttle:

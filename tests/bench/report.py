@@ -152,6 +152,7 @@ def writes_tables(figures: Figures) -> str:
             "`conversations import-mail`, a core",
             f"{mail['rate']:,.0f} messages/s, {mail['megabytes']:.0f} MB for a mailbox of {mail['mailbox_megabytes']:.0f} MB",
         ],
+        ["`conversations verify FILE`, where nothing differs", f"{found['verify']:,.0f} conversations/s"],
         ["backfill of `conversations reindex`", f"{reindex['reindex']:,.0f} documents/s"],
         [
             "OpenSearch's `_reindex` alone",

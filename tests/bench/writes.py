@@ -35,6 +35,7 @@ async def run(settings: Settings, url: str, folder: Path) -> dict[str, Any]:
     found["load"] = await rig.load_rates(settings, url, conversations, folder)
     await rig.load(settings, url, conversations, len(conversations))
     found["import"] = _import(folder)
+    found["verify"] = _verify(settings, url, folder / "load.ndjson")
     with rig.served(settings, url, folder / "service.log") as (address, _pid):
         async with aiohttp.ClientSession() as session:
             ask = measure.service(session, address, rig.token(settings, generate.STEADY))
@@ -82,6 +83,19 @@ def _reindex(settings: Settings, url: str, options: list[str]) -> float:
         [sys.executable, "-m", "service", "prune", "--keep", "0"], env=environment, capture_output=True, check=True
     )
     return float(re.findall(r"Backfill: .*documents, ([\d,]+)/s", done.stderr)[-1].replace(",", ""))
+
+
+def _verify(settings: Settings, url: str, file: Path) -> float:
+    """Conversations a second that a verification of an index against a file takes, where nothing differs."""
+    environment = os.environ | {"OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": settings.alias}
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "verify", str(file)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise SystemExit(f"bench: {done.stdout}{done.stderr}")
+    return CONVERSATIONS / (time.perf_counter() - started)
 
 
 async def _server_side(settings: Settings, url: str) -> float:

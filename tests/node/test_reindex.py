@@ -112,6 +112,10 @@ def test_a_reindex_a_rollback_and_a_prune(fresh: Cluster) -> None:
     assert stored(fresh, old)[document_id(changed.organization_uid, changed.uid)] == changed.version
     assert document_id(gone.organization_uid, gone.uid) not in stored(fresh, old)
     assert json.loads(command(fresh, "prune").stdout) == {"removed": []}
+    age = (datetime.now(UTC) - (gone.updated_on + timedelta(days=1))).days
+    for days, left in ((age + 30, 1), (max(age - 30, 1), 0)):
+        assert command(fresh, "prune", "--tombstones", f"{days}d").returncode == 0
+        assert json.loads(command(fresh, "status").stdout)["tombstones"] == left
     assert json.loads(command(fresh, "prune", "--keep", "0").stdout) == {"removed": [new]}
     assert written(fresh) == {old}
     nothing = command(fresh, "rollback")
