@@ -29,19 +29,21 @@ async def export_file(
 ) -> int:
     """Writes everything that matches and returns how many that were. The client must decode to SearchAnswer."""
     searcher = Searcher(client, settings.alias, deadline=settings.request_timeout, cursors=Cursors(b""))
-    async with aclosing(export(searcher, query, organization_uid)) as batches:
-        first = await anext(batches)
-        with _sink(file) as sink, progress.track("Exporting", first.total, "conversations") as advance:
+    try:
+        async with aclosing(export(searcher, query, organization_uid)) as batches:
+            first = await anext(batches)
+            with _sink(file) as sink, progress.track("Exporting", first.total, "conversations") as advance:
 
-            def write(items: tuple[bytes, ...]) -> None:
-                sink.writelines(b"%s\n" % item for item in items)
-                advance(len(items))
+                def write(items: tuple[bytes, ...]) -> None:
+                    sink.writelines(b"%s\n" % item for item in items)
+                    advance(len(items))
 
-            write(first.items)
-            async for batch in batches:
-                write(batch.items)
-            sink.write(envelope.export_end(first.total))
-    await searcher.close()
+                write(first.items)
+                async for batch in batches:
+                    write(batch.items)
+                sink.write(envelope.export_end(first.total))
+    finally:
+        await searcher.close()
     return first.total
 
 

@@ -186,3 +186,4 @@ def test_the_command_writes_a_whole_file_that_load_reads(
         assert failed.returncode == 1
         assert says in failed.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["export.ndjson.gz"]
+    await_no_points_in_time(cluster)
