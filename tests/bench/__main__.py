@@ -17,10 +17,13 @@ from typing import Any
 
 import aiohttp
 import asyncpg
+import msgspec
 
 from service import progress
 from service.client import Client, SearchAnswer, connect
+from service.conversation import item
 from service.node import LocalNode, fetch
+from service.search.compiler import compile_page
 from service.search.cursors import Cursors
 from service.search.paging import Windows
 from service.search.searcher import Searcher
@@ -41,6 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--conversations", type=int, default=1_000_000, help="in the largest organization")
     parser.add_argument("--full", action="store_true", help="also an index of 5 000 000")
     parser.add_argument("--writes", action="store_true", help="measure loads and reindexes instead of reads")
+    parser.add_argument("--client", action="store_true", help="measure what the client library costs instead")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="folder of performance.{json,md,png}")
     parser.add_argument("--work", type=Path, help="folder for the data, removed at the end [default: a temporary one]")
     return parser.parse_args()
@@ -101,7 +105,6 @@ class Bench:
         bearer = rig.token(self.settings, generate.LARGEST)
         rate = await rig.export_rate(address, bearer)
         self.figures["export"] = {"rate": rate, "megabytes": rig.peak_megabytes(pid)}
-        self.figures["client"] = await self.client_cost(asks["node"], url)
         async with rig.client(self.settings, url) as opened:
             self.figures["switch"] = await self.switch(opened, url)
             await self.window(opened, 10 * LARGEST_SIZE)
@@ -171,18 +174,29 @@ class Bench:
         await searches.close()
         return {"ranks": list(SWITCH_RANKS), "sorts": found}
 
-    async def client_cost(self, bare: Ask, url: str) -> dict[str, float]:
-        """Requests a second of a narrow search from this process, through opensearch-py and past it."""
+    async def client_cost(self, url: str) -> None:
+        """Requests a second of a narrow search from this process, through opensearch-py and past it: the same work."""
+        await rig.load(self.settings, url, generate.steady(STEADY_SIZE), STEADY_SIZE)
         searches = connect(self.settings, url, answer=SearchAnswer, timeout=60)
         searcher = Searcher(searches, self.settings.alias, deadline=60, cursors=Cursors(b""))
+        decoder = msgspec.json.Decoder(SearchAnswer)
 
         async def through(case: Case) -> None:
             await searcher.page(case.query, case.organization)
 
-        narrow = [case for case in first_pages(self.words, generate.STEADY) if case.name == "search narrow"]
-        rates = await measure.throughput(narrow, {"opensearch-py": through, "bare": bare}, clients=8, seconds=2)
+        async with aiohttp.ClientSession() as session:
+
+            async def past(case: Case) -> None:
+                body = msgspec.json.encode({**compile_page(case.query, case.organization), "timeout": "60000ms"})
+                address = f"{url}/{self.settings.alias}/_search?routing={case.organization}"
+                async with session.post(address, data=body, headers={"Content-Type": "application/json"}) as answer:
+                    found = decoder.decode(await answer.read())
+                    tuple(item(bytes(hit.source)) for hit in found.hits.hits)
+
+            narrow = [case for case in first_pages(self.words, generate.STEADY) if case.name == "search narrow"]
+            asks: dict[str, Ask] = {"opensearch-py": through, "past it": past}
+            self.figures["client"] = await measure.throughput(narrow, asks, clients=8, seconds=4)
         await searches.close()
-        return rates
 
 
 def main() -> None:
@@ -194,11 +208,13 @@ def main() -> None:
         settings: Settings = bench.settings
         distribution = fetch(settings.cache, java_home=settings.java_home)
         with LocalNode(settings.data, distribution, heap=settings.node_heap) as node:
-            if options.writes:
+            if options.client:
+                asyncio.run(bench.client_cost(node.url))
+            elif options.writes:
                 bench.figures["writes"] = asyncio.run(writes.run(settings, node.url, folder))
             else:
                 asyncio.run(bench.run(node.url))
-    kind = report.WRITES if options.writes else report.READS
+    kind = report.CLIENT if options.client else report.WRITES if options.writes else report.READS
     report.write(bench.figures, options.output, kind)
     print(kind.tables(bench.figures))
 
