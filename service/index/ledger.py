@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 from uuid import UUID
 
 from service.conversation import LIVE, digest
 from service.index.bulk import Write
 from service.index.compare import Versions
 from service.index.scan import Sums
+from service.scratch import Scratch
 
 BATCH = 10_000
 _UPSERT = "INSERT INTO ledger VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET version = max(version, excluded.version)"
 
 
-class Ledger:
+class Ledger(Scratch):
     """A temporary SQLite file: id -> version. A context manager; the file goes with it."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="conversations-")
-        self._database = sqlite3.connect(Path(self._folder.name) / "ledger", isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute(
-            "CREATE TABLE ledger (id TEXT PRIMARY KEY, range INTEGER, version INTEGER) WITHOUT ROWID"
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._database.close()
-        self._folder.cleanup()
+        super().__init__("CREATE TABLE ledger (id TEXT PRIMARY KEY, range INTEGER, version INTEGER) WITHOUT ROWID")
 
     def add(self, writes: Iterable[Write]) -> None:
         rows: list[tuple[str, int, int]] = []
@@ -48,32 +29,32 @@ class Ledger:
                 self._insert(rows)
                 rows.clear()
         self._insert(rows)
-        self._database.execute("CREATE INDEX IF NOT EXISTS by_range ON ledger (range)")
+        self.database.execute("CREATE INDEX IF NOT EXISTS by_range ON ledger (range)")
 
     def _insert(self, rows: list[tuple[str, int, int]]) -> None:
-        self._database.execute("BEGIN")
-        self._database.executemany(_UPSERT, rows)
-        self._database.execute("COMMIT")
+        self.database.execute("BEGIN")
+        self.database.executemany(_UPSERT, rows)
+        self.database.execute("COMMIT")
 
     def organizations(self) -> frozenset[UUID]:
-        found = self._database.execute("SELECT DISTINCT substr(id, 1, 36) FROM ledger")
+        found = self.database.execute("SELECT DISTINCT substr(id, 1, 36) FROM ledger")
         return frozenset(UUID(name) for (name,) in found)
 
     def newest(self) -> int:
         """The highest version; -1 where there is none."""
-        return int(self._database.execute("SELECT coalesce(max(version), -1) FROM ledger").fetchone()[0])
+        return int(self.database.execute("SELECT coalesce(max(version), -1) FROM ledger").fetchone()[0])
 
     def sums(self) -> Sums:
         """As scan.sums, over what the files say, which all is live."""
         found: Sums = {}
-        for document, number, version in self._database.execute("SELECT id, range, version FROM ledger"):
+        for document, number, version in self.database.execute("SELECT id, range, version FROM ledger"):
             one, other = digest(document, version, LIVE)
             count, ones, others = found.get(number, (0, 0, 0))
             found[number] = (count + 1, ones + one, others + other)
         return found
 
     def versions(self, number: int) -> Versions:
-        return dict(self._database.execute("SELECT id, version FROM ledger WHERE range = ?", (number,)))
+        return dict(self.database.execute("SELECT id, version FROM ledger WHERE range = ?", (number,)))
 
 
 def range_of(document: str) -> int:

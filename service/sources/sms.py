@@ -8,8 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import sqlite3
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from service.conversation import EPOCH, Conversation, Direction, Metadata, parse_time
 from service.errors import SourceUnreadable
+from service.scratch import Scratch
 from service.sources.containers import streams
 from service.sources.mail import Counts, Reject
 
@@ -221,34 +220,24 @@ def _known(name: str | None) -> str | None:
     return None if name in ("(Unknown)", "null") else name
 
 
-class _Sorted:
+class _Sorted(Scratch):
     """Messages by peer and date, on the disk. The same message twice counts once."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="conversations-")
-        self._database = sqlite3.connect(Path(self._folder.name) / "sms", isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute(
+        super().__init__(
             "CREATE TABLE sms (peer TEXT, date INTEGER, text TEXT, direction TEXT, read INTEGER, name TEXT, "
             "UNIQUE (peer, date, direction, text))"
         )
-        self._database.execute("BEGIN")
-
-    def __enter__(self) -> _Sorted:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._database.close()
-        self._folder.cleanup()
+        self.database.execute("BEGIN")
 
     def add(self, one: Sms) -> bool:
         date = (one.date - EPOCH) // timedelta(milliseconds=1)
         row = (one.peer, date, one.text, one.direction, one.read, one.name)
-        return self._database.execute("INSERT OR IGNORE INTO sms VALUES (?, ?, ?, ?, ?, ?)", row).rowcount == 1
+        return self.database.execute("INSERT OR IGNORE INTO sms VALUES (?, ?, ?, ?, ?, ?)", row).rowcount == 1
 
     def grouped(self, gap: timedelta | None) -> Iterator[list[Sms]]:
         together: list[Sms] = []
-        for row in self._database.execute("SELECT * FROM sms ORDER BY peer, date, rowid"):
+        for row in self.database.execute("SELECT * FROM sms ORDER BY peer, date, rowid"):
             one = _of_row(row)
             if together and (one.peer != together[-1].peer or (gap and one.date - together[-1].date > gap)):
                 yield together

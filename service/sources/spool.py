@@ -2,59 +2,42 @@
 
 from __future__ import annotations
 
-import sqlite3
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
+from service.scratch import Scratch
 from service.sources.message import Message
 
 COMMIT_EVERY = 5_000
 
 
-class Spool:
+class Spool(Scratch):
     """A temporary SQLite file of messages by their id, each once. A context manager; the file goes with it."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="conversations-")
-        self._database = sqlite3.connect(Path(self._folder.name) / "messages", isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("PRAGMA synchronous = OFF")
-        self._database.execute("CREATE TABLE messages (id TEXT PRIMARY KEY, date INTEGER, data BLOB)")
-        self._database.execute("BEGIN")
+        super().__init__("CREATE TABLE messages (id TEXT PRIMARY KEY, date INTEGER, data BLOB)")
+        self.database.execute("BEGIN")
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Message)
         self._added = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._database.close()
-        self._folder.cleanup()
-
     def add(self, message: Message) -> bool:
         """Whether it is new: the first with an id stays, others with that id are duplicates."""
         row = (message.id, int(message.date.timestamp()), self._encoder.encode(message))
-        done = self._database.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?)", row)
+        done = self.database.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?)", row)
         self._added += 1
         if self._added % COMMIT_EVERY == 0:
-            self._database.execute("COMMIT")
-            self._database.execute("BEGIN")
+            self.database.execute("COMMIT")
+            self.database.execute("BEGIN")
         return done.rowcount == 1
 
     def in_order(self) -> Iterator[tuple[int, Message]]:
         """Every message with its row, by date, then id."""
-        for row, data in self._database.execute("SELECT rowid, data FROM messages ORDER BY date, id"):
+        for row, data in self.database.execute("SELECT rowid, data FROM messages ORDER BY date, id"):
             yield row, self._decoder.decode(data)
 
     def get(self, rows: list[int]) -> list[Message]:
         """The messages of these rows, in their order."""
         find = "SELECT data FROM messages WHERE rowid = ?"
-        return [self._decoder.decode(self._database.execute(find, (row,)).fetchone()[0]) for row in rows]
+        return [self._decoder.decode(self.database.execute(find, (row,)).fetchone()[0]) for row in rows]
