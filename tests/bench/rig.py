@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import UUID
 
 import aiohttp
+import httpx
 from pydantic import SecretStr
 
 from service import progress
@@ -46,10 +47,19 @@ def served(settings: Settings, url: str, log: Path) -> Iterator[tuple[str, int]]
                 if process.poll() is not None:
                     raise SystemExit(f"bench: the service ended: {log.read_text()}")
                 time.sleep(0.05)
+            while not _is_live(found[0]):
+                time.sleep(0.05)
             yield found[0], process.pid
         finally:
             process.terminate()
             process.wait()
+
+
+def _is_live(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/health/live").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def own_settings(folder: Path) -> Settings:

@@ -22,7 +22,7 @@ from service.settings import Settings
 from tests.bench import generate, measure, rig
 from tests.bench.workload import first_pages
 
-CONVERSATIONS = 200_000
+CONVERSATIONS = 100_000
 MESSAGES = 40_000
 THROTTLE = 2_000
 CLIENTS = 2
