@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    ValidationError,
     ValidationInfo,
 )
 
@@ -153,6 +154,15 @@ class Conversation(_Document):
     def version(self) -> int:
         """The external version: `updated_on` in milliseconds since 1970."""
         return epoch_milliseconds(self.updated_on)
+
+
+def reason(error: ValidationError) -> str:
+    """Every problem of a document that is not valid, each with its field; never its values."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" if problem["loc"] else problem["msg"]
+        for problem in problems
+    )
 
 
 ITEM_FIELDS = tuple(Conversation.model_fields)

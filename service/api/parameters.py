@@ -234,8 +234,7 @@ def parse_query(
 ) -> tuple[UUID, ConversationQuery]:
     """The organization asked for and the query. Raises InvalidQuery with every problem found."""
     values, problems = _values(query_string, known)
-    if "organization_uid" not in values and default_organization is None and not _names(problems, "organization_uid"):
-        problems.append(_NO_ORGANIZATION)
+    problems += _without_organization(values, problems, default_organization)
     if values.keys() >= {"cursor", "page"}:
         problems.append(Problem("cursor", "cannot stand beside page: a walk has no page numbers"))
     if problems:
@@ -253,8 +252,7 @@ def parse_one(
         found = parse_uuid(uid)
     except ValueError as error:
         problems.insert(0, Problem("uid", str(error), _shown(uid)))
-    if "organization_uid" not in values and default_organization is None and not _names(problems, "organization_uid"):
-        problems.append(_NO_ORGANIZATION)
+    problems += _without_organization(values, problems, default_organization)
     if problems:
         raise InvalidQuery(problems)
     return found, values.pop("organization_uid", default_organization), values
@@ -268,11 +266,14 @@ def parse_values(query_string: bytes, known: Sequence[Parameter]) -> dict[str, A
     return values
 
 
-_NO_ORGANIZATION = Problem("organization_uid", "is required: the token names no default organization")
-
-
-def _names(problems: list[Problem], parameter: str) -> bool:
-    return any(problem.parameter == parameter for problem in problems)
+def _without_organization(
+    values: dict[str, Any], problems: list[Problem], default_organization: UUID | None
+) -> list[Problem]:
+    """The problem that no organization is meant; none where one is, or where another problem tells of it already."""
+    is_told = any(problem.parameter == "organization_uid" for problem in problems)
+    if "organization_uid" in values or default_organization is not None or is_told:
+        return []
+    return [Problem("organization_uid", "is required: the token names no default organization")]
 
 
 def _values(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Problem]]:

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 from pydantic import ValidationError
 
-from service.conversation import Conversation, Tombstone, parse_time
+from service.conversation import Conversation, Tombstone, parse_time, reason
 from service.errors import TooBusy, TooLarge
 from service.index import bulk
 from service.index.bulk import Write, Writer
@@ -52,19 +52,12 @@ def _line(number: int, text: bytes, organizations: frozenset[UUID]) -> Line:
     try:
         found = kind.model_validate_json(text)
     except ValidationError as error:
-        return Line(number, _uid(text), None, _reason(error))
+        return Line(number, _uid(text), None, reason(error))
     if found.organization_uid not in organizations:
         return Line(number, str(found.uid), None, "the token does not cover this organization")
     if isinstance(found, Tombstone):
         return Line(number, str(found.uid), bulk.deletion_of(found.organization_uid, found.uid, found.deleted_on))
     return Line(number, str(found.uid), bulk.write_of(found))
-
-
-def _reason(error: ValidationError) -> str:
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(
-        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}".removeprefix(": ") for problem in problems
-    )
 
 
 def _uid(text: bytes) -> str | None:

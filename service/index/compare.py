@@ -5,7 +5,7 @@ Equal counts prove nothing: a conversation that is missing and one that came bac
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,9 +88,6 @@ async def stored(client: Client, index: str, documents: list[str]) -> AsyncItera
             answer = await client.mget(body={"docs": wanted})
         for document, found in zip(documents[start : start + BATCH_IDS], answer["docs"], strict=True):
             yield document, found if found.get("found") else None
-
-
-Repair = Callable[[list[dict[str, Any]]], Awaitable[None]]
 
 
 async def still_differing(client: Client, right: str, other: str, documents: list[str]) -> list[dict[str, Any]]:

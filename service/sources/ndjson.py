@@ -17,11 +17,10 @@ from typing import IO, cast
 
 from pydantic import ValidationError
 
-from service.conversation import Conversation
+from service.conversation import Conversation, reason
 from service.errors import SourceUnreadable
-from service.sources.containers import Counting
+from service.sources.containers import GZIP, Counting
 
-GZIP_MAGIC = b"\x1f\x8b"
 STANDARD_INPUT = "-"
 MAX_LINE_BYTES = 2**21
 _BOM = b"\xef\xbb\xbf"
@@ -87,16 +86,7 @@ def _line(source: str, number: int, text: bytes) -> Line:
     try:
         return Line(source, number, text, Conversation.model_validate_json(text))
     except ValidationError as error:
-        return Line(source, number, text, None, _reason(error))
-
-
-def _reason(error: ValidationError) -> str:
-    """Every problem of the line, each with its field."""
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(
-        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" if problem["loc"] else problem["msg"]
-        for problem in problems
-    )
+        return Line(source, number, text, None, reason(error))
 
 
 def _open(path: str) -> IO[bytes]:
@@ -108,6 +98,6 @@ def _open(path: str) -> IO[bytes]:
 def _decompressed(raw: io.RawIOBase) -> IO[bytes]:
     """What the stream holds, by its first bytes and not by its name."""
     buffered = io.BufferedReader(raw, 2**20)
-    if buffered.peek(2)[:2] == GZIP_MAGIC:
+    if buffered.peek(2)[:2] == GZIP:
         return cast(IO[bytes], gzip.GzipFile(fileobj=buffered))
     return buffered

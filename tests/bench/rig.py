@@ -15,7 +15,6 @@ from pathlib import Path
 from uuid import UUID
 
 import aiohttp
-import httpx
 from pydantic import SecretStr
 
 from service import progress
@@ -24,6 +23,7 @@ from service.client import Client, connect
 from service.conversation import Conversation
 from service.index import bulk, lifecycle, mapping
 from service.settings import Settings
+from tests.served import await_address
 
 PLACEHOLDER = "the-alias"
 
@@ -43,23 +43,10 @@ def served(settings: Settings, url: str, log: Path) -> Iterator[tuple[str, int]]
         command = [sys.executable, "-m", "service", "serve", "--port", "0"]
         process = subprocess.Popen(command, env=environment, stderr=stderr)
         try:
-            while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
-                if process.poll() is not None:
-                    raise SystemExit(f"bench: the service ended: {log.read_text()}")
-                time.sleep(0.05)
-            while not _is_live(found[0]):
-                time.sleep(0.05)
-            yield found[0], process.pid
+            yield await_address(process, log), process.pid
         finally:
             process.terminate()
             process.wait()
-
-
-def _is_live(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/health/live").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def own_settings(folder: Path) -> Settings:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import secrets
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +30,7 @@ from service.node import LocalNode, fetch
 from service.search.paging import Windows
 from service.settings import Settings
 from tests.corpus import corpus
+from tests.served import await_address
 
 SECRET = SecretStr(secrets.token_urlsafe(48))
 
@@ -186,24 +185,11 @@ def serve_process(
             env=os.environ | own | environment, stderr=stderr,
         )  # fmt: skip
     try:
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.05)
-        while not _is_live(found[0]):
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.05)
-        yield process, found[0], log
+        yield process, await_address(process, log), log
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
-
-
-def _is_live(address: str) -> bool:
-    try:
-        return httpx.get(f"{address}/health/live").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @pytest.fixture(scope="session")
