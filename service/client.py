@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from aiohttp.client_exceptions import ClientError, ClientSSLError
-from opensearchpy import AsyncOpenSearch, JSONSerializer
+from opensearchpy import AsyncOpenSearch, AsyncTransport, JSONSerializer
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import (
     ConnectionTimeout,
@@ -22,12 +23,14 @@ from opensearchpy.exceptions import (
     TransportError,
 )
 
+from service import telemetry
 from service.errors import IndexUnusable, Misconfigured, Overloaded, SearchTimeout, SearchUnavailable
 from service.settings import Settings
 
 Client = AsyncOpenSearch
 
 BUSY = (429, 502, 503, 504)
+EXPECTED = (404, 409)  # answers that a question may have: there is none, or there is a newer one
 TIMEOUT_TYPES = ("timeout_exception", "task_cancelled_exception")
 
 
@@ -80,6 +83,28 @@ class _Json(JSONSerializer):
         return data if isinstance(data, (str, bytes)) else self._encoder.encode(data)
 
 
+class _Transport(AsyncTransport):
+    """opensearch-py's transport, which also counts and traces its calls."""
+
+    async def perform_request(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
+        call = telemetry.call_of(url)
+        started = time.perf_counter()
+        in_use = telemetry.pool.labels("in_use")
+        in_use.inc()
+        try:
+            with telemetry.tracing.span(f"opensearch {call}", "client") as facts:
+                facts |= {"db.system.name": "opensearch", "db.operation.name": call, "http.request.method": method}
+                return await super().perform_request(method, url, *arguments, **options)
+        except TransportError as error:
+            status = error.status_code if isinstance(error.status_code, int) else 0
+            if status not in EXPECTED:
+                telemetry.failures.labels(call, str(status)).inc()
+            raise
+        finally:
+            in_use.dec()
+            telemetry.calls.labels(call).observe(time.perf_counter() - started)
+
+
 def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout: float = 60.0) -> Client:
     """A client of the cluster at `url`. `answer` is the msgspec type its JSON is decoded to, `timeout` in seconds.
 
@@ -94,6 +119,7 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
         options["ssl_show_warn"] = False
         if settings.opensearch_ca_file is not None:
             options["ca_certs"] = str(settings.opensearch_ca_file)
+    telemetry.pool.labels("size").set(settings.opensearch_connections)
     try:
         return AsyncOpenSearch(
             hosts=[url],
@@ -103,6 +129,7 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
             retry_on_timeout=False,
             pool_maxsize=settings.opensearch_connections,
             serializer=_Json(answer),
+            transport_class=_Transport,
             **options,
         )
     except (ImproperlyConfigured, OSError) as error:

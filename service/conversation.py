@@ -238,10 +238,21 @@ def document_id(organization_uid: UUID, uid: UUID) -> str:
 _ORDER = b',"order":{'
 
 
+DERIVED = ("order", "sent")  # what stands behind an item in its stored document
+
+
+def sent_fields(conversation: Conversation) -> dict[str, int]:
+    """When in the week it was sent, in UTC, for analysts: the day (1: Monday, ISO 8601) and the hour (0 to 23)."""
+    if conversation.sent_at is None:
+        return {}
+    return {"weekday": conversation.sent_at.isoweekday(), "hour": conversation.sent_at.hour}
+
+
 def stored(conversation: Conversation) -> bytes:
-    """The document as OpenSearch keeps it: the item's fields in their order, then `order`. UTF-8 JSON."""
+    """The document as OpenSearch keeps it: the item's fields in their order, then what is derived. UTF-8 JSON."""
     item = conversation.model_dump_json().encode()
-    return b'%s,"order":%s}' % (item[:-1], msgspec.json.encode(order_fields(conversation)))
+    derived = (msgspec.json.encode(order_fields(conversation)), msgspec.json.encode(sent_fields(conversation)))
+    return b'%s,"order":%s,"sent":%s}' % (item[:-1], *derived)
 
 
 def item(source: bytes) -> bytes:

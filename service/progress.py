@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import (
@@ -28,6 +29,23 @@ Advance = Callable[[int], None]
 def say(line: str) -> None:
     """One plain line to standard error."""
     print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(slots=True)
+class Reading:
+    """How many of an input's bytes were read; `bytes` is None where the end is not known."""
+
+    bytes: int | None
+    done: int = 0
+
+    def along(self, advance: Advance) -> Advance:
+        """An `advance` that counts here too."""
+
+        def both(count: int) -> None:
+            self.done += count
+            advance(count)
+
+        return both
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from uuid import UUID
 import uvicorn
 from pydantic import SecretStr
 
-from service import progress
+from service import progress, telemetry
 from service.api.auth import Tokens
 from service.app import configure_logging, create_app
 from service.client import connect
@@ -106,6 +106,8 @@ def serve(
     Raises IndexUnusable at once where the index there does not fit; a cluster that is not there yet is waited for.
     """
     configure_logging(settings)
+    if settings.traces_endpoint is not None and not settings.telemetry_off:
+        telemetry.tracing.switch_on(settings.alias)
     asyncio.run(_check_index(settings, url))
     config = uvicorn.Config(
         create_app(settings, url),
@@ -121,6 +123,7 @@ def serve(
     if node is not None:
         threading.Thread(target=_watch, args=(node, server, last_words), daemon=True).start()
     server.run(sockets=[listener])
+    telemetry.tracing.switch_off()
     if last_words:
         raise NodeFailed(f"OpenSearch died. Its last log lines:\n{last_words[0]}")
 

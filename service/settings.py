@@ -110,6 +110,15 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = Field(
         "console", validation_alias=_env("CONVERSATIONS_LOG_FORMAT"), description="console or json"
     )
+    traces_endpoint: str | None = Field(
+        None,
+        validation_alias=_env("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="traces go there (OTLP over HTTP); the other OTEL_ variables mean what OpenTelemetry says; "
+        "without it nothing is traced",
+    )
+    telemetry_off: bool = Field(
+        False, validation_alias=_env("OTEL_SDK_DISABLED"), description="true: no traces, whatever else is set"
+    )
     data: Path = Field(
         default_factory=lambda: platformdirs.user_data_path(PROJECT),
         validation_alias=_env("CONVERSATIONS_DATA"),
@@ -132,9 +141,14 @@ class Settings(BaseSettings):
         description="Java heap of the local node",
     )
 
-    @field_validator("opensearch_url", "java_home", mode="before")
+    @field_validator(
+        "opensearch_url", "opensearch_user", "opensearch_password", "opensearch_ca_file",
+        "token_secret", "token_issuer", "traces_endpoint", "java_home",
+        mode="before",
+    )  # fmt: skip
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
+        """Compose files hand on what was not set as an empty text."""
         return None if value == "" else value
 
     @field_validator("opensearch_url")

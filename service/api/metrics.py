@@ -1,6 +1,7 @@
-"""GET /metrics, for Prometheus: how fresh the index is, and what a reindex is doing.
+"""GET /metrics, for Prometheus: what this process did, how fresh the index is, what loads and reindexes are doing.
 
-Asked of the cluster at most every so often, whoever scrapes. No organization and no user is a label.
+The cluster is asked at most every so often, whoever scrapes; where it does not answer, the process's own numbers are
+told all the same. No organization and no user is a label.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from service import telemetry
+from service.errors import SearchTimeout, SearchUnavailable
 from service.index.scan import RANGES
 from service.index.status import Status
 
@@ -20,16 +23,21 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Metrics:
-    """`ask` gives the status; its errors are the scraper's to see."""
+    """`ask` gives the status of the cluster."""
 
     def __init__(self, ask: Callable[[], Awaitable[Status]]) -> None:
         self._ask = ask
         self._asked_at = 0.0
         self._registry = CollectorRegistry()
+        self._labelled: list[Gauge] = []
+        self._single: list[Gauge] = []
 
         def gauge(name: str, documentation: str, *labels: str) -> Gauge:
-            return Gauge(f"conversations_{name}", documentation, labels, registry=self._registry)
+            made = Gauge(f"conversations_{name}", documentation, labels, registry=self._registry)
+            (self._labelled if labels else self._single).append(made)
+            return made
 
+        self._up = gauge("cluster_up", "1 where the cluster answered when it was last asked")
         self._age = gauge("newest_write_age_seconds", "Since the newest updated_on or deleted_on in the index")
         self._documents = gauge("documents", "Documents of an index", "index", "kind", "reads", "writes")
         self._bytes = gauge("index_bytes", "Size of an index on the disk", "index")
@@ -42,17 +50,31 @@ class Metrics:
         self._usable = gauge("index_usable", "1 where the service can serve the index")
         self._reindex = gauge("reindex_running", "1 for the step of a reindex that is under way", "action", "step")
         self._ranges = gauge("reindex_ranges_done", f"Of {RANGES} ranges, those that a reindex has copied")
+        self._loads = gauge("loads_running", "Loads under way, of all machines")
+        self._load_bytes = gauge("load_input_bytes", "Bytes of these loads' inputs, where their end is known")
+        self._load_bytes_done = gauge("load_input_bytes_done", "Of those bytes, the ones that were read")
+        self._load_lines = gauge("load_lines", "Lines of these loads, by what became of them", "outcome")
 
     async def text(self) -> bytes:
-        """The exposition format. Raises what asking the cluster raises."""
+        """The exposition format."""
         if time.monotonic() - self._asked_at > FRESH_SECONDS or not self._asked_at:
-            self._show(await self._ask())
+            try:
+                self._show(await self._ask())
+                self._up.set(1)
+            except (SearchUnavailable, SearchTimeout):
+                self._clear()
+                self._up.set(0)
             self._asked_at = time.monotonic()
-        return generate_latest(self._registry)
+        return generate_latest(telemetry.REGISTRY) + generate_latest(self._registry)
+
+    def _clear(self) -> None:
+        for gauge in self._labelled:
+            gauge.clear()
+        for gauge in self._single:
+            gauge.set(float("nan"))
 
     def _show(self, status: Status) -> None:
-        for gauge in (self._documents, self._bytes, self._interval, self._differing, self._reindex):
-            gauge.clear()
+        self._clear()
         self._age.set(float("nan") if status.newest_write_age_seconds is None else status.newest_write_age_seconds)
         self._usable.set(status.problem is None)
         for index in status.indices:
@@ -64,6 +86,11 @@ class Metrics:
             if index.differing_ranges is not None:
                 self._differing.labels(index.name).set(index.differing_ranges)
         self._ranges.set(status.reindex["ranges_done"] if status.reindex else 0)
+        self._loads.set(len(status.loads))
+        self._load_bytes.set(sum(load.bytes for load in status.loads))
+        self._load_bytes_done.set(sum(load.bytes_done for load in status.loads if load.bytes))
+        for outcome in ("written", "unchanged", "rejected"):
+            self._load_lines.labels(outcome).set(sum(getattr(load, outcome) for load in status.loads))
         if status.reindex:
             self._reindex.labels(status.reindex["action"], status.reindex["step"]).set(1)
 

@@ -16,6 +16,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from service import telemetry
 from service.api import envelope
 from service.api.access_log import note
 from service.api.auth import Caller, Tokens
@@ -176,6 +177,8 @@ async def write_conversations(request: AnyRequest) -> Response[bytes]:
     results = await parts.writes.write(lines, **values)
     counts = Counter(str(result["outcome"]) for result in results)
     note(request.scope, **counts)
+    for outcome, count in counts.items():
+        telemetry.lines.labels(outcome).inc(count)
     return _json(envelope.writes(results, {outcome: counts[outcome] for outcome in OUTCOMES}))
 
 

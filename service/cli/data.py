@@ -19,7 +19,7 @@ from service.cli.parallel import load_files
 from service.client import Client, SearchAnswer
 from service.conversation import STATUSES, Conversation, Status
 from service.errors import ConversationsError, Misconfigured
-from service.index import bulk, lifecycle, mapping
+from service.index import activity, bulk, lifecycle, mapping
 from service.rejects import Rejects
 from service.settings import Settings
 from service.sources import mail, mailbox, ndjson, sms
@@ -61,6 +61,7 @@ def load_command(
             )  # fmt: skip
         _finish(sums, rejects)
         return
+    reading = progress.Reading(total)
     done = Checkpoint.resumed(checkpoint, files) if resume else Checkpoint(checkpoint, files)
     with (
         Rejects(rejects, kept=done.covers if resume else None) as rejected,
@@ -69,7 +70,7 @@ def load_command(
 
         def conversations() -> Iterator[tuple[ndjson.Line, Conversation]]:
             for file in files:
-                for line in ndjson.read(file, after=done.lines[file], advance=advance):
+                for line in ndjson.read(file, after=done.lines[file], advance=reading.along(advance)):
                     if line.conversation is None:
                         rejected.add(line.source, line.number, line.reason or "", line.text)
                     else:
@@ -79,6 +80,7 @@ def load_command(
             settings,
             conversations(),
             lambda line, reason: rejected.add(line.source, line.number, reason, line.text),
+            reading,
             settled=lambda line: done.reach(line.source, line.number),
         )
     done.remove()
@@ -178,9 +180,9 @@ def _import(
     output: IO[str] | None,
 ) -> None:
     counts = mail.Counts()
-    total = sum(mailbox.size(path) for path in paths)
-    with Rejects(rejects) as rejected, progress.track("Reading", total, "bytes") as advance:
-        found = read(rejected.add, counts, advance)
+    reading = progress.Reading(sum(mailbox.size(path) for path in paths))
+    with Rejects(rejects) as rejected, progress.track("Reading", reading.bytes, "bytes") as advance:
+        found = read(rejected.add, counts, reading.along(advance))
         if output is not None:
             tally = bulk.Tally()
             for conversation in found:
@@ -191,6 +193,7 @@ def _import(
                 settings,
                 ((conversation, conversation) for conversation in found),
                 lambda conversation, reason: rejected.add(str(conversation.uid), 0, reason, b""),
+                reading,
             )
     _summary(tally, rejected, counts.record())
 
@@ -216,14 +219,27 @@ def _load(
     settings: Settings,
     conversations: Iterable[tuple[Origin, Conversation]],
     reject: Callable[[Origin, str], None],
+    reading: progress.Reading,
     *,
     settled: Callable[[Origin], None] = lambda _origin: None,
 ) -> bulk.Tally:
+    tally = bulk.Tally()
+
+    def now() -> dict[str, int]:
+        return {"bytes_done": reading.done, "bytes": reading.bytes or 0, **tally.record()}
+
     async def load(client: Client) -> bulk.Tally:
         await lifecycle.ensure(client, settings.alias, mapping.load())
-        return await bulk.load(
-            client, settings.alias, conversations, reject=reject, settled=settled, lease=settings.write_lease
-        )
+        async with activity.told(client, settings.alias, now):
+            return await bulk.load(
+                client,
+                settings.alias,
+                conversations,
+                reject=reject,
+                settled=settled,
+                lease=settings.write_lease,
+                tally=tally,
+            )
 
     return act(settings, load)
 

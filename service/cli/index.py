@@ -1,19 +1,23 @@
-"""Commands about the index: create, status, reindex, rollback, prune, verify."""
+"""Commands about the index: create, status, doctor, reindex, rollback, prune, verify, dashboards."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import click
 
-from service.cli.options import Duration, act, cluster_options, show
+from service.cli.options import Duration, act, cluster_options, cluster_url, local_options, show
 from service.client import Client
 from service.errors import ConversationsError, Misconfigured, SourceUnreadable
-from service.index import bulk, lifecycle, mapping, reindex, status, verify
+from service.index import bulk, dashboards, doctor, lifecycle, mapping, reindex, status, verify
 from service.index.bulk import Write
 from service.index.job import Job
+from service.run import with_token_secret
 from service.settings import Settings
 from service.sources import ndjson
 
@@ -107,6 +111,53 @@ def verify_command(settings: Settings, files: tuple[str, ...], against: str | No
         raise ConversationsError("differences remain" if repair else "differences were found: mend them with --repair")
 
 
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a check, a line each.")
+@cluster_options
+def doctor_command(settings: Settings, as_json: bool) -> None:
+    """Look a deployment over, and say what to do. Exits 0 if all is well, 1 if something failed, 2 on warnings only.
+
+    It looks at the token settings, the cluster, its version and ICU plugin, the alias, the mapping's checksum,
+    replicas, disk watermarks and clocks. It changes nothing.
+    """
+    verdicts: list[str] = []
+
+    async def examine(client: Client) -> None:
+        deployment = doctor.Deployment(settings, cluster_url(settings), client, mapping.load())
+        async for check in doctor.examine(deployment):
+            verdicts.append(check.verdict)
+            print(json.dumps(check.record(), ensure_ascii=False) if as_json else _line(check), flush=True)
+
+    if settings.token_secret is None and settings.opensearch_url is None:
+        settings = with_token_secret(settings)
+    act(settings, examine)
+    if "failed" in verdicts:
+        raise ConversationsError(f"{verdicts.count('failed')} of {len(verdicts)} checks failed")
+    if "warning" in verdicts:
+        sys.exit(2)
+
+
+def _line(check: doctor.Check) -> str:
+    advice = f"\n{'':18}-> {check.advice}" if check.advice else ""
+    return f"{check.verdict:8}{check.name + ':':<16}{check.found}{advice}"
+
+
+@click.command("dashboards")
+@click.option("--url", required=True, help="Where OpenSearch Dashboards answers, such as http://127.0.0.1:5601.")
+@click.option(
+    "--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait until it is ready."
+)
+@local_options
+def dashboards_command(settings: Settings, url: str, wait: float) -> None:
+    """Import the ready-made views into OpenSearch Dashboards; to do so again is safe.
+
+    OPENSEARCH_USER and OPENSEARCH_PASSWORD are the user of Dashboards too, where it asks for one.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise Misconfigured(f"--url {url}: must begin with http:// or https://")
+    show(asyncio.run(dashboards.send(settings, url, wait=wait)).record())
+
+
 def _with_job(settings: Settings, action: Callable[[Job], Awaitable[Any]], *, throttle: float | None = None) -> Any:
     def run(client: Client) -> Awaitable[Any]:
         return action(
@@ -132,4 +183,13 @@ def _read_files(files: tuple[str, ...]) -> Iterator[Write]:
             yield bulk.write_of(line.conversation)
 
 
-COMMANDS = (create_command, status_command, reindex_command, rollback_command, prune_command, verify_command)
+COMMANDS = (
+    create_command,
+    status_command,
+    doctor_command,
+    reindex_command,
+    rollback_command,
+    prune_command,
+    verify_command,
+    dashboards_command,
+)

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from service import telemetry
 from service.client import BUSY, Client, translated
 from service.conversation import Conversation, document_id, epoch_milliseconds, stored, tombstone
 from service.errors import Overloaded, PushedBack, SearchTimeout, SearchUnavailable, WriteFailed
@@ -140,6 +141,7 @@ class Writer:
                     raise (PushedBack if is_busy else WriteFailed)(
                         f"OpenSearch took no more writes for {self._patience:.0f} s ({why}): nothing told is lost"
                     )
+                telemetry.pushed_back.inc()
                 self._pushed_back()
                 await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -226,15 +228,19 @@ async def load(
     advance: Callable[[int], None] = lambda _count: None,
     settled: Callable[[Origin], None] = lambda _origin: None,
     lease: float = LEASE_SECONDS,
+    tally: Tally | None = None,
 ) -> Tally:
     """Writes every conversation, a few batches at once, in bounded memory, and makes them searchable.
 
+    A `tally` that is given counts along, to be looked at meanwhile.
     `reject(origin, reason)` is called for each one that OpenSearch refuses, `advance(count)` as batches end, and
     `settled(origin)` with the last one of which, and of all before which, it is known what became. Where OpenSearch
     pushes back, fewer batches are sent at once, and more again while it does not.
     """
     pairs = ((origin, write_of(conversation)) for origin, conversation in conversations)
-    return await load_writes(client, alias, pairs, reject=reject, advance=advance, settled=settled, lease=lease)
+    return await load_writes(
+        client, alias, pairs, reject=reject, advance=advance, settled=settled, lease=lease, tally=tally
+    )
 
 
 async def load_writes(
@@ -247,9 +253,10 @@ async def load_writes(
     settled: Callable[[Origin], None] = lambda _origin: None,
     lease: float = LEASE_SECONDS,
     targets: Targets | Only | None = None,
+    tally: Tally | None = None,
 ) -> Tally:
     """As `load`, for what is a write already."""
-    tally = Tally()
+    tally = tally or Tally()
     pace = _Pace()
     writer = Writer(client, alias, lease=lease, pushed_back=pace.slower, targets=targets)
     under_way: set[asyncio.Task[None]] = set()

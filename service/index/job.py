@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from service.client import Client, translated
-from service.conversation import Conversation, Tombstone
+from service.conversation import DERIVED, Conversation, Tombstone
 from service.errors import ReindexFailed
 from service.index import bulk
 from service.index.bulk import Write
@@ -39,7 +39,9 @@ def again(document: str, source: dict[str, Any]) -> Write:
         held = Tombstone.model_validate(source["tombstone"])
         return bulk.deletion_of(held.organization_uid, held.uid, held.deleted_on)
     try:
-        return bulk.write_of(Conversation.model_validate({k: v for k, v in source.items() if k != "order"}))
+        return bulk.write_of(
+            Conversation.model_validate({name: value for name, value in source.items() if name not in DERIVED})
+        )
     except ValidationError as error:
         raise ReindexFailed(f"{document} is not valid any more: {error}") from None
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from service import progress
 from service.client import Client, translated
+from service.conversation import DERIVED
 from service.errors import ReindexFailed
 from service.index import compare, scan
 from service.index.job import MOST_SHOWN, Job, copy_documents, refresh
@@ -124,6 +125,8 @@ async def _verify_sample(job: Job, old: str, new: str) -> None:
         if found is None or other is None or other["_version"] != found["_version"]:
             continue  # is being written; the hashes tell of these
         fields = found["_source"].keys() | other["_source"].keys()
-        wrong = sorted(name for name in fields - {"order"} if found["_source"].get(name) != other["_source"].get(name))
+        wrong = sorted(
+            name for name in fields - set(DERIVED) if found["_source"].get(name) != other["_source"].get(name)
+        )
         if wrong:
             raise ReindexFailed(f"{document} differs between {old} and {new} in {', '.join(wrong)}")

@@ -60,7 +60,7 @@ class Lock:
 
         Raises ReindexFailed where another process is at work, where something must be ended first, or nothing is there.
         """
-        await _ensure_index(client, alias)
+        await ensure_index(client, alias)
         me = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         found = await _read(client, alias)
         if found is None:
@@ -145,7 +145,8 @@ async def _is_alive(client: Client, alias: str, place: dict[str, int]) -> bool:
     return False
 
 
-async def _ensure_index(client: Client, alias: str) -> None:
+async def ensure_index(client: Client, alias: str) -> None:
+    """The hidden index for what is under way; it is made once."""
     body = {
         "settings": {"index": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": True}},
         "mappings": {"dynamic": False},

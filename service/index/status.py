@@ -11,7 +11,8 @@ from opensearchpy.exceptions import NotFoundError
 from service.client import Client, translated
 from service.conversation import EPOCH, format_time
 from service.errors import IndexUnusable
-from service.index import compare, lifecycle, scan, state
+from service.index import activity, compare, lifecycle, scan, state
+from service.index.activity import Load
 from service.index.mapping import Mapping
 from service.index.targets import writes_alias
 
@@ -50,6 +51,7 @@ class Status:
     mapping_of_service: str
     indices: list[IndexStatus]
     reindex: dict[str, Any] | None
+    loads: list[Load]
     problem: str | None
 
     def record(self) -> dict[str, Any]:
@@ -89,6 +91,7 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
         mapping_of_service=mapping.checksum,
         indices=found,
         reindex=None if under_way is None else asdict(under_way),
+        loads=await activity.loads(client, alias),
         problem=problem,
     )
 

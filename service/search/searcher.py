@@ -11,6 +11,7 @@ from uuid import UUID
 
 from opensearchpy.exceptions import NotFoundError, TransportError
 
+from service import telemetry
 from service.client import Client, Hit, SearchAnswer, translated
 from service.conversation import document_id, is_tombstone, item
 from service.errors import NotFound, SearchTimeout, SearchUnavailable
@@ -47,8 +48,10 @@ class Searcher:
         after = self._cursors.read(query, organization_uid)
         async with self.deadlined():
             if query.cursor is not None:
+                telemetry.pages.labels("walk").inc()
                 return await self._walk(query, organization_uid, after)
             if query.offset + query.per_page <= self._windows.plain(query.sort):
+                telemetry.pages.labels("plain").inc()
                 return await self._plain(query, organization_uid)
             async with self.point_in_time(organization_uid, f"{self._deadline * 1000 + 1000:.0f}ms") as point_in_time:
                 return await self._deep(_View(self, query, organization_uid, point_in_time))
@@ -126,6 +129,7 @@ class Searcher:
         )
         if plan.hint is not None:
             self._hints.put(key, plan.hint)
+        telemetry.pages.labels("counted" if plan.hint is not None else "hinted").inc()
         slices = await asyncio.gather(*(view.slice(part) for part in plan.slices))
         return Page(query, plan.total, tuple(item for part in slices for item in part), view.took)
 

@@ -59,6 +59,17 @@ class Cluster:
     settings: Settings
     url: str
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process of its own is told, so that it works on this cluster and alias."""
+        assert self.settings.token_secret is not None
+        return os.environ | {
+            "OPENSEARCH_URL": self.url,
+            "CONVERSATIONS_ALIAS": self.settings.alias,
+            "CONVERSATIONS_TOKEN_SECRET": self.settings.token_secret.get_secret_value(),
+            "CONVERSATIONS_LOG_FORMAT": "json",
+        }
+
     def act(self, action: Callable[[Client], Any]) -> Any:
         async def run() -> Any:
             client = connect(self.settings, self.url)
@@ -171,18 +182,10 @@ def serve_process(
 ) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
     """`conversations serve` as a process of its own: the process, its address, and the file of its log."""
     log = folder / "log"
-    settings = cluster.settings
-    assert settings.token_secret is not None
-    own = {
-        "OPENSEARCH_URL": cluster.url,
-        "CONVERSATIONS_ALIAS": settings.alias,
-        "CONVERSATIONS_TOKEN_SECRET": settings.token_secret.get_secret_value(),
-        "CONVERSATIONS_LOG_FORMAT": "json",
-    }
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "service", "serve", "--port", "0"],
-            env=os.environ | own | environment, stderr=stderr,
+            env=cluster.environment | environment, stderr=stderr,
         )  # fmt: skip
     try:
         yield process, await_address(process, log), log

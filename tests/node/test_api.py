@@ -8,19 +8,17 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.errors import BY_ERROR
 from service.api.parameters import EXPORT_PARAMETERS, PARAMETERS
 from service.node import LocalNode, fetch
 from service.settings import Settings
-from tests.corpus import ORGANIZATIONS, corpus
+from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, Cluster, serve_process, serving
 
 CHROMIUM = shutil.which("chromium")
@@ -80,26 +78,6 @@ def test_health(api: Api) -> None:
     assert api.get("/health/live").json() == {"status": "live"}
     assert api.get("/health/ready").json() == {"status": "ready"}
     error(api.get("/health/ready?x=1"), 400, "invalid_parameter")
-
-
-def test_metrics_tell_how_fresh_the_index_is(api: Api, cluster: Cluster) -> None:
-    """As Prometheus itself would read them; and no organization among the labels."""
-    answer = api.get("/metrics")
-    assert answer.headers["content-type"].startswith("text/plain")
-    families = {family.name: family.samples for family in text_string_to_metric_families(answer.text)}
-    assert set(families) == {
-        "conversations_newest_write_age_seconds", "conversations_documents", "conversations_index_bytes",
-        "conversations_refresh_interval_seconds", "conversations_differing_ranges", "conversations_index_usable",
-        "conversations_reindex_running", "conversations_reindex_ranges_done",
-    }  # fmt: skip
-    documents = {sample.labels["kind"]: sample.value for sample in families["conversations_documents"]}
-    assert documents == {"conversation": len(corpus()), "tombstone": 0}
-    assert families["conversations_refresh_interval_seconds"][0].value == 1
-    assert families["conversations_index_usable"][0].value == 1
-    newest = max(one.updated_on for one in corpus())
-    age = families["conversations_newest_write_age_seconds"][0].value
-    assert age == pytest.approx((datetime.now(UTC) - newest).total_seconds(), abs=60)
-    assert not any(str(organization) in answer.text for organization in ORGANIZATIONS)
 
 
 def test_the_openapi_document_tells_every_parameter_and_error_with_an_example(api: Api) -> None:

@@ -1,0 +1,110 @@
+"""Imports the ready-made views (index_mappings/dashboards.ndjson) into OpenSearch Dashboards, by its own API.
+
+To import them again is safe: their ids are fixed, and what was changed under these ids becomes what it was. Views of
+an analyst's own have other ids. They look at the alias, so they outlive every reindex.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from service.errors import Misconfigured, SearchUnavailable
+from service.index.mapping import mapping_folder
+from service.settings import Settings
+
+FILE = "dashboards.ndjson"
+IMPORT = "/api/saved_objects/_import"
+PAUSE_SECONDS = 1.0
+CALL_SECONDS = 60.0
+NOT_READY = (502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What `conversations dashboards` prints."""
+
+    dashboards: str
+    imported: int
+
+    def record(self) -> dict[str, Any]:
+        return {"dashboards": self.dashboards, "imported": self.imported}
+
+
+def saved_objects(alias: str) -> bytes:
+    """NDJSON, a saved object a line; the index pattern looks at the alias."""
+    objects = [json.loads(line) for line in mapping_folder().joinpath(FILE).read_text("utf-8").splitlines()]
+    for one in objects:
+        if one["type"] == "index-pattern":
+            one["attributes"]["title"] = alias
+    return "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in objects).encode()
+
+
+async def send(settings: Settings, url: str, *, wait: float) -> Imported:
+    """Imports all of them, once Dashboards is ready, for which it waits up to `wait` seconds.
+
+    Raises SearchUnavailable where it does not become ready, Misconfigured where it refuses.
+    """
+    deadline = asyncio.get_running_loop().time() + wait
+    async with aiohttp.ClientSession(**_options(settings, url)) as session:
+        while True:
+            status, answer = await _post(session, url, saved_objects(settings.alias))
+            if status not in NOT_READY:
+                return Imported(url, _count(url, status, answer))
+            if asyncio.get_running_loop().time() > deadline:
+                raise SearchUnavailable(f"OpenSearch Dashboards at {url} is not ready: {answer or status}")
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+def _options(settings: Settings, url: str) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "headers": {"osd-xsrf": "true"},
+        "timeout": aiohttp.ClientTimeout(total=CALL_SECONDS),
+    }
+    if settings.opensearch_user is not None and settings.opensearch_password is not None:
+        options["auth"] = aiohttp.BasicAuth(settings.opensearch_user, settings.opensearch_password.get_secret_value())
+    if url.startswith("https://"):
+        try:
+            context = ssl.create_default_context(
+                cafile=None if settings.opensearch_ca_file is None else str(settings.opensearch_ca_file)
+            )
+        except OSError as error:
+            raise Misconfigured(f"OPENSEARCH_CA_FILE cannot be used: {error}") from None
+        if not settings.opensearch_verify_certs:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        options["connector"] = aiohttp.TCPConnector(ssl=context)
+    return options
+
+
+async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[int, str]:
+    """The status and the text of the answer; one that cannot be reached counts as not ready."""
+    form = aiohttp.FormData()
+    form.add_field("file", body, filename=FILE, content_type="application/ndjson")
+    try:
+        async with session.post(url.rstrip("/") + IMPORT, params={"overwrite": "true"}, data=form) as answer:
+            return answer.status, await answer.text()
+    except aiohttp.ClientSSLError as error:
+        raise Misconfigured(f"the certificate of {url} is not trusted ({error}): see OPENSEARCH_CA_FILE") from None
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return 503, str(error) or type(error).__name__
+
+
+def _count(url: str, status: int, text: str) -> int:
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        answer = {}
+    if status in (401, 403):
+        raise Misconfigured(
+            f"{url} refuses the user: check OPENSEARCH_USER, its password and its right to save objects"
+        )
+    if status != 200 or not isinstance(answer, dict) or not answer.get("success"):
+        raise Misconfigured(
+            f"{url} did not take the saved objects ({status}): {text[:500]}: is it OpenSearch Dashboards?"
+        )
+    return int(answer["successCount"])

@@ -1,0 +1,131 @@
+"""What the process counts of itself, and the spans it traces: one registry, and OpenTelemetry where it is switched on.
+
+Neither a label nor an attribute ever names an organization, a user, an address, or what was searched for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+from service.errors import Misconfigured
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # else a series more for each, which nobody asks for
+REGISTRY = CollectorRegistry()
+SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+TRACER = "conversations"
+
+requests = Histogram(
+    "conversations_request_seconds",
+    "From the first byte asked to the last byte answered; status 499: the client hung up",
+    ("method", "route", "status"),
+    buckets=SECONDS,
+    registry=REGISTRY,
+)
+under_way = Gauge("conversations_requests_under_way", "Requests that are being answered", registry=REGISTRY)
+calls = Histogram(
+    "conversations_opensearch_seconds",
+    "OpenSearch's part: calls to it, with the way there and back, by what is called",
+    ("call",),
+    buckets=SECONDS,
+    registry=REGISTRY,
+)
+failures = Counter(
+    "conversations_opensearch_failures",
+    "Calls to OpenSearch that failed, by what is called and how; status 0: no answer came",
+    ("call", "status"),
+    registry=REGISTRY,
+)
+pool = Gauge(
+    "conversations_opensearch_connections",
+    "Calls to OpenSearch under way: in_use, beside the most that can be at once: size",
+    ("state",),
+    registry=REGISTRY,
+)
+pages = Counter(
+    "conversations_pages",
+    "Pages answered, by plan: plain (from/size), hinted and counted (rank descent), walk (cursor)",
+    ("plan",),
+    registry=REGISTRY,
+)
+lines = Counter(
+    "conversations_lines", "Lines of bulk requests, by what became of them", ("outcome",), registry=REGISTRY
+)
+pushed_back = Counter(
+    "conversations_pushed_back", "Bulk writes that OpenSearch had no room for, and were sent again", registry=REGISTRY
+)
+
+
+def call_of(url: str) -> str:
+    """What a call's path asks for, such as _search; never the names of what it asks of."""
+    return next((part for part in reversed(url.split("/")) if part.startswith("_")), "index" if url != "/" else "info")
+
+
+class Tracing:
+    """OpenTelemetry's spans where the process was told to trace (`switch_on`), and nothing at all elsewhere."""
+
+    def __init__(self) -> None:
+        self._tracer: Any = None
+
+    @property
+    def is_on(self) -> bool:
+        return self._tracer is not None
+
+    def switch_on(self, service: str) -> None:
+        """Exports by OTLP over HTTP, as the OTEL_ variables say. Raises Misconfigured without the packages for it."""
+        try:
+            from opentelemetry import trace
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        except ImportError:
+            raise Misconfigured(
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, but not what it needs: pip install 'conversation-search[otel]'"
+            ) from None
+        resource = Resource.create()
+        if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # neither OTEL_ variable names it
+            resource = resource.merge(Resource({SERVICE_NAME: service}))
+        provider = TracerProvider(resource=resource)
+        provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        trace.set_tracer_provider(provider)
+        self._tracer = provider.get_tracer(TRACER)
+        self._provider = provider
+
+    def switch_off(self) -> None:
+        """Sends what has not been sent yet."""
+        if self._tracer is not None:
+            self._provider.shutdown()
+            self._tracer = None
+
+    @contextmanager
+    def span(self, name: str, kind: str, *, headers: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+        """A span around the block. `kind` is server or client; the facts put into what is yielded are its attributes.
+
+        `headers` are a request's, in lower case: a `traceparent` among them (W3C Trace Context) is the span's parent.
+        """
+        facts: dict[str, Any] = {}
+        if self._tracer is None:
+            yield facts
+            return
+        from opentelemetry.propagate import extract
+        from opentelemetry.trace import SpanKind
+
+        with self._tracer.start_as_current_span(
+            name,
+            context=extract(headers) if headers is not None else None,
+            kind=SpanKind.SERVER if kind == "server" else SpanKind.CLIENT,
+            record_exception=False,  # its text could hold what was searched for
+        ) as span:
+            try:
+                yield facts
+            finally:
+                if "name" in facts:
+                    span.update_name(facts.pop("name"))
+                span.set_attributes(facts)
+
+
+tracing = Tracing()

@@ -1,0 +1,322 @@
+"""What operators watch: metrics, alert rules and a Grafana dashboard over them, traces, and `conversations doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.client import Client
+from service.index import activity
+from service.index.doctor import CHECKS
+from service.index.state import Lock, State
+from tests.corpus import ORGANIZATIONS, corpus
+from tests.node.conftest import Api, Cluster, serve_process, serving
+
+MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
+OWN = "conversations_"
+_NAME = re.compile(rf"\b{OWN}[a-z0-9_]+")
+_SELECTOR = re.compile(rf"\b({OWN}[a-z0-9_]+)\{{([^}}]*)\}}")
+_LABEL = re.compile(r"(\w+)\s*(?:=~|!~|!=|=)")
+_GROUPING = re.compile(r"\bby \(([^)]*)\)")
+_SUFFIX = re.compile(r"_(bucket|count|sum|total)$")
+
+
+def families(api: Api) -> dict[str, Metric]:
+    """As Prometheus itself would read them."""
+    answer = api.get("/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    return {family.name: family for family in text_string_to_metric_families(answer.text)}
+
+
+def value(found: dict[str, Metric], sample: str, **labels: str) -> float:
+    family = next(found[name] for name in (sample, _SUFFIX.sub("", sample)) if name in found)
+    return sum(
+        one.value for one in family.samples if one.name == sample and labels.items() <= one.labels.items()
+    )  # fmt: skip
+
+
+def test_metrics_tell_how_fresh_the_index_is(api: Api) -> None:
+    found = families(api)
+    documents = {sample.labels["kind"]: sample.value for sample in found["conversations_documents"].samples}
+    assert documents == {"conversation": len(corpus()), "tombstone": 0}
+    for name in ("refresh_interval_seconds", "index_usable", "cluster_up"):
+        assert value(found, OWN + name) == 1
+    newest = max(one.updated_on for one in corpus())
+    age = value(found, "conversations_newest_write_age_seconds")
+    assert age == pytest.approx((datetime.now(UTC) - newest).total_seconds(), abs=60)
+
+
+def test_every_request_is_counted_by_route_and_status_and_its_time_and_opensearchs(api: Api) -> None:
+    token = api.token(ORGANIZATIONS[0])
+    before = families(api)
+    for path in ("/api/conversations", "/api/conversations?nonsense=1", "/api/conversations?page=99999", "/nowhere"):
+        api.get(path, token)
+    after = families(api)
+
+    def more(sample: str, **labels: str) -> float:
+        return value(after, sample, **labels) - value(before, sample, **labels)
+
+    route = {"route": "/api/conversations", "method": "GET"}
+    assert more("conversations_request_seconds_count", **route, status="200") == 2
+    assert more("conversations_request_seconds_count", **route, status="400") == 1
+    assert more("conversations_request_seconds_count", route="unmatched", status="404") == 1
+    assert more("conversations_request_seconds_bucket", **route, status="200", le="10.0") == 2
+    assert more("conversations_pages_total", plan="plain") == 1
+    assert more("conversations_pages_total", plan="counted") == 1
+    searches = more("conversations_opensearch_seconds_count", call="_search")
+    assert searches >= 2
+    assert 0 < more("conversations_opensearch_seconds_sum", call="_search") < more("conversations_request_seconds_sum")
+    assert value(after, "conversations_opensearch_connections", state="size") == 32
+
+
+def test_no_label_names_an_organization_or_a_user_or_what_was_asked(api: Api) -> None:
+    token = api.token(ORGANIZATIONS[0])
+    api.get("/api/conversations?search=unmistakable&agent_uid=00000000-0000-4000-8000-0000000000aa", token)
+    api.get("/unmistakable", token)
+    text = api.get("/metrics").text
+    for hidden in ("unmistakable", "0000000000aa", "tester", *map(str, ORGANIZATIONS)):
+        assert hidden not in text
+
+
+def test_a_cluster_that_is_gone_is_told_and_the_process_still_tells_of_itself(cluster: Cluster) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        for api in serving(cluster.settings, url):
+            assert api.get("/api/conversations", api.token(ORGANIZATIONS[0])).status_code == 503
+            found = families(api)
+            assert value(found, "conversations_cluster_up") == 0
+            assert value(found, "conversations_request_seconds_count", status="503") >= 1
+            assert value(found, "conversations_opensearch_failures_total", status="0") >= 1
+
+
+@pytest.fixture
+def busy(fresh: Cluster) -> Iterator[Api]:
+    """A service while a load and a reindex are under way, beside an older index, and after a bulk request."""
+    fresh.load(corpus()[:50])
+
+    async def begin(client: Client) -> None:
+        await Lock.acquire(client, fresh.settings.alias, State("reindex", "backfill", "old", "new", ranges_done=7))
+
+    fresh.act(begin)
+    fresh.act(lambda client: client.indices.create(index=f"{fresh.settings.alias}-20200101t000000000-00000000"))
+    going, ended = threading.Event(), threading.Event()
+    numbers = {"bytes_done": 10, "bytes": 40, "written": 3, "unchanged": 2, "rejected": 1}
+
+    async def load(client: Client) -> None:
+        async with activity.told(client, fresh.settings.alias, lambda: numbers):
+            while not await activity.loads(client, fresh.settings.alias):
+                await client.indices.refresh(index=f"{fresh.settings.alias}_state")
+            going.set()
+            await asyncio.to_thread(ended.wait)
+
+    thread = threading.Thread(target=lambda: fresh.act(load))
+    thread.start()
+    try:
+        assert going.wait(30)
+        for api in serving(fresh.settings, fresh.url):
+            token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+            lines = api.http.post(
+                f"{api.address}/api/conversations/bulk", content=b"{}\n", headers={"Authorization": f"Bearer {token}"}
+            )
+            assert lines.json()["data"]["rejected"] == 1
+            yield api
+    finally:
+        ended.set()
+        thread.join(30)
+    assert fresh.act(lambda client: activity.loads(client, fresh.settings.alias)) == []
+
+
+def test_loads_and_reindexes_are_shown_while_they_go_on(busy: Api) -> None:
+    found = families(busy)
+    assert value(found, "conversations_loads_running") == 1
+    assert value(found, "conversations_load_input_bytes_done") == 10
+    assert value(found, "conversations_load_input_bytes") == 40
+    assert value(found, "conversations_load_lines", outcome="written") == 3
+    assert value(found, "conversations_reindex_running", action="reindex", step="backfill") == 1
+    assert value(found, "conversations_reindex_ranges_done") == 7
+    assert value(found, "conversations_differing_ranges") > 0
+
+
+def expressions() -> list[str]:
+    rules = yaml.safe_load((MONITORING / "alerts.yml").read_text("utf-8"))
+    board = json.loads((MONITORING / "grafana.json").read_text("utf-8"))
+    alerts = [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    return alerts + [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+
+
+def test_alert_rules_and_the_grafana_dashboard_ask_for_what_the_service_exposes(busy: Api) -> None:
+    found = families(busy)
+    busy.get("/nowhere")
+    samples: dict[str, set[str]] = {}
+    for family in found.values():
+        for sample in family.samples:
+            samples.setdefault(sample.name, set()).update(sample.labels)
+    # Counters that have not counted yet have no sample, and so no labels to look at, but for these:
+    samples.setdefault("conversations_opensearch_failures_total", set()).update({"call", "status"})
+    samples.setdefault("conversations_pages_total", set()).add("plan")
+    told = expressions()
+    assert len(told) > 25
+    for expression in told:
+        names = set(_NAME.findall(expression))
+        assert names <= samples.keys(), expression
+        for name, matchers in _SELECTOR.findall(expression):
+            assert set(_LABEL.findall(matchers)) <= samples[name], expression
+        known = set().union(*(samples[name] for name in names))
+        for labels in _GROUPING.findall(expression):
+            assert set(filter(None, map(str.strip, labels.split(",")))) <= known, expression
+
+
+class Sink(ThreadingHTTPServer):
+    """Takes OTLP over HTTP, as a collector does."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Receive)
+        self.bodies: list[bytes] = []
+
+    def spans(self) -> list[Span]:
+        requests = [ExportTraceServiceRequest.FromString(body) for body in self.bodies]
+        return [
+            span
+            for request in requests
+            for resource in request.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+
+class _Receive(BaseHTTPRequestHandler):
+    server: Sink
+
+    def do_POST(self) -> None:
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
+        pass
+
+
+def test_traces_show_the_request_and_its_calls_under_the_callers_own_and_nothing_secret(
+    cluster: Cluster, api: Api, tmp_path: Path
+) -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    sink = Sink()
+    thread = threading.Thread(target=sink.serve_forever)
+    thread.start()
+    traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink.server_port}", "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    token = api.token(ORGANIZATIONS[0])
+    try:
+        with serve_process(cluster, tmp_path, **traced) as (_process, address, _log):
+            answer = api.http.get(
+                f"{address}/api/conversations?search=unmistakable",
+                headers={"Authorization": f"Bearer {token}", "traceparent": parent},
+            )
+            assert answer.status_code == 200
+            deadline = time.monotonic() + 30
+            while not any(span.name == "GET /api/conversations" for span in sink.spans()):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+    finally:
+        sink.shutdown()
+        thread.join(30)
+        sink.server_close()
+    request = next(span for span in sink.spans() if span.name == "GET /api/conversations")
+    assert request.trace_id.hex() == parent.split("-")[1]
+    assert request.parent_span_id.hex() == parent.split("-")[2]
+    attributes = {one.key: one.value for one in request.attributes}
+    assert attributes["http.response.status_code"].int_value == 200
+    assert attributes["request_id"].string_value == answer.headers["x-request-id"]
+    search = next(span for span in sink.spans() if span.name == "opensearch _search")
+    assert (search.trace_id, search.parent_span_id) == (request.trace_id, request.span_id)
+    everything = b"".join(sink.bodies)
+    for hidden in ("unmistakable", token, str(ORGANIZATIONS[0])):
+        assert hidden.encode() not in everything
+
+
+def doctor(cluster: Cluster, *arguments: str, **more: str) -> tuple[int, dict[str, dict[str, str]]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "doctor", "--json", *arguments],
+        env=cluster.environment | more,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    checks = [json.loads(line) for line in done.stdout.splitlines()]
+    if done.returncode == 1:
+        assert len(done.stderr.strip().splitlines()) == 1
+    return done.returncode, {check["check"]: check for check in checks}
+
+
+def test_doctor_finds_a_good_deployment_well(cluster: Cluster) -> None:
+    code, checks = doctor(cluster)
+    assert {name: check["verdict"] for name, check in checks.items()} == dict.fromkeys(checks, "ok"), checks
+    assert len(checks) == len(CHECKS) + 1
+    assert code == 0
+
+
+def test_doctor_warns_of_a_copy_that_has_no_node(fresh: Cluster) -> None:
+    fresh.load(corpus()[:3])
+    body = {"index": {"number_of_replicas": 1}}
+    fresh.act(lambda client: client.indices.put_settings(index=fresh.settings.alias, body=body))
+    code, checks = doctor(fresh)
+    assert (code, checks["cluster"]["verdict"]) == (2, "warning")
+    assert "replicas" in checks["cluster"]["advice"]
+
+
+def test_doctor_says_what_is_wrong_and_what_to_do(fresh: Cluster) -> None:
+    code, checks = doctor(fresh, CONVERSATIONS_TOKEN_SECRET="a" * 40)
+    assert code == 1
+    assert (checks["alias"]["verdict"], checks["alias"]["advice"]) == ("failed", "run 'conversations create'")
+    assert checks["mapping"]["verdict"] == "skipped"
+    assert checks["token settings"]["verdict"] == "failed"
+    fresh.load(corpus()[:3])
+    name = next(iter(fresh.act(lambda client: client.indices.get_alias(name=fresh.settings.alias))))
+    fresh.act(lambda client: client.indices.put_mapping(index=name, body={"properties": {"x": {"type": "long"}}}))
+    fresh.act(lambda client: client.indices.delete_alias(index=name, name=f"{fresh.settings.alias}_writes"))
+    code, checks = doctor(fresh)
+    assert code == 1
+    assert "x" in checks["mapping"]["found"]
+    assert "reindex" in checks["mapping"]["advice"]
+    assert f"{fresh.settings.alias}_writes" in checks["alias"]["advice"]
+
+
+def test_doctor_finds_a_disk_below_its_watermark(cluster: Cluster) -> None:
+    marks = {f"cluster.routing.allocation.disk.watermark.{mark}": "100%" for mark in ("low", "high", "flood_stage")}
+    free = dict.fromkeys(marks, "9000tb")
+    settings = {"transient": {**free, "cluster.routing.allocation.disk.threshold_enabled": False}}
+    cluster.act(lambda client: client.cluster.put_settings(body=settings))
+    try:
+        code, checks = doctor(cluster)
+    finally:
+        reset = {"transient": dict.fromkeys([*settings["transient"]])}
+        cluster.act(lambda client: client.cluster.put_settings(body=reset))
+    assert code == 1
+    assert checks["disk"]["verdict"] == "failed"
+    assert "flood_stage" in checks["disk"]["found"]
+
+
+def test_doctor_without_a_cluster_skips_what_cannot_be_looked_at(cluster: Cluster) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        code, checks = doctor(cluster, "--opensearch-url", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+    assert code == 1
+    assert checks["cluster"]["verdict"] == "failed"
+    assert checks["disk"]["verdict"] == "skipped"
