@@ -2,14 +2,23 @@
 FROM python:3.13-slim AS build
 WORKDIR /build
 COPY requirements.txt ./
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements.txt
-COPY . .
-RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN python3 -m venv --without-pip /venv && \
+    python3 -m venv /pip && \
+    /pip/bin/pip --python /venv install --no-cache-dir --require-hashes --requirement requirements.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY service service
+COPY index_mappings index_mappings
+COPY tests/samples tests/samples
+RUN /pip/bin/pip --python /venv install --no-cache-dir --no-deps --no-build-isolation . && \
+    /pip/bin/pip --python /venv uninstall --yes hatchling editables
 
 FROM python:3.13-slim
 COPY --from=build /venv /venv
 USER 65532:65532
-ENV CONVERSATIONS_LOG_FORMAT=json PYTHONDONTWRITEBYTECODE=1
+WORKDIR /tmp
+ENV PATH=/venv/bin:$PATH HOME=/tmp CONVERSATIONS_LOG_FORMAT=json PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 EXPOSE 8000
-ENTRYPOINT ["/venv/bin/conversations"]
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s --retries=6 \
+    CMD ["conversations", "healthy", "--url", "http://127.0.0.1:8000"]
+ENTRYPOINT ["conversations"]
 CMD ["serve", "--host", "0.0.0.0"]

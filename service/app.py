@@ -44,7 +44,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         searches,
         settings.alias,
         deadline=settings.request_timeout,
-        cursors=Cursors(tokens.secret),
+        cursors=Cursors(*tokens.secrets),
         windows=windows,
     )
     parts = Parts(

@@ -8,13 +8,14 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
-from types import FrameType
 from uuid import UUID
 
 import uvicorn
@@ -34,9 +35,28 @@ SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files of a certificate (with its chain) and of its key, both PEM."""
+
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def load(cls, certificate: Path, key: Path) -> Tls:
+        """Raises Misconfigured where they cannot be read, or do not belong together."""
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise Misconfigured(
+                f"--tls-certificate {certificate} and --tls-key {key} cannot be used: {error.strerror or error}"
+            ) from None
+        return cls(certificate, key)
+
+
 def run(settings: Settings, *, host: str, port: int, sample: bool) -> None:
     """Starts all of it, prints what to paste, and serves until SIGINT or SIGTERM; then stops all of it."""
-    with listening(host, port) as listener, _stopped_by_sigterm():
+    with listening(host, port) as listener:
         settings = with_token_secret(settings)
         if settings.opensearch_url is not None:
             _serve_sample(settings, settings.opensearch_url, listener, sample=sample, node=None)
@@ -100,6 +120,7 @@ def serve(
     *,
     node: LocalNode | None = None,
     announce: Callable[[], None] = lambda: None,
+    tls: Tls | None = None,
 ) -> None:
     """Serves the API until a signal, then lets the requests under way end. Raises NodeFailed where the node dies.
 
@@ -116,6 +137,8 @@ def serve(
         server_header=False,
         proxy_headers=False,  # neither the caller's address nor the scheme is used for anything
         lifespan="on",
+        ssl_certfile=None if tls is None else tls.certificate,
+        ssl_keyfile=None if tls is None else tls.key,
         timeout_graceful_shutdown=int(settings.request_timeout) + 5,
     )
     server = _Server(config, announce)
@@ -186,20 +209,6 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
             reason = error.strerror if isinstance(error, OSError) else "no such port"
             raise Misconfigured(f"cannot listen on {host}:{port} ({reason}): choose another with --port") from None
         yield listener
-
-
-@contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends the block as ctrl-C does, so that what was entered is left."""
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + signal.SIGTERM)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def with_token_secret(settings: Settings) -> Settings:

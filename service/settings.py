@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         validation_alias=_env("CONVERSATIONS_TOKEN_SECRET"),
         description="shared secret of HS256 tokens, of 32 bytes or more",
     )
+    token_secret_previous: SecretStr | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_TOKEN_SECRET_PREVIOUS"),
+        description="the secret before that: tokens and cursors signed with it are still taken, none is made with it",
+    )
     token_audience: str = Field(
         "conversations",
         validation_alias=_env("CONVERSATIONS_TOKEN_AUDIENCE"),
@@ -143,7 +148,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "opensearch_url", "opensearch_user", "opensearch_password", "opensearch_ca_file",
-        "token_secret", "token_issuer", "traces_endpoint", "java_home",
+        "token_secret", "token_secret_previous", "token_issuer", "traces_endpoint", "java_home",
         mode="before",
     )  # fmt: skip
     @classmethod
@@ -158,7 +163,7 @@ class Settings(BaseSettings):
             raise ValueError("must begin with http:// or https://")
         return value
 
-    @field_validator("token_secret")
+    @field_validator("token_secret", "token_secret_previous")
     @classmethod
     def _secret_is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < SECRET_MIN_BYTES:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import structlog
 from pydantic import SecretStr
@@ -9,10 +12,26 @@ from pydantic import SecretStr
 from service.settings import Settings
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What looks at what all other tests left behind comes last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.fixture(scope="session")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is logged while the tests run: by applications in their threads, and by processes of their own."""
+    return tmp_path_factory.mktemp("logs")
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _quiet() -> None:
-    """Applications that run in a thread of a test log nowhere; what is logged is tested on a process of its own."""
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+def _logged(logs: Path) -> Iterator[None]:
+    """Applications that run in a thread of a test log into a file, everything that they would log elsewhere."""
+    with (logs / "threads").open("w") as file:
+        structlog.configure(
+            processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(ensure_ascii=False)],
+            logger_factory=structlog.WriteLoggerFactory(file),
+        )
+        yield
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import time
 from datetime import timedelta
@@ -11,9 +12,12 @@ from uuid import UUID
 
 import jwt
 import pytest
+from pydantic import SecretStr
 
 from service.api.auth import Caller, Tokens
-from service.errors import Forbidden, Misconfigured, Unauthorized
+from service.errors import Forbidden, InvalidQuery, Misconfigured, Unauthorized
+from service.search.cursors import Cursors
+from service.search.query import ConversationQuery
 from service.settings import Settings
 
 ONE = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
@@ -127,3 +131,25 @@ def test_a_caller_may_ask_for_its_organizations_only() -> None:
 def test_without_a_secret_there_is_no_service() -> None:
     with pytest.raises(Misconfigured, match="CONVERSATIONS_TOKEN_SECRET"):
         Tokens(Settings.load().model_copy(update={"token_secret": None}))
+
+
+def test_a_new_secret_can_be_brought_in_while_tokens_of_the_old_one_are_good(bare_settings: Settings) -> None:
+    old, new = Tokens(bare_settings), Tokens(bare_settings.but(token_secret=SecretStr("n" * 32)))
+    both = Tokens(bare_settings.but(token_secret=SecretStr("n" * 32), token_secret_previous=SecretStr(SECRET)))
+    before, after = (f"Bearer {tokens.mint('ada', [ONE])}" for tokens in (old, both))
+    assert both.verify(before).user == both.verify(after).user == "ada"
+    assert new.verify(after).user == "ada"
+    with pytest.raises(Unauthorized, match="not a JWT"):
+        new.verify(before)
+    with pytest.raises(Unauthorized, match="expired"):
+        both.verify(f"Bearer {old.mint('ada', [ONE], lifetime=timedelta(seconds=-60))}")
+    with pytest.raises(Unauthorized, match="not a JWT"):
+        both.verify(signed(secret="t" * 32))
+
+
+def test_a_cursor_outlives_a_new_secret(bare_settings: Settings) -> None:
+    query = ConversationQuery(cursor="*")
+    text = Cursors(b"old").write((1, "b", None), query, ONE)
+    assert Cursors(b"new", b"old").read(dataclasses.replace(query, cursor=text), ONE) == (1, "b", None)
+    with pytest.raises(InvalidQuery):
+        Cursors(b"new").read(dataclasses.replace(query, cursor=text), ONE)

@@ -1,4 +1,4 @@
-"""Settings: the environment is read once, wrong values are named, and the README tells of each."""
+"""Settings: the environment is read once, wrong values are named, and docs/running.md tells of each."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def test_nothing_else_reads_the_environment() -> None:
             assert not re.search(r"os\.environ|getenv", path.read_text("utf-8")), path
 
 
-def test_the_readmes_table_is_the_code() -> None:
+def test_the_table_of_settings_is_the_code() -> None:
     from service.settings import environment_names
 
-    readme = (ROOT / "README.md").read_text("utf-8")
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|$", readme, re.MULTILINE))
+    page = (ROOT / "docs" / "running.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|$", page, re.MULTILINE))
     assert rows == environment_names()

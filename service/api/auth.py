@@ -53,13 +53,15 @@ class Tokens:
         if settings.token_secret is None:
             raise Misconfigured("CONVERSATIONS_TOKEN_SECRET is not set: set it to 32 random bytes or more")
         self._settings = settings
-        self._secret = settings.token_secret.get_secret_value()
+        previous = settings.token_secret_previous
+        self._secrets = [settings.token_secret.get_secret_value()]
+        self._secrets += [previous.get_secret_value()] if previous is not None else []
         self._remembered: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
 
     @property
-    def secret(self) -> bytes:
-        """What tokens are signed with; other keys are derived from it."""
-        return self._secret.encode()
+    def secrets(self) -> list[bytes]:
+        """What tokens are signed with, then what they were signed with before; other keys are derived from these."""
+        return [secret.encode() for secret in self._secrets]
 
     def verify(self, header: str | None) -> Caller:
         """The caller of an `Authorization` header. Raises Unauthorized saying why, without repeating the token."""
@@ -108,19 +110,11 @@ class Tokens:
             claims[self._settings.default_organization_claim] = str(default)
         if scopes:
             claims[self._settings.scope_claim] = " ".join(scopes)
-        return jwt.encode(claims, self._secret, algorithm=ALGORITHM)
+        return jwt.encode(claims, self._secrets[0], algorithm=ALGORITHM)
 
     def _claims(self, token: str) -> dict[str, Any]:
         try:
-            return jwt.decode(
-                token,
-                self._secret,
-                algorithms=[ALGORITHM],
-                audience=self._settings.token_audience,
-                issuer=self._settings.token_issuer,
-                leeway=LEEWAY_SECONDS,
-                options={"require": ["exp", "sub", "aud"]},
-            )
+            return self._decoded(token)
         except jwt.ExpiredSignatureError:
             raise Unauthorized("the token has expired: get a new one") from None
         except jwt.InvalidAudienceError:
@@ -131,6 +125,24 @@ class Tokens:
             raise Unauthorized(f"the token lacks the claim {error.claim}") from None
         except (jwt.PyJWTError, ValueError, RecursionError):
             raise Unauthorized(f"the token is not a JWT signed with {ALGORITHM} and the service's secret") from None
+
+    def _decoded(self, token: str) -> dict[str, Any]:
+        """The claims, where any of the secrets signed them. Raises what PyJWT raises."""
+        wrong = jwt.InvalidSignatureError()
+        for secret in self._secrets:
+            try:
+                return jwt.decode(
+                    token,
+                    secret,
+                    algorithms=[ALGORITHM],
+                    audience=self._settings.token_audience,
+                    issuer=self._settings.token_issuer,
+                    leeway=LEEWAY_SECONDS,
+                    options={"require": ["exp", "sub", "aud"]},
+                )
+            except jwt.InvalidSignatureError as error:
+                wrong = error
+        raise wrong
 
     def _default(self, claims: dict[str, Any], organizations: frozenset[UUID]) -> UUID | None:
         """The default that the token names; one organization and no default means that one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from contextlib import ExitStack
+from types import FrameType
 
 import click
 
@@ -26,9 +27,14 @@ for command in (*serving.COMMANDS, *index.COMMANDS, *data.COMMANDS):
     cli.add_command(command)
 
 
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
 def main() -> None:
     """The console script: every failure is one line on standard error and a non-zero exit code."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
+    signal.signal(signal.SIGTERM, _stop)  # the first process of a container would not hear it else
     with ExitStack() as stack:
         stack.callback(sys.stdout.flush)
         try:

@@ -13,10 +13,11 @@ from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 import click
+from opensearchpy.exceptions import TransportError
 
 from service.client import Client, connect
 from service.conversation import parse_uuid
-from service.errors import Misconfigured
+from service.errors import Misconfigured, SearchUnavailable
 from service.node import running_url
 from service.settings import Settings
 
@@ -105,6 +106,8 @@ def act(settings: Settings, action: Callable[[Client], Awaitable[Result]], *, an
         client = connect(settings, cluster_url(settings), answer=answer)
         try:
             return await action(client)
+        except TransportError as error:  # none that this package knows: a fault, there or here
+            raise SearchUnavailable(f"OpenSearch answers {error.status_code} ({error.error})") from error
         finally:
             await client.close()
 

@@ -1,8 +1,13 @@
-"""Commands that run something until they are told to stop: run, serve, node; and the token to ask it with."""
+"""Commands that run something until they are told to stop: run, serve, node; a health check, and tokens to ask with."""
 
 from __future__ import annotations
 
+import http.client
+import ssl
+import urllib.error
+import urllib.request
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import click
@@ -11,7 +16,7 @@ from service import progress
 from service.api.auth import Tokens
 from service.cli.options import Duration, Uuid, cluster_options, cluster_url, local_options
 from service.errors import ConversationsError, Misconfigured
-from service.run import listening, local_node, run, serve, with_token_secret
+from service.run import Tls, listening, local_node, run, serve, with_token_secret
 from service.settings import Settings
 
 _HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -30,17 +35,47 @@ def run_command(settings: Settings, host: str, port: int, empty: bool) -> None:
     run(settings, host=host, port=port, sample=not empty)
 
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
 @click.command("serve")
 @_HOST
 @_PORT
+@click.option("--tls-certificate", type=_FILE, help="Speak HTTPS with this certificate (PEM, with its chain).")
+@click.option("--tls-key", type=_FILE, help="The certificate's private key (PEM).")
 @cluster_options
-def serve_command(settings: Settings, host: str, port: int) -> None:
+def serve_command(settings: Settings, host: str, port: int, tls_certificate: Path | None, tls_key: Path | None) -> None:
     """Serve the API on a cluster that runs already."""
+    if (tls_certificate is None) != (tls_key is None):
+        raise Misconfigured("--tls-certificate and --tls-key go together: give both, or neither")
+    tls = None if tls_certificate is None or tls_key is None else Tls.load(tls_certificate, tls_key)
     if settings.token_secret is None and settings.opensearch_url is None:
         settings = with_token_secret(settings)
     with listening(host, port) as listener:
-        progress.say(f"Serving on http://{host}:{listener.getsockname()[1]}")
-        serve(settings, cluster_url(settings), listener)
+        scheme = "http" if tls is None else "https"
+        progress.say(f"Serving on {scheme}://{host}:{listener.getsockname()[1]}")
+        serve(settings, cluster_url(settings), listener, tls=tls)
+
+
+@click.command("healthy")
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Where the service answers.")
+@click.option("--timeout", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="In seconds.")
+@local_options
+def healthy_command(settings: Settings, url: str, timeout: float) -> None:
+    """Ask a running service whether it can serve, for health checks: exits 0 if so, else 1 with the reason.
+
+    The authority of an HTTPS certificate is the one in OPENSEARCH_CA_FILE, where that is set.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise Misconfigured(f"--url {url}: must begin with http:// or https://")
+    try:
+        trusted = ssl.create_default_context(cafile=settings.opensearch_ca_file)
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health/ready", timeout=timeout, context=trusted) as answer:  # noqa: S310
+            print(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        raise ConversationsError(f"not ready ({error.code}): {error.read(2000).decode(errors='replace')}") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise ConversationsError(f"{url} does not answer: {getattr(error, 'reason', None) or error}") from None
 
 
 @click.command("node")
@@ -75,4 +110,4 @@ def token_command(
     print(tokens.mint(user, list(organizations), default=default, scopes=scopes, lifetime=expires))
 
 
-COMMANDS = (run_command, serve_command, node_command, token_command)
+COMMANDS = (run_command, serve_command, node_command, healthy_command, token_command)

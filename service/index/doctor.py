@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from opensearchpy.exceptions import NotFoundError, TransportError
+from opensearchpy.exceptions import TransportError
 
 from service.client import Client, translated
 from service.errors import ConversationsError
 from service.index import lifecycle, state
 from service.index.mapping import Mapping
-from service.index.targets import writes_alias
+from service.index.targets import holders, writes_alias
 from service.settings import SECRET_MIN_BYTES, Settings
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
@@ -76,7 +76,8 @@ async def _looked(look: Look, deployment: Deployment) -> Check:
     except ConversationsError as error:
         return Check(_name(look), "failed", str(error), _UNREACHABLE if look is _cluster else "see what was found")
     except TransportError as error:
-        return Check(_name(look), "failed", f"OpenSearch answers {error.status_code}", "check the rights of its user")
+        found = f"OpenSearch answers {error.status_code} ({error.error})"
+        return Check(_name(look), "failed", found, "its own log tells more; does its user have the rights?")
 
 
 _UNREACHABLE = "check OPENSEARCH_URL, OPENSEARCH_USER, OPENSEARCH_CA_FILE, and that the cluster runs"
@@ -134,7 +135,8 @@ async def _icu_plugin(deployment: Deployment) -> Check:
     body = {"tokenizer": "icu_tokenizer", "filter": ["icu_folding"], "text": "Ａé"}
     nodes = await deployment.client.nodes.info(params={"filter_path": FIELDS_OF_A_NODE})
     try:
-        answer = await deployment.client.indices.analyze(body=body)
+        index = await lifecycle.current_index(deployment.client, deployment.settings.alias)
+        answer = await deployment.client.indices.analyze(index=index, body=body)
         works = [token["token"] for token in answer["tokens"]] == ["ae"]
     except TransportError as error:
         if error.status_code != 400:
@@ -158,10 +160,7 @@ async def _alias(deployment: Deployment) -> Check:
     name = await lifecycle.current_index(deployment.client, alias)
     if name is None:
         return Check("alias", "failed", f"{alias} does not exist", "run 'conversations create'")
-    try:
-        written = sorted(await deployment.client.indices.get_alias(name=writes_alias(alias)))
-    except NotFoundError:
-        written = []
+    written = sorted(await holders(deployment.client, writes_alias(alias)))
     found = f"{alias} reads {name}; written: {', '.join(written) or 'none'}"
     if name not in written:
         return Check("alias", "failed", found, f"put the alias {writes_alias(alias)} on {name}: nothing can be written")

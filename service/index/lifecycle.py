@@ -9,12 +9,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from opensearchpy.exceptions import NotFoundError, RequestError
+from opensearchpy.exceptions import RequestError
 
 from service.client import Client, translated
 from service.errors import IndexUnusable
 from service.index.mapping import Mapping
-from service.index.targets import own_alias, writes_alias
+from service.index.targets import holders, own_alias, writes_alias
 
 META = "conversation_search"
 
@@ -26,18 +26,12 @@ def index_name(alias: str, mapping: Mapping, now: datetime) -> str:
 
 async def current_index(client: Client, alias: str) -> str | None:
     """The index behind the alias, or None. Raises IndexUnusable where the alias is ambiguous or is an index."""
-    with translated(alias=alias):
-        try:
-            found: dict[str, Any] = await client.indices.get_alias(name=alias)
-        except NotFoundError:
-            if await client.indices.exists(index=alias):
-                raise IndexUnusable(
-                    f"{alias} is an index, not an alias: rename it, or set CONVERSATIONS_ALIAS to another name"
-                ) from None
-            return None
+    found = await holders(client, alias)
+    if alias in found:
+        raise IndexUnusable(f"{alias} is an index, not an alias: rename it, or set CONVERSATIONS_ALIAS to another name")
     if len(found) > 1:
         raise IndexUnusable(f"{alias} points to several indices ({', '.join(sorted(found))}): leave it one")
-    return next(iter(found))
+    return next(iter(found), None)
 
 
 async def all_indices(client: Client, alias: str) -> list[str]:
@@ -80,10 +74,10 @@ async def ensure(client: Client, alias: str, mapping: Mapping) -> tuple[str, boo
     with translated(alias=alias):
         add = [{"add": {"index": made, "alias": name}} for name in (alias, writes_alias(alias))]
         await client.indices.update_aliases(body={"actions": add})
-        holders = sorted(await client.indices.get_alias(name=alias))
-        if holders[0] != made:
+        first = min(await holders(client, alias))
+        if first != made:
             await client.indices.delete(index=made)
-    return holders[0], holders[0] == made
+    return first, first == made
 
 
 async def check(client: Client, alias: str, mapping: Mapping) -> str:

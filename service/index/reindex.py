@@ -12,15 +12,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from opensearchpy.exceptions import NotFoundError
-
 from service import progress
-from service.client import translated
 from service.errors import IndexUnusable, ReindexFailed, SearchTimeout, SearchUnavailable
 from service.index import lifecycle, proof, steps
 from service.index.job import Job
 from service.index.state import Lock, State
-from service.index.targets import writes_alias
+from service.index.targets import holders, writes_alias
 
 
 async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> str:
@@ -54,11 +51,7 @@ async def abandon(job: Job) -> str:
 async def rollback(job: Job) -> str:
     """Returns to the index that was read before, which has been written all the while. Returns its name."""
     current = await lifecycle.current_index(job.client, job.alias)
-    with translated(alias=job.alias):
-        try:
-            written = await job.client.indices.get_alias(name=writes_alias(job.alias))
-        except NotFoundError:
-            written = {}
+    written = await holders(job.client, writes_alias(job.alias))
     previous = sorted(name for name in written if name != current)
     if current is None or not previous:
         raise ReindexFailed("there is no previous index that has been written all the while: nothing to return to")

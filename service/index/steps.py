@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 
-from opensearchpy.exceptions import NotFoundError
-
 from service import progress
 from service.client import translated
 from service.conversation import format_time
@@ -14,7 +12,7 @@ from service.errors import ConversationsError
 from service.index import bulk, lifecycle, scan
 from service.index.job import Job, again, none_refused, refresh
 from service.index.state import Lock
-from service.index.targets import Only, writes_alias
+from service.index.targets import Only, holders, writes_alias
 
 WORKERS = 3  # ranges that are copied at once
 
@@ -30,10 +28,7 @@ async def write_to_both(job: Job, lock: Lock) -> None:
     """From here on every acknowledged write is in both, once a lease has gone by. Earlier indices are left behind."""
     wanted = {lock.state.old, lock.state.new}
     with translated(alias=job.alias):
-        try:
-            written = set(await job.client.indices.get_alias(name=writes_alias(job.alias)))
-        except NotFoundError:
-            written = set()
+        written = set(await holders(job.client, writes_alias(job.alias)))
         actions = [
             *({"add": {"index": name, "alias": writes_alias(job.alias)}} for name in sorted(wanted - written)),
             *({"remove": {"index": name, "alias": writes_alias(job.alias)}} for name in sorted(written - wanted)),

@@ -26,14 +26,17 @@ Position = tuple[int | str | None, ...]
 
 
 class Cursors:
-    """Writes and reads cursors. Every process that shares the secret reads the same ones."""
+    """Writes and reads cursors. Every process that shares the secret reads the same ones.
 
-    def __init__(self, secret: bytes) -> None:
-        self._key = hmac.digest(secret, b"conversation search: cursors", hashlib.sha256)
+    Cursors signed with a `previous` secret are read too, so that walks outlive a new one.
+    """
+
+    def __init__(self, secret: bytes, *previous: bytes) -> None:
+        self._keys = [hmac.digest(one, b"conversation search: cursors", hashlib.sha256) for one in (secret, *previous)]
 
     def write(self, position: Position, query: ConversationQuery, organization_uid: UUID) -> str:
         values = msgspec.msgpack.encode(position)
-        signed = self._signature(values, query, organization_uid) + values
+        signed = self._signature(self._keys[0], values, query, organization_uid) + values
         return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
     def read(self, query: ConversationQuery, organization_uid: UUID) -> Position | None:
@@ -46,7 +49,8 @@ class Cursors:
         except (ValueError, binascii.Error):
             signed = b""
         signature, values = signed[:SIGNATURE_BYTES], signed[SIGNATURE_BYTES:]
-        if not hmac.compare_digest(signature, self._signature(values, query, organization_uid)):
+        right = [self._signature(key, values, query, organization_uid) for key in self._keys]
+        if not any(hmac.compare_digest(signature, one) for one in right):
             raise InvalidQuery(
                 [
                     Problem(
@@ -59,9 +63,10 @@ class Cursors:
             )
         return msgspec.msgpack.decode(values, type=Position)
 
-    def _signature(self, values: bytes, query: ConversationQuery, organization_uid: UUID) -> bytes:
+    @staticmethod
+    def _signature(key: bytes, values: bytes, query: ConversationQuery, organization_uid: UUID) -> bytes:
         signed = b"\0".join((_LAYOUT, organization_uid.bytes, fingerprint(query), values))
-        return hmac.digest(self._key, signed, hashlib.sha256)[:SIGNATURE_BYTES]
+        return hmac.digest(key, signed, hashlib.sha256)[:SIGNATURE_BYTES]
 
 
 def fingerprint(query: ConversationQuery) -> bytes:

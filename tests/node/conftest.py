@@ -1,24 +1,30 @@
-"""A real OpenSearch for the tests: OPENSEARCH_URL where it is set, else a local node of the session's own."""
+"""A real OpenSearch for the tests: OPENSEARCH_URL where it is set, else a container where an engine answers, else a
+local node of the session's own.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import secrets
 import socket
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import docker
 import httpx
 import pytest
 import uvicorn
+from docker.errors import DockerException
 from pydantic import SecretStr
 
 from service.api.auth import Tokens
@@ -30,6 +36,7 @@ from service.node import LocalNode, fetch
 from service.search.paging import Windows
 from service.settings import Settings
 from tests.corpus import corpus
+from tests.node import containers
 from tests.served import await_address
 
 SECRET = SecretStr(secrets.token_urlsafe(48))
@@ -48,8 +55,25 @@ def opensearch_url(settings: Settings) -> Iterator[str]:
     if settings.opensearch_url is not None:
         yield settings.opensearch_url
         return
+    if container_engine_answers():
+        with containers.node() as url:
+            yield url
+        return
     with LocalNode(settings.data, fetch(settings.cache, java_home=settings.java_home)) as node:
         yield node.url
+
+
+def container_engine_answers() -> bool:
+    """Docker, or what speaks its API, at DOCKER_HOST or its usual place."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # where nobody listens, it leaves its socket open
+        try:
+            with closing(docker.from_env(version="1.41", timeout=5)) as client:  # a version named is none asked for
+                return bool(client.ping())
+        except DockerException:
+            return False
+        finally:
+            gc.collect()
 
 
 @dataclass

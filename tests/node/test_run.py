@@ -25,7 +25,7 @@ COMMAND = [sys.executable, "-m", "service"]
 WAIT_SECONDS = 120
 COMMANDS = [
     "run", "serve", "node", "create", "status", "token", "load", "import-mail", "import-sms", "export",
-    "reindex", "rollback", "prune", "verify",
+    "reindex", "rollback", "prune", "verify", "doctor", "dashboards", "healthy",
 ]  # fmt: skip
 
 
