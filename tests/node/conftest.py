@@ -5,14 +5,12 @@ local node of the session's own.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import secrets
 import socket
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +23,7 @@ import httpx
 import pytest
 import uvicorn
 from docker.errors import DockerException
+from docker.utils import parse_host
 from pydantic import SecretStr
 
 from service.api.auth import Tokens
@@ -65,15 +64,18 @@ def opensearch_url(settings: Settings) -> Iterator[str]:
 
 def container_engine_answers() -> bool:
     """Docker, or what speaks its API, at DOCKER_HOST or its usual place."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # where nobody listens, it leaves its socket open
+    address = parse_host(os.environ.get("DOCKER_HOST"))
+    if address.startswith("http+unix://"):  # whose client leaves its socket open where nobody listens
+        with socket.socket(socket.AF_UNIX) as engine:
+            try:
+                engine.connect(address.removeprefix("http+unix://"))
+            except OSError:
+                return False
+    with closing(docker.from_env(version="1.41", timeout=5)) as client:
         try:
-            with closing(docker.from_env(version="1.41", timeout=5)) as client:  # a version named is none asked for
-                return bool(client.ping())
+            return bool(client.ping())
         except DockerException:
             return False
-        finally:
-            gc.collect()
 
 
 @dataclass
