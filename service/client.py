@@ -43,7 +43,8 @@ class Hit(msgspec.Struct):
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
     id: str = msgspec.field(name="_id", default="")
     fields: dict[str, list[Any]] | None = None
-    sort: tuple[int | str | None, ...] = ()
+    sort: tuple[int | float | str | None, ...] = ()
+    highlight: dict[str, list[str]] | None = None
 
 
 class Hits(msgspec.Struct):

@@ -9,15 +9,36 @@ from uuid import UUID
 
 import pytest
 
-from service.search import compiler
-from service.search.compiler import compile_query, compile_sort
-from service.search.query import SORT_FIELDS, ConversationQuery, Sort
+from service.index import mapping
+from service.search import box, compiler
+from service.search.compiler import compile_page, compile_query, compile_sort
+from service.search.conditions import MATCHES
+from service.search.facets import compile_facets
+from service.search.query import SORT_FIELDS, ConversationQuery, Extras, Facets, Sort
+from service.search.words import REPLIES
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 FORBIDDEN = {"query_string", "simple_query_string", "regexp", "wildcard", "prefix", "script", "more_like_this"}
+TEXTS = [
+    "a b",
+    "organization_uid:*",
+    "*) OR (status:draft",
+    "2024-07-01 注文確認 ไทย",
+    '"',
+    "\\ /.*/ [a TO z]",
+    "Re: x*",
+]
+BOXES = [
+    "a -b",
+    'status:closed OR (from:ada "x y")',
+    "-(a OR b*) created:2024..",
+    "to:x@y.z is:unread",
+    "organization_uid:x",
+]
 
 
 def random_query(rng: random.Random) -> ConversationQuery:
+    search = rng.choice([None, *TEXTS])
     return ConversationQuery(
         is_read=rng.choice([None, True, False]),
         statuses=rng.choice([(), ("draft",), ("active", "closed")]),
@@ -25,8 +46,11 @@ def random_query(rng: random.Random) -> ConversationQuery:
         categories=rng.choice([(), ("a",), ("a", "* OR 1")]),
         agent_uid=rng.choice([None, ORGANIZATION]),
         party_uid=rng.choice([None, ORGANIZATION]),
-        search=rng.choice([None, "a b", "organization_uid:*", "*) OR (status:draft"]),
-        sort=Sort(rng.choice(SORT_FIELDS), descending=rng.random() < 0.5),
+        search=search,
+        match=rng.choice(MATCHES),
+        where=box.parse(text, box.UTC).nodes if (text := rng.choice([None, *BOXES])) is not None else (),
+        sort=Sort(rng.choice([one for one in SORT_FIELDS if one != "relevance" or search is not None])),
+        extras=Extras(facets=Facets(("status", "category"), "month"), highlight=rng.random() < 0.5),
         page=rng.randint(1, 50),
         per_page=rng.randint(1, 100),
     )
@@ -40,32 +64,67 @@ def names(clause: Any) -> set[str]:
     return set()
 
 
+def bools(clause: Any) -> list[dict[str, Any]]:
+    """Every bool query in there, the outermost first."""
+    if isinstance(clause, dict):
+        own = [clause["bool"]] if "bool" in clause else []
+        return own + [found for value in clause.values() for found in bools(value)]
+    return [found for value in clause for found in bools(value)] if isinstance(clause, list) else []
+
+
 def test_every_query_is_the_organization_and_clauses_that_narrow() -> None:
     rng = random.Random(1)
-    for _ in range(500):
-        query = compile_query(random_query(rng), ORGANIZATION)
+    for _ in range(2000):
+        asked = random_query(rng)
+        query = compile_query(asked, ORGANIZATION)
         assert list(query) == ["bool"]
-        assert list(query["bool"]) == ["filter"], "should or must_not could widen"
+        assert query["bool"].get("minimum_should_match", 0) == 0, "what stands in should scores, and nothing else"
+        assert query["bool"].keys() <= {"filter", "should", "minimum_should_match"}
         first, *rest = query["bool"]["filter"]
         assert first == {"term": {"organization_uid": str(ORGANIZATION)}}
         assert all("organization_uid" not in names(clause) for clause in rest)
-        assert not names(query) & FORBIDDEN
+        for inner in (found for clause in rest for found in bools(clause)):
+            assert list(inner) in (["filter"], ["must_not"], ["should", "minimum_should_match"])
+            assert inner.get("minimum_should_match", 1) == 1
+        assert not names(compile_page(asked, ORGANIZATION)) & FORBIDDEN
+        assert not names(compile_facets(asked, ORGANIZATION)) & FORBIDDEN
 
 
-def test_bool_queries_with_a_filter_are_made_in_one_place_only() -> None:
+def test_bool_queries_with_an_organization_are_made_in_one_place_only() -> None:
     source = "".join(file.read_text("utf-8") for file in Path(compiler.__file__).parent.rglob("*.py"))
     assert source.count('{"bool": {"filter": [{"term": {"organization_uid":') == 1
-    assert source.count('{"bool":') == 2, "the other one is missing(), which can only be a filter among others"
+    assert source.count('"organization_uid"') == 1
+    assert source.count('{"bool":') == 5, (
+        "the others are missing(), all_of(), any_of() and none_of(): clauses among filters"
+    )
 
 
 def test_each_filter_is_a_clause() -> None:
-    query = ConversationQuery(is_read=False, statuses=("draft", "active"), categories=("a, b",), search="two words")
+    query = ConversationQuery(is_read=False, statuses=("draft", "active"), categories=("a, b",), search="two  - words")
     assert compile_query(query, ORGANIZATION)["bool"]["filter"][1:] == [
         {"term": {"is_read": False}},
         {"terms": {"status": ["draft", "active"]}},
         {"terms": {"categories": ["a, b"]}},
-        {"match": {"subject.english": {"query": "two words", "operator": "and"}}},
+        {
+            "bool": {
+                "filter": [
+                    {"match_phrase": {"subject.english": {"query": word, "zero_terms_query": "all"}}}
+                    for word in ("two", "words")
+                ]
+            }
+        },
     ]
+
+
+def test_what_a_text_becomes_is_bounded() -> None:
+    longest = ConversationQuery(search="1a " * 166, match="prefix", sort=Sort("relevance"))
+    assert len(bools(compile_query(longest, ORGANIZATION))) < 1000
+    assert str(compile_query(longest, ORGANIZATION)).count("match_phrase") < 1000
+
+
+def test_reply_marks_are_the_same_for_texts_and_for_subjects() -> None:
+    held = mapping.load().settings["index"]["analysis"]["char_filter"]["replies"]["pattern"]
+    assert held == REPLIES.pattern
 
 
 @pytest.mark.parametrize("descending", [True, False])
@@ -82,7 +141,14 @@ def test_every_order_is_total_and_ends_in_the_ties(field: Any, descending: bool)
         assert len(keys) == 4
     else:
         assert keys[1] == ("updated_on", "desc")
-    assert all(how["missing"] == "_last" for clause in compile_sort(Sort(field)) for how in clause.values())
+    missing = [how.get("missing") for clause in compile_sort(Sort(field)) for how in clause.values()]
+    assert missing[1:] == ["_last"] * (len(missing) - 1)
+    assert missing[0] == (None if field == "relevance" else "_last"), "every match has a score"
+
+
+def test_an_order_of_several_keys_names_each_field_once() -> None:
+    keys = [name for clause in compile_sort(Sort("is_read"), (Sort("updated_on"), Sort("subject"))) for name in clause]
+    assert keys == ["is_read", "updated_on", "order.subject", "order.uid_1", "order.uid_2", "order.uid_3"]
 
 
 def test_the_reverse_order_turns_everything_around() -> None:

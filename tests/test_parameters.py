@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.parameters import PARAMETERS, no_parameters, parse_query
+from service.api.asked import parse_query
+from service.api.parameters import PARAMETERS
+from service.api.query_string import no_parameters
 from service.errors import InvalidQuery, Problem
 from service.search.query import ConversationQuery, Sort
 

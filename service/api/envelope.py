@@ -12,9 +12,11 @@ from service.search.page import Page
 
 def page(answer: Page) -> bytes:
     """The items are spliced in as the bytes they are stored as."""
-    return b'{"status":"success","data":{"items":[%s],"pagination":%s}}' % (
+    beside = b"," + msgspec.json.encode(answer.beside)[1:-1] if answer.beside else b""
+    return b'{"status":"success","data":{"items":[%s],"pagination":%s%s}}' % (
         b",".join(answer.items),
         msgspec.json.encode(_pagination(answer)),
+        beside,
     )
 
 
@@ -27,6 +29,10 @@ def _pagination(answer: Page) -> dict[str, Any]:
         "total": answer.total,
         "total_pages": answer.total_pages,
     }
+
+
+def data(found: dict[str, Any]) -> bytes:
+    return b'{"status":"success","data":%s}' % msgspec.json.encode(found)
 
 
 def one(item: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from service.search.page import Page
-from service.search.query import CURSOR_START
+from service.search.query import CURSOR_START, WINDOW
 
 _SAFE = "!$&'()*+,-./:;=?@_~%"  # what RFC 3986 lets stand in a query; all else is percent-encoded
 
@@ -25,6 +25,8 @@ def _targets(page: Page) -> dict[str, str]:
         following = {} if page.next_cursor is None else {"next": f"cursor={page.next_cursor}"}
         return {"first": f"cursor={CURSOR_START}", **following}
     last = max(page.total_pages, 1)
+    if not page.query.is_deep:
+        last = max(1, min(last, WINDOW // page.query.per_page))
     numbers = {"first": 1}
     if page.query.page > 1:
         numbers["prev"] = min(page.query.page - 1, last)

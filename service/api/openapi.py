@@ -21,12 +21,14 @@ from service import __version__
 from service.api import errors as api_errors
 from service.api.parameters import (
     BULK_PARAMETERS,
+    COUNT_PARAMETERS,
     DELETE_PARAMETERS,
     EXPORT_PARAMETERS,
     GET_PARAMETERS,
-    PARAMETERS,
-    Parameter,
+    LIST_PARAMETERS,
+    SUGGEST_PARAMETERS,
 )
+from service.api.query_string import Parameter
 from service.conversation import Conversation
 
 DOCS = "/docs"
@@ -203,7 +205,7 @@ class ListConversations(Operation):
     def to_schema(self) -> dict[str, Any]:
         not_modified = {"304": {"description": "The same page as the one whose ETag came in If-None-Match."}}
         return super().to_schema() | {
-            "parameters": _parameters(PARAMETERS),
+            "parameters": _parameters(LIST_PARAMETERS),
             "responses": _responses(_success()) | not_modified,
         }
 
@@ -222,6 +224,30 @@ class ExportConversations(Operation):
 def _json(description: str, example: dict[str, Any]) -> dict[str, Any]:
     content = {"application/json": {"schema": {"type": "object"}, "example": example}}
     return {"description": description, "content": content}
+
+
+@dataclass
+class CountConversations(Operation):
+    """GET /api/conversations/count, as the tables tell it."""
+
+    def to_schema(self) -> dict[str, Any]:
+        facet = {"values": [{"value": "active", "count": 30}], "none": 12, "other": 0}
+        found = _json("How many.", {"status": "success", "data": {"total": 42, "facets": {"status": facet}}})
+        return super().to_schema() | {"parameters": _parameters(COUNT_PARAMETERS), "responses": _responses(found)}
+
+
+@dataclass
+class SuggestConversations(Operation):
+    """GET /api/conversations/suggest."""
+
+    def to_schema(self) -> dict[str, Any]:
+        data = {
+            "words": [{"text": "invoice", "count": 12}],
+            "senders": [{"from_email": "invoices@example.com", "count": 7}],
+            "categories": [{"category": "Invoices", "count": 40}],
+        }
+        found = _json("What the text may become.", {"status": "success", "data": data})
+        return super().to_schema() | {"parameters": _parameters(SUGGEST_PARAMETERS), "responses": _responses(found)}
 
 
 _UID = {

@@ -1,125 +1,32 @@
-"""Query string -> (organization, ConversationQuery), or every problem found, at once.
-
-The table PARAMETERS is all there is: parsing, the OpenAPI document and the README's table are made of it or checked
-against it. Nothing is silently ignored: an unknown name, a repeated one, a malformed value are problems.
+"""What may be asked: tables of parameters, from which parsing, the OpenAPI document and the docs' tables are made or
+checked. PARAMETERS is the contract's; MORE_PARAMETERS narrow further; EXTRA_PARAMETERS put something beside a page.
 """
 
 from __future__ import annotations
 
-import csv
-import difflib
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import unquote_to_bytes
-from uuid import UUID
+from collections.abc import Callable
 
-from service.conversation import CHANNELS, STATUSES, parse_time, parse_uuid
-from service.errors import InvalidQuery, Problem
+from service.api import values
+from service.api.query_string import Parameter
+from service.conversation import CHANNELS, DIRECTIONS, STATUSES, parse_time, parse_uuid
+from service.search import box
+from service.search.conditions import DATE_FIELDS, MATCHES, Field
 from service.search.query import (
     CURSOR_START,
+    FACET_FIELDS,
+    INTERVALS,
     MAX_CURSOR_CHARACTERS,
     MAX_PAGE,
     MAX_PER_PAGE,
     MAX_SEARCH_CHARACTERS,
     SORT_FIELDS,
-    ConversationQuery,
     Sort,
 )
-
-MAX_QUERY_BYTES = 65_536
-MAX_VALUES = 100
-SHOWN_CHARACTERS = 200  # of a wrong value, in the error that names it
-
-_BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
-_CURSOR = re.compile(rf"\*|[A-Za-z0-9_-]{{1,{MAX_CURSOR_CHARACTERS}}}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter: how its text becomes a value (ValueError says what is allowed), and how it is documented."""
-
-    name: str
-    field: str
-    parse: Callable[[str], Any]
-    schema: dict[str, Any]
-    description: str
-    example: str
-
-
-def _boolean(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return text == "true"
-
-
-def _one_of(text: str, allowed: tuple[str, ...]) -> str:
-    if text not in allowed:
-        raise ValueError(f"must be {' or '.join(allowed)}")
-    return text
-
-
-def _statuses(text: str) -> tuple[str, ...]:
-    values = text.split(",")
-    wrong = [value for value in values if value not in STATUSES]
-    if wrong:
-        raise ValueError(f"must be any of {', '.join(STATUSES)}, with commas between; not {_quoted(wrong[0])}")
-    return tuple(dict.fromkeys(values))
-
-
-def _categories(text: str) -> tuple[str, ...]:
-    """RFC 4180: a name with a comma stands in double quotes, and a double quote inside those is doubled."""
-    try:
-        rows = list(csv.reader([text], strict=True, skipinitialspace=True))
-    except csv.Error:
-        rows = []
-    if len(rows) != 1:
-        raise ValueError('must be names with commas between; a name with a comma stands in double quotes: "a, b",c')
-    names = [name.strip() for name in rows[0]]
-    if not names or not all(names):
-        raise ValueError("holds an empty name")
-    if len(names) > MAX_VALUES:
-        raise ValueError(f"must hold at most {MAX_VALUES} names")
-    return tuple(dict.fromkeys(names))
-
-
-def _search(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must hold a word to search for")
-    if len(text) > MAX_SEARCH_CHARACTERS:
-        raise ValueError(f"must have at most {MAX_SEARCH_CHARACTERS} characters")
-    return text
-
-
-def _sort(text: str) -> Sort:
-    name = text.removeprefix("-")
-    if name not in SORT_FIELDS:
-        raise ValueError(
-            f"must be one of {', '.join(SORT_FIELDS)}, with - in front for descending{_nearest(name, SORT_FIELDS)}"
-        )
-    return Sort(next(field for field in SORT_FIELDS if field == name), descending=text.startswith("-"))
-
-
-def _integer(lowest: int, highest: int, allowed: str) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not _INTEGER.fullmatch(text):
-            raise ValueError(f"must be a whole number {allowed}")
-        if len(text) > 20 or not lowest <= int(text) <= highest:
-            raise ValueError(f"must be {allowed}")
-        return int(text)
-
-    return parse
-
-
-def _cursor(text: str) -> str:
-    if not _CURSOR.fullmatch(text):
-        raise ValueError(f"must be {CURSOR_START} for the start, or the pagination.next_cursor of an answer")
-    return text
-
+from service.search.suggest import MAX_CHARACTERS
+from service.search.values import ANY, NONE, OPERATORS, TIMES_ALLOWED, parse_zone
 
 _UUID_SCHEMA = {"type": "string", "format": "uuid"}
+_UID_OR_SCHEMA = {"anyOf": [_UUID_SCHEMA, {"type": "string", "enum": [NONE, ANY]}]}
 _UUID_EXAMPLE = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"
 
 PARAMETERS: tuple[Parameter, ...] = (
@@ -131,11 +38,11 @@ PARAMETERS: tuple[Parameter, ...] = (
         "organization to scope to; default: the caller's default organization",
         _UUID_EXAMPLE,
     ),
-    Parameter("is_read", "is_read", _boolean, {"type": "boolean"}, "read status", "false"),
+    Parameter("is_read", "is_read", values.boolean, {"type": "boolean"}, "read status", "false"),
     Parameter(
         "status",
         "statuses",
-        _statuses,
+        values.statuses,
         {"type": "array", "items": {"type": "string", "enum": list(STATUSES)}, "minItems": 1},
         f"any of {', '.join(STATUSES)}; with commas between",
         "active,draft",
@@ -143,7 +50,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "channel",
         "channel",
-        lambda text: _one_of(text, CHANNELS),
+        lambda text: values.one_of(text, CHANNELS),
         {"type": "string", "enum": list(CHANNELS)},
         "email or sms",
         "email",
@@ -151,38 +58,53 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "category",
         "categories",
-        _categories,
+        lambda text: values.presence("category", text) or values.categories(text),
         {"type": "string", "minLength": 1},
         "any of these category names, with commas between; names may hold spaces; "
-        "a name with a comma is written in double quotes",
+        "a name with a comma is written in double quotes; none or any",
         'Billing,"Returns, damaged"',
     ),
-    Parameter("agent_uid", "agent_uid", parse_uuid, _UUID_SCHEMA, "assigned agent", _UUID_EXAMPLE),
-    Parameter("party_uid", "party_uid", parse_uuid, _UUID_SCHEMA, "associated party", _UUID_EXAMPLE),
+    Parameter(
+        "agent_uid",
+        "agent_uid",
+        values.or_presence("agent_uid", parse_uuid),
+        _UID_OR_SCHEMA,
+        "assigned agent; none or any",
+        _UUID_EXAMPLE,
+    ),
+    Parameter(
+        "party_uid",
+        "party_uid",
+        values.or_presence("party_uid", parse_uuid),
+        _UID_OR_SCHEMA,
+        "associated party; none or any",
+        _UUID_EXAMPLE,
+    ),
     Parameter(
         "search",
         "search",
-        _search,
+        values.search,
         {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_CHARACTERS},
         "full-text search on the subject: all words must match, in any form, case and accent",
         "unread message",
     ),
     Parameter(
         "sort",
-        "sort",
-        _sort,
+        "sorts",
+        values.sorts,
         {
             "type": "string",
-            "enum": [f"{sign}{name}" for name in SORT_FIELDS for sign in ("", "-")],
+            "pattern": f"^-?({'|'.join(SORT_FIELDS)})(,-?({'|'.join(SORT_FIELDS)}))*$",
             "default": str(Sort()),
         },
-        f"one of {', '.join(SORT_FIELDS)}; - in front: descending; ties by -updated_on, uid; missing values last",
+        f"one of {', '.join(SORT_FIELDS)}, or several with commas between; - in front: descending; "
+        "ties by -updated_on, uid; missing values last",
         "-created_on",
     ),
     Parameter(
         "page",
         "page",
-        _integer(1, MAX_PAGE, f"between 1 and {MAX_PAGE}"),
+        values.integer(1, MAX_PAGE, f"between 1 and {MAX_PAGE}"),
         {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 1},
         "page number; a page past the end has no items and the true total",
         "1",
@@ -190,7 +112,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "per_page",
         "per_page",
-        _integer(1, MAX_PER_PAGE, f"between 1 and {MAX_PER_PAGE}"),
+        values.integer(1, MAX_PER_PAGE, f"between 1 and {MAX_PER_PAGE}"),
         {"type": "integer", "minimum": 1, "maximum": MAX_PER_PAGE, "default": 25},
         "conversations on a page",
         "25",
@@ -198,18 +120,123 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "cursor",
         "cursor",
-        _cursor,
+        values.cursor,
         {"type": "string", "minLength": 1, "maxLength": MAX_CURSOR_CHARACTERS},
         f"walks instead of paging: {CURSOR_START} for the start, then the pagination.next_cursor of the answer before; "
         "not with page",
         CURSOR_START,
     ),
 )
+
+
+def _list_parameters() -> list[Parameter]:
+    """[in], [nin] and ! of the fields that hold names or uids; "not" includes those without a value."""
+    kinds: tuple[tuple[Field, Callable[[str], tuple[str, ...]], str], ...] = (
+        ("status", values.any_name_of(STATUSES), "closed,archived"),
+        ("channel", values.any_name_of(CHANNELS), "sms"),
+        ("direction", values.any_name_of(DIRECTIONS), "outbound"),
+        ("category", values.names, "Billing"),
+        ("agent_uid", values.uids, _UUID_EXAMPLE),
+        ("party_uid", values.uids, _UUID_EXAMPLE),
+    )
+    ways = (("[in]", False, "any of these"), ("[nin]", True, "none of these"), ("!", True, "none of these, as [nin]"))
+    return [
+        Parameter(
+            f"{field}{sign}", f"{field}{sign}", values.condition(field, parse, negated=negated),
+            {"type": "string", "minLength": 1}, f"{means}, with commas between", example,
+        )
+        for field, parse, example in kinds
+        for sign, negated, means in ways
+    ]  # fmt: skip
+
+
+def _date_parameters() -> list[Parameter]:
+    means = {"gte": "at or after", "gt": "after", "lte": "at or before", "lt": "before"}
+    return [
+        Parameter(
+            f"{field}[{operator}]", f"{field}[{operator}]", values.dated(field, operator),
+            {"type": "string", "minLength": 1}, f"{field} {means[operator]}: {TIMES_ALLOWED}", "2024-07-01",
+        )
+        for field in DATE_FIELDS
+        for operator in OPERATORS
+    ]  # fmt: skip
+
+
+_TEXT_SCHEMA = {"type": "string", "minLength": 1}
+_FLAG_SCHEMA = {"type": "boolean"}
+
+MORE_PARAMETERS: tuple[Parameter, ...] = (
+    Parameter(
+        "q", "q", lambda text: text, {"type": "string", "minLength": 1, "maxLength": box.MAX_CHARACTERS},
+        "a search box's text: words, \"phrases\", -without, begun*, field:value, OR and brackets; "
+        "combines by AND with all other parameters", "invoice -draft status:active after:-30d",
+    ),
+    Parameter(
+        "match", "match", lambda text: values.one_of(text, MATCHES),
+        {"type": "string", "enum": list(MATCHES), "default": "words"},
+        "how search matches: all words; the phrase; all words, the last of which may go on; with typing mistakes; "
+        "the whole subject", "phrase",
+    ),
+    *_list_parameters(),
+    Parameter(
+        "direction", "direction",
+        values.or_presence("direction", values.condition("direction", values.any_name_of(DIRECTIONS))),
+        _TEXT_SCHEMA, f"{', '.join(DIRECTIONS)}; none or any", "inbound",
+    ),
+    Parameter("has_reply", "has_reply", values.flag("has_reply"), _FLAG_SCHEMA, "whether it was answered", "false"),
+    Parameter(
+        "has_attachments", "has_attachments", values.flag("has_attachments"), _FLAG_SCHEMA,
+        "whether files are attached", "true",
+    ),
+    Parameter(
+        "from_email", "from_email",
+        values.or_presence("from_email", values.condition("from_email", values.names)), _TEXT_SCHEMA,
+        "any of these senders' addresses, with commas between; none or any", "ada@example.com",
+    ),
+    Parameter(
+        "label", "label", values.or_presence("label", values.condition("label", values.names)), _TEXT_SCHEMA,
+        "any of these labels, with commas between; none or any", "Inbox",
+    ),
+    Parameter(
+        "parent_conversation_uid", "parent_conversation_uid",
+        values.or_presence("parent_conversation_uid", values.condition("parent_conversation_uid", values.uids)),
+        _TEXT_SCHEMA,
+        "the conversation that it belongs to; none or any", _UUID_EXAMPLE,
+    ),
+    *_date_parameters(),
+    Parameter(
+        "tz", "zone", parse_zone, {"type": "string", "default": "UTC"},
+        "the time zone whose days dates are", "Europe/Berlin",
+    ),
+)  # fmt: skip
+EXTRA_PARAMETERS: tuple[Parameter, ...] = (
+    Parameter(
+        "facets", "facets", values.facets, _TEXT_SCHEMA,
+        f"counts by the values of any of {', '.join(FACET_FIELDS)}, each without its own filter", "status,channel",
+    ),
+    Parameter(
+        "facets[created_on]", "facets[created_on]", lambda text: values.one_of(text, INTERVALS),
+        {"type": "string", "enum": list(INTERVALS)}, "counts by created_on, in the days of tz", "month",
+    ),
+    Parameter(
+        "highlight", "highlight", lambda text: values.one_of(text, ("subject",)),
+        {"type": "string", "enum": ["subject"]},
+        "where in the subject the words were found", "subject",
+    ),
+    Parameter(
+        "suggest", "suggest", values.boolean, _FLAG_SCHEMA,
+        "where nothing is found: a corrected text that finds something, and what single filters keep away", "true",
+    ),
+    Parameter(
+        "explain", "explain", lambda text: values.one_of(text, ("query",)), {"type": "string", "enum": ["query"]},
+        "how the request was understood, and the same question as q and as parameters", "query",
+    ),
+)  # fmt: skip
 PAGING = frozenset({"page", "per_page", "cursor"})
 REFRESH = Parameter(
     "refresh",
     "refresh",
-    lambda text: _one_of(text, ("false", "wait_for")),
+    lambda text: values.one_of(text, ("false", "wait_for")),
     {"type": "string", "enum": ["false", "wait_for"], "default": "false"},
     "wait_for: answer when searches find what was written",
     "wait_for",
@@ -225,126 +252,17 @@ DELETED_ON = Parameter(
 ORGANIZATION = PARAMETERS[0]
 GET_PARAMETERS = (ORGANIZATION,)
 DELETE_PARAMETERS = (ORGANIZATION, DELETED_ON, REFRESH)
+SUGGEST_PARAMETERS = (
+    ORGANIZATION,
+    Parameter(
+        "q", "q", values.begun, {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS},
+        "what was typed so far", "inv",
+    ),
+)  # fmt: skip
 BULK_PARAMETERS = (REFRESH,)
-EXPORT_PARAMETERS = tuple(parameter for parameter in PARAMETERS if parameter.name not in PAGING)
-
-
-def parse_query(
-    query_string: bytes, default_organization: UUID | None, *, known: Sequence[Parameter] = PARAMETERS
-) -> tuple[UUID, ConversationQuery]:
-    """The organization asked for and the query. Raises InvalidQuery with every problem found."""
-    values, problems = _values(query_string, known)
-    problems += _without_organization(values, problems, default_organization)
-    if values.keys() >= {"cursor", "page"}:
-        problems.append(Problem("cursor", "cannot stand beside page: a walk has no page numbers"))
-    if problems:
-        raise InvalidQuery(problems)
-    organization_uid = values.pop("organization_uid", default_organization)
-    return organization_uid, ConversationQuery(**values)
-
-
-def parse_one(
-    uid: str, query_string: bytes, default_organization: UUID | None, *, known: Sequence[Parameter]
-) -> tuple[UUID, UUID, dict[str, Any]]:
-    """The uid in the path, the organization, and the other values. Raises InvalidQuery with every problem found."""
-    values, problems = _values(query_string, known)
-    try:
-        found = parse_uuid(uid)
-    except ValueError as error:
-        problems.insert(0, Problem("uid", str(error), _shown(uid)))
-    problems += _without_organization(values, problems, default_organization)
-    if problems:
-        raise InvalidQuery(problems)
-    return found, values.pop("organization_uid", default_organization), values
-
-
-def parse_values(query_string: bytes, known: Sequence[Parameter]) -> dict[str, Any]:
-    """The values of a route without an organization of its own. Raises InvalidQuery with every problem found."""
-    values, problems = _values(query_string, known)
-    if problems:
-        raise InvalidQuery(problems)
-    return values
-
-
-def _without_organization(
-    values: dict[str, Any], problems: list[Problem], default_organization: UUID | None
-) -> list[Problem]:
-    """The problem that no organization is meant; none where one is, or where another problem tells of it already."""
-    is_told = any(problem.parameter == "organization_uid" for problem in problems)
-    if "organization_uid" in values or default_organization is not None or is_told:
-        return []
-    return [Problem("organization_uid", "is required: the token names no default organization")]
-
-
-def _values(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Problem]]:
-    by_name = {parameter.name: parameter for parameter in known}
-    pairs, problems = _pairs(query_string)
-    values: dict[str, Any] = {}
-    for name, texts in pairs.items():
-        parameter = by_name.get(name)
-        if parameter is None:
-            problems.append(
-                Problem(_shown(name), f"is not a parameter{_nearest_name(name, tuple(by_name))}", _shown(texts[0]))
-            )
-        elif len(texts) > 1:
-            problems.append(Problem(name, "is given more than once", _shown(" & ".join(texts))))
-        else:
-            try:
-                values[parameter.field] = parameter.parse(texts[0])
-            except ValueError as error:
-                problems.append(Problem(name, str(error), _shown(texts[0])))
-    return values, problems
-
-
-def no_parameters(query_string: bytes) -> None:
-    """For routes that take none. Raises InvalidQuery naming those that came."""
-    pairs, problems = _pairs(query_string)
-    problems += [
-        Problem(_shown(name), "is not a parameter: this takes none", _shown(texts[0])) for name, texts in pairs.items()
-    ]
-    if problems:
-        raise InvalidQuery(problems)
-
-
-def _pairs(query_string: bytes) -> tuple[dict[str, list[str]], list[Problem]]:
-    """Names with their texts, percent-decoded as application/x-www-form-urlencoded; what cannot be is a problem."""
-    if len(query_string) > MAX_QUERY_BYTES:
-        return {}, [Problem("query string", f"must have at most {MAX_QUERY_BYTES} bytes", f"{len(query_string)} bytes")]
-    pairs: dict[str, list[str]] = {}
-    problems: list[Problem] = []
-    for piece in filter(None, query_string.split(b"&")):
-        raw_name, _, raw_value = piece.partition(b"=")
-        name = _decoded(raw_name)
-        value = _decoded(raw_value)
-        if name is None or value is None:
-            shown = (name or raw_name.decode("ascii", "replace"), raw_value.decode("ascii", "replace"))
-            problems.append(Problem(_shown(shown[0]), "must be percent-encoded UTF-8", _shown(shown[1])))
-        else:
-            pairs.setdefault(name, []).append(value)
-    return pairs, problems
-
-
-def _decoded(raw: bytes) -> str | None:
-    if _BROKEN_PERCENT.search(raw):
-        return None
-    try:
-        return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
-    except UnicodeDecodeError:
-        return None
-
-
-def _nearest(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name[:SHOWN_CHARACTERS].lower(), known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def _nearest_name(name: str, known: tuple[str, ...]) -> str:
-    return _nearest(name, known) or f"; there are {', '.join(known)}"
-
-
-def _quoted(value: str) -> str:
-    return f'"{_shown(value)}"'
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+LIST_PARAMETERS = (*PARAMETERS, *MORE_PARAMETERS, *EXTRA_PARAMETERS)
+EXPORT_PARAMETERS = (*(parameter for parameter in PARAMETERS if parameter.name not in PAGING), *MORE_PARAMETERS)
+_NOT_COUNTED = frozenset({"sort", "highlight", "suggest"})
+COUNT_PARAMETERS = tuple(
+    parameter for parameter in LIST_PARAMETERS if parameter.name not in PAGING and parameter.name not in _NOT_COUNTED
+)

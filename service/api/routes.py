@@ -19,37 +19,40 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service import telemetry
 from service.api import envelope
 from service.api.access_log import note
+from service.api.asked import parse_one, parse_query, parse_scoped
 from service.api.auth import Caller, Tokens
 from service.api.links import links
 from service.api.metrics import Metrics
 from service.api.openapi import (
+    CountConversations,
     DeleteConversation,
     ExportConversations,
     GetConversation,
     ListConversations,
+    SuggestConversations,
     WriteConversations,
 )
 from service.api.parameters import (
     BULK_PARAMETERS,
+    COUNT_PARAMETERS,
     DELETE_PARAMETERS,
     EXPORT_PARAMETERS,
     GET_PARAMETERS,
-    PARAMETERS,
-    Parameter,
-    no_parameters,
-    parse_one,
-    parse_query,
-    parse_values,
+    LIST_PARAMETERS,
+    SUGGEST_PARAMETERS,
 )
+from service.api.query_string import Parameter, no_parameters, parse_values
 from service.api.writes import MAX_BODY_BYTES, OUTCOMES, WRITE_SCOPE, Writes, parse_lines
 from service.errors import TooBusy
+from service.search import beside
 from service.search.export import export
 from service.search.query import ConversationQuery
 from service.search.searcher import Searcher
+from service.search.suggest import suggest
 
 EXPORTS_AT_ONCE = 4
 NDJSON = "application/x-ndjson"
-CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}  # keep it, but ask each time
+CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Prefer"}  # keep it, but ask each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +74,44 @@ AnyRequest = Request[Any, Any, Any]
 async def list_conversations(request: AnyRequest) -> Response[bytes]:
     """A page of the conversations that match, in a total order, with the exact total."""
     parts: Parts = request.app.state.parts
-    organization_uid, query = await _asked(request, PARAMETERS)
-    page = await parts.searcher.page(query, organization_uid)
+    organization_uid, query = await _asked(request, LIST_PARAMETERS)
+    page = await beside.page(parts.searcher, query, organization_uid)
     note(request.scope, took=page.took)
-    return _cached(request, envelope.page(page), links(request.scope["path"], request.scope["query_string"], page))
+    link = links(request.scope["path"], request.scope["query_string"], page)
+    return _cached(request, envelope.page(page), {"Link": link, **_applied(request)})
+
+
+@get(
+    "/api/conversations/count",
+    operation_class=CountConversations,
+    summary="Count conversations",
+    tags=["conversations"],
+)
+async def count_conversations(request: AnyRequest) -> Response[bytes]:
+    """How many match, exactly, and by the values of fields."""
+    parts: Parts = request.app.state.parts
+    organization_uid, query = await _asked(request, COUNT_PARAMETERS)
+    found = await beside.count(parts.searcher, query, organization_uid)
+    return _cached(request, envelope.data(found), _applied(request))
+
+
+@get(
+    "/api/conversations/suggest",
+    operation_class=SuggestConversations,
+    summary="Complete a text",
+    tags=["conversations"],
+)
+async def suggest_conversations(request: AnyRequest) -> Response[bytes]:
+    """Words, senders and categories of the organization that begin as the text's last word."""
+    parts: Parts = request.app.state.parts
+    caller = _caller(request)
+    organization_uid, values = parse_scoped(
+        request.scope["query_string"], caller.default_organization, known=SUGGEST_PARAMETERS, required=("q",)
+    )
+    caller.require(organization_uid)
+    note(request.scope, organization=str(organization_uid))
+    await parts.index_fits()
+    return _cached(request, envelope.data(await suggest(parts.searcher, values["q"], organization_uid)), {})
 
 
 @get(
@@ -101,17 +138,29 @@ async def _asked(request: AnyRequest, known: tuple[Parameter, ...]) -> tuple[UUI
     """Token, parameters, the right to the organization, an index that fits: in this order."""
     parts: Parts = request.app.state.parts
     caller = _caller(request)
-    organization_uid, query = parse_query(request.scope["query_string"], caller.default_organization, known=known)
+    organization_uid, query = parse_query(
+        request.scope["query_string"], caller.default_organization, known=known, strict=_is_strict(request)
+    )
     caller.require(organization_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
     return organization_uid, query
 
 
-def _cached(request: AnyRequest, body: bytes, link: str) -> Response[bytes]:
+def _is_strict(request: AnyRequest) -> bool:
+    """RFC 7240, 4.4: the caller would have an error rather than a guess."""
+    preferences = request.headers.get("prefer", "").replace(";", ",").split(",")
+    return any(preference.replace(" ", "").lower() == "handling=strict" for preference in preferences)
+
+
+def _applied(request: AnyRequest) -> dict[str, str]:
+    return {"Preference-Applied": "handling=strict"} if _is_strict(request) else {}
+
+
+def _cached(request: AnyRequest, body: bytes, more: dict[str, str]) -> Response[bytes]:
     """The body, or 304 where the caller has the same one (RFC 9110, 13.1.2)."""
     tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    headers = {"ETag": tag, "Link": link, **CACHING}
+    headers = {"ETag": tag, **more, **CACHING}
     if tag in request.headers.get("if-none-match", ""):
         return Response(b"", status_code=304, headers=headers)
     return Response(body, media_type=MediaType.JSON, headers=headers)
@@ -232,6 +281,8 @@ async def metrics(request: AnyRequest) -> Response[bytes]:
 
 HANDLERS = [
     list_conversations,
+    count_conversations,
+    suggest_conversations,
     export_conversations,
     get_conversation,
     delete_conversation,

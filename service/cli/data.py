@@ -11,7 +11,8 @@ from uuid import UUID
 import click
 
 from service import progress
-from service.api.parameters import EXPORT_PARAMETERS, parse_query
+from service.api.asked import parse_query
+from service.api.parameters import EXPORT_PARAMETERS
 from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
 from service.cli.options import Duration, Pair, Uuid, act, cluster_options, rejects_option, show

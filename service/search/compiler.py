@@ -1,19 +1,22 @@
 """(query, organization) -> search body. Pure; one small function a clause; plain dicts in the order of the body.
 
 The security invariant: `bool_query` is the one place where a bool query is made, the organization is its required
-argument, and clauses go into `filter` beside it, where they can only narrow. A tombstone keeps its organization under
-`tombstone`, so this same filter leaves it out at no cost.
+argument, and clauses go into `filter` beside it, where they can only narrow; those in `should` only score what these
+leave. A tombstone keeps its organization under `tombstone`, so this same filter leaves it out at no cost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
-from service.search.query import ConversationQuery, Sort, SortField
-
-Clause = dict[str, Any]
+from service.conversation import format_time
+from service.search.conditions import AllOf, AnyOf, Between, Field, Missing, Node, Not, OneOf, Person, Words, field_of
+from service.search.highlight import compile_highlight
+from service.search.query import RELEVANCE, ConversationQuery, Sort, SortField
+from service.search.values import Ago, Bounds
+from service.search.words import Clause, all_of, any_of, clause_of, none_of, relevance
 
 SORT_KEYS: dict[SortField, str] = {
     "created_on": "created_on",
@@ -22,61 +25,133 @@ SORT_KEYS: dict[SortField, str] = {
     "subject": "order.subject",
     "status": "order.status",
     "channel": "order.channel",
+    "is_read": "is_read",
+    "has_reply": "has_reply",
+    "message_count": "message_count",
+    "relevance": "_score",
+}
+INDEX_FIELDS: dict[Field, str] = {
+    "category": "categories",
+    "from_email": "metadata.from_email",
+    "label": "metadata.labels",
+    "has_attachments": "metadata.has_attachments",
+}
+PERSON_FIELDS = {
+    "from": ("metadata.from_email", ("metadata.from_email.words", "metadata.from_name")),
+    "to": ("metadata.to_emails", ("metadata.to_emails.words",)),
 }
 TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc"))
-SEARCH_FIELD = "subject.english"
 
 
 def compile_query(query: ConversationQuery, organization_uid: UUID, narrowing: Sequence[Clause] = ()) -> Clause:
     """The query clause: the organization, every filter that was given, and what a deep page adds to these."""
-    return bool_query(organization_uid, [*clauses(query), *narrowing])
+    words = query.words if query.sort.field == RELEVANCE else None
+    scoring = relevance(words) if words is not None else []
+    return bool_query(organization_uid, [*clauses(query), *narrowing], scoring)
 
 
-def bool_query(organization_uid: UUID, narrowing: list[Clause]) -> Clause:
-    return {"bool": {"filter": [{"term": {"organization_uid": str(organization_uid)}}, *narrowing]}}
+def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequence[Clause] = ()) -> Clause:
+    should = {"should": list(scoring), "minimum_should_match": 0} if scoring else {}
+    return {"bool": {"filter": [{"term": {"organization_uid": str(organization_uid)}}, *narrowing], **should}}
 
 
 def clauses(query: ConversationQuery) -> list[Clause]:
     """One clause a parameter, in the order of the contract."""
-    found: list[Clause] = []
+    return [clause for _name, clause in named_clauses(query)]
+
+
+def named_clauses(query: ConversationQuery) -> list[tuple[str, Clause]]:
+    """Each clause with the name of the field that it is about, or with "search" or "q" where it is about words."""
+    found: list[tuple[str, Clause]] = []
     if query.is_read is not None:
-        found.append({"term": {"is_read": query.is_read}})
+        found.append(("is_read", {"term": {"is_read": query.is_read}}))
     if query.statuses:
-        found.append({"terms": {"status": list(query.statuses)}})
+        found.append(("status", {"terms": {"status": list(query.statuses)}}))
     if query.channel is not None:
-        found.append({"term": {"channel": query.channel}})
+        found.append(("channel", {"term": {"channel": query.channel}}))
     if query.categories:
-        found.append({"terms": {"categories": list(query.categories)}})
+        found.append(("category", {"terms": {"categories": list(query.categories)}}))
     if query.agent_uid is not None:
-        found.append({"term": {"agent_uid": str(query.agent_uid)}})
+        found.append(("agent_uid", {"term": {"agent_uid": str(query.agent_uid)}}))
     if query.party_uid is not None:
-        found.append({"term": {"party_uid": str(query.party_uid)}})
+        found.append(("party_uid", {"term": {"party_uid": str(query.party_uid)}}))
     if query.search is not None:
-        found.append(_search_clause(query.search))
-    return found
+        found.append(("search", clause_of(Words(query.search, query.match))))
+    return [*found, *((field_of(node) or "q", node_clause(node, query.now)) for node in query.where)]
 
 
-def _search_clause(text: str) -> Clause:
-    """All words must match, in any form of English. `match` takes text and no operators."""
-    return {"match": {SEARCH_FIELD: {"query": text, "operator": "and"}}}
+def node_clause(node: Node, now: datetime) -> Clause:  # noqa: PLR0911 (a case is a kind of node)
+    """The clause that leaves what the node leaves. `now` is what times like "7 days ago" count from."""
+    match node:
+        case OneOf(field, (value,)):
+            return {"term": {index_field(field): value}}
+        case OneOf(field, values):
+            return {"terms": {index_field(field): list(values)}}
+        case Missing(field):
+            return missing(index_field(field))
+        case Between(field, bounds):
+            return all_of([{"range": {field: part}} for part in _ranges(bounds, now)])
+        case Words():
+            return clause_of(node)
+        case Person():
+            return _person_clause(node)
+        case Not(Missing(field)):
+            return {"exists": {"field": index_field(field)}}
+        case Not(inner):
+            return none_of(node_clause(inner, now))
+        case AllOf(nodes):
+            return all_of([node_clause(part, now) for part in nodes])
+        case AnyOf(nodes):
+            return any_of(*(node_clause(part, now) for part in nodes))
 
 
-def compile_sort(sort: Sort, *, reverse: bool = False) -> list[Clause]:
-    """The total order: the key, then -updated_on, then the uid. Missing values last (first where reversed)."""
-    keys = [(SORT_KEYS[sort.field], "desc" if sort.descending else "asc")]
-    keys += [tie for tie in TIE_BREAKS if tie[0] != keys[0][0]]
+def _ranges(bounds: Bounds, now: datetime) -> list[Clause]:
+    """The bounds in as few ranges as can hold them: a range has one lower bound and one upper."""
+    ranges: list[Clause] = []
+    for operator, moment in bounds:
+        time = format_time(moment.at(now) if isinstance(moment, Ago) else moment)
+        free = next((one for one in ranges if all(other[0] != operator[0] for other in one)), None)
+        if free is None:
+            ranges.append({operator: time})
+        else:
+            free[operator] = time
+    return ranges
+
+
+def index_field(field: Field) -> str:
+    return INDEX_FIELDS.get(field, field)
+
+
+def _person_clause(person: Person) -> Clause:
+    whole, parts = PERSON_FIELDS[person.role]
+    local, at, domain = person.text.partition("@")
+    if local and at and domain:
+        return {"term": {whole: person.text}}
+    return any_of(*({"match_phrase": {field: {"query": person.text}}} for field in parts))
+
+
+def compile_sort(sort: Sort, then: Sequence[Sort] = (), *, reverse: bool = False) -> list[Clause]:
+    """The total order: the keys, then -updated_on, then the uid. Missing values last (first where reversed)."""
+    keys = [(SORT_KEYS[key.field], "desc" if key.descending else "asc") for key in (sort, *then)]
+    keys += [tie for tie in TIE_BREAKS if tie[0] not in dict(keys)]
     flipped = {"asc": "desc", "desc": "asc"}
+    last: Clause = {"missing": "_first" if reverse else "_last"}
     return [
-        {name: {"order": flipped[order] if reverse else order, "missing": "_first" if reverse else "_last"}}
+        {name: {"order": flipped[order] if reverse else order, **(last if name != SORT_KEYS[RELEVANCE] else {})}}
         for name, order in keys
     ]
 
 
 def compile_walk(
-    query: ConversationQuery, organization_uid: UUID, *, after: Sequence[int | str | None] | None, size: int
+    query: ConversationQuery, organization_uid: UUID, *, after: Sequence[int | float | str | None] | None, size: int
 ) -> Clause:
     """The search body of the `size` conversations that follow the sort values `after`, or that stand first."""
-    body = {"query": compile_query(query, organization_uid), "sort": compile_sort(query.sort), "size": size}
+    body = {
+        "query": compile_query(query, organization_uid),
+        "sort": compile_sort(query.sort, query.then),
+        "size": size,
+        **compile_highlight(query),
+    }
     return body if after is None else {**body, "search_after": list(after)}
 
 
@@ -89,8 +164,9 @@ def compile_page(query: ConversationQuery, organization_uid: UUID) -> Clause:
     """The whole search body of a page that from/size can reach."""
     return {
         "query": compile_query(query, organization_uid),
-        "sort": compile_sort(query.sort),
+        "sort": compile_sort(query.sort, query.then),
         "from": query.offset,
         "size": query.per_page,
         "track_total_hits": True,
+        **compile_highlight(query),
     }

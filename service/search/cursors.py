@@ -20,9 +20,9 @@ from service.search.query import CURSOR_START, ConversationQuery
 
 SIGNATURE_BYTES = 16
 _LAYOUT = b"1"  # of the sort values; a new one makes cursors of the old one invalid rather than wrong
-_NOT_PART = frozenset({"page", "per_page", "cursor"})
+_NOT_PART = frozenset({"page", "per_page", "cursor", "extras", "now"})
 
-Position = tuple[int | str | None, ...]
+Position = tuple[int | float | str | None, ...]
 
 
 class Cursors:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from service.search.query import ConversationQuery
 
@@ -11,7 +12,8 @@ from service.search.query import ConversationQuery
 class Page:
     """`total` is exact. `items` are JSON objects in UTF-8, in the order of the query. `took` is OpenSearch's, in ms.
 
-    `next_cursor` goes on behind the last item; None at the end, and where the query did not ask for a walk.
+    `next_cursor` goes on behind the last item; None at the end, and where the query did not ask for a walk. `beside` is
+    what else was asked for, such as facets, ready for JSON.
     """
 
     query: ConversationQuery
@@ -19,6 +21,7 @@ class Page:
     items: tuple[bytes, ...]
     took: int
     next_cursor: str | None = None
+    beside: dict[str, Any] = field(default_factory=dict)
 
     @property
     def total_pages(self) -> int:

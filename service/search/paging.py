@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
 
-from service.search.compiler import SORT_KEYS, Clause, missing
+from service.search.compiler import SORT_KEYS, missing
 from service.search.hints import Hint
 from service.search.query import Sort
+from service.search.words import Clause
 
 DATE_WIDTHS = (27, 19, 11, 0)  # 37 hours, 9 minutes, 2 seconds, 1 millisecond
 WIDEST_DATE = 33  # 99 days: 36 700 buckets for all the years from 1 to 9999

@@ -16,12 +16,14 @@ from service.client import Client, Hit, SearchAnswer, translated
 from service.conversation import document_id, is_tombstone, item
 from service.errors import NotFound, SearchTimeout, SearchUnavailable
 from service.search import paging
-from service.search.compiler import Clause, compile_page, compile_query, compile_sort, compile_walk
+from service.search.compiler import compile_page, compile_query, compile_sort, compile_walk
 from service.search.cursors import Cursors, Position, fingerprint
+from service.search.highlight import compile_highlight, marked
 from service.search.hints import Hints
 from service.search.page import Page
 from service.search.paging import Slice, Windows
 from service.search.query import ConversationQuery
+from service.search.words import Clause
 
 SAMPLED = 60  # subjects that part those which agree in all their prefixes: two clauses each, in one request
 
@@ -50,7 +52,7 @@ class Searcher:
             if query.cursor is not None:
                 telemetry.pages.labels("walk").inc()
                 return await self._walk(query, organization_uid, after)
-            if query.offset + query.per_page <= self._windows.plain(query.sort):
+            if not query.is_deep or query.offset + query.per_page <= self._windows.plain(query.sort):
                 telemetry.pages.labels("plain").inc()
                 return await self._plain(query, organization_uid)
             async with self.point_in_time(organization_uid, f"{self._deadline * 1000 + 1000:.0f}ms") as point_in_time:
@@ -103,23 +105,25 @@ class Searcher:
                 yield
 
     async def _plain(self, query: ConversationQuery, organization_uid: UUID) -> Page:
-        answer = await self._ask(compile_page(query, organization_uid), organization_uid)
+        answer = await self.ask(compile_page(query, organization_uid), organization_uid)
         assert answer.hits.total is not None
-        return Page(query, answer.hits.total.value, items_of(answer.hits.hits), answer.took)
+        hits = answer.hits.hits
+        return Page(query, answer.hits.total.value, items_of(hits), answer.took, beside=marked(query, hits))
 
     async def _walk(self, query: ConversationQuery, organization_uid: UUID, after: Position | None) -> Page:
         """One conversation more is asked for than given: without it, this was the last page."""
         body = compile_walk(query, organization_uid, after=after, size=query.per_page + 1)
-        answer = await self._ask({**body, "track_total_hits": True}, organization_uid)
+        answer = await self.ask({**body, "track_total_hits": True}, organization_uid)
         assert answer.hits.total is not None
         hits = answer.hits.hits[: query.per_page]
         following = None
         if len(answer.hits.hits) > query.per_page:
             following = self._cursors.write(hits[-1].sort, query, organization_uid)
-        return Page(query, answer.hits.total.value, items_of(hits), answer.took, following)
+        return Page(query, answer.hits.total.value, items_of(hits), answer.took, following, marked(query, hits))
 
-    async def _ask(self, body: Clause, organization_uid: UUID) -> SearchAnswer:
-        return await self.search(body, params={"index": self._alias, "routing": str(organization_uid)})
+    async def ask(self, body: Clause, organization_uid: UUID, **params: str) -> SearchAnswer:
+        """One search of the organization, whose query must come from `compile_query` or `bool_query`."""
+        return await self.search(body, params={"index": self._alias, "routing": str(organization_uid), **params})
 
     async def _deep(self, view: _View) -> Page:
         query = view.query
@@ -131,7 +135,8 @@ class Searcher:
             self._hints.put(key, plan.hint)
         telemetry.pages.labels("counted" if plan.hint is not None else "hinted").inc()
         slices = await asyncio.gather(*(view.slice(part) for part in plan.slices))
-        return Page(query, plan.total, tuple(item for part in slices for item in part), view.took)
+        hits = [hit for part in slices for hit in part]
+        return Page(query, plan.total, items_of(hits), view.took, beside=marked(query, hits))
 
     @asynccontextmanager
     async def point_in_time(self, organization_uid: UUID, keep_alive: str) -> AsyncIterator[str]:
@@ -198,8 +203,8 @@ class _View:
         answer = await self._search(narrowing, {"size": 0, "track_total_hits": False, "aggs": {"ranks": filters}})
         return [bucket["doc_count"] for bucket in answer.aggregations["ranks"]["buckets"]]
 
-    async def slice(self, part: Slice) -> tuple[bytes, ...]:
-        """The slice's items, in the order of the query."""
+    async def slice(self, part: Slice) -> list[Hit]:
+        """The slice's hits, in the order of the query."""
         answer = await self._search(
             part.narrowing,
             {
@@ -207,12 +212,13 @@ class _View:
                 "from": part.start,
                 "size": part.size,
                 "track_total_hits": False,
+                **compile_highlight(self.query),
             },
         )
-        items = items_of(answer.hits.hits)
-        if len(items) != part.size:
+        hits = answer.hits.hits
+        if len(hits) != part.size:
             raise SearchUnavailable("the index changed under a page: try again")
-        return items[::-1] if part.reverse else items
+        return hits[::-1] if part.reverse else hits
 
     async def _search(self, narrowing: Sequence[Clause], body: dict[str, Any]) -> SearchAnswer:
         return await self._send({"query": compile_query(self.query, self.organization_uid, narrowing), **body})

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
-from service.api.parameters import parse_query
-from service.search.query import SORT_FIELDS, ConversationQuery
+from service.api.asked import parse_query
+from service.search.query import DEEP_FIELDS, ConversationQuery
 from tests.bench.generate import AGENTS, LARGEST
 
 DEEP_SORTS = ("-updated_on", "subject", "status")
@@ -52,7 +52,7 @@ def first_pages(vocabulary: list[str], organization: UUID = LARGEST) -> list[Cas
     }
     cases = [Case("default", "sort", {})]
     cases += [
-        Case(f"sort={sign}{name}", "sort", {"sort": f"{sign}{name}"}) for name in SORT_FIELDS for sign in ("", "-")
+        Case(f"sort={sign}{name}", "sort", {"sort": f"{sign}{name}"}) for name in DEEP_FIELDS for sign in ("", "-")
     ]
     cases += [Case(name, "filter", parameters) for name, parameters in filters.items()]
     cases += [Case(f"search {name}", "search", parameters) for name, parameters in searches.items()]

@@ -34,6 +34,7 @@ from service.index import bulk, lifecycle, mapping
 from service.node import LocalNode, fetch
 from service.search.paging import Windows
 from service.settings import Settings
+from tests import oracle
 from tests.corpus import corpus
 from tests.node import containers
 from tests.served import await_address
@@ -142,6 +143,21 @@ def cluster(settings: Settings, opensearch_url: str, conversations: list[Convers
     assert tally.written == len(conversations)
     yield cluster
     cluster.drop()
+
+
+@pytest.fixture(scope="session")
+def tokens(cluster: Cluster) -> Iterator[oracle.Tokens]:
+    """The analyzers' own tokens of a text, asked of the node and remembered."""
+    known: dict[tuple[str, str], tuple[str, ...]] = {}
+    with httpx.Client(base_url=f"{cluster.url}/{cluster.settings.alias}") as client:
+
+        def ask(field: str, text: str) -> tuple[str, ...]:
+            if (field, text) not in known:
+                answer = client.post("/_analyze", json={"field": field, "text": text}).raise_for_status()
+                known[field, text] = tuple(token["token"] for token in answer.json()["tokens"])
+            return known[field, text]
+
+        yield ask
 
 
 @pytest.fixture

@@ -4,38 +4,43 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 
-from service.conversation import CHANNELS, STATUSES, Conversation
-from service.search.query import SORT_FIELDS
+from service.conversation import CHANNELS, DIRECTIONS, STATUSES, Conversation
+from service.search.conditions import MATCHES
+from service.search.query import DEEP_FIELDS
 from tests import oracle
 from tests.corpus import AGENTS, CATEGORIES, ORGANIZATIONS, PARTIES, WORDS
 from tests.node.conftest import Api, Cluster
 
-SORTS = [f"{sign}{name}" for name in SORT_FIELDS for sign in ("", "-")]
+SIGNS = ("[in]", "[nin]", "!")
+DATES = ("created_on", "updated_on", "sent_at")
+SORTS = [f"{sign}{name}" for name in DEEP_FIELDS for sign in ("", "-")]
+LISTS = [
+    "is_read,-updated_on",
+    "-status,subject",
+    "has_reply,message_count,-sent_at",
+    "channel,status,created_on,subject",
+]
+_NAMES = {
+    "status": STATUSES, "channel": CHANNELS, "direction": DIRECTIONS, "agent_uid": [str(uid) for uid in AGENTS],
+    "party_uid": [str(uid) for uid in PARTIES[:3]], "category": ["Billing", '"Returns, damaged"', "返品"],
+}  # fmt: skip
+CONDITIONS = [
+    *((f"{name}{sign}", [values[0], ",".join(values[:2])]) for name, values in _NAMES.items() for sign in SIGNS),
+    *((name, ["none", "any"]) for name in ("category", "agent_uid", "party_uid", "parent_conversation_uid", "label")),
+    ("direction", ["inbound", "outbound", "none", "any", "inbound,outbound"]),
+    ("has_reply", ["true", "false"]),
+    ("has_attachments", ["true", "false"]),
+    ("from_email", ["ada@example.com", "none", "any", "ADA@example.com,x@example.com"]),
+    *((f"{field}[{sign}]", ["2024-01-01", "2024-01-01T00:00:00.001Z"]) for field in DATES for sign in ("gte", "gt")),
+    *((f"{field}[{sign}]", ["2024-01-02", "2024-01-02T00:00:00.001Z"]) for field in DATES for sign in ("lte", "lt")),
+]
 BATCHES = 8
 REQUESTS_PER_BATCH = 90
-
-
-@pytest.fixture(scope="session")
-def tokens(cluster: Cluster, conversations: list[Conversation]) -> Callable[[str], frozenset[str]]:
-    """The analyzer's own tokens of a text, asked of the node and remembered."""
-    known: dict[str, frozenset[str]] = {"": frozenset()}
-
-    def ask(text: str) -> frozenset[str]:
-        if text not in known:
-            answer = httpx.post(
-                f"{cluster.url}/{cluster.settings.alias}/_analyze", json={"field": "subject.english", "text": text}
-            )
-            known[text] = frozenset(token["token"] for token in answer.raise_for_status().json()["tokens"])
-        return known[text]
-
-    return ask
 
 
 def random_request(rng: random.Random) -> oracle.Request:
@@ -50,12 +55,19 @@ def random_request(rng: random.Random) -> oracle.Request:
         filters["agent_uid"] = str(rng.choice(AGENTS))
     if rng.random() < 0.1:
         filters["party_uid"] = str(rng.choice(PARTIES))
+    categories = tuple(rng.sample(CATEGORIES, rng.randint(1, 3))) if rng.random() < 0.2 else ()
+    taken = {*filters, *(("category",) if categories else ())}  # a parameter is given once
+    search = " ".join(rng.choices(WORDS, k=rng.choice((1, 1, 2)))) if rng.random() < 0.35 else None
     return oracle.Request(
         organization=str(rng.choices(ORGANIZATIONS, (6, 4, 2, 1))[0]),
         filters=filters,
-        categories=tuple(rng.sample(CATEGORIES, rng.randint(1, 3))) if rng.random() < 0.2 else (),
-        search=" ".join(rng.choices(WORDS, k=rng.choice((1, 1, 2)))) if rng.random() < 0.35 else None,
-        sort=rng.choice(SORTS),
+        categories=categories,
+        search=search,
+        match=rng.choice(MATCHES) if search is not None else "words",
+        conditions=tuple(
+            (name, rng.choice(values)) for name, values in CONDITIONS if name not in taken and rng.random() < 0.025
+        ),
+        sort=rng.choice([*SORTS, *LISTS]),
         page=rng.choice((1, 1, 1, 2, 3, 10, 60)),
         per_page=rng.choice((1, 7, 25, 100)),
     )
@@ -66,7 +78,8 @@ def query_parameters(request: oracle.Request) -> dict[str, Any]:
     if request.categories:
         parameters["category"] = ",".join('"' + name.replace('"', '""') + '"' for name in request.categories)
     if request.search is not None:
-        parameters["search"] = request.search
+        parameters |= {"search": request.search, "match": request.match}
+    parameters |= dict(request.conditions)
     return parameters | {"sort": request.sort, "page": request.page, "per_page": request.per_page}
 
 
@@ -76,7 +89,7 @@ def test_random_combinations_of_parameters_answer_as_brute_force_does(
     api: Api,
     deep_api: Api,
     conversations: list[Conversation],
-    tokens: Callable[[str], frozenset[str]],
+    tokens: oracle.Tokens,
 ) -> None:
     rng = random.Random(seed)
     token = api.token(*ORGANIZATIONS)

@@ -1,0 +1,117 @@
+"""The query string: names with their texts, and the values that parameters make of these, with every problem at once.
+
+Nothing is silently ignored: an unknown name, a repeated one, a malformed value are problems.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from service.errors import InvalidQuery, Problem
+
+MAX_QUERY_BYTES = 65_536
+SHOWN_CHARACTERS = 200  # of a wrong value, in the error that names it
+MOST_NAMES_SHOWN = 14
+
+_BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter: how its text becomes a value (ValueError says what is allowed), and how it is documented."""
+
+    name: str
+    field: str
+    parse: Callable[[str], Any]
+    schema: dict[str, Any]
+    description: str
+    example: str
+
+
+def parse_values(query_string: bytes, known: Sequence[Parameter]) -> dict[str, Any]:
+    """The values of a route without an organization of its own. Raises InvalidQuery with every problem found."""
+    values, problems = values_of(query_string, known)
+    if problems:
+        raise InvalidQuery(problems)
+    return values
+
+
+def values_of(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Problem]]:
+    by_name = {parameter.name: parameter for parameter in known}
+    pairs, problems = _pairs(query_string)
+    values: dict[str, Any] = {}
+    for name, given in pairs.items():
+        parameter = by_name.get(name)
+        if parameter is None:
+            problems.append(
+                Problem(shown(name), f"is not a parameter{_nearest_name(name, tuple(by_name))}", shown(given[0]))
+            )
+        elif len(given) > 1:
+            problems.append(Problem(name, "is given more than once", shown(" & ".join(given))))
+        else:
+            try:
+                values[parameter.field] = parameter.parse(given[0])
+            except ValueError as error:
+                problems.append(Problem(name, str(error), shown(given[0])))
+    return values, problems
+
+
+def no_parameters(query_string: bytes) -> None:
+    """For routes that take none. Raises InvalidQuery naming those that came."""
+    pairs, problems = _pairs(query_string)
+    problems += [
+        Problem(shown(name), "is not a parameter: this takes none", shown(given[0])) for name, given in pairs.items()
+    ]
+    if problems:
+        raise InvalidQuery(problems)
+
+
+def _pairs(query_string: bytes) -> tuple[dict[str, list[str]], list[Problem]]:
+    """Names with their texts, percent-decoded as application/x-www-form-urlencoded; what cannot be is a problem."""
+    if len(query_string) > MAX_QUERY_BYTES:
+        return {}, [Problem("query string", f"must have at most {MAX_QUERY_BYTES} bytes", f"{len(query_string)} bytes")]
+    pairs: dict[str, list[str]] = {}
+    problems: list[Problem] = []
+    for piece in filter(None, query_string.split(b"&")):
+        raw_name, _, raw_value = piece.partition(b"=")
+        name = _decoded(raw_name)
+        value = _decoded(raw_value)
+        if name is None or value is None:
+            told = (name or raw_name.decode("ascii", "replace"), raw_value.decode("ascii", "replace"))
+            problems.append(Problem(shown(told[0]), "must be percent-encoded UTF-8", shown(told[1])))
+        else:
+            pairs.setdefault(name, []).append(value)
+    return pairs, problems
+
+
+def _decoded(raw: bytes) -> str | None:
+    if _BROKEN_PERCENT.search(raw):
+        return None
+    try:
+        return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def nearest(name: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name[:SHOWN_CHARACTERS].lower(), known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _nearest_name(name: str, known: tuple[str, ...]) -> str:
+    near = nearest(name, known)
+    more = ", and more: see /docs" if len(known) > MOST_NAMES_SHOWN else ""
+    return near or f"; there are {', '.join(known[:MOST_NAMES_SHOWN])}{more}"
+
+
+def quoted(value: str) -> str:
+    return f'"{shown(value)}"'
+
+
+def shown(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

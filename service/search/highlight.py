@@ -1,0 +1,102 @@
+"""Where in a subject the words were found: ranges of Unicode code points, and text that is safe to show as HTML.
+
+OpenSearch marks the subject twice, by the forms as written and by the stems; what either marked counts. The marks are
+noncharacters with a random number between, so that no subject can hold one by chance or on purpose.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from service.client import Hit
+from service.search.conditions import AllOf, Words, texts_of
+from service.search.query import ConversationQuery
+from service.search.words import EXACT, STEMS, Clause, any_of, clause_of
+
+_NONCE = secrets.token_hex(4)
+BEGIN, END = f"\ufdd0{_NONCE}\ufdd2", f"\ufdd1{_NONCE}\ufdd2"
+_MARK = re.compile(f"({BEGIN}|{END})")
+MARKED_AS = ("<mark>", "</mark>")
+
+Range = tuple[int, int]
+
+
+class _Subject(msgspec.Struct):
+    uid: str
+    subject: str | None = None
+
+
+def compile_highlight(query: ConversationQuery) -> Clause:
+    """What the search body needs more, so that hits come with their subject marked; nothing where none is asked for."""
+    texts = _texts(query)
+    if not query.extras.highlight or not texts:
+        return {}
+    field = {"number_of_fragments": 0, "highlight_query": any_of(*(clause_of(words) for words in texts))}
+    return {
+        "highlight": {
+            "type": "unified", "pre_tags": [BEGIN], "post_tags": [END], "fields": {EXACT: field, STEMS: field},
+        }
+    }  # fmt: skip
+
+
+def _texts(query: ConversationQuery) -> list[Words]:
+    own = [Words(query.search, query.match)] if query.search is not None else []
+    return own + texts_of(AllOf(query.where))
+
+
+def marked(query: ConversationQuery, hits: Sequence[Hit]) -> dict[str, Any]:
+    """`highlights`, by the uids of the items; nothing where none is asked for."""
+    if not query.extras.highlight:
+        return {}
+    is_whole = any(words.match == "exact" for words in _texts(query))
+    return {"highlights": dict(_highlight(hit, is_whole=is_whole) for hit in hits)}
+
+
+def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, dict[str, Any]]:
+    found = msgspec.json.decode(hit.source, type=_Subject)
+    subject = found.subject or ""
+    texts = [text for marks in (hit.highlight or {}).values() for text in marks]
+    ranges = merged([one for text in texts for one in ranges_of(text)])
+    if is_whole and subject:
+        ranges = [(0, len(subject))]
+    return found.uid, {"subject": {"ranges": ranges, "html": as_html(subject, ranges)}}
+
+
+def ranges_of(text: str) -> list[Range]:
+    """The ranges of what stands between marks, counted without the marks."""
+    ranges: list[Range] = []
+    at = begun = 0
+    for piece in _MARK.split(text):
+        if piece == BEGIN:
+            begun = at
+        elif piece == END:
+            ranges.append((begun, at))
+        else:
+            at += len(piece)
+    return ranges
+
+
+def merged(ranges: list[Range]) -> list[Range]:
+    """In order, and those that overlap or touch as one: a word found in parts is one word."""
+    found: list[Range] = []
+    for start, end in sorted(ranges):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
+
+
+def as_html(text: str, ranges: list[Range]) -> str:
+    """The text, escaped, with <mark> around each range."""
+    pieces, at = [], 0
+    for start, end in ranges:
+        pieces += [html.escape(text[at:start]), MARKED_AS[0], html.escape(text[start:end]), MARKED_AS[1]]
+        at = end
+    return "".join([*pieces, html.escape(text[at:])])

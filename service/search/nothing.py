@@ -1,0 +1,125 @@
+"""Where nothing is found: a corrected text that does find something, and the filters that keep everything away.
+
+Only the caller's organization is asked: a word that another one has is no suggestion.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from difflib import SequenceMatcher
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from service.search.compiler import bool_query, named_clauses
+from service.search.conditions import Words
+from service.search.facets import CACHED, compile_count
+from service.search.folding import fold
+from service.search.query import ConversationQuery, Sort
+from service.search.searcher import Searcher
+from service.search.words import EXACT, FUZZY, Clause, any_of, clause_of
+
+LOOKED_AT = 50  # subjects with a word that is like the one that was typed
+SHORTEST = 3  # letters of a word that is corrected
+LEAST_ALIKE = 0.6
+MOST_WORDS = 8
+_WORD = re.compile(r"[^\W\d_]{3,}")
+
+
+class _Subject(msgspec.Struct):
+    subject: str | None = None
+
+
+async def explain_nothing(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any]:
+    """`did_you_mean` (or null) and `without`: for single filters, how many there would be if they were left out."""
+    return {
+        "did_you_mean": await _did_you_mean(searcher, query, organization_uid),
+        "without": await _without(searcher, query, organization_uid),
+    }
+
+
+async def _without(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> list[dict[str, Any]]:
+    found = named_clauses(query)
+    names = list(dict.fromkeys(name for name, _clause in found))
+    if not names:
+        return []
+    filters = {
+        name: bool_query(organization_uid, [clause for other, clause in found if other != name]) for name in names
+    }
+    answer = await searcher.ask(
+        {
+            "query": bool_query(organization_uid, []),
+            "size": 0,
+            "track_total_hits": False,
+            "aggs": {"without": {"filters": {"filters": filters}}},
+        },
+        organization_uid,
+        **CACHED,
+    )
+    buckets = answer.aggregations["without"]["buckets"]
+    return [{"parameter": name, "total": buckets[name]["doc_count"]} for name in names if buckets[name]["doc_count"]]
+
+
+async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any] | None:
+    text = query.search
+    if text is None:
+        return None
+    corrected = text
+    for word in await _unknown(searcher, text, organization_uid):
+        like = await _like(searcher, word, organization_uid)
+        if like is None:
+            return None
+        corrected = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", like, corrected)
+    if corrected == text:
+        return None
+    narrowed = replace(query, search=corrected, page=1, cursor=None, sort=Sort(), then=())
+    alone = ConversationQuery(search=corrected, match=query.match)
+    for asked, with_filters in ((narrowed, True), (alone, False)):
+        answer = await searcher.ask(compile_count(asked, organization_uid), organization_uid, **CACHED)
+        assert answer.hits.total is not None
+        if answer.hits.total.value:
+            return {"search": corrected, "total": answer.hits.total.value, "with_filters": with_filters}
+    return None
+
+
+async def _unknown(searcher: Searcher, text: str, organization_uid: UUID) -> list[str]:
+    """The words of the text that no subject of the organization has."""
+    words = list(dict.fromkeys(_WORD.findall(text)))[:MOST_WORDS]
+    if not words:
+        return []
+    filters = {str(at): clause_of(Words(word)) for at, word in enumerate(words)}
+    answer = await searcher.ask(
+        {
+            "query": bool_query(organization_uid, []),
+            "size": 0,
+            "track_total_hits": False,
+            "aggs": {"words": {"filters": {"filters": filters}}},
+        },
+        organization_uid,
+        **CACHED,
+    )
+    found = answer.aggregations["words"]["buckets"]
+    return [word for at, word in enumerate(words) if not found[str(at)]["doc_count"]]
+
+
+async def _like(searcher: Searcher, word: str, organization_uid: UUID) -> str | None:
+    """The most alike among words of subjects that OpenSearch finds by a fuzzy search; the more frequent of equals."""
+    fuzzy: Clause = {"match": {EXACT: {"query": word, **FUZZY}}}
+    first_letter_too: Clause = {"match": {EXACT: {"query": word, **FUZZY, "prefix_length": 0}}}
+    body = {
+        "query": bool_query(organization_uid, [any_of(fuzzy, first_letter_too)], [fuzzy]),
+        "size": LOOKED_AT,
+        "track_total_hits": False,
+        "_source": ["subject"],
+    }
+    answer = await searcher.ask(body, organization_uid)
+    subjects = [msgspec.json.decode(hit.source, type=_Subject).subject or "" for hit in answer.hits.hits]
+    counts: dict[str, int] = {}
+    for subject in subjects:
+        for candidate in _WORD.findall(fold(subject)):
+            counts[candidate] = counts.get(candidate, 0) + 1
+    alike = {candidate: SequenceMatcher(None, fold(word), candidate).ratio() for candidate in counts}
+    near = [candidate for candidate in counts if alike[candidate] >= LEAST_ALIKE]
+    return max(near, key=lambda candidate: (alike[candidate], counts[candidate], candidate), default=None)

@@ -1,0 +1,129 @@
+"""As you type: subject words, senders and categories of the caller's organization that begin as the text's last word.
+
+Words come out of the newest subjects that match, senders and categories are counted over all. Three searches at once,
+each of which a term's beginning narrows, so none of them looks at the whole organization.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from service.client import SearchAnswer
+from service.search.compiler import bool_query, compile_sort
+from service.search.conditions import Words
+from service.search.facets import CACHED
+from service.search.folding import fold
+from service.search.query import Sort
+from service.search.searcher import Searcher
+from service.search.words import SPACELESS, Clause, any_of, clause_of
+
+MAX_CHARACTERS = 100
+MOST = 5
+LOOKED_AT = 50  # the newest subjects that match
+MOST_CATEGORIES = 50
+RUN = 8  # characters of a run without spaces, behind what was typed
+_WORD = re.compile(r"[^\W_]+")
+
+
+class _Subject(msgspec.Struct):
+    subject: str | None = None
+
+
+async def suggest(searcher: Searcher, text: str, organization_uid: UUID) -> dict[str, list[dict[str, Any]]]:
+    """Up to five of each: `words` (the whole text with its last word completed), `senders`, `categories`."""
+    async with searcher.deadlined():
+        words, senders, categories = await asyncio.gather(
+            searcher.ask(_newest(text, organization_uid), organization_uid),
+            searcher.ask(_senders(text, organization_uid), organization_uid, **CACHED),
+            searcher.ask(_categories(text, organization_uid), organization_uid, **CACHED),
+        )
+    return {
+        "words": _completed(text, words),
+        "senders": [{"from_email": bucket["key"], "count": bucket["doc_count"]} for bucket in _buckets(senders)],
+        "categories": [
+            {"category": bucket["key"], "count": bucket["doc_count"]}
+            for bucket in _buckets(categories)
+            if bucket["key"].casefold().startswith(text.strip().casefold())
+        ][:MOST],
+    }
+
+
+def _newest(text: str, organization_uid: UUID) -> Clause:
+    return {
+        "query": bool_query(organization_uid, [clause_of(Words(text, "prefix"))]),
+        "sort": compile_sort(Sort()),
+        "size": LOOKED_AT,
+        "track_total_hits": False,
+        "_source": ["subject"],
+    }
+
+
+def _counted(clause: Clause, field: str, size: int, organization_uid: UUID) -> Clause:
+    order = [{"_count": "desc"}, {"_key": "asc"}]
+    return {
+        "query": bool_query(organization_uid, [clause]),
+        "size": 0,
+        "track_total_hits": False,
+        "aggs": {"found": {"terms": {"field": field, "size": size, "order": order}}},
+    }
+
+
+def _senders(text: str, organization_uid: UUID) -> Clause:
+    begun = {"query": text, "operator": "and"}
+    clause = any_of(
+        {"prefix": {"metadata.from_email": {"value": text.strip().lower()}}},
+        {"match_bool_prefix": {"metadata.from_email.words": begun}},
+        {"match_bool_prefix": {"metadata.from_name": begun}},
+    )
+    return _counted(clause, "metadata.from_email", MOST, organization_uid)
+
+
+def _categories(text: str, organization_uid: UUID) -> Clause:
+    clause = {"prefix": {"categories": {"value": text.strip(), "case_insensitive": True}}}
+    return _counted(clause, "categories", MOST_CATEGORIES, organization_uid)
+
+
+def _buckets(answer: SearchAnswer) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = answer.aggregations["found"]["buckets"]
+    return found
+
+
+def _completed(text: str, answer: SearchAnswer) -> list[dict[str, Any]]:
+    """The text with its last word completed, by how many of the newest subjects complete it so."""
+    before, last = _split(text)
+    begun = fold(last)
+    counts: Counter[str] = Counter()
+    for hit in answer.hits.hits:
+        subject = fold(msgspec.json.decode(hit.source, type=_Subject).subject or "")
+        counts.update(set(_runs(subject, begun) if SPACELESS.search(last) else _words(subject, begun)))
+    best = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST]
+    return [{"text": f"{before}{word}", "count": count} for word, count in best]
+
+
+def _split(text: str) -> tuple[str, str]:
+    """What stands before the last word, and that."""
+    found = list(_WORD.finditer(text.rstrip()))
+    return (text[: found[-1].start()], found[-1][0]) if found else (text, "")
+
+
+def _words(subject: str, begun: str) -> list[str]:
+    return [word for word in _WORD.findall(subject) if begun and word.startswith(begun)]
+
+
+def _runs(subject: str, begun: str) -> list[str]:
+    """From what was typed to the end of its run, which may be long: so much of it."""
+    found = []
+    at = subject.find(begun)
+    while at >= 0:
+        end = at + len(begun)
+        while end < len(subject) and end < at + len(begun) + RUN and SPACELESS.match(subject[end]):
+            end += 1
+        found.append(subject[at:end])
+        at = subject.find(begun, at + 1)
+    return found

@@ -1,0 +1,147 @@
+"""Words in the subject -> clauses. What callers type goes into match, match_phrase and term queries only.
+
+A text is cut at its spaces. Each piece must be found: `2024-07-01` or `ada@example.com` as its parts in their order, a
+run of a script that writes without spaces as any part of a run, or by its words as a dictionary cuts them. Two fields
+answer: `subject` (the forms as written, folded; one token a letter in those scripts) and `subject.english` (stems, and
+dictionary words in those scripts). Each piece costs at most four clauses, so the longest text costs some hundreds.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from service.search.conditions import Words
+
+Clause = dict[str, Any]
+
+EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
+FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 50}
+# Unicode blocks of scripts that are written without spaces: the same as in the mapping's tokenizer, and their marks.
+SPACELESS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
+)
+# What stands before a subject in answers to it: as the mapping's char filter "replies", which takes it off subjects.
+REPLIES = re.compile(
+    r"(?i)(^|\])\s*(?:(?:re|r|fwd?|fw|aw|antw|antwort|wg|sv|vs|vb|rv|tr|enc|res|odp|ynt|回复|答复|回覆|转发|轉寄|返信|転送)"
+    r"(?:\s?[\[\(]\d{1,3}[\]\)])?\s*:\s*)+"
+)
+
+TIERS = (("whole", 8.0), ("phrase", 4.0), ("stem phrase", 2.0), ("forms", 1.0))
+
+
+def clause_of(words: Words) -> Clause:
+    """The clause that leaves the conversations whose subject holds the words."""
+    pieces = pieces_of(words.text)
+    if not pieces:
+        return NOTHING
+    if words.match == "exact":
+        return {"term": {WHOLE: words.text}}
+    if words.match == "phrase":
+        return _phrase(EXACT, words.text)
+    last = {"words": _stems if words.stems else _forms, "prefix": _unfinished, "fuzzy": _fuzzy}[words.match]
+    before = _fuzzy if words.match == "fuzzy" else _stems if words.stems else _forms
+    return all_of([*map(before, pieces[:-1]), last(pieces[-1])])
+
+
+NOTHING: Clause = {"match_none": {}}
+
+
+def pieces_of(text: str) -> list[str]:
+    """What stands between spaces, in plain width, without reply marks in front and without what holds no word.
+
+    The first piece holds a word for certain, so that the others need not: a lone `re:` inside stands for nothing.
+    """
+    plain = REPLIES.sub(r"\1 ", unicodedata.normalize("NFKC", text))
+    return [piece for piece in plain.split() if has_words(piece)]
+
+
+def all_of(clauses: list[Clause]) -> Clause:
+    return clauses[0] if len(clauses) == 1 else {"bool": {"filter": clauses}}
+
+
+def any_of(*clauses: Clause) -> Clause:
+    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
+
+
+def none_of(clause: Clause) -> Clause:
+    return {"bool": {"must_not": [clause]}}
+
+
+def _phrase(field: str, text: str, **options: Any) -> Clause:
+    return {"match_phrase": {field: {"query": text, **options}}}
+
+
+def _piece(field: str, piece: str) -> Clause:
+    return _phrase(field, piece, zero_terms_query="all")
+
+
+def _all(field: str, text: str, **options: Any) -> Clause:
+    return {"match": {field: {"query": text, "operator": "and", **options}}}
+
+
+def _forms(piece: str) -> Clause:
+    return _piece(EXACT, piece)
+
+
+def _stems(piece: str) -> Clause:
+    """In any form of English. A run without spaces: any part of one, or all of its words."""
+    if SPACELESS.search(piece):
+        return any_of(_piece(EXACT, piece), _all(STEMS, piece))
+    return _piece(STEMS, piece)
+
+
+def _fuzzy(piece: str) -> Clause:
+    """With typing mistakes; numbers and runs without spaces as they are."""
+    if SPACELESS.search(piece) or any(character.isdigit() for character in piece):
+        return _stems(piece)
+    return any_of(_stems(piece), _all(EXACT, piece, **FUZZY))
+
+
+def _unfinished(piece: str) -> Clause:
+    """The last part of the piece may go on; what stands before it in the piece is whole."""
+    if SPACELESS.search(piece):
+        return _stems(piece)
+    begun: Clause = {"match_bool_prefix": {EXACT: {"query": piece, "operator": "and"}}}
+    if has_words(head := _head(piece)):
+        begun = all_of([_phrase(EXACT, head), begun])
+    return any_of(begun, _stems(piece))
+
+
+def has_words(text: str) -> bool:
+    """Whether anything of it can be found: letters, numbers, symbols such as emoji."""
+    return any(_kind(character) for character in text)
+
+
+def _head(piece: str) -> str:
+    """What stands before the last part of the piece: parts are runs of letters, or of digits."""
+    end = len(piece)
+    while end and not _kind(piece[end - 1]):
+        end -= 1
+    start = end
+    while start and _kind(piece[start - 1]) == _kind(piece[end - 1]):
+        start -= 1
+    return piece[:start]
+
+
+def _kind(character: str) -> str:
+    category = unicodedata.category(character)
+    return "letter" if category[0] in "LM" else "number" if category[0] == "N" else "symbol" if category == "So" else ""
+
+
+def relevance(words: Words) -> list[Clause]:
+    """What a match may have beside matching, each worth its tier: the whole subject, the phrase, the forms as written.
+
+    The sums of tiers order exact subjects over phrases over all words, and written forms over stems; they are whole
+    numbers, so that equals are equal, and newer ones then come first.
+    """
+    text = words.text
+    clauses = {
+        "whole": {"term": {WHOLE: text}},
+        "phrase": _phrase(EXACT, text),
+        "stem phrase": _phrase(STEMS, text),
+        "forms": all_of([_forms(piece) for piece in pieces_of(text)] or [NOTHING]),
+    }
+    return [{"constant_score": {"filter": clauses[name], "boost": boost}} for name, boost in TIERS]
