@@ -186,8 +186,8 @@ def _parameters(known: Sequence[Parameter]) -> list[dict[str, Any]]:
             "required": False,
             "description": parameter.description,
             "schema": parameter.schema,
-            "example": parameter.example.split(",") if parameter.schema["type"] == "array" else parameter.example,
-            **({"style": "form", "explode": False} if parameter.schema["type"] == "array" else {}),
+            "example": parameter.example.split(",") if parameter.schema.get("type") == "array" else parameter.example,
+            **({"style": "form", "explode": False} if parameter.schema.get("type") == "array" else {}),
         }
         for parameter in known
     ]

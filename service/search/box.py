@@ -81,6 +81,15 @@ def _together(nodes: list[Node]) -> list[Node]:
     return found
 
 
+def _as_written(node: Node) -> Node:
+    """What is left out is so in its written form only: `-wire` does not leave out "wires"."""
+    if isinstance(node, Words) and node.match == "words":
+        return Words(node.text, stems=False)
+    if isinstance(node, AllOf | AnyOf):
+        return type(node)(tuple(_as_written(part) for part in node.nodes))
+    return node
+
+
 def _is_plain(node: Node) -> bool:
     return isinstance(node, Words) and node.match == "words" and node.stems
 
@@ -131,13 +140,17 @@ class _Parser:
         is_negative = self.plain[self.at] == "-" and self.plain[self.at + 1 : self.at + 2].strip() != ""
         if not is_negative:
             return self._atom(depth)
-        self.at += 1
+        start = self.at
+        while self.plain[self.at : self.at + 1] == "-":
+            self.at += 1
+        if self.at > start + 1:
+            self._warn(start, self.at, "one - is enough: taken as one")
+        if self.at >= len(self.plain) or self.plain[self.at].isspace():
+            return None
         node = self._atom(depth)
         if node is None:
             return None
-        if isinstance(node, Words) and node.match == "words":
-            node = Words(node.text, stems=False)
-        return Not(node)
+        return Not(_as_written(node))
 
     def _atom(self, depth: int) -> Node | None:
         start = self.at

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from service.api.errors import BY_ERROR
-from service.api.parameters import EXPORT_PARAMETERS, PARAMETERS
+from service.api.parameters import COUNT_PARAMETERS, EXPORT_PARAMETERS, LIST_PARAMETERS, SUGGEST_PARAMETERS
 from service.node import LocalNode, fetch
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
@@ -85,8 +85,10 @@ def test_the_openapi_document_tells_every_parameter_and_error_with_an_example(ap
     assert document["openapi"].startswith("3.1")
     failures = {str(answer.status) for answer in BY_ERROR.values()} | {"500"}
     for path, parameters, statuses in (
-        ("/api/conversations", PARAMETERS, {"200", "304"}),
+        ("/api/conversations", LIST_PARAMETERS, {"200", "304"}),
         ("/api/conversations/export", EXPORT_PARAMETERS, {"200"}),
+        ("/api/conversations/count", COUNT_PARAMETERS, {"200"}),
+        ("/api/conversations/suggest", SUGGEST_PARAMETERS, {"200"}),
     ):
         operation = document["paths"][path]["get"]
         assert [found["name"] for found in operation["parameters"]] == [parameter.name for parameter in parameters]
@@ -101,9 +103,10 @@ def test_the_openapi_document_tells_every_parameter_and_error_with_an_example(ap
 
 def test_the_examples_of_the_parameters_work(api: Api) -> None:
     token = api.token(ORGANIZATIONS[0])
-    for parameter in PARAMETERS:
+    for parameter in LIST_PARAMETERS:
         status = 403 if parameter.name == "organization_uid" else 200
-        answer = api.get("/api/conversations", token, params={parameter.name: parameter.example})
+        search = {"search": "invoice"} if parameter.name == "match" else {}
+        answer = api.get("/api/conversations", token, params={parameter.name: parameter.example, **search})
         assert answer.status_code == status, (parameter.name, answer.text)
 
 
