@@ -28,7 +28,7 @@ from service.search.cursors import Cursors
 from service.search.paging import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
-from tests.bench import generate, measure, postgres, report, rig, writes
+from tests.bench import generate, measure, postgres, report, rig, search, writes
 from tests.bench.measure import Ask
 from tests.bench.workload import DEEP_SORTS, Case, deep_pages, first_pages
 
@@ -44,6 +44,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--conversations", type=int, default=1_000_000, help="in the largest organization")
     parser.add_argument("--full", action="store_true", help="also an index of 5 000 000")
     parser.add_argument("--writes", action="store_true", help="measure loads and reindexes instead of reads")
+    parser.add_argument(
+        "--search", action="store_true", help="measure every way to search, and the index's size, instead"
+    )
     parser.add_argument("--client", action="store_true", help="measure what the client library costs instead")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="folder of performance.{json,md,png}")
     parser.add_argument("--work", type=Path, help="folder for the data, removed at the end [default: a temporary one]")
@@ -210,11 +213,14 @@ def main() -> None:
         with LocalNode(settings.data, distribution, heap=settings.node_heap) as node:
             if options.client:
                 asyncio.run(bench.client_cost(node.url))
+            elif options.search:
+                bench.figures["search"] = asyncio.run(search.run(settings, node.url, folder, options.conversations))
             elif options.writes:
                 bench.figures["writes"] = asyncio.run(writes.run(settings, node.url, folder))
             else:
                 asyncio.run(bench.run(node.url))
-    kind = report.CLIENT if options.client else report.WRITES if options.writes else report.READS
+    chosen = {report.CLIENT: options.client, report.WRITES: options.writes, report.SEARCH: options.search}
+    kind = next((kind for kind, is_chosen in chosen.items() if is_chosen), report.READS)
     report.write(bench.figures, options.output, kind)
     print(kind.tables(bench.figures))
 

@@ -187,6 +187,22 @@ def client_table(figures: Figures) -> str:
     return f"{figures['date']}, `{figures['command']}`, {figures['machine']}.\n\n" + table(head, rows)
 
 
+def search_table(figures: Figures) -> str:
+    found = figures["search"]
+    rows = [
+        [name, milliseconds(way["way"]), milliseconds(way["plain"]), f"{ratio(way['way'], way['plain']):.1f}",
+         "" if way["aim"] is None else f"{way['aim']:g}"]
+        for name, way in found["ways"].items()
+    ]  # fmt: skip
+    size = (
+        f"{found['documents']:,} conversations, {found['segments']} segments: {found['bytes']:,.0f} bytes each on the "
+        f"disk, {found['heap_megabytes']:,.0f} MB of Java heap in use after these searches."
+    )
+    head = ["way to ask", "median / p99, ms", "plain page in turns with it", "ratio", "aim"]
+    return f"{figures['date']}, `{figures['command']}`, {figures['machine']}. {size}\n\n" + table(head, rows)
+
+
+SEARCH = Kind("search", search_table, lambda _figures, _folder: None)
 READS = Kind("reads", tables, _plots)
 WRITES = Kind("writes", writes_tables, lambda _figures, _folder: None)
 CLIENT = Kind("client", client_table, lambda _figures, _folder: None)
