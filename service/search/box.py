@@ -31,7 +31,7 @@ _NAME = re.compile(r"([A-Za-z_]+):(?=\S)")
 
 
 @dataclass(frozen=True, slots=True)
-class Warning_:
+class BoxWarning:
     """What was not understood. `position` counts code points from 0."""
 
     position: int
@@ -48,7 +48,7 @@ class Box:
 
     text: str
     nodes: tuple[Node, ...]
-    warnings: tuple[Warning_, ...]
+    warnings: tuple[BoxWarning, ...]
 
 
 class TooLong(ValueError):
@@ -103,7 +103,7 @@ class _Parser:
     zone: ZoneInfo
     at: int = 0
     clauses: int = 0
-    warnings: list[Warning_] = field(default_factory=list)
+    warnings: list[BoxWarning] = field(default_factory=list)
 
     def query(self, depth: int) -> Node | None:
         """or = and *("OR" and), up to the end or to the bracket that closes it."""
@@ -260,7 +260,7 @@ class _Parser:
             self.at += 1
 
     def _warn(self, start: int, end: int, message: str) -> None:
-        self.warnings.append(Warning_(start, self.text[start:end], message))
+        self.warnings.append(BoxWarning(start, self.text[start:end], message))
 
 
 def _any_of(nodes: list[Node]) -> Node:
