@@ -70,13 +70,11 @@ def categories(text: str) -> tuple[str, ...]:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Names with commas between, as in _categories; none and any are no names."""
-    names = categories(text)
-    if wrong := {values.NONE, values.ANY} & set(names):
-        raise ValueError(
-            f"must hold names only, and not {wrong.pop()}: that stands alone, as the parameter's only value"
-        )
-    return names
+    """Names as `categories` reads them; none and any are no names, but in double quotes."""
+    for part in map(str.strip, text.split(",")):
+        if part in (values.NONE, values.ANY):
+            raise ValueError(f'must hold names only: {part} stands alone, and a name like it is written "{part}"')
+    return categories(text)
 
 
 def search(text: str) -> str:

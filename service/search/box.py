@@ -231,7 +231,7 @@ class _Parser:
             if name.lower() not in REPLIES:
                 self._warn(start, after - 1, f"there is no field {name}{nearest(name.lower(), tuple(BY_NAME))}")
             return None
-        warned = len(self.warnings)
+        warned, clauses = len(self.warnings), self.clauses
         self.at = after
         nodes: list[Node] = []
         while True:
@@ -243,7 +243,7 @@ class _Parser:
             except ValueError as error:
                 del self.warnings[warned:]
                 self._warn(begun, self.at, f"{name}: {error}")
-                self.at = start
+                self.at, self.clauses = start, clauses
                 return None
             self.clauses += 1
             if self.plain[self.at : self.at + 1] != ",":
