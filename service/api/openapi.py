@@ -77,6 +77,46 @@ EXAMPLE_MESSAGES = {
 }
 
 
+def _object(description: str, **properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "description": description, "properties": properties}
+
+
+_COUNT, _TEXT = {"type": "integer"}, {"type": "string"}
+_WARNING = _object("What of q was not understood.", position=_COUNT, text=_TEXT, message=_TEXT)
+_FACET = _object(
+    "Counts by value, the most frequent first; those without a value; those whose values are not listed.",
+    values={"type": "array", "items": _object("", value={"type": ["string", "boolean"]}, count=_COUNT)},
+    none=_COUNT,
+    other=_COUNT,
+)
+_MARKS = _object(
+    "Start and end of each match in code points; the subject as HTML with them marked.",
+    ranges={"type": "array", "items": {"type": "array", "items": _COUNT, "minItems": 2, "maxItems": 2}},
+    html=_TEXT,
+)
+_BESIDE: dict[str, Any] = {
+    "facets": {"type": "object", "description": "With facets: by name.", "additionalProperties": _FACET},
+    "highlights": {
+        "type": "object",
+        "description": "With highlight: by the uids of the items.",
+        "additionalProperties": _object("", subject=_MARKS),
+    },
+    "warnings": {"type": "array", "description": "With q, where some of it was not understood.", "items": _WARNING},
+    "query": _object(
+        "With explain.",
+        clauses={"type": "array", "items": {"type": "object"}},
+        warnings={"type": "array", "items": _WARNING},
+        q={"type": ["string", "null"]},
+        parameters={"type": ["object", "null"], "additionalProperties": _TEXT},
+    ),
+    "suggestions": _object(
+        "With suggest, where the total is 0.",
+        did_you_mean={"type": ["object", "null"]},
+        without={"type": "array", "items": _object("", parameter=_TEXT, total=_COUNT)},
+    ),
+}
+
+
 def _success() -> dict[str, Any]:
     page = {
         "type": "object",
@@ -95,7 +135,7 @@ def _success() -> dict[str, Any]:
     data = {
         "type": "object",
         "required": ["items", "pagination"],
-        "properties": {"items": {"type": "array", "items": item}, "pagination": page},
+        "properties": {"items": {"type": "array", "items": item}, "pagination": page, **_BESIDE},
     }
     schema = {
         "type": "object",

@@ -46,8 +46,9 @@ async def _facets(searcher: Searcher, query: ConversationQuery, organization_uid
     if not query.extras.facets:
         return {}
     async with searcher.deadlined():
-        answer = await searcher.ask(compile_facets(query, organization_uid), organization_uid, **CACHED)
-    return {"facets": read_facets(query, answer)}
+        bodies = compile_facets(query, organization_uid)
+        answers = await asyncio.gather(*(searcher.ask(body, organization_uid, **CACHED) for body in bodies))
+    return {"facets": read_facets(query, answers)}
 
 
 def _told(query: ConversationQuery) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from uuid import UUID
 
 import msgspec
 
+from service.search import box
 from service.search.compiler import bool_query, named_clauses
-from service.search.conditions import Words
+from service.search.conditions import AllOf, Words, texts_of
 from service.search.facets import CACHED, compile_count
 from service.search.folding import fold
 from service.search.query import ConversationQuery, Sort
@@ -63,25 +64,46 @@ async def _without(searcher: Searcher, query: ConversationQuery, organization_ui
 
 
 async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any] | None:
-    text = query.search
-    if text is None:
-        return None
+    """The text with each word that the organization does not have changed to the nearest that it has, if that helps."""
+    name, text, typed = _typed(query)
     corrected = text
-    for word in await _unknown(searcher, text, organization_uid):
+    for word in await _unknown(searcher, typed, organization_uid):
         like = await _like(searcher, word, organization_uid)
         if like is None:
             return None
         corrected = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", like, corrected)
     if corrected == text:
         return None
-    narrowed = replace(query, search=corrected, page=1, cursor=None, sort=Sort(), then=())
-    alone = ConversationQuery(search=corrected, match=query.match)
-    for asked, with_filters in ((narrowed, True), (alone, False)):
+    for asked, with_filters in _asked_instead(query, name, corrected):
         answer = await searcher.ask(compile_count(asked, organization_uid), organization_uid, **CACHED)
         assert answer.hits.total is not None
         if answer.hits.total.value:
-            return {"search": corrected, "total": answer.hits.total.value, "with_filters": with_filters}
+            return {name: corrected, "total": answer.hits.total.value, "with_filters": with_filters}
     return None
+
+
+def _typed(query: ConversationQuery) -> tuple[str, str, str]:
+    """The parameter that is to be corrected, its text, and the words in it that conversations are found by."""
+    if query.search is not None or query.extras.box is None:
+        return "search", query.search or "", query.search or ""
+    return "q", query.extras.box.text, " ".join(words.text for words in texts_of(AllOf(query.extras.box.nodes)))
+
+
+def _asked_instead(query: ConversationQuery, name: str, corrected: str) -> list[tuple[ConversationQuery, bool]]:
+    """The corrected question under the same filters, and alone."""
+    plain = replace(query, page=1, cursor=None, sort=Sort(), then=())
+    if name == "search":
+        return [
+            (replace(plain, search=corrected), True),
+            (ConversationQuery(search=corrected, match=query.match), False),
+        ]
+    try:
+        parsed = box.parse(corrected, query.extras.zone)
+    except box.TooLong:
+        return []
+    own = query.extras.box.nodes if query.extras.box is not None else ()
+    others = tuple(node for node in query.where if node not in own)
+    return [(replace(plain, where=(*others, *parsed.nodes)), True), (ConversationQuery(where=parsed.nodes), False)]
 
 
 async def _unknown(searcher: Searcher, text: str, organization_uid: UUID) -> list[str]:

@@ -29,7 +29,7 @@ REPLIES = re.compile(
     r"(?:\s?[\[\(]\d{1,3}[\]\)])?\s*:\s*)+"
 )
 
-TIERS = (("whole", 8.0), ("phrase", 4.0), ("stem phrase", 2.0), ("forms", 1.0))
+WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8.0, 4.0, 2.0, 1.0
 
 
 def clause_of(words: Words) -> Clause:
@@ -135,13 +135,11 @@ def relevance(words: Words) -> list[Clause]:
     """What a match may have beside matching, each worth its tier: the whole subject, the phrase, the forms as written.
 
     The sums of tiers order exact subjects over phrases over all words, and written forms over stems; they are whole
-    numbers, so that equals are equal, and newer ones then come first.
+    numbers, so that equals are equal, and newer ones then come first. In a text of one piece, the phrase is the form.
     """
-    text = words.text
-    clauses = {
-        "whole": {"term": {WHOLE: text}},
-        "phrase": _phrase(EXACT, text),
-        "stem phrase": _phrase(STEMS, text),
-        "forms": all_of([_forms(piece) for piece in pieces_of(text)] or [NOTHING]),
-    }
-    return [{"constant_score": {"filter": clauses[name], "boost": boost}} for name, boost in TIERS]
+    pieces = pieces_of(words.text) or [words.text]
+    tiers = [(WHOLE_WORTH, {"term": {WHOLE: words.text}}), (PHRASE_WORTH, _phrase(EXACT, words.text))]
+    if len(pieces) > 1:
+        tiers.append((STEM_PHRASE_WORTH, _phrase(STEMS, words.text)))
+        tiers.append((FORMS_WORTH, all_of([_forms(piece) for piece in pieces])))
+    return [{"constant_score": {"filter": clause, "boost": worth}} for worth, clause in tiers]

@@ -467,6 +467,8 @@ def test_where_nothing_is_found_a_way_out_is_told(office: Api) -> None:
     assert found["suggestions"]["did_you_mean"] == {"search": "invoice overdue", "total": 3, "with_filters": True}
     found = ask(office, search="invioce", status="closed", suggest="true")
     assert found["suggestions"]["did_you_mean"] == {"search": "invoice", "total": 9, "with_filters": False}
+    found = ask(office, q="invioce status:draft", suggest="true")
+    assert found["suggestions"]["did_you_mean"] == {"q": "invoice status:draft", "total": 3, "with_filters": True}
     found = ask(office, search="overdue", channel="sms", suggest="true")
     assert found["suggestions"] == {"did_you_mean": None, "without": [{"parameter": "channel", "total": 3}]}
     assert "suggestions" not in ask(office, search="invoice", suggest="true")
