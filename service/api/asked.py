@@ -44,26 +44,13 @@ def _query(values: dict[str, Any], problems: list[Problem], *, strict: bool) -> 
     """The query of these values; what does not go together is added to the problems."""
     zone = values.pop("zone", UTC_ZONE)
     found = _boxed(values.pop("q", None), zone, problems, strict=strict)
-    extras = Extras(
-        facets=Facets(values.pop("facets", ()), values.pop("facets[created_on]", None)),
-        highlight=values.pop("highlight", None) is not None,
-        suggest=values.pop("suggest", False),
-        explain=values.pop("explain", None) is not None,
-        zone=zone,
-        box=found,
-    )
+    extras = _extras(values, zone, found)
     sort, *then = values.pop("sorts", (Sort(),))
     own = {
         name: values.pop(name) for name in tuple(values) if name in _OWN_FIELDS and not isinstance(values[name], NODES)
     }
     where = [*_conditions(values, zone, problems), *(found.nodes if found is not None else ())]
-    words = own.get("search") is not None or (found is not None and bool(texts_of(AllOf(found.nodes))))
-    if sort.field == RELEVANCE and not words and not any(problem.parameter in ("search", "q") for problem in problems):
-        problems.append(Problem("sort", f"{RELEVANCE} needs a text to be relevant to: search or q"))
-    if any(one.field == RELEVANCE for one in then):
-        problems.append(Problem("sort", f"{RELEVANCE} must stand first"))
-    if "match" in own and "search" not in own and not problems:
-        problems.append(Problem("match", "tells how search matches: there is no search", own["match"]))
+    problems += _misfits(own, where, (sort, *then), problems)
     if problems:
         return None
     query = ConversationQuery(**own, where=tuple(where), sort=sort, then=tuple(then), extras=extras)
@@ -78,6 +65,33 @@ def _query(values: dict[str, Any], problems: list[Problem], *, strict: bool) -> 
         )
         return None
     return query
+
+
+def _extras(values: dict[str, Any], zone: ZoneInfo, found: box.Box | None) -> Extras:
+    return Extras(
+        facets=Facets(values.pop("facets", ()), values.pop("facets[created_on]", None)),
+        highlight=values.pop("highlight", None) is not None,
+        suggest=values.pop("suggest", False),
+        explain=values.pop("explain", None) is not None,
+        zone=zone,
+        box=found,
+    )
+
+
+def _misfits(
+    own: dict[str, Any], where: Sequence[Node], sorts: Sequence[Sort], known: Sequence[Problem]
+) -> list[Problem]:
+    """Values that are right in themselves, but not beside one another. What a known problem explains is not told."""
+    found: list[Problem] = []
+    told = {problem.parameter for problem in known}
+    has_text = "search" in own or bool(texts_of(AllOf(tuple(where)))) or bool(told & {"search", "q"})
+    if sorts[0].field == RELEVANCE and not has_text:
+        found.append(Problem("sort", f"{RELEVANCE} needs a text to be relevant to: search or q", RELEVANCE))
+    if any(sort.field == RELEVANCE for sort in sorts[1:]):
+        found.append(Problem("sort", f"{RELEVANCE} must stand first", ",".join(map(str, sorts))))
+    if "match" in own and "search" not in own and "search" not in told:
+        found.append(Problem("match", "tells how search matches: there is no search", own["match"]))
+    return found
 
 
 _OWN_FIELDS = frozenset(
