@@ -17,7 +17,8 @@ from service.search.conditions import Words
 Clause = dict[str, Any]
 
 EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
-FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 50}
+# The nearest words of the whole index are taken: so many that other organizations' do not crowd out one's own.
+FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 500}
 # Unicode blocks of scripts that are written without spaces: the same as in the mapping's tokenizer, and their marks.
 SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff"
