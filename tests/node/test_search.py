@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import random
+import string
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -352,6 +353,26 @@ def test_relevance_is_the_subject_then_the_phrase_then_the_words_and_newer_first
             walked += [item["subject"] for item in data["items"]]
             cursor = data["pagination"]["next_cursor"]
         assert walked == [subject for subject, _day in RELEVANT]
+
+
+def test_words_of_another_organization_do_not_crowd_out_ones_own(fresh: Cluster) -> None:
+    """A fuzzy search takes so many of the nearest words of the index: theirs are 150, and all nearer than mine."""
+    typed = "qwertyx"
+    nearer = [typed[:at] + letter + typed[at + 1 :] for at in range(1, len(typed)) for letter in string.ascii_lowercase]
+    subjects = [(ORGANIZATIONS[1], word) for word in nearer if word != typed] + [(ORGANIZATIONS[0], "qwerabx")]
+    assert len(subjects) > 140
+    fresh.load(
+        [
+            Conversation(
+                uid=uuid5(organization, word), organization_uid=organization, subject=word,
+                updated_on=datetime(2024, 1, 1, tzinfo=UTC),
+            )
+            for organization, word in subjects
+        ]
+    )  # fmt: skip
+    for api in serving(fresh.settings, fresh.url):
+        found = ask(api, search=typed, match="fuzzy")
+        assert [item["subject"] for item in found["items"]] == ["qwerabx"]
 
 
 # ---- highlights ----
