@@ -20,6 +20,7 @@ from opensearchpy.exceptions import NotFoundError, TransportError
 
 from service.client import Client, translated
 from service.conversation import format_time, parse_time
+from service.errors import ConversationsError
 from service.index.state import ensure_index, state_index
 
 SAY_SECONDS = 5.0
@@ -56,10 +57,11 @@ async def told(client: Client, alias: str, now: Callable[[], dict[str, int]]) ->
             await say()
             await asyncio.sleep(SAY_SECONDS)
 
-    await ensure_index(client, alias)
-    for load in await _all(client, alias):
-        if not _is_fresh(load):
-            await _forget(client, alias, load.owner)
+    with suppress(TransportError, ConversationsError):
+        await ensure_index(client, alias)
+        for load in await _all(client, alias):
+            if not _is_fresh(load):
+                await _forget(client, alias, load.owner)
     saying = asyncio.create_task(say_for_ever())
     try:
         yield

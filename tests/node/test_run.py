@@ -20,7 +20,9 @@ from service.node import running_url
 from service.node.process import LocalNode
 from service.settings import Settings
 from tests.corpus import corpus
+from tests.node.conftest import Cluster
 
+ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "service"]
 WAIT_SECONDS = 120
 COMMANDS = [
@@ -288,3 +290,46 @@ def test_stopping_a_stopped_node_does_nothing(tmp_path: Path, settings: Settings
     node.stop()
     node.stop()
     assert running_url(tmp_path) is None
+
+
+def test_the_service_speaks_tls_and_says_whether_it_is_healthy(cluster: Cluster, tmp_path: Path) -> None:
+    subprocess.run([str(ROOT / "deploy" / "certificates"), str(tmp_path)], check=True, stdout=subprocess.DEVNULL)
+    own = cluster.environment | {"OPENSEARCH_CA_FILE": str(tmp_path / "ca.pem")}
+
+    def healthy(url: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*COMMAND, "healthy", "--url", url], env=own, capture_output=True, text=True, check=False)
+
+    tls = ["--tls-certificate", str(tmp_path / "node.pem"), "--tls-key", str(tmp_path / "node-key.pem")]
+    with subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", *tls], env=own, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            address = re.search(r"https://127\.0\.0\.1:\d+", process.stderr.readline())
+            assert address is not None
+            while (asked := healthy(address[0])).returncode != 0:
+                assert process.poll() is None
+                assert len(asked.stderr.strip().splitlines()) == 1
+            assert json.loads(asked.stdout) == {"status": "ready"}
+            plain = healthy(address[0].replace("https", "http"))
+            assert plain.returncode == 1
+            assert len(plain.stderr.strip().splitlines()) == 1
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=WAIT_SECONDS)
+    assert healthy(address[0]).returncode == 1
+
+
+def test_certificates_that_cannot_be_used_are_told_before_anything_is_served(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_text("no key")
+    for options in (
+        ["--tls-certificate", str(tmp_path / "none.pem"), "--tls-key", str(tmp_path / "key.pem")],
+        ["--tls-key", str(tmp_path / "key.pem")],
+    ):
+        done = subprocess.run(
+            [*COMMAND, "serve", "--port", "0", *options], env=cluster.environment, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 1
+        assert len(done.stderr.strip().splitlines()) == 1
+        assert "--tls-" in done.stderr
