@@ -228,4 +228,4 @@ def main(data: Path, write: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="scripts/relevance")
