@@ -119,9 +119,13 @@ class Tracing:
             context=extract(headers) if headers is not None else None,
             kind=SpanKind.SERVER if kind == "server" else SpanKind.CLIENT,
             record_exception=False,  # its text could hold what was searched for
+            set_status_on_exception=False,
         ) as span:
             try:
                 yield facts
+            except BaseException as error:
+                facts["error.type"] = type(error).__name__
+                raise
             finally:
                 if "name" in facts:
                     span.update_name(facts.pop("name"))

@@ -232,8 +232,10 @@ def test_traces_show_the_request_and_its_calls_under_the_callers_own_and_nothing
                 headers={"Authorization": f"Bearer {token}", "traceparent": parent},
             )
             assert answer.status_code == 200
+            nowhere = f"{address}/api/conversations/00000000-0000-4000-8000-00000000beef"
+            assert api.http.get(nowhere, headers={"Authorization": f"Bearer {token}"}).status_code == 404
             deadline = time.monotonic() + 30
-            while not any(span.name == "GET /api/conversations" for span in sink.spans()):
+            while not any(span.name.endswith("{uid}") for span in sink.spans()):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
     finally:
@@ -248,8 +250,10 @@ def test_traces_show_the_request_and_its_calls_under_the_callers_own_and_nothing
     assert attributes["request_id"].string_value == answer.headers["x-request-id"]
     search = next(span for span in sink.spans() if span.name == "opensearch _search")
     assert (search.trace_id, search.parent_span_id) == (request.trace_id, request.span_id)
+    (failed,) = (span for span in sink.spans() if span.name == "opensearch _doc")
+    assert {one.key: one.value.string_value for one in failed.attributes}["error.type"] == "NotFoundError"
     everything = b"".join(sink.bodies)
-    for hidden in ("unmistakable", token, str(ORGANIZATIONS[0])):
+    for hidden in ("unmistakable", "beef", token, str(ORGANIZATIONS[0])):
         assert hidden.encode() not in everything
 
 
