@@ -95,6 +95,13 @@ def test_a_date_is_all_of_it(text: str, low: str | None, high: str | None) -> No
     assert nodes(text) == (Between("created_on", tuple(expected)),)
 
 
+def test_dates_reach_both_ends_of_time() -> None:
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    assert nodes("created:0001..9999") == (Between("created_on", (("gte", first), ("lte", last))),)
+    assert nodes("created:0001-01-01..", ZoneInfo("Asia/Tokyo")) == (Between("created_on", (("gte", first),)),)
+    assert nodes("created:..9999-12-31", ZoneInfo("America/New_York")) == (Between("created_on", (("lte", last),)),)
+
+
 def test_after_is_from_the_start_of_a_day_and_before_up_to_it_where_the_caller_lives() -> None:
     start = datetime(2024, 6, 30, 22, tzinfo=UTC)  # midnight in Berlin, where it is summer
     assert nodes("after:2024-07-01", BERLIN) == (Between("updated_on", (("gte", start),)),)

@@ -5,11 +5,12 @@ Every function raises ValueError saying what is allowed; who calls knows where t
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, available_timezones
 
 from service.conversation import parse_time
 
@@ -17,6 +18,10 @@ NONE, ANY = "none", "any"
 Unit = Literal["h", "d", "w"]
 HOURS: dict[str, int] = {"h": 1, "d": 24, "w": 24 * 7}
 TIMES_ALLOWED = "a date (2024, 2024-07, 2024-07-01), an RFC 3339 time, or so long ago (-12h, -7d, -2w)"
+
+FIRST = datetime(1, 1, 1, tzinfo=UTC)  # no time can lie before it,
+LAST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)  # or behind this one
+NO_ZONES = frozenset({"EST", "Factory", "HST", "MST", "ROC", "localtime", "posixrules"})  # Java does not know these
 
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
 _AGO = re.compile(r"-(\d{1,5})([hdw])", re.ASCII)
@@ -32,7 +37,7 @@ class Ago:
     def at(self, now: datetime) -> datetime:
         """To the minute, so that the same question asked again within one may be answered from a cache."""
         moment = now.replace(second=0, microsecond=0) - timedelta(hours=self.amount * HOURS[self.unit])
-        return max(moment, datetime(1, 1, 1, tzinfo=UTC))
+        return max(moment, FIRST)
 
     def __str__(self) -> str:
         return f"-{self.amount}{self.unit}"
@@ -55,17 +60,24 @@ class Time:
         """A date as a bound means all of it: `gt` begins behind it, `lte` ends with it."""
         if self.end is None:
             return operator, self.start
-        return {
-            "gte": ("gte", self.start), "gt": ("gte", self.end), "lt": ("lt", self.start), "lte": ("lt", self.end),
-        }[operator]  # type: ignore[return-value]  # fmt: skip
+        behind: Operator = "gt" if self.end == LAST else "gte"
+        up_to: Operator = "lte" if self.end == LAST else "lt"
+        bounds: dict[Operator, tuple[Operator, Moment]] = {
+            "gte": ("gte", self.start), "gt": (behind, self.end), "lt": ("lt", self.start), "lte": (up_to, self.end),
+        }  # fmt: skip
+        return bounds[operator]
 
 
 def parse_zone(text: str) -> ZoneInfo:
     """A name of the IANA time zone database, such as Europe/Berlin."""
-    try:
-        return ZoneInfo(text)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("must be a time zone of the IANA database, such as UTC or Europe/Berlin") from None
+    if text not in _zones():
+        raise ValueError("must be a time zone of the IANA database, such as UTC or Europe/Berlin")
+    return ZoneInfo(text)
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones()) - NO_ZONES
 
 
 def parse_when(text: str, zone: ZoneInfo) -> Time:
@@ -119,15 +131,18 @@ def _at(moment: Moment, now: datetime) -> datetime:
     return moment.at(now) if isinstance(moment, Ago) else moment
 
 
-def _midnight(day: date, zone: ZoneInfo) -> datetime:
+def _midnight(day: date | None, zone: ZoneInfo) -> datetime:
+    """When the day begins in the zone, in UTC; no day is the one behind the last. What lies outside time is its end."""
+    if day is None:
+        return LAST
     try:
         return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
     except OverflowError:
-        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+        return FIRST if day.year == 1 else LAST
 
 
-def _following(first: date, month: int | None, day: int | None) -> date:
-    """The first day behind the year, the month or the day that begins with `first`."""
+def _following(first: date, month: int | None, day: int | None) -> date | None:
+    """The first day behind the year, the month or the day that begins with `first`; None behind the year 9999."""
     try:
         if day is not None:
             return first + timedelta(days=1)
@@ -135,4 +150,4 @@ def _following(first: date, month: int | None, day: int | None) -> date:
             return date(first.year + month // 12, month % 12 + 1, 1)
         return date(first.year + 1, 1, 1)
     except (OverflowError, ValueError):
-        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+        return None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid5
+from zoneinfo import available_timezones
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -120,6 +121,17 @@ def test_created_on_is_counted_by_the_days_of_a_zone(
     }
     assert found["none"] == sum(1 for when in mine if when is None)
     assert len(years) > 2
+
+
+def test_every_time_zone_that_is_taken_is_one_that_opensearch_knows(api: Api) -> None:
+    token = api.token(ORGANIZATIONS[3])
+    answered = Counter(
+        api.get("/api/conversations/count", token, params={"facets[created_on]": "week", "tz": zone}).status_code
+        for zone in sorted(available_timezones())
+    )
+    assert set(answered) == {200, 400}
+    assert answered[400] < 10
+    assert answered[200] > 400
 
 
 def test_a_facet_that_there_is_not_is_refused(api: Api) -> None:
