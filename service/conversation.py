@@ -168,16 +168,20 @@ def reason(error: ValidationError) -> str:
 ITEM_FIELDS = tuple(Conversation.model_fields)
 
 
-def subject_sort_key(subject: str) -> str:
-    """The text by which `sort=subject` orders, compared by code point.
+def fold(text: str) -> str:
+    """Without regard to case, accents and width.
 
     NFKD, combining marks dropped (characters with a combining class: accents go, Indic and Thai vowels stay),
-    case-folded, the first 1 000 characters.
+    case-folded.
     """
-    if subject.isascii():
-        return subject.lower()[:SORT_KEY_CHARACTERS]
-    decomposed = unicodedata.normalize("NFKD", subject)
-    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()[:SORT_KEY_CHARACTERS]
+    if text.isascii():
+        return text.lower()
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).casefold()
+
+
+def subject_sort_key(subject: str) -> str:
+    """The text by which `sort=subject` orders, compared by code point: folded, the first 1 000 characters."""
+    return fold(subject)[:SORT_KEY_CHARACTERS]
 
 
 def sort_key_prefixes(key: str) -> tuple[int, ...]:

@@ -13,11 +13,11 @@ from uuid import UUID
 
 import msgspec
 
+from service.conversation import fold
 from service.search import box
 from service.search.compiler import bool_query, named_clauses
 from service.search.conditions import AllOf, Words, texts_of
 from service.search.facets import CACHED, compile_count
-from service.search.folding import fold
 from service.search.query import ConversationQuery, Sort
 from service.search.searcher import Searcher
 from service.search.words import EXACT, FUZZY, Clause, any_of, clause_of

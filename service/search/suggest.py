@@ -15,10 +15,10 @@ from uuid import UUID
 import msgspec
 
 from service.client import SearchAnswer
+from service.conversation import fold
 from service.search.compiler import bool_query, compile_sort
 from service.search.conditions import Words
 from service.search.facets import CACHED
-from service.search.folding import fold
 from service.search.query import Sort
 from service.search.searcher import Searcher
 from service.search.words import SPACELESS, Clause, any_of, clause_of
