@@ -99,3 +99,9 @@ async def still_differing(client: Client, right: str, other: str, documents: lis
         if found is not None and (in_other is None or in_other["_version"] < found["_version"]):
             behind.append(found)
     return behind
+
+
+async def lacking(client: Client, index: str, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of these documents, as they were read before, that the index has not, or has in an older version, now."""
+    there = {document: found async for document, found in stored(client, index, [one["_id"] for one in documents])}
+    return [one for one in documents if (found := there[one["_id"]]) is None or found["_version"] < one["_version"]]

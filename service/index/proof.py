@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 from service import progress
 from service.client import Client, translated
@@ -16,6 +15,7 @@ from service.index.ledger import Ledger
 from service.index.state import Lock
 
 ATTEMPTS = 10  # verifications, while writers go on
+UNDER_WAY_SECONDS = 1.0  # a write that has reached one of two indices reaches the other within these, or is a straggler
 SAMPLE = 200  # documents compared field by field
 
 
@@ -41,14 +41,13 @@ async def _mend(job: Job, old: str, new: str, *, both_ways: bool) -> bool:
     with progress.track("Verify", scan.RANGES, "ranges") as advance:
         found = await compare.indices(job.client, old, new, advance=advance)
     behind = await compare.still_differing(job.client, old, new, found.missing + found.stale)
+    ahead = await compare.still_differing(job.client, new, old, [*found.newer, *found.extra]) if both_ways else []
+    if behind or ahead:  # what only one of them has, a writer may be about to write to the other
+        await asyncio.sleep(UNDER_WAY_SECONDS)
+        behind = await compare.lacking(job.client, new, behind)
+        ahead = await compare.lacking(job.client, old, ahead)
     await copy_documents(job, behind, new)
-    ahead: list[dict[str, Any]] = []
-    if both_ways:  # what the new one alone has, a writer has not finished; it was not acknowledged then
-        ahead = await compare.still_differing(job.client, new, old, [*found.newer, *found.extra])
-        if ahead:
-            await asyncio.sleep(1.0)
-            ahead = await compare.still_differing(job.client, new, old, [document["_id"] for document in ahead])
-            await copy_documents(job, ahead, old)
+    await copy_documents(job, ahead, old)
     if behind or ahead:
         progress.say(f"mended {len(behind)} behind, {len(ahead)} ahead")
     return bool(behind or ahead)

@@ -56,10 +56,13 @@ def begun(cluster: Cluster, *arguments: str, until: str) -> subprocess.Popen[str
         env=environment(cluster), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None
+    said = ""
     for line in process.stderr:
+        said += line
         if until in line:
             return process
-    raise AssertionError(f"{arguments} never came to {until!r}")
+    process.communicate()
+    raise AssertionError(f"{arguments} never came to {until!r}: it ended with {process.returncode}, and said\n{said}")
 
 
 def job(cluster: Cluster, client: Client) -> Job:
