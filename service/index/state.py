@@ -89,12 +89,15 @@ class Lock:
             self.state = state
 
     async def release(self) -> None:
-        """Ends it: the state is gone."""
+        """Ends it: the state is gone. Raises ReindexFailed where the lock was lost."""
         async with self._turn:
-            with translated(alias=state_index(self._alias)):
-                await self._client.delete(
-                    index=state_index(self._alias), id=DOCUMENT, params={**self._place, "refresh": "true"}
-                )
+            while not await _removed(self._client, self._alias, self._place):
+                found = await _read(self._client, self._alias)
+                if found is None:
+                    return
+                if found[0].owner != self.state.owner:
+                    raise ReindexFailed("another process has taken over: this one stops")
+                self._place = found[1]  # our own beat, which was cancelled before its answer came back
 
     async def beat_for_ever(self) -> None:
         """Beats until it is cancelled. Raises ReindexFailed where the lock was lost."""
@@ -132,6 +135,16 @@ async def _put(client: Client, alias: str, state: State, condition: dict[str, An
                 return await _put(client, alias, state, found[1])  # our own beat, of which no answer came back
             raise ReindexFailed("another process has taken over: this one stops") from None
     return {"if_seq_no": done["_seq_no"], "if_primary_term": done["_primary_term"]}
+
+
+async def _removed(client: Client, alias: str, place: dict[str, int]) -> bool:
+    """Whether the document was removed: not where it is not as it was at this place."""
+    with translated(alias=state_index(alias)):
+        try:
+            await client.delete(index=state_index(alias), id=DOCUMENT, params={**place, "refresh": "true"})
+        except (ConflictError, NotFoundError):
+            return False
+    return True
 
 
 async def _is_alive(client: Client, alias: str, place: dict[str, int]) -> bool:

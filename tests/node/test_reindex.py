@@ -24,8 +24,9 @@ import pytest
 
 from service.client import Client, connect
 from service.conversation import Conversation, document_id
-from service.index import bulk, compare, lifecycle, mapping, reindex
+from service.index import bulk, compare, lifecycle, mapping, reindex, state
 from service.index.job import Job
+from service.index.state import Lock, State
 from service.index.targets import Only, writes_alias
 from tests.corpus import ORGANIZATIONS, conversation, corpus
 from tests.node.conftest import Api, Cluster, serving
@@ -373,3 +374,20 @@ def test_wrong_use_is_told(arguments: tuple[str, ...], says: str, fresh: Cluster
     done = command(fresh, *arguments)
     assert done.returncode == 1
     assert says in done.stderr
+
+
+def test_a_lock_is_let_go_though_a_beat_was_cancelled_before_its_answer_came(fresh: Cluster) -> None:
+    """As at the end of every reindex, when the beats are stopped."""
+    rng = random.Random(5)
+
+    async def beat_and_let_go(client: Client) -> None:
+        for _ in range(15):
+            lock = await Lock.acquire(client, fresh.settings.alias, State("reindex", "swap", "old", "new"))
+            beat = asyncio.create_task(lock.save())
+            await asyncio.sleep(rng.random() * 0.02)  # the moment is anyone's guess
+            beat.cancel()
+            await asyncio.gather(beat, return_exceptions=True)
+            await lock.release()
+            assert await state.read(client, fresh.settings.alias) is None
+
+    fresh.act(beat_and_let_go)
