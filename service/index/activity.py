@@ -7,21 +7,18 @@ end; one that was killed leaves its own, which counts no more once it is old, an
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 from opensearchpy.exceptions import NotFoundError, TransportError
 
 from service.client import Client, translated
 from service.conversation import format_time, parse_time
 from service.errors import ConversationsError
-from service.index.state import ensure_index, state_index
+from service.index.state import ensure_index, process_name, state_index
 
 SAY_SECONDS = 5.0
 OLD = timedelta(seconds=60)
@@ -45,7 +42,7 @@ class Load:
 @asynccontextmanager
 async def told(client: Client, alias: str, now: Callable[[], dict[str, int]]) -> AsyncIterator[None]:
     """Tells of the load inside the block: `now()` gives the numbers of a Load. What cannot be told stops no load."""
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+    owner = process_name()
 
     async def say() -> None:
         with suppress(TransportError):

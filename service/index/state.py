@@ -44,6 +44,11 @@ class State:
     beat: int = 0
 
 
+def process_name() -> str:
+    """Tells one piece of work of one process from all others: host, process id, and eight digits by chance."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+
+
 class Lock:
     """The state document and the right to change it. Made by `acquire`; `beating` keeps it alive."""
 
@@ -61,7 +66,7 @@ class Lock:
         Raises ReindexFailed where another process is at work, where something must be ended first, or nothing is there.
         """
         await ensure_index(client, alias)
-        me = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        me = process_name()
         found = await _read(client, alias)
         if found is None:
             if wanted is None:

@@ -49,18 +49,20 @@ async def _without(searcher: Searcher, query: ConversationQuery, organization_ui
     filters = {
         name: bool_query(organization_uid, [clause for other, clause in found if other != name]) for name in names
     }
-    answer = await searcher.ask(
-        {
-            "query": bool_query(organization_uid, []),
-            "size": 0,
-            "track_total_hits": False,
-            "aggs": {"without": {"filters": {"filters": filters}}},
-        },
-        organization_uid,
-        **CACHED,
-    )
-    buckets = answer.aggregations["without"]["buckets"]
-    return [{"parameter": name, "total": buckets[name]["doc_count"]} for name in names if buckets[name]["doc_count"]]
+    counts = await _counts(searcher, filters, organization_uid)
+    return [{"parameter": name, "total": counts[name]} for name in names if counts[name]]
+
+
+async def _counts(searcher: Searcher, filters: dict[str, Clause], organization_uid: UUID) -> dict[str, int]:
+    """How many conversations of the organization each filter leaves, by its name."""
+    body = {
+        "query": bool_query(organization_uid, []),
+        "size": 0,
+        "track_total_hits": False,
+        "aggs": {"counts": {"filters": {"filters": filters}}},
+    }
+    answer = await searcher.ask(body, organization_uid, **CACHED)
+    return {name: bucket["doc_count"] for name, bucket in answer.aggregations["counts"]["buckets"].items()}
 
 
 async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any] | None:
@@ -111,19 +113,8 @@ async def _unknown(searcher: Searcher, text: str, organization_uid: UUID) -> lis
     words = list(dict.fromkeys(_WORD.findall(text)))[:MOST_WORDS]
     if not words:
         return []
-    filters = {str(at): clause_of(Words(word)) for at, word in enumerate(words)}
-    answer = await searcher.ask(
-        {
-            "query": bool_query(organization_uid, []),
-            "size": 0,
-            "track_total_hits": False,
-            "aggs": {"words": {"filters": {"filters": filters}}},
-        },
-        organization_uid,
-        **CACHED,
-    )
-    found = answer.aggregations["words"]["buckets"]
-    return [word for at, word in enumerate(words) if not found[str(at)]["doc_count"]]
+    counts = await _counts(searcher, {word: clause_of(Words(word)) for word in words}, organization_uid)
+    return [word for word in words if not counts[word]]
 
 
 async def _like(searcher: Searcher, word: str, organization_uid: UUID) -> str | None:
