@@ -10,9 +10,10 @@ from uuid import UUID
 
 import pytest
 
-from service.conversation import Conversation, format_time
+from service.conversation import Conversation
 from service.errors import SourceUnreadable
 from service.sources import mail, sms
+from service.times import format_time
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 COLLECTION = Path(__file__).parents[2] / "shared" / "data" / "sms" / "SMSSpamCollection.tsv.gz"

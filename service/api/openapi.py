@@ -70,7 +70,7 @@ EXAMPLE_MESSAGES = {
     401: "a token is needed: send it as 'Authorization: Bearer <token>'",
     403: "the token does not cover this organization",
     404: "there is no such conversation in this organization",
-    413: "a request may have at most 5,000 lines, this one has 6,000: send it in parts",
+    413: "a request may have at most 5,000 lines: send it in parts",
     429: "4 exports are under way: try again when one has ended",
     503: "OpenSearch cannot be reached: try again shortly",
     504: "the search took too long and was stopped: narrow the request, or try again",

@@ -17,11 +17,12 @@ from typing import Any, cast
 from uuid import UUID
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
-from service.conversation import EPOCH, Conversation, Direction, Metadata, parse_time
+from service.conversation import Conversation, Direction, Metadata
 from service.errors import SourceUnreadable
 from service.scratch import Scratch
 from service.sources.containers import streams
 from service.sources.mail import Counts, Reject
+from service.times import EPOCH, parse_time
 
 COLUMNS = ("peer", "date", "text", "direction", "read", "name")
 NEEDED = ("peer", "date", "text")

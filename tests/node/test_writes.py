@@ -13,9 +13,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from service.conversation import Conversation, format_time
+from service.conversation import Conversation
 from service.node import LocalNode, fetch
 from service.settings import Settings
+from service.times import format_time
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Api, Cluster, serving
 from tests.node.test_api import error
