@@ -32,6 +32,7 @@ OUTCOMES = ("written", "unchanged", "rejected")
 DELETE_ATTEMPTS = 5
 BATCH = 500
 STEP_SECONDS = 0.01
+SEARCHED_BYTES = 1_000_000  # of blank lines in one step
 REASONS_BYTES = 500_000  # of all reasons of an answer together, so that the answer stays below some 1.5 MB
 SHORT_REASON_BYTES = 100
 
@@ -78,15 +79,19 @@ async def parse_lines(body: bytes, organizations: frozenset[UUID], *, max_ahead:
 async def _texts(body: bytes, steps: Steps) -> list[tuple[int, bytes]]:
     """The lines that are not blank, with their numbers from 1."""
     texts: list[tuple[int, bytes]] = []
-    number, counted, end = 1, 0, 0
-    while (begin := _NOT_BLANK.search(body, end)) is not None:
-        if len(texts) == MAX_LINES:
+    number, begin, at = 1, 0, 0
+    while at < len(body):
+        found = _NOT_BLANK.search(body, at, at + SEARCHED_BYTES)
+        if found is None:
+            at += SEARCHED_BYTES
+        elif len(texts) == MAX_LINES:
             raise TooLarge(f"a request may have at most {MAX_LINES:,} lines: send it in parts")
-        number += body.count(b"\n", counted, begin.start())
-        counted = begin.start()
-        end = body.find(b"\n", counted)
-        end = len(body) if end < 0 else end
-        texts.append((number, body[counted:end]))
+        else:
+            number += body.count(b"\n", begin, found.start())
+            begin = found.start()
+            at = body.find(b"\n", begin)
+            at = len(body) if at < 0 else at
+            texts.append((number, body[begin:at]))
         await steps.pause()
     return texts
 
