@@ -206,7 +206,7 @@ def _import(
                 reading,
             )
     if counts.shortened:
-        progress.say(f"{counts.shortened:,} conversations were shortened to the limits of a document: see README")
+        progress.say(f"{counts.shortened:,} conversations were shortened to the limits of a document")
     if counts.dates_ahead:
         progress.say(
             f"{counts.dates_ahead:,} messages are dated ahead of the clock: "
