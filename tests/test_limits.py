@@ -103,7 +103,7 @@ def fitted(texts: dict[str, str], lists: dict[str, list[str]]) -> tuple[Conversa
     return Conversation.model_validate(LEAST | own | {"metadata": metadata}), fit.shortened
 
 
-strange = st.text(st.characters(codec=None), max_size=20) | st.text(
+strange = st.text(st.characters(codec=None, exclude_characters="…"), max_size=20) | st.text(
     st.sampled_from('"\\\0\x01é\U0001f600\ud800'), max_size=9
 )
 TEXTS = [name for name in NAMES if LIMITS[name].items is None]

@@ -206,11 +206,11 @@ def _import(
                 reading,
             )
     if counts.shortened:
-        progress.say(f"{counts.shortened:,} conversations were shortened to the limits of a document")
+        progress.say(f"shortened to the limits of a document: {counts.shortened:,} conversations")
     if counts.dates_ahead:
         progress.say(
-            f"{counts.dates_ahead:,} messages are dated ahead of the clock: "
-            "the time when they were received, or of this import, stands for it"
+            f"dated ahead of the clock: {counts.dates_ahead:,} messages, "
+            "which were given the time of their receipt or of this import"
         )
     _summary(tally, rejected, counts.record())
 

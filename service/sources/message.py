@@ -21,7 +21,7 @@ from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any
 
 from service.conversation import LIMITS
-from service.sources.mailbox import RawMessage
+from service.sources.mailbox import MESSAGE_BYTES, RawMessage
 from service.times import MAX_AHEAD
 
 SNIPPET_CHARACTERS = 200
@@ -32,6 +32,8 @@ _MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
 _AT = re.compile(r"^(\S+) at (\S+?)(?:\s+\((.*)\))?$", re.DOTALL)
 _SPACE = re.compile(r"\s+")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+csv.field_size_limit(MESSAGE_BYTES)  # of labels, and of texts in sms.py: what is too long is shortened, not refused
 
 
 @dataclass(frozen=True, slots=True)
