@@ -90,10 +90,11 @@ async def _texts(body: bytes, steps: Steps) -> list[tuple[int, bytes]]:
             )
         else:
             number += body.count(b"\n", begin, found.start())
-            begin = found.start()
-            at = body.find(b"\n", begin)
+            begin = max(begin, body.rfind(b"\n", begin, found.start()) + 1)
+            at = body.find(b"\n", found.start())
             at = len(body) if at < 0 else at
-            texts.append((number, body[begin:at]))
+            texts.append((number, body[begin:at].rstrip(b"\r")))
+            begin = at
         await steps.pause()
     return texts
 
