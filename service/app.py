@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import msgspec
 import structlog
@@ -51,7 +52,9 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         tokens=tokens,
         searcher=searcher,
         writes=Writes(
-            Writer(admin, settings.alias, lease=settings.write_lease, patience=settings.request_timeout / 2), searcher
+            Writer(admin, settings.alias, lease=settings.write_lease, patience=settings.request_timeout / 2),
+            searcher,
+            max_ahead=timedelta(seconds=settings.max_ahead),
         ),
         metrics=Metrics(lambda: status(admin, settings.alias, mapping.load(), refresh=False)),
         index_fits=_once_index_fits(admin, settings.alias),

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, get_args
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self, get_args
 from uuid import UUID
 
 import msgspec
@@ -23,7 +24,11 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     ValidationInfo,
+    model_validator,
 )
+from pydantic_core import ErrorDetails
+
+from service.times import epoch_milliseconds, format_time, parse_time, parse_version
 
 Channel = Literal["email", "sms"]
 Direction = Literal["inbound", "outbound"]
@@ -39,35 +44,33 @@ PREFIXES = 4  # 24 bytes: past the tags and reply marks that many subjects share
 _PREFIX_MASK = 2 ** (8 * PREFIX_BYTES) - 1
 _PREFIX_SHIFTS = tuple(8 * PREFIX_BYTES * place for place in reversed(range(PREFIXES)))
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
-def parse_time(value: object) -> datetime:
-    """An RFC 3339 text (or an aware datetime) as UTC, truncated to the millisecond. Raises ValueError."""
-    if isinstance(value, str):
-        if not _RFC3339.fullmatch(value):
-            raise ValueError("must be an RFC 3339 time with an offset, such as 2024-07-01T12:00:00.000Z")
-        value = datetime.fromisoformat(value.upper())
-    if not isinstance(value, datetime) or value.tzinfo is None:
-        raise ValueError("must be an RFC 3339 time with an offset, such as 2024-07-01T12:00:00.000Z")
-    if value.tzinfo is not UTC:
-        try:
-            value = value.astimezone(UTC)
-        except OverflowError:
-            raise ValueError("lies outside the years 1 to 9999 in UTC") from None
-    finer = value.microsecond % 1000
-    return value.replace(microsecond=value.microsecond - finer) if finer else value
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The most that a field may hold: characters in a text (in each text of a list), texts in a list."""
+
+    characters: int
+    items: int | None = None
 
 
-def format_time(value: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds and `Z`: 2024-07-01T12:00:00.000Z."""
-    return f"{value.isoformat(timespec='milliseconds')[:-6]}Z"  # without +00:00
-
-
-def epoch_milliseconds(value: datetime) -> int:
-    return (value - EPOCH) // timedelta(milliseconds=1)
+# Far above what real conversations hold, so that only abuse meets them. They keep every term of the index below
+# Lucene's 32,766 bytes and every analyzed text short. Validation, the OpenAPI document and docs/documents.md follow.
+LIMITS: dict[str, Limit] = {
+    "subject": Limit(2_000),  # a line of mail has at most 998 (RFC 5322, 2.1.1)
+    "categories": Limit(256, 100),
+    "metadata.from_email": Limit(1_024),  # 254 in RFC 5321; gateways put addresses of other systems inside one
+    "metadata.from_name": Limit(1_000),
+    "metadata.to_emails": Limit(1_024, 1_000),
+    "metadata.cc_emails": Limit(1_024, 1_000),
+    "metadata.snippet": Limit(4_000),
+    "metadata.labels": Limit(256, 500),  # Gmail's have at most 225
+    "metadata.provider_message_id": Limit(1_000),
+    "metadata.thread_id": Limit(1_000),
+}
+MAX_ITEM_BYTES = 256_000  # of the whole item as JSON in UTF-8: not all fields can be full at once
+MAX_LINE_BYTES = 6 * MAX_ITEM_BYTES  # of an item in a line of NDJSON, as each byte may be written as \u0000
 
 
 def parse_uuid(value: object) -> UUID:
@@ -86,20 +89,20 @@ def _before_uuid(value: object, info: ValidationInfo) -> UUID | str:
     return _check_uuid(value) if info.mode == "json" else parse_uuid(value)
 
 
-def _check_version(value: datetime) -> datetime:
-    if value < EPOCH:
-        raise ValueError("must not lie before 1970: it is the version of the document, and versions are not negative")
-    return value
-
-
 Time = Annotated[datetime, BeforeValidator(parse_time), PlainSerializer(format_time, return_type=str)]
+Version = Annotated[datetime, BeforeValidator(parse_version), PlainSerializer(format_time, return_type=str)]
 Uid = Annotated[UUID, BeforeValidator(_before_uuid)]
-CategoryName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
-# A limit also has pydantic refuse a lone surrogate, which is no text.
-Text = Annotated[str, StringConstraints(max_length=1_000_000)]
-Label = Annotated[str, StringConstraints(max_length=1024)]
-Address = Label
-Subject = Annotated[str, StringConstraints(max_length=100_000)]
+
+
+def _text(field: str, **more: Any) -> StringConstraints:
+    """A limit also has pydantic refuse a lone surrogate, which is no text."""
+    return StringConstraints(max_length=LIMITS[field].characters, **more)
+
+
+def _list(field: str) -> Any:
+    return Field(default=[], max_length=LIMITS[field].items, fail_fast=True)
+
+
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Integer = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 
@@ -111,14 +114,14 @@ class _Document(BaseModel):
 class Metadata(_Document):
     """What the provider told. Kept and returned; not searched."""
 
-    from_email: Address | None = None
-    from_name: Text | None = None
-    to_emails: list[Address] = []
-    cc_emails: list[Address] = []
-    snippet: Text | None = None
-    labels: list[Label] = []
-    provider_message_id: Text | None = None
-    thread_id: Text | None = None
+    from_email: Annotated[str, _text("metadata.from_email")] | None = None
+    from_name: Annotated[str, _text("metadata.from_name")] | None = None
+    to_emails: list[Annotated[str, _text("metadata.to_emails")]] = _list("metadata.to_emails")
+    cc_emails: list[Annotated[str, _text("metadata.cc_emails")]] = _list("metadata.cc_emails")
+    snippet: Annotated[str, _text("metadata.snippet")] | None = None
+    labels: list[Annotated[str, _text("metadata.labels")]] = _list("metadata.labels")
+    provider_message_id: Annotated[str, _text("metadata.provider_message_id")] | None = None
+    thread_id: Annotated[str, _text("metadata.thread_id")] | None = None
     has_attachments: bool | None = None
     attachment_count: Count | None = None
     history_id: Integer | None = None
@@ -136,8 +139,8 @@ class Conversation(_Document):
     channel: Channel | None = None
     direction: Direction | None = None
     status: Status | None = None
-    subject: Subject | None = None
-    categories: list[CategoryName] = []
+    subject: Annotated[str, _text("subject")] | None = None
+    categories: list[Annotated[str, _text("categories", strip_whitespace=True, min_length=1)]] = _list("categories")
     sent_at: Time | None = None
     is_read: bool | None = None
     has_reply: bool | None = None
@@ -148,7 +151,13 @@ class Conversation(_Document):
     created_by_uid: Uid | None = None
     parent_conversation_uid: Uid | None = None
     created_on: Time | None = None
-    updated_on: Annotated[Time, BeforeValidator(lambda value: _check_version(parse_time(value)))]
+    updated_on: Version
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if _most_bytes(self) > MAX_ITEM_BYTES and len(self.model_dump_json().encode()) > MAX_ITEM_BYTES:
+            raise ValueError(f"must have at most {MAX_ITEM_BYTES:,} bytes as JSON")
+        return self
 
     @property
     def version(self) -> int:
@@ -156,13 +165,48 @@ class Conversation(_Document):
         return epoch_milliseconds(self.updated_on)
 
 
+def _most_bytes(conversation: Conversation) -> int:
+    """At least the bytes of the item as JSON: a character has at most six, written as an escape."""
+    metadata = conversation.metadata
+    lists = (conversation.categories, metadata.labels, metadata.to_emails, metadata.cc_emails)
+    return _ALL_BUT_LISTS + sum(6 * sum(map(len, texts)) + 3 * len(texts) for texts in lists if texts)
+
+
+_ALL_BUT_LISTS = 2_000 + 6 * sum(limit.characters for limit in LIMITS.values() if limit.items is None)
+MOST_PROBLEMS = 5
+MAX_REASON_BYTES = 1_000
+SHOWN_NAME = 40
+_MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
+
+
 def reason(error: ValidationError) -> str:
-    """Every problem of a document that is not valid, each with its field; never its values."""
+    """The first problems of a document that is not valid, each with its field, and how many more there are.
+
+    At most MAX_REASON_BYTES. It never tells values, and of unknown fields' names no more than their beginning.
+    """
     problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(
-        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" if problem["loc"] else problem["msg"]
-        for problem in problems
-    )
+    told = [_told(problem) for problem in problems[:MOST_PROBLEMS]]
+    more = len(problems) - len(told)
+    return shortened("; ".join([*told, *([f"and {more:,} more"] if more else [])]), MAX_REASON_BYTES)
+
+
+def _told(problem: ErrorDetails) -> str:
+    message = _MESSAGES.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+    field = ".".join(map(shown_name, problem["loc"]))
+    return f"{field}: {message}" if field else message
+
+
+def shown_name(name: str | int) -> str:
+    """The beginning of a name that a caller chose, printable and in one line."""
+    text = str(name)
+    start = text[:SHOWN_NAME]
+    return (start if start.isprintable() else ascii(start)[1:-1]) + ("…" if len(text) > SHOWN_NAME else "")
+
+
+def shortened(text: str, most_bytes: int) -> str:
+    """The text, or its beginning and an ellipsis, in at most so many bytes of UTF-8."""
+    data = text.encode("utf-8", "replace")
+    return text if len(data) <= most_bytes else data[: most_bytes - 3].decode("utf-8", "ignore") + "…"
 
 
 ITEM_FIELDS = tuple(Conversation.model_fields)
@@ -280,7 +324,7 @@ class Tombstone(_Document):
 
     uid: Uid
     organization_uid: Uid
-    deleted_on: Annotated[Time, BeforeValidator(lambda value: _check_version(parse_time(value)))]
+    deleted_on: Version
 
 
 def tombstone(organization_uid: UUID, uid: UUID, deleted_on: datetime) -> bytes:

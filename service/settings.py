@@ -77,6 +77,13 @@ class Settings(BaseSettings):
         description="seconds within which every writer learns of a new index; a reindex waits so long; "
         "the same for all of a cluster",
     )
+    max_ahead: int = Field(
+        86_400,
+        ge=0,
+        le=400_000_000_000,  # past the end of the year 9999, from any clock
+        validation_alias=_env("CONVERSATIONS_MAX_AHEAD"),
+        description="seconds that updated_on or deleted_on may lie ahead of the clock; what lies further is refused",
+    )
     token_secret: SecretStr | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_TOKEN_SECRET"),

@@ -15,16 +15,15 @@ from pydantic import ValidationError
 
 from service.conversation import (
     Conversation,
-    format_time,
     item,
     order_fields,
-    parse_time,
     sort_key_prefixes,
     stored,
     subject_sort_key,
     tombstone,
     uid_order,
 )
+from service.times import format_time, parse_time
 from tests.corpus import corpus
 
 UID = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"

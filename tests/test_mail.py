@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 import re
-from datetime import UTC, datetime
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -14,8 +18,9 @@ import pytest
 
 from service.conversation import Conversation
 from service.sources import mail, mailbox
+from service.sources.lines import parse as parse_line
 from service.sources.mailbox import RawMessage
-from service.sources.message import Message, parse
+from service.sources.message import Clock, Message, parse
 from service.sources.threads import normalised_subject, threads
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
@@ -83,7 +88,7 @@ def test_subjects_are_decoded_as_well_as_they_can_be(header: bytes, subject: str
     assert message(HEAD.encode() + header + b"\n\nBody\n").subject == subject
 
 
-def test_a_very_long_subject_is_kept() -> None:
+def test_a_very_long_subject_is_kept_until_it_is_made_to_fit() -> None:
     assert len(message(f"{HEAD}Subject: {'x' * 10_000}\n\n").subject or "") == 10_000
 
 
@@ -373,3 +378,134 @@ def test_subjects_of_each_language_come_through_every_charset_that_its_mail_uses
             assert message(f"{HEAD}Subject: ".encode() + value + b"\n\n").subject == subject, (charset, subject)
             tried += 1
     assert tried >= len(subjects)
+
+
+def summed(tmp_path: Path, *messages: str, rules: mail.Rules | None = None) -> tuple[list[Conversation], mail.Counts]:
+    """The conversations of an mbox of these messages, none of which is rejected."""
+    path = tmp_path / "box"
+    path.write_text("".join(f"From a Mon Jan  1 10:00:00 2024\n{one}\n" for one in messages), errors="surrogateescape")
+    counts = mail.Counts()
+    rejected: list[str] = []
+    found = list(
+        mail.conversations(
+            [str(path)], ORGANIZATION, mail.Own(),
+            reject=lambda *what: rejected.append(what[2]), rules=rules, counts=counts,
+        )
+    )  # fmt: skip
+    assert rejected == []
+    assert counts.read == counts.in_conversations + counts.duplicates == len(messages)
+    for one in found:
+        assert parse_line(one.model_dump_json().encode(), max_ahead=timedelta(days=1)) == one
+    return found, counts
+
+
+LONG = {
+    "recipients": numbered(1, To=", ".join(f"Person {number} <p{number}@example.com>" for number in range(50_000))),
+    "copies": numbered(1, Cc=", ".join(f"p{number}@{'é' * 300}.example" for number in range(3_000))),
+    "subject": numbered(1, Subject="x" * 1_000_000),
+    "replies": numbered(1, Subject="re: " * 250_000),
+    "encoded": numbered(1, Subject="=?utf-8?q?caf=C3=A9?= " * 50_000),
+    "id": numbered(1, Message_ID=f"<{'a' * 900_000}@x>"),
+    "root": numbered(1, References=f"<{'a' * 900_000}@x>"),
+    "sender": numbered(1, From=f'"{"n" * 300_000}" <{"e" * 300_000}@x.org>'),
+    "labels": numbered(1, X_Gmail_Labels=",".join(f"label {number}" for number in range(20_000))),
+    "label": numbered(1, X_Gmail_Labels="l" * 300_000),
+    "keywords": numbered(1, X_Keywords="k" * 300_000),
+}
+
+
+@pytest.mark.parametrize("name", [*LONG])
+def test_an_import_shortens_what_is_too_long_and_says_so(name: str, tmp_path: Path) -> None:
+    (found,), counts = summed(tmp_path, LONG[name])
+    assert (counts.shortened, counts.dates_ahead) == (1, 0)
+    assert "…" in found.model_dump_json()
+    if name == "recipients":
+        assert found.metadata.to_emails[998:] == ["p998@example.com", "… and 49,001 more"]
+    if name == "subject":
+        assert found.subject == "x" * 1_999 + "…"
+
+
+def test_what_is_of_usual_length_is_not_shortened(tmp_path: Path) -> None:
+    references = " ".join(f"<{number}@elsewhere>" for number in range(50_000))
+    addresses = ", ".join(f"p{number}@example.com" for number in range(1_000))
+    (found,), counts = summed(tmp_path, numbered(1, Subject="x" * 2_000, References=references, To=addresses))
+    assert counts.shortened == 0
+    assert (found.subject, len(found.metadata.to_emails)) == ("x" * 2_000, 1_000)
+    assert "…" not in found.model_dump_json()
+
+
+def test_a_thread_of_thousands_of_messages_with_labels_each_is_one_conversation(tmp_path: Path) -> None:
+    box = [
+        numbered(number, Message_ID=f"<{number}@x>", Date="Mon, 1 Jan 2024 10:00:00 +0000",
+                 References="<0@x>", X_Keywords=f"label{number}")
+        for number in range(2_000)
+    ]  # fmt: skip
+    (found,), counts = summed(tmp_path, *box)
+    assert (found.message_count, counts.shortened) == (2_000, 1)
+    assert len(found.metadata.labels) == 500
+    assert found.metadata.labels[-1] == "… and 1,501 more"
+
+
+def test_a_category_of_a_rule_is_shortened_too(tmp_path: Path) -> None:
+    rules = mail.Rules({}, {"a": "c" * 100_000, "b": "  "})
+    (found,), counts = summed(tmp_path, numbered(1, X_Keywords="a b"), rules=rules)
+    assert (found.categories, counts.shortened) == (["c" * 255 + "…"], 1)
+
+
+def test_what_is_no_text_is_dropped(tmp_path: Path) -> None:
+    odd = "=?unicode_escape?q?a=5Cud800b?="
+    (found,), _counts = summed(tmp_path, numbered(1, To=f"{odd} <a\0@b.c>", X_Keywords="x\0y", Message_ID="<\0a@b>"))
+    assert "\\u0000" not in found.model_dump_json()
+    assert found.metadata.labels == ["xy"]
+
+
+def test_brackets_in_brackets_are_no_addresses_and_cost_no_message(tmp_path: Path) -> None:
+    (found,), _counts = summed(tmp_path, numbered(1, To="(" * 100_000, Cc="<" * 100_000))
+    assert found.message_count == 1
+
+
+NOW = datetime.now(UTC)
+AHEAD = format_datetime(NOW + timedelta(days=400))
+RECEIVED = "from a by b; Tue, 2 Jan 2024 08:00:00 +0000"
+
+
+@pytest.mark.parametrize("date", [AHEAD, "Mon, 1 Jan 2150 10:00:00 +0000", "Fri, 31 Dec 9999 23:59:59 +0000"])
+def test_a_date_ahead_of_the_clock_gives_way_to_the_time_of_receipt(date: str) -> None:
+    received = message(f"Received: from c by d; {date}\nReceived: {RECEIVED}\nFrom: a@x\nDate: {date}\n\n")
+    assert (received.date, received.is_ahead) == (datetime(2024, 1, 2, 8, tzinfo=UTC), True)
+    separated = parse(raw(f"From: a@x\nDate: {date}\n\n", b"From a Wed Jan  3 10:00:00 2024"))
+    assert (separated.date, separated.is_ahead) == (datetime(2024, 1, 3, 10, tzinfo=UTC), True)
+    neither = parse(raw(f"From: a@x\nDate: {date}\n\n"), Clock(NOW))
+    assert (neither.date, neither.is_ahead) == (NOW, True)
+
+
+def test_a_date_a_little_ahead_is_believed_and_a_setting_believes_more() -> None:
+    soon = format_datetime(NOW + timedelta(hours=20))
+    near = parse(raw(f"Received: {RECEIVED}\nFrom: a@x\nDate: {soon}\n\n"), Clock(NOW))
+    assert (near.date, near.is_ahead) == ((NOW + timedelta(hours=20)).replace(microsecond=0), False)
+    text = f"Received: {RECEIVED}\nFrom: a@x\nDate: {AHEAD}\n\n"
+    far = parse(raw(text), Clock(NOW, timedelta(days=500)))
+    assert (far.date, far.is_ahead) == ((NOW + timedelta(days=400)).replace(microsecond=0), False)
+
+
+def test_messages_dated_ahead_are_kept_and_counted(tmp_path: Path) -> None:
+    found, counts = summed(tmp_path, numbered(1, Date=AHEAD), numbered(2, Subject="b", Date=AHEAD, Received=RECEIVED))
+    assert [one.updated_on for one in found] == [
+        datetime(2024, 1, 1, 10, tzinfo=UTC),
+        datetime(2024, 1, 2, 8, tzinfo=UTC),
+    ]
+    assert counts.dates_ahead == 2
+
+
+def test_the_command_tells_what_it_shortened_and_redated(tmp_path: Path) -> None:
+    (tmp_path / "1.eml").write_text(numbered(1, Subject="x" * 5_000, Date=AHEAD))
+    (tmp_path / "2.eml").write_text(numbered(2))
+    command = [sys.executable, "-m", "service", "import-mail", str(tmp_path), "--output", str(tmp_path / "out")]
+    done = subprocess.run(
+        [*command, "--organization", str(ORGANIZATION)],
+        cwd=tmp_path, env=os.environ | {"OPENSEARCH_URL": "http://127.0.0.1:9"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    assert (told["shortened"], told["dates_ahead"], told["rejected"]) == (1, 1, 0)
+    assert "shortened to the limits of a document: 1" in done.stderr
+    assert "dated ahead of the clock: 1 " in done.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from service.conversation import MAX_LINE_BYTES
 from service.errors import SourceUnreadable
 from service.sources import ndjson
 from tests.corpus import corpus
@@ -72,7 +73,7 @@ def test_an_exports_last_line_is_checked_and_is_no_conversation(tmp_path: Path) 
 @pytest.mark.parametrize("ending", [b"", b"\n"])
 def test_a_line_that_is_too_long_is_rejected_and_the_next_is_read(tmp_path: Path, ending: bytes) -> None:
     path = tmp_path / "file"
-    for length in (ndjson.MAX_LINE_BYTES + 1, 2 * ndjson.MAX_LINE_BYTES, 2 * ndjson.MAX_LINE_BYTES + 2):
+    for length in (MAX_LINE_BYTES + 1, 2 * MAX_LINE_BYTES, 2 * MAX_LINE_BYTES + 2):
         path.write_bytes(b"x" * length + b"\n" + LINES[0].encode() + ending)
         long, next_one = ndjson.read(str(path))
         assert (long.number, long.conversation, next_one.number) == (1, None, 2)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from service.conversation import Conversation, format_time
+from service.conversation import Conversation
 from service.errors import SourceUnreadable
 from service.sources import mail, sms
+from service.times import format_time
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 COLLECTION = Path(__file__).parents[2] / "shared" / "data" / "sms" / "SMSSpamCollection.tsv.gz"
@@ -128,3 +129,26 @@ def test_real_messages_come_through_a_csv_and_add_up(tmp_path: Path) -> None:
     assert rejected == []
     assert counts.read == len(texts) == sum(one.message_count or 0 for one in found)
     assert len(found) == 97
+
+
+def test_what_is_too_long_is_shortened_and_a_date_ahead_of_the_clock_is_the_imports(tmp_path: Path) -> None:
+    path = tmp_path / "sms.csv"
+    start = datetime.now(UTC)
+    path.write_text(
+        "date,peer,text,direction,name\n"
+        f"2024-07-01T12:00:00Z,{'1' * 5_000},{'t' * 300_000},in,{'n' * 5_000}\n"
+        "2150-07-01T12:00:00Z,555,from a wrong clock,in,\n"
+        "9999-12-31T23:59:59Z,556,from another,in,\n"
+        "2024-07-01T12:00:00Z,557,usual,in,\n"
+    )
+    found, rejected, counts = imported(path)
+    assert (rejected, counts.shortened, counts.dates_ahead) == ([], 1, 2)
+    long, wrong, other, usual = found
+    assert long.subject == "t" * 199 + "…"
+    assert long.metadata.from_name == "n" * 999 + "…"
+    assert long.metadata.thread_id == "1" * 999 + "…"
+    for one in (wrong, other):
+        assert start - timedelta(seconds=1) <= one.updated_on <= datetime.now(UTC)
+        assert one.sent_at == one.created_on == one.updated_on
+    assert format_time(usual.updated_on) == "2024-07-01T12:00:00.000Z"
+    assert [one.uid for one in imported(path)[0]] == [one.uid for one in found]

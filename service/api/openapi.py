@@ -29,7 +29,8 @@ from service.api.parameters import (
     SUGGEST_PARAMETERS,
 )
 from service.api.query_string import Parameter
-from service.conversation import Conversation
+from service.api.writes import MAX_BODY_BYTES, MAX_LINES
+from service.conversation import MAX_ITEM_BYTES, MAX_LINE_BYTES, Conversation
 
 DOCS = "/docs"
 ASSETS = f"{DOCS}/assets"
@@ -117,6 +118,22 @@ _BESIDE: dict[str, Any] = {
 }
 
 
+WRITE_DESCRIPTION = (
+    "Conversations, or deletions, one JSON object a line. "
+    f"At most {MAX_BODY_BYTES:,} bytes and {MAX_LINES:,} lines; a line has at most {MAX_LINE_BYTES:,} bytes, "
+    f"an item at most {MAX_ITEM_BYTES:,} bytes as JSON. A conversation has the fields of an item of a page, with their "
+    "maxLength and maxItems; only uid, organization_uid and updated_on are required."
+)
+
+
+def item_schema() -> dict[str, Any]:
+    """An item with the limits of its fields, in one piece."""
+    item = Conversation.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    item["properties"]["metadata"] = item.pop("$defs")["Metadata"]
+    item["description"] = f"A conversation, of at most {MAX_ITEM_BYTES:,} bytes as JSON."
+    return item
+
+
 def _success() -> dict[str, Any]:
     page = {
         "type": "object",
@@ -129,13 +146,10 @@ def _success() -> dict[str, Any]:
             },
         },
     }
-    item = Conversation.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
-    metadata = item.pop("$defs")["Metadata"]
-    item["properties"]["metadata"] = metadata
     data = {
         "type": "object",
         "required": ["items", "pagination"],
-        "properties": {"items": {"type": "array", "items": item}, "pagination": page, **_BESIDE},
+        "properties": {"items": {"type": "array", "items": item_schema()}, "pagination": page, **_BESIDE},
     }
     schema = {
         "type": "object",
@@ -336,7 +350,7 @@ class WriteConversations(Operation):
             "parameters": _parameters(BULK_PARAMETERS),
             "requestBody": {
                 "required": True,
-                "description": "Conversations, or deletions, one JSON object a line.",
+                "description": WRITE_DESCRIPTION,
                 "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": body}},
             },
             "responses": _responses(done),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from service.api import values
 from service.api.query_string import Parameter
-from service.conversation import CHANNELS, DIRECTIONS, STATUSES, parse_time, parse_uuid
+from service.conversation import CHANNELS, DIRECTIONS, STATUSES, parse_uuid
 from service.search import box
 from service.search.conditions import DATE_FIELDS, MATCHES, Field
 from service.search.query import (
@@ -24,6 +24,7 @@ from service.search.query import (
 )
 from service.search.suggest import MAX_CHARACTERS
 from service.search.values import ANY, NONE, OPERATORS, TIMES_ALLOWED, parse_zone
+from service.times import parse_version
 
 _UUID_SCHEMA = {"type": "string", "format": "uuid"}
 _UID_OR_SCHEMA = {"anyOf": [_UUID_SCHEMA, {"type": "string", "enum": [NONE, ANY]}]}
@@ -244,7 +245,7 @@ REFRESH = Parameter(
 DELETED_ON = Parameter(
     "deleted_on",
     "deleted_on",
-    parse_time,
+    parse_version,
     {"type": "string", "format": "date-time"},
     "when it was deleted, RFC 3339; what is newer stays; default: now, whatever is there",
     "2024-07-01T12:00:00.000Z",

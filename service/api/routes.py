@@ -222,7 +222,7 @@ async def write_conversations(request: AnyRequest) -> Response[bytes]:
     caller.require_scope(WRITE_SCOPE)
     values = parse_values(request.scope["query_string"], BULK_PARAMETERS)
     await parts.index_fits()
-    lines = parse_lines(await request.body(), caller.organizations)
+    lines = await parse_lines(await request.body(), caller.organizations, max_ahead=parts.writes.max_ahead)
     results = await parts.writes.write(lines, **values)
     counts = Counter(str(result["outcome"]) for result in results)
     note(request.scope, **counts)

@@ -6,20 +6,24 @@ with an error may have been written in part; to send all of it again is right.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import re
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from pydantic import ValidationError
 
-from service.conversation import Conversation, Tombstone, parse_time, reason
-from service.errors import TooBusy, TooLarge
+from service.conversation import MAX_REASON_BYTES, Tombstone, shortened
+from service.errors import InvalidQuery, Problem, TooBusy, TooLarge
 from service.index import bulk
 from service.index.bulk import Write, Writer
 from service.search.searcher import Searcher
+from service.sources import lines
+from service.times import LAST, MAX_AHEAD, check_not_ahead, format_time, parse_time
 
 WRITE_SCOPE = "conversations:write"
 MAX_BODY_BYTES = 10_000_000
@@ -27,6 +31,12 @@ MAX_LINES = 5_000
 OUTCOMES = ("written", "unchanged", "rejected")
 DELETE_ATTEMPTS = 5
 BATCH = 500
+STEP_SECONDS = 0.01
+SEARCHED_BYTES = 1_000_000  # of blank lines in one step
+REASONS_BYTES = 500_000  # of all reasons of an answer together, so that the answer stays below some 1.5 MB
+SHORT_REASON_BYTES = 100
+
+_NOT_BLANK = re.compile(rb"\S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +49,66 @@ class Line:
     reason: str | None = None
 
 
-def parse_lines(body: bytes, organizations: frozenset[UUID]) -> list[Line]:
-    """Each line of the body. Raises TooLarge where there are too many."""
-    texts = [(number, text) for number, text in enumerate(body.split(b"\n"), start=1) if text.strip()]
-    if len(texts) > MAX_LINES:
-        raise TooLarge(f"a request may have at most {MAX_LINES:,} lines, this one has {len(texts):,}: send it in parts")
-    return [_line(number, text, organizations) for number, text in texts]
+class Steps:
+    """Lets other requests have the event loop after each few milliseconds of work that cannot be awaited."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + STEP_SECONDS
+
+    async def pause(self) -> None:
+        if time.monotonic() >= self._until:
+            await asyncio.sleep(0)
+            self._until = time.monotonic() + STEP_SECONDS
 
 
-def _line(number: int, text: bytes, organizations: frozenset[UUID]) -> Line:
-    kind = Tombstone if b'"deleted_on"' in text and b'"updated_on"' not in text else Conversation
+async def parse_lines(body: bytes, organizations: frozenset[UUID], *, max_ahead: timedelta) -> list[Line]:
+    """Each line of the body that is not blank. Raises TooLarge where there are too many, before any is parsed.
+
+    The work is done in steps, between which other requests are served. A thread of its own would not do: what takes
+    the time holds the interpreter's lock.
+    """
+    body = body.removeprefix(lines.BOM)
+    steps = Steps()
+    found: list[Line] = []
+    for number, text in await _texts(body, steps):
+        found.append(_line(number, text, organizations, max_ahead))
+        await steps.pause()
+    return found
+
+
+async def _texts(body: bytes, steps: Steps) -> list[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers from 1."""
+    texts: list[tuple[int, bytes]] = []
+    number, begin, at = 1, 0, 0
+    while at < len(body):
+        found = _NOT_BLANK.search(body, at, at + SEARCHED_BYTES)
+        if found is None:
+            at += SEARCHED_BYTES
+        elif len(texts) == MAX_LINES:
+            raise TooLarge(
+                f"a request may have at most {MAX_LINES:,} lines, this one has {_count(body):,}: send it in parts"
+            )
+        else:
+            number += body.count(b"\n", begin, found.start())
+            begin = max(begin, body.rfind(b"\n", begin, found.start()) + 1)
+            at = body.find(b"\n", found.start())
+            at = len(body) if at < 0 else at
+            texts.append((number, body[begin:at].rstrip(b"\r")))
+            begin = at
+        await steps.pause()
+    return texts
+
+
+def _count(body: bytes) -> int:
+    """All lines, blank ones too: to tell these apart takes longer than a refusal may."""
+    return body.count(b"\n") + (not body.endswith(b"\n"))
+
+
+def _line(number: int, text: bytes, organizations: frozenset[UUID], max_ahead: timedelta) -> Line:
     try:
-        found = kind.model_validate_json(text)
-    except ValidationError as error:
-        return Line(number, _uid(text), None, reason(error))
+        found = lines.parse(text, max_ahead=max_ahead)
+    except lines.InvalidLine as error:
+        return Line(number, error.uid, None, str(error))
     if found.organization_uid not in organizations:
         return Line(number, str(found.uid), None, "the token does not cover this organization")
     if isinstance(found, Tombstone):
@@ -60,45 +116,43 @@ def _line(number: int, text: bytes, organizations: frozenset[UUID]) -> Line:
     return Line(number, str(found.uid), bulk.write_of(found))
 
 
-def _uid(text: bytes) -> str | None:
-    """The uid of a line that is wrong otherwise, so that the answer can name it."""
-    try:
-        found = msgspec.json.decode(text, type=_Named).uid
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-    return found[:100] if found is not None else None
-
-
-class _Named(msgspec.Struct):
-    uid: str | None = None
+def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
+    """Bounded in number and in bytes, so that no request to OpenSearch is large, nor takes long to put together."""
+    batch: list[Write] = []
+    size = 0
+    for write in writes:
+        batch.append(write)
+        size += len(write.source)
+        if len(batch) >= BATCH or size >= bulk.BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 class Writes:
     """Writes for callers: what the handlers use of the index."""
 
-    def __init__(self, writer: Writer, searcher: Searcher) -> None:
+    def __init__(self, writer: Writer, searcher: Searcher, *, max_ahead: timedelta = MAX_AHEAD) -> None:
         self._writer = writer
         self._searcher = searcher
+        self.max_ahead = max_ahead
 
-    async def write(self, lines: Sequence[Line], *, refresh: str = "false") -> list[dict[str, Any]]:
+    async def write(self, found: Sequence[Line], *, refresh: str = "false") -> list[dict[str, Any]]:
         """What became of each line, in order. Raises PushedBack, WriteFailed."""
-        writes = [line.write for line in lines if line.write is not None]
-        results = []
-        for start in range(0, len(writes), BATCH):
-            results += await self._writer.write(writes[start : start + BATCH], refresh=refresh)
-        done = iter(results)
-        return [self._result(line, next(done) if line.write is not None else None) for line in lines]
-
-    @staticmethod
-    def _result(line: Line, result: bulk.Result | None) -> dict[str, Any]:
-        outcome = result.outcome if result is not None else "rejected"
-        reason = result.reason if result is not None else line.reason
-        return {"line": line.number, "uid": line.uid, "outcome": outcome, **({"reason": reason} if reason else {})}
+        results: list[bulk.Result] = []
+        for batch in _batches([line.write for line in found if line.write is not None]):
+            results += await self._writer.write(batch, refresh=refresh)
+        return await _outcomes(found, results)
 
     async def delete(
         self, organization_uid: UUID, uid: UUID, *, deleted_on: datetime | None = None, refresh: str = "false"
     ) -> str:
-        """Deletes as of `deleted_on`; without it, whatever is there now. Raises NotFound where nothing is."""
+        """Deletes as of `deleted_on`; without it, whatever is there now. Raises NotFound where nothing is, InvalidQuery
+        where `deleted_on` lies too far ahead of the clock.
+        """
+        if deleted_on is not None:
+            self._check(deleted_on)
         for _attempt in range(DELETE_ATTEMPTS):
             when = deleted_on or await self._now_or_later(organization_uid, uid)
             result, *_ = await self._writer.write([bulk.deletion_of(organization_uid, uid, when)], refresh=refresh)
@@ -106,7 +160,33 @@ class Writes:
                 return result.outcome
         raise TooBusy("the conversation is being written all the while: try again")
 
+    def _check(self, deleted_on: datetime) -> None:
+        try:
+            check_not_ahead(deleted_on, self.max_ahead)
+        except ValueError as error:
+            raise InvalidQuery([Problem("deleted_on", str(error), format_time(deleted_on))]) from None
+
     async def _now_or_later(self, organization_uid: UUID, uid: UUID) -> datetime:
-        """Now, or a millisecond after the conversation's own time where that lies ahead."""
+        """Now, or a millisecond after the conversation's own time where that lies ahead; at the end of time, that."""
         there = msgspec.json.decode(await self._searcher.one(organization_uid, uid))
-        return max(parse_time(datetime.now(UTC)), parse_time(there["updated_on"]) + timedelta(milliseconds=1))
+        updated_on = parse_time(there["updated_on"])
+        if updated_on >= LAST:
+            return LAST
+        return max(parse_time(datetime.now(UTC)), updated_on + timedelta(milliseconds=1))
+
+
+async def _outcomes(found: Sequence[Line], results: Sequence[bulk.Result]) -> list[dict[str, Any]]:
+    """What became of each line. Reasons are bounded together too: past REASONS_BYTES, their beginnings are told."""
+    steps = Steps()
+    done = iter(results)
+    outcomes: list[dict[str, Any]] = []
+    left = REASONS_BYTES
+    for line in found:
+        result = next(done) if line.write is not None else bulk.Result("rejected", line.reason)
+        outcome: dict[str, Any] = {"line": line.number, "uid": line.uid, "outcome": result.outcome}
+        if result.reason:
+            outcome["reason"] = shortened(result.reason, MAX_REASON_BYTES if left > 0 else SHORT_REASON_BYTES)
+            left -= len(outcome["reason"].encode("utf-8", "replace"))
+        outcomes.append(outcome)
+        await steps.pause()
+    return outcomes

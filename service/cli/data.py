@@ -44,9 +44,10 @@ Origin = TypeVar("Origin")
 def load_command(
     settings: Settings, files: tuple[str, ...], rejects: Path, checkpoint: Path, resume: bool, parallel: int
 ) -> None:
-    """Load conversations from NDJSON files (plain or gzip); - is standard input.
+    """Load conversations, and deletions, from NDJSON files (plain or gzip); - is standard input.
 
-    Loading twice changes nothing, and an older copy never replaces a newer one: the version is updated_on.
+    A line is an item, or {"uid":…,"organization_uid":…,"deleted_on":…}, as in a bulk request. Loading twice changes
+    nothing, and an older copy never replaces a newer one: the version is updated_on, or deleted_on.
     Rejected lines go to the rejects file; all others are loaded, and the exit code is then 1. A load that was killed
     may be done again, or go on with --resume.
     """
@@ -69,17 +70,20 @@ def load_command(
         progress.track("Loading", total, "bytes") as advance,
     ):
 
-        def conversations() -> Iterator[tuple[ndjson.Line, Conversation]]:
+        def writes() -> Iterator[tuple[ndjson.Line, bulk.Write]]:
             for file in files:
-                for line in ndjson.read(file, after=done.lines[file], advance=reading.along(advance)):
-                    if line.conversation is None:
+                for line in ndjson.read(
+                    file, after=done.lines[file], advance=reading.along(advance), max_ahead=_max_ahead(settings)
+                ):
+                    write = _write_of(line)
+                    if write is None:
                         rejected.add(line.source, line.number, line.reason or "", line.text)
                     else:
-                        yield line, line.conversation
+                        yield line, write
 
         tally = _load(
             settings,
-            conversations(),
+            writes(),
             lambda line, reason: rejected.add(line.source, line.number, reason, line.text),
             reading,
             settled=lambda line: done.reach(line.source, line.number),
@@ -130,7 +134,10 @@ def import_mail_command(
     rules = mail.Rules({label: cast(Status, status) for label, status in statuses}, dict(categories))
 
     def read(reject: mail.Reject, counts: mail.Counts, advance: progress.Advance) -> Iterable[Conversation]:
-        return mail.conversations(paths, organization, own, reject=reject, rules=rules, counts=counts, advance=advance)
+        return mail.conversations(
+            paths, organization, own,
+            reject=reject, rules=rules, counts=counts, advance=advance, max_ahead=_max_ahead(settings),
+        )  # fmt: skip
 
     _import(settings, paths, read, rejects, output)
 
@@ -167,8 +174,10 @@ def import_sms_command(
 
     def read(reject: mail.Reject, counts: mail.Counts, advance: progress.Advance) -> Iterable[Conversation]:
         return sms.conversations(
-            list(paths), organization, reject=reject, columns=dict(columns), gap=gap, counts=counts, advance=advance
-        )
+            list(paths), organization,
+            reject=reject, columns=dict(columns), gap=gap, counts=counts, advance=advance,
+            max_ahead=_max_ahead(settings),
+        )  # fmt: skip
 
     _import(settings, paths, read, rejects, output)
 
@@ -192,10 +201,17 @@ def _import(
         else:
             tally = _load(
                 settings,
-                ((conversation, conversation) for conversation in found),
+                ((conversation, bulk.write_of(conversation)) for conversation in found),
                 lambda conversation, reason: rejected.add(str(conversation.uid), 0, reason, b""),
                 reading,
             )
+    if counts.shortened:
+        progress.say(f"shortened to the limits of a document: {counts.shortened:,} conversations")
+    if counts.dates_ahead:
+        progress.say(
+            f"dated ahead of the clock: {counts.dates_ahead:,} messages, "
+            "which were given the time of their receipt or of this import"
+        )
     _summary(tally, rejected, counts.record())
 
 
@@ -218,7 +234,7 @@ def export_command(settings: Settings, file: str, organization: UUID, where: str
 
 def _load(
     settings: Settings,
-    conversations: Iterable[tuple[Origin, Conversation]],
+    writes: Iterable[tuple[Origin, bulk.Write]],
     reject: Callable[[Origin, str], None],
     reading: progress.Reading,
     *,
@@ -232,10 +248,10 @@ def _load(
     async def load(client: Client) -> bulk.Tally:
         await lifecycle.ensure(client, settings.alias, mapping.load())
         async with activity.told(client, settings.alias, now):
-            return await bulk.load(
+            return await bulk.load_writes(
                 client,
                 settings.alias,
-                conversations,
+                writes,
                 reject=reject,
                 settled=settled,
                 lease=settings.write_lease,
@@ -243,6 +259,17 @@ def _load(
             )
 
     return act(settings, load)
+
+
+def _write_of(line: ndjson.Line) -> bulk.Write | None:
+    if line.conversation is not None:
+        return bulk.write_of(line.conversation)
+    gone = line.deletion
+    return None if gone is None else bulk.deletion_of(gone.organization_uid, gone.uid, gone.deleted_on)
+
+
+def _max_ahead(settings: Settings) -> timedelta:
+    return timedelta(seconds=settings.max_ahead)
 
 
 def _summary(tally: bulk.Tally, rejected: Rejects, counts: dict[str, int] | None = None) -> None:

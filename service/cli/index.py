@@ -167,17 +167,17 @@ def _with_job(settings: Settings, action: Callable[[Job], Awaitable[Any]], *, th
                 mapping.load(),
                 lease=settings.write_lease,
                 throttle=throttle,
-                read_files=_read_files,
+                read_files=lambda files: _read_files(files, timedelta(seconds=settings.max_ahead)),
             )
         )
 
     return act(settings, run)
 
 
-def _read_files(files: tuple[str, ...]) -> Iterator[Write]:
+def _read_files(files: tuple[str, ...], max_ahead: timedelta) -> Iterator[Write]:
     """The writes that the files hold. A line that holds none ends it: a file that is held to be right must be."""
     for file in files:
-        for line in ndjson.read(file):
+        for line in ndjson.read(file, max_ahead=max_ahead):
             if line.conversation is None:
                 raise SourceUnreadable(f"{file}, line {line.number}: {line.reason}")
             yield bulk.write_of(line.conversation)

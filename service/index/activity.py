@@ -16,9 +16,9 @@ from typing import Any
 from opensearchpy.exceptions import NotFoundError, TransportError
 
 from service.client import Client, translated
-from service.conversation import format_time, parse_time
 from service.errors import ConversationsError
 from service.index.state import ensure_index, process_name, state_index
+from service.times import format_time, parse_time
 
 SAY_SECONDS = 5.0
 OLD = timedelta(seconds=60)

@@ -19,9 +19,10 @@ import msgspec
 
 from service import telemetry
 from service.client import BUSY, Client, translated
-from service.conversation import Conversation, document_id, epoch_milliseconds, stored, tombstone
+from service.conversation import Conversation, document_id, is_tombstone, stored, tombstone
 from service.errors import Overloaded, PushedBack, SearchTimeout, SearchUnavailable, WriteFailed
 from service.index.targets import Only, Targets, own_alias, writes_alias
+from service.times import LAST, epoch_milliseconds
 
 BATCH_DOCUMENTS = 1000
 BATCH_BYTES = 800_000  # a request stays below the 1 MiB past which aiohttp warns of a blocked event loop
@@ -32,6 +33,7 @@ LEASE_SECONDS = 30.0
 GONE = "an index was removed"
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
+_LAST_VERSION = epoch_milliseconds(LAST)
 
 Origin = TypeVar("Origin")
 Outcome = Literal["written", "unchanged", "rejected"]
@@ -180,9 +182,16 @@ def lines(write: Write, target: str) -> bytes:
         "_id": write.id,
         "routing": write.routing,
         "version": write.version,
-        "version_type": "external",
+        "version_type": "external_gte" if _ends_time(write) else "external",
     }
     return b'{"index":%s}\n%s\n' % (msgspec.json.encode(action), write.source)
+
+
+def _ends_time(write: Write) -> bool:
+    """A deletion at the last moment that a time can name: nothing can be newer than what it deletes, so it may be as
+    old.
+    """
+    return write.version == _LAST_VERSION and is_tombstone(write.source)
 
 
 def _judge(entry: dict[str, Any]) -> Result | str:

@@ -9,12 +9,12 @@ from typing import Any
 from opensearchpy.exceptions import NotFoundError
 
 from service.client import Client, translated
-from service.conversation import EPOCH, format_time
 from service.errors import IndexUnusable
 from service.index import activity, compare, lifecycle, scan, state
 from service.index.activity import Load
 from service.index.mapping import Mapping
 from service.index.targets import writes_alias
+from service.times import EPOCH, format_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from datetime import datetime
 
 from service import progress
 from service.client import translated
-from service.conversation import format_time
 from service.errors import ConversationsError
 from service.index import bulk, lifecycle, scan
 from service.index.job import Job, again, none_refused, refresh
 from service.index.state import Lock
 from service.index.targets import Only, holders, writes_alias
+from service.times import format_time
 
 WORKERS = 3  # ranges that are copied at once
 

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from service import progress
 from service.client import translated
-from service.conversation import EPOCH
 from service.errors import IndexUnusable
 from service.index import bulk, compare, lifecycle
 from service.index.bulk import Write
@@ -18,6 +17,7 @@ from service.index.compare import Differences
 from service.index.job import Job, copy_documents, refresh
 from service.index.ledger import Ledger
 from service.index.proof import compare_ledger
+from service.times import EPOCH
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from service.conversation import format_time
 from service.search import box
 from service.search.conditions import AllOf, AnyOf, Between, Field, Missing, Node, Not, OneOf, Person, Words
 from service.search.query import ConversationQuery
 from service.search.values import Ago, Moment, Operator
+from service.times import format_time
 
 BOX_NAMES: dict[Field, str] = {
     "status": "status", "channel": "channel", "direction": "direction", "category": "category", "label": "label",

@@ -12,15 +12,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from service.conversation import parse_time
+from service.times import LAST, parse_time
 
 NONE, ANY = "none", "any"
 Unit = Literal["h", "d", "w"]
 HOURS: dict[str, int] = {"h": 1, "d": 24, "w": 24 * 7}
 TIMES_ALLOWED = "a date (2024, 2024-07, 2024-07-01), an RFC 3339 time, or so long ago (-12h, -7d, -2w)"
 
-FIRST = datetime(1, 1, 1, tzinfo=UTC)  # no time can lie before it,
-LAST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)  # or behind this one
+FIRST = datetime(1, 1, 1, tzinfo=UTC)  # no time can lie before it, or behind LAST
 NO_ZONES = frozenset({"EST", "Factory", "HST", "MST", "ROC", "localtime", "posixrules"})  # Java does not know these
 
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)

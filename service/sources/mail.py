@@ -5,20 +5,22 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from pydantic import ValidationError
 
-from service.conversation import Conversation, Direction, Metadata, Status
+from service.conversation import Conversation, Direction, Metadata, Status, reason
 from service.sources import mailbox
-from service.sources.message import Address, Message, parse
+from service.sources.fit import Fit
+from service.sources.message import Address, Clock, Message, parse
 from service.sources.threads import Thread, threads
+from service.times import MAX_AHEAD
 
 Reject = Callable[[str, int, str, bytes, int], None]
 """(source, number, reason, data, offset): what was no message, and where it stood."""
 
 SHOWN_BYTES = 2000  # of a rejected message, in the rejects file
-MOST_ADDRESSES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,18 @@ class Rules:
 
 @dataclass(slots=True)
 class Counts:
-    """Of messages: `read` is the sum of the others."""
+    """Of messages: `read` is the sum of the three that follow it.
+
+    `shortened` counts conversations of which something was cut (fit.py), `dates_ahead` messages that were dated further
+    ahead of the clock than a version may lie, and were given another date.
+    """
 
     read: int = 0
     in_conversations: int = 0
     duplicates: int = 0
     rejected: int = 0
+    shortened: int = 0
+    dates_ahead: int = 0
 
     def record(self) -> dict[str, int]:
         return {
@@ -56,6 +64,8 @@ class Counts:
             "in_conversations": self.in_conversations,
             "duplicates": self.duplicates,
             "rejected_messages": self.rejected,
+            "shortened": self.shortened,
+            "dates_ahead": self.dates_ahead,
         }
 
 
@@ -68,12 +78,16 @@ def conversations(
     rules: Rules | None = None,
     counts: Counts | None = None,
     advance: Callable[[int], None] = lambda _bytes: None,
+    max_ahead: timedelta = MAX_AHEAD,
 ) -> Iterator[Conversation]:
     """The conversations of all the mailboxes together.
 
     Every message ends in a conversation, is a duplicate of one that does, or is told to `reject`; `counts` adds up.
-    `advance(count)` is told the bytes of the files as they are read.
+    `advance(count)` is told the bytes of the files as they are read. What exceeds the limits of a document is
+    shortened. A message that is dated further ahead of the clock than `max_ahead` has the time when it was received,
+    else the time of this import.
     """
+    now = datetime.now(UTC)
     counts = counts or Counts()
 
     def rejected(source: str, number: int, reason: str, data: bytes, offset: int) -> None:
@@ -83,32 +97,36 @@ def conversations(
     def duplicate(_message: Message) -> None:
         counts.duplicates += 1
 
-    for thread in threads(_messages(paths, rejected, counts, advance), duplicate=duplicate):
+    for thread in threads(_messages(paths, rejected, counts, advance, Clock(now, max_ahead)), duplicate=duplicate):
         try:
-            found = _conversation(thread, organization_uid, own, rules or Rules())
+            fit = Fit()
+            found = _conversation(thread, organization_uid, own, rules=rules or Rules(), fit=fit)
         except ValidationError as error:
             for message in thread.messages:
-                rejected(message.source, message.number, f"its thread: {error}", b"", message.offset)
+                rejected(message.source, message.number, f"its thread: {reason(error)}", b"", message.offset)
         else:
             counts.in_conversations += len(thread.messages)
+            counts.shortened += fit.shortened
             yield found
 
 
 def _messages(
-    paths: Iterable[str], reject: Reject, counts: Counts, advance: Callable[[int], None]
+    paths: Iterable[str], reject: Reject, counts: Counts, advance: Callable[[int], None], clock: Clock
 ) -> Iterator[Message]:
     for path in paths:
         for raw in mailbox.read(path, advance=advance):
             counts.read += 1
             try:
-                yield parse(raw)
+                message = parse(raw, clock)
+                counts.dates_ahead += message.is_ahead
+                yield message
             except ValueError as error:
                 reject(raw.source, raw.number, str(error), raw.data[:SHOWN_BYTES], raw.offset)
             except Exception as error:  # people send what the parser's authors did not think of: a message at most
                 reject(raw.source, raw.number, f"cannot be read: {error!r}", raw.data[:SHOWN_BYTES], raw.offset)
 
 
-def _conversation(thread: Thread, organization_uid: UUID, own: Own, rules: Rules) -> Conversation:
+def _conversation(thread: Thread, organization_uid: UUID, own: Own, *, rules: Rules, fit: Fit) -> Conversation:
     first, last = thread.messages[0], thread.messages[-1]
     labels = list(dict.fromkeys(label for message in thread.messages for label in message.labels))
     is_outbound = first.sender in own or "Sent" in first.labels
@@ -121,21 +139,21 @@ def _conversation(thread: Thread, organization_uid: UUID, own: Own, rules: Rules
         channel="email",
         direction=direction,
         status=_status(thread.messages, labels, rules),
-        subject=first.subject,
-        categories=list(dict.fromkeys(rules.categories[label] for label in labels if label in rules.categories)),
+        subject=fit.text("subject", first.subject),
+        categories=fit.texts("categories", _categories(labels, rules)),
         sent_at=last.date,
         is_read=_is_read(thread.messages),
         has_reply=any(message.sender.email != first.sender.email or message.is_answered for message in thread.messages),
         message_count=len(thread.messages),
         metadata=Metadata(
-            from_email=first.sender.email,
-            from_name=first.sender.name,
-            to_emails=list(first.to[:MOST_ADDRESSES]),
-            cc_emails=list(first.cc[:MOST_ADDRESSES]),
-            snippet=last.snippet,
-            labels=labels,
-            provider_message_id=f"<{first.id}>",
-            thread_id=f"<{thread.root}>",
+            from_email=fit.text("metadata.from_email", first.sender.email),
+            from_name=fit.text("metadata.from_name", first.sender.name),
+            to_emails=fit.texts("metadata.to_emails", first.to),
+            cc_emails=fit.texts("metadata.cc_emails", first.cc),
+            snippet=fit.text("metadata.snippet", last.snippet),
+            labels=fit.texts("metadata.labels", labels),
+            provider_message_id=fit.text("metadata.provider_message_id", f"<{first.id}>"),
+            thread_id=fit.text("metadata.thread_id", f"<{thread.root}>"),
             has_attachments=attachments > 0,
             attachment_count=attachments,
         ),
@@ -143,6 +161,11 @@ def _conversation(thread: Thread, organization_uid: UUID, own: Own, rules: Rules
         created_on=first.date,
         updated_on=last.date,
     )
+
+
+def _categories(labels: list[str], rules: Rules) -> list[str]:
+    """Each once, in the order of the labels."""
+    return list(dict.fromkeys(rules.categories[label].strip() for label in labels if label in rules.categories))
 
 
 def _status(messages: tuple[Message, ...], labels: list[str], rules: Rules) -> Status:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -19,15 +20,20 @@ from email.message import Message as Parsed
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Any
 
-from service.sources.mailbox import RawMessage
+from service.conversation import LIMITS
+from service.sources.mailbox import MESSAGE_BYTES, RawMessage
+from service.times import MAX_AHEAD
 
 SNIPPET_CHARACTERS = 200
 EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)  # before mail had dates; also keeps versions from being negative
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+DECODED_CHARACTERS = 200_000  # of a header with encoded words, whose decoding takes time
+MOST_TIMES = 10  # so many times the limit of a text are kept of it, until fit.py cuts it
 _MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
 _AT = re.compile(r"^(\S+) at (\S+?)(?:\s+\((.*)\))?$", re.DOTALL)
 _SPACE = re.compile(r"\s+")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+
+csv.field_size_limit(MESSAGE_BYTES)  # of labels, and of texts in sms.py: what is too long is shortened, not refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +62,32 @@ class Message:
     source: str = ""
     number: int = 0
     offset: int = 0
+    is_ahead: bool = False
 
 
-def parse(raw: RawMessage) -> Message:
-    """Raises ValueError with the reason where the bytes are no message that can be placed in time."""
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time of an import, and how far ahead of it a message's date is believed."""
+
+    now: datetime
+    max_ahead: timedelta = MAX_AHEAD
+
+    def believes(self, date: datetime) -> bool:
+        return date - self.now <= self.max_ahead
+
+
+def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
+    """Raises ValueError with the reason where the bytes are no message that can be placed in time.
+
+    A date ahead of the clock gives way to the time of receipt, else to the clock's; `is_ahead` tells of it. Texts are
+    bounded, though not yet by the limits of a document.
+    """
+    clock = clock or Clock(datetime.now(UTC))
     parsed = message_from_bytes(raw.data)
     headers = _headers(parsed)
     if not headers:
         raise ValueError("has no headers")
-    date = _date(headers, raw.separator)
-    if date is None:
-        raise ValueError("has no date that can be read: not in Date, Received, or the mailbox's own line")
+    date, is_ahead = _date(headers, raw.separator, clock)
     sender = _addresses(headers.get("from", []))
     text, attachments = _content(parsed)
     state = _state(headers, raw.flags)
@@ -87,6 +108,7 @@ def parse(raw: RawMessage) -> Message:
         source=raw.source,
         number=raw.number,
         offset=raw.offset,
+        is_ahead=is_ahead,
     )
 
 
@@ -127,6 +149,7 @@ def _real_charset(charset: str | None) -> str:
 def decoded(value: str) -> str:
     """A header with its encoded words (RFC 2047) decoded, its folds and control characters made single spaces."""
     if "=?" in value:
+        value = value[:DECODED_CHARACTERS]
         with suppress(HeaderParseError, ValueError, LookupError):  # broken encoded words stay as they came
             value = "".join(
                 part if isinstance(part, str) else _decode(part, charset) for part, charset in decode_header(value)
@@ -135,8 +158,19 @@ def decoded(value: str) -> str:
     return _SPACE.sub(" ", _UNPRINTABLE.sub(" ", value)).strip()
 
 
+def _bounded(field: str, text: str) -> str:
+    return text[: MOST_TIMES * LIMITS[field].characters]
+
+
 def _subject(headers: dict[str, list[str]]) -> str | None:
-    return decoded(headers["subject"][0]) if "subject" in headers else None
+    return _bounded("subject", decoded(headers["subject"][0])) if "subject" in headers else None
+
+
+def _address(name: str, email: str) -> Address:
+    return Address(
+        _bounded("metadata.from_name", decoded(name)) or None,
+        _bounded("metadata.from_email", decoded(email).lower()) or None,
+    )
 
 
 def _addresses(values: list[str]) -> list[Address]:
@@ -144,12 +178,19 @@ def _addresses(values: list[str]) -> list[Address]:
     for value in values:
         mailman = _AT.match(_SPACE.sub(" ", value).strip())
         if mailman and "@" not in mailman[1]:
-            found.append(Address(decoded(mailman[3] or "") or None, f"{mailman[1]}@{mailman[2]}".lower()))
+            found.append(_address(mailman[3] or "", f"{mailman[1]}@{mailman[2]}"))
             continue
-        for name, email in getaddresses([value]):
+        for name, email in _split(value):
             if name or email:
-                found.append(Address(decoded(name) or None, decoded(email).lower()[:1024] or None))
+                found.append(_address(name, email))
     return found
+
+
+def _split(value: str) -> list[tuple[str, str]]:
+    try:
+        return getaddresses([value])
+    except RecursionError:  # thousands of brackets, one inside the other, are no addresses
+        return []
 
 
 def _own_id(headers: dict[str, list[str]], data: bytes) -> str:
@@ -166,13 +207,35 @@ def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*gmail, *references, *parents]))
 
 
-def _date(headers: dict[str, list[str]], separator: bytes) -> datetime | None:
-    received = [value.rpartition(";")[2] for value in headers.get("received", [])[:1]]
+def _date(headers: dict[str, list[str]], separator: bytes, clock: Clock) -> tuple[datetime, bool]:
+    """When it was sent, as well as that can be known, and whether the first date told lies too far ahead of the clock.
+
+    Raises ValueError where no date is told.
+    """
+    is_ahead = False
+    for date in _dates(headers, separator):
+        if clock.believes(date):
+            return date, is_ahead
+        is_ahead = True
+    if is_ahead:
+        return clock.now, True
+    raise ValueError("has no date that can be read: not in Date, Received, or the mailbox's own line")
+
+
+def _dates(headers: dict[str, list[str]], separator: bytes) -> Iterator[datetime]:
+    """Those that can be read, the best first: Date, then Received from the last server on, then the mailbox's line."""
+    received = (value.rpartition(";")[2] for value in headers.get("received", []))
     for text in (*headers.get("date", [])[:1], *received):
         if (date := _plausible(text)) is not None:
-            return date
+            yield date
+    if (date := _separated(separator)) is not None:
+        yield date
+
+
+def _separated(separator: bytes) -> datetime | None:
+    """asctime(3) in the mailbox's own line, behind the sender: Wed Jul 30 21:49:08 1993."""
     words = separator.decode("ascii", "replace").split()
-    for start in range(len(words)):  # asctime: Wed Jul 30 21:49:08 1993, behind the sender
+    for start in range(len(words)):
         try:
             date = datetime.strptime(" ".join(words[start : start + 5]), "%a %b %d %H:%M:%S %Y")
         except ValueError:
@@ -187,7 +250,7 @@ def _plausible(text: str) -> datetime | None:
         date = date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
     except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
         return None
-    return date if EARLIEST <= date < LATEST else None
+    return date if date >= EARLIEST else None
 
 
 def _content(parsed: Parsed[str, str]) -> tuple[str, int]:
@@ -260,7 +323,7 @@ def _state(headers: dict[str, list[str]], flags: str | None) -> _State:
     labels = [*gmail, *words, *(["Flagged"] if flagged else [])]
     return _State(
         seen=seen,
-        labels=tuple(dict.fromkeys(label[:1024] for label in labels)),
+        labels=tuple(dict.fromkeys(_bounded("metadata.labels", label) for label in labels)),
         is_answered="R" in flags if flags is not None else "A" in status,
         is_draft="D" in (flags or "") or "T" in "".join(headers.get("x-status", [])) or "Drafts" in gmail,
     )

@@ -1,4 +1,4 @@
-"""Conversations from NDJSON: one JSON object a line, plain or gzip, from a file or standard input.
+"""Conversations and deletions from NDJSON: one JSON object a line, plain or gzip, from a file or standard input.
 
 An export of ours is such a file; its last line, which counts the others, is checked and is no conversation.
 """
@@ -12,36 +12,45 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, cast
 
-from pydantic import ValidationError
-
-from service.conversation import Conversation, reason
+from service.conversation import MAX_LINE_BYTES, Conversation, Tombstone
 from service.errors import SourceUnreadable
+from service.sources import lines
 from service.sources.containers import GZIP, Counting
+from service.times import MAX_AHEAD
 
 STANDARD_INPUT = "-"
-MAX_LINE_BYTES = 2**21
-_BOM = b"\xef\xbb\xbf"
+SHOWN_BYTES = 1_000  # of a line that is too long, in the rejects file
+_READ_BYTES = MAX_LINE_BYTES + 3  # of a line with its end (\r\n), and one byte more where it is too long
 _EXPORT_END = re.compile(rb'\s*\{"export":\s*\{"complete":\s*true,\s*"conversations":\s*(\d+)\}\}\s*')
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line and what it holds: a conversation, or the reason why it does not hold one."""
+    """One line and what it holds: a conversation or a deletion. Without a conversation, `reason` says why."""
 
     source: str
     number: int
     text: bytes
     conversation: Conversation | None
     reason: str | None = None
+    deletion: Tombstone | None = None
 
 
-def read(path: str, *, after: int = 0, advance: Callable[[int], None] = lambda _count: None) -> Iterator[Line]:
+def read(
+    path: str,
+    *,
+    after: int = 0,
+    advance: Callable[[int], None] = lambda _count: None,
+    max_ahead: timedelta = MAX_AHEAD,
+) -> Iterator[Line]:
     """Each line of the file (or of standard input, for "-") that is not blank and comes after that number.
 
-    `advance(count)` is told the bytes of the file as they are read, compressed ones as they are on disk.
+    `advance(count)` is told the bytes of the file as they are read, compressed ones as they are on disk. A line whose
+    version lies further ahead of the clock than `max_ahead` is rejected.
     Raises SourceUnreadable where the file cannot be opened, or breaks off (a gzip file that was cut).
     """
     number = since_end = 0
@@ -56,7 +65,7 @@ def read(path: str, *, after: int = 0, advance: Callable[[int], None] = lambda _
                     since_end += 1
                     if number <= after:
                         continue
-                    yield _line(path, number, text.removeprefix(_BOM) if number == 1 else text)
+                    yield _line(path, number, text.removeprefix(lines.BOM) if number == 1 else text, max_ahead)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceUnreadable(
             f"{path} breaks off after line {number} ({error}): all lines before were taken; get the whole file"
@@ -74,19 +83,21 @@ def size(path: str) -> int | None:
 
 def _texts(stream: IO[bytes]) -> Iterator[bytes]:
     """Each line; of one that is too long, only so much that it is known to be."""
-    while text := stream.readline(MAX_LINE_BYTES + 1):
+    while text := stream.readline(_READ_BYTES):
         yield text
-        while len(text) > MAX_LINE_BYTES and not text.endswith(b"\n"):
-            text = stream.readline(MAX_LINE_BYTES + 1)
+        while len(text) == _READ_BYTES and not text.endswith(b"\n"):
+            text = stream.readline(_READ_BYTES)
 
 
-def _line(source: str, number: int, text: bytes) -> Line:
-    if len(text) > MAX_LINE_BYTES:
-        return Line(source, number, text[:1000], None, f"is longer than {MAX_LINE_BYTES:,} bytes")
+def _line(source: str, number: int, text: bytes, max_ahead: timedelta) -> Line:
     try:
-        return Line(source, number, text, Conversation.model_validate_json(text))
-    except ValidationError as error:
-        return Line(source, number, text, None, reason(error))
+        found = lines.parse(text.rstrip(b"\r\n"), max_ahead=max_ahead)
+    except lines.InvalidLine as error:
+        shown = text[:SHOWN_BYTES] if len(text) > MAX_LINE_BYTES else text
+        return Line(source, number, shown, None, str(error))
+    if isinstance(found, Tombstone):
+        return Line(source, number, text, None, "is a deletion: only 'conversations load' takes these", found)
+    return Line(source, number, text, found)
 
 
 def _open(path: str) -> IO[bytes]:

@@ -17,11 +17,14 @@ from typing import Any, cast
 from uuid import UUID
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
-from service.conversation import EPOCH, Conversation, Direction, Metadata, parse_time
+from service.conversation import Conversation, Direction, Metadata
 from service.errors import SourceUnreadable
 from service.scratch import Scratch
 from service.sources.containers import streams
+from service.sources.fit import ELLIPSIS, Fit, clean
 from service.sources.mail import Counts, Reject
+from service.sources.message import Clock
+from service.times import EPOCH, MAX_AHEAD, parse_time
 
 COLUMNS = ("peer", "date", "text", "direction", "read", "name")
 NEEDED = ("peer", "date", "text")
@@ -54,12 +57,15 @@ def conversations(
     gap: timedelta | None = None,
     counts: Counts | None = None,
     advance: Callable[[int], None] = lambda _bytes: None,
+    max_ahead: timedelta = MAX_AHEAD,
 ) -> Iterator[Conversation]:
     """The conversations of all the files together. `columns`: which column of a CSV holds what (COLUMNS).
 
-    A conversation ends where its peer was silent for longer than `gap`. Raises SourceUnreadable for a file of neither
-    kind, or without a column that is needed.
+    A conversation ends where its peer was silent for longer than `gap`. What exceeds the limits of a document is
+    shortened. For a date further ahead of the clock than `max_ahead`, the time of this import stands in the
+    conversation. Raises SourceUnreadable for a file of neither kind, or without a column that is needed.
     """
+    clock = Clock(parse_time(datetime.now(UTC)), max_ahead)
     counts = counts or Counts()
 
     def rejected(source: str, number: int, reason: str, data: bytes, offset: int) -> None:
@@ -78,11 +84,15 @@ def conversations(
                     else:
                         rejected(name, number, found, b"", 0)
         for together in messages.grouped(gap):
+            fit = Fit()
+            conversation = _conversation(together, organization_uid, clock, fit)
             counts.in_conversations += len(together)
-            yield _conversation(together, organization_uid)
+            counts.shortened += fit.shortened
+            counts.dates_ahead += sum(not clock.believes(message.date) for message in together)
+            yield conversation
 
 
-def _conversation(messages: list[Sms], organization_uid: UUID) -> Conversation:
+def _conversation(messages: list[Sms], organization_uid: UUID, clock: Clock, fit: Fit) -> Conversation:
     first, last = messages[0], messages[-1]
     told = [message.read for message in messages if message.read is not None]
     key = f"{first.peer}:{(first.date - EPOCH) // timedelta(milliseconds=1)}"
@@ -92,25 +102,35 @@ def _conversation(messages: list[Sms], organization_uid: UUID) -> Conversation:
         channel="sms",
         direction=first.direction,
         status="active",
-        subject=" ".join(first.text.split())[:SUBJECT_CHARACTERS] or None,
-        sent_at=last.date,
+        subject=_excerpt(first.text),
+        sent_at=_believed(last.date, clock),
         is_read=all(told) if told else None,
         has_reply=any(message.direction != first.direction for message in messages),
         message_count=len(messages),
         metadata=Metadata(
-            from_name=next((message.name for message in messages if message.name), None),
-            snippet=" ".join(last.text.split())[:SUBJECT_CHARACTERS] or None,
-            thread_id=first.peer,
+            from_name=fit.text("metadata.from_name", next((one.name for one in messages if one.name), None)),
+            snippet=_excerpt(last.text),
+            thread_id=fit.text("metadata.thread_id", first.peer),
         ),
         party_uid=uuid.uuid5(organization_uid, f"party:{first.peer}"),
-        created_on=first.date,
-        updated_on=last.date,
+        created_on=_believed(first.date, clock),
+        updated_on=_believed(last.date, clock),
     )
+
+
+def _believed(date: datetime, clock: Clock) -> datetime:
+    return date if clock.believes(date) else clock.now
+
+
+def _excerpt(text: str) -> str | None:
+    """The beginning of a text, in one line; an ellipsis tells that there is more."""
+    line = " ".join(text.split())
+    return (line if len(line) <= SUBJECT_CHARACTERS else f"{line[: SUBJECT_CHARACTERS - 1]}{ELLIPSIS}") or None
 
 
 def _sms(values: Mapping[str, str | None]) -> Sms:
     """Raises ValueError saying what is wrong with it."""
-    peer = re.sub(r"[\s().-]", "", values.get("peer") or "")
+    peer = re.sub(r"[\s().-]", "", clean(values.get("peer") or ""))
     if not peer:
         raise ValueError("has no peer number")
     direction = (values.get("direction") or "").strip().lower()
@@ -126,7 +146,7 @@ def _sms(values: Mapping[str, str | None]) -> Sms:
         text=text.encode("utf-8", "replace").decode(),
         direction="outbound" if direction in OUTBOUND else "inbound",
         read=READ[read],
-        name=(values.get("name") or "").strip() or None,
+        name=clean(values.get("name") or "").strip() or None,
     )
 
 
@@ -142,7 +162,7 @@ def _date(text: str) -> datetime:
             date = parse_time(text)
     except (ValueError, OverflowError):
         raise ValueError(f"date {text[:50]!r} must be RFC 3339, or milliseconds since 1970") from None
-    if not EPOCH <= date <= datetime(9999, 1, 1, tzinfo=UTC):
+    if date < EPOCH:
         raise ValueError(f"date {text[:50]!r} must not lie before 1970")
     return date
 

@@ -14,10 +14,11 @@ from uuid import UUID
 import pytest
 
 from service.client import connect
-from service.conversation import CHANNELS, STATUSES, Conversation, parse_time
+from service.conversation import CHANNELS, STATUSES, Conversation
 from service.index import bulk
 from service.search.paging import Windows
 from service.search.query import DEEP_FIELDS
+from service.times import parse_time
 from tests import oracle
 from tests.corpus import conversation
 from tests.node.conftest import Api, Cluster, serving

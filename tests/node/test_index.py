@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from service.client import Client, connect
-from service.conversation import Conversation, document_id, epoch_milliseconds, tombstone
+from service.conversation import Conversation, document_id, tombstone
 from service.errors import IndexUnusable, WriteFailed
 from service.index import bulk, lifecycle, mapping
 from service.index.bulk import Write
 from service.index.status import status as status_of
 from service.node import LocalNode, fetch
 from service.settings import Settings
+from service.times import epoch_milliseconds
 from tests.corpus import corpus
 from tests.node.conftest import Cluster
 

@@ -13,9 +13,10 @@ from uuid import UUID
 import httpx
 import pytest
 
-from service.conversation import Conversation, format_time
+from service.conversation import Conversation
 from service.node import LocalNode, fetch
 from service.settings import Settings
+from service.times import format_time
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Api, Cluster, serving
 from tests.node.test_api import error
@@ -117,12 +118,12 @@ def test_one_conversation_is_read_at_once_and_only_by_its_organization(own: Api)
     assert own.get(f"{url}?organization_uid={MINE}", own.token(MINE, OTHER)).status_code == 200
 
 
-def test_deleting_what_is_there_now_works_whatever_its_time_and_is_not_undone(own: Api) -> None:
+def test_deleting_what_is_there_now_works_whatever_its_time_and_is_not_undone(own: Api, fresh: Cluster) -> None:
     token = own.token(MINE, scopes=SCOPE)
     headers = {"Authorization": f"Bearer {token}"}
     past, future = mine()[:2]
     future = future.model_copy(update={"updated_on": datetime(2999, 1, 1, tzinfo=UTC)})
-    send(own, [line(past), line(future)])
+    fresh.load([past, future])
     for one in (past, future):
         url = f"{own.address}/api/conversations/{one.uid}"
         early = own.http.delete(url, headers=headers, params={"deleted_on": "1980-01-01T00:00:00Z"})
@@ -132,7 +133,8 @@ def test_deleting_what_is_there_now_works_whatever_its_time_and_is_not_undone(ow
             assert outcomes(own.http.delete(url, headers=headers, params={"refresh": "wait_for"})) == ["written"]
         error(own.http.get(url, headers=headers), 404, "not_found")
         error(own.http.delete(url, headers=headers), 404, "not_found")
-        assert outcomes(send(own, [line(one)])) == ["unchanged"]
+        assert outcomes(send(own, [line(past)])) == ["unchanged"]
+        assert fresh.load([future]).unchanged == 1
     assert own.conversations(token)["data"]["pagination"]["total"] == 0
     url = f"{own.address}/api/conversations/{past.uid}"
     reader = {"Authorization": f"Bearer {own.token(MINE)}"}

@@ -1,0 +1,197 @@
+"""One line of NDJSON -> the conversation or the deletion that it holds. The same rules over HTTP and for `load`.
+
+A line is bounded before it is parsed, and its shape before its values are judged: whatever it holds, it costs at most
+some ten milliseconds and a few times its own bytes of memory.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from datetime import timedelta
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, UnsetType
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from service.conversation import (
+    LIMITS,
+    MAX_LINE_BYTES,
+    MAX_REASON_BYTES,
+    Conversation,
+    Metadata,
+    Tombstone,
+    reason,
+    shortened,
+    shown_name,
+)
+from service.times import check_not_ahead
+
+BOM = b"\xef\xbb\xbf"
+EXPLAINED_BYTES = 32_000  # of a line that is wrong: a longer one is told its first problem only
+SHOWN_UID = 100
+
+_NAMES = re.compile(rb'"[ \t\r\n]*:')
+_UNKNOWN = re.compile(r"unknown field `(.*?)`(?: - at `\$\.(metadata)`)?\Z", re.DOTALL)
+_PLACE = re.compile(r"(.*) - at `\$\.?(.*?)(?:\[\.\.\.\])?`", re.DOTALL)
+_SYNTAX = (
+    ("recursion limit", "is nested too deeply: a conversation's JSON has three levels"),
+    ("hex escape", "is not text: a \\u escape stands for half a character (a lone surrogate)"),
+    ("invalid unicode", "is not valid UTF-8"),
+    ("out of range", "holds a number that is too large"),
+)
+
+
+class InvalidLine(ValueError):
+    """Why a line holds neither a conversation nor a deletion; its uid, where it names one."""
+
+    def __init__(self, problem: str, uid: str | None = None) -> None:
+        super().__init__(shortened(problem, MAX_REASON_BYTES))
+        self.uid = uid
+
+
+def parse(text: bytes, *, max_ahead: timedelta) -> Conversation | Tombstone:
+    """The conversation (it has `updated_on`) or the deletion (it has `deleted_on`). Raises InvalidLine."""
+    if len(text) > MAX_LINE_BYTES:
+        raise InvalidLine(f"is longer than {MAX_LINE_BYTES:,} bytes")
+    keys = _keys(text)
+    kind = _kind(keys)
+    uid = _uid(keys)
+    try:
+        if len(text) > EXPLAINED_BYTES:
+            _check_shape(text, kind)
+        found = kind.model_validate_json(text)
+        _check_names(text, found)
+    except ValidationError as error:
+        raise InvalidLine(_explained(error), uid) from None
+    except ValueError as error:
+        raise InvalidLine(str(error), uid) from None
+    _check_clock(found, max_ahead)
+    return found
+
+
+class _Keys(msgspec.Struct):
+    """What of a line decides what it is. Other keys are passed over."""
+
+    uid: Raw | UnsetType = UNSET
+    updated_on: Raw | UnsetType = UNSET
+    deleted_on: Raw | UnsetType = UNSET
+
+
+_KEYS = msgspec.json.Decoder(_Keys)
+
+
+def _keys(text: bytes) -> _Keys:
+    try:
+        return _KEYS.decode(text)
+    except RecursionError:
+        raise InvalidLine(_SYNTAX[0][1]) from None
+    except msgspec.ValidationError:
+        raise InvalidLine("must be a JSON object") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidLine(_syntax(text, str(error))) from None
+
+
+def _kind(keys: _Keys) -> type[Conversation | Tombstone]:
+    if keys.deleted_on is UNSET:
+        return Conversation
+    if keys.updated_on is not UNSET:
+        raise InvalidLine("must have updated_on (a conversation) or deleted_on (a deletion), not both", _uid(keys))
+    return Tombstone
+
+
+def _uid(keys: _Keys) -> str | None:
+    """The uid of a line that is wrong otherwise, so that an answer can name it."""
+    try:
+        found = msgspec.json.decode(keys.uid) if isinstance(keys.uid, Raw) else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return found[:SHOWN_UID] if isinstance(found, str) else None
+
+
+def _syntax(text: bytes, told: str) -> str:
+    """Why a text is no JSON. Bounded: a long line is not parsed again for a better reason."""
+    if text.startswith(BOM):
+        return "begins with a byte order mark, which only the first line may have"
+    if b"\0" in text:
+        return "holds bytes that are 0: it must be UTF-8, not UTF-16 or binary"
+    if len(text) <= EXPLAINED_BYTES:
+        try:
+            from_json(text, allow_inf_nan=False)
+        except ValueError as error:
+            told = str(error)
+    return _sentence(told)
+
+
+def _shape(name: str, model: type[Any], *, prefix: str = "", **own: Any) -> type[msgspec.Struct]:
+    """A struct with the model's fields: lists with their limits, and everything else as it comes."""
+
+    def kind(field: str) -> Any:
+        limit = LIMITS.get(f"{prefix}{field}")
+        return Raw if limit is None or limit.items is None else Annotated[list[str], Meta(max_length=limit.items)]
+
+    fields = [(field, own.get(field) or kind(field), UNSET) for field in model.model_fields]
+    return msgspec.defstruct(name, fields, forbid_unknown_fields=True)
+
+
+_SHAPES: dict[type[Any], msgspec.json.Decoder[Any]] = {
+    Conversation: msgspec.json.Decoder(
+        _shape("Shape", Conversation, metadata=_shape("MetadataShape", Metadata, prefix="metadata."))
+    ),
+    Tombstone: msgspec.json.Decoder(_shape("Deletion", Tombstone)),
+}
+
+
+def _explained(error: ValidationError) -> str:
+    is_syntax = error.error_count() == 1 and error.errors(include_input=False)[0]["type"] == "json_invalid"
+    return _sentence(reason(error)) if is_syntax else reason(error)
+
+
+def _sentence(told: str) -> str:
+    return next((sentence for mark, sentence in _SYNTAX if mark in told), f"is not valid JSON: {told}")
+
+
+def _check_shape(text: bytes, kind: type[Any]) -> None:
+    """Raises ValueError at the first unknown field or element that is no text, or after too long a list.
+
+    For long lines: pydantic would make an object of every element and an error of every unknown field first.
+    """
+    try:
+        _SHAPES[kind].decode(text)
+    except RecursionError:
+        raise ValueError(_SYNTAX[0][1]) from None
+    except UnicodeDecodeError:
+        raise ValueError(_SYNTAX[2][1]) from None
+    except msgspec.DecodeError as error:
+        unknown = _UNKNOWN.search(str(error))
+        if unknown:
+            place = f"{unknown[2]}." if unknown[2] else ""
+            raise ValueError(f"{place}{shown_name(unknown[1])}: is not a known field") from None
+        raise ValueError(_PLACE.sub(r"\2: \1", str(error))) from None
+
+
+def _check_names(text: bytes, found: Conversation | Tombstone) -> None:
+    """Raises ValueError where a name stands twice in an object: which of the two is meant cannot be known.
+
+    A quotation mark before a colon ends a name, or stands in a text. Where there are as many as names, none is double.
+    """
+    metadata = found.metadata.model_fields_set if isinstance(found, Conversation) else ()
+    if len(_NAMES.findall(text)) > len(found.model_fields_set) + len(metadata):
+        json.loads(text, object_pairs_hook=_check_unique)
+
+
+def _check_unique(pairs: list[tuple[str, Any]]) -> None:
+    counts = Counter(name for name, _value in pairs)
+    if len(counts) < len(pairs):
+        raise ValueError(f"{counts.most_common(1)[0][0]}: is given more than once")
+
+
+def _check_clock(found: Conversation | Tombstone, max_ahead: timedelta) -> None:
+    field = "updated_on" if isinstance(found, Conversation) else "deleted_on"
+    try:
+        check_not_ahead(getattr(found, field), max_ahead)
+    except ValueError as error:
+        raise InvalidLine(f"{field}: {error}", str(found.uid)) from None
