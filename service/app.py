@@ -14,9 +14,11 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
+from service import telemetry
 from service.api import openapi
 from service.api.access_log import AccessLog
 from service.api.auth import Tokens
+from service.api.deadline import Deadline
 from service.api.errors import answer_error
 from service.api.hang_up import HangUp
 from service.api.metrics import Metrics
@@ -39,6 +41,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     """The ASGI application. Raises Misconfigured where the settings cannot work; does not need OpenSearch yet."""
     searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
+    telemetry.pool.labels("size").set(2 * settings.opensearch_connections)  # each client has its own connections
     tokens = Tokens(settings)
     searcher = Searcher(
         searches,
@@ -74,6 +77,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
                 compression_config=CompressionConfig(
                     "gzip", minimum_size=COMPRESSED_BYTES, gzip_compress_level=COMPRESSION_LEVEL
                 ),
+                middleware=[lambda app: Deadline(app, seconds=settings.request_timeout)],
                 lifespan=[clients],
                 logging_config=None,
             )

@@ -120,7 +120,6 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
         options["ssl_show_warn"] = False
         if settings.opensearch_ca_file is not None:
             options["ca_certs"] = str(settings.opensearch_ca_file)
-    telemetry.pool.labels("size").set(settings.opensearch_connections)
     try:
         return AsyncOpenSearch(
             hosts=[url],

@@ -7,6 +7,7 @@ ConversationsError
 ├── NotFound              no such conversation
 ├── TooLarge              more lines or bytes than a request may have
 ├── TooBusy               more at once than this process, or OpenSearch, takes
+├── SlowRequest           the caller took too long to send its body
 ├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
 │   └── Overloaded        it refused for want of room (429)
 ├── SearchTimeout         the deadline of a request passed
@@ -61,6 +62,10 @@ class TooLarge(ConversationsError):
 
 
 class TooBusy(ConversationsError):
+    pass
+
+
+class SlowRequest(ConversationsError):
     pass
 
 

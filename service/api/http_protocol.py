@@ -1,4 +1,4 @@
-"""The HTTP/1.1 protocol of the server: uvicorn's httptools protocol with limits on bytes, requests, connections and time.
+"""The HTTP/1.1 protocol of the server: uvicorn's httptools protocol with limits on bytes, connections and time.
 
 uvicorn limits neither the size of a request's head nor the time that a client may take to send it, and these limits
 must hold before a token is looked at. What is over a limit is answered with the API's error shape where an answer can
@@ -93,7 +93,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._check_incomplete()
 
     def _parse(self, data: bytes) -> None:
-        """No other protocol is spoken here: what follows a request to change it is HTTP/1.1 as before (RFC 9110, 7.8)."""
+        """A request to change the protocol is ignored (RFC 9110, 7.8): what follows is HTTP/1.1 too."""
         while data:
             try:
                 self.parser.feed_data(data)

@@ -19,6 +19,7 @@ from litestar.static_files import create_static_files_router
 
 from service import __version__
 from service.api import errors as api_errors
+from service.api.links import MAX_LINK_BYTES
 from service.api.parameters import (
     BULK_PARAMETERS,
     COUNT_PARAMETERS,
@@ -152,7 +153,10 @@ def _success() -> dict[str, Any]:
     return {
         "description": "A page.",
         "headers": {
-            "Link": {"schema": {"type": "string"}, "description": "RFC 8288: first, prev, next, last"},
+            "Link": {
+                "schema": {"type": "string"},
+                "description": f"RFC 8288: first, prev, next, last; left out where it has more than {MAX_LINK_BYTES} bytes",
+            },
             "ETag": {"schema": {"type": "string"}, "description": "for If-None-Match, which is answered with 304"},
         },
         "content": {"application/json": {"schema": schema, "example": example}},

@@ -43,7 +43,7 @@ from service.api.parameters import (
 )
 from service.api.query_string import Parameter, no_parameters, parse_values
 from service.api.writes import MAX_BODY_BYTES, OUTCOMES, WRITE_SCOPE, Writes, parse_lines
-from service.errors import TooBusy
+from service.errors import TooBusy, Unauthorized
 from service.search import beside
 from service.search.export import export
 from service.search.query import ConversationQuery
@@ -52,6 +52,7 @@ from service.search.suggest import suggest
 
 EXPORTS_AT_ONCE = 4
 NDJSON = "application/x-ndjson"
+EXPOSITION = CONTENT_TYPE_LATEST.partition("; charset=")[0]  # Litestar adds the charset of text itself
 CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Prefer"}  # keep it, but ask each time
 
 
@@ -78,7 +79,7 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
     page = await beside.page(parts.searcher, query, organization_uid)
     note(request.scope, took=page.took)
     link = links(request.scope["path"], request.scope["query_string"], page)
-    return _cached(request, envelope.page(page), {"Link": link, **_applied(request)})
+    return _cached(request, envelope.page(page), {**link, **_applied(request)})
 
 
 @get(
@@ -233,7 +234,10 @@ async def write_conversations(request: AnyRequest) -> Response[bytes]:
 
 def _caller(request: AnyRequest) -> Caller:
     parts: Parts = request.app.state.parts
-    return parts.tokens.verify(request.headers.get("authorization"))
+    given = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    if len(given) > 1:
+        raise Unauthorized("the Authorization header must be sent once")
+    return parts.tokens.verify(given[0].decode("latin-1") if given else None)
 
 
 async def _asked_for_one(
@@ -276,7 +280,7 @@ async def ready(request: AnyRequest) -> dict[str, str]:
 async def metrics(request: AnyRequest) -> Response[bytes]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
-    return Response(await parts.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    return Response(await parts.metrics.text(), media_type=EXPOSITION)
 
 
 HANDLERS = [

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from opensearchpy.exceptions import NotFoundError, TransportError
 
-from service import telemetry
+from service import deadline, telemetry
 from service.client import Client, Hit, SearchAnswer, translated
 from service.conversation import document_id, is_tombstone, item
 from service.errors import NotFound, SearchTimeout, SearchUnavailable
@@ -91,17 +91,20 @@ class Searcher:
         index = params.pop("index", None)
         answer: SearchAnswer = await self._client.search(
             index=index,
-            body={**body, "timeout": f"{self._deadline * 1000:.0f}ms"},
+            body={**body, "timeout": f"{max(1.0, deadline.remaining(self._deadline) * 1000):.0f}ms"},
             params={**params, "allow_partial_search_results": "false"},
         )
         _check_whole(answer)
         return answer
 
     @asynccontextmanager
-    async def deadlined(self) -> AsyncIterator[None]:
-        """What happens inside must end within the deadline; what opensearch-py raises becomes an error of ours."""
+    async def deadlined(self, *, share: float = 1.0) -> AsyncIterator[None]:
+        """Ends the block at the request's deadline, or after that share of the time left, with SearchTimeout.
+
+        What opensearch-py raises in the block becomes an error of this package.
+        """
         with translated(alias=self._alias):
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(share * deadline.remaining(self._deadline)):
                 yield
 
     async def _plain(self, query: ConversationQuery, organization_uid: UUID) -> Page:
