@@ -24,6 +24,7 @@ from opensearchpy.exceptions import (
 )
 
 from service import telemetry
+from service.connection import BoundedConnection
 from service.errors import IndexUnusable, Misconfigured, Overloaded, SearchTimeout, SearchUnavailable
 from service.settings import Settings
 
@@ -129,6 +130,7 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
             retry_on_timeout=False,
             pool_maxsize=settings.opensearch_connections,
             serializer=_Json(answer),
+            connection_class=BoundedConnection,
             transport_class=_Transport,
             **options,
         )

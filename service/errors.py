@@ -9,6 +9,7 @@ ConversationsError
 ├── TooBusy               more at once than this process, or OpenSearch, takes
 ├── SlowRequest           the caller took too long to send its body
 ├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
+│   ├── AnswerTooLarge    its answer has more bytes than are read
 │   └── Overloaded        it refused for want of room (429)
 ├── SearchTimeout         the deadline of a request passed
 ├── WriteFailed           OpenSearch refused a whole bulk request
@@ -70,6 +71,10 @@ class SlowRequest(ConversationsError):
 
 
 class SearchUnavailable(ConversationsError):
+    pass
+
+
+class AnswerTooLarge(SearchUnavailable):
     pass
 
 

@@ -155,7 +155,7 @@ def _success() -> dict[str, Any]:
         "headers": {
             "Link": {
                 "schema": {"type": "string"},
-                "description": f"RFC 8288: first, prev, next, last; left out where it has more than {MAX_LINK_BYTES} bytes",
+                "description": f"RFC 8288: first, prev, next, last; left out above {MAX_LINK_BYTES} bytes",
             },
             "ETag": {"schema": {"type": "string"}, "description": "for If-None-Match, which is answered with 304"},
         },

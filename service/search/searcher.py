@@ -13,8 +13,9 @@ from opensearchpy.exceptions import NotFoundError, TransportError
 
 from service import deadline, telemetry
 from service.client import Client, Hit, SearchAnswer, translated
+from service.connection import MAX_ANSWER_BYTES
 from service.conversation import document_id, is_tombstone, item
-from service.errors import NotFound, SearchTimeout, SearchUnavailable
+from service.errors import AnswerTooLarge, InvalidQuery, NotFound, Problem, SearchTimeout, SearchUnavailable
 from service.search import paging
 from service.search.compiler import compile_page, compile_query, compile_sort, compile_walk
 from service.search.cursors import Cursors, Position, fingerprint
@@ -26,6 +27,8 @@ from service.search.query import ConversationQuery
 from service.search.words import Clause
 
 SAMPLED = 60  # subjects that part those which agree in all their prefixes: two clauses each, in one request
+
+_TOO_LARGE = f"these conversations have more than {MAX_ANSWER_BYTES // 1_000_000} MB together: ask for fewer at once"
 
 
 class Searcher:
@@ -46,7 +49,16 @@ class Searcher:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
-        """The page asked for. Raises InvalidQuery (a cursor), SearchTimeout, SearchUnavailable, IndexUnusable."""
+        """The page asked for.
+
+        Raises InvalidQuery (a cursor, or a page of too many bytes), SearchTimeout, SearchUnavailable, IndexUnusable.
+        """
+        try:
+            return await self._page(query, organization_uid)
+        except AnswerTooLarge:
+            raise InvalidQuery([Problem("per_page", _TOO_LARGE, str(query.per_page))]) from None
+
+    async def _page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
         after = self._cursors.read(query, organization_uid)
         async with self.deadlined():
             if query.cursor is not None:
