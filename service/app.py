@@ -70,7 +70,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     return AccessLog(
         HangUp(
             Litestar(
-                route_handlers=[*HANDLERS, openapi.assets()],
+                route_handlers=[*HANDLERS, openapi.asset],
                 state=State({"parts": parts}),
                 openapi_config=openapi.config(),
                 exception_handlers={Exception: answer_error},

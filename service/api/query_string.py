@@ -56,10 +56,13 @@ def values_of(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str
     by_name = {parameter.name: parameter for parameter in known}
     pairs, problems = _pairs(query_string)
     values: dict[str, Any] = {}
+    is_listed = False  # the names that there are: once an answer
     for name, given in pairs.items():
         parameter = by_name.get(name)
         if parameter is None:
-            near = _nearest_name(name, tuple(by_name)) if len(problems) < MAX_PROBLEMS else ""
+            near = nearest(name, tuple(by_name)) if len(problems) < MAX_PROBLEMS else ""
+            if not near and not is_listed:
+                near, is_listed = _names(tuple(by_name)), True
             problems.append(Problem(shown(name), f"is not a parameter{near}", shown(given[0])))
         elif len(given) > 1:
             problems.append(Problem(name, "is given more than once", shown(" & ".join(given))))
@@ -116,10 +119,9 @@ def nearest(name: str, known: tuple[str, ...]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _nearest_name(name: str, known: tuple[str, ...]) -> str:
-    near = nearest(name, known)
+def _names(known: tuple[str, ...]) -> str:
     more = ", and more: see /docs" if len(known) > MOST_NAMES_SHOWN else ""
-    return near or f"; there are {', '.join(known[:MOST_NAMES_SHOWN])}{more}"
+    return f"; there are {', '.join(known[:MOST_NAMES_SHOWN])}{more}"
 
 
 def quoted(value: str) -> str:
