@@ -35,19 +35,23 @@ class Deadline:
         body_ends = clock() + BODY_SECONDS
         is_reading = False
 
+        def move(ends: float | None) -> None:
+            if not limit.expired():  # else an error of the same moment is being answered
+                limit.reschedule(ends)
+
         async def read() -> Any:
             nonlocal is_reading
             is_reading = True
-            limit.reschedule(body_ends)
+            move(body_ends)
             message = await receive()
             if not message.get("more_body"):
                 is_reading = False
-                limit.reschedule(clock() + self._seconds)
+                move(clock() + self._seconds)
             return message
 
         async def begin(message: Message) -> None:
             if message["type"] == "http.response.start":
-                limit.reschedule(None)
+                move(None)
             await send(message)
 
         try:
