@@ -15,9 +15,11 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
+from service import telemetry
 from service.api import openapi
 from service.api.access_log import AccessLog
 from service.api.auth import Tokens
+from service.api.deadline import Deadline
 from service.api.errors import answer_error
 from service.api.hang_up import HangUp
 from service.api.metrics import Metrics
@@ -40,6 +42,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     """The ASGI application. Raises Misconfigured where the settings cannot work; does not need OpenSearch yet."""
     searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
+    telemetry.pool.labels("size").set(2 * settings.opensearch_connections)  # each client has its own connections
     tokens = Tokens(settings)
     searcher = Searcher(
         searches,
@@ -70,13 +73,14 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     return AccessLog(
         HangUp(
             Litestar(
-                route_handlers=[*HANDLERS, openapi.assets()],
+                route_handlers=[*HANDLERS, openapi.asset],
                 state=State({"parts": parts}),
                 openapi_config=openapi.config(),
                 exception_handlers={Exception: answer_error},
                 compression_config=CompressionConfig(
                     "gzip", minimum_size=COMPRESSED_BYTES, gzip_compress_level=COMPRESSION_LEVEL
                 ),
+                middleware=[lambda app: Deadline(app, seconds=settings.request_timeout)],
                 lifespan=[clients],
                 logging_config=None,
             )

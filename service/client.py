@@ -24,6 +24,7 @@ from opensearchpy.exceptions import (
 )
 
 from service import telemetry
+from service.connection import BoundedConnection
 from service.errors import IndexUnusable, Misconfigured, Overloaded, SearchTimeout, SearchUnavailable
 from service.settings import Settings
 
@@ -120,7 +121,6 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
         options["ssl_show_warn"] = False
         if settings.opensearch_ca_file is not None:
             options["ca_certs"] = str(settings.opensearch_ca_file)
-    telemetry.pool.labels("size").set(settings.opensearch_connections)
     try:
         return AsyncOpenSearch(
             hosts=[url],
@@ -130,6 +130,7 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
             retry_on_timeout=False,
             pool_maxsize=settings.opensearch_connections,
             serializer=_Json(answer),
+            connection_class=BoundedConnection,
             transport_class=_Transport,
             **options,
         )

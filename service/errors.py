@@ -7,7 +7,9 @@ ConversationsError
 ├── NotFound              no such conversation
 ├── TooLarge              more lines or bytes than a request may have
 ├── TooBusy               more at once than this process, or OpenSearch, takes
+├── SlowRequest           the caller took too long to send its body
 ├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
+│   ├── AnswerTooLarge    its answer has more bytes than are read
 │   └── Overloaded        it refused for want of room (429)
 ├── SearchTimeout         the deadline of a request passed
 ├── WriteFailed           OpenSearch refused a whole bulk request
@@ -64,7 +66,15 @@ class TooBusy(ConversationsError):
     pass
 
 
+class SlowRequest(ConversationsError):
+    pass
+
+
 class SearchUnavailable(ConversationsError):
+    pass
+
+
+class AnswerTooLarge(SearchUnavailable):
     pass
 
 

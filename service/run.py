@@ -23,6 +23,7 @@ from pydantic import SecretStr
 
 from service import progress, telemetry
 from service.api.auth import Tokens
+from service.api.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol
 from service.app import configure_logging, create_app
 from service.client import connect
 from service.errors import IndexUnusable, Misconfigured, NodeFailed, SearchUnavailable
@@ -136,6 +137,9 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,  # neither the caller's address nor the scheme is used for anything
+        http=BoundedProtocol,
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         lifespan="on",
         ssl_certfile=None if tls is None else tls.certificate,
         ssl_keyfile=None if tls is None else tls.key,

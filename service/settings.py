@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         ge=1,
         le=1000,
         validation_alias=_env("OPENSEARCH_CONNECTIONS"),
-        description="connections to the cluster that one process keeps at most",
+        description="connections to the cluster that one process keeps at most, for searches and for all else each",
     )
     alias: str = Field(
         "conversations",

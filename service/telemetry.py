@@ -41,7 +41,7 @@ failures = Counter(
 )
 pool = Gauge(
     "conversations_opensearch_connections",
-    "Calls to OpenSearch under way: in_use, beside the most that can be at once: size",
+    "Calls to OpenSearch under way (in_use), and the most that all clients of the process can have at once (size)",
     ("state",),
     registry=REGISTRY,
 )
@@ -55,7 +55,12 @@ lines = Counter(
     "conversations_lines", "Lines of bulk requests, by what became of them", ("outcome",), registry=REGISTRY
 )
 pushed_back = Counter(
-    "conversations_pushed_back", "Bulk writes that OpenSearch had no room for, and were sent again", registry=REGISTRY
+    "conversations_pushed_back", "Bulk writes that OpenSearch refused with 429, and were sent again", registry=REGISTRY
+)
+sent_again = Counter(
+    "conversations_bulk_sent_again",
+    "Bulk writes that were sent again for another reason than 429: a lost connection, a timeout, an index that moved",
+    registry=REGISTRY,
 )
 
 

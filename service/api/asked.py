@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from service.api.parameters import PARAMETERS
-from service.api.query_string import Parameter, shown, values_of
+from service.api.query_string import Parameter, first_of, shown, values_of
 from service.api.values import UTC_ZONE, Dated
 from service.conversation import parse_uuid
 from service.errors import InvalidQuery, Problem
@@ -36,7 +36,7 @@ def parse_query(
     organization_uid = values.pop("organization_uid", default_organization)
     query = _query(values, problems, strict=strict)
     if problems or query is None:
-        raise InvalidQuery(problems)
+        raise InvalidQuery(first_of(problems))
     return organization_uid, query
 
 
@@ -153,7 +153,7 @@ def parse_one(
         problems.insert(0, Problem("uid", str(error), shown(uid)))
     problems += _without_organization(values, problems, default_organization)
     if problems:
-        raise InvalidQuery(problems)
+        raise InvalidQuery(first_of(problems))
     return found, values.pop("organization_uid", default_organization), values
 
 
@@ -166,7 +166,7 @@ def parse_scoped(
     problems += [Problem(name, "is required") for name in required if name not in values and name not in told]
     problems += _without_organization(values, problems, default_organization)
     if problems:
-        raise InvalidQuery(problems)
+        raise InvalidQuery(first_of(problems))
     return values.pop("organization_uid", default_organization), values
 
 

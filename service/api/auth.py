@@ -66,10 +66,11 @@ class Tokens:
     def verify(self, header: str | None) -> Caller:
         """The caller of an `Authorization` header. Raises Unauthorized saying why, without repeating the token."""
         now = time.time()
-        until, caller = self._remembered.get(header or "", (0.0, None))
+        token = _bearer(header)
+        until, caller = self._remembered.get(token, (0.0, None))
         if caller is not None and now < until:
             return caller
-        claims = self._claims(_bearer(header))
+        claims = self._claims(token)
         organizations = _uuids(claims, self._settings.organizations_claim)
         caller = Caller(
             user=_subject(claims),
@@ -77,12 +78,13 @@ class Tokens:
             default_organization=self._default(claims, organizations),
             scopes=_scopes(claims, self._settings.scope_claim),
         )
-        self._remember(header or "", min(now + REMEMBERED_SECONDS, float(claims["exp"]) + LEEWAY_SECONDS), caller)
+        expires = int(claims["exp"])  # as PyJWT reads it: it may be larger than any float
+        self._remember(token, min(now + REMEMBERED_SECONDS, expires + LEEWAY_SECONDS), caller)
         return caller
 
-    def _remember(self, header: str, until: float, caller: Caller) -> None:
-        self._remembered[header] = (until, caller)
-        self._remembered.move_to_end(header)
+    def _remember(self, token: str, until: float, caller: Caller) -> None:
+        self._remembered[token] = (until, caller)
+        self._remembered.move_to_end(token)
         if len(self._remembered) > REMEMBERED_TOKENS:
             self._remembered.popitem(last=False)
 
@@ -123,7 +125,7 @@ class Tokens:
             raise Unauthorized("the token is from another issuer") from None
         except jwt.MissingRequiredClaimError as error:
             raise Unauthorized(f"the token lacks the claim {error.claim}") from None
-        except (jwt.PyJWTError, ValueError, RecursionError):
+        except Exception:  # claims of the wrong type make PyJWT raise TypeError, OverflowError and others
             raise Unauthorized(f"the token is not a JWT signed with {ALGORITHM} and the service's secret") from None
 
     def _decoded(self, token: str) -> dict[str, Any]:

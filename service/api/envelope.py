@@ -10,14 +10,16 @@ from service.errors import Problem
 from service.search.page import Page
 
 
-def page(answer: Page) -> bytes:
-    """The items are spliced in as the bytes they are stored as."""
+def page(answer: Page) -> list[bytes]:
+    """The pieces of the body. The items are spliced in as the bytes they are stored as."""
     beside = b"," + msgspec.json.encode(answer.beside)[1:-1] if answer.beside else b""
-    return b'{"status":"success","data":{"items":[%s],"pagination":%s%s}}' % (
-        b",".join(answer.items),
-        msgspec.json.encode(_pagination(answer)),
-        beside,
-    )
+    pieces = [b'{"status":"success","data":{"items":[']
+    for item in answer.items:
+        pieces += [item, b","]
+    if answer.items:
+        pieces.pop()
+    pieces.append(b'],"pagination":%s%s}}' % (msgspec.json.encode(_pagination(answer)), beside))
+    return pieces
 
 
 def _pagination(answer: Page) -> dict[str, Any]:

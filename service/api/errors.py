@@ -48,13 +48,14 @@ BY_ERROR: dict[type[Exception], Answer] = {
     ),
     errors.Forbidden: Answer(403, "forbidden", "The organization is not the caller's, whether it exists or not."),
     errors.NotFound: Answer(404, "not_found", "There is no such conversation."),
+    errors.SlowRequest: Answer(408, "request_timeout", "The body did not arrive in time.", {"Connection": "close"}),
     errors.TooLarge: Answer(413, "too_large", "The request has more lines or bytes than it may have."),
     errors.TooBusy: BUSY,
     errors.PushedBack: BUSY,
     errors.WriteFailed: UNAVAILABLE,
     errors.SearchUnavailable: UNAVAILABLE,
     errors.IndexUnusable: UNAVAILABLE,
-    errors.SearchTimeout: Answer(504, "search_timeout", "The search did not end within its deadline."),
+    errors.SearchTimeout: Answer(504, "search_timeout", "The request did not end within its deadline."),
 }
 BY_STATUS: dict[int, Answer] = {
     400: Answer(400, "bad_request", "The request cannot be understood.", message="the request cannot be understood"),

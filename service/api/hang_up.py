@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.access_log import note
 
@@ -34,19 +34,27 @@ class HangUp:
         work = asyncio.current_task()
         assert work is not None
         watchers: list[asyncio.Task[None]] = []
+        is_complete = False
 
         async def watch() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
-            note(scope, hung_up=True)
-            work.cancel(_HUNG_UP)
+            if not is_complete:  # else the disconnect is only the end of the answer
+                note(scope, hung_up=True)
+                work.cancel(_HUNG_UP)
+
+        async def noted(message: Message) -> None:
+            nonlocal is_complete
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                is_complete = True
 
         def begin() -> None:
             watchers.append(asyncio.create_task(watch()))
 
         moment = asyncio.get_running_loop().call_later(MOMENT_SECONDS, begin)
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, noted)
         except asyncio.CancelledError as error:
             if error.args != (_HUNG_UP,):
                 raise

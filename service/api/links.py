@@ -7,17 +7,19 @@ from urllib.parse import quote
 from service.search.page import Page
 from service.search.query import CURSOR_START, WINDOW
 
+MAX_LINK_BYTES = 4_096  # many proxies refuse an answer whose headers have 8 kB or more
 _SAFE = "!$&'()*+,-./:;=?@_~%"  # what RFC 3986 lets stand in a query; all else is percent-encoded
 
 
-def links(path: str, query_string: bytes, page: Page) -> str:
-    """The header's value: the same request with another page, or with another cursor."""
+def links(path: str, query_string: bytes, page: Page) -> dict[str, str]:
+    """The header: the same request with another page or cursor. Without it where it would be above MAX_LINK_BYTES."""
     kept = [
         piece for piece in query_string.split(b"&") if piece and piece.partition(b"=")[0] not in (b"page", b"cursor")
     ]
     base = quote(b"&".join(kept), safe=_SAFE)
     base = f"{path}?{base}&" if base else f"{path}?"
-    return ", ".join(f'<{base}{target}>; rel="{relation}"' for relation, target in _targets(page).items())
+    link = ", ".join(f'<{base}{target}>; rel="{relation}"' for relation, target in _targets(page).items())
+    return {"Link": link} if len(link) <= MAX_LINK_BYTES else {}
 
 
 def _targets(page: Page) -> dict[str, str]:

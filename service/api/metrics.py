@@ -6,20 +6,26 @@ told all the same. No organization and no user is a label.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
 
+import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from service import telemetry
-from service.errors import SearchTimeout, SearchUnavailable
+from service import deadline, telemetry
 from service.index.scan import RANGES
 from service.index.status import Status
 
 FRESH_SECONDS = 15.0
+MOST_SECONDS = 5.0  # that a scrape waits for the cluster: half of Prometheus's usual scrape_timeout
+SHARE_FOR_CLUSTER = 0.8  # of the request's time, where that is shorter
 _INTERVAL = re.compile(r"(-?\d+)(ms|s|m|h)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+logger = structlog.get_logger("conversations.metrics")
 
 
 class Metrics:
@@ -28,6 +34,7 @@ class Metrics:
     def __init__(self, ask: Callable[[], Awaitable[Status]]) -> None:
         self._ask = ask
         self._asked_at = 0.0
+        self._asking = asyncio.Lock()
         self._registry = CollectorRegistry()
         self._labelled: list[Gauge] = []
         self._single: list[Gauge] = []
@@ -57,15 +64,22 @@ class Metrics:
 
     async def text(self) -> bytes:
         """The exposition format."""
-        if time.monotonic() - self._asked_at > FRESH_SECONDS or not self._asked_at:
-            try:
-                self._show(await self._ask())
-                self._up.set(1)
-            except (SearchUnavailable, SearchTimeout):
-                self._clear()
-                self._up.set(0)
-            self._asked_at = time.monotonic()
+        async with self._asking:  # further scrapes wait for the answer to the first
+            if time.monotonic() - self._asked_at > FRESH_SECONDS or not self._asked_at:
+                await self._refresh()
+                self._asked_at = time.monotonic()
         return generate_latest(telemetry.REGISTRY) + generate_latest(self._registry)
+
+    async def _refresh(self) -> None:
+        """Asks the cluster. Whatever goes wrong there, the process's own numbers are exposed all the same."""
+        try:
+            async with asyncio.timeout(SHARE_FOR_CLUSTER * deadline.remaining(MOST_SECONDS)):
+                self._show(await self._ask())
+            self._up.set(1)
+        except Exception as error:
+            logger.warning("the cluster's numbers are missing", error=type(error).__name__)
+            self._clear()
+            self._up.set(0)
 
     def _clear(self) -> None:
         for gauge in self._labelled:

@@ -5,20 +5,24 @@ Its page is Swagger UI from files that a package carries, so it works without an
 
 from __future__ import annotations
 
+import functools
+import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 import msgspec
-from litestar import Router
+from litestar import Response, get
+from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, Operation, SecurityScheme
-from litestar.static_files import create_static_files_router
+from litestar.params import FromPath
 
 from service import __version__
 from service.api import errors as api_errors
+from service.api.links import MAX_LINK_BYTES
 from service.api.parameters import (
     BULK_PARAMETERS,
     COUNT_PARAMETERS,
@@ -166,7 +170,10 @@ def _success() -> dict[str, Any]:
     return {
         "description": "A page.",
         "headers": {
-            "Link": {"schema": {"type": "string"}, "description": "RFC 8288: first, prev, next, last"},
+            "Link": {
+                "schema": {"type": "string"},
+                "description": f"RFC 8288: first, prev, next, last; left out above {MAX_LINK_BYTES} bytes",
+            },
             "ETag": {"schema": {"type": "string"}, "description": "for If-None-Match, which is answered with 304"},
         },
         "content": {"application/json": {"schema": schema, "example": example}},
@@ -379,6 +386,24 @@ def config() -> OpenAPIConfig:
     )
 
 
-def assets() -> Router:
-    folder = resources.files("mkdocs_swagger_ui_tag").joinpath("swagger-ui")
-    return create_static_files_router(ASSETS, [str(folder)], include_in_schema=False)
+@get(f"{ASSETS}/{{folder:str}}/{{name:str}}", include_in_schema=False)
+async def asset(folder: FromPath[str], name: FromPath[str]) -> Response[bytes]:
+    """A file of Swagger UI. Only names that the package has are looked for on the disk."""
+    body = _assets().get(f"{folder}/{name}")
+    if body is None:
+        raise NotFoundException
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Response(body, media_type=kind, headers={"Cache-Control": "public, max-age=86400"})
+
+
+@functools.cache
+def _assets() -> dict[str, bytes]:
+    """The files by their path, which is a folder and a name."""
+    root = resources.files("mkdocs_swagger_ui_tag").joinpath("swagger-ui")
+    return {
+        f"{folder.name}/{file.name}": file.read_bytes()
+        for folder in root.iterdir()
+        if folder.is_dir()
+        for file in folder.iterdir()
+        if file.is_file()
+    }

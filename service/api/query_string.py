@@ -15,6 +15,9 @@ from urllib.parse import unquote_to_bytes
 from service.errors import InvalidQuery, Problem
 
 MAX_QUERY_BYTES = 65_536
+MAX_PARAMETERS = 200  # three times as many as any route has
+MAX_PROBLEMS = 20  # that an answer lists
+LONGEST_NAME = 40  # that a near name is looked for; each parameter's own is shorter
 SHOWN_CHARACTERS = 200  # of a wrong value, in the error that names it
 MOST_NAMES_SHOWN = 14
 
@@ -37,20 +40,30 @@ def parse_values(query_string: bytes, known: Sequence[Parameter]) -> dict[str, A
     """The values of a route without an organization of its own. Raises InvalidQuery with every problem found."""
     values, problems = values_of(query_string, known)
     if problems:
-        raise InvalidQuery(problems)
+        raise InvalidQuery(first_of(problems))
     return values
+
+
+def first_of(problems: list[Problem]) -> list[Problem]:
+    """At most MAX_PROBLEMS of them, and how many more there are."""
+    more = len(problems) - MAX_PROBLEMS
+    if more <= 0:
+        return problems
+    return [*problems[:MAX_PROBLEMS], Problem("query string", f"has {more} more problems")]
 
 
 def values_of(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Problem]]:
     by_name = {parameter.name: parameter for parameter in known}
     pairs, problems = _pairs(query_string)
     values: dict[str, Any] = {}
+    is_listed = False  # the names that there are: once an answer
     for name, given in pairs.items():
         parameter = by_name.get(name)
         if parameter is None:
-            problems.append(
-                Problem(shown(name), f"is not a parameter{_nearest_name(name, tuple(by_name))}", shown(given[0]))
-            )
+            near = nearest(name, tuple(by_name)) if len(problems) < MAX_PROBLEMS else ""
+            if not near and not is_listed:
+                near, is_listed = _names(tuple(by_name)), True
+            problems.append(Problem(shown(name), f"is not a parameter{near}", shown(given[0])))
         elif len(given) > 1:
             problems.append(Problem(name, "is given more than once", shown(" & ".join(given))))
         else:
@@ -68,16 +81,19 @@ def no_parameters(query_string: bytes) -> None:
         Problem(shown(name), "is not a parameter: this takes none", shown(given[0])) for name, given in pairs.items()
     ]
     if problems:
-        raise InvalidQuery(problems)
+        raise InvalidQuery(first_of(problems))
 
 
 def _pairs(query_string: bytes) -> tuple[dict[str, list[str]], list[Problem]]:
     """Names with their texts, percent-decoded as application/x-www-form-urlencoded; what cannot be is a problem."""
     if len(query_string) > MAX_QUERY_BYTES:
         return {}, [Problem("query string", f"must have at most {MAX_QUERY_BYTES} bytes", f"{len(query_string)} bytes")]
+    pieces = [piece for piece in query_string.split(b"&") if piece]
+    if len(pieces) > MAX_PARAMETERS:
+        return {}, [Problem("query string", f"must have at most {MAX_PARAMETERS} parameters", f"{len(pieces)} of them")]
     pairs: dict[str, list[str]] = {}
     problems: list[Problem] = []
-    for piece in filter(None, query_string.split(b"&")):
+    for piece in pieces:
         raw_name, _, raw_value = piece.partition(b"=")
         name = _decoded(raw_name)
         value = _decoded(raw_value)
@@ -99,14 +115,13 @@ def _decoded(raw: bytes) -> str | None:
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name[:SHOWN_CHARACTERS].lower(), known, n=1)
+    near = difflib.get_close_matches(name.lower(), known, n=1) if len(name) <= LONGEST_NAME else []
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _nearest_name(name: str, known: tuple[str, ...]) -> str:
-    near = nearest(name, known)
+def _names(known: tuple[str, ...]) -> str:
     more = ", and more: see /docs" if len(known) > MOST_NAMES_SHOWN else ""
-    return near or f"; there are {', '.join(known[:MOST_NAMES_SHOWN])}{more}"
+    return f"; there are {', '.join(known[:MOST_NAMES_SHOWN])}{more}"
 
 
 def quoted(value: str) -> str:

@@ -43,7 +43,7 @@ from service.api.parameters import (
 )
 from service.api.query_string import Parameter, no_parameters, parse_values
 from service.api.writes import MAX_BODY_BYTES, OUTCOMES, WRITE_SCOPE, Writes, parse_lines
-from service.errors import TooBusy
+from service.errors import TooBusy, Unauthorized
 from service.search import beside
 from service.search.export import export
 from service.search.query import ConversationQuery
@@ -51,7 +51,9 @@ from service.search.searcher import Searcher
 from service.search.suggest import suggest
 
 EXPORTS_AT_ONCE = 4
+LARGE_BYTES = 1_000_000  # of an answer; compressing so much takes about 10 ms
 NDJSON = "application/x-ndjson"
+EXPOSITION = CONTENT_TYPE_LATEST.partition("; charset=")[0]  # Litestar adds the charset of text itself
 CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Prefer"}  # keep it, but ask each time
 
 
@@ -68,17 +70,18 @@ class Parts:
 
 
 AnyRequest = Request[Any, Any, Any]
+Answer = Response[bytes] | Stream
 
 
 @get("/api/conversations", operation_class=ListConversations, summary="Find conversations", tags=["conversations"])
-async def list_conversations(request: AnyRequest) -> Response[bytes]:
+async def list_conversations(request: AnyRequest) -> Answer:
     """A page of the conversations that match, in a total order, with the exact total."""
     parts: Parts = request.app.state.parts
     organization_uid, query = await _asked(request, LIST_PARAMETERS)
     page = await beside.page(parts.searcher, query, organization_uid)
     note(request.scope, took=page.took)
     link = links(request.scope["path"], request.scope["query_string"], page)
-    return _cached(request, envelope.page(page), {"Link": link, **_applied(request)})
+    return await _cached(request, envelope.page(page), {**link, **_applied(request)})
 
 
 @get(
@@ -87,12 +90,12 @@ async def list_conversations(request: AnyRequest) -> Response[bytes]:
     summary="Count conversations",
     tags=["conversations"],
 )
-async def count_conversations(request: AnyRequest) -> Response[bytes]:
+async def count_conversations(request: AnyRequest) -> Answer:
     """How many match, exactly, and by the values of fields."""
     parts: Parts = request.app.state.parts
     organization_uid, query = await _asked(request, COUNT_PARAMETERS)
     found = await beside.count(parts.searcher, query, organization_uid)
-    return _cached(request, envelope.data(found), _applied(request))
+    return await _cached(request, [envelope.data(found)], _applied(request))
 
 
 @get(
@@ -101,7 +104,7 @@ async def count_conversations(request: AnyRequest) -> Response[bytes]:
     summary="Complete a text",
     tags=["conversations"],
 )
-async def suggest_conversations(request: AnyRequest) -> Response[bytes]:
+async def suggest_conversations(request: AnyRequest) -> Answer:
     """Words, senders and categories of the organization that begin as the text's last word."""
     parts: Parts = request.app.state.parts
     caller = _caller(request)
@@ -111,7 +114,8 @@ async def suggest_conversations(request: AnyRequest) -> Response[bytes]:
     caller.require(organization_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
-    return _cached(request, envelope.data(await suggest(parts.searcher, values["q"], organization_uid)), {})
+    found = await suggest(parts.searcher, values["q"], organization_uid)
+    return await _cached(request, [envelope.data(found)], {})
 
 
 @get(
@@ -157,13 +161,41 @@ def _applied(request: AnyRequest) -> dict[str, str]:
     return {"Preference-Applied": "handling=strict"} if _is_strict(request) else {}
 
 
-def _cached(request: AnyRequest, body: bytes, more: dict[str, str]) -> Response[bytes]:
-    """The body, or 304 where the caller has the same one (RFC 9110, 13.1.2)."""
-    tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+async def _cached(request: AnyRequest, pieces: list[bytes], more: dict[str, str]) -> Answer:
+    """The body, or 304 where the caller has the same one (RFC 9110, 13.1.2).
+
+    A large body is hashed in a thread and sent in pieces: to join, hash and compress it would hold up all others.
+    """
+    is_large = sum(map(len, pieces)) > LARGE_BYTES
+    digest = await asyncio.to_thread(_digest, pieces) if is_large else _digest(pieces)
+    tag = f'W/"{digest}"'
     headers = {"ETag": tag, **more, **CACHING}
     if tag in request.headers.get("if-none-match", ""):
         return Response(b"", status_code=304, headers=headers)
-    return Response(body, media_type=MediaType.JSON, headers=headers)
+    if is_large:
+        return Stream(_in_turns(pieces), media_type=MediaType.JSON, headers=headers)
+    return Response(b"".join(pieces), media_type=MediaType.JSON, headers=headers)
+
+
+def _digest(pieces: list[bytes]) -> str:
+    hashed = hashlib.blake2b(digest_size=12)
+    for piece in pieces:
+        hashed.update(piece)
+    return hashed.hexdigest()
+
+
+async def _in_turns(pieces: list[bytes]) -> AsyncGenerator[bytes]:
+    """About LARGE_BYTES / 4 at a time, between which other requests have their turn."""
+    part: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        part.append(piece)
+        size += len(piece)
+        if size >= LARGE_BYTES // 4:
+            yield b"".join(part)
+            part, size = [], 0
+            await asyncio.sleep(0)
+    yield b"".join(part)
 
 
 async def _export_lines(parts: Parts, query: ConversationQuery, organization_uid: UUID) -> AsyncGenerator[bytes]:
@@ -171,7 +203,8 @@ async def _export_lines(parts: Parts, query: ConversationQuery, organization_uid
         total = 0
         async for batch in batches:
             total = batch.total
-            yield b"".join(b"%s\n" % item for item in batch.items)
+            async for part in _in_turns([b"%s\n" % item for item in batch.items]):
+                yield part
         yield envelope.export_end(total)
 
 
@@ -233,7 +266,10 @@ async def write_conversations(request: AnyRequest) -> Response[bytes]:
 
 def _caller(request: AnyRequest) -> Caller:
     parts: Parts = request.app.state.parts
-    return parts.tokens.verify(request.headers.get("authorization"))
+    given = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    if len(given) > 1:
+        raise Unauthorized("the Authorization header must be sent once")
+    return parts.tokens.verify(given[0].decode("latin-1") if given else None)
 
 
 async def _asked_for_one(
@@ -276,7 +312,7 @@ async def ready(request: AnyRequest) -> dict[str, str]:
 async def metrics(request: AnyRequest) -> Response[bytes]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
-    return Response(await parts.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    return Response(await parts.metrics.text(), media_type=EXPOSITION)
 
 
 HANDLERS = [

@@ -31,6 +31,7 @@ BATCHES_AT_ONCE = 6
 PATIENCE_SECONDS = 300.0
 LEASE_SECONDS = 30.0
 GONE = "an index was removed"
+NOT_PUSHED_BACK = frozenset({GONE, "unavailable_shards_exception", "unknown"})  # what an item is sent again for but 429
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
 _LAST_VERSION = epoch_milliseconds(LAST)
@@ -143,7 +144,7 @@ class Writer:
                     raise (PushedBack if is_busy else WriteFailed)(
                         f"OpenSearch took no more writes for {self._patience:.0f} s ({why}): nothing told is lost"
                     )
-                telemetry.pushed_back.inc()
+                (telemetry.pushed_back if is_busy and why not in NOT_PUSHED_BACK else telemetry.sent_again).inc()
                 self._pushed_back()
                 await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

@@ -7,12 +7,17 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from opensearchpy.exceptions import TransportError
+
+from service.errors import IndexUnusable, SearchTimeout, SearchUnavailable
 from service.search.explain import explain
 from service.search.facets import CACHED, compile_count, compile_facets, read_facets
 from service.search.nothing import explain_nothing
 from service.search.page import Page
 from service.search.query import ConversationQuery
 from service.search.searcher import Searcher
+
+SHARE_FOR_SUGGESTIONS = 0.8  # of the time left; the rest is for sending the page
 
 
 async def page(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> Page:
@@ -26,8 +31,7 @@ async def page(searcher: Searcher, query: ConversationQuery, organization_uid: U
         )
     beside = {**found.beside, **facets, **_told(query)}
     if query.extras.suggest and found.total == 0:
-        async with searcher.deadlined():
-            beside["suggestions"] = await explain_nothing(searcher, query, organization_uid)
+        beside["suggestions"] = await _suggestions(searcher, query, organization_uid)
     return replace(found, beside=beside) if beside else found
 
 
@@ -40,6 +44,15 @@ async def count(searcher: Searcher, query: ConversationQuery, organization_uid: 
         )
     assert answer.hits.total is not None
     return {"total": answer.hits.total.value, **facets, **_told(query)}
+
+
+async def _suggestions(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any] | None:
+    """None where they cannot be made in most of the time that the request still has: the page is answered anyway."""
+    try:
+        async with searcher.deadlined(share=SHARE_FOR_SUGGESTIONS):
+            return await explain_nothing(searcher, query, organization_uid)
+    except (SearchTimeout, SearchUnavailable, IndexUnusable, TransportError):
+        return None
 
 
 async def _facets(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any]:

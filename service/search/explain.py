@@ -189,14 +189,21 @@ def _span(name: str, bounds: tuple[tuple[Operator, Moment], ...]) -> str | None:
         side = "from" if operator in ("gte", "gt") else "to"
         if side in ends or (isinstance(moment, Ago) and operator in ("gt", "lt")):
             return None
-        ends[side] = _moment(_inside(operator, moment))
+        inside = _inside(operator, moment)
+        if inside is None:
+            return None
+        ends[side] = _moment(inside)
     return f"{name}:{ends.get('from', '')}..{ends.get('to', '')}"
 
 
-def _inside(operator: Operator, moment: Moment) -> Moment:
-    if isinstance(moment, datetime):
+def _inside(operator: Operator, moment: Moment) -> Moment | None:
+    """The last moment that belongs to the span; None where that lies outside the calendar."""
+    if not isinstance(moment, datetime):
+        return moment
+    try:
         return moment + {"gt": MILLISECOND, "lt": -MILLISECOND}.get(operator, timedelta())
-    return moment
+    except OverflowError:
+        return None
 
 
 def _is_plain(text: str) -> bool:

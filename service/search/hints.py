@@ -16,7 +16,8 @@ from typing import Any
 
 Clause = dict[str, Any]
 
-REMEMBERED = 256  # of at most about 20 kB each
+REMEMBERED = 1024
+BUDGET_BYTES = 16_000_000  # of all hints together; one of 256 buckets has 4 kB, one of 65,536 (the most) has 1 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class Hint:
             field, width, descending, is_date, array("q", lows), array("q", accumulate(found[low] for low in lows))
         )
 
+    @property
+    def bytes(self) -> int:
+        """What its arrays hold in memory."""
+        return (len(self.lows) + len(self.upto)) * self.lows.itemsize
+
     def place(self, offset: int, size: int) -> Place | None:
         """The bucket of this rank and one more on either side; None where it stood among those without a value."""
         if not self.upto or offset + size > self.upto[-1]:
@@ -64,16 +70,25 @@ class Hint:
 
 
 class Hints:
-    """The hints of the queries that were asked last."""
+    """The hints of the latest queries, as many as fit into the budget of bytes. A key counts too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, budget: int = BUDGET_BYTES) -> None:
         self._known: OrderedDict[bytes, Hint] = OrderedDict()
+        self._budget = budget
+        self.bytes = 0
 
     def get(self, key: bytes) -> Hint | None:
-        return self._known.get(key)
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
 
     def put(self, key: bytes, hint: Hint) -> None:
+        before = self._known.pop(key, None)
+        if before is not None:
+            self.bytes -= len(key) + before.bytes
         self._known[key] = hint
-        self._known.move_to_end(key)
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        self.bytes += len(key) + hint.bytes
+        while self._known and (self.bytes > self._budget or len(self._known) > REMEMBERED):
+            oldest, dropped = self._known.popitem(last=False)
+            self.bytes -= len(oldest) + dropped.bytes

@@ -11,10 +11,11 @@ from uuid import UUID
 
 from opensearchpy.exceptions import NotFoundError, TransportError
 
-from service import telemetry
+from service import deadline, telemetry
 from service.client import Client, Hit, SearchAnswer, translated
+from service.connection import MAX_ANSWER_BYTES
 from service.conversation import document_id, is_tombstone, item
-from service.errors import NotFound, SearchTimeout, SearchUnavailable
+from service.errors import AnswerTooLarge, InvalidQuery, NotFound, Problem, SearchTimeout, SearchUnavailable
 from service.search import paging
 from service.search.compiler import compile_page, compile_query, compile_sort, compile_walk
 from service.search.cursors import Cursors, Position, fingerprint
@@ -26,6 +27,8 @@ from service.search.query import ConversationQuery
 from service.search.words import Clause
 
 SAMPLED = 60  # subjects that part those which agree in all their prefixes: two clauses each, in one request
+
+_TOO_LARGE = f"these conversations have more than {MAX_ANSWER_BYTES // 1_000_000} MB together: ask for fewer at once"
 
 
 class Searcher:
@@ -46,7 +49,16 @@ class Searcher:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
-        """The page asked for. Raises InvalidQuery (a cursor), SearchTimeout, SearchUnavailable, IndexUnusable."""
+        """The page asked for.
+
+        Raises InvalidQuery (a cursor, or a page of too many bytes), SearchTimeout, SearchUnavailable, IndexUnusable.
+        """
+        try:
+            return await self._page(query, organization_uid)
+        except AnswerTooLarge:
+            raise InvalidQuery([Problem("per_page", _TOO_LARGE, str(query.per_page))]) from None
+
+    async def _page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
         after = self._cursors.read(query, organization_uid)
         async with self.deadlined():
             if query.cursor is not None:
@@ -91,17 +103,20 @@ class Searcher:
         index = params.pop("index", None)
         answer: SearchAnswer = await self._client.search(
             index=index,
-            body={**body, "timeout": f"{self._deadline * 1000:.0f}ms"},
+            body={**body, "timeout": f"{max(1.0, deadline.remaining(self._deadline) * 1000):.0f}ms"},
             params={**params, "allow_partial_search_results": "false"},
         )
         _check_whole(answer)
         return answer
 
     @asynccontextmanager
-    async def deadlined(self) -> AsyncIterator[None]:
-        """What happens inside must end within the deadline; what opensearch-py raises becomes an error of ours."""
+    async def deadlined(self, *, share: float = 1.0) -> AsyncIterator[None]:
+        """Ends the block at the request's deadline, or after that share of the time left, with SearchTimeout.
+
+        What opensearch-py raises in the block becomes an error of this package.
+        """
         with translated(alias=self._alias):
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(share * deadline.remaining(self._deadline)):
                 yield
 
     async def _plain(self, query: ConversationQuery, organization_uid: UUID) -> Page:

@@ -27,6 +27,7 @@ from docker.utils import parse_host
 from pydantic import SecretStr
 
 from service.api.auth import Tokens
+from service.api.http_protocol import BoundedProtocol
 from service.app import create_app
 from service.client import Client, connect
 from service.conversation import Conversation
@@ -195,7 +196,13 @@ def serving(settings: Settings, url: str, windows: Windows | None = None) -> Ite
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(
-            uvicorn.Config(create_app(settings, url, windows=windows), log_config=None, access_log=False)
+            uvicorn.Config(
+                create_app(settings, url, windows=windows),
+                http=BoundedProtocol,
+                ws="none",
+                log_config=None,
+                access_log=False,
+            )
         )
         ready = threading.Event()
         started = server.startup

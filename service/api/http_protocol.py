@@ -1,0 +1,244 @@
+"""The HTTP/1.1 protocol of the server: uvicorn's httptools protocol with limits on bytes, connections and time.
+
+uvicorn limits neither the size of a request's head nor the time that a client may take to send it, and these limits
+must hold before a token is looked at. What is over a limit is answered with the API's error shape where an answer can
+still be sent, and the connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from service.api import envelope
+
+MAX_HEAD_BYTES = 65_536  # the request line and all headers; trailers count too
+MAX_HEADERS = 100  # as Apache's LimitRequestFields
+MAX_FRAMING_BYTES = 65_536  # chunk sizes and extensions, above as many bytes as the body itself has
+MAX_PIPELINED = 16  # requests that wait on one connection while an earlier one is answered
+MAX_CONNECTIONS = 1_000
+HEAD_SECONDS = 10.0  # from the connection, or the first byte of a later request, to the end of the headers
+BODY_SECONDS = 60.0  # from the end of the headers to the end of the body
+UNREAD_BODY_SECONDS = 5.0  # a body that nobody reads is discarded for so long before its connection is closed
+KEEP_ALIVE_SECONDS = 75  # longer than the idle timeout of common load balancers, so that these close first
+STALLED_SECONDS = 300.0  # a client may leave an answer unread for so long, as an export's point in time lasts
+SLICE_BYTES = 65_536  # of received data; the limits are checked after each slice
+
+_REFUSALS: dict[int, tuple[str, str]] = {
+    400: ("bad_request", "the request is not valid HTTP/1.1"),
+    408: ("request_timeout", f"the request line and headers must arrive within {HEAD_SECONDS:.0f} seconds"),
+    414: ("uri_too_long", f"the request line must have at most {MAX_HEAD_BYTES:,} bytes"),
+    431: (
+        "headers_too_large",
+        f"the request line and headers must have at most {MAX_HEAD_BYTES:,} bytes and {MAX_HEADERS} headers",
+    ),
+    503: ("too_many_connections", f"the server holds at most {MAX_CONNECTIONS:,} connections: try again shortly"),
+}
+
+
+class _Refused(Exception):
+    """Raised in a callback to stop the parser."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. For `uvicorn.Config(http=BoundedProtocol, ws="none")`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._head_bytes = 0  # of the current message: its request line, headers and trailers
+        self._raw_bytes = 0  # received since the current head or body began
+        self._body_bytes = 0
+        self._in_body = False  # between the end of the headers and the end of the message
+        self._is_over = False  # no further request is read from this connection
+        self._refusal = 400
+        self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._idle_since = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self._idle_since = self.loop.time()
+        if self._has_room():
+            self._start_timer(HEAD_SECONDS, self._head_timed_out)
+        else:
+            self._refuse(503)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        self.resume_writing()
+        super().connection_lost(exc)
+        self.pipeline.clear()
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        if len(data) <= SLICE_BYTES:
+            self._feed(data)
+            return
+        for start in range(0, len(data), SLICE_BYTES):
+            self._feed(data[start : start + SLICE_BYTES])
+
+    def _feed(self, data: bytes) -> None:
+        if self._is_over or self.parser is None or self.transport.is_closing():
+            return
+        self._raw_bytes += len(data)
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self._refuse(self._refusal)
+        else:
+            self._check_incomplete()
+
+    def _parse(self, data: bytes) -> None:
+        """A request to change the protocol is ignored (RFC 9110, 7.8): what follows is HTTP/1.1 too."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] or len(data) :]
+            else:
+                return
+
+    def _check_incomplete(self) -> None:
+        """The limits on what the parser still holds, and on the time until it is complete."""
+        if self._in_body:
+            if self._raw_bytes > 2 * self._body_bytes + MAX_FRAMING_BYTES:
+                self._refuse(400)
+            elif self._timer is None:
+                self._start_timer(BODY_SECONDS + UNREAD_BODY_SECONDS, self._close)
+        elif self._raw_bytes > MAX_HEAD_BYTES:
+            self._refuse(431)
+        elif self._timer is None and self.is_idle:
+            self._start_timer(HEAD_SECONDS, self._head_timed_out)
+
+    # Callbacks of the parser. What one raises stops the parser, and is an HttpParserError there.
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise _Refused
+        super().on_message_begin()
+        self._head_bytes = self._raw_bytes = self._body_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url), refusal=414)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value) + len(b": \r\n"), refusal=431)
+        if self._in_body:
+            return  # a trailer: nothing here reads one, and it must not pass for a header
+        if len(self.headers) >= MAX_HEADERS:
+            self._refusal = 431
+            raise _Refused
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._stop_timer()
+        self._in_body, self._raw_bytes = True, 0
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._stop_timer()
+        self._in_body, self._raw_bytes = False, 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._idle_since = self.loop.time()
+        if not self._in_body or not self.is_idle:
+            return
+        self._stop_timer()
+        if self.expect_100_continue and not self._body_bytes:
+            self._close()  # whether the body comes or the next request cannot be known (RFC 9110, 10.1.1)
+        else:
+            self._start_timer(UNREAD_BODY_SECONDS, self._close)
+
+    def _count(self, size: int, *, refusal: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refusal = refusal
+            raise _Refused
+
+    # Connections
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _has_room(self) -> bool:
+        """Whether this connection may stay; where there are too many, the one that is idle for longest makes room."""
+        if len(self.connections) <= MAX_CONNECTIONS:
+            return True
+        others = [
+            one
+            for one in self.connections
+            if isinstance(one, BoundedProtocol) and one is not self and not one.transport.is_closing()
+        ]
+        if len(others) < MAX_CONNECTIONS:
+            return True
+        idle = min((one for one in others if one.is_idle), key=lambda one: one._idle_since, default=None)
+        if idle is not None:
+            idle._close()
+        return idle is not None
+
+    def _refuse(self, status: int) -> None:
+        """Answers the request that broke a limit and closes; behind earlier requests, closes after their answers."""
+        self._is_over = True
+        if self._in_body and (self.is_idle or self.pipeline):
+            self._close()
+        elif self.is_idle or (self._in_body and not self.cycle.response_started):
+            self.transport.write(_refusal(status))
+            self._close()
+        else:
+            self.cycle.keep_alive = False
+
+    def _head_timed_out(self) -> None:
+        if self._raw_bytes or self._head_bytes:
+            self._refuse(408)
+        else:
+            self._close()
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _start_timer(self, seconds: float, then: Any) -> None:
+        self._timer = self.loop.call_later(seconds, then)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        super().resume_writing()
+
+
+def _refusal(status: int) -> bytes:
+    code, message = _REFUSALS[status]
+    request_id = uuid.uuid4().hex
+    body = envelope.error(code, message, request_id, [])
+    headers = [
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        f"x-request-id: {request_id}",
+        "connection: close",
+        *(["retry-after: 1"] if status == 503 else []),
+    ]
+    return STATUS_LINE[status] + "\r\n".join([*headers, "", ""]).encode() + body

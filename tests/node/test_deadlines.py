@@ -1,0 +1,167 @@
+"""Every route ends within the request's deadline though OpenSearch stands still, and other things that cost bytes or time."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.node import LocalNode, fetch
+from service.search.nothing import explain_nothing
+from service.settings import Settings
+from tests.corpus import ORGANIZATIONS, corpus
+from tests.node.conftest import Api, Cluster, serve_process, serving
+from tests.node.test_api import error
+
+SECONDS = 2.0
+GRACE = 4.0  # of a busy machine; without a deadline the slowest of these took five times the request's timeout
+ONE = "00000000-0000-4000-8000-0000000000aa"
+READS = (
+    "/api/conversations", "/api/conversations?page=400&per_page=1&sort=subject", "/api/conversations?cursor=*",
+    "/api/conversations?search=nothinglikeit&suggest=true", "/api/conversations?facets=status,category",
+    "/api/conversations/count?facets=status", "/api/conversations/suggest?q=inv", "/api/conversations/export",
+    f"/api/conversations/{ONE}", "/health/ready",
+)  # fmt: skip
+LINE = {"uid": ONE, "organization_uid": str(ORGANIZATIONS[0]), "deleted_on": "2024-01-01T00:00:00Z"}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Iterator[tuple[LocalNode, Cluster]]:
+    """A node of these tests' own, which they stop in its tracks."""
+    node = LocalNode(tmp_path_factory.mktemp("node"), fetch(settings.cache, java_home=settings.java_home))
+    node.start()
+    try:
+        cluster = Cluster(settings.but(request_timeout=SECONDS), node.url)
+        cluster.load(corpus())
+        yield node, cluster
+    finally:
+        node.stop()
+
+
+@contextmanager
+def standing_still(node: LocalNode) -> Iterator[None]:
+    assert node.process is not None
+    os.kill(node.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(node.process.pid, signal.SIGCONT)
+
+
+def test_every_route_ends_at_the_deadline(own: tuple[LocalNode, Cluster]) -> None:
+    node, cluster = own
+    for api in serving(cluster.settings, cluster.url):
+        token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+        headers = {"Authorization": f"Bearer {token}"}
+        assert api.get("/health/ready").status_code == 200
+        with standing_still(node):
+            for path in READS:
+                started = time.monotonic()
+                message = error(api.get(path, token), 504, "search_timeout")["message"]
+                assert time.monotonic() - started < SECONDS + GRACE, path
+                assert "try again" in message
+            body = (json.dumps(LINE) + "\n").encode() * 2_000
+            for method, path, content in (
+                ("POST", "/api/conversations/bulk", body),
+                ("DELETE", f"/api/conversations/{ONE}", b""),
+                ("DELETE", f"/api/conversations/{ONE}?deleted_on=2024-01-01T00:00:00Z", b""),
+            ):
+                started = time.monotonic()
+                answer = api.http.request(method, f"{api.address}{path}", headers=headers, content=content)
+                assert time.monotonic() - started < SECONDS + GRACE, path
+                assert answer.status_code in (503, 504)
+                assert "send" in answer.json()["error"]["message"] or "try again" in answer.json()["error"]["message"]
+            started = time.monotonic()
+            text = api.get("/metrics").text
+            assert time.monotonic() - started < SECONDS + GRACE
+            found = {one.name: one.samples[0].value for one in text_string_to_metric_families(text) if one.samples}
+            assert found["conversations_cluster_up"] == 0
+            assert api.get("/health/live").status_code == 200
+        assert api.conversations(token)["data"]["pagination"]["total"] > 0
+
+
+def test_suggestions_that_fail_do_not_lose_the_page(
+    own: tuple[LocalNode, Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node stops between the page and its suggestions."""
+    node, cluster = own
+    assert node.process is not None
+    pid = node.process.pid
+
+    async def stopped(*arguments: Any) -> Any:
+        os.kill(pid, signal.SIGSTOP)
+        return await explain_nothing(*arguments)
+
+    monkeypatch.setattr("service.search.beside.explain_nothing", stopped)
+    for api in serving(cluster.settings, cluster.url):
+        token = api.token(ORGANIZATIONS[0])
+        api.conversations(token)
+        try:
+            data = api.conversations(token, {"search": "nothinglikeit", "suggest": "true"})["data"]
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert data["items"] == []
+        assert data["suggestions"] is None
+
+
+def test_a_body_that_comes_too_slowly_is_408(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.api.deadline.BODY_SECONDS", 1.0)
+    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+    address = urlsplit(api.address)
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.settimeout(60)
+        connection.sendall(
+            b"POST /api/conversations/bulk HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+            + f"Authorization: Bearer {token}\r\n\r\n{{".encode()
+        )
+        answer = b""
+        while more := connection.recv(65_536):
+            answer += more
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"request_timeout"' in answer
+
+
+def test_a_body_above_the_limit_is_refused_unread_or_as_it_comes(api: Api) -> None:
+    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+    address = urlsplit(api.address)
+    head = f"POST /api/conversations/bulk HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n".encode()
+    for rest in (
+        b"Content-Length: 10000001\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n" + b"100000\r\n" + b" " * 2**20 + b"\r\n",
+    ):
+        with socket.create_connection((address.hostname, address.port)) as connection:
+            connection.settimeout(60)
+            connection.sendall(head + rest)
+            for _ in range(10 if b"chunked" in rest else 0):
+                connection.sendall(b"100000\r\n" + b" " * 2**20 + b"\r\n")
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_whole_export_is_logged_and_counted_as_200(cluster: Cluster, tmp_path: Path) -> None:
+    with serve_process(cluster, tmp_path) as (_process, address, log):
+        headers = {"Authorization": f"Bearer {Api(cluster.settings, address).token(ORGANIZATIONS[0])}"}
+        for encoding in ("identity", "gzip"):
+            for _ in range(10):
+                answer = httpx.get(
+                    f"{address}/api/conversations/export", headers=headers | {"Accept-Encoding": encoding}
+                )
+                assert '"complete":true' in answer.text
+        deadline = time.monotonic() + 30
+        while (found := log.read_text()).count('"route":"/api/conversations/export"') < 20:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.05)
+        assert '"status":499' not in found
+        metrics = httpx.get(f"{address}/metrics").text
+        assert 'route="/api/conversations/export",status="200"' in metrics
+        assert 'route="/api/conversations/export",status="499"' not in metrics
