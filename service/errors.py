@@ -8,7 +8,8 @@ ConversationsError
 ├── TooLarge              more lines or bytes than a request may have
 ├── TooBusy               more at once than this process, or OpenSearch, takes
 ├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
-│   └── Overloaded        it refused for want of room (429)
+│   ├── Overloaded        it refused for want of room (429)
+│   └── AnswerUnusable    it answered, but with something else than what was asked for
 ├── SearchTimeout         the deadline of a request passed
 ├── WriteFailed           OpenSearch refused a whole bulk request
 │   └── PushedBack        for want of room, and as long as one was willing to wait
@@ -69,6 +70,10 @@ class SearchUnavailable(ConversationsError):
 
 
 class Overloaded(SearchUnavailable):
+    pass
+
+
+class AnswerUnusable(SearchUnavailable):
     pass
 
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from service import telemetry
-from service.errors import SearchTimeout, SearchUnavailable
+from service.errors import IndexUnusable, SearchTimeout, SearchUnavailable
 from service.index.scan import RANGES
 from service.index.status import Status
 
@@ -61,7 +61,7 @@ class Metrics:
             try:
                 self._show(await self._ask())
                 self._up.set(1)
-            except (SearchUnavailable, SearchTimeout):
+            except (SearchUnavailable, SearchTimeout, IndexUnusable):
                 self._clear()
                 self._up.set(0)
             self._asked_at = time.monotonic()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from service.answers import total_of
 from service.search.explain import explain
 from service.search.facets import CACHED, compile_count, compile_facets, read_facets
 from service.search.nothing import explain_nothing
@@ -38,8 +39,7 @@ async def count(searcher: Searcher, query: ConversationQuery, organization_uid: 
             searcher.ask(compile_count(query, organization_uid), organization_uid, **CACHED),
             _facets(searcher, query, organization_uid),
         )
-    assert answer.hits.total is not None
-    return {"total": answer.hits.total.value, **facets, **_told(query)}
+    return {"total": total_of(answer), **facets, **_told(query)}
 
 
 async def _facets(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any]:
