@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -16,6 +16,7 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp
 
 from service import telemetry
+from service.answers import SearchAnswer
 from service.api import openapi
 from service.api.access_log import AccessLog
 from service.api.auth import Tokens
@@ -23,18 +24,23 @@ from service.api.deadline import Deadline
 from service.api.errors import answer_error
 from service.api.hang_up import HangUp
 from service.api.metrics import Metrics
+from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
 from service.api.writes import Writes
-from service.client import Client, SearchAnswer, connect
+from service.client import Client, connect
 from service.index import lifecycle, mapping
 from service.index.bulk import Writer
+from service.index.fits import IndexFits
 from service.index.status import status
+from service.index.targets import holders, writes_alias
+from service.index.writable import check_writable
 from service.search.cursors import Cursors
 from service.search.paging import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
 
 COMPRESSED_BYTES = 2_000  # a smaller answer fits a packet or two anyhow
+WRITE_SHARE = 0.8  # of a request's deadline, for OpenSearch's part of a write
 COMPRESSION_LEVEL = 1  # a page of 25 shrinks to a fifth in 0.2 ms; level 9 saves a tenth more in five times as long
 
 
@@ -51,21 +57,25 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         cursors=Cursors(*tokens.secrets),
         windows=windows,
     )
+    expected = mapping.load()
+    fits = IndexFits(lambda: lifecycle.check(admin, settings.alias, expected), seconds=settings.request_timeout)
     parts = Parts(
         tokens=tokens,
         searcher=searcher,
         writes=Writes(
-            Writer(admin, settings.alias, lease=settings.write_lease, patience=settings.request_timeout / 2),
+            Writer(admin, settings.alias, lease=settings.write_lease, patience=settings.request_timeout * WRITE_SHARE),
             searcher,
             max_ahead=timedelta(seconds=settings.max_ahead),
         ),
-        metrics=Metrics(lambda: status(admin, settings.alias, mapping.load(), refresh=False)),
-        index_fits=_once_index_fits(admin, settings.alias),
+        metrics=Metrics(lambda: status(admin, settings.alias, expected, refresh=False)),
+        index_fits=fits,
+        ready=_readiness(settings, admin, searcher, fits),
     )
 
     @asynccontextmanager
     async def clients(_app: Litestar) -> AsyncIterator[None]:
         yield
+        await fits.close()
         await searcher.close()
         await searches.close()
         await admin.close()
@@ -88,21 +98,14 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     )
 
 
-def _once_index_fits(admin: Client, alias: str) -> Callable[[], Awaitable[None]]:
-    """Checks that the index fits the mapping until it does, once; an index never changes, only the alias does.
+def _readiness(settings: Settings, admin: Client, searcher: Searcher, fits: IndexFits) -> Readiness:
+    """Ready: the index fits, answers a search, and takes writes, as do the others that must be written with it."""
 
-    So a service may start before its cluster, and still never reads an index that it does not understand.
-    """
-    expected = mapping.load()
-    fits = False
+    async def takes_writes() -> None:
+        names = sorted(await holders(admin, settings.alias, writes_alias(settings.alias)))
+        await check_writable(admin, names, seconds=settings.request_timeout)
 
-    async def index_fits() -> None:
-        nonlocal fits
-        if not fits:
-            await lifecycle.check(admin, alias, expected)
-            fits = True
-
-    return index_fits
+    return Readiness(fits.now, searcher.ping, takes_writes, seconds=settings.request_timeout)
 
 
 def configure_logging(settings: Settings) -> None:

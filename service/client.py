@@ -1,74 +1,36 @@
 """The one place that builds an OpenSearch client and turns its errors into ours.
 
 opensearch-py's own retries are off: it would send the same request again within milliseconds, bulk writes included.
-Who calls decides what is worth another try. Its JSON goes through msgspec, and a search's documents stay bytes.
+Who calls decides what is worth another try. Its JSON goes through msgspec, and a search's documents stay bytes. No
+redirect is followed (it would send documents and credentials to another place), and every answer is checked for the
+shape of its call (answers.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import ssl
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from aiohttp.client_exceptions import ClientError, ClientSSLError
 from opensearchpy import AsyncOpenSearch, AsyncTransport, JSONSerializer
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import (
     ConnectionTimeout,
     ImproperlyConfigured,
-    SSLError,
     TransportError,
 )
+from opensearchpy.serializer import Deserializer
 
-from service import telemetry
-from service.connection import BoundedConnection
-from service.errors import IndexUnusable, Misconfigured, Overloaded, SearchTimeout, SearchUnavailable
+from service import answers, faults, telemetry
+from service.connection import Connection
+from service.errors import AnswerUnusable, Misconfigured, SearchTimeout
 from service.settings import Settings
 
 Client = AsyncOpenSearch
 
-BUSY = (429, 502, 503, 504)
 EXPECTED = (404, 409)  # answers that a question may have: there is none, or there is a newer one
-TIMEOUT_TYPES = ("timeout_exception", "task_cancelled_exception")
-
-
-class Total(msgspec.Struct):
-    value: int
-    relation: str
-
-
-class Hit(msgspec.Struct):
-    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
-    id: str = msgspec.field(name="_id", default="")
-    fields: dict[str, list[Any]] | None = None
-    sort: tuple[int | float | str | None, ...] = ()
-    highlight: dict[str, list[str]] | None = None
-
-
-class Hits(msgspec.Struct):
-    hits: list[Hit]
-    total: Total | None = None
-
-
-class Shards(msgspec.Struct):
-    total: int
-    successful: int
-    failed: int
-
-
-class SearchAnswer(msgspec.Struct):
-    """What a search, the opening of a point in time, or the get of a document answers; documents are bytes."""
-
-    shards: Shards = msgspec.field(name="_shards", default_factory=lambda: Shards(0, 0, 0))
-    took: int = 0
-    timed_out: bool = False
-    hits: Hits = msgspec.field(default_factory=lambda: Hits([]))
-    aggregations: dict[str, Any] = {}
-    pit_id: str | None = None
-    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
 
 
 class _Json(JSONSerializer):
@@ -79,14 +41,31 @@ class _Json(JSONSerializer):
         self._encoder = msgspec.json.Encoder()
 
     def loads(self, s: Any) -> Any:
-        return self._decoder.decode(s)
+        """Raises AnswerUnusable where it is not JSON, or JSON of another shape."""
+        try:
+            return self._decoder.decode(s)
+        except msgspec.ValidationError as error:
+            raise answers.unusable("it lacks a part, or has one of another kind") from error
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise answers.unusable("it is not whole JSON") from error
 
     def dumps(self, data: Any) -> Any:
         return data if isinstance(data, (str, bytes)) else self._encoder.encode(data)
 
 
+class _Deserializer(Deserializer):
+    """Every answer is JSON, whatever its content type says: HTML fails as JSON does, and with the same error."""
+
+    def loads(self, s: str, mimetype: str | None = None) -> Any:
+        return self.default.loads(s)
+
+
 class _Transport(AsyncTransport):
-    """opensearch-py's transport, which also counts and traces its calls."""
+    """opensearch-py's transport, which also counts and traces its calls, and checks the answers."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
 
     async def perform_request(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
         call = telemetry.call_of(url)
@@ -96,15 +75,36 @@ class _Transport(AsyncTransport):
         try:
             with telemetry.tracing.span(f"opensearch {call}", "client") as facts:
                 facts |= {"db.system.name": "opensearch", "db.operation.name": call, "http.request.method": method}
-                return await super().perform_request(method, url, *arguments, **options)
+                answer = await super().perform_request(method, url, *arguments, **options)
+                if method != "HEAD":
+                    answers.check_shape(method, url, answer)
+                return answer
         except TransportError as error:
             status = error.status_code if isinstance(error.status_code, int) else 0
-            if status not in EXPECTED:
+            is_its_own = _is_opensearchs(error)
+            if status not in EXPECTED or not is_its_own:
                 telemetry.failures.labels(call, str(status)).inc()
+            if status in EXPECTED and not is_its_own:
+                raise AnswerUnusable(
+                    f"something that is not OpenSearch answers {status}: "
+                    "check OPENSEARCH_URL, and any proxy between it and the service"
+                ) from error
+            raise
+        except AnswerUnusable:
+            telemetry.failures.labels(call, "unusable").inc()
             raise
         finally:
             in_use.dec()
             telemetry.calls.labels(call).observe(time.perf_counter() - started)
+
+
+def _is_opensearchs(error: TransportError) -> bool:
+    """Whether OpenSearch itself sent this error, and not a proxy a page of its own."""
+    info = error.info
+    if not isinstance(info, dict):
+        return False
+    has_error = isinstance(info.get("error"), dict | str) and isinstance(info.get("status"), int)
+    return has_error or info.get("found") is False or info.get("result") == "not_found"
 
 
 def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout: float = 60.0) -> Client:
@@ -130,8 +130,8 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
             retry_on_timeout=False,
             pool_maxsize=settings.opensearch_connections,
             serializer=_Json(answer),
-            connection_class=BoundedConnection,
             transport_class=_Transport,
+            connection_class=Connection,
             **options,
         )
     except (ImproperlyConfigured, OSError) as error:
@@ -139,46 +139,17 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
 
 
 @contextlib.contextmanager
-def translated(*, alias: str = "the alias") -> Iterator[None]:
-    """Turns what opensearch-py raises into the errors of this package; what is a fault of ours passes unchanged."""
+def translated(*, alias: str = "the alias", is_query: bool = False) -> Iterator[None]:
+    """Turns what opensearch-py raises into the errors of this package.
+
+    Raises SearchTimeout, SearchUnavailable and its kinds, and IndexUnusable. With `is_query`, what is asked for comes
+    from a caller: then a query that OpenSearch finds too large raises InvalidQuery.
+    """
     try:
         yield
     except (ConnectionTimeout, TimeoutError) as error:
         raise SearchTimeout("OpenSearch did not answer in time: narrow the request, or try again") from error
     except Unreachable as error:
-        raise _translate_unreachable(error) from error
+        raise faults.translate_unreachable(error) from error
     except TransportError as error:
-        raise _translate(error, alias) from error
-
-
-def _translate(error: TransportError, alias: str) -> Exception:
-    kind = str(error.error)
-    if error.status_code == 404 and kind in ("index_not_found_exception", "alias_not_found_exception"):
-        return IndexUnusable(f"{alias} does not exist in OpenSearch: create it with 'conversations create'")
-    if error.status_code in (401, 403) and kind != "cluster_block_exception":
-        return SearchUnavailable("OpenSearch refuses the service's user: check OPENSEARCH_USER and its password")
-    if _is_timeout(error):
-        return SearchTimeout("the search took too long and was stopped: narrow the request, or try again")
-    if error.status_code == 429:
-        return Overloaded("OpenSearch has no room for this now: try again shortly")
-    if error.status_code in BUSY or kind == "search_phase_execution_exception":
-        return SearchUnavailable("OpenSearch cannot answer now: try again shortly")
-    return error
-
-
-def _translate_unreachable(error: Unreachable) -> Exception:
-    """opensearch-py calls everything that is raised while it sends a connection error; only some of it is one."""
-    cause = error.info
-    if isinstance(error, SSLError) or isinstance(cause, ssl.SSLError | ClientSSLError):
-        return SearchUnavailable(
-            "OpenSearch's certificate is not trusted: name its authority's file in OPENSEARCH_CA_FILE"
-        )
-    if isinstance(cause, Exception) and not isinstance(cause, ClientError | OSError):
-        return cause
-    return SearchUnavailable("OpenSearch cannot be reached: try again shortly")
-
-
-def _is_timeout(error: TransportError) -> bool:
-    """OpenSearch reports "Time exceeded" as 500: it is a timeout all the same, unless the cause is another."""
-    text = str(error.info)
-    return "Time exceeded" in text or any(kind in text for kind in TIMEOUT_TYPES)
+        raise faults.translate(error, alias, is_query=is_query) from error

@@ -10,6 +10,7 @@ ConversationsError
 ├── SlowRequest           the caller took too long to send its body
 ├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
 │   ├── AnswerTooLarge    its answer has more bytes than are read
+│   ├── AnswerUnusable    it answered, but with something else than what was asked for
 │   └── Overloaded        it refused for want of room (429)
 ├── SearchTimeout         the deadline of a request passed
 ├── WriteFailed           OpenSearch refused a whole bulk request
@@ -79,6 +80,10 @@ class AnswerTooLarge(SearchUnavailable):
 
 
 class Overloaded(SearchUnavailable):
+    pass
+
+
+class AnswerUnusable(SearchUnavailable):
     pass
 
 

@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from service import errors
 from service.api import envelope
 from service.api.access_log import note, request_id
+from service.faults import facts_of
 
 RETRY_AFTER_SECONDS = "1"
 
@@ -73,7 +74,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
         places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
         logger.error("fault", request_id=request_id(request.scope), error=type(error).__name__, places=places)
     elif answer.status >= 500:
-        note(request.scope, error=type(error).__name__, cause=type(error.__cause__).__name__)
+        note(request.scope, error=type(error).__name__, cause=type(error.__cause__).__name__, **facts_of(error))
     headers = dict(answer.headers)
     if isinstance(error, HTTPException) and error.headers:
         headers |= {name: value for name, value in error.headers.items() if name.lower() == "allow"}

@@ -59,13 +59,15 @@ CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Prefer"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the handlers work with; app.py wires it. `index_fits` raises while the index cannot be served."""
+    """What the handlers work with; app.py wires it. `index_fits` raises while the index cannot be served, `ready`
+    while it cannot be read or written."""
 
     tokens: Tokens
     searcher: Searcher
     writes: Writes
     metrics: Metrics
     index_fits: Callable[[], Awaitable[None]]
+    ready: Callable[[], Awaitable[None]]
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXPORTS_AT_ONCE))
 
 
@@ -303,8 +305,7 @@ async def live(request: AnyRequest) -> dict[str, str]:
 async def ready(request: AnyRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
-    await parts.index_fits()
-    await parts.searcher.ping()
+    await parts.ready()
     return {"status": "ready"}
 
 

@@ -11,13 +11,14 @@ from uuid import UUID
 import click
 
 from service import progress
+from service.answers import SearchAnswer
 from service.api.asked import parse_query
 from service.api.parameters import EXPORT_PARAMETERS
 from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
 from service.cli.options import Duration, Pair, Uuid, act, cluster_options, rejects_option, show
 from service.cli.parallel import load_files
-from service.client import Client, SearchAnswer
+from service.client import Client
 from service.conversation import STATUSES, Conversation, Status
 from service.errors import ConversationsError, Misconfigured
 from service.index import activity, bulk, lifecycle, mapping

@@ -12,17 +12,31 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 from uuid import UUID
 
-import msgspec
-
 from service import telemetry
-from service.client import BUSY, Client, translated
-from service.conversation import Conversation, document_id, is_tombstone, stored, tombstone
+from service.client import Client, translated
+from service.conversation import Conversation, document_id, stored, tombstone
 from service.errors import Overloaded, PushedBack, SearchTimeout, SearchUnavailable, WriteFailed
-from service.index.targets import Only, Targets, own_alias, writes_alias
-from service.times import LAST, epoch_milliseconds
+from service.index.delivery import Delivery, Write, lines
+from service.index.targets import Only, Targets, writes_alias
+from service.index.verdicts import GONE, Again, Outcome, Result
+from service.times import epoch_milliseconds
+
+__all__ = (
+    "Outcome",
+    "Result",
+    "Tally",
+    "Write",
+    "Writer",
+    "deletion_of",
+    "lines",
+    "load",
+    "load_writes",
+    "write",
+    "write_of",
+)
 
 BATCH_DOCUMENTS = 1000
 BATCH_BYTES = 800_000  # a request stays below the 1 MiB past which aiohttp warns of a blocked event loop
@@ -30,30 +44,10 @@ ACTION_BYTES = 200
 BATCHES_AT_ONCE = 6
 PATIENCE_SECONDS = 300.0
 LEASE_SECONDS = 30.0
-GONE = "an index was removed"
-NOT_PUSHED_BACK = frozenset({GONE, "unavailable_shards_exception", "unknown"})  # what an item is sent again for but 429
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
-_LAST_VERSION = epoch_milliseconds(LAST)
 
 Origin = TypeVar("Origin")
-Outcome = Literal["written", "unchanged", "rejected"]
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """One document on its way: its place, its version, its bytes."""
-
-    id: str
-    routing: str
-    version: int
-    source: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    outcome: Outcome
-    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -116,101 +110,55 @@ class Writer:
         self._patience = patience
         self._pushed_back = pushed_back
 
-    async def write(self, writes: Sequence[Write], *, refresh: str = "false") -> list[Result]:
+    async def write(
+        self, writes: Sequence[Write], *, refresh: str = "false", patience: float | None = None
+    ) -> list[Result]:
         """Writes them all and returns a result for each, in their order.
 
         What is refused for want of room (429, 503) or lost with its connection is sent again, with a pause of full
-        jitter, as long as the patience lasts; then WriteFailed. So is a cluster that blocks writes, at once.
-        `refresh` is OpenSearch's: false, true or wait_for.
+        jitter, as long as the patience lasts (in seconds; the writer's own unless given); then WriteFailed. So is a
+        cluster that blocks writes, and a closed index, at once. A document that fails a request as a whole is found and
+        rejected alone (delivery.py). `refresh` is OpenSearch's: false, true or wait_for.
         """
-        settled: dict[tuple[int, str], Result] = {}
-        deadline = asyncio.get_running_loop().time() + self._patience
-        pause, why = FIRST_PAUSE_SECONDS, ""
-        is_busy = False
+        loop = asyncio.get_running_loop()
+        patience = self._patience if patience is None else patience
+        delivery = Delivery(self.client, self.alias, writes, refresh, patience, loop.time() + patience)
+        pause = FIRST_PAUSE_SECONDS
+        why: Again | None = None
         while True:
             try:
-                looked = await self.targets.look(again=why == GONE)
-                waiting = [
-                    (at, name) for at in range(len(writes)) for name in looked.names if (at, name) not in settled
+                looked = await self.targets.look(again=why is not None and why.reason == GONE)
+                places = [
+                    (at, name)
+                    for at in range(len(writes))
+                    for name in looked.names
+                    if (at, name) not in delivery.settled
                 ]
-                why = await self._send(writes, waiting, settled, refresh) if waiting else ""
-                is_busy = bool(why)
-                if not why and self.targets.is_current(looked):
-                    return [_summary([settled[at, name] for name in looked.names]) for at in range(len(writes))]
+                why = await delivery.send(places) if places else None
+                if why is None and self.targets.is_current(looked):
+                    return [
+                        _summary([delivery.settled[at, name] for name in looked.names]) for at in range(len(writes))
+                    ]
             except (SearchUnavailable, SearchTimeout) as error:
-                why, is_busy = str(error), isinstance(error, Overloaded)
-            if why:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise (PushedBack if is_busy else WriteFailed)(
-                        f"OpenSearch took no more writes for {self._patience:.0f} s ({why}): nothing told is lost"
-                    )
-                (telemetry.pushed_back if is_busy and why not in NOT_PUSHED_BACK else telemetry.sent_again).inc()
-                self._pushed_back()
-                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311
+                why = Again(str(error), is_busy=isinstance(error, Overloaded))
+            if why is not None:
+                await self._wait(why, pause, left=delivery.deadline - loop.time(), patience=patience)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    async def _send(
-        self,
-        writes: Sequence[Write],
-        waiting: list[tuple[int, str]],
-        settled: dict[tuple[int, str], Result],
-        refresh: str,
-    ) -> str:
-        """Sends what waits, once; fills in the results of what is settled. Returns why the rest is not."""
-        body = b"".join(lines(writes[at], own_alias(name)) for at, name in waiting)
-        params = {"require_alias": "true", "filter_path": "items.index.status,items.index.error", "refresh": refresh}
-        with translated(alias=self.alias):
-            answer = await self.client.bulk(body=body, params=params)
-        why = ""
-        for place, entry in zip(waiting, answer["items"], strict=True):
-            result = _judge(entry["index"])
-            if isinstance(result, Result):
-                settled[place] = result
-            else:
-                why = result
-        return why
+    async def _wait(self, why: Again, pause: float, *, left: float, patience: float) -> None:
+        """Waits before another try. Raises PushedBack or WriteFailed where there is no time for one."""
+        if left <= 0:
+            raise (PushedBack if why.is_busy else WriteFailed)(
+                f"OpenSearch took no more writes for {patience:.0f} s ({why.reason}): nothing told is lost"
+            )
+        (telemetry.pushed_back if why.is_busy else telemetry.sent_again).inc()
+        self._pushed_back()
+        await asyncio.sleep(min(random.uniform(0, pause), left))  # noqa: S311
 
 
 def _summary(results: list[Result]) -> Result:
     """What becomes of a write to several indices: refused by one is refused; else the index that is read tells."""
     return next((result for result in results if result.outcome == "rejected"), results[0])
-
-
-def lines(write: Write, target: str) -> bytes:
-    """The two lines of one document in a bulk request."""
-    action = {
-        "_index": target,
-        "_id": write.id,
-        "routing": write.routing,
-        "version": write.version,
-        "version_type": "external_gte" if _ends_time(write) else "external",
-    }
-    return b'{"index":%s}\n%s\n' % (msgspec.json.encode(action), write.source)
-
-
-def _ends_time(write: Write) -> bool:
-    """A deletion at the last moment that a time can name: nothing can be newer than what it deletes, so it may be as
-    old.
-    """
-    return write.version == _LAST_VERSION and is_tombstone(write.source)
-
-
-def _judge(entry: dict[str, Any]) -> Result | str:
-    """The result of one item, or the reason why it should be sent again. Raises WriteFailed on a write block."""
-    status, error = entry["status"], entry.get("error") or {}
-    if status in (200, 201):
-        return Result("written")
-    if status == 409:
-        return Result("unchanged")
-    kind, reason = error.get("type", "unknown"), error.get("reason", "unknown")
-    if kind == "cluster_block_exception":
-        raise WriteFailed(f"OpenSearch blocks writes ({reason}): free disk space or lift the block, then load again")
-    if kind == "index_not_found_exception":
-        return GONE
-    if status in BUSY:
-        return str(kind)
-    cause = error.get("caused_by", {}).get("reason")
-    return Result("rejected", f"{reason}: {cause}" if cause else reason)
 
 
 @dataclass(slots=True)

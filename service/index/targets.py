@@ -14,7 +14,7 @@ from typing import Any
 from opensearchpy.exceptions import NotFoundError
 
 from service.client import Client, translated
-from service.errors import WriteFailed
+from service.errors import SearchUnavailable, WriteFailed
 
 
 def writes_alias(alias: str) -> str:
@@ -74,6 +74,10 @@ class Targets:
         read = [name for name, held in found.items() if self._alias in held]
         others = sorted(name for name, held in found.items() if writes_alias(self._alias) in held)
         names = tuple(dict.fromkeys([*read, *others]))
+        if len(read) > 1:
+            raise SearchUnavailable(
+                f"{self._alias} points to several indices: leave it one, see 'conversations status'"
+            )
         if not read:
             raise WriteFailed(f"{self._alias} does not exist in OpenSearch: create it with 'conversations create'")
         return names

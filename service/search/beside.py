@@ -9,6 +9,7 @@ from uuid import UUID
 
 from opensearchpy.exceptions import TransportError
 
+from service.answers import total_of
 from service.errors import IndexUnusable, SearchTimeout, SearchUnavailable
 from service.search.explain import explain
 from service.search.facets import CACHED, compile_count, compile_facets, read_facets
@@ -42,8 +43,7 @@ async def count(searcher: Searcher, query: ConversationQuery, organization_uid: 
             searcher.ask(compile_count(query, organization_uid), organization_uid, **CACHED),
             _facets(searcher, query, organization_uid),
         )
-    assert answer.hits.total is not None
-    return {"total": answer.hits.total.value, **facets, **_told(query)}
+    return {"total": total_of(answer), **facets, **_told(query)}
 
 
 async def _suggestions(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any] | None:

@@ -7,12 +7,12 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from uuid import UUID
 
-from service.client import SearchAnswer
+from service.answers import SearchAnswer, total_of
 from service.errors import AnswerTooLarge, SearchUnavailable
 from service.search.compiler import compile_walk
 from service.search.cursors import Position
 from service.search.query import ConversationQuery
-from service.search.searcher import Searcher, items_of
+from service.search.searcher import Searcher, check_scope, items_of
 
 BATCH_BYTES = 2_000_000  # about; two batches are held at a time
 FIRST_BATCH = 200  # documents
@@ -45,20 +45,23 @@ async def export(searcher: Searcher, query: ConversationQuery, organization_uid:
             }
             try:
                 async with searcher.deadlined():
-                    return await searcher.search(body, params={})
+                    answer = await searcher.search(body, params={})
             except AnswerTooLarge:
                 if size == 1:
                     raise
-            return await fetch(after, max(1, size // 4))
+                return await fetch(after, max(1, size // 4))
+            check_scope(answer, organization_uid)
+            return answer
 
         answer = await fetch(None, FIRST_BATCH)
-        assert answer.hits.total is not None
-        total, given = answer.hits.total.value, 0
+        total, given = total_of(answer), 0
         if total == 0:
             yield Batch((), 0)
         while hits := answer.hits.hits:
-            items = items_of(hits)
+            items = items_of(hits, organization_uid)
             given += len(items)
+            if given > total:
+                break
             following = asyncio.create_task(fetch(hits[-1].sort, _next_size(items)))
             try:
                 yield Batch(items, total)

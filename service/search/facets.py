@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from service.client import SearchAnswer
+from service.answers import SearchAnswer, total_of, unusable
 from service.search.compiler import bool_query, compile_query, index_field, named_clauses
 from service.search.query import ConversationQuery
 from service.search.words import Clause
@@ -77,8 +77,9 @@ def _facet(name: str, answer: SearchAnswer) -> dict[str, Any]:
     if name in SEVERAL_VALUED:
         none = answer.aggregations[NONE_OF + name]["doc_count"]
     else:  # each conversation has one value at most: the rest has none
-        assert answer.hits.total is not None
-        none = answer.hits.total.value - other - sum(bucket["doc_count"] for bucket in found["buckets"])
+        none = total_of(answer) - other - sum(bucket["doc_count"] for bucket in found["buckets"])
+        if none < 0:
+            raise unusable("its counts add up to more than its total")
     values = [{"value": _value(bucket), "count": bucket["doc_count"]} for bucket in found["buckets"]]
     return {"values": values, "none": none, "other": other}
 

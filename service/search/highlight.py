@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from service.client import Hit
+from service import answers
+from service.answers import Hit
 from service.search.conditions import AllOf, Words, texts_of
 from service.search.query import ConversationQuery
 from service.search.words import EXACT, STEMS, Clause, any_of, clause_of
@@ -59,7 +60,7 @@ def marked(query: ConversationQuery, hits: Sequence[Hit]) -> dict[str, Any]:
 
 
 def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, dict[str, Any]]:
-    found = msgspec.json.decode(hit.source, type=_Subject)
+    found = answers.decode(hit.source, _Subject)
     subject = found.subject or ""
     texts = [text for marks in (hit.highlight or {}).values() for text in marks]
     ranges = merged([one for text in texts for one in ranges_of(text)])

@@ -13,6 +13,8 @@ from uuid import UUID
 
 import msgspec
 
+from service import answers
+from service.answers import total_of
 from service.conversation import fold
 from service.search import box
 from service.search.compiler import bool_query, named_clauses
@@ -78,9 +80,8 @@ async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organizati
         return None
     for asked, with_filters in _asked_instead(query, name, corrected):
         answer = await searcher.ask(compile_count(asked, organization_uid), organization_uid, **CACHED)
-        assert answer.hits.total is not None
-        if answer.hits.total.value:
-            return {name: corrected, "total": answer.hits.total.value, "with_filters": with_filters}
+        if total := total_of(answer):
+            return {name: corrected, "total": total, "with_filters": with_filters}
     return None
 
 
@@ -128,7 +129,7 @@ async def _like(searcher: Searcher, word: str, organization_uid: UUID) -> str | 
         "_source": ["subject"],
     }
     answer = await searcher.ask(body, organization_uid)
-    subjects = [msgspec.json.decode(hit.source, type=_Subject).subject or "" for hit in answer.hits.hits]
+    subjects = [answers.decode(hit.source, _Subject).subject or "" for hit in answer.hits.hits]
     counts: dict[str, int] = {}
     for subject in subjects:
         for candidate in _WORD.findall(fold(subject)):

@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Protocol
 
+from service.answers import unusable
+from service.errors import SearchUnavailable
 from service.search.compiler import SORT_KEYS, missing
 from service.search.hints import Hint
 from service.search.query import Sort
@@ -134,6 +136,8 @@ class Texts:
 
     async def ask(self, counter: Counter, narrowing: Sequence[Clause]) -> list[Bucket]:
         values = sorted(set(await counter.sample(narrowing, self.field)))
+        if not values:
+            raise unusable("it has no values where it counted some")
         bounds: list[tuple[Clause, Clause, Next]] = []
         for below, value in zip([None, *values], values, strict=False):
             bounds.append(({} if below is None else {"gt": below}, {"lt": value}, Next.SAME))
@@ -261,7 +265,7 @@ async def _from_here(
 
 def _coarser(step: Step) -> Step:
     if not isinstance(step, Numbers) or step.coarser is None:
-        raise AssertionError(f"{step} makes too many buckets")
+        raise SearchUnavailable("the cluster counts too few buckets at once: raise its search.max_buckets")
     return replace(step, width=step.coarser, coarser=None)
 
 
@@ -271,7 +275,7 @@ def _find(buckets: list[Bucket], offset: int) -> tuple[int, int]:
         if offset < bucket.count:
             return at, offset
         offset -= bucket.count
-    raise AssertionError("a rank within the total lies in some bucket")
+    raise unusable("its counts add up to less than its total")
 
 
 def _nearer(narrowing: tuple[Clause, ...], start: int, size: int, count: int) -> Slice:

@@ -11,11 +11,12 @@ from uuid import UUID
 
 from opensearchpy.exceptions import NotFoundError, TransportError
 
-from service import deadline, telemetry
-from service.client import Client, Hit, SearchAnswer, translated
+from service import answers, deadline, telemetry
+from service.answers import Hit, SearchAnswer, total_of
+from service.client import Client, translated
 from service.connection import MAX_ANSWER_BYTES
 from service.conversation import document_id, is_tombstone, item
-from service.errors import AnswerTooLarge, InvalidQuery, NotFound, Problem, SearchTimeout, SearchUnavailable
+from service.errors import AnswerTooLarge, ConversationsError, InvalidQuery, NotFound, Problem, SearchUnavailable
 from service.search import paging
 from service.search.compiler import compile_page, compile_query, compile_sort, compile_walk
 from service.search.cursors import Cursors, Position, fingerprint
@@ -85,28 +86,30 @@ class Searcher:
                     raise missing from None
                 raise
         source = bytes(found.source)
+        if not found.found or found.id != document_id(organization_uid, uid):
+            raise answers.unusable("it is another document than the one that was asked for")
         if is_tombstone(source):
             raise missing
-        return item(source)
+        return item_of(source, found.id)
 
     async def ping(self) -> None:
         """Raises where the alias does not answer a search: an unreachable cluster, a missing index, a red shard."""
         async with self.deadlined():
-            await self.search({"size": 0}, params={"index": self._alias})
+            await self.search({"size": 0, "track_total_hits": False}, params={"index": self._alias})
 
     async def close(self) -> None:
         """Waits until every point in time is closed."""
         await asyncio.gather(*self._closing)
 
     async def search(self, body: dict[str, Any], *, params: dict[str, str]) -> SearchAnswer:
-        """One search, of which only a whole answer is taken."""
+        """One search, of which only a whole answer is taken, and one that fits its body (answers.check_search)."""
         index = params.pop("index", None)
         answer: SearchAnswer = await self._client.search(
             index=index,
             body={**body, "timeout": f"{max(1.0, deadline.remaining(self._deadline) * 1000):.0f}ms"},
             params={**params, "allow_partial_search_results": "false"},
         )
-        _check_whole(answer)
+        answers.check_search(answer, body)
         return answer
 
     @asynccontextmanager
@@ -115,30 +118,33 @@ class Searcher:
 
         What opensearch-py raises in the block becomes an error of this package.
         """
-        with translated(alias=self._alias):
+        with translated(alias=self._alias, is_query=True):
             async with asyncio.timeout(share * deadline.remaining(self._deadline)):
                 yield
 
     async def _plain(self, query: ConversationQuery, organization_uid: UUID) -> Page:
         answer = await self.ask(compile_page(query, organization_uid), organization_uid)
-        assert answer.hits.total is not None
         hits = answer.hits.hits
-        return Page(query, answer.hits.total.value, items_of(hits), answer.took, beside=marked(query, hits))
+        items = items_of(hits, organization_uid)
+        return Page(query, total_of(answer), items, answer.took, beside=marked(query, hits))
 
     async def _walk(self, query: ConversationQuery, organization_uid: UUID, after: Position | None) -> Page:
         """One conversation more is asked for than given: without it, this was the last page."""
         body = compile_walk(query, organization_uid, after=after, size=query.per_page + 1)
         answer = await self.ask({**body, "track_total_hits": True}, organization_uid)
-        assert answer.hits.total is not None
         hits = answer.hits.hits[: query.per_page]
+        items = items_of(hits, organization_uid)
         following = None
         if len(answer.hits.hits) > query.per_page:
             following = self._cursors.write(hits[-1].sort, query, organization_uid)
-        return Page(query, answer.hits.total.value, items_of(hits), answer.took, following, marked(query, hits))
+        return Page(query, total_of(answer), items, answer.took, following, marked(query, hits))
 
     async def ask(self, body: Clause, organization_uid: UUID, **params: str) -> SearchAnswer:
         """One search of the organization, whose query must come from `compile_query` or `bool_query`."""
-        return await self.search(body, params={"index": self._alias, "routing": str(organization_uid), **params})
+        routing = str(organization_uid)
+        answer = await self.search(body, params={"index": self._alias, "routing": routing, **params})
+        check_scope(answer, organization_uid)
+        return answer
 
     async def _deep(self, view: _View) -> Page:
         query = view.query
@@ -151,7 +157,8 @@ class Searcher:
         telemetry.pages.labels("counted" if plan.hint is not None else "hinted").inc()
         slices = await asyncio.gather(*(view.slice(part) for part in plan.slices))
         hits = [hit for part in slices for hit in part]
-        return Page(query, plan.total, items_of(hits), view.took, beside=marked(query, hits))
+        items = items_of(hits, view.organization_uid)
+        return Page(query, plan.total, items, view.took, beside=marked(query, hits))
 
     @asynccontextmanager
     async def point_in_time(self, organization_uid: UUID, keep_alive: str) -> AsyncIterator[str]:
@@ -160,16 +167,18 @@ class Searcher:
             opened: SearchAnswer = await self._client.create_pit(
                 index=self._alias, params={"keep_alive": keep_alive, "routing": str(organization_uid)}
             )
-        assert opened.pit_id is not None
+        point_in_time = opened.pit_id
+        if not point_in_time:
+            raise answers.unusable("it holds no point in time")
         try:
-            yield opened.pit_id
+            yield point_in_time
         finally:
-            task = asyncio.create_task(self._close_point_in_time(opened.pit_id))
+            task = asyncio.create_task(self._close_point_in_time(point_in_time))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
     async def _close_point_in_time(self, point_in_time: str) -> None:
-        with suppress(TransportError):  # it ends by itself when its keep_alive is over
+        with suppress(TransportError, ConversationsError):  # it ends by itself when its keep_alive is over
             await self._client.delete_pit(body={"pit_id": [point_in_time]})
 
 
@@ -191,14 +200,14 @@ class _View:
             if "too_many_buckets" in str(error.info):
                 raise paging.TooManyBuckets from error
             raise
-        assert answer.hits.total is not None
-        found = answer.aggregations["ranks"]["buckets"]
-        return answer.hits.total.value, {int(bucket["key"]): bucket["doc_count"] for bucket in found}
+        found = {int(bucket["key"]): bucket["doc_count"] for bucket in answer.aggregations["ranks"]["buckets"]}
+        if sum(found.values()) > total_of(answer):
+            raise answers.unusable("its counts add up to more than its total")
+        return total_of(answer), found
 
     async def total(self, narrowing: Sequence[Clause]) -> int:
         answer = await self._search(narrowing, {"size": 0, "track_total_hits": True})
-        assert answer.hits.total is not None
-        return answer.hits.total.value
+        return total_of(answer)
 
     async def sample(self, narrowing: Sequence[Clause], field: str) -> list[str]:
         query = compile_query(self.query, self.organization_uid, narrowing)
@@ -240,21 +249,39 @@ class _View:
 
     async def _send(self, body: dict[str, Any]) -> SearchAnswer:
         answer = await self.searcher.search({**body, "pit": {"id": self.point_in_time}}, params={})
+        check_scope(answer, self.organization_uid)
         self.took += answer.took
         return answer
 
 
-def items_of(hits: Sequence[Hit]) -> tuple[bytes, ...]:
-    """The items that an answer holds, as bytes."""
-    return tuple(item(bytes(hit.source)) for hit in hits)
+def items_of(hits: Sequence[Hit], organization_uid: UUID) -> tuple[bytes, ...]:
+    """The items that an answer holds, as bytes. Raises AnswerUnusable where one is not the organization's."""
+    answers.check_owner(hits, str(organization_uid))
+    return tuple(item_of(bytes(hit.source), hit.id) for hit in hits)
 
 
-def _check_whole(answer: SearchAnswer) -> None:
-    """A timed-out search answers 200 with relation "eq" and no failed shard: so look at all of it."""
-    if answer.timed_out:
-        raise SearchTimeout("the search took too long and was stopped: narrow the request, or try again")
-    shards = answer.shards
-    if shards.failed or shards.successful != shards.total or shards.total == 0:
-        raise SearchUnavailable(f"only {shards.successful} of {shards.total} shards answered: try again shortly")
-    if answer.hits.total is not None and answer.hits.total.relation != "eq":
-        raise SearchUnavailable("the total is not exact: try again shortly")
+def item_of(source: bytes, document: str) -> bytes:
+    """The item of a stored document, cut out of its bytes. Raises AnswerUnusable where it is another than its id says.
+
+    The bytes begin with the uid and the organization_uid, in a fixed order and of a fixed length.
+    """
+    organization_uid, _, uid = document.partition(":")
+    if not source.startswith(_BEGINNING % (uid.encode(), organization_uid.encode())):
+        raise answers.unusable("a document in it is another than its id says")
+    try:
+        return item(source)
+    except ValueError as error:
+        raise answers.unusable("a document in it was not written by the service") from error
+
+
+_BEGINNING = b'{"uid":"%s","organization_uid":"%s",'
+
+
+def check_scope(answer: SearchAnswer, organization_uid: UUID) -> None:
+    """Raises unless the answer comes from one shard, which is where an organization is, and holds nothing else's."""
+    if answer.shards.total != 1:
+        raise SearchUnavailable(
+            f"{answer.shards.total} shards answered where an organization has one: "
+            "the alias may point to several indices, see 'conversations doctor'"
+        )
+    answers.check_owner(answer.hits.hits, str(organization_uid))

@@ -14,7 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from service.client import SearchAnswer
+from service import answers
+from service.answers import SearchAnswer
 from service.conversation import fold
 from service.search.compiler import bool_query, compile_sort
 from service.search.conditions import Words
@@ -49,7 +50,7 @@ async def suggest(searcher: Searcher, text: str, organization_uid: UUID) -> dict
         "categories": [
             {"category": bucket["key"], "count": bucket["doc_count"]}
             for bucket in _buckets(categories)
-            if bucket["key"].casefold().startswith(text.strip().casefold())
+            if str(bucket["key"]).casefold().startswith(text.strip().casefold())
         ][:MOST],
     }
 
@@ -100,7 +101,7 @@ def _completed(text: str, answer: SearchAnswer) -> list[dict[str, Any]]:
     begun = fold(last)
     counts: Counter[str] = Counter()
     for hit in answer.hits.hits:
-        subject = fold(msgspec.json.decode(hit.source, type=_Subject).subject or "")
+        subject = fold(answers.decode(hit.source, _Subject).subject or "")
         counts.update(set(_runs(subject, begun) if SPACELESS.search(last) else _words(subject, begun)))
     best = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST]
     return [{"text": f"{before}{word}", "count": count} for word, count in best]

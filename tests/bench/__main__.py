@@ -20,7 +20,8 @@ import asyncpg
 import msgspec
 
 from service import progress
-from service.client import Client, SearchAnswer, connect
+from service.answers import SearchAnswer
+from service.client import Client, connect
 from service.conversation import item
 from service.node import LocalNode, fetch
 from service.search.compiler import compile_page

@@ -23,9 +23,10 @@ import asyncpg
 import click
 from pydantic import SecretStr
 
+from service.answers import SearchAnswer
 from service.api.asked import parse_query
 from service.api.parameters import LIST_PARAMETERS
-from service.client import Client, SearchAnswer, connect
+from service.client import Client, connect
 from service.conversation import Conversation
 from service.errors import SearchUnavailable
 from service.index import bulk, lifecycle, mapping

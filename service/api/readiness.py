@@ -1,0 +1,42 @@
+"""GET /health/ready: whether this process can serve. The answer is remembered for a second, so that asking is cheap."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from service.errors import ConversationsError, SearchTimeout
+
+REMEMBERED_SECONDS = 1.0
+
+
+class Readiness:
+    """`checks` raise while the service cannot serve; all of them together have `seconds`."""
+
+    def __init__(self, *checks: Callable[[], Awaitable[None]], seconds: float) -> None:
+        self._checks = checks
+        self._seconds = seconds
+        self._turn = asyncio.Lock()
+        self._asked_at: float | None = None
+        self._error: ConversationsError | None = None
+
+    async def __call__(self) -> None:
+        """Raises the first error that a check raised, at this moment or at most a second ago."""
+        async with self._turn:  # whoever asks meanwhile is answered from the same look
+            if self._asked_at is None or time.monotonic() - self._asked_at > REMEMBERED_SECONDS:
+                self._error = await self._look()
+                self._asked_at = time.monotonic()
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+
+    async def _look(self) -> ConversationsError | None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                for check in self._checks:
+                    await check()
+        except TimeoutError:
+            return SearchTimeout("OpenSearch did not answer the health check in time")
+        except ConversationsError as error:
+            return error
+        return None
