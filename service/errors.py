@@ -15,7 +15,8 @@ ConversationsError
 ├── SearchTimeout         the deadline of a request passed
 ├── WriteFailed           OpenSearch refused a whole bulk request
 │   └── PushedBack        for want of room, and as long as one was willing to wait
-├── ReindexFailed         a reindex could not go on, or is under way elsewhere
+├── ReindexFailed         a reindex could not go on
+│   └── UnderWay          another process holds the lock
 ├── IndexUnusable         the alias is missing, or its index does not fit the mapping
 ├── SourceUnreadable      an input that cannot be read at all
 ├── NodeFailed            the local node did not start, died, or is in use
@@ -100,6 +101,10 @@ class PushedBack(WriteFailed):
 
 
 class ReindexFailed(ConversationsError):
+    pass
+
+
+class UnderWay(ReindexFailed):
     pass
 
 

@@ -25,7 +25,7 @@ from service import progress, telemetry
 from service.api.auth import Tokens
 from service.api.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol
 from service.app import configure_logging, create_app
-from service.client import connect
+from service.client import Client, connect
 from service.errors import IndexUnusable, Misconfigured, NodeFailed, SearchUnavailable
 from service.index import bulk, lifecycle, mapping
 from service.node import LocalNode, fetch
@@ -55,21 +55,29 @@ class Tls:
         return cls(certificate, key)
 
 
-def run(settings: Settings, *, host: str, port: int, sample: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """What `run` may write: a missing index, and the sample."""
+
+    create: bool
+    sample: bool
+
+
+def run(settings: Settings, *, host: str, port: int, prepare: Prepare) -> None:
     """Starts all of it, prints what to paste, and serves until SIGINT or SIGTERM; then stops all of it."""
     with listening(host, port) as listener:
         settings = with_token_secret(settings)
         if settings.opensearch_url is not None:
-            _serve_sample(settings, settings.opensearch_url, listener, sample=sample, node=None)
+            _serve_prepared(settings, settings.opensearch_url, listener, prepare, node=None)
         else:
             with local_node(settings) as node:
-                _serve_sample(settings, node.url, listener, sample=sample, node=node)
+                _serve_prepared(settings, node.url, listener, prepare, node=node)
 
 
-def _serve_sample(
-    settings: Settings, url: str, listener: socket.socket, *, sample: bool, node: LocalNode | None
+def _serve_prepared(
+    settings: Settings, url: str, listener: socket.socket, prepare: Prepare, *, node: LocalNode | None
 ) -> None:
-    organizations = asyncio.run(_prepare(settings, url, sample=sample))
+    organizations = asyncio.run(_prepare(settings, url, prepare))
     token = Tokens(settings).mint(
         "developer",
         organizations,
@@ -90,13 +98,12 @@ def _announce(address: str, token: str) -> None:
     )
 
 
-async def _prepare(settings: Settings, url: str, *, sample: bool) -> list[UUID]:
+async def _prepare(settings: Settings, url: str, prepare: Prepare) -> list[UUID]:
     """The index, made and filled as needed, and the organizations to mint a token for."""
     client = connect(settings, url)
     try:
-        name, made = await lifecycle.ensure(client, settings.alias, mapping.load())
-        progress.say(f"{'Made' if made else 'Found'} the index {name}")
-        lines = list(ndjson.read(sample_path())) if sample else []
+        await _index(client, settings, prepare)
+        lines = list(ndjson.read(sample_path())) if prepare.sample else []
         if lines:
             pairs = [(line, line.conversation) for line in lines if line.conversation is not None]
             tally = await bulk.load(client, settings.alias, pairs, reject=lambda line, why: None)
@@ -106,6 +113,16 @@ async def _prepare(settings: Settings, url: str, *, sample: bool) -> list[UUID]:
         ]
     finally:
         await client.close()
+
+
+async def _index(client: Client, settings: Settings, prepare: Prepare) -> None:
+    """Finds the index, or makes it where that was allowed. Raises IndexUnusable."""
+    if not prepare.create and await lifecycle.current_index(client, settings.alias) is None:
+        raise IndexUnusable(
+            f"{settings.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS, or create it with --create"
+        )
+    name, made = await lifecycle.ensure(client, settings.alias, mapping.load())
+    progress.say(f"{'Made' if made else 'Found'} the index {name}")
 
 
 def sample_path() -> str:

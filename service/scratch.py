@@ -14,7 +14,9 @@ class Scratch:
 
     def __init__(self, table: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="conversations-")
-        self.database = sqlite3.connect(Path(self._folder.name) / "scratch", isolation_level=None)
+        self.database = sqlite3.connect(
+            Path(self._folder.name) / "scratch", isolation_level=None, check_same_thread=False
+        )
         self.database.execute("PRAGMA journal_mode = OFF")
         self.database.execute("PRAGMA synchronous = OFF")
         self.database.execute(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -45,9 +46,26 @@ def writes(results: list[dict[str, Any]], counts: dict[str, int]) -> bytes:
     return msgspec.json.encode({"status": "success", "data": {"items": results, **counts}})
 
 
-def export_end(conversations: int) -> bytes:
-    """The last line of an export. Only a whole export has it."""
-    return msgspec.json.encode({"export": {"complete": True, "conversations": conversations}}) + b"\n"
+def export_end(conversations: int, organization_uid: UUID, query_string: bytes) -> bytes:
+    """The last line of an export, which only a whole one has: how many it holds, of which organization and filters.
+
+    `where` is the query string without the organization and the order, so it is empty where nothing was filtered.
+    """
+    end = {
+        "complete": True,
+        "conversations": conversations,
+        "organization_uid": str(organization_uid),
+        "where": _filters(query_string),
+    }
+    return msgspec.json.encode({"export": end}) + b"\n"
+
+
+def _filters(query_string: bytes) -> str:
+    pairs = query_string.decode("utf-8", "backslashreplace").split("&")
+    return "&".join(pair for pair in pairs if pair and pair.partition("=")[0] not in _NO_FILTERS)
+
+
+_NO_FILTERS = ("organization_uid", "sort")
 
 
 def error(code: str, message: str, request_id: str, details: list[Problem]) -> bytes:

@@ -181,7 +181,8 @@ def _success() -> dict[str, Any]:
 
 
 def _lines() -> dict[str, Any]:
-    example = msgspec.json.encode(EXAMPLE_ITEM).decode() + '\n{"export":{"complete":true,"conversations":1}}\n'
+    end = {"complete": True, "conversations": 1, "organization_uid": EXAMPLE_ITEM["organization_uid"], "where": ""}
+    example = f"{msgspec.json.encode(EXAMPLE_ITEM).decode()}\n{msgspec.json.encode({'export': end}).decode()}\n"
     return {
         "description": "One conversation a line; the last line tells that the export is whole.",
         "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": example}},

@@ -129,13 +129,14 @@ async def suggest_conversations(request: AnyRequest) -> Answer:
 async def export_conversations(request: AnyRequest) -> Stream:
     """Everything that matches, one JSON object a line, of one state of the index.
 
-    The last line is {"export":{"complete":true,"conversations":N}}: without it, the export was cut off.
+    The last line is {"export":{"complete":true,"conversations":N,"organization_uid":UID,"where":FILTERS}}: without it,
+    the export was cut off.
     """
     parts: Parts = request.app.state.parts
     organization_uid, query = await _asked(request, EXPORT_PARAMETERS)
     if parts.exports.locked():
         raise TooBusy(f"{EXPORTS_AT_ONCE} exports are under way: try again when one has ended")
-    lines = _export_lines(parts, query, organization_uid)
+    lines = _export_lines(parts, query, organization_uid, request.scope["query_string"])
     first = await anext(lines)  # what fails before anything is sent is answered as an error
     return Stream(_chained(first, lines), media_type=NDJSON)
 
@@ -200,14 +201,16 @@ async def _in_turns(pieces: list[bytes]) -> AsyncGenerator[bytes]:
     yield b"".join(part)
 
 
-async def _export_lines(parts: Parts, query: ConversationQuery, organization_uid: UUID) -> AsyncGenerator[bytes]:
+async def _export_lines(
+    parts: Parts, query: ConversationQuery, organization_uid: UUID, query_string: bytes
+) -> AsyncGenerator[bytes]:
     async with parts.exports, aclosing(export(parts.searcher, query, organization_uid)) as batches:
         total = 0
         async for batch in batches:
             total = batch.total
             async for part in _in_turns([b"%s\n" % item for item in batch.items]):
                 yield part
-        yield envelope.export_end(total)
+        yield envelope.export_end(total, organization_uid, query_string)
 
 
 async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:

@@ -1,42 +1,53 @@
-"""How far a load came, in a file beside it: line by line of each input, so that a killed load can go on."""
+"""How far a load came, in a file of its own: line by line of each input, so that a killed load can go on."""
 
 from __future__ import annotations
 
 import json
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from service import files as paths
 from service.errors import Misconfigured
 from service.sources import ndjson
 
 EVERY_SECONDS = 1.0
+_LOAD_ANEW = "load without --resume, which changes nothing twice"
+_CHOOSE = "choose another file with --checkpoint"
 
 
 class Checkpoint:
-    """`lines`: of each file, the number of the line up to which everything is known to be written or rejected."""
+    """`lines`: of each file, the number of the line up to which everything is known to be written or rejected.
+
+    Raises Misconfigured where another file than a checkpoint is there.
+    """
 
     def __init__(self, path: Path, files: tuple[str, ...]) -> None:
         self.path = path
         self.lines = dict.fromkeys(files, 0)
         self._saved = time.monotonic()
+        try:
+            if path.exists() and not path.is_file():
+                raise Misconfigured(f"{path} is no regular file: {_CHOOSE}")
+            if paths.is_foreign(path, lambda first: first.startswith(b'{"lines":')):
+                raise Misconfigured(f"{path} is no checkpoint of a load and would be replaced: {_CHOOSE}")
+        except OSError as error:
+            raise Misconfigured(f"cannot read {path} ({error.strerror}): {_CHOOSE}") from None
 
     @classmethod
     def resumed(cls, path: Path, files: tuple[str, ...]) -> Self:
         """What an earlier load of these files left. Raises Misconfigured where it does not fit them."""
         if ndjson.STANDARD_INPUT in files:
             raise Misconfigured("--resume needs files: standard input cannot be read again")
-        try:
-            kept = json.loads(path.read_text("utf-8"))
-        except FileNotFoundError:
-            raise Misconfigured(f"there is no {path}: load without --resume, which changes nothing twice") from None
-        except (OSError, ValueError):
-            raise Misconfigured(f"{path} cannot be read: load without --resume, which changes nothing twice") from None
+        kept = _read(path)
         found = cls(path, files)
         for file in files:
             if kept["sizes"].get(file) != ndjson.size(file):
                 raise Misconfigured(f"{file} is not as it was when {path} was written: load without --resume")
-            found.lines[file] = kept["lines"][file]
+            reached = kept["lines"].get(file)
+            if type(reached) is not int or reached < 0:
+                raise Misconfigured(f"{path} was written by another version of this command: {_LOAD_ANEW}")
+            found.lines[file] = reached
         return found
 
     def covers(self, source: str, line: int) -> bool:
@@ -53,12 +64,21 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
     def _save(self) -> None:
-        partial = self.path.with_name(f"{self.path.name}.partial")
         kept = {"lines": self.lines, "sizes": {file: ndjson.size(file) for file in self.lines}}
         try:
-            partial.write_text(json.dumps(kept), "utf-8")
-            partial.replace(self.path)
+            with paths.replacing(self.path) as file:
+                file.write(json.dumps(kept).encode())
         except OSError as error:
-            raise Misconfigured(
-                f"cannot write {self.path} ({error.strerror}): choose another file with --checkpoint"
-            ) from None
+            raise Misconfigured(f"cannot write {self.path} ({error.strerror}): {_CHOOSE}") from None
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        kept = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise Misconfigured(f"there is no {path}: {_LOAD_ANEW}") from None
+    except (OSError, ValueError):
+        raise Misconfigured(f"{path} cannot be read: {_LOAD_ANEW}") from None
+    if not isinstance(kept, dict) or not all(isinstance(kept.get(name), dict) for name in ("lines", "sizes")):
+        raise Misconfigured(f"{path} was written by another version of this command: {_LOAD_ANEW}")
+    return kept

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, TypeVar, cast
@@ -16,11 +17,12 @@ from service.api.asked import parse_query
 from service.api.parameters import EXPORT_PARAMETERS
 from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
-from service.cli.options import Duration, Pair, Uuid, act, cluster_options, rejects_option, show
-from service.cli.parallel import load_files
+from service.cli.options import Duration, Pair, Uuid, act, cluster_options, create_option, rejects_option, show
+from service.cli.parallel import load_files, parallel_files
 from service.client import Client
 from service.conversation import STATUSES, Conversation, Status
-from service.errors import ConversationsError, Misconfigured
+from service.errors import ConversationsError, IndexUnusable, Misconfigured
+from service.files import STANDARD_STREAM, replacing, require_distinct
 from service.index import activity, bulk, lifecycle, mapping
 from service.rejects import Rejects
 from service.settings import Settings
@@ -41,9 +43,16 @@ Origin = TypeVar("Origin")
 )
 @click.option("--resume", is_flag=True, help="Go on where an interrupted load of the same files stopped.")
 @click.option("--parallel", type=click.IntRange(1, 64), default=1, show_default=True, help="Files loaded at once.")
+@create_option
 @cluster_options
 def load_command(
-    settings: Settings, files: tuple[str, ...], rejects: Path, checkpoint: Path, resume: bool, parallel: int
+    settings: Settings,
+    files: tuple[str, ...],
+    rejects: Path,
+    checkpoint: Path,
+    resume: bool,
+    parallel: int,
+    create: bool,
 ) -> None:
     """Load conversations, and deletions, from NDJSON files (plain or gzip); - is standard input.
 
@@ -52,16 +61,23 @@ def load_command(
     Rejected lines go to the rejects file; all others are loaded, and the exit code is then 1. A load that was killed
     may be done again, or go on with --resume.
     """
+    is_parallel = parallel > 1 and len(files) > 1
+    own = parallel_files(files, rejects, checkpoint) if is_parallel else []
+    require_distinct(
+        files,
+        {
+            "--rejects": [rejects, *(part.rejects for part in own)],
+            "--checkpoint": [checkpoint, *(part.checkpoint for part in own)],
+        },
+    )
     sizes = [ndjson.size(file) for file in files]
     total = None if None in sizes else sum(size or 0 for size in sizes)
-    if parallel > 1 and len(files) > 1:
+    if is_parallel:
         if ndjson.STANDARD_INPUT in files:
             raise Misconfigured("--parallel needs files: standard input can be read by one process only")
+        act(settings, lambda client: _index(client, settings, create=create))
         with progress.track("Loading", total, "bytes") as advance:
-            sums = load_files(
-                settings, files,
-                processes=parallel, rejects=rejects, checkpoint=checkpoint, resume=resume, advance=advance,
-            )  # fmt: skip
+            sums = load_files(settings, own, processes=parallel, rejects=rejects, resume=resume, advance=advance)
         _finish(sums, rejects)
         return
     reading = progress.Reading(total)
@@ -87,6 +103,7 @@ def load_command(
             writes(),
             lambda line, reason: rejected.add(line.source, line.number, reason, line.text),
             reading,
+            create=create,
             settled=lambda line: done.reach(line.source, line.number),
         )
     done.remove()
@@ -97,7 +114,9 @@ _organization = click.option(
     "--organization", type=Uuid(), required=True, help="The organization that the messages belong to."
 )
 _output = click.option(
-    "--output", type=click.File("w"), help="Write NDJSON there (- is standard output) and load nothing."
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help="Write NDJSON there (- is standard output) and load nothing. FILE is replaced when the new one is whole.",
 )
 
 
@@ -110,6 +129,7 @@ _output = click.option(
 @click.option("--label-category", "categories", type=Pair(), multiple=True, help="LABEL=CATEGORY. Repeatable.")
 @_output
 @rejects_option
+@create_option
 @cluster_options
 def import_mail_command(
     settings: Settings,
@@ -119,8 +139,9 @@ def import_mail_command(
     own_domains: tuple[str, ...],
     statuses: tuple[tuple[str, str], ...],
     categories: tuple[tuple[str, str], ...],
-    output: IO[str] | None,
+    output: str | None,
     rejects: Path,
+    create: bool,
 ) -> None:
     """Turn mailboxes into conversations, one a thread, and load them.
 
@@ -140,7 +161,7 @@ def import_mail_command(
             reject=reject, rules=rules, counts=counts, advance=advance, max_ahead=_max_ahead(settings),
         )  # fmt: skip
 
-    _import(settings, paths, read, rejects, output)
+    _import(settings, paths, read, rejects, output, create=create)
 
 
 @click.command("import-sms")
@@ -153,6 +174,7 @@ def import_mail_command(
 @click.option("--gap", type=Duration(), help="A silence of so long begins a new conversation, such as 30d.")
 @_output
 @rejects_option
+@create_option
 @cluster_options
 def import_sms_command(
     settings: Settings,
@@ -160,8 +182,9 @@ def import_sms_command(
     organization: UUID,
     columns: tuple[tuple[str, str], ...],
     gap: timedelta | None,
-    output: IO[str] | None,
+    output: str | None,
     rejects: Path,
+    create: bool,
 ) -> None:
     """Turn SMS into conversations, one a peer number, and load them.
 
@@ -180,7 +203,7 @@ def import_sms_command(
             max_ahead=_max_ahead(settings),
         )  # fmt: skip
 
-    _import(settings, paths, read, rejects, output)
+    _import(settings, paths, read, rejects, output, create=create)
 
 
 def _import(
@@ -188,23 +211,25 @@ def _import(
     paths: tuple[str, ...],
     read: Callable[[mail.Reject, mail.Counts, progress.Advance], Iterable[Conversation]],
     rejects: Path,
-    output: IO[str] | None,
+    output: str | None,
+    *,
+    create: bool,
 ) -> None:
+    own = {"--output": [Path(output)]} if output not in (None, STANDARD_STREAM) else {}
+    require_distinct(paths, {"--rejects": [rejects], **own})
     counts = mail.Counts()
     reading = progress.Reading(sum(mailbox.size(path) for path in paths))
     with Rejects(rejects) as rejected, progress.track("Reading", reading.bytes, "bytes") as advance:
         found = read(rejected.add, counts, reading.along(advance))
         if output is not None:
-            tally = bulk.Tally()
-            for conversation in found:
-                output.write(conversation.model_dump_json() + "\n")
-                tally.count("written")
+            tally = _write(found, output)
         else:
             tally = _load(
                 settings,
                 ((conversation, bulk.write_of(conversation)) for conversation in found),
                 lambda conversation, reason: rejected.add(str(conversation.uid), 0, reason, b""),
                 reading,
+                create=create,
             )
     if counts.shortened:
         progress.say(f"shortened to the limits of a document: {counts.shortened:,} conversations")
@@ -213,7 +238,29 @@ def _import(
             f"dated ahead of the clock: {counts.dates_ahead:,} messages, "
             "which were given the time of their receipt or of this import"
         )
-    _summary(tally, rejected, counts.record())
+    _summary(tally, rejected, counts.record(), to_error=output == STANDARD_STREAM)
+
+
+def _write(conversations: Iterable[Conversation], output: str) -> bulk.Tally:
+    """Writes NDJSON to the file, which is replaced once all of it is there, or to standard output."""
+    tally = bulk.Tally()
+
+    def write(file: IO[bytes]) -> None:
+        for conversation in conversations:
+            file.write(conversation.model_dump_json().encode() + b"\n")
+            tally.count("written")
+
+    if output == STANDARD_STREAM:
+        write(sys.stdout.buffer)
+        return tally
+    try:
+        with replacing(output) as file:
+            write(file)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Misconfigured(f"cannot write {output} ({error.strerror}): choose another file with --output") from None
+    return tally
 
 
 @click.command("export")
@@ -229,7 +276,11 @@ def export_command(settings: Settings, file: str, organization: UUID, where: str
     FILE appears when it is whole; its last line says so, and 'conversations load' reads it.
     """
     uid, query = parse_query(where.encode(), organization, known=EXPORT_PARAMETERS)
-    count = act(settings, lambda client: export_file(client, settings, query, uid, file=file), answer=SearchAnswer)
+
+    def export(client: Client) -> Awaitable[int]:
+        return export_file(client, settings, query, uid, file=file, where=where.encode())
+
+    count = act(settings, export, answer=SearchAnswer)
     progress.say(f"{count:,} conversations exported")
 
 
@@ -239,6 +290,7 @@ def _load(
     reject: Callable[[Origin, str], None],
     reading: progress.Reading,
     *,
+    create: bool,
     settled: Callable[[Origin], None] = lambda _origin: None,
 ) -> bulk.Tally:
     tally = bulk.Tally()
@@ -247,7 +299,7 @@ def _load(
         return {"bytes_done": reading.done, "bytes": reading.bytes or 0, **tally.record()}
 
     async def load(client: Client) -> bulk.Tally:
-        await lifecycle.ensure(client, settings.alias, mapping.load())
+        await _index(client, settings, create=create)
         async with activity.told(client, settings.alias, now):
             return await bulk.load_writes(
                 client,
@@ -273,12 +325,28 @@ def _max_ahead(settings: Settings) -> timedelta:
     return timedelta(seconds=settings.max_ahead)
 
 
-def _summary(tally: bulk.Tally, rejected: Rejects, counts: dict[str, int] | None = None) -> None:
-    _finish({**(counts or {}), **tally.record(), "rejected": rejected.count}, rejected.path)
+async def _index(client: Client, settings: Settings, *, create: bool) -> None:
+    """Sees to it that there is an index to write to. Makes one only if asked: the alias may have been mistyped."""
+    if create:
+        await lifecycle.ensure(client, settings.alias, mapping.load())
+    elif await lifecycle.current_index(client, settings.alias) is None:
+        raise IndexUnusable(
+            f"{settings.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS, or create it with --create"
+        )
+    else:
+        await lifecycle.check(client, settings.alias, mapping.load())
 
 
-def _finish(record: dict[str, int], rejects: Path) -> None:
-    show(record)
+def _summary(
+    tally: bulk.Tally, rejected: Rejects, counts: dict[str, int] | None = None, *, to_error: bool = False
+) -> None:
+    record = {**(counts or {}), **tally.record(), "rejected": rejected.count}
+    _finish(record, rejected.path, to_error=to_error)
+
+
+def _finish(record: dict[str, int], rejects: Path, *, to_error: bool = False) -> None:
+    """Prints the record, to standard error where standard output holds conversations."""
+    show(record, to_error=to_error)
     if record["rejected"]:
         raise ConversationsError(f"{record['rejected']} rejected: see {rejects}; everything else was taken")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
@@ -15,6 +14,7 @@ from service import progress
 from service.api import envelope
 from service.client import Client
 from service.errors import Misconfigured
+from service.files import replacing
 from service.search.cursors import Cursors
 from service.search.export import export
 from service.search.query import ConversationQuery
@@ -25,9 +25,12 @@ STANDARD_OUTPUT = "-"
 
 
 async def export_file(
-    client: Client, settings: Settings, query: ConversationQuery, organization_uid: UUID, *, file: str
+    client: Client, settings: Settings, query: ConversationQuery, organization_uid: UUID, *, file: str, where: bytes
 ) -> int:
-    """Writes everything that matches and returns how many that were. The client must decode to SearchAnswer."""
+    """Writes everything that matches and returns how many that were. The client must decode to SearchAnswer.
+
+    `where` is the query string of the filters, which the last line repeats.
+    """
     searcher = Searcher(client, settings.alias, deadline=settings.request_timeout, cursors=Cursors(b""))
     try:
         async with aclosing(export(searcher, query, organization_uid)) as batches:
@@ -41,7 +44,7 @@ async def export_file(
                 write(first.items)
                 async for batch in batches:
                     write(batch.items)
-                sink.write(envelope.export_end(first.total))
+                sink.write(envelope.export_end(first.total, organization_uid, where))
     finally:
         await searcher.close()
     return first.total
@@ -49,24 +52,20 @@ async def export_file(
 
 @contextmanager
 def _sink(file: str) -> Iterator[IO[bytes]]:
-    """The file under another name until the block ends well; then it is on the disk and takes its name."""
+    """What is written becomes the file when the block ends well; until then an earlier file stays as it is."""
     if file == STANDARD_OUTPUT:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     path = Path(file)
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        with partial.open("wb") as raw:
+        with replacing(path) as raw:
             if path.suffix == ".gz":
                 with gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=1) as packed:
                     yield cast(IO[bytes], packed)
             else:
                 yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        partial.replace(path)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise Misconfigured(f"cannot write {path} ({error.strerror}): choose another file") from None
-    finally:
-        partial.unlink(missing_ok=True)

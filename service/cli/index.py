@@ -7,16 +7,20 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import click
 
-from service.cli.options import Duration, act, cluster_options, cluster_url, local_options, show
+from service import progress
+from service.cli.options import Duration, act, cluster_options, cluster_url, local_options, rejects_option, show
 from service.client import Client
 from service.errors import ConversationsError, Misconfigured, SourceUnreadable
+from service.files import require_distinct
 from service.index import bulk, dashboards, doctor, lifecycle, mapping, reindex, status, verify
 from service.index.bulk import Write
-from service.index.job import Job
+from service.index.job import Ended, Invalid, Job
+from service.rejects import Rejects
 from service.run import with_token_secret
 from service.settings import Settings
 from service.sources import ndjson
@@ -42,73 +46,132 @@ def status_command(settings: Settings) -> None:
 
 @click.command("reindex")
 @click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path(exists=True, dir_okay=False))
-@click.option("--and-index", is_flag=True, help="With files: then also what the running index holds, where newer.")
-@click.option("--throttle", type=click.FloatRange(min=1), help="At most so many documents a second.")
-@click.option("--resume", "way", flag_value="resume", help="Go on with a reindex that was interrupted.")
-@click.option("--abandon", "way", flag_value="abandon", help="Undo a reindex that was interrupted.")
+@click.option(
+    "--files-only", is_flag=True, help="Leave out what only the running index holds: deletions, newer writes."
+)
+@click.option("--and-index", is_flag=True, hidden=True, help="The default: files, and the running index where newer.")
+@click.option("--throttle", type=click.FloatRange(min=0.1), help="At most so many documents a second.")
+@click.option("--resume", "way", flag_value="resume", help="Go on with what was interrupted: reindex, rollback, prune.")
+@click.option("--abandon", "way", flag_value="abandon", help="Undo what was interrupted, as far as it was not done.")
+@click.option("--skip-invalid", is_flag=True, help="Leave out documents that the new index cannot take.")
+@rejects_option
 @cluster_options
 def reindex_command(
-    settings: Settings, files: tuple[str, ...], and_index: bool, throttle: float | None, way: str | None
+    settings: Settings,
+    files: tuple[str, ...],
+    files_only: bool,
+    and_index: bool,
+    throttle: float | None,
+    way: str | None,
+    skip_invalid: bool,
+    rejects: Path,
 ) -> None:
-    """Make a new index under the running service: from the running index, or from NDJSON files.
+    """Make a new index under the running service: from the running index, or from NDJSON files and that.
 
     Steps: create, write to both, backfill, verify (by hashes of uid and version), swap. Readers notice nothing, and
-    writers find out by themselves. It may be killed anywhere; then --resume or --abandon. The old index goes on being
-    written, for 'conversations rollback', until 'conversations prune'.
+    writers find out by themselves. It may be killed anywhere; then --resume or --abandon. The new index keeps the
+    running one's replicas and refresh interval. The old index goes on being written, for 'conversations rollback',
+    until 'conversations prune'.
+
+    With files, the newest copy of each conversation wins, be it in the files or in the running index, and deletions
+    stay. With --files-only the new index holds what the files hold, and it is said first what that leaves out.
+
+    Documents that the new index cannot take go to the rejects file, and the reindex stops before the swap.
     """
-    if and_index and not files:
-        raise Misconfigured("--and-index goes with files; without files, the running index is the source anyway")
+    if (files_only or and_index) and not files:
+        option = "--files-only" if files_only else "--and-index"
+        raise Misconfigured(f"{option} goes with files; without files, the running index is the source anyway")
+    if files_only and and_index:
+        raise Misconfigured("--files-only and --and-index exclude one another: choose one")
     if way is not None and files:
         raise Misconfigured(f"--{way} takes no files: it knows them")
-    actions: dict[str | None, Callable[[Job], Awaitable[str]]] = {
-        None: lambda job: reindex.begin(job, files=files, from_index=not files or and_index),
+    require_distinct(files, {"--rejects": [rejects]})
+    actions: dict[str | None, Callable[[Job], Awaitable[dict[str, Any]]]] = {
+        None: lambda job: reindex.begin(job, files=files, from_index=not files_only),
         "resume": reindex.resume,
         "abandon": reindex.abandon,
     }
-    name = _with_job(settings, actions[way], throttle=throttle)
-    show({"removed": name} if way == "abandon" else {"index": name})
+    with Rejects(rejects) as rejected:
+        invalid = Invalid(lambda document, why, text: rejected.add(document, 0, why, text))
+        record = _with_job(settings, actions[way], throttle=throttle, invalid=invalid, skip_invalid=skip_invalid)
+    show(record)
+    if record.get("skipped"):
+        progress.say(f"{record['skipped']} documents were left out: see {rejects}; the previous index has them")
 
 
 @click.command("rollback")
+@click.option("--again", is_flag=True, help="Go forward to the newer index, after a rollback.")
 @cluster_options
-def rollback_command(settings: Settings) -> None:
-    """Return to the index that was read before the last reindex, with all that was written since."""
-    show({"index": _with_job(settings, reindex.rollback)})
+def rollback_command(settings: Settings, again: bool) -> None:
+    """Return to the index that was read before the last reindex, with all that was written since.
+
+    It says first from which index to which it goes. A second rollback would go forward again: it needs --again.
+    """
+    show(_with_job(settings, lambda job: reindex.rollback(job, again=again)))
 
 
 @click.command("prune")
-@click.option("--keep", type=click.IntRange(min=0), default=1, show_default=True, help="So many previous indices stay.")
+@click.option("--keep", type=click.IntRange(min=0), default=0, show_default=True, help="So many of the newest stay.")
 @click.option("--tombstones", type=Duration(), help="Also remove what is left of deletions so long ago, such as 90d.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @cluster_options
-def prune_command(settings: Settings, keep: int, tombstones: timedelta | None) -> None:
-    """Remove indices that are not read any more, but for the newest; never one in use."""
-    show({"removed": _with_job(settings, lambda job: reindex.prune(job, keep=keep, tombstones=tombstones))})
+def prune_command(settings: Settings, keep: int, tombstones: timedelta | None, dry_run: bool) -> None:
+    """Remove this service's indices that are not read any more, but for the newest --keep of them.
+
+    It says first which, and how much they hold. After that no 'conversations rollback' returns to them. Indices of
+    others, or of another alias, are never touched.
+    """
+
+    async def prune(job: Job) -> dict[str, Any]:
+        return await reindex.prune(job, keep=keep, tombstones=tombstones, dry_run=dry_run)
+
+    show(_with_job(settings, prune))
 
 
 @click.command("verify")
 @click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path(exists=True, dir_okay=False))
 @click.option("--against", metavar="INDEX", help="Compare INDEX with the index that is read.")
-@click.option("--repair", is_flag=True, help="Mend what differs.")
+@click.option("--repair", is_flag=True, help="Write what is missing or stale.")
+@click.option("--delete-extra", is_flag=True, help="With --repair: also delete what is too much.")
+@click.option("--whole", is_flag=True, help="With --delete-extra: the files hold all of each organization in them.")
 @cluster_options
-def verify_command(settings: Settings, files: tuple[str, ...], against: str | None, repair: bool) -> None:
+def verify_command(
+    settings: Settings, files: tuple[str, ...], against: str | None, repair: bool, delete_extra: bool, whole: bool
+) -> None:
     """Tell what is missing, stale or too much, by hashes of uid and version over ranges. Exits 1 if anything is.
 
-    With files, these are right, in the organizations that they name, and the index is looked at (and mended): what is
-    missing or stale is written, what is too much and not newer than the files is deleted. With --against, the index
-    that is read is right, and INDEX is looked at.
+    With files, these are right, in the organizations that they name, and the index is looked at. With --against, the
+    index that is read is right, and INDEX is looked at.
+
+    --repair writes what is missing or stale, and deletes nothing. --delete-extra also deletes what is too much: with
+    files, conversations that these do not hold and that are not newer than the newest of their organization there. The
+    files must be exports without filters, which their last lines tell; for other files, --whole vouches for it.
     """
     if bool(files) == (against is not None):
         raise Misconfigured("name files to compare the index with, or an index in --against")
+    if delete_extra and not repair:
+        raise Misconfigured("--delete-extra goes with --repair")
+    if whole and not (delete_extra and files):
+        raise Misconfigured("--whole goes with --delete-extra and files")
 
     async def compare(job: Job) -> verify.Finding:
         if against is not None:
-            return await verify.index(job, against, repair=repair)
-        return await verify.files(job, files, repair=repair)
+            return await verify.index(job, against, repair=repair, delete_extra=delete_extra)
+        return await verify.files(job, files, repair=repair, delete_extra=delete_extra, whole=whole)
 
     found = _with_job(settings, compare)
     show(found.record())
-    if found.remaining:
-        raise ConversationsError("differences remain" if repair else "differences were found: mend them with --repair")
+    if not found.is_well:
+        raise ConversationsError(_what_remains(found, repair=repair, delete_extra=delete_extra))
+
+
+def _what_remains(found: verify.Finding, *, repair: bool, delete_extra: bool) -> str:
+    left = found.remaining
+    if not repair:
+        return "differences were found: --repair writes what is missing or stale"
+    if left.extra and not delete_extra and not (left.missing or left.stale):
+        return f"{len(left.extra)} documents are too much: --repair --delete-extra deletes them"
+    return "differences remain"
 
 
 @click.command("doctor")
@@ -158,29 +221,27 @@ def dashboards_command(settings: Settings, url: str, wait: float) -> None:
     show(asyncio.run(dashboards.send(settings, url, wait=wait)).record())
 
 
-def _with_job(settings: Settings, action: Callable[[Job], Awaitable[Any]], *, throttle: float | None = None) -> Any:
+def _with_job(settings: Settings, action: Callable[[Job], Awaitable[Any]], **options: Any) -> Any:
     def run(client: Client) -> Awaitable[Any]:
-        return action(
-            Job(
-                client,
-                settings.alias,
-                mapping.load(),
-                lease=settings.write_lease,
-                throttle=throttle,
-                read_files=lambda files: _read_files(files, timedelta(seconds=settings.max_ahead)),
-            )
-        )
+        lease = settings.write_lease
+        max_ahead = timedelta(seconds=settings.max_ahead)
+
+        def read_files(files: tuple[str, ...], *, ended: Ended = lambda _organization, _where: None) -> Iterator[Write]:
+            return _read_files(files, max_ahead=max_ahead, ended=ended)
+
+        return action(Job(client, settings.alias, mapping.load(), lease=lease, read_files=read_files, **options))
 
     return act(settings, run)
 
 
-def _read_files(files: tuple[str, ...], max_ahead: timedelta) -> Iterator[Write]:
+def _read_files(files: tuple[str, ...], *, max_ahead: timedelta, ended: Ended) -> Iterator[Write]:
     """The writes that the files hold. A line that holds none ends it: a file that is held to be right must be."""
     for file in files:
-        for line in ndjson.read(file, max_ahead=max_ahead):
+        for line in ndjson.read(file, max_ahead=max_ahead, ended=lambda end: ended(end.organization_uid, end.where)):
             if line.conversation is None:
                 raise SourceUnreadable(f"{file}, line {line.number}: {line.reason}")
             yield bulk.write_of(line.conversation)
+        ended(None, None)
 
 
 COMMANDS = (

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +37,10 @@ rejects_option = click.option(
     default=Path("rejects.ndjson"),
     show_default=True,
     help="Where each rejected line goes, with its number and reason; written only if there is one.",
+)
+
+create_option = click.option(
+    "--create", is_flag=True, help="Create the index and its alias first, if they are not there."
 )
 
 
@@ -125,5 +130,5 @@ def cluster_url(settings: Settings) -> str:
     return url
 
 
-def show(record: dict[str, Any]) -> None:
-    print(json.dumps(record, indent=2, ensure_ascii=False))
+def show(record: dict[str, Any], *, to_error: bool = False) -> None:
+    print(json.dumps(record, indent=2, ensure_ascii=False), file=sys.stderr if to_error else sys.stdout)

@@ -8,44 +8,60 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import ConversationsError
+from service.errors import ConversationsError, Misconfigured
+from service.files import numbered, replacing
+from service.rejects import is_rejects
 from service.settings import Settings
 
 _PROGRESS = re.compile(r"Loading: ([\d,]+)")
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One input, and where its own process puts its rejects and its checkpoint."""
+
+    file: str
+    rejects: Path
+    checkpoint: Path
+
+
+def parallel_files(files: tuple[str, ...], rejects: Path, checkpoint: Path) -> list[Part]:
+    """A part for each input; its rejects and checkpoint are numbered, such as rejects.ndjson.1."""
+    own = (numbered(rejects, len(files)), numbered(checkpoint, len(files)))
+    return [Part(*names) for names in zip(files, *own, strict=True)]
+
+
 def load_files(
     settings: Settings,
-    files: tuple[str, ...],
+    own: list[Part],
     *,
     processes: int,
     rejects: Path,
-    checkpoint: Path,
     resume: bool,
     advance: Callable[[int], None],
 ) -> dict[str, int]:
-    """The sums of what each `conversations load` tells; their rejects end in one file, in the order of the inputs.
+    """The sums of what each `conversations load` prints; their rejects end in one file, in the order of the inputs.
 
     Raises ConversationsError with what the first of them said that could not do its work, when all have ended.
     """
-    own = [
-        (file, rejects.with_name(f"{rejects.name}.{number}"), checkpoint.with_name(f"{checkpoint.name}.{number}"))
-        for number, file in enumerate(files, start=1)
-    ]
 
-    def load(file: str, rejected: Path, reached: Path) -> dict[str, int] | str:
-        command = [sys.executable, "-m", "service", "load", file, "--data", str(settings.data)]
-        command += ["--rejects", str(rejected), "--checkpoint", str(reached)]
+    def load(part: Part) -> dict[str, int] | str:
+        command = [sys.executable, "-m", "service", "load", part.file, "--data", str(settings.data)]
+        command += ["--rejects", str(part.rejects), "--checkpoint", str(part.checkpoint)]
         command += ["--opensearch-url", settings.opensearch_url] if settings.opensearch_url else []
-        command += ["--resume"] if resume and reached.exists() else []
+        if resume and part.checkpoint.exists():
+            command += ["--resume"]
+        elif is_rejects(part.rejects):  # of an earlier run, of which nothing is kept
+            part.rejects.unlink()
         return _run(command, advance)
 
     with ThreadPoolExecutor(processes) as pool:
-        told = list(pool.map(lambda parts: load(*parts), own))
-    _merge([rejected for _file, rejected, _reached in own], rejects)
+        told = list(pool.map(load, own))
     failures = [one for one in told if isinstance(one, str)]
+    _merge([part.rejects for part in own], rejects, keep=bool(failures))  # --resume goes on with the parts
     if failures:
         raise ConversationsError(failures[0])
     done = [one for one in told if isinstance(one, dict)]
@@ -73,10 +89,18 @@ def _run(command: list[str], advance: Callable[[int], None]) -> dict[str, int] |
     return record
 
 
-def _merge(parts: list[Path], whole: Path) -> None:
+def _merge(parts: list[Path], whole: Path, *, keep: bool) -> None:
+    """One file of rejects; unless they are kept, the parts are removed once it is on the disk."""
     there = [part for part in parts if part.exists()]
-    if there:
-        with whole.open("wb") as file:
+    if not there:
+        return
+    try:
+        with replacing(whole) as file:
             for part in there:
                 file.write(part.read_bytes())
-                part.unlink()
+    except OSError as error:
+        raise Misconfigured(
+            f"cannot write {whole} ({error.strerror}): the rejects are in {', '.join(map(str, there))}"
+        ) from None
+    for part in () if keep else there:
+        part.unlink()

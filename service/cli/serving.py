@@ -16,7 +16,7 @@ from service import progress
 from service.api.auth import Tokens
 from service.cli.options import Duration, Uuid, cluster_options, cluster_url, local_options
 from service.errors import ConversationsError, Misconfigured
-from service.run import Tls, listening, local_node, run, serve, with_token_secret
+from service.run import Prepare, Tls, listening, local_node, run, serve, with_token_secret
 from service.settings import Settings
 
 _HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -28,11 +28,21 @@ _PORT = click.option(
 @click.command("run")
 @_HOST
 @_PORT
-@click.option("--empty", is_flag=True, help="Do not load the sample conversations.")
+@click.option("--empty", is_flag=True, help="Do not load the sample conversations into the local node.")
+@click.option("--sample", is_flag=True, help="Load the sample conversations into the cluster of --opensearch-url too.")
+@click.option("--create", is_flag=True, help="Create the index in the cluster of --opensearch-url, if it has none.")
 @cluster_options
-def run_command(settings: Settings, host: str, port: int, empty: bool) -> None:
-    """Start everything on this machine and serve the API until ctrl-C."""
-    run(settings, host=host, port=port, sample=not empty)
+def run_command(settings: Settings, host: str, port: int, empty: bool, sample: bool, create: bool) -> None:
+    """Start everything on this machine and serve the API until ctrl-C.
+
+    A local node gets an index and the sample conversations. A cluster that --opensearch-url or OPENSEARCH_URL names is
+    served as it is: it gets an index only with --create, and the sample only with --sample.
+    """
+    if empty and sample:
+        raise Misconfigured("--empty and --sample exclude one another: choose one")
+    is_local = settings.opensearch_url is None
+    prepare = Prepare(create=is_local or create, sample=sample or (is_local and not empty))
+    run(settings, host=host, port=port, prepare=prepare)
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)

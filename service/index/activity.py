@@ -74,7 +74,10 @@ async def loads(client: Client, alias: str) -> list[Load]:
 
 
 def _is_fresh(load: Load) -> bool:
-    return datetime.now(UTC) - parse_time(load.said_at) < OLD
+    try:
+        return datetime.now(UTC) - parse_time(load.said_at) < OLD
+    except ValueError:
+        return False
 
 
 async def _all(client: Client, alias: str) -> list[Load]:
@@ -83,8 +86,21 @@ async def _all(client: Client, alias: str) -> list[Load]:
             answer: dict[str, Any] = await client.search(index=state_index(alias), body={"size": MOST})
         except NotFoundError:
             return []
-    found = [hit["_source"] for hit in answer["hits"]["hits"] if hit["_id"].startswith(PREFIX)]
-    return [Load(**{name: source[name] for name in Load.__slots__}) for source in found]
+    found = (hit for hit in answer["hits"]["hits"] if str(hit["_id"]).startswith(PREFIX))
+    return [_load(str(hit["_id"]).removeprefix(PREFIX), hit.get("_source") or {}) for hit in found]
+
+
+def _load(owner: str, source: dict[str, Any]) -> Load:
+    """The load that a document tells of. One of another version may lack a number, or hold something else there."""
+    numbers = {name: _number(source.get(name)) for name in _NUMBERS}
+    return Load(owner=owner, said_at=str(source.get("said_at", "")), **numbers)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+
+
+_NUMBERS = ("bytes_done", "bytes", "written", "unchanged", "rejected")
 
 
 async def _forget(client: Client, alias: str, owner: str) -> None:

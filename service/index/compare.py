@@ -5,11 +5,13 @@ Equal counts prove nothing: a conversation that is missing and one that came bac
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from service.client import Client, translated
+from service.errors import SearchUnavailable
 from service.index import scan
 from service.index.scan import Sums
 
@@ -17,6 +19,7 @@ Versions = dict[str, int]
 """The version of each document, by its id."""
 
 BATCH_IDS = 500
+UNDER_WAY_SECONDS = 1.0  # a write that has reached one of two indices reaches the other within these, or is a straggler
 
 
 @dataclass(slots=True)
@@ -77,31 +80,56 @@ async def indices(
     return found
 
 
-async def stored(client: Client, index: str, documents: list[str]) -> AsyncIterator[tuple[str, dict[str, Any] | None]]:
-    """Each of these documents as it is now, refreshed or not, with its version and source; None where it is not."""
+async def stored(
+    client: Client, index: str, documents: Sequence[str], *, with_source: bool = True
+) -> AsyncIterator[tuple[str, dict[str, Any] | None]]:
+    """Each of these documents as it is now, refreshed or not, with its version and source; None where it is not.
+
+    Raises SearchUnavailable where one of them could not be read.
+    """
     for start in range(0, len(documents), BATCH_IDS):
         wanted = [
             {"_index": index, "_id": document, "routing": document.partition(":")[0]}
             for document in documents[start : start + BATCH_IDS]
         ]
         with translated(alias=index):
-            answer = await client.mget(body={"docs": wanted})
+            answer = await client.mget(body={"docs": wanted}, params={"_source": str(with_source).lower()})
         for document, found in zip(documents[start : start + BATCH_IDS], answer["docs"], strict=True):
+            if "error" in found:
+                raise SearchUnavailable(f"{index} could not give {document}: try again shortly")
             yield document, found if found.get("found") else None
 
 
-async def still_differing(client: Client, right: str, other: str, documents: list[str]) -> list[dict[str, Any]]:
-    """Those of the right index's documents that the other has not, or has in an older version, at this moment."""
-    behind = []
-    others = {document: found async for document, found in stored(client, other, documents)}
-    async for document, found in stored(client, right, documents):
-        in_other = others[document]
-        if found is not None and (in_other is None or in_other["_version"] < found["_version"]):
-            behind.append(found)
-    return behind
+async def versions_now(client: Client, index: str, documents: Sequence[str]) -> Versions:
+    """The versions of these documents at this moment; those that the index has not are left out."""
+    found = stored(client, index, documents, with_source=False)
+    return {document: one["_version"] async for document, one in found if one is not None}
 
 
-async def lacking(client: Client, index: str, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of these documents, as they were read before, that the index has not, or has in an older version, now."""
-    there = {document: found async for document, found in stored(client, index, [one["_id"] for one in documents])}
-    return [one for one in documents if (found := there[one["_id"]]) is None or found["_version"] < one["_version"]]
+async def looked_twice(client: Client, right: str, other: str, found: Differences) -> Differences:
+    """Those of the differences that are there now, and that a second look finds unchanged.
+
+    A write goes to both indices and reaches one of them first: what only one of them has, a writer may be about to
+    write to the other.
+    """
+    documents = [*found.missing, *found.stale, *found.newer, *found.extra]
+    if not documents:
+        return found
+    now = Differences()
+    right_now, other_now = await versions_now(client, right, documents), await versions_now(client, other, documents)
+    now.add(right_now, other_now)
+    if not now:
+        return now
+    await asyncio.sleep(UNDER_WAY_SECONDS)
+    reached = await versions_now(client, other, [*now.missing, *now.stale])
+    known = await versions_now(client, right, [*now.newer, *now.extra])
+
+    def lags(document: str, wanted: Versions, there: Versions) -> bool:
+        return there.get(document, -1) < wanted[document]
+
+    return Differences(
+        missing=[one for one in now.missing if lags(one, right_now, reached)],
+        stale=[one for one in now.stale if lags(one, right_now, reached)],
+        newer=[one for one in now.newer if lags(one, other_now, known)],
+        extra={one: version for one, version in now.extra.items() if lags(one, other_now, known)},
+    )

@@ -11,38 +11,35 @@ from service.index.compare import Versions
 from service.index.scan import Sums
 from service.scratch import Scratch
 
-BATCH = 10_000
 _UPSERT = "INSERT INTO ledger VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET version = max(version, excluded.version)"
 
 
 class Ledger(Scratch):
-    """A temporary SQLite file: id -> version. A context manager; the file goes with it."""
+    """A temporary SQLite file: id -> version. A context manager; the file goes with it.
+
+    Its methods take long where there is much: call them in a thread, one at a time.
+    """
 
     def __init__(self) -> None:
         super().__init__("CREATE TABLE ledger (id TEXT PRIMARY KEY, range INTEGER, version INTEGER) WITHOUT ROWID")
 
     def add(self, writes: Iterable[Write]) -> None:
-        rows: list[tuple[str, int, int]] = []
-        for write in writes:
-            rows.append((write.id, range_of(write.id), write.version))
-            if len(rows) == BATCH:
-                self._insert(rows)
-                rows.clear()
-        self._insert(rows)
-        self.database.execute("CREATE INDEX IF NOT EXISTS by_range ON ledger (range)")
-
-    def _insert(self, rows: list[tuple[str, int, int]]) -> None:
+        rows = [(write.id, range_of(write.id), write.version) for write in writes]
         self.database.execute("BEGIN")
         self.database.executemany(_UPSERT, rows)
         self.database.execute("COMMIT")
+
+    def index(self) -> None:
+        """To be called when everything is in, before anything is asked."""
+        self.database.execute("CREATE INDEX IF NOT EXISTS by_range ON ledger (range)")
 
     def organizations(self) -> frozenset[UUID]:
         found = self.database.execute("SELECT DISTINCT substr(id, 1, 36) FROM ledger")
         return frozenset(UUID(name) for (name,) in found)
 
-    def newest(self) -> int:
-        """The highest version; -1 where there is none."""
-        return int(self.database.execute("SELECT coalesce(max(version), -1) FROM ledger").fetchone()[0])
+    def newest(self) -> dict[str, int]:
+        """The highest version of each organization."""
+        return dict(self.database.execute("SELECT substr(id, 1, 36), max(version) FROM ledger GROUP BY 1"))
 
     def sums(self) -> Sums:
         """As scan.sums, over what the files say, which all is live."""

@@ -6,14 +6,18 @@ alias. What the cluster holds is compared with the mapping at every start, so th
 
 from __future__ import annotations
 
+import asyncio
+import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from opensearchpy.exceptions import RequestError
 
 from service.client import Client, translated
-from service.errors import IndexUnusable
+from service.errors import IndexUnusable, UnderWay
 from service.index.mapping import Mapping
+from service.index.state import LOOK, State, holding
 from service.index.targets import holders, own_alias, writes_alias
 
 META = "conversation_search"
@@ -34,19 +38,69 @@ async def current_index(client: Client, alias: str) -> str | None:
     return next(iter(found), None)
 
 
-async def all_indices(client: Client, alias: str) -> list[str]:
-    """Every index of this alias's name, the oldest first."""
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """An index that this service made for the alias. `created` in milliseconds since 1970, as OpenSearch keeps it."""
+
+    name: str
+    created: int
+
+
+async def owned(client: Client, alias: str) -> list[Owned]:
+    """The indices that this service made for this alias, the oldest first.
+
+    An index counts as such by its name, its alias of its own and its `_meta`; what somebody else made under a similar
+    name, or this service for another alias (conversations-eu beside conversations), does not.
+    """
     with translated(alias=alias):
-        return sorted(await client.indices.get(index=f"{alias}-*", params={"expand_wildcards": "open"}))
+        found = await client.indices.get(index=f"{alias}-*", params={"expand_wildcards": "open"})
+    own = [
+        Owned(name, int(index["settings"]["index"]["creation_date"]))
+        for name, index in found.items()
+        if _is_owned(alias, name, index)
+    ]
+    return sorted(own, key=lambda index: (index.created, index.name))
 
 
-async def create(client: Client, alias: str, mapping: Mapping, *, name: str | None = None) -> str:
-    """A new, empty index of this mapping, which is neither read nor written yet. Returns its name."""
+def _is_owned(alias: str, name: str, index: dict[str, Any]) -> bool:
+    made = index["mappings"].get("_meta", {}).get(META)
+    return (
+        isinstance(made, dict)
+        and made.get("alias", alias) == alias
+        and own_alias(name) in index["aliases"]
+        and re.fullmatch(re.escape(alias) + _SUFFIX, name) is not None
+    )
+
+
+_SUFFIX = r"-\d{8}t\d{9}-[0-9a-f]{8}"
+
+
+async def all_indices(client: Client, alias: str) -> list[str]:
+    """The names of the indices that this service made for this alias, the oldest first."""
+    return [index.name for index in await owned(client, alias)]
+
+
+async def create(
+    client: Client,
+    alias: str,
+    mapping: Mapping,
+    *,
+    name: str | None = None,
+    settings: dict[str, Any] | None = None,
+    aliases: tuple[str, ...] = (),
+) -> str:
+    """A new, empty index of this mapping. Returns its name.
+
+    Unless `aliases` are given it is neither read nor written yet. `settings` go before the mapping's own; None leaves
+    one to OpenSearch's default.
+    """
     name = name or index_name(alias, mapping, datetime.now(UTC))
+    index = {**mapping.settings["index"], **(settings or {})}
+    own = {**mapping.settings, "index": {name: value for name, value in index.items() if value is not None}}
     body = {
-        "settings": mapping.settings,
-        "mappings": {"_meta": {META: {"mapping": mapping.checksum}}, **mapping.mappings},
-        "aliases": {own_alias(name): {}},
+        "settings": own,
+        "mappings": {"_meta": {META: {"mapping": mapping.checksum, "alias": alias}}, **mapping.mappings},
+        "aliases": {one: {} for one in (own_alias(name), *aliases)},
     }
     with translated(alias=alias):
         try:
@@ -64,20 +118,27 @@ async def create(client: Client, alias: str, mapping: Mapping, *, name: str | No
 async def ensure(client: Client, alias: str, mapping: Mapping) -> tuple[str, bool]:
     """The index behind the alias, made first if there is none; and whether it was made.
 
-    Raises IndexUnusable where the index there does not fit the mapping. Two that start at once may both make an index:
-    the alias is then given to both for an instant, and the younger takes itself away.
+    It is made under the lock that a reindex holds, and together with its aliases, so that of any number of processes
+    one makes it and the others find it. Raises IndexUnusable where the index there does not fit the mapping, and
+    UnderWay where another process held the lock all the time.
     """
-    if (name := await current_index(client, alias)) is not None:
-        await check(client, alias, mapping)
-        return name, False
-    made = await create(client, alias, mapping)
-    with translated(alias=alias):
-        add = [{"add": {"index": made, "alias": name}} for name in (alias, writes_alias(alias))]
-        await client.indices.update_aliases(body={"actions": add})
-        first = min(await holders(client, alias))
-        if first != made:
-            await client.indices.delete(index=made)
-    return first, first == made
+    ends = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while (name := await current_index(client, alias)) is None:
+        try:
+            async with holding(client, alias, State("create", LOOK, "", "")) as lock:
+                if await current_index(client, alias) is None:
+                    await lock.save()  # the lock is still ours
+                    return await create(client, alias, mapping, aliases=(alias, writes_alias(alias))), True
+        except UnderWay:
+            if asyncio.get_running_loop().time() > ends:
+                raise
+            await asyncio.sleep(LOOK_SECONDS)
+    await check(client, alias, mapping)
+    return name, False
+
+
+LOOK_SECONDS = 0.1
+PATIENCE_SECONDS = 60.0
 
 
 async def check(client: Client, alias: str, mapping: Mapping) -> str:

@@ -4,114 +4,180 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Iterator
 
 from service import progress
-from service.client import Client, translated
+from service.client import Client
 from service.conversation import DERIVED
 from service.errors import ReindexFailed
-from service.index import compare, scan
-from service.index.job import MOST_SHOWN, Job, copy_documents, refresh
+from service.index import bulk, compare, scan
+from service.index.bulk import Write
+from service.index.job import MOST_SHOWN, Batches, Invalid, Job, copy_documents, refresh, write_valid
 from service.index.ledger import Ledger
 from service.index.state import Lock
+from service.index.targets import Only
 
 ATTEMPTS = 10  # verifications, while writers go on
-UNDER_WAY_SECONDS = 1.0  # a write that has reached one of two indices reaches the other within these, or is a straggler
+COUNT_SECONDS = 60.0  # in which the counts must agree once
+COUNT_PAUSE_SECONDS = 0.2
 SAMPLE = 200  # documents compared field by field
 
 
 async def verify(job: Job, lock: Lock) -> None:
-    """Compares by hashes over ranges, mends what a straggler left, and ends when nothing differs."""
+    """Compares by hashes over ranges, mends what a straggler left, and ends when nothing differs.
+
+    Documents that cannot be written to the new index are added to `job.invalid`, and end it unless they are skipped.
+    """
     old, new = lock.state.old, lock.state.new
     right_is_index = lock.state.from_index or lock.state.action == "rollback"
+    left = Invalid()  # of the old index: what it lacks and cannot take hinders nobody
     if lock.state.files:
         await _verify_files(job, lock)
     if right_is_index:
         for _attempt in range(ATTEMPTS):
-            if not await _mend(job, old, new, both_ways=not lock.state.files):
+            if not await _mend(job, old, new, left, both_ways=not lock.state.files):
                 break
         else:
             raise ReindexFailed(f"{new} still differs from {old}: nothing was swapped; abandon it or try again")
-        await _verify_counts(job, old, new, equal=not lock.state.files)
+        await _verify_counts(job, old, new, left, equal=not lock.state.files)
         await _verify_sample(job, old, new)
 
 
-async def _mend(job: Job, old: str, new: str, *, both_ways: bool) -> bool:
+async def _mend(job: Job, old: str, new: str, left: Invalid, *, both_ways: bool) -> bool:
     """Whether anything had to be mended. What differs only because it is being written does not count."""
     await refresh(job, old, new)
     with progress.track("Verify", scan.RANGES, "ranges") as advance:
         found = await compare.indices(job.client, old, new, advance=advance)
-    behind = await compare.still_differing(job.client, old, new, found.missing + found.stale)
-    ahead = await compare.still_differing(job.client, new, old, [*found.newer, *found.extra]) if both_ways else []
-    if behind or ahead:  # what only one of them has, a writer may be about to write to the other
-        await asyncio.sleep(UNDER_WAY_SECONDS)
-        behind = await compare.lacking(job.client, new, behind)
-        ahead = await compare.lacking(job.client, old, ahead)
-    await copy_documents(job, behind, new)
-    await copy_documents(job, ahead, old)
-    if behind or ahead:
+    if not both_ways:
+        found.newer, found.extra = [], {}
+    found = await compare.looked_twice(job.client, old, new, found)
+    behind, ahead = found.missing + found.stale, [*found.newer, *found.extra]
+    await copy_documents(job, behind, old, new, job.invalid)
+    await copy_documents(job, ahead, new, old, left)
+    job.require_valid()
+    mended = {*behind, *ahead} - job.invalid.ids - left.ids
+    if mended:
         progress.say(f"mended {len(behind)} behind, {len(ahead)} ahead")
-    return bool(behind or ahead)
+    return bool(mended)
 
 
 async def _verify_files(job: Job, lock: Lock) -> None:
+    """What the files hold and the new index does not is written once more, and must then be there or be invalid."""
+    files, new = lock.state.files, lock.state.new
     with Ledger() as ledger:
-        ledger.add(job.read_files(lock.state.files))
-        await refresh(job, lock.state.new)
-        found = await compare_ledger(job.client, ledger, lock.state.new)
+        await fill(ledger, job.read_files(files))
+        await refresh(job, new)
+        found = await compare_ledger(job.client, ledger, new)
         if found.missing or found.stale:
-            shown = ", ".join((found.missing + found.stale)[:MOST_SHOWN])
-            raise ReindexFailed(f"{lock.state.new} lacks what the files hold ({found.record()}), such as {shown}")
+            await _write_again(job, files, new, {*found.missing, *found.stale})
+            await refresh(job, new)
+            found = await compare_ledger(job.client, ledger, new)
+    job.require_valid()
+    lacking = [one for one in found.missing + found.stale if one not in job.invalid.ids]
+    if lacking:
+        shown = ", ".join(lacking[:MOST_SHOWN])
+        raise ReindexFailed(f"{new} lacks {len(lacking)} conversations that the files hold, such as {shown}")
 
 
-async def compare_ledger(client: Client, ledger: Ledger, index: str) -> compare.Differences:
+async def _write_again(job: Job, files: tuple[str, ...], index: str, wanted: set[str]) -> None:
+    writer = bulk.Writer(job.client, job.alias, targets=Only(index))
+    batches = Batches(write for write in job.read_files(files) if write.id in wanted)
+    while batch := await batches.next():
+        await write_valid(writer, batch, job.invalid)
+
+
+async def fill(ledger: Ledger, writes: Iterator[Write]) -> None:
+    """Reads all of them into the ledger, off the event loop."""
+    batches = Batches(writes)
+    with progress.track("Reading", None, "conversations") as advance:
+        while batch := await batches.next():
+            await asyncio.to_thread(ledger.add, batch)
+            advance(len(batch))
+    await asyncio.to_thread(ledger.index)
+
+
+async def compare_ledger(
+    client: Client, ledger: Ledger, index: str, *, partial: frozenset[str] = frozenset()
+) -> compare.Differences:
     """Compares what files say with an index, in the organizations that the files name.
 
-    What the files do not know is too much only if it lives and is not newer than all that they hold.
+    What the files do not know is too much only if it lives and is not newer than all that they hold of its
+    organization; of organizations in `partial`, the files are known to hold a part only, and nothing is too much.
     """
     found = compare.Differences()
-    organizations = ledger.organizations()
+    organizations = await asyncio.to_thread(ledger.organizations)
     if not organizations:
         return found
-    newest = ledger.newest()
-    for number in compare.differing(ledger.sums(), await scan.sums(client, index, organizations)):
-        right = ledger.versions(number)
+    newest = await asyncio.to_thread(ledger.newest)
+    told = await asyncio.to_thread(ledger.sums)
+    for number in compare.differing(told, await scan.sums(client, index, organizations)):
+        right = await asyncio.to_thread(ledger.versions, number)
         there: compare.Versions = {}
         async for page in scan.documents(client, index, number, organizations=organizations):
             for document in page:
-                if document.id in right or (not document.is_tombstone and document.version <= newest):
+                organization = document.id.partition(":")[0]
+                if document.id in right:
                     there[document.id] = document.version
-                elif not document.is_tombstone:
+                elif document.is_tombstone or organization in partial:
+                    continue
+                elif document.version <= newest.get(organization, -1):
+                    there[document.id] = document.version
+                else:
                     found.newer.append(document.id)
         found.add(right, there)
     return found
 
 
-async def _verify_counts(job: Job, old: str, new: str, *, equal: bool) -> None:
-    """By organization; while nobody writes they must be equal, and where files came in too, the new ones not fewer."""
-    for _attempt in range(ATTEMPTS):
-        before = await _indexed(
-            job, old, new
-        )  # before the refreshes: a write between these two shows in one of them only
-        await refresh(job, old, new)
-        right = await scan.count_by_organization(job.client, old)
-        other = await scan.count_by_organization(job.client, new)
-        if right == other:
+async def say_what_files_lack(job: Job, files: tuple[str, ...], index: str) -> None:
+    """Says how much of the running index a reindex from nothing but these files leaves out."""
+    with Ledger() as ledger:
+        await fill(ledger, job.read_files(files))
+        await refresh(job, index)
+        found = await compare_ledger(job.client, ledger, index)
+        named = {str(one) for one in await asyncio.to_thread(ledger.organizations)}
+    counts = await scan.count_by_organization(job.client, index)
+    elsewhere = sum(count for organization, count in counts.items() if organization not in named)
+    lost = len(found.newer) + len(found.extra) + elsewhere
+    tombstones = await scan.count_tombstones(job.client, index)
+    progress.say(
+        f"--files-only: {lost:,} conversations of {index} are not in the files, or are newer there, and it knows of "
+        f"{tombstones:,} deletions: the new index will have none of these, nor writes made before it is written to. "
+        f"{index} stays for 'conversations rollback'"
+    )
+
+
+async def _verify_counts(job: Job, old: str, new: str, left: Invalid, *, equal: bool) -> None:
+    """By organization: equal, or where files came in too, not fewer in the new index.
+
+    While writers go on, an organization's counts agree when the ranges between two counts of each index meet. Raises
+    ReindexFailed where those of an organization never do.
+    """
+    behind, ahead = job.invalid.by_organization(), left.by_organization()
+    ends = time.monotonic() + COUNT_SECONDS
+    waiting: set[str] | None = None
+    while True:
+        counts = [await _counts(job, index) for index in (old, new, old, new)]
+        names = set().union(*counts) if waiting is None else waiting
+        waiting = {name for name in names if not _agree(name, counts, behind, ahead, equal=equal)}
+        if not waiting:
             return
-        if before == await _indexed(job, old, new):
-            wrong = [
-                name
-                for name, count in right.items()
-                if other.get(name, 0) < count or (equal and other.get(name) != count)
-            ]
-            if not wrong:
-                return
-            raise ReindexFailed(f"{new} has other counts than {old} in {len(wrong)} organizations, such as {wrong[0]}")
+        if time.monotonic() > ends:
+            shown = ", ".join(sorted(waiting)[:MOST_SHOWN])
+            raise ReindexFailed(f"{new} has other counts than {old} in {len(waiting)} organizations, such as {shown}")
+        await asyncio.sleep(COUNT_PAUSE_SECONDS)
 
 
-async def _indexed(job: Job, *names: str) -> list[int]:
-    with translated(alias=job.alias):
-        stats = await job.client.indices.stats(index=",".join(names), metric="indexing")
-    return [stats["indices"][name]["primaries"]["indexing"]["index_total"] for name in names]
+async def _counts(job: Job, index: str) -> dict[str, int]:
+    await refresh(job, index)
+    return await scan.count_by_organization(job.client, index)
+
+
+def _agree(name: str, counts: list[dict[str, int]], behind: Counter[str], ahead: Counter[str], *, equal: bool) -> bool:
+    right = [count.get(name, 0) for count in counts[::2]]
+    other = [count.get(name, 0) for count in counts[1::2]]
+    is_enough = max(other) >= min(right) - behind[name]
+    return is_enough and (not equal or min(other) <= max(right) + ahead[name])
 
 
 async def _verify_sample(job: Job, old: str, new: str) -> None:
@@ -121,8 +187,7 @@ async def _verify_sample(job: Job, old: str, new: str) -> None:
         "query": {"function_score": {"random_score": {"seed": time.time_ns() % 2**31, "field": "order.uid_3"}}},
         "_source": False,
     }
-    with translated(alias=old):
-        hits = (await job.client.search(index=old, body=body))["hits"]["hits"]
+    hits = (await scan.search(job.client, {"index": old, "body": body}))["hits"]["hits"]
     ids = [hit["_id"] for hit in hits]
     others = {document: found async for document, found in compare.stored(job.client, new, ids)}
     async for document, found in compare.stored(job.client, old, ids):

@@ -7,10 +7,12 @@ A range is one of 256, by the first byte of the uid. Its sums are those of the d
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+from opensearchpy.exceptions import TransportError
 
 from service.client import Client, translated
 from service.errors import SearchUnavailable
@@ -60,7 +62,7 @@ async def sums(client: Client, index: str, organizations: frozenset[UUID] | None
         "query": {"bool": {"filter": only(organizations)}},
         "aggs": {"ranges": {"histogram": ranges, "aggs": digests}},
     }
-    answer = await _search(client, {"index": index, "body": body})
+    answer = await search(client, {"index": index, "body": body})
     return {
         int(bucket["key"]) // RANGE_WIDTH: (
             bucket["doc_count"],
@@ -78,15 +80,19 @@ async def documents(
     *,
     organizations: frozenset[UUID] | None = None,
     with_source: bool = False,
+    page: int = PAGE_DOCUMENTS,
 ) -> AsyncIterator[list[Document]]:
-    """The documents of one range, a page at a time, of one state of the index."""
+    """The documents of one range, a page at a time, of one state of the index.
+
+    A page must be worked off before the point in time ends (KEEP_ALIVE).
+    """
     low = number * RANGE_WIDTH
     within: dict[str, Any] = {"range": {"order.uid_1": {"gte": low, "lt": low + RANGE_WIDTH}}}
     async with _point_in_time(client, index) as point_in_time:
         after: list[Any] | None = None
         while True:
             body = {
-                "size": PAGE_DOCUMENTS,
+                "size": page,
                 "query": {"bool": {"filter": [within, *only(organizations)]}},
                 "sort": [{"_shard_doc": "asc"}],
                 "version": True,
@@ -96,10 +102,10 @@ async def documents(
                 "pit": {"id": point_in_time, "keep_alive": KEEP_ALIVE},
                 **({"search_after": after} if after else {}),
             }
-            hits = (await _search(client, {"body": body}))["hits"]["hits"]
+            hits = (await search(client, {"body": body}))["hits"]["hits"]
             if hits:
                 yield [Document(hit["_id"], hit["_version"], "fields" in hit, hit.get("_source")) for hit in hits]
-            if len(hits) < PAGE_DOCUMENTS:
+            if len(hits) < page:
                 return
             after = hits[-1]["sort"]
 
@@ -116,11 +122,18 @@ async def count_by_organization(client: Client, index: str) -> dict[str, int]:
         if after is not None:
             composite["after"] = after
         body = {"size": 0, "aggs": {"organizations": {"composite": composite}}}
-        page = (await _search(client, {"index": index, "body": body}))["aggregations"]["organizations"]
+        page = (await search(client, {"index": index, "body": body}))["aggregations"]["organizations"]
         found |= {bucket["key"]["organization"]: bucket["doc_count"] for bucket in page["buckets"]}
         after = page.get("after_key")
         if after is None:
             return found
+
+
+async def count_tombstones(client: Client, index: str) -> int:
+    """How many deletions an index knows of, as far as it was refreshed."""
+    body = {"size": 0, "track_total_hits": True, "query": {"exists": {"field": "tombstone.uid"}}}
+    count: int = (await search(client, {"index": index, "body": body}))["hits"]["total"]["value"]
+    return count
 
 
 @asynccontextmanager
@@ -130,11 +143,11 @@ async def _point_in_time(client: Client, index: str) -> AsyncIterator[str]:
     try:
         yield opened["pit_id"]
     finally:
-        with translated(alias=index):
+        with suppress(TransportError):  # it ends by itself, and must not hide what went wrong
             await client.delete_pit(body={"pit_id": [opened["pit_id"]]})
 
 
-async def _search(client: Client, request: dict[str, Any]) -> dict[str, Any]:
+async def search(client: Client, request: dict[str, Any]) -> dict[str, Any]:
     """One search of which only a whole answer is taken."""
     with translated(alias=str(request.get("index", "the index"))):
         answer: dict[str, Any] = await client.search(**request, params={"allow_partial_search_results": "false"})

@@ -1,22 +1,29 @@
-"""Drift found and mended: an index against files, or against another index."""
+"""Drift found and mended: an index against files, or against another index.
+
+Nothing is deleted but on demand (`delete_extra`), and never what was written in the meantime.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from service import progress
 from service.client import translated
-from service.errors import IndexUnusable
+from service.errors import IndexUnusable, Misconfigured, SearchUnavailable
 from service.index import bulk, compare, lifecycle
 from service.index.bulk import Write
 from service.index.compare import Differences
-from service.index.job import Job, copy_documents, refresh
+from service.index.job import MOST_SHOWN, Job, copy_documents, refresh
 from service.index.ledger import Ledger
-from service.index.proof import compare_ledger
+from service.index.proof import compare_ledger, fill
+from service.index.state import LOOK, State, holding
+from service.index.targets import own_alias
 from service.times import EPOCH
 
 
@@ -28,70 +35,199 @@ class Finding:
     after: Differences | None
 
     @property
-    def remaining(self) -> bool:
-        left = self.before if self.after is None else self.after
-        return bool(left.missing or left.stale or left.extra)
+    def remaining(self) -> Differences:
+        return self.before if self.after is None else self.after
+
+    @property
+    def is_well(self) -> bool:
+        left = self.remaining
+        return not (left.missing or left.stale or left.extra)
 
     def record(self) -> dict[str, Any]:
         after = {} if self.after is None else {"after_repair": self.after.record()}
         return {**self.before.record(), **after}
 
 
-async def files(job: Job, names: tuple[str, ...], *, repair: bool) -> Finding:
-    """The index that is read against files, in the organizations that these name. Raises SourceUnreadable."""
+@dataclass(slots=True)
+class Coverage:
+    """Of which organizations files hold every conversation. Whole exports say so in their last line.
+
+    `filtered` is the filter of an organization's export; `unknown` are organizations of conversations that no whole
+    export's last line follows.
+    """
+
+    whole: set[str] = field(default_factory=set)
+    filtered: dict[str, str] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
+    _since_end: set[str] = field(default_factory=set)
+
+    def add(self, write: Write) -> None:
+        self._since_end.add(write.routing)
+
+    def ended(self, organization_uid: UUID | None, where: str | None) -> None:
+        """The end of an export, or with None the end of a file, or of an export that does not tell these."""
+        seen, self._since_end = self._since_end, set()
+        if organization_uid is None or where is None:
+            self.unknown |= seen
+        elif where:
+            self.filtered |= dict.fromkeys({*seen, str(organization_uid)}, where)
+        else:
+            self.whole.add(str(organization_uid))
+            self.unknown |= seen - {str(organization_uid)}
+
+    def require_whole(self, *, assumed: bool) -> None:
+        """Raises Misconfigured where what is not in the files may not be deleted. `assumed`: the caller vouches."""
+        if self.filtered:
+            organization, where = next(iter(self.filtered.items()))
+            raise Misconfigured(
+                f"--delete-extra needs whole exports: the one of {organization} was filtered by {where!r}, so what is "
+                "not in it is no mistake; export without --where"
+            )
+        unknown = self.unknown - self.whole
+        if unknown and not assumed:
+            raise Misconfigured(
+                f"--delete-extra needs whole exports: nothing in the files says that they hold every conversation of "
+                f"{min(unknown)}; make them with 'conversations export', or add --whole if you know that they do"
+            )
+
+
+async def files(
+    job: Job, names: tuple[str, ...], *, repair: bool, delete_extra: bool = False, whole: bool = False
+) -> Finding:
+    """The index that is read against files, in the organizations that these name.
+
+    `delete_extra` also deletes what the files do not hold; `whole` vouches that files hold all of an organization where
+    they do not say so. Raises SourceUnreadable, and Misconfigured where that must not be deleted.
+    """
     index = await _current(job)
+    coverage = Coverage()
+
+    def writes() -> Iterator[Write]:
+        for write in job.read_files(names, ended=coverage.ended):
+            coverage.add(write)
+            yield write
+
     with Ledger() as ledger:
-        with progress.track("Reading", None, "conversations") as advance:
-
-            def counted() -> Any:
-                for write in job.read_files(names):
-                    advance(1)
-                    yield write
-
-            ledger.add(counted())
+        await fill(ledger, writes())
+        partial = frozenset(coverage.filtered)
+        for organization, where in coverage.filtered.items():
+            progress.say(f"the export of {organization} was filtered by {where!r}: what it lacks is not looked for")
+        if delete_extra:
+            coverage.require_whole(assumed=whole)
         await refresh(job, index)
-        before = await compare_ledger(job.client, ledger, index)
+        before = await compare_ledger(job.client, ledger, index, partial=partial)
         if not repair:
             return Finding(before, None)
-        wanted = {*before.missing, *before.stale}
+        await _write_lacking(job, names, before)
+        if delete_extra:
+            await _delete_extra(job, before)
+        await refresh(job, index)
+        return Finding(before, await compare_ledger(job.client, ledger, index, partial=partial))
+
+
+async def _write_lacking(job: Job, names: tuple[str, ...], found: Differences) -> None:
+    wanted = {*found.missing, *found.stale}
+    if wanted:
+        progress.say(f"writing {len(found.missing):,} missing and {len(found.stale):,} stale conversations")
         writes = ((write.id, write) for write in job.read_files(names) if write.id in wanted)
         await bulk.load_writes(job.client, job.alias, writes, reject=_say, lease=job.lease)
-        await bulk.load_writes(job.client, job.alias, _deletions(before), reject=_say, lease=job.lease)
-        await refresh(job, index)
-        return Finding(before, await compare_ledger(job.client, ledger, index))
 
 
-async def index(job: Job, other: str, *, repair: bool) -> Finding:
-    """Another index against the one that is read, which is right."""
-    right = await _current(job)
-    with translated(alias=other):
-        if not await job.client.indices.exists(index=other):
-            raise IndexUnusable(f"there is no index {other}: 'conversations status' names those that are there")
-    await refresh(job, right, other)
-    before = await compare.indices(job.client, right, other)
-    if not repair:
-        return Finding(before, None)
-    behind = await compare.still_differing(job.client, right, other, before.missing + before.stale)
-    await copy_documents(job, behind, other)
-    await _remove(job, other, [*before.extra])
-    await refresh(job, right, other)
-    return Finding(before, await compare.indices(job.client, right, other))
+async def _delete_extra(job: Job, found: Differences) -> None:
+    """Leaves tombstones a millisecond younger than what they delete: what was written in the meantime is newer."""
+    if found.extra:
+        _announce(found, job.alias)
+        await bulk.load_writes(job.client, job.alias, _deletions(found), reject=_say, lease=job.lease)
 
 
-async def _remove(job: Job, other: str, documents: list[str]) -> None:
-    """Removes documents outright, which the index that is read does not know: not even as deleted."""
-    for start in range(0, len(documents), compare.BATCH_IDS):
-        body = {"query": {"ids": {"values": documents[start : start + compare.BATCH_IDS]}}}
-        with translated(alias=other):
-            await job.client.delete_by_query(index=other, body=body, params={"conflicts": "proceed"})
+def _announce(found: Differences, where: str) -> None:
+    organizations = {document.partition(":")[0] for document in found.extra}
+    shown = ", ".join(list(found.extra)[:MOST_SHOWN])
+    progress.say(
+        f"deleting {len(found.extra):,} documents of {len(organizations):,} organizations from {where}, such as {shown}"
+    )
 
 
 def _deletions(found: Differences) -> Iterator[tuple[str, Write]]:
-    """Tombstones for what is too much, a millisecond younger than it."""
     for document, version in found.extra.items():
         organization, _, uid = document.partition(":")
-        deleted_on = EPOCH + timedelta(milliseconds=version + 1)
+        try:
+            deleted_on = EPOCH + timedelta(milliseconds=version + 1)
+        except OverflowError:
+            progress.say(f"{document}: is of the last millisecond that there is: it cannot be deleted")
+            continue
         yield document, bulk.deletion_of(UUID(organization), UUID(uid), deleted_on)
+
+
+async def index(job: Job, other: str, *, repair: bool, delete_extra: bool = False) -> Finding:
+    """Another index against the one that is read, which is right. A repair holds the lock of a reindex.
+
+    `delete_extra` also removes, outright, what the index that is read does not know, not even as deleted.
+    """
+    if not repair:
+        return await _against(job, other, repair=False, delete_extra=False)
+    async with holding(job.client, job.alias, State("repair", LOOK, "", other)):
+        return await _against(job, other, repair=True, delete_extra=delete_extra)
+
+
+async def _against(job: Job, other: str, *, repair: bool, delete_extra: bool) -> Finding:
+    right = await _current(job)
+    if other not in await lifecycle.all_indices(job.client, job.alias) or other == right:
+        raise IndexUnusable(
+            f"there is no index {other} of {job.alias} beside the one that is read: "
+            "'conversations status' names those that are there"
+        )
+    before = await _differences(job, right, other)
+    if not repair:
+        return Finding(before, None)
+    await copy_documents(job, before.missing + before.stale, right, other, job.invalid)
+    if delete_extra and before.extra:
+        _announce(before, other)
+        await _remove(job, right, other, before.extra)
+    return Finding(before, await _differences(job, right, other))
+
+
+async def _differences(job: Job, right: str, other: str) -> Differences:
+    await refresh(job, right, other)
+    return await compare.looked_twice(job.client, right, other, await compare.indices(job.client, right, other))
+
+
+async def _remove(job: Job, right: str, other: str, extra: compare.Versions) -> None:
+    """Removes documents outright: each only as it was compared, and only if the index that is read still lacks it."""
+    removed = changed = 0
+    documents = list(extra)
+    for start in range(0, len(documents), compare.BATCH_IDS):
+        batch = documents[start : start + compare.BATCH_IDS]
+        known = await compare.versions_now(job.client, right, batch)
+        found = [one async for _id, one in compare.stored(job.client, other, batch, with_source=False) if one]
+        going = [one for one in found if one["_id"] not in known and one["_version"] == extra[one["_id"]]]
+        gone = await _remove_as_they_are(job, other, going)
+        removed, changed = removed + gone, changed + len(batch) - gone
+    progress.say(f"{removed:,} documents removed from {other}; {changed:,} were written to meanwhile and stay")
+
+
+async def _remove_as_they_are(job: Job, index: str, documents: list[dict[str, Any]]) -> int:
+    """How many of these were removed; one that was written to since it was read stays (409)."""
+    if not documents:
+        return 0
+    actions = [
+        {
+            "_index": own_alias(index),
+            "_id": one["_id"],
+            "routing": one["_id"].partition(":")[0],
+            "if_seq_no": one["_seq_no"],
+            "if_primary_term": one["_primary_term"],
+        }
+        for one in documents
+    ]
+    body = b"".join(b'{"delete":%s}\n' % msgspec.json.encode(action) for action in actions)
+    with translated(alias=index):
+        answer = await job.client.bulk(body=body, params={"require_alias": "true"})
+    statuses = [entry["delete"]["status"] for entry in answer["items"]]
+    failed = [status for status in statuses if status not in (200, 404, 409)]
+    if failed or len(statuses) != len(documents):
+        raise SearchUnavailable(f"{index} removed only some of {len(documents)} documents ({failed[:1]}): try again")
+    return statuses.count(200)
 
 
 def _say(document: str, reason: str) -> None:

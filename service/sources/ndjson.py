@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import re
 import sys
 import zlib
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, cast
+from uuid import UUID
 
-from service.conversation import MAX_LINE_BYTES, Conversation, Tombstone
+from service.conversation import MAX_LINE_BYTES, Conversation, Tombstone, parse_uuid
 from service.errors import SourceUnreadable
 from service.sources import lines
 from service.sources.containers import GZIP, Counting
@@ -25,7 +27,7 @@ from service.times import MAX_AHEAD
 STANDARD_INPUT = "-"
 SHOWN_BYTES = 1_000  # of a line that is too long, in the rejects file
 _READ_BYTES = MAX_LINE_BYTES + 3  # of a line with its end (\r\n), and one byte more where it is too long
-_EXPORT_END = re.compile(rb'\s*\{"export":\s*\{"complete":\s*true,\s*"conversations":\s*(\d+)\}\}\s*')
+_EXPORT_END = re.compile(rb'\s*\{\s*"export"\s*:')
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +42,43 @@ class Line:
     deletion: Tombstone | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ExportEnd:
+    """The last line of an export: how many conversations came before it, of which organization, by which filters.
+
+    `where` is a query string, empty where nothing was filtered. Exports of earlier versions have neither: None.
+    """
+
+    conversations: int
+    organization_uid: UUID | None = None
+    where: str | None = None
+
+
 def read(
     path: str,
     *,
     after: int = 0,
     advance: Callable[[int], None] = lambda _count: None,
     max_ahead: timedelta = MAX_AHEAD,
+    ended: Callable[[ExportEnd], None] = lambda _end: None,
 ) -> Iterator[Line]:
     """Each line of the file (or of standard input, for "-") that is not blank and comes after that number.
 
-    `advance(count)` is told the bytes of the file as they are read, compressed ones as they are on disk. A line whose
-    version lies further ahead of the clock than `max_ahead` is rejected.
+    `advance(count)` is given the bytes of the file as they are read, compressed ones as they are on disk, and
+    `ended(end)` the last line of each whole export that the file holds. A line whose version lies further ahead of the
+    clock than `max_ahead` is rejected.
     Raises SourceUnreadable where the file cannot be opened, or breaks off (a gzip file that was cut).
     """
     number = since_end = 0
     try:
         with _open(path) as raw:
             for number, text in enumerate(_texts(_decompressed(Counting(raw, advance))), start=1):
-                if end := _EXPORT_END.fullmatch(text):
-                    if (told := int(end[1])) != since_end:
-                        yield Line(path, number, text, None, f"ends an export of {told}, but {since_end} came before")
+                if (end := export_end(text)) is not None:
+                    if end.conversations != since_end:
+                        mismatch = f"ends an export of {end.conversations}, but {since_end} came before"
+                        yield Line(path, number, text, None, mismatch)
+                    else:
+                        ended(end)
                     since_end = 0
                 elif text.strip():
                     since_end += 1
@@ -72,6 +91,22 @@ def read(
         ) from None
     except OSError as error:
         raise SourceUnreadable(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def export_end(text: bytes) -> ExportEnd | None:
+    """The end of an export that the line is, or None where it is none."""
+    if len(text) > MAX_LINE_BYTES or not _EXPORT_END.match(text):
+        return None
+    try:
+        told = json.loads(text)["export"]
+        if told["complete"] is not True or type(told["conversations"]) is not int:
+            return None
+        organization, where = told.get("organization_uid"), told.get("where")
+        if where is not None and not isinstance(where, str):
+            return None
+        return ExportEnd(told["conversations"], None if organization is None else parse_uuid(organization), where)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def size(path: str) -> int | None:

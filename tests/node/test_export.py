@@ -25,7 +25,11 @@ from tests.corpus import ORGANIZATIONS, conversation
 from tests.node.conftest import Api, Cluster, serve_process, serving
 from tests.node.test_api import error
 
-COMPLETE = '{"export":{"complete":true,"conversations":%d}}'
+
+def complete(conversations: int, organization: UUID, where: str = "") -> str:
+    """The last line of a whole export."""
+    told = {"complete": True, "conversations": conversations, "organization_uid": str(organization), "where": where}
+    return json.dumps({"export": told}, separators=(",", ":"))
 
 
 def await_no_points_in_time(cluster: Cluster) -> None:
@@ -50,7 +54,7 @@ def test_an_export_is_everything_that_matches_in_order_and_says_so(
         assert answer.headers.get("content-encoding", "identity") == encoding
         *lines, end = answer.text.removesuffix("\n").split("\n")
         assert [json.loads(line) for line in lines] == expected
-        assert end == COMPLETE % len(expected)
+        assert end == complete(len(expected), organization, "is_read=true")
 
 
 def test_an_export_is_as_strict_as_a_page(api: Api) -> None:
@@ -108,7 +112,7 @@ def test_a_client_that_leaves_an_export_ends_it_and_only_so_many_run_at_once(
             stream.__exit__(None, None, None)
         await_no_points_in_time(fresh)
         whole = api.http.get(url, headers=headers)
-        assert whole.text[-100:].endswith(COMPLETE % len(large) + "\n")
+        assert whole.text[-200:].endswith(complete(len(large), LARGE) + "\n")
 
 
 def test_an_export_that_is_cut_off_cannot_be_mistaken_for_a_whole_one(
@@ -173,7 +177,7 @@ def test_the_command_writes_a_whole_file_that_load_reads(
     expected = [oracle.item(one) for one in oracle.matching(request, conversations, lambda _field, _text: ())]
     *lines, end = gzip.decompress(file.read_bytes()).decode().removesuffix("\n").split("\n")
     assert [json.loads(line) for line in lines] == expected
-    assert end == COMPLETE % len(expected)
+    assert end == complete(len(expected), organization, "status=closed")
     piped = run("export", "-", *options, alias=cluster.settings.alias)
     assert piped.stdout == gzip.decompress(file.read_bytes()).decode()
     loaded = run("load", str(file), alias=fresh.settings.alias)

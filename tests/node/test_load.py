@@ -38,7 +38,7 @@ def file(tmp_path: Path, many: list[Conversation]) -> Path:
 
 def begun(url: str, alias: str, file: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "service", "load", str(file), *options],
+        [sys.executable, "-m", "service", "load", str(file), "--create", *options],
         env=os.environ | {"OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": alias},
         cwd=file.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -115,12 +116,12 @@ def test_a_reindex_a_rollback_and_a_prune(fresh: Cluster) -> None:
     assert current(fresh) == old
     assert stored(fresh, old)[document_id(changed.organization_uid, changed.uid)] == changed.version
     assert document_id(gone.organization_uid, gone.uid) not in stored(fresh, old)
-    assert json.loads(command(fresh, "prune").stdout) == {"removed": []}
+    assert json.loads(command(fresh, "prune", "--keep", "1").stdout) == {"removed": []}
     age = (datetime.now(UTC) - (gone.updated_on + timedelta(days=1))).days
     for days, left in ((age + 30, 1), (max(age - 30, 1), 0)):
-        assert command(fresh, "prune", "--tombstones", f"{days}d").returncode == 0
+        assert command(fresh, "prune", "--keep", "1", "--tombstones", f"{days}d").returncode == 0
         assert json.loads(command(fresh, "status").stdout)["tombstones"] == left
-    assert json.loads(command(fresh, "prune", "--keep", "0").stdout) == {"removed": [new]}
+    assert json.loads(command(fresh, "prune").stdout) == {"removed": [new]}
     assert written(fresh) == {old}
     nothing = command(fresh, "rollback")
     assert nothing.returncode == 1
@@ -133,10 +134,12 @@ def test_a_reindex_from_files_and_from_both(fresh: Cluster, tmp_path: Path) -> N
     newer = everything[5].model_copy(update={"updated_on": everything[5].updated_on + timedelta(days=1)})
     file = tmp_path / "file.ndjson"
     file.write_text("".join(f"{one.model_dump_json()}\n" for one in [newer, *everything[50:]]))
-    assert command(fresh, "reindex", str(file), "--and-index").returncode == 0
+    assert command(fresh, "reindex", str(file)).returncode == 0
     expected = {document_id(one.organization_uid, one.uid): one.version for one in [*everything, newer]}
     assert stored(fresh, current(fresh)) == expected
-    assert command(fresh, "reindex", str(file)).returncode == 0
+    only = command(fresh, "reindex", str(file), "--files-only")
+    assert only.returncode == 0, only.stderr
+    assert re.search(r"--files-only: 49 conversations of \S+ are not in the files", only.stderr)
     assert stored(fresh, current(fresh)) == {
         document_id(one.organization_uid, one.uid): one.version for one in [newer, *everything[50:]]
     }
@@ -145,7 +148,11 @@ def test_a_reindex_from_files_and_from_both(fresh: Cluster, tmp_path: Path) -> N
     failed = command(fresh, "reindex", str(broken))
     assert failed.returncode == 1
     assert "broken.ndjson, line 2" in failed.stderr
-    assert command(fresh, "reindex", "--abandon").returncode == 0
+    assert "go on with 'conversations reindex --resume'" in failed.stderr
+    read, broken_one = current(fresh), json.loads(command(fresh, "status").stdout)["reindex"]["new"]
+    abandoned = command(fresh, "reindex", "--abandon")
+    told = json.loads(abandoned.stdout)
+    assert (told["abandoned"], told["index"], told["removed"]) == ("reindex", read, [broken_one])
 
 
 def test_only_one_reindex_at_a_time_and_a_dead_ones_lock_is_taken_over(fresh: Cluster) -> None:
@@ -332,7 +339,11 @@ def test_equal_counts_prove_nothing(fresh: Cluster) -> None:
     assert told.returncode == 1
     assert json.loads(told.stdout) == {"missing": 1, "stale": 0, "newer": 0, "extra": 1}
     mended = command(fresh, "verify", "--against", other, "--repair")
+    assert mended.returncode == 1
+    assert json.loads(mended.stdout)["after_repair"] == {"missing": 0, "stale": 0, "newer": 0, "extra": 1}
+    mended = command(fresh, "verify", "--against", other, "--repair", "--delete-extra")
     assert mended.returncode == 0, mended.stderr
+    assert "deleting 1 documents of 1 organizations" in mended.stderr
     assert stored(fresh, right) == stored(fresh, other)
 
 
@@ -351,6 +362,13 @@ def test_verify_against_files_tells_and_mends(fresh: Cluster, tmp_path: Path) ->
     assert told.returncode == 1, told.stderr
     assert json.loads(told.stdout) == {"missing": 2, "stale": 1, "newer": 1, "extra": 1}
     mended = command(fresh, "verify", str(file), "--repair")
+    assert mended.returncode == 1
+    assert json.loads(mended.stdout)["after_repair"] == {"missing": 0, "stale": 0, "newer": 1, "extra": 1}
+    refused = command(fresh, "verify", str(file), "--repair", "--delete-extra")
+    assert refused.returncode == 1
+    assert "--whole" in refused.stderr
+    assert document_id(ORGANIZATION, stranger.uid) in stored(fresh, current(fresh))
+    mended = command(fresh, "verify", str(file), "--repair", "--delete-extra", "--whole")
     assert mended.returncode == 0, mended.stderr
     assert json.loads(mended.stdout)["after_repair"] == {"missing": 0, "stale": 0, "newer": 1, "extra": 0}
     expected = [*everything[:3], stale, *everything[4:58], later, *elsewhere]
@@ -366,7 +384,9 @@ def test_verify_against_files_tells_and_mends(fresh: Cluster, tmp_path: Path) ->
     ("arguments", "says"),
     [
         (("reindex", "--and-index"), "goes with files"),
+        (("reindex", "--files-only"), "goes with files"),
         (("verify", "--against", "nothing"), "there is no index nothing"),
+        (("verify", "--against", "nothing", "--delete-extra"), "goes with --repair"),
     ],
 )
 def test_wrong_use_is_told(arguments: tuple[str, ...], says: str, fresh: Cluster) -> None:

@@ -1,0 +1,183 @@
+"""Files that commands write: never one that they read, and never half of one in the place of a whole one."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from service.errors import Misconfigured
+
+STANDARD_STREAM = "-"
+
+Identity = tuple[int, int, str]
+"""Device and inode of a file, or of the folder in which it would be made, with its name there."""
+
+
+def require_distinct(inputs: Sequence[str | Path], outputs: Mapping[str, Sequence[Path]]) -> None:
+    """Refuses an output that is an input, lies in a folder that is read, or is another output.
+
+    `outputs` are paths by the option that names them. Files are compared by device and inode, so links and relative
+    names are seen through; a file that does not exist yet is compared by its folder and name. Raises Misconfigured.
+    """
+    read = {identity: str(path) for path in inputs for identity in _identities_of_input(path)}
+    taken: dict[Identity, str] = {}
+    for option, paths in outputs.items():
+        for path in paths:
+            for identity in _places(path):
+                if identity in read:
+                    raise Misconfigured(f"{option} {path} would overwrite the input {read[identity]}: {_OTHER}")
+                if (first := taken.setdefault(identity, option)) != option:
+                    raise Misconfigured(f"{option} and {first} both name {path}: {_OTHER}")
+            for folder in (one for one in inputs if Path(one).is_dir()):
+                if _lies_in(path, Path(folder)):
+                    raise Misconfigured(f"{option} {path} lies in {folder}, which is read: {_OTHER}")
+
+
+_OTHER = "choose another file"
+
+
+def _places(path: Path) -> set[Identity]:
+    """Every identity under which an output may meet another file. A device, such as /dev/null, meets none."""
+    if path.exists() and not path.is_file():
+        return set()
+    return {_by_folder(path), *([_by_inode(path)] if path.exists() else [])}
+
+
+def _identities_of_input(path: str | Path) -> set[Identity]:
+    if str(path) == STANDARD_STREAM:
+        with suppress(OSError, ValueError):
+            status = os.fstat(sys.stdin.fileno())
+            if stat.S_ISREG(status.st_mode):
+                return {(status.st_dev, status.st_ino, "")}
+        return set()
+    path = Path(path)
+    if path.is_dir():
+        return {_by_inode(child) for child in path.rglob("*") if child.is_file()}
+    return _places(path)
+
+
+def _by_inode(path: Path) -> Identity:
+    status = path.stat()
+    return status.st_dev, status.st_ino, ""
+
+
+def _by_folder(path: Path) -> Identity:
+    """The place that the path names once its links are followed, whether a file is there or not."""
+    real = Path(os.path.realpath(path))
+    try:
+        status = real.parent.stat()
+    except OSError:
+        return -1, -1, str(real)
+    return status.st_dev, status.st_ino, real.name
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    real = Path(os.path.realpath(path))
+    return any(parent.exists() and parent.samefile(folder) for parent in real.parents)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[IO[bytes]]:
+    """A binary file that takes the path's place, whole and on the disk, when the block ends well; else it is gone.
+
+    An existing file keeps its permissions, and a link goes on leading to it. A pipe or a device is written to directly.
+    Raises OSError.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:
+            yield device
+        return
+    real = Path(os.path.realpath(path))
+    file, settle = open_unnamed(real)
+    with file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            settle()
+        finally:
+            discard(settle)
+    _sync_folder(real.parent)
+
+
+class _Settle:
+    """Gives a file its name. Until then the file has none, or a temporary one that `discard` removes."""
+
+    def __init__(self, target: Path, temporary: Path | None, descriptor: int) -> None:
+        self.target = target
+        self.temporary = temporary
+        self.descriptor = descriptor
+
+    def __call__(self) -> None:
+        if self.temporary is None:
+            self.temporary = _temporary_name(self.target)
+            folder = os.open(self.target.parent, os.O_RDONLY)
+            try:  # a folder's descriptor makes os.link follow the link in /proc (linkat(2), AT_SYMLINK_FOLLOW)
+                os.link(f"/proc/self/fd/{self.descriptor}", self.temporary, src_dir_fd=folder, follow_symlinks=True)
+            finally:
+                os.close(folder)
+        self.temporary.replace(self.target)
+
+
+def discard(settle: _Settle) -> None:
+    """Removes the temporary name, where the file was not given its own."""
+    if settle.temporary is not None:
+        settle.temporary.unlink(missing_ok=True)
+
+
+def open_unnamed(target: Path) -> tuple[IO[bytes], _Settle]:
+    """A file in the target's folder that takes its place when `settle` is called.
+
+    It has no name until then (open(2), O_TMPFILE), so that a killed process leaves nothing behind; where the file
+    system has no such files, it has a temporary one.
+    """
+    permissions = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+    try:
+        descriptor = os.open(target.parent, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666)
+        temporary = None
+    except (AttributeError, OSError):
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
+        temporary = Path(name)
+        permissions = _default_permissions() if permissions is None else permissions
+    if permissions is not None:
+        os.fchmod(descriptor, permissions)
+    return os.fdopen(descriptor, "wb"), _Settle(target, temporary, descriptor)
+
+
+def _temporary_name(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.partial")
+
+
+def _default_permissions() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_foreign(path: Path, is_own: Callable[[bytes], bool]) -> bool:
+    """Whether a regular, non-empty file is there of which the first bytes are not what this service writes."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        first = file.read(65_536)
+    return bool(first.strip()) and not is_own(first)
+
+
+def numbered(path: Path, count: int) -> Iterable[Path]:
+    """`path.1`, `path.2`, ...: one file for each of `count` parts of the work."""
+    return [path.with_name(f"{path.name}.{number}") for number in range(1, count + 1)]
