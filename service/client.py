@@ -112,9 +112,8 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
     Raises Misconfigured where the certificates of the authority cannot be read.
     """
     options: dict[str, Any] = {}
-    if settings.opensearch_user is not None:
-        password = settings.opensearch_password.get_secret_value() if settings.opensearch_password else ""
-        options["http_auth"] = (settings.opensearch_user, password)
+    if settings.authorization is not None:
+        options["headers"] = {"authorization": settings.authorization}
     if url.startswith("https://"):
         options["verify_certs"] = settings.opensearch_verify_certs
         options["ssl_show_warn"] = False

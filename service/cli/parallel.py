@@ -38,9 +38,8 @@ def load_files(
     def load(file: str, rejected: Path, reached: Path) -> dict[str, int] | str:
         command = [sys.executable, "-m", "service", "load", file, "--data", str(settings.data)]
         command += ["--rejects", str(rejected), "--checkpoint", str(reached)]
-        command += ["--opensearch-url", settings.opensearch_url] if settings.opensearch_url else []
         command += ["--resume"] if resume and reached.exists() else []
-        return _run(command, advance)
+        return _run(command, settings.child_environment(), advance)
 
     with ThreadPoolExecutor(processes) as pool:
         told = list(pool.map(lambda parts: load(*parts), own))
@@ -52,9 +51,11 @@ def load_files(
     return {name: sum(one[name] for one in done) for name in ("written", "unchanged", "rejected")}
 
 
-def _run(command: list[str], advance: Callable[[int], None]) -> dict[str, int] | str:
+def _run(command: list[str], environment: dict[str, str], advance: Callable[[int], None]) -> dict[str, int] | str:
     """The record that the command prints, or its last line where it has none."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         assert process.stdout is not None
         shown, last = 0, ""
