@@ -10,6 +10,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +19,6 @@ from opensearchpy import AsyncOpenSearch, AsyncTransport, JSONSerializer
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import (
     ConnectionTimeout,
-    ImproperlyConfigured,
     SSLError,
     TransportError,
 )
@@ -118,22 +118,32 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
         options["verify_certs"] = settings.opensearch_verify_certs
         options["ssl_show_warn"] = False
         if settings.opensearch_ca_file is not None:
-            options["ca_certs"] = str(settings.opensearch_ca_file)
+            options["ca_certs"] = str(_readable_authority(settings.opensearch_ca_file))
     telemetry.pool.labels("size").set(settings.opensearch_connections)
+    return AsyncOpenSearch(
+        hosts=[url],
+        timeout=timeout,
+        max_retries=0,
+        retry_on_status=(),
+        retry_on_timeout=False,
+        pool_maxsize=settings.opensearch_connections,
+        serializer=_Json(answer),
+        transport_class=_Transport,
+        **options,
+    )
+
+
+def _readable_authority(path: Path) -> Path:
+    """opensearch-py reads it with the first request, where it would be an error of that request."""
+    trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return AsyncOpenSearch(
-            hosts=[url],
-            timeout=timeout,
-            max_retries=0,
-            retry_on_status=(),
-            retry_on_timeout=False,
-            pool_maxsize=settings.opensearch_connections,
-            serializer=_Json(answer),
-            transport_class=_Transport,
-            **options,
-        )
-    except (ImproperlyConfigured, OSError) as error:
-        raise Misconfigured(f"OPENSEARCH_CA_FILE cannot be used: {error}") from None
+        if path.is_dir():
+            trusted.load_verify_locations(capath=str(path))
+        else:
+            trusted.load_verify_locations(cafile=str(path))
+    except OSError as error:
+        raise Misconfigured(f"OPENSEARCH_CA_FILE {path} cannot be used: {error.strerror or error}") from None
+    return path
 
 
 @contextlib.contextmanager

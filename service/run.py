@@ -181,7 +181,7 @@ def _reason(error: Exception) -> str:
         return f"OpenSearch did not answer within {FIRST_LOOK_SECONDS:.0f} s"
     if isinstance(error, TransportError):
         return f"OpenSearch answers {error.status_code} ({error.error})"
-    return f"the answer is not understood ({type(error).__name__}): is it from OpenSearch?"
+    return f"the answer is not understood ({type(error).__name__})"
 
 
 class _Server(uvicorn.Server):

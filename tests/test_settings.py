@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,6 @@ from pydantic import SecretStr
 from service.errors import Misconfigured
 from service.run import with_token_secret
 from service.settings import PUBLISHED_SECRETS, Settings, is_published, without_password
-from tests.processes import WAIT_SECONDS
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = next(iter(PUBLISHED_SECRETS))
@@ -229,36 +230,20 @@ def refused(data: Path, told: str) -> None:
     assert "remove it to have a new one made" in str(raised.value)
 
 
-def test_many_processes_that_make_the_secret_at_once_have_the_same(tmp_path: Path) -> None:
-    """Each waits for a line, so that all are there when the first begins."""
-    code = (
-        "import sys; from service.run import with_token_secret; from service.settings import Settings; "
-        "settings = Settings.load(); print(flush=True); sys.stdin.readline(); "
-        "print(with_token_secret(settings).token_secret.get_secret_value())"
-    )
-    environment = {name: value for name, value in os.environ.items() if name != "CONVERSATIONS_TOKEN_SECRET"}
-    environment |= {"CONVERSATIONS_DATA": str(tmp_path / "data")}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code], env=environment, cwd=ROOT, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        )
-        for _ in range(4)
-    ]  # fmt: skip
-    try:
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "\n"
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-        made = {process.communicate(timeout=WAIT_SECONDS)[0].strip() for process in processes}
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-    assert made == {(tmp_path / "data" / "token-secret").read_text()}
+def test_all_that_make_the_secret_at_once_have_the_same(tmp_path: Path) -> None:
+    for number in range(20):
+        settings, together = bare(tmp_path / str(number)), threading.Barrier(8)
+
+        def make(settings: Settings = settings, together: threading.Barrier = together) -> str:
+            together.wait(30)
+            secret = with_token_secret(settings).token_secret
+            assert secret is not None
+            return secret.get_secret_value()
+
+        with ThreadPoolExecutor(8) as pool:
+            made = {one.result(30) for one in [pool.submit(make) for _ in range(8)]}
+        assert made == {(settings.data / "token-secret").read_text()}
+        assert [file.name for file in settings.data.iterdir()] == ["token-secret"]
 
 
 def test_a_kill_while_the_secret_is_made_leaves_no_empty_file(tmp_path: Path) -> None:
