@@ -9,8 +9,10 @@ shape of its call (answers.py).
 from __future__ import annotations
 
 import contextlib
+import ssl
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +20,6 @@ from opensearchpy import AsyncOpenSearch, AsyncTransport, JSONSerializer
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import (
     ConnectionTimeout,
-    ImproperlyConfigured,
     TransportError,
 )
 from opensearchpy.serializer import Deserializer
@@ -113,29 +114,38 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
     Raises Misconfigured where the certificates of the authority cannot be read.
     """
     options: dict[str, Any] = {}
-    if settings.opensearch_user is not None:
-        password = settings.opensearch_password.get_secret_value() if settings.opensearch_password else ""
-        options["http_auth"] = (settings.opensearch_user, password)
+    if settings.authorization is not None:
+        options["headers"] = {"authorization": settings.authorization}
     if url.startswith("https://"):
         options["verify_certs"] = settings.opensearch_verify_certs
         options["ssl_show_warn"] = False
         if settings.opensearch_ca_file is not None:
-            options["ca_certs"] = str(settings.opensearch_ca_file)
+            options["ca_certs"] = str(_readable_authority(settings.opensearch_ca_file))
+    return AsyncOpenSearch(
+        hosts=[url],
+        timeout=timeout,
+        max_retries=0,
+        retry_on_status=(),
+        retry_on_timeout=False,
+        pool_maxsize=settings.opensearch_connections,
+        serializer=_Json(answer),
+        transport_class=_Transport,
+        connection_class=Connection,
+        **options,
+    )
+
+
+def _readable_authority(path: Path) -> Path:
+    """opensearch-py reads it with the first request, where it would be an error of that request."""
+    trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
-        return AsyncOpenSearch(
-            hosts=[url],
-            timeout=timeout,
-            max_retries=0,
-            retry_on_status=(),
-            retry_on_timeout=False,
-            pool_maxsize=settings.opensearch_connections,
-            serializer=_Json(answer),
-            transport_class=_Transport,
-            connection_class=Connection,
-            **options,
-        )
-    except (ImproperlyConfigured, OSError) as error:
-        raise Misconfigured(f"OPENSEARCH_CA_FILE cannot be used: {error}") from None
+        if path.is_dir():
+            trusted.load_verify_locations(capath=str(path))
+        else:
+            trusted.load_verify_locations(cafile=str(path))
+    except OSError as error:
+        raise Misconfigured(f"OPENSEARCH_CA_FILE {path} cannot be used: {error.strerror or error}") from None
+    return path
 
 
 @contextlib.contextmanager

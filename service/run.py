@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import ssl
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from pathlib import Path
 from uuid import UUID
 
 import uvicorn
+from opensearchpy.exceptions import TransportError
 from pydantic import SecretStr
 
 from service import progress, telemetry
@@ -26,14 +28,15 @@ from service.api.auth import Tokens
 from service.api.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol
 from service.app import configure_logging, create_app
 from service.client import Client, connect
-from service.errors import IndexUnusable, Misconfigured, NodeFailed, SearchUnavailable
+from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed
 from service.index import bulk, lifecycle, mapping
 from service.node import LocalNode, fetch
-from service.settings import Settings
+from service.settings import SECRET_MIN_BYTES, Settings
 from service.sources import ndjson
 
 SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
+FIRST_LOOK_SECONDS = 5.0  # at the index, before serving begins; a slow cluster is waited for while serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +176,33 @@ def serve(
 
 
 async def _check_index(settings: Settings, url: str) -> None:
-    client = connect(settings, url)
+    """Raises what no waiting mends; says what else is wrong, which every request is then told until it is over."""
+    client = connect(settings, url, timeout=FIRST_LOOK_SECONDS)
     try:
-        await lifecycle.check(client, settings.alias, mapping.load())
-    except SearchUnavailable as error:
-        progress.say(f"Not ready yet: {error}")
-    except IndexUnusable as error:
-        if "does not exist" not in str(error):
+        async with asyncio.timeout(FIRST_LOOK_SECONDS):
+            await lifecycle.check(client, settings.alias, mapping.load())
+    except Exception as error:  # a cluster, or a proxy before one, that is just starting may answer anything
+        if _is_lasting(error):
             raise
-        progress.say(f"Not ready yet: {error}")
+        progress.say(f"Not ready yet: {_reason(error)}. Requests are refused until it is.")
     finally:
         await client.close()
+
+
+def _is_lasting(error: Exception) -> bool:
+    return isinstance(error, Misconfigured) or (
+        isinstance(error, IndexUnusable) and "does not exist" not in str(error)  # which may be made at any time
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConversationsError):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return f"OpenSearch did not answer within {FIRST_LOOK_SECONDS:.0f} s"
+    if isinstance(error, TransportError):
+        return f"OpenSearch answers {error.status_code} ({error.error})"
+    return f"the answer is not understood ({type(error).__name__})"
 
 
 class _Server(uvicorn.Server):
@@ -233,19 +252,54 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 def with_token_secret(settings: Settings) -> Settings:
-    """The settings with the data folder's own token secret, made at the first need, where none was set."""
+    """The settings with the data folder's own token secret, made at the first need, where none was set.
+
+    Raises Misconfigured where its file cannot be made, cannot be read, or holds no secret.
+    """
     if settings.token_secret is not None:
         return settings
     path = settings.data / "token-secret"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.path.lexists(path):
         try:
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                file.write(secrets.token_urlsafe(48))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_whole(path, secrets.token_urlsafe(48))
+        except OSError as error:
+            raise Misconfigured(
+                f"cannot write to {settings.data} ({error.strerror}): make it writable, or choose another with --data"
+            ) from None
+    return settings.but(token_secret=SecretStr(_read_secret(path)))
+
+
+def _make_whole(path: Path, text: str) -> None:
+    """Makes a private file that is whole from its first moment on, even if this process is killed. One there stays."""
+    written, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # readable for its owner alone
+    partial = Path(name)
+    try:
+        with os.fdopen(written, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(partial)
         except FileExistsError:
-            pass
-        return settings.but(token_secret=SecretStr(path.read_text().strip()))
+            return  # another process was first, and its secret counts
+        except OSError:  # a file system without hard links
+            if not os.path.lexists(path):
+                partial.rename(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _read_secret(path: Path) -> str:
+    way_out = "remove it to have a new one made, or set CONVERSATIONS_TOKEN_SECRET"
+    try:
+        secret = path.read_bytes().strip().decode()
     except OSError as error:
+        raise Misconfigured(f"the token secret in {path} cannot be read ({error.strerror}): {way_out}") from None
+    except UnicodeDecodeError:
+        raise Misconfigured(f"the token secret in {path} is not text in UTF-8: {way_out}") from None
+    if len(secret.encode()) < SECRET_MIN_BYTES:
         raise Misconfigured(
-            f"cannot write to {settings.data} ({error.strerror}): make it writable, or choose another with --data"
-        ) from None
+            f"the token secret in {path} has {len(secret.encode())} bytes and needs {SECRET_MIN_BYTES}: {way_out}"
+        )
+    return secret

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,15 @@ def _logged(logs: Path) -> Iterator[None]:
             logger_factory=structlog.WriteLoggerFactory(file),
         )
         yield
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with certificates as deploy/certificates makes them; not to be changed."""
+    folder = tmp_path_factory.mktemp("certificates")
+    script = Path(__file__).parents[1] / "deploy" / "certificates"
+    subprocess.run([script, folder], check=True, stdout=subprocess.DEVNULL)
+    return folder
 
 
 @pytest.fixture

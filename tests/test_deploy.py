@@ -15,6 +15,16 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VERSION = "3.8.0"
 
 
+def openssl(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=False)
+
+
+def subject(certificate: Path) -> str:
+    """As OpenSearch's security plugin writes it."""
+    told = openssl("x509", "-in", certificate, "-noout", "-subject", "-nameopt", "RFC2253").stdout
+    return told.removeprefix("subject=").strip()
+
+
 def profile(name: str) -> dict[str, dict[str, Any]]:
     return {service: held for service, held in SERVICES.items() if held["profiles"] == [name]}
 
@@ -55,6 +65,53 @@ def test_production_has_passwords_and_tls_everywhere() -> None:
     assert own["cap_drop"] == ["ALL"]
 
 
+def mounted(service: str) -> dict[str, str]:
+    """Folder in the container -> volume."""
+    return {target: volume for volume, target, *_ in (one.split(":") for one in SERVICES[service].get("volumes", []))}
+
+
+def test_a_private_key_is_mounted_only_where_it_is_used() -> None:
+    users = {
+        volume: {service for service in profile("production") if volume in mounted(service).values()}
+        for volume in COMPOSE["volumes"]
+    }
+    assert users["authority"] == users["admin-certificates"] == {"certificates"}
+    assert users["opensearch-certificates"] == {"certificates", "opensearch"}
+    assert users["web-certificates"] == {"certificates", "dashboards", "service"}
+    assert users["ca"] == {"certificates", "opensearch", "dashboards", "setup", "views", "service"}
+    for service in set(profile("production")) - {"certificates"}:
+        for mount in SERVICES[service].get("volumes", []):
+            assert mount.endswith(":ro") or not re.match("authority|ca|.*-certificates", mount), f"{service}: {mount}"
+
+
+def test_every_certificate_that_is_named_is_made_and_mounted(made: Path) -> None:
+    folders = {"authority": "authority", "admin-certificates": "admin", "ca": "ca"}
+    folders |= {"opensearch-certificates": "opensearch", "web-certificates": "web"}
+    assert mounted("certificates") == {
+        **{f"/certificates/{folder}": volume for volume, folder in folders.items()},
+        "/certificates.sh": "./deploy/certificates",
+    }
+    for service, held in profile("production").items():
+        if service == "certificates":
+            continue
+        told = [str(held.get(part, "")) for part in ("environment", "command", "healthcheck")]
+        named = re.findall(r"[\w./-]+\.pem\b", " ".join(told))
+        for file in named:
+            path = Path("/usr/share/opensearch/config", file.removeprefix("config/"))
+            volume = mounted(service)[str(path.parent)]
+            assert (made / folders[volume] / path.name).is_file(), f"{service} names {file}"
+
+
+def test_the_certificate_of_the_web_opens_nothing_in_opensearch(made: Path) -> None:
+    environment = SERVICES["opensearch"]["environment"]
+    names = {environment["plugins.security.nodes_dn"], environment["plugins.security.authcz.admin_dn"]}
+    assert {subject(made / "opensearch" / "node.pem"), subject(made / "admin" / "admin.pem")} == names
+    assert subject(made / "web" / "web.pem") not in names
+    purposes = openssl("x509", "-in", made / "web" / "web.pem", "-noout", "-ext", "extendedKeyUsage").stdout
+    assert "Server" in purposes
+    assert "Client" not in purposes
+
+
 def test_the_versions_are_the_same_everywhere() -> None:
     assert SERVICES["dashboards"]["image"].endswith(f":{VERSION}")
     assert f"FROM opensearchproject/opensearch:{VERSION}" in (ROOT / "deploy/opensearch/Dockerfile").read_text("utf-8")
@@ -66,21 +123,3 @@ def test_the_service_runs_as_nobody_from_locked_requirements() -> None:
     assert "--require-hashes" in build
     assert re.search(r"^USER 65532", last, re.MULTILINE)
     assert not re.search(r"\b(pip|apt-get|RUN)\b", last), "the last stage builds nothing"
-
-
-def test_certificates_are_made_once_and_belong_together(tmp_path: Path) -> None:
-    command = [str(ROOT / "deploy" / "certificates"), str(tmp_path)]
-    for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    assert "are good" in done.stdout
-    made = {file.name for file in tmp_path.iterdir()}
-    assert made == {"ca.pem", "node.pem", "node-key.pem", "admin.pem", "admin-key.pem"}
-    for name in ("node", "admin"):
-        checked = subprocess.run(
-            ["openssl", "verify", "-CAfile", tmp_path / "ca.pem", tmp_path / f"{name}.pem"],
-            capture_output=True,
-            check=False,
-        )
-        assert checked.returncode == 0
-        assert (tmp_path / f"{name}-key.pem").stat().st_mode & 0o077 == 0o040, "its group reads it, nobody else"

@@ -6,9 +6,20 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+import yaml
+from pydantic import SecretStr
+
+from service.errors import Misconfigured
+from service.run import with_token_secret
+from service.settings import PUBLISHED_SECRETS, Settings, is_published, without_password
+
 ROOT = Path(__file__).parents[1]
+PUBLISHED = next(iter(PUBLISHED_SECRETS))
 
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -54,3 +65,194 @@ def test_the_table_of_settings_is_the_code() -> None:
     page = (ROOT / "docs" / "running.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|$", page, re.MULTILINE))
     assert rows == environment_names()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"token_secret": "short"}, "CONVERSATIONS_TOKEN_SECRET: must have at least 32 bytes"),
+        ({"token_secret": SecretStr("")}, "CONVERSATIONS_TOKEN_SECRET: must have at least 32 bytes"),
+        ({"request_timeout": "soon"}, "CONVERSATIONS_REQUEST_TIMEOUT"),
+        ({"request_timeout": -1}, "CONVERSATIONS_REQUEST_TIMEOUT"),
+        ({"alias": "Not An Alias"}, "CONVERSATIONS_ALIAS"),
+        ({"opensearch_connections": 0}, "OPENSEARCH_CONNECTIONS"),
+        ({"node_heap": "much"}, "CONVERSATIONS_NODE_HEAP"),
+        ({"environment": "test"}, "CONVERSATIONS_ENVIRONMENT"),
+        ({"opensearch_url": "search:9200"}, "OPENSEARCH_URL (--opensearch-url): must begin with http:// or https://"),
+        ({"opensearch_url": ""}, "OPENSEARCH_URL"),
+        ({"opensearch_password": "secret"}, "OPENSEARCH_USER: must be set"),
+        ({"opensearch_user": "a:b"}, "OPENSEARCH_USER: must hold no colon"),
+    ],
+)
+def test_a_changed_value_is_checked_as_one_of_the_environment(
+    bare_settings: Settings, change: dict[str, object], named: str
+) -> None:
+    with pytest.raises(Misconfigured) as raised:
+        bare_settings.but(**change)
+    assert named in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_change_that_is_no_setting_is_a_mistake(bare_settings: Settings) -> None:
+    with pytest.raises(TypeError, match="no such settings: tokensecret"):
+        bare_settings.but(tokensecret="x" * 40)
+
+
+def test_a_change_reads_no_environment_again(bare_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVERSATIONS_TOKEN_AUDIENCE", "somebody else")
+    monkeypatch.setenv("OPENSEARCH_URL", "http://elsewhere:9200")
+    changed = bare_settings.but(alias="other", opensearch_connections=3)
+    assert (changed.alias, changed.opensearch_connections) == ("other", 3)
+    assert changed.model_copy(update={"alias": bare_settings.alias, "opensearch_connections": 32}) == bare_settings
+
+
+def test_what_is_set_to_nothing_is_not_set(bare_settings: Settings) -> None:
+    empty = dict.fromkeys(
+        ("OPENSEARCH_URL", "CONVERSATIONS_TOKEN_SECRET", "CONVERSATIONS_DATA", "CONVERSATIONS_TOKEN_AUDIENCE"), ""
+    )
+    done = run_python(
+        "from service.settings import Settings as s; n = s.load(); print(n.opensearch_url, n.token_audience, n.data)",
+        **empty,
+    )
+    assert done.returncode == 0, done.stderr
+    url, audience, data = done.stdout.split(maxsplit=2)
+    assert (url, audience) == ("None", "conversations")
+    assert Path(data.strip()).is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("url", "kept", "credentials"),
+    [
+        ("https://search:9200", "https://search:9200", None),
+        ("HTTPS://search", "https://search", None),
+        ("http://[::1]:9200/", "http://[::1]:9200", None),
+        ("https://host/opensearch/", "https://host/opensearch", None),
+        ("https://ada:secret@host:9200/x", "https://host:9200/x", ("ada", "secret")),
+        ("https://a%40b:p%3A%2F%40%23%C3%A9@host", "https://host", ("a@b", "p:/@#é")),
+        ("https://ada:a:b@host", "https://host", ("ada", "a:b")),
+        ("https://ada@host", "https://host", ("ada", "")),
+    ],
+)
+def test_a_url_may_hold_a_user_which_is_kept_apart(
+    bare_settings: Settings, url: str, kept: str, credentials: tuple[str, str] | None
+) -> None:
+    settings = bare_settings.but(opensearch_url=url)
+    assert (settings.opensearch_url, settings.credentials) == (kept, credentials)
+    again = settings.but(alias="other")
+    assert (again.opensearch_url, again.credentials) == (kept, credentials)
+    assert settings.but(opensearch_url="https://elsewhere").credentials is None
+    child = settings.child_environment()
+    told = child["OPENSEARCH_URL"], child["OPENSEARCH_USER"], child["OPENSEARCH_PASSWORD"]
+    assert told == (kept, *(credentials or ("", "")))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://", "https:///path", "https://ada:hush@", "https://host:99999", "https://host:0", "https://host:port",
+        "https://ada:hush@host:99999", "https://ada:hu/sh@host", "https://ada:hu#sh@host", "https://ada:hush @host",
+        "https://ada:hush@host?x", "https://ada:hush%ff@host", "https://[::1", "https:// host", " https://host",
+        "https://host\n", "ftp://ada:hush@host", "ada:hush@host", "https://one:9200,https://two:9200", "localhost:9200",
+    ],
+)  # fmt: skip
+def test_a_url_that_is_none_is_refused_and_no_password_shown(bare_settings: Settings, url: str) -> None:
+    with pytest.raises(Misconfigured) as raised:
+        bare_settings.but(opensearch_url=url)
+    told = str(raised.value)
+    assert told.startswith("the settings are wrong: OPENSEARCH_URL (--opensearch-url): must ")
+    assert not any(part in told for part in ("ada", "hush", "hu/sh"))
+
+
+def test_one_place_names_the_user(bare_settings: Settings) -> None:
+    with pytest.raises(Misconfigured, match="must hold no user where OPENSEARCH_USER is set"):
+        bare_settings.but(opensearch_url="https://ada:hush@host", opensearch_user="eve")
+
+
+def test_no_part_of_a_password_is_shown() -> None:
+    assert "hush" not in repr(Settings.load().but(opensearch_url="https://ada:hush@host"))
+    for url in ("https://ada:hush@host:9200/x", "https://ada:hu@sh@host:9200/x", "ada:hush@host:9200/x"):
+        assert without_password(url).endswith("host:9200/x")
+        assert "hu" not in without_password(url)
+
+
+def test_the_published_secret_is_refused_outside_dev(bare_settings: Settings) -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+    dev = compose["x-dev-environment"]
+    default = re.fullmatch(r"\$\{\w+:-(.+)\}", dev["CONVERSATIONS_TOKEN_SECRET"])
+    assert default is not None
+    assert is_published(SecretStr(default[1]))
+    assert dev["CONVERSATIONS_ENVIRONMENT"] == "dev"
+    assert "CONVERSATIONS_ENVIRONMENT" not in compose["x-production-environment"]
+    for name in ("token_secret", "token_secret_previous"):
+        for secret in (PUBLISHED, f" {PUBLISHED}\n"):
+            with pytest.raises(Misconfigured, match=rf"CONVERSATIONS_{name.upper()}: must not be .*openssl rand"):
+                bare_settings.but(**{name: secret})
+            assert bare_settings.but(**{name: secret, "environment": "dev"})
+
+
+def test_the_example_holds_no_secret() -> None:
+    given = re.findall(r"^(\w*(?:SECRET|PASSWORD)\w*)=(.*)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
+    assert len(given) == 5
+    assert {value for _name, value in given} == {""}
+
+
+def bare(data: Path) -> Settings:
+    return Settings.load().model_copy(update={"token_secret": None, "data": data})
+
+
+def test_the_data_folders_own_secret_is_made_once_and_private(tmp_path: Path) -> None:
+    first = with_token_secret(bare(tmp_path / "new" / "folder"))
+    again = with_token_secret(bare(tmp_path / "new" / "folder"))
+    assert first.token_secret == again.token_secret
+    assert [file.name for file in (tmp_path / "new" / "folder").iterdir()] == ["token-secret"]
+    assert (tmp_path / "new" / "folder" / "token-secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_secret_in_a_file_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "token-secret"
+    for content, told in ((b"", "0 bytes"), (b" \n", "0 bytes"), (b"x" * 31, "31 bytes"), (b"\xff" * 40, "UTF-8")):
+        file.write_bytes(content)
+        refused(tmp_path, told)
+        assert file.read_bytes() == content
+    file.unlink()
+    file.mkdir()
+    refused(tmp_path, "Is a directory")
+    file.rmdir()
+    file.symlink_to(file)
+    refused(tmp_path, "symbolic links")
+
+
+def refused(data: Path, told: str) -> None:
+    with pytest.raises(Misconfigured) as raised:
+        with_token_secret(bare(data))
+    assert told in str(raised.value)
+    assert f"{data}/token-secret" in str(raised.value)
+    assert "remove it to have a new one made" in str(raised.value)
+
+
+def test_all_that_make_the_secret_at_once_have_the_same(tmp_path: Path) -> None:
+    for number in range(20):
+        settings, together = bare(tmp_path / str(number)), threading.Barrier(8)
+
+        def make(settings: Settings = settings, together: threading.Barrier = together) -> str:
+            together.wait(30)
+            secret = with_token_secret(settings).token_secret
+            assert secret is not None
+            return secret.get_secret_value()
+
+        with ThreadPoolExecutor(8) as pool:
+            made = {one.result(30) for one in [pool.submit(make) for _ in range(8)]}
+        assert made == {(settings.data / "token-secret").read_text()}
+        assert [file.name for file in settings.data.iterdir()] == ["token-secret"]
+
+
+def test_a_kill_while_the_secret_is_made_leaves_no_empty_file(tmp_path: Path) -> None:
+    """The process dies by a signal at the moment when the secret is written, before it is named."""
+    code = (
+        "import os, signal; from service.run import with_token_secret; from service.settings import Settings; "
+        "os.fsync = lambda _file: os.kill(os.getpid(), signal.SIGKILL); with_token_secret(Settings.load())"
+    )
+    done = run_python(code, CONVERSATIONS_DATA=str(tmp_path))
+    assert done.returncode == -9
+    assert not (tmp_path / "token-secret").exists()
+    assert with_token_secret(bare(tmp_path)).token_secret is not None

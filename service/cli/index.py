@@ -22,7 +22,7 @@ from service.index.bulk import Write
 from service.index.job import Ended, Invalid, Job
 from service.rejects import Rejects
 from service.run import with_token_secret
-from service.settings import Settings
+from service.settings import Settings, without_password
 from service.sources import ndjson
 
 
@@ -217,7 +217,7 @@ def dashboards_command(settings: Settings, url: str, wait: float) -> None:
     OPENSEARCH_USER and OPENSEARCH_PASSWORD are the user of Dashboards too, where it asks for one.
     """
     if not url.startswith(("http://", "https://")):
-        raise Misconfigured(f"--url {url}: must begin with http:// or https://")
+        raise Misconfigured(f"--url {without_password(url)}: must begin with http:// or https://")
     show(asyncio.run(dashboards.send(settings, url, wait=wait)).record())
 
 

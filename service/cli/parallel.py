@@ -51,12 +51,11 @@ def load_files(
     def load(part: Part) -> dict[str, int] | str:
         command = [sys.executable, "-m", "service", "load", part.file, "--data", str(settings.data)]
         command += ["--rejects", str(part.rejects), "--checkpoint", str(part.checkpoint)]
-        command += ["--opensearch-url", settings.opensearch_url] if settings.opensearch_url else []
         if resume and part.checkpoint.exists():
             command += ["--resume"]
         elif is_rejects(part.rejects):  # of an earlier run, of which nothing is kept
             part.rejects.unlink()
-        return _run(command, advance)
+        return _run(command, settings.child_environment(), advance)
 
     with ThreadPoolExecutor(processes) as pool:
         told = list(pool.map(load, own))
@@ -68,9 +67,11 @@ def load_files(
     return {name: sum(one[name] for one in done) for name in ("written", "unchanged", "rejected")}
 
 
-def _run(command: list[str], advance: Callable[[int], None]) -> dict[str, int] | str:
+def _run(command: list[str], environment: dict[str, str], advance: Callable[[int], None]) -> dict[str, int] | str:
     """The record that the command prints, or its last line where it has none."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
         assert process.stdout is not None
         shown, last = 0, ""

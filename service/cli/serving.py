@@ -17,7 +17,7 @@ from service.api.auth import Tokens
 from service.cli.options import Duration, Uuid, cluster_options, cluster_url, local_options
 from service.errors import ConversationsError, Misconfigured
 from service.run import Prepare, Tls, listening, local_node, run, serve, with_token_secret
-from service.settings import Settings
+from service.settings import Settings, without_password
 
 _HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 _PORT = click.option(
@@ -77,7 +77,7 @@ def healthy_command(settings: Settings, url: str, timeout: float) -> None:
     The authority of an HTTPS certificate is the one in OPENSEARCH_CA_FILE, where that is set.
     """
     if not url.startswith(("http://", "https://")):
-        raise Misconfigured(f"--url {url}: must begin with http:// or https://")
+        raise Misconfigured(f"--url {without_password(url)}: must begin with http:// or https://")
     try:
         trusted = ssl.create_default_context(cafile=settings.opensearch_ca_file)
         with urllib.request.urlopen(f"{url.rstrip('/')}/health/ready", timeout=timeout, context=trusted) as answer:  # noqa: S310
@@ -85,7 +85,8 @@ def healthy_command(settings: Settings, url: str, timeout: float) -> None:
     except urllib.error.HTTPError as error:
         raise ConversationsError(f"not ready ({error.code}): {error.read(2000).decode(errors='replace')}") from None
     except (OSError, http.client.HTTPException) as error:
-        raise ConversationsError(f"{url} does not answer: {getattr(error, 'reason', None) or error}") from None
+        reason = getattr(error, "reason", None) or error
+        raise ConversationsError(f"{without_password(url)} does not answer: {reason}") from None
 
 
 @click.command("node")

@@ -66,8 +66,8 @@ def _options(settings: Settings, url: str) -> dict[str, Any]:
         "headers": {"osd-xsrf": "true", "securitytenant": "global"},  # for everyone, not for the user who imports
         "timeout": aiohttp.ClientTimeout(total=CALL_SECONDS),
     }
-    if settings.opensearch_user is not None and settings.opensearch_password is not None:
-        options["auth"] = aiohttp.BasicAuth(settings.opensearch_user, settings.opensearch_password.get_secret_value())
+    if settings.authorization is not None:
+        options["headers"]["authorization"] = settings.authorization
     if url.startswith("https://"):
         try:
             context = ssl.create_default_context(

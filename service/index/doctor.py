@@ -18,7 +18,7 @@ from service.errors import ConversationsError
 from service.index import lifecycle, state
 from service.index.mapping import Mapping
 from service.index.targets import holders, writes_alias
-from service.settings import SECRET_MIN_BYTES, Settings
+from service.settings import SECRET_MIN_BYTES, Settings, is_published, without_password
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
@@ -99,6 +99,11 @@ def _token_secret(settings: Settings) -> Check:
         return Check(
             name, "failed", "the secret hardly varies: it can be guessed", "make a random one: openssl rand -base64 48"
         )
+    if is_published(settings.token_secret) or is_published(settings.token_secret_previous):
+        return Check(
+            name, "warning", "the secret is the one that docker-compose.yml publishes: anybody can sign tokens",
+            "for anything but development make one: openssl rand -base64 48, and unset CONVERSATIONS_ENVIRONMENT",
+        )  # fmt: skip
     issuer = settings.token_issuer or "any"
     found = f"a secret of {len(secret.encode())} bytes, audience {settings.token_audience}, issuer {issuer}"
     return Check(name, "ok", found)
@@ -106,7 +111,8 @@ def _token_secret(settings: Settings) -> Check:
 
 async def _cluster(deployment: Deployment) -> Check:
     health = await deployment.client.cluster.health()
-    found = f"{health['cluster_name']} at {deployment.url}: {health['status']}, {health['number_of_nodes']} nodes"
+    url = without_password(deployment.url)
+    found = f"{health['cluster_name']} at {url}: {health['status']}, {health['number_of_nodes']} nodes"
     if health["status"] == "red":
         return Check("cluster", "failed", found, "a shard is missing: GET _cluster/allocation/explain says why")
     if health["status"] == "yellow":

@@ -35,12 +35,18 @@ from service.index import bulk, lifecycle, mapping
 from service.node import LocalNode, fetch
 from service.search.paging import Windows
 from service.settings import Settings
-from tests import oracle
+from tests import oracle, processes
 from tests.corpus import corpus
 from tests.node import containers
 from tests.served import await_address
 
 SECRET = SecretStr(secrets.token_urlsafe(48))
+
+
+@pytest.fixture(autouse=True)
+def _no_process_outlasts_its_test() -> Iterator[None]:
+    yield
+    processes.end_all()
 
 
 @pytest.fixture(scope="session")

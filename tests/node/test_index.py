@@ -162,7 +162,6 @@ def test_a_node_killed_in_a_load_loses_nothing_that_was_acknowledged(settings: S
     distribution = fetch(settings.cache, java_home=settings.java_home)
     conversations = corpus()
     node = LocalNode(tmp_path, distribution)
-    node.start()
     acknowledged: list[Conversation] = []
     half = threading.Event()
 
@@ -185,11 +184,12 @@ def test_a_node_killed_in_a_load_loses_nothing_that_was_acknowledged(settings: S
         assert half.wait(60)
         node.kill()
 
-    killer = threading.Thread(target=kill_at_half)
-    killer.start()
-    with pytest.raises(WriteFailed):
-        asyncio.run(load(node.url))
-    killer.join()
+    with node:
+        killer = threading.Thread(target=kill_at_half)
+        killer.start()
+        with pytest.raises(WriteFailed):
+            asyncio.run(load(node.url))
+        killer.join(60)
     assert 1000 <= len(acknowledged) < len(conversations)
     with LocalNode(tmp_path, distribution) as again:
         cluster = Cluster(settings, again.url)

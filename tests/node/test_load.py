@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from service.settings import Settings
 from tests.bench.generate import steady
 from tests.node.conftest import Cluster
 from tests.node.test_reindex import current, stored
+from tests.processes import end_with_the_test, wait_until
 
 COUNT = 30_000
 
@@ -37,11 +37,13 @@ def file(tmp_path: Path, many: list[Conversation]) -> Path:
 
 
 def begun(url: str, alias: str, file: Path, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "service", "load", str(file), "--create", *options],
         env=os.environ | {"OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": alias},
         cwd=file.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+    end_with_the_test(process)
+    return process
 
 
 def newest(many: list[Conversation]) -> dict[str, int]:
@@ -58,9 +60,7 @@ def everything(cluster: Cluster) -> int:
 def test_a_load_that_was_killed_goes_on_where_it_stopped(fresh: Cluster, file: Path) -> None:
     checkpoint = file.parent / "load.checkpoint"
     killed = begun(fresh.url, fresh.settings.alias, file)
-    while not checkpoint.exists():
-        assert killed.poll() is None, killed.communicate()
-        time.sleep(0.02)
+    wait_until(checkpoint.exists, process=killed, says=killed.communicate)
     killed.kill()
     killed.communicate()
     reached = json.loads(checkpoint.read_text())["lines"][str(file)]
@@ -90,14 +90,11 @@ def test_a_node_that_is_killed_under_a_load_and_started_again_gets_the_rest(
     settings: Settings, file: Path, many: list[Conversation], tmp_path: Path
 ) -> None:
     distribution = fetch(settings.cache, java_home=settings.java_home)
-    node = LocalNode(tmp_path / "node", distribution)
-    node.start()
-    url = node.url
-    loading = begun(url, settings.alias, file)
-    while not (file.parent / "load.checkpoint").exists():
-        assert loading.poll() is None, loading.communicate()
-        time.sleep(0.02)
-    node.kill()
+    with LocalNode(tmp_path / "node", distribution) as node:
+        url = node.url
+        loading = begun(url, settings.alias, file)
+        wait_until((file.parent / "load.checkpoint").exists, process=loading, says=loading.communicate)
+        node.kill()
     with LocalNode(tmp_path / "node", distribution) as again:
         assert again.url == url
         out, errors = loading.communicate(timeout=180)

@@ -124,7 +124,9 @@ def busy(fresh: Cluster) -> Iterator[Api]:
 
     async def load(client: Client) -> None:
         async with activity.told(client, fresh.settings.alias, lambda: numbers):
+            deadline = time.monotonic() + 30
             while not await activity.loads(client, fresh.settings.alias):
+                assert time.monotonic() < deadline
                 await client.indices.refresh(index=f"{fresh.settings.alias}_state")
             going.set()
             await asyncio.to_thread(ended.wait)

@@ -31,6 +31,7 @@ from service.index.state import Lock, State
 from service.index.targets import Only, writes_alias
 from tests.corpus import ORGANIZATIONS, conversation, corpus
 from tests.node.conftest import Api, Cluster, serving
+from tests.processes import end_with_the_test
 
 LEASE = 1.0
 ORGANIZATION = ORGANIZATIONS[0]
@@ -57,6 +58,7 @@ def begun(cluster: Cluster, *arguments: str, until: str) -> subprocess.Popen[str
         [sys.executable, "-m", "service", *arguments],
         env=environment(cluster), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
+    end_with_the_test(process)
     assert process.stderr is not None
     said = ""
     for line in process.stderr:

@@ -21,6 +21,7 @@ from service.node.process import LocalNode
 from service.settings import Settings
 from tests.corpus import corpus
 from tests.node.conftest import Cluster
+from tests.processes import end_with_the_test, wait_until
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "service"]
@@ -40,6 +41,7 @@ class Run:
             [*COMMAND, "run", "--port", "0", "--data", str(data), *options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True,
         )  # fmt: skip
+        end_with_the_test(self.process)
         self.printed = ""
         assert self.process.stdout is not None
         for line in self.process.stdout:
@@ -294,12 +296,12 @@ def test_stopping_a_stopped_node_does_nothing(tmp_path: Path, settings: Settings
 
 def test_the_service_speaks_tls_and_says_whether_it_is_healthy(cluster: Cluster, tmp_path: Path) -> None:
     subprocess.run([str(ROOT / "deploy" / "certificates"), str(tmp_path)], check=True, stdout=subprocess.DEVNULL)
-    own = cluster.environment | {"OPENSEARCH_CA_FILE": str(tmp_path / "ca.pem")}
+    own = cluster.environment | {"OPENSEARCH_CA_FILE": str(tmp_path / "ca" / "ca.pem")}
 
     def healthy(url: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*COMMAND, "healthy", "--url", url], env=own, capture_output=True, text=True, check=False)
 
-    tls = ["--tls-certificate", str(tmp_path / "node.pem"), "--tls-key", str(tmp_path / "node-key.pem")]
+    tls = ["--tls-certificate", str(tmp_path / "web" / "web.pem"), "--tls-key", str(tmp_path / "web" / "web-key.pem")]
     with subprocess.Popen(
         [*COMMAND, "serve", "--port", "0", *tls], env=own, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -307,9 +309,10 @@ def test_the_service_speaks_tls_and_says_whether_it_is_healthy(cluster: Cluster,
             assert process.stderr is not None
             address = re.search(r"https://127\.0\.0\.1:\d+", process.stderr.readline())
             assert address is not None
-            while (asked := healthy(address[0])).returncode != 0:
-                assert process.poll() is None
-                assert len(asked.stderr.strip().splitlines()) == 1
+            wait_until(
+                lambda: healthy(address[0]).returncode == 0, process=process, says=lambda: healthy(address[0]).stderr
+            )
+            asked = healthy(address[0])
             assert json.loads(asked.stdout) == {"status": "ready"}
             plain = healthy(address[0].replace("https", "http"))
             assert plain.returncode == 1
