@@ -37,12 +37,26 @@ HIGHEST_PORT = 9299  # the runner looks for a free port up to here only
 LOWEST_PORT = 5600
 STARTS = 3  # a port may be taken between the look and the bind
 
+JVM_OPTIONS = (
+    "-XX:+ExitOnOutOfMemoryError",
+    # As in OpenSearch's own config/jvm.options: its real-memory circuit breaker relies on G1 with these reserves.
+    "-XX:+UseG1GC",
+    "-XX:G1ReservePercent=25",
+    "-XX:InitiatingHeapOccupancyPercent=30",
+    "--enable-native-access=ALL-UNNAMED",
+    # The JRE's own locale data lack Thai word breaks, which OpenSearch's analyzers ask for; ICU's have them.
+    "-Djava.locale.providers=CLDR,SPI",
+)
+
 CONFIG = """\
 discovery.type: single-node
 network.host: 127.0.0.1
 transport.port: {transport_port}
 path.repo: ["{snapshots}"]
 action.auto_create_index: false
+# Above the largest bulk request that the service sends, and far below the heap.
+http.max_content_length: 32mb
+indices.breaker.total.use_real_memory: true
 # Absolute, because a developer's disk is often nine tenths full of other things.
 cluster.routing.allocation.disk.watermark.low: 300mb
 cluster.routing.allocation.disk.watermark.high: 200mb
@@ -152,9 +166,7 @@ class LocalNode:
             str(self.distribution.java),
             f"-Xms{self.heap}",
             f"-Xmx{self.heap}",
-            "--enable-native-access=ALL-UNNAMED",
-            # The JRE's own locale data lack Thai word breaks, which OpenSearch's analyzers ask for; ICU's have them.
-            "-Djava.locale.providers=CLDR,SPI",
+            *JVM_OPTIONS,
             "-cp",
             os.pathsep.join(map(str, self.distribution.jars)),
             "org.codelibs.opensearch.runner.OpenSearchRunner",
