@@ -28,6 +28,7 @@ from service.client import connect
 from service.errors import IndexUnusable, Misconfigured, NodeFailed, SearchUnavailable
 from service.index import bulk, lifecycle, mapping
 from service.node import LocalNode, fetch
+from service.node.folder import make_private
 from service.settings import Settings
 from service.sources import ndjson
 
@@ -148,7 +149,7 @@ def serve(
     server.run(sockets=[listener])
     telemetry.tracing.switch_off()
     if last_words:
-        raise NodeFailed(f"OpenSearch died. Its last log lines:\n{last_words[0]}")
+        raise NodeFailed(last_words[0])
 
 
 async def _check_index(settings: Settings, url: str) -> None:
@@ -217,7 +218,7 @@ def with_token_secret(settings: Settings) -> Settings:
         return settings
     path = settings.data / "token-secret"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(settings.data)
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(48))
