@@ -31,6 +31,7 @@ from service.client import Client, connect
 from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed
 from service.index import bulk, lifecycle, mapping
 from service.node import LocalNode, fetch
+from service.node.folder import make_private
 from service.settings import SECRET_MIN_BYTES, Settings
 from service.sources import ndjson
 
@@ -172,7 +173,7 @@ def serve(
     server.run(sockets=[listener])
     telemetry.tracing.switch_off()
     if last_words:
-        raise NodeFailed(f"OpenSearch died. Its last log lines:\n{last_words[0]}")
+        raise NodeFailed(last_words[0])
 
 
 async def _check_index(settings: Settings, url: str) -> None:
@@ -261,7 +262,7 @@ def with_token_secret(settings: Settings) -> Settings:
     path = settings.data / "token-secret"
     if not os.path.lexists(path):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(settings.data)
             _make_whole(path, secrets.token_urlsafe(48))
         except OSError as error:
             raise Misconfigured(

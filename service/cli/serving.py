@@ -96,7 +96,7 @@ def node_command(settings: Settings) -> None:
     with local_node(settings) as node:
         print(node.url, flush=True)
         words = node.wait()
-    raise ConversationsError(f"OpenSearch ended. Its last log lines:\n{words}")
+    raise ConversationsError(words)
 
 
 @click.command("token")

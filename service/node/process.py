@@ -26,6 +26,8 @@ from typing import IO, Any, Self
 
 from service.errors import NodeFailed
 from service.node.distribution import Distribution
+from service.node.folder import UMASK, for_owner, make_folders
+from service.node.watch import Watch, last_lines
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
@@ -37,12 +39,26 @@ HIGHEST_PORT = 9299  # the runner looks for a free port up to here only
 LOWEST_PORT = 5600
 STARTS = 3  # a port may be taken between the look and the bind
 
+JVM_OPTIONS = (
+    "-XX:+ExitOnOutOfMemoryError",
+    # As in OpenSearch's own config/jvm.options: its real-memory circuit breaker relies on G1 with these reserves.
+    "-XX:+UseG1GC",
+    "-XX:G1ReservePercent=25",
+    "-XX:InitiatingHeapOccupancyPercent=30",
+    "--enable-native-access=ALL-UNNAMED",
+    # The JRE's own locale data lack Thai word breaks, which OpenSearch's analyzers ask for; ICU's have them.
+    "-Djava.locale.providers=CLDR,SPI",
+)
+
 CONFIG = """\
 discovery.type: single-node
 network.host: 127.0.0.1
 transport.port: {transport_port}
 path.repo: ["{snapshots}"]
 action.auto_create_index: false
+# Above the largest bulk request that the service sends, and far below the heap.
+http.max_content_length: 64mb
+indices.breaker.total.use_real_memory: true
 # Absolute, because a developer's disk is often nine tenths full of other things.
 cluster.routing.allocation.disk.watermark.low: 300mb
 cluster.routing.allocation.disk.watermark.high: 200mb
@@ -112,23 +128,27 @@ class LocalNode:
         self._kill()
         self._release()
 
+    @property
+    def log(self) -> Path:
+        """The file of the node's standard output and standard error."""
+        return self.data / "logs" / "node.out"
+
     def wait(self) -> str:
-        """Blocks until the node's process ends, and returns its last log lines."""
+        """Blocks until the node is dead, which its process need not be, and returns one line that says how it is known.
+
+        Its last log lines follow on lines of their own.
+        """
         assert self.process is not None
-        self.process.wait()
-        return self.last_log_lines()
+        reason = Watch(self.process, self.url, self.log).wait()
+        self._kill()  # at once, as OpenSearch halts: what was acknowledged is in its translog
+        return f"OpenSearch {reason}. Its last log lines, from {self.log}:\n{self.last_log_lines()}"
 
     def last_log_lines(self) -> str:
-        try:
-            lines = (self.data / "logs" / "node.out").read_text("utf-8", "replace").splitlines()
-        except OSError:
-            lines = []
-        return "\n".join(line for line in lines[-LOG_LINES_SHOWN:])
+        return last_lines(self.log, LOG_LINES_SHOWN)
 
     def _prepare_folders(self) -> None:
         try:
-            for name in ("config", "index", "logs", "work", "snapshots"):
-                (self.data / name).mkdir(parents=True, exist_ok=True)
+            make_folders(self.data)
             free = shutil.disk_usage(self.data).free
             (self.data / "config" / "probe").write_text("writable")
             (self.data / "config" / "probe").unlink()
@@ -152,9 +172,7 @@ class LocalNode:
             str(self.distribution.java),
             f"-Xms{self.heap}",
             f"-Xmx{self.heap}",
-            "--enable-native-access=ALL-UNNAMED",
-            # The JRE's own locale data lack Thai word breaks, which OpenSearch's analyzers ask for; ICU's have them.
-            "-Djava.locale.providers=CLDR,SPI",
+            *JVM_OPTIONS,
             "-cp",
             os.pathsep.join(map(str, self.distribution.jars)),
             "org.codelibs.opensearch.runner.OpenSearchRunner",
@@ -169,7 +187,7 @@ class LocalNode:
             *("-pluginTypes", "org.opensearch.plugin.analysis.icu.AnalysisICUPlugin"),
         ]
         assert self._lock is not None
-        with (self.data / "logs" / "node.out").open("wb") as output:
+        with open(self.log, "wb", opener=for_owner) as output:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -177,6 +195,7 @@ class LocalNode:
                 stderr=subprocess.STDOUT,
                 cwd=self.data / "work" if (self.data / "work").exists() else self.data,
                 start_new_session=True,  # a terminal's ctrl-C is ours to act on: the node stops last
+                umask=UMASK,
                 pass_fds=(self._lock.fileno(),),
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509 (no thread is started before)
             )
@@ -195,7 +214,7 @@ class LocalNode:
             if self.process.poll() is not None:
                 raise NodeFailed(
                     f"OpenSearch ended while starting (exit code {self.process.returncode}). "
-                    f"Its last log lines, from {self.data / 'logs' / 'node.out'}:\n{self.last_log_lines()}"
+                    f"Its last log lines, from {self.log}:\n{self.last_log_lines()}"
                 )
             if (url := self._announced_url()) and _is_healthy(url, self.process.pid):
                 self.url = url
@@ -203,12 +222,12 @@ class LocalNode:
             time.sleep(POLL_SECONDS)
         raise NodeFailed(
             f"OpenSearch was not ready within {START_SECONDS:.0f} s. "
-            f"Its last log lines, from {self.data / 'logs' / 'node.out'}:\n{self.last_log_lines()}"
+            f"Its last log lines, from {self.log}:\n{self.last_log_lines()}"
         )
 
     def _announced_url(self) -> str | None:
         """Where the node itself says it listens: the runner may have moved on from the port it was given."""
-        for line in (self.data / "logs" / "node.out").read_text("utf-8", "replace").splitlines():
+        for line in self.log.read_text("utf-8", "replace").splitlines():
             if "HttpServerTransport" in line and "publish_address {" in line:
                 return f"http://{line.split('publish_address {')[1].split('}')[0]}"
         return None
@@ -234,7 +253,7 @@ def running_url(data: Path) -> str | None:
 
 def _take_lock(data: Path) -> IO[str]:
     """The data folder's lock. A node whose owner was killed is given time to go, then told to. Raises NodeFailed."""
-    lock = (data / "lock").open("a+")
+    lock = open(data / "lock", "a+", opener=for_owner)  # noqa: SIM115 (held as long as the node runs)
     deadline = time.monotonic() + LEFTOVER_SECONDS
     told = False
     while True:
@@ -343,5 +362,6 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(value), "utf-8")
+    with open(partial, "w", encoding="utf-8", opener=for_owner) as file:
+        json.dump(value, file)
     partial.replace(path)

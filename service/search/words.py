@@ -24,10 +24,12 @@ SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
 )
-# What stands before a subject in answers to it: as the mapping's char filter "replies", which takes it off subjects.
+# What stands before a subject in answers to it: the same pattern as the mapping's char filter "replies", which takes it
+# off subjects. ASCII, because Java's \s, \d and (?i) are. The possessive `++` keeps Java from recursing on the group.
 REPLIES = re.compile(
     r"(?i)(^|\])\s*(?:(?:re|r|fwd?|fw|aw|antw|antwort|wg|sv|vs|vb|rv|tr|enc|res|odp|ynt|回复|答复|回覆|转发|轉寄|返信|転送)"
-    r"(?:\s?[\[\(]\d{1,3}[\]\)])?\s*:\s*)+"
+    r"(?:\s?[\[\(]\d{1,3}[\]\)])?\s*:\s*)++",
+    re.ASCII,
 )
 
 WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8.0, 4.0, 2.0, 1.0

@@ -140,7 +140,7 @@ def test_a_second_run_keeps_the_data_and_a_killed_one_leaves_it_usable(data: Pat
     os.kill(again.node_pid, signal.SIGKILL)
     _out, errors = again.process.communicate(timeout=WAIT_SECONDS)
     assert again.process.returncode == 1
-    assert "OpenSearch died. Its last log lines:" in errors
+    assert "OpenSearch was ended by SIGKILL. Its last log lines, from " in errors
     third = Run(data, "--empty")
     assert json.loads(conversations("status", "--data", str(data)).stdout)["conversations"] == 401
     assert third.end(signal.SIGTERM) in (143, -signal.SIGTERM)

@@ -1,0 +1,192 @@
+"""Texts made to hurt an analyzer, by write and by query: the node takes them, stays quick, and its writer stays open."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+import httpx
+import pytest
+
+from service.conversation import Conversation
+from service.index import lifecycle, mapping
+from service.search.box import MAX_CHARACTERS as MAX_BOX
+from service.search.conditions import MATCHES
+from service.search.query import MAX_SEARCH_CHARACTERS
+from service.search.suggest import MAX_CHARACTERS as MAX_SUGGEST
+from service.search.words import pieces_of
+from tests.hostile import HOSTILE, PLAIN, Text
+from tests.node.conftest import Api, Cluster, serving
+
+ORGANIZATION = UUID("5f0c52a4-35cb-4d3c-9f0e-6f5b1f4f3c11")
+MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
+LENGTH = 150_000  # code points: far beyond the documents' limits, because the analysis must hold by itself
+GREATEST = 1_000_000  # of one text of each kind
+WRITTEN = 4_000  # of a field, or its limit
+# The dearest text is one that normalization makes 18 times longer; anything quadratic takes hundreds of times longer.
+TIMES_SLOWER = 100
+LEAST_SECONDS = 0.3  # what is compared with: a busy machine is not measured
+
+
+@pytest.fixture(scope="module")
+def hostile(settings: Any, opensearch_url: str) -> Iterator[Cluster]:
+    """An index of its own, with the mapping and no conversations."""
+    cluster = Cluster(settings.but(alias="test_hostile"), opensearch_url)
+    cluster.drop()
+    cluster.act(lambda client: lifecycle.ensure(client, cluster.settings.alias, mapping.load()))
+    yield cluster
+    cluster.drop()
+
+
+@pytest.fixture(scope="module")
+def hostile_api(hostile: Cluster) -> Iterator[Api]:
+    """The service over that index, in which each text is the subject of a conversation."""
+    hostile.load([_conversation(name, subject=_sent(text)) for name, text in HOSTILE.items()])
+    yield from serving(hostile.settings, hostile.url)
+
+
+@pytest.fixture(autouse=True)
+def _writer_is_alive(hostile: Cluster) -> Iterator[None]:
+    """After each test, a new document can be written and found, and no thread of the local node ended with an Error."""
+    yield
+    url = f"{hostile.url}/{hostile.settings.alias}"
+    name = uuid4().hex
+    httpx.put(f"{url}/_doc/{name}?refresh=true", json={"subject": name}, timeout=60).raise_for_status()
+    found = httpx.post(f"{url}/_search", json={"query": {"match": {"subject": name}}}, timeout=60).raise_for_status()
+    assert [hit["_id"] for hit in found.json()["hits"]["hits"]] == [name]
+    httpx.delete(f"{url}/_doc/{name}?refresh=true", timeout=60).raise_for_status()
+    log = hostile.settings.data / "logs" / "node.out"
+    assert not log.exists() or "Exception in thread" not in log.read_text("utf-8", "replace")
+
+
+def _sent(text: Text) -> str:
+    """As long as a search may be, so that the same text is a subject and a search."""
+    return text(MAX_SEARCH_CHARACTERS)
+
+
+def _conversation(name: str, **fields: Any) -> Conversation:
+    return Conversation(uid=uuid5(ORGANIZATION, name), organization_uid=ORGANIZATION, updated_on=MOMENT, **fields)
+
+
+def _analyzed_seconds(cluster: Cluster, text: str) -> float:
+    """How long the node takes to write a document whose analyzed fields hold the text. It must take it."""
+    body = json.dumps({"subject": text, "metadata": {"from_name": text, "to_emails": [text[:LENGTH]]}})
+    url = f"{cluster.url}/{cluster.settings.alias}/_doc/large"
+    for _attempt in range(20):
+        begun = time.monotonic()
+        answer = httpx.put(url, content=body, headers={"Content-Type": "application/json"}, timeout=300)
+        if answer.status_code != 429:  # the circuit breaker: what came before is not collected yet
+            break
+        time.sleep(0.5)
+    assert answer.status_code in (200, 201), answer.text[:1000]
+    return time.monotonic() - begun
+
+
+def _too_slow(cluster: Cluster, texts: Mapping[str, Text], length: int) -> dict[str, float]:
+    """Those of the texts that take the node far longer than a plain text of the same length, with their seconds."""
+    _analyzed_seconds(cluster, PLAIN(length))
+    plain = max(_analyzed_seconds(cluster, PLAIN(length)), LEAST_SECONDS)
+    took = {name: _analyzed_seconds(cluster, text(length)) for name, text in texts.items()}
+    return {name: seconds for name, seconds in took.items() if seconds > plain * TIMES_SLOWER}
+
+
+def test_the_analysis_holds_for_texts_of_every_kind(hostile: Cluster) -> None:
+    assert _too_slow(hostile, HOSTILE, LENGTH) == {}
+
+
+def test_the_analysis_holds_for_a_million_characters(hostile: Cluster) -> None:
+    worst = (
+        "repeated 're:'", "spaces behind ]", "variation selectors", "families", "unbroken 'a'", "unbroken '漢'",
+        "marks all to be reordered", "expanding '\ufdfa'", "punctuated 'a-'",
+    )  # fmt: skip
+    assert _too_slow(hostile, {name: HOSTILE[name] for name in worst}, GREATEST) == {}
+
+
+def _limits() -> dict[str, int]:
+    """The fields that hold text, each with the length that a document may have there; those of lists, of an item."""
+    schema = Conversation.model_json_schema()
+    metadata = schema["$defs"]["Metadata"]["properties"]
+    found = {"subject": schema["properties"]["subject"], "categories": schema["properties"]["categories"]}
+    found |= {f"metadata.{name}": field for name, field in metadata.items()}
+    limits = {name: _max_length(field) for name, field in found.items()}
+    return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def _max_length(field: dict[str, Any]) -> int | None:
+    one: dict[str, Any] = field.get("items", next(iter(field.get("anyOf", ())), field))
+    length = one.get("maxLength")
+    return int(length) if one.get("type") == "string" and length is not None else None
+
+
+LISTS = ("categories", "metadata.to_emails", "metadata.cc_emails", "metadata.labels")
+
+
+def test_the_limits_are_those_of_all_fields_of_text() -> None:
+    assert set(_limits()) >= {
+        *LISTS, "subject", "metadata.from_email", "metadata.from_name", "metadata.snippet", "metadata.thread_id",
+        "metadata.provider_message_id",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("field", sorted(_limits()))
+def test_a_document_within_the_limits_is_written(field: str, hostile: Cluster) -> None:
+    length = min(_limits()[field], WRITTEN)
+    name = field.removeprefix("metadata.")
+    made = []
+    for kind, text in HOSTILE.items():
+        if not text(length).strip():
+            continue
+        value: Any = [text(length)] if field in LISTS else text(length)
+        fields = {name: value} if name == field else {"metadata": {name: value}}
+        made.append(_conversation(f"{field} {kind}", **fields))
+    tally = hostile.load(made)  # which rejects none of them
+    assert tally.written == len(made)
+
+
+@pytest.mark.parametrize("field", ["subject.whole", "metadata.from_email", "metadata.to_emails", "metadata.labels"])
+def test_no_term_is_longer_than_lucene_takes(field: str, hostile: Cluster) -> None:
+    """A keyword of the greatest length that is indexed, of the characters that grow most, is found as a whole."""
+    url = f"{hostile.url}/{hostile.settings.alias}"
+    for unit in ("\ufdfa", "漢", "Ⱥ", "ẞ", "\u0390", "\U00010400"):
+        text = unit * (10_000 // (2 if ord(unit) > 0xFFFF else 1))
+        path = field.removesuffix(".whole").split(".")
+        document: dict[str, Any] = {path[-1]: text}
+        for part in reversed(path[:-1]):
+            document = {part: document}
+        httpx.put(f"{url}/_doc/term?refresh=true", json=document, timeout=60).raise_for_status()
+        answer = httpx.post(f"{url}/_search", json={"query": {"term": {field: text}}}, timeout=60).raise_for_status()
+        assert [hit["_id"] for hit in answer.json()["hits"]["hits"]] == ["term"], unit
+    httpx.delete(f"{url}/_doc/term?refresh=true", timeout=60).raise_for_status()
+
+
+@pytest.mark.parametrize("match", MATCHES)
+def test_every_text_is_searched_and_found_with_its_highlights(match: str, hostile_api: Api) -> None:
+    token = hostile_api.token(ORGANIZATION)
+    for name, text in HOSTILE.items():
+        parameters = {"search": _sent(text), "match": match, "highlight": "true", "sort": "relevance", "per_page": 100}
+        answer = hostile_api.get("/api/conversations", token, params=parameters)
+        assert answer.status_code in (200, 400), f"{name}: {answer.status_code} {answer.text[:500]}"
+        if answer.status_code == 200 and pieces_of(_sent(text)):
+            found = [item["uid"] for item in answer.json()["data"]["items"]]
+            assert str(uuid5(ORGANIZATION, name)) in found, name
+
+
+@pytest.mark.parametrize(
+    ("path", "most", "options"),
+    [
+        ("/api/conversations", MAX_BOX, {"highlight": "true", "explain": "query"}),
+        ("/api/conversations/suggest", MAX_SUGGEST, {}),
+        ("/api/conversations/export", MAX_BOX, {}),
+        ("/api/conversations/count", MAX_BOX, {}),
+    ],
+)
+def test_every_text_may_be_typed(path: str, most: int, options: dict[str, str], hostile_api: Api) -> None:
+    token = hostile_api.token(ORGANIZATION)
+    for name, text in HOSTILE.items():
+        for typed in (text(most), text(most - 1) + "*", f'"{text(most - 2)}"'):
+            answer = hostile_api.get(path, token, params={"q": typed, **options})
+            assert answer.status_code in (200, 400), f"{name}: {answer.status_code} {answer.text[:500]}"
