@@ -1,0 +1,363 @@
+"""scripts/setup, run as a copy in small projects whose one locked package lies in a folder: no network is needed."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+LONGEST_SECONDS = 120
+SHOW = "import locked, own; print(locked.WHERE)"
+
+PYPROJECT = """\
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "own"
+version = "1.0"
+"""
+# A build backend (PEP 660) that needs no packages: its wheel holds a .pth file that names the project's folder.
+BACKEND = """\
+import base64, hashlib, os, zipfile
+
+def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
+    files = {
+        "own.pth": os.getcwd(),
+        "own-1.0.dist-info/METADATA": "Metadata-Version: 2.1\\nName: own\\nVersion: 1.0\\n",
+        "own-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+        "own-1.0.dist-info/entry_points.txt": "[console_scripts]\\nown = own:main\\n",
+    }
+    rows = "".join(f"{name},,\\n" for name in [*files, "own-1.0.dist-info/RECORD"])
+    with zipfile.ZipFile(os.path.join(wheel_directory, "own-1.0-py3-none-any.whl"), "w") as wheel:
+        for name, text in {**files, "own-1.0.dist-info/RECORD": rows}.items():
+            wheel.writestr(name, text)
+    return "own-1.0-py3-none-any.whl"
+"""
+
+
+@dataclass
+class Project:
+    """A checkout with scripts/setup and one locked package."""
+
+    root: Path
+    environment: dict[str, str]
+
+    @property
+    def venv(self) -> Path:
+        return self.root / ".venv"
+
+    def start(self, *arguments: str, script: Path | None = None, **environment: str) -> subprocess.Popen[str]:
+        """Starts set-up in another folder than the project's; a variable that is set to "" is removed."""
+        merged = {**self.environment, **environment}
+        return subprocess.Popen(
+            [script or self.root / "scripts" / "setup", *arguments],
+            cwd="/",
+            env={name: value for name, value in merged.items() if value},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def setup(self, *arguments: str, script: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, script=script, **environment)
+        out, err = process.communicate(timeout=LONGEST_SECONDS)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def must_work(self, **environment: str) -> str:
+        """Sets up and imports both packages; returns what set-up said."""
+        done = self.setup("requirements.txt", "--", "python", "-c", SHOW, **environment)
+        assert done.returncode == 0, done.stderr
+        assert Path(done.stdout.strip()).is_relative_to(self.root), done.stdout
+        return done.stderr
+
+    def must_fail(self, *arguments: str, **environment: str) -> str:
+        """Sets up, and returns the one line that it must end with."""
+        done = self.setup(*arguments, **environment)
+        assert done.returncode == 1, (done.stdout, done.stderr)
+        assert done.stdout == ""
+        *before, last = done.stderr.splitlines()
+        assert last.startswith("setup: ")
+        assert not [line for line in before if line.startswith(("setup:", "Traceback", " File", "ERROR"))], done.stderr
+        return last
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the wheel of the locked package."""
+    folder = tmp_path_factory.mktemp("wheels")
+    files = {
+        "locked.py": "WHERE = __file__\n",
+        "locked-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: locked\nVersion: 1.0\n",
+        "locked-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    rows = "".join(f"{name},sha256={_record_hash(text)},{len(text)}\n" for name, text in files.items())
+    with zipfile.ZipFile(folder / "locked-1.0-py3-none-any.whl", "w") as wheel:
+        for name, text in {**files, "locked-1.0.dist-info/RECORD": f"{rows}locked-1.0.dist-info/RECORD,,\n"}.items():
+            wheel.writestr(name, text)
+    return folder
+
+
+def _record_hash(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
+
+
+@pytest.fixture
+def project(tmp_path: Path, wheels: Path) -> Project:
+    return make_project(tmp_path / "checkout", wheels)
+
+
+def make_project(root: Path, wheels: Path) -> Project:
+    (root / "scripts").mkdir(parents=True)
+    shutil.copy(SCRIPTS / "setup", root / "scripts" / "setup")
+    (root / "pyproject.toml").write_text(PYPROJECT)
+    (root / "backend.py").write_text(BACKEND)
+    (root / "own.py").write_text("def main(): print('own')\n")
+    digest = hashlib.sha256((wheels / "locked-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+    (root / "requirements.txt").write_text(f"locked==1.0 --hash=sha256:{digest}\n")
+    (root.parent / "home").mkdir(exist_ok=True)
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
+        "HOME": str(root.parent / "home"),
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(wheels),
+    }
+    return Project(root, environment)
+
+
+def python_with(folder: Path, line: str) -> str:
+    """A Python in which `line` runs at each start, whatever its options: as a .pth file of an environment of its own."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    next(folder.glob("lib/python*/site-packages")).joinpath("line.pth").write_text(f"import sys; {line}\n")
+    return str(folder / "bin" / "python")
+
+
+def test_it_makes_the_environment_once_and_leaves_no_other_files(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    assert "Making" in project.must_work(TMPDIR=str(tmp_path / "tmp"))
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert not (project.venv / "tmp").exists()
+    assert project.must_work() == ""
+    done = project.setup("requirements.txt", "--", "own")
+    assert done.stdout == "own\n"
+
+
+def test_settings_of_pip_do_not_change_where_packages_go(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "pip.conf").write_text(f"[install]\nuser = true\ntarget = {tmp_path}/c\nprefix = {tmp_path}/d\n")
+    project.must_work(
+        PIP_CONFIG_FILE=str(tmp_path / "pip.conf"),
+        PIP_USER="1",
+        PIP_TARGET=f"{tmp_path}/a",
+        PIP_PREFIX=f"{tmp_path}/b",
+        PIP_ROOT=f"{tmp_path}/e",
+        PIP_REQUIRE_VIRTUALENV="1",
+        PIP_DRY_RUN="1",
+        PIP_LOG=f"{tmp_path}/log",
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkout", "home", "pip.conf"]
+
+
+def test_settings_of_python_and_of_folders_do_not_matter(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "path" / "pip").mkdir(parents=True)
+    (tmp_path / "path" / "pip" / "__init__.py").write_text("raise SystemExit('the wrong pip')")
+    project.must_work(
+        PYTHONHOME="/nowhere", PYTHONPATH=f"{tmp_path}/path", TMPDIR=f"{tmp_path}/none", HOME="", CDPATH="/:/tmp"
+    )
+
+
+def test_it_may_be_started_through_a_symbolic_link(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "link").symlink_to("../checkout/scripts/setup")
+    done = project.setup("requirements.txt", "--", "python", "-c", SHOW, script=tmp_path / "bin" / "link")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_the_scripts_that_set_up_find_it_through_a_symbolic_link(tmp_path: Path) -> None:
+    """The small scripts only find scripts/setup, so one that prints its arguments is enough."""
+    (tmp_path / "checkout" / "scripts").mkdir(parents=True)
+    printing = tmp_path / "checkout" / "scripts" / "setup"
+    printing.write_text('#!/bin/sh\necho "$PWD: $*"\n')
+    printing.chmod(0o755)
+    for name in ("run", "load", "reindex", "test", "bench", "relevance"):
+        shutil.copy(SCRIPTS / name, tmp_path / "checkout" / "scripts" / name)
+        (tmp_path / name).symlink_to(Path("checkout", "scripts", name))
+        done = subprocess.run([tmp_path / name, "a b"], capture_output=True, text=True, check=True, cwd="/")
+        folder = tmp_path / "checkout" if name in ("test", "bench", "relevance") else Path("/")
+        assert done.stdout.startswith(f"{folder}: requirements"), done.stdout
+        assert done.stdout.endswith(" a b\n")
+
+
+def test_a_moved_checkout_is_set_up_anew(project: Project, tmp_path: Path) -> None:
+    project.must_work()
+    moved = Project(project.root.rename(tmp_path / "renamed"), project.environment)
+    assert "Making" in moved.must_work()
+    assert subprocess.run([moved.venv / "bin" / "own"], capture_output=True, text=True, check=True).stdout == "own\n"
+
+
+def _without_pip(project: Project) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", project.venv], check=True)
+
+
+def _killed_while_unpacking(project: Project) -> None:
+    project.must_work()
+    next(project.venv.glob("made-from-*")).unlink()
+    next(project.venv.glob("lib/python*/site-packages/locked-1.0.dist-info/RECORD")).unlink()
+    next(project.venv.glob("lib/python*/site-packages/locked.py")).unlink()
+
+
+def _python_removed(project: Project) -> None:
+    project.must_work()
+    for link in project.venv.glob("bin/python*"):
+        link.unlink()
+        link.symlink_to("/nowhere/python3")
+
+
+def _python_of_another_version(project: Project) -> None:
+    project.must_work()
+    (packages,) = project.venv.glob("lib/python*/site-packages")
+    packages.parent.rename(packages.parent.with_name("python3.0"))
+    stamp = next(project.venv.glob("made-from-*"))
+    stamp.write_text(stamp.read_text().replace("Python 3.", "Python 3.0"))
+
+
+@pytest.mark.parametrize(
+    "broken", [_without_pip, _killed_while_unpacking, _python_removed, _python_of_another_version]
+)
+def test_a_broken_environment_is_made_anew(project: Project, broken: object) -> None:
+    assert callable(broken)
+    broken(project)
+    assert "Making" in project.must_work()
+    assert project.must_work() == ""
+
+
+def test_it_goes_on_once_python3_venv_is_installed(project: Project, tmp_path: Path) -> None:
+    bare = python_with(tmp_path / "bare", "sys.modules['ensurepip'] = None")
+    assert "apt install python3-venv" in project.must_fail(PYTHON=bare)
+    assert "Making" in project.must_work()
+
+
+def test_two_first_runs_at_once_make_one_environment(project: Project) -> None:
+    project.venv.mkdir()
+    with (project.venv / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        runs = [project.start() for _ in range(2)]
+        for run in runs:
+            assert run.stderr is not None
+            assert run.stderr.readline() == "Waiting for another set-up of the same folder\n"
+    said = [run.communicate(timeout=LONGEST_SECONDS)[1] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert sorted("Making" in one for one in said) == [False, True]
+    project.must_work()
+
+
+def test_the_command_does_not_hold_the_lock(project: Project) -> None:
+    with project.start("requirements.txt", "--", "python", "-c", "print(1, flush=True); input()") as command:
+        assert command.stdout is not None
+        command.stdout.readline()
+        with (project.venv / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        command.kill()
+
+
+@pytest.mark.parametrize("name", ["with space", "it's", 'say "hi"', "Größe 大", "$HOME", "a*b", "-x"])
+def test_any_name_of_a_folder_will_do(tmp_path: Path, wheels: Path, name: str) -> None:
+    project = make_project(tmp_path / name / "checkout", wheels)
+    project.must_work(LC_ALL="C")
+    own = subprocess.run([project.venv / "bin" / "own"], capture_output=True, text=True, check=False)
+    assert own.stdout == "own\n", own.stderr
+
+
+def test_a_colon_in_the_path_needs_another_folder(tmp_path: Path, wheels: Path) -> None:
+    project = make_project(tmp_path / "a:b", wheels)
+    assert "name another folder in VENV" in project.must_fail()
+    done = project.setup("--", "python", "-c", SHOW, VENV=str(tmp_path / "environment"))
+    assert done.returncode == 0, done.stderr
+    assert not project.venv.exists()
+
+
+def test_a_folder_with_other_files_is_left_alone(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "home" / "letter").write_text("dear")
+    assert "holds other files" in project.must_fail(VENV=str(tmp_path / "home"))
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["letter"]
+    assert "is no folder" in project.must_fail(VENV=str(tmp_path / "home" / "letter"))
+
+
+def test_packages_that_somebody_installed_by_hand_stay(project: Project, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", project.venv], check=True)
+    packages = next(project.venv.glob("lib/python*/site-packages"))
+    (packages / "mine.py").write_text("")
+    project.must_work()
+    assert (packages / "mine.py").exists()
+
+
+def test_python_names_the_version(project: Project, tmp_path: Path) -> None:
+    project.must_work()
+    newer = python_with(tmp_path / "newer", "sys.version_info = (3, 99, 0, 'final', 0)")
+    said = project.setup("requirements.txt", PYTHON=newer)
+    assert "with Python 3.99" in said.stderr
+    assert "no Python" not in said.stderr
+
+
+def _no_python(project: Project, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "bin").mkdir()
+    for name in ("sh", "cat", "cksum", "dirname", "readlink", "env", "head", "find", "mkdir", "rm", "tail", "grep", "sed"):
+        (tmp_path / "bin" / name).symlink_to(str(shutil.which(name)))
+    return {"PATH": str(tmp_path / "bin")}
+
+
+def _old_python(project: Project, tmp_path: Path) -> dict[str, str]:
+    return {"PYTHON": python_with(tmp_path / "old", "sys.version_info = (3, 9, 0, 'final', 0)")}
+
+
+def _wrong_hash(project: Project, tmp_path: Path) -> dict[str, str]:
+    (project.root / "requirements.txt").write_text(f"locked==1.0 --hash=sha256:{'0' * 64}\n")
+    return {}
+
+
+def _unknown_package(project: Project, tmp_path: Path) -> dict[str, str]:
+    (project.root / "requirements.txt").write_text(f"unknown==1.0 --hash=sha256:{'0' * 64}\n")
+    return {}
+
+
+def _no_network(project: Project, tmp_path: Path) -> dict[str, str]:
+    return {
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "PIP_RETRIES": "0",
+        "PIP_NO_INDEX": "",
+        "PIP_FIND_LINKS": "",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+
+
+@pytest.mark.parametrize(
+    ("fault", "line"),
+    [
+        (_no_python, "Python 3.11 or newer is needed, and none was found: install one, or name it in PYTHON"),
+        (_old_python, "is Python 3.9, and not a Python of 3.11 or newer: name one that is"),
+        (_wrong_hash, "a package is not the one that requirements.txt names by its hash"),
+        (_unknown_package, "the Python package registry has no unknown==1.0 for this Python and machine"),
+        (_no_network, "cannot reach the Python package registry: check the network and pip's settings"),
+    ],
+)
+def test_a_fault_is_one_line_with_the_way_out(project: Project, tmp_path: Path, fault: object, line: str) -> None:
+    assert callable(fault)
+    assert line in project.must_fail(**fault(project, tmp_path))
+
+
+def test_wrong_arguments_are_named(project: Project) -> None:
+    assert "name one of requirements.txt" in project.must_fail("requirements-none.txt")
+    assert "'python' is unexpected" in project.must_fail("requirements.txt", "python")
+    assert "'--' is unexpected" in project.must_fail("--")
+    assert not project.venv.exists()
