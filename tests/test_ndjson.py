@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from service.conversation import MAX_LINE_BYTES
 from service.errors import SourceUnreadable
 from service.sources import ndjson
+from service.times import format_time
 from tests.corpus import corpus
 
 LINES = [conversation.model_dump_json() for conversation in corpus()[:20]]
@@ -79,3 +81,29 @@ def test_a_line_that_is_too_long_is_rejected_and_the_next_is_read(tmp_path: Path
         assert (long.number, long.conversation, next_one.number) == (1, None, 2)
         assert "longer than" in (long.reason or "")
         assert next_one.conversation == corpus()[0]
+
+
+def test_a_deletion_is_told_apart_and_a_version_ahead_of_the_clock_is_rejected(tmp_path: Path) -> None:
+    ahead = format_time(datetime.now(UTC) + timedelta(days=3))
+    names = {name: json.loads(LINES[0])[name] for name in ("uid", "organization_uid")}
+    path = tmp_path / "file"
+    path.write_text(
+        "\n".join(map(json.dumps, [names | {"deleted_on": "2024-07-01T12:00:00Z"}, names | {"updated_on": ahead}]))
+    )
+    deletion, early = ndjson.read(str(path))
+    assert deletion.deletion is not None
+    assert (deletion.conversation, deletion.reason) == (None, "is a deletion: only 'conversations load' takes these")
+    assert (early.conversation, early.deletion) == (None, None)
+    assert early.reason == "updated_on: must not lie more than 1 day ahead of the clock"
+    _deletion, late = ndjson.read(str(path), max_ahead=timedelta(days=4))
+    assert late.conversation is not None
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b""])
+def test_a_line_of_the_greatest_length_is_read(tmp_path: Path, ending: bytes) -> None:
+    path = tmp_path / "file"
+    longest = LINES[0].encode().ljust(MAX_LINE_BYTES)
+    path.write_bytes(longest + ending + (longest + b" " + ending if ending else b""))
+    first, *rest = ndjson.read(str(path))
+    assert first.conversation == corpus()[0]
+    assert [line.reason for line in rest] == ["is longer than 1,536,000 bytes"] * bool(ending)

@@ -247,7 +247,8 @@ DELETED_ON = Parameter(
     "deleted_on",
     parse_version,
     {"type": "string", "format": "date-time"},
-    "when it was deleted, RFC 3339; what is newer stays; default: now, whatever is there",
+    "when it was deleted, RFC 3339, from 1970 to a day ahead of the clock; what is newer stays; "
+    "default: now, whatever is there",
     "2024-07-01T12:00:00.000Z",
 )
 ORGANIZATION = PARAMETERS[0]
