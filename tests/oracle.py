@@ -135,7 +135,7 @@ def found_by(text: str, match: str, subject: str | None, tokens: Tokens) -> bool
     if not pieces:
         return False
     if match == "exact":
-        return _whole(subject, tokens) == _whole(text, tokens) and len(subject) <= 1000
+        return _whole(subject, tokens) == _whole(text, tokens) and len(subject) <= 10_000
     if match == "phrase":
         return _holds(tokens(EXACT, subject), tokens(EXACT, text)) and bool(tokens(EXACT, text))
     last = {"words": _found_in_any_form, "prefix": _found_begun, "fuzzy": _found_mistyped}[match]

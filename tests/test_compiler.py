@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import random
+import timeit
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from service.api import values
 from service.index import mapping
 from service.search import box, compiler
 from service.search.compiler import compile_page, compile_query, compile_sort
 from service.search.conditions import MATCHES
 from service.search.facets import compile_facets
 from service.search.query import SORT_FIELDS, ConversationQuery, Extras, Facets, Sort
-from service.search.words import REPLIES
+from service.search.words import REPLIES, pieces_of
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 FORBIDDEN = {"query_string", "simple_query_string", "regexp", "wildcard", "prefix", "script", "more_like_this"}
@@ -159,3 +161,29 @@ def test_the_reverse_order_turns_everything_around() -> None:
         assert name == same
         assert {how["order"], other["order"]} == {"asc", "desc"}
         assert (how["missing"], other["missing"]) == ("_last", "_first")
+
+
+def test_a_repeated_word_costs_its_clauses_once() -> None:
+    repeated = ConversationQuery(search="one two " * 60, match="fuzzy", sort=Sort("relevance"))
+    assert str(compile_query(repeated, ORGANIZATION)).count("fuzziness") == 3
+
+
+@pytest.mark.parametrize("text", ["\ufdfa" * 45, "㎨" * 201, "\ufdfa" * 500])
+def test_a_text_that_is_long_once_it_is_spelled_out_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must have at most 800 characters once ligatures and symbols are spelled out"):
+        values.search(text)
+    with pytest.raises(box.TooLong, match="spelled out"):
+        box.parse(text, box.UTC)
+    assert values.search("ﬁ½…" * 100)
+
+
+@pytest.mark.parametrize(
+    "text", [":" * 65_000, "]" * 65_000, "re" + " " * 65_000, "] " * 32_000, "re:" * 21_000, "re[" * 21_000, "[x] re: " * 8000]
+)  # fmt: skip
+def test_reply_marks_are_looked_for_in_linear_time(text: str) -> None:
+    """Something quadratic takes 256 times longer for a text that is 16 times longer."""
+
+    def seconds(one: str) -> float:
+        return min(timeit.repeat(lambda: pieces_of(one), number=1, repeat=3))
+
+    assert seconds(text) < 16 * 16 / 2 * max(seconds(text[: len(text) // 16]), 0.001)

@@ -88,7 +88,9 @@ def test_an_error_that_ended_a_thread_is_noticed(prefix: str, log: Path) -> None
         writing.write(prefix + FATAL[:half])
         writing.flush()
         assert not waiting.ends_within(0.5)
-        writing.write(FATAL[half:] + "\n" + "\tat java.util.regex.Pattern$GroupHead.match(Unknown Source)\n" * 3000)
+        writing.write(
+            FATAL[half:] + "\n" + f"{prefix}\tat java.util.regex.Pattern$GroupHead.match(Unknown Source)\n" * 3000
+        )
         writing.flush()
         assert waiting.ends_within(60)
     assert waiting.reason == "cannot go on after a fatal error (java.lang.StackOverflowError)"

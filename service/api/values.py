@@ -24,7 +24,7 @@ from service.search.query import (
     Sort,
 )
 from service.search.suggest import MAX_CHARACTERS
-from service.search.words import has_words
+from service.search.words import check_plain_length, has_words
 
 MAX_VALUES = 100
 UTC_ZONE = ZoneInfo("UTC")
@@ -82,6 +82,7 @@ def search(text: str) -> str:
         raise ValueError("must hold a word to search for")
     if len(text) > MAX_SEARCH_CHARACTERS:
         raise ValueError(f"must have at most {MAX_SEARCH_CHARACTERS} characters")
+    check_plain_length(text)
     return text
 
 

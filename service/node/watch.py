@@ -20,6 +20,7 @@ LOOK_SECONDS = 1.0
 REFUSED_SECONDS = 30.0  # of refused connections in a row
 CONNECT_SECONDS = 2.0
 LINE_BYTES = 4096  # of a log line that is looked at
+_FRAME = re.compile(r"(?:\[[^\]]*\]\[[A-Z]+ *\]\[stderr *\] )?\tat ")
 # What the JVM prints when a thread ends with an Error, on its own standard error or through OpenSearch's logger.
 _FATAL = re.compile(rb'(?:\[[^\]]*\]\[[A-Z]+ *\]\[stderr *\] )?Exception in thread "[^"]*" ([\w.$]+Error)\b')
 
@@ -91,7 +92,7 @@ def last_lines(log: Path, most: int) -> str:
         text = log.read_text("utf-8", "replace")
     except OSError:
         return ""
-    lines = [line for line in text.splitlines() if not line.startswith("\tat ")]
+    lines = [line for line in text.splitlines() if not _FRAME.match(line)]
     return "\n".join(lines[-most:])
 
 

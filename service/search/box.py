@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from service.search.box_fields import BY_NAME, REPLIES, nearest
 from service.search.conditions import AllOf, AnyOf, Node, Not, OneOf, Words
-from service.search.words import has_words
+from service.search.words import check_plain_length, has_words
 
 MAX_CHARACTERS = 512
 MAX_CLAUSES = 30
@@ -59,6 +59,10 @@ def parse(text: str, zone: ZoneInfo) -> Box:
     """What the text asks for. Raises TooLong, and nothing else."""
     if len(text) > MAX_CHARACTERS:
         raise TooLong(f"must have at most {MAX_CHARACTERS} characters")
+    try:
+        check_plain_length(text)
+    except ValueError as error:
+        raise TooLong(str(error)) from None
     parser = _Parser(text, text.translate(_PLAIN), zone)
     node = parser.query(0)
     if parser.clauses > MAX_CLAUSES:

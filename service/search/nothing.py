@@ -22,7 +22,7 @@ from service.search.conditions import AllOf, Words, texts_of
 from service.search.facets import CACHED, compile_count
 from service.search.query import ConversationQuery, Sort
 from service.search.searcher import Searcher
-from service.search.words import EXACT, FUZZY, Clause, any_of, clause_of
+from service.search.words import EXACT, FUZZY, NEAREST, Clause, any_of, clause_of
 
 LOOKED_AT = 50  # subjects with a word that is like the one that was typed
 SHORTEST = 3  # letters of a word that is corrected
@@ -121,9 +121,10 @@ async def _unknown(searcher: Searcher, text: str, organization_uid: UUID) -> lis
 async def _like(searcher: Searcher, word: str, organization_uid: UUID) -> str | None:
     """The most alike among words of subjects that OpenSearch finds by a fuzzy search; the more frequent of equals."""
     fuzzy: Clause = {"match": {EXACT: {"query": word, **FUZZY}}}
+    nearest: Clause = {"match": {EXACT: {"query": word, **NEAREST}}}
     first_letter_too: Clause = {"match": {EXACT: {"query": word, **FUZZY, "prefix_length": 0}}}
     body = {
-        "query": bool_query(organization_uid, [any_of(fuzzy, first_letter_too)], [fuzzy]),
+        "query": bool_query(organization_uid, [any_of(fuzzy, first_letter_too)], [nearest]),
         "size": LOOKED_AT,
         "track_total_hits": False,
         "_source": ["subject"],

@@ -4,6 +4,7 @@ A text is cut at its spaces. Each piece must be found: `2024-07-01` or `ada@exam
 run of a script that writes without spaces as any part of a run, or by its words as a dictionary cuts them. Two fields
 answer: `subject` (the forms as written, folded; one token a letter in those scripts) and `subject.english` (stems, and
 dictionary words in those scripts). Each piece costs at most four clauses, so the longest text costs some hundreds.
+A repeated piece costs them once.
 """
 
 from __future__ import annotations
@@ -17,8 +18,13 @@ from service.search.conditions import Words
 Clause = dict[str, Any]
 
 EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
-# The nearest words of the whole index are taken: so many that other organizations' do not crowd out one's own.
-FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 500}
+# Every near word counts, however many there are. OpenSearch's own rewrite takes some of the nearest words of the whole
+# index, other organizations' too, as a clause each: totals were too small, and a few words exceeded its 1,024 clauses.
+FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "fuzzy_rewrite": "constant_score"}
+# The same with a score by nearness, for an order and not for a filter: a clause for each of so many words.
+NEAREST = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 500}
+# Normalization makes up to 18 characters and 4 words of one. A token may cost a clause, and OpenSearch takes 1,024.
+MAX_PLAIN_CHARACTERS = 800
 # Unicode blocks of scripts that are written without spaces: the same as in the mapping's tokenizer, and their marks.
 SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff"
@@ -46,7 +52,7 @@ def clause_of(words: Words) -> Clause:
         return _phrase(EXACT, words.text)
     last = {"words": _stems if words.stems else _forms, "prefix": _unfinished, "fuzzy": _fuzzy}[words.match]
     before = _fuzzy if words.match == "fuzzy" else _stems if words.stems else _forms
-    return all_of([*map(before, pieces[:-1]), last(pieces[-1])])
+    return all_of([*map(before, dict.fromkeys(pieces[:-1])), last(pieces[-1])])
 
 
 NOTHING: Clause = {"match_none": {}}
@@ -57,8 +63,22 @@ def pieces_of(text: str) -> list[str]:
 
     The first piece holds a word for certain, so that the others need not: a lone `re:` inside stands for nothing.
     """
-    plain = REPLIES.sub(r"\1 ", unicodedata.normalize("NFKC", text))
+    plain = REPLIES.sub(r"\1 ", plain_of(text))
     return [piece for piece in plain.split() if has_words(piece)]
+
+
+def plain_of(text: str) -> str:
+    """The text in plain width, with ligatures and symbols spelled out (NFKC), as the mapping's char filter "width"."""
+    return unicodedata.normalize("NFKC", text)
+
+
+def check_plain_length(text: str) -> None:
+    """Raises ValueError where a text is too long once it is spelled out."""
+    if (length := len(plain_of(text))) > MAX_PLAIN_CHARACTERS:
+        raise ValueError(
+            f"must have at most {MAX_PLAIN_CHARACTERS} characters once ligatures and symbols are spelled out, "
+            f"not {length}"
+        )
 
 
 def all_of(clauses: list[Clause]) -> Clause:
@@ -144,5 +164,5 @@ def relevance(words: Words) -> list[Clause]:
     tiers = [(WHOLE_WORTH, {"term": {WHOLE: words.text}}), (PHRASE_WORTH, _phrase(EXACT, words.text))]
     if len(pieces) > 1:
         tiers.append((STEM_PHRASE_WORTH, _phrase(STEMS, words.text)))
-        tiers.append((FORMS_WORTH, all_of([_forms(piece) for piece in pieces])))
+        tiers.append((FORMS_WORTH, all_of([_forms(piece) for piece in dict.fromkeys(pieces)])))
     return [{"constant_score": {"filter": clause, "boost": worth}} for worth, clause in tiers]

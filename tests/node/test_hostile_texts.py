@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from string import ascii_lowercase
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -24,11 +25,12 @@ from tests.node.conftest import Api, Cluster, serving
 
 ORGANIZATION = UUID("5f0c52a4-35cb-4d3c-9f0e-6f5b1f4f3c11")
 MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
-LENGTH = 150_000  # code points: far beyond the documents' limits, because the analysis must hold by itself
+LENGTH = 110_000  # code points: far beyond the documents' limits, because the analysis must hold by itself
 GREATEST = 1_000_000  # of one text of each kind
-WRITTEN = 4_000  # of a field, or its limit
+WRITTEN = 2_000  # of a field, or its limit
 # The dearest text is one that normalization makes 18 times longer; anything quadratic takes hundreds of times longer.
 TIMES_SLOWER = 100
+REFUSALS = ("must hold", "spelled out", "clauses, not", "control characters")  # what a text may be refused for
 LEAST_SECONDS = 0.3  # what is compared with: a busy machine is not measured
 
 
@@ -54,7 +56,7 @@ def _writer_is_alive(hostile: Cluster) -> Iterator[None]:
     """After each test, a new document can be written and found, and no thread of the local node ended with an Error."""
     yield
     url = f"{hostile.url}/{hostile.settings.alias}"
-    name = uuid4().hex
+    name = uuid4().hex.translate(str.maketrans("0123456789", "ghijklmnop"))  # one word
     httpx.put(f"{url}/_doc/{name}?refresh=true", json={"subject": name}, timeout=60).raise_for_status()
     found = httpx.post(f"{url}/_search", json={"query": {"match": {"subject": name}}}, timeout=60).raise_for_status()
     assert [hit["_id"] for hit in found.json()["hits"]["hits"]] == [name]
@@ -74,7 +76,7 @@ def _conversation(name: str, **fields: Any) -> Conversation:
 
 def _analyzed_seconds(cluster: Cluster, text: str) -> float:
     """How long the node takes to write a document whose analyzed fields hold the text. It must take it."""
-    body = json.dumps({"subject": text, "metadata": {"from_name": text, "to_emails": [text[:LENGTH]]}})
+    body = json.dumps({"subject": text, "metadata": {"from_name": text}})
     url = f"{cluster.url}/{cluster.settings.alias}/_doc/large"
     for _attempt in range(20):
         begun = time.monotonic()
@@ -159,7 +161,7 @@ def test_no_term_is_longer_than_lucene_takes(field: str, hostile: Cluster) -> No
             document = {part: document}
         httpx.put(f"{url}/_doc/term?refresh=true", json=document, timeout=60).raise_for_status()
         answer = httpx.post(f"{url}/_search", json={"query": {"term": {field: text}}}, timeout=60).raise_for_status()
-        assert [hit["_id"] for hit in answer.json()["hits"]["hits"]] == ["term"], unit
+        assert "term" in [hit["_id"] for hit in answer.json()["hits"]["hits"]], unit
     httpx.delete(f"{url}/_doc/term?refresh=true", timeout=60).raise_for_status()
 
 
@@ -169,8 +171,10 @@ def test_every_text_is_searched_and_found_with_its_highlights(match: str, hostil
     for name, text in HOSTILE.items():
         parameters = {"search": _sent(text), "match": match, "highlight": "true", "sort": "relevance", "per_page": 100}
         answer = hostile_api.get("/api/conversations", token, params=parameters)
-        assert answer.status_code in (200, 400), f"{name}: {answer.status_code} {answer.text[:500]}"
-        if answer.status_code == 200 and pieces_of(_sent(text)):
+        if answer.status_code == 400 and any(refusal in answer.text for refusal in REFUSALS):
+            continue
+        assert answer.status_code == 200, f"{name}: {answer.text[:500]}"
+        if pieces_of(_sent(text)):
             found = [item["uid"] for item in answer.json()["data"]["items"]]
             assert str(uuid5(ORGANIZATION, name)) in found, name
 
@@ -189,4 +193,30 @@ def test_every_text_may_be_typed(path: str, most: int, options: dict[str, str], 
     for name, text in HOSTILE.items():
         for typed in (text(most), text(most - 1) + "*", f'"{text(most - 2)}"'):
             answer = hostile_api.get(path, token, params={"q": typed, **options})
-            assert answer.status_code in (200, 400), f"{name}: {answer.status_code} {answer.text[:500]}"
+            if answer.status_code != 400 or not any(refusal in answer.text for refusal in REFUSALS):
+                assert answer.status_code == 200, f"{name}: {answer.text[:500]}"
+
+
+def test_words_that_have_many_neighbours_are_all_found(hostile: Cluster, hostile_api: Api) -> None:
+    """Each of these has more than a thousand near words in the index, which is more than OpenSearch takes clauses."""
+    words = ("balance", "foreign", "machine", "western")
+    organization = uuid5(ORGANIZATION, "neighbours")
+    made = [
+        Conversation(
+            uid=uuid5(organization, f"{word} {at} {one}"), organization_uid=organization, updated_on=MOMENT,
+            subject=" ".join(f"{word[:at]}{one}{word[at + 1 : at + 2]}{other}{word[at + 3 :]}" for other in ascii_lowercase),
+        )
+        for word in words
+        for at in (2, 3)
+        for one in ascii_lowercase
+    ]  # fmt: skip
+    hostile.load(made)
+    token = hostile_api.token(organization)
+    for word in words:
+        found = hostile_api.conversations(token, {"search": word, "match": "fuzzy"})
+        assert found["data"]["pagination"]["total"] == 2 * len(ascii_lowercase)
+    for match in ("fuzzy", "prefix", "words"):
+        for suggest in ("true", "false"):
+            parameters = {"search": " ".join(words), "match": match, "suggest": suggest, "sort": "relevance"}
+            assert hostile_api.conversations(token, parameters)["data"]["pagination"]["total"] == 0
+    assert hostile_api.conversations(token, {"search": "balancce", "suggest": "true"})["data"]["items"] == []
