@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -34,6 +35,7 @@ from service.sources import ndjson
 
 SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
+OPEN_FILES = 4_096  # above the connections that http_protocol and OPENSEARCH_CONNECTIONS allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ def serve(
     if settings.traces_endpoint is not None and not settings.telemetry_off:
         telemetry.tracing.switch_on(settings.alias)
     asyncio.run(_check_index(settings, url))
+    _allow_open_files()
     config = uvicorn.Config(
         create_app(settings, url),
         log_config=None,
@@ -153,6 +156,14 @@ def serve(
     telemetry.tracing.switch_off()
     if last_words:
         raise NodeFailed(f"OpenSearch died. Its last log lines:\n{last_words[0]}")
+
+
+def _allow_open_files() -> None:
+    """Raises the soft limit on open files, often 1,024: each connection needs one, and so does each to OpenSearch."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _check_index(settings: Settings, url: str) -> None:

@@ -74,6 +74,7 @@ EXAMPLE_MESSAGES = {
     401: "a token is needed: send it as 'Authorization: Bearer <token>'",
     403: "the token does not cover this organization",
     404: "there is no such conversation in this organization",
+    408: "the body must arrive within 60 seconds: send less",
     413: "a request may have at most 5,000 lines, this one has 6,000: send it in parts",
     429: "4 exports are under way: try again when one has ended",
     503: "OpenSearch cannot be reached: try again shortly",
@@ -114,10 +115,11 @@ _BESIDE: dict[str, Any] = {
         parameters={"type": ["object", "null"], "additionalProperties": _TEXT},
     ),
     "suggestions": _object(
-        "With suggest, where the total is 0.",
+        "With suggest, where the total is 0; null where they could not be made in the time left.",
         did_you_mean={"type": ["object", "null"]},
         without={"type": "array", "items": _object("", parameter=_TEXT, total=_COUNT)},
-    ),
+    )
+    | {"type": ["object", "null"]},
 }
 
 
