@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
@@ -352,12 +352,20 @@ class WriteConversations(Operation):
         }
 
 
+async def _in_the_one_shape(response: Response[Any]) -> Response[Any]:
+    """Litestar has an HTML page for paths that it does not know below that of the documentation."""
+    if response.status_code == 404:
+        raise NotFoundException
+    return response
+
+
 def config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Conversation search",
         version=__version__,
         description="Finds one conversation (an e-mail thread, an SMS exchange) among millions, at once.",
         path=DOCS,
+        openapi_router=Router(DOCS, route_handlers=[], include_in_schema=False, after_request=_in_the_one_shape),
         security=[{"bearer": []}],
         components=Components(
             security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
