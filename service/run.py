@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -38,6 +39,7 @@ from service.sources import ndjson
 SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
 FIRST_LOOK_SECONDS = 5.0  # at the index, before serving begins; a slow cluster is waited for while serving
+OPEN_FILES = 4_096  # above the connections that http_protocol and OPENSEARCH_CONNECTIONS allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ def serve(
     if settings.traces_endpoint is not None and not settings.telemetry_off:
         telemetry.tracing.switch_on(settings.alias)
     asyncio.run(_check_index(settings, url))
+    _allow_open_files()
     config = uvicorn.Config(
         create_app(settings, url),
         log_config=None,
@@ -174,6 +177,14 @@ def serve(
     telemetry.tracing.switch_off()
     if last_words:
         raise NodeFailed(last_words[0])
+
+
+def _allow_open_files() -> None:
+    """Raises the soft limit on open files, often 1,024: each connection needs one, and so does each to OpenSearch."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _check_index(settings: Settings, url: str) -> None:

@@ -91,6 +91,20 @@ def test_the_default_organization(
         (signed(default_organization=str(OTHER)), "not one of its organizations"),
         (signed(default_organization="x"), "not a UUID"),
         (signed(scope=5), "must be a text"),
+        (signed(exp=[]), "not a JWT"),
+        (signed(exp={}), "not a JWT"),
+        (signed(exp=float("nan")), "not a JWT"),
+        (signed(exp=float("inf")), "not a JWT"),
+        (signed(exp=-(10**400)), "expired"),
+        (signed(exp=True), "expired"),
+        (signed(nbf=10**400), "not a JWT"),
+        (signed(nbf=float("inf")), "not a JWT"),
+        (signed(iat=[]), "not a JWT"),
+        (signed(iat=float("inf")), "not a JWT"),
+        (signed(aud=[5]), "audience|not a JWT"),
+        (signed(organizations=[[[]]]), "not a UUID"),
+        (signed(organizations=[10**400]), "not a UUID"),
+        (signed(default_organization=[]), "not a UUID"),
     ],
 )
 def test_what_is_not_trusted(bare_settings: Settings, header: str | None, says: str) -> None:
@@ -98,6 +112,13 @@ def test_what_is_not_trusted(bare_settings: Settings, header: str | None, says: 
         verify(bare_settings, header)
     if header and len(header) > 12:
         assert header[7:] not in str(caught.value)
+
+
+@pytest.mark.parametrize("exp", [10**400, 2**1024, str(2**63)])
+def test_a_token_may_expire_later_than_any_clock_shows(bare_settings: Settings, exp: int | str) -> None:
+    tokens = Tokens(bare_settings)
+    header = signed(exp=exp)
+    assert tokens.verify(header).user == tokens.verify(header).user == "ada"
 
 
 def test_the_issuer_is_checked_where_one_is_set(bare_settings: Settings) -> None:

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
@@ -75,6 +75,7 @@ EXAMPLE_MESSAGES = {
     401: "a token is needed: send it as 'Authorization: Bearer <token>'",
     403: "the token does not cover this organization",
     404: "there is no such conversation in this organization",
+    408: "the body must arrive within 60 seconds: send less",
     413: "a request may have at most 5,000 lines, this one has 6,000: send it in parts",
     429: "4 exports are under way: try again when one has ended",
     503: "OpenSearch cannot be reached: try again shortly",
@@ -115,10 +116,11 @@ _BESIDE: dict[str, Any] = {
         parameters={"type": ["object", "null"], "additionalProperties": _TEXT},
     ),
     "suggestions": _object(
-        "With suggest, where the total is 0.",
+        "With suggest, where the total is 0; null where they could not be made in the time left.",
         did_you_mean={"type": ["object", "null"]},
         without={"type": "array", "items": _object("", parameter=_TEXT, total=_COUNT)},
-    ),
+    )
+    | {"type": ["object", "null"]},
 }
 
 
@@ -365,12 +367,20 @@ class WriteConversations(Operation):
         }
 
 
+async def _in_the_one_shape(response: Response[Any]) -> Response[Any]:
+    """Litestar has an HTML page for paths that it does not know below that of the documentation."""
+    if response.status_code == 404:
+        raise NotFoundException
+    return response
+
+
 def config() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Conversation search",
         version=__version__,
         description="Finds one conversation (an e-mail thread, an SMS exchange) among millions, at once.",
         path=DOCS,
+        openapi_router=Router(DOCS, route_handlers=[], include_in_schema=False, after_request=_in_the_one_shape),
         security=[{"bearer": []}],
         components=Components(
             security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}

@@ -44,6 +44,7 @@ def families(api: Api) -> dict[str, Metric]:
     answer = api.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["content-type"].count("charset") == 1
     return {family.name: family for family in text_string_to_metric_families(answer.text)}
 
 

@@ -1,0 +1,155 @@
+"""What must not grow with what a caller sends: answers to wrong parameters, cursors, links, remembered hints, batches."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import random
+import string
+import time
+from uuid import UUID
+
+import pytest
+
+from service.api import envelope
+from service.api.asked import parse_query
+from service.api.links import MAX_LINK_BYTES, links
+from service.api.parameters import LIST_PARAMETERS
+from service.api.query_string import MAX_PARAMETERS, MAX_PROBLEMS, no_parameters
+from service.errors import InvalidQuery
+from service.search.cursors import Cursors, Position
+from service.search.explain import explain
+from service.search.export import LARGEST_BATCH, _next_size
+from service.search.hints import Hint, Hints
+from service.search.page import Page
+from service.search.query import MAX_CURSOR_CHARACTERS, ConversationQuery
+
+ONE = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
+OTHER = UUID("b3d94c52-7e0f-4a6b-8c1d-2e5f60718293")
+WIDEST = "\U0001f600" * 1000  # a subject's sort key has 1,000 characters at most
+
+
+def names(count: int, length: int) -> str:
+    rng = random.Random(count)
+    return "&".join("".join(rng.choices(string.ascii_lowercase, k=length)) + "=1" for _ in range(count))
+
+
+@pytest.mark.parametrize(
+    "query_string",
+    [
+        names(9_000, 5), names(MAX_PARAMETERS, 40), names(MAX_PARAMETERS, 300), names(MAX_PARAMETERS, 4),
+        "&".join("created_o" + "n" * number for number in range(2, 30)), "&".join(f"%ff{n}" for n in range(190)),
+        "&".join(f"{one.name}=%00" for one in LIST_PARAMETERS), "category=" + "a," * 30_000,
+        "category=" + '"a",' * 15_000, "sort=" + "subject," * 7_000, f"agent_uid[in]={f'{ONE},' * 1_700}",
+        "status=" + "active," * 9_000, "page=" + "9" * 60_000, "q=" + "(" * 60_000, "&".join(["status=a" * 30] * 199),
+    ],
+)  # fmt: skip
+def test_a_query_string_of_64_kb_makes_a_short_answer_soon(query_string: str) -> None:
+    started = time.perf_counter()
+    with pytest.raises(InvalidQuery) as caught:
+        parse_query(query_string.encode(), ONE, known=LIST_PARAMETERS)
+    assert time.perf_counter() - started < 2  # on a busy machine; looking for 9,000 near names took a minute
+    problems = caught.value.problems
+    assert len(problems) <= MAX_PROBLEMS + 1
+    assert len(envelope.error("invalid_parameter", str(caught.value), "0" * 32, problems)) < 30_000
+
+
+def test_how_many_problems_are_not_listed_is_said() -> None:
+    with pytest.raises(InvalidQuery) as caught:
+        no_parameters(names(100, 8).encode())
+    assert caught.value.problems[-1].message == f"has {100 - MAX_PROBLEMS} more problems"
+
+
+POSITIONS: list[Position] = [
+    (WIDEST, 1, 2, 3, 4), (None, None), (1.5, "secret subject", -(2**53)), ("", 0), (253402300799999, 2**48 - 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("position", POSITIONS, ids=lambda position: str(position)[:30])
+def test_a_cursor_is_sealed_short_enough_and_always_the_same(position: Position) -> None:
+    query = ConversationQuery(cursor="*", search="invoice")
+    text = Cursors(b"k").write(position, query, ONE)
+    assert len(text) <= MAX_CURSOR_CHARACTERS
+    assert text == Cursors(b"k").write(position, query, ONE)  # else no ETag of a walk would ever match
+    raw = base64.urlsafe_b64decode(text + "==")
+    assert b"secret" not in raw
+    assert "\U0001f600".encode() not in raw
+    given = dataclasses.replace(query, cursor=text)
+    assert Cursors(b"new", b"k").read(given, ONE) == position
+    for reader, asked, organization in (
+        (Cursors(b"j"), given, ONE),
+        (Cursors(b"k"), given, OTHER),
+        (Cursors(b"k"), dataclasses.replace(given, search="invoices"), ONE),
+        (Cursors(b"k"), dataclasses.replace(given, cursor=text[:-2]), ONE),
+        (Cursors(b"k"), dataclasses.replace(given, cursor=("B" if text[0] == "A" else "A") + text[1:]), ONE),
+    ):
+        with pytest.raises(InvalidQuery, match="next_cursor"):
+            reader.read(asked, organization)
+
+
+@pytest.mark.parametrize("text", ["a", "A" * 8000, "AA", "_" * 21, "A" * 22])
+def test_what_was_never_a_cursor_is_refused(text: str) -> None:
+    with pytest.raises(InvalidQuery, match="next_cursor"):
+        Cursors(b"k").read(ConversationQuery(cursor=text), ONE)
+
+
+def test_a_link_header_is_left_out_rather_than_too_long() -> None:
+    page = Page(ConversationQuery(page=2), total=100, items=(), took=1)
+    assert list(links("/api/conversations", b"status=active", page)) == ["Link"]
+    assert links("/api/conversations", b"search=" + b"a" * MAX_LINK_BYTES, page) == {}
+    assert links("/api/conversations", b"search=" + b"\xff" * 900, page) == {}
+    walk = ConversationQuery(cursor="*")
+    following = Cursors(b"k").write((WIDEST, 1, 2, 3), walk, ONE)
+    assert links("/api/conversations", b"", Page(walk, 100, (), 1, next_cursor=following)) == {}
+
+
+def hint(buckets: int) -> Hint:
+    return Hint.of("updated_on", 20, False, True, dict.fromkeys(range(buckets), 1))
+
+
+def test_hints_are_bounded_by_bytes_and_the_oldest_go_first() -> None:
+    hints = Hints(budget=100_000)
+    for number in range(50):
+        hints.put(b"%d" % number, hint(500))
+        assert hints.get(b"0") is not None  # what is used stays
+        assert hints.bytes <= 100_000
+    assert hints.get(b"49") is not None
+    assert hints.get(b"1") is None
+    hints.put(b"large", hint(20_000))
+    assert hints.bytes <= 100_000
+    assert hints.get(b"large") is None
+    hints.put(b"k" * 200_000, hint(1))
+    assert hints.bytes <= 100_000
+    again = Hints()
+    for _ in range(3):
+        again.put(b"k", hint(500))
+    assert again.bytes == 1 + hint(500).bytes == 1 + 500 * 16
+
+
+def test_a_batch_grows_slowly_and_shrinks_at_once() -> None:
+    assert _next_size((b"x" * 100,) * 200) == 400
+    assert _next_size((b"x" * 100,) * 400) == LARGEST_BATCH
+    assert _next_size((b"x" * 256_000,) * 200) == 7
+    assert _next_size((b"x" * 100,) * 3) == 6
+    assert _next_size((b"x" * 10_000_000,)) == 1
+
+
+@pytest.mark.parametrize("operator", ["gt", "gte", "lt", "lte"])
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/Adak"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0001",
+        "0001-01",
+        "0001-01-01",
+        "9999",
+        "9999-12",
+        "9999-12-31",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999Z",
+    ],
+)
+def test_the_ends_of_the_calendar_can_be_explained(text: str, zone: str, operator: str) -> None:
+    query = f"created_on[{operator}]={text}&tz={zone}&explain=query"
+    _organization, found = parse_query(query.encode(), ONE, known=LIST_PARAMETERS)
+    assert explain(found)["clauses"][0]["field"] == "created_on"
