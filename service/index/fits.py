@@ -18,9 +18,9 @@ class IndexFits:
     """Remembers the answer of `check`, which raises where the index does not fit.
 
     An answer is fresh for `fresh` seconds. For as long again it is still used, while it is asked anew in the
-    background; an older one is waited for. So a moved alias is noticed within twice `fresh` plus the time of one check, and of the
-    requests of a busy service none waits. Nothing but a good answer is remembered: after a failed check the next
-    request checks.
+    background; an older one is waited for. So a moved alias is noticed within twice `fresh` plus the time of one
+    check, and of the requests of a busy service none waits. Nothing but a good answer is remembered: after a failed
+    check the next request checks.
     """
 
     def __init__(self, check: Callable[[], Awaitable[object]], *, seconds: float, fresh: float = FRESH_SECONDS) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from service.client import Client, translated
+from service.client import SLOW_SECONDS, Client, translated
 from service.conversation import DERIVED, Conversation, Tombstone
 from service.errors import ReindexFailed
 from service.index import bulk
@@ -56,7 +56,7 @@ async def copy_documents(job: Job, found: list[dict[str, Any]], index: str) -> N
 
 async def refresh(job: Job, *names: str) -> None:
     with translated(alias=job.alias):
-        await job.client.indices.refresh(index=",".join(names))
+        await job.client.indices.refresh(index=",".join(names), params={"request_timeout": SLOW_SECONDS})
 
 
 def none_refused(reasons: list[str]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from service import progress
+from service.answers import part
 from service.client import Client, translated
 from service.conversation import DERIVED
 from service.errors import ReindexFailed
@@ -111,7 +112,8 @@ async def _verify_counts(job: Job, old: str, new: str, *, equal: bool) -> None:
 async def _indexed(job: Job, *names: str) -> list[int]:
     with translated(alias=job.alias):
         stats = await job.client.indices.stats(index=",".join(names), metric="indexing")
-    return [stats["indices"][name]["primaries"]["indexing"]["index_total"] for name in names]
+    path = ("primaries", "indexing", "index_total")
+    return [part(stats, "indices", name, *path, expected=int) for name in names]
 
 
 async def _verify_sample(job: Job, old: str, new: str) -> None:

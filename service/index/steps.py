@@ -6,7 +6,7 @@ import asyncio
 from datetime import datetime
 
 from service import progress
-from service.client import translated
+from service.client import SLOW_SECONDS, translated
 from service.conversation import format_time
 from service.errors import ConversationsError
 from service.index import bulk, lifecycle, scan
@@ -135,7 +135,9 @@ async def purge(job: Job, before: datetime) -> None:
     body = {"query": {"range": {"tombstone.deleted_on": {"lt": format_time(before)}}}}
     with translated(alias=job.alias):
         found = await job.client.delete_by_query(
-            index=writes_alias(job.alias), body=body, params={"conflicts": "proceed", "refresh": "true"}
+            index=writes_alias(job.alias),
+            body=body,
+            params={"conflicts": "proceed", "refresh": "true", "request_timeout": SLOW_SECONDS},
         )
     progress.say(f"{found['deleted']} old tombstones removed")
 

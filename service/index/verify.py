@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from service import progress
-from service.client import translated
+from service.client import SLOW_SECONDS, translated
 from service.conversation import EPOCH
 from service.errors import IndexUnusable
 from service.index import bulk, compare, lifecycle
@@ -83,7 +83,9 @@ async def _remove(job: Job, other: str, documents: list[str]) -> None:
     for start in range(0, len(documents), compare.BATCH_IDS):
         body = {"query": {"ids": {"values": documents[start : start + compare.BATCH_IDS]}}}
         with translated(alias=other):
-            await job.client.delete_by_query(index=other, body=body, params={"conflicts": "proceed"})
+            await job.client.delete_by_query(
+                index=other, body=body, params={"conflicts": "proceed", "request_timeout": SLOW_SECONDS}
+            )
 
 
 def _deletions(found: Differences) -> Iterator[tuple[str, Write]]:
