@@ -83,8 +83,15 @@ class Bulk(msgspec.Struct):
     items: list[_BulkItem]
 
 
+class _AnyHit(msgspec.Struct):
+    id: str = msgspec.field(name="_id")
+    version: Count | UnsetType = msgspec.field(name="_version", default=UNSET)
+    sort: list[int | float | str | None] = []
+    source: Json | UnsetType = msgspec.field(name="_source", default=UNSET)
+
+
 class _SearchHits(msgspec.Struct):
-    hits: list[Json]
+    hits: list[_AnyHit]
     total: Total | None = None
 
 
@@ -257,8 +264,8 @@ def kind_of(url: str) -> str:
     return ""
 
 
-def check_shape(method: str, url: str, answer: Any) -> None:
-    """Raises AnswerUnusable unless the answer has the shape of this call's answers."""
+def check_shape(method: str, url: str, answer: Any, body: Any = None) -> None:
+    """Raises AnswerUnusable unless the answer has the shape of this call's answers, and fits the call's `body`."""
     if isinstance(answer, SearchAnswer):  # decoded to its type already, and checked by who asked
         if answer.error is not None:
             raise unusable("it reports an error as a success")
@@ -267,7 +274,34 @@ def check_shape(method: str, url: str, answer: Any) -> None:
         raise unusable("it is no JSON object")
     if "error" in answer:
         raise unusable("it reports an error as a success")
-    convert(answer, SHAPES.get((method, kind_of(url)), Json))
+    found = convert(answer, SHAPES.get((method, kind_of(url)), Json))
+    if isinstance(found, _Search) and isinstance(body, dict):
+        _check_documents(found, body)
+    if isinstance(found, _Many) and isinstance(body, dict):
+        _check_many(found, body)
+
+
+def _check_documents(answer: _Search, body: Json) -> None:
+    """As check_search, for an answer that was decoded to plain values."""
+    if answer.timed_out:
+        raise SearchTimeout("the search took too long and was stopped: try again")
+    check_shards(answer.shards)
+    hits, keys = answer.hits.hits, len(body.get("sort", ()))
+    if len(hits) > body.get("size", 10):
+        raise unusable("it has more hits than were asked for")
+    if body.get("version") and any(hit.version is UNSET for hit in hits):
+        raise unusable("a hit lacks its version")
+    if body.get("_source", True) is not False and any(hit.source is UNSET for hit in hits):
+        raise unusable("a hit lacks its document")
+    if keys > 1 and any(len(hit.sort) != keys for hit in hits):
+        raise unusable("a hit lacks its sort values")
+    check_aggregations(body.get("aggs", {}), answer.aggregations)
+
+
+def _check_many(answer: _Many, body: Json) -> None:
+    wanted = [one.get("_id") for one in body.get("docs", [])]
+    if [one.id for one in answer.docs] != wanted:
+        raise unusable("it has other documents than were asked for")
 
 
 def convert(answer: Any, expected: type[Expected]) -> Expected:

@@ -32,6 +32,7 @@ from service.settings import Settings
 Client = AsyncOpenSearch
 
 EXPECTED = (404, 409)  # answers that a question may have: there is none, or there is a newer one
+SLOW_SECONDS = 3600.0  # for calls of commands that work on a whole index: a refresh, a deletion by query
 
 
 class _Json(JSONSerializer):
@@ -78,7 +79,7 @@ class _Transport(AsyncTransport):
                 facts |= {"db.system.name": "opensearch", "db.operation.name": call, "http.request.method": method}
                 answer = await super().perform_request(method, url, *arguments, **options)
                 if method != "HEAD":
-                    answers.check_shape(method, url, answer)
+                    answers.check_shape(method, url, answer, options.get("body"))
                 return answer
         except TransportError as error:
             status = error.status_code if isinstance(error.status_code, int) else 0

@@ -45,7 +45,7 @@ async def told(client: Client, alias: str, now: Callable[[], dict[str, int]]) ->
     owner = process_name()
 
     async def say() -> None:
-        with suppress(TransportError):
+        with suppress(TransportError, ConversationsError):
             said = Load(owner=owner, said_at=format_time(datetime.now(UTC)), **now())
             await client.index(index=state_index(alias), id=PREFIX + owner, body=asdict(said))
 
@@ -104,5 +104,5 @@ _NUMBERS = ("bytes_done", "bytes", "written", "unchanged", "rejected")
 
 
 async def _forget(client: Client, alias: str, owner: str) -> None:
-    with suppress(TransportError):
+    with suppress(TransportError, ConversationsError):
         await client.delete(index=state_index(alias), id=PREFIX + owner, params={"refresh": "true"})

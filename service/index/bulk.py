@@ -16,10 +16,10 @@ from typing import Generic, TypeVar
 from uuid import UUID
 
 from service import telemetry
-from service.client import Client, translated
+from service.client import SLOW_SECONDS, Client, translated
 from service.conversation import Conversation, document_id, stored, tombstone
 from service.errors import Overloaded, PushedBack, SearchTimeout, SearchUnavailable, WriteFailed
-from service.index.delivery import Delivery, Write, lines
+from service.index.delivery import TIME_IS_UP, Delivery, Write, lines
 from service.index.targets import Only, Targets, writes_alias
 from service.index.verdicts import GONE, Again, Outcome, Result
 from service.times import epoch_milliseconds
@@ -134,7 +134,8 @@ class Writer:
                     for name in looked.names
                     if (at, name) not in delivery.settled
                 ]
-                why = await delivery.send(places) if places else None
+                found = await delivery.send(places) if places else None
+                why = why if why and found and found.reason == TIME_IS_UP else found
                 if why is None and self.targets.is_current(looked):
                     return [
                         _summary([delivery.settled[at, name] for name in looked.names]) for at in range(len(writes))
@@ -243,7 +244,10 @@ async def load_writes(
         for task in under_way:
             task.cancel()
     with translated(alias=alias):
-        await client.indices.refresh(index=f"{alias},{writes_alias(alias)}", params={"ignore_unavailable": "true"})
+        await client.indices.refresh(
+            index=f"{alias},{writes_alias(alias)}",
+            params={"ignore_unavailable": "true", "request_timeout": SLOW_SECONDS},
+        )
     return tally
 
 

@@ -32,6 +32,8 @@ FIRST_SHARE, PART_SHARE = 3, 8  # of the patience, the first request has a third
 LONGEST_REQUEST, LONGEST_PART = 60.0, 15.0  # seconds
 PROBE_SECONDS = 2.0
 _LAST_VERSION = epoch_milliseconds(LAST)
+LEAST_SECONDS = 0.05  # no request ends sooner
+TIME_IS_UP = "the time is up"
 
 Place = tuple[int, str]
 """Which write, and the index that it goes to."""
@@ -78,6 +80,7 @@ class Delivery:
     _failed_alone: dict[Place, int] = field(default_factory=dict)
     _written_since_failure: int = 0
     _has_failed: bool = False
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARTS))
 
     async def send(self, places: list[Place]) -> Again | None:
         """Sends what waits and settles what it can. Returns why the rest is not settled. Raises WriteFailed."""
@@ -92,32 +95,32 @@ class Delivery:
         self._has_failed = True
         if outcome.proof is not Proof.ITSELF and (doubt := await self._doubt(places)) is not None:
             return doubt
-        if len(places) == 1:
-            return self._alone(places[0], outcome)
-        return await self._send_parts(places)
+        if len(places) > 1:
+            return await self._send_parts(places)
+        if self._is_rejected(places[0], outcome):
+            return None
+        is_first = self._failed_alone[places[0]] < FAILURES_ALONE
+        return await self._send(places, seconds) if is_first else outcome.again
 
     async def _send_parts(self, places: list[Place]) -> Again | None:
-        why: Again | None = None
+        """All parts at once, so that several documents at fault take no longer than one."""
         size = -(-len(places) // PARTS)
-        for start in range(0, len(places), size):
-            if self._left() <= 0:
-                return why or Again("the time is up")
-            part = places[start : start + size]
-            seconds = max(self.patience / PART_SHARE, min(self._left() / 2, PROBE_SECONDS) if len(part) == 1 else 0)
-            why = await self._send(part, min(seconds, LONGEST_PART)) or why
-        return why
+        seconds = min(self.patience / PART_SHARE, LONGEST_PART)
+        parts = [places[start : start + size] for start in range(0, len(places), size)]
+        found = await asyncio.gather(*(self._send(part, seconds) for part in parts))
+        return next((why for why in found if why is not None), None)
 
-    def _alone(self, place: Place, failure: Failure) -> Again | None:
-        """Rejects the document where it is proven to be at fault."""
+    def _is_rejected(self, place: Place, failure: Failure) -> bool:
+        """Whether the document, which failed alone, is proven to be at fault: then it is settled."""
         self._failed_alone[place] = self._failed_alone.get(place, 0) + 1
         is_proven = failure.proof is Proof.ITSELF or (
             self._failed_alone[place] >= FAILURES_ALONE
             and (failure.proof is Proof.INDEX or self._written_since_failure > 0)
         )
-        if not is_proven:
-            return failure.again
-        self.settled[place] = Result("rejected", f"OpenSearch does not take this document: {failure.again.reason}")
-        return None
+        if is_proven:
+            reason = f"OpenSearch does not take this document: {failure.again.reason}"
+            self.settled[place] = Result("rejected", reason)
+        return is_proven
 
     async def _doubt(self, places: list[Place]) -> Again | None:
         """Why the index rather than a document may be at fault; None where it takes writes."""
@@ -133,8 +136,8 @@ class Delivery:
 
     async def _request(self, places: list[Place], seconds: float) -> Again | Failure | None:
         """One request. Settles what its answer settles; returns why the rest is not, or how all of it failed."""
-        if seconds <= 0:
-            return Again("the time is up")
+        if seconds < LEAST_SECONDS:
+            return Again(TIME_IS_UP)
         body = b"".join(lines(self.writes[at], own_alias(name)) for at, name in places)
         params = {
             "require_alias": "true",
@@ -144,8 +147,9 @@ class Delivery:
             "request_timeout": seconds,
         }
         try:
-            with translated(alias=self.alias):
-                answer = await self.client.bulk(body=body, params=params)
+            async with self._turns:
+                with translated(alias=self.alias):
+                    answer = await self.client.bulk(body=body, params=params)
         except (SearchUnavailable, SearchTimeout, IndexUnusable) as error:
             return _failure(error, is_alone=len(places) == 1)
         return self._settle(places, answer)

@@ -75,6 +75,9 @@ async def _looked(look: Look, deployment: Deployment) -> Check:
             return await look(deployment)
     except ConversationsError as error:
         return Check(_name(look), "failed", str(error), _UNREACHABLE if look is _cluster else "see what was found")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        found = f"OpenSearch's answer lacks a part, or has one of another kind ({type(error).__name__})"
+        return Check(_name(look), "failed", found, "check what stands between this machine and the cluster")
     except TransportError as error:
         found = f"OpenSearch answers {error.status_code} ({error.error})"
         return Check(_name(look), "failed", found, "its own log tells more; does its user have the rights?")

@@ -13,7 +13,7 @@ import msgspec
 from pydantic import ValidationError
 
 from service import progress
-from service.client import Client, translated
+from service.client import SLOW_SECONDS, Client, translated
 from service.conversation import DERIVED, Conversation, Tombstone, reason
 from service.errors import ConversationsError, ReindexFailed
 from service.index import bulk, compare
@@ -213,4 +213,4 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
 
 async def refresh(job: Job, *names: str) -> None:
     with translated(alias=job.alias):
-        await job.client.indices.refresh(index=",".join(names))
+        await job.client.indices.refresh(index=",".join(names), params={"request_timeout": SLOW_SECONDS})

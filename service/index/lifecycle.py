@@ -14,8 +14,9 @@ from typing import Any
 
 from opensearchpy.exceptions import RequestError
 
+from service.answers import part
 from service.client import Client, translated
-from service.errors import IndexUnusable, UnderWay
+from service.errors import AnswerUnusable, IndexUnusable, UnderWay
 from service.index.mapping import Mapping
 from service.index.state import LOOK, State, holding
 from service.index.targets import holders, own_alias, writes_alias
@@ -154,11 +155,11 @@ async def check(client: Client, alias: str, mapping: Mapping) -> str:
 async def drift(client: Client, name: str, mapping: Mapping) -> str | None:
     """What differs between the index and the mapping, in words; None where they fit."""
     with translated(alias=name):
-        live = (await client.indices.get_mapping(index=name))[name]["mappings"]
-    made_from = live.get("_meta", {}).get(META, {}).get("mapping")
-    if made_from != mapping.checksum:
+        live = part(await client.indices.get_mapping(index=name), name, "mappings", expected=dict[str, Any])
+    checksum = made_from(live)
+    if checksum != mapping.checksum:
         return (
-            f"{name} was made from the mapping {made_from or 'of something else'}, this service needs "
+            f"{name} was made from the mapping {checksum or 'of something else'}, this service needs "
             f"{mapping.checksum}: run 'conversations reindex', or the version of the service that made it"
         )
     changed = sorted(_differences(mapping.mappings["properties"], live.get("properties", {})))
@@ -166,6 +167,14 @@ async def drift(client: Client, name: str, mapping: Mapping) -> str | None:
         where = ", ".join(changed) or "dynamic"
         return f"the mapping of {name} was changed in the cluster ({where}): run 'conversations reindex'"
     return None
+
+
+def made_from(live: dict[str, Any]) -> str | None:
+    """The checksum of the mapping that an index was made from; None where something else made it."""
+    try:
+        return part(live, "_meta", META, "mapping", expected=str)
+    except AnswerUnusable:
+        return None
 
 
 def _differences(wanted: dict[str, Any], live: dict[str, Any], prefix: str = "") -> set[str]:

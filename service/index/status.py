@@ -8,6 +8,7 @@ from typing import Any
 
 from opensearchpy.exceptions import NotFoundError
 
+from service.answers import part
 from service.client import Client, translated
 from service.errors import IndexUnusable
 from service.index import activity, compare, lifecycle, scan, state
@@ -72,7 +73,7 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
     names = await lifecycle.all_indices(client, alias)
     if refresh and names:
         with translated(alias=alias):
-            await client.indices.refresh(index=",".join(names))
+            await client.indices.refresh(index=f"{alias}-*")  # their names may be too long for one URL
     found = [await _index(client, alias, index, name) for index in names]
     read = next((index for index in found if index.reads), None)
     newest = await _newest(client, name) if name else None
@@ -98,21 +99,21 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
 
 async def _index(client: Client, alias: str, name: str, read: str | None) -> IndexStatus:
     with translated(alias=name):
-        held = (await client.indices.get(index=name))[name]
+        held = part(await client.indices.get(index=name), name, expected=dict[str, Any])
         everything = (await client.count(index=name))["count"]
         live = (await client.count(index=name, body={"query": {"exists": {"field": "organization_uid"}}}))["count"]
-        stats = (await client.indices.stats(index=name, metric="store"))["_all"]["primaries"]
+        stats = await client.indices.stats(index=name, metric="store")
     differing = None
     if read is not None and name != read:
         differing = len(compare.differing(await scan.sums(client, read), await scan.sums(client, name)))
     return IndexStatus(
         name=name,
-        mapping=held["mappings"].get("_meta", {}).get(lifecycle.META, {}).get("mapping"),
+        mapping=lifecycle.made_from(held["mappings"]),
         reads=name == read,
         writes=writes_alias(alias) in held["aliases"],
         conversations=live,
         tombstones=everything - live,
-        bytes=stats["store"]["size_in_bytes"],
+        bytes=part(stats, "indices", name, "primaries", "store", "size_in_bytes", expected=int),
         refresh_interval=held["settings"]["index"].get("refresh_interval"),
         differing_ranges=differing,
     )

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from service import progress
-from service.client import translated
+from service.client import SLOW_SECONDS, translated
 from service.errors import ReindexFailed, SearchUnavailable
 from service.index import bulk, lifecycle, scan
 from service.index.job import Batches, Job, Throttle, refresh, together, valid_writes, write_valid
@@ -217,7 +217,7 @@ async def _purge(job: Job, index: str, before: datetime) -> None:
 
 async def _delete_some(job: Job, index: str, query: dict[str, Any]) -> dict[str, Any]:
     """One call, of which only a whole answer is taken."""
-    params = {"conflicts": "proceed", "refresh": "true", "max_docs": str(PURGE_BATCH)}
+    params = {"conflicts": "proceed", "refresh": "true", "max_docs": str(PURGE_BATCH), "request_timeout": SLOW_SECONDS}
     with translated(alias=index):
         found: dict[str, Any] = await job.client.delete_by_query(index=index, body=query, params=params)
     if found["timed_out"] or found["failures"]:

@@ -66,6 +66,7 @@ class Proxy:
         self._node = (node.hostname or "", node.port or 80)
         self._fault: Fault | None = None
         self._kinds: frozenset[str] = frozenset()
+        self._instead: Callable[[Call], Answer | None] = lambda _call: None
         self._ended = threading.Event()
         self.met = 0
 
@@ -98,13 +99,22 @@ class Proxy:
         finally:
             self._fault = None
 
+    @contextmanager
+    def answering(self, instead: Callable[[Call], Answer | None]) -> Iterator[None]:
+        """Calls that `instead` has an answer for never reach the node."""
+        before, self._instead = self._instead, instead
+        try:
+            yield
+        finally:
+            self._instead = before
+
     def _serve(self, reader: BufferedIOBase, connection: socket.socket) -> None:
         first = reader.readline().decode("latin-1").split(" ")
         if len(first) != 3:
             return  # a connection that was opened and not used
         headers = http.client.parse_headers(reader)
         call = Call(first[0], first[1], reader.read(int(headers.get("content-length", 0))))
-        fault, answer = self._fault, self._ask(call, dict(headers))
+        fault, answer = self._fault, self._instead(call) or self._ask(call, dict(headers))
         if fault is not None and call.kind in self._kinds:
             self.met += 1
             answer = fault(call, answer)

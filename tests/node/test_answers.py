@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service import app
 from service.api import metrics, readiness
 from service.conversation import Conversation
 from service.search.paging import Windows
@@ -92,7 +93,7 @@ class Behind:
 
     def check_recovered(self, names: list[str]) -> None:
         """All is right again, at once; a machine that is busy may need another try for a timeout."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             wrong = {
                 name: answer.text[:500]
@@ -103,17 +104,19 @@ class Behind:
                 assert wrong == {}
                 return
             assert all("in time" in text or "took" in text for text in wrong.values()), wrong
+            names = list(wrong)
 
 
 @pytest.fixture(scope="module")
 def behind(settings: Settings, opensearch_url: str) -> Iterator[Behind]:
-    own = settings.but(alias=f"test_{secrets.token_hex(4)}", request_timeout=1.5)
+    own = settings.but(alias=f"test_{secrets.token_hex(4)}", request_timeout=5.0)
     cluster = Cluster(own, opensearch_url)
     some = [one for one in corpus() if one.organization_uid == MINE][:60]
     cluster.load([*some, *[one for one in corpus() if one.organization_uid != MINE][:20]])
     with Proxy(opensearch_url) as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setattr(readiness, "REMEMBERED_SECONDS", 0.0)
         patch.setattr(metrics, "FRESH_SECONDS", 0.0)
+        patch.setattr(app, "WRITE_SHARE", 0.3)  # what is tried again until the patience ends is many of these tests
         stack = ExitStack()
         api, deep = (
             stack.enter_context(contextmanager(serving)(own, proxy.url, windows))
