@@ -70,7 +70,9 @@ class Project:
             text=True,
         )
 
-    def setup(self, *arguments: str, script: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    def setup(
+        self, *arguments: str, script: Path | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, script=script, **environment)
         out, err = process.communicate(timeout=LONGEST_SECONDS)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
@@ -232,9 +234,7 @@ def _python_of_another_version(project: Project) -> None:
     stamp.write_text(stamp.read_text().replace("Python 3.", "Python 3.0"))
 
 
-@pytest.mark.parametrize(
-    "broken", [_without_pip, _killed_while_unpacking, _python_removed, _python_of_another_version]
-)
+@pytest.mark.parametrize("broken", [_without_pip, _killed_while_unpacking, _python_removed, _python_of_another_version])
 def test_a_broken_environment_is_made_anew(project: Project, broken: object) -> None:
     assert callable(broken)
     broken(project)
@@ -312,7 +312,21 @@ def test_python_names_the_version(project: Project, tmp_path: Path) -> None:
 
 def _no_python(project: Project, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "bin").mkdir()
-    for name in ("sh", "cat", "cksum", "dirname", "readlink", "env", "head", "find", "mkdir", "rm", "tail", "grep", "sed"):
+    for name in (
+        "sh",
+        "cat",
+        "cksum",
+        "dirname",
+        "readlink",
+        "env",
+        "head",
+        "find",
+        "mkdir",
+        "rm",
+        "tail",
+        "grep",
+        "sed",
+    ):
         (tmp_path / "bin" / name).symlink_to(str(shutil.which(name)))
     return {"PATH": str(tmp_path / "bin")}
 
