@@ -26,6 +26,7 @@ from service.errors import DistributionFailed
 
 OLDEST_JAVA = 21  # OpenSearch 3 is compiled for it
 DOWNLOADS_AT_ONCE = 8
+ELSEWHERE = frozenset(f"PIP_{name}" for name in ("TARGET", "PREFIX", "ROOT", "REQUIRE_VIRTUALENV", "DRY_RUN"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,15 @@ class Distribution:
 def fetch(cache: Path, *, java_home: Path | None = None) -> Distribution:
     """The distribution, from the cache where it is there and whole, else from the registries.
 
-    Raises DistributionFailed with the way out: no network, a full disk, a wrong sum, no JDK for this platform.
+    Raises DistributionFailed with the way out: no network, a full disk, a wrong sum, no JDK for this platform,
+    a colon in the folder's path.
     """
+    # The colon separates the folders of Java's class path and, in the JVM itself, of its own libraries.
+    if os.pathsep in f"{cache.absolute()}{cache.resolve()}":
+        raise DistributionFailed(
+            f"Java does not start from a folder with '{os.pathsep}' in its path ({cache.absolute()}): "
+            "name another folder in CONVERSATIONS_CACHE"
+        )
     lock = json.loads(resources.files(__package__).joinpath("distribution.lock.json").read_text("utf-8"))
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -95,11 +103,17 @@ def _fetch_jdk(cache: Path, lock: dict[str, Any]) -> Path:
             "--requirement",
             str(requirement),
         ]
-        done = subprocess.run(pip, capture_output=True, text=True, check=False)
+        done = subprocess.run(pip, capture_output=True, text=True, check=False, env=_pip_environment(folder))
         if done.returncode != 0:
             raise DistributionFailed(_jdk_failure(done.stderr, cache))
         _move_into_place(target, home)
     return java
+
+
+def _pip_environment(temporary: str) -> dict[str, str]:
+    """The environment without settings that send packages elsewhere or make pip refuse; its temporary files go here."""
+    kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    return kept | {"PIP_USER": "0", "TMPDIR": temporary}
 
 
 def _jdk_failure(stderr: str, cache: Path) -> str:

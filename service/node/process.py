@@ -54,7 +54,7 @@ CONFIG = """\
 discovery.type: single-node
 network.host: 127.0.0.1
 transport.port: {transport_port}
-path.repo: ["{snapshots}"]
+path.repo: [{snapshots}]
 action.auto_create_index: false
 # Above the largest bulk request that the service sends, and far below the heap.
 http.max_content_length: 64mb
@@ -164,9 +164,10 @@ class LocalNode:
 
     def _launch(self) -> None:
         base = self._port()
-        config = CONFIG.format(transport_port=_free_port(range(10000, 30000)), snapshots=self.data / "snapshots")
+        snapshots = json.dumps(str(self.data / "snapshots"), ensure_ascii=False)  # a text of JSON is one of YAML too
+        config = CONFIG.format(transport_port=_free_port(range(10000, 30000)), snapshots=snapshots)
         config += "".join(f"{name}: {value}\n" for name, value in self.options.items())
-        (self.data / "config" / "opensearch.yml").write_text(config)
+        (self.data / "config" / "opensearch.yml").write_text(config, "utf-8")
         shutil.rmtree(self.data / "work", ignore_errors=True)
         command = [
             str(self.distribution.java),
@@ -194,6 +195,7 @@ class LocalNode:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.data / "work" if (self.data / "work").exists() else self.data,
+                env=os.environ | {"LC_ALL": "C.UTF-8"},  # Java decodes the names of files by the locale
                 start_new_session=True,  # a terminal's ctrl-C is ours to act on: the node stops last
                 umask=UMASK,
                 pass_fds=(self._lock.fileno(),),
