@@ -218,9 +218,26 @@ def fold(text: str) -> str:
     NFKD, combining marks dropped (characters with a combining class: accents go, Indic and Thai vowels stay),
     case-folded.
     """
-    if text.isascii():
-        return text.lower()
-    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).casefold()
+    return text.lower() if text.isascii() else text.translate(_FOLDED)
+
+
+class _Folded(dict[int, str]):
+    """What each character folds to, known once it was seen.
+
+    Character by character, because normalization sorts the marks of a run, which takes quadratic time for a long one,
+    and the marks are dropped here anyway: the result is the same.
+    """
+
+    def __missing__(self, code_point: int) -> str:
+        decomposed = unicodedata.normalize("NFKD", chr(code_point))
+        folded = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+        if code_point <= _LAST_KEPT:
+            self[code_point] = folded
+        return folded
+
+
+_LAST_KEPT = 0xFFFF  # so that the memory is bounded
+_FOLDED = _Folded()
 
 
 def subject_sort_key(subject: str) -> str:

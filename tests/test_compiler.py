@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import timeit
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,16 @@ def test_the_reverse_order_turns_everything_around() -> None:
         assert name == same
         assert {how["order"], other["order"]} == {"asc", "desc"}
         assert (how["missing"], other["missing"]) == ("_last", "_first")
+
+
+def test_no_pattern_of_the_analysis_repeats_a_group_that_java_would_recurse_on() -> None:
+    analysis = mapping.load().settings["index"]["analysis"]
+    parts = [part for kind in analysis.values() for part in kind.values()]
+    patterns = [part["pattern"] for part in parts if "pattern" in part]
+    assert len(patterns) == 5
+    recursive = re.compile(r"\)(?:[*+]|\{\d*,\d*\})(?!\+)")
+    assert recursive.search("(?:re:)+")
+    assert [pattern for pattern in patterns if recursive.search(pattern)] == []
 
 
 def test_a_repeated_word_costs_its_clauses_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import timeit
 import unicodedata
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from service.conversation import (
     Conversation,
+    fold,
     item,
     order_fields,
     sort_key_prefixes,
@@ -124,6 +126,26 @@ def test_the_sort_key_is_the_contracts(subject: str) -> None:
     decomposed = unicodedata.normalize("NFKD", subject)
     expected = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()[:1000]
     assert subject_sort_key(subject) == expected
+
+
+_MARKS = "e漢か각\u0301\u0316\u0344\u0f73\u0f81\u3099\uff9e\u0345\u1161\u11a8\U0001d165ﬃ\ufdfaßİ"
+
+
+@given(st.text(alphabet=_MARKS, max_size=200))
+def test_the_sort_key_of_any_marks_is_the_contracts(subject: str) -> None:
+    decomposed = unicodedata.normalize("NFKD", subject)
+    assert subject_sort_key(subject) == "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()[:1000]
+
+
+@pytest.mark.parametrize(("one", "other"), [("\u0301", "\u0316"), ("\u0f73", "\u0f73")])
+def test_a_run_of_marks_is_folded_in_linear_time(one: str, other: str) -> None:
+    """Normalization as a whole takes 256 times longer for a text that is 16 times longer."""
+
+    def seconds(length: int) -> float:
+        text = "é" + one * (length // 2) + other * (length // 2)
+        return min(timeit.repeat(lambda: fold(text), number=1, repeat=3))
+
+    assert seconds(64_000) < 16 * 16 / 2 * max(seconds(4_000), 0.0005)
 
 
 @pytest.mark.parametrize(
