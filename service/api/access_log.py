@@ -54,6 +54,9 @@ class AccessLog:
                 await _traced(self.app, scope, receive, marked, answered=lambda: status)
             else:
                 await self.app(scope, receive, marked)
+        except Exception as error:  # an answer that had begun, such as an export: its status tells nothing of it
+            notes["cut_off"] = type(error).__name__
+            raise
         finally:
             telemetry.under_way.dec()
             took = time.perf_counter() - started

@@ -115,6 +115,40 @@ def test_a_client_that_leaves_an_export_ends_it_and_only_so_many_run_at_once(
         assert whole.text[-200:].endswith(complete(len(large), LARGE) + "\n")
 
 
+def test_pages_and_batches_are_bounded_by_bytes(
+    fresh: Cluster, large: list[Conversation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a limit of 2 MB, and 60 conversations of 100 kB."""
+    monkeypatch.setattr("service.connection.MAX_ANSWER_BYTES", 2_000_000)
+    fresh.load(large[:60])
+    for api in serving(fresh.settings, fresh.url):
+        token = api.token(LARGE)
+        for parameters in ({"per_page": 60}, {"per_page": 30, "cursor": "*"}, {"per_page": 20, "page": 2}):
+            answer = api.get("/api/conversations", token, params=parameters)
+            details = error(answer, 400, "invalid_parameter")["details"]
+            assert [detail["parameter"] for detail in details] == ["per_page"]
+            assert "fewer" in details[0]["message"]
+        for encoding in ("identity", "gzip"):  # above a megabyte, so sent in parts
+            headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": encoding}
+            walked: list[str] = []
+            for page in range(1, 5):
+                parameters = {"per_page": 15, "page": page}
+                answer = api.http.get(f"{api.address}/api/conversations", headers=headers, params=parameters)
+                assert answer.headers.get("content-encoding", "identity") == encoding
+                walked += [item["uid"] for item in answer.json()["data"]["items"]]
+                again = api.http.get(
+                    f"{api.address}/api/conversations",
+                    headers=headers | {"If-None-Match": answer.headers["etag"]},
+                    params=parameters,
+                )
+                assert again.status_code == 304
+            assert len(set(walked)) == len(walked) == 60
+        lines = api.get("/api/conversations/export", token).text.splitlines()
+        assert [json.loads(line)["uid"] for line in lines[:-1]] == walked
+        assert lines[-1] == COMPLETE % 60
+    await_no_points_in_time(fresh)
+
+
 def test_an_export_that_is_cut_off_cannot_be_mistaken_for_a_whole_one(
     own_node: tuple[LocalNode, Cluster], large: list[Conversation]
 ) -> None:
