@@ -18,6 +18,7 @@ from service.errors import SearchUnavailable
 from service.index.targets import own_alias
 
 PROBE = "probe"  # no document has this id: those of documents hold two uids
+BLOCKED = "OpenSearch blocks writes to the index: free disk space, open the index, or lift the block"
 NO_SUCH_WRITE = 2**53  # a sequence number that no document has
 
 
@@ -76,7 +77,7 @@ async def _check_blocks(client: Client, names: Sequence[str], seconds: float) ->
     found = [*convert(blocks.get("global", {}), dict[str, _Block]).values()]
     found += [block for name in names for block in of_indices.get(name, {}).values()]
     if any("write" in block.levels for block in found):
-        raise SearchUnavailable("OpenSearch blocks writes to the index: free disk space, open it, or lift the block")
+        raise SearchUnavailable(BLOCKED)
 
 
 class _Block(msgspec.Struct):
@@ -100,6 +101,9 @@ async def _probe(client: Client, names: Sequence[str], seconds: float) -> None:
     if len(items) != len(names):
         raise unusable("it has other documents than were sent")
     for item in items:
+        error = item.index.error
+        if error is not None and error.type == "cluster_block_exception":
+            raise SearchUnavailable(BLOCKED)
         if item.index.status not in (409, 429):  # 429: busy, so alive
             raise SearchUnavailable(
                 f"the index takes no writes ({item.index.status}): check the cluster's health, and OpenSearch's log"

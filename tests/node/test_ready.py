@@ -1,0 +1,89 @@
+"""Readiness: at any size, only while the index takes writes, and of the index that the alias means now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from service.api import readiness
+from service.client import Client
+from service.index import fits
+from tests.corpus import ORGANIZATIONS
+from tests.node.conftest import Api, Cluster, serving
+from tests.node.test_api import error
+
+
+@pytest.fixture
+def own(fresh: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    monkeypatch.setattr(readiness, "REMEMBERED_SECONDS", 0.0)
+    fresh.load([])
+    yield from serving(fresh.settings, fresh.url)
+
+
+def test_ready_above_ten_thousand_documents(own: Api, fresh: Cluster) -> None:
+    """From 10,000 on, a search without an exact total answers with a lower bound."""
+    action = json.dumps({"index": {"_index": fresh.settings.alias}})
+    body = "".join(f'{action}\n{{"order":{{"uid_1":{number}}}}}\n' for number in range(10_050))
+    fresh.act(lambda client: client.bulk(body=body, params={"refresh": "true"}))
+    assert own.get("/health/ready").status_code == 200
+
+
+@pytest.mark.parametrize("block", ["write", "read_only_allow_delete"])
+def test_not_ready_while_writes_are_blocked(own: Api, fresh: Cluster, block: str) -> None:
+    def put(value: bool | None) -> None:
+        body = {f"index.blocks.{block}": value}
+        fresh.act(lambda client: client.indices.put_settings(index=fresh.settings.alias, body=body))
+
+    assert own.get("/health/ready").status_code == 200
+    put(True)
+    assert "blocks writes" in error(own.get("/health/ready"), 503, "search_unavailable")["message"]
+    put(None)
+    assert own.get("/health/ready").status_code == 200
+
+
+def test_a_closed_index_is_503_on_every_route(own: Api, fresh: Cluster) -> None:
+    fresh.act(lambda client: client.indices.close(index=f"{fresh.settings.alias}-*"))
+    assert "closed" in error(own.get("/health/ready"), 503, "search_unavailable")["message"]
+    token = own.token(ORGANIZATIONS[0])
+    for path in ("", "/count", "/export", f"/{ORGANIZATIONS[0]}", "/suggest?q=a"):
+        error(own.get(f"/api/conversations{path}", token), 503, "search_unavailable")
+    fresh.act(lambda client: client.indices.open(index=f"{fresh.settings.alias}-*"))
+
+
+def test_the_fit_is_asked_again_after_the_alias_moved(
+    own: Api, fresh: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readiness notices at once, and the routes as soon as what they know is not fresh any more."""
+    alias = fresh.settings.alias
+    token = own.token(ORGANIZATIONS[0])
+    assert own.conversations(token)["data"]["pagination"]["total"] == 0
+    monkeypatch.setattr(fits, "FRESH_SECONDS", 0.0)
+
+    async def move(client: Client) -> None:
+        await client.indices.create(index=f"{alias}-strange", body={"settings": {"number_of_replicas": 0}})
+        actions: list[dict[str, Any]] = [
+            {"remove": {"index": f"{alias}-2*", "alias": alias}}, {"add": {"index": f"{alias}-strange", "alias": alias}}
+        ]  # fmt: skip
+        await client.indices.update_aliases(body={"actions": actions})
+
+    fresh.act(move)
+    assert "was made from the mapping" in error(own.get("/health/ready"), 503, "search_unavailable")["message"]
+    error(own.get("/api/conversations", token), 503, "search_unavailable")
+
+
+def test_an_alias_on_two_indices_is_503(own: Api, fresh: Cluster) -> None:
+    alias = fresh.settings.alias
+    token = own.token(ORGANIZATIONS[0])
+
+    async def add(client: Client) -> None:
+        await client.indices.create(index=f"{alias}-strange", body={"settings": {"number_of_replicas": 0}})
+        await client.indices.put_alias(index=f"{alias}-strange", name=alias)
+
+    assert own.conversations(token)["data"]["pagination"]["total"] == 0
+    fresh.act(add)
+    for path in ("", "/export", "/count"):
+        error(own.get(f"/api/conversations{path}", token), 503, "search_unavailable")
+    assert "several indices" in error(own.get("/health/ready"), 503, "search_unavailable")["message"]
