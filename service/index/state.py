@@ -26,7 +26,6 @@ from service.errors import ConversationsError, ReindexFailed, SearchTimeout, Sea
 
 BEAT_SECONDS = 1.0
 DEAD_AFTER_SECONDS = 6.0
-READY_SECONDS = 30  # for the shard of a new index
 DOCUMENT = "reindex"
 NOTHING = "there is no reindex to go on with or to abandon"
 GO_ON = "go on with 'conversations reindex --resume', or undo it with 'conversations reindex --abandon'"
@@ -271,7 +270,7 @@ async def _is_alive(client: Client, alias: str, place: dict[str, int]) -> bool:
 
 
 async def ensure_index(client: Client, alias: str) -> None:
-    """The hidden index for what is under way; it is made once. One that another process makes just now is waited for."""
+    """The hidden index for what is under way, made once. One that another process makes just now is waited for."""
     body = {
         "settings": {"index": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": True}},
         "mappings": {"dynamic": False},
@@ -282,5 +281,4 @@ async def ensure_index(client: Client, alias: str) -> None:
         except RequestError as error:
             if error.error != "resource_already_exists_exception":
                 raise
-            params = {"wait_for_status": "yellow", "timeout": f"{READY_SECONDS}s"}
-            await client.cluster.health(index=state_index(alias), params=params)
+            await client.cluster.health(index=state_index(alias), params={"wait_for_status": "yellow"})
