@@ -26,6 +26,7 @@ from service.errors import ConversationsError, ReindexFailed, SearchTimeout, Sea
 
 BEAT_SECONDS = 1.0
 DEAD_AFTER_SECONDS = 6.0
+READY_SECONDS = 10.0  # for the shard of a new index
 DOCUMENT = "reindex"
 NOTHING = "there is no reindex to go on with or to abandon"
 GO_ON = "go on with 'conversations reindex --resume', or undo it with 'conversations reindex --abandon'"
@@ -84,7 +85,7 @@ class Lock:
         """
         await ensure_index(client, alias)
         me = process_name()
-        found = await _read(client, alias)
+        found = await _read_new(client, alias)
         if found is None:
             if wanted is None:
                 raise ReindexFailed(NOTHING)
@@ -207,6 +208,18 @@ async def _read(client: Client, alias: str) -> tuple[dict[str, Any], dict[str, i
     return source, {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
 
 
+async def _read_new(client: Client, alias: str) -> tuple[dict[str, Any], dict[str, int]] | None:
+    """As `_read`, where another process may have made the index at this moment: its shard is waited for."""
+    ends = asyncio.get_running_loop().time() + READY_SECONDS
+    while True:
+        try:
+            return await _read(client, alias)
+        except SearchUnavailable:
+            if asyncio.get_running_loop().time() > ends:
+                raise
+            await asyncio.sleep(BEAT_SECONDS / 4)
+
+
 def _shown(source: dict[str, Any]) -> State:
     """The state for people to read. What another version wrote may lack anything, or hold it in another form."""
     known: dict[str, Any] = {}
@@ -270,7 +283,7 @@ async def _is_alive(client: Client, alias: str, place: dict[str, int]) -> bool:
 
 
 async def ensure_index(client: Client, alias: str) -> None:
-    """The hidden index for what is under way; it is made once."""
+    """The hidden index for what is under way, made once."""
     body = {
         "settings": {"index": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": True}},
         "mappings": {"dynamic": False},

@@ -84,8 +84,12 @@ async def _backfill_files(job: Job, lock: Lock) -> None:
 
 
 async def _backfill_index(job: Job, lock: Lock) -> None:
-    """Range by range, a few at once; what was done before is not done again."""
+    """Range by range, a few at once; what was done before is not done again, and empty ranges are passed over.
+
+    What is written from now on is in both indices without this.
+    """
     await refresh(job, lock.state.old)
+    filled = (await scan.sums(job.client, lock.state.old)).keys()
     writer = bulk.Writer(job.client, job.alias, targets=Only(lock.state.new))
     numbers = iter(range(lock.state.ranges_done, scan.RANGES))
     done: set[int] = set()
@@ -97,14 +101,15 @@ async def _backfill_index(job: Job, lock: Lock) -> None:
 
         async def copy_ranges() -> None:
             for number in numbers:
-                async for page in scan.documents(job.client, lock.state.old, number, with_source=True, page=size):
-                    await _copy(job, writer, pace, page)
-                    advance(len(page))
+                if number in filled:
+                    async for page in scan.documents(job.client, lock.state.old, number, with_source=True, page=size):
+                        await _copy(job, writer, pace, page)
+                        advance(len(page))
                 done.add(number)
                 upto = lock.state.ranges_done
                 while upto in done:
                     upto += 1
-                if upto > lock.state.ranges_done:
+                if upto > lock.state.ranges_done and (number in filled or upto == scan.RANGES):
                     await lock.save(ranges_done=upto)
 
         await together(*(copy_ranges() for _ in range(WORKERS)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from click.testing import CliRunner
 
+from service.cli import cli
 from service.client import Client
 from service.conversation import Conversation, document_id
-from service.errors import ReindexFailed, SearchUnavailable
+from service.errors import ConversationsError, ReindexFailed, SearchUnavailable
 from service.index import activity, bulk, compare, lifecycle, mapping, proof, reindex, state, steps, verify
 from service.index.bulk import Write
 from service.index.compare import Differences
@@ -24,9 +27,26 @@ from service.index.state import LOOK, Lock, State, holding
 from service.index.targets import Only, writes_alias
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Cluster
-from tests.node.test_reindex import LEASE, begun, command, current, job, stored, written
+from tests.node.test_reindex import LEASE, begun, current, environment, job, stored, written
 
 FIRST, SECOND = ORGANIZATIONS[:2]
+
+
+@pytest.fixture(autouse=True)
+def _the_dead_are_known_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No owner of a lock here is only slow: each was killed, or never was."""
+    monkeypatch.setattr(state, "DEAD_AFTER_SECONDS", 2.5)
+
+
+def command(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in this process, which is quicker than in one of its own."""
+    done = CliRunner().invoke(cli, list(arguments), env=dict(environment(cluster)))
+    said = done.stderr
+    if isinstance(done.exception, ConversationsError):
+        said += f"conversations: {done.exception}\n"
+    elif done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, said)
 
 
 def of(organization: UUID, count: int) -> list[Conversation]:
@@ -483,11 +503,12 @@ def test_a_purge_that_fails_is_told(fresh: Cluster) -> None:
     fresh.load([one])
     deletion = bulk.deletion_of(FIRST, UUID(int=5), datetime(2020, 1, 1, tzinfo=UTC))
     fresh.act(lambda client: bulk.write(client, fresh.settings.alias, [deletion]))
-    fresh.act(lambda client: client.indices.put_settings(index=current(fresh), body={"index.blocks.write": True}))
+    read = current(fresh)
+    fresh.act(lambda client: client.indices.put_settings(index=read, body={"index.blocks.write": True}))
     failed = command(fresh, "prune", "--tombstones", "1d")
     assert failed.returncode == 1
     assert "Traceback" not in failed.stderr
-    fresh.act(lambda client: client.indices.put_settings(index=current(fresh), body={"index.blocks.write": None}))
+    fresh.act(lambda client: client.indices.put_settings(index=read, body={"index.blocks.write": None}))
     assert "--resume" in failed.stderr
     assert command(fresh, "reindex", "--resume").returncode == 0
     done = command(fresh, "prune", "--tombstones", "1d")
