@@ -70,6 +70,10 @@ def healthy_command(settings: Settings, url: str, timeout: float) -> None:
         raise Misconfigured(f"--url {without_password(url)}: must begin with http:// or https://")
     try:
         trusted = ssl.create_default_context(cafile=settings.opensearch_ca_file)
+    except OSError as error:
+        reason = error.strerror or error
+        raise Misconfigured(f"OPENSEARCH_CA_FILE {settings.opensearch_ca_file} cannot be used: {reason}") from None
+    try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/health/ready", timeout=timeout, context=trusted) as answer:  # noqa: S310
             print(answer.read().decode())
     except urllib.error.HTTPError as error:
