@@ -29,7 +29,7 @@ from service.api.auth import Tokens
 from service.api.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol
 from service.app import configure_logging, create_app
 from service.client import Client, connect
-from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed
+from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
 from service.index import bulk, lifecycle, mapping
 from service.node import LocalNode, fetch
 from service.node.folder import make_private
@@ -208,10 +208,10 @@ def _is_lasting(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError | SearchTimeout):
+        return f"OpenSearch did not answer within {FIRST_LOOK_SECONDS:g} s"
     if isinstance(error, ConversationsError):
         return str(error)
-    if isinstance(error, TimeoutError):
-        return f"OpenSearch did not answer within {FIRST_LOOK_SECONDS:.0f} s"
     if isinstance(error, TransportError):
         return f"OpenSearch answers {error.status_code} ({error.error})"
     return f"the answer is not understood ({type(error).__name__})"

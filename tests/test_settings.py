@@ -15,6 +15,7 @@ import yaml
 from pydantic import SecretStr
 
 from service.errors import Misconfigured
+from service.index import doctor
 from service.run import with_token_secret
 from service.settings import PUBLISHED_SECRETS, Settings, is_published, without_password
 
@@ -187,7 +188,9 @@ def test_the_published_secret_is_refused_outside_dev(bare_settings: Settings) ->
         for secret in (PUBLISHED, f" {PUBLISHED}\n"):
             with pytest.raises(Misconfigured, match=rf"CONVERSATIONS_{name.upper()}: must not be .*openssl rand"):
                 bare_settings.but(**{name: secret})
-            assert bare_settings.but(**{name: secret, "environment": "dev"})
+            accepted = bare_settings.but(**{name: secret, "environment": "dev"})
+            told = doctor._token_secret(accepted.but(token_secret=PUBLISHED))
+            assert (told.verdict, "publishes" in told.found) == ("warning", True)
 
 
 def test_the_example_holds_no_secret() -> None:

@@ -78,8 +78,15 @@ def healthy_command(settings: Settings, url: str, timeout: float) -> None:
     """
     if not url.startswith(("http://", "https://")):
         raise Misconfigured(f"--url {without_password(url)}: must begin with http:// or https://")
+    if url != without_password(url):
+        raise Misconfigured(f"--url {without_password(url)}: must hold no user, the service's health asks for none")
     try:
         trusted = ssl.create_default_context(cafile=settings.opensearch_ca_file)
+    except OSError as error:
+        raise Misconfigured(
+            f"OPENSEARCH_CA_FILE {settings.opensearch_ca_file} cannot be used: {error.strerror or error}"
+        ) from None
+    try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/health/ready", timeout=timeout, context=trusted) as answer:  # noqa: S310
             print(answer.read().decode())
     except urllib.error.HTTPError as error:

@@ -109,7 +109,7 @@ def _parameter(node: Node) -> dict[str, str] | None:  # noqa: PLR0911
             return {field: "none"}
         case Not(Missing(field)) if _has_presence(field):
             return {field: "any"}
-        case Between(field, bounds) if len({operator for operator, _moment in bounds}) == len(bounds):
+        case Between(field, bounds) if len({bound[0] for bound in bounds}) == len(bounds):
             return {f"{field}[{operator}]": _moment(moment) for operator, moment in bounds}
         case Words(text, "words", True):
             return {"search": text}
