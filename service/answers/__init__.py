@@ -1,0 +1,27 @@
+"""What OpenSearch's answers must hold. An answer of another shape is refused before anything is made of it.
+
+Between the service and OpenSearch there may be proxies, and clusters answer with parts missing while they fail. So each
+kind of call has a shape (shapes.py), and a search's answer must also fit its request: the number of hits, the exact
+total, the sort values, the aggregations. Whatever does not fit raises AnswerUnusable.
+"""
+
+from service.answers.parts import convert, decode, part, unusable
+from service.answers.search import Hit, SearchAnswer, check_owner, check_search, total_of
+from service.answers.shapes import check_shape, kind_of
+from service.answers.writes import Bulk, BulkEntry
+
+__all__ = (
+    "Bulk",
+    "BulkEntry",
+    "Hit",
+    "SearchAnswer",
+    "check_owner",
+    "check_search",
+    "check_shape",
+    "convert",
+    "decode",
+    "kind_of",
+    "part",
+    "total_of",
+    "unusable",
+)

@@ -1,0 +1,93 @@
+"""The aggregations of an answer: every one that was requested, in the shape of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from service.answers.parts import Count, Json, Key, convert, unusable
+
+
+class _Bucket(msgspec.Struct):
+    key: Key
+    doc_count: Count
+    key_as_string: str | None = None
+
+
+class _NumberBucket(msgspec.Struct):
+    key: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[float, Meta(ge=-(2.0**63), lt=2.0**63)]
+    doc_count: Count
+    key_as_string: str | None = None
+
+
+class _Anonymous(msgspec.Struct):
+    doc_count: Count
+
+
+class _Composed(msgspec.Struct):
+    key: Json
+    doc_count: Count
+
+
+class _Terms(msgspec.Struct):
+    buckets: list[_Bucket]
+    sum_other_doc_count: Count
+
+
+class _Histogram(msgspec.Struct):
+    buckets: list[_NumberBucket]
+
+
+class _Filters(msgspec.Struct):
+    buckets: dict[str, _Anonymous] | list[_Anonymous]
+
+
+class _Composite(msgspec.Struct):
+    buckets: list[_Composed]
+    after_key: Json | None = None
+
+
+class _Value(msgspec.Struct):
+    value: float | None
+
+
+AGGREGATIONS: Mapping[str, Any] = {
+    "terms": _Terms,
+    "histogram": _Histogram,
+    "date_histogram": _Histogram,
+    "filters": _Filters,
+    "composite": _Composite,
+    "missing": _Anonymous,
+    "sum": _Value,
+    "max": _Value,
+    "min": _Value,
+}
+
+
+def check_aggregations(asked: Json, answered: Json) -> None:
+    """Raises AnswerUnusable unless every aggregation that was asked for is there, in its own shape."""
+    for name, request in asked.items():
+        kind = next((one for one in request if one in AGGREGATIONS), None)
+        if name not in answered:
+            raise unusable("it lacks a count that was asked for")
+        if kind is None:
+            continue
+        convert(answered[name], AGGREGATIONS[kind])
+        buckets = answered[name].get("buckets", [])
+        if kind == "filters":
+            _check_filters(request["filters"]["filters"], buckets)
+        for bucket in buckets if "aggs" in request else ():
+            check_aggregations(request["aggs"], bucket)
+
+
+def _check_filters(asked: Any, buckets: Any) -> None:
+    fits = (
+        buckets.keys() == asked.keys()
+        if isinstance(buckets, dict) and isinstance(asked, dict)
+        else (isinstance(buckets, list) and not isinstance(asked, dict) and len(buckets) == len(asked))
+    )
+    if not fits:
+        raise unusable("it has other counts than were asked for")
