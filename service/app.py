@@ -17,6 +17,7 @@ from litestar.types import ASGIApp
 from service import telemetry
 from service.api import openapi
 from service.api.access_log import AccessLog
+from service.api.assets import asset
 from service.api.auth import Tokens
 from service.api.deadline import Deadline
 from service.api.errors import answer_error
@@ -70,7 +71,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     return AccessLog(
         HangUp(
             Litestar(
-                route_handlers=[*HANDLERS, openapi.asset],
+                route_handlers=[*HANDLERS, asset],
                 state=State({"parts": parts}),
                 openapi_config=openapi.config(),
                 exception_handlers={Exception: answer_error},
