@@ -19,6 +19,7 @@ from service import telemetry
 from service.answers import SearchAnswer
 from service.api import openapi
 from service.api.access_log import AccessLog
+from service.api.assets import asset
 from service.api.auth import Tokens
 from service.api.deadline import Deadline
 from service.api.errors import answer_error
@@ -83,7 +84,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     return AccessLog(
         HangUp(
             Litestar(
-                route_handlers=[*HANDLERS, openapi.asset],
+                route_handlers=[*HANDLERS, asset],
                 state=State({"parts": parts}),
                 openapi_config=openapi.config(),
                 exception_handlers={Exception: answer_error},

@@ -5,20 +5,16 @@ Its page is Swagger UI from files that a package carries, so it works without an
 
 from __future__ import annotations
 
-import functools
-import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import msgspec
-from litestar import Response, Router, get
+from litestar import Response, Router
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, Operation, SecurityScheme
-from litestar.params import FromPath
 
 from service import __version__
 from service.api import errors as api_errors
@@ -395,26 +391,3 @@ def config() -> OpenAPIConfig:
             JsonRenderPlugin(path="/openapi.json"),
         ],
     )
-
-
-@get(f"{ASSETS}/{{folder:str}}/{{name:str}}", include_in_schema=False)
-async def asset(folder: FromPath[str], name: FromPath[str]) -> Response[bytes]:
-    """A file of Swagger UI. Only names that the package has are looked for on the disk."""
-    body = _assets().get(f"{folder}/{name}")
-    if body is None:
-        raise NotFoundException
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return Response(body, media_type=kind, headers={"Cache-Control": "public, max-age=86400"})
-
-
-@functools.cache
-def _assets() -> dict[str, bytes]:
-    """The files by their path, which is a folder and a name."""
-    root = resources.files("mkdocs_swagger_ui_tag").joinpath("swagger-ui")
-    return {
-        f"{folder.name}/{file.name}": file.read_bytes()
-        for folder in root.iterdir()
-        if folder.is_dir()
-        for file in folder.iterdir()
-        if file.is_file()
-    }

@@ -25,7 +25,8 @@ from service.search.searcher import Searcher
 from service.search.words import EXACT, FUZZY, NEAREST, Clause, any_of, clause_of
 
 LOOKED_AT = 50  # subjects with a word that is like the one that was typed
-SHORTEST = 3  # letters of a word that is corrected
+SHORTEST, LONGEST = 3, 50  # letters of a word that is corrected, and of what it is corrected to
+MOST_CANDIDATES = 1_000  # to compare one takes some 20 microseconds
 LEAST_ALIKE = 0.6
 MOST_WORDS = 8
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -111,7 +112,7 @@ def _asked_instead(query: ConversationQuery, name: str, corrected: str) -> list[
 
 async def _unknown(searcher: Searcher, text: str, organization_uid: UUID) -> list[str]:
     """The words of the text that no subject of the organization has."""
-    words = list(dict.fromkeys(_WORD.findall(text)))[:MOST_WORDS]
+    words = [word for word in dict.fromkeys(_WORD.findall(text)) if len(word) <= LONGEST][:MOST_WORDS]
     if not words:
         return []
     counts = await _counts(searcher, {word: clause_of(Words(word)) for word in words}, organization_uid)
@@ -134,7 +135,8 @@ async def _like(searcher: Searcher, word: str, organization_uid: UUID) -> str | 
     counts: dict[str, int] = {}
     for subject in subjects:
         for candidate in _WORD.findall(fold(subject)):
-            counts[candidate] = counts.get(candidate, 0) + 1
+            if len(candidate) <= LONGEST and (candidate in counts or len(counts) < MOST_CANDIDATES):
+                counts[candidate] = counts.get(candidate, 0) + 1
     alike = {candidate: SequenceMatcher(None, fold(word), candidate).ratio() for candidate in counts}
     near = [candidate for candidate in counts if alike[candidate] >= LEAST_ALIKE]
     return max(near, key=lambda candidate: (alike[candidate], counts[candidate], candidate), default=None)

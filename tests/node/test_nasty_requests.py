@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import socket
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
 from service.api.parameters import LIST_PARAMETERS
+from service.search.conditions import MATCHES
 from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api
 
@@ -72,6 +73,21 @@ def test_a_correction_of_many_long_words_is_suggested_or_not(api: Api) -> None:
             "/api/conversations", api.token(ORGANIZATIONS[0]), params={"search": search[:500], "suggest": "true"}
         )
         assert answer.status_code in (200, 400), answer.text[:1000]
+
+
+@pytest.mark.parametrize("match", MATCHES)
+def test_long_texts_in_every_way_of_matching(match: str, api: Api) -> None:
+    for search in (
+        "abcde " * 83,
+        "a" * 500,
+        "a1b2" * 125,
+        "\U0001f600 " * 250,
+        "a-b_c.d@e " * 50,
+        "a " * 250,
+        "李" * 500,
+    ):
+        for extra in ("", "&highlight=subject&suggest=true", "&sort=relevance"):
+            ask(api, "GET", f"/api/conversations?match={match}&search={quote(search[:500])}{extra}")
 
 
 @pytest.mark.parametrize("name", HEADERS)
