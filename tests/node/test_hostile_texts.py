@@ -169,7 +169,13 @@ def test_no_term_is_longer_than_lucene_takes(field: str, hostile: Cluster) -> No
 def test_every_text_is_searched_and_found_with_its_highlights(match: str, hostile_api: Api) -> None:
     token = hostile_api.token(ORGANIZATION)
     for name, text in HOSTILE.items():
-        parameters = {"search": _sent(text), "match": match, "highlight": "subject", "sort": "relevance", "per_page": 100}
+        parameters = {
+            "search": _sent(text),
+            "match": match,
+            "highlight": "subject",
+            "sort": "relevance",
+            "per_page": 100,
+        }
         answer = hostile_api.get("/api/conversations", token, params=parameters)
         if answer.status_code == 400 and any(refusal in answer.text for refusal in REFUSALS):
             continue
