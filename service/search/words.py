@@ -25,6 +25,7 @@ FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "fuzzy_rewrite": "constant_sco
 NEAREST = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 500}
 # Normalization makes up to 18 characters and 4 words of one. A token may cost a clause, and OpenSearch takes 1,024.
 MAX_PLAIN_CHARACTERS = 800
+MOST_MARKS = 30  # of a run of combining marks: as the mapping's char filter "marks"
 # Unicode blocks of scripts that are written without spaces: the same as in the mapping's tokenizer, and their marks.
 SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff"
@@ -68,8 +69,20 @@ def pieces_of(text: str) -> list[str]:
 
 
 def plain_of(text: str) -> str:
-    """The text in plain width, with ligatures and symbols spelled out (NFKC), as the mapping's char filter "width"."""
-    return unicodedata.normalize("NFKC", text)
+    """The text in plain width, with ligatures and symbols spelled out, as the mapping's char filters do: NFKC.
+
+    Runs of marks are cut first, as the char filter "marks" does, because NFKC puts the marks of a run in another order.
+    """
+    return unicodedata.normalize("NFKC", text if text.isascii() else _cut_marks(text))
+
+
+def _cut_marks(text: str) -> str:
+    kept, run = [], 0
+    for character in text:
+        run = run + 1 if unicodedata.category(character)[0] == "M" or character in "\uff9e\uff9f" else 0
+        if run <= MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)
 
 
 def check_plain_length(text: str) -> None:
