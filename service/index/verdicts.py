@@ -49,7 +49,9 @@ _OF_THE_DOCUMENT = frozenset(
     }
 )
 _SAYS_DOCUMENT = re.compile(r"immense term|failed to parse|^mapper |^id \[?.* too long", re.IGNORECASE)
-_SAYS_INDEX = re.compile(r"alias|shard|pipeline|limit of total fields|number of documents|routing|closed|blocked")
+_SAYS_INDEX = re.compile(
+    r"alias|shard|pipeline|limit of total fields|number of documents|routing|closed|blocked", re.IGNORECASE
+)
 _FATAL: Mapping[str, str] = {
     "cluster_block_exception": (
         "OpenSearch blocks writes to the index{block}: free disk space or lift the block, then send again"
