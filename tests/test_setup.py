@@ -16,19 +16,18 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-LONGEST_SECONDS = 120
+LONGEST_SECONDS = 900  # a bound for busy machines: it takes 5 seconds
 SHOW = "import locked, own; print(locked.WHERE)"
 
 PYPROJECT = """\
 [build-system]
-requires = []
+requires = ["locked"]
 build-backend = "backend"
-backend-path = ["."]
 [project]
 name = "own"
 version = "1.0"
 """
-# A build backend (PEP 660) that needs no packages: its wheel holds a .pth file that names the project's folder.
+# A build backend (PEP 660) that the locked package brings, as hatchling is one of the project's: its wheel holds a .pth file that names the project's folder.
 BACKEND = """\
 import base64, hashlib, os, zipfile
 
@@ -101,6 +100,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
     files = {
         "locked.py": "WHERE = __file__\n",
+        "backend.py": BACKEND,
         "locked-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: locked\nVersion: 1.0\n",
         "locked-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
@@ -124,7 +124,6 @@ def make_project(root: Path, wheels: Path) -> Project:
     (root / "scripts").mkdir(parents=True)
     shutil.copy(SCRIPTS / "setup", root / "scripts" / "setup")
     (root / "pyproject.toml").write_text(PYPROJECT)
-    (root / "backend.py").write_text(BACKEND)
     (root / "own.py").write_text("def main(): print('own')\n")
     digest = hashlib.sha256((wheels / "locked-1.0-py3-none-any.whl").read_bytes()).hexdigest()
     (root / "requirements.txt").write_text(f"locked==1.0 --hash=sha256:{digest}\n")
@@ -271,7 +270,7 @@ def test_the_command_does_not_hold_the_lock(project: Project) -> None:
         command.kill()
 
 
-@pytest.mark.parametrize("name", ["with space", "it's", 'say "hi"', "Größe 大", "$HOME", "a*b", "-x"])
+@pytest.mark.parametrize("name", ["it's a*b", "-Größe 大"])
 def test_any_name_of_a_folder_will_do(tmp_path: Path, wheels: Path, name: str) -> None:
     project = make_project(tmp_path / name / "checkout", wheels)
     project.must_work(LC_ALL="C")
@@ -279,11 +278,13 @@ def test_any_name_of_a_folder_will_do(tmp_path: Path, wheels: Path, name: str) -
     assert own.stdout == "own\n", own.stderr
 
 
-def test_a_colon_in_the_path_needs_another_folder(tmp_path: Path, wheels: Path) -> None:
-    project = make_project(tmp_path / "a:b", wheels)
+@pytest.mark.parametrize("name", ["a:b", 'say "hi" $x'])
+def test_some_names_need_another_folder(tmp_path: Path, wheels: Path, name: str) -> None:
+    project = make_project(tmp_path / name / "checkout", wheels)
     assert "name another folder in VENV" in project.must_fail()
-    done = project.setup("--", "python", "-c", SHOW, VENV=str(tmp_path / "environment"))
-    assert done.returncode == 0, done.stderr
+    assert not project.venv.exists()
+    done = project.setup("--", "own", VENV=str(tmp_path / "environment"))
+    assert done.stdout == "own\n", done.stderr
     assert not project.venv.exists()
 
 
@@ -348,7 +349,7 @@ def _unknown_package(project: Project, tmp_path: Path) -> dict[str, str]:
 def _no_network(project: Project, tmp_path: Path) -> dict[str, str]:
     return {
         "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
-        "PIP_RETRIES": "0",
+        "PIP_RETRIES": "1",
         "PIP_NO_INDEX": "",
         "PIP_FIND_LINKS": "",
         "PIP_CONFIG_FILE": os.devnull,
@@ -361,7 +362,7 @@ def _no_network(project: Project, tmp_path: Path) -> dict[str, str]:
         (_no_python, "Python 3.11 or newer is needed, and none was found: install one, or name it in PYTHON"),
         (_old_python, "is Python 3.9, and not a Python of 3.11 or newer: name one that is"),
         (_wrong_hash, "a package is not the one that requirements.txt names by its hash"),
-        (_unknown_package, "the Python package registry has no unknown==1.0 for this Python and machine"),
+        (_unknown_package, "no unknown==1.0 for this Python and machine was found"),
         (_no_network, "cannot reach the Python package registry: check the network and pip's settings"),
     ],
 )

