@@ -24,7 +24,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.client import Client
-from service.index import activity
+from service.index import activity, lifecycle, mapping
 from service.index.doctor import CHECKS
 from service.index.state import Lock, State
 from tests.corpus import ORGANIZATIONS, corpus
@@ -119,7 +119,8 @@ def busy(fresh: Cluster) -> Iterator[Api]:
         await Lock.acquire(client, fresh.settings.alias, State("reindex", "backfill", "old", "new", ranges_done=7))
 
     fresh.act(begin)
-    fresh.act(lambda client: client.indices.create(index=f"{fresh.settings.alias}-20200101t000000000-00000000"))
+    older = f"{fresh.settings.alias}-20200101t000000000-00000000"
+    fresh.act(lambda client: lifecycle.create(client, fresh.settings.alias, mapping.load(), name=older))
     going, ended = threading.Event(), threading.Event()
     numbers = {"bytes_done": 10, "bytes": 40, "written": 3, "unchanged": 2, "rejected": 1}
 
