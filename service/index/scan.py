@@ -21,6 +21,7 @@ RANGES = 256
 RANGE_WIDTH = 2**40  # of order.uid_1, which holds the first 48 bits
 PAGE_DOCUMENTS = 2_000
 KEEP_ALIVE = "10m"
+MAX_TERMS = 50_000  # OpenSearch takes 65,536 in one clause (index.max_terms_count)
 
 Sums = dict[int, tuple[int, int, int]]
 """By range: how many documents, and the sums of their two digests. A range without documents is left out."""
@@ -41,16 +42,9 @@ def only(organizations: frozenset[UUID] | None) -> list[dict[str, Any]]:
     if organizations is None:
         return []
     names = sorted(map(str, organizations))
-    return [
-        {
-            "bool": {
-                "should": [
-                    {"terms": {"organization_uid": names}},
-                    {"terms": {"tombstone.organization_uid": names}},
-                ]
-            }
-        }
-    ]
+    fields = ("organization_uid", "tombstone.organization_uid")
+    parts = [names[start : start + MAX_TERMS] for start in range(0, len(names), MAX_TERMS)]
+    return [{"bool": {"should": [{"terms": {field: part}} for part in parts for field in fields]}}]
 
 
 async def sums(client: Client, index: str, organizations: frozenset[UUID] | None = None) -> Sums:
