@@ -30,6 +30,10 @@ class Hits(msgspec.Struct):
     total: Total | None = None
 
 
+NO_HITS = Hits([])
+"""Stands where an answer has no part of that name, which is right for a point in time and wrong for a search."""
+
+
 class Shards(msgspec.Struct):
     total: Count
     successful: Count
@@ -42,7 +46,7 @@ class SearchAnswer(msgspec.Struct):
     shards: Shards = msgspec.field(name="_shards", default_factory=lambda: Shards(0, 0, 0))
     took: Count = 0
     timed_out: bool = False
-    hits: Hits = msgspec.field(default_factory=lambda: Hits([]))
+    hits: Hits = msgspec.field(default_factory=lambda: NO_HITS)
     aggregations: dict[str, Any] = {}
     pit_id: str | None = None
     id: str = msgspec.field(name="_id", default="")
@@ -66,6 +70,8 @@ def check_search(answer: SearchAnswer, body: Json) -> None:
     if answer.timed_out:
         raise SearchTimeout("the search took too long and was stopped: narrow the request, or try again")
     check_shards(answer.shards)
+    if answer.hits is NO_HITS:
+        raise unusable("it has no hits, not even none")
     size, hits = body.get("size", 10), answer.hits.hits
     if len(hits) > size:
         raise unusable("it has more hits than were asked for")

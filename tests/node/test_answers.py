@@ -53,7 +53,7 @@ def _routes(some: Conversation, cursor: str) -> dict[str, Route]:
         "walk on": get(f"?per_page=10&cursor={cursor}", SEARCH),
         "count": get("/count?facets=status,category&facets[created_on]=month", SEARCH),
         "facets": get("?facets=status&status=active&per_page=5", SEARCH),
-        "suggest": get("/suggest?q=in", SEARCH),
+        "suggest": get("/suggest?q=bi", SEARCH),
         "nothing found": get("?search=invoicx&status=active&suggest=true", SEARCH),
         "highlight": get("?search=invoice&highlight=subject", SEARCH),
         "export": get("/export", SEARCH, PIT),
@@ -177,8 +177,6 @@ SEARCHES = ("page", "deep page", "deep page by subject", "walk", "walk on", "cou
 WITH_TOTAL = [name for name in SEARCHES if name != "suggest"]
 WITH_HITS = ["page", "deep page", "walk", "walk on", "facets", "highlight", "export"]
 WITH_COUNTS = ["deep page", "deep page by subject", "count", "facets", "suggest", "nothing found"]
-SOURCE_ONLY = {"source empty", "source of another organization", "source of another uid"}
-SORT_ONLY = {"no sort values", "sort values null", "a sort value too few", "a sort value of no kind"}
 
 
 @pytest.mark.parametrize("name", faults.WHOLE)
@@ -193,7 +191,9 @@ def test_a_total_that_is_not_exact_is_refused(behind: Behind, name: str) -> None
 
 @pytest.mark.parametrize("name", faults.HITS)
 def test_hits_that_are_not_those_asked_for_are_refused(behind: Behind, name: str) -> None:
-    _refused(behind, faults.HITS[name], (SEARCH,), WITH_HITS)
+    """A walk ends where fewer come than were asked for, so that one too few is not noticed there: only a count would."""
+    names = [one for one in WITH_HITS if (one, name) != ("walk on", "a hit too few")]
+    _refused(behind, faults.HITS[name], (SEARCH,), names)
 
 
 @pytest.mark.parametrize("name", faults.AGGREGATIONS)
