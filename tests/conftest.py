@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,11 @@ import structlog
 from pydantic import SecretStr
 
 from service.settings import Settings
+
+
+def pytest_configure() -> None:
+    """A run that is told to stop, as by a CI job's time limit, still ends the nodes and services that it started."""
+    signal.signal(signal.SIGTERM, lambda _number, _frame: pytest.exit("stopped by SIGTERM", returncode=143))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
