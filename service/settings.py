@@ -6,6 +6,8 @@ down, never looked up.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, Self
 
@@ -193,3 +195,8 @@ def environment_names() -> dict[str, str]:
         for field in Settings.model_fields.values()
         if isinstance(field.validation_alias, AliasChoices)
     }
+
+
+def child_environment(*, without: Collection[str] = (), **changes: str) -> dict[str, str]:
+    """The environment for a child process: this process's own, without some variables and with some changed."""
+    return {name: value for name, value in os.environ.items() if name not in without} | changes
