@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -282,7 +283,7 @@ class Settings(BaseSettings):
         changed = {"OPENSEARCH_URL": self.opensearch_url or "", "OPENSEARCH_USER": "", "OPENSEARCH_PASSWORD": ""}
         if self.credentials is not None:
             changed["OPENSEARCH_USER"], changed["OPENSEARCH_PASSWORD"] = self.credentials
-        return os.environ | changed
+        return child_environment(**changed)
 
 
 def is_published(secret: SecretStr | None) -> bool:
@@ -366,3 +367,8 @@ def environment_names() -> dict[str, str]:
         for field in Settings.model_fields.values()
         if isinstance(field.validation_alias, AliasChoices)
     }
+
+
+def child_environment(*, without: Collection[str] = (), **changes: str) -> dict[str, str]:
+    """The environment for a child process: this process's own, without some variables and with some changed."""
+    return {name: value for name, value in os.environ.items() if name not in without} | changes

@@ -77,14 +77,14 @@ class Project:
 
     def must_work(self, **environment: str) -> str:
         """Sets up and imports both packages; returns what set-up said."""
-        done = self.setup("requirements.txt", "--", "python", "-c", SHOW, script=None, **environment)
+        done = self.setup("requirements.txt", "--", "python", "-c", SHOW, **environment)
         assert done.returncode == 0, done.stderr
         assert Path(done.stdout.strip()).is_relative_to(self.root), done.stdout
         return done.stderr
 
     def must_fail(self, *arguments: str, **environment: str) -> str:
         """Sets up, and returns the one line that it must end with."""
-        done = self.setup(*arguments, script=None, **environment)
+        done = self.setup(*arguments, **environment)
         assert done.returncode == 1, (done.stdout, done.stderr)
         assert done.stdout == ""
         *before, last = done.stderr.splitlines()

@@ -8,11 +8,12 @@ total, the sort values, the aggregations. Whatever does not fit raises AnswerUnu
 from service.answers.parts import convert, decode, part, unusable
 from service.answers.search import Hit, SearchAnswer, check_owner, check_search, total_of
 from service.answers.shapes import check_shape, kind_of
-from service.answers.writes import Bulk, BulkEntry
+from service.answers.writes import Bulk, BulkEntry, BulkError
 
 __all__ = (
     "Bulk",
     "BulkEntry",
+    "BulkError",
     "Hit",
     "SearchAnswer",
     "check_owner",

@@ -23,6 +23,7 @@ from typing import Any
 
 from service import progress
 from service.errors import DistributionFailed
+from service.settings import child_environment
 
 OLDEST_JAVA = 21  # OpenSearch 3 is compiled for it
 DOWNLOADS_AT_ONCE = 8
@@ -103,17 +104,13 @@ def _fetch_jdk(cache: Path, lock: dict[str, Any]) -> Path:
             "--requirement",
             str(requirement),
         ]
-        done = subprocess.run(pip, capture_output=True, text=True, check=False, env=_pip_environment(folder))
+        # Settings of pip must not send the JDK elsewhere, and a full or missing TMPDIR must not matter.
+        environment = child_environment(without=ELSEWHERE, PIP_USER="0", TMPDIR=folder)
+        done = subprocess.run(pip, capture_output=True, text=True, check=False, env=environment)
         if done.returncode != 0:
             raise DistributionFailed(_jdk_failure(done.stderr, cache))
         _move_into_place(target, home)
     return java
-
-
-def _pip_environment(temporary: str) -> dict[str, str]:
-    """The environment without settings that send packages elsewhere or make pip refuse; its temporary files go here."""
-    kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
-    return kept | {"PIP_USER": "0", "TMPDIR": temporary}
 
 
 def _jdk_failure(stderr: str, cache: Path) -> str:

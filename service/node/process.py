@@ -28,6 +28,7 @@ from service.errors import NodeFailed
 from service.node.distribution import Distribution
 from service.node.folder import UMASK, for_owner, make_folders
 from service.node.watch import Watch, last_lines
+from service.settings import child_environment
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
@@ -195,7 +196,7 @@ class LocalNode:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.data / "work" if (self.data / "work").exists() else self.data,
-                env=os.environ | {"LC_ALL": "C.UTF-8"},  # Java decodes the names of files by the locale
+                env=child_environment(LC_ALL="C.UTF-8"),  # Java decodes the names of files by the locale
                 start_new_session=True,  # a terminal's ctrl-C is ours to act on: the node stops last
                 umask=UMASK,
                 pass_fds=(self._lock.fileno(),),
