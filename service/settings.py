@@ -1,18 +1,23 @@
 """Every environment variable, once. Nothing else in the package reads the environment.
 
 A `Settings` is frozen and made by whoever starts a process (the command line, a test); it is handed
-down, never looked up.
+down, never looked up. The command line adds what its options and its configuration file say.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
+from uuid import UUID
 
 import platformdirs
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service import wording
 from service.errors import Misconfigured
 
 PROJECT = "conversation-search"
@@ -26,7 +31,7 @@ def _env(name: str) -> AliasChoices:
 class Settings(BaseSettings):
     """What a process was told: `Settings.load()` from the environment, or by keyword in tests."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     opensearch_url: str | None = Field(
         None,
@@ -145,10 +150,27 @@ class Settings(BaseSettings):
         validation_alias=_env("CONVERSATIONS_NODE_HEAP"),
         description="Java heap of the local node",
     )
+    url: str | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_URL"),
+        description="a running service: `search`, `get`, `count`, `delete` and `healthy` ask it",
+    )
+    token: SecretStr | None = Field(
+        None, validation_alias=_env("CONVERSATIONS_TOKEN"), description="the token to ask a running service with"
+    )
+    token_file: Path | None = Field(
+        None, validation_alias=_env("CONVERSATIONS_TOKEN_FILE"), description="file that holds that token"
+    )
+    organization: UUID | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_ORGANIZATION"),
+        description="the organization that the commands are about where none is named",
+    )
 
     @field_validator(
         "opensearch_url", "opensearch_user", "opensearch_password", "opensearch_ca_file",
         "token_secret", "token_secret_previous", "token_issuer", "traces_endpoint", "java_home",
+        "url", "token", "token_file", "organization",
         mode="before",
     )  # fmt: skip
     @classmethod
@@ -156,11 +178,11 @@ class Settings(BaseSettings):
         """Compose files hand on what was not set as an empty text."""
         return None if value == "" else value
 
-    @field_validator("opensearch_url")
+    @field_validator("opensearch_url", "url")
     @classmethod
-    def _url_has_scheme(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("must begin with http:// or https://")
+    def _url_is_whole(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_url(value)
         return value
 
     @field_validator("token_secret", "token_secret_previous")
@@ -171,15 +193,33 @@ class Settings(BaseSettings):
         return value
 
     @classmethod
-    def load(cls) -> Self:
-        """Reads the environment. Raises Misconfigured naming each variable that is wrong, never its value."""
+    def load(
+        cls,
+        *,
+        options: Mapping[str, object] | None = None,
+        context: Mapping[str, object] | None = None,
+        source: str = "",
+    ) -> Self:
+        """The settings: an option goes before the environment, that before the context, that before the default.
+
+        Both mappings have names of fields; an option that is None was not given. `source` says where the context's
+        values come from, such as "[contexts.prod] of config.toml". Raises Misconfigured naming each option, variable
+        or key that is wrong, what came (never a secret) and what is right.
+        """
+        given = {name: value for name, value in (options or {}).items() if value is not None}
+        held = {name: value for name, value in (context or {}).items() if not os.environ.get(variable_of(name))}
+        held = {name: value for name, value in held.items() if name not in given}
         try:
-            return cls()
+            return cls(**{variable_of(name): value for name, value in (held | given).items()})  # type: ignore[arg-type]
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_input=False)
-            )
-            raise Misconfigured(f"the environment is wrong: {wrong}") from None
+
+            def name_of(field: str) -> str:
+                if field in given:
+                    return f"--{field.replace('_', '-')}"
+                return f"{field} in {source}" if field in held else variable_of(field)
+
+            wrong = wording.sentences(error, cls.model_fields, name_of, _PATTERNS)
+            raise Misconfigured("; ".join(wrong)) from None
 
     def but(self, **changes: object) -> Self:
         """A copy with some values replaced; what is None is left as it was."""
@@ -193,3 +233,38 @@ def environment_names() -> dict[str, str]:
         for field in Settings.model_fields.values()
         if isinstance(field.validation_alias, AliasChoices)
     }
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a field."""
+    alias = Settings.model_fields[name].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else name
+
+
+SECRETS = frozenset(
+    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+)  # fields that nobody else may read
+
+_PATTERNS = {
+    "alias": "a name of at most 100 lower-case letters, digits and _, which begins with a letter",
+    "node_heap": "a whole number of megabytes or gigabytes, such as 512m or 2g",
+    "organization": "a UUID, such as 6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f",
+}
+
+
+def check_url(value: str) -> None:
+    """Raises ValueError, which says what is right, where the value is not the URL of a server."""
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    try:
+        parts = urlsplit(value)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        has_host = False
+    if not has_host or any(character.isspace() or not character.isprintable() for character in value):
+        raise ValueError("must name a host, and a port between 1 and 65535, such as http://127.0.0.1:9200")
+
+
+def hand_down(**variables: str | None) -> None:
+    """Sets variables for the processes that this one starts; what is None stays as it is."""
+    os.environ.update({name: value for name, value in variables.items() if value is not None})

@@ -13,13 +13,14 @@ import click
 from service import progress
 from service.api.asked import parse_query
 from service.api.parameters import EXPORT_PARAMETERS
+from service.cli import dry_run, exits
 from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
 from service.cli.options import Duration, Pair, Uuid, act, cluster_options, rejects_option, show
 from service.cli.parallel import load_files
 from service.client import Client, SearchAnswer
 from service.conversation import STATUSES, Conversation, Status
-from service.errors import ConversationsError, Misconfigured
+from service.errors import Misconfigured
 from service.index import activity, bulk, lifecycle, mapping
 from service.rejects import Rejects
 from service.settings import Settings
@@ -40,22 +41,32 @@ Origin = TypeVar("Origin")
 )
 @click.option("--resume", is_flag=True, help="Go on where an interrupted load of the same files stopped.")
 @click.option("--parallel", type=click.IntRange(1, 64), default=1, show_default=True, help="Files loaded at once.")
+@dry_run.option("Check every line, and write nothing: no conversations, no rejects file.")
 @cluster_options
 def load_command(
-    settings: Settings, files: tuple[str, ...], rejects: Path, checkpoint: Path, resume: bool, parallel: int
+    settings: Settings,
+    files: tuple[str, ...],
+    rejects: Path,
+    checkpoint: Path,
+    resume: bool,
+    parallel: int,
+    is_dry_run: bool,
 ) -> None:
-    """Load conversations from NDJSON files (plain or gzip); - is standard input.
+    """Load conversations from NDJSON files (plain, gzip or zstandard); - is standard input.
 
     Loading twice changes nothing, and an older copy never replaces a newer one: the version is updated_on.
-    Rejected lines go to the rejects file; all others are loaded, and the exit code is then 1. A load that was killed
+    Rejected lines go to the rejects file; all others are loaded, and the exit code is then 3. A load that was killed
     may be done again, or go on with --resume.
     """
+    if is_dry_run:
+        dry_run.load(files)
+        return
     sizes = [ndjson.size(file) for file in files]
     total = None if None in sizes else sum(size or 0 for size in sizes)
     if parallel > 1 and len(files) > 1:
         if ndjson.STANDARD_INPUT in files:
             raise Misconfigured("--parallel needs files: standard input can be read by one process only")
-        with progress.track("Loading", total, "bytes") as advance:
+        with exits.hint(lambda: _go_on(files, True)), progress.track("Loading", total, "bytes") as advance:
             sums = load_files(
                 settings, files,
                 processes=parallel, rejects=rejects, checkpoint=checkpoint, resume=resume, advance=advance,
@@ -65,6 +76,7 @@ def load_command(
     reading = progress.Reading(total)
     done = Checkpoint.resumed(checkpoint, files) if resume else Checkpoint(checkpoint, files)
     with (
+        exits.hint(lambda: _go_on(files, checkpoint.exists())),
         Rejects(rejects, kept=done.covers if resume else None) as rejected,
         progress.track("Loading", total, "bytes") as advance,
     ):
@@ -86,6 +98,13 @@ def load_command(
         )
     done.remove()
     _summary(tally, rejected)
+
+
+def _go_on(files: tuple[str, ...], can_resume: bool) -> str:
+    """How a load goes on that was interrupted."""
+    if can_resume and ndjson.STANDARD_INPUT not in files:
+        return "What was loaded stays. Go on with the same command and --resume."
+    return "What was loaded stays. Load the same again: nothing is loaded twice."
 
 
 _organization = click.option(
@@ -213,7 +232,10 @@ def export_command(settings: Settings, file: str, organization: UUID, where: str
     """
     uid, query = parse_query(where.encode(), organization, known=EXPORT_PARAMETERS)
     count = act(settings, lambda client: export_file(client, settings, query, uid, file=file), answer=SearchAnswer)
-    progress.say(f"{count:,} conversations exported")
+    if count:
+        progress.say(f"{count:,} conversations exported")
+    else:
+        progress.say(f"no conversation of {uid} matches: {'what was written' if file == '-' else file} holds none")
 
 
 def _load(
@@ -252,7 +274,7 @@ def _summary(tally: bulk.Tally, rejected: Rejects, counts: dict[str, int] | None
 def _finish(record: dict[str, int], rejects: Path) -> None:
     show(record)
     if record["rejected"]:
-        raise ConversationsError(f"{record['rejected']} rejected: see {rejects}; everything else was taken")
+        raise exits.DoneInPart(f"{record['rejected']:,} rejected: see {rejects}; the numbers above tell of the others")
 
 
 COMMANDS = (load_command, import_mail_command, import_sms_command, export_command)

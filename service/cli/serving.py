@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
-import ssl
-import urllib.error
-import urllib.request
+import sys
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -14,10 +11,14 @@ import click
 
 from service import progress
 from service.api.auth import Tokens
+from service.cli import flags
 from service.cli.options import Duration, Uuid, cluster_options, cluster_url, local_options
+from service.cli.reach import address, check_ca_file
+from service.cli.service_http import send
 from service.errors import ConversationsError, Misconfigured
 from service.run import Tls, listening, local_node, run, serve, with_token_secret
 from service.settings import Settings
+from service.terminal import json_text
 
 _HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 _PORT = click.option(
@@ -51,6 +52,8 @@ def serve_command(settings: Settings, host: str, port: int, tls_certificate: Pat
     tls = None if tls_certificate is None or tls_key is None else Tls.load(tls_certificate, tls_key)
     if settings.token_secret is None and settings.opensearch_url is None:
         settings = with_token_secret(settings)
+    Tokens(settings)  # raises where there is no secret, before anything is served
+    check_ca_file(settings, cluster_url(settings))
     with listening(host, port) as listener:
         scheme = "http" if tls is None else "https"
         progress.say(f"Serving on {scheme}://{host}:{listener.getsockname()[1]}")
@@ -58,24 +61,36 @@ def serve_command(settings: Settings, host: str, port: int, tls_certificate: Pat
 
 
 @click.command("healthy")
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Where the service answers.")
+@click.option(
+    "--url",
+    envvar="CONVERSATIONS_URL",
+    show_envvar=True,
+    help="Where the service answers. [default: http://127.0.0.1:8000]",
+)
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="In seconds.")
 @local_options
-def healthy_command(settings: Settings, url: str, timeout: float) -> None:
+def healthy_command(settings: Settings, url: str | None, timeout: float) -> None:
     """Ask a running service whether it can serve, for health checks: exits 0 if so, else 1 with the reason.
 
     The authority of an HTTPS certificate is the one in OPENSEARCH_CA_FILE, where that is set.
     """
-    if not url.startswith(("http://", "https://")):
-        raise Misconfigured(f"--url {url}: must begin with http:// or https://")
-    try:
-        trusted = ssl.create_default_context(cafile=settings.opensearch_ca_file)
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health/ready", timeout=timeout, context=trusted) as answer:  # noqa: S310
-            print(answer.read().decode())
-    except urllib.error.HTTPError as error:
-        raise ConversationsError(f"not ready ({error.code}): {error.read(2000).decode(errors='replace')}") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise ConversationsError(f"{url} does not answer: {getattr(error, 'reason', None) or error}") from None
+    if flags.is_typed("url"):
+        settings = flags.settings(url=url)
+    answer = send(settings, settings.url or _LOCAL_URL, "/health/ready", timeout=timeout)
+    body = answer.json()
+    if not isinstance(body, dict) or "status" not in body:
+        raise ConversationsError(
+            f"what answers at {address(settings.url or _LOCAL_URL)} is not this service "
+            f"(it answered {answer.status}, and no JSON of its): is the port another's?"
+        )
+    if answer.status != 200:
+        error = body.get("error")
+        message = error.get("message") if isinstance(error, dict) else None
+        raise ConversationsError(f"not ready ({answer.status}): {message or body['status']}")
+    print(json_text(body, sys.stdout, indent=None))
+
+
+_LOCAL_URL = "http://127.0.0.1:8000"
 
 
 @click.command("node")

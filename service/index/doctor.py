@@ -55,11 +55,17 @@ class Deployment:
 Look = Callable[[Deployment], Awaitable[Check]]
 
 
-async def examine(deployment: Deployment) -> AsyncIterator[Check]:
-    """Every check, in order. Where the cluster cannot be reached, all that ask it are skipped."""
+async def examine(deployment: Deployment, *, unreachable: str | None = None) -> AsyncIterator[Check]:
+    """Every check, in order. Where the cluster cannot be reached, all that ask it are skipped.
+
+    `unreachable` is the reason why it cannot, where that is known already.
+    """
     yield _token_secret(deployment.settings)
     first, *rest = CHECKS
-    reachable = await _looked(first, deployment)
+    if unreachable is None:
+        reachable = await _looked(first, deployment)
+    else:
+        reachable = Check(_name(first), "failed", unreachable, _UNREACHABLE)
     yield reachable
     for look in rest:
         if reachable.verdict == "failed":

@@ -1,4 +1,4 @@
-"""Conversations from NDJSON: one JSON object a line, plain or gzip, from a file or standard input.
+"""Conversations from NDJSON: one JSON object a line, plain, gzip or zstandard, from a file or standard input.
 
 An export of ours is such a file; its last line, which counts the others, is checked and is no conversation.
 """
@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+import zstandard
 from pydantic import ValidationError
 
 from service.conversation import Conversation, reason
 from service.errors import SourceUnreadable
-from service.sources.containers import GZIP, Counting
+from service.sources.containers import GZIP, ZSTANDARD, Counting, zstandard_stream
 
 STANDARD_INPUT = "-"
 MAX_LINE_BYTES = 2**21
@@ -47,7 +48,7 @@ def read(path: str, *, after: int = 0, advance: Callable[[int], None] = lambda _
     number = since_end = 0
     try:
         with _open(path) as raw:
-            for number, text in enumerate(_texts(_decompressed(Counting(raw, advance))), start=1):
+            for number, text in enumerate(_texts(_decompressed(path, Counting(raw, advance))), start=1):
                 if end := _EXPORT_END.fullmatch(text):
                     if (told := int(end[1])) != since_end:
                         yield Line(path, number, text, None, f"ends an export of {told}, but {since_end} came before")
@@ -57,7 +58,7 @@ def read(path: str, *, after: int = 0, advance: Callable[[int], None] = lambda _
                     if number <= after:
                         continue
                     yield _line(path, number, text.removeprefix(_BOM) if number == 1 else text)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise SourceUnreadable(
             f"{path} breaks off after line {number} ({error}): all lines before were taken; get the whole file"
         ) from None
@@ -95,9 +96,25 @@ def _open(path: str) -> IO[bytes]:
     return open(path, "rb")
 
 
-def _decompressed(raw: io.RawIOBase) -> IO[bytes]:
-    """What the stream holds, by its first bytes and not by its name."""
+def _decompressed(path: str, raw: io.RawIOBase) -> IO[bytes]:
+    """What the stream holds, by its first bytes. Raises SourceUnreadable where these contradict the file's name."""
     buffered = io.BufferedReader(raw, 2**20)
-    if buffered.peek(2)[:2] == GZIP:
+    first = buffered.peek(8)[:8]
+    if first.startswith(GZIP):
         return cast(IO[bytes], gzip.GzipFile(fileobj=buffered))
+    if first.startswith(ZSTANDARD):
+        return zstandard_stream(buffered)
+    for ending, kind in _PACKED_NAMES.items():
+        if path.endswith(ending) and first:
+            raise SourceUnreadable(f"{path} is not {kind}, as its name says: get the whole file, or rename it")
+    for magic, kind in _OTHERS.items():
+        if first.startswith(magic):
+            raise SourceUnreadable(f"{path} is {kind}: NDJSON may be plain, gzip or zstandard")
     return buffered
+
+
+_PACKED_NAMES = {".gz": "gzip", ".zst": "zstandard"}
+_OTHERS = {  # what a file begins with that nobody means to be lines of JSON
+    b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x7fELF": "a program", b"%PDF": "a PDF",
+    b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"SQLite f": "a database",
+}  # fmt: skip
