@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 
 import click
@@ -13,7 +14,7 @@ from service.cli import asking, data, exits, flags, index, serving, shell
 from service.cli.examples import EXAMPLES, epilog
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog("conversations"))
+@click.group(cls=exits.Root, context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog("conversations"))
 @click.version_option(__version__, prog_name=shell.PROGRAM)
 def cli() -> None:
     """Conversation search: an HTTP search API for conversations, over OpenSearch.
@@ -54,12 +55,13 @@ def main() -> None:
     """The console script: every failure is one line on standard error and an exit code of docs/commands.md."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
     signal.signal(signal.SIGTERM, _stop)  # the first process of a container would not hear it else
-    sys.exit(exits.run(_run))
+    sys.exit(exits.run(run_line))
 
 
-def _run() -> object:
+def run_line(arguments: Sequence[str] | None = None) -> object:
+    """Runs a command line: this process's, where none is given. Raises what the command raises."""
     flags.reset()
     if sys.stdout is not None and sys.stdout.encoding.lower().replace("-", "") != "utf8":
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    result: object = cli.main(prog_name=shell.PROGRAM, standalone_mode=False)
+    result: object = cli.main(arguments, prog_name=shell.PROGRAM, standalone_mode=False)
     return result

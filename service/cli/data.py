@@ -215,7 +215,7 @@ def _import(
                 lambda conversation, reason: rejected.add(str(conversation.uid), 0, reason, b""),
                 reading,
             )
-    _summary(tally, rejected, counts.record())
+    _summary(tally, rejected, counts.record(), to_file=output is not None)
 
 
 @click.command("export")
@@ -267,8 +267,12 @@ def _load(
     return act(settings, load)
 
 
-def _summary(tally: bulk.Tally, rejected: Rejects, counts: dict[str, int] | None = None) -> None:
-    _finish({**(counts or {}), **tally.record(), "rejected": rejected.count}, rejected.path)
+def _summary(
+    tally: bulk.Tally, rejected: Rejects, counts: dict[str, int] | None = None, *, to_file: bool = False
+) -> None:
+    """What was put into a file is not called written: nothing was loaded."""
+    done = {"in_output": tally.written} if to_file else tally.record()
+    _finish({**(counts or {}), **done, "rejected": rejected.count}, rejected.path)
 
 
 def _finish(record: dict[str, int], rejects: Path) -> None:

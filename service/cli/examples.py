@@ -39,7 +39,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "conversations doctor": ("conversations doctor", "conversations doctor --json"),
     "conversations reindex": ("conversations reindex", "conversations reindex --resume"),
     "conversations rollback": ("conversations rollback",),
-    "conversations prune": ("conversations prune --dry-run", "conversations prune --keep 0 --tombstones 90d"),
+    "conversations prune": ("conversations prune", "conversations prune --keep 2 --tombstones 90d"),
     "conversations verify": ("conversations verify all.ndjson.gz", "conversations verify all.ndjson.gz --repair"),
     "conversations dashboards": ("conversations dashboards --url http://127.0.0.1:5601",),
     "conversations load": (

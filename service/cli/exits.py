@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from service import progress
-from service.errors import ConversationsError, InvalidQuery, Misconfigured, NodeFailed
+from service.errors import ConversationsError, InvalidQuery, Misconfigured, NodeFailed, SearchUnavailable
 
 DONE, FAILED, USAGE, IN_PART, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 3, 130, 141, 143
 EXIT_CODES: dict[int, str] = {
@@ -35,6 +35,34 @@ class DoneInPart(ConversationsError):
     """The work is done, but something in it must be looked at."""
 
 
+class NotBegun(SearchUnavailable):
+    """OpenSearch does not answer, so that nothing was begun."""
+
+
+class Early(Exception):
+    """An end that click would treat in its own way: ctrl-C and a closed pipe. The cause is what ended the command."""
+
+
+class Root(click.Group):
+    """The group of all commands, which leaves the ends of these to this module."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _kept():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _kept():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, BrokenPipeError) as error:
+        raise Early from error
+
+
 def run(command: Callable[[], object]) -> int:
     """Runs the command, says on standard error why it did not end well, and returns its exit code."""
     try:
@@ -51,7 +79,7 @@ def hint(say_how: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, SystemExit, ConversationsError) as error:
-        if not isinstance(error, Misconfigured | DoneInPart):
+        if not isinstance(error, Misconfigured | DoneInPart | NotBegun):
             error.add_note(say_how())
         raise
 
@@ -67,6 +95,7 @@ def code_of(error: ConversationsError) -> int:
 
 
 def _ended(error: BaseException) -> int:
+    error = error.__cause__ if isinstance(error, Early) and error.__cause__ is not None else error
     for kind, end in _ENDS:
         if isinstance(error, kind):
             return end(error)
@@ -102,9 +131,6 @@ def _failed(error: BaseException, sentence: str, *, lines: bool = False) -> int:
 
 
 def _exited(error: SystemExit) -> int:
-    """click ends the process by itself where standard output is closed; its code for that is 1."""
-    if isinstance(error.__context__, BrokenPipeError):
-        return PIPE_CLOSED
     _notes(error)
     return error.code if isinstance(error.code, int) else (DONE if error.code is None else FAILED)
 

@@ -79,7 +79,8 @@ def add_to(command: click.Command) -> None:
         _flag(None, "--no-progress", "Print no progress.", _hide_progress),
         click.Option(
             ["--context"], metavar="NAME", expose_value=False, callback=_choose_context,
-            shell_complete=complete_contexts, envvar=CONTEXT_VARIABLE, show_envvar=True, help="The context of the configuration file to use.",
+            shell_complete=complete_contexts, envvar=CONTEXT_VARIABLE, show_envvar=True,
+            help="The context of the configuration file to use.",
         ),
         click.Option(
             ["--config"], metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), expose_value=False,

@@ -16,7 +16,8 @@ from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import ConnectionTimeout, SerializationError, TransportError
 
 from service.client import connect
-from service.errors import ConversationsError, Misconfigured, SearchUnavailable
+from service.cli.exits import NotBegun
+from service.errors import ConversationsError, Misconfigured
 from service.settings import Settings
 
 PATIENCE_SECONDS = 15.0
@@ -45,9 +46,9 @@ def check_ca_file(settings: Settings, url: str) -> None:
 
 
 async def require_opensearch(settings: Settings, url: str) -> None:
-    """Raises SearchUnavailable with the address and the cause where OpenSearch does not answer there."""
+    """Raises NotBegun with the address and the cause where OpenSearch does not answer there."""
     if (problem := await problem_at(settings, url)) is not None:
-        raise SearchUnavailable(problem)
+        raise NotBegun(problem)
 
 
 async def problem_at(settings: Settings, url: str) -> str | None:
@@ -92,9 +93,15 @@ def reason_of(error: BaseException) -> str:
 
 
 def _tls(error: ssl.SSLError) -> str:
-    if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"):
+    reason = next((found for cause in _chain(error) if isinstance(found := getattr(cause, "reason", None), str)), "")
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"):
         return "it does not speak HTTPS: use http://"
-    return f"TLS failed ({error.reason})"
+    return f"TLS failed ({reason or error})"
+
+
+def _distrusted(error: ssl.SSLError) -> str:
+    causes = [getattr(cause, "verify_message", None) for cause in _chain(error)]
+    return f"its certificate is not trusted ({next(filter(None, causes), 'unknown')}): see OPENSEARCH_CA_FILE"
 
 
 _CUT = "the connection was closed without an answer: is it HTTPS, and the URL is not?"
@@ -105,12 +112,7 @@ _BY_NUMBER: dict[int, str] = {
     errno.ECONNRESET: _CUT,
 }
 _BY_KIND: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callable[[Any], str]], ...] = (
-    (
-        ssl.SSLCertVerificationError,
-        lambda error: (
-            f"its certificate is not trusted ({error.verify_message or error.reason}): see OPENSEARCH_CA_FILE"
-        ),
-    ),
+    (ssl.SSLCertVerificationError, _distrusted),
     (ssl.SSLError, _tls),
     ((aiohttp.ClientConnectorDNSError, socket.gaierror), lambda _error: "the host is unknown"),
     (TimeoutError, lambda _error: "it did not answer in time"),
@@ -131,6 +133,7 @@ def _chain(error: BaseException) -> list[BaseException]:
     cause: object = error
     while isinstance(cause, BaseException) and cause not in found:
         found.append(cause)
-        inner = getattr(cause, "os_error", None) or getattr(cause, "reason", None)
-        cause = inner if isinstance(inner, BaseException) else cause.__cause__ or cause.__context__
+        attributes = [getattr(cause, name, None) for name in ("os_error", "certificate_error", "reason")]
+        inner = [one for one in attributes if isinstance(one, BaseException) and one not in found]
+        cause = inner[0] if inner else cause.__cause__ or cause.__context__
     return found

@@ -64,6 +64,7 @@ class Cluster:
         return address(cluster_url(self._settings))
 
     def page(self, query: bytes, *, strict: bool) -> dict[str, Any]:
+        self._require_scope(query)
         uid, wanted = parse_query(query, self._settings.organization, known=LIST_PARAMETERS, strict=strict)
 
         async def ask(_client: Client, searcher: Searcher) -> bytes:
@@ -73,6 +74,7 @@ class Cluster:
         return found
 
     def count(self, query: bytes, *, strict: bool) -> dict[str, Any]:
+        self._require_scope(query)
         uid, wanted = parse_query(query, self._settings.organization, known=COUNT_PARAMETERS, strict=strict)
 
         async def ask(_client: Client, searcher: Searcher) -> dict[str, Any]:
@@ -97,6 +99,10 @@ class Cluster:
             return await Writes(writer, searcher).delete(scope, uid, refresh="wait_for")
 
         return self._read(remove)
+
+    def _require_scope(self, query: bytes) -> None:
+        if b"organization_uid=" not in query:
+            self._organization(None)
 
     def _organization(self, organization: UUID | None) -> UUID:
         found = organization or self._settings.organization

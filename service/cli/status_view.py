@@ -45,7 +45,7 @@ def watch(look: Callable[[], Status], form: Form | None, interval: float) -> NoR
             else:
                 if redraws:
                     console.clear()
-                console.print(_page(found))
+                views.print_rich(_page(found))
             sys.stdout.flush()
         time.sleep(interval)
 

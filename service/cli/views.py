@@ -65,14 +65,14 @@ def print_names(names: Iterable[str]) -> None:
 
 
 def print_conversations(items: Sequence[dict[str, Any]]) -> None:
-    console = terminal.console(sys.stdout)
-    columns = _fitting(items, console.width)
+    width = terminal.console(sys.stdout).width
+    columns = _fitting(items, width)
     table = _table([column.title for column in columns])
     for item in items:
         table.add_row(*(Text(printable(column.text(item))) for column in columns))
     for column, shown in zip(columns, table.columns, strict=True):
         shown.no_wrap, shown.overflow = True, "ellipsis"
-        if column.title == "UID" and console.width > UID_WIDTH:
+        if column.title == "UID" and width > UID_WIDTH:
             shown.min_width = UID_WIDTH
     print_rich(table)
 
@@ -146,4 +146,9 @@ def _words(value: Any) -> str:
 
 
 def print_rich(content: RenderableType) -> None:
-    terminal.console(sys.stdout).print(content)
+    """Prints it without the spaces with which tables fill their lines."""
+    console = terminal.console(sys.stdout)
+    with console.capture() as captured:
+        console.print(content)
+    for line in captured.get().splitlines():
+        print(line.rstrip())

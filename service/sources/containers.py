@@ -91,9 +91,9 @@ def _on_disk(reader: io.BufferedReader) -> Iterator[IO[bytes]]:
         yield whole
 
 
-def zstandard_stream(packed: io.BufferedReader) -> io.BufferedReader:
+def zstandard_stream(packed: IO[bytes]) -> IO[bytes]:
     """What the zstandard stream holds. Raises EOFError or ZstdError where it breaks off."""
-    return io.BufferedReader(_Zstandard(packed), 2**20)
+    return io.BufferedReader(cast(io.RawIOBase, _Zstandard(cast(io.BufferedReader, packed))), 2**20)
 
 
 class _Zstandard(io.RawIOBase):

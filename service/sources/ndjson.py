@@ -103,7 +103,7 @@ def _decompressed(path: str, raw: io.RawIOBase) -> IO[bytes]:
     if first.startswith(GZIP):
         return cast(IO[bytes], gzip.GzipFile(fileobj=buffered))
     if first.startswith(ZSTANDARD):
-        return zstandard_stream(buffered)
+        return zstandard_stream(cast(IO[bytes], buffered))
     for ending, kind in _PACKED_NAMES.items():
         if path.endswith(ending) and first:
             raise SourceUnreadable(f"{path} is not {kind}, as its name says: get the whole file, or rename it")
