@@ -15,8 +15,8 @@ import msgspec
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import ConnectionTimeout, SerializationError, TransportError
 
-from service.client import connect
 from service.cli.exits import NotBegun
+from service.client import connect
 from service.errors import ConversationsError, Misconfigured
 from service.settings import Settings
 
