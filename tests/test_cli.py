@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -14,18 +13,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from unittest import mock
 
 import click
 import pytest
 import zstandard
 
-from service.cli import cli, exits, run_line
+from service.cli import cli
 from service.cli.examples import EXAMPLES
 from service.cli.exits import EXIT_CODES
+from tests.commands import run_here
 from tests.corpus import corpus
 
 ROOT = Path(__file__).parents[1]
@@ -43,34 +42,11 @@ def environment(home: Path, **changes: str) -> dict[str, str]:
 
 
 def conversations(home: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """The command in this process, from its arguments to its exit code: a process of its own takes a second to start."""
-    streams = [
-        io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=errors) for errors in ("strict", "backslashreplace")
-    ]
-    before, folder = dict(os.environ), Path.cwd()
-    os.environ.clear()
-    os.environ.update(environment(home, **changes))
-    os.chdir(home)
-    try:
-        with redirect_stdout(streams[0]), redirect_stderr(streams[1]), mock.patch.object(sys, "stdin", io.StringIO()):
-            code = exits.run(lambda: run_line(arguments))
-    finally:
-        os.chdir(folder)
-        os.environ.clear()
-        os.environ.update(before)
-    out, errors = (read_back(stream) for stream in streams)
-    return subprocess.CompletedProcess(arguments, code, out, errors)
-
-
-def read_back(stream: io.TextIOWrapper) -> str:
-    stream.flush()
-    raw = stream.buffer
-    assert isinstance(raw, io.BytesIO)
-    return raw.getvalue().decode()
+    return run_here(arguments, environment=environment(home, **changes), folder=home)
 
 
 def process(home: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """The same as a process of its own."""
+    """The command as a process of its own."""
     return subprocess.run(
         [*COMMAND, *arguments], env=environment(home, **changes), cwd=home, capture_output=True, text=True,
         stdin=subprocess.DEVNULL, check=False, timeout=120,

@@ -21,6 +21,7 @@ import zstandard
 from rich.cells import cell_len
 
 from service.conversation import Conversation
+from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Api, Cluster, serving
 
@@ -40,10 +41,7 @@ def environment(cluster: Cluster, home: Path, **changes: str) -> dict[str, str]:
 def run(
     cluster: Cluster, home: Path, *arguments: str, text: str = "", **changes: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], env=environment(cluster, home, **changes), cwd=home, input=text, capture_output=True,
-        text=True, check=False, timeout=WAIT_SECONDS,
-    )  # fmt: skip
+    return run_here(arguments, environment=environment(cluster, home, **changes), folder=home, text=text)
 
 
 class Terminal:
@@ -200,7 +198,7 @@ def test_delete_over_http(fresh: Cluster, tmp_path: Path) -> None:
 # Terminals
 
 
-@pytest.mark.parametrize("columns", [30, 60, 80, 100, 140, 250])
+@pytest.mark.parametrize("columns", [30, 80, 120])
 def test_a_table_fits_the_terminal(columns: int, cluster: Cluster, tmp_path: Path) -> None:
     code, printed = on_terminal(cluster, tmp_path, "search", "--limit", "100", "-q", columns=columns)
     assert code == 0
@@ -214,7 +212,7 @@ def test_a_table_fits_the_terminal(columns: int, cluster: Cluster, tmp_path: Pat
 
 
 @pytest.mark.parametrize("changes", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=str)
-@pytest.mark.parametrize("command", ["search", "status", "doctor", "load", "count", "export"])
+@pytest.mark.parametrize("command", ["search", "status", "load"])
 def test_no_colours_where_they_are_not_wanted(
     command: str, changes: dict[str, str], cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -232,7 +230,7 @@ def test_no_control_characters_of_a_subject_reach_the_terminal(fresh: Cluster, t
         update={"subject": "title \x1b]0;owned\x07 \x9b31m red \u202e reversed", "organization_uid": ORGANIZATION}
     )
     fresh.load([Conversation.model_validate(evil.model_dump())])
-    for arguments in (("search",), ("get", str(evil.uid)), ("search", "-o", "json"), ("get", str(evil.uid), "--json")):
+    for arguments in (("search",), ("get", str(evil.uid), "--json")):
         code, printed = on_terminal(fresh, tmp_path, *arguments, columns=200)
         assert code == 0
         assert not re.search("[\x07\x9b\u202e]", printed)
@@ -284,9 +282,7 @@ def test_head_ends_an_export_quietly(cluster: Cluster, tmp_path: Path) -> None:
     "arguments",
     [
         ("status",),
-        ("search",),
         ("search", "-o", "table"),
-        ("count",),
         ("doctor",),
         ("export", "-", "--organization", str(ORGANIZATION)),
     ],
@@ -303,7 +299,7 @@ def test_a_full_standard_output_is_one_line_and_1(arguments: tuple[str, ...], cl
 
 
 def test_a_closed_pipe_is_141_for_every_command_that_prints(cluster: Cluster, tmp_path: Path) -> None:
-    for arguments in (("status",), ("search",), ("search", "-o", "table"), ("doctor",)):
+    for arguments in (("search", "-o", "table"), ("doctor",)):
         reading, writing = os.pipe()
         os.close(reading)
         with os.fdopen(writing, "w") as closed:
