@@ -16,7 +16,15 @@ from typing import Any
 import click
 
 from service import progress
-from service.errors import ConversationsError, InvalidQuery, Misconfigured, NodeFailed, SearchUnavailable
+from service.errors import (
+    ConversationsError,
+    InvalidQuery,
+    Misconfigured,
+    NodeFailed,
+    SearchTimeout,
+    SearchUnavailable,
+    WriteFailed,
+)
 
 DONE, FAILED, USAGE, IN_PART, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 3, 130, 141, 143
 EXIT_CODES: dict[int, str] = {
@@ -75,11 +83,11 @@ def run(command: Callable[[], object]) -> int:
 
 @contextmanager
 def hint(say_how: Callable[[], str]) -> Iterator[None]:
-    """Adds how to go on to what ends the block early: ctrl-C, SIGTERM, or an error of this package."""
+    """Adds how to go on to what ends the block early: ctrl-C, SIGTERM, or a cluster that goes away."""
     try:
         yield
-    except (KeyboardInterrupt, SystemExit, ConversationsError) as error:
-        if not isinstance(error, Misconfigured | DoneInPart | NotBegun):
+    except (KeyboardInterrupt, SystemExit, SearchUnavailable, SearchTimeout, WriteFailed) as error:
+        if not isinstance(error, NotBegun):
             error.add_note(say_how())
         raise
 

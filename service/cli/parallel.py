@@ -14,6 +14,7 @@ from service.errors import ConversationsError
 from service.settings import Settings
 
 _PROGRESS = re.compile(r"Loading: ([\d,]+)")
+_ERROR = "conversations: "
 
 
 def load_files(
@@ -63,8 +64,8 @@ def _run(command: list[str], advance: Callable[[int], None]) -> dict[str, int] |
                 bytes_read = int(found[1].replace(",", ""))
                 advance(bytes_read - shown)
                 shown = bytes_read
-            else:
-                last = line.strip().removeprefix("conversations: ")
+            elif line.startswith(_ERROR) or not last:  # what follows an error tells how to go on
+                last = line.strip().removeprefix(_ERROR)
         out = process.stdout.read()
     try:
         record: dict[str, int] = json.loads(out)

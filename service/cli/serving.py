@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from service import progress
 from service.api.auth import Tokens
 from service.cli import flags
 from service.cli.options import Duration, Uuid, cluster_options, cluster_url, local_options
-from service.cli.reach import address, check_ca_file
+from service.cli.reach import address, check_ca_file, problem_at, require_opensearch
 from service.cli.service_http import send
 from service.errors import ConversationsError, Misconfigured
 from service.run import Tls, listening, local_node, run, serve, with_token_secret
@@ -33,6 +34,8 @@ _PORT = click.option(
 @cluster_options
 def run_command(settings: Settings, host: str, port: int, empty: bool) -> None:
     """Start everything on this machine and serve the API until ctrl-C."""
+    if settings.opensearch_url is not None:
+        asyncio.run(require_opensearch(settings, settings.opensearch_url))
     run(settings, host=host, port=port, sample=not empty)
 
 
@@ -57,6 +60,9 @@ def serve_command(settings: Settings, host: str, port: int, tls_certificate: Pat
     with listening(host, port) as listener:
         scheme = "http" if tls is None else "https"
         progress.say(f"Serving on {scheme}://{host}:{listener.getsockname()[1]}")
+        problem = asyncio.run(problem_at(settings, cluster_url(settings)))
+        if problem is not None:
+            progress.say(f"Not ready yet: {problem}")
         serve(settings, cluster_url(settings), listener, tls=tls)
 
 

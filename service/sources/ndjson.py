@@ -60,7 +60,7 @@ def read(path: str, *, after: int = 0, advance: Callable[[int], None] = lambda _
                     yield _line(path, number, text.removeprefix(_BOM) if number == 1 else text)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise SourceUnreadable(
-            f"{path} breaks off after line {number} ({error}): all lines before were taken; get the whole file"
+            f"{path} breaks off after line {number} ({error}): get the whole file; nothing is loaded twice"
         ) from None
     except OSError as error:
         raise SourceUnreadable(f"cannot read {path}: {error.strerror or error}") from None
