@@ -14,6 +14,7 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
+from service import terminal
 from service.api import openapi
 from service.api.access_log import AccessLog
 from service.api.auth import Tokens
@@ -104,7 +105,7 @@ def configure_logging(settings: Settings) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(serializer=lambda event, **_options: msgspec.json.encode(event))
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=terminal.has_colors(sys.stderr))
     )
     structlog.configure(
         processors=[

@@ -49,3 +49,8 @@ def console(stream: IO[str]) -> Console:
     found = Console(**options)
     is_plain = not on_terminal or found.no_color or found.is_dumb_terminal
     return Console(**options, color_system=None) if is_plain else found
+
+
+def has_colors(stream: IO[str]) -> bool:
+    """Whether the stream is a terminal that shows colours, and nobody wants it without."""
+    return console(stream).color_system is not None
