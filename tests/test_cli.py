@@ -20,8 +20,10 @@ from pathlib import Path
 import click
 import pytest
 import zstandard
+from rich.cells import cell_len
 
-from service.cli import cli
+from service import terminal
+from service.cli import cli, views
 from service.cli.examples import EXAMPLES
 from service.cli.exits import EXIT_CODES
 from tests.commands import run_here
@@ -608,3 +610,18 @@ def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert errors.splitlines()[-1] == "Stopped."
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("width", [20, 36, 50, 72, 80, 100, 120, 200])
+def test_a_table_of_conversations_keeps_uids_whole_and_fits(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = [one.model_copy(update={"subject": "参照の直後に" * 30}) for one in corpus()[:20]]
+    items = [one.model_dump(mode="json") for one in [*corpus()[:80], *long]]
+    monkeypatch.setattr(terminal, "UNBOUNDED", width)
+    views.print_conversations(items)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(items) + 1
+    assert max(map(cell_len, lines)) <= width
+    if width > 36:
+        assert [line[:36] for line in lines[1:]] == [item["uid"] for item in items]

@@ -17,6 +17,7 @@ from service.terminal import printable
 
 Form = Literal["table", "json", "name"]
 UID_WIDTH = 36
+SENDER_WIDTH = 16
 SUBJECT_WIDTH = 24  # less of a subject says nothing: other columns go first
 
 
@@ -70,10 +71,15 @@ def print_conversations(items: Sequence[dict[str, Any]]) -> None:
     table = _table([column.title for column in columns])
     for item in items:
         table.add_row(*(Text(printable(column.text(item))) for column in columns))
+    left = (
+        width - 2 * (len(columns) - 1) - sum(_width(column, items) for column in columns if column.title != "SUBJECT")
+    )
     for column, shown in zip(columns, table.columns, strict=True):
         shown.no_wrap, shown.overflow = True, "ellipsis"
-        if column.title == "UID" and width > UID_WIDTH:
-            shown.min_width = UID_WIDTH
+        if column.title == "SUBJECT":
+            shown.max_width = max(left, 1)
+        else:
+            shown.width = min(_width(column, items), width)
     print_rich(table)
 
 
@@ -95,7 +101,7 @@ def _fitting(items: Sequence[dict[str, Any]], width: int) -> list[Column]:
 def _width(column: Column, items: Sequence[dict[str, Any]]) -> int:
     """The cells that the column takes; the subject and the sender may be cut."""
     widest = max((cell_len(printable(column.text(item))) for item in items), default=0)
-    most = {"SUBJECT": SUBJECT_WIDTH, "FROM": 16}.get(column.title, widest)
+    most = {"SUBJECT": SUBJECT_WIDTH, "FROM": SENDER_WIDTH}.get(column.title, widest)
     return max(len(column.title), min(widest, most))
 
 

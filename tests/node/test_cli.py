@@ -207,7 +207,7 @@ def test_a_table_fits_the_terminal(columns: int, cluster: Cluster, tmp_path: Pat
     assert max(map(cell_len, lines)) <= columns
     if columns > 36:
         assert re.match(r"[0-9a-f-]{36}  \S", lines[1])
-    assert ("FROM" in lines[0]) == (columns >= 100)
+    assert ("FROM" in lines[0]) == (columns >= 120)
     assert "\x1b[1m" in printed
 
 
