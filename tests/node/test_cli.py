@@ -327,7 +327,7 @@ def test_load_takes_zstandard_and_says_what_is_so(fresh: Cluster, tmp_path: Path
 
 def test_a_load_that_is_interrupted_says_how_to_go_on(fresh: Cluster, tmp_path: Path) -> None:
     fresh.load(corpus()[:1])
-    many = [one.model_copy(update={"uid": uuid4()}).model_dump_json() for one in corpus() for _ in range(150)]
+    many = [one.model_copy(update={"uid": uuid4()}).model_dump_json() for one in corpus() for _ in range(12)]
     (tmp_path / "many.ndjson").write_text("\n".join(many) + "\n")
     process = subprocess.Popen(
         [*COMMAND, "load", "many.ndjson", "-q"], env=environment(fresh, tmp_path), cwd=tmp_path, stderr=subprocess.PIPE,
