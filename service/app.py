@@ -15,7 +15,7 @@ from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from service import telemetry
+from service import telemetry, terminal
 from service.answers import SearchAnswer
 from service.api import openapi
 from service.api.access_log import AccessLog
@@ -115,7 +115,7 @@ def configure_logging(settings: Settings) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(serializer=lambda event, **_options: msgspec.json.encode(event))
         if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(colors=terminal.has_colors(sys.stderr))
     )
     structlog.configure(
         processors=[

@@ -1,11 +1,11 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere. Everything goes to standard error."""
+"""Notes and progress of long work: a bar on a terminal, plain lines elsewhere. Everything goes to standard error."""
 
 from __future__ import annotations
 
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -21,14 +21,45 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from service import terminal
+
 LINE_EVERY_SECONDS = 2.0
 
 Advance = Callable[[int], None]
 
 
+@dataclass(slots=True)
+class Shown:
+    """What of it is shown: the notes, the progress, and the details that only somebody who looks for a fault wants."""
+
+    notes: bool = True
+    progress: bool = True
+    details: bool = False
+
+
+shown = Shown()
+
+
 def say(line: str) -> None:
-    """One plain line to standard error."""
-    print(line, file=sys.stderr, flush=True)
+    """One plain line to standard error, unless notes are off (--quiet)."""
+    if shown.notes:
+        complain(line)
+
+
+def detail(line: str) -> None:
+    """One plain line to standard error where details are on (--verbose)."""
+    if shown.details:
+        complain(line)
+
+
+def complain(text: str, *, lines: bool = False) -> None:
+    """A line to standard error, whatever is shown. With `lines`, the text may have several.
+
+    Where standard error itself cannot be written, there is no place left to say so.
+    """
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(terminal.printable(text, lines=lines), file=sys.stderr, flush=True)
 
 
 @dataclass(slots=True)
@@ -51,8 +82,11 @@ class Reading:
 @contextmanager
 def track(what: str, total: int | None, unit: str) -> Iterator[Advance]:
     """Yields `advance(count)`. `total` is None where it cannot be known, as for standard input."""
-    console = Console(stderr=True)
-    if console.is_terminal:
+    if not (shown.notes and shown.progress):
+        yield lambda _count: None
+        return
+    console = terminal.console(sys.stderr)
+    if console.is_terminal and not console.is_dumb_terminal:
         with _bar(console, unit) as bar:
             task = bar.add_task(what, total=total)
             yield lambda count: bar.advance(task, count)

@@ -1,17 +1,18 @@
 """Every environment variable, once. Nothing else in the package reads the environment.
 
 A `Settings` is frozen and made by whoever starts a process (the command line, a test); it is handed
-down, never looked up.
+down, never looked up. The command line adds what its options and its configuration file say.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import quote
+from uuid import UUID
 
 import platformdirs
 from pydantic import (
@@ -27,6 +28,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service import urls, wording
 from service.errors import Misconfigured
 
 PROJECT = "conversation-search"
@@ -176,6 +178,22 @@ class Settings(BaseSettings):
         validation_alias=_env("CONVERSATIONS_NODE_HEAP"),
         description="Java heap of the local node",
     )
+    url: str | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_URL"),
+        description="a running service: `search`, `get`, `count`, `delete` and `healthy` ask it",
+    )
+    token: SecretStr | None = Field(
+        None, validation_alias=_env("CONVERSATIONS_TOKEN"), description="the token to ask a running service with"
+    )
+    token_file: Path | None = Field(
+        None, validation_alias=_env("CONVERSATIONS_TOKEN_FILE"), description="file that holds that token"
+    )
+    organization: UUID | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_ORGANIZATION"),
+        description="the organization that the commands are about where none is named",
+    )
 
     _url_credentials: tuple[str, SecretStr] | None = PrivateAttr(None)
 
@@ -186,7 +204,7 @@ class Settings(BaseSettings):
         credentials = None
         for name in ("opensearch_url", "OPENSEARCH_URL"):
             if isinstance(values.get(name), str):
-                url, credentials = _without_credentials(values[name])
+                url, credentials = urls.without_credentials(values[name])
                 values = {**values, name: url}
         made = validate(values)
         made._url_credentials = credentials
@@ -196,7 +214,12 @@ class Settings(BaseSettings):
     @field_validator("opensearch_url")
     @classmethod
     def _url_is_one_of_a_cluster(cls, value: str | None) -> str | None:
-        return None if value is None else _cluster_url(value)
+        return None if value is None else urls.of_cluster(value)
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_one_of_a_service(cls, value: str | None) -> str | None:
+        return None if value is None else urls.of_service(value)
 
     @model_validator(mode="after")
     def _published_secret_is_for_development(self) -> Self:
@@ -245,12 +268,33 @@ class Settings(BaseSettings):
         return "Basic " + base64.b64encode(":".join(self.credentials).encode()).decode()
 
     @classmethod
-    def load(cls) -> Self:
-        """Reads the environment. Raises Misconfigured naming each variable that is wrong, never its value."""
+    def load(
+        cls,
+        *,
+        options: Mapping[str, object] | None = None,
+        context: Mapping[str, object] | None = None,
+        source: str = "",
+    ) -> Self:
+        """The settings: an option goes before the environment, that before the context, that before the default.
+
+        Both mappings have names of fields; an option that is None was not given. `source` says where the context's
+        values come from, such as "[contexts.prod] of config.toml". Raises Misconfigured naming each option, variable
+        or key that is wrong, what came (never a secret) and what is right.
+        """
+        given = {name: value for name, value in (options or {}).items() if value is not None}
+        held = {name: value for name, value in (context or {}).items() if not os.environ.get(variable_of(name))}
+        held = {name: value for name, value in held.items() if name not in given}
         try:
-            return cls()
+            return cls(**{variable_of(name): value for name, value in (held | given).items()})  # type: ignore[arg-type]
         except ValidationError as error:
-            raise Misconfigured(f"the environment is wrong: {_problems(error)}") from None
+
+            def name_of(field: str) -> str:
+                if field in given:
+                    return f"--{field.replace('_', '-')}"
+                return f"{field} in {source}" if field in held else variable_of(field)
+
+            wrong = wording.sentences(error, cls.model_fields, name_of, _PATTERNS)
+            raise Misconfigured("; ".join(wrong)) from None
 
     def but(self, **changes: object) -> Self:
         """A copy with some values replaced; what is None is left as it was.
@@ -269,7 +313,8 @@ class Settings(BaseSettings):
         try:
             BaseModel.__init__(copy, **values)  # that of BaseSettings reads the environment again
         except ValidationError as error:
-            raise Misconfigured(f"the settings are wrong: {_problems(error)}") from None
+            wrong = wording.sentences(error, type(self).model_fields, variable_of, _PATTERNS)
+            raise Misconfigured("; ".join(wrong)) from None
         return copy
 
     def _url_with_credentials(self) -> str | None:
@@ -291,75 +336,6 @@ def is_published(secret: SecretStr | None) -> bool:
     return secret is not None and secret.get_secret_value().strip() in PUBLISHED_SECRETS
 
 
-def without_password(url: str) -> str:
-    """The URL as a message may show it. User and password may be anything before the last @, as browsers have it."""
-    scheme, slashes, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if slashes else url.rpartition("@")[2]
-
-
-def _problems(error: ValidationError) -> str:
-    """Each variable that is wrong, with the option that sets the same, and what would be right; no values."""
-    return "; ".join(
-        f"{_name(item['loc'])}{item['msg'].removeprefix('Value error, ')}"
-        for item in error.errors(include_input=False, include_url=False)
-    )
-
-
-def _name(location: tuple[int | str, ...]) -> str:
-    """Empty where the message itself names the variables, as those that concern several do."""
-    name = ".".join(map(str, location))
-    field = Settings.model_fields.get(name)
-    if field is not None and isinstance(field.validation_alias, AliasChoices):
-        name = str(field.validation_alias.choices[0])
-    option = f" ({OPTIONS[name]})" if name in OPTIONS else ""
-    return f"{name}{option}: " if name else ""
-
-
-def _without_credentials(url: str) -> tuple[str, tuple[str, SecretStr] | None]:
-    """The URL without its user and password, and these. What cannot be taken apart stays, and is refused as a URL."""
-    try:
-        parts = urlsplit(url)
-        if parts.username is None or _has_spaces(url):
-            return url, None
-        user, password = (unquote(part or "", errors="strict") for part in (parts.username, parts.password))
-    except ValueError:
-        return url, None
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(), (user, SecretStr(password))
-
-
-def _has_spaces(text: str) -> bool:
-    return any(character.isspace() or not character.isprintable() for character in text)
-
-
-def _cluster_url(value: str) -> str:
-    """The URL, checked. Raises ValueError saying what would be right; never repeats what may hold a password."""
-    if _has_spaces(value):
-        raise ValueError("must hold no spaces or control characters")
-    if not value.lower().startswith(("http://", "https://")):
-        raise ValueError("must begin with http:// or https://")
-    try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise ValueError(
-            "must hold a host and a port of 1 to 65535, such as https://search:9200; special characters of a user or "
-            "password must be percent-encoded"
-        ) from None
-    _check_parts(parts)
-    return parts.geturl().rstrip("/")
-
-
-def _check_parts(parts: SplitResult) -> None:
-    if "@" in parts.netloc:
-        raise ValueError("must hold a user and a password in UTF-8, percent-encoded")
-    if not parts.hostname:
-        raise ValueError("must name a host, such as https://search:9200")
-    if parts.port == 0:
-        raise ValueError("must have a port of 1 to 65535")
-    if parts.query or parts.fragment:
-        raise ValueError("must end with its path, without ? and #; a password's are written %3F and %23")
-
-
 def environment_names() -> dict[str, str]:
     """Each environment variable with its description, in the order of the README's table."""
     return {
@@ -372,3 +348,25 @@ def environment_names() -> dict[str, str]:
 def child_environment(*, without: Collection[str] = (), **changes: str) -> dict[str, str]:
     """The environment for a child process: this process's own, without some variables and with some changed."""
     return {name: value for name, value in os.environ.items() if name not in without} | changes
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a field."""
+    alias = Settings.model_fields[name].validation_alias
+    return str(alias.choices[0]) if isinstance(alias, AliasChoices) else name
+
+
+SECRETS = frozenset(
+    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
+)  # fields that nobody else may read
+
+_PATTERNS = {
+    "alias": "a name of at most 100 lower-case letters, digits and _, which begins with a letter",
+    "node_heap": "a whole number of megabytes or gigabytes, such as 512m or 2g",
+    "organization": "a UUID, such as 6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f",
+}
+
+
+def hand_down(**variables: str | None) -> None:
+    """Sets variables for the processes that this one starts; what is None stays as it is."""
+    os.environ.update({name: value for name, value in variables.items() if value is not None})

@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from service.errors import Misconfigured
 from service.index import doctor
 from service.run import with_token_secret
-from service.settings import PUBLISHED_SECRETS, Settings, is_published, without_password
+from service.settings import PUBLISHED_SECRETS, Settings, is_published
+from service.urls import without_password
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = next(iter(PUBLISHED_SECRETS))

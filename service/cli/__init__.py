@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import Sequence
 from types import FrameType
 
 import click
 
-from service import __version__, progress
-from service.cli import data, index, serving
-from service.errors import ConversationsError
+from service import __version__
+from service.cli import asking, data, exits, flags, index, serving, shell
+from service.cli.examples import EXAMPLES, epilog
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="conversations")
+@click.group(cls=exits.Root, context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog("conversations"))
+@click.version_option(__version__, prog_name=shell.PROGRAM)
 def cli() -> None:
     """Conversation search: an HTTP search API for conversations, over OpenSearch.
 
-    Commands find the cluster by OPENSEARCH_URL, or else the local node that runs in the same --data folder.
+    Commands find the cluster by OPENSEARCH_URL, by a context of the configuration file, or else the local node that
+    runs in the same --data folder. search, get, count and delete ask a running service where an URL is set.
     """
 
 
-for command in (*serving.COMMANDS, *index.COMMANDS, *data.COMMANDS):
-    cli.add_command(command)
+COMMANDS: tuple[click.Command, ...] = (
+    *serving.COMMANDS,
+    *asking.COMMANDS,
+    *index.COMMANDS,
+    *data.COMMANDS,
+    *shell.COMMANDS,
+)
+
+
+def _add(group: click.Group, command: click.Command, path: str) -> None:
+    command.epilog = epilog(path) if path in EXAMPLES else None
+    flags.add_to(command)
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            _add(command, inner, f"{path} {name}")
+    group.add_command(command)
+
+
+flags.add_to(cli)
+for _command in COMMANDS:
+    _add(cli, _command, f"{shell.PROGRAM} {_command.name}")
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
@@ -32,21 +52,16 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 
 def main() -> None:
-    """The console script: every failure is one line on standard error and a non-zero exit code."""
+    """The console script: every failure is one line on standard error and an exit code of docs/commands.md."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
     signal.signal(signal.SIGTERM, _stop)  # the first process of a container would not hear it else
-    with ExitStack() as stack:
-        stack.callback(sys.stdout.flush)
-        try:
-            cli.main(standalone_mode=False)
-        except click.ClickException as error:
-            error.show()
-            sys.exit(error.exit_code)
-        except (KeyboardInterrupt, click.Abort):
-            progress.say("Stopped.")
-            sys.exit(130)
-        except ConversationsError as error:
-            progress.say(f"conversations: {error}")
-            sys.exit(1)
-        except BrokenPipeError:
-            sys.exit(1)
+    sys.exit(exits.run(run_line))
+
+
+def run_line(arguments: Sequence[str] | None = None) -> object:
+    """Runs a command line: this process's, where none is given. Raises what the command raises."""
+    flags.reset()
+    if sys.stdout is not None and sys.stdout.encoding.lower().replace("-", "") != "utf8":
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    result: object = cli.main(arguments, prog_name=shell.PROGRAM, standalone_mode=False)
+    return result

@@ -15,13 +15,14 @@ from service import progress
 from service.answers import SearchAnswer
 from service.api.asked import parse_query
 from service.api.parameters import EXPORT_PARAMETERS
+from service.cli import dry_run, exits
 from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
 from service.cli.options import Duration, Pair, Uuid, act, cluster_options, create_option, rejects_option, show
 from service.cli.parallel import load_files, parallel_files
 from service.client import Client
 from service.conversation import STATUSES, Conversation, Status
-from service.errors import ConversationsError, IndexUnusable, Misconfigured
+from service.errors import IndexUnusable, Misconfigured
 from service.files import STANDARD_STREAM, replacing, require_distinct
 from service.index import activity, bulk, lifecycle, mapping
 from service.rejects import Rejects
@@ -44,6 +45,7 @@ Origin = TypeVar("Origin")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted load of the same files stopped.")
 @click.option("--parallel", type=click.IntRange(1, 64), default=1, show_default=True, help="Files loaded at once.")
 @create_option
+@dry_run.option("Check every line, and write nothing: no conversations, no rejects file.")
 @cluster_options
 def load_command(
     settings: Settings,
@@ -53,12 +55,13 @@ def load_command(
     resume: bool,
     parallel: int,
     create: bool,
+    is_dry_run: bool,
 ) -> None:
-    """Load conversations, and deletions, from NDJSON files (plain or gzip); - is standard input.
+    """Load conversations, and deletions, from NDJSON files (plain, gzip or zstandard); - is standard input.
 
     A line is an item, or {"uid":…,"organization_uid":…,"deleted_on":…}, as in a bulk request. Loading twice changes
     nothing, and an older copy never replaces a newer one: the version is updated_on, or deleted_on.
-    Rejected lines go to the rejects file; all others are loaded, and the exit code is then 1. A load that was killed
+    Rejected lines go to the rejects file; all others are loaded, and the exit code is then 3. A load that was killed
     may be done again, or go on with --resume.
     """
     is_parallel = parallel > 1 and len(files) > 1
@@ -70,19 +73,23 @@ def load_command(
             "--checkpoint": [checkpoint, *(part.checkpoint for part in own)],
         },
     )
+    if is_dry_run:
+        dry_run.load(files, max_ahead=_max_ahead(settings))
+        return
     sizes = [ndjson.size(file) for file in files]
     total = None if None in sizes else sum(size or 0 for size in sizes)
     if is_parallel:
         if ndjson.STANDARD_INPUT in files:
             raise Misconfigured("--parallel needs files: standard input can be read by one process only")
         act(settings, lambda client: _index(client, settings, create=create))
-        with progress.track("Loading", total, "bytes") as advance:
+        with exits.hint(lambda: _go_on(files, True)), progress.track("Loading", total, "bytes") as advance:
             sums = load_files(settings, own, processes=parallel, rejects=rejects, resume=resume, advance=advance)
         _finish(sums, rejects)
         return
     reading = progress.Reading(total)
     done = Checkpoint.resumed(checkpoint, files) if resume else Checkpoint(checkpoint, files)
     with (
+        exits.hint(lambda: _go_on(files, checkpoint.exists())),
         Rejects(rejects, kept=done.covers if resume else None) as rejected,
         progress.track("Loading", total, "bytes") as advance,
     ):
@@ -108,6 +115,13 @@ def load_command(
         )
     done.remove()
     _summary(tally, rejected)
+
+
+def _go_on(files: tuple[str, ...], can_resume: bool) -> str:
+    """How a load goes on that was interrupted."""
+    if can_resume and ndjson.STANDARD_INPUT not in files:
+        return "What was loaded stays. Go on with the same command and --resume."
+    return "What was loaded stays. Load the same again: nothing is loaded twice."
 
 
 _organization = click.option(
@@ -238,7 +252,7 @@ def _import(
             f"dated ahead of the clock: {counts.dates_ahead:,} messages, "
             "which were given the time of their receipt or of this import"
         )
-    _summary(tally, rejected, counts.record(), to_error=output == STANDARD_STREAM)
+    _summary(tally, rejected, counts.record(), output=output)
 
 
 def _write(conversations: Iterable[Conversation], output: str) -> bulk.Tally:
@@ -281,7 +295,10 @@ def export_command(settings: Settings, file: str, organization: UUID, where: str
         return export_file(client, settings, query, uid, file=file, where=where.encode())
 
     count = act(settings, export, answer=SearchAnswer)
-    progress.say(f"{count:,} conversations exported")
+    if count:
+        progress.say(f"{count:,} conversations exported")
+    else:
+        progress.say(f"no conversation of {uid} matches: {'what was written' if file == '-' else file} holds none")
 
 
 def _load(
@@ -338,17 +355,19 @@ async def _index(client: Client, settings: Settings, *, create: bool) -> None:
 
 
 def _summary(
-    tally: bulk.Tally, rejected: Rejects, counts: dict[str, int] | None = None, *, to_error: bool = False
+    tally: bulk.Tally, rejected: Rejects, counts: dict[str, int] | None = None, *, output: str | None = None
 ) -> None:
-    record = {**(counts or {}), **tally.record(), "rejected": rejected.count}
-    _finish(record, rejected.path, to_error=to_error)
+    """What was put into a file is not called written: nothing was loaded."""
+    done = tally.record() if output is None else {"in_output": tally.written}
+    record = {**(counts or {}), **done, "rejected": rejected.count}
+    _finish(record, rejected.path, to_error=output == STANDARD_STREAM)
 
 
 def _finish(record: dict[str, int], rejects: Path, *, to_error: bool = False) -> None:
     """Prints the record, to standard error where standard output holds conversations."""
     show(record, to_error=to_error)
     if record["rejected"]:
-        raise ConversationsError(f"{record['rejected']} rejected: see {rejects}; everything else was taken")
+        raise exits.DoneInPart(f"{record['rejected']:,} rejected: see {rejects}; the numbers above tell of the others")
 
 
 COMMANDS = (load_command, import_mail_command, import_sms_command, export_command)

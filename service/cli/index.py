@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
@@ -13,7 +12,10 @@ from typing import Any
 import click
 
 from service import progress
-from service.cli.options import Duration, act, cluster_options, cluster_url, local_options, rejects_option, show
+from service.cli import exits, reach, status_view
+from service.cli.asking_options import form_option
+from service.cli.options import Duration, Url, act, cluster_options, cluster_url, local_options, rejects_option, show
+from service.cli.views import Form
 from service.client import Client
 from service.errors import ConversationsError, Misconfigured, SourceUnreadable
 from service.files import require_distinct
@@ -22,8 +24,9 @@ from service.index.bulk import Write
 from service.index.job import Ended, Invalid, Job
 from service.rejects import Rejects
 from service.run import with_token_secret
-from service.settings import Settings, without_password
+from service.settings import Settings
 from service.sources import ndjson
+from service.terminal import json_text, printable
 
 
 @click.command("create")
@@ -35,11 +38,25 @@ def create_command(settings: Settings) -> None:
 
 
 @click.command("status")
+@form_option("table", "json")
+@click.option("--watch", is_flag=True, help="Print it again and again, until ctrl-C; as JSON, a line each time.")
+@click.option(
+    "--interval", type=click.FloatRange(min=0.5), default=2.0, show_default=True, help="With --watch: seconds between."
+)
 @cluster_options
-def status_command(settings: Settings) -> None:
-    """Print cluster, index, alias, counts and mapping as JSON. Exits 1 if the service could not serve this index."""
-    found = act(settings, lambda client: status.status(client, settings.alias, mapping.load()))
-    show(found.record())
+def status_command(settings: Settings, form: Form | None, watch: bool, interval: float) -> None:
+    """Print cluster, index, alias, counts and mapping. Exits 1 if the service could not serve this index.
+
+    On a terminal it is a table, elsewhere JSON.
+    """
+
+    def look() -> status.Status:
+        return act(settings, lambda client: status.status(client, settings.alias, mapping.load()))
+
+    if watch:
+        status_view.watch(look, form, interval)
+    found = look()
+    status_view.show(found, form)
     if found.problem is not None:
         raise ConversationsError(found.problem)
 
@@ -91,12 +108,15 @@ def reindex_command(
         "resume": reindex.resume,
         "abandon": reindex.abandon,
     }
-    with Rejects(rejects) as rejected:
+    with exits.hint(lambda: _GO_ON), Rejects(rejects) as rejected:
         invalid = Invalid(lambda document, why, text: rejected.add(document, 0, why, text))
         record = _with_job(settings, actions[way], throttle=throttle, invalid=invalid, skip_invalid=skip_invalid)
     show(record)
     if record.get("skipped"):
         progress.say(f"{record['skipped']} documents were left out: see {rejects}; the previous index has them")
+
+
+_GO_ON = "If a reindex was interrupted: 'conversations reindex --resume' goes on with it, --abandon undoes it."
 
 
 @click.command("rollback")
@@ -178,7 +198,7 @@ def _what_remains(found: verify.Finding, *, repair: bool, delete_extra: bool) ->
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a check, a line each.")
 @cluster_options
 def doctor_command(settings: Settings, as_json: bool) -> None:
-    """Look a deployment over, and say what to do. Exits 0 if all is well, 1 if something failed, 2 on warnings only.
+    """Look a deployment over, and say what to do. Exits 0 if all is well, 1 if something failed, 3 on warnings only.
 
     It looks at the token settings, the cluster, its version and ICU plugin, the alias, the mapping's checksum,
     replicas, disk watermarks and clocks. It changes nothing.
@@ -187,26 +207,29 @@ def doctor_command(settings: Settings, as_json: bool) -> None:
 
     async def examine(client: Client) -> None:
         deployment = doctor.Deployment(settings, cluster_url(settings), client, mapping.load())
-        async for check in doctor.examine(deployment):
+        unreachable = await reach.problem_at(settings, cluster_url(settings))
+        async for check in doctor.examine(deployment, unreachable=unreachable):
             verdicts.append(check.verdict)
-            print(json.dumps(check.record(), ensure_ascii=False) if as_json else _line(check), flush=True)
+            print(json_text(check.record(), sys.stdout, indent=None) if as_json else _line(check), flush=True)
 
     if settings.token_secret is None and settings.opensearch_url is None:
         settings = with_token_secret(settings)
-    act(settings, examine)
+    act(settings, examine, must_answer=False)
     if "failed" in verdicts:
         raise ConversationsError(f"{verdicts.count('failed')} of {len(verdicts)} checks failed")
     if "warning" in verdicts:
-        sys.exit(2)
+        raise exits.DoneInPart(f"{verdicts.count('warning')} of {len(verdicts)} checks have warnings")
 
 
 def _line(check: doctor.Check) -> str:
     advice = f"\n{'':18}-> {check.advice}" if check.advice else ""
-    return f"{check.verdict:8}{check.name + ':':<16}{check.found}{advice}"
+    return f"{check.verdict:8}{check.name + ':':<16}{printable(check.found)}{advice}"
 
 
 @click.command("dashboards")
-@click.option("--url", required=True, help="Where OpenSearch Dashboards answers, such as http://127.0.0.1:5601.")
+@click.option(
+    "--url", type=Url(), required=True, help="Where OpenSearch Dashboards answers, such as http://127.0.0.1:5601."
+)
 @click.option(
     "--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait until it is ready."
 )
@@ -216,8 +239,6 @@ def dashboards_command(settings: Settings, url: str, wait: float) -> None:
 
     OPENSEARCH_USER and OPENSEARCH_PASSWORD are the user of Dashboards too, where it asks for one.
     """
-    if not url.startswith(("http://", "https://")):
-        raise Misconfigured(f"--url {without_password(url)}: must begin with http:// or https://")
     show(asyncio.run(dashboards.send(settings, url, wait=wait)).record())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import re
 import sys
 from collections.abc import Awaitable, Callable
@@ -16,11 +15,14 @@ from uuid import UUID
 import click
 from opensearchpy.exceptions import TransportError
 
+from service import terminal
+from service.cli import flags, reach
 from service.client import Client, connect
 from service.conversation import parse_uuid
 from service.errors import Misconfigured, SearchUnavailable
 from service.node import running_url
 from service.settings import Settings
+from service.urls import of_service, without_password
 
 Result = TypeVar("Result")
 Command = Callable[..., None]
@@ -28,9 +30,16 @@ Command = Callable[..., None]
 _DATA = click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the local node. [default: CONVERSATIONS_DATA, else the user's data folder]",
+    envvar="CONVERSATIONS_DATA",
+    show_envvar=True,
+    help="Folder of the local node. [default: the user's data folder]",
 )
-_URL = click.option("--opensearch-url", help="Use this cluster. [default: OPENSEARCH_URL, else the local node]")
+_URL = click.option(
+    "--opensearch-url",
+    envvar="OPENSEARCH_URL",
+    show_envvar=True,
+    help="Use this cluster. [default: the local node]",
+)
 rejects_option = click.option(
     "--rejects",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -50,21 +59,38 @@ def local_options(command: Command) -> Command:
     @_DATA
     @functools.wraps(command)
     def wrapped(*arguments: Any, data: Path | None, **options: Any) -> None:
-        command(*arguments, settings=Settings.load().but(data=data), **options)
+        command(*arguments, settings=flags.settings(data=data), **options)
 
     return wrapped
+
+
+def opensearch_options(command: Command) -> Command:
+    """--data and --opensearch-url as the command's own parameters."""
+    return _DATA(_URL(command))
 
 
 def cluster_options(command: Command) -> Command:
     """--data and --opensearch-url; the command is given `settings`."""
 
-    @_DATA
-    @_URL
+    @opensearch_options
     @functools.wraps(command)
     def wrapped(*arguments: Any, data: Path | None, opensearch_url: str | None, **options: Any) -> None:
-        command(*arguments, settings=Settings.load().but(data=data, opensearch_url=opensearch_url), **options)
+        command(*arguments, settings=flags.settings(data=data, opensearch_url=opensearch_url), **options)
 
     return wrapped
+
+
+class Url(click.ParamType[str]):
+    """The URL of a server."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            of_service(str(value))
+        except ValueError as error:
+            self.fail(f"{without_password(str(value))!r} {error}", param, ctx)
+        return str(value)
 
 
 class Uuid(click.ParamType[UUID]):
@@ -104,11 +130,24 @@ class Pair(click.ParamType[tuple[str, str]]):
         return left.strip(), right.strip()
 
 
-def act(settings: Settings, action: Callable[[Client], Awaitable[Result]], *, answer: type[Any] = object) -> Result:
-    """Runs the action with a client of the cluster that the settings name, and returns its result."""
+def act(
+    settings: Settings,
+    action: Callable[[Client], Awaitable[Result]],
+    *,
+    answer: type[Any] = object,
+    must_answer: bool = True,
+) -> Result:
+    """Runs the action with a client of the cluster that the settings name, and returns its result.
+
+    Raises SearchUnavailable with the address and the cause where OpenSearch does not answer there, before the action
+    begins; not so without `must_answer`.
+    """
 
     async def run() -> Result:
-        client = connect(settings, cluster_url(settings), answer=answer)
+        url = cluster_url(settings)
+        if must_answer:
+            await reach.require_opensearch(settings, url)
+        client = connect(settings, url, answer=answer)
         try:
             return await action(client)
         except TransportError as error:  # none that this package knows: a fault, there or here
@@ -131,4 +170,5 @@ def cluster_url(settings: Settings) -> str:
 
 
 def show(record: dict[str, Any], *, to_error: bool = False) -> None:
-    print(json.dumps(record, indent=2, ensure_ascii=False), file=sys.stderr if to_error else sys.stdout)
+    stream = sys.stderr if to_error else sys.stdout
+    print(terminal.json_text(record, stream), file=stream)

@@ -17,6 +17,7 @@ from service.rejects import is_rejects
 from service.settings import Settings
 
 _PROGRESS = re.compile(r"Loading: ([\d,]+)")
+_ERROR = "conversations: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ def _run(command: list[str], environment: dict[str, str], advance: Callable[[int
                 bytes_read = int(found[1].replace(",", ""))
                 advance(bytes_read - shown)
                 shown = bytes_read
-            else:
-                last = line.strip().removeprefix("conversations: ")
+            elif line.startswith(_ERROR) or not last:  # what follows an error tells how to go on
+                last = line.strip().removeprefix(_ERROR)
         out = process.stdout.read()
     try:
         record: dict[str, int] = json.loads(out)

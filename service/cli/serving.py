@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
-import ssl
-import urllib.error
-import urllib.request
+import asyncio
+import sys
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -14,10 +12,14 @@ import click
 
 from service import progress
 from service.api.auth import Tokens
+from service.cli import flags
 from service.cli.options import Duration, Uuid, cluster_options, cluster_url, local_options
+from service.cli.reach import address, check_ca_file, problem_at, require_opensearch
+from service.cli.service_http import send
 from service.errors import ConversationsError, Misconfigured
 from service.run import Prepare, Tls, listening, local_node, run, serve, with_token_secret
-from service.settings import Settings, without_password
+from service.settings import Settings
+from service.terminal import json_text
 
 _HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 _PORT = click.option(
@@ -40,6 +42,8 @@ def run_command(settings: Settings, host: str, port: int, empty: bool, sample: b
     """
     if empty and sample:
         raise Misconfigured("--empty and --sample exclude one another: choose one")
+    if settings.opensearch_url is not None:
+        asyncio.run(require_opensearch(settings, settings.opensearch_url))
     is_local = settings.opensearch_url is None
     prepare = Prepare(create=is_local or create, sample=sample or (is_local and not empty))
     run(settings, host=host, port=port, prepare=prepare)
@@ -61,39 +65,48 @@ def serve_command(settings: Settings, host: str, port: int, tls_certificate: Pat
     tls = None if tls_certificate is None or tls_key is None else Tls.load(tls_certificate, tls_key)
     if settings.token_secret is None and settings.opensearch_url is None:
         settings = with_token_secret(settings)
+    Tokens(settings)  # raises where there is no secret, before anything is served
+    check_ca_file(settings, cluster_url(settings))
     with listening(host, port) as listener:
         scheme = "http" if tls is None else "https"
         progress.say(f"Serving on {scheme}://{host}:{listener.getsockname()[1]}")
+        problem = asyncio.run(problem_at(settings, cluster_url(settings)))
+        if problem is not None:
+            progress.say(f"Not ready yet: {problem}")
         serve(settings, cluster_url(settings), listener, tls=tls)
 
 
 @click.command("healthy")
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Where the service answers.")
+@click.option(
+    "--url",
+    envvar="CONVERSATIONS_URL",
+    show_envvar=True,
+    help="Where the service answers. [default: http://127.0.0.1:8000]",
+)
 @click.option("--timeout", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="In seconds.")
 @local_options
-def healthy_command(settings: Settings, url: str, timeout: float) -> None:
+def healthy_command(settings: Settings, url: str | None, timeout: float) -> None:
     """Ask a running service whether it can serve, for health checks: exits 0 if so, else 1 with the reason.
 
     The authority of an HTTPS certificate is the one in OPENSEARCH_CA_FILE, where that is set.
     """
-    if not url.startswith(("http://", "https://")):
-        raise Misconfigured(f"--url {without_password(url)}: must begin with http:// or https://")
-    if url != without_password(url):
-        raise Misconfigured(f"--url {without_password(url)}: must hold no user, the service's health asks for none")
-    try:
-        trusted = ssl.create_default_context(cafile=settings.opensearch_ca_file)
-    except OSError as error:
-        raise Misconfigured(
-            f"OPENSEARCH_CA_FILE {settings.opensearch_ca_file} cannot be used: {error.strerror or error}"
-        ) from None
-    try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health/ready", timeout=timeout, context=trusted) as answer:  # noqa: S310
-            print(answer.read().decode())
-    except urllib.error.HTTPError as error:
-        raise ConversationsError(f"not ready ({error.code}): {error.read(2000).decode(errors='replace')}") from None
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise ConversationsError(f"{without_password(url)} does not answer: {reason}") from None
+    if flags.is_typed("url"):
+        settings = flags.settings(url=url)
+    answer = send(settings, settings.url or _LOCAL_URL, "/health/ready", timeout=timeout)
+    body = answer.json()
+    if not isinstance(body, dict) or "status" not in body:
+        raise ConversationsError(
+            f"what answers at {address(settings.url or _LOCAL_URL)} is not this service "
+            f"(it answered {answer.status}, and no JSON of its): is the port another's?"
+        )
+    if answer.status != 200:
+        error = body.get("error")
+        message = error.get("message") if isinstance(error, dict) else None
+        raise ConversationsError(f"not ready ({answer.status}): {message or body['status']}")
+    print(json_text(body, sys.stdout, indent=None))
+
+
+_LOCAL_URL = "http://127.0.0.1:8000"
 
 
 @click.command("node")

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from service.errors import Misconfigured, SearchUnavailable
+from service.errors import ConversationsError, Misconfigured, SearchUnavailable
 from service.index.mapping import mapping_folder
 from service.settings import Settings
 
@@ -100,11 +100,11 @@ def _count(url: str, status: int, text: str) -> int:
     except ValueError:
         answer = {}
     if status in (401, 403):
-        raise Misconfigured(
+        raise ConversationsError(
             f"{url} refuses the user: check OPENSEARCH_USER, its password and its right to save objects"
         )
     if status != 200 or not isinstance(answer, dict) or not answer.get("success"):
-        raise Misconfigured(
+        raise ConversationsError(
             f"{url} did not take the saved objects ({status}): {text[:500]}: is it OpenSearch Dashboards?"
         )
     return int(answer["successCount"])

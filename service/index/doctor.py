@@ -18,7 +18,8 @@ from service.errors import ConversationsError
 from service.index import lifecycle, state
 from service.index.mapping import Mapping
 from service.index.targets import holders, writes_alias
-from service.settings import SECRET_MIN_BYTES, Settings, is_published, without_password
+from service.settings import SECRET_MIN_BYTES, Settings, is_published
+from service.urls import without_password
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
@@ -55,11 +56,17 @@ class Deployment:
 Look = Callable[[Deployment], Awaitable[Check]]
 
 
-async def examine(deployment: Deployment) -> AsyncIterator[Check]:
-    """Every check, in order. Where the cluster cannot be reached, all that ask it are skipped."""
+async def examine(deployment: Deployment, *, unreachable: str | None = None) -> AsyncIterator[Check]:
+    """Every check, in order. Where the cluster cannot be reached, all that ask it are skipped.
+
+    `unreachable` is the reason why it cannot, where that is known already.
+    """
     yield _token_secret(deployment.settings)
     first, *rest = CHECKS
-    reachable = await _looked(first, deployment)
+    if unreachable is None:
+        reachable = await _looked(first, deployment)
+    else:
+        reachable = Check(_name(first), "failed", unreachable, _UNREACHABLE)
     yield reachable
     for look in rest:
         if reachable.verdict == "failed":

@@ -91,6 +91,11 @@ def _on_disk(reader: io.BufferedReader) -> Iterator[IO[bytes]]:
         yield whole
 
 
+def zstandard_stream(packed: IO[bytes]) -> IO[bytes]:
+    """What the zstandard stream holds. Raises EOFError or ZstdError where it breaks off."""
+    return io.BufferedReader(cast(io.RawIOBase, _Zstandard(cast(io.BufferedReader, packed))), 2**20)
+
+
 class _Zstandard(io.RawIOBase):
     """Unpacks frame after frame, and tells where the last one breaks off, which the library's own stream does not."""
 

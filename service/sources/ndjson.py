@@ -1,4 +1,4 @@
-"""Conversations and deletions from NDJSON: one JSON object a line, plain or gzip, from a file or standard input.
+"""Conversations and deletions from NDJSON: one JSON object a line, plain, gzip or zstandard, from a file or a stream.
 
 An export of ours is such a file; its last line, which counts the others, is checked and is no conversation.
 """
@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import IO, cast
 from uuid import UUID
 
+import zstandard
+
 from service.conversation import MAX_LINE_BYTES, Conversation, Tombstone, parse_uuid
 from service.errors import SourceUnreadable
 from service.sources import lines
-from service.sources.containers import GZIP, Counting
+from service.sources.containers import GZIP, ZSTANDARD, Counting, zstandard_stream
 from service.times import MAX_AHEAD
 
 STANDARD_INPUT = "-"
@@ -72,7 +74,7 @@ def read(
     number = since_end = 0
     try:
         with _open(path) as raw:
-            for number, text in enumerate(_texts(_decompressed(Counting(raw, advance))), start=1):
+            for number, text in enumerate(_texts(_decompressed(path, Counting(raw, advance))), start=1):
                 if (end := export_end(text)) is not None:
                     if end.conversations != since_end:
                         mismatch = f"ends an export of {end.conversations}, but {since_end} came before"
@@ -85,9 +87,9 @@ def read(
                     if number <= after:
                         continue
                     yield _line(path, number, text.removeprefix(lines.BOM) if number == 1 else text, max_ahead)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise SourceUnreadable(
-            f"{path} breaks off after line {number} ({error}): all lines before were taken; get the whole file"
+            f"{path} breaks off after line {number} ({error}): get the whole file; nothing is loaded twice"
         ) from None
     except OSError as error:
         raise SourceUnreadable(f"cannot read {path}: {error.strerror or error}") from None
@@ -141,9 +143,25 @@ def _open(path: str) -> IO[bytes]:
     return open(path, "rb")
 
 
-def _decompressed(raw: io.RawIOBase) -> IO[bytes]:
-    """What the stream holds, by its first bytes and not by its name."""
+def _decompressed(path: str, raw: io.RawIOBase) -> IO[bytes]:
+    """What the stream holds, by its first bytes. Raises SourceUnreadable where these contradict the file's name."""
     buffered = io.BufferedReader(raw, 2**20)
-    if buffered.peek(2)[:2] == GZIP:
+    first = buffered.peek(8)[:8]
+    if first.startswith(GZIP):
         return cast(IO[bytes], gzip.GzipFile(fileobj=buffered))
+    if first.startswith(ZSTANDARD):
+        return zstandard_stream(cast(IO[bytes], buffered))
+    for ending, kind in _PACKED_NAMES.items():
+        if path.endswith(ending) and first:
+            raise SourceUnreadable(f"{path} is not {kind}, as its name says: get the whole file, or rename it")
+    for magic, kind in _OTHERS.items():
+        if first.startswith(magic):
+            raise SourceUnreadable(f"{path} is {kind}: NDJSON may be plain, gzip or zstandard")
     return buffered
+
+
+_PACKED_NAMES = {".gz": "gzip", ".zst": "zstandard"}
+_OTHERS = {  # what a file begins with that nobody means to be lines of JSON
+    b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x7fELF": "a program", b"%PDF": "a PDF",
+    b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"SQLite f": "a database",
+}  # fmt: skip

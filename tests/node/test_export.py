@@ -221,7 +221,7 @@ def test_the_command_writes_a_whole_file_that_load_reads(
         (("export", str(tmp_path / "no" / "x"), "--organization", str(organization)), "cannot write"),
     ):
         failed = run(*arguments, alias=cluster.settings.alias)
-        assert failed.returncode == 1
+        assert failed.returncode == 2
         assert says in failed.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["export.ndjson.gz"]
     await_no_points_in_time(cluster)

@@ -285,7 +285,7 @@ def test_doctor_warns_of_a_copy_that_has_no_node(fresh: Cluster) -> None:
     body = {"index": {"number_of_replicas": 1}}
     fresh.act(lambda client: client.indices.put_settings(index=fresh.settings.alias, body=body))
     code, checks = doctor(fresh)
-    assert (code, checks["cluster"]["verdict"]) == (2, "warning")
+    assert (code, checks["cluster"]["verdict"]) == (3, "warning")
     assert "replicas" in checks["cluster"]["advice"]
 
 

@@ -156,7 +156,7 @@ def test_load_and_import_on_a_running_node(tmp_path: Path) -> None:
     rejects = tmp_path / "rejects"
     options = ("--data", str(data), "--rejects", str(rejects))
     done = conversations("load", str(broken), *options)
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert json.loads(done.stdout) == {"written": 30, "unchanged": 0, "rejected": 2}
     told = [json.loads(line) for line in rejects.read_text().splitlines()]
     assert [(line["line"], line["text"]) for line in told] == [(11, "{}"), (12, "nonsense")]
@@ -193,7 +193,7 @@ def test_a_port_in_use_is_told_before_anything_is_started(tmp_path: Path) -> Non
         taken.listen()
         port = taken.getsockname()[1]
         done = conversations("run", "--port", str(port), "--data", str(tmp_path / "data"))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert (
         done.stderr
         == f"conversations: cannot listen on 127.0.0.1:{port} (Address already in use): choose another with --port\n"
@@ -204,7 +204,7 @@ def test_a_port_in_use_is_told_before_anything_is_started(tmp_path: Path) -> Non
 def test_a_data_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = conversations("run", "--port", "0", "--data", str(tmp_path / "file" / "data"))
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "--data" in done.stderr
 
@@ -259,14 +259,14 @@ def test_a_jar_that_was_changed_is_not_used(tmp_path: Path, settings: Settings) 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("load",), "Missing argument"),
+        (("load",), "missing argument"),
         (("load", "no-such-file"), "no OpenSearch|No such file"),
         (("token", "--organization", "x"), "must be a UUID"),
         (("token", "--organization", str(corpus()[0].uid), "--default", str(corpus()[1].uid)), "--default must be one"),
         (("token", "--organization", str(corpus()[0].uid), "--expires", "soon"), "such as 12h"),
         (("run", "--port", "70000"), "70000"),
         (("status",), "no OpenSearch"),
-        (("nonsense",), "No such command"),
+        (("nonsense",), "no such command"),
     ],
 )
 def test_wrong_use_is_one_clear_line_and_a_nonzero_exit(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
@@ -333,6 +333,6 @@ def test_certificates_that_cannot_be_used_are_told_before_anything_is_served(clu
             [*COMMAND, "serve", "--port", "0", *options], env=cluster.environment, capture_output=True, text=True,
             check=False,
         )  # fmt: skip
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1
         assert "--tls-" in done.stderr

@@ -1,0 +1,209 @@
+"""Commands that ask for conversations, of a running service or of the cluster: search, get, count, delete."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from uuid import UUID
+
+import click
+
+from service import progress
+from service.cli import views
+from service.cli.asking_options import (
+    asked_options,
+    complete_query,
+    complete_sort,
+    filter_options,
+    form_option,
+    query_of,
+)
+from service.cli.exits import DoneInPart
+from service.cli.options import Uuid
+from service.cli.sources import Source, source
+from service.cli.views import Form
+from service.errors import Misconfigured, NotFound
+from service.settings import Settings
+from service.terminal import is_terminal, printable
+
+MOST_DELETED = 1000
+
+
+@click.command("search")
+@click.argument("words", nargs=-1, metavar="[QUERY]...", shell_complete=complete_query)
+@filter_options
+@click.option("--sort", metavar="FIELDS", shell_complete=complete_sort, help="Such as -updated_on, or status,subject.")
+@click.option("--limit", type=click.IntRange(1, 100), default=25, show_default=True, help="Conversations on a page.")
+@click.option("--page", type=click.IntRange(min=1), help="The page to show. [default: 1]")
+@form_option("table", "json", "name")
+@asked_options
+def search_command(
+    settings: Settings, prefers_cluster: bool, words: tuple[str, ...], form: Form | None, strict: bool,
+    where: tuple[str, ...], filters: dict[str, str], sort: str | None, limit: int, page: int | None,
+) -> None:  # fmt: skip
+    """Find conversations by QUERY, the language of the search box: words, "phrases", -without, field:value, OR.
+
+    A table on a terminal, JSON elsewhere: the data of the API's answer. With -o name, a uid a line. --where takes every
+    parameter of the API. A QUERY that begins with - comes after --. 'conversations export' writes all that matches.
+    """
+    asked = query_of(settings, words, where, filters, sort=sort, page=page, per_page=limit)
+    data = source(settings, prefers_cluster=prefers_cluster).page(asked, strict=strict)
+    _warn(data)
+    chosen = views.form_of(form)
+    if chosen == "json":
+        views.print_json(data)
+    elif chosen == "name":
+        views.print_names(str(item["uid"]) for item in data["items"])
+    else:
+        _show_page(data)
+
+
+@click.command("count")
+@click.argument("words", nargs=-1, metavar="[QUERY]...", shell_complete=complete_query)
+@filter_options
+@form_option("table", "json")
+@asked_options
+def count_command(
+    settings: Settings, prefers_cluster: bool, words: tuple[str, ...], form: Form | None, strict: bool,
+    where: tuple[str, ...], filters: dict[str, str],
+) -> None:  # fmt: skip
+    """Count the conversations that match QUERY, exactly. Prints the number, also into a pipe; -o json has more.
+
+    With --where facets=status,channel it also counts by the values of these fields.
+    """
+    asked = query_of(settings, words, where, filters)
+    data = source(settings, prefers_cluster=prefers_cluster).count(asked, strict=strict)
+    _warn(data)
+    if form == "json":
+        views.print_json(data)
+        return
+    print(data["total"])
+    for field, facet in (data.get("facets") or {}).items():
+        views.print_table((printable(field).upper(), "COUNT"), _facet_rows(facet), right=("COUNT",))
+
+
+@click.command("get")
+@click.argument("uid", type=Uuid())
+@form_option("table", "json", "name")
+@asked_options
+def get_command(settings: Settings, prefers_cluster: bool, uid: UUID, form: Form | None) -> None:
+    """Print one conversation, as it is now. On a terminal a line a field, elsewhere JSON."""
+    item = source(settings, prefers_cluster=prefers_cluster).one(uid, settings.organization)
+    chosen = views.form_of(form)
+    if chosen == "json":
+        views.print_json(item)
+    elif chosen == "name":
+        views.print_names([str(item["uid"])])
+    else:
+        views.print_rich(views.record_of(item))
+
+
+@click.command("delete")
+@click.argument("uids", nargs=-1, required=True, metavar="UID...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@form_option("table", "json", "name")
+@asked_options
+def delete_command(
+    settings: Settings, prefers_cluster: bool, uids: tuple[str, ...], yes: bool, dry_run: bool, form: Form | None
+) -> None:
+    """Delete conversations; - reads their uids from standard input, a line each.
+
+    It looks at all of them first: where one is missing, nothing is deleted. It says what it will delete, and asks on a
+    terminal; elsewhere it needs --yes. A deletion is not undone by an older copy that is loaded later.
+    """
+    wanted = _uids(uids)
+    if not (yes or dry_run or is_terminal(sys.stdin)):
+        raise Misconfigured("--yes is needed where no terminal can be asked; --dry-run shows what would be deleted")
+    found = source(settings, prefers_cluster=prefers_cluster)
+    items = [_looked_at(found, uid, settings.organization) for uid in wanted]
+    for item in items:
+        progress.say(f"{'would delete' if dry_run else 'deletes'}: {_line(item)}")
+    if dry_run:
+        _show_outcomes([(str(item["uid"]), "would be deleted") for item in items], form)
+        return
+    if not yes:
+        click.confirm(f"Delete {_number(len(items))} at {printable(found.name)}?", abort=True, err=True)
+    outcomes = [(str(uid), _deleted(found, uid, settings.organization)) for uid in wanted]
+    _show_outcomes(outcomes, form)
+    left = [uid for uid, outcome in outcomes if outcome != "deleted"]
+    if left:
+        raise DoneInPart(f"{len(left)} of {len(outcomes)} were not deleted: {', '.join(left[:5])}")
+
+
+def _uids(texts: tuple[str, ...]) -> list[UUID]:
+    """The uids, each once, in their order. Raises UsageError naming what is none."""
+    names = [line for text in texts for line in (sys.stdin.read().split() if text == "-" else [text])]
+    uids = list(dict.fromkeys(Uuid().convert(name, None, None) for name in names))
+    if not uids:
+        raise Misconfigured("no uids came: nothing was deleted")
+    if len(uids) > MOST_DELETED:
+        raise Misconfigured(f"at most {MOST_DELETED:,} conversations can be deleted at once, these are {len(uids):,}")
+    return uids
+
+
+def _looked_at(found: Source, uid: UUID, organization: UUID | None) -> dict[str, Any]:
+    try:
+        return found.one(uid, organization)
+    except NotFound as error:
+        raise NotFound(f"{uid}: {error}; nothing was deleted") from None
+
+
+def _deleted(found: Source, uid: UUID, organization: UUID | None) -> str:
+    try:
+        return "deleted" if found.delete(uid, organization) == "written" else "unchanged"
+    except NotFound:
+        return "was gone already"
+
+
+def _show_outcomes(outcomes: list[tuple[str, str]], form: Form | None) -> None:
+    chosen = views.form_of(form)
+    if chosen == "json":
+        views.print_json({"items": [{"uid": uid, "outcome": outcome} for uid, outcome in outcomes]})
+    elif chosen == "name":
+        views.print_names(uid for uid, _outcome in outcomes)
+    else:
+        views.print_table(("UID", "OUTCOME"), outcomes)
+
+
+def _line(item: dict[str, Any]) -> str:
+    parts = (item["uid"], str(item["updated_on"])[:16].replace("T", " "), item["status"], item["subject"])
+    return "  ".join(str(part) for part in parts if part)
+
+
+def _number(count: int) -> str:
+    return f"{count:,} conversation{'' if count == 1 else 's'}"
+
+
+def _show_page(data: dict[str, Any]) -> None:
+    items, pagination = data["items"], data["pagination"]
+    total = pagination["total"]
+    if not items:
+        progress.say("No conversation matches." if total == 0 else f"This page is past the end of {_number(total)}.")
+        return
+    views.print_conversations(items)
+    if "page" not in pagination:
+        progress.say(f"{len(items)} of {_number(total)}")
+        return
+    page, pages = pagination["page"], pagination["total_pages"]
+    first = (page - 1) * pagination["per_page"] + 1
+    more = f"; --page {page + 1} has more" if page < pages else ""
+    progress.say(f"{first:,} to {first + len(items) - 1:,} of {_number(total)}{more}")
+
+
+def _facet_rows(facet: dict[str, Any]) -> list[tuple[str, str]]:
+    """The values with their counts, then those without a value and those that are not listed, where there are any."""
+    rows = [(_word(one["value"]), f"{one['count']:,}") for one in facet["values"]]
+    return rows + [(f"({rest})", f"{facet[rest]:,}") for rest in ("none", "other") if facet[rest]]
+
+
+def _word(value: str | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _warn(data: dict[str, Any]) -> None:
+    for warning in data.get("warnings") or ():
+        progress.say(f"QUERY, at {warning['position']}: {warning['message']}")
+
+
+COMMANDS: tuple[click.Command, ...] = (search_command, get_command, count_command, delete_command)

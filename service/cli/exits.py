@@ -1,0 +1,194 @@
+"""How a command ends: an exit code for each kind of end, and one line on standard error where it failed.
+
+EXIT_CODES is the table of docs/commands.md. A traceback is printed with --verbose only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from service import progress
+from service.errors import (
+    ConversationsError,
+    InvalidQuery,
+    Misconfigured,
+    NodeFailed,
+    SearchTimeout,
+    SearchUnavailable,
+    WriteFailed,
+)
+
+DONE, FAILED, USAGE, IN_PART, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 3, 130, 141, 143
+EXIT_CODES: dict[int, str] = {
+    DONE: "done",
+    FAILED: "failed, or the answer of a check is no: not ready, not fit to be served, differences were found",
+    USAGE: "an option, an argument, a setting or the configuration file is wrong; nothing was done",
+    IN_PART: "done, but not all is well: lines were rejected, or `doctor` has warnings only",
+    INTERRUPTED: "ctrl-C (SIGINT); the last line says how to go on",
+    PIPE_CLOSED: "the reader of standard output went away, as with `| head`",
+    TERMINATED: "SIGTERM",
+}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+class DoneInPart(ConversationsError):
+    """The work is done, but something in it must be looked at."""
+
+
+class NotBegun(SearchUnavailable):
+    """OpenSearch does not answer, so that nothing was begun."""
+
+
+class Early(Exception):
+    """An end that click would treat in its own way: ctrl-C and a closed pipe. The cause is what ended the command."""
+
+
+class Root(click.Group):
+    """The group of all commands, which leaves the ends of these to this module."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _kept():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _kept():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _kept() -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, BrokenPipeError) as error:
+        raise Early from error
+
+
+def run(command: Callable[[], object]) -> int:
+    """Runs the command, says on standard error why it did not end well, and returns its exit code."""
+    try:
+        result = command()
+        code = result if isinstance(result, int) else DONE
+    except BaseException as error:
+        code = _ended(error)
+    return _flushed(code)
+
+
+@contextmanager
+def hint(say_how: Callable[[], str]) -> Iterator[None]:
+    """Adds how to go on to what ends the block early: ctrl-C, SIGTERM, or a cluster that goes away."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, SearchUnavailable, SearchTimeout, WriteFailed) as error:
+        if not isinstance(error, NotBegun):
+            error.add_note(say_how())
+        raise
+
+
+def code_of(error: ConversationsError) -> int:
+    """The exit code of an error of this package. A full disk is no wrong option, though another file would help."""
+    if isinstance(error, DoneInPart):
+        return IN_PART
+    if isinstance(error, Misconfigured | InvalidQuery):
+        cause = error.__context__
+        return FAILED if isinstance(cause, OSError) and cause.errno in _FULL else USAGE
+    return FAILED
+
+
+def _ended(error: BaseException) -> int:
+    error = error.__cause__ if isinstance(error, Early) and error.__cause__ is not None else error
+    for kind, end in _ENDS:
+        if isinstance(error, kind):
+            return end(error)
+    return _failed(
+        error,
+        f"this is a fault of the program ({type(error).__name__}: {error}): "
+        "please report it with what --verbose prints",
+    )
+
+
+def _interrupted(error: BaseException) -> int:
+    progress.complain("Stopped.")
+    _notes(error)
+    return INTERRUPTED
+
+
+def _known(error: ConversationsError) -> int:
+    _failed(error, str(error), lines=isinstance(error, NodeFailed))
+    return code_of(error)
+
+
+def _system(error: OSError) -> int:
+    reason = error.strerror or str(error) or type(error).__name__
+    return _failed(error, f"{error.filename}: {reason}" if error.filename else f"cannot read or write: {reason}")
+
+
+def _failed(error: BaseException, sentence: str, *, lines: bool = False) -> int:
+    progress.complain(f"conversations: {sentence}", lines=lines)
+    _notes(error)
+    if progress.shown.details:
+        progress.complain("".join(traceback.format_exception(error)).rstrip(), lines=True)
+    return FAILED
+
+
+def _exited(error: SystemExit) -> int:
+    _notes(error)
+    return error.code if isinstance(error.code, int) else (DONE if error.code is None else FAILED)
+
+
+def _refused(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    message = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    more = f" (see '{context.command_path} --help')" if context is not None else ""
+    progress.complain(f"conversations: {message[:1].lower()}{message[1:]}{more}")
+    return error.exit_code
+
+
+def _notes(error: BaseException) -> None:
+    for note in getattr(error, "__notes__", ()):
+        progress.complain(note)
+
+
+_ENDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callable[[Any], int]], ...] = (
+    (SystemExit, _exited),
+    ((KeyboardInterrupt, click.Abort), _interrupted),
+    (BrokenPipeError, lambda _error: PIPE_CLOSED),
+    (click.ClickException, _refused),
+    (ConversationsError, _known),
+    (OSError, _system),
+)
+
+
+def _flushed(code: int) -> int:
+    """Writes out what standard output still holds: an error there is told, and not left to the interpreter."""
+    if sys.stdout is None:
+        return code
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return PIPE_CLOSED if code == DONE else code
+    except (OSError, ValueError) as error:
+        _discard_output()
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        if code == DONE:
+            progress.complain(f"conversations: cannot write standard output ({reason})")
+        return FAILED if code in (DONE, IN_PART) else code
+    return code
+
+
+def _discard_output() -> None:
+    """What could not be written is dropped, so that the interpreter does not try again at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
+    os.close(nowhere)

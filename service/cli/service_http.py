@@ -1,0 +1,163 @@
+"""A running service over HTTP, as the commands ask it: with the standard library, and with errors of this package."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import Message
+from typing import IO, Any
+from urllib.parse import quote
+from uuid import UUID
+
+from service import progress
+from service.cli.contexts import READABLE_BY_OTHERS
+from service.cli.reach import address, check_ca_file, reason_of
+from service.errors import ConversationsError, InvalidQuery, Misconfigured, NotFound, Problem, SearchUnavailable
+from service.settings import Settings
+
+MOST_BYTES = 64 * 2**20
+PATH = "/api/conversations"
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The service never redirects, and a token must not go to another place."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON; None where it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+
+def send(
+    settings: Settings, url: str, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+) -> Answer:  # fmt: skip
+    """The answer, whatever its status. Raises SearchUnavailable with the address and the cause where none comes."""
+    check_ca_file(settings, url)
+    trusted = ssl.create_default_context(cafile=settings.opensearch_ca_file) if url.startswith("https://") else None
+    opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=trusted))
+    request = urllib.request.Request(url.rstrip("/") + path, method=method, headers=dict(headers or {}))  # noqa: S310
+    started = time.perf_counter()
+    try:
+        try:
+            with opener.open(request, timeout=timeout) as answer:
+                found = Answer(answer.status, answer.read(MOST_BYTES))
+        except urllib.error.HTTPError as error:
+            with error:
+                found = Answer(error.code, error.read(MOST_BYTES))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise SearchUnavailable(f"cannot reach {address(url)}: {_reason(error, timeout)}") from error
+    progress.detail(f"{method} {path} [status:{found.status} request:{time.perf_counter() - started:.3f}s]")
+    return found
+
+
+def _reason(error: Exception, timeout: float) -> str:
+    cause = getattr(error, "reason", error)
+    if isinstance(cause, TimeoutError):
+        return f"it did not answer within {timeout:g} s"
+    return reason_of(cause if isinstance(cause, BaseException) else error)
+
+
+class Service:
+    """What the commands ask of a running service (see sources.Source). Raises Misconfigured where there is no token."""
+
+    def __init__(self, settings: Settings, url: str) -> None:
+        self._settings, self._url = settings, url
+        self._headers = {"Authorization": f"Bearer {_token(settings)}", "Accept": "application/json"}
+
+    @property
+    def name(self) -> str:
+        return address(self._url)
+
+    def page(self, query: bytes, *, strict: bool) -> dict[str, Any]:
+        return self._data("GET", f"{PATH}?{_encoded(query)}", strict=strict)
+
+    def count(self, query: bytes, *, strict: bool) -> dict[str, Any]:
+        return self._data("GET", f"{PATH}/count?{_encoded(query)}", strict=strict)
+
+    def one(self, uid: UUID, organization: UUID | None) -> dict[str, Any]:
+        return self._data("GET", f"{PATH}/{uid}{_scope(organization)}")
+
+    def delete(self, uid: UUID, organization: UUID | None) -> str:
+        scope = _scope(organization)
+        data = self._data("DELETE", f"{PATH}/{uid}{scope}{'&' if scope else '?'}refresh=wait_for")
+        return str(data["items"][0]["outcome"])
+
+    def _data(self, method: str, path: str, *, strict: bool = False) -> dict[str, Any]:
+        headers = self._headers | ({"Prefer": "handling=strict"} if strict else {})
+        answer = send(self._settings, self._url, path, method=method, headers=headers)
+        body = answer.json()
+        if not isinstance(body, dict) or body.get("status") not in ("success", "error"):
+            raise SearchUnavailable(
+                f"what answers at {self.name} is not this service "
+                f"(it answered {answer.status}, and no JSON of its): is the port another's?"
+            )
+        if body["status"] == "error":
+            raise _error(self.name, answer.status, body.get("error"))
+        found = body.get("data")
+        if not isinstance(found, dict):
+            raise SearchUnavailable(f"{self.name} answered without data")
+        return found
+
+
+def _scope(organization: UUID | None) -> str:
+    return "" if organization is None else f"?organization_uid={organization}"
+
+
+def _encoded(query: bytes) -> str:
+    """The query string as it was written, with what a URL may not hold percent-encoded: it means the same."""
+    return quote(query, safe="%&=+[]!,:;/?@$'()*-._~")
+
+
+def _token(settings: Settings) -> str:
+    if settings.token is not None:
+        return _checked(settings.token.get_secret_value().strip(), "the token (--token, CONVERSATIONS_TOKEN)")
+    if settings.token_file is None:
+        raise Misconfigured("a running service needs a token: give --token-file, or set CONVERSATIONS_TOKEN")
+    try:
+        token = settings.token_file.read_text("utf-8").strip()
+        mode = settings.token_file.stat().st_mode
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise Misconfigured(f"the token file {settings.token_file} cannot be read: {reason}") from None
+    if mode & READABLE_BY_OTHERS:
+        progress.say(f"{settings.token_file} holds a secret and can be read by others: run chmod 600 on it")
+    return _checked(token, f"the token file {settings.token_file}")
+
+
+def _checked(token: str, where: str) -> str:
+    """The token, where it can be sent as a header. It is never shown."""
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise Misconfigured(f"{where} must hold one token, as 'conversations token' prints it")
+    return token
+
+
+def _error(name: str, status: int, error: Any) -> ConversationsError:
+    """The service's error as one of this package, so that a mistake has the same words and exit code everywhere."""
+    held: dict[str, Any] = error if isinstance(error, dict) else {}
+    message = str(held.get("message") or f"status {status}")
+    details = [detail for detail in held.get("details") or () if isinstance(detail, dict)]
+    if status == 400 and details:
+        return InvalidQuery([Problem(str(one.get("parameter")), str(one.get("message"))) for one in details])
+    if status == 404:
+        return NotFound(message)
+    return ConversationsError(f"{name} answered {status}: {message}")

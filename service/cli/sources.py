@@ -1,0 +1,131 @@
+"""Where the commands find conversations: a running service over HTTP, or the cluster itself, with the same answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from service.answers import SearchAnswer
+from service.api import envelope
+from service.api.asked import parse_query
+from service.api.parameters import COUNT_PARAMETERS, LIST_PARAMETERS
+from service.api.writes import Writes
+from service.cli.options import act, cluster_url
+from service.cli.reach import address
+from service.cli.service_http import Service
+from service.client import Client, connect
+from service.errors import Misconfigured
+from service.index import lifecycle, mapping
+from service.index.bulk import Writer
+from service.search import beside
+from service.search.cursors import Cursors
+from service.search.searcher import Searcher
+from service.settings import Settings
+
+Result = TypeVar("Result")
+
+
+class Source(Protocol):
+    """What the commands ask. `query` is a query string of the API; the answers are its `data`.
+
+    Raises InvalidQuery with every problem of a query, NotFound, SearchUnavailable and others of this package.
+    """
+
+    @property
+    def name(self) -> str:
+        """The address, as it may be printed."""
+
+    def page(self, query: bytes, *, strict: bool) -> dict[str, Any]: ...
+
+    def count(self, query: bytes, *, strict: bool) -> dict[str, Any]: ...
+
+    def one(self, uid: UUID, organization: UUID | None) -> dict[str, Any]: ...
+
+    def delete(self, uid: UUID, organization: UUID | None) -> str:
+        """The outcome: written, or unchanged."""
+
+
+def source(settings: Settings, *, prefers_cluster: bool = False) -> Source:
+    """The service that the settings name, else the cluster. `prefers_cluster`: an option named the cluster."""
+    if settings.url is not None and not prefers_cluster:
+        return Service(settings, settings.url)
+    return Cluster(settings)
+
+
+class Cluster:
+    """The cluster itself, without a service between: it needs an organization, and no token."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def name(self) -> str:
+        return address(cluster_url(self._settings))
+
+    def page(self, query: bytes, *, strict: bool) -> dict[str, Any]:
+        self._require_scope(query)
+        uid, wanted = parse_query(query, self._settings.organization, known=LIST_PARAMETERS, strict=strict)
+
+        async def ask(_client: Client, searcher: Searcher) -> bytes:
+            return b"".join(envelope.page(await beside.page(searcher, wanted, uid)))
+
+        found: dict[str, Any] = json.loads(self._read(ask))["data"]
+        return found
+
+    def count(self, query: bytes, *, strict: bool) -> dict[str, Any]:
+        self._require_scope(query)
+        uid, wanted = parse_query(query, self._settings.organization, known=COUNT_PARAMETERS, strict=strict)
+
+        async def ask(_client: Client, searcher: Searcher) -> dict[str, Any]:
+            return await beside.count(searcher, wanted, uid)
+
+        return self._read(ask)
+
+    def one(self, uid: UUID, organization: UUID | None) -> dict[str, Any]:
+        scope = self._organization(organization)
+
+        async def ask(_client: Client, searcher: Searcher) -> bytes:
+            return await searcher.one(scope, uid)
+
+        found: dict[str, Any] = json.loads(self._read(ask))
+        return found
+
+    def delete(self, uid: UUID, organization: UUID | None) -> str:
+        scope = self._organization(organization)
+
+        async def remove(client: Client, searcher: Searcher) -> str:
+            writer = Writer(client, self._settings.alias, lease=self._settings.write_lease)
+            return await Writes(writer, searcher).delete(scope, uid, refresh="wait_for")
+
+        return self._read(remove)
+
+    def _require_scope(self, query: bytes) -> None:
+        if b"organization_uid=" not in query:
+            self._organization(None)
+
+    def _organization(self, organization: UUID | None) -> UUID:
+        found = organization or self._settings.organization
+        if found is None:
+            raise Misconfigured(
+                "no organization: give --organization, or set CONVERSATIONS_ORGANIZATION; "
+                "a running service (--url) takes the token's default"
+            )
+        return found
+
+    def _read(self, ask: Callable[[Client, Searcher], Awaitable[Result]]) -> Result:
+        """The result, once the index was found to fit."""
+        settings = self._settings
+
+        async def run(client: Client) -> Result:
+            await lifecycle.check(client, settings.alias, mapping.load())
+            searches = connect(settings, cluster_url(settings), answer=SearchAnswer, timeout=settings.request_timeout)
+            searcher = Searcher(searches, settings.alias, deadline=settings.request_timeout, cursors=Cursors(b""))
+            try:
+                return await ask(client, searcher)
+            finally:
+                await searcher.close()
+                await searches.close()
+
+        return act(settings, run)

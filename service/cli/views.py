@@ -1,0 +1,160 @@
+"""What commands print: JSON for programs, tables that fit the terminal for people, names for other commands."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich.cells import cell_len
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from service import terminal
+from service.terminal import printable
+
+Form = Literal["table", "json", "name"]
+UID_WIDTH = 36
+SENDER_WIDTH = 16
+SUBJECT_WIDTH = 24  # less of a subject says nothing: other columns go first
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table of conversations; what is the least important goes first where the terminal is narrow."""
+
+    title: str
+    text: Callable[[dict[str, Any]], str]
+    importance: int
+
+
+def _sender(item: dict[str, Any]) -> str:
+    metadata = item.get("metadata") or {}
+    return str(metadata.get("from_name") or metadata.get("from_email") or "")
+
+
+def _minutes(value: object) -> str:
+    """2024-07-01T12:00:00.000Z as 2024-07-01 12:00."""
+    return str(value or "")[:16].replace("T", " ")
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("UID", lambda item: str(item["uid"]), 9),
+    Column("UPDATED (UTC)", lambda item: _minutes(item["updated_on"]), 3),
+    Column("STATUS", lambda item: str(item["status"] or ""), 4),
+    Column("CHANNEL", lambda item: str(item["channel"] or ""), 1),
+    Column("READ", lambda item: {True: "yes", False: "no"}.get(item["is_read"], ""), 0),
+    Column("FROM", _sender, 2),
+    Column("SUBJECT", lambda item: str(item["subject"] or ""), 8),
+)
+
+
+def form_of(form: Form | None, *, default: Form = "table") -> Form:
+    """What was asked for, else the default on a terminal, and JSON elsewhere."""
+    return form or (default if terminal.is_terminal(sys.stdout) else "json")
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    print(terminal.json_text(value, sys.stdout, indent=indent))
+
+
+def print_names(names: Iterable[str]) -> None:
+    for name in names:
+        print(printable(name))
+
+
+def print_conversations(items: Sequence[dict[str, Any]]) -> None:
+    width = terminal.console(sys.stdout).width
+    columns = _fitting(items, width)
+    table = _table([column.title for column in columns])
+    for item in items:
+        table.add_row(*(Text(printable(column.text(item))) for column in columns))
+    left = (
+        width - 2 * (len(columns) - 1) - sum(_width(column, items) for column in columns if column.title != "SUBJECT")
+    )
+    for column, shown in zip(columns, table.columns, strict=True):
+        shown.no_wrap, shown.overflow = True, "ellipsis"
+        if column.title == "SUBJECT":
+            shown.max_width = max(left, 1)
+        else:
+            shown.width = min(_width(column, items), width)
+    print_rich(table)
+
+
+def _fitting(items: Sequence[dict[str, Any]], width: int) -> list[Column]:
+    """The columns that leave some room for the subject, the most important ones."""
+    columns = list(COLUMNS)
+
+    def needed() -> int:
+        widths = (_width(column, items) for column in columns)
+        return sum(widths) + 2 * (len(columns) - 1)
+
+    while len(columns) > 2 and needed() > width:
+        columns.remove(min(columns, key=lambda column: column.importance))
+    if needed() > width and width < UID_WIDTH + SUBJECT_WIDTH // 2:
+        columns = [COLUMNS[0]]
+    return columns
+
+
+def _width(column: Column, items: Sequence[dict[str, Any]]) -> int:
+    """The cells that the column takes; the subject and the sender may be cut."""
+    widest = max((cell_len(printable(column.text(item))) for item in items), default=0)
+    most = {"SUBJECT": SUBJECT_WIDTH, "FROM": SENDER_WIDTH}.get(column.title, widest)
+    return max(len(column.title), min(widest, most))
+
+
+def _table(titles: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in titles:
+        table.add_column(title)
+    return table
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """A table of plain texts; the columns named in `right` hold numbers."""
+    print_rich(table_of(titles, rows, right=right))
+
+
+def table_of(titles: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> Table:
+    table = _table(titles)
+    for column in table.columns:
+        column.justify = "right" if column.header in right else "left"
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*(Text(printable(text)) for text in row))
+    return table
+
+
+def record_of(record: dict[str, Any]) -> Table:
+    """One line for each field, and for each field of an object inside it; what has no value is left out."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _flat(record):
+        table.add_row(Text(printable(name)), Text(printable(value)))
+    return table
+
+
+def _flat(record: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    for name, value in record.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif value is not None and value != []:
+            yield f"{prefix}{name}", _words(value)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(_words, value)) if isinstance(value, list) else str(value)
+
+
+def print_rich(content: RenderableType) -> None:
+    """Prints it without the spaces with which tables fill their lines."""
+    console = terminal.console(sys.stdout)
+    with console.capture() as captured:
+        console.print(content)
+    for line in captured.get().splitlines():
+        print(line.rstrip())

@@ -1,0 +1,56 @@
+"""Text for people: no control characters from data, and colours only on a terminal that has them.
+
+Subjects, file names and error reasons come from outside. Printed as they are, they could move the cursor, change the
+window's title or hide what stands before them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import IO, Any
+
+from rich.console import Console
+
+UNBOUNDED = 10_000  # columns where no terminal sets a width
+
+# C0, DEL and C1 controls, line separators, controls of the writing direction (Unicode TR 36), halves of surrogate pairs
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_UNPRINTABLE = re.compile(f"[{_CONTROLS}]")
+_UNPRINTABLE_LINE = re.compile(f"(?!\n)[{_CONTROLS}]")
+_UNPRINTABLE_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """The text with its control characters as escapes, such as \\x1b. With `lines`, line feeds stay."""
+    unprintable = _UNPRINTABLE_LINE if lines else _UNPRINTABLE
+    return unprintable.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def json_text(value: Any, stream: IO[str] | None, *, indent: int | None = 2) -> str:
+    """The value as JSON that can be printed on the stream: what would control a terminal is escaped, as JSON allows."""
+    encoding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "")
+    text = json.dumps(value, indent=indent, ensure_ascii=not encoding.startswith("utf"))
+    return _UNPRINTABLE_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def is_terminal(stream: IO[str] | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # it was closed
+        return False
+
+
+def console(stream: IO[str]) -> Console:
+    """A console as wide as the terminal; without styles where there is none, NO_COLOR is set or TERM=dumb."""
+    on_terminal = is_terminal(stream)
+    options: dict[str, Any] = {"file": stream, "highlight": False, "markup": False, "emoji": False}
+    options |= {"force_terminal": on_terminal, "width": None if on_terminal else UNBOUNDED}
+    found = Console(**options)
+    is_plain = not on_terminal or found.no_color or found.is_dumb_terminal
+    return Console(**options, color_system=None) if is_plain else found
+
+
+def has_colors(stream: IO[str]) -> bool:
+    """Whether the stream is a terminal that shows colours, and nobody wants it without."""
+    return console(stream).color_system is not None

@@ -1,0 +1,51 @@
+"""Runs commands in the test's own process, from their arguments to their exit codes: a new one takes a second to start."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from unittest import mock
+
+from service.cli import exits, run_line
+
+
+def run_here(
+    arguments: tuple[str, ...], *, environment: dict[str, str], folder: Path, text: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """What the command prints to pipes, and its exit code. `text` is its standard input."""
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    errors = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace")
+    with (
+        _surroundings(environment, folder),
+        redirect_stdout(out),
+        redirect_stderr(errors),
+        mock.patch.object(sys, "stdin", io.StringIO(text)),
+    ):
+        code = exits.run(lambda: run_line(arguments))
+    return subprocess.CompletedProcess(arguments, code, _text(out), _text(errors))
+
+
+@contextmanager
+def _surroundings(environment: dict[str, str], folder: Path) -> Iterator[None]:
+    before, where = dict(os.environ), Path.cwd()
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(where)
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    raw = stream.buffer
+    assert isinstance(raw, io.BytesIO)
+    return raw.getvalue().decode()
