@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     """What a process was told: `Settings.load()` from the environment, or by keyword in tests."""
 
     # Compose files hand on what was not set as an empty text: it counts as not set.
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     opensearch_url: str | None = Field(
         None,
@@ -230,7 +230,7 @@ class Settings(BaseSettings):
         for name, secret in secrets.items():
             if is_published(secret) and self.environment != "dev":
                 raise ValueError(
-                    f"{name}: must not be the secret that docker-compose.yml publishes, which everybody knows: make "
+                    f"{name} must not be the secret that docker-compose.yml publishes, which everybody knows: make "
                     "one with 'openssl rand -base64 48', or set CONVERSATIONS_ENVIRONMENT=dev on a machine of your own"
                 )
         return self
@@ -244,11 +244,11 @@ class Settings(BaseSettings):
 
     def _check_credentials(self) -> None:
         if self._url_credentials is not None and self.opensearch_user is not None:
-            raise ValueError("OPENSEARCH_URL: must hold no user where OPENSEARCH_USER is set")
+            raise ValueError("OPENSEARCH_URL must hold no user where OPENSEARCH_USER is set")
         if self.opensearch_password is not None and self.opensearch_user is None:
-            raise ValueError("OPENSEARCH_USER: must be set where OPENSEARCH_PASSWORD is")
+            raise ValueError("OPENSEARCH_USER must be set where OPENSEARCH_PASSWORD is")
         if self.credentials is not None and ":" in self.credentials[0]:
-            raise ValueError("OPENSEARCH_USER: must hold no colon (RFC 7617)")
+            raise ValueError("OPENSEARCH_USER must hold no colon (RFC 7617)")
 
     @property
     def credentials(self) -> tuple[str, str] | None:
@@ -311,7 +311,9 @@ class Settings(BaseSettings):
             values["opensearch_url"] = self._url_with_credentials()
         copy = type(self).__new__(type(self))
         try:
-            BaseModel.__init__(copy, **values)  # that of BaseSettings reads the environment again
+            BaseModel.__init__(
+                copy, **{variable_of(name): value for name, value in values.items()}
+            )  # that of BaseSettings reads the environment again
         except ValidationError as error:
             wrong = wording.sentences(error, type(self).model_fields, variable_of, _PATTERNS)
             raise Misconfigured("; ".join(wrong)) from None

@@ -498,9 +498,11 @@ def test_messages_dated_ahead_are_kept_and_counted(tmp_path: Path) -> None:
 
 
 def test_the_command_tells_what_it_shortened_and_redated(tmp_path: Path) -> None:
-    (tmp_path / "1.eml").write_text(numbered(1, Subject="x" * 5_000, Date=AHEAD))
-    (tmp_path / "2.eml").write_text(numbered(2))
-    command = [sys.executable, "-m", "service", "import-mail", str(tmp_path), "--output", str(tmp_path / "out")]
+    mails = tmp_path / "mails"
+    mails.mkdir()
+    (mails / "1.eml").write_text(numbered(1, Subject="x" * 5_000, Date=AHEAD))
+    (mails / "2.eml").write_text(numbered(2))
+    command = [sys.executable, "-m", "service", "import-mail", str(mails), "--output", str(tmp_path / "out")]
     done = subprocess.run(
         [*command, "--organization", str(ORGANIZATION)],
         cwd=tmp_path, env=os.environ | {"OPENSEARCH_URL": "http://127.0.0.1:9"}, capture_output=True, text=True, check=True,

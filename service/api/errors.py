@@ -53,6 +53,7 @@ BY_ERROR: dict[type[Exception], Answer] = {
     errors.TooLarge: Answer(413, "too_large", "The request has more lines or bytes than it may have."),
     errors.TooBusy: BUSY,
     errors.PushedBack: BUSY,
+    errors.Overloaded: BUSY,  # before the kind that it is of
     errors.WriteFailed: UNAVAILABLE,
     errors.SearchUnavailable: UNAVAILABLE,
     errors.IndexUnusable: UNAVAILABLE,

@@ -16,7 +16,15 @@ from service.answers import Hit, SearchAnswer, total_of
 from service.client import Client, translated
 from service.connection import MAX_ANSWER_BYTES
 from service.conversation import document_id, is_tombstone, item
-from service.errors import AnswerTooLarge, ConversationsError, InvalidQuery, NotFound, Problem, SearchUnavailable
+from service.errors import (
+    AnswerTooLarge,
+    ConversationsError,
+    InvalidQuery,
+    NotFound,
+    Problem,
+    SearchUnavailable,
+    TooBusy,
+)
 from service.search import paging
 from service.search.compiler import compile_page, compile_query, compile_sort, compile_walk
 from service.search.cursors import Cursors, Position, fingerprint
@@ -27,6 +35,7 @@ from service.search.paging import Slice, Windows
 from service.search.query import ConversationQuery
 from service.search.words import Clause
 
+DEEP_AT_ONCE = 50  # each holds a point in time, of which a node has 300 at most (search.max_open_pit_context)
 SAMPLED = 60  # subjects that part those which agree in all their prefixes: two clauses each, in one request
 
 _TOO_LARGE = f"these conversations have more than {MAX_ANSWER_BYTES // 1_000_000} MB together: ask for fewer at once"
@@ -48,6 +57,7 @@ class Searcher:
         self._windows = windows or Windows()
         self._hints = Hints()
         self._closing: set[asyncio.Task[None]] = set()
+        self._deep_places = asyncio.Semaphore(DEEP_AT_ONCE)
 
     async def page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
         """The page asked for.
@@ -68,8 +78,22 @@ class Searcher:
             if not query.is_deep or query.offset + query.per_page <= self._windows.plain(query.sort):
                 telemetry.pages.labels("plain").inc()
                 return await self._plain(query, organization_uid)
-            async with self.point_in_time(organization_uid, f"{self._deadline * 1000 + 1000:.0f}ms") as point_in_time:
+            keep_alive = f"{self._deadline * 1000 + 1000:.0f}ms"
+            async with self._deep_turn(), self.point_in_time(organization_uid, keep_alive) as point_in_time:
                 return await self._deep(_View(self, query, organization_uid, point_in_time))
+
+    @asynccontextmanager
+    async def _deep_turn(self) -> AsyncIterator[None]:
+        """Waits until one of DEEP_AT_ONCE places is free. Raises TooBusy where that takes half of the time left."""
+        try:
+            async with asyncio.timeout(deadline.remaining(self._deadline) / 2):
+                await self._deep_places.acquire()
+        except TimeoutError:
+            raise TooBusy(f"{DEEP_AT_ONCE} deep pages are under way: try again shortly") from None
+        try:
+            yield
+        finally:
+            self._deep_places.release()
 
     async def one(self, organization_uid: UUID, uid: UUID) -> bytes:
         """The conversation as it is now, whether searches find it already or not. Raises NotFound."""
