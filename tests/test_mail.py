@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -189,6 +190,24 @@ def test_threads_follow_references_in_reply_to_and_then_the_subject() -> None:
         ["6@x", "7@x"],
     ]
     assert [thread.root for thread in found] == ["1@x", "5@x", "gone@x"]
+
+
+@pytest.mark.parametrize(
+    "subject", ["re" + " " * 1_000_000, "re: " * 250_000, "[a] " * 250_000 + "x", "re[1]" * 200_000]
+)
+def test_a_subject_of_any_form_is_normalised_in_linear_time(subject: str) -> None:
+    started = time.process_time()
+    normalised_subject(subject)
+    assert time.process_time() - started < 5  # one that is looked at again from each of its places takes minutes
+
+
+def test_a_line_that_only_begins_like_a_separator_is_told_in_linear_time(tmp_path: Path) -> None:
+    line = "From " + "1:00 2000x" * 100_000
+    path = tmp_path / "mbox"
+    path.write_text(f"From a@b.c Mon Jan  1 00:00:00 2024\nSubject: x\n\n\n{line}\nTo: y\n")
+    started = time.process_time()
+    assert [len(raw.data) for raw in mailbox.read(path)] == [len(f"Subject: x\n\n\n{line}\nTo: y\n")]
+    assert time.process_time() - started < 5
 
 
 def test_an_mbox_is_split_at_separators_and_not_at_from_in_bodies(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from service.index.ledger import Ledger
 from service.index.proof import compare_ledger, fill
 from service.index.state import LOOK, State, holding
 from service.index.targets import own_alias
-from service.times import EPOCH
+from service.times import EPOCH, LAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +153,8 @@ def _deletions(found: Differences) -> Iterator[tuple[str, Write]]:
         organization, _, uid = document.partition(":")
         try:
             deleted_on = EPOCH + timedelta(milliseconds=version + 1)
-        except OverflowError:
-            progress.say(f"{document}: is of the last millisecond that there is: it cannot be deleted")
-            continue
+        except OverflowError:  # nothing can be newer than it: a deletion of the same moment is taken
+            deleted_on = LAST
         yield document, bulk.deletion_of(UUID(organization), UUID(uid), deleted_on)
 
 

@@ -18,6 +18,7 @@ _SEPARATOR = re.compile(rb"From .*\d{1,2}:\d\d(?::\d\d)?.*\b(?:19|20)\d\d\b.*\r?
 _HEADER = re.compile(rb"[!-9;-~]+[ \t]*:")
 _CONTENT_LENGTH = re.compile(rb"content-length:\s*(\d{1,12})\s*$", re.IGNORECASE)
 _NOT_MAIL = re.compile(rb"^\.|\.(?:lock|msf|index|cache|uidvalidity|log)$")
+SEPARATOR_BYTES = 1_000  # of a separator: an address and a date; the pattern takes long for longer lines
 MESSAGE_BYTES = 100_000_000  # of one message; no mail server takes a larger one
 
 
@@ -158,7 +159,12 @@ class _Splitter:
 
     def _is_separator(self, line: bytes) -> bool:
         body = self._piece[1]
-        return line.startswith(b"From ") and not (body and body[-1].strip()) and bool(_SEPARATOR.match(line))
+        return (
+            line.startswith(b"From ")
+            and len(line) <= SEPARATOR_BYTES
+            and not (body and body[-1].strip())
+            and bool(_SEPARATOR.match(line))
+        )
 
 
 def _without_lengths(separator: bytes, body: list[bytes], begun: int) -> list[Piece]:
