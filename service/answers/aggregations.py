@@ -78,16 +78,19 @@ def check_aggregations(asked: Json, answered: Json) -> None:
         convert(answered[name], AGGREGATIONS[kind])
         buckets = answered[name].get("buckets", [])
         if kind == "filters":
-            _check_filters(request["filters"]["filters"], buckets)
+            _check_filters(request["filters"], buckets)
         for bucket in buckets if "aggs" in request else ():
             check_aggregations(request["aggs"], bucket)
 
 
-def _check_filters(asked: Any, buckets: Any) -> None:
-    fits = (
-        buckets.keys() == asked.keys()
-        if isinstance(buckets, dict) and isinstance(asked, dict)
-        else (isinstance(buckets, list) and not isinstance(asked, dict) and len(buckets) == len(asked))
-    )
+def _check_filters(asked: Json, buckets: Any) -> None:
+    """`other_bucket` and `other_bucket_key` ask for one bucket more, for the documents that no filter leaves."""
+    filters, has_other = asked["filters"], "other_bucket_key" in asked or asked.get("other_bucket")
+    if isinstance(buckets, dict) and isinstance(filters, dict):
+        other = {asked.get("other_bucket_key", "_other_")} if has_other else set()
+        fits = buckets.keys() == filters.keys() | other
+    else:
+        is_list = isinstance(buckets, list) and isinstance(filters, list)
+        fits = is_list and len(buckets) == len(filters) + bool(has_other)
     if not fits:
         raise unusable("it has other counts than were asked for")

@@ -276,6 +276,21 @@ def test_verify_compares_all_with_the_file(sized: Sized) -> None:
     assert sized.record("verify", str(sized.file)) == same
 
 
+def test_commands_that_ask_for_conversations_answer(sized: Sized) -> None:
+    organization = ("--organization", str(LARGE))
+    one = sized.large[23_456]
+    assert sized.command("count", "order", *organization).strip() == str(IN_LARGE - IN_LARGE // 50)
+    found = json.loads(sized.command("search", "order 23456", "--json", *organization))
+    assert [item["uid"] for item in found["items"]] == [str(one.uid)]
+    page = json.loads(sized.command("search", "", "--page", "700", "--limit", "100", "--json", *organization))
+    assert [item["uid"] for item in page["items"]] == _uids(oracle.ordered(sized.large, "-updated_on"))[-100:]
+    assert json.loads(sized.command("get", str(one.uid), "--json", *organization)) == oracle.item(one)
+    sized.command("delete", str(one.uid), "--dry-run", *organization)
+    sized.command("get", str(one.uid), *organization)
+    sized.command("load", str(sized.file), "--dry-run")
+    sized.command("prune", "--dry-run")
+
+
 def test_imports_go_into_the_large_index(sized: Sized, samples: Path) -> None:
     sms = sized.file.parent / "sms.csv"
     sms.write_text("peer,date,text\n+491701234567,2024-07-01 12:00:00,Hello\n")
@@ -306,9 +321,9 @@ ROUTES_ASKED = {
 }  # fmt: skip
 COMMANDS_RUN = {
     "create", "load", "export", "verify", "reindex", "rollback", "prune", "status", "doctor", "healthy",
-    "serve", "import-mail", "import-sms",
+    "serve", "import-mail", "import-sms", "search", "get", "count", "delete",
 }  # fmt: skip
-COMMANDS_WITHOUT_AN_INDEX = {"run", "node", "token", "dashboards"}
+COMMANDS_WITHOUT_AN_INDEX = {"run", "node", "token", "dashboards", "completion", "context"}
 
 
 def test_no_route_and_no_command_is_left_out() -> None:

@@ -63,7 +63,7 @@ def test_what_was_backed_up_comes_back_as_it_was(node: Cluster) -> None:
         assert api.get("/api/conversations", token).status_code == 503
         type_in(node, blocks["Restore"])
         assert api.conversations(token, parameters) == before
-        later = before["data"]["items"][0] | {"updated_on": "2030-01-01T00:00:00.000Z", "subject": "after the restore"}
+        later = before["data"]["items"][0] | {"updated_on": "2026-01-01T00:00:00.000Z", "subject": "after the restore"}
         answer = api.http.post(
             f"{api.address}/api/conversations/bulk?refresh=wait_for",
             content=json.dumps(later).encode(), headers={"Authorization": f"Bearer {token}"},
