@@ -61,8 +61,8 @@ class _Got(msgspec.Struct):
     source: Json | UnsetType = msgspec.field(name="_source", default=UNSET)
 
     def __post_init__(self) -> None:
-        if self.found and UNSET in (self.version, self.source):
-            raise ValueError("a document that was found has a version and a source")
+        if self.found and self.version is UNSET:
+            raise ValueError("a document that was found has a version")
 
 
 class _Many(msgspec.Struct):

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.answers import unusable
 from service.client import Client, translated
 from service.errors import SearchUnavailable
 from service.index import scan
@@ -97,6 +98,8 @@ async def stored(
         for document, found in zip(documents[start : start + BATCH_IDS], answer["docs"], strict=True):
             if "error" in found:
                 raise SearchUnavailable(f"{index} could not give {document}: try again shortly")
+            if with_source and found.get("found") and "_source" not in found:
+                raise unusable("a document in it has no content")
             yield document, found if found.get("found") else None
 
 
