@@ -11,7 +11,6 @@ from datetime import timedelta
 import msgspec
 import structlog
 from litestar import Litestar
-from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
@@ -22,8 +21,11 @@ from service.api.access_log import AccessLog
 from service.api.assets import asset
 from service.api.auth import Tokens
 from service.api.deadline import Deadline
+from service.api.encoding import Encoding
 from service.api.errors import answer_error
 from service.api.hang_up import HangUp
+from service.api.head import Head
+from service.api.home import home
 from service.api.metrics import Metrics
 from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
@@ -40,9 +42,7 @@ from service.search.paging import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
 
-COMPRESSED_BYTES = 2_000  # a smaller answer fits a packet or two anyhow
 WRITE_SHARE = 0.8  # of a request's deadline, for OpenSearch's part of a write
-COMPRESSION_LEVEL = 1  # a page of 25 shrinks to a fifth in 0.2 ms; level 9 saves a tenth more in five times as long
 
 
 def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | None = None) -> ASGIApp:
@@ -81,22 +81,16 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         await searches.close()
         await admin.close()
 
-    return AccessLog(
-        HangUp(
-            Litestar(
-                route_handlers=[*HANDLERS, asset],
-                state=State({"parts": parts}),
-                openapi_config=openapi.config(),
-                exception_handlers={Exception: answer_error},
-                compression_config=CompressionConfig(
-                    "gzip", minimum_size=COMPRESSED_BYTES, gzip_compress_level=COMPRESSION_LEVEL
-                ),
-                middleware=[lambda app: Deadline(app, seconds=settings.request_timeout)],
-                lifespan=[clients],
-                logging_config=None,
-            )
-        )
+    application = Litestar(
+        route_handlers=[*HANDLERS, home(HANDLERS), asset],
+        state=State({"parts": parts}),
+        openapi_config=openapi.config(),
+        exception_handlers={Exception: answer_error},
+        middleware=[lambda app: Deadline(app, seconds=settings.request_timeout)],
+        lifespan=[clients],
+        logging_config=None,
     )
+    return AccessLog(Head(HangUp(Encoding(application))))
 
 
 def _readiness(settings: Settings, admin: Client, searcher: Searcher, fits: IndexFits) -> Readiness:

@@ -6,6 +6,8 @@ ConversationsError
 ├── Forbidden             an organization that is not the caller's
 ├── NotFound              no such conversation
 ├── TooLarge              more lines or bytes than a request may have
+├── UnsupportedMediaType  a body of another kind than lines of JSON
+├── UnsupportedEncoding   a compressed body
 ├── TooBusy               more at once than this process, or OpenSearch, takes
 ├── SlowRequest           the caller took too long to send its body
 ├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
@@ -61,6 +63,14 @@ class NotFound(ConversationsError):
 
 
 class TooLarge(ConversationsError):
+    pass
+
+
+class UnsupportedMediaType(ConversationsError):
+    pass
+
+
+class UnsupportedEncoding(ConversationsError):
     pass
 
 

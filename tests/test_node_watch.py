@@ -73,7 +73,7 @@ def test_the_end_of_the_process_is_noticed(log: Path) -> None:
         waiting = Waiting(process, port, log)
         process.kill()
         assert waiting.ends_within(60)
-    assert waiting.reason == "was ended by SIGKILL"
+    assert (waiting.reason or "").startswith("was killed by SIGKILL, perhaps by the kernel")
     with running("print(1); raise SystemExit(3)") as (process, port):
         waiting = Waiting(process, port, log)
         assert waiting.ends_within(60)

@@ -13,6 +13,7 @@ from litestar.exceptions import HTTPException
 from service import errors
 from service.api import envelope
 from service.api.access_log import note, request_id
+from service.api.media_type import NDJSON
 from service.faults import facts_of
 
 RETRY_AFTER_SECONDS = "1"
@@ -51,6 +52,12 @@ BY_ERROR: dict[type[Exception], Answer] = {
     errors.NotFound: Answer(404, "not_found", "There is no such conversation."),
     errors.SlowRequest: Answer(408, "request_timeout", "The body did not arrive in time.", {"Connection": "close"}),
     errors.TooLarge: Answer(413, "too_large", "The request has more lines or bytes than it may have."),
+    errors.UnsupportedMediaType: Answer(
+        415, "unsupported_media_type", "The body is of another media type.", {"Accept": NDJSON}
+    ),
+    errors.UnsupportedEncoding: Answer(
+        415, "unsupported_media_type", "The body is compressed.", {"Accept-Encoding": "identity"}
+    ),
     errors.TooBusy: BUSY,
     errors.PushedBack: BUSY,
     errors.Overloaded: BUSY,  # before the kind that it is of
@@ -63,6 +70,12 @@ BY_STATUS: dict[int, Answer] = {
     400: Answer(400, "bad_request", "The request cannot be understood.", message="the request cannot be understood"),
     404: Answer(404, "not_found", "There is no such path.", message="there is no such path"),
     405: Answer(405, "method_not_allowed", "", message="the path does not take this method"),
+    406: Answer(
+        406,
+        "not_acceptable",
+        "",
+        message="Accept-Encoding excludes every coding that the service has: allow gzip or identity",
+    ),
     413: Answer(413, "too_large", "", message="the request is too large"),
     429: Answer(429, "too_many_requests", "", {"Retry-After": RETRY_AFTER_SECONDS}, "too many requests"),
 }

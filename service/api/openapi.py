@@ -73,6 +73,7 @@ EXAMPLE_MESSAGES = {
     404: "there is no such conversation in this organization",
     408: "the body must arrive within 60 seconds: send less",
     413: "a request may have at most 5,000 lines, this one has 6,000: send it in parts",
+    415: "Content-Encoding: gzip is not supported: send the body without compression",
     429: "4 exports are under way: try again when one has ended",
     503: "OpenSearch cannot be reached: try again shortly",
     504: "the search took too long and was stopped: narrow the request, or try again",

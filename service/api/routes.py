@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -17,11 +16,13 @@ from litestar.response import Stream
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service import telemetry
-from service.api import envelope
+from service.api import conditional, envelope
 from service.api.access_log import note
 from service.api.asked import parse_one, parse_query, parse_scoped
 from service.api.auth import Caller, Tokens
+from service.api.head import is_head
 from service.api.links import links
+from service.api.media_type import NDJSON, check_body
 from service.api.metrics import Metrics
 from service.api.openapi import (
     CountConversations,
@@ -51,10 +52,7 @@ from service.search.searcher import Searcher
 from service.search.suggest import suggest
 
 EXPORTS_AT_ONCE = 4
-LARGE_BYTES = 1_000_000  # of an answer; compressing so much takes about 10 ms
-NDJSON = "application/x-ndjson"
 EXPOSITION = CONTENT_TYPE_LATEST.partition("; charset=")[0]  # Litestar adds the charset of text itself
-CACHING = {"Cache-Control": "private, no-cache", "Vary": "Authorization, Prefer"}  # keep it, but ask each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ async def list_conversations(request: AnyRequest) -> Answer:
     page = await beside.page(parts.searcher, query, organization_uid)
     note(request.scope, took=page.took)
     link = links(request.scope["path"], request.scope["query_string"], page)
-    return await _cached(request, envelope.page(page), {**link, **_applied(request)})
+    return await conditional.answer(request, envelope.page(page), {**link, **_applied(request)})
 
 
 @get(
@@ -97,7 +95,7 @@ async def count_conversations(request: AnyRequest) -> Answer:
     parts: Parts = request.app.state.parts
     organization_uid, query = await _asked(request, COUNT_PARAMETERS)
     found = await beside.count(parts.searcher, query, organization_uid)
-    return await _cached(request, [envelope.data(found)], _applied(request))
+    return await conditional.answer(request, [envelope.data(found)], _applied(request))
 
 
 @get(
@@ -117,7 +115,7 @@ async def suggest_conversations(request: AnyRequest) -> Answer:
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
     found = await suggest(parts.searcher, values["q"], organization_uid)
-    return await _cached(request, [envelope.data(found)], {})
+    return await conditional.answer(request, [envelope.data(found)], {})
 
 
 @get(
@@ -136,6 +134,8 @@ async def export_conversations(request: AnyRequest) -> Stream:
     organization_uid, query = await _asked(request, EXPORT_PARAMETERS)
     if parts.exports.locked():
         raise TooBusy(f"{EXPORTS_AT_ONCE} exports are under way: try again when one has ended")
+    if is_head(request.scope):
+        return Stream(_one_empty_part(), media_type=NDJSON)
     lines = _export_lines(parts, query, organization_uid, request.scope["query_string"])
     first = await anext(lines)  # what fails before anything is sent is answered as an error
     return Stream(_chained(first, lines), media_type=NDJSON)
@@ -164,43 +164,6 @@ def _applied(request: AnyRequest) -> dict[str, str]:
     return {"Preference-Applied": "handling=strict"} if _is_strict(request) else {}
 
 
-async def _cached(request: AnyRequest, pieces: list[bytes], more: dict[str, str]) -> Answer:
-    """The body, or 304 where the caller has the same one (RFC 9110, 13.1.2).
-
-    A large body is hashed in a thread and sent in pieces: to join, hash and compress it would hold up all others.
-    """
-    is_large = sum(map(len, pieces)) > LARGE_BYTES
-    digest = await asyncio.to_thread(_digest, pieces) if is_large else _digest(pieces)
-    tag = f'W/"{digest}"'
-    headers = {"ETag": tag, **more, **CACHING}
-    if tag in request.headers.get("if-none-match", ""):
-        return Response(b"", status_code=304, headers=headers)
-    if is_large:
-        return Stream(_in_turns(pieces), media_type=MediaType.JSON, headers=headers)
-    return Response(b"".join(pieces), media_type=MediaType.JSON, headers=headers)
-
-
-def _digest(pieces: list[bytes]) -> str:
-    hashed = hashlib.blake2b(digest_size=12)
-    for piece in pieces:
-        hashed.update(piece)
-    return hashed.hexdigest()
-
-
-async def _in_turns(pieces: list[bytes]) -> AsyncGenerator[bytes]:
-    """About LARGE_BYTES / 4 at a time, between which other requests have their turn."""
-    part: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        part.append(piece)
-        size += len(piece)
-        if size >= LARGE_BYTES // 4:
-            yield b"".join(part)
-            part, size = [], 0
-            await asyncio.sleep(0)
-    yield b"".join(part)
-
-
 async def _export_lines(
     parts: Parts, query: ConversationQuery, organization_uid: UUID, query_string: bytes
 ) -> AsyncGenerator[bytes]:
@@ -208,9 +171,14 @@ async def _export_lines(
         total = 0
         async for batch in batches:
             total = batch.total
-            async for part in _in_turns([b"%s\n" % item for item in batch.items]):
+            async for part in conditional.in_turns([b"%s\n" % item for item in batch.items]):
                 yield part
         yield envelope.export_end(total, organization_uid, query_string)
+
+
+async def _one_empty_part() -> AsyncGenerator[bytes]:
+    """A body whose length is not known, as that of an export, so that HEAD has the same headers."""
+    yield b""
 
 
 async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
@@ -223,11 +191,12 @@ async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator
 @get(
     "/api/conversations/{uid:str}", operation_class=GetConversation, summary="One conversation", tags=["conversations"]
 )
-async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Response[bytes]:
+async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
     """The conversation as it is now, whether searches find it already or not."""
     parts: Parts = request.app.state.parts
     organization_uid, wanted, _values = await _asked_for_one(request, uid, GET_PARAMETERS)
-    return _json(envelope.one(await parts.searcher.one(organization_uid, wanted)))
+    found = await parts.searcher.one(organization_uid, wanted)
+    return await conditional.answer(request, [envelope.one(found)], {})
 
 
 @delete(
@@ -259,6 +228,7 @@ async def write_conversations(request: AnyRequest) -> Response[bytes]:
     caller = _caller(request)
     caller.require_scope(WRITE_SCOPE)
     values = parse_values(request.scope["query_string"], BULK_PARAMETERS)
+    check_body(request.scope["headers"])
     await parts.index_fits()
     lines = await parse_lines(await request.body(), caller.organizations, max_ahead=parts.writes.max_ahead)
     results = await parts.writes.write(lines, **values)

@@ -53,9 +53,14 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """The console script: every failure is one line on standard error and an exit code of docs/commands.md."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
     signal.signal(signal.SIGTERM, _stop)  # the first process of a container would not hear it else
-    sys.exit(exits.run(run_line))
+    sys.exit(exits.run(_run_interruptible))
+
+
+def _run_interruptible() -> object:
+    """Inside exits.run, which turns ctrl-C into a line: before it, service/entry.py does."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
+    return run_line()
 
 
 def run_line(arguments: Sequence[str] | None = None) -> object:

@@ -1,15 +1,12 @@
 """Starts, watches and stops the local node.
 
 The data folder holds everything of it: `config/`, `index/` (OpenSearch's data), `logs/`, `work/`, `node.json` (where
-the running node answers) and `lock`. The lock is a flock that the node inherits: the kernel lets go of it when the last
-of the two processes is gone, so there is no stale lock, and a `node.json` without a held lock is known to be stale.
+the running node answers), `port.json` (the port that it had last) and `lock`.
 """
 
 from __future__ import annotations
 
 import ctypes
-import fcntl
-import http.client
 import json
 import os
 import random
@@ -22,9 +19,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from service.errors import NodeFailed
+from service.node import failure, health, lock
 from service.node.distribution import Distribution
 from service.node.folder import UMASK, for_owner, make_folders
 from service.node.watch import Watch, last_lines
@@ -32,13 +30,13 @@ from service.settings import child_environment
 
 START_SECONDS = 120.0
 STOP_SECONDS = 30.0
-LEFTOVER_SECONDS = 20.0
 POLL_SECONDS = 0.1
 LOG_LINES_SHOWN = 12
 FREE_BYTES_NEEDED = 500 * 2**20
 HIGHEST_PORT = 9299  # the runner looks for a free port up to here only
 LOWEST_PORT = 5600
 STARTS = 3  # a port may be taken between the look and the bind
+END_BYTES = 200_000  # of a log that is searched for what ended the node
 
 JVM_OPTIONS = (
     "-XX:+ExitOnOutOfMemoryError",
@@ -92,36 +90,46 @@ class LocalNode:
         self.stop()
 
     def start(self) -> None:
-        """Returns when the node answers and is at least yellow. Raises NodeFailed, with its last log lines."""
+        """Waits until the node answers and is at least yellow. Raises NodeFailed with the reason and its log's end."""
         self._prepare_folders()
-        self._lock = _take_lock(self.data)
+        self._lock = lock.take(self.data)
         try:
-            for attempt in range(1, STARTS + 1):
-                try:
-                    self._launch()
-                    self._wait_until_healthy()
-                    break
-                except NodeFailed as failure:
-                    self._kill()
-                    if attempt == STARTS or "port" not in str(failure).lower():
-                        raise
+            self._start()
             assert self.process is not None
-            _write_json(self.data / "port.json", {"port": int(self.url.rpartition(":")[2])})
-            _write_json(self.data / "node.json", {"url": self.url, "pid": self.process.pid, "owner": os.getpid()})
+            lock.write_json(self.data / "port.json", {"port": int(self.url.rpartition(":")[2])})
+            lock.write_json(self.data / "node.json", {"url": self.url, "pid": self.process.pid, "owner": os.getpid()})
         except BaseException:
             self._kill()
             self._release()
             raise
 
+    def _start(self) -> None:
+        """Starts the process, again where a port was taken meanwhile, or where it ended without any reason.
+
+        The runner swallows the exception that ended a start, so the later starts have the JVM log all exceptions.
+        """
+        for attempt in range(1, STARTS + 1):
+            is_last = attempt == STARTS
+            self._launch(logs_exceptions=attempt > 1)
+            if self._is_started():
+                return
+            assert self.process is not None
+            code = self.process.returncode
+            reason = failure.reason(code, _text(self.log), _text(self._exceptions) if attempt > 1 else "")
+            is_worth_another = (reason is None and attempt == 1) or (reason is not None and reason.is_address_in_use)
+            if is_last or not is_worth_another:
+                raise NodeFailed(self._with_log_lines(f"OpenSearch did not start: {reason or failure.ending(code)}"))
+
     def stop(self) -> None:
-        """SIGTERM, then SIGKILL if it has not gone in time. Stopping a stopped node does nothing."""
+        """SIGTERM, then SIGKILL if it has not gone in time. Stopping a node that does not run does nothing."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
                 self.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self._kill()
-        (self.data / "node.json").unlink(missing_ok=True)
+        if self._lock is not None:  # else node.json is that of another process, which holds the lock
+            (self.data / "node.json").unlink(missing_ok=True)
         self._release()
 
     def kill(self) -> None:
@@ -142,7 +150,16 @@ class LocalNode:
         assert self.process is not None
         reason = Watch(self.process, self.url, self.log).wait()
         self._kill()  # at once, as OpenSearch halts: what was acknowledged is in its translog
-        return f"OpenSearch {reason}. Its last log lines, from {self.log}:\n{self.last_log_lines()}"
+        if failure.disk_is_full(_end(self.log)):
+            reason += f", and the disk that holds {self.data} is full: free some space"
+        return self._with_log_lines(f"OpenSearch {reason}")
+
+    def _with_log_lines(self, sentence: str) -> str:
+        return f"{sentence}. Its last log lines, from {self.log}:\n{self.last_log_lines()}"
+
+    @property
+    def _exceptions(self) -> Path:
+        return self.data / "logs" / failure.LOG
 
     def last_log_lines(self) -> str:
         return last_lines(self.log, LOG_LINES_SHOWN)
@@ -163,7 +180,7 @@ class LocalNode:
                 f"{FREE_BYTES_NEEDED // 2**20} MB: free some, or choose another folder with --data"
             )
 
-    def _launch(self) -> None:
+    def _launch(self, *, logs_exceptions: bool) -> None:
         base = self._port()
         snapshots = json.dumps(str(self.data / "snapshots"), ensure_ascii=False)  # a text of JSON is one of YAML too
         config = CONFIG.format(transport_port=_free_port(range(10000, 30000)), snapshots=snapshots)
@@ -175,6 +192,7 @@ class LocalNode:
             f"-Xms{self.heap}",
             f"-Xmx{self.heap}",
             *JVM_OPTIONS,
+            *([failure.exception_logging(self.data / "logs")] if logs_exceptions else []),
             "-cp",
             os.pathsep.join(map(str, self.distribution.jars)),
             "org.codelibs.opensearch.runner.OpenSearchRunner",
@@ -205,28 +223,30 @@ class LocalNode:
 
     def _port(self) -> int:
         """The port it had last, so that who knows its address finds it again; else any that is free."""
-        last = _read_json(self.data / "port.json")
+        last = lock.read_json(self.data / "port.json")
         if last is not None and _is_free(last["port"]):
             return int(last["port"])
         return _free_port(range(LOWEST_PORT, HIGHEST_PORT))
 
-    def _wait_until_healthy(self) -> None:
+    def _is_started(self) -> bool:
+        """Waits until the node is healthy; False where its process ended before. Raises NodeFailed after too long."""
         assert self.process is not None
         deadline = time.monotonic() + START_SECONDS
+        problem = None
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise NodeFailed(
-                    f"OpenSearch ended while starting (exit code {self.process.returncode}). "
-                    f"Its last log lines, from {self.log}:\n{self.last_log_lines()}"
-                )
-            if (url := self._announced_url()) and _is_healthy(url, self.process.pid):
-                self.url = url
-                return
+                return False
+            if (url := self._announced_url()) and health.is_own(url, self.process.pid):
+                if health.is_usable(url):
+                    self.url = url
+                    return True
+                problem, is_lasting = health.shard_problem(url)
+                if is_lasting:
+                    break
             time.sleep(POLL_SECONDS)
-        raise NodeFailed(
-            f"OpenSearch was not ready within {START_SECONDS:.0f} s. "
-            f"Its last log lines, from {self.log}:\n{self.last_log_lines()}"
-        )
+        if problem is None:
+            problem = f"it was not ready within {START_SECONDS:.0f} s"
+        raise NodeFailed(self._with_log_lines(f"OpenSearch did not start: {problem}"))
 
     def _announced_url(self) -> str | None:
         """Where the node itself says it listens: the runner may have moved on from the port it was given."""
@@ -248,66 +268,10 @@ class LocalNode:
 
 def running_url(data: Path) -> str | None:
     """Where the local node of this data folder answers, or None if none runs."""
-    state = _read_json(data / "node.json")
-    if state is None or not _is_locked(data):
+    state = lock.read_json(data / "node.json")
+    if state is None or not lock.is_held(data):
         return None
     return str(state["url"])
-
-
-def _take_lock(data: Path) -> IO[str]:
-    """The data folder's lock. A node whose owner was killed is given time to go, then told to. Raises NodeFailed."""
-    lock = open(data / "lock", "a+", opener=for_owner)  # noqa: SIM115 (held as long as the node runs)
-    deadline = time.monotonic() + LEFTOVER_SECONDS
-    told = False
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            state = _read_json(data / "node.json") or {}
-            owner = state.get("owner")
-            if owner is None or _is_alive(owner) or time.monotonic() > deadline:
-                lock.close()
-                who = f"process {owner}" if owner else "another process that is starting"
-                raise NodeFailed(
-                    f"{data} is in use by {who}: stop that one, or choose another folder with --data"
-                ) from None
-            if not told:
-                _signal_leftover(state["pid"], signal.SIGTERM)
-                told = True
-            time.sleep(POLL_SECONDS)
-        else:
-            (data / "node.json").unlink(missing_ok=True)
-            return lock
-
-
-def _is_locked(data: Path) -> bool:
-    try:
-        with (data / "lock").open("a+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _signal_leftover(pid: int, number: signal.Signals) -> None:
-    """Signals a node that outlived its owner, if that process is still such a node."""
-    try:
-        if b"OpenSearchRunner" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, number)
-    except OSError:
-        pass  # gone already
 
 
 def _die_with_parent() -> Callable[[], None] | None:
@@ -335,36 +299,18 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _is_healthy(url: str, pid: int) -> bool:
-    """Whether our own child answers there, with all its primary shards."""
-    nodes = _get_json(url, "/_nodes/_local/process")
-    if nodes is None or all(node["process"]["id"] != pid for node in nodes["nodes"].values()):
-        return False
-    health = _get_json(url, "/_cluster/health?wait_for_status=yellow&timeout=2s")
-    return health is not None and health["status"] in ("yellow", "green")
-
-
-def _get_json(url: str, path: str) -> dict[str, Any] | None:
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+def _text(log: Path) -> str:
     try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return json.loads(answer.read()) if answer.status == 200 else None
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
+        return log.read_text("utf-8", "replace")
+    except OSError:
+        return ""
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _end(log: Path) -> str:
+    """The last part of a log, which may be long."""
     try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError):
-        return None
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    with open(partial, "w", encoding="utf-8", opener=for_owner) as file:
-        json.dump(value, file)
-    partial.replace(path)
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - END_BYTES))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""

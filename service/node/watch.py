@@ -9,12 +9,13 @@ connections for a process that is paused or busy, and refuses them only where no
 from __future__ import annotations
 
 import re
-import signal
 import socket
 import subprocess
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from service.node.failure import ending
 
 LOOK_SECONDS = 1.0
 REFUSED_SECONDS = 30.0  # of refused connections in a row
@@ -44,7 +45,7 @@ class Watch:
 
     def _look(self) -> str | None:
         try:
-            return _ending(self._process.wait(LOOK_SECONDS))
+            return ending(self._process.wait(LOOK_SECONDS))
         except subprocess.TimeoutExpired:
             pass
         if (error := self._fatal_error()) is not None:
@@ -94,10 +95,6 @@ def last_lines(log: Path, most: int) -> str:
         return ""
     lines = [line for line in text.splitlines() if not _FRAME.match(line)]
     return "\n".join(lines[-most:])
-
-
-def _ending(code: int) -> str:
-    return f"ended with the exit code {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
 
 
 def _address(url: str) -> tuple[str, int]:

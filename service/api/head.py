@@ -1,0 +1,73 @@
+"""HEAD for every route that has GET (RFC 9110, 9.3.2), which Litestar does not have.
+
+The request is handled as GET, so its status and headers are those of GET, Content-Length among them; the body is
+dropped. A handler whose body is expensive asks `is_head` and leaves out the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class Head:
+    """ASGI middleware. Also names HEAD in every Allow header that names GET, of 405 and of OPTIONS."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self.app(scope, receive, send)
+            return
+        if scope["method"] != "HEAD":
+            await self.app(scope, receive, _allowing(send))
+            return
+        # A copy, because the server looks at the method of its own scope to leave out the body.
+        as_get: Scope = {**scope, "method": "GET"}
+        as_get["state"]["is_head"] = True
+        try:
+            await self.app(as_get, receive, _allowing(_without_body(send)))
+        finally:
+            if "path_template" in as_get:
+                scope["path_template"] = as_get["path_template"]
+
+
+def is_head(scope: Scope) -> bool:
+    """Whether the request that is handled as GET came as HEAD."""
+    return "is_head" in scope["state"]
+
+
+def _without_body(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+        elif not message.get("more_body"):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return sent
+
+
+def _allowing(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] in _WITH_ALLOW:
+            message["headers"] = _with_head(message["headers"])
+        await send(message)
+
+    return sent
+
+
+_WITH_ALLOW = frozenset({200, 204, 405})  # an answer to OPTIONS, or a refused method
+
+
+def _with_head(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    return [(name, _and_head(value) if name.lower() == b"allow" else value) for name, value in headers]
+
+
+def _and_head(allow: bytes) -> bytes:
+    methods = {method.strip() for method in allow.decode("latin-1").split(",")}
+    if "GET" in methods:
+        methods.add("HEAD")
+    return ", ".join(sorted(methods)).encode("latin-1")

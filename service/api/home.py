@@ -1,0 +1,54 @@
+"""`GET /`: the documentation for a browser, and a list of the endpoints for every other client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import MediaType, Request, Response, get
+from litestar.handlers import HTTPRouteHandler
+
+from service import __version__
+from service.api import envelope
+from service.api.openapi import DOCS
+from service.api.query_string import no_parameters
+from service.api.weights import weights
+
+VARYING = {"Vary": "Accept"}
+
+
+def home(handlers: Sequence[HTTPRouteHandler]) -> HTTPRouteHandler:
+    """The route for `/`, which lists these handlers."""
+    body = envelope.data(
+        {
+            "name": "Conversation search",
+            "version": __version__,
+            "documentation": DOCS,
+            "openapi": f"{DOCS}/openapi.json",
+            "endpoints": [endpoint for handler in handlers for endpoint in _endpoints(handler)],
+        }
+    )
+
+    @get("/", include_in_schema=False)
+    async def show_home(request: Request[Any, Any, Any]) -> Response[bytes]:
+        no_parameters(request.scope["query_string"])
+        if prefers_html(request.headers.get("accept", "")):
+            return Response(b"", status_code=303, headers={"Location": DOCS, **VARYING}, media_type=MediaType.HTML)
+        return Response(body, media_type=MediaType.JSON, headers=VARYING)
+
+    return show_home
+
+
+def _endpoints(handler: HTTPRouteHandler) -> list[dict[str, str]]:
+    return [
+        {"method": str(method), "path": path.replace(":str}", "}"), "summary": handler.summary or ""}
+        for path in sorted(handler.paths)
+        for method in sorted(handler.http_methods)
+    ]
+
+
+def prefers_html(accept: str) -> bool:
+    """Whether HTML is named, as browsers do, and JSON is not preferred to it. `*/*` alone gets JSON."""
+    found = weights(accept)
+    html = found.get("text/html", 0.0)
+    return html > 0 and html >= found.get("application/json", 0.0)

@@ -1,0 +1,29 @@
+"""The weights ("q-values") of a header of preferences, such as Accept or Accept-Encoding (RFC 9110, 12.4.2)."""
+
+from __future__ import annotations
+
+
+def weights(header: str) -> dict[str, float]:
+    """The weight of each name, from 0 to 1, in the order of the header. Names are in lower case.
+
+    An entry whose weight is malformed is left out. Of a name that comes twice, the first entry counts.
+    """
+    found: dict[str, float] = {}
+    for entry in header.lower().split(","):
+        name, *parameters = (part.strip() for part in entry.split(";"))
+        weight = _weight(parameters)
+        if name and weight is not None:
+            found.setdefault(name, weight)
+    return found
+
+
+def _weight(parameters: list[str]) -> float | None:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                weight = float(value)
+            except ValueError:
+                return None
+            return weight if 0 <= weight <= 1 else None
+    return 1.0

@@ -1,0 +1,154 @@
+"""Why the local node ended, in one sentence: from its exit code, its output, and the exceptions that the JVM logged.
+
+The runner that starts the node swallows the exception that ended a start. So a start that ended without a reason in
+the output is repeated with EXCEPTION_LOGGING, which has the JVM itself log every exception.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+LOG = "exceptions.log"
+LOG_MEGABYTES = 20  # of each of two files; a start logs about 3 MB
+MOST_CHARACTERS = 400  # of what is shown of one exception
+
+
+def exception_logging(logs: Path) -> str:
+    """The option of the JVM (JEP 158) that logs all exceptions to LOG in this folder."""
+    # The quotation marks let the path contain colons.
+    return f'-Xlog:exceptions=info:file="{logs / LOG}"::filecount=1,filesize={LOG_MEGABYTES}m'
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What ended the node, in its own words, and what to do about it where that is known."""
+
+    words: str
+    way_out: str | None = None
+    is_address_in_use: bool = False
+
+    def __str__(self) -> str:
+        return self.words if self.way_out is None else f"{self.words}: {self.way_out}"
+
+
+def ending(code: int) -> str:
+    """How a process ended, by its exit code as `subprocess` has it: the end of a sentence."""
+    if code == -signal.SIGKILL:
+        return f"was killed by SIGKILL, {KILLED}"
+    if code >= 0:
+        return f"ended with the exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal
+        return f"was ended by the signal {-code}"
+
+
+KILLED = "perhaps by the kernel because memory ran out (see 'dmesg')"
+_HEAP = "set CONVERSATIONS_NODE_HEAP to an amount of memory that this machine has, such as 512m"
+_DAMAGED = "the data folder is damaged: restore a snapshot into another folder, or start anew with another --data"
+
+# What to do, by what an exception or a line of the output says; the first that fits counts.
+_WAYS_OUT: tuple[tuple[str, str], ...] = (
+    (r"No space left on device|Disk quota exceeded", "free disk space, or choose another folder with --data"),
+    (r"Address already in use|BindException", "end the process that uses the port"),
+    (r"annot downgrade|IndexFormatTooNew", "the data were written by a newer version of OpenSearch: use that version"),
+    (r"annot upgrade|IndexFormatTooOld", f"the data are of an older version of OpenSearch, or {_DAMAGED}"),
+    (r"CorruptIndex|CorruptState|checksum|EOFException|NoSuchFile.*(_state|nodes/)", _DAMAGED),
+    (r"failed to obtain node locks|LockObtainFailed", "another process uses the folder: end it, or use another --data"),
+    (
+        r"AccessDenied|Permission denied|Read-only file system|Not a directory|Operation not permitted",
+        "make all of the data folder writable, or choose another with --data",
+    ),
+    (r"OutOfMemoryError|heap|insufficient memory|annot allocate memory|Could not reserve", _HEAP),
+    (r"VM option|JVM option|Java Virtual Machine", "correct JAVA_TOOL_OPTIONS, or _JAVA_OPTIONS"),
+    (r"SettingsException|unknown setting|Failed to parse value", "correct the node's settings"),
+    (r"ClassNotFound|NoClassDef|could not find or load main class", "remove CONVERSATIONS_CACHE to fetch it again"),
+)
+
+# What the JVM itself prints; the last group of each is the reason.
+_PRINTED: tuple[re.Pattern[str], ...] = (
+    re.compile(r"^Terminating due to (java\.lang\.OutOfMemoryError.*)$", re.MULTILINE),
+    re.compile(r"^Error occurred during initialization of VM\n(.+)$", re.MULTILINE),
+    re.compile(r"^# (There is insufficient memory for the Java Runtime.*)$", re.MULTILINE),
+    re.compile(r"^((?:Unrecognized|Improperly specified|Conflicting) (?:VM )?option.*)$", re.MULTILINE),
+    re.compile(r"^((?:Invalid|Too small|Too large) .*heap.*)$", re.MULTILINE),
+    re.compile(r"^Error: (Could not find or load main class.*)$", re.MULTILINE),
+    re.compile(r"^Error: (?!Could not create the Java|A fatal exception)(.+)$", re.MULTILINE),
+    re.compile(r"^(#  SIG[A-Z]+ \(0x[0-9a-f]+\).*)$", re.MULTILINE),
+)
+_ROOT_IN_LOG = re.compile(r"^(?:Caused by|uncaught exception[^\n]*\n[^\n]*): ([\w.$]+(?:Exception|Error): .*)$", re.M)
+_THROWN = re.compile(r"Exception <a '([\w/$]+)'\{0x[0-9a-f]+\}(?:: (.*?))?(?:> \(0x.*|>)?$", re.MULTILINE)
+_RUNNER = "OpenSearchRunnerException"
+_WRAPPERS = re.compile(r"failed to |Failed to |org\.opensearch\.|java\.")  # messages that only announce their cause
+# Thrown and caught inside the JVM, or at the parsing of settings, on the way of every start.
+_EVERYDAY = re.compile(
+    r"NoSuchMethod|NoSuchField|IncompatibleClassChange|Interrupted|UnixException|NumberFormat|ClassNotFound|ParseException$"
+)
+
+
+def reason(code: int, output: str, exceptions: str = "") -> Reason | None:
+    """Why a start ended, or None where neither the output nor the logged exceptions tell.
+
+    `exceptions` is the text of LOG, where the start had exception_logging.
+    """
+    if code == -signal.SIGKILL:
+        return Reason(f"it {ending(code)}", "free memory, or set a smaller CONVERSATIONS_NODE_HEAP")
+    if code < 0:
+        return Reason(f"it {ending(code)}")
+    words = _printed(output) or _thrown(exceptions) or _logged(output)
+    return None if words is None else _reason(words)
+
+
+def _reason(words: str) -> Reason:
+    way_out = next((way for pattern, way in _WAYS_OUT if re.search(pattern, words)), None)
+    return Reason(words, way_out, bool(re.search(r"Address already in use", words)))
+
+
+def disk_is_full(text: str) -> bool:
+    """Whether a log says that the node could not write for want of disk space."""
+    return re.search(r"No space left on device|Disk quota exceeded", text) is not None
+
+
+def _printed(output: str) -> str | None:
+    for pattern in _PRINTED:
+        if found := pattern.search(output):
+            return found[1].strip()[:MOST_CHARACTERS]
+    return None
+
+
+def _logged(output: str) -> str | None:
+    found = _ROOT_IN_LOG.findall(output)
+    return str(found[-1])[:MOST_CHARACTERS] if found else None
+
+
+def _thrown(exceptions: str) -> str | None:
+    """The exception that ended the start, with its cause: those before the runner's own, without its everyday ones."""
+    before, ended, _ = exceptions.partition(_RUNNER)
+    if not ended:
+        return None
+    found: list[str] = []
+    for kind, message in _backwards(before):
+        if kind == "BindException" or not _EVERYDAY.search(kind):
+            words = f"{kind}: {message}"[:MOST_CHARACTERS]
+            if message and words not in found:
+                found.append(words)
+            if message and not _WRAPPERS.match(message):
+                break
+        if len(found) == _LINKS:
+            break
+    return " (".join(found) + ")" * (len(found) - 1) if found else None
+
+
+_LINKS = 4  # of the chain from an exception to its cause
+
+
+def _backwards(text: str) -> Iterator[tuple[str, str]]:
+    for kind, message in reversed(_THROWN.findall(text[-_TAIL_CHARACTERS:])):
+        yield str(kind).rpartition("/")[2], str(message).strip()
+
+
+_TAIL_CHARACTERS = 1_000_000

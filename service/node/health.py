@@ -1,0 +1,55 @@
+"""Whether the local node that was started answers, has all of its shards, and if not, why."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import Any
+
+ATTEMPTS = 5  # after which OpenSearch itself gives up on a shard (index.allocation.max_retries)
+NO_COPY = "no_valid_shard_copy"  # all copies were looked for, and none is there
+REASON_CHARACTERS = 400
+
+
+def is_own(url: str, pid: int) -> bool:
+    """Whether the process answers there, and no other node."""
+    nodes = _get_json(url, "/_nodes/_local/process")
+    return nodes is not None and any(node["process"]["id"] == pid for node in nodes["nodes"].values())
+
+
+def is_usable(url: str) -> bool:
+    """Whether all primary shards are there. Waits up to 2 s for them."""
+    health = _get_json(url, "/_cluster/health?wait_for_status=yellow&timeout=2s")
+    return health is not None and health["status"] in ("yellow", "green")
+
+
+def shard_problem(url: str) -> tuple[str | None, bool]:
+    """Why a shard is missing, and whether it will stay so."""
+    found = _get_json(url, "/_cluster/allocation/explain")
+    if found is None or not found.get("primary"):
+        return None, False
+    why = found.get("unassigned_info", {})
+    details = str(why.get("details") or why.get("last_allocation_status") or "no reason is known")
+    name = f"shard {found['shard']} of the index {found['index']}"
+    is_lasting = why.get("failed_allocation_attempts", 0) >= ATTEMPTS or found.get("can_allocate") == NO_COPY
+    return (
+        f"{name} cannot be read ({_short(details)}): "
+        "restore a snapshot into another folder, or start anew with another --data",
+        is_lasting,
+    )
+
+
+def _short(details: str) -> str:
+    return " ".join(details.split())[:REASON_CHARACTERS]
+
+
+def _get_json(url: str, path: str) -> dict[str, Any] | None:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return json.loads(answer.read()) if answer.status == 200 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()

@@ -1,0 +1,41 @@
+"""Ctrl-C while the program is still being imported, and just after."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.processes import end_with_the_test
+
+
+@pytest.mark.parametrize("imported", ["service.entry", "click", "service.errors", "service.settings", "service.cli"])
+def test_ctrl_c_while_it_is_imported_is_one_line(imported: str) -> None:
+    """The interpreter itself says which module it has just imported."""
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "service", "status", "--data", "/nonexistent"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    end_with_the_test(process)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.rpartition("|")[2].strip() == imported:
+            break
+    else:
+        pytest.fail(f"{imported} was not imported")
+    process.send_signal(signal.SIGINT)
+    said = [line for line in process.stderr.read().splitlines() if not line.startswith("import time:")]
+    assert process.wait(60) == 130
+    assert said == ["Stopped."]
+
+
+def test_the_entry_imports_next_to_nothing_before_it_listens() -> None:
+    program = "import sys; before = set(sys.modules); import service.entry; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {name for name in done.stdout.split() if name.startswith("service")} == {"service", "service.entry"}
+    assert not {"click", "litestar", "opensearchpy", "pydantic"} & set(done.stdout.split())
