@@ -134,7 +134,7 @@ def test_a_process_that_is_paused_or_never_answers_is_not_dead(log: Path) -> Non
 
 
 def test_a_short_refusal_is_forgotten(log: Path) -> None:
-    with running("print(1); import time; time.sleep(600)") as (process, _port), socket.socket() as listener:
+    with running("print(1, flush=True); import time; time.sleep(600)") as (process, _port), socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         look = Watch(process, f"http://127.0.0.1:{listener.getsockname()[1]}", log)
         assert look._refused_for(10.0) == 0.0
