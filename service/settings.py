@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     environment: Literal["production", "dev"] = Field(
         "production",
         validation_alias=_env("CONVERSATIONS_ENVIRONMENT"),
-        description="production or dev; in dev alone the secret that docker-compose.yml publishes is accepted",
+        description="production or dev; only dev accepts the secret that docker-compose.yml publishes",
     )
     token_secret: SecretStr | None = Field(
         None,
@@ -192,7 +192,7 @@ class Settings(BaseSettings):
     organization: UUID | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_ORGANIZATION"),
-        description="the organization that the commands are about where none is named",
+        description="the organization that `search`, `get`, `count` and `delete` ask for where none is named",
     )
 
     _url_credentials: tuple[str, SecretStr] | None = PrivateAttr(None)

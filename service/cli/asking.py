@@ -54,6 +54,7 @@ def search_command(
         views.print_json(data)
     elif chosen == "name":
         views.print_names(str(item["uid"]) for item in data["items"])
+        _say_if_cut(data)
     else:
         _show_page(data)
 
@@ -189,6 +190,13 @@ def _show_page(data: dict[str, Any]) -> None:
     first = (page - 1) * pagination["per_page"] + 1
     more = f"; --page {page + 1} has more" if page < pages else ""
     progress.say(f"{first:,} to {first + len(items) - 1:,} of {_number(total)}{more}")
+
+
+def _say_if_cut(data: dict[str, Any]) -> None:
+    """Whoever works through the uids of a page should know that there are more."""
+    shown, total = len(data["items"]), data["pagination"]["total"]
+    if shown < total:
+        progress.say(f"{shown:,} of {_number(total)}: --limit (up to 100) and --page give the others")
 
 
 def _facet_rows(facet: dict[str, Any]) -> list[tuple[str, str]]:

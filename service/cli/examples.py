@@ -20,7 +20,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"conversations token --organization {_ORGANIZATION} --scope conversations:write --expires 30m",
     ),
     "conversations search": (
-        "conversations search 'invoice -draft status:active'",
+        "conversations search 'twisted -ssh status:active'",
         "conversations search --status active --where 'created_on[gte]=2024-07' --sort -created_on --limit 10 --page 2",
         f"conversations search 'from:ada@example.com' --organization {_ORGANIZATION} -o name",
     ),

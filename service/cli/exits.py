@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -29,7 +29,7 @@ from service.errors import (
 DONE, FAILED, USAGE, IN_PART, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 3, 130, 141, 143
 EXIT_CODES: dict[int, str] = {
     DONE: "done",
-    FAILED: "failed, or the answer of a check is no: not ready, not fit to be served, differences were found",
+    FAILED: "failed, or a check failed: not ready, not fit to be served, differences were found",
     USAGE: "an option, an argument, a setting or the configuration file is wrong; nothing was done",
     IN_PART: "done, but not all is well: lines were rejected, or `doctor` has warnings only",
     INTERRUPTED: "ctrl-C (SIGINT); the last line says how to go on",
@@ -170,16 +170,26 @@ _ENDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callab
 
 
 def _flushed(code: int) -> int:
-    """Writes out what standard output still holds: an error there is told, and not left to the interpreter."""
+    """Writes out what the standard streams still hold: an error there is reported, and not left to the interpreter."""
+    code = _flushed_output(code)
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        _discard(sys.__stderr__, 2)  # nobody can be told
+    return code
+
+
+def _flushed_output(code: int) -> int:
     if sys.stdout is None:
         return code
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _discard_output()
+        _discard(sys.__stdout__, 1)
         return PIPE_CLOSED if code == DONE else code
     except (OSError, ValueError) as error:
-        _discard_output()
+        _discard(sys.__stdout__, 1)
         reason = error.strerror if isinstance(error, OSError) else str(error)
         if code == DONE:
             progress.complain(f"conversations: cannot write standard output ({reason})")
@@ -187,8 +197,8 @@ def _flushed(code: int) -> int:
     return code
 
 
-def _discard_output() -> None:
+def _discard(stream: TextIO | None, number: int) -> None:
     """What could not be written is dropped, so that the interpreter does not try again at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.__stdout__.fileno() if sys.__stdout__ is not None else 1)
+    os.dup2(nowhere, stream.fileno() if stream is not None else number)
     os.close(nowhere)

@@ -181,6 +181,11 @@ def _fetch_jar(jar: dict[str, Any], final: Path, staging: Path) -> None:
     context = MavenContext(repo_cache=staging, timeout=60)
     try:
         fetched = context.project(group, artifact).at_version(version).artifact().resolve()
+    except requests.exceptions.SSLError:
+        raise DistributionFailed(
+            "the Maven registry's certificate is not trusted: set REQUESTS_CA_BUNDLE to the file of your authority, "
+            "such as /etc/ssl/certs/ca-certificates.crt"
+        ) from None
     except requests.RequestException as error:
         raise DistributionFailed(
             f"cannot reach the Maven registry to fetch {jar['coordinate']} ({type(error).__name__}): "
