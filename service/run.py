@@ -223,6 +223,9 @@ class _Server(uvicorn.Server):
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        # As for a restart: else a connection that was closed a moment ago keeps the socket from listening.
+        for listener in sockets or ():
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         await super().startup(sockets=sockets)
         gc.freeze()  # what is there now stays: the collector need not look at it at each turn
         self._announce()
@@ -252,7 +255,12 @@ def local_node(settings: Settings) -> Iterator[LocalNode]:
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket bound to the address, before anything slow is begun. Raises Misconfigured where it cannot be."""
+    """A socket bound to the address, before anything slow is begun. Raises Misconfigured where it cannot be.
+
+    It does not listen yet. Linux lets two such sockets have one port while both have SO_REUSEADDR, and the later of two
+    starts could take the port from the earlier: so it is not set between binding and
+    listening.
+    """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -260,6 +268,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no such port"
             raise Misconfigured(f"cannot listen on {host}:{port} ({reason}): choose another with --port") from None
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         yield listener
 
 

@@ -12,14 +12,14 @@ from typing import Any
 import click
 
 from service import progress
-from service.cli import exits, reach, status_view
+from service.cli import dry_run, exits, reach, status_view
 from service.cli.asking_options import form_option
 from service.cli.options import Duration, Url, act, cluster_options, cluster_url, local_options, rejects_option, show
 from service.cli.views import Form
 from service.client import Client
 from service.errors import ConversationsError, Misconfigured, SourceUnreadable
 from service.files import require_distinct
-from service.index import bulk, dashboards, doctor, lifecycle, mapping, reindex, status, verify
+from service.index import bulk, dashboards, doctor, lifecycle, mapping, plan, reindex, status, verify
 from service.index.bulk import Write
 from service.index.job import Ended, Invalid, Job
 from service.rejects import Rejects
@@ -71,6 +71,7 @@ def status_command(settings: Settings, form: Form | None, watch: bool, interval:
 @click.option("--resume", "way", flag_value="resume", help="Go on with what was interrupted: reindex, rollback, prune.")
 @click.option("--abandon", "way", flag_value="abandon", help="Undo what was interrupted, as far as it was not done.")
 @click.option("--skip-invalid", is_flag=True, help="Leave out documents that the new index cannot take.")
+@dry_run.option("Only print what would be done: indices, documents, size, lease. Nothing is written.")
 @rejects_option
 @cluster_options
 def reindex_command(
@@ -81,6 +82,7 @@ def reindex_command(
     throttle: float | None,
     way: str | None,
     skip_invalid: bool,
+    is_dry_run: bool,
     rejects: Path,
 ) -> None:
     """Make a new index under the running service: from the running index, or from NDJSON files and that.
@@ -102,7 +104,12 @@ def reindex_command(
         raise Misconfigured("--files-only and --and-index exclude one another: choose one")
     if way is not None and files:
         raise Misconfigured(f"--{way} takes no files: it knows them")
+    if is_dry_run and way is not None:
+        raise Misconfigured(f"--dry-run tells what a new reindex would do: leave out --{way}")
     require_distinct(files, {"--rejects": [rejects]})
+    if is_dry_run:
+        show(_with_job(settings, lambda job: plan.plan(job, files=files, from_index=not files_only)))
+        return
     actions: dict[str | None, Callable[[Job], Awaitable[dict[str, Any]]]] = {
         None: lambda job: reindex.begin(job, files=files, from_index=not files_only),
         "resume": reindex.resume,

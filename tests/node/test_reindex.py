@@ -130,6 +130,36 @@ def test_a_reindex_a_rollback_and_a_prune(fresh: Cluster) -> None:
     assert "nothing to return to" in nothing.stderr
 
 
+def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(fresh: Cluster, tmp_path: Path) -> None:
+    everything = corpus()[:50]
+    fresh.load(everything)
+    gone = everything[0]
+    deletion = bulk.deletion_of(gone.organization_uid, gone.uid, gone.updated_on + timedelta(days=1))
+    fresh.act(lambda client: bulk.write(client, fresh.settings.alias, [deletion]))
+    fresh.act(lambda client: client.indices.refresh(index=fresh.settings.alias))
+    path = tmp_path / "some.ndjson"
+    path.write_text("".join(f"{one.model_dump_json()}\n" for one in everything[:7]))
+
+    def writes() -> dict[str, int]:
+        found = fresh.act(lambda client: client.indices.stats(index=f"{fresh.settings.alias}*", metric="indexing"))
+        return {name: one["total"]["indexing"]["index_total"] for name, one in found["indices"].items()}
+
+    before = writes()
+    done = command(fresh, "reindex", "--dry-run", str(path))
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert plan["would_reindex"] == current(fresh)
+    assert plan["into"].startswith(f"{fresh.settings.alias}-")
+    assert (plan["documents"], plan["deletions"], plan["mapping_changes"], plan["from_index"]) == (50, 1, False, True)
+    assert plan["bytes"] > 0
+    assert plan["lease_seconds"] > 0
+    assert plan["files"] == [{"file": str(path), "conversations": 7, "bytes": path.stat().st_size}]
+    assert writes() == before
+    assert command(fresh, "reindex", "--dry-run", "--resume").returncode == 2
+    path.write_text("not JSON\n")
+    assert "line 1" in command(fresh, "reindex", "--dry-run", str(path)).stderr
+
+
 def test_a_reindex_from_files_and_from_both(fresh: Cluster, tmp_path: Path) -> None:
     everything = corpus()[:100]
     fresh.load(everything[:60])

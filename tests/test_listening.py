@@ -1,0 +1,50 @@
+"""The port of the service is its own from the start, and free again as soon as it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import Any
+
+import pytest
+import uvicorn
+
+from service.errors import Misconfigured
+from service.run import _Server, listening
+
+
+def test_a_port_is_refused_to_a_second_start_before_the_first_listens() -> None:
+    with listening("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(Misconfigured, match="Address already in use"), listening("127.0.0.1", port):
+            pass
+
+
+async def _answer(_scope: Any, _receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def test_the_port_can_be_had_again_at_once_after_connections() -> None:
+    """A connection that the service closes stays in TIME_WAIT for a minute."""
+
+    async def serve_once(listener: socket.socket) -> None:
+        ready = asyncio.Event()
+        server = _Server(uvicorn.Config(_answer, log_config=None, lifespan="off"), ready.set)
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await asyncio.wait_for(ready.wait(), 60)
+        reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert await asyncio.wait_for(reader.read(), 60)  # until the server has closed
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        server.should_exit = True
+        await serving
+
+    with listening("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        asyncio.run(serve_once(first))
+    with listening("127.0.0.1", port) as again:
+        asyncio.run(serve_once(again))
