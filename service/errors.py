@@ -10,6 +10,7 @@ ConversationsError
 ├── UnsupportedEncoding   a compressed body
 ├── TooBusy               more at once than this process, or OpenSearch, takes
 ├── SlowRequest           the caller took too long to send its body
+├── BodyIncomplete        the caller went away before its body was complete
 ├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
 │   ├── AnswerTooLarge    its answer has more bytes than are read
 │   ├── AnswerUnusable    it answered, but with something else than what was asked for
@@ -79,6 +80,10 @@ class TooBusy(ConversationsError):
 
 
 class SlowRequest(ConversationsError):
+    pass
+
+
+class BodyIncomplete(ConversationsError):
     pass
 
 

@@ -123,6 +123,8 @@ class Tokens:
             raise Unauthorized("the token is for another audience") from None
         except jwt.InvalidIssuerError:
             raise Unauthorized("the token is from another issuer") from None
+        except jwt.ImmatureSignatureError:
+            raise Unauthorized("the token is not valid yet: check nbf, iat, and the clocks of both sides") from None
         except jwt.MissingRequiredClaimError as error:
             raise Unauthorized(f"the token lacks the claim {error.claim}") from None
         except Exception:  # claims of the wrong type make PyJWT raise TypeError, OverflowError and others

@@ -13,8 +13,9 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import deadline
+from service.api.access_log import note
 from service.api.http_protocol import BODY_SECONDS
-from service.errors import SearchTimeout, SlowRequest
+from service.errors import BodyIncomplete, SearchTimeout, SlowRequest
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -33,24 +34,31 @@ class Deadline:
             return
         clock = asyncio.get_running_loop().time
         body_ends = clock() + BODY_SECONDS
-        is_reading = False
+        is_reading = is_complete = has_begun = False
 
         def move(ends: float | None) -> None:
             if not limit.expired():  # else an error of the same moment is being answered
                 limit.reschedule(ends)
 
         async def read() -> Any:
-            nonlocal is_reading
+            nonlocal is_reading, is_complete
+            if is_complete or has_begun:  # the server only waits for the client to go away
+                return await receive()
             is_reading = True
             move(body_ends)
             message = await receive()
+            if message["type"] == "http.disconnect":
+                note(scope, hung_up=True)
+                raise BodyIncomplete("the body ended before it was complete: send all of it again")
             if not message.get("more_body"):
-                is_reading = False
+                is_reading, is_complete = False, True
                 move(clock() + self._seconds)
             return message
 
         async def begin(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 move(None)
             await send(message)
 

@@ -51,6 +51,7 @@ BY_ERROR: dict[type[Exception], Answer] = {
     errors.Forbidden: Answer(403, "forbidden", "The organization is not the caller's, whether it exists or not."),
     errors.NotFound: Answer(404, "not_found", "There is no such conversation."),
     errors.SlowRequest: Answer(408, "request_timeout", "The body did not arrive in time.", {"Connection": "close"}),
+    errors.BodyIncomplete: Answer(400, "bad_request", "The body was cut off.", {"Connection": "close"}),
     errors.TooLarge: Answer(413, "too_large", "The request has more lines or bytes than it may have."),
     errors.UnsupportedMediaType: Answer(
         415, "unsupported_media_type", "The body is of another media type.", {"Accept": NDJSON}

@@ -18,6 +18,7 @@ from service.errors import ConversationsError
 from service.index import lifecycle, state
 from service.index.mapping import Mapping
 from service.index.targets import holders, writes_alias
+from service.index.writable import check_writable
 from service.settings import SECRET_MIN_BYTES, Settings, is_published
 from service.urls import without_password
 
@@ -28,6 +29,7 @@ MOST_SKEW = timedelta(seconds=2)
 TOKEN_LEEWAY = timedelta(seconds=5)  # of the service; a skew past it makes new tokens invalid
 FIELDS_OF_A_NODE = "nodes.*.name,nodes.*.plugins.name,nodes.*.version"
 PLUGIN = "analysis-icu"
+WRITABLE_SECONDS = 10.0  # for each call of the check of writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,18 @@ async def _alias(deployment: Deployment) -> Check:
     return Check("alias", "ok", found)
 
 
+async def _writes(deployment: Deployment) -> Check:
+    """Whether every index that must be written takes writes, found out without writing."""
+    names = sorted(await holders(deployment.client, writes_alias(deployment.settings.alias)))
+    if not names:
+        return Check("writes", "skipped", "no index is written")
+    try:
+        await check_writable(deployment.client, names, seconds=WRITABLE_SECONDS)
+    except ConversationsError as error:
+        return Check("writes", "failed", str(error), "nothing can be written until that is mended")
+    return Check("writes", "ok", f"{', '.join(names)} takes writes")
+
+
 async def _mapping(deployment: Deployment) -> Check:
     alias = deployment.settings.alias
     name = await lifecycle.current_index(deployment.client, alias)
@@ -274,4 +288,4 @@ async def _clock(deployment: Deployment) -> Check:
     return Check("clock", "ok", found)
 
 
-CHECKS: tuple[Look, ...] = (_cluster, _version, _icu_plugin, _alias, _mapping, _replicas, _disk, _clock)
+CHECKS: tuple[Look, ...] = (_cluster, _version, _icu_plugin, _alias, _writes, _mapping, _replicas, _disk, _clock)

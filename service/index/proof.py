@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
+from uuid import UUID
 
 from service import progress
 from service.client import Client
@@ -98,15 +99,21 @@ async def fill(ledger: Ledger, writes: Iterator[Write]) -> None:
 
 
 async def compare_ledger(
-    client: Client, ledger: Ledger, index: str, *, partial: frozenset[str] = frozenset()
+    client: Client,
+    ledger: Ledger,
+    index: str,
+    *,
+    partial: frozenset[str] = frozenset(),
+    named: frozenset[UUID] = frozenset(),
 ) -> compare.Differences:
     """Compares what files say with an index, in the organizations that the files name.
 
     What the files do not know is too much only if it lives and is not newer than all that they hold of its
     organization; of organizations in `partial`, the files are known to hold a part only, and nothing is too much.
+    Organizations in `named` are compared too where the files hold no conversation of theirs.
     """
     found = compare.Differences()
-    organizations = await asyncio.to_thread(ledger.organizations)
+    organizations = await asyncio.to_thread(ledger.organizations) | named
     if not organizations:
         return found
     newest = await asyncio.to_thread(ledger.newest)

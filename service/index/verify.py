@@ -110,19 +110,20 @@ async def files(
     with Ledger() as ledger:
         await fill(ledger, writes())
         partial = frozenset(coverage.filtered)
+        named = frozenset(map(UUID, coverage.whole))
         for organization, where in coverage.filtered.items():
             progress.say(f"the export of {organization} was filtered by {where!r}: what it lacks is not looked for")
         if delete_extra:
             coverage.require_whole(assumed=whole)
         await refresh(job, index)
-        before = await compare_ledger(job.client, ledger, index, partial=partial)
+        before = await compare_ledger(job.client, ledger, index, partial=partial, named=named)
         if not repair:
             return Finding(before, None)
         await _write_lacking(job, names, before)
         if delete_extra:
             await _delete_extra(job, before)
         await refresh(job, index)
-        return Finding(before, await compare_ledger(job.client, ledger, index, partial=partial))
+        return Finding(before, await compare_ledger(job.client, ledger, index, partial=partial, named=named))
 
 
 async def _write_lacking(job: Job, names: tuple[str, ...], found: Differences) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from service import progress
 from service.errors import NodeFailed
 from service.node import failure, health, lock
 from service.node.distribution import Distribution
@@ -29,6 +30,7 @@ from service.node.watch import Watch, last_lines
 from service.settings import child_environment
 
 START_SECONDS = 120.0
+RECOVERY_SECONDS = 1800.0  # of a node that answers, and brings its indices back after a crash
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.1
 LOG_LINES_SHOWN = 12
@@ -231,7 +233,8 @@ class LocalNode:
     def _is_started(self) -> bool:
         """Waits until the node is healthy; False where its process ended before. Raises NodeFailed after too long."""
         assert self.process is not None
-        deadline = time.monotonic() + START_SECONDS
+        started = time.monotonic()
+        deadline = started + START_SECONDS
         problem = None
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -243,9 +246,12 @@ class LocalNode:
                 problem, is_lasting = health.shard_problem(url)
                 if is_lasting:
                     break
+                if deadline == started + START_SECONDS:
+                    progress.say("OpenSearch answers, and is still bringing its indices back")
+                    deadline = started + RECOVERY_SECONDS
             time.sleep(POLL_SECONDS)
         if problem is None:
-            problem = f"it was not ready within {START_SECONDS:.0f} s"
+            problem = f"it was not ready within {deadline - started:.0f} s"
         raise NodeFailed(self._with_log_lines(f"OpenSearch did not start: {problem}"))
 
     def _announced_url(self) -> str | None:

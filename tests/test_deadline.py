@@ -1,0 +1,85 @@
+"""The middleware that gives a request its deadline, around small ASGI applications."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from service.api import deadline
+from service.api.deadline import Deadline
+from service.errors import BodyIncomplete, SearchTimeout, SlowRequest
+
+SECONDS = 0.2
+Received = Callable[[], Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def _short_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "BODY_SECONDS", SECONDS)
+
+
+async def _for_ever() -> dict[str, Any]:
+    await asyncio.Event().wait()
+    raise AssertionError("an event that nobody sets was set")
+
+
+def run(app: Any, *messages: dict[str, Any], method: str = "POST", then: Received = _for_ever) -> list[dict[str, Any]]:
+    """What the application sent; after the messages, receiving does what `then` does."""
+    sent: list[dict[str, Any]] = []
+    left = list(messages)
+
+    async def receive() -> dict[str, Any]:
+        return left.pop(0) if left else await then()
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "state": {"notes": {}}}
+    asyncio.run(Deadline(app, seconds=SECONDS)(scope, receive, send))  # type: ignore[arg-type]
+    return sent
+
+
+@pytest.mark.parametrize("reads_body", [False, True])
+def test_an_answer_that_has_begun_may_take_any_time(reads_body: bool) -> None:
+    """While it is streamed, the server waits for the client to go away, which is no reading of a body."""
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        if reads_body:
+            await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        watching = asyncio.create_task(receive())
+        for _ in range(4):
+            await asyncio.sleep(SECONDS)
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        watching.cancel()
+        await send({"type": "http.response.body", "body": b""})
+
+    body = [{"type": "http.request", "body": b""}] if reads_body else []
+    sent = run(app, *body, method="GET")
+    assert [message.get("body") for message in sent[1:]] == [b"x"] * 4 + [b""]
+
+
+def test_a_body_that_ends_before_it_is_complete_is_the_callers_fault() -> None:
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+
+    begun = {"type": "http.request", "body": b"{}", "more_body": True}
+    with pytest.raises(BodyIncomplete):
+        run(app, begun, {"type": "http.disconnect"})
+
+
+def test_a_slow_body_and_a_slow_handler_are_told_apart() -> None:
+    async def reads(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+
+    async def thinks(_scope: Any, _receive: Any, _send: Any) -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(SlowRequest):
+        run(reads)
+    with pytest.raises(SearchTimeout):
+        run(thinks)
