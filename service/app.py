@@ -17,11 +17,10 @@ from litestar.types import ASGIApp
 
 from service import telemetry, terminal
 from service.answers import SearchAnswer
-from service.api import openapi
 from service.api.access_log import AccessLog
-from service.api.assets import asset
 from service.api.auth import Tokens
 from service.api.deadline import Deadline
+from service.api.documentation import PAGES
 from service.api.errors import answer_error
 from service.api.hang_up import HangUp
 from service.api.metrics import Metrics
@@ -84,9 +83,9 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     return AccessLog(
         HangUp(
             Litestar(
-                route_handlers=[*HANDLERS, asset],
+                route_handlers=[*HANDLERS, *PAGES],
                 state=State({"parts": parts}),
-                openapi_config=openapi.config(),
+                openapi_config=None,  # service.api.openapi makes the document
                 exception_handlers={Exception: answer_error},
                 compression_config=CompressionConfig(
                     "gzip", minimum_size=COMPRESSED_BYTES, gzip_compress_level=COMPRESSION_LEVEL

@@ -23,15 +23,6 @@ from service.api.asked import parse_one, parse_query, parse_scoped
 from service.api.auth import Caller, Tokens
 from service.api.links import links
 from service.api.metrics import Metrics
-from service.api.openapi import (
-    CountConversations,
-    DeleteConversation,
-    ExportConversations,
-    GetConversation,
-    ListConversations,
-    SuggestConversations,
-    WriteConversations,
-)
 from service.api.parameters import (
     BULK_PARAMETERS,
     COUNT_PARAMETERS,
@@ -75,7 +66,7 @@ AnyRequest = Request[Any, Any, Any]
 Answer = Response[bytes] | Stream
 
 
-@get("/api/conversations", operation_class=ListConversations, summary="Find conversations", tags=["conversations"])
+@get("/api/conversations")
 async def list_conversations(request: AnyRequest) -> Answer:
     """A page of the conversations that match, in a total order, with the exact total."""
     parts: Parts = request.app.state.parts
@@ -86,12 +77,7 @@ async def list_conversations(request: AnyRequest) -> Answer:
     return await _cached(request, envelope.page(page), {**link, **_applied(request)})
 
 
-@get(
-    "/api/conversations/count",
-    operation_class=CountConversations,
-    summary="Count conversations",
-    tags=["conversations"],
-)
+@get("/api/conversations/count")
 async def count_conversations(request: AnyRequest) -> Answer:
     """How many match, exactly, and by the values of fields."""
     parts: Parts = request.app.state.parts
@@ -100,12 +86,7 @@ async def count_conversations(request: AnyRequest) -> Answer:
     return await _cached(request, [envelope.data(found)], _applied(request))
 
 
-@get(
-    "/api/conversations/suggest",
-    operation_class=SuggestConversations,
-    summary="Complete a text",
-    tags=["conversations"],
-)
+@get("/api/conversations/suggest")
 async def suggest_conversations(request: AnyRequest) -> Answer:
     """Words, senders and categories of the organization that begin as the text's last word."""
     parts: Parts = request.app.state.parts
@@ -120,12 +101,7 @@ async def suggest_conversations(request: AnyRequest) -> Answer:
     return await _cached(request, [envelope.data(found)], {})
 
 
-@get(
-    "/api/conversations/export",
-    operation_class=ExportConversations,
-    summary="Export conversations",
-    tags=["conversations"],
-)
+@get("/api/conversations/export")
 async def export_conversations(request: AnyRequest) -> Stream:
     """Everything that matches, one JSON object a line, of one state of the index.
 
@@ -220,9 +196,7 @@ async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator
             yield more
 
 
-@get(
-    "/api/conversations/{uid:str}", operation_class=GetConversation, summary="One conversation", tags=["conversations"]
-)
+@get("/api/conversations/{uid:str}")
 async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Response[bytes]:
     """The conversation as it is now, whether searches find it already or not."""
     parts: Parts = request.app.state.parts
@@ -232,9 +206,6 @@ async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Response[
 
 @delete(
     "/api/conversations/{uid:str}",
-    operation_class=DeleteConversation,
-    summary="Delete a conversation",
-    tags=["conversations"],
     status_code=200,
 )
 async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Response[bytes]:
@@ -247,9 +218,6 @@ async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Respon
 
 @post(
     "/api/conversations/bulk",
-    operation_class=WriteConversations,
-    summary="Write conversations",
-    tags=["conversations"],
     status_code=200,
     request_max_body_size=MAX_BODY_BYTES,
 )
@@ -298,13 +266,13 @@ def _json(body: bytes) -> Response[bytes]:
     return Response(body, media_type=MediaType.JSON)
 
 
-@get("/health/live", summary="The process runs", tags=["health"], security=[])
+@get("/health/live")
 async def live(request: AnyRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
     return {"status": "live"}
 
 
-@get("/health/ready", summary="The index answers and fits", tags=["health"], security=[])
+@get("/health/ready")
 async def ready(request: AnyRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
@@ -312,7 +280,7 @@ async def ready(request: AnyRequest) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@get("/metrics", summary="For Prometheus", tags=["health"], security=[], media_type=MediaType.TEXT)
+@get("/metrics", media_type=MediaType.TEXT)
 async def metrics(request: AnyRequest) -> Response[bytes]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
