@@ -95,6 +95,13 @@ def test_names_of_types_differ_even_without_their_case() -> None:
     assert len(set(names)) == len(names)
 
 
+def test_no_value_of_an_enumeration_is_the_name_of_a_schema() -> None:
+    """oapi-codegen makes constants and types in one name space."""
+    schemas = document()["components"]["schemas"]
+    values = {value.replace("_", "").lower() for schema in schemas.values() for value in schema.get("enum", ())}
+    assert not values & {name.lower() for name in schemas}
+
+
 def test_names_of_parameters_differ_as_names_of_variables() -> None:
     parameters = document()["components"]["parameters"]
     for operation in operations():

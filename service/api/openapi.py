@@ -103,7 +103,6 @@ LINES = {"type": "string", "description": "Lines that end in \\n, each with one 
 WRITES = {
     "type": "array",
     "items": _ref("schemas", "ConversationWrite"),
-    "minItems": 1,
     "maxItems": MAX_LINES,
     "description": "Conversations and deletions.",
 }

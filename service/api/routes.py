@@ -222,13 +222,18 @@ async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Respon
     request_max_body_size=MAX_BODY_BYTES,
 )
 async def write_conversations(request: AnyRequest) -> Response[bytes]:
-    """Upserts and deletions, a line each; the answer tells in the same order what became of each."""
+    """Upserts and deletions, as lines or as a JSON array; the answer tells in the same order what became of each."""
     parts: Parts = request.app.state.parts
     caller = _caller(request)
     caller.require_scope(WRITE_SCOPE)
     values = parse_values(request.scope["query_string"], BULK_PARAMETERS)
     await parts.index_fits()
-    lines = await parse_lines(await request.body(), caller.organizations, max_ahead=parts.writes.max_ahead)
+    lines = await parse_lines(
+        await request.body(),
+        caller.organizations,
+        max_ahead=parts.writes.max_ahead,
+        is_json=request.content_type[0] == MediaType.JSON,
+    )
     results = await parts.writes.write(lines, **values)
     counts = Counter(str(result["outcome"]) for result in results)
     note(request.scope, **counts)

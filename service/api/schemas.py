@@ -16,13 +16,13 @@ from service.search.values import ANY, NONE
 LARGEST_EXACT = 2**53  # of JSON's numbers in JavaScript
 _REF = "#/components/schemas/{name}"
 ENUMS: dict[str, tuple[str, ...]] = {
-    "Channel": CHANNELS,
-    "Direction": DIRECTIONS,
+    "ConversationChannel": CHANNELS,
+    "ConversationDirection": DIRECTIONS,
     "DirectionFilter": (*DIRECTIONS, NONE, ANY),
     "FacetField": FACET_FIELDS,
     "Interval": INTERVALS,
     "SortKey": SORT_KEYS,
-    "Status": STATUSES,
+    "ConversationStatus": STATUSES,
 }
 
 
@@ -89,7 +89,16 @@ def _with_times(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _enums() -> dict[str, dict[str, Any]]:
-    return {name: {"type": "string", "enum": list(values)} for name, values in ENUMS.items()}
+    """The enumerations. Generators cannot make a name of a minus, so the orders have names of their own."""
+    found: dict[str, dict[str, Any]] = {
+        name: {"type": "string", "enum": list(values)} for name, values in ENUMS.items()
+    }
+    found["SortKey"]["x-enum-varnames"] = [_order_name(key) for key in SORT_KEYS]
+    return found
+
+
+def _order_name(key: str) -> str:
+    return f"{key[1:]}_descending" if key.startswith("-") else key
 
 
 def plain(schema: Any) -> Any:
