@@ -16,11 +16,10 @@ from litestar.types import ASGIApp
 
 from service import telemetry, terminal
 from service.answers import SearchAnswer
-from service.api import openapi
 from service.api.access_log import AccessLog
-from service.api.assets import asset
 from service.api.auth import Tokens
 from service.api.deadline import Deadline
+from service.api.documentation import PAGES
 from service.api.encoding import Encoding
 from service.api.errors import answer_error
 from service.api.hang_up import HangUp
@@ -82,9 +81,9 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         await admin.close()
 
     application = Litestar(
-        route_handlers=[*HANDLERS, home(HANDLERS), asset],
+        route_handlers=[*HANDLERS, home(HANDLERS), *PAGES],
         state=State({"parts": parts}),
-        openapi_config=openapi.config(),
+        openapi_config=None,  # service.api.openapi makes the document
         exception_handlers={Exception: answer_error},
         middleware=[lambda app: Deadline(app, seconds=settings.request_timeout)],
         lifespan=[clients],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
+from urllib.parse import quote
 from uuid import UUID
 
 import pytest
@@ -11,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.api.asked import parse_query
-from service.api.parameters import PARAMETERS
-from service.api.query_string import no_parameters
+from service.api.parameters import LIST_PARAMETERS, PARAMETERS
+from service.api.query_string import Parameter, no_parameters
 from service.errors import InvalidQuery, Problem
 from service.search.query import ConversationQuery, Sort
 
@@ -69,8 +71,6 @@ def test_every_parameter_is_understood() -> None:
     ],
 )
 def test_category_names(text: str, names: tuple[str, ...]) -> None:
-    from urllib.parse import quote
-
     assert parsed(f"category={quote(text)}").categories == names
 
 
@@ -162,9 +162,84 @@ def test_any_bytes_at_all_are_understood_or_refused(raw: bytes) -> None:
 
 @given(st.text(min_size=1, max_size=100).filter(str.strip))
 def test_any_text_can_be_searched_for(text: str) -> None:
-    from urllib.parse import quote
-
     assert parsed(f"search={quote(text)}").search == text
+
+
+@pytest.mark.parametrize(
+    ("repeated", "joined"),
+    [
+        ("status=active&status=draft", "status=active,draft"),
+        ("status=active&is_read=true&status=draft&status=closed", "status=active,draft,closed&is_read=true"),
+        ("status=active,draft&status=closed&status=active", "status=active,draft,closed"),
+        ("category=a&category=%22b,%20c%22", "category=a,%22b,%20c%22"),
+        ("sort=subject&sort=-created_on", "sort=subject,-created_on"),
+        ("status[in]=active&status[in]=draft", "status[in]=active,draft"),
+        ("status[nin]=active&status[nin]=draft", "status[nin]=active,draft"),
+        ("category!=a&category!=b", "category!=a,b"),
+        (f"agent_uid[in]={MINE}&agent_uid[in]={UUID(int=1)}", f"agent_uid[in]={MINE},{UUID(int=1)}"),
+        ("label=a&label=b", "label=a,b"),
+        ("from_email=a@example.com&from_email=b@example.com", "from_email=a@example.com,b@example.com"),
+        ("direction=inbound&direction=outbound", "direction=inbound,outbound"),
+        (
+            f"parent_conversation_uid={MINE}&parent_conversation_uid={UUID(int=1)}",
+            f"parent_conversation_uid={MINE},{UUID(int=1)}",
+        ),
+        ("facets=status&facets=channel", "facets=status,channel"),
+    ],
+)
+def test_a_list_may_be_repeated_or_have_commas(repeated: str, joined: str) -> None:
+    known = LIST_PARAMETERS
+    assert parse_query(repeated.encode(), MINE, known=known) == parse_query(joined.encode(), MINE, known=known)
+
+
+@pytest.mark.parametrize("parameter", LIST_PARAMETERS, ids=lambda parameter: parameter.name)
+def test_only_lists_may_be_repeated(parameter: Parameter) -> None:
+    text = quote(next(csv.reader([parameter.example]))[0] if parameter.is_list else parameter.example)
+    raw = f"{quote(parameter.name)}={text}&{quote(parameter.name)}={text}&search=a&sort=is_read".encode()
+    try:
+        parse_query(raw, MINE, known=LIST_PARAMETERS)
+        refused = ""
+    except InvalidQuery as error:
+        refused = str(error)
+    assert ("more than once" in refused) is not parameter.is_list
+
+
+@pytest.mark.parametrize(
+    ("query_string", "parameter", "says"),
+    [
+        ("status=active&status=open", "status", "draft, active"),
+        ("status=active&status=", "status", "draft, active"),
+        ("category=%22a&category=b%22", "category", "double quotes"),
+        ("category=none&category=a", "category", "stands alone"),
+        ("category=none,a", "category", "stands alone"),
+        ("sort=subject&sort=-subject", "sort", "each key once"),
+        ("category=" + "&category=".join(map(str, range(101))), "category", "at most 100"),
+    ],
+)
+def test_what_is_wrong_in_a_repeated_list_is_named(query_string: str, parameter: str, says: str) -> None:
+    found = problems(query_string)
+    assert list(found) == [parameter]
+    assert re.search(says, found[parameter])
+
+
+def test_a_hundred_values_of_many_lists_may_be_repeated() -> None:
+    uids = "&".join(f"{name}={UUID(int=n)}" for name in ("agent_uid[in]", "party_uid[nin]") for n in range(100))
+    query = parse_query(
+        f"{uids}&category=".encode() + b"&category=".join(b"%d" % n for n in range(100)), MINE, known=LIST_PARAMETERS
+    )[1]
+    assert len(query.categories) == 100
+
+
+def test_the_first_page_may_be_named_in_a_walk_and_no_other() -> None:
+    assert parsed("cursor=*&page=1").cursor == "*"
+    assert "no page numbers" in problems("cursor=*&page=2")["cursor"]
+
+
+def test_the_default_way_to_match_needs_no_search_and_others_do() -> None:
+    known = LIST_PARAMETERS
+    assert parse_query(b"match=words", MINE, known=known) == parse_query(b"", MINE, known=known)
+    with pytest.raises(InvalidQuery, match="needs a search"):
+        parse_query(b"match=phrase", MINE, known=known)
 
 
 def test_a_route_without_parameters_refuses_them_all() -> None:

@@ -15,7 +15,7 @@ from service.errors import InvalidQuery, Problem
 from service.search import box
 from service.search import values as times
 from service.search.conditions import AllOf, AnyOf, Between, DateField, Missing, Node, Not, OneOf, texts_of
-from service.search.query import RELEVANCE, WINDOW, ConversationQuery, Extras, Facets, Sort
+from service.search.query import DEFAULT_MATCH, FIRST_PAGE, RELEVANCE, WINDOW, ConversationQuery, Extras, Facets, Sort
 
 
 def parse_query(
@@ -31,8 +31,8 @@ def parse_query(
     """
     values, problems = values_of(query_string, known)
     problems += _without_organization(values, problems, default_organization)
-    if values.keys() >= {"cursor", "page"}:
-        problems.append(Problem("cursor", "cannot stand beside page: a walk has no page numbers"))
+    if "cursor" in values and values.get("page", FIRST_PAGE) != FIRST_PAGE:
+        problems.append(Problem("cursor", "cannot be combined with page: a walk has no page numbers"))
     organization_uid = values.pop("organization_uid", default_organization)
     query = _query(values, problems, strict=strict)
     if problems or query is None:
@@ -89,8 +89,8 @@ def _misfits(
         found.append(Problem("sort", f"{RELEVANCE} needs a text to be relevant to: search or q", RELEVANCE))
     if any(sort.field == RELEVANCE for sort in sorts[1:]):
         found.append(Problem("sort", f"{RELEVANCE} must stand first", ",".join(map(str, sorts))))
-    if "match" in own and "search" not in own and "search" not in told:
-        found.append(Problem("match", "tells how search matches: there is no search", own["match"]))
+    if own.get("match", DEFAULT_MATCH) != DEFAULT_MATCH and "search" not in own and "search" not in told:
+        found.append(Problem("match", "changes how search matches, so it needs a search", own["match"]))
     return found
 
 

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from service import __version__
 from service.api import envelope
-from service.api.openapi import DOCS
+from service.api.documentation import DOCS
 from service.api.query_string import no_parameters
 from service.api.weights import weights
 

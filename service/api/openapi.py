@@ -1,23 +1,21 @@
-"""The OpenAPI 3.1 document: made of the tables of parameters and errors, so that it cannot differ from them.
+"""The OpenAPI 3.1 document: made of the tables of parameters, errors and shapes, so that it cannot differ from them.
 
-Its page is Swagger UI from files that a package carries, so it works without any network.
+It keeps to what client generators agree on: named schemas, one name for an operation, no unions but with null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import functools
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from litestar import Response, Router
-from litestar.exceptions import NotFoundException
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
-from litestar.openapi.spec import Components, Operation, SecurityScheme
 
 from service import __version__
-from service.api import errors as api_errors
+from service.api import errors, examples, schemas, shapes
 from service.api.links import MAX_LINK_BYTES
 from service.api.parameters import (
     BULK_PARAMETERS,
@@ -29,366 +27,295 @@ from service.api.parameters import (
     SUGGEST_PARAMETERS,
 )
 from service.api.query_string import Parameter
-from service.api.writes import MAX_BODY_BYTES, MAX_LINES
-from service.conversation import MAX_ITEM_BYTES, MAX_LINE_BYTES, Conversation
+from service.api.writes import MAX_BODY_BYTES, MAX_LINES, WRITE_SCOPE
+from service.conversation import MAX_ITEM_BYTES, MAX_LINE_BYTES
 
-DOCS = "/docs"
-ASSETS = f"{DOCS}/assets"
-
-EXAMPLE_ITEM = {
-    "uid": "0f8e3f0e-35f0-5d0c-8f5a-6a7c5b1f7d11",
-    "organization_uid": "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f",
-    "channel": "email",
-    "direction": "inbound",
-    "status": "active",
-    "subject": "Invoice 2024-07 is missing",
-    "categories": ["Billing"],
-    "sent_at": "2024-07-01T12:00:00.000Z",
-    "is_read": False,
-    "has_reply": False,
-    "message_count": 1,
-    "metadata": {
-        "from_email": "ada@example.com",
-        "from_name": "Ada",
-        "to_emails": ["help@example.com"],
-        "cc_emails": [],
-        "snippet": "Dear all, …",
-        "labels": ["INBOX"],
-        "provider_message_id": "<1@example.com>",
-        "thread_id": None,
-        "has_attachments": False,
-        "attachment_count": 0,
-        "history_id": None,
-    },
-    "agent_uid": None,
-    "party_uid": None,
-    "created_by_uid": None,
-    "parent_conversation_uid": None,
-    "created_on": "2024-07-01T12:00:00.000Z",
-    "updated_on": "2024-07-01T12:00:00.000Z",
-}
-EXAMPLE_MESSAGES = {
-    401: "a token is needed: send it as 'Authorization: Bearer <token>'",
-    403: "the token does not cover this organization",
-    404: "there is no such conversation in this organization",
-    408: "the body must arrive within 60 seconds: send less",
-    413: "a request may have at most 5,000 lines, this one has 6,000: send it in parts",
-    415: "Content-Encoding: gzip is not supported: send the body without compression",
-    429: "4 exports are under way: try again when one has ended",
-    503: "OpenSearch cannot be reached: try again shortly",
-    504: "the search took too long and was stopped: narrow the request, or try again",
-}
-
-
-def _object(description: str, **properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "description": description, "properties": properties}
-
-
-_COUNT, _TEXT = {"type": "integer"}, {"type": "string"}
-_WARNING = _object("What of q was not understood.", position=_COUNT, text=_TEXT, message=_TEXT)
-_FACET = _object(
-    "Counts by value, the most frequent first; those without a value; those whose values are not listed.",
-    values={"type": "array", "items": _object("", value={"type": ["string", "boolean"]}, count=_COUNT)},
-    none=_COUNT,
-    other=_COUNT,
-)
-_MARKS = _object(
-    "Start and end of each match in code points; the subject as HTML with them marked.",
-    ranges={"type": "array", "items": {"type": "array", "items": _COUNT, "minItems": 2, "maxItems": 2}},
-    html=_TEXT,
-)
-_BESIDE: dict[str, Any] = {
-    "facets": {"type": "object", "description": "With facets: by name.", "additionalProperties": _FACET},
-    "highlights": {
-        "type": "object",
-        "description": "With highlight: by the uids of the items.",
-        "additionalProperties": _object("", subject=_MARKS),
-    },
-    "warnings": {"type": "array", "description": "With q, where some of it was not understood.", "items": _WARNING},
-    "query": _object(
-        "With explain.",
-        clauses={"type": "array", "items": {"type": "object"}},
-        warnings={"type": "array", "items": _WARNING},
-        q={"type": ["string", "null"]},
-        parameters={"type": ["object", "null"], "additionalProperties": _TEXT},
-    ),
-    "suggestions": _object(
-        "With suggest, where the total is 0; null where they could not be made in the time left.",
-        did_you_mean={"type": ["object", "null"]},
-        without={"type": "array", "items": _object("", parameter=_TEXT, total=_COUNT)},
-    )
-    | {"type": ["object", "null"]},
-}
-
+JSON, NDJSON, TEXT = "application/json", "application/x-ndjson", "text/plain"
 
 WRITE_DESCRIPTION = (
-    "Conversations, or deletions, one JSON object a line. "
-    f"At most {MAX_BODY_BYTES:,} bytes and {MAX_LINES:,} lines; a line has at most {MAX_LINE_BYTES:,} bytes, "
-    f"an item at most {MAX_ITEM_BYTES:,} bytes as JSON. A conversation has the fields of an item of a page, with their "
-    "maxLength and maxItems; only uid, organization_uid and updated_on are required."
+    "Conversations, or deletions: one JSON object a line, or a JSON array of them. "
+    f"At most {MAX_BODY_BYTES:,} bytes and {MAX_LINES:,} lines or elements; one has at most {MAX_LINE_BYTES:,} bytes, "
+    f"and an item at most {MAX_ITEM_BYTES:,} bytes as JSON. A conversation has the fields of an item of a page, with "
+    "their maxLength and maxItems; only uid, organization_uid and updated_on are required."
 )
+DESCRIPTION = (
+    "Finds one conversation (an e-mail thread, an SMS exchange) among millions, at once.\n\n"
+    "A parameter that takes a list may be repeated (`status=active&status=draft`) or written with commas "
+    "(`status=active,draft`)."
+)
+TAGS = (
+    ("conversations", "Find, count, export and write the conversations of an organization."),
+    ("health", "For whoever runs the service."),
+)
+
+
+def _by_status(answers: Iterable[errors.Answer]) -> tuple[errors.Answer, ...]:
+    found = {answer.status: answer for answer in answers}
+    return tuple(found[status] for status in sorted(found))
+
+
+ALL_FAILURES = _by_status((*errors.BY_ERROR.values(), errors.INTERNAL))
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One form of a body: its media type, its schema, and an example."""
+
+    media_type: str
+    schema: dict[str, Any]
+    example: Any
+
+    def document(self) -> dict[str, Any]:
+        return {self.media_type: {"schema": self.schema, "example": self.example}}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route, as a person who writes a client wants to know it."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    description: str
+    answer: Content
+    answers: str
+    parameters: Sequence[Parameter] = ()
+    body: Sequence[Content] = ()
+    headers: Sequence[str] = ()
+    tag: str = "conversations"
+    failures: Sequence[errors.Answer] = ALL_FAILURES
+
+
+_HEALTH_FAILURES = (errors.INVALID, errors.INTERNAL)
+_READY_FAILURES = tuple(answer for answer in ALL_FAILURES if answer.status in (400, 500, 503, 504))
+
+
+def _ref(kind: str, name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def _json(shape: type[shapes.Shape], example: Any) -> Content:
+    return Content(JSON, _ref("schemas", shape.__name__), example)
+
+
+LINES = {"type": "string", "description": "Lines that end in \\n, each with one JSON object."}
+WRITES = {
+    "type": "array",
+    "items": _ref("schemas", "ConversationWrite"),
+    "maxItems": MAX_LINES,
+    "description": "Conversations and deletions.",
+}
+OPERATIONS = (
+    Operation(
+        "get", "/api/conversations", "listConversations", "Find conversations",
+        "A page of the conversations that match, in a total order, with the exact total.",
+        _json(shapes.PageAnswer, examples.PAGE), "A page.",
+        parameters=LIST_PARAMETERS, headers=("Link", "ETag"),
+    ),
+    Operation(
+        "get", "/api/conversations/count", "countConversations", "Count conversations",
+        "How many conversations match, exactly, and with facets also by the values of fields.",
+        _json(shapes.CountAnswer, examples.COUNT), "How many there are.",
+        parameters=COUNT_PARAMETERS, headers=("ETag",),
+    ),
+    Operation(
+        "get", "/api/conversations/suggest", "suggestConversations", "Complete a text",
+        "Words, senders and categories of the organization that begin as the text's last word.",
+        _json(shapes.SuggestAnswer, examples.SUGGESTIONS), "What the text may become.",
+        parameters=SUGGEST_PARAMETERS, headers=("ETag",),
+    ),
+    Operation(
+        "get", "/api/conversations/export", "exportConversations", "Export conversations",
+        "Everything that matches, one JSON object a line, of one state of the index. The last line is "
+        '{"export":{"complete":true,"conversations":N,"organization_uid":UID,"where":FILTERS}}; without it, the export '
+        "was cut off.",
+        Content(NDJSON, LINES, examples.EXPORT), "One conversation a line, and a last line with export.",
+        parameters=EXPORT_PARAMETERS,
+    ),
+    Operation(
+        "post", "/api/conversations/bulk", "writeConversations", "Write conversations",
+        "Writes and deletes conversations. The answer says in the same order what became of each. "
+        f"Needs a token with the scope {WRITE_SCOPE}.",
+        _json(shapes.BulkAnswer, examples.BULK), "What became of each line or element.",
+        parameters=BULK_PARAMETERS,
+        body=(Content(JSON, WRITES, examples.WRITES), Content(NDJSON, LINES, examples.WRITE_LINES)),
+    ),
+    Operation(
+        "get", "/api/conversations/{uid}", "getConversation", "Get a conversation",
+        "The conversation as it is now, whether searches find it already or not.",
+        _json(shapes.ConversationAnswer, examples.ONE), "The conversation.",
+        parameters=GET_PARAMETERS,
+    ),
+    Operation(
+        "delete", "/api/conversations/{uid}", "deleteConversation", "Delete a conversation",
+        "Deletes the conversation. An older copy that arrives later does not bring it back. "
+        f"Needs a token with the scope {WRITE_SCOPE}.",
+        _json(shapes.DeletionAnswer, examples.DELETION), "What became of it.",
+        parameters=DELETE_PARAMETERS,
+    ),
+    Operation(
+        "get", "/health/live", "isLive", "Is the process running?",
+        "Answers as long as the process runs. It asks OpenSearch for nothing.",
+        _json(shapes.Health, {"status": "live"}), "It runs.", tag="health", failures=_HEALTH_FAILURES,
+    ),
+    Operation(
+        "get", "/health/ready", "isReady", "Can the service answer?",
+        "Whether the index fits this version, answers searches and takes writes.",
+        _json(shapes.Health, {"status": "ready"}), "It can.", tag="health", failures=_READY_FAILURES,
+    ),
+    Operation(
+        "get", "/metrics", "getMetrics", "Metrics for Prometheus",
+        "Counters, gauges and histograms in the text format of Prometheus.",
+        Content(TEXT, {"type": "string"}, examples.METRICS), "The metrics.", tag="health", failures=_HEALTH_FAILURES,
+    ),
+)  # fmt: skip
+
+
+@functools.cache
+def document() -> dict[str, Any]:
+    """The whole document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Conversation search",
+            "version": __version__,
+            "description": DESCRIPTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/", "description": "The service that this document comes from."}],
+        "security": [{"bearer": []}],
+        "tags": [{"name": name, "description": description} for name, description in TAGS],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.schemas(),
+            "parameters": {
+                _component(operation, parameter): _parameter(parameter)
+                for operation in OPERATIONS
+                for parameter in _documented(operation)
+            },
+            "responses": {_name(answer): _failure(answer) for answer in ALL_FAILURES},
+            "headers": _HEADERS,
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A token from `conversations token`, or from your own identity provider.",
+                }
+            },
+        },
+    }
+
+
+_HEADERS: dict[str, Any] = {
+    "Link": {
+        "schema": {"type": "string"},
+        "description": f"RFC 8288: first, prev, next and last page. Left out above {MAX_LINK_BYTES:,} bytes.",
+    },
+    "ETag": {"schema": {"type": "string"}, "description": "For If-None-Match, which 304 answers."},
+    "RetryAfter": {"schema": {"type": "integer"}, "description": "Seconds to wait before the next try.", "example": 1},
+    "WwwAuthenticate": {"schema": {"type": "string"}, "description": "The scheme to use.", "example": "Bearer"},
+    "Connection": {"schema": {"type": "string"}, "description": "The connection ends.", "example": "close"},
+}
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "description": operation.description,
+        "tags": [operation.tag],
+    }
+    if operation.tag == "health":
+        found["security"] = []
+    parameters = [_path_parameter(operation)] if "{uid}" in operation.path else []
+    parameters += [_ref("parameters", _component(operation, one)) for one in _documented(operation)]
+    if parameters:
+        found["parameters"] = parameters
+    if operation.body:
+        found["requestBody"] = {
+            "required": True,
+            "description": WRITE_DESCRIPTION,
+            "content": {name: form for content in operation.body for name, form in content.document().items()},
+        }
+    return found | {"responses": _responses(operation)}
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": operation.answers, "content": operation.answer.document()}
+    if operation.headers:
+        success["headers"] = {name: _ref("headers", name) for name in operation.headers}
+    responses = {"200": success}
+    if "ETag" in operation.headers:
+        responses["304"] = {"description": "The same answer as the one whose ETag came in If-None-Match."}
+    return responses | {str(answer.status): _ref("responses", _name(answer)) for answer in operation.failures}
+
+
+def _documented(operation: Operation) -> list[Parameter]:
+    return [parameter for parameter in operation.parameters if parameter.documented]
+
+
+def _path_parameter(operation: Operation) -> dict[str, Any]:
+    """Each operation has an example of its own, so that trying a deletion leaves the others' alone."""
+    return {
+        "name": "uid",
+        "in": "path",
+        "required": True,
+        "description": "the conversation's uid",
+        "schema": {"type": "string", "format": "uuid"},
+        "example": examples.DELETED_UID if operation.method == "delete" else examples.ITEM["uid"],
+    }
+
+
+def _component(operation: Operation, parameter: Parameter) -> str:
+    """A name that no schema has, since generators make types of both. The q of suggest is not the q of a search."""
+    owner = "suggest_" if operation.parameters is SUGGEST_PARAMETERS and parameter.name == "q" else ""
+    return f"{_camel(owner + parameter.name)}Parameter"
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", name))
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    found = {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.description,
+        "schema": schemas.plain(parameter.schema),
+        "example": example_of(parameter),
+    }
+    return found | {"style": "form", "explode": True} if parameter.is_list else found
+
+
+def example_of(parameter: Parameter) -> Any:
+    """The example as a value of the schema's type. A name with a comma keeps its quotation marks in a list."""
+    if parameter.is_list:
+        (row,) = csv.reader([parameter.example])
+        return [f'"{name}"' if "," in name else name for name in row]
+    if parameter.schema["type"] in ("boolean", "integer"):
+        return msgspec.json.decode(parameter.example)
+    return parameter.example
+
+
+def _name(answer: errors.Answer) -> str:
+    return _camel(answer.code)
+
+
+def _failure(answer: errors.Answer) -> dict[str, Any]:
+    found = {"description": answer.description, "content": _json(shapes.ErrorAnswer, examples.error(answer)).document()}
+    headers = {name: _ref("headers", _camel(name)) for name in answer.headers}
+    return found | {"headers": headers} if headers else found
 
 
 def item_schema() -> dict[str, Any]:
     """An item with the limits of its fields, in one piece."""
-    item = Conversation.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
-    item["properties"]["metadata"] = item.pop("$defs")["Metadata"]
-    item["description"] = f"A conversation, of at most {MAX_ITEM_BYTES:,} bytes as JSON."
+    found = schemas.schemas()
+    item = dict(found["Conversation"])
+    item["properties"] = item["properties"] | {"metadata": found["Metadata"]}
     return item
-
-
-def _success() -> dict[str, Any]:
-    page = {
-        "type": "object",
-        "required": ["per_page", "total"],
-        "properties": {
-            **{name: {"type": "integer"} for name in ("page", "per_page", "total", "total_pages")},
-            "next_cursor": {
-                "type": ["string", "null"],
-                "description": "With cursor, in place of page; null at the end.",
-            },
-        },
-    }
-    data = {
-        "type": "object",
-        "required": ["items", "pagination"],
-        "properties": {"items": {"type": "array", "items": item_schema()}, "pagination": page, **_BESIDE},
-    }
-    schema = {
-        "type": "object",
-        "required": ["status", "data"],
-        "properties": {"status": {"const": "success"}, "data": data},
-    }
-    example = {
-        "status": "success",
-        "data": {
-            "items": [EXAMPLE_ITEM],
-            "pagination": {"page": 1, "per_page": 25, "total": 1, "total_pages": 1},
-        },
-    }
-    return {
-        "description": "A page.",
-        "headers": {
-            "Link": {
-                "schema": {"type": "string"},
-                "description": f"RFC 8288: first, prev, next, last; left out above {MAX_LINK_BYTES} bytes",
-            },
-            "ETag": {"schema": {"type": "string"}, "description": "for If-None-Match, which is answered with 304"},
-        },
-        "content": {"application/json": {"schema": schema, "example": example}},
-    }
-
-
-def _lines() -> dict[str, Any]:
-    end = {"complete": True, "conversations": 1, "organization_uid": EXAMPLE_ITEM["organization_uid"], "where": ""}
-    example = f"{msgspec.json.encode(EXAMPLE_ITEM).decode()}\n{msgspec.json.encode({'export': end}).decode()}\n"
-    return {
-        "description": "One conversation a line; the last line tells that the export is whole.",
-        "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": example}},
-    }
-
-
-ERROR_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["status", "error"],
-    "properties": {
-        "status": {"const": "error"},
-        "error": {
-            "type": "object",
-            "required": ["code", "message", "details", "request_id"],
-            "properties": {
-                "code": {"type": "string"},
-                "message": {"type": "string"},
-                "details": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "properties": {
-                            "parameter": {"type": "string"},
-                            "message": {"type": "string"},
-                            "value": {"type": ["string", "null"]},
-                        },
-                    },
-                },
-                "request_id": {"type": "string"},
-            },
-        },
-    },
-}
-
-
-def _failure(answer: api_errors.Answer) -> dict[str, Any]:
-    details = []
-    message = EXAMPLE_MESSAGES.get(answer.status, answer.message or "")
-    if answer is api_errors.INVALID:
-        details = [{"parameter": "per_page", "message": "must be between 1 and 100", "value": "500"}]
-        message = "per_page: must be between 1 and 100"
-    example = {
-        "status": "error",
-        "error": {
-            "code": answer.code,
-            "message": message,
-            "details": details,
-            "request_id": "0a1b2c3d4e5f6071",
-        },
-    }
-    return {
-        "description": answer.description,
-        "headers": {name: {"schema": {"type": "string"}, "example": value} for name, value in answer.headers.items()},
-        "content": {"application/json": {"schema": ERROR_SCHEMA, "example": example}},
-    }
-
-
-def _parameters(known: Sequence[Parameter]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": parameter.name,
-            "in": "query",
-            "required": False,
-            "description": parameter.description,
-            "schema": parameter.schema,
-            "example": parameter.example.split(",") if parameter.schema.get("type") == "array" else parameter.example,
-            **({"style": "form", "explode": False} if parameter.schema.get("type") == "array" else {}),
-        }
-        for parameter in known
-    ]
-
-
-def _responses(success: dict[str, Any]) -> dict[str, Any]:
-    failures = {answer.status: answer for answer in (*api_errors.BY_ERROR.values(), api_errors.INTERNAL)}
-    return {"200": success} | {str(status): _failure(answer) for status, answer in sorted(failures.items())}
-
-
-@dataclass
-class ListConversations(Operation):
-    """GET /api/conversations, as the tables tell it."""
-
-    def to_schema(self) -> dict[str, Any]:
-        not_modified = {"304": {"description": "The same page as the one whose ETag came in If-None-Match."}}
-        return super().to_schema() | {
-            "parameters": _parameters(LIST_PARAMETERS),
-            "responses": _responses(_success()) | not_modified,
-        }
-
-
-@dataclass
-class ExportConversations(Operation):
-    """GET /api/conversations/export, as the tables tell it."""
-
-    def to_schema(self) -> dict[str, Any]:
-        return super().to_schema() | {
-            "parameters": _parameters(EXPORT_PARAMETERS),
-            "responses": _responses(_lines()),
-        }
-
-
-def _json(description: str, example: dict[str, Any]) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"type": "object"}, "example": example}}
-    return {"description": description, "content": content}
-
-
-@dataclass
-class CountConversations(Operation):
-    """GET /api/conversations/count, as the tables tell it."""
-
-    def to_schema(self) -> dict[str, Any]:
-        facet = {"values": [{"value": "active", "count": 30}], "none": 12, "other": 0}
-        found = _json("How many.", {"status": "success", "data": {"total": 42, "facets": {"status": facet}}})
-        return super().to_schema() | {"parameters": _parameters(COUNT_PARAMETERS), "responses": _responses(found)}
-
-
-@dataclass
-class SuggestConversations(Operation):
-    """GET /api/conversations/suggest."""
-
-    def to_schema(self) -> dict[str, Any]:
-        data = {
-            "words": [{"text": "invoice", "count": 12}],
-            "senders": [{"from_email": "invoices@example.com", "count": 7}],
-            "categories": [{"category": "Invoices", "count": 40}],
-        }
-        found = _json("What the text may become.", {"status": "success", "data": data})
-        return super().to_schema() | {"parameters": _parameters(SUGGEST_PARAMETERS), "responses": _responses(found)}
-
-
-_UID = {
-    "name": "uid", "in": "path", "required": True, "description": "the conversation's uid",
-    "schema": {"type": "string", "format": "uuid"}, "example": EXAMPLE_ITEM["uid"],
-}  # fmt: skip
-
-
-@dataclass
-class GetConversation(Operation):
-    """GET /api/conversations/{uid}."""
-
-    def to_schema(self) -> dict[str, Any]:
-        found = _json("The conversation.", {"status": "success", "data": EXAMPLE_ITEM})
-        return super().to_schema() | {
-            "parameters": [_UID, *_parameters(GET_PARAMETERS)],
-            "responses": _responses(found),
-        }
-
-
-@dataclass
-class DeleteConversation(Operation):
-    """DELETE /api/conversations/{uid}."""
-
-    def to_schema(self) -> dict[str, Any]:
-        items = [{"uid": EXAMPLE_ITEM["uid"], "outcome": "written"}]
-        done = _json("What became of it.", {"status": "success", "data": {"items": items}})
-        return super().to_schema() | {
-            "parameters": [_UID, *_parameters(DELETE_PARAMETERS)],
-            "responses": _responses(done),
-        }
-
-
-@dataclass
-class WriteConversations(Operation):
-    """POST /api/conversations/bulk."""
-
-    def to_schema(self) -> dict[str, Any]:
-        deletion = {name: EXAMPLE_ITEM[name] for name in ("uid", "organization_uid")}
-        lines = [EXAMPLE_ITEM, {**deletion, "deleted_on": "2024-07-02T12:00:00.000Z"}]
-        body = "".join(f"{msgspec.json.encode(line).decode()}\n" for line in lines)
-        items = [{"line": 1, "uid": EXAMPLE_ITEM["uid"], "outcome": "written"}]
-        counts = {"written": 1, "unchanged": 0, "rejected": 0}
-        done = _json("What became of each line.", {"status": "success", "data": {"items": items, **counts}})
-        return super().to_schema() | {
-            "parameters": _parameters(BULK_PARAMETERS),
-            "requestBody": {
-                "required": True,
-                "description": WRITE_DESCRIPTION,
-                "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": body}},
-            },
-            "responses": _responses(done),
-        }
-
-
-async def _in_the_one_shape(response: Response[Any]) -> Response[Any]:
-    """Litestar has an HTML page for paths that it does not know below that of the documentation."""
-    if response.status_code == 404:
-        raise NotFoundException
-    return response
-
-
-def config() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="Conversation search",
-        version=__version__,
-        description="Finds one conversation (an e-mail thread, an SMS exchange) among millions, at once.",
-        path=DOCS,
-        openapi_router=Router(DOCS, route_handlers=[], include_in_schema=False, after_request=_in_the_one_shape),
-        security=[{"bearer": []}],
-        components=Components(
-            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
-        ),
-        render_plugins=[
-            SwaggerRenderPlugin(
-                path="/",
-                js_url=f"{ASSETS}/javascripts/swagger-ui-bundle.js",
-                css_url=f"{ASSETS}/stylesheets/swagger-ui.css",
-                standalone_preset_js_url=f"{ASSETS}/javascripts/swagger-ui-standalone-preset.js",
-            ),
-            JsonRenderPlugin(path="/openapi.json"),
-        ],
-    )

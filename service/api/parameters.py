@@ -1,10 +1,13 @@
-"""What may be asked: tables of parameters, from which parsing, the OpenAPI document and the docs' tables are made or
-checked. PARAMETERS is the contract's; MORE_PARAMETERS narrow further; EXTRA_PARAMETERS put something beside a page.
+"""The tables of parameters, from which parsing, the OpenAPI document and the docs' tables are made or checked.
+
+PARAMETERS are the contract's; MORE_PARAMETERS are further filters; EXTRA_PARAMETERS add something to the answer. The
+examples describe one conversation of the sample, so each of them works alone, and all of them work together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from service.api import values
 from service.api.query_string import Parameter
@@ -13,12 +16,17 @@ from service.search import box
 from service.search.conditions import DATE_FIELDS, MATCHES, Field
 from service.search.query import (
     CURSOR_START,
+    DEFAULT_MATCH,
+    DEFAULT_PER_PAGE,
     FACET_FIELDS,
+    FIRST_PAGE,
     INTERVALS,
     MAX_CURSOR_CHARACTERS,
     MAX_PAGE,
     MAX_PER_PAGE,
     MAX_SEARCH_CHARACTERS,
+    MAX_SORTS,
+    RELEVANCE,
     SORT_FIELDS,
     Sort,
 )
@@ -27,8 +35,26 @@ from service.search.values import ANY, NONE, OPERATORS, TIMES_ALLOWED, parse_zon
 from service.times import parse_version
 
 _UUID_SCHEMA = {"type": "string", "format": "uuid"}
-_UID_OR_SCHEMA = {"anyOf": [_UUID_SCHEMA, {"type": "string", "enum": [NONE, ANY]}]}
-_UUID_EXAMPLE = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"
+_TEXT_SCHEMA = {"type": "string", "minLength": 1}
+_FLAG_SCHEMA = {"type": "boolean"}
+EXAMPLE_ORGANIZATION = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"
+EXAMPLE_AGENT = "7dd3833a-4044-5bfc-84b9-49f387f5a79d"
+EXAMPLE_PARTY = "c77e477d-6ef5-5d8a-b286-f5acd0caa88c"
+_OTHER_AGENT = "16a04d58-cc72-56da-86e1-247d0b908333"
+_OTHER_PARTY = "1b28a2a7-a49a-5c39-af7d-5f3201c9a716"
+
+
+def _list_of(items: dict[str, Any], most: int = values.MAX_VALUES) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": 1, "maxItems": most}
+
+
+def _any_of(names: Sequence[str]) -> dict[str, Any]:
+    return _list_of({"type": "string", "enum": list(names)})
+
+
+_TEXTS_SCHEMA = _list_of(_TEXT_SCHEMA)
+_UIDS_SCHEMA = _list_of(_UUID_SCHEMA)
+SORT_KEYS = tuple(f"{sign}{name}" for name in SORT_FIELDS for sign in ("", "-") if (name, sign) != (RELEVANCE, "-"))
 
 PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
@@ -37,16 +63,16 @@ PARAMETERS: tuple[Parameter, ...] = (
         parse_uuid,
         _UUID_SCHEMA,
         "organization to scope to; default: the caller's default organization",
-        _UUID_EXAMPLE,
+        EXAMPLE_ORGANIZATION,
     ),
     Parameter("is_read", "is_read", values.boolean, {"type": "boolean"}, "read status", "false"),
     Parameter(
         "status",
         "statuses",
         values.statuses,
-        {"type": "array", "items": {"type": "string", "enum": list(STATUSES)}, "minItems": 1},
+        _any_of(STATUSES),
         f"any of {', '.join(STATUSES)}; with commas between",
-        "active,draft",
+        "active,closed",
     ),
     Parameter(
         "channel",
@@ -59,27 +85,27 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "category",
         "categories",
-        lambda text: values.presence("category", text) or values.categories(text),
-        {"type": "string", "minLength": 1},
+        lambda text: values.presence("category", text) or values.names(text),
+        _TEXTS_SCHEMA,
         "any of these category names, with commas between; names may hold spaces; "
         "a name with a comma is written in double quotes; none or any",
-        'Billing,"Returns, damaged"',
+        'Questions,"Docs, translations"',
     ),
     Parameter(
         "agent_uid",
         "agent_uid",
         values.or_presence("agent_uid", parse_uuid),
-        _UID_OR_SCHEMA,
+        _TEXT_SCHEMA,
         "assigned agent; none or any",
-        _UUID_EXAMPLE,
+        EXAMPLE_AGENT,
     ),
     Parameter(
         "party_uid",
         "party_uid",
         values.or_presence("party_uid", parse_uuid),
-        _UID_OR_SCHEMA,
+        _TEXT_SCHEMA,
         "associated party; none or any",
-        _UUID_EXAMPLE,
+        EXAMPLE_PARTY,
     ),
     Parameter(
         "search",
@@ -87,17 +113,13 @@ PARAMETERS: tuple[Parameter, ...] = (
         values.search,
         {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_CHARACTERS},
         "full-text search on the subject: all words must match, in any form, case and accent",
-        "unread message",
+        "twisted asyncore",
     ),
     Parameter(
         "sort",
         "sorts",
         values.sorts,
-        {
-            "type": "string",
-            "pattern": f"^-?({'|'.join(SORT_FIELDS)})(,-?({'|'.join(SORT_FIELDS)}))*$",
-            "default": str(Sort()),
-        },
+        {**_list_of({"type": "string", "enum": list(SORT_KEYS)}, MAX_SORTS), "default": [str(Sort())]},
         f"one of {', '.join(SORT_FIELDS)}, or several with commas between; - in front: descending; "
         "ties by -updated_on, uid; missing values last",
         "-created_on",
@@ -106,7 +128,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "page",
         "page",
         values.integer(1, MAX_PAGE, f"between 1 and {MAX_PAGE}"),
-        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": 1},
+        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": FIRST_PAGE},
         "page number; a page past the end has no items and the true total",
         "1",
     ),
@@ -114,7 +136,7 @@ PARAMETERS: tuple[Parameter, ...] = (
         "per_page",
         "per_page",
         values.integer(1, MAX_PER_PAGE, f"between 1 and {MAX_PER_PAGE}"),
-        {"type": "integer", "minimum": 1, "maximum": MAX_PER_PAGE, "default": 25},
+        {"type": "integer", "minimum": 1, "maximum": MAX_PER_PAGE, "default": DEFAULT_PER_PAGE},
         "conversations on a page",
         "25",
     ),
@@ -124,85 +146,87 @@ PARAMETERS: tuple[Parameter, ...] = (
         values.cursor,
         {"type": "string", "minLength": 1, "maxLength": MAX_CURSOR_CHARACTERS},
         f"walks instead of paging: {CURSOR_START} for the start, then the pagination.next_cursor of the answer before; "
-        "not with page",
+        "not with page, but for page=1",
         CURSOR_START,
     ),
 )
 
 
 def _list_parameters() -> list[Parameter]:
-    """[in], [nin] and ! of the fields that hold names or uids; "not" includes those without a value."""
-    kinds: tuple[tuple[Field, Callable[[str], tuple[str, ...]], str], ...] = (
-        ("status", values.any_name_of(STATUSES), "closed,archived"),
-        ("channel", values.any_name_of(CHANNELS), "sms"),
-        ("direction", values.any_name_of(DIRECTIONS), "outbound"),
-        ("category", values.names, "Billing"),
-        ("agent_uid", values.uids, _UUID_EXAMPLE),
-        ("party_uid", values.uids, _UUID_EXAMPLE),
+    """[in], [nin] and ! of the fields that hold names or uids; "not" includes those without a value.
+
+    The OpenAPI document leaves `!` out: [nin] is the same, and generators make one name of both.
+    """
+    kinds: tuple[tuple[Field, Callable[[str], tuple[str, ...]], dict[str, Any], str, str], ...] = (
+        ("status", values.any_name_of(STATUSES), _any_of(STATUSES), "active,closed", "draft,archived"),
+        ("channel", values.any_name_of(CHANNELS), _any_of(CHANNELS), "email", "sms"),
+        ("direction", values.any_name_of(DIRECTIONS), _any_of(DIRECTIONS), "inbound", "outbound"),
+        ("category", values.names, _TEXTS_SCHEMA, "Questions,Bugs", "Releases"),
+        ("agent_uid", values.uids, _UIDS_SCHEMA, f"{EXAMPLE_AGENT},{_OTHER_AGENT}", _OTHER_AGENT),
+        ("party_uid", values.uids, _UIDS_SCHEMA, f"{EXAMPLE_PARTY},{_OTHER_PARTY}", _OTHER_PARTY),
     )
     ways = (("[in]", False, "any of these"), ("[nin]", True, "none of these"), ("!", True, "none of these, as [nin]"))
     return [
         Parameter(
             f"{field}{sign}", f"{field}{sign}", values.condition(field, parse, negated=negated),
-            {"type": "string", "minLength": 1}, f"{means}, with commas between", example,
+            schema, f"{means}, with commas between", other if negated else example, documented=sign != "!",
         )
-        for field, parse, example in kinds
+        for field, parse, schema, example, other in kinds
         for sign, negated, means in ways
     ]  # fmt: skip
 
 
 def _date_parameters() -> list[Parameter]:
+    examples = {"gte": "2003-05", "gt": "2003-04-30", "lte": "2003-05-01", "lt": "2003-05-01T06:00:00Z"}
     means = {"gte": "at or after", "gt": "after", "lte": "at or before", "lt": "before"}
     return [
         Parameter(
             f"{field}[{operator}]", f"{field}[{operator}]", values.dated(field, operator),
-            {"type": "string", "minLength": 1}, f"{field} {means[operator]}: {TIMES_ALLOWED}", "2024-07-01",
+            _TEXT_SCHEMA, f"{field} {means[operator]}: {TIMES_ALLOWED}", examples[operator],
         )
         for field in DATE_FIELDS
         for operator in OPERATORS
     ]  # fmt: skip
 
 
-_TEXT_SCHEMA = {"type": "string", "minLength": 1}
-_FLAG_SCHEMA = {"type": "boolean"}
-
 MORE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "q", "q", lambda text: text, {"type": "string", "minLength": 1, "maxLength": box.MAX_CHARACTERS},
         "a search box's text: words, \"phrases\", -without, begun*, field:value, OR and brackets; "
-        "combines by AND with all other parameters", "invoice -draft status:active after:-30d",
+        "combines by AND with all other parameters", "twisted -woven status:closed before:2004",
     ),
     Parameter(
         "match", "match", lambda text: values.one_of(text, MATCHES),
-        {"type": "string", "enum": list(MATCHES), "default": "words"},
+        {"type": "string", "enum": list(MATCHES), "default": DEFAULT_MATCH},
         "how search matches: all words; the phrase; all words, the last of which may go on; with typing mistakes; "
-        "the whole subject", "phrase",
+        "the whole subject", "prefix",
     ),
     *_list_parameters(),
     Parameter(
         "direction", "direction",
         values.or_presence("direction", values.condition("direction", values.any_name_of(DIRECTIONS))),
-        _TEXT_SCHEMA, f"{', '.join(DIRECTIONS)}; none or any", "inbound",
+        _list_of({"type": "string", "enum": [*DIRECTIONS, NONE, ANY]}),
+        f"any of {', '.join(DIRECTIONS)}, with commas between; none or any", "inbound",
     ),
-    Parameter("has_reply", "has_reply", values.flag("has_reply"), _FLAG_SCHEMA, "whether it was answered", "false"),
+    Parameter("has_reply", "has_reply", values.flag("has_reply"), _FLAG_SCHEMA, "whether it was answered", "true"),
     Parameter(
         "has_attachments", "has_attachments", values.flag("has_attachments"), _FLAG_SCHEMA,
-        "whether files are attached", "true",
+        "whether files are attached", "false",
     ),
     Parameter(
         "from_email", "from_email",
-        values.or_presence("from_email", values.condition("from_email", values.names)), _TEXT_SCHEMA,
-        "any of these senders' addresses, with commas between; none or any", "ada@example.com",
+        values.or_presence("from_email", values.condition("from_email", values.names)), _TEXTS_SCHEMA,
+        "any of these senders' addresses, with commas between; none or any", "anthony@interlink.com.au",
     ),
     Parameter(
-        "label", "label", values.or_presence("label", values.condition("label", values.names)), _TEXT_SCHEMA,
-        "any of these labels, with commas between; none or any", "Inbox",
+        "label", "label", values.or_presence("label", values.condition("label", values.names)), _TEXTS_SCHEMA,
+        "any of these labels, with commas between; none or any", "none",
     ),
     Parameter(
         "parent_conversation_uid", "parent_conversation_uid",
         values.or_presence("parent_conversation_uid", values.condition("parent_conversation_uid", values.uids)),
-        _TEXT_SCHEMA,
-        "the conversation that it belongs to; none or any", _UUID_EXAMPLE,
+        _TEXTS_SCHEMA,
+        "any of the conversations that it belongs to, with commas between; none or any", "none",
     ),
     *_date_parameters(),
     Parameter(
@@ -212,7 +236,7 @@ MORE_PARAMETERS: tuple[Parameter, ...] = (
 )  # fmt: skip
 EXTRA_PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
-        "facets", "facets", values.facets, _TEXT_SCHEMA,
+        "facets", "facets", values.facets, _any_of(FACET_FIELDS),
         f"counts by the values of any of {', '.join(FACET_FIELDS)}, each without its own filter", "status,channel",
     ),
     Parameter(
@@ -258,7 +282,7 @@ SUGGEST_PARAMETERS = (
     ORGANIZATION,
     Parameter(
         "q", "q", values.begun, {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS},
-        "what was typed so far", "inv",
+        "what was typed so far", "twis", required=True,
     ),
 )  # fmt: skip
 BULK_PARAMETERS = (REFRESH,)

@@ -1,6 +1,7 @@
 """The query string: names with their texts, and the values that parameters make of these, with every problem at once.
 
-Nothing is silently ignored: an unknown name, a repeated one, a malformed value are problems.
+Nothing is silently ignored: an unknown name, a malformed value, or a single value that is repeated is a problem. A
+parameter that takes a list may be repeated: `status=a&status=b` is `status=a,b`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from urllib.parse import unquote_to_bytes
 from service.errors import InvalidQuery, Problem
 
 MAX_QUERY_BYTES = 65_536
-MAX_PARAMETERS = 200  # three times as many as any route has
+MAX_PARAMETERS = 1_000  # `name=value` pairs; a list may come as one pair for each of its values
 MAX_PROBLEMS = 20  # that an answer lists
 LONGEST_NAME = 40  # that a near name is looked for; each parameter's own is shorter
 SHOWN_CHARACTERS = 200  # of a wrong value, in the error that names it
@@ -26,7 +27,11 @@ _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter: how its text becomes a value (ValueError says what is allowed), and how it is documented."""
+    """One parameter: how its text becomes a value (ValueError says what is allowed), and how it is documented.
+
+    `schema` is the JSON Schema of the value; its type decides whether the parameter takes a list. `example` is written
+    as in a query string. A parameter that is not `documented` works, but the OpenAPI document leaves it out.
+    """
 
     name: str
     field: str
@@ -34,6 +39,24 @@ class Parameter:
     schema: dict[str, Any]
     description: str
     example: str
+    documented: bool = True
+    required: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        return bool(self.schema["type"] == "array")
+
+    def value_of(self, given: list[str]) -> Any:
+        """The value of all texts that came for this parameter. Raises ValueError.
+
+        Each text is parsed on its own first, so that a quotation mark that is open in one is not closed by the next.
+        """
+        if len(given) > 1:
+            if not self.is_list:
+                raise ValueError("is given more than once")
+            for text in given:
+                self.parse(text)
+        return self.parse(",".join(given))
 
 
 def parse_values(query_string: bytes, known: Sequence[Parameter]) -> dict[str, Any]:
@@ -64,13 +87,11 @@ def values_of(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str
             if not near and not is_listed:
                 near, is_listed = _names(tuple(by_name)), True
             problems.append(Problem(shown(name), f"is not a parameter{near}", shown(given[0])))
-        elif len(given) > 1:
-            problems.append(Problem(name, "is given more than once", shown(" & ".join(given))))
         else:
             try:
-                values[parameter.field] = parameter.parse(given[0])
+                values[parameter.field] = parameter.value_of(given)
             except ValueError as error:
-                problems.append(Problem(name, str(error), shown(given[0])))
+                problems.append(Problem(name, str(error), shown(" & ".join(given))))
     return values, problems
 
 

@@ -24,15 +24,6 @@ from service.api.head import is_head
 from service.api.links import links
 from service.api.media_type import NDJSON, check_body
 from service.api.metrics import Metrics
-from service.api.openapi import (
-    CountConversations,
-    DeleteConversation,
-    ExportConversations,
-    GetConversation,
-    ListConversations,
-    SuggestConversations,
-    WriteConversations,
-)
 from service.api.parameters import (
     BULK_PARAMETERS,
     COUNT_PARAMETERS,
@@ -73,7 +64,7 @@ AnyRequest = Request[Any, Any, Any]
 Answer = Response[bytes] | Stream
 
 
-@get("/api/conversations", operation_class=ListConversations, summary="Find conversations", tags=["conversations"])
+@get("/api/conversations")
 async def list_conversations(request: AnyRequest) -> Answer:
     """A page of the conversations that match, in a total order, with the exact total."""
     parts: Parts = request.app.state.parts
@@ -84,12 +75,7 @@ async def list_conversations(request: AnyRequest) -> Answer:
     return await conditional.answer(request, envelope.page(page), {**link, **_applied(request)})
 
 
-@get(
-    "/api/conversations/count",
-    operation_class=CountConversations,
-    summary="Count conversations",
-    tags=["conversations"],
-)
+@get("/api/conversations/count")
 async def count_conversations(request: AnyRequest) -> Answer:
     """How many match, exactly, and by the values of fields."""
     parts: Parts = request.app.state.parts
@@ -98,12 +84,7 @@ async def count_conversations(request: AnyRequest) -> Answer:
     return await conditional.answer(request, [envelope.data(found)], _applied(request))
 
 
-@get(
-    "/api/conversations/suggest",
-    operation_class=SuggestConversations,
-    summary="Complete a text",
-    tags=["conversations"],
-)
+@get("/api/conversations/suggest")
 async def suggest_conversations(request: AnyRequest) -> Answer:
     """Words, senders and categories of the organization that begin as the text's last word."""
     parts: Parts = request.app.state.parts
@@ -118,12 +99,7 @@ async def suggest_conversations(request: AnyRequest) -> Answer:
     return await conditional.answer(request, [envelope.data(found)], {})
 
 
-@get(
-    "/api/conversations/export",
-    operation_class=ExportConversations,
-    summary="Export conversations",
-    tags=["conversations"],
-)
+@get("/api/conversations/export")
 async def export_conversations(request: AnyRequest) -> Stream:
     """Everything that matches, one JSON object a line, of one state of the index.
 
@@ -188,9 +164,7 @@ async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator
             yield more
 
 
-@get(
-    "/api/conversations/{uid:str}", operation_class=GetConversation, summary="One conversation", tags=["conversations"]
-)
+@get("/api/conversations/{uid:str}")
 async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
     """The conversation as it is now, whether searches find it already or not."""
     parts: Parts = request.app.state.parts
@@ -201,9 +175,6 @@ async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
 
 @delete(
     "/api/conversations/{uid:str}",
-    operation_class=DeleteConversation,
-    summary="Delete a conversation",
-    tags=["conversations"],
     status_code=200,
 )
 async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Response[bytes]:
@@ -216,21 +187,23 @@ async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Respon
 
 @post(
     "/api/conversations/bulk",
-    operation_class=WriteConversations,
-    summary="Write conversations",
-    tags=["conversations"],
     status_code=200,
     request_max_body_size=MAX_BODY_BYTES,
 )
 async def write_conversations(request: AnyRequest) -> Response[bytes]:
-    """Upserts and deletions, a line each; the answer tells in the same order what became of each."""
+    """Upserts and deletions, as lines or as a JSON array; the answer tells in the same order what became of each."""
     parts: Parts = request.app.state.parts
     caller = _caller(request)
     caller.require_scope(WRITE_SCOPE)
     values = parse_values(request.scope["query_string"], BULK_PARAMETERS)
     check_body(request.scope["headers"])
     await parts.index_fits()
-    lines = await parse_lines(await request.body(), caller.organizations, max_ahead=parts.writes.max_ahead)
+    lines = await parse_lines(
+        await request.body(),
+        caller.organizations,
+        max_ahead=parts.writes.max_ahead,
+        is_json=request.content_type[0] == MediaType.JSON,
+    )
     results = await parts.writes.write(lines, **values)
     counts = Counter(str(result["outcome"]) for result in results)
     note(request.scope, **counts)
@@ -268,13 +241,13 @@ def _json(body: bytes) -> Response[bytes]:
     return Response(body, media_type=MediaType.JSON)
 
 
-@get("/health/live", summary="The process runs", tags=["health"], security=[])
+@get("/health/live")
 async def live(request: AnyRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
     return {"status": "live"}
 
 
-@get("/health/ready", summary="The index answers and fits", tags=["health"], security=[])
+@get("/health/ready")
 async def ready(request: AnyRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
@@ -282,7 +255,7 @@ async def ready(request: AnyRequest) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@get("/metrics", summary="For Prometheus", tags=["health"], security=[], media_type=MediaType.TEXT)
+@get("/metrics", media_type=MediaType.TEXT)
 async def metrics(request: AnyRequest) -> Response[bytes]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts

@@ -1,4 +1,4 @@
-"""Writes over HTTP: lines of NDJSON -> upserts and deletions, and what became of each line, in order.
+"""Writes over HTTP: lines of NDJSON, or a JSON array -> upserts and deletions, and the result of each, in order.
 
 The version is `updated_on`, or `deleted_on`: late and duplicate deliveries are harmless. A request that is answered
 with an error may have been written in part; to send all of it again is right.
@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from service.api import json_array
 from service.conversation import MAX_REASON_BYTES, Tombstone, shortened
 from service.errors import InvalidQuery, Problem, TooBusy, TooLarge
 from service.index import bulk
@@ -61,8 +62,13 @@ class Steps:
             self._until = time.monotonic() + STEP_SECONDS
 
 
-async def parse_lines(body: bytes, organizations: frozenset[UUID], *, max_ahead: timedelta) -> list[Line]:
-    """Each line of the body that is not blank. Raises TooLarge where there are too many, before any is parsed.
+async def parse_lines(
+    body: bytes, organizations: frozenset[UUID], *, max_ahead: timedelta, is_json: bool = False
+) -> list[Line]:
+    """Each line of the body that is not blank; of a JSON array, where the body `is_json`, each element.
+
+    JSON that is not an array is read as lines: one object is a line. Raises TooLarge where there are too many, and
+    InvalidQuery for an array without its end, before any is parsed.
 
     The work is done in steps, between which other requests are served. A thread of its own would not do: what takes
     the time holds the interpreter's lock.
@@ -70,10 +76,15 @@ async def parse_lines(body: bytes, organizations: frozenset[UUID], *, max_ahead:
     body = body.removeprefix(lines.BOM)
     steps = Steps()
     found: list[Line] = []
-    for number, text in await _texts(body, steps):
+    for number, text in await (_elements if is_json and json_array.is_array(body) else _texts)(body, steps):
         found.append(_line(number, text, organizations, max_ahead))
         await steps.pause()
     return found
+
+
+async def _elements(body: bytes, steps: Steps) -> list[tuple[int, bytes]]:
+    """The elements of a JSON array, with their places from 1."""
+    return list(enumerate(await json_array.elements(body, MAX_LINES, steps.pause), 1))
 
 
 async def _texts(body: bytes, steps: Steps) -> list[tuple[int, bytes]]:

@@ -25,6 +25,9 @@ FACET_FIELDS: tuple[FacetField, ...] = get_args(FacetField)
 Interval = Literal["day", "week", "month", "year"]
 INTERVALS: tuple[Interval, ...] = get_args(Interval)
 
+FIRST_PAGE = 1
+DEFAULT_PER_PAGE = 25
+DEFAULT_MATCH: Match = "words"
 MAX_PER_PAGE = 100
 MAX_SEARCH_CHARACTERS = 500
 MAX_CURSOR_CHARACTERS = 8192  # sort values of at most 1 000 characters, and the signature
@@ -87,12 +90,12 @@ class ConversationQuery:
     agent_uid: UUID | None = None
     party_uid: UUID | None = None
     search: str | None = None
-    match: Match = "words"
+    match: Match = DEFAULT_MATCH
     where: tuple[Node, ...] = ()
     sort: Sort = field(default_factory=Sort)
     then: tuple[Sort, ...] = ()
-    page: int = 1
-    per_page: int = 25
+    page: int = FIRST_PAGE
+    per_page: int = DEFAULT_PER_PAGE
     cursor: str | None = None
     extras: Extras = field(default_factory=Extras)
     now: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
@@ -108,7 +111,7 @@ class ConversationQuery:
             raise ValueError("search must have between 1 and 500 characters")
         if self.match not in MATCHES:
             raise ValueError(f"no such match: {self.match}")
-        if self.cursor is not None and self.page != 1:
+        if self.cursor is not None and self.page != FIRST_PAGE:
             raise ValueError("a walk by cursor has no page numbers")
         if self.sort.field == RELEVANCE and self.words is None:
             raise ValueError("relevance needs a text")

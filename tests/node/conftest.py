@@ -5,6 +5,7 @@ local node of the session's own.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import secrets
 import socket
@@ -259,6 +260,14 @@ def api(cluster: Cluster) -> Iterator[Api]:
 def deep_api(cluster: Cluster) -> Iterator[Api]:
     """The same, but that every page is found by rank descent, down to slices of a few documents."""
     yield from serving(cluster.settings, cluster.url, Windows(dates=0, names=0, subject=0, slice=3))
+
+
+@pytest.fixture
+def sample_api(fresh: Cluster, samples: Path) -> Iterator[Api]:
+    """The service over the sample alone, in an alias of its own, which a test may write to."""
+    with gzip.open(samples / "conversations.ndjson.gz", "rt") as lines:
+        fresh.load([Conversation.model_validate_json(line) for line in lines])
+    yield from serving(fresh.settings, fresh.url)
 
 
 @pytest.fixture(scope="session")

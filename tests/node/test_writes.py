@@ -196,3 +196,36 @@ def test_opensearchs_back_pressure_is_429_and_a_write_block_503(settings: Settin
 
 def test_an_unknown_conversation_is_404(own: Api) -> None:
     error(own.get(f"/api/conversations/{UUID(int=5)}", own.token(MINE)), 404, "not_found")
+
+
+def send_json(api: Api, body: bytes, kind: str = "application/json") -> httpx.Response:
+    headers = {"Authorization": f"Bearer {api.token(MINE, scopes=SCOPE)}", "Content-Type": kind}
+    return api.http.post(f"{api.address}{BULK}", content=body, headers=headers)
+
+
+def test_a_json_array_is_taken_element_by_element(own: Api) -> None:
+    one, two = mine()[:2]
+    elements = [line(one), line(two, status="open"), 5, deletion(one, one.updated_on + timedelta(days=1)), line(two)]
+    for indent in (None, 2):
+        answer = send_json(own, json.dumps(elements, indent=indent).encode(), "application/json; charset=utf-8")
+        items = answer.json()["data"]["items"]
+        assert [found["line"] for found in items] == [1, 2, 3, 4, 5]
+        assert [found["outcome"] for found in items] == (
+            ["written", "rejected", "rejected", "written", "written"]
+            if indent is None
+            else ["unchanged", "rejected", "rejected", "unchanged", "unchanged"]
+        )
+    assert send_json(own, b"[]").json()["data"] == {"items": [], "written": 0, "unchanged": 0, "rejected": 0}
+
+
+def test_a_json_array_that_is_not_whole_writes_nothing(own: Api) -> None:
+    body = json.dumps([line(one) for one in mine()[:3]]).encode()
+    problem = error(send_json(own, body[:-1]), 400, "invalid_parameter")["details"][0]
+    assert problem == {"parameter": "body", "message": problem["message"], "value": None}
+    assert own.conversations(own.token(MINE))["data"]["pagination"]["total"] == 0
+    error(send_json(own, b"[" + b"{}," * 5_000 + b"{}]"), 413, "too_large")
+
+
+def test_lines_that_are_called_json_are_lines(own: Api) -> None:
+    body = "\n".join(json.dumps(line(one)) for one in mine()[:2]).encode()
+    assert outcomes(send_json(own, body)) == ["written", "written"]

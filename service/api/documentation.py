@@ -1,0 +1,95 @@
+"""The pages of the documentation: the OpenAPI document, and Swagger UI with it, from files that the service carries."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import mimetypes
+from importlib import resources
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Request, Response, get
+from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
+
+from service.api.openapi import document
+from service.api.query_string import no_parameters
+
+DOCS = "/docs"
+ASSETS = f"{DOCS}/assets"
+FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
+
+# "Try it out" fills a parameter in with its example. That is right for those that are required; for the others, the
+# page would ask for one conversation only, so their examples become part of their descriptions.
+PAGE = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Conversation search</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="{ASSETS}/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="{ASSETS}/swagger-ui-bundle.js"></script>
+<script>
+function withoutOptionalExamples(specification) {{
+  for (const parameter of Object.values(specification.components.parameters)) {{
+    if (!parameter.required) {{
+      const example = [].concat(parameter.example).join(",");
+      parameter.description += "\\n\\nExample: `" + example + "`";
+      delete parameter.example;
+    }}
+  }}
+  return specification;
+}}
+fetch("{DOCS}/openapi.json").then((answer) => answer.json()).then((specification) => SwaggerUIBundle({{
+  spec: withoutOptionalExamples(specification),
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  displayOperationId: true,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+}}));
+</script>
+</body>
+</html>
+"""
+
+AnyRequest = Request[Any, Any, Any]
+
+
+@get(DOCS, include_in_schema=False)
+async def page(request: AnyRequest) -> Response[str]:
+    no_parameters(request.scope["query_string"])
+    return Response(PAGE, media_type=MediaType.HTML)
+
+
+@get(f"{DOCS}/openapi.json", include_in_schema=False)
+async def openapi(request: AnyRequest) -> Response[bytes]:
+    no_parameters(request.scope["query_string"])
+    return Response(_document(), media_type=MediaType.JSON)
+
+
+@get(f"{ASSETS}/{{name:str}}", include_in_schema=False)
+async def asset(name: FromPath[str]) -> Response[bytes]:
+    """A file of Swagger UI."""
+    if name not in FILES:
+        raise NotFoundException
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return Response(_file(name), media_type=kind, headers={"Cache-Control": "public, max-age=86400"})
+
+
+@functools.cache
+def _document() -> bytes:
+    return msgspec.json.encode(document())
+
+
+@functools.cache
+def _file(name: str) -> bytes:
+    return gzip.decompress(resources.files("service.api").joinpath("swagger_ui", f"{name}.gz").read_bytes())
+
+
+PAGES = [page, openapi, asset]
