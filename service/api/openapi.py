@@ -50,7 +50,10 @@ TAGS = (
 
 
 def _by_status(answers: Iterable[errors.Answer]) -> tuple[errors.Answer, ...]:
-    found = {answer.status: answer for answer in answers}
+    """The first answer of each status."""
+    found: dict[int, errors.Answer] = {}
+    for answer in answers:
+        found.setdefault(answer.status, answer)
     return tuple(found[status] for status in sorted(found))
 
 
@@ -219,6 +222,11 @@ _HEADERS: dict[str, Any] = {
     "ETag": {"schema": {"type": "string"}, "description": "For If-None-Match, which 304 answers."},
     "RetryAfter": {"schema": {"type": "integer"}, "description": "Seconds to wait before the next try.", "example": 1},
     "WwwAuthenticate": {"schema": {"type": "string"}, "description": "The scheme to use.", "example": "Bearer"},
+    "AcceptEncoding": {
+        "schema": {"type": "string"},
+        "description": "The codings that are taken.",
+        "example": "identity",
+    },
     "Connection": {"schema": {"type": "string"}, "description": "The connection ends.", "example": "close"},
 }
 
