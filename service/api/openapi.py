@@ -222,11 +222,7 @@ _HEADERS: dict[str, Any] = {
     "ETag": {"schema": {"type": "string"}, "description": "For If-None-Match, which 304 answers."},
     "RetryAfter": {"schema": {"type": "integer"}, "description": "Seconds to wait before the next try.", "example": 1},
     "WwwAuthenticate": {"schema": {"type": "string"}, "description": "The scheme to use.", "example": "Bearer"},
-    "AcceptEncoding": {
-        "schema": {"type": "string"},
-        "description": "The codings that are taken.",
-        "example": "identity",
-    },
+    "Accept": {"schema": {"type": "string"}, "description": "The media types that are taken.", "example": NDJSON},
     "Connection": {"schema": {"type": "string"}, "description": "The connection ends.", "example": "close"},
 }
 
