@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -32,6 +32,7 @@ from service.api.writes import Writes
 from service.client import Client, connect
 from service.index import lifecycle, mapping
 from service.index.bulk import Writer
+from service.index.disk import full_disks
 from service.index.fits import IndexFits
 from service.index.status import status
 from service.index.targets import holders, writes_alias
@@ -42,6 +43,7 @@ from service.search.searcher import Searcher
 from service.settings import Settings
 
 WRITE_SHARE = 0.8  # of a request's deadline, for OpenSearch's part of a write
+LOOK_SHARE = 0.8  # of a request's deadline, for checks of the index; the rest is left to find out why they failed
 
 
 def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | None = None) -> ASGIApp:
@@ -58,7 +60,12 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         windows=windows,
     )
     expected = mapping.load()
-    fits = IndexFits(lambda: lifecycle.check(admin, settings.alias, expected), seconds=settings.request_timeout)
+
+    async def disk() -> str | None:
+        return await full_disks(admin, seconds=settings.request_timeout * (1 - LOOK_SHARE) / 2)
+
+    looking = settings.request_timeout * LOOK_SHARE
+    fits = IndexFits(lambda: lifecycle.check(admin, settings.alias, expected), seconds=looking, reason=disk)
     parts = Parts(
         tokens=tokens,
         searcher=searcher,
@@ -69,7 +76,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         ),
         metrics=Metrics(lambda: status(admin, settings.alias, expected, refresh=False)),
         index_fits=fits,
-        ready=_readiness(settings, admin, searcher, fits),
+        ready=_readiness(settings, admin, searcher, fits, disk),
     )
 
     @asynccontextmanager
@@ -92,14 +99,17 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     return AccessLog(Head(HangUp(Encoding(application))))
 
 
-def _readiness(settings: Settings, admin: Client, searcher: Searcher, fits: IndexFits) -> Readiness:
+def _readiness(
+    settings: Settings, admin: Client, searcher: Searcher, fits: IndexFits, disk: Callable[[], Awaitable[str | None]]
+) -> Readiness:
     """Ready: the index fits, answers a search, and takes writes, as do the others that must be written with it."""
 
     async def takes_writes() -> None:
         names = sorted(await holders(admin, settings.alias, writes_alias(settings.alias)))
         await check_writable(admin, names, seconds=settings.request_timeout)
 
-    return Readiness(fits.now, searcher.ping, takes_writes, seconds=settings.request_timeout)
+    seconds = settings.request_timeout * LOOK_SHARE
+    return Readiness(fits.now, searcher.ping, takes_writes, seconds=seconds, reason=disk)
 
 
 def configure_logging(settings: Settings) -> None:

@@ -89,6 +89,8 @@ _BY_KIND: Mapping[str, tuple[type[SearchUnavailable | IndexUnusable], str]] = {
     ),
 }
 
+_DISK_IS_FULL = re.compile(r"No space left on device|disk usage exceeded flood-stage")
+
 _CLAUSES = ("search", "has too many words or conditions for one query: use fewer, in search, q or filters")
 _TOO_LARGE: Mapping[str, tuple[str, str]] = {
     "too_many_clauses": _CLAUSES,
@@ -107,6 +109,10 @@ def translate(error: TransportError, alias: str, *, is_query: bool) -> Exception
     kinds = [kind for kind, _reason in causes]
     if is_query and (problem := _too_large(causes)) is not None:
         return InvalidQuery([Problem(*problem)])
+    if any(_DISK_IS_FULL.search(reason) for _kind, reason in causes):
+        return SearchUnavailable(
+            f"a disk of OpenSearch is full, so that it takes no writes to {alias}: free disk space, then try again"
+        )
     for kind in kinds:
         if kind in _BY_KIND:
             made, message = _BY_KIND[kind]

@@ -65,6 +65,24 @@ def test_what_is_not_the_documents_fault_is_never_a_rejection(found: BulkEntry) 
         judge([found, WRITTEN])
 
 
+def test_a_full_disk_is_named() -> None:
+    full = entry(500, "i_o_exception", "No space left on device")
+    flooded = entry(
+        429,
+        "cluster_block_exception",
+        "index [x] blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has "
+        "read-only-allow-delete block];",
+    )
+    for found in (full, flooded):
+        with pytest.raises(WriteFailed, match="free disk space"):
+            judge([found, WRITTEN])
+
+
+def test_a_shard_that_has_just_failed_is_no_fault_of_the_document() -> None:
+    (verdict,) = judge([entry(404, "shard_not_found_exception", "no such shard")])
+    assert isinstance(verdict, Again)
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_what_may_pass_is_sent_again(status: int) -> None:
     (verdict,) = judge([entry(status, "strange_exception")])

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from service.errors import ConversationsError, SearchTimeout
+from service.errors import ConversationsError, SearchTimeout, SearchUnavailable
 
 REMEMBERED_SECONDS = 1.0
 
@@ -14,8 +14,15 @@ REMEMBERED_SECONDS = 1.0
 class Readiness:
     """`checks` raise while the service cannot serve; all of them together have `seconds`."""
 
-    def __init__(self, *checks: Callable[[], Awaitable[None]], seconds: float) -> None:
+    def __init__(
+        self,
+        *checks: Callable[[], Awaitable[None]],
+        seconds: float,
+        reason: Callable[[], Awaitable[str | None]],
+    ) -> None:
+        """`reason` is called after a failure: it may know what is behind it, such as a full disk."""
         self._checks = checks
+        self._reason = reason
         self._seconds = seconds
         self._turn = asyncio.Lock()
         self._asked_at: float | None = None
@@ -25,10 +32,15 @@ class Readiness:
         """Raises the first error that a check raised, at this moment or at most a second ago."""
         async with self._turn:  # whoever asks meanwhile is answered from the same look
             if self._asked_at is None or time.monotonic() - self._asked_at > REMEMBERED_SECONDS:
-                self._error = await self._look()
+                self._error = await self._explained(await self._look())
                 self._asked_at = time.monotonic()
         if self._error is not None:
             raise self._error.with_traceback(None)
+
+    async def _explained(self, error: ConversationsError | None) -> ConversationsError | None:
+        if error is None or (reason := await self._reason()) is None:
+            return error
+        return SearchUnavailable(reason)
 
     async def _look(self) -> ConversationsError | None:
         try:

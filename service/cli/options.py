@@ -19,7 +19,8 @@ from service import terminal
 from service.cli import flags, reach
 from service.client import Client, connect
 from service.conversation import parse_uuid
-from service.errors import Misconfigured, SearchUnavailable
+from service.errors import Misconfigured, SearchTimeout, SearchUnavailable
+from service.index.disk import full_disks
 from service.node import running_url
 from service.settings import Settings
 from service.urls import of_service, without_password
@@ -140,7 +141,7 @@ def act(
     """Runs the action with a client of the cluster that the settings name, and returns its result.
 
     Raises SearchUnavailable with the address and the cause where OpenSearch does not answer there, before the action
-    begins; not so without `must_answer`.
+    begins; not so without `must_answer`. A full disk of the cluster is named as the reason of whatever it stopped.
     """
 
     async def run() -> Result:
@@ -150,6 +151,11 @@ def act(
         client = connect(settings, url, answer=answer)
         try:
             return await action(client)
+        except (SearchUnavailable, SearchTimeout) as error:
+            full = await full_disks(client)
+            if full is None:
+                raise
+            raise SearchUnavailable(full) from error
         except TransportError as error:  # none that this package knows: a fault, there or here
             raise SearchUnavailable(f"OpenSearch answers {error.status_code} ({error.error})") from error
         finally:

@@ -20,6 +20,7 @@ from service.client import SLOW_SECONDS, Client, translated
 from service.conversation import Conversation, document_id, stored, tombstone
 from service.errors import Overloaded, PushedBack, SearchTimeout, SearchUnavailable, WriteFailed
 from service.index.delivery import TIME_IS_UP, Delivery, Write, lines
+from service.index.disk import unless_full
 from service.index.targets import Only, Targets, writes_alias
 from service.index.verdicts import GONE, Again, Outcome, Result
 from service.times import epoch_milliseconds
@@ -46,6 +47,8 @@ PATIENCE_SECONDS = 300.0
 LEASE_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
+DISK_SECONDS = 10.0  # of a write that has not ended, at most, after which a full disk is looked for
+DISK_SHARE = 0.7  # of the patience, at most, for the same
 
 Origin = TypeVar("Origin")
 
@@ -119,9 +122,14 @@ class Writer:
         jitter, as long as the patience lasts (in seconds; the writer's own unless given); then WriteFailed. So is a
         cluster that blocks writes, and a closed index, at once. A document that fails a request as a whole is found and
         rejected alone (delivery.py). `refresh` is OpenSearch's: false, true or wait_for.
+        A WriteFailed names a full disk where one is behind it, whatever OpenSearch reported.
         """
-        loop = asyncio.get_running_loop()
         patience = self._patience if patience is None else patience
+        work = self._write(writes, refresh, patience)
+        return await unless_full(work, self.client, seconds=min(DISK_SECONDS, patience * DISK_SHARE))
+
+    async def _write(self, writes: Sequence[Write], refresh: str, patience: float) -> list[Result]:
+        loop = asyncio.get_running_loop()
         delivery = Delivery(self.client, self.alias, writes, refresh, patience, loop.time() + patience)
         pause = FIRST_PAUSE_SECONDS
         why: Again | None = None

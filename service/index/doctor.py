@@ -15,7 +15,7 @@ from opensearchpy.exceptions import TransportError
 
 from service.client import Client, translated
 from service.errors import ConversationsError
-from service.index import lifecycle, state
+from service.index import disk, lifecycle, state
 from service.index.mapping import Mapping
 from service.index.targets import holders, writes_alias
 from service.index.writable import check_writable
@@ -70,8 +70,14 @@ async def examine(deployment: Deployment, *, unreachable: str | None = None) -> 
     else:
         reachable = Check(_name(first), "failed", unreachable, _UNREACHABLE)
     yield reachable
+    full = None
+    if reachable.verdict == "failed" and unreachable is None:
+        full = await disk.full_disks(deployment.client)
     for look in rest:
-        if reachable.verdict == "failed":
+        if look is _disk and full is not None:
+            found, _, way_out = full.partition(": ")
+            yield Check(_name(look), "failed", found, way_out)
+        elif reachable.verdict == "failed":
             yield Check(_name(look), "skipped", "the cluster does not answer")
         else:
             yield await _looked(look, deployment)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from service.errors import ConversationsError, IndexUnusable, SearchTimeout
+from service.errors import ConversationsError, IndexUnusable, SearchTimeout, SearchUnavailable
 
 FRESH_SECONDS = 10.0
 
@@ -23,8 +23,17 @@ class IndexFits:
     request checks.
     """
 
-    def __init__(self, check: Callable[[], Awaitable[object]], *, seconds: float, fresh: float = FRESH_SECONDS) -> None:
+    def __init__(
+        self,
+        check: Callable[[], Awaitable[object]],
+        *,
+        seconds: float,
+        fresh: float = FRESH_SECONDS,
+        reason: Callable[[], Awaitable[str | None]] | None = None,
+    ) -> None:
+        """`reason` is called after a time-out: it may know what is behind it, such as a full disk."""
         self._check = check
+        self._reason = reason
         self._seconds = seconds
         self._fresh = fresh
         self._good_at: float | None = None
@@ -65,6 +74,8 @@ class IndexFits:
             async with asyncio.timeout(self._seconds):
                 await self._check()
         except TimeoutError as error:
+            if self._reason is not None and (reason := await self._reason()) is not None:
+                raise SearchUnavailable(reason) from error
             raise SearchTimeout("OpenSearch did not tell in time which index the alias means: try again") from error
         except IndexUnusable:
             self._good_at = None

@@ -77,13 +77,15 @@ def _judge(entry: BulkEntry, *, some_went_well: bool) -> Verdict:
     if kind in _FATAL:
         found = _BLOCK.search(reason)
         raise WriteFailed(_FATAL[kind].format(block=f" ({found[1]})" if found else ""))
+    if "No space left on device" in reason:
+        raise WriteFailed("a disk of OpenSearch is full: free disk space, then send again")
     if kind == "version_conflict_engine_exception":
         return Result("unchanged")
     if kind == "index_not_found_exception":
         return Again(GONE)
     if entry.status == 429:
         return Again(_named(kind), is_busy=True)
-    if entry.status >= 500:
+    if entry.status >= 500 or kind == "shard_not_found_exception":  # a shard that has just failed is started again
         return Again(_named(kind))
     if entry.status == 400 and _is_of_the_document(kind, reason, some_went_well=some_went_well):
         return Result("rejected", shortened(reason))

@@ -19,6 +19,8 @@ from service.index.targets import own_alias
 
 PROBE = "probe"  # no document has this id: those of documents hold two uids
 BLOCKED = "OpenSearch blocks writes to the index: free disk space, open the index, or lift the block"
+FLOODED = "a disk of OpenSearch is full, so that it blocks writes to the index: free disk space"
+DISK_BLOCK = "12"  # the number of the block that OpenSearch sets at the flood-stage watermark
 NO_SUCH_WRITE = 2**53  # a sequence number that no document has
 
 
@@ -74,10 +76,11 @@ async def _check_blocks(client: Client, names: Sequence[str], seconds: float) ->
     )
     blocks = part(state, "blocks", expected=dict[str, dict[str, object]])
     of_indices = convert(blocks.get("indices", {}), dict[str, dict[str, _Block]])
-    found = [*convert(blocks.get("global", {}), dict[str, _Block]).values()]
-    found += [block for name in names for block in of_indices.get(name, {}).values()]
-    if any("write" in block.levels for block in found):
-        raise SearchUnavailable(BLOCKED)
+    found = [*convert(blocks.get("global", {}), dict[str, _Block]).items()]
+    found += [block for name in names for block in of_indices.get(name, {}).items()]
+    numbers = {number for number, block in found if "write" in block.levels}
+    if numbers:
+        raise SearchUnavailable(FLOODED if numbers == {DISK_BLOCK} else BLOCKED)
 
 
 class _Block(msgspec.Struct):
