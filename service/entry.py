@@ -13,14 +13,17 @@ from types import FrameType
 INTERRUPTED = 130
 
 
-def main() -> None:
-    """Runs `conversations`."""
-    signal.signal(signal.SIGINT, _end)
-    from service.cli import main as run
-
-    run()
-
-
 def _end(_number: int, _frame: FrameType | None) -> None:
     os.write(2, b"Stopped.\n")
     os._exit(INTERRUPTED)  # nothing has begun that needs an end
+
+
+# At the import, because only the two starters import this module, and each moment counts.
+signal.signal(signal.SIGINT, _end)
+
+
+def main() -> None:
+    """Runs `conversations`."""
+    from service.cli import main as run
+
+    run()

@@ -14,7 +14,7 @@ from typing import Literal
 from opensearchpy.exceptions import TransportError
 
 from service.client import Client, translated
-from service.errors import ConversationsError
+from service.errors import ConversationsError, WriteFailed
 from service.index import disk, lifecycle, state
 from service.index.mapping import Mapping
 from service.index.targets import holders, writes_alias
@@ -30,6 +30,7 @@ TOKEN_LEEWAY = timedelta(seconds=5)  # of the service; a skew past it makes new 
 FIELDS_OF_A_NODE = "nodes.*.name,nodes.*.plugins.name,nodes.*.version"
 PLUGIN = "analysis-icu"
 WRITABLE_SECONDS = 10.0  # for each call of the check of writes
+FULL_DISK_AFTER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ async def examine(deployment: Deployment, *, unreachable: str | None = None) -> 
     yield _token_secret(deployment.settings)
     first, *rest = CHECKS
     if unreachable is None:
-        reachable = await _looked(first, deployment)
+        reachable = await _first(first, deployment)
     else:
         reachable = Check(_name(first), "failed", unreachable, _UNREACHABLE)
     yield reachable
@@ -81,6 +82,14 @@ async def examine(deployment: Deployment, *, unreachable: str | None = None) -> 
             yield Check(_name(look), "skipped", "the cluster does not answer")
         else:
             yield await _looked(look, deployment)
+
+
+async def _first(look: Look, deployment: Deployment) -> Check:
+    """The check of the cluster, which need not be waited for where a full disk is what holds it up."""
+    try:
+        return await disk.unless_full(_looked(look, deployment), deployment.client, seconds=FULL_DISK_AFTER_SECONDS)
+    except WriteFailed as error:
+        return Check(_name(look), "failed", "the cluster does not answer its state", str(error))
 
 
 async def _looked(look: Look, deployment: Deployment) -> Check:
