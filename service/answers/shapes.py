@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from service.answers.aggregations import check_aggregations
 from service.answers.parts import Count, Json, convert, unusable
 from service.answers.search import SearchAnswer, Shards, Total, check_shards
-from service.answers.writes import Bulk
+from service.answers.writes import AnyBulk
 from service.errors import SearchTimeout
 
 
@@ -158,8 +158,8 @@ SHAPES: Mapping[tuple[str, str], Any] = {
     ("GET", "_doc"): _Document,
     ("PUT", "_doc"): _Written,
     ("DELETE", "_doc"): _Written,
-    ("POST", "_bulk"): Bulk,
-    ("PUT", "_bulk"): Bulk,
+    ("POST", "_bulk"): AnyBulk,
+    ("PUT", "_bulk"): AnyBulk,
     ("POST", "_mget"): _Many,
     ("POST", "_count"): _Counted,
     ("POST", "_refresh"): _Refreshed,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from service.answers.parts import Count
@@ -26,4 +28,15 @@ class _BulkItem(msgspec.Struct):
 
 
 class Bulk(msgspec.Struct):
+    """The answer where every action was to index a document."""
+
     items: list[_BulkItem]
+
+
+Action = Literal["index", "delete"]
+
+
+class AnyBulk(msgspec.Struct):
+    """The answer to actions of any kind: each item names its own."""
+
+    items: list[dict[Action, BulkEntry]]
