@@ -25,6 +25,14 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: pytest.exit("stopped by SIGTERM", returncode=143))
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes and long values are named after their argument and numbered: ids stay short, and alike in every process.
+
+    Packed bytes hold the second in which they were packed.
+    """
+    return argname if isinstance(val, bytes) or len(str(val)) > 80 else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What looks at what all other tests left behind comes last."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)

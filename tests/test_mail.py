@@ -488,7 +488,10 @@ AHEAD = format_datetime(NOW + timedelta(days=400))
 RECEIVED = "from a by b; Tue, 2 Jan 2024 08:00:00 +0000"
 
 
-@pytest.mark.parametrize("date", [AHEAD, "Mon, 1 Jan 2150 10:00:00 +0000", "Fri, 31 Dec 9999 23:59:59 +0000"])
+@pytest.mark.parametrize(
+    "date",
+    [pytest.param(AHEAD, id="400 days ahead"), "Mon, 1 Jan 2150 10:00:00 +0000", "Fri, 31 Dec 9999 23:59:59 +0000"],
+)
 def test_a_date_ahead_of_the_clock_gives_way_to_the_time_of_receipt(date: str) -> None:
     received = message(f"Received: from c by d; {date}\nReceived: {RECEIVED}\nFrom: a@x\nDate: {date}\n\n")
     assert (received.date, received.is_ahead) == (datetime(2024, 1, 2, 8, tzinfo=UTC), True)
