@@ -70,6 +70,7 @@ LIMITS: dict[str, Limit] = {
     "metadata.thread_id": Limit(1_000),
 }
 MAX_ITEM_BYTES = 256_000  # of the whole item as JSON in UTF-8: not all fields can be full at once
+TOO_LARGE = f"must have at most {MAX_ITEM_BYTES:,} bytes as JSON"
 MAX_LINE_BYTES = 6 * MAX_ITEM_BYTES  # of an item in a line of NDJSON, as each byte may be written as \u0000
 
 
@@ -156,7 +157,7 @@ class Conversation(_Document):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if _most_bytes(self) > MAX_ITEM_BYTES and len(self.model_dump_json().encode()) > MAX_ITEM_BYTES:
-            raise ValueError(f"must have at most {MAX_ITEM_BYTES:,} bytes as JSON")
+            raise ValueError(TOO_LARGE)
         return self
 
     @property

@@ -161,6 +161,15 @@ def test_a_line_longer_than_any_item_could_be_is_not_parsed() -> None:
     assert isinstance(parse(json.dumps(LEAST).encode() + b" " * (MAX_LINE_BYTES - 200)), Conversation)
 
 
+@given(st.text(), st.sampled_from([0, 1, 40]), st.booleans())
+def test_what_an_item_has_at_least_is_never_more_than_it_has(text: str, indent: int, is_escaped: bool) -> None:
+    line = LEAST | {"subject": text, "categories": [f"<{text[:200]}>"] * 9, "metadata": {"labels": [text[:200]]}}
+    written = json.dumps(line, ensure_ascii=is_escaped, indent=indent or None).encode(errors="replace")
+    found = parse(written)
+    assert isinstance(found, Conversation)
+    assert lines._least_item_bytes(written) <= len(found.model_dump_json().encode())
+
+
 def test_versions_far_ahead_of_the_clock_are_refused_and_other_times_are_not() -> None:
     ahead = format_time(datetime.now(UTC) + 2 * DAY)
     assert str(problem(LEAST | {"updated_on": ahead})) == "updated_on: must not lie more than 1 day ahead of the clock"

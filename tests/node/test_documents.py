@@ -89,8 +89,10 @@ STRANGE: tuple[tuple[bytes, str | None], ...] = (
     (b'{"subject":"\\ud800"}', "lone surrogate"),
     (b'{"subject":"\xff"}', "UTF-8"),
     (b"\xef\xbb\xbf{}", "byte order mark"),
-    (b"{" + b",".join(b'"a%d":0' % number for number in range(100_000)) + b"}", "not a known field"),
-    (b'{"metadata":{"to_emails":[' + b",".join([b"0"] * 700_000) + b"]}}", "to_emails"),
+    (b"{" + b",".join(b'"a%d":0' % number for number in range(20_000)) + b"}", "not a known field"),
+    (b"{" + b",".join(b'"a%d":0' % number for number in range(100_000)) + b"}", "at most 256,000 bytes as JSON"),
+    (b'{"metadata":{"to_emails":[' + b",".join([b"0"] * 100_000) + b"]}}", "to_emails"),
+    (b'{"metadata":{"to_emails":[' + b",".join([b"0"] * 700_000) + b"]}}", "at most 256,000 bytes as JSON"),
     (b"null", "must be a JSON object"),
 )
 
@@ -232,11 +234,13 @@ def bodies() -> dict[str, bytes]:
     large = json.dumps(numbered(1, metadata={"to_emails": ["é" * 200] * 600})).encode()
     unknown = b"{" + b",".join(b'"a%d":0' % number for number in range(200)) + b"}"
     many = b'{"metadata":{"to_emails":[' + b",".join([b'"a"'] * 370_000) + b"]}}"
+    dense = b'{"subject":[' + b",".join([b"[]"] * 84_000) + b"]}"
     return {
         "usual": b"\n".join([usual] * 5_000),
         "large": b"\n".join([large] * 13),
         "unknown": b"\n".join([unknown] * 5_000),
         "many": b"\n".join([many] * 6),
+        "dense": b"\n".join([dense] * 39),
         "blank": b"\n" * 9_900_000,
     }
 
@@ -269,7 +273,7 @@ def test_no_body_keeps_the_event_loop_from_other_requests(fresh: Cluster, tmp_pa
     answer, worked, waited = asyncio.run(beaten(fresh, post))
     print(f"{name}: {1000 * worked:.0f} ms of work, {1000 * waited:.0f} ms by the clock; {answer}")
     assert answer.startswith("200 ")
-    assert worked < 0.15
+    assert worked < 0.05
     assert waited < 2
 
 
