@@ -31,7 +31,7 @@ from service.app import configure_logging, create_app
 from service.client import Client, connect
 from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
 from service.index import bulk, lifecycle, mapping
-from service.node import LocalNode, fetch
+from service.node import LocalNode, prepare
 from service.node.folder import make_private
 from service.settings import SECRET_MIN_BYTES, Settings
 from service.sources import ndjson
@@ -241,7 +241,7 @@ def _watch(node: LocalNode, server: uvicorn.Server, last_words: list[str]) -> No
 @contextmanager
 def local_node(settings: Settings) -> Iterator[LocalNode]:
     """A running local node. While it stops, ctrl-C is not heard: it would leave the node behind."""
-    node = LocalNode(settings.data, fetch(settings.cache, java_home=settings.java_home), heap=settings.node_heap)
+    node = LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home), heap=settings.node_heap)
     progress.say("Starting OpenSearch")
     try:
         node.start()

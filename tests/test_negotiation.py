@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import sys
+
 import pytest
+from litestar.types import Message, Receive, Scope, Send
 
 from service.api.conditional import names
-from service.api.encoding import GZIP, GZIP_ALWAYS, NEITHER, PLAIN, choose
+from service.api.encoding import GZIP, GZIP_ALWAYS, NEITHER, PLAIN, Encoding, choose
 from service.api.home import prefers_html
 from service.api.media_type import check_body
 from service.api.weights import weights
@@ -86,6 +91,39 @@ def test_a_long_if_none_match_is_read_once() -> None:
     assert not names(['"' + "a" * 60_000], "abc")
     assert not names([" " * 60_000 + "x"], "abc")
     assert names([", " * 30_000 + '"abc"'], "abc")
+
+
+@pytest.mark.parametrize("sent", [0, 1, 2])
+def test_a_compressed_answer_that_is_cut_off_leaves_nothing_open(sent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages: list[Message] = [
+        {"type": "http.response.start", "status": 200, "headers": []},
+        {"type": "http.response.body", "body": b"a" * 5_000, "more_body": True},
+    ]
+
+    async def cut_off(_scope: Scope, _receive: Receive, send: Send) -> None:
+        for message in messages[:sent]:
+            await send(message)
+        raise ConnectionResetError
+
+    async def receive() -> Message:
+        raise NotImplementedError
+
+    async def send(_message: Message) -> None: ...
+
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    scope = {
+        "type": "http",
+        "path": "/api/",
+        "headers": [(b"accept-encoding", b"gzip")],
+        "state": {},
+        "query_string": b"",
+    }
+    for _time in range(20):
+        with pytest.raises(ConnectionResetError):
+            asyncio.run(Encoding(cut_off)(scope, receive, send))  # type: ignore[arg-type]
+    gc.collect()
+    assert told == []
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,10 @@ class Encoding:
             compressed = self._compressors[choice].create_compression_send_wrapper(
                 send=varied, compression_encoding=CompressionEncoding.GZIP, scope=scope
             )
-            await self.app(scope, receive, compressed)
+            try:
+                await self.app(scope, receive, compressed)
+            finally:  # one that is collected open would write its end to a buffer that may be closed before
+                await compressed({"type": "http.disconnect"})
 
 
 def _gzip(minimum_size: int) -> CompressionConfig:

@@ -48,7 +48,7 @@ class Readiness:
                 for check in self._checks:
                     await check()
         except TimeoutError:
-            return SearchTimeout("OpenSearch did not answer the health check in time")
+            return SearchTimeout("OpenSearch did not answer the health check in time: try again")
         except ConversationsError as error:
             return error
         return None

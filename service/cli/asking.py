@@ -183,6 +183,7 @@ def _show_page(data: dict[str, Any]) -> None:
         progress.say("No conversation matches." if total == 0 else f"This page is past the end of {_number(total)}.")
         return
     views.print_conversations(items)
+    sys.stdout.flush()  # a closed pipe ends the command here, before it says more
     if "page" not in pagination:
         progress.say(f"{len(items)} of {_number(total)}")
         return

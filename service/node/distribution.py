@@ -32,10 +32,14 @@ ELSEWHERE = frozenset(f"PIP_{name}" for name in ("TARGET", "PREFIX", "ROOT", "RE
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """What it takes to start a node: a `java` and the jars of the class path."""
+    """What it takes to start a node: a `java`, the jars of the class path, and where its cache of classes lies.
+
+    Only the downloaded JDK has such a cache (class_cache.py): which options another one knows is not known.
+    """
 
     java: Path
     jars: tuple[Path, ...]
+    class_cache: Path | None = None
 
 
 def fetch(cache: Path, *, java_home: Path | None = None) -> Distribution:
@@ -53,8 +57,10 @@ def fetch(cache: Path, *, java_home: Path | None = None) -> Distribution:
     lock = json.loads(resources.files(__package__).joinpath("distribution.lock.json").read_text("utf-8"))
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        java = _own_java(java_home) or _fetch_jdk(cache, lock["jdk"])
-        return Distribution(java, _fetch_jars(cache / f"opensearch-{lock['opensearch']}", lock["jars"]))
+        own = _own_java(java_home)
+        java = own or _fetch_jdk(cache, lock["jdk"])
+        jars = _fetch_jars(cache / f"opensearch-{lock['opensearch']}", lock["jars"])
+        return Distribution(java, jars, None if own else _class_cache(java, jars))
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise DistributionFailed(
@@ -156,6 +162,12 @@ def _fetch_jars(folder: Path, lock: list[dict[str, Any]]) -> tuple[Path, ...]:
                 for job in jobs:
                     job.cancel()
     return tuple(paths.values())
+
+
+def _class_cache(java: Path, jars: tuple[Path, ...]) -> Path:
+    """A cache of classes holds for one JDK and one class path, so its name tells them."""
+    paths = "\n".join(str(path) for path in (java.resolve(), *jars))
+    return jars[0].parent / f"classes-{hashlib.sha256(paths.encode()).hexdigest()[:16]}.aot"
 
 
 def _jar_name(coordinate: str) -> str:

@@ -46,6 +46,9 @@ JVM_OPTIONS = (
     "-XX:+UseG1GC",
     "-XX:G1ReservePercent=25",
     "-XX:InitiatingHeapOccupancyPercent=30",
+    # A heap full of garbage makes the circuit breaker refuse every request, and without requests nothing is allocated
+    # that would make the JVM collect it. So it also collects after two seconds without a collection.
+    "-XX:G1PeriodicGCInterval=2000",
     "--enable-native-access=ALL-UNNAMED",
     # The JRE's own locale data lack Thai word breaks, which OpenSearch's analyzers ask for; ICU's have them.
     "-Djava.locale.providers=CLDR,SPI",
@@ -71,13 +74,20 @@ class LocalNode:
     """One OpenSearch node in one data folder. A context manager: entering starts it, leaving stops it."""
 
     def __init__(
-        self, data: Path, distribution: Distribution, *, heap: str = "512m", options: dict[str, str] | None = None
+        self,
+        data: Path,
+        distribution: Distribution,
+        *,
+        heap: str = "512m",
+        options: dict[str, str] | None = None,
+        jvm_options: tuple[str, ...] = (),
     ) -> None:
-        """`options` are further lines of its opensearch.yml."""
+        """`options` are further lines of its opensearch.yml, `jvm_options` further ones of its JVM."""
         self.data = data.absolute()
         self.options = options or {}
         self.distribution = distribution
         self.heap = heap
+        self.jvm_options = jvm_options
         self.url = ""
         self.process: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
@@ -122,12 +132,12 @@ class LocalNode:
             if is_last or not is_worth_another:
                 raise NodeFailed(self._with_log_lines(f"OpenSearch did not start: {reason or failure.ending(code)}"))
 
-    def stop(self) -> None:
+    def stop(self, patience: float = STOP_SECONDS) -> None:
         """SIGTERM, then SIGKILL if it has not gone in time. Stopping a node that does not run does nothing."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(STOP_SECONDS)
+                self.process.wait(patience)
             except subprocess.TimeoutExpired:
                 self._kill()
         if self._lock is not None:  # else node.json is that of another process, which holds the lock
@@ -194,6 +204,8 @@ class LocalNode:
             f"-Xms{self.heap}",
             f"-Xmx{self.heap}",
             *JVM_OPTIONS,
+            *self._class_cache(),
+            *self.jvm_options,
             *([failure.exception_logging(self.data / "logs")] if logs_exceptions else []),
             "-cp",
             os.pathsep.join(map(str, self.distribution.jars)),
@@ -222,6 +234,11 @@ class LocalNode:
                 pass_fds=(self._lock.fileno(),),
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509 (no thread is started before)
             )
+
+    def _class_cache(self) -> list[str]:
+        """A cache that does not fit is ignored by the JVM."""
+        path = self.distribution.class_cache
+        return [f"-XX:AOTCache={path}", "-Xlog:aot*=off"] if path and path.exists() else []
 
     def _port(self) -> int:
         """The port it had last, so that who knows its address finds it again; else any that is free."""

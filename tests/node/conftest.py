@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ from service.app import create_app
 from service.client import Client, connect
 from service.conversation import Conversation
 from service.index import bulk, lifecycle, mapping
-from service.node import LocalNode, fetch
+from service.node import LocalNode, prepare
 from service.search.paging import Windows
 from service.settings import Settings
 from tests import oracle, processes
@@ -48,6 +49,20 @@ SECRET = SecretStr(secrets.token_urlsafe(48))
 def _no_process_outlasts_its_test() -> Iterator[None]:
     yield
     processes.end_all()
+
+
+@pytest.fixture(autouse=True)
+def _node_has_room(request: pytest.FixtureRequest) -> None:
+    """Begins no test on the shared node while its circuit breaker refuses requests for what the test before left."""
+    if "opensearch_url" in request.fixturenames:
+        await_room(request.getfixturevalue("opensearch_url"))
+
+
+def await_room(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while (answer := httpx.get(f"{url}/_search?size=0", timeout=60)).status_code == 429:
+        assert time.monotonic() < deadline, answer.text[:500]
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +82,7 @@ def opensearch_url(settings: Settings) -> Iterator[str]:
         with containers.node() as url:
             yield url
         return
-    with LocalNode(settings.data, fetch(settings.cache, java_home=settings.java_home)) as node:
+    with LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home)) as node:
         yield node.url
 
 

@@ -25,7 +25,7 @@ def node() -> Iterator[str]:
         .with_env("action.auto_create_index", "false,.*")
         .with_env("DISABLE_SECURITY_PLUGIN", "true")
         .with_env("DISABLE_INSTALL_DEMO_CONFIG", "true")
-        .with_env("OPENSEARCH_JAVA_OPTS", "-Xms512m -Xmx512m")
+        .with_env("OPENSEARCH_JAVA_OPTS", "-Xms512m -Xmx512m -XX:G1PeriodicGCInterval=2000")
         .with_exposed_ports(9200) as container,
     ):
         url = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(9200)}"

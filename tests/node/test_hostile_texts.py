@@ -21,7 +21,7 @@ from service.search.query import MAX_SEARCH_CHARACTERS
 from service.search.suggest import MAX_CHARACTERS as MAX_SUGGEST
 from service.search.words import pieces_of
 from tests.hostile import HOSTILE, PLAIN, Text
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.conftest import Api, Cluster, await_room, serving
 
 ORGANIZATION = UUID("5f0c52a4-35cb-4d3c-9f0e-6f5b1f4f3c11")
 MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ LEAST_SECONDS = 0.3  # what is compared with: a busy machine is not measured
 @pytest.fixture(scope="module")
 def hostile(settings: Any, opensearch_url: str) -> Iterator[Cluster]:
     """An index of its own, with the mapping and no conversations."""
-    cluster = Cluster(settings.but(alias="test_hostile"), opensearch_url)
+    cluster = Cluster(settings.but(alias=f"{settings.alias}_hostile"), opensearch_url)
     cluster.drop()
     cluster.act(lambda client: lifecycle.ensure(client, cluster.settings.alias, mapping.load()))
     yield cluster
@@ -55,6 +55,7 @@ def hostile_api(hostile: Cluster) -> Iterator[Api]:
 def _writer_is_alive(hostile: Cluster) -> Iterator[None]:
     """After each test, a new document can be written and found, and no thread of the local node ended with an Error."""
     yield
+    await_room(hostile.url)
     url = f"{hostile.url}/{hostile.settings.alias}"
     name = uuid4().hex.translate(str.maketrans("0123456789", "ghijklmnop"))  # one word
     httpx.put(f"{url}/_doc/{name}?refresh=true", json={"subject": name}, timeout=60).raise_for_status()

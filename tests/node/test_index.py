@@ -171,7 +171,7 @@ def test_a_node_killed_in_a_load_loses_nothing_that_was_acknowledged(settings: S
             await lifecycle.ensure(client, settings.alias, mapping.load())
             for start in range(0, len(conversations), 50):
                 batch = conversations[start : start + 50]
-                results = await bulk.write(client, settings.alias, [bulk.write_of(one) for one in batch], patience=0.5)
+                results = await bulk.write(client, settings.alias, [bulk.write_of(one) for one in batch], patience=5)
                 acknowledged.extend(
                     one for one, result in zip(batch, results, strict=True) if result.outcome != "rejected"
                 )

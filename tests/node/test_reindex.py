@@ -397,7 +397,7 @@ def test_verify_against_files_tells_and_mends(fresh: Cluster, tmp_path: Path) ->
     assert mended.returncode == 1
     assert json.loads(mended.stdout)["after_repair"] == {"missing": 0, "stale": 0, "newer": 1, "extra": 1}
     refused = command(fresh, "verify", str(file), "--repair", "--delete-extra")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "--whole" in refused.stderr
     assert document_id(ORGANIZATION, stranger.uid) in stored(fresh, current(fresh))
     mended = command(fresh, "verify", str(file), "--repair", "--delete-extra", "--whole")
