@@ -118,6 +118,17 @@ def test_whole_exports_of_two_organizations_delete_what_each_lacks_and_no_newer(
     assert len(left) == 21
 
 
+def test_a_whole_export_without_conversations_is_compared_with_its_organization(fresh: Cluster, tmp_path: Path) -> None:
+    fresh.load(of(SECOND, 5))
+    file = exported(fresh, tmp_path / "empty.ndjson", FIRST)
+    assert len(file.read_text().splitlines()) == 1
+    fresh.load(of(FIRST, 3))
+    found = command(fresh, "verify", str(file), "--repair", "--delete-extra")
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["newer"] == 3
+    assert len(stored(fresh, current(fresh))) == 8
+
+
 @pytest.mark.parametrize("form", ["cut", "by hand", "old", "followed by others"])
 def test_files_that_do_not_say_that_they_are_whole_delete_only_where_that_is_vouched_for(
     form: str, fresh: Cluster, tmp_path: Path

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -29,6 +30,7 @@ from service.index.doctor import CHECKS
 from service.index.state import Lock, State
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Api, Cluster, serve_process, serving
+from tests.processes import wait_until
 
 MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
 OWN = "conversations_"
@@ -65,6 +67,29 @@ def test_metrics_tell_how_fresh_the_index_is(api: Api) -> None:
     newest = max(one.updated_on for one in corpus())
     age = value(found, "conversations_newest_write_age_seconds")
     assert age == pytest.approx((datetime.now(UTC) - newest).total_seconds(), abs=60)
+
+
+def test_a_body_that_is_cut_off_counts_for_its_client(api: Api) -> None:
+    """The client goes after ten of a hundred bytes: 499, or 400 where the service noticed in time; no error of its own."""
+    address = httpx.URL(api.address)
+    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+
+    def counted() -> dict[str, float]:
+        samples = families(api)["conversations_request_seconds"].samples
+        return {
+            one.labels["status"]: one.value
+            for one in samples
+            if one.name.endswith("_count") and one.labels["route"] == "/api/conversations/bulk"
+        }
+
+    before = counted()
+    for framing in (b"Content-Length: 100", b"Transfer-Encoding: chunked"):
+        with socket.create_connection((address.host, address.port or 80)) as client:
+            head = b"POST /api/conversations/bulk HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n%s\r\n\r\n"
+            client.sendall(head % (token.encode(), framing) + b"ff\r\n{uid")
+    wait_until(lambda: sum(counted().values()) >= sum(before.values()) + 2)
+    changed = {status for status, count in counted().items() if count != before.get(status)}
+    assert changed <= {"400", "499"}
 
 
 def test_every_request_is_counted_by_route_and_status_and_its_time_and_opensearchs(api: Api) -> None:
@@ -288,6 +313,19 @@ def test_doctor_warns_of_a_copy_that_has_no_node(fresh: Cluster) -> None:
     code, checks = doctor(fresh)
     assert (code, checks["cluster"]["verdict"]) == (3, "warning")
     assert "replicas" in checks["cluster"]["advice"]
+
+
+@pytest.mark.parametrize("block", ["write", "read_only_allow_delete", "read_only"])
+def test_doctor_notices_that_nothing_can_be_written(fresh: Cluster, block: str) -> None:
+    fresh.load(corpus()[:3])
+    setting = f"index.blocks.{block}"
+    try:
+        fresh.act(lambda client: client.indices.put_settings(index=fresh.settings.alias, body={setting: True}))
+        code, checks = doctor(fresh)
+    finally:
+        fresh.act(lambda client: client.indices.put_settings(index=fresh.settings.alias, body={setting: None}))
+    assert (code, checks["writes"]["verdict"]) == (1, "failed"), checks
+    assert doctor(fresh)[1]["writes"]["verdict"] == "ok"
 
 
 def test_doctor_says_what_is_wrong_and_what_to_do(fresh: Cluster) -> None:

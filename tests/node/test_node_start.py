@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -171,3 +172,29 @@ def test_a_node_that_is_killed_while_it_starts_is_told(tmp_path: Path, distribut
     os.kill(node.process.pid, signal.SIGKILL)
     starting.join()
     assert failures[0].startswith("OpenSearch did not start: it was killed by SIGKILL")
+
+
+def test_a_node_that_still_brings_its_indices_back_is_waited_for(
+    tmp_path: Path, distribution: Distribution, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A persistent setting keeps the shards away, as a long recovery would, until the usual patience has ended."""
+    enable = "cluster.routing.allocation.enable"
+    with LocalNode(tmp_path, distribution) as node:
+        httpx.put(f"{node.url}/an-index", json={}, timeout=60).raise_for_status()
+        body = {"persistent": {enable: "none"}}
+        httpx.put(f"{node.url}/_cluster/settings", json=body, timeout=60).raise_for_status()
+    monkeypatch.setattr(process, "START_SECONDS", 20.0)
+    node = LocalNode(tmp_path, distribution)
+    started = time.monotonic()
+
+    def recover() -> None:
+        wait_until(lambda: time.monotonic() - started > 21.0 and node._announced_url() is not None)
+        body = {"persistent": {enable: None}}
+        httpx.put(f"{node._announced_url()}/_cluster/settings", json=body, timeout=60).raise_for_status()
+
+    recovery = threading.Thread(target=recover)
+    recovery.start()
+    with node:
+        recovery.join()
+        assert httpx.get(f"{node.url}/_cluster/health", timeout=60).json()["status"] in ("yellow", "green")
+    assert "still bringing its indices back" in capsys.readouterr().err
