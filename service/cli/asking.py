@@ -25,6 +25,7 @@ from service.cli.views import Form
 from service.errors import Misconfigured, NotFound
 from service.settings import Settings
 from service.terminal import is_terminal, printable
+from service.wording import counted
 
 MOST_DELETED = 1000
 
@@ -124,12 +125,13 @@ def delete_command(
         _show_outcomes([(str(item["uid"]), "would be deleted") for item in items], form)
         return
     if not yes:
-        click.confirm(f"Delete {_number(len(items))} at {printable(found.name)}?", abort=True, err=True)
+        click.confirm(f"Delete {counted(len(items), 'conversation')} at {printable(found.name)}?", abort=True, err=True)
     outcomes = [(str(uid), _deleted(found, uid, settings.organization)) for uid in wanted]
     _show_outcomes(outcomes, form)
     left = [uid for uid, outcome in outcomes if outcome != "deleted"]
     if left:
-        raise DoneInPart(f"{len(left)} of {len(outcomes)} were not deleted: {', '.join(left[:5])}")
+        whole = counted(len(outcomes), "conversation")
+        raise DoneInPart(f"not deleted: {len(left):,} of {whole} ({', '.join(left[:5])})")
 
 
 def _uids(texts: tuple[str, ...]) -> list[UUID]:
@@ -172,32 +174,29 @@ def _line(item: dict[str, Any]) -> str:
     return "  ".join(str(part) for part in parts if part)
 
 
-def _number(count: int) -> str:
-    return f"{count:,} conversation{'' if count == 1 else 's'}"
-
-
 def _show_page(data: dict[str, Any]) -> None:
     items, pagination = data["items"], data["pagination"]
     total = pagination["total"]
     if not items:
-        progress.say("No conversation matches." if total == 0 else f"This page is past the end of {_number(total)}.")
+        past = f"This page is past the end of {counted(total, 'conversation')}."
+        progress.say(past if total else "No conversation matches.")
         return
     views.print_conversations(items)
     sys.stdout.flush()  # a closed pipe ends the command here, before it says more
     if "page" not in pagination:
-        progress.say(f"{len(items)} of {_number(total)}")
+        progress.say(f"{len(items)} of {counted(total, 'conversation')}")
         return
     page, pages = pagination["page"], pagination["total_pages"]
     first = (page - 1) * pagination["per_page"] + 1
     more = f"; --page {page + 1} has more" if page < pages else ""
-    progress.say(f"{first:,} to {first + len(items) - 1:,} of {_number(total)}{more}")
+    progress.say(f"{first:,} to {first + len(items) - 1:,} of {counted(total, 'conversation')}{more}")
 
 
 def _say_if_cut(data: dict[str, Any]) -> None:
     """Whoever works through the uids of a page should know that there are more."""
     shown, total = len(data["items"]), data["pagination"]["total"]
     if shown < total:
-        progress.say(f"{shown:,} of {_number(total)}: --limit (up to 100) and --page give the others")
+        progress.say(f"{shown:,} of {counted(total, 'conversation')}: --limit (up to 100) and --page give the others")
 
 
 def _facet_rows(facet: dict[str, Any]) -> list[tuple[str, str]]:

@@ -28,6 +28,7 @@ from service.index import activity, bulk, lifecycle, mapping
 from service.rejects import Rejects
 from service.settings import Settings
 from service.sources import mail, mailbox, ndjson, sms
+from service.wording import counted
 
 Origin = TypeVar("Origin")
 
@@ -82,7 +83,7 @@ def load_command(
         if ndjson.STANDARD_INPUT in files:
             raise Misconfigured("--parallel needs files: standard input can be read by one process only")
         act(settings, lambda client: _index(client, settings, create=create))
-        with exits.hint(lambda: _go_on(files, True)), progress.track("Loading", total, "bytes") as advance:
+        with exits.hint(lambda: _go_on(files, True)), progress.track("Loading", total, "byte") as advance:
             sums = load_files(settings, own, processes=parallel, rejects=rejects, resume=resume, advance=advance)
         _finish(sums, rejects)
         return
@@ -91,7 +92,7 @@ def load_command(
     with (
         exits.hint(lambda: _go_on(files, checkpoint.exists())),
         Rejects(rejects, kept=done.covers if resume else None) as rejected,
-        progress.track("Loading", total, "bytes") as advance,
+        progress.track("Loading", total, "byte") as advance,
     ):
 
         def writes() -> Iterator[tuple[ndjson.Line, bulk.Write]]:
@@ -233,7 +234,7 @@ def _import(
     require_distinct(paths, {"--rejects": [rejects], **own})
     counts = mail.Counts()
     reading = progress.Reading(sum(mailbox.size(path) for path in paths))
-    with Rejects(rejects) as rejected, progress.track("Reading", reading.bytes, "bytes") as advance:
+    with Rejects(rejects) as rejected, progress.track("Reading", reading.bytes, "byte") as advance:
         found = read(rejected.add, counts, reading.along(advance))
         if output is not None:
             tally = _write(found, output)
@@ -246,11 +247,11 @@ def _import(
                 create=create,
             )
     if counts.shortened:
-        progress.say(f"shortened to the limits of a document: {counts.shortened:,} conversations")
+        progress.say(f"shortened to the limits of a document: {counted(counts.shortened, 'conversation')}")
     if counts.dates_ahead:
         progress.say(
-            f"dated ahead of the clock: {counts.dates_ahead:,} messages, "
-            "which were given the time of their receipt or of this import"
+            f"dated ahead of the clock: {counted(counts.dates_ahead, 'message')}, "
+            "given the time of receipt or of this import"
         )
     _summary(tally, rejected, counts.record(), output=output)
 
@@ -296,7 +297,7 @@ def export_command(settings: Settings, file: str, organization: UUID, where: str
 
     count = act(settings, export, answer=SearchAnswer)
     if count:
-        progress.say(f"{count:,} conversations exported")
+        progress.say(f"{counted(count, 'conversation')} exported")
     else:
         progress.say(f"no conversation of {uid} matches: {'what was written' if file == '-' else file} holds none")
 

@@ -27,6 +27,7 @@ from service.run import with_token_secret
 from service.settings import Settings
 from service.sources import ndjson
 from service.terminal import json_text, printable
+from service.wording import counted
 
 
 @click.command("create")
@@ -120,7 +121,8 @@ def reindex_command(
         record = _with_job(settings, actions[way], throttle=throttle, invalid=invalid, skip_invalid=skip_invalid)
     show(record)
     if record.get("skipped"):
-        progress.say(f"{record['skipped']} documents were left out: see {rejects}; the previous index has them")
+        left_out = counted(record["skipped"], "document")
+        progress.say(f"{left_out} left out, which the previous index still has: see {rejects}")
 
 
 _GO_ON = "If a reindex was interrupted: 'conversations reindex --resume' goes on with it, --abandon undoes it."
@@ -197,7 +199,7 @@ def _what_remains(found: verify.Finding, *, repair: bool, delete_extra: bool) ->
     if not repair:
         return "differences were found: --repair writes what is missing or stale"
     if left.extra and not delete_extra and not (left.missing or left.stale):
-        return f"{len(left.extra)} documents are too much: --repair --delete-extra deletes them"
+        return f"too much: {counted(len(left.extra), 'document')}, which --repair --delete-extra deletes"
     return "differences remain"
 
 
@@ -223,9 +225,9 @@ def doctor_command(settings: Settings, as_json: bool) -> None:
         settings = with_token_secret(settings)
     act(settings, examine, must_answer=False)
     if "failed" in verdicts:
-        raise ConversationsError(f"{verdicts.count('failed')} of {len(verdicts)} checks failed")
+        raise ConversationsError(f"{verdicts.count('failed')} of {counted(len(verdicts), 'check')} failed")
     if "warning" in verdicts:
-        raise exits.DoneInPart(f"{verdicts.count('warning')} of {len(verdicts)} checks have warnings")
+        raise exits.DoneInPart(f"{verdicts.count('warning')} of {counted(len(verdicts), 'check')} ended with a warning")
 
 
 def _line(check: doctor.Check) -> str:

@@ -398,7 +398,7 @@ def test_invalid_documents_go_to_rejects_and_are_left_out_only_if_told(fresh: Cl
     rejects = tmp_path / "rejects"
     stopped = command(fresh, "reindex", "--rejects", str(rejects))
     assert stopped.returncode == 1
-    assert "2 documents cannot be written" in stopped.stderr
+    assert "the new index cannot take 2 documents" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     told = [json.loads(line) for line in rejects.read_text().splitlines()]
     assert {one["source"] for one in told} == {one.id for one in broken}
