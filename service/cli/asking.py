@@ -115,6 +115,10 @@ def delete_command(
     terminal; elsewhere it needs --yes. A deletion is not undone by an older copy that is loaded later.
     """
     wanted = _uids(uids)
+    if not wanted:
+        progress.say("No uids came: nothing was deleted.")
+        _show_outcomes([], form)
+        return
     if not (yes or dry_run or is_terminal(sys.stdin)):
         raise Misconfigured("--yes is needed where no terminal can be asked; --dry-run shows what would be deleted")
     found = source(settings, prefers_cluster=prefers_cluster)
@@ -138,8 +142,6 @@ def _uids(texts: tuple[str, ...]) -> list[UUID]:
     """The uids, each once, in their order. Raises UsageError naming what is none."""
     names = [line for text in texts for line in (sys.stdin.read().split() if text == "-" else [text])]
     uids = list(dict.fromkeys(Uuid().convert(name, None, None) for name in names))
-    if not uids:
-        raise Misconfigured("no uids came: nothing was deleted")
     if len(uids) > MOST_DELETED:
         raise Misconfigured(f"at most {MOST_DELETED:,} conversations can be deleted at once, these are {len(uids):,}")
     return uids
@@ -165,7 +167,7 @@ def _show_outcomes(outcomes: list[tuple[str, str]], form: Form | None) -> None:
         views.print_json({"items": [{"uid": uid, "outcome": outcome} for uid, outcome in outcomes]})
     elif chosen == "name":
         views.print_names(uid for uid, _outcome in outcomes)
-    else:
+    elif outcomes:
         views.print_table(("UID", "OUTCOME"), outcomes)
 
 

@@ -18,14 +18,25 @@ from service.api.parameters import EXPORT_PARAMETERS
 from service.cli import dry_run, exits
 from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
-from service.cli.options import Duration, Pair, Uuid, act, cluster_options, create_option, rejects_option, show
+from service.cli.options import (
+    INPUT,
+    INPUT_OR_STREAM,
+    Duration,
+    Pair,
+    Uuid,
+    act,
+    cluster_options,
+    create_option,
+    rejects_option,
+    show,
+)
 from service.cli.parallel import load_files, parallel_files
 from service.client import Client
 from service.conversation import STATUSES, Conversation, Status
 from service.errors import IndexUnusable, Misconfigured
 from service.files import STANDARD_STREAM, replacing, require_distinct
 from service.index import activity, bulk, lifecycle, mapping
-from service.rejects import Rejects
+from service.rejects import Rejects, is_rejects
 from service.settings import Settings
 from service.sources import mail, mailbox, ndjson, sms
 from service.wording import counted
@@ -34,7 +45,7 @@ Origin = TypeVar("Origin")
 
 
 @click.command("load")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=INPUT_OR_STREAM)
 @rejects_option
 @click.option(
     "--checkpoint",
@@ -180,7 +191,7 @@ def import_mail_command(
 
 
 @click.command("import-sms")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
+@click.argument("paths", nargs=-1, required=True, type=INPUT, metavar="FILE...")
 @_organization
 @click.option(
     "--column", "columns", type=Pair(), multiple=True,
@@ -367,6 +378,8 @@ def _summary(
 def _finish(record: dict[str, int], rejects: Path, *, to_error: bool = False) -> None:
     """Prints the record, to standard error where standard output holds conversations."""
     show(record, to_error=to_error)
+    if not record["rejected"] and is_rejects(rejects):
+        progress.say(f"{rejects} is of an earlier run and stays: nothing was rejected in this one")
     if record["rejected"]:
         raise exits.DoneInPart(f"{record['rejected']:,} rejected: see {rejects}; the numbers above tell of the others")
 
