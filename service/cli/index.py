@@ -33,7 +33,6 @@ from service.index import bulk, dashboards, doctor, lifecycle, mapping, plan, re
 from service.index.bulk import Write
 from service.index.job import Ended, Invalid, Job
 from service.rejects import Rejects, is_rejects
-from service.run import with_token_secret
 from service.settings import Settings
 from service.sources import ndjson
 from service.terminal import json_text, printable
@@ -231,6 +230,8 @@ def doctor_command(settings: Settings, as_json: bool) -> None:
             print(json_text(check.record(), sys.stdout, indent=None) if as_json else _line(check), flush=True)
 
     if settings.token_secret is None and settings.opensearch_url is None:
+        from service.run import with_token_secret
+
         settings = with_token_secret(settings)
     act(settings, examine, must_answer=False)
     if "failed" in verdicts:
