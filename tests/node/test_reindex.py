@@ -375,7 +375,7 @@ def test_equal_counts_prove_nothing(fresh: Cluster) -> None:
     assert json.loads(mended.stdout)["after_repair"] == {"missing": 0, "stale": 0, "newer": 0, "extra": 1}
     mended = command(fresh, "verify", "--against", other, "--repair", "--delete-extra")
     assert mended.returncode == 0, mended.stderr
-    assert "deleting 1 documents of 1 organizations" in mended.stderr
+    assert "deleting 1 document of 1 organization from" in mended.stderr
     assert stored(fresh, right) == stored(fresh, other)
 
 
