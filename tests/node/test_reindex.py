@@ -187,6 +187,16 @@ def test_a_reindex_from_files_and_from_both(fresh: Cluster, tmp_path: Path) -> N
     assert (told["abandoned"], told["index"], told["removed"]) == ("reindex", read, [broken_one])
 
 
+def test_ctrl_c_says_once_how_a_reindex_goes_on(fresh: Cluster) -> None:
+    fresh.load(corpus()[:200])
+    stopped = begun(fresh, "reindex", "--throttle", "10", until="reindex: backfill")
+    stopped.send_signal(signal.SIGINT)
+    _out, errors = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130
+    assert errors.count("--resume") == errors.count("--abandon") == 1
+    assert errors.splitlines()[-1] == "Stopped."
+
+
 def test_only_one_reindex_at_a_time_and_a_dead_ones_lock_is_taken_over(fresh: Cluster) -> None:
     fresh.load(corpus()[:200])
     old = current(fresh)
