@@ -46,23 +46,20 @@ def console(stream: IO[str]) -> Console:
     """A console as wide as the terminal; without styles where there is none, NO_COLOR is set or TERM=dumb."""
     on_terminal = is_terminal(stream)
     options: dict[str, Any] = {"file": stream, "highlight": False, "markup": False, "emoji": False}
-    options |= {"force_terminal": on_terminal, **_size(stream, on_terminal=on_terminal)}
+    options |= {"force_terminal": on_terminal, "width": None if on_terminal else UNBOUNDED}
     found = Console(**options)
+    if found.is_dumb_terminal:
+        options |= _size(stream)
     is_plain = not on_terminal or found.no_color or found.is_dumb_terminal
     return Console(**options, color_system=None) if is_plain else found
 
 
-def _size(stream: IO[str], *, on_terminal: bool) -> dict[str, int]:
-    """The size that rich would not find out: it takes a dumb terminal for one of 80 columns."""
-    if not on_terminal:
-        return {"width": UNBOUNDED}
-    if os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
-        return {}
+def _size(stream: IO[str]) -> dict[str, int]:
+    """The terminal's own size: rich takes every dumb terminal for one of 80 columns."""
     try:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
         return {}
-    columns = int(told) if (told := os.environ.get("COLUMNS", "")).isdecimal() else columns
     return {"width": columns, "height": lines or 25} if columns else {}
 
 

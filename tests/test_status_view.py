@@ -45,7 +45,11 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[OnTerminal]:
             if kind != "dumb":
                 patched.setenv("COLUMNS", str(columns))  # rich asks the process's own terminal first
             status_view.show(FOUND, "table")
-        return re.sub(r"\x1b\[[0-9;]*m", "", os.read(leader, 65_536).decode().replace("\r\n", "\n"))
+            print("END", file=stream)
+        shown = b""
+        while b"END" not in shown:  # a terminal gives what was written in pieces
+            shown += os.read(leader, 65_536)
+        return re.sub(r"\x1b\[[0-9;]*m|END\n", "", shown.decode().replace("\r\n", "\n"))
 
     yield show
     os.close(leader)
