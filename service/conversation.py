@@ -28,6 +28,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from service import wording
 from service.times import epoch_milliseconds, format_time, parse_time, parse_version
 
 Channel = Literal["email", "sms"]
@@ -177,7 +178,6 @@ _ALL_BUT_LISTS = 2_000 + 6 * sum(limit.characters for limit in LIMITS.values() i
 MOST_PROBLEMS = 5
 MAX_REASON_BYTES = 1_000
 SHOWN_NAME = 40
-_MESSAGES = {"missing": "is required", "extra_forbidden": "is not a known field"}
 
 
 def reason(error: ValidationError) -> str:
@@ -185,14 +185,14 @@ def reason(error: ValidationError) -> str:
 
     At most MAX_REASON_BYTES. It never tells values, and of unknown fields' names no more than their beginning.
     """
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = error.errors(include_url=False, include_input=False)
     told = [_told(problem) for problem in problems[:MOST_PROBLEMS]]
     more = len(problems) - len(told)
     return shortened("; ".join([*told, *([f"and {more:,} more"] if more else [])]), MAX_REASON_BYTES)
 
 
 def _told(problem: ErrorDetails) -> str:
-    message = _MESSAGES.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+    message = wording.rule(problem["type"], **problem.get("ctx", {}))
     field = ".".join(map(shown_name, problem["loc"]))
     return f"{field}: {message}" if field else message
 

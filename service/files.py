@@ -28,18 +28,16 @@ def require_distinct(inputs: Sequence[str | Path], outputs: Mapping[str, Sequenc
     read = {identity: str(path) for path in inputs for identity in _identities_of_input(path)}
     taken: dict[Identity, str] = {}
     for option, paths in outputs.items():
+        other = f"choose another file with {option}"
         for path in paths:
             for identity in _places(path):
                 if identity in read:
-                    raise Misconfigured(f"{option} {path} would overwrite the input {read[identity]}: {_OTHER}")
+                    raise Misconfigured(f"{option} {path} would overwrite the input {read[identity]}: {other}")
                 if (first := taken.setdefault(identity, option)) != option:
-                    raise Misconfigured(f"{option} and {first} both name {path}: {_OTHER}")
+                    raise Misconfigured(f"{option} and {first} both name {path}: {other}")
             for folder in (one for one in inputs if Path(one).is_dir()):
                 if _lies_in(path, Path(folder)):
-                    raise Misconfigured(f"{option} {path} lies in {folder}, which is read: {_OTHER}")
-
-
-_OTHER = "choose another file"
+                    raise Misconfigured(f"{option} {path} lies in {folder}, which is read: {other}")
 
 
 def _places(path: Path) -> set[Identity]:

@@ -22,6 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from service import terminal
+from service.wording import counted
 
 LINE_EVERY_SECONDS = 2.0
 
@@ -81,7 +82,7 @@ class Reading:
 
 @contextmanager
 def track(what: str, total: int | None, unit: str) -> Iterator[Advance]:
-    """Yields `advance(count)`. `total` is None where it cannot be known, as for standard input."""
+    """Yields `advance(count)`. `total` is None where it cannot be known, as for standard input. `unit`: one of them."""
     if not (shown.notes and shown.progress):
         yield lambda _count: None
         return
@@ -102,7 +103,7 @@ def _bar(console: Console, unit: str) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(unit),
+        TextColumn(f"{unit}s"),
         _Rate(),
         TimeRemainingColumn(),
         console=console,
@@ -131,5 +132,5 @@ class _Lines:
 
     def _say(self) -> None:
         rate = self.done / max(time.monotonic() - self.started, 0.001)
-        of = f" of {self.total:,}" if self.total else ""
-        say(f"{self.what}: {self.done:,}{of} {self.unit}, {rate:,.0f}/s")
+        done = f"{self.done:,} of {counted(self.total, self.unit)}" if self.total else counted(self.done, self.unit)
+        say(f"{self.what}: {done}, {rate:,.0f}/s")

@@ -40,8 +40,13 @@ class Rejects:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             self._file.close()
+        except OSError as failure:  # what could not be written before; that it could not is known then
+            if error is None:
+                raise self._unwritable(failure) from None
 
     def add(self, source: str, number: int, reason: str, text: bytes, offset: int | None = None) -> None:
         """`number` is the line (or the message) in the source, from 1, `offset` its first byte there.
@@ -72,8 +77,11 @@ class Rejects:
                 self._file.write(_encoded(record))
                 self._file.flush()
         except OSError as error:
-            raise Misconfigured(f"cannot write {self.path} ({error.strerror}): {_CHOOSE}") from None
+            raise self._unwritable(error) from None
         self.count += 1
+
+    def _unwritable(self, error: OSError) -> Misconfigured:
+        return Misconfigured(f"cannot write {self.path} ({error.strerror}): {_CHOOSE}")
 
     def _open(self, first: bytes) -> None:
         """A new file with its first lines takes the place of an earlier one; the rest is appended line by line."""

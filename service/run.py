@@ -35,6 +35,7 @@ from service.node import LocalNode, prepare
 from service.node.folder import make_private
 from service.settings import SECRET_MIN_BYTES, Settings
 from service.sources import ndjson
+from service.wording import counted
 
 SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
@@ -113,7 +114,7 @@ async def _prepare(settings: Settings, url: str, prepare: Prepare) -> list[UUID]
         if lines:
             pairs = [(line, line.conversation) for line in lines if line.conversation is not None]
             tally = await bulk.load(client, settings.alias, pairs, reject=lambda line, why: None)
-            progress.say(f"The sample: {tally.written} conversations loaded, {tally.unchanged} were there")
+            progress.say(f"The sample: {counted(tally.written, 'conversation')} loaded, {tally.unchanged} were there")
         return sorted({line.conversation.organization_uid for line in lines if line.conversation}) or [
             UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
         ]

@@ -7,6 +7,7 @@ window's title or hide what stands before them.
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import IO, Any
 
@@ -47,8 +48,19 @@ def console(stream: IO[str]) -> Console:
     options: dict[str, Any] = {"file": stream, "highlight": False, "markup": False, "emoji": False}
     options |= {"force_terminal": on_terminal, "width": None if on_terminal else UNBOUNDED}
     found = Console(**options)
+    if found.is_dumb_terminal:
+        options |= _size(stream)
     is_plain = not on_terminal or found.no_color or found.is_dumb_terminal
     return Console(**options, color_system=None) if is_plain else found
+
+
+def _size(stream: IO[str]) -> dict[str, int]:
+    """The terminal's own size: rich takes every dumb terminal for one of 80 columns."""
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return {}
+    return {"width": columns, "height": lines or 25} if columns else {}
 
 
 def has_colors(stream: IO[str]) -> bool:

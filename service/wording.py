@@ -1,4 +1,4 @@
-"""Plain sentences for values that pydantic refuses: the name of the setting, what came, and what would be right."""
+"""Plain sentences: for values that pydantic refuses (what came, and what would be right), and for counts."""
 
 from __future__ import annotations
 
@@ -14,6 +14,42 @@ from pydantic.fields import FieldInfo
 from service.urls import without_password
 
 MOST_SHOWN = 100  # characters of a wrong value
+INVALID = "is not valid"
+
+# Of the errors of pydantic that a document can have. Every list of a document holds texts.
+_RULES: dict[str, str] = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "string_type": "must be a text",
+    "string_unicode": "must not hold half a character (a lone surrogate)",
+    "string_too_long": "must have at most {max_length:,} characters",
+    "string_too_short": "must not be empty",
+    "list_type": "must be a list of texts",
+    "too_long": "must be a list of at most {max_length:,} texts",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "finite_number": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "greater_than_equal": "must be {ge:,} or more",
+    "less_than_equal": "must be {le:,} or less",
+    "literal_error": "must be {expected}",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "json_invalid": "is not valid JSON: {error}",
+    "value_error": "{error}",
+}
+
+
+def rule(kind: str, **facts: object) -> str:
+    """What a field of a document must be, by the type of pydantic's error and its context: `must be a text`."""
+    return _RULES.get(kind, INVALID).format_map(facts)
+
+
+def counted(count: float, one: str, many: str | None = None) -> str:
+    """The count with its noun: `1 node`, `1,200 nodes`, `2.5 seconds`. `many` is for a plural that is not in -s."""
+    number = f"{count:,}" if isinstance(count, int) else f"{count:,g}"
+    return f"{number} {one if number == '1' else many or f'{one}s'}"
 
 
 def sentences(

@@ -39,3 +39,9 @@ def test_the_entry_imports_next_to_nothing_before_it_listens() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert {name for name in done.stdout.split() if name.startswith("service")} == {"service", "service.entry"}
     assert not {"click", "litestar", "opensearchpy", "pydantic"} & set(done.stdout.split())
+
+
+def test_the_command_line_begins_without_the_web_framework() -> None:
+    program = "import sys, service.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"litestar", "uvicorn", "structlog", "jwt"} & set(done.stdout.split())

@@ -36,13 +36,13 @@ def test_what_is_at_a_limit_is_valid_and_what_is_past_it_is_told(name: str) -> N
     longer: Any = text + "x" if limit.items is None else [text + "x"]
     with pytest.raises(ValidationError) as caught:
         Conversation.model_validate(made(name, longer))
-    assert f"at most {limit.characters} characters" in reason(caught.value)
+    assert f"at most {limit.characters:,} characters" in reason(caught.value)
     assert reason(caught.value).startswith(name)
     if limit.items is not None:
         Conversation.model_validate(made(name, ["x"] * limit.items))
         with pytest.raises(ValidationError) as caught:
             Conversation.model_validate(made(name, ["x"] * (limit.items + 1)))
-        assert f"at most {limit.items} items" in reason(caught.value)
+        assert f"at most {limit.items:,} texts" in reason(caught.value)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.conversation import MAX_LINE_BYTES, MAX_REASON_BYTES, Conversation, Tombstone
+from service.conversation import MAX_LINE_BYTES, MAX_REASON_BYTES, Conversation, Metadata, Tombstone
 from service.sources import lines
 from service.times import format_time
 from tests.corpus import corpus
@@ -114,6 +115,45 @@ DEEP = 100_000
 )
 def test_strange_lines_are_rejected_with_a_clear_reason(text: bytes, told: str) -> None:
     assert told in str(problem(text))
+
+
+WRONG: tuple[Any, ...] = (
+    0, -1, 1.5, 2**31, 2**70, True, None, "x", "", "x" * 5_000, [], [1], [[]], [""], ["x" * 5_000], ["x"] * 1_001, {}, {"a": 1},
+)  # fmt: skip
+LIBRARIES = re.compile(r"Input|Expected|should|String|List|Value error|`|valid string|array|is not valid\Z")
+
+
+def reason_of(line: bytes) -> str | None:
+    try:
+        parse(line)
+    except lines.InvalidLine as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("field", [*Conversation.model_fields, *(f"metadata.{name}" for name in Metadata.model_fields)])
+def test_no_reason_is_in_the_words_of_a_library(field: str) -> None:
+    for value in WRONG:
+        parent, _, name = field.rpartition(".")
+        whole = LEAST | ({parent: {name: value}} if parent else {name: value})
+        text = json.dumps(whole).encode()
+        for line in (text, text + b" " * lines.EXPLAINED_BYTES):  # long lines are judged by another library first
+            reason = reason_of(line)
+            assert reason is None or reason.startswith(field)
+            assert not LIBRARIES.search(reason or ""), reason
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"x", "expected value at column 1"),
+        (START + b'"subject":}', "expected value at column 156"),
+        (START, "it ends inside a value at column 145"),
+        (START + b'"subject":tru}' + b" " * lines.EXPLAINED_BYTES, "invalid character (byte 156)"),
+    ],
+)
+def test_a_line_that_is_no_json_is_told_where(text: bytes, told: str) -> None:
+    assert str(problem(text)) == f"is not valid JSON: {told}"
 
 
 def test_text_of_any_kind_is_kept_as_it_came() -> None:

@@ -303,6 +303,10 @@ def test_python_names_the_version(project: Project, tmp_path: Path) -> None:
     assert "with Python 3.99" in project.setup("requirements.txt", PYTHON=newer).stderr
 
 
+def _missing_python(_project: Project, _tmp_path: Path) -> dict[str, str]:
+    return {"PYTHON": "python3.99"}
+
+
 def _no_python(project: Project, tmp_path: Path) -> dict[str, str]:
     (tmp_path / "bin").mkdir()
     for name in (
@@ -351,6 +355,7 @@ def _no_network(project: Project, tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("fault", "line"),
     [
+        (_missing_python, "PYTHON is 'python3.99', and there is no such program: install it, name another Python"),
         (_no_python, "Python 3.11 or newer is needed, and none was found: install one, or name it in PYTHON"),
         (_old_python, "is Python 3.9, and not a Python of 3.11 or newer: name one that is"),
         (_wrong_hash, "a package is not the one that requirements.txt names by its hash"),

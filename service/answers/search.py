@@ -10,6 +10,7 @@ import msgspec
 from service.answers.aggregations import check_aggregations
 from service.answers.parts import Count, Json, unusable
 from service.errors import SearchTimeout, SearchUnavailable
+from service.wording import counted
 
 
 class Total(msgspec.Struct):
@@ -91,7 +92,7 @@ def check_shards(shards: Shards) -> None:
     """Raises SearchUnavailable unless every shard answered."""
     if shards.failed or shards.successful != shards.total or shards.total == 0:
         raise SearchUnavailable(
-            f"only {shards.successful} of {shards.total} shards answered: "
+            f"only {shards.successful} of {counted(shards.total, 'shard')} answered: "
             "check the cluster's health and the service's alias, or try again shortly"
         )
 

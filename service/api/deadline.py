@@ -16,6 +16,7 @@ from service import deadline
 from service.api.access_log import note
 from service.api.http_protocol import BODY_SECONDS
 from service.errors import BodyIncomplete, SearchTimeout, SlowRequest
+from service.wording import counted
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -75,5 +76,5 @@ class Deadline:
 
 def _message(is_reading: bool, seconds: float) -> str:
     if is_reading:
-        return f"the request did not end within {seconds:g} seconds: narrow it, or try again"
-    return f"the write did not end within {seconds:g} seconds and may be done in part: send all of it again"
+        return f"the request did not end within {counted(seconds, 'second')}: narrow it, or try again"
+    return f"the write did not end within {counted(seconds, 'second')} and may be done in part: send all of it again"

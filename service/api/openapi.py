@@ -58,6 +58,7 @@ def _by_status(answers: Iterable[errors.Answer]) -> tuple[errors.Answer, ...]:
 
 
 ALL_FAILURES = _by_status((*errors.BY_ERROR.values(), errors.INTERNAL))
+_OF_A_BODY = (413, 415)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Operation:
     body: Sequence[Content] = ()
     headers: Sequence[str] = ()
     tag: str = "conversations"
-    failures: Sequence[errors.Answer] = ALL_FAILURES
+    failures: Sequence[errors.Answer] = tuple(answer for answer in ALL_FAILURES if answer.status not in _OF_A_BODY)
 
 
 _HEALTH_FAILURES = (errors.INVALID, errors.INTERNAL)
@@ -143,6 +144,7 @@ OPERATIONS = (
         _json(shapes.BulkAnswer, examples.BULK), "What became of each line or element.",
         parameters=BULK_PARAMETERS,
         body=(Content(JSON, WRITES, examples.WRITES), Content(NDJSON, LINES, examples.WRITE_LINES)),
+        failures=ALL_FAILURES,
     ),
     Operation(
         "get", "/api/conversations/{uid}", "getConversation", "Get a conversation",

@@ -231,7 +231,7 @@ MORE_PARAMETERS: tuple[Parameter, ...] = (
     *_date_parameters(),
     Parameter(
         "tz", "zone", parse_zone, {"type": "string", "default": "UTC"},
-        "the time zone whose days dates are", "Europe/Berlin",
+        "the time zone in which a date, such as 2024-07-01, is a day", "Europe/Berlin",
     ),
 )  # fmt: skip
 EXTRA_PARAMETERS: tuple[Parameter, ...] = (
@@ -241,16 +241,16 @@ EXTRA_PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "facets[created_on]", "facets[created_on]", lambda text: values.one_of(text, INTERVALS),
-        {"type": "string", "enum": list(INTERVALS)}, "counts by created_on, in the days of tz", "month",
+        {"type": "string", "enum": list(INTERVALS)}, "counts by created_on; a day is one in the time zone tz", "month",
     ),
     Parameter(
         "highlight", "highlight", lambda text: values.one_of(text, ("subject",)),
         {"type": "string", "enum": ["subject"]},
-        "where in the subject the words were found", "subject",
+        "the places in each subject where the words were found", "subject",
     ),
     Parameter(
         "suggest", "suggest", values.boolean, _FLAG_SCHEMA,
-        "where nothing is found: a corrected text that finds something, and what single filters keep away", "true",
+        "if nothing matches: a corrected text that does match, and how many match without a single filter", "true",
     ),
     Parameter(
         "explain", "explain", lambda text: values.one_of(text, ("query",)), {"type": "string", "enum": ["query"]},

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from service.errors import InvalidQuery, Problem
+from service.wording import counted
 
 MAX_QUERY_BYTES = 65_536
 MAX_PARAMETERS = 1_000  # `name=value` pairs; a list may come as one pair for each of its values
@@ -72,7 +73,7 @@ def first_of(problems: list[Problem]) -> list[Problem]:
     more = len(problems) - MAX_PROBLEMS
     if more <= 0:
         return problems
-    return [*problems[:MAX_PROBLEMS], Problem("query string", f"has {more} more problems")]
+    return [*problems[:MAX_PROBLEMS], Problem("query string", f"has {counted(more, 'more problem')}")]
 
 
 def values_of(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Problem]]:

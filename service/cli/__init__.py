@@ -1,4 +1,7 @@
-"""`conversations ...`: one command parses its options, calls one function and prints a record."""
+"""`conversations ...`: one command parses its options, calls one function and prints a record.
+
+Commands import the web framework when they run, so that all others begin without it.
+"""
 
 from __future__ import annotations
 

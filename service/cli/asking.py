@@ -25,6 +25,7 @@ from service.cli.views import Form
 from service.errors import Misconfigured, NotFound
 from service.settings import Settings
 from service.terminal import is_terminal, printable
+from service.wording import counted
 
 MOST_DELETED = 1000
 
@@ -114,6 +115,10 @@ def delete_command(
     terminal; elsewhere it needs --yes. A deletion is not undone by an older copy that is loaded later.
     """
     wanted = _uids(uids)
+    if not wanted:
+        progress.say("No uids came: nothing was deleted.")
+        _show_outcomes([], form)
+        return
     if not (yes or dry_run or is_terminal(sys.stdin)):
         raise Misconfigured("--yes is needed where no terminal can be asked; --dry-run shows what would be deleted")
     found = source(settings, prefers_cluster=prefers_cluster)
@@ -124,20 +129,19 @@ def delete_command(
         _show_outcomes([(str(item["uid"]), "would be deleted") for item in items], form)
         return
     if not yes:
-        click.confirm(f"Delete {_number(len(items))} at {printable(found.name)}?", abort=True, err=True)
+        click.confirm(f"Delete {counted(len(items), 'conversation')} at {printable(found.name)}?", abort=True, err=True)
     outcomes = [(str(uid), _deleted(found, uid, settings.organization)) for uid in wanted]
     _show_outcomes(outcomes, form)
     left = [uid for uid, outcome in outcomes if outcome != "deleted"]
     if left:
-        raise DoneInPart(f"{len(left)} of {len(outcomes)} were not deleted: {', '.join(left[:5])}")
+        whole = counted(len(outcomes), "conversation")
+        raise DoneInPart(f"not deleted: {len(left):,} of {whole} ({', '.join(left[:5])})")
 
 
 def _uids(texts: tuple[str, ...]) -> list[UUID]:
     """The uids, each once, in their order. Raises UsageError naming what is none."""
     names = [line for text in texts for line in (sys.stdin.read().split() if text == "-" else [text])]
     uids = list(dict.fromkeys(Uuid().convert(name, None, None) for name in names))
-    if not uids:
-        raise Misconfigured("no uids came: nothing was deleted")
     if len(uids) > MOST_DELETED:
         raise Misconfigured(f"at most {MOST_DELETED:,} conversations can be deleted at once, these are {len(uids):,}")
     return uids
@@ -163,7 +167,7 @@ def _show_outcomes(outcomes: list[tuple[str, str]], form: Form | None) -> None:
         views.print_json({"items": [{"uid": uid, "outcome": outcome} for uid, outcome in outcomes]})
     elif chosen == "name":
         views.print_names(uid for uid, _outcome in outcomes)
-    else:
+    elif outcomes:
         views.print_table(("UID", "OUTCOME"), outcomes)
 
 
@@ -172,32 +176,29 @@ def _line(item: dict[str, Any]) -> str:
     return "  ".join(str(part) for part in parts if part)
 
 
-def _number(count: int) -> str:
-    return f"{count:,} conversation{'' if count == 1 else 's'}"
-
-
 def _show_page(data: dict[str, Any]) -> None:
     items, pagination = data["items"], data["pagination"]
     total = pagination["total"]
     if not items:
-        progress.say("No conversation matches." if total == 0 else f"This page is past the end of {_number(total)}.")
+        past = f"This page is past the end of {counted(total, 'conversation')}."
+        progress.say(past if total else "No conversation matches.")
         return
     views.print_conversations(items)
     sys.stdout.flush()  # a closed pipe ends the command here, before it says more
     if "page" not in pagination:
-        progress.say(f"{len(items)} of {_number(total)}")
+        progress.say(f"{len(items)} of {counted(total, 'conversation')}")
         return
     page, pages = pagination["page"], pagination["total_pages"]
     first = (page - 1) * pagination["per_page"] + 1
     more = f"; --page {page + 1} has more" if page < pages else ""
-    progress.say(f"{first:,} to {first + len(items) - 1:,} of {_number(total)}{more}")
+    progress.say(f"{first:,} to {first + len(items) - 1:,} of {counted(total, 'conversation')}{more}")
 
 
 def _say_if_cut(data: dict[str, Any]) -> None:
     """Whoever works through the uids of a page should know that there are more."""
     shown, total = len(data["items"]), data["pagination"]["total"]
     if shown < total:
-        progress.say(f"{shown:,} of {_number(total)}: --limit (up to 100) and --page give the others")
+        progress.say(f"{shown:,} of {counted(total, 'conversation')}: --limit (up to 100) and --page give the others")
 
 
 def _facet_rows(facet: dict[str, Any]) -> list[tuple[str, str]]:

@@ -18,22 +18,34 @@ from service.api.parameters import EXPORT_PARAMETERS
 from service.cli import dry_run, exits
 from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
-from service.cli.options import Duration, Pair, Uuid, act, cluster_options, create_option, rejects_option, show
+from service.cli.options import (
+    INPUT,
+    INPUT_OR_STREAM,
+    Duration,
+    Pair,
+    Uuid,
+    act,
+    cluster_options,
+    create_option,
+    rejects_option,
+    show,
+)
 from service.cli.parallel import load_files, parallel_files
 from service.client import Client
 from service.conversation import STATUSES, Conversation, Status
 from service.errors import IndexUnusable, Misconfigured
 from service.files import STANDARD_STREAM, replacing, require_distinct
 from service.index import activity, bulk, lifecycle, mapping
-from service.rejects import Rejects
+from service.rejects import Rejects, is_rejects
 from service.settings import Settings
 from service.sources import mail, mailbox, ndjson, sms
+from service.wording import counted
 
 Origin = TypeVar("Origin")
 
 
 @click.command("load")
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=INPUT_OR_STREAM)
 @rejects_option
 @click.option(
     "--checkpoint",
@@ -82,7 +94,7 @@ def load_command(
         if ndjson.STANDARD_INPUT in files:
             raise Misconfigured("--parallel needs files: standard input can be read by one process only")
         act(settings, lambda client: _index(client, settings, create=create))
-        with exits.hint(lambda: _go_on(files, True)), progress.track("Loading", total, "bytes") as advance:
+        with exits.hint(lambda: _go_on(files, True)), progress.track("Loading", total, "byte") as advance:
             sums = load_files(settings, own, processes=parallel, rejects=rejects, resume=resume, advance=advance)
         _finish(sums, rejects)
         return
@@ -91,7 +103,7 @@ def load_command(
     with (
         exits.hint(lambda: _go_on(files, checkpoint.exists())),
         Rejects(rejects, kept=done.covers if resume else None) as rejected,
-        progress.track("Loading", total, "bytes") as advance,
+        progress.track("Loading", total, "byte") as advance,
     ):
 
         def writes() -> Iterator[tuple[ndjson.Line, bulk.Write]]:
@@ -179,7 +191,7 @@ def import_mail_command(
 
 
 @click.command("import-sms")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False), metavar="FILE...")
+@click.argument("paths", nargs=-1, required=True, type=INPUT, metavar="FILE...")
 @_organization
 @click.option(
     "--column", "columns", type=Pair(), multiple=True,
@@ -233,7 +245,7 @@ def _import(
     require_distinct(paths, {"--rejects": [rejects], **own})
     counts = mail.Counts()
     reading = progress.Reading(sum(mailbox.size(path) for path in paths))
-    with Rejects(rejects) as rejected, progress.track("Reading", reading.bytes, "bytes") as advance:
+    with Rejects(rejects) as rejected, progress.track("Reading", reading.bytes, "byte") as advance:
         found = read(rejected.add, counts, reading.along(advance))
         if output is not None:
             tally = _write(found, output)
@@ -246,11 +258,11 @@ def _import(
                 create=create,
             )
     if counts.shortened:
-        progress.say(f"shortened to the limits of a document: {counts.shortened:,} conversations")
+        progress.say(f"shortened to the limits of a document: {counted(counts.shortened, 'conversation')}")
     if counts.dates_ahead:
         progress.say(
-            f"dated ahead of the clock: {counts.dates_ahead:,} messages, "
-            "which were given the time of their receipt or of this import"
+            f"dated ahead of the clock: {counted(counts.dates_ahead, 'message')}, "
+            "given the time of receipt or of this import"
         )
     _summary(tally, rejected, counts.record(), output=output)
 
@@ -296,7 +308,7 @@ def export_command(settings: Settings, file: str, organization: UUID, where: str
 
     count = act(settings, export, answer=SearchAnswer)
     if count:
-        progress.say(f"{count:,} conversations exported")
+        progress.say(f"{counted(count, 'conversation')} exported")
     else:
         progress.say(f"no conversation of {uid} matches: {'what was written' if file == '-' else file} holds none")
 
@@ -366,6 +378,8 @@ def _summary(
 def _finish(record: dict[str, int], rejects: Path, *, to_error: bool = False) -> None:
     """Prints the record, to standard error where standard output holds conversations."""
     show(record, to_error=to_error)
+    if not record["rejected"] and is_rejects(rejects):
+        progress.say(f"{rejects} is of an earlier run and stays: nothing was rejected in this one")
     if record["rejected"]:
         raise exits.DoneInPart(f"{record['rejected']:,} rejected: see {rejects}; the numbers above tell of the others")
 

@@ -12,6 +12,7 @@ from service import progress
 from service.cli import exits
 from service.cli.options import show
 from service.sources import ndjson
+from service.wording import counted
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
@@ -31,7 +32,7 @@ def load(files: tuple[str, ...], *, max_ahead: timedelta) -> None:
     sizes = [ndjson.size(file) for file in files]
     total = None if None in sizes else sum(size or 0 for size in sizes)
     valid = rejected = 0
-    with progress.track("Checking", total, "bytes") as advance:
+    with progress.track("Checking", total, "byte") as advance:
         for file in files:
             for line in ndjson.read(file, advance=advance, max_ahead=max_ahead):
                 if line.reason is None or line.deletion is not None:
@@ -42,4 +43,4 @@ def load(files: tuple[str, ...], *, max_ahead: timedelta) -> None:
                     progress.say(f"{line.source}, line {line.number}: {line.reason}")
     show({"would_load": valid, "would_reject": rejected})
     if rejected:
-        raise exits.DoneInPart(f"{rejected:,} lines would be rejected; nothing was loaded")
+        raise exits.DoneInPart(f"{counted(rejected, 'line')} would be rejected; nothing was loaded")

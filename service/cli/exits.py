@@ -32,7 +32,7 @@ EXIT_CODES: dict[int, str] = {
     FAILED: "failed, or a check failed: not ready, not fit to be served, differences were found",
     USAGE: "an option, an argument, a setting or the configuration file is wrong; nothing was done",
     IN_PART: "done, but not all is well: lines were rejected, or `doctor` has warnings only",
-    INTERRUPTED: "ctrl-C (SIGINT); the last line says how to go on",
+    INTERRUPTED: "ctrl-C (SIGINT); the last lines say how to go on",
     PIPE_CLOSED: "the reader of standard output went away, as with `| head`",
     TERMINATED: "SIGTERM",
 }
@@ -150,8 +150,16 @@ def _refused(error: click.ClickException) -> int:
     message = error.format_message().rstrip(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     more = f" (see '{context.command_path} --help')" if context is not None else ""
-    progress.complain(f"conversations: {message[:1].lower()}{message[1:]}{more}")
+    progress.complain(f"conversations: {message[:1].lower()}{message[1:]}{_dash(error)}{more}")
     return error.exit_code
+
+
+def _dash(error: click.ClickException) -> str:
+    """What a word like -draft may have been meant as, where the command takes words."""
+    is_short = isinstance(error, click.NoSuchOption) and not error.option_name.startswith("--")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    takes_words = context is not None and any(isinstance(one, click.Argument) for one in context.command.params)
+    return "; a word that begins with - and is no option comes after --" if is_short and takes_words else ""
 
 
 def _notes(error: BaseException) -> None:

@@ -35,7 +35,7 @@ async def export_file(
     try:
         async with aclosing(export(searcher, query, organization_uid)) as batches:
             first = await anext(batches)
-            with _sink(file) as sink, progress.track("Exporting", first.total, "conversations") as advance:
+            with _sink(file) as sink, progress.track("Exporting", first.total, "conversation") as advance:
 
                 def write(items: tuple[bytes, ...]) -> None:
                     sink.writelines(b"%s\n" % item for item in items)

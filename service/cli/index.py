@@ -14,7 +14,17 @@ import click
 from service import progress
 from service.cli import dry_run, exits, reach, status_view
 from service.cli.asking_options import form_option
-from service.cli.options import Duration, Url, act, cluster_options, cluster_url, local_options, rejects_option, show
+from service.cli.options import (
+    INPUT,
+    Duration,
+    Url,
+    act,
+    cluster_options,
+    cluster_url,
+    local_options,
+    rejects_option,
+    show,
+)
 from service.cli.views import Form
 from service.client import Client
 from service.errors import ConversationsError, Misconfigured, SourceUnreadable
@@ -22,11 +32,11 @@ from service.files import require_distinct
 from service.index import bulk, dashboards, doctor, lifecycle, mapping, plan, reindex, status, verify
 from service.index.bulk import Write
 from service.index.job import Ended, Invalid, Job
-from service.rejects import Rejects
-from service.run import with_token_secret
+from service.rejects import Rejects, is_rejects
 from service.settings import Settings
 from service.sources import ndjson
 from service.terminal import json_text, printable
+from service.wording import counted
 
 
 @click.command("create")
@@ -62,7 +72,7 @@ def status_command(settings: Settings, form: Form | None, watch: bool, interval:
 
 
 @click.command("reindex")
-@click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path(exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, metavar="[FILE...]", type=INPUT)
 @click.option(
     "--files-only", is_flag=True, help="Leave out what only the running index holds: deletions, newer writes."
 )
@@ -115,15 +125,15 @@ def reindex_command(
         "resume": reindex.resume,
         "abandon": reindex.abandon,
     }
-    with exits.hint(lambda: _GO_ON), Rejects(rejects) as rejected:
+    with Rejects(rejects) as rejected:
         invalid = Invalid(lambda document, why, text: rejected.add(document, 0, why, text))
         record = _with_job(settings, actions[way], throttle=throttle, invalid=invalid, skip_invalid=skip_invalid)
     show(record)
+    if not rejected.count and is_rejects(rejects):
+        progress.say(f"{rejects} is of an earlier run and stays: nothing was rejected in this one")
     if record.get("skipped"):
-        progress.say(f"{record['skipped']} documents were left out: see {rejects}; the previous index has them")
-
-
-_GO_ON = "If a reindex was interrupted: 'conversations reindex --resume' goes on with it, --abandon undoes it."
+        left_out = counted(record["skipped"], "document")
+        progress.say(f"{left_out} left out, which the previous index still has: see {rejects}")
 
 
 @click.command("rollback")
@@ -156,7 +166,7 @@ def prune_command(settings: Settings, keep: int, tombstones: timedelta | None, d
 
 
 @click.command("verify")
-@click.argument("files", nargs=-1, metavar="[FILE...]", type=click.Path(exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, metavar="[FILE...]", type=INPUT)
 @click.option("--against", metavar="INDEX", help="Compare INDEX with the index that is read.")
 @click.option("--repair", is_flag=True, help="Write what is missing or stale.")
 @click.option("--delete-extra", is_flag=True, help="With --repair: also delete what is too much.")
@@ -197,7 +207,7 @@ def _what_remains(found: verify.Finding, *, repair: bool, delete_extra: bool) ->
     if not repair:
         return "differences were found: --repair writes what is missing or stale"
     if left.extra and not delete_extra and not (left.missing or left.stale):
-        return f"{len(left.extra)} documents are too much: --repair --delete-extra deletes them"
+        return f"too much: {counted(len(left.extra), 'document')}, which --repair --delete-extra deletes"
     return "differences remain"
 
 
@@ -220,12 +230,14 @@ def doctor_command(settings: Settings, as_json: bool) -> None:
             print(json_text(check.record(), sys.stdout, indent=None) if as_json else _line(check), flush=True)
 
     if settings.token_secret is None and settings.opensearch_url is None:
+        from service.run import with_token_secret
+
         settings = with_token_secret(settings)
     act(settings, examine, must_answer=False)
     if "failed" in verdicts:
-        raise ConversationsError(f"{verdicts.count('failed')} of {len(verdicts)} checks failed")
+        raise ConversationsError(f"{verdicts.count('failed')} of {counted(len(verdicts), 'check')} failed")
     if "warning" in verdicts:
-        raise exits.DoneInPart(f"{verdicts.count('warning')} of {len(verdicts)} checks have warnings")
+        raise exits.DoneInPart(f"{verdicts.count('warning')} of {counted(len(verdicts), 'check')} ended with a warning")
 
 
 def _line(check: doctor.Check) -> str:

@@ -41,6 +41,8 @@ _URL = click.option(
     show_envvar=True,
     help="Use this cluster. [default: the local node]",
 )
+INPUT = click.Path(exists=True, dir_okay=False)
+INPUT_OR_STREAM = click.Path(exists=True, dir_okay=False, allow_dash=True)
 rejects_option = click.option(
     "--rejects",
     type=click.Path(path_type=Path, dir_okay=False),

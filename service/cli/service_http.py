@@ -140,7 +140,8 @@ def _token(settings: Settings) -> str:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise Misconfigured(f"the token file {settings.token_file} cannot be read: {reason}") from None
     if mode & READABLE_BY_OTHERS:
-        progress.say(f"{settings.token_file} holds a secret and can be read by others: run chmod 600 on it")
+        advice = "run chmod 600 on it ('umask 077' before a file is written makes it so from the beginning)"
+        progress.say(f"{settings.token_file} holds a secret and can be read by others: {advice}")
     return _checked(token, f"the token file {settings.token_file}")
 
 

@@ -11,13 +11,11 @@ from uuid import UUID
 import click
 
 from service import progress
-from service.api.auth import Tokens
 from service.cli import flags
 from service.cli.options import Duration, Uuid, cluster_options, cluster_url, local_options
 from service.cli.reach import address, check_ca_file, problem_at, require_opensearch
 from service.cli.service_http import send
 from service.errors import ConversationsError, Misconfigured
-from service.run import Prepare, Tls, listening, local_node, run, serve, with_token_secret
 from service.settings import Settings
 from service.terminal import json_text
 
@@ -40,6 +38,8 @@ def run_command(settings: Settings, host: str, port: int, empty: bool, sample: b
     A local node gets an index and the sample conversations. A cluster that --opensearch-url or OPENSEARCH_URL names is
     served as it is: it gets an index only with --create, and the sample only with --sample.
     """
+    from service.run import Prepare, run
+
     if empty and sample:
         raise Misconfigured("--empty and --sample exclude one another: choose one")
     if settings.opensearch_url is not None:
@@ -60,6 +60,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @cluster_options
 def serve_command(settings: Settings, host: str, port: int, tls_certificate: Path | None, tls_key: Path | None) -> None:
     """Serve the API on a cluster that runs already."""
+    from service.api.auth import Tokens
+    from service.run import Tls, listening, serve, with_token_secret
+
     if (tls_certificate is None) != (tls_key is None):
         raise Misconfigured("--tls-certificate and --tls-key go together: give both, or neither")
     tls = None if tls_certificate is None or tls_key is None else Tls.load(tls_certificate, tls_key)
@@ -113,6 +116,8 @@ _LOCAL_URL = "http://127.0.0.1:8000"
 @local_options
 def node_command(settings: Settings) -> None:
     """Run the local OpenSearch node alone, until ctrl-C. Prints its address."""
+    from service.run import local_node
+
     with local_node(settings) as node:
         print(node.url, flush=True)
         words = node.wait()
@@ -135,6 +140,9 @@ def token_command(
     expires: timedelta,
 ) -> None:
     """Mint a token, signed with CONVERSATIONS_TOKEN_SECRET or the data folder's own secret."""
+    from service.api.auth import Tokens
+    from service.run import with_token_secret
+
     if default is not None and default not in organizations:
         raise Misconfigured("--default must be one of the organizations given")
     tokens = Tokens(with_token_secret(settings))

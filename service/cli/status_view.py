@@ -16,6 +16,7 @@ from service.cli.views import Form
 from service.errors import ConversationsError, Misconfigured
 from service.index.status import IndexStatus, Status
 from service.terminal import printable
+from service.wording import counted
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -55,18 +56,18 @@ def _page(found: Status) -> RenderableType:
     if found.indices:
         rows = [_row(index) for index in found.indices]
         titles = ("INDEX", "USED FOR", "CONVERSATIONS", "TOMBSTONES", "SIZE", "DIFFERS")
-        parts += [Text(), views.table_of(titles, rows, right=("CONVERSATIONS", "TOMBSTONES", "SIZE"))]
+        parts += [Text(), views.table_or_records(titles, rows, right=("CONVERSATIONS", "TOMBSTONES", "SIZE"))]
     if found.loads:
         loads = [(one.owner, f"{one.written:,}", f"{one.unchanged:,}", f"{one.rejected:,}") for one in found.loads]
         titles_of_loads = ("LOAD", "WRITTEN", "UNCHANGED", "REJECTED")
-        parts += [Text(), views.table_of(titles_of_loads, loads, right=titles_of_loads[1:])]
+        parts += [Text(), views.table_or_records(titles_of_loads, loads, right=titles_of_loads[1:])]
     return Group(*parts)
 
 
 def _summary(found: Status) -> dict[str, str | None]:
     reindex = found.reindex
     return {
-        "cluster": f"{found.cluster} (OpenSearch {found.version}), {found.health}, {found.nodes} nodes",
+        "cluster": f"{found.cluster} (OpenSearch {found.version}), {found.health}, {counted(found.nodes, 'node')}",
         "alias": f"{found.alias} -> {found.index or 'nothing'}",
         "conversations": f"{found.conversations:,}",
         "newest write": None if found.newest_write is None else _ago(found),
@@ -77,12 +78,11 @@ def _summary(found: Status) -> dict[str, str | None]:
 
 def _ago(found: Status) -> str:
     seconds = found.newest_write_age_seconds or 0.0
-    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= 2 * size:
-            return f"{found.newest_write}, {seconds / size:,.0f} {unit} ago"
-    return (
-        f"{found.newest_write}, {seconds:,.0f} seconds ago" if seconds >= 0 else f"{found.newest_write}, in the future"
-    )
+            return f"{found.newest_write}, {counted(round(seconds / size), unit)} ago"
+    ago = f"{counted(round(seconds), 'second')} ago" if seconds >= 0 else "in the future"
+    return f"{found.newest_write}, {ago}"
 
 
 def _row(index: IndexStatus) -> tuple[str, ...]:

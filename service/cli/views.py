@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rich.cells import cell_len
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -127,6 +127,26 @@ def table_of(titles: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seq
     return table
 
 
+def table_or_records(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str]) -> RenderableType:
+    """The table, in which no word is broken; where the terminal is too narrow for that, a record for each row."""
+    columns = [[title, *(printable(row[place]) for row in rows)] for place, title in enumerate(titles)]
+    least = [_least(column, is_number=title in right) for title, column in zip(titles, columns, strict=True)]
+    room = terminal.console(sys.stdout).width - sum(least) - 2 * (len(titles) - 1)
+    if room < 0:
+        records = [dict(zip(map(str.lower, titles), row, strict=True)) for row in rows]
+        return Group(*(part for record in records for part in (record_of(record), Text())))
+    table = table_of(titles, rows, right=right)
+    for column, texts, width in zip(table.columns, columns, least, strict=True):
+        more = min(room, max(map(cell_len, texts)) - width)
+        column.width, room = width + more, room - more
+    return table
+
+
+def _least(texts: Iterable[str], *, is_number: bool) -> int:
+    """The cells without which a word, or a number and its unit, would be broken."""
+    return max(cell_len(word) for text in texts for word in ([text] if is_number else text.split() or [""]))
+
+
 def record_of(record: dict[str, Any]) -> Table:
     """One line for each field, and for each field of an object inside it; what has no value is left out."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
@@ -141,7 +161,7 @@ def _flat(record: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]
     for name, value in record.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
-        elif value is not None and value != []:
+        elif value not in (None, "", []):
             yield f"{prefix}{name}", _words(value)
 
 

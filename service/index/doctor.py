@@ -21,6 +21,7 @@ from service.index.targets import holders, writes_alias
 from service.index.writable import check_writable
 from service.settings import SECRET_MIN_BYTES, Settings, is_published
 from service.urls import without_password
+from service.wording import counted
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
@@ -139,7 +140,7 @@ def _token_secret(settings: Settings) -> Check:
 async def _cluster(deployment: Deployment) -> Check:
     health = await deployment.client.cluster.health()
     url = without_password(deployment.url)
-    found = f"{health['cluster_name']} at {url}: {health['status']}, {health['number_of_nodes']} nodes"
+    found = f"{health['cluster_name']} at {url}: {health['status']}, {counted(health['number_of_nodes'], 'node')}"
     if health["status"] == "red":
         return Check("cluster", "failed", found, "a shard is missing: GET _cluster/allocation/explain says why")
     if health["status"] == "yellow":
@@ -236,9 +237,8 @@ async def _replicas(deployment: Deployment) -> Check:
         return Check("replicas", "skipped", f"{alias} does not exist")
     health = await deployment.client.cluster.health()
     held = (await deployment.client.indices.get_settings(index=name))[name]["settings"]["index"]
-    found = (
-        f"{held['number_of_shards']} shards, {held['number_of_replicas']} replicas, {health['number_of_nodes']} nodes"
-    )
+    counts = (("shard", held["number_of_shards"]), ("replica", held["number_of_replicas"]))
+    found = ", ".join(counted(int(count), noun) for noun, count in (*counts, ("node", health["number_of_nodes"])))
     if health["number_of_nodes"] > 1 and held["number_of_replicas"] == "0":
         return Check(
             "replicas", "warning", found,

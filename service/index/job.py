@@ -20,6 +20,7 @@ from service.index import bulk, compare
 from service.index.bulk import Write
 from service.index.mapping import Mapping
 from service.index.targets import Only
+from service.wording import counted
 
 Item = TypeVar("Item")
 MOST_SHOWN = 5
@@ -81,8 +82,8 @@ class Job:
         if self.invalid.ids and not self.skip_invalid:
             shown = ", ".join(sorted(self.invalid.ids)[:MOST_SHOWN])
             raise ReindexFailed(
-                f"{len(self.invalid.ids)} documents cannot be written to the new index, such as {shown}: see the "
-                "rejects file; mend them and go on with --resume, or leave them out with --resume --skip-invalid"
+                f"the new index cannot take {counted(len(self.invalid.ids), 'document')}, such as {shown}: see the "
+                "rejects file; mend what is wrong and go on with --resume, or leave it out with --resume --skip-invalid"
             )
 
 

@@ -18,6 +18,7 @@ from service.index.job import MOST_SHOWN, Batches, Invalid, Job, copy_documents,
 from service.index.ledger import Ledger
 from service.index.state import Lock
 from service.index.targets import Only
+from service.wording import counted
 
 ATTEMPTS = 10  # verifications, while writers go on
 COUNT_SECONDS = 60.0  # in which the counts must agree once
@@ -48,7 +49,7 @@ async def verify(job: Job, lock: Lock) -> None:
 async def _mend(job: Job, old: str, new: str, left: Invalid, *, both_ways: bool) -> bool:
     """Whether anything had to be mended. What differs only because it is being written does not count."""
     await refresh(job, old, new)
-    with progress.track("Verify", scan.RANGES, "ranges") as advance:
+    with progress.track("Verify", scan.RANGES, "range") as advance:
         found = await compare.indices(job.client, old, new, advance=advance)
     if not both_ways:
         found.newer, found.extra = [], {}
@@ -78,7 +79,7 @@ async def _verify_files(job: Job, lock: Lock) -> None:
     lacking = [one for one in found.missing + found.stale if one not in job.invalid.ids]
     if lacking:
         shown = ", ".join(lacking[:MOST_SHOWN])
-        raise ReindexFailed(f"{new} lacks {len(lacking)} conversations that the files hold, such as {shown}")
+        raise ReindexFailed(f"{new} lacks {counted(len(lacking), 'conversation')} that the files hold, such as {shown}")
 
 
 async def _write_again(job: Job, files: tuple[str, ...], index: str, wanted: set[str]) -> None:
@@ -91,7 +92,7 @@ async def _write_again(job: Job, files: tuple[str, ...], index: str, wanted: set
 async def fill(ledger: Ledger, writes: Iterator[Write]) -> None:
     """Reads all of them into the ledger, off the event loop."""
     batches = Batches(writes)
-    with progress.track("Reading", None, "conversations") as advance:
+    with progress.track("Reading", None, "conversation") as advance:
         while batch := await batches.next():
             await asyncio.to_thread(ledger.add, batch)
             advance(len(batch))
@@ -148,8 +149,9 @@ async def say_what_files_lack(job: Job, files: tuple[str, ...], index: str) -> N
     lost = len(found.newer) + len(found.extra) + elsewhere
     tombstones = await scan.count_tombstones(job.client, index)
     progress.say(
-        f"--files-only: {lost:,} conversations of {index} are not in the files, or are newer there, and it knows of "
-        f"{tombstones:,} deletions: the new index will have none of these, nor writes made before it is written to. "
+        f"--files-only leaves out what {index} holds and the files do not, or hold in an older version: "
+        f"{counted(lost, 'conversation')}, {counted(tombstones, 'deletion')}, and writes made before the new index is "
+        f"written to. "
         f"{index} stays for 'conversations rollback'"
     )
 
@@ -170,8 +172,9 @@ async def _verify_counts(job: Job, old: str, new: str, left: Invalid, *, equal: 
         if not waiting:
             return
         if time.monotonic() > ends:
+            where = counted(len(waiting), "organization")
             shown = ", ".join(sorted(waiting)[:MOST_SHOWN])
-            raise ReindexFailed(f"{new} has other counts than {old} in {len(waiting)} organizations, such as {shown}")
+            raise ReindexFailed(f"{new} has other counts than {old} in {where}, such as {shown}")
         await asyncio.sleep(COUNT_PAUSE_SECONDS)
 
 

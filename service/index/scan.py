@@ -16,6 +16,7 @@ from opensearchpy.exceptions import TransportError
 
 from service.client import Client, translated
 from service.errors import SearchUnavailable
+from service.wording import counted
 
 RANGES = 256
 RANGE_WIDTH = 2**40  # of order.uid_1, which holds the first 48 bits
@@ -147,5 +148,6 @@ async def search(client: Client, request: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = await client.search(**request, params={"allow_partial_search_results": "false"})
     shards = answer["_shards"]
     if answer["timed_out"] or shards["failed"] or shards["successful"] != shards["total"]:
-        raise SearchUnavailable(f"only {shards['successful']} of {shards['total']} shards answered: try again shortly")
+        whole = counted(shards["total"], "shard")
+        raise SearchUnavailable(f"only {shards['successful']} of {whole} answered: try again shortly")
     return answer

@@ -154,7 +154,7 @@ async def holding(client: Client, alias: str, wanted: State | None) -> AsyncIter
             with suppress(ConversationsError, TransportError):
                 await lock.release()
         else:
-            progress.say(f"The {lock.state.action} was interrupted ({lock.state.step}): {GO_ON}")
+            progress.complain(f"The {lock.state.action} was interrupted ({lock.state.step}): {GO_ON}")
         raise
     await lock.release()
 

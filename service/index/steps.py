@@ -16,6 +16,7 @@ from service.index.job import Batches, Job, Throttle, refresh, together, valid_w
 from service.index.state import Lock
 from service.index.targets import Only, holders, writes_alias
 from service.times import format_time
+from service.wording import counted
 
 WORKERS = 3  # ranges that are copied at once
 PURGE_BATCH = 5_000  # documents that one call removes, so that it ends before the client's time-out
@@ -73,7 +74,7 @@ async def _backfill_files(job: Job, lock: Lock) -> None:
     writer = bulk.Writer(job.client, job.alias, targets=Only(lock.state.new))
     batches = Batches(job.read_files(lock.state.files))
     pace = Throttle(job.throttle)
-    with progress.track("Backfill from files", None, "conversations") as advance:
+    with progress.track("Backfill from files", None, "conversation") as advance:
 
         async def write_batches() -> None:
             while batch := await batches.next():
@@ -97,7 +98,7 @@ async def _backfill_index(job: Job, lock: Lock) -> None:
     size = pace.page(scan.PAGE_DOCUMENTS)
     with translated(alias=job.alias):
         total = (await job.client.count(index=lock.state.old))["count"]
-    with progress.track("Backfill", total, "documents") as advance:
+    with progress.track("Backfill", total, "document") as advance:
 
         async def copy_ranges() -> None:
             for number in numbers:
@@ -166,7 +167,7 @@ async def describe(job: Job, names: Sequence[str]) -> dict[str, str]:
         stats = await job.client.indices.stats(index=",".join(names), metric="docs,store")
     held = {name: stats["indices"][name]["primaries"] for name in names}
     return {
-        name: f"{name} ({one['docs']['count']:,} documents, {one['store']['size_in_bytes']:,} bytes)"
+        name: f"{name} ({counted(one['docs']['count'], 'document')}, {counted(one['store']['size_in_bytes'], 'byte')})"
         for name, one in held.items()
     }
 
@@ -207,7 +208,7 @@ async def _purge(job: Job, index: str, before: datetime) -> None:
     await refresh(job, index)
     with translated(alias=job.alias):
         count = (await job.client.count(index=index, body=query))["count"]
-    progress.say(f"removing {count:,} old tombstones from {index}")
+    progress.say(f"removing {counted(count, 'old tombstone')} from {index}")
     removed = changed = 0
     while count:
         found = await _delete_some(job, index, query)
@@ -215,9 +216,9 @@ async def _purge(job: Job, index: str, before: datetime) -> None:
         changed += found["version_conflicts"]
         if found["deleted"] + found["version_conflicts"] < PURGE_BATCH or not found["deleted"]:
             break
-    progress.say(f"{removed:,} old tombstones removed from {index}")
+    progress.say(f"{counted(removed, 'old tombstone')} removed from {index}")
     if changed:
-        progress.say(f"{changed:,} were written to meanwhile and stay in {index}")
+        progress.say(f"written to meanwhile, and kept in {index}: {changed:,}")
 
 
 async def _delete_some(job: Job, index: str, query: dict[str, Any]) -> dict[str, Any]:
@@ -226,8 +227,9 @@ async def _delete_some(job: Job, index: str, query: dict[str, Any]) -> dict[str,
     with translated(alias=index):
         found: dict[str, Any] = await job.client.delete_by_query(index=index, body=query, params=params)
     if found["timed_out"] or found["failures"]:
-        told = "it timed out" if found["timed_out"] else f"{len(found['failures'])} failures"
+        told = "it timed out" if found["timed_out"] else counted(len(found["failures"]), "failure")
         raise SearchUnavailable(
-            f"OpenSearch removed {found['deleted']} tombstones from {index} and then stopped ({told}): try again"
+            f"OpenSearch removed {counted(found['deleted'], 'tombstone')} from {index} and then stopped ({told}): "
+            "try again"
         )
     return found

@@ -25,6 +25,7 @@ from service.index.proof import compare_ledger, fill
 from service.index.state import LOOK, State, holding
 from service.index.targets import own_alias
 from service.times import EPOCH, LAST
+from service.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,8 @@ async def _delete_extra(job: Job, found: Differences) -> None:
 def _announce(found: Differences, where: str) -> None:
     organizations = {document.partition(":")[0] for document in found.extra}
     shown = ", ".join(list(found.extra)[:MOST_SHOWN])
-    progress.say(
-        f"deleting {len(found.extra):,} documents of {len(organizations):,} organizations from {where}, such as {shown}"
-    )
+    what = f"{counted(len(found.extra), 'document')} of {counted(len(organizations), 'organization')}"
+    progress.say(f"deleting {what} from {where}, such as {shown}")
 
 
 def _deletions(found: Differences) -> Iterator[tuple[str, Write]]:
@@ -203,7 +203,7 @@ async def _remove(job: Job, right: str, other: str, extra: compare.Versions) -> 
         going = [one for one in found if one["_id"] not in known and one["_version"] == extra[one["_id"]]]
         gone = await _remove_as_they_are(job, other, going)
         removed, changed = removed + gone, changed + len(batch) - gone
-    progress.say(f"{removed:,} documents removed from {other}; {changed:,} were written to meanwhile and stay")
+    progress.say(f"{counted(removed, 'document')} removed from {other}; written to meanwhile, and kept: {changed:,}")
 
 
 async def _remove_as_they_are(job: Job, index: str, documents: list[dict[str, Any]]) -> int:
@@ -226,7 +226,8 @@ async def _remove_as_they_are(job: Job, index: str, documents: list[dict[str, An
     statuses = [entry["delete"]["status"] for entry in answer["items"]]
     failed = [status for status in statuses if status not in (200, 404, 409)]
     if failed or len(statuses) != len(documents):
-        raise SearchUnavailable(f"{index} removed only some of {len(documents)} documents ({failed[:1]}): try again")
+        whole = counted(len(documents), "document")
+        raise SearchUnavailable(f"{index} removed only some of {whole} ({failed[:1]}): try again")
     return statuses.count(200)
 
 

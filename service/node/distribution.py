@@ -149,7 +149,7 @@ def _fetch_jars(folder: Path, lock: list[dict[str, Any]]) -> tuple[Path, ...]:
     if missing:
         megabytes = sum(jar["bytes"] for jar in missing) // 2**20
         with (
-            progress.track(f"Fetching OpenSearch ({megabytes} MB), once", len(missing), "jars") as advance,
+            progress.track(f"Fetching OpenSearch ({megabytes} MB), once", len(missing), "jar") as advance,
             tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as staging,
             ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool,
         ):

@@ -13,6 +13,7 @@ from service.search.compiler import compile_walk
 from service.search.cursors import Position
 from service.search.query import ConversationQuery
 from service.search.searcher import Searcher, check_scope, items_of
+from service.wording import counted
 
 BATCH_BYTES = 2_000_000  # about; two batches are held at a time
 FIRST_BATCH = 200  # documents
@@ -70,7 +71,7 @@ async def export(searcher: Searcher, query: ConversationQuery, organization_uid:
                 following.cancel()
                 following.add_done_callback(_forget)
         if given != total:
-            raise SearchUnavailable(f"only {given} of {total} conversations came: export again")
+            raise SearchUnavailable(f"only {given} of {counted(total, 'conversation')} came: export again")
 
 
 def _forget(task: asyncio.Task[SearchAnswer]) -> None:

@@ -34,6 +34,7 @@ from service.search.page import Page
 from service.search.paging import Slice, Windows
 from service.search.query import ConversationQuery
 from service.search.words import Clause
+from service.wording import counted
 
 DEEP_AT_ONCE = 50  # each holds a point in time, of which a node has 300 at most (search.max_open_pit_context)
 SAMPLED = 60  # subjects that part those which agree in all their prefixes: two clauses each, in one request
@@ -305,7 +306,7 @@ def check_scope(answer: SearchAnswer, organization_uid: UUID) -> None:
     """Raises unless the answer comes from one shard, which is where an organization is, and holds nothing else's."""
     if answer.shards.total != 1:
         raise SearchUnavailable(
-            f"{answer.shards.total} shards answered where an organization has one: "
+            f"{counted(answer.shards.total, 'shard')} answered where an organization has one: "
             "the alias may point to several indices, see 'conversations doctor'"
         )
     answers.check_owner(answer.hits.hits, str(organization_uid))

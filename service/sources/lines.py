@@ -31,20 +31,30 @@ from service.conversation import (
     shown_name,
 )
 from service.times import check_not_ahead
+from service.wording import rule
 
 BOM = b"\xef\xbb\xbf"
+_NOT_JSON = "is not valid JSON: "
 EXPLAINED_BYTES = 32_000  # of a line that is wrong: a longer one is told its first problem only
 SHORTENED_VALUES_BYTES = 1_000  # more than times and numbers written at length lose in an item
 SHOWN_UID = 100
 
 _NAMES = re.compile(rb'"[ \t\r\n]*:')
 _UNKNOWN = re.compile(r"unknown field `(.*?)`(?: - at `\$\.(metadata)`)?\Z", re.DOTALL)
-_PLACE = re.compile(r"(.*) - at `\$\.?(.*?)(?:\[\.\.\.\])?`", re.DOTALL)
+_MISSHAPEN = re.compile(r"Expected `(\w+)`(?: of length <= (\d+))?.* - at `\$\.(.*?)`\Z", re.DOTALL)
+_ELEMENT = re.compile(r"\[(\w+)\]|\[\.\.\.\]")
+_KINDS = {"array": "list_type", "str": "string_type", "object": "model_type"}  # of msgspec, and as pydantic says it
 _SYNTAX = (
     ("recursion limit", "is nested too deeply: a conversation's JSON has three levels"),
     ("hex escape", "is not text: a \\u escape stands for half a character (a lone surrogate)"),
     ("invalid unicode", "is not valid UTF-8"),
     ("out of range", "holds a number that is too large"),
+)
+_PLAINLY = (  # the parsers' words: a line of JSON is one line, and which one it is in its file is told with it
+    (" at line 1 column ", " at column "),
+    ("EOF while parsing", "it ends inside"),
+    ("JSON is malformed: ", ""),
+    ("Input data was truncated", "it breaks off"),
 )
 
 
@@ -162,11 +172,16 @@ _SHAPES: dict[type[Any], msgspec.json.Decoder[Any]] = {
 
 def _explained(error: ValidationError) -> str:
     is_syntax = error.error_count() == 1 and error.errors(include_input=False)[0]["type"] == "json_invalid"
-    return _sentence(reason(error)) if is_syntax else reason(error)
+    return _sentence(reason(error).removeprefix(_NOT_JSON)) if is_syntax else reason(error)
 
 
 def _sentence(told: str) -> str:
-    return next((sentence for mark, sentence in _SYNTAX if mark in told), f"is not valid JSON: {told}")
+    for mark, sentence in _SYNTAX:
+        if mark in told:
+            return sentence
+    for words, plainer in _PLAINLY:
+        told = told.replace(words, plainer)
+    return f"{_NOT_JSON}{told}"
 
 
 def _check_shape(text: bytes, kind: type[Any]) -> None:
@@ -185,7 +200,17 @@ def _check_shape(text: bytes, kind: type[Any]) -> None:
         if unknown:
             place = f"{unknown[2]}." if unknown[2] else ""
             raise ValueError(f"{place}{shown_name(unknown[1])}: is not a known field") from None
-        raise ValueError(_PLACE.sub(r"\2: \1", str(error))) from None
+        raise ValueError(_misshapen(str(error))) from None
+
+
+def _misshapen(told: str) -> str:
+    """What the decoder of shapes tells, in the words of all other reasons."""
+    found = _MISSHAPEN.match(told)
+    if found is None:
+        return _sentence(told)
+    kind, most, place = found.groups()
+    name = ".".join(filter(None, _ELEMENT.sub(r".\1", place).split(".")))
+    return f"{name}: {rule('too_long', max_length=int(most)) if most else rule(_KINDS[kind])}"
 
 
 def _check_names(text: bytes, found: Conversation | Tombstone) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from service import progress
+from service.rejects import is_rejects
 from service.sources.containers import streams
 
 # A separator ends in a date as asctime(3) writes it; a line of a body that happens to begin with "From " does not.
@@ -46,7 +48,10 @@ def read(path: str | Path, *, advance: Callable[[int], None] = lambda _count: No
         yield from _maildir(path, advance)
     else:
         for child in sorted(path.iterdir()):
-            if not _NOT_MAIL.search(child.name.encode()):
+            if is_rejects(child):
+                progress.say(f"{child} is not read: it is a file of rejects")
+                advance(child.stat().st_size)
+            elif not _NOT_MAIL.search(child.name.encode()):
                 yield from read(child, advance=advance)
 
 

@@ -110,7 +110,7 @@ def test_whole_exports_of_two_organizations_delete_what_each_lacks_and_no_newer(
     fresh.load([extra, later])
     mended = command(fresh, "verify", str(file), "--repair", "--delete-extra")
     assert mended.returncode == 0, mended.stderr
-    said = mended.stderr.index(f"deleting 1 documents of 1 organizations from {fresh.settings.alias}")
+    said = mended.stderr.index(f"deleting 1 document of 1 organization from {fresh.settings.alias}")
     assert document_id(FIRST, extra.uid) in mended.stderr[said:]
     left = stored(fresh, current(fresh))
     assert document_id(FIRST, extra.uid) not in left
@@ -409,7 +409,7 @@ def test_invalid_documents_go_to_rejects_and_are_left_out_only_if_told(fresh: Cl
     rejects = tmp_path / "rejects"
     stopped = command(fresh, "reindex", "--rejects", str(rejects))
     assert stopped.returncode == 1
-    assert "2 documents cannot be written" in stopped.stderr
+    assert "the new index cannot take 2 documents" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     told = [json.loads(line) for line in rejects.read_text().splitlines()]
     assert {one["source"] for one in told} == {one.id for one in broken}
@@ -523,7 +523,7 @@ def test_a_purge_that_fails_is_told(fresh: Cluster) -> None:
     assert "--resume" in failed.stderr
     assert command(fresh, "reindex", "--resume").returncode == 0
     done = command(fresh, "prune", "--tombstones", "1d")
-    assert "1 old tombstones removed" in done.stderr
+    assert "1 old tombstone removed" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,8 @@ def test_several_files_are_loaded_at_once(fresh: Cluster, many: list[Conversatio
     ]
     assert everything(fresh) == 3000
     failing = begun(fresh.url, fresh.settings.alias, Path(files[0]), str(tmp_path / "none"), "--parallel", "2")
-    assert "No such file" in failing.communicate(timeout=120)[1]
-    assert failing.returncode == 1
+    assert "does not exist" in failing.communicate(timeout=120)[1]
+    assert failing.returncode == 2
 
 
 def test_a_load_slows_down_where_opensearch_pushes_back_and_loses_nothing(

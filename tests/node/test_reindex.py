@@ -171,7 +171,7 @@ def test_a_reindex_from_files_and_from_both(fresh: Cluster, tmp_path: Path) -> N
     assert stored(fresh, current(fresh)) == expected
     only = command(fresh, "reindex", str(file), "--files-only")
     assert only.returncode == 0, only.stderr
-    assert re.search(r"--files-only: 49 conversations of \S+ are not in the files", only.stderr)
+    assert re.search(r"--files-only leaves out .*: 49 conversations, ", only.stderr)
     assert stored(fresh, current(fresh)) == {
         document_id(one.organization_uid, one.uid): one.version for one in [newer, *everything[50:]]
     }
@@ -185,6 +185,16 @@ def test_a_reindex_from_files_and_from_both(fresh: Cluster, tmp_path: Path) -> N
     abandoned = command(fresh, "reindex", "--abandon")
     told = json.loads(abandoned.stdout)
     assert (told["abandoned"], told["index"], told["removed"]) == ("reindex", read, [broken_one])
+
+
+def test_ctrl_c_says_once_how_a_reindex_goes_on(fresh: Cluster) -> None:
+    fresh.load(corpus()[:200])
+    stopped = begun(fresh, "reindex", "--throttle", "10", until="reindex: backfill")
+    stopped.send_signal(signal.SIGINT)
+    _out, errors = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130
+    assert errors.count("--resume") == errors.count("--abandon") == 1
+    assert errors.splitlines()[-1] == "Stopped."
 
 
 def test_only_one_reindex_at_a_time_and_a_dead_ones_lock_is_taken_over(fresh: Cluster) -> None:
@@ -375,7 +385,7 @@ def test_equal_counts_prove_nothing(fresh: Cluster) -> None:
     assert json.loads(mended.stdout)["after_repair"] == {"missing": 0, "stale": 0, "newer": 0, "extra": 1}
     mended = command(fresh, "verify", "--against", other, "--repair", "--delete-extra")
     assert mended.returncode == 0, mended.stderr
-    assert "deleting 1 documents of 1 organizations" in mended.stderr
+    assert "deleting 1 document of 1 organization from" in mended.stderr
     assert stored(fresh, right) == stored(fresh, other)
 
 
