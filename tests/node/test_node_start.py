@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from pathlib import Path
 
 import httpx
@@ -177,24 +176,11 @@ def test_a_node_that_is_killed_while_it_starts_is_told(tmp_path: Path, distribut
 def test_a_node_that_still_brings_its_indices_back_is_waited_for(
     tmp_path: Path, distribution: Distribution, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A persistent setting keeps the shards away, as a long recovery would, until the usual patience has ended."""
-    enable = "cluster.routing.allocation.enable"
+    """A node that waits in vain for a second one brings its indices back late, as after a long recovery."""
     with LocalNode(tmp_path, distribution) as node:
         httpx.put(f"{node.url}/an-index", json={}, timeout=60).raise_for_status()
-        body = {"persistent": {enable: "none"}}
-        httpx.put(f"{node.url}/_cluster/settings", json=body, timeout=60).raise_for_status()
     monkeypatch.setattr(process, "START_SECONDS", 20.0)
-    node = LocalNode(tmp_path, distribution)
-    started = time.monotonic()
-
-    def recover() -> None:
-        wait_until(lambda: time.monotonic() - started > 21.0 and node._announced_url() is not None)
-        body = {"persistent": {enable: None}}
-        httpx.put(f"{node._announced_url()}/_cluster/settings", json=body, timeout=60).raise_for_status()
-
-    recovery = threading.Thread(target=recover)
-    recovery.start()
-    with node:
-        recovery.join()
-        assert httpx.get(f"{node.url}/_cluster/health", timeout=60).json()["status"] in ("yellow", "green")
+    late = {"gateway.expected_data_nodes": "2", "gateway.recover_after_time": "25s"}
+    with LocalNode(tmp_path, distribution, options=late) as node:
+        assert httpx.head(f"{node.url}/an-index", timeout=60).status_code == 200
     assert "still bringing its indices back" in capsys.readouterr().err
