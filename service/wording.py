@@ -34,6 +34,7 @@ _RULES: dict[str, str] = {
     "greater_than_equal": "must be {ge:,} or more",
     "less_than_equal": "must be {le:,} or less",
     "literal_error": "must be {expected}",
+    "scalar_type": "must not be a list or an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
     "json_invalid": "is not valid JSON: {error}",

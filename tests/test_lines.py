@@ -196,6 +196,18 @@ def test_the_longest_wrong_lines_take_little_memory(text: bytes) -> None:
     assert peak < 60_000_000
 
 
+@pytest.mark.parametrize("field", ["subject", "uid", "metadata.snippet", "metadata.history_id", "is_read"])
+@pytest.mark.parametrize("element", [b"[]", b'{"a":0}'])
+def test_what_is_nested_where_it_should_not_be_is_refused_before_its_values_are_made(
+    field: str, element: bytes
+) -> None:
+    nested = b"[" + b",".join([element] * (120_000 // len(element))) + b"]"
+    outer, _dot, name = field.rpartition(".")
+    own = b'"%s":%s' % (name.encode(), nested)
+    text = b"{" + (b'"%s":{%s}' % (outer.encode(), own) if outer else own) + b"}"
+    assert str(problem(text)) == f"{field}: must not be a list or an object"
+
+
 def test_a_line_longer_than_any_item_could_be_is_not_parsed() -> None:
     assert str(problem(json.dumps(LEAST).encode() + b" " * MAX_LINE_BYTES)) == "is longer than 1,536,000 bytes"
     assert isinstance(parse(json.dumps(LEAST).encode() + b" " * (MAX_LINE_BYTES - 200)), Conversation)

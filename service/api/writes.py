@@ -32,8 +32,8 @@ MAX_LINES = 5_000
 OUTCOMES = ("written", "unchanged", "rejected")
 DELETE_ATTEMPTS = 5
 BATCH = 500
-STEP_SECONDS = 0.01
-SEARCHED_BYTES = 1_000_000  # of blank lines in one step
+STEP_SECONDS = 0.005
+SEARCHED_BYTES = 250_000  # of blank lines in one step
 REASONS_BYTES = 500_000  # of all reasons of an answer together, so that the answer stays below some 1.5 MB
 SHORT_REASON_BYTES = 100
 

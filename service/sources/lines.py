@@ -41,9 +41,10 @@ SHOWN_UID = 100
 
 _NAMES = re.compile(rb'"[ \t\r\n]*:')
 _UNKNOWN = re.compile(r"unknown field `(.*?)`(?: - at `\$\.(metadata)`)?\Z", re.DOTALL)
-_MISSHAPEN = re.compile(r"Expected `(\w+)`(?: of length <= (\d+))?.* - at `\$\.(.*?)`\Z", re.DOTALL)
+_MISSHAPEN = re.compile(r"Expected `([\w| ]+)`(?: of length <= (\d+))?.* - at `\$\.(.*?)`\Z", re.DOTALL)
 _ELEMENT = re.compile(r"\[(\w+)\]|\[\.\.\.\]")
-_KINDS = {"array": "list_type", "str": "string_type", "object": "model_type"}  # of msgspec, and as pydantic says it
+_KINDS = {"array": "list_type", "str": "string_type", "object": "model_type"}  # of msgspec, and as pydantic says it;
+_SCALAR = "scalar_type"  # any other
 _SYNTAX = (
     ("recursion limit", "is nested too deeply: a conversation's JSON has three levels"),
     ("hex escape", "is not text: a \\u escape stands for half a character (a lone surrogate)"),
@@ -56,6 +57,9 @@ _PLAINLY = (  # the parsers' words: a line of JSON is one line, and which one it
     ("JSON is malformed: ", ""),
     ("Input data was truncated", "it breaks off"),
 )
+
+
+Scalar = str | int | float | bool | None
 
 
 class InvalidLine(ValueError):
@@ -152,11 +156,11 @@ def _syntax(text: bytes, told: str) -> str:
 
 
 def _shape(name: str, model: type[Any], *, prefix: str = "", **own: Any) -> type[msgspec.Struct]:
-    """A struct with the model's fields: lists with their limits, and everything else as it comes."""
+    """A struct with the model's fields: lists with their limits, and for others any value but a list or an object."""
 
     def kind(field: str) -> Any:
         limit = LIMITS.get(f"{prefix}{field}")
-        return Raw if limit is None or limit.items is None else Annotated[list[str], Meta(max_length=limit.items)]
+        return Scalar if limit is None or limit.items is None else Annotated[list[str], Meta(max_length=limit.items)]
 
     fields = [(field, own.get(field) or kind(field), UNSET) for field in model.model_fields]
     return msgspec.defstruct(name, fields, forbid_unknown_fields=True)
@@ -210,7 +214,7 @@ def _misshapen(told: str) -> str:
         return _sentence(told)
     kind, most, place = found.groups()
     name = ".".join(filter(None, _ELEMENT.sub(r".\1", place).split(".")))
-    return f"{name}: {rule('too_long', max_length=int(most)) if most else rule(_KINDS[kind])}"
+    return f"{name}: {rule('too_long', max_length=int(most)) if most else rule(_KINDS.get(kind, _SCALAR))}"
 
 
 def _check_names(text: bytes, found: Conversation | Tombstone) -> None:
