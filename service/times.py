@@ -82,7 +82,7 @@ def check_not_ahead(version: datetime, most: timedelta, *, now: datetime | None 
 def _span(span: timedelta) -> str:
     if span and span % timedelta(days=1) == timedelta():
         return f"{span.days:,} day{'s' if span.days > 1 else ''}"
-    return f"{span.total_seconds():,.0f} s"
+    return f"{span.total_seconds():,.0f} seconds"
 
 
 def format_time(value: datetime) -> str:
