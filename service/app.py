@@ -15,30 +15,30 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp
 
 from service import telemetry, terminal
-from service.answers import SearchAnswer
-from service.api.access_log import AccessLog
 from service.api.auth import Tokens
-from service.api.deadline import Deadline
 from service.api.documentation import PAGES
-from service.api.encoding import Encoding
 from service.api.errors import answer_error
-from service.api.hang_up import HangUp
-from service.api.head import Head
 from service.api.home import home
 from service.api.metrics import Metrics
+from service.api.middleware.access_log import AccessLog
+from service.api.middleware.compression import Compression
+from service.api.middleware.deadline import Deadline
+from service.api.middleware.disconnect import Disconnect
+from service.api.middleware.head import Head
 from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
 from service.api.writes import Writes
 from service.client import Client, connect
-from service.index import lifecycle, mapping
-from service.index.bulk import Writer
-from service.index.disk import full_disks
-from service.index.fits import IndexFits
-from service.index.status import status
-from service.index.targets import holders, writes_alias
-from service.index.writable import check_writable
-from service.search.cursors import Cursors
-from service.search.paging import Windows
+from service.client.responses import SearchAnswer
+from service.index import aliases, mapping
+from service.index.compatibility import CompatibilityCheck
+from service.index.disk_space import full_disks
+from service.index.write_check import check_writable
+from service.index.write_targets import holders, writes_alias
+from service.index.writer import Writer
+from service.operations.status import status
+from service.search.paging.cursors import Cursors
+from service.search.paging.rank_descent import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
 
@@ -65,7 +65,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         return await full_disks(admin, seconds=settings.request_timeout * (1 - LOOK_SHARE) / 2)
 
     looking = settings.request_timeout * LOOK_SHARE
-    fits = IndexFits(lambda: lifecycle.check(admin, settings.alias, expected), seconds=looking, reason=disk)
+    fits = CompatibilityCheck(lambda: aliases.check(admin, settings.alias, expected), seconds=looking, reason=disk)
     parts = Parts(
         tokens=tokens,
         searcher=searcher,
@@ -96,11 +96,15 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         lifespan=[clients],
         logging_config=None,
     )
-    return AccessLog(Head(HangUp(Encoding(application))))
+    return AccessLog(Head(Disconnect(Compression(application))))
 
 
 def _readiness(
-    settings: Settings, admin: Client, searcher: Searcher, fits: IndexFits, disk: Callable[[], Awaitable[str | None]]
+    settings: Settings,
+    admin: Client,
+    searcher: Searcher,
+    fits: CompatibilityCheck,
+    disk: Callable[[], Awaitable[str | None]],
 ) -> Readiness:
     """Ready: the index fits, answers a search, and takes writes, as do the others that must be written with it."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, get_args
@@ -28,7 +27,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from service import wording
+from service import message_texts
+from service.text import fold
 from service.times import epoch_milliseconds, format_time, parse_time, parse_version
 
 Channel = Literal["email", "sms"]
@@ -186,13 +186,13 @@ def reason(error: ValidationError) -> str:
     At most MAX_REASON_BYTES. It never tells values, and of unknown fields' names no more than their beginning.
     """
     problems = error.errors(include_url=False, include_input=False)
-    told = [_told(problem) for problem in problems[:MOST_PROBLEMS]]
-    more = len(problems) - len(told)
-    return shortened("; ".join([*told, *([f"and {more:,} more"] if more else [])]), MAX_REASON_BYTES)
+    reasons = [_reason_of(problem) for problem in problems[:MOST_PROBLEMS]]
+    more = len(problems) - len(reasons)
+    return shortened("; ".join([*reasons, *([f"and {more:,} more"] if more else [])]), MAX_REASON_BYTES)
 
 
-def _told(problem: ErrorDetails) -> str:
-    message = wording.rule(problem["type"], **problem.get("ctx", {}))
+def _reason_of(problem: ErrorDetails) -> str:
+    message = message_texts.rule(problem["type"], **problem.get("ctx", {}))
     field = ".".join(map(shown_name, problem["loc"]))
     return f"{field}: {message}" if field else message
 
@@ -211,34 +211,6 @@ def shortened(text: str, most_bytes: int) -> str:
 
 
 ITEM_FIELDS = tuple(Conversation.model_fields)
-
-
-def fold(text: str) -> str:
-    """Without regard to case, accents and width.
-
-    NFKD, combining marks dropped (characters with a combining class: accents go, Indic and Thai vowels stay),
-    case-folded.
-    """
-    return text.lower() if text.isascii() else text.translate(_FOLDED)
-
-
-class _Folded(dict[int, str]):
-    """What each character folds to, known once it was seen.
-
-    Character by character, because normalization sorts the marks of a run, which takes quadratic time for a long one,
-    and the marks are dropped here anyway: the result is the same.
-    """
-
-    def __missing__(self, code_point: int) -> str:
-        decomposed = unicodedata.normalize("NFKD", chr(code_point))
-        folded = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
-        if code_point <= _LAST_KEPT:
-            self[code_point] = folded
-        return folded
-
-
-_LAST_KEPT = 0xFFFF  # so that the memory is bounded
-_FOLDED = _Folded()
 
 
 def subject_sort_key(subject: str) -> str:

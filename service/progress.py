@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from service import terminal
-from service.wording import counted
+from service.message_texts import counted
 
 LINE_EVERY_SECONDS = 2.0
 

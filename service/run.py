@@ -30,12 +30,13 @@ from service.api.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol
 from service.app import configure_logging, create_app
 from service.client import Client, connect
 from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
-from service.index import bulk, lifecycle, mapping
+from service.index import aliases, loader, mapping
+from service.message_texts import counted
 from service.node import LocalNode, prepare
 from service.node.folder import make_private
+from service.reindex import first_index
 from service.settings import SECRET_MIN_BYTES, Settings
 from service.sources import ndjson
-from service.wording import counted
 
 SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
@@ -113,7 +114,7 @@ async def _prepare(settings: Settings, url: str, prepare: Prepare) -> list[UUID]
         lines = list(ndjson.read(sample_path())) if prepare.sample else []
         if lines:
             pairs = [(line, line.conversation) for line in lines if line.conversation is not None]
-            tally = await bulk.load(client, settings.alias, pairs, reject=lambda line, why: None)
+            tally = await loader.load(client, settings.alias, pairs, reject=lambda line, why: None)
             progress.say(f"The sample: {counted(tally.written, 'conversation')} loaded, {tally.unchanged} were there")
         return sorted({line.conversation.organization_uid for line in lines if line.conversation}) or [
             UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
@@ -124,11 +125,11 @@ async def _prepare(settings: Settings, url: str, prepare: Prepare) -> list[UUID]
 
 async def _index(client: Client, settings: Settings, prepare: Prepare) -> None:
     """Finds the index, or makes it where that was allowed. Raises IndexUnusable."""
-    if not prepare.create and await lifecycle.current_index(client, settings.alias) is None:
+    if not prepare.create and await aliases.current_index(client, settings.alias) is None:
         raise IndexUnusable(
             f"{settings.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS, or create it with --create"
         )
-    name, made = await lifecycle.ensure(client, settings.alias, mapping.load())
+    name, made = await first_index.ensure(client, settings.alias, mapping.load())
     progress.say(f"{'Made' if made else 'Found'} the index {name}")
 
 
@@ -193,7 +194,7 @@ async def _check_index(settings: Settings, url: str) -> None:
     client = connect(settings, url, timeout=FIRST_LOOK_SECONDS)
     try:
         async with asyncio.timeout(FIRST_LOOK_SECONDS):
-            await lifecycle.check(client, settings.alias, mapping.load())
+            await aliases.check(client, settings.alias, mapping.load())
     except Exception as error:  # a cluster, or a proxy before one, that is just starting may answer anything
         if _is_lasting(error):
             raise

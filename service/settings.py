@@ -28,7 +28,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service import urls, wording
+from service import message_texts, urls
 from service.errors import Misconfigured
 
 PROJECT = "conversation-search"
@@ -293,7 +293,7 @@ class Settings(BaseSettings):
                     return f"--{field.replace('_', '-')}"
                 return f"{field} in {source}" if field in held else variable_of(field)
 
-            wrong = wording.sentences(error, cls.model_fields, name_of, _PATTERNS)
+            wrong = message_texts.sentences(error, cls.model_fields, name_of, _PATTERNS)
             raise Misconfigured("; ".join(wrong)) from None
 
     def but(self, **changes: object) -> Self:
@@ -315,7 +315,7 @@ class Settings(BaseSettings):
                 copy, **{variable_of(name): value for name, value in values.items()}
             )  # that of BaseSettings reads the environment again
         except ValidationError as error:
-            wrong = wording.sentences(error, type(self).model_fields, variable_of, _PATTERNS)
+            wrong = message_texts.sentences(error, type(self).model_fields, variable_of, _PATTERNS)
             raise Misconfigured("; ".join(wrong)) from None
         return copy
 

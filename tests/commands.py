@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
-from service.cli import exits, run_line
+from service.cli import exit_codes, run_line
 
 
 def run_here(
@@ -26,7 +26,7 @@ def run_here(
         redirect_stderr(errors),
         mock.patch.object(sys, "stdin", io.StringIO(text)),
     ):
-        code = exits.run(lambda: run_line(arguments))
+        code = exit_codes.run(lambda: run_line(arguments))
     return subprocess.CompletedProcess(arguments, code, _text(out), _text(errors))
 
 

@@ -16,8 +16,8 @@ from pydantic import SecretStr
 
 from service.api.auth import Caller, Tokens
 from service.errors import Forbidden, InvalidQuery, Misconfigured, Unauthorized
-from service.search.cursors import Cursors
-from service.search.query import ConversationQuery
+from service.query.conversation_query import ConversationQuery
+from service.search.paging.cursors import Cursors
 from service.settings import Settings
 
 ONE = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")

@@ -11,18 +11,18 @@ from uuid import UUID
 
 import pytest
 
-from service.api import envelope
-from service.api.asked import parse_query
+from service.api import responses
 from service.api.links import MAX_LINK_BYTES, links
-from service.api.parameters import LIST_PARAMETERS
-from service.api.query_string import MAX_PARAMETERS, MAX_PROBLEMS, no_parameters
 from service.errors import InvalidQuery
-from service.search.cursors import Cursors, Position
-from service.search.explain import explain
+from service.query.conversation_query import MAX_CURSOR_CHARACTERS, ConversationQuery
+from service.query.explain import explain
+from service.query.parameters import LIST_PARAMETERS
+from service.query.parser import parse_query
+from service.query.query_string import MAX_PARAMETERS, MAX_PROBLEMS, no_parameters
 from service.search.export import LARGEST_BATCH, _next_size
-from service.search.hints import Hint, Hints
-from service.search.page import Page
-from service.search.query import MAX_CURSOR_CHARACTERS, ConversationQuery
+from service.search.paging.cursors import Cursors, Position
+from service.search.paging.page import Page
+from service.search.paging.rank_cache import CachedCounts, RankCache
 
 ONE = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 OTHER = UUID("b3d94c52-7e0f-4a6b-8c1d-2e5f60718293")
@@ -51,7 +51,7 @@ def test_a_query_string_of_64_kb_makes_a_short_answer_soon(query_string: str) ->
     assert time.perf_counter() - started < 2  # on a busy machine; looking for 9,000 near names took a minute
     problems = caught.value.problems
     assert len(problems) <= MAX_PROBLEMS + 1
-    assert len(envelope.error("invalid_parameter", str(caught.value), "0" * 32, problems)) < 30_000
+    assert len(responses.error("invalid_parameter", str(caught.value), "0" * 32, problems)) < 30_000
 
 
 def test_how_many_problems_are_not_listed_is_said() -> None:
@@ -103,27 +103,27 @@ def test_a_link_header_is_left_out_rather_than_too_long() -> None:
     assert links("/api/conversations", b"", Page(walk, 100, (), 1, next_cursor=following)) == {}
 
 
-def hint(buckets: int) -> Hint:
-    return Hint.of("updated_on", 20, False, True, dict.fromkeys(range(buckets), 1))
+def cached_counts(buckets: int) -> CachedCounts:
+    return CachedCounts.of("updated_on", 20, False, True, dict.fromkeys(range(buckets), 1))
 
 
-def test_hints_are_bounded_by_bytes_and_the_oldest_go_first() -> None:
-    hints = Hints(budget=100_000)
+def test_the_rank_cache_is_bounded_by_bytes_and_the_oldest_go_first() -> None:
+    cache = RankCache(budget=100_000)
     for number in range(50):
-        hints.put(b"%d" % number, hint(500))
-        assert hints.get(b"0") is not None  # what is used stays
-        assert hints.bytes <= 100_000
-    assert hints.get(b"49") is not None
-    assert hints.get(b"1") is None
-    hints.put(b"large", hint(20_000))
-    assert hints.bytes <= 100_000
-    assert hints.get(b"large") is None
-    hints.put(b"k" * 200_000, hint(1))
-    assert hints.bytes <= 100_000
-    again = Hints()
+        cache.put(b"%d" % number, cached_counts(500))
+        assert cache.get(b"0") is not None  # what is used stays
+        assert cache.bytes <= 100_000
+    assert cache.get(b"49") is not None
+    assert cache.get(b"1") is None
+    cache.put(b"large", cached_counts(20_000))
+    assert cache.bytes <= 100_000
+    assert cache.get(b"large") is None
+    cache.put(b"k" * 200_000, cached_counts(1))
+    assert cache.bytes <= 100_000
+    again = RankCache()
     for _ in range(3):
-        again.put(b"k", hint(500))
-    assert again.bytes == 1 + hint(500).bytes == 1 + 500 * 16
+        again.put(b"k", cached_counts(500))
+    assert again.bytes == 1 + cached_counts(500).bytes == 1 + 500 * 16
 
 
 def test_a_batch_grows_slowly_and_shrinks_at_once() -> None:

@@ -23,9 +23,9 @@ import zstandard
 from rich.cells import cell_len
 
 from service import terminal
-from service.cli import cli, views
+from service.cli import cli, output
 from service.cli.examples import EXAMPLES
-from service.cli.exits import EXIT_CODES
+from service.cli.exit_codes import EXIT_CODES
 from tests.commands import run_here
 from tests.corpus import corpus
 
@@ -619,7 +619,7 @@ def test_a_table_of_conversations_keeps_uids_whole_and_fits(
     long = [one.model_copy(update={"subject": "参照の直後に" * 30}) for one in corpus()[:20]]
     items = [one.model_dump(mode="json") for one in [*corpus()[:80], *long]]
     monkeypatch.setattr(terminal, "UNBOUNDED", width)
-    views.print_conversations(items)
+    output.print_conversations(items)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(items) + 1
     assert max(map(cell_len, lines)) <= width

@@ -12,14 +12,14 @@ from uuid import UUID
 
 import pytest
 
-from service.api import values
 from service.index import mapping
-from service.search import box, compiler
+from service.query import search_syntax, values
+from service.query.conditions import MATCHES
+from service.query.conversation_query import SORT_FIELDS, ConversationQuery, Extras, Facets, Sort
+from service.search import compiler
 from service.search.compiler import compile_page, compile_query, compile_sort
-from service.search.conditions import MATCHES
 from service.search.facets import compile_facets
-from service.search.query import SORT_FIELDS, ConversationQuery, Extras, Facets, Sort
-from service.search.words import REPLIES, pieces_of
+from service.text import REPLY_MARKS, pieces_of
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 FORBIDDEN = {"query_string", "simple_query_string", "regexp", "wildcard", "prefix", "script", "more_like_this"}
@@ -52,7 +52,9 @@ def random_query(rng: random.Random) -> ConversationQuery:
         party_uid=rng.choice([None, ORGANIZATION]),
         search=search,
         match=rng.choice(MATCHES),
-        where=box.parse(text, box.UTC).nodes if (text := rng.choice([None, *BOXES])) is not None else (),
+        where=search_syntax.parse(text, search_syntax.UTC).nodes
+        if (text := rng.choice([None, *BOXES])) is not None
+        else (),
         sort=Sort(rng.choice([one for one in SORT_FIELDS if one != "relevance" or search is not None])),
         extras=Extras(facets=Facets(("status", "category"), "month"), highlight=rng.random() < 0.5),
         page=rng.randint(1, 50),
@@ -130,7 +132,7 @@ def test_what_a_text_becomes_is_bounded() -> None:
 
 def test_reply_marks_are_the_same_for_texts_and_for_subjects() -> None:
     held = mapping.load().settings["index"]["analysis"]["char_filter"]["replies"]["pattern"]
-    assert held == REPLIES.pattern
+    assert held == REPLY_MARKS.pattern
 
 
 @pytest.mark.parametrize("descending", [True, False])
@@ -184,8 +186,8 @@ def test_a_repeated_word_costs_its_clauses_once() -> None:
 def test_a_text_that_is_long_once_it_is_spelled_out_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must have at most 800 characters once ligatures and symbols are spelled out"):
         values.search(text)
-    with pytest.raises(box.TooLong, match="spelled out"):
-        box.parse(text, box.UTC)
+    with pytest.raises(search_syntax.TooLong, match="spelled out"):
+        search_syntax.parse(text, search_syntax.UTC)
     assert values.search("ﬁ½…" * 100)
 
 

@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from service.conversation import (
     Conversation,
-    fold,
     item,
     order_fields,
     sort_key_prefixes,
@@ -26,6 +25,7 @@ from service.conversation import (
     tombstone,
     uid_order,
 )
+from service.text import fold
 from service.times import format_time, parse_time
 from tests.corpus import corpus
 

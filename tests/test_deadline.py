@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.api import deadline
-from service.api.deadline import Deadline
+from service.api.middleware import deadline
+from service.api.middleware.deadline import Deadline
 from service.errors import BodyIncomplete, SearchTimeout, SlowRequest
 
 SECONDS = 0.2

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from service.api import openapi
 from service.conversation import LIMITS, MAX_ITEM_BYTES, MAX_LINE_BYTES, Conversation, reason, stored
-from service.sources.fit import LIST_BYTES, Fit
+from service.sources.shortening import LIST_BYTES, Fit
 
 ROOT = Path(__file__).parents[1]
 UID = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"

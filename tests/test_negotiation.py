@@ -9,11 +9,11 @@ import sys
 import pytest
 from litestar.types import Message, Receive, Scope, Send
 
-from service.api.conditional import names
-from service.api.encoding import GZIP, GZIP_ALWAYS, NEITHER, PLAIN, Encoding, choose
+from service.api.conditional_requests import names
 from service.api.home import prefers_html
 from service.api.media_type import check_body
-from service.api.weights import weights
+from service.api.middleware.compression import GZIP, GZIP_ALWAYS, NEITHER, PLAIN, Compression, choose
+from service.api.quality_values import weights
 from service.errors import ConversationsError, UnsupportedEncoding, UnsupportedMediaType
 
 
@@ -121,7 +121,7 @@ def test_a_compressed_answer_that_is_cut_off_leaves_nothing_open(sent: int, monk
     }
     for _time in range(20):
         with pytest.raises(ConnectionResetError):
-            asyncio.run(Encoding(cut_off)(scope, receive, send))  # type: ignore[arg-type]
+            asyncio.run(Compression(cut_off)(scope, receive, send))  # type: ignore[arg-type]
     gc.collect()
     assert told == []
 

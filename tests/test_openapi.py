@@ -11,14 +11,14 @@ import msgspec
 import pytest
 from openapi_spec_validator import validate
 
-from service.api import examples
-from service.api.asked import parse_query
+from service.api import openapi_examples
 from service.api.documentation import FILES, _file
 from service.api.openapi import OPERATIONS, document, example_of
-from service.api.parameters import COUNT_PARAMETERS, EXAMPLE_ORGANIZATION, EXPORT_PARAMETERS, LIST_PARAMETERS
-from service.api.query_string import Parameter
 from service.api.routes import HANDLERS
 from service.conversation import Conversation
+from service.query.parameters import COUNT_PARAMETERS, EXAMPLE_ORGANIZATION, EXPORT_PARAMETERS, LIST_PARAMETERS
+from service.query.parser import parse_query
+from service.query.query_string import Parameter
 
 MINE = UUID(EXAMPLE_ORGANIZATION)
 NAMES = {
@@ -152,9 +152,9 @@ def test_all_declared_defaults_are_accepted_at_once_and_change_nothing(known: tu
 
 
 def test_the_examples_of_documents_are_documents() -> None:
-    Conversation.model_validate_json(msgspec.json.encode(examples.ITEM))
-    Conversation.model_validate_json(msgspec.json.encode(examples.WRITES[0]))
-    assert list(examples.ITEM) == list(Conversation.model_fields)
+    Conversation.model_validate_json(msgspec.json.encode(openapi_examples.ITEM))
+    Conversation.model_validate_json(msgspec.json.encode(openapi_examples.WRITES[0]))
+    assert list(openapi_examples.ITEM) == list(Conversation.model_fields)
 
 
 def test_the_page_carries_its_own_licences() -> None:

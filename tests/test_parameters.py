@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.asked import parse_query
-from service.api.parameters import LIST_PARAMETERS, PARAMETERS
-from service.api.query_string import Parameter, no_parameters
 from service.errors import InvalidQuery, Problem
-from service.search.query import ConversationQuery, Sort
+from service.query.conversation_query import ConversationQuery, Sort
+from service.query.parameters import LIST_PARAMETERS, PARAMETERS
+from service.query.parser import parse_query
+from service.query.query_string import Parameter, no_parameters
 
 MINE = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 

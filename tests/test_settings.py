@@ -15,7 +15,7 @@ import yaml
 from pydantic import SecretStr
 
 from service.errors import Misconfigured
-from service.index import doctor
+from service.operations import doctor
 from service.run import with_token_secret
 from service.settings import PUBLISHED_SECRETS, Settings, is_published
 from service.urls import without_password

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from service.cli import status_view
-from service.index.status import IndexStatus, Status
-from service.wording import counted
+from service.message_texts import counted
+from service.operations.status import IndexStatus, Status
 
 NAME = "conversations-0123456789ab-20240701t120000"
 INDEX = IndexStatus(

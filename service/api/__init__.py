@@ -1,1 +1,1 @@
-"""What a consumer sees over HTTP. Litestar lives here and nowhere else but in app.py."""
+"""HTTP: routes, auth, responses, errors, OpenAPI, middleware. Only this package and app.py import Litestar."""

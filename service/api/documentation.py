@@ -14,7 +14,7 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from service.api.openapi import document
-from service.api.query_string import no_parameters
+from service.query.query_string import no_parameters
 
 DOCS = "/docs"
 ASSETS = f"{DOCS}/assets"

@@ -11,10 +11,10 @@ from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException
 
 from service import errors
-from service.api import envelope
-from service.api.access_log import note, request_id
+from service.api import responses
 from service.api.media_type import NDJSON
-from service.faults import facts_of
+from service.api.middleware.access_log import note, request_id
+from service.client.error_types import facts_of
 
 RETRY_AFTER_SECONDS = "1"
 
@@ -94,7 +94,7 @@ def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[
     if isinstance(error, HTTPException) and error.headers:
         headers |= {name: value for name, value in error.headers.items() if name.lower() == "allow"}
     return Response(
-        content=envelope.error(
+        content=responses.error(
             answer.code,
             answer.message or str(error),
             request_id(request.scope),

@@ -9,17 +9,17 @@ from litestar import MediaType, Request, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from service import __version__
-from service.api import envelope
+from service.api import responses
 from service.api.documentation import DOCS
-from service.api.query_string import no_parameters
-from service.api.weights import weights
+from service.api.quality_values import weights
+from service.query.query_string import no_parameters
 
 VARYING = {"Vary": "Accept"}
 
 
 def home(handlers: Sequence[HTTPRouteHandler]) -> HTTPRouteHandler:
     """The route for `/`, which lists these handlers."""
-    body = envelope.data(
+    body = responses.data(
         {
             "name": "Conversation search",
             "version": __version__,

@@ -14,7 +14,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from service.api import envelope
+from service.api import responses
 
 MAX_HEAD_BYTES = 65_536  # the request line and all headers; trailers count too
 MAX_HEADERS = 100  # as Apache's LimitRequestFields
@@ -233,7 +233,7 @@ class BoundedProtocol(HttpToolsProtocol):
 def _refusal(status: int) -> bytes:
     code, message = _REFUSALS[status]
     request_id = uuid.uuid4().hex
-    body = envelope.error(code, message, request_id, [])
+    body = responses.error(code, message, request_id, [])
     headers = [
         "content-type: application/json",
         f"content-length: {len(body)}",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from service.search.page import Page
-from service.search.query import CURSOR_START, WINDOW
+from service.query.conversation_query import CURSOR_START, WINDOW
+from service.search.paging.page import Page
 
 MAX_LINK_BYTES = 4_096  # many proxies refuse an answer whose headers have 8 kB or more
 _SAFE = "!$&'()*+,-./:;=?@_~%"  # what RFC 3986 lets stand in a query; all else is percent-encoded

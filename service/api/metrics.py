@@ -15,8 +15,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from service import deadline, telemetry
-from service.index.scan import RANGES
-from service.index.status import Status
+from service.operations.status import Status
+from service.reindex.documents import RANGES
 
 FRESH_SECONDS = 15.0
 MOST_SECONDS = 5.0  # that a scrape waits for the cluster: half of Prometheus's usual scrape_timeout
@@ -33,7 +33,7 @@ class Metrics:
 
     def __init__(self, ask: Callable[[], Awaitable[Status]]) -> None:
         self._ask = ask
-        self._asked_at = 0.0
+        self._read_at = 0.0
         self._asking = asyncio.Lock()
         self._registry = CollectorRegistry()
         self._labelled: list[Gauge] = []
@@ -65,9 +65,9 @@ class Metrics:
     async def text(self) -> bytes:
         """The exposition format."""
         async with self._asking:  # further scrapes wait for the answer to the first
-            if time.monotonic() - self._asked_at > FRESH_SECONDS or not self._asked_at:
+            if time.monotonic() - self._read_at > FRESH_SECONDS or not self._read_at:
                 await self._refresh()
-                self._asked_at = time.monotonic()
+                self._read_at = time.monotonic()
         return generate_latest(telemetry.REGISTRY) + generate_latest(self._registry)
 
     async def _refresh(self) -> None:

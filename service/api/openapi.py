@@ -15,9 +15,11 @@ from typing import Any
 import msgspec
 
 from service import __version__
-from service.api import errors, examples, schemas, shapes
+from service.api import errors, openapi_examples, openapi_schemas, response_models
 from service.api.links import MAX_LINK_BYTES
-from service.api.parameters import (
+from service.api.writes import MAX_BODY_BYTES, MAX_LINES, WRITE_SCOPE
+from service.conversation import MAX_ITEM_BYTES, MAX_LINE_BYTES
+from service.query.parameters import (
     BULK_PARAMETERS,
     COUNT_PARAMETERS,
     DELETE_PARAMETERS,
@@ -26,9 +28,7 @@ from service.api.parameters import (
     LIST_PARAMETERS,
     SUGGEST_PARAMETERS,
 )
-from service.api.query_string import Parameter
-from service.api.writes import MAX_BODY_BYTES, MAX_LINES, WRITE_SCOPE
-from service.conversation import MAX_ITEM_BYTES, MAX_LINE_BYTES
+from service.query.query_string import Parameter
 
 JSON, NDJSON, TEXT = "application/json", "application/x-ndjson", "text/plain"
 
@@ -99,7 +99,7 @@ def _ref(kind: str, name: str) -> dict[str, Any]:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-def _json(shape: type[shapes.Shape], example: Any) -> Content:
+def _json(shape: type[response_models.Shape], example: Any) -> Content:
     return Content(JSON, _ref("schemas", shape.__name__), example)
 
 
@@ -114,19 +114,19 @@ OPERATIONS = (
     Operation(
         "get", "/api/conversations", "listConversations", "Find conversations",
         "A page of the conversations that match, in a total order, with the exact total.",
-        _json(shapes.PageAnswer, examples.PAGE), "A page.",
+        _json(response_models.PageAnswer, openapi_examples.PAGE), "A page.",
         parameters=LIST_PARAMETERS, headers=("Link", "ETag"),
     ),
     Operation(
         "get", "/api/conversations/count", "countConversations", "Count conversations",
         "How many conversations match, exactly, and with facets also by the values of fields.",
-        _json(shapes.CountAnswer, examples.COUNT), "How many there are.",
+        _json(response_models.CountAnswer, openapi_examples.COUNT), "How many there are.",
         parameters=COUNT_PARAMETERS, headers=("ETag",),
     ),
     Operation(
         "get", "/api/conversations/suggest", "suggestConversations", "Complete a text",
         "Words, senders and categories of the organization that begin as the text's last word.",
-        _json(shapes.SuggestAnswer, examples.SUGGESTIONS), "What the text may become.",
+        _json(response_models.SuggestAnswer, openapi_examples.SUGGESTIONS), "What the text may become.",
         parameters=SUGGEST_PARAMETERS, headers=("ETag",),
     ),
     Operation(
@@ -134,45 +134,46 @@ OPERATIONS = (
         "Everything that matches, one JSON object a line, of one state of the index. The last line is "
         '{"export":{"complete":true,"conversations":N,"organization_uid":UID,"where":FILTERS}}; without it, the export '
         "was cut off.",
-        Content(NDJSON, LINES, examples.EXPORT), "One conversation a line, and a last line with export.",
+        Content(NDJSON, LINES, openapi_examples.EXPORT), "One conversation a line, and a last line with export.",
         parameters=EXPORT_PARAMETERS,
     ),
     Operation(
         "post", "/api/conversations/bulk", "writeConversations", "Write conversations",
         "Writes and deletes conversations. The answer says in the same order what became of each. "
         f"Needs a token with the scope {WRITE_SCOPE}.",
-        _json(shapes.BulkAnswer, examples.BULK), "What became of each line or element.",
+        _json(response_models.BulkAnswer, openapi_examples.BULK), "What became of each line or element.",
         parameters=BULK_PARAMETERS,
-        body=(Content(JSON, WRITES, examples.WRITES), Content(NDJSON, LINES, examples.WRITE_LINES)),
+        body=(Content(JSON, WRITES, openapi_examples.WRITES), Content(NDJSON, LINES, openapi_examples.WRITE_LINES)),
         failures=ALL_FAILURES,
     ),
     Operation(
         "get", "/api/conversations/{uid}", "getConversation", "Get a conversation",
         "The conversation as it is now, whether searches find it already or not.",
-        _json(shapes.ConversationAnswer, examples.ONE), "The conversation.",
+        _json(response_models.ConversationAnswer, openapi_examples.ONE), "The conversation.",
         parameters=GET_PARAMETERS,
     ),
     Operation(
         "delete", "/api/conversations/{uid}", "deleteConversation", "Delete a conversation",
         "Deletes the conversation. An older copy that arrives later does not bring it back. "
         f"Needs a token with the scope {WRITE_SCOPE}.",
-        _json(shapes.DeletionAnswer, examples.DELETION), "What became of it.",
+        _json(response_models.DeletionAnswer, openapi_examples.DELETION), "What became of it.",
         parameters=DELETE_PARAMETERS,
     ),
     Operation(
         "get", "/health/live", "isLive", "Is the process running?",
         "Answers as long as the process runs. It asks OpenSearch for nothing.",
-        _json(shapes.Health, {"status": "live"}), "It runs.", tag="health", failures=_HEALTH_FAILURES,
+        _json(response_models.Health, {"status": "live"}), "It runs.", tag="health", failures=_HEALTH_FAILURES,
     ),
     Operation(
         "get", "/health/ready", "isReady", "Can the service answer?",
         "Whether the index fits this version, answers searches and takes writes.",
-        _json(shapes.Health, {"status": "ready"}), "It can.", tag="health", failures=_READY_FAILURES,
+        _json(response_models.Health, {"status": "ready"}), "It can.", tag="health", failures=_READY_FAILURES,
     ),
     Operation(
         "get", "/metrics", "getMetrics", "Metrics for Prometheus",
         "Counters, gauges and histograms in the text format of Prometheus.",
-        Content(TEXT, {"type": "string"}, examples.METRICS), "The metrics.", tag="health", failures=_HEALTH_FAILURES,
+        Content(TEXT, {"type": "string"}, openapi_examples.METRICS),
+        "The metrics.", tag="health", failures=_HEALTH_FAILURES,
     ),
 )  # fmt: skip
 
@@ -196,7 +197,7 @@ def document() -> dict[str, Any]:
         "tags": [{"name": name, "description": description} for name, description in TAGS],
         "paths": paths,
         "components": {
-            "schemas": schemas.schemas(),
+            "schemas": openapi_schemas.schemas(),
             "parameters": {
                 _component(operation, parameter): _parameter(parameter)
                 for operation in OPERATIONS
@@ -273,7 +274,7 @@ def _path_parameter(operation: Operation) -> dict[str, Any]:
         "required": True,
         "description": "the conversation's uid",
         "schema": {"type": "string", "format": "uuid"},
-        "example": examples.DELETED_UID if operation.method == "delete" else examples.ITEM["uid"],
+        "example": openapi_examples.DELETED_UID if operation.method == "delete" else openapi_examples.ITEM["uid"],
     }
 
 
@@ -293,7 +294,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "in": "query",
         "required": parameter.required,
         "description": parameter.description,
-        "schema": schemas.plain(parameter.schema),
+        "schema": openapi_schemas.plain(parameter.schema),
         "example": example_of(parameter),
     }
     return found | {"style": "form", "explode": True} if parameter.is_list else found
@@ -314,14 +315,17 @@ def _name(answer: errors.Answer) -> str:
 
 
 def _failure(answer: errors.Answer) -> dict[str, Any]:
-    found = {"description": answer.description, "content": _json(shapes.ErrorAnswer, examples.error(answer)).document()}
+    found = {
+        "description": answer.description,
+        "content": _json(response_models.ErrorAnswer, openapi_examples.error(answer)).document(),
+    }
     headers = {name: _ref("headers", _camel(name)) for name in answer.headers}
     return found | {"headers": headers} if headers else found
 
 
 def item_schema() -> dict[str, Any]:
     """An item with the limits of its fields, in one piece."""
-    found = schemas.schemas()
+    found = openapi_schemas.schemas()
     item = dict(found["Conversation"])
     item["properties"] = item["properties"] | {"metadata": found["Metadata"]}
     return item

@@ -25,15 +25,15 @@ class Readiness:
         self._reason = reason
         self._seconds = seconds
         self._turn = asyncio.Lock()
-        self._asked_at: float | None = None
+        self._checked_at: float | None = None
         self._error: ConversationsError | None = None
 
     async def __call__(self) -> None:
         """Raises the first error that a check raised, at this moment or at most a second ago."""
         async with self._turn:  # whoever asks meanwhile is answered from the same look
-            if self._asked_at is None or time.monotonic() - self._asked_at > REMEMBERED_SECONDS:
+            if self._checked_at is None or time.monotonic() - self._checked_at > REMEMBERED_SECONDS:
                 self._error = await self._explained(await self._look())
-                self._asked_at = time.monotonic()
+                self._checked_at = time.monotonic()
         if self._error is not None:
             raise self._error.with_traceback(None)
 

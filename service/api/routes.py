@@ -16,15 +16,17 @@ from litestar.response import Stream
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service import telemetry
-from service.api import conditional, envelope
-from service.api.access_log import note
-from service.api.asked import parse_one, parse_query, parse_scoped
+from service.api import conditional_requests, responses
 from service.api.auth import Caller, Tokens
-from service.api.head import is_head
 from service.api.links import links
 from service.api.media_type import NDJSON, check_body
 from service.api.metrics import Metrics
-from service.api.parameters import (
+from service.api.middleware.access_log import note
+from service.api.middleware.head import is_head
+from service.api.writes import MAX_BODY_BYTES, OUTCOMES, WRITE_SCOPE, Writes, parse_lines
+from service.errors import TooBusy, Unauthorized
+from service.query.conversation_query import ConversationQuery
+from service.query.parameters import (
     BULK_PARAMETERS,
     COUNT_PARAMETERS,
     DELETE_PARAMETERS,
@@ -33,12 +35,10 @@ from service.api.parameters import (
     LIST_PARAMETERS,
     SUGGEST_PARAMETERS,
 )
-from service.api.query_string import Parameter, no_parameters, parse_values
-from service.api.writes import MAX_BODY_BYTES, OUTCOMES, WRITE_SCOPE, Writes, parse_lines
-from service.errors import TooBusy, Unauthorized
-from service.search import beside
+from service.query.parser import parse_one, parse_query, parse_scoped
+from service.query.query_string import Parameter, no_parameters, parse_values
+from service.search import results as search_results
 from service.search.export import export
-from service.search.query import ConversationQuery
 from service.search.searcher import Searcher
 from service.search.suggest import suggest
 
@@ -68,20 +68,20 @@ Answer = Response[bytes] | Stream
 async def list_conversations(request: AnyRequest) -> Answer:
     """A page of the conversations that match, in a total order, with the exact total."""
     parts: Parts = request.app.state.parts
-    organization_uid, query = await _asked(request, LIST_PARAMETERS)
-    page = await beside.page(parts.searcher, query, organization_uid)
+    organization_uid, query = await _parsed_query(request, LIST_PARAMETERS)
+    page = await search_results.page(parts.searcher, query, organization_uid)
     note(request.scope, took=page.took)
     link = links(request.scope["path"], request.scope["query_string"], page)
-    return await conditional.answer(request, envelope.page(page), {**link, **_applied(request)})
+    return await conditional_requests.answer(request, responses.page(page), {**link, **_applied(request)})
 
 
 @get("/api/conversations/count")
 async def count_conversations(request: AnyRequest) -> Answer:
     """How many match, exactly, and by the values of fields."""
     parts: Parts = request.app.state.parts
-    organization_uid, query = await _asked(request, COUNT_PARAMETERS)
-    found = await beside.count(parts.searcher, query, organization_uid)
-    return await conditional.answer(request, [envelope.data(found)], _applied(request))
+    organization_uid, query = await _parsed_query(request, COUNT_PARAMETERS)
+    found = await search_results.count(parts.searcher, query, organization_uid)
+    return await conditional_requests.answer(request, [responses.data(found)], _applied(request))
 
 
 @get("/api/conversations/suggest")
@@ -96,7 +96,7 @@ async def suggest_conversations(request: AnyRequest) -> Answer:
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
     found = await suggest(parts.searcher, values["q"], organization_uid)
-    return await conditional.answer(request, [envelope.data(found)], {})
+    return await conditional_requests.answer(request, [responses.data(found)], {})
 
 
 @get("/api/conversations/export")
@@ -107,7 +107,7 @@ async def export_conversations(request: AnyRequest) -> Stream:
     the export was cut off.
     """
     parts: Parts = request.app.state.parts
-    organization_uid, query = await _asked(request, EXPORT_PARAMETERS)
+    organization_uid, query = await _parsed_query(request, EXPORT_PARAMETERS)
     if parts.exports.locked():
         raise TooBusy(f"{EXPORTS_AT_ONCE} exports are under way: try again when one has ended")
     if is_head(request.scope):
@@ -117,7 +117,7 @@ async def export_conversations(request: AnyRequest) -> Stream:
     return Stream(_chained(first, lines), media_type=NDJSON)
 
 
-async def _asked(request: AnyRequest, known: tuple[Parameter, ...]) -> tuple[UUID, ConversationQuery]:
+async def _parsed_query(request: AnyRequest, known: tuple[Parameter, ...]) -> tuple[UUID, ConversationQuery]:
     """Token, parameters, the right to the organization, an index that fits: in this order."""
     parts: Parts = request.app.state.parts
     caller = _caller(request)
@@ -147,9 +147,9 @@ async def _export_lines(
         total = 0
         async for batch in batches:
             total = batch.total
-            async for part in conditional.in_turns([b"%s\n" % item for item in batch.items]):
+            async for part in conditional_requests.in_turns([b"%s\n" % item for item in batch.items]):
                 yield part
-        yield envelope.export_end(total, organization_uid, query_string)
+        yield responses.export_end(total, organization_uid, query_string)
 
 
 async def _one_empty_part() -> AsyncGenerator[bytes]:
@@ -168,9 +168,9 @@ async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator
 async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
     """The conversation as it is now, whether searches find it already or not."""
     parts: Parts = request.app.state.parts
-    organization_uid, wanted, _values = await _asked_for_one(request, uid, GET_PARAMETERS)
+    organization_uid, wanted, _values = await _parsed_item_request(request, uid, GET_PARAMETERS)
     found = await parts.searcher.one(organization_uid, wanted)
-    return await conditional.answer(request, [envelope.one(found)], {})
+    return await conditional_requests.answer(request, [responses.one(found)], {})
 
 
 @delete(
@@ -180,9 +180,9 @@ async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
 async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Response[bytes]:
     """Leaves a tombstone, which an older copy that arrives later cannot undo."""
     parts: Parts = request.app.state.parts
-    organization_uid, wanted, values = await _asked_for_one(request, uid, DELETE_PARAMETERS, scope=WRITE_SCOPE)
+    organization_uid, wanted, values = await _parsed_item_request(request, uid, DELETE_PARAMETERS, scope=WRITE_SCOPE)
     outcome = await parts.writes.delete(organization_uid, wanted, **values)
-    return _json(envelope.writes([{"uid": str(wanted), "outcome": outcome}], {}))
+    return _json(responses.writes([{"uid": str(wanted), "outcome": outcome}], {}))
 
 
 @post(
@@ -209,7 +209,7 @@ async def write_conversations(request: AnyRequest) -> Response[bytes]:
     note(request.scope, **counts)
     for outcome, count in counts.items():
         telemetry.lines.labels(outcome).inc(count)
-    return _json(envelope.writes(results, {outcome: counts[outcome] for outcome in OUTCOMES}))
+    return _json(responses.writes(results, {outcome: counts[outcome] for outcome in OUTCOMES}))
 
 
 def _caller(request: AnyRequest) -> Caller:
@@ -220,7 +220,7 @@ def _caller(request: AnyRequest) -> Caller:
     return parts.tokens.verify(given[0].decode("latin-1") if given else None)
 
 
-async def _asked_for_one(
+async def _parsed_item_request(
     request: AnyRequest, uid: str, known: tuple[Parameter, ...], *, scope: str | None = None
 ) -> tuple[UUID, UUID, dict[str, Any]]:
     """The organization, the conversation's uid, and the other values."""

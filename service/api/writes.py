@@ -20,8 +20,9 @@ import msgspec
 from service.api import json_array
 from service.conversation import MAX_REASON_BYTES, Tombstone, shortened
 from service.errors import InvalidQuery, Problem, TooBusy, TooLarge
-from service.index import bulk
-from service.index.bulk import Write, Writer
+from service.index import loader
+from service.index import writer as index_writer
+from service.index.writer import Write, Writer
 from service.search.searcher import Searcher
 from service.sources import lines
 from service.times import LAST, MAX_AHEAD, check_not_ahead, format_time, parse_time
@@ -123,8 +124,10 @@ def _line(number: int, text: bytes, organizations: frozenset[UUID], max_ahead: t
     if found.organization_uid not in organizations:
         return Line(number, str(found.uid), None, "the token does not cover this organization")
     if isinstance(found, Tombstone):
-        return Line(number, str(found.uid), bulk.deletion_of(found.organization_uid, found.uid, found.deleted_on))
-    return Line(number, str(found.uid), bulk.write_of(found))
+        return Line(
+            number, str(found.uid), index_writer.deletion_of(found.organization_uid, found.uid, found.deleted_on)
+        )
+    return Line(number, str(found.uid), index_writer.write_of(found))
 
 
 def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
@@ -134,7 +137,7 @@ def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
     for write in writes:
         batch.append(write)
         size += len(write.source)
-        if len(batch) >= BATCH or size >= bulk.BATCH_BYTES:
+        if len(batch) >= BATCH or size >= loader.BATCH_BYTES:
             yield batch
             batch, size = [], 0
     if batch:
@@ -151,7 +154,7 @@ class Writes:
 
     async def write(self, found: Sequence[Line], *, refresh: str = "false") -> list[dict[str, Any]]:
         """What became of each line, in order. Raises PushedBack, WriteFailed."""
-        results: list[bulk.Result] = []
+        results: list[index_writer.Result] = []
         for batch in _batches([line.write for line in found if line.write is not None]):
             results += await self._writer.write(batch, refresh=refresh)
         return await _outcomes(found, results)
@@ -166,7 +169,9 @@ class Writes:
             self._check(deleted_on)
         for _attempt in range(DELETE_ATTEMPTS):
             when = deleted_on or await self._now_or_later(organization_uid, uid)
-            result, *_ = await self._writer.write([bulk.deletion_of(organization_uid, uid, when)], refresh=refresh)
+            result, *_ = await self._writer.write(
+                [index_writer.deletion_of(organization_uid, uid, when)], refresh=refresh
+            )
             if result.outcome == "written" or deleted_on is not None:
                 return result.outcome
         raise TooBusy("the conversation is being written all the while: try again")
@@ -186,14 +191,14 @@ class Writes:
         return max(parse_time(datetime.now(UTC)), updated_on + timedelta(milliseconds=1))
 
 
-async def _outcomes(found: Sequence[Line], results: Sequence[bulk.Result]) -> list[dict[str, Any]]:
+async def _outcomes(found: Sequence[Line], results: Sequence[index_writer.Result]) -> list[dict[str, Any]]:
     """What became of each line. Reasons are bounded together too: past REASONS_BYTES, their beginnings are told."""
     steps = Steps()
     done = iter(results)
     outcomes: list[dict[str, Any]] = []
     left = REASONS_BYTES
     for line in found:
-        result = next(done) if line.write is not None else bulk.Result("rejected", line.reason)
+        result = next(done) if line.write is not None else index_writer.Result("rejected", line.reason)
         outcome: dict[str, Any] = {"line": line.number, "uid": line.uid, "outcome": result.outcome}
         if result.reason:
             outcome["reason"] = shortened(result.reason, MAX_REASON_BYTES if left > 0 else SHORT_REASON_BYTES)

@@ -13,11 +13,13 @@ from types import FrameType
 import click
 
 from service import __version__
-from service.cli import asking, data, exits, flags, index, serving, shell
+from service.cli import conversations, exit_codes, global_options, index, serving, shell, transfer
 from service.cli.examples import EXAMPLES, epilog
 
 
-@click.group(cls=exits.Root, context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog("conversations"))
+@click.group(
+    cls=exit_codes.Root, context_settings={"help_option_names": ["-h", "--help"]}, epilog=epilog("conversations")
+)
 @click.version_option(__version__, prog_name=shell.PROGRAM)
 def cli() -> None:
     """Conversation search: an HTTP search API for conversations, over OpenSearch.
@@ -29,23 +31,23 @@ def cli() -> None:
 
 COMMANDS: tuple[click.Command, ...] = (
     *serving.COMMANDS,
-    *asking.COMMANDS,
+    *conversations.COMMANDS,
     *index.COMMANDS,
-    *data.COMMANDS,
+    *transfer.COMMANDS,
     *shell.COMMANDS,
 )
 
 
 def _add(group: click.Group, command: click.Command, path: str) -> None:
     command.epilog = epilog(path) if path in EXAMPLES else None
-    flags.add_to(command)
+    global_options.add_to(command)
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
             _add(command, inner, f"{path} {name}")
     group.add_command(command)
 
 
-flags.add_to(cli)
+global_options.add_to(cli)
 for _command in COMMANDS:
     _add(cli, _command, f"{shell.PROGRAM} {_command.name}")
 
@@ -57,18 +59,18 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 def main() -> None:
     """The console script: every failure is one line on standard error and an exit code of docs/commands.md."""
     signal.signal(signal.SIGTERM, _stop)  # the first process of a container would not hear it else
-    sys.exit(exits.run(_run_interruptible))
+    sys.exit(exit_codes.run(_run_interruptible))
 
 
 def _run_interruptible() -> object:
-    """Inside exits.run, which turns ctrl-C into a line: before it, service/entry.py does."""
+    """Inside exit_codes.run, which turns ctrl-C into a line: before it, service/entry.py does."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
     return run_line()
 
 
 def run_line(arguments: Sequence[str] | None = None) -> object:
     """Runs a command line: this process's, where none is given. Raises what the command raises."""
-    flags.reset()
+    global_options.reset()
     if sys.stdout is not None and sys.stdout.encoding.lower().replace("-", "") != "utf8":
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     result: object = cli.main(arguments, prog_name=shell.PROGRAM, standalone_mode=False)

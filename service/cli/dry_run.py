@@ -9,10 +9,10 @@ from typing import TypeVar
 import click
 
 from service import progress
-from service.cli import exits
+from service.cli import exit_codes
 from service.cli.options import show
+from service.message_texts import counted
 from service.sources import ndjson
-from service.wording import counted
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 
@@ -43,4 +43,4 @@ def load(files: tuple[str, ...], *, max_ahead: timedelta) -> None:
                     progress.say(f"{line.source}, line {line.number}: {line.reason}")
     show({"would_load": valid, "would_reject": rejected})
     if rejected:
-        raise exits.DoneInPart(f"{counted(rejected, 'line')} would be rejected; nothing was loaded")
+        raise exit_codes.DoneInPart(f"{counted(rejected, 'line')} would be rejected; nothing was loaded")

@@ -11,13 +11,13 @@ from typing import IO, cast
 from uuid import UUID
 
 from service import progress
-from service.api import envelope
+from service.api import responses
 from service.client import Client
 from service.errors import Misconfigured
 from service.files import replacing
-from service.search.cursors import Cursors
+from service.query.conversation_query import ConversationQuery
 from service.search.export import export
-from service.search.query import ConversationQuery
+from service.search.paging.cursors import Cursors
 from service.search.searcher import Searcher
 from service.settings import Settings
 
@@ -44,7 +44,7 @@ async def export_file(
                 write(first.items)
                 async for batch in batches:
                     write(batch.items)
-                sink.write(envelope.export_end(first.total, organization_uid, where))
+                sink.write(responses.export_end(first.total, organization_uid, where))
     finally:
         await searcher.close()
     return first.total

@@ -12,8 +12,7 @@ from typing import Any
 import click
 
 from service import progress
-from service.cli import dry_run, exits, reach, status_view
-from service.cli.asking_options import form_option
+from service.cli import connectivity, dry_run, exit_codes, status_view
 from service.cli.options import (
     INPUT,
     Duration,
@@ -25,25 +24,28 @@ from service.cli.options import (
     rejects_option,
     show,
 )
-from service.cli.views import Form
+from service.cli.output import Form
+from service.cli.query_options import form_option
 from service.client import Client
 from service.errors import ConversationsError, Misconfigured, SourceUnreadable
 from service.files import require_distinct
-from service.index import bulk, dashboards, doctor, lifecycle, mapping, plan, reindex, status, verify
-from service.index.bulk import Write
-from service.index.job import Ended, Invalid, Job
+from service.index import mapping, writer
+from service.index.writer import Write
+from service.message_texts import counted
+from service.operations import dashboards, doctor, status
+from service.reindex import commands, drift, first_index, plan
+from service.reindex.context import Ended, Invalid, Job
 from service.rejects import Rejects, is_rejects
 from service.settings import Settings
 from service.sources import ndjson
 from service.terminal import json_text, printable
-from service.wording import counted
 
 
 @click.command("create")
 @cluster_options
 def create_command(settings: Settings) -> None:
     """Create the index and its alias, if they are not there."""
-    name, made = act(settings, lambda client: lifecycle.ensure(client, settings.alias, mapping.load()))
+    name, made = act(settings, lambda client: first_index.ensure(client, settings.alias, mapping.load()))
     show({"index": name, "created": made})
 
 
@@ -121,9 +123,9 @@ def reindex_command(
         show(_with_job(settings, lambda job: plan.plan(job, files=files, from_index=not files_only)))
         return
     actions: dict[str | None, Callable[[Job], Awaitable[dict[str, Any]]]] = {
-        None: lambda job: reindex.begin(job, files=files, from_index=not files_only),
-        "resume": reindex.resume,
-        "abandon": reindex.abandon,
+        None: lambda job: commands.begin(job, files=files, from_index=not files_only),
+        "resume": commands.resume,
+        "abandon": commands.abandon,
     }
     with Rejects(rejects) as rejected:
         invalid = Invalid(lambda document, why, text: rejected.add(document, 0, why, text))
@@ -144,7 +146,7 @@ def rollback_command(settings: Settings, again: bool) -> None:
 
     It says first from which index to which it goes. A second rollback would go forward again: it needs --again.
     """
-    show(_with_job(settings, lambda job: reindex.rollback(job, again=again)))
+    show(_with_job(settings, lambda job: commands.rollback(job, again=again)))
 
 
 @click.command("prune")
@@ -160,7 +162,7 @@ def prune_command(settings: Settings, keep: int, tombstones: timedelta | None, d
     """
 
     async def prune(job: Job) -> dict[str, Any]:
-        return await reindex.prune(job, keep=keep, tombstones=tombstones, dry_run=dry_run)
+        return await commands.prune(job, keep=keep, tombstones=tombstones, dry_run=dry_run)
 
     show(_with_job(settings, prune))
 
@@ -191,10 +193,10 @@ def verify_command(
     if whole and not (delete_extra and files):
         raise Misconfigured("--whole goes with --delete-extra and files")
 
-    async def compare(job: Job) -> verify.Finding:
+    async def compare(job: Job) -> drift.Finding:
         if against is not None:
-            return await verify.index(job, against, repair=repair, delete_extra=delete_extra)
-        return await verify.files(job, files, repair=repair, delete_extra=delete_extra, whole=whole)
+            return await drift.index(job, against, repair=repair, delete_extra=delete_extra)
+        return await drift.files(job, files, repair=repair, delete_extra=delete_extra, whole=whole)
 
     found = _with_job(settings, compare)
     show(found.record())
@@ -202,7 +204,7 @@ def verify_command(
         raise ConversationsError(_what_remains(found, repair=repair, delete_extra=delete_extra))
 
 
-def _what_remains(found: verify.Finding, *, repair: bool, delete_extra: bool) -> str:
+def _what_remains(found: drift.Finding, *, repair: bool, delete_extra: bool) -> str:
     left = found.remaining
     if not repair:
         return "differences were found: --repair writes what is missing or stale"
@@ -224,7 +226,7 @@ def doctor_command(settings: Settings, as_json: bool) -> None:
 
     async def examine(client: Client) -> None:
         deployment = doctor.Deployment(settings, cluster_url(settings), client, mapping.load())
-        unreachable = await reach.problem_at(settings, cluster_url(settings))
+        unreachable = await connectivity.problem_at(settings, cluster_url(settings))
         async for check in doctor.examine(deployment, unreachable=unreachable):
             verdicts.append(check.verdict)
             print(json_text(check.record(), sys.stdout, indent=None) if as_json else _line(check), flush=True)
@@ -237,7 +239,9 @@ def doctor_command(settings: Settings, as_json: bool) -> None:
     if "failed" in verdicts:
         raise ConversationsError(f"{verdicts.count('failed')} of {counted(len(verdicts), 'check')} failed")
     if "warning" in verdicts:
-        raise exits.DoneInPart(f"{verdicts.count('warning')} of {counted(len(verdicts), 'check')} ended with a warning")
+        raise exit_codes.DoneInPart(
+            f"{verdicts.count('warning')} of {counted(len(verdicts), 'check')} ended with a warning"
+        )
 
 
 def _line(check: doctor.Check) -> str:
@@ -280,7 +284,7 @@ def _read_files(files: tuple[str, ...], *, max_ahead: timedelta, ended: Ended) -
         for line in ndjson.read(file, max_ahead=max_ahead, ended=lambda end: ended(end.organization_uid, end.where)):
             if line.conversation is None:
                 raise SourceUnreadable(f"{file}, line {line.number}: {line.reason}")
-            yield bulk.write_of(line.conversation)
+            yield writer.write_of(line.conversation)
         ended(None, None)
 
 

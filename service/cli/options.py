@@ -16,11 +16,11 @@ import click
 from opensearchpy.exceptions import TransportError
 
 from service import terminal
-from service.cli import flags, reach
+from service.cli import connectivity, global_options
 from service.client import Client, connect
 from service.conversation import parse_uuid
 from service.errors import Misconfigured, SearchTimeout, SearchUnavailable
-from service.index.disk import full_disks
+from service.index.disk_space import full_disks
 from service.node import running_url
 from service.settings import Settings
 from service.urls import of_service, without_password
@@ -62,7 +62,7 @@ def local_options(command: Command) -> Command:
     @_DATA
     @functools.wraps(command)
     def wrapped(*arguments: Any, data: Path | None, **options: Any) -> None:
-        command(*arguments, settings=flags.settings(data=data), **options)
+        command(*arguments, settings=global_options.settings(data=data), **options)
 
     return wrapped
 
@@ -78,7 +78,7 @@ def cluster_options(command: Command) -> Command:
     @opensearch_options
     @functools.wraps(command)
     def wrapped(*arguments: Any, data: Path | None, opensearch_url: str | None, **options: Any) -> None:
-        command(*arguments, settings=flags.settings(data=data, opensearch_url=opensearch_url), **options)
+        command(*arguments, settings=global_options.settings(data=data, opensearch_url=opensearch_url), **options)
 
     return wrapped
 
@@ -149,7 +149,7 @@ def act(
     async def run() -> Result:
         url = cluster_url(settings)
         if must_answer:
-            await reach.require_opensearch(settings, url)
+            await connectivity.require_opensearch(settings, url)
         client = connect(settings, url, answer=answer)
         try:
             return await action(client)

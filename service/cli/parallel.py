@@ -59,12 +59,12 @@ def load_files(
         return _run(command, settings.child_environment(), advance)
 
     with ThreadPoolExecutor(processes) as pool:
-        told = list(pool.map(load, own))
-    failures = [one for one in told if isinstance(one, str)]
+        outcomes = list(pool.map(load, own))
+    failures = [one for one in outcomes if isinstance(one, str)]
     _merge([part.rejects for part in own], rejects, keep=bool(failures))  # --resume goes on with the parts
     if failures:
         raise ConversationsError(failures[0])
-    done = [one for one in told if isinstance(one, dict)]
+    done = [one for one in outcomes if isinstance(one, dict)]
     return {name: sum(one[name] for one in done) for name in ("written", "unchanged", "rejected")}
 
 

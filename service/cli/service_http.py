@@ -16,8 +16,8 @@ from urllib.parse import quote
 from uuid import UUID
 
 from service import progress
+from service.cli.connectivity import address, check_ca_file, reason_of
 from service.cli.contexts import READABLE_BY_OTHERS
-from service.cli.reach import address, check_ca_file, reason_of
 from service.errors import ConversationsError, InvalidQuery, Misconfigured, NotFound, Problem, SearchUnavailable
 from service.settings import Settings
 

@@ -11,9 +11,9 @@ from uuid import UUID
 import click
 
 from service import progress
-from service.cli import flags
+from service.cli import global_options
+from service.cli.connectivity import address, check_ca_file, problem_at, require_opensearch
 from service.cli.options import Duration, Uuid, cluster_options, cluster_url, local_options
-from service.cli.reach import address, check_ca_file, problem_at, require_opensearch
 from service.cli.service_http import send
 from service.errors import ConversationsError, Misconfigured
 from service.settings import Settings
@@ -93,8 +93,8 @@ def healthy_command(settings: Settings, url: str | None, timeout: float) -> None
 
     The authority of an HTTPS certificate is the one in OPENSEARCH_CA_FILE, where that is set.
     """
-    if flags.is_typed("url"):
-        settings = flags.settings(url=url)
+    if global_options.is_typed("url"):
+        settings = global_options.settings(url=url)
     answer = send(settings, settings.url or _LOCAL_URL, "/health/ready", timeout=timeout)
     body = answer.json()
     if not isinstance(body, dict) or "status" not in body:

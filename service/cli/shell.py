@@ -8,10 +8,10 @@ import click
 from click.shell_completion import get_completion_class
 
 from service import terminal
-from service.cli import contexts, flags, views
-from service.cli.asking_options import form_option
+from service.cli import contexts, global_options, output
 from service.cli.options import show
-from service.cli.views import Form
+from service.cli.output import Form
+from service.cli.query_options import form_option
 from service.errors import Misconfigured
 from service.settings import SECRETS
 
@@ -40,18 +40,18 @@ def context_group() -> None:
 @form_option("table", "json", "name")
 def list_command(form: Form | None) -> None:
     """List the contexts; the one in use is marked."""
-    held = flags.config()
-    used = flags.chosen().context or held.current
-    chosen = views.form_of(form)
+    held = global_options.config()
+    used = global_options.chosen().context or held.current
+    chosen = output.form_of(form)
     if chosen == "json":
-        views.print_json([{"name": name, "is_current": name == used} for name in held.contexts])
+        output.print_json([{"name": name, "is_current": name == used} for name in held.contexts])
     elif chosen == "name":
-        views.print_names(held.contexts)
+        output.print_names(held.contexts)
     elif not held.contexts:
         raise Misconfigured(f"{held.path} has no contexts: write one, such as [contexts.prod] with url and token_file")
     else:
         rows = [("*" if name == used else "", name, _where(context)) for name, context in held.contexts.items()]
-        views.print_table(("", "CONTEXT", "ADDRESS"), rows)
+        output.print_table(("", "CONTEXT", "ADDRESS"), rows)
 
 
 def _where(context: dict[str, object]) -> str:
@@ -59,20 +59,20 @@ def _where(context: dict[str, object]) -> str:
 
 
 @click.command("use")
-@click.argument("name", shell_complete=flags.complete_contexts)
+@click.argument("name", shell_complete=global_options.complete_contexts)
 def use_command(name: str) -> None:
     """Make NAME the context that commands use where none is named."""
-    held = flags.config()
+    held = global_options.config()
     contexts.use(held, name)
     show({"current": name, "file": str(held.path)})
 
 
 @click.command("show")
-@click.argument("name", required=False, shell_complete=flags.complete_contexts)
+@click.argument("name", required=False, shell_complete=global_options.complete_contexts)
 def show_command(name: str | None) -> None:
     """Show the settings of the context NAME, or of the one in use. Secrets are hidden."""
-    held = flags.config()
-    found, values = held.context(name or flags.chosen().context)
+    held = global_options.config()
+    found, values = held.context(name or global_options.chosen().context)
     if not found:
         raise Misconfigured(
             f"no context is in use: name one, or choose one with 'conversations context use' ({held.path})"

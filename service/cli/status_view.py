@@ -11,26 +11,26 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from service import progress, terminal
-from service.cli import views
-from service.cli.views import Form
+from service.cli import output
+from service.cli.output import Form
 from service.errors import ConversationsError, Misconfigured
-from service.index.status import IndexStatus, Status
+from service.message_texts import counted
+from service.operations.status import IndexStatus, Status
 from service.terminal import printable
-from service.wording import counted
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def show(found: Status, form: Form | None) -> None:
-    if views.form_of(form) == "json":
-        views.print_json(found.record())
+    if output.form_of(form) == "json":
+        output.print_json(found.record())
     else:
-        views.print_rich(_page(found))
+        output.print_rich(_page(found))
 
 
 def watch(look: Callable[[], Status], form: Form | None, interval: float) -> NoReturn:
     """Shows it again and again. A cluster that does not answer is told, and looked at again."""
-    as_json = views.form_of(form) == "json"
+    as_json = output.form_of(form) == "json"
     console = terminal.console(sys.stdout)
     redraws = console.is_terminal and not console.is_dumb_terminal
     while True:
@@ -42,25 +42,25 @@ def watch(look: Callable[[], Status], form: Form | None, interval: float) -> NoR
             progress.complain(f"conversations: {error}")
         else:
             if as_json:
-                views.print_json(found.record(), indent=None)
+                output.print_json(found.record(), indent=None)
             else:
                 if redraws:
                     console.clear()
-                views.print_rich(_page(found))
+                output.print_rich(_page(found))
             sys.stdout.flush()
         time.sleep(interval)
 
 
 def _page(found: Status) -> RenderableType:
-    parts: list[RenderableType] = [views.record_of(_summary(found))]
+    parts: list[RenderableType] = [output.record_of(_summary(found))]
     if found.indices:
         rows = [_row(index) for index in found.indices]
         titles = ("INDEX", "USED FOR", "CONVERSATIONS", "TOMBSTONES", "SIZE", "DIFFERS")
-        parts += [Text(), views.table_or_records(titles, rows, right=("CONVERSATIONS", "TOMBSTONES", "SIZE"))]
+        parts += [Text(), output.table_or_records(titles, rows, right=("CONVERSATIONS", "TOMBSTONES", "SIZE"))]
     if found.loads:
         loads = [(one.owner, f"{one.written:,}", f"{one.unchanged:,}", f"{one.rejected:,}") for one in found.loads]
         titles_of_loads = ("LOAD", "WRITTEN", "UNCHANGED", "REJECTED")
-        parts += [Text(), views.table_or_records(titles_of_loads, loads, right=titles_of_loads[1:])]
+        parts += [Text(), output.table_or_records(titles_of_loads, loads, right=titles_of_loads[1:])]
     return Group(*parts)
 
 

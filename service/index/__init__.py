@@ -1,1 +1,1 @@
-"""Writing: the mapping, the life of an index, and bulk writes into it."""
+"""Writing: the mapping, aliases, and versioned bulk writes."""

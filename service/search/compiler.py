@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.search.conditions import AllOf, AnyOf, Between, Field, Missing, Node, Not, OneOf, Person, Words, field_of
+from service.query.conditions import AllOf, AnyOf, Between, Field, Missing, Node, Not, OneOf, Person, Words, field_of
+from service.query.conversation_query import RELEVANCE, ConversationQuery, Sort, SortField
+from service.query.time_bounds import Ago, Bounds
 from service.search.highlight import compile_highlight
-from service.search.query import RELEVANCE, ConversationQuery, Sort, SortField
-from service.search.values import Ago, Bounds
-from service.search.words import Clause, all_of, any_of, clause_of, none_of, relevance
+from service.search.subject_clauses import Clause, all_of, any_of, clause_of, none_of, relevance
 from service.times import format_time
 
 SORT_KEYS: dict[SortField, str] = {

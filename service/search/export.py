@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from uuid import UUID
 
-from service.answers import SearchAnswer, total_of
+from service.client.responses import SearchAnswer, total_of
 from service.errors import AnswerTooLarge, SearchUnavailable
+from service.message_texts import counted
+from service.query.conversation_query import ConversationQuery
 from service.search.compiler import compile_walk
-from service.search.cursors import Position
-from service.search.query import ConversationQuery
+from service.search.paging.cursors import Position
 from service.search.searcher import Searcher, check_scope, items_of
-from service.wording import counted
 
 BATCH_BYTES = 2_000_000  # about; two batches are held at a time
 FIRST_BATCH = 200  # documents

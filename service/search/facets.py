@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from service.answers import SearchAnswer, total_of, unusable
+from service.client.responses import SearchAnswer, total_of, unusable
+from service.query.conversation_query import ConversationQuery
 from service.search.compiler import bool_query, compile_query, index_field, named_clauses
-from service.search.query import ConversationQuery
-from service.search.words import Clause
+from service.search.subject_clauses import Clause
 
 MOST_VALUES = 1000  # of a facet; those beyond are counted together
 CACHED = {"request_cache": "true"}

@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
-from service import answers
-from service.answers import Hit
-from service.search.conditions import AllOf, Words, texts_of
-from service.search.query import ConversationQuery
-from service.search.words import EXACT, STEMS, Clause, any_of, clause_of
+from service.client import responses
+from service.client.responses import Hit
+from service.query.conditions import AllOf, Words, texts_of
+from service.query.conversation_query import ConversationQuery
+from service.search.subject_clauses import EXACT, STEMS, Clause, any_of, clause_of
 
 _NONCE = secrets.token_hex(4)
 BEGIN, END = f"\ufdd0{_NONCE}\ufdd2", f"\ufdd1{_NONCE}\ufdd2"
@@ -60,7 +60,7 @@ def marked(query: ConversationQuery, hits: Sequence[Hit]) -> dict[str, Any]:
 
 
 def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, dict[str, Any]]:
-    found = answers.decode(hit.source, _Subject)
+    found = responses.decode(hit.source, _Subject)
     subject = found.subject or ""
     texts = [text for marks in (hit.highlight or {}).values() for text in marks]
     ranges = merged([one for text in texts for one in ranges_of(text)])

@@ -11,10 +11,10 @@ from uuid import UUID
 
 from opensearchpy.exceptions import NotFoundError, TransportError
 
-from service import answers, deadline, telemetry
-from service.answers import Hit, SearchAnswer, total_of
-from service.client import Client, translated
-from service.connection import MAX_ANSWER_BYTES
+from service import deadline, telemetry
+from service.client import Client, responses, translated
+from service.client.connection import MAX_ANSWER_BYTES
+from service.client.responses import Hit, SearchAnswer, total_of
 from service.conversation import document_id, is_tombstone, item
 from service.errors import (
     AnswerTooLarge,
@@ -25,16 +25,16 @@ from service.errors import (
     SearchUnavailable,
     TooBusy,
 )
-from service.search import paging
+from service.message_texts import counted
+from service.query.conversation_query import ConversationQuery
 from service.search.compiler import compile_page, compile_query, compile_sort, compile_walk
-from service.search.cursors import Cursors, Position, fingerprint
 from service.search.highlight import compile_highlight, marked
-from service.search.hints import Hints
-from service.search.page import Page
-from service.search.paging import Slice, Windows
-from service.search.query import ConversationQuery
-from service.search.words import Clause
-from service.wording import counted
+from service.search.paging import rank_descent
+from service.search.paging.cursors import Cursors, Position, fingerprint
+from service.search.paging.page import Page
+from service.search.paging.rank_cache import RankCache
+from service.search.paging.rank_descent import Slice, Windows
+from service.search.subject_clauses import Clause
 
 DEEP_AT_ONCE = 50  # each holds a point in time, of which a node has 300 at most (search.max_open_pit_context)
 SAMPLED = 60  # subjects that part those which agree in all their prefixes: two clauses each, in one request
@@ -56,7 +56,7 @@ class Searcher:
         self._deadline = deadline
         self._cursors = cursors
         self._windows = windows or Windows()
-        self._hints = Hints()
+        self._rank_cache = RankCache()
         self._closing: set[asyncio.Task[None]] = set()
         self._deep_places = asyncio.Semaphore(DEEP_AT_ONCE)
 
@@ -112,7 +112,7 @@ class Searcher:
                 raise
         source = bytes(found.source)
         if not found.found or found.id != document_id(organization_uid, uid):
-            raise answers.unusable("it is another document than the one that was asked for")
+            raise responses.unusable("it is another document than the one that was asked for")
         if is_tombstone(source):
             raise missing
         return item_of(source, found.id)
@@ -134,7 +134,7 @@ class Searcher:
             body={**body, "timeout": f"{max(1.0, deadline.remaining(self._deadline) * 1000):.0f}ms"},
             params={**params, "allow_partial_search_results": "false"},
         )
-        answers.check_search(answer, body)
+        responses.check_search(answer, body)
         return answer
 
     @asynccontextmanager
@@ -151,7 +151,7 @@ class Searcher:
         answer = await self.ask(compile_page(query, organization_uid), organization_uid)
         hits = answer.hits.hits
         items = items_of(hits, organization_uid)
-        return Page(query, total_of(answer), items, answer.took, beside=marked(query, hits))
+        return Page(query, total_of(answer), items, answer.took, extras=marked(query, hits))
 
     async def _walk(self, query: ConversationQuery, organization_uid: UUID, after: Position | None) -> Page:
         """One conversation more is asked for than given: without it, this was the last page."""
@@ -174,16 +174,21 @@ class Searcher:
     async def _deep(self, view: _View) -> Page:
         query = view.query
         key = view.organization_uid.bytes + fingerprint(query)
-        plan = await paging.descend(
-            view, query.sort, query.offset, query.per_page, windows=self._windows, hint=self._hints.get(key)
+        plan = await rank_descent.descend(
+            view,
+            query.sort,
+            query.offset,
+            query.per_page,
+            windows=self._windows,
+            cached_counts=self._rank_cache.get(key),
         )
-        if plan.hint is not None:
-            self._hints.put(key, plan.hint)
-        telemetry.pages.labels("counted" if plan.hint is not None else "hinted").inc()
+        if plan.cached_counts is not None:
+            self._rank_cache.put(key, plan.cached_counts)
+        telemetry.pages.labels("counted" if plan.cached_counts is not None else "hinted").inc()
         slices = await asyncio.gather(*(view.slice(part) for part in plan.slices))
         hits = [hit for part in slices for hit in part]
         items = items_of(hits, view.organization_uid)
-        return Page(query, plan.total, items, view.took, beside=marked(query, hits))
+        return Page(query, plan.total, items, view.took, extras=marked(query, hits))
 
     @asynccontextmanager
     async def point_in_time(self, organization_uid: UUID, keep_alive: str) -> AsyncIterator[str]:
@@ -194,7 +199,7 @@ class Searcher:
             )
         point_in_time = opened.pit_id
         if not point_in_time:
-            raise answers.unusable("it holds no point in time")
+            raise responses.unusable("it holds no point in time")
         try:
             yield point_in_time
         finally:
@@ -223,11 +228,11 @@ class _View:
             answer = await self._search(narrowing, {"size": 0, "track_total_hits": True, "aggs": {"ranks": ranks}})
         except TransportError as error:
             if "too_many_buckets" in str(error.info):
-                raise paging.TooManyBuckets from error
+                raise rank_descent.TooManyBuckets from error
             raise
         found = {int(bucket["key"]): bucket["doc_count"] for bucket in answer.aggregations["ranks"]["buckets"]}
         if sum(found.values()) > total_of(answer):
-            raise answers.unusable("its counts add up to more than its total")
+            raise responses.unusable("its counts add up to more than its total")
         return total_of(answer), found
 
     async def total(self, narrowing: Sequence[Clause]) -> int:
@@ -281,7 +286,7 @@ class _View:
 
 def items_of(hits: Sequence[Hit], organization_uid: UUID) -> tuple[bytes, ...]:
     """The items that an answer holds, as bytes. Raises AnswerUnusable where one is not the organization's."""
-    answers.check_owner(hits, str(organization_uid))
+    responses.check_owner(hits, str(organization_uid))
     return tuple(item_of(bytes(hit.source), hit.id) for hit in hits)
 
 
@@ -292,11 +297,11 @@ def item_of(source: bytes, document: str) -> bytes:
     """
     organization_uid, _, uid = document.partition(":")
     if not source.startswith(_BEGINNING % (uid.encode(), organization_uid.encode())):
-        raise answers.unusable("a document in it is another than its id says")
+        raise responses.unusable("a document in it is another than its id says")
     try:
         return item(source)
     except ValueError as error:
-        raise answers.unusable("a document in it was not written by the service") from error
+        raise responses.unusable("a document in it was not written by the service") from error
 
 
 _BEGINNING = b'{"uid":"%s","organization_uid":"%s",'
@@ -309,4 +314,4 @@ def check_scope(answer: SearchAnswer, organization_uid: UUID) -> None:
             f"{counted(answer.shards.total, 'shard')} answered where an organization has one: "
             "the alias may point to several indices, see 'conversations doctor'"
         )
-    answers.check_owner(answer.hits.hits, str(organization_uid))
+    responses.check_owner(answer.hits.hits, str(organization_uid))

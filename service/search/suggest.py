@@ -7,29 +7,26 @@ each of which a term's beginning narrows, so none of them looks at the whole org
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
-from service import answers
-from service.answers import SearchAnswer
-from service.conversation import fold
+from service.client import responses
+from service.client.responses import SearchAnswer
+from service.query.conditions import Words
+from service.query.conversation_query import Sort
 from service.search.compiler import bool_query, compile_sort
-from service.search.conditions import Words
 from service.search.facets import CACHED
-from service.search.query import Sort
 from service.search.searcher import Searcher
-from service.search.words import SPACELESS, Clause, any_of, clause_of
+from service.search.subject_clauses import Clause, any_of, clause_of
+from service.text import SPACELESS, WORD, fold
 
-MAX_CHARACTERS = 100
 MOST = 5
 LOOKED_AT = 50  # the newest subjects that match
 MOST_CATEGORIES = 50
 RUN = 8  # characters of a run without spaces, behind what was typed
-_WORD = re.compile(r"[^\W_]+")
 
 
 class _Subject(msgspec.Struct):
@@ -101,7 +98,7 @@ def _completed(text: str, answer: SearchAnswer) -> list[dict[str, Any]]:
     begun = fold(last)
     counts: Counter[str] = Counter()
     for hit in answer.hits.hits:
-        subject = fold(answers.decode(hit.source, _Subject).subject or "")
+        subject = fold(responses.decode(hit.source, _Subject).subject or "")
         counts.update(set(_runs(subject, begun) if SPACELESS.search(last) else _words(subject, begun)))
     best = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST]
     return [{"text": f"{before}{word}", "count": count} for word, count in best]
@@ -109,12 +106,12 @@ def _completed(text: str, answer: SearchAnswer) -> list[dict[str, Any]]:
 
 def _split(text: str) -> tuple[str, str]:
     """What stands before the last word, and that."""
-    found = list(_WORD.finditer(text.rstrip()))
+    found = list(WORD.finditer(text.rstrip()))
     return (text[: found[-1].start()], found[-1][0]) if found else (text, "")
 
 
 def _words(subject: str, begun: str) -> list[str]:
-    return [word for word in _WORD.findall(subject) if begun and word.startswith(begun)]
+    return [word for word in WORD.findall(subject) if begun and word.startswith(begun)]
 
 
 def _runs(subject: str, begun: str) -> list[str]:

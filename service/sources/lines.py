@@ -30,8 +30,8 @@ from service.conversation import (
     shortened,
     shown_name,
 )
+from service.message_texts import rule
 from service.times import check_not_ahead
-from service.wording import rule
 
 BOM = b"\xef\xbb\xbf"
 _NOT_JSON = "is not valid JSON: "
@@ -141,7 +141,7 @@ def _uid(keys: _Keys) -> str | None:
     return found[:SHOWN_UID] if isinstance(found, str) else None
 
 
-def _syntax(text: bytes, told: str) -> str:
+def _syntax(text: bytes, message: str) -> str:
     """Why a text is no JSON. Bounded: a long line is not parsed again for a better reason."""
     if text.startswith(BOM):
         return "begins with a byte order mark, which only the first line may have"
@@ -151,8 +151,8 @@ def _syntax(text: bytes, told: str) -> str:
         try:
             from_json(text, allow_inf_nan=False)
         except ValueError as error:
-            told = str(error)
-    return _sentence(told)
+            message = str(error)
+    return _sentence(message)
 
 
 def _shape(name: str, model: type[Any], *, prefix: str = "", **own: Any) -> type[msgspec.Struct]:
@@ -179,13 +179,13 @@ def _explained(error: ValidationError) -> str:
     return _sentence(reason(error).removeprefix(_NOT_JSON)) if is_syntax else reason(error)
 
 
-def _sentence(told: str) -> str:
+def _sentence(message: str) -> str:
     for mark, sentence in _SYNTAX:
-        if mark in told:
+        if mark in message:
             return sentence
     for words, plainer in _PLAINLY:
-        told = told.replace(words, plainer)
-    return f"{_NOT_JSON}{told}"
+        message = message.replace(words, plainer)
+    return f"{_NOT_JSON}{message}"
 
 
 def _check_shape(text: bytes, kind: type[Any]) -> None:
@@ -207,11 +207,11 @@ def _check_shape(text: bytes, kind: type[Any]) -> None:
         raise ValueError(_misshapen(str(error))) from None
 
 
-def _misshapen(told: str) -> str:
+def _misshapen(message: str) -> str:
     """What the decoder of shapes tells, in the words of all other reasons."""
-    found = _MISSHAPEN.match(told)
+    found = _MISSHAPEN.match(message)
     if found is None:
-        return _sentence(told)
+        return _sentence(message)
     kind, most, place = found.groups()
     name = ".".join(filter(None, _ELEMENT.sub(r".\1", place).split(".")))
     return f"{name}: {rule('too_long', max_length=int(most)) if most else rule(_KINDS.get(kind, _SCALAR))}"

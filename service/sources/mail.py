@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from service.conversation import Conversation, Direction, Metadata, Status, reason
 from service.sources import mailbox
-from service.sources.fit import Fit
 from service.sources.message import Address, Clock, Message, parse
+from service.sources.shortening import Fit
 from service.sources.threads import Thread, threads
 from service.times import MAX_AHEAD
 
@@ -47,7 +47,7 @@ class Rules:
 class Counts:
     """Of messages: `read` is the sum of the three that follow it.
 
-    `shortened` counts conversations of which something was cut (fit.py), `dates_ahead` messages that were dated further
+    `shortened` counts conversations with a cut (shortening.py), `dates_ahead` messages that were dated further
     ahead of the clock than a version may lie, and were given another date.
     """
 
@@ -176,5 +176,5 @@ def _status(messages: tuple[Message, ...], labels: list[str], rules: Rules) -> S
 
 def _is_read(messages: tuple[Message, ...]) -> bool | None:
     """Whether all were seen; None where the mailbox tells nothing."""
-    told = [message.seen for message in messages if message.seen is not None]
-    return all(told) if told else None
+    read_marks = [message.seen for message in messages if message.seen is not None]
+    return all(read_marks) if read_marks else None

@@ -27,7 +27,7 @@ from service.times import MAX_AHEAD
 SNIPPET_CHARACTERS = 200
 EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)  # before mail had dates; also keeps versions from being negative
 DECODED_CHARACTERS = 200_000  # of a header with encoded words, whose decoding takes time
-MOST_TIMES = 10  # so many times the limit of a text are kept of it, until fit.py cuts it
+MOST_TIMES = 10  # so many times the limit of a text are kept of it, until shortening.py cuts it
 _MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
 _AT = re.compile(r"^(\S+) at (\S+?)(?:\s+\((.*)\))?$", re.DOTALL)
 _SPACE = re.compile(r"\s+")

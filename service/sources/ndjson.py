@@ -100,13 +100,13 @@ def export_end(text: bytes) -> ExportEnd | None:
     if len(text) > MAX_LINE_BYTES or not _EXPORT_END.match(text):
         return None
     try:
-        told = json.loads(text)["export"]
-        if told["complete"] is not True or type(told["conversations"]) is not int:
+        trailer = json.loads(text)["export"]
+        if trailer["complete"] is not True or type(trailer["conversations"]) is not int:
             return None
-        organization, where = told.get("organization_uid"), told.get("where")
+        organization, where = trailer.get("organization_uid"), trailer.get("where")
         if where is not None and not isinstance(where, str):
             return None
-        return ExportEnd(told["conversations"], None if organization is None else parse_uuid(organization), where)
+        return ExportEnd(trailer["conversations"], None if organization is None else parse_uuid(organization), where)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 

@@ -21,9 +21,9 @@ from service.conversation import Conversation, Direction, Metadata
 from service.errors import SourceUnreadable
 from service.scratch import Scratch
 from service.sources.containers import streams
-from service.sources.fit import ELLIPSIS, Fit, clean
 from service.sources.mail import Counts, Reject
 from service.sources.message import Clock
+from service.sources.shortening import ELLIPSIS, Fit, clean
 from service.times import EPOCH, MAX_AHEAD, parse_time
 
 COLUMNS = ("peer", "date", "text", "direction", "read", "name")
@@ -94,7 +94,7 @@ def conversations(
 
 def _conversation(messages: list[Sms], organization_uid: UUID, clock: Clock, fit: Fit) -> Conversation:
     first, last = messages[0], messages[-1]
-    told = [message.read for message in messages if message.read is not None]
+    read_marks = [message.read for message in messages if message.read is not None]
     key = f"{first.peer}:{(first.date - EPOCH) // timedelta(milliseconds=1)}"
     return Conversation(
         uid=uuid.uuid5(organization_uid, f"sms:{key}"),
@@ -104,7 +104,7 @@ def _conversation(messages: list[Sms], organization_uid: UUID, clock: Clock, fit
         status="active",
         subject=_excerpt(first.text),
         sent_at=_believed(last.date, clock),
-        is_read=all(told) if told else None,
+        is_read=all(read_marks) if read_marks else None,
         has_reply=any(message.direction != first.direction for message in messages),
         message_count=len(messages),
         metadata=Metadata(

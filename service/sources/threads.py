@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 
 from service.sources.message import Message
 from service.sources.spool import Spool
+from service.text import MAIL_REPLY_MARK
 
 SUBJECT_DAYS = timedelta(days=30)
 COMPARED_CHARACTERS = 2_000  # of a subject: each prefix that is taken off copies the rest
-_REPLY = re.compile(r"^\s*+(?:re|aw|sv|antw|vs|odp|回复|答复|fwd?|wg|转发)\s*+(?:\[\d+\])?\s*+[:：]\s*+", re.IGNORECASE)
 _TAG = re.compile(r"^\s*\[[^\[\]]{1,40}\]\s*")
 
 
@@ -56,7 +56,7 @@ def normalised_subject(subject: str | None) -> tuple[str, bool]:
     """The subject without reply and list prefixes, and whether it had a reply's."""
     text, is_reply = (subject or "")[:COMPARED_CHARACTERS], False
     while True:
-        rest = _REPLY.sub("", text, count=1)
+        rest = MAIL_REPLY_MARK.sub("", text, count=1)
         if rest != text:
             text, is_reply = rest, True
             continue

@@ -20,13 +20,13 @@ import asyncpg
 import msgspec
 
 from service import progress
-from service.answers import SearchAnswer
 from service.client import Client, connect
+from service.client.responses import SearchAnswer
 from service.conversation import item
 from service.node import LocalNode, fetch
 from service.search.compiler import compile_page
-from service.search.cursors import Cursors
-from service.search.paging import Windows
+from service.search.paging.cursors import Cursors
+from service.search.paging.rank_descent import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
 from tests.bench import generate, measure, postgres, report, rig, search, writes

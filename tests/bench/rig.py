@@ -21,7 +21,8 @@ from service import progress
 from service.api.auth import Tokens
 from service.client import Client, connect
 from service.conversation import Conversation
-from service.index import bulk, lifecycle, mapping
+from service.index import loader, mapping, writer
+from service.reindex import first_index
 from service.settings import Settings
 from tests.served import await_address
 
@@ -70,10 +71,10 @@ async def client(settings: Settings, url: str) -> AsyncIterator[Client]:
 async def load(settings: Settings, url: str, conversations: Iterable[Conversation], total: int) -> None:
     """Loads without measuring, and waits until no merge is under way."""
     async with client(settings, url) as opened:
-        await lifecycle.ensure(opened, settings.alias, mapping.load())
+        await first_index.ensure(opened, settings.alias, mapping.load())
         with progress.track("Loading", total, "conversations") as advance:
             pairs = ((one, one) for one in conversations)
-            await bulk.load(opened, settings.alias, pairs, reject=_refuse, advance=advance)
+            await loader.load(opened, settings.alias, pairs, reject=_refuse, advance=advance)
         await settle(opened, settings.alias)
 
 
@@ -98,9 +99,10 @@ async def load_rates(settings: Settings, url: str, conversations: list[Conversat
     file.write_text("".join(f"{one.model_dump_json()}\n" for one in conversations))
     bodies = [
         b"".join(
-            bulk.lines(bulk.write_of(one), PLACEHOLDER) for one in conversations[start : start + bulk.BATCH_DOCUMENTS]
+            writer.lines(writer.write_of(one), PLACEHOLDER)
+            for one in conversations[start : start + loader.BATCH_DOCUMENTS]
         )
-        for start in range(0, len(conversations), bulk.BATCH_DOCUMENTS)
+        for start in range(0, len(conversations), loader.BATCH_DOCUMENTS)
     ]
     found: dict[str, list[float]] = {"load": [], "bare": []}
     ways: dict[str, Callable[[str], object]] = {
@@ -111,7 +113,7 @@ async def load_rates(settings: Settings, url: str, conversations: list[Conversat
         for name, way in ways.items():
             alias = f"bench_{name}_{attempt}"
             async with client(settings, url) as opened:
-                index, _made = await lifecycle.ensure(opened, alias, mapping.load())
+                index, _made = await first_index.ensure(opened, alias, mapping.load())
                 started = time.perf_counter()
                 await way(alias)  # type: ignore[misc]
                 found[name].append(len(conversations) / (time.perf_counter() - started))
@@ -141,7 +143,7 @@ async def _bare_loop(url: str, alias: str, bodies: list[bytes]) -> None:
                 ) as answer:
                     await answer.read()
 
-        await asyncio.gather(*(sender() for _ in range(bulk.BATCHES_AT_ONCE)))
+        await asyncio.gather(*(sender() for _ in range(loader.BATCHES_AT_ONCE)))
         async with session.post(f"{url}/{alias}/_refresh") as answer:
             await answer.read()
 

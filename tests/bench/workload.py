@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
-from service.api.asked import parse_query
-from service.search.query import DEEP_FIELDS, ConversationQuery
+from service.query.conversation_query import DEEP_FIELDS, ConversationQuery
+from service.query.parser import parse_query
 from tests.bench.generate import AGENTS, LARGEST
 
 DEEP_SORTS = ("-updated_on", "subject", "status")

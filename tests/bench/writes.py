@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from service.index import lifecycle, mapping
+from service.index import aliases, mapping
 from service.settings import Settings
 from tests.bench import generate, measure, rig
 from tests.bench.workload import first_pages
@@ -104,8 +104,8 @@ def _verify(settings: Settings, url: str, file: Path) -> float:
 async def _server_side(settings: Settings, url: str) -> float:
     """Documents a second of OpenSearch's own `_reindex`, which verifies nothing and loses what is written meanwhile."""
     async with rig.client(settings, url) as opened:
-        source = await lifecycle.current_index(opened, settings.alias)
-        target = await lifecycle.create(opened, settings.alias, mapping.load())
+        source = await aliases.current_index(opened, settings.alias)
+        target = await aliases.create(opened, settings.alias, mapping.load())
         body = {"source": {"index": source, "size": 2000}, "dest": {"index": target, "version_type": "external"}}
         started = time.perf_counter()
         done = await opened.reindex(body=body, params={"request_timeout": 3600})

@@ -33,9 +33,10 @@ from service.api.http_protocol import BoundedProtocol
 from service.app import create_app
 from service.client import Client, connect
 from service.conversation import Conversation
-from service.index import bulk, lifecycle, mapping
+from service.index import loader, mapping
 from service.node import LocalNode, prepare
-from service.search.paging import Windows
+from service.reindex import first_index
+from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests import oracle, processes
 from tests.corpus import corpus
@@ -130,18 +131,18 @@ class Cluster:
 
         return asyncio.run(run())
 
-    def load(self, conversations: list[Conversation]) -> bulk.Tally:
-        async def load(client: Client) -> bulk.Tally:
-            await lifecycle.ensure(client, self.settings.alias, mapping.load())
+    def load(self, conversations: list[Conversation]) -> loader.Tally:
+        async def load(client: Client) -> loader.Tally:
+            await first_index.ensure(client, self.settings.alias, mapping.load())
             rejected: list[str] = []
             pairs = [(conversation.uid, conversation) for conversation in conversations]
-            tally = await bulk.load(
+            tally = await loader.load(
                 client, self.settings.alias, pairs, reject=lambda uid, why: rejected.append(f"{uid}: {why}")
             )
             assert rejected == []
             return tally
 
-        result: bulk.Tally = self.act(load)
+        result: loader.Tally = self.act(load)
         return result
 
     def drop(self) -> None:

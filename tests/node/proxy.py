@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from io import BufferedIOBase
 from urllib.parse import urlsplit
 
-from service.answers import kind_of
+from service.client.responses import kind_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Call:
 
     @property
     def kind(self) -> str:
-        """What is asked for, such as _search; see service.answers.kind_of."""
+        """What is asked for, such as _search; see service.client.responses.kind_of."""
         return kind_of(self.path.partition("?")[0])
 
 

@@ -15,9 +15,9 @@ import pytest
 
 from service.client import connect
 from service.conversation import CHANNELS, STATUSES, Conversation
-from service.index import bulk
-from service.search.paging import Windows
-from service.search.query import DEEP_FIELDS
+from service.index import writer as index_writer
+from service.query.conversation_query import DEEP_FIELDS
+from service.search.paging.rank_descent import Windows
 from service.times import parse_time
 from tests import oracle
 from tests.corpus import conversation
@@ -141,7 +141,7 @@ def _write_drafts(cluster: Cluster, stop: threading.Event, written: list[int]) -
                 kind = rng.choice(KINDS)
                 drafts = [conversation(rng, organization(kind)) for _ in range(20)]
                 drafts = [one.model_copy(update={**kind(rng, 0), "status": "draft"}) for one in drafts]
-                await bulk.write(client, cluster.settings.alias, [bulk.write_of(one) for one in drafts])
+                await index_writer.write(client, cluster.settings.alias, [index_writer.write_of(one) for one in drafts])
                 await client.indices.refresh(index=cluster.settings.alias)
                 written[0] += len(drafts)
         finally:

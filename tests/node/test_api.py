@@ -16,18 +16,18 @@ import httpx
 import msgspec
 import pytest
 
-from service.api import examples, shapes
+from service.api import openapi_examples, response_models
 from service.api.errors import BY_ERROR
 from service.api.openapi import example_of
-from service.api.parameters import (
+from service.conversation import Conversation
+from service.node import LocalNode, fetch
+from service.query.parameters import (
     COUNT_PARAMETERS,
     EXAMPLE_ORGANIZATION,
     EXPORT_PARAMETERS,
     LIST_PARAMETERS,
     SUGGEST_PARAMETERS,
 )
-from service.conversation import Conversation
-from service.node import LocalNode, fetch
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, Cluster, serve_process, serving
@@ -138,7 +138,7 @@ def test_the_examples_of_the_parameters_find_the_example_in_the_sample(sample_ap
     ):
         answer = sample_api.get("/api/conversations", token, params=pairs)
         assert answer.status_code == 200, answer.text
-        assert [item["uid"] for item in answer.json()["data"]["items"]] == [examples.ITEM["uid"]]
+        assert [item["uid"] for item in answer.json()["data"]["items"]] == [openapi_examples.ITEM["uid"]]
 
 
 def test_the_answers_have_the_documented_shapes(sample_api: Api) -> None:
@@ -146,33 +146,35 @@ def test_the_answers_have_the_documented_shapes(sample_api: Api) -> None:
     token = sample_api.token(UUID(EXAMPLE_ORGANIZATION), scopes=("conversations:write",))
     everything = "facets=status,channel,category,agent_uid,is_read,direction&facets[created_on]=year&explain=query"
     for shape, path in (
-        (shapes.PageAnswer, "?"),
-        (shapes.PageAnswer, "?cursor=*&per_page=3"),
-        (shapes.PageAnswer, f"?{everything}&q=twisted+is:nonsense&highlight=subject&tz=Europe/Berlin"),
-        (shapes.PageAnswer, "?q=twisted+is:nonsense"),
-        (shapes.PageAnswer, "?search=twistde&status=draft&suggest=true"),
-        (shapes.PageAnswer, "?search=nothinglikethis&suggest=true"),
-        (shapes.CountAnswer, f"/count?{everything}"),
-        (shapes.CountAnswer, "/count?q=twisted+is:nonsense"),
-        (shapes.SuggestAnswer, "/suggest?q=twis"),
-        (shapes.SuggestAnswer, "/suggest?q=a"),
-        (shapes.ConversationAnswer, f"/{examples.ITEM['uid']}"),
-        (shapes.ErrorAnswer, "?page=0&per_page=500&nothing=1"),
-        (shapes.ErrorAnswer, "/count?search=a&match=nothing"),
+        (response_models.PageAnswer, "?"),
+        (response_models.PageAnswer, "?cursor=*&per_page=3"),
+        (response_models.PageAnswer, f"?{everything}&q=twisted+is:nonsense&highlight=subject&tz=Europe/Berlin"),
+        (response_models.PageAnswer, "?q=twisted+is:nonsense"),
+        (response_models.PageAnswer, "?search=twistde&status=draft&suggest=true"),
+        (response_models.PageAnswer, "?search=nothinglikethis&suggest=true"),
+        (response_models.CountAnswer, f"/count?{everything}"),
+        (response_models.CountAnswer, "/count?q=twisted+is:nonsense"),
+        (response_models.SuggestAnswer, "/suggest?q=twis"),
+        (response_models.SuggestAnswer, "/suggest?q=a"),
+        (response_models.ConversationAnswer, f"/{openapi_examples.ITEM['uid']}"),
+        (response_models.ErrorAnswer, "?page=0&per_page=500&nothing=1"),
+        (response_models.ErrorAnswer, "/count?search=a&match=nothing"),
     ):
         decoded(shape, sample_api.get(f"/api/conversations{path}", token).content)
     headers = {"Authorization": f"Bearer {token}"}
     written = sample_api.http.post(
-        f"{sample_api.address}/api/conversations/bulk", headers=headers, content=examples.WRITE_LINES + "{}\n"
+        f"{sample_api.address}/api/conversations/bulk", headers=headers, content=openapi_examples.WRITE_LINES + "{}\n"
     )
-    decoded(shapes.BulkAnswer, written.content)
-    gone = sample_api.http.delete(f"{sample_api.address}/api/conversations/{examples.DELETED_UID}", headers=headers)
-    decoded(shapes.DeletionAnswer, gone.content)
+    decoded(response_models.BulkAnswer, written.content)
+    gone = sample_api.http.delete(
+        f"{sample_api.address}/api/conversations/{openapi_examples.DELETED_UID}", headers=headers
+    )
+    decoded(response_models.DeletionAnswer, gone.content)
     for path in ("live", "ready"):
-        decoded(shapes.Health, sample_api.get(f"/health/{path}").content)
+        decoded(response_models.Health, sample_api.get(f"/health/{path}").content)
 
 
-def decoded(shape: type[shapes.Shape], body: bytes) -> None:
+def decoded(shape: type[response_models.Shape], body: bytes) -> None:
     def conversation(kind: type, value: Any) -> Any:
         assert kind is Conversation
         found = Conversation.model_validate_json(msgspec.json.encode(value))

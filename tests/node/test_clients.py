@@ -18,7 +18,7 @@ from uuid import UUID
 import pytest
 
 from service.api.documentation import FILES
-from service.api.parameters import EXAMPLE_ORGANIZATION
+from service.query.parameters import EXAMPLE_ORGANIZATION
 from tests.node.conftest import Api
 
 CLIENTS = Path(__file__).parents[1] / "clients"

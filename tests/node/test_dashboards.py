@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from service.index import mapping
-from service.index.dashboards import saved_objects
+from service.operations.dashboards import saved_objects
 from service.sources import ndjson
 from tests.analysts import questions, told
 from tests.node.conftest import Cluster
@@ -159,14 +159,14 @@ def test_every_view_finds_something_in_the_sample(name: str, sample: Cluster) ->
 
 
 def test_what_is_left_of_a_deleted_conversation_is_in_no_view(fresh: Cluster, samples: Path) -> None:
-    from service.index import bulk
+    from service.index import writer
 
     line = next(ndjson.read(str(samples / "conversations.ndjson.gz")))
     assert line.conversation is not None
     one = line.conversation
     fresh.load([one])
-    gone = bulk.deletion_of(one.organization_uid, one.uid, one.updated_on.replace(year=2030))
-    fresh.act(lambda client: bulk.write(client, fresh.settings.alias, [gone]))
+    gone = writer.deletion_of(one.organization_uid, one.uid, one.updated_on.replace(year=2030))
+    fresh.act(lambda client: writer.write(client, fresh.settings.alias, [gone]))
     fresh.act(lambda client: client.indices.refresh(index=fresh.settings.alias))
     assert fresh.act(lambda client: client.count(index=fresh.settings.alias))["count"] == 1
     for found in objects():

@@ -18,7 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.node import LocalNode, fetch
-from service.search.nothing import explain_nothing
+from service.search.did_you_mean import explain_no_results
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Api, Cluster, serve_process, serving
@@ -109,9 +109,9 @@ def test_suggestions_that_fail_do_not_lose_the_page(
 
     async def stopped(*arguments: Any) -> Any:
         os.kill(pid, signal.SIGSTOP)
-        return await explain_nothing(*arguments)
+        return await explain_no_results(*arguments)
 
-    monkeypatch.setattr("service.search.beside.explain_nothing", stopped)
+    monkeypatch.setattr("service.search.results.explain_no_results", stopped)
     for api in serving(cluster.settings, cluster.url):
         token = api.token(ORGANIZATIONS[0])
         api.conversations(token)
@@ -124,7 +124,7 @@ def test_suggestions_that_fail_do_not_lose_the_page(
 
 
 def test_a_body_that_comes_too_slowly_is_408(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.api.deadline.BODY_SECONDS", 1.0)
+    monkeypatch.setattr("service.api.middleware.deadline.BODY_SECONDS", 1.0)
     token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
     address = urlsplit(api.address)
     with socket.create_connection((address.hostname, address.port)) as connection:

@@ -19,12 +19,15 @@ from service.cli import cli
 from service.client import Client
 from service.conversation import Conversation, document_id
 from service.errors import ConversationsError, ReindexFailed, SearchUnavailable
-from service.index import activity, bulk, compare, lifecycle, mapping, proof, reindex, state, steps, verify
-from service.index.bulk import Write
-from service.index.compare import Differences
-from service.index.job import Invalid, Job, Throttle, together
-from service.index.state import LOOK, Lock, State, holding
-from service.index.targets import Only, writes_alias
+from service.index import aliases, mapping, writer
+from service.index.write_targets import Only, writes_alias
+from service.index.writer import Write
+from service.operations import load_progress
+from service.reindex import commands, comparison, drift, first_index, steps, verification
+from service.reindex import lock as reindex_lock
+from service.reindex.comparison import Differences
+from service.reindex.context import Invalid, Job, Throttle, together
+from service.reindex.lock import LOOK, Lock, State, holding
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Cluster
 from tests.node.test_reindex import LEASE, begun, current, environment, job, stored, written
@@ -35,7 +38,7 @@ FIRST, SECOND = ORGANIZATIONS[:2]
 @pytest.fixture(autouse=True)
 def _the_dead_are_known_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     """No owner of a lock here is only slow: each was killed, or never was."""
-    monkeypatch.setattr(state, "DEAD_AFTER_SECONDS", 2.5)
+    monkeypatch.setattr(reindex_lock, "DEAD_AFTER_SECONDS", 2.5)
 
 
 def command(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -156,16 +159,18 @@ def test_what_was_written_in_the_meantime_is_not_removed(fresh: Cluster) -> None
     fresh.load(mine[:1])
 
     async def act(client: Client) -> list[str]:
-        right = await lifecycle.current_index(client, fresh.settings.alias)
+        right = await aliases.current_index(client, fresh.settings.alias)
         assert right is not None
-        other = await lifecycle.create(client, fresh.settings.alias, mapping.load())
-        await bulk.Writer(client, fresh.settings.alias, targets=Only(other)).write([bulk.write_of(one) for one in mine])
+        other = await aliases.create(client, fresh.settings.alias, mapping.load())
+        await writer.Writer(client, fresh.settings.alias, targets=Only(other)).write(
+            [writer.write_of(one) for one in mine]
+        )
         seen = {document_id(FIRST, one.uid): one.version for one in mine[1:]}
         newer = mine[1].model_copy(update={"updated_on": mine[1].updated_on + timedelta(days=1)})
-        await bulk.Writer(client, fresh.settings.alias, targets=Only(other)).write([bulk.write_of(newer)])
-        await bulk.Writer(client, fresh.settings.alias, targets=Only(right)).write([bulk.write_of(mine[2])])
-        await verify._remove(job(fresh, client), right, other, seen)
-        return [one async for one, found in compare.stored(client, other, list(seen)) if found is not None]
+        await writer.Writer(client, fresh.settings.alias, targets=Only(other)).write([writer.write_of(newer)])
+        await writer.Writer(client, fresh.settings.alias, targets=Only(right)).write([writer.write_of(mine[2])])
+        await drift._remove(job(fresh, client), right, other, seen)
+        return [one async for one, found in comparison.stored(client, other, list(seen)) if found is not None]
 
     assert fresh.act(act) == [document_id(FIRST, one.uid) for one in mine[1:3]]
 
@@ -178,14 +183,14 @@ def test_prune_touches_only_its_own_indices_and_orders_them_by_time(fresh: Clust
     async def others(client: Client) -> tuple[list[str], list[str]]:
         checksum = mapping.load().checksum
         own = [
-            await lifecycle.create(client, alias, mapping.load(), name=f"{alias}-{year}0101t000000000-{checksum}")
+            await aliases.create(client, alias, mapping.load(), name=f"{alias}-{year}0101t000000000-{checksum}")
             for year in (2029, 2021, 2025)  # made in this order, whatever the names say
         ]
         foreign = [f"{alias}-backup-2023", f"{alias}-20200101t000000000-{checksum}", f"{alias}-eu"]
         for name in foreign:
             await client.indices.create(index=name)
-        europe, _made = await lifecycle.ensure(client, f"{alias}-europe", mapping.load())
-        spare = await lifecycle.create(client, f"{alias}-europe", mapping.load())
+        europe, _made = await first_index.ensure(client, f"{alias}-europe", mapping.load())
+        spare = await aliases.create(client, f"{alias}-europe", mapping.load())
         return own, [*foreign, europe, spare, f"{alias}-europe_state"]
 
     own, foreign = fresh.act(others)
@@ -214,7 +219,7 @@ def test_an_action_looks_after_it_has_the_lock(fresh: Cluster) -> None:
 
         async def late(*arguments: Any) -> Lock:
             """Another process ends its work at the last moment before the lock is there."""
-            new = await lifecycle.create(client, alias, mapping.load(), aliases=(alias, writes_alias(alias)))
+            new = await aliases.create(client, alias, mapping.load(), aliases=(alias, writes_alias(alias)))
             await client.indices.update_aliases(body={"actions": [{"remove": {"index": old, "alias": alias}}]})
             await lock.release()
             made.append(new)
@@ -223,7 +228,7 @@ def test_an_action_looks_after_it_has_the_lock(fresh: Cluster) -> None:
         made: list[str] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Lock, "acquire", late)
-            return made, await reindex.prune(job(fresh, client))
+            return made, await commands.prune(job(fresh, client))
 
     made, record = fresh.act(act)
     assert record == {"removed": [old]}
@@ -321,8 +326,8 @@ def test_a_reindex_from_files_keeps_deletions_and_newer_writes(fresh: Cluster, t
     file = lines(tmp_path / "file.ndjson", mine)
     newer = mine[1].model_copy(update={"updated_on": mine[1].updated_on + timedelta(days=1)})
     fresh.load([newer, *mine[2:9]])
-    deletion = bulk.deletion_of(FIRST, mine[0].uid, mine[0].updated_on + timedelta(days=1))
-    fresh.act(lambda client: bulk.write(client, fresh.settings.alias, [deletion]))
+    deletion = writer.deletion_of(FIRST, mine[0].uid, mine[0].updated_on + timedelta(days=1))
+    fresh.act(lambda client: writer.write(client, fresh.settings.alias, [deletion]))
     assert command(fresh, "reindex", str(file)).returncode == 0
     assert stored(fresh, current(fresh)) == {document_id(FIRST, one.uid): one.version for one in [newer, *mine[2:]]}
 
@@ -337,13 +342,13 @@ def test_the_lock_lives_while_files_are_read(fresh: Cluster) -> None:
     def read(files: tuple[str, ...], **_options: Any) -> Iterator[Write]:
         for one in mine:
             came.append(go_on.wait(60))
-            yield bulk.write_of(one)
+            yield writer.write_of(one)
 
     async def act(client: Client) -> None:
         async def watch() -> None:
             seen: set[int] = set()
             while len(seen) < 4:
-                found = await state.read(client, fresh.settings.alias)
+                found = await reindex_lock.read(client, fresh.settings.alias)
                 if found is not None and found.step == "backfill":
                     seen.add(found.beat)
                 await asyncio.sleep(0.05)
@@ -351,7 +356,7 @@ def test_the_lock_lives_while_files_are_read(fresh: Cluster) -> None:
 
         work = Job(client, fresh.settings.alias, mapping.load(), lease=LEASE, read_files=read)
         watching = asyncio.create_task(watch())
-        await reindex.begin(work, files=(__file__,))
+        await commands.begin(work, files=(__file__,))
         await watching
 
     fresh.act(act)
@@ -371,23 +376,23 @@ def test_work_ends_when_its_heartbeat_does(end: str, fresh: Cluster, monkeypatch
 
     with pytest.raises(ReindexFailed, match="could not be kept alive"):
         fresh.act(act)
-    assert fresh.act(lambda client: state.read(client, fresh.settings.alias)) is None
+    assert fresh.act(lambda client: reindex_lock.read(client, fresh.settings.alias)) is None
 
 
 def test_many_that_create_at_once_leave_one_index(fresh: Cluster) -> None:
     async def act(client: Client) -> list[tuple[str, bool]]:
-        made = (lifecycle.ensure(client, fresh.settings.alias, mapping.load()) for _ in range(12))
+        made = (first_index.ensure(client, fresh.settings.alias, mapping.load()) for _ in range(12))
         return await asyncio.gather(*made)
 
     found = fresh.act(act)
     assert {name for name, _made in found} == {current(fresh)}
     assert [made for _name, made in found].count(True) == 1
-    assert fresh.act(lambda client: lifecycle.all_indices(client, fresh.settings.alias)) == [current(fresh)]
+    assert fresh.act(lambda client: aliases.all_indices(client, fresh.settings.alias)) == [current(fresh)]
     assert written(fresh) == {current(fresh)}
     interrupted_one = State("create", LOOK, "", "")
     fresh.drop()
     interrupted(fresh, interrupted_one)
-    assert fresh.act(lambda client: lifecycle.ensure(client, fresh.settings.alias, mapping.load()))[1]
+    assert fresh.act(lambda client: first_index.ensure(client, fresh.settings.alias, mapping.load()))[1]
 
 
 def test_invalid_documents_go_to_rejects_and_are_left_out_only_if_told(fresh: Cluster, tmp_path: Path) -> None:
@@ -396,8 +401,8 @@ def test_invalid_documents_go_to_rejects_and_are_left_out_only_if_told(fresh: Cl
     old = current(fresh)
     alias = fresh.settings.alias
     broken = [
-        bulk.write_of(mine[1].model_copy(update={"updated_on": mine[1].updated_on + timedelta(days=1)})),
-        bulk.deletion_of(FIRST, mine[2].uid, mine[2].updated_on + timedelta(days=1)),
+        writer.write_of(mine[1].model_copy(update={"updated_on": mine[1].updated_on + timedelta(days=1)})),
+        writer.deletion_of(FIRST, mine[2].uid, mine[2].updated_on + timedelta(days=1)),
     ]
     spoilt = [
         Write(broken[0].id, broken[0].routing, broken[0].version, broken[0].source.replace(b'"channel"', b'"channel"', 1)
@@ -405,7 +410,7 @@ def test_invalid_documents_go_to_rejects_and_are_left_out_only_if_told(fresh: Cl
         Write(broken[1].id, broken[1].routing, broken[1].version, broken[1].source.replace(b'"uid":"', b'"uid":"x', 1)),
     ]  # fmt: skip
     assert spoilt[0].source != broken[0].source
-    fresh.act(lambda client: bulk.write(client, alias, spoilt))
+    fresh.act(lambda client: writer.write(client, alias, spoilt))
     rejects = tmp_path / "rejects"
     stopped = command(fresh, "reindex", "--rejects", str(rejects))
     assert stopped.returncode == 1
@@ -482,12 +487,12 @@ def test_of_several_failures_one_is_told() -> None:
 
 
 def test_counts_that_never_agree_fail(fresh: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "COUNT_SECONDS", 0.5)
+    monkeypatch.setattr(verification, "COUNT_SECONDS", 0.5)
     fresh.load(of(FIRST, 3))
 
     async def act(client: Client) -> None:
-        other = await lifecycle.create(client, fresh.settings.alias, mapping.load())
-        await proof._verify_counts(job(fresh, client), current_name, other, Invalid(), equal=True)
+        other = await aliases.create(client, fresh.settings.alias, mapping.load())
+        await verification._verify_counts(job(fresh, client), current_name, other, Invalid(), equal=True)
 
     current_name = current(fresh)
     with pytest.raises(ReindexFailed, match="has other counts"):
@@ -499,10 +504,10 @@ def test_a_document_that_cannot_be_read_is_not_taken_for_missing(fresh: Cluster)
     fresh.load(of(FIRST, 3))
 
     async def act(client: Client) -> None:
-        other = await lifecycle.create(client, fresh.settings.alias, mapping.load())
+        other = await aliases.create(client, fresh.settings.alias, mapping.load())
         for name in (other, current_name):
             await client.indices.put_alias(index=name, name=f"{fresh.settings.alias}_two")
-        await compare.versions_now(client, f"{fresh.settings.alias}_two", ["x:y"])
+        await comparison.versions_now(client, f"{fresh.settings.alias}_two", ["x:y"])
 
     current_name = current(fresh)
     with pytest.raises(SearchUnavailable):
@@ -512,8 +517,8 @@ def test_a_document_that_cannot_be_read_is_not_taken_for_missing(fresh: Cluster)
 def test_a_purge_that_fails_is_told(fresh: Cluster) -> None:
     one = of(FIRST, 1)[0]
     fresh.load([one])
-    deletion = bulk.deletion_of(FIRST, UUID(int=5), datetime(2020, 1, 1, tzinfo=UTC))
-    fresh.act(lambda client: bulk.write(client, fresh.settings.alias, [deletion]))
+    deletion = writer.deletion_of(FIRST, UUID(int=5), datetime(2020, 1, 1, tzinfo=UTC))
+    fresh.act(lambda client: writer.write(client, fresh.settings.alias, [deletion]))
     read = current(fresh)
     fresh.act(lambda client: client.indices.put_settings(index=read, body={"index.blocks.write": True}))
     failed = command(fresh, "prune", "--tombstones", "1d")
@@ -537,11 +542,11 @@ def test_a_load_of_another_version_is_no_error(source: dict[str, Any], fresh: Cl
     fresh.load([])
 
     async def act(client: Client) -> Any:
-        await state.ensure_index(client, fresh.settings.alias)
+        await reindex_lock.ensure_index(client, fresh.settings.alias)
         await client.index(
-            index=state.state_index(fresh.settings.alias), id="load-x", body=source, params={"refresh": "true"}
+            index=reindex_lock.state_index(fresh.settings.alias), id="load-x", body=source, params={"refresh": "true"}
         )
-        return await activity.loads(client, fresh.settings.alias)
+        return await load_progress.loads(client, fresh.settings.alias)
 
     loads = fresh.act(act)
     assert [load.owner for load in loads] == (["x"] if "news" in source else [])
@@ -560,9 +565,9 @@ def test_a_state_of_another_version_is_told_and_kept(source: dict[str, Any], fre
     fresh.load([])
 
     async def put(client: Client) -> None:
-        await state.ensure_index(client, fresh.settings.alias)
-        index = state.state_index(fresh.settings.alias)
-        await client.index(index=index, id=state.DOCUMENT, body=source, params={"refresh": "true"})
+        await reindex_lock.ensure_index(client, fresh.settings.alias)
+        index = reindex_lock.state_index(fresh.settings.alias)
+        await client.index(index=index, id=reindex_lock.DOCUMENT, body=source, params={"refresh": "true"})
 
     fresh.act(put)
     shown = command(fresh, "status")
@@ -592,7 +597,7 @@ def test_a_mistyped_alias_makes_no_index(fresh: Cluster, tmp_path: Path) -> None
         refused = command(fresh, *arguments)
         assert refused.returncode == 1, arguments
         assert "--create" in refused.stderr
-        found = fresh.act(lambda client: lifecycle.current_index(client, fresh.settings.alias))
+        found = fresh.act(lambda client: aliases.current_index(client, fresh.settings.alias))
         assert found is None
     assert command(fresh, "load", str(file), "--create", *options).returncode == 0
 
@@ -615,21 +620,21 @@ def test_a_difference_that_is_being_written_is_none(fresh: Cluster, monkeypatch:
     fresh.load(mine[:1])
 
     async def act(client: Client) -> Differences:
-        right = await lifecycle.current_index(client, fresh.settings.alias)
+        right = await aliases.current_index(client, fresh.settings.alias)
         assert right is not None
-        other = await lifecycle.create(client, fresh.settings.alias, mapping.load())
-        write = bulk.Writer(client, fresh.settings.alias, targets=Only(other)).write
-        await bulk.Writer(client, fresh.settings.alias, targets=Only(right)).write([bulk.write_of(mine[1])])
+        other = await aliases.create(client, fresh.settings.alias, mapping.load())
+        write = writer.Writer(client, fresh.settings.alias, targets=Only(other)).write
+        await writer.Writer(client, fresh.settings.alias, targets=Only(right)).write([writer.write_of(mine[1])])
         await client.indices.refresh(index=f"{right},{other}")
-        found = await compare.indices(client, right, other)
+        found = await comparison.indices(client, right, other)
         sleep = asyncio.sleep
 
         async def written_meanwhile(seconds: float) -> None:
-            await write([bulk.write_of(mine[0])])
+            await write([writer.write_of(mine[0])])
             await sleep(0)
 
         monkeypatch.setattr(asyncio, "sleep", written_meanwhile)
-        return await compare.looked_twice(client, right, other, found)
+        return await comparison.looked_twice(client, right, other, found)
 
     found = fresh.act(act)
     assert found.missing == [document_id(FIRST, mine[1].uid)]

@@ -20,7 +20,7 @@ import uvicorn
 
 from service.app import create_app
 from service.conversation import LIMITS, MAX_LINE_BYTES, MAX_REASON_BYTES, Conversation
-from service.index import bulk
+from service.index import writer
 from service.times import LAST, format_time
 from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, Cluster, serving
@@ -181,7 +181,7 @@ def test_times_ahead_of_the_clock_are_refused_unless_a_setting_allows_them(own: 
 
 def test_what_lies_at_the_end_of_time_can_be_deleted_and_stays_so(own: Api, fresh: Cluster) -> None:
     last = Conversation.model_validate(numbered(1, updated_on=format_time(LAST)))
-    write = bulk.write_of(last)
+    write = writer.write_of(last)
     fresh.load([last])
     headers = {"Authorization": f"Bearer {own.token(MINE, scopes=SCOPE)}"}
     url = f"{own.address}/api/conversations/{uid(1)}"
@@ -189,7 +189,7 @@ def test_what_lies_at_the_end_of_time_can_be_deleted_and_stays_so(own: Api, fres
     assert outcomes(own.http.delete(url, headers=headers)) == ["written"]
     error(own.http.get(url, headers=headers), 404, "not_found")
     error(own.http.delete(url, headers=headers), 404, "not_found")
-    again: list[bulk.Result] = fresh.act(lambda client: bulk.write(client, fresh.settings.alias, [write]))
+    again: list[writer.Result] = fresh.act(lambda client: writer.write(client, fresh.settings.alias, [write]))
     assert [one.outcome for one in again] == ["unchanged"]
 
 

@@ -119,7 +119,7 @@ def test_pages_and_batches_are_bounded_by_bytes(
     fresh: Cluster, large: list[Conversation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a limit of 2 MB, and 60 conversations of 100 kB."""
-    monkeypatch.setattr("service.connection.MAX_ANSWER_BYTES", 2_000_000)
+    monkeypatch.setattr("service.client.connection.MAX_ANSWER_BYTES", 2_000_000)
     fresh.load(large[:60])
     for api in serving(fresh.settings, fresh.url):
         token = api.token(LARGE)

@@ -14,12 +14,13 @@ import httpx
 import pytest
 
 from service.conversation import Conversation
-from service.index import lifecycle, mapping
-from service.search.box import MAX_CHARACTERS as MAX_BOX
-from service.search.conditions import MATCHES
-from service.search.query import MAX_SEARCH_CHARACTERS
-from service.search.suggest import MAX_CHARACTERS as MAX_SUGGEST
-from service.search.words import pieces_of
+from service.index import mapping
+from service.query.conditions import MATCHES
+from service.query.conversation_query import MAX_SEARCH_CHARACTERS
+from service.query.search_syntax import MAX_CHARACTERS as MAX_BOX
+from service.query.values import MAX_SUGGEST_CHARACTERS as MAX_SUGGEST
+from service.reindex import first_index
+from service.text import pieces_of
 from tests.hostile import HOSTILE, PLAIN, Text
 from tests.node.conftest import Api, Cluster, await_room, serving
 
@@ -39,7 +40,7 @@ def hostile(settings: Any, opensearch_url: str) -> Iterator[Cluster]:
     """An index of its own, with the mapping and no conversations."""
     cluster = Cluster(settings.but(alias=f"{settings.alias}_hostile"), opensearch_url)
     cluster.drop()
-    cluster.act(lambda client: lifecycle.ensure(client, cluster.settings.alias, mapping.load()))
+    cluster.act(lambda client: first_index.ensure(client, cluster.settings.alias, mapping.load()))
     yield cluster
     cluster.drop()
 

@@ -13,10 +13,11 @@ import pytest
 from service.client import Client, connect
 from service.conversation import Conversation, document_id, tombstone
 from service.errors import IndexUnusable, WriteFailed
-from service.index import bulk, lifecycle, mapping
-from service.index.bulk import Write
-from service.index.status import status as status_of
+from service.index import aliases, loader, mapping, writer
+from service.index.writer import Write
 from service.node import LocalNode, fetch
+from service.operations.status import status as status_of
+from service.reindex import first_index
 from service.settings import Settings
 from service.times import epoch_milliseconds
 from tests.corpus import corpus
@@ -43,10 +44,10 @@ def subjects(cluster: Cluster) -> dict[str, str | None]:
 def test_loading_twice_changes_nothing_and_an_older_copy_never_wins(fresh: Cluster) -> None:
     old = corpus()[:50]
     new = [later(one, subject="new") for one in old]
-    assert fresh.load(old) == bulk.Tally(written=50)
-    assert fresh.load(old) == bulk.Tally(unchanged=50)
-    assert fresh.load(new) == bulk.Tally(written=50)
-    assert fresh.load(old) == bulk.Tally(unchanged=50)
+    assert fresh.load(old) == loader.Tally(written=50)
+    assert fresh.load(old) == loader.Tally(unchanged=50)
+    assert fresh.load(new) == loader.Tally(written=50)
+    assert fresh.load(old) == loader.Tally(unchanged=50)
     assert set(subjects(fresh).values()) == {"new"}
 
 
@@ -56,13 +57,13 @@ def test_a_tombstone_meets_an_older_copy_and_is_found_by_no_query(fresh: Cluster
     deleted_on = one.updated_on + timedelta(days=1)
 
     def write(client: Client) -> Any:
-        return bulk.write(client, fresh.settings.alias, [
+        return writer.write(client, fresh.settings.alias, [
             Write(document_id(one.organization_uid, one.uid), str(one.organization_uid), epoch_milliseconds(deleted_on),
                   tombstone(one.organization_uid, one.uid, deleted_on))
         ])  # fmt: skip
 
     assert [result.outcome for result in fresh.act(write)] == ["written"]
-    assert fresh.load([one]) == bulk.Tally(unchanged=1)
+    assert fresh.load([one]) == loader.Tally(unchanged=1)
     assert subjects(fresh) == {}
     status = fresh.act(lambda client: status_of(client, fresh.settings.alias, mapping.load()))
     assert (status.conversations, status.tombstones) == (0, 1)
@@ -82,7 +83,7 @@ def test_what_opensearch_refuses_is_told_and_the_rest_is_written(fresh: Cluster)
 
     def write(client: Client) -> Any:
         broken = Write("x", "x", 1, b'{"no_such_field":1}')
-        return bulk.write(client, fresh.settings.alias, [bulk.write_of(one), broken, bulk.write_of(other)])
+        return writer.write(client, fresh.settings.alias, [writer.write_of(one), broken, writer.write_of(other)])
 
     results = fresh.act(write)
     assert [result.outcome for result in results] == ["written", "rejected", "written"]
@@ -91,7 +92,7 @@ def test_what_opensearch_refuses_is_told_and_the_rest_is_written(fresh: Cluster)
 
 def test_nothing_is_written_where_the_alias_is_missing(fresh: Cluster) -> None:
     with pytest.raises((WriteFailed, IndexUnusable), match="create"):
-        fresh.act(lambda client: bulk.write(client, fresh.settings.alias, [bulk.write_of(corpus()[0])]))
+        fresh.act(lambda client: writer.write(client, fresh.settings.alias, [writer.write_of(corpus()[0])]))
 
 
 def test_a_write_block_is_told_at_once_and_not_waited_for(fresh: Cluster) -> None:
@@ -99,7 +100,7 @@ def test_a_write_block_is_told_at_once_and_not_waited_for(fresh: Cluster) -> Non
 
     async def act(client: Client) -> None:
         await client.indices.put_settings(index=fresh.settings.alias, body={"index.blocks.write": True})
-        await bulk.write(client, fresh.settings.alias, [bulk.write_of(corpus()[0])])
+        await writer.write(client, fresh.settings.alias, [writer.write_of(corpus()[0])])
 
     with pytest.raises(WriteFailed, match="blocks writes"):
         fresh.act(act)
@@ -109,14 +110,14 @@ def test_the_index_is_made_once_and_named_by_time_and_mapping(fresh: Cluster) ->
     expected = mapping.load()
 
     def ensure(client: Client) -> Any:
-        return lifecycle.ensure(client, fresh.settings.alias, expected)
+        return first_index.ensure(client, fresh.settings.alias, expected)
 
     name, made = fresh.act(ensure)
     assert made
     assert fresh.act(ensure) == (name, False)
     assert name.startswith(fresh.settings.alias)
     assert name.endswith(expected.checksum)
-    earlier = lifecycle.index_name("conversations", expected, datetime(2024, 1, 2, 3, 4, 5, 6000, tzinfo=UTC))
+    earlier = aliases.index_name("conversations", expected, datetime(2024, 1, 2, 3, 4, 5, 6000, tzinfo=UTC))
     assert earlier == f"conversations-20240102t030405006-{expected.checksum}"
 
 
@@ -126,7 +127,7 @@ def test_a_mapping_that_differs_is_told(fresh: Cluster) -> None:
 
     async def other_version(client: Client) -> None:
         newer = mapping.Mapping(expected.settings, expected.mappings, "00000000")
-        await lifecycle.check(client, fresh.settings.alias, newer)
+        await aliases.check(client, fresh.settings.alias, newer)
 
     with pytest.raises(IndexUnusable, match="needs 00000000"):
         fresh.act(other_version)
@@ -135,7 +136,7 @@ def test_a_mapping_that_differs_is_told(fresh: Cluster) -> None:
         await client.indices.put_mapping(
             index=fresh.settings.alias, body={"properties": {"extra": {"type": "keyword"}}}
         )
-        await lifecycle.check(client, fresh.settings.alias, expected)
+        await aliases.check(client, fresh.settings.alias, expected)
 
     with pytest.raises(IndexUnusable, match=r"changed in the cluster \(extra\)"):
         fresh.act(changed_in_the_cluster)
@@ -149,7 +150,7 @@ def test_an_index_under_the_aliass_name_is_told(fresh: Cluster) -> None:
     async def act(client: Client) -> None:
         await client.indices.create(index=alias)
         try:
-            await lifecycle.ensure(client, alias, mapping.load())
+            await first_index.ensure(client, alias, mapping.load())
         finally:
             await client.indices.delete(index=alias)
 
@@ -168,10 +169,12 @@ def test_a_node_killed_in_a_load_loses_nothing_that_was_acknowledged(settings: S
     async def load(url: str) -> None:
         client = connect(settings, url)
         try:
-            await lifecycle.ensure(client, settings.alias, mapping.load())
+            await first_index.ensure(client, settings.alias, mapping.load())
             for start in range(0, len(conversations), 50):
                 batch = conversations[start : start + 50]
-                results = await bulk.write(client, settings.alias, [bulk.write_of(one) for one in batch], patience=5)
+                results = await writer.write(
+                    client, settings.alias, [writer.write_of(one) for one in batch], patience=5
+                )
                 acknowledged.extend(
                     one for one, result in zip(batch, results, strict=True) if result.outcome != "rejected"
                 )

@@ -25,9 +25,10 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.client import Client
-from service.index import activity, lifecycle, mapping
-from service.index.doctor import CHECKS
-from service.index.state import Lock, State
+from service.index import aliases, mapping
+from service.operations import load_progress
+from service.operations.doctor import CHECKS
+from service.reindex.lock import Lock, State
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Api, Cluster, serve_process, serving
 from tests.processes import wait_until
@@ -146,14 +147,14 @@ def busy(fresh: Cluster) -> Iterator[Api]:
 
     fresh.act(begin)
     older = f"{fresh.settings.alias}-20200101t000000000-00000000"
-    fresh.act(lambda client: lifecycle.create(client, fresh.settings.alias, mapping.load(), name=older))
+    fresh.act(lambda client: aliases.create(client, fresh.settings.alias, mapping.load(), name=older))
     going, ended = threading.Event(), threading.Event()
     numbers = {"bytes_done": 10, "bytes": 40, "written": 3, "unchanged": 2, "rejected": 1}
 
     async def load(client: Client) -> None:
-        async with activity.told(client, fresh.settings.alias, lambda: numbers):
+        async with load_progress.published(client, fresh.settings.alias, lambda: numbers):
             deadline = time.monotonic() + 30
-            while not await activity.loads(client, fresh.settings.alias):
+            while not await load_progress.loads(client, fresh.settings.alias):
                 assert time.monotonic() < deadline
                 await client.indices.refresh(index=f"{fresh.settings.alias}_state")
             going.set()
@@ -173,7 +174,7 @@ def busy(fresh: Cluster) -> Iterator[Api]:
     finally:
         ended.set()
         thread.join(30)
-    assert fresh.act(lambda client: activity.loads(client, fresh.settings.alias)) == []
+    assert fresh.act(lambda client: load_progress.loads(client, fresh.settings.alias)) == []
 
 
 def test_loads_and_reindexes_are_shown_while_they_go_on(busy: Api) -> None:

@@ -8,8 +8,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from service.api.parameters import LIST_PARAMETERS
-from service.search.conditions import MATCHES
+from service.query.conditions import MATCHES
+from service.query.parameters import LIST_PARAMETERS
 from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api
 

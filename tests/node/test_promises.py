@@ -12,10 +12,10 @@ from uuid import uuid5
 
 import pytest
 
-from service.api.parameters import EXTRA_PARAMETERS, MORE_PARAMETERS
 from service.conversation import Conversation
-from service.search.box_fields import BOX_FIELDS
-from service.search.conditions import MATCHES
+from service.query.conditions import MATCHES
+from service.query.parameters import EXTRA_PARAMETERS, MORE_PARAMETERS
+from service.query.search_fields import SEARCH_FIELDS
 from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, Cluster, serving
 
@@ -83,4 +83,4 @@ def test_what_is_promised(asked: str, text: str, subject: str, found: str, rule:
 def test_the_pages_other_tables_are_the_code() -> None:
     rows = re.findall(r"^\| `([^`]+)` \| (.+?) \|$", PAGE, re.MULTILINE)
     parameters = [(one.name, one.description) for one in (*MORE_PARAMETERS, *EXTRA_PARAMETERS)]
-    assert rows == [*((f"{one.name}:", one.description) for one in BOX_FIELDS), *parameters]
+    assert rows == [*((f"{one.name}:", one.description) for one in SEARCH_FIELDS), *parameters]

@@ -10,7 +10,7 @@ import pytest
 
 from service.api import readiness
 from service.client import Client
-from service.index import fits
+from service.index import compatibility
 from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, Cluster, serving
 from tests.node.test_api import error
@@ -60,7 +60,7 @@ def test_the_fit_is_asked_again_after_the_alias_moved(
     alias = fresh.settings.alias
     token = own.token(ORGANIZATIONS[0])
     assert own.conversations(token)["data"]["pagination"]["total"] == 0
-    monkeypatch.setattr(fits, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(compatibility, "FRESH_SECONDS", 0.0)
 
     async def move(client: Client) -> None:
         await client.indices.create(index=f"{alias}-strange", body={"settings": {"number_of_replicas": 0}})

@@ -25,10 +25,13 @@ import pytest
 
 from service.client import Client, connect
 from service.conversation import Conversation, document_id
-from service.index import bulk, compare, lifecycle, mapping, reindex, state
-from service.index.job import Job
-from service.index.state import Lock, State
-from service.index.targets import Only, writes_alias
+from service.index import aliases, mapping
+from service.index import writer as index_writer
+from service.index.write_targets import Only, writes_alias
+from service.reindex import commands, comparison
+from service.reindex import lock as reindex_lock
+from service.reindex.context import Job
+from service.reindex.lock import Lock, State
 from tests.corpus import ORGANIZATIONS, conversation, corpus
 from tests.node.conftest import Api, Cluster, serving
 from tests.processes import end_with_the_test
@@ -74,7 +77,7 @@ def job(cluster: Cluster, client: Client) -> Job:
 
 
 def current(cluster: Cluster) -> str:
-    name: str = cluster.act(lambda client: lifecycle.current_index(client, cluster.settings.alias))
+    name: str = cluster.act(lambda client: aliases.current_index(client, cluster.settings.alias))
     return name
 
 
@@ -100,8 +103,8 @@ def test_a_reindex_a_rollback_and_a_prune(fresh: Cluster) -> None:
     everything = corpus()[:300]
     fresh.load(everything)
     gone = everything[0]
-    deletion = bulk.deletion_of(gone.organization_uid, gone.uid, gone.updated_on + timedelta(days=1))
-    fresh.act(lambda client: bulk.write(client, fresh.settings.alias, [deletion]))
+    deletion = index_writer.deletion_of(gone.organization_uid, gone.uid, gone.updated_on + timedelta(days=1))
+    fresh.act(lambda client: index_writer.write(client, fresh.settings.alias, [deletion]))
     old = current(fresh)
     before = stored(fresh, old)
     done = command(fresh, "reindex")
@@ -134,8 +137,8 @@ def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(fresh: Cluster, t
     everything = corpus()[:50]
     fresh.load(everything)
     gone = everything[0]
-    deletion = bulk.deletion_of(gone.organization_uid, gone.uid, gone.updated_on + timedelta(days=1))
-    fresh.act(lambda client: bulk.write(client, fresh.settings.alias, [deletion]))
+    deletion = index_writer.deletion_of(gone.organization_uid, gone.uid, gone.updated_on + timedelta(days=1))
+    fresh.act(lambda client: index_writer.write(client, fresh.settings.alias, [deletion]))
     fresh.act(lambda client: client.indices.refresh(index=fresh.settings.alias))
     path = tmp_path / "some.ndjson"
     path.write_text("".join(f"{one.model_dump_json()}\n" for one in everything[:7]))
@@ -223,7 +226,7 @@ def test_only_one_reindex_at_a_time_and_a_dead_ones_lock_is_taken_over(fresh: Cl
     assert abandoned.returncode == 0, abandoned.stderr
     assert current(fresh) == old
     assert written(fresh) == {old}
-    assert fresh.act(lambda client: lifecycle.all_indices(client, fresh.settings.alias)) == [old]
+    assert fresh.act(lambda client: aliases.all_indices(client, fresh.settings.alias)) == [old]
     assert command(fresh, "reindex", "--resume").returncode == 1
 
 
@@ -233,7 +236,7 @@ class Writers:
 
     cluster: Cluster
     stop: threading.Event = field(default_factory=threading.Event)
-    ledger: dict[str, Conversation | None] = field(default_factory=dict)
+    expected_versions: dict[str, Conversation | None] = field(default_factory=dict)
     writes: int = 0
     errors: list[BaseException] = field(default_factory=list)
 
@@ -247,23 +250,23 @@ class Writers:
     async def _write(self, number: int) -> None:
         rng = random.Random(number)
         client = connect(self.cluster.settings, self.cluster.url)
-        writer = bulk.Writer(client, self.cluster.settings.alias, lease=LEASE)
+        writer = index_writer.Writer(client, self.cluster.settings.alias, lease=LEASE)
         now = datetime(2025, 1, 1, tzinfo=UTC)
         mine = [conversation(rng, ORGANIZATION) for _ in range(60)]
         try:
             while not self.stop.is_set():
-                batch: list[tuple[str, Conversation | None, bulk.Write]] = []
+                batch: list[tuple[str, Conversation | None, index_writer.Write]] = []
                 for one in rng.sample(mine, 10):
                     now += timedelta(milliseconds=1)
                     name = document_id(one.organization_uid, one.uid)
                     if rng.random() < 0.3:
-                        batch.append((name, None, bulk.deletion_of(one.organization_uid, one.uid, now)))
+                        batch.append((name, None, index_writer.deletion_of(one.organization_uid, one.uid, now)))
                     else:
                         live = one.model_copy(update={"updated_on": now, "categories": ["moving"]})
-                        batch.append((name, live, bulk.write_of(live)))
+                        batch.append((name, live, index_writer.write_of(live)))
                 results = await writer.write([write for _name, _live, write in batch])
                 assert {result.outcome for result in results} == {"written"}, results
-                self.ledger.update({name: live for name, live, _write in batch})
+                self.expected_versions.update({name: live for name, live, _write in batch})
                 self.writes += len(batch)
         finally:
             await client.close()
@@ -322,8 +325,10 @@ def test_killed_at_each_step_a_reindex_loses_nothing_and_no_reader_notices(fresh
     still = [conversation(rng, ORGANIZATION).model_copy(update={"categories": ["still"]}) for _ in range(80)]
     gone = [conversation(rng, ORGANIZATION).model_copy(update={"categories": ["gone"]}) for _ in range(80)]
     fresh.load([*still, *gone, *corpus()])
-    deletions = [bulk.deletion_of(one.organization_uid, one.uid, one.updated_on + timedelta(days=1)) for one in gone]
-    fresh.act(lambda client: bulk.write(client, fresh.settings.alias, deletions))
+    deletions = [
+        index_writer.deletion_of(one.organization_uid, one.uid, one.updated_on + timedelta(days=1)) for one in gone
+    ]
+    fresh.act(lambda client: index_writer.write(client, fresh.settings.alias, deletions))
     fresh.act(lambda client: client.indices.refresh(index=fresh.settings.alias))
     old = current(fresh)
     writers = Writers(fresh)
@@ -332,7 +337,7 @@ def test_killed_at_each_step_a_reindex_loses_nothing_and_no_reader_notices(fresh
         with threads(*((writers.run, n) for n in range(4)), *((readers.run, n) for n in range(8))):
             try:
                 arguments = ["reindex"]
-                for step, _function in reindex.STEPS:
+                for step, _function in commands.STEPS:
                     process = begun(fresh, *arguments, until=f"reindex: {step}")
                     time.sleep(rng.random() * 0.3)  # somewhere within the step: the moment of a crash is anyone's guess
                     process.kill()
@@ -354,10 +359,10 @@ def test_killed_at_each_step_a_reindex_loses_nothing_and_no_reader_notices(fresh
     assert writers.writes > 500
     assert readers.answers > 100
     expected = {document_id(one.organization_uid, one.uid): one.version for one in [*still, *corpus()]}
-    expected |= {name: live.version for name, live in writers.ledger.items() if live is not None}
+    expected |= {name: live.version for name, live in writers.expected_versions.items() if live is not None}
     assert stored(fresh, old) == expected
     assert stored(fresh, new) == expected
-    found = fresh.act(lambda client: compare.indices(client, old, new))
+    found = fresh.act(lambda client: comparison.indices(client, old, new))
     assert found.record() == {"missing": 0, "stale": 0, "newer": 0, "extra": 0}
 
 
@@ -368,10 +373,10 @@ def test_equal_counts_prove_nothing(fresh: Cluster) -> None:
     right = current(fresh)
 
     async def other_index(client: Client) -> str:
-        name = await lifecycle.create(client, fresh.settings.alias, mapping.load())
-        writer = bulk.Writer(client, fresh.settings.alias, targets=Only(name))
+        name = await aliases.create(client, fresh.settings.alias, mapping.load())
+        writer = index_writer.Writer(client, fresh.settings.alias, targets=Only(name))
         stranger = everything[0].model_copy(update={"uid": UUID(int=7)})
-        await writer.write([bulk.write_of(one) for one in [*everything[1:], stranger]])
+        await writer.write([index_writer.write_of(one) for one in [*everything[1:], stranger]])
         await client.indices.refresh(index=name)
         return name
 
@@ -450,6 +455,6 @@ def test_a_lock_is_let_go_though_a_beat_was_cancelled_before_its_answer_came(fre
             beat.cancel()
             await asyncio.gather(beat, return_exceptions=True)
             await lock.release()
-            assert await state.read(client, fresh.settings.alias) is None
+            assert await reindex_lock.read(client, fresh.settings.alias) is None
 
     fresh.act(beat_and_let_go)

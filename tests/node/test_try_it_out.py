@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from service.api import examples
+from service.api import openapi_examples
 from service.api.openapi import OPERATIONS
-from service.api.parameters import EXAMPLE_ORGANIZATION
+from service.query.parameters import EXAMPLE_ORGANIZATION
 from tests.node import browser
 from tests.node.conftest import Api
 
@@ -58,6 +58,6 @@ def test_try_it_out_works_untouched_for_every_route(sample_api: Api, tmp_path: P
     listed = found["listConversations"][1]
     assert "page=1" in listed
     assert "cursor" not in listed  # the examples of optional parameters are shown, and not filled in
-    assert examples.DELETED_UID in found["deleteConversation"][1]
+    assert openapi_examples.DELETED_UID in found["deleteConversation"][1]
     assert requested
     assert [url for url in requested if not url.startswith((f"{sample_api.address}/", "data:", "blob:"))] == []

@@ -15,7 +15,7 @@ import pytest
 
 from service.client import Client, connect
 from service.conversation import Conversation
-from service.index import bulk, lifecycle, mapping
+from service.index import aliases, mapping, writer
 from tests import oracle
 from tests.corpus import ORGANIZATIONS, conversation, corpus
 from tests.node.conftest import Api, Cluster, serving
@@ -119,8 +119,8 @@ def test_a_cursor_outlives_the_service_and_the_index(fresh: Cluster) -> None:
             cursor = data["pagination"]["next_cursor"]
 
         async def rebuild(client: Client) -> None:
-            old = await lifecycle.current_index(client, fresh.settings.alias)
-            new = await lifecycle.create(client, fresh.settings.alias, mapping.load())
+            old = await aliases.current_index(client, fresh.settings.alias)
+            new = await aliases.create(client, fresh.settings.alias, mapping.load())
             await client.indices.update_aliases(
                 body={
                     "actions": [
@@ -151,7 +151,7 @@ def test_a_walk_gives_what_did_not_change_once_and_in_order_while_the_rest_chang
             while not stop.is_set():
                 rounds[0] += 1
                 writes = [
-                    bulk.write_of(
+                    writer.write_of(
                         one.model_copy(
                             update={
                                 "updated_on": one.updated_on + timedelta(days=rounds[0]),
@@ -161,7 +161,7 @@ def test_a_walk_gives_what_did_not_change_once_and_in_order_while_the_rest_chang
                     )
                     for one in moving
                 ]
-                await bulk.write(client, fresh.settings.alias, writes)
+                await writer.write(client, fresh.settings.alias, writes)
                 await client.indices.refresh(index=fresh.settings.alias)
         finally:
             await client.close()

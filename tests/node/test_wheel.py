@@ -62,7 +62,9 @@ def test_the_command_of_an_empty_environment_makes_the_same_index(installed: Pat
     assert json.loads(again.stdout) == {"index": made["index"], "created": False}
     doctor = run(installed / "conversations", "doctor", **outside)
     assert "failed" not in doctor
-    code = "from service.index.dashboards import saved_objects; from service.run import sample_path; import os.path;"
+    code = (
+        "from service.operations.dashboards import saved_objects; from service.run import sample_path; import os.path;"
+    )
     code += "print(len(saved_objects('x').splitlines()), os.path.isfile(sample_path()))"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     assert run(installed / "python", "-c", code, cwd=installed, env=environment) == "13 True\n"

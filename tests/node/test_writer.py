@@ -10,8 +10,8 @@ import pytest
 from service.client import Client, connect
 from service.conversation import Conversation
 from service.errors import IndexUnusable, WriteFailed
-from service.index import bulk
-from service.index.bulk import Result
+from service.index import loader, writer
+from service.index.writer import Result
 from service.settings import Settings
 from tests.corpus import corpus
 from tests.node import faults, proxy
@@ -41,8 +41,8 @@ def write(settings: Settings, url: str, conversations: list[Conversation], patie
     async def run() -> list[Result]:
         client = connect(settings, url)
         try:
-            writes = [bulk.write_of(one) for one in conversations]
-            return await bulk.write(client, settings.alias, writes, patience=patience)
+            writes = [writer.write_of(one) for one in conversations]
+            return await writer.write(client, settings.alias, writes, patience=patience)
         finally:
             await client.close()
 
@@ -122,7 +122,9 @@ def test_a_closed_index_ends_a_load_and_rejects_nothing(fresh: Cluster) -> None:
 
     def load(client: Client) -> object:
         pairs = ((str(one.uid), one) for one in corpus())
-        return bulk.load(client, fresh.settings.alias, pairs, reject=lambda uid, why: rejected.append(f"{uid}: {why}"))
+        return loader.load(
+            client, fresh.settings.alias, pairs, reject=lambda uid, why: rejected.append(f"{uid}: {why}")
+        )
 
     with pytest.raises(WriteFailed, match="closed"):
         fresh.act(load)

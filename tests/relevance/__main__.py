@@ -23,15 +23,16 @@ import asyncpg
 import click
 from pydantic import SecretStr
 
-from service.answers import SearchAnswer
-from service.api.asked import parse_query
-from service.api.parameters import LIST_PARAMETERS
 from service.client import Client, connect
+from service.client.responses import SearchAnswer
 from service.conversation import Conversation
 from service.errors import SearchUnavailable
-from service.index import bulk, lifecycle, mapping
+from service.index import loader, mapping
 from service.node import LocalNode, fetch
-from service.search.cursors import Cursors
+from service.query.parameters import LIST_PARAMETERS
+from service.query.parser import parse_query
+from service.reindex import first_index
+from service.search.paging.cursors import Cursors
 from service.search.searcher import Searcher
 from service.settings import Settings
 from service.sources import mail
@@ -172,9 +173,9 @@ async def compare(settings: Settings, url: str, database: str, texts: list[str])
     if missing := sorted(subject for one in judged for subject in one.right if not totals[subject]):
         raise click.ClickException(f"not in these data: {missing[0]}")
     try:
-        await lifecycle.ensure(admin, settings.alias, mapping.load())
+        await first_index.ensure(admin, settings.alias, mapping.load())
         pairs = ((None, one) for one in conversations(texts))
-        await bulk.load(admin, settings.alias, pairs, reject=lambda _origin, reason: sys.exit(reason))
+        await loader.load(admin, settings.alias, pairs, reject=lambda _origin, reason: sys.exit(reason))
         await fill_plain(admin, texts)
         return {
             "this service, sort=relevance": await judge(service(searcher), judged, totals),

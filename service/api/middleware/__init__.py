@@ -1,0 +1,1 @@
+"""ASGI middleware: access log, deadline, compression, disconnect, HEAD."""

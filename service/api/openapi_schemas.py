@@ -1,0 +1,128 @@
+"""The named schemas of the OpenAPI document, made of the shapes of the answers and of the document's own model."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import msgspec
+
+from service.api.response_models import ANSWERS
+from service.conversation import CHANNELS, DIRECTIONS, MAX_ITEM_BYTES, STATUSES, Conversation, Metadata
+from service.query.conversation_query import FACET_FIELDS, INTERVALS
+from service.query.parameters import SORT_KEYS
+from service.query.time_bounds import ANY, NONE
+
+LARGEST_EXACT = 2**53  # of JSON's numbers in JavaScript
+_REF = "#/components/schemas/{name}"
+ENUMS: dict[str, tuple[str, ...]] = {
+    "ConversationChannel": CHANNELS,
+    "ConversationDirection": DIRECTIONS,
+    "DirectionFilter": (*DIRECTIONS, NONE, ANY),
+    "FacetField": FACET_FIELDS,
+    "Interval": INTERVALS,
+    "SortKey": SORT_KEYS,
+    "ConversationStatus": STATUSES,
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The named schemas of the document, each referring to the others by name."""
+    _roots, found = msgspec.json.schema_components(ANSWERS, schema_hook=_document, ref_template=_REF)
+    named = {name: plain(schema) for name, schema in found.items()}
+    return dict(sorted((named | _documents() | _enums()).items()))
+
+
+def _document(kind: type) -> dict[str, Any]:
+    """The documents are pydantic models, which msgspec does not know. Raises NotImplementedError for other types."""
+    if kind is not Conversation:
+        raise NotImplementedError
+    return {"$ref": _REF.format(name="Conversation")}
+
+
+def _documents() -> dict[str, dict[str, Any]]:
+    """The documents as an answer has them, with every field, and as a bulk request takes them.
+
+    A deletion is not a schema of its own: generators differ in what they make of "one of two objects".
+    """
+    schema = Conversation.model_json_schema(mode="serialization", ref_template=_REF.replace("name", "model"))
+    metadata = plain(_without_defaults(schema.pop("$defs")["Metadata"]))
+    conversation = _with_times(plain(_without_defaults(schema)))
+    write = conversation | {"additionalProperties": False, "required": ["uid", "organization_uid"]}
+    write["properties"] = conversation["properties"] | {
+        "metadata": {"$ref": _REF.format(name="MetadataWrite")},
+        "deleted_on": {"type": "string", "format": "date-time", "description": "Deletes. Only with the two uids."},
+    }
+    limit = f"at most {MAX_ITEM_BYTES:,} bytes as JSON"
+    return {
+        "Conversation": conversation
+        | {"description": f"A conversation, of {limit}.", "required": list(Conversation.model_fields)},
+        "ConversationWrite": write
+        | {
+            "description": f"A conversation to write, of {limit}, with updated_on as its version; or a deletion: uid, "
+            "organization_uid and deleted_on. What is newer stays."
+        },
+        "Metadata": metadata | {"description": _METADATA, "required": list(Metadata.model_fields)},
+        "MetadataWrite": metadata | {"description": _METADATA, "additionalProperties": False},
+    }
+
+
+_METADATA = "What the provider of the mail or message said. It is kept and returned, and not searched."
+_TIMES = ("sent_at", "created_on", "updated_on")
+
+
+def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
+    """Without what an absent field of a write means: an answer has every field."""
+    fields = {
+        name: {key: value for key, value in field.items() if key != "default"}
+        for name, field in schema["properties"].items()
+    }
+    return schema | {"properties": fields}
+
+
+def _with_times(schema: dict[str, Any]) -> dict[str, Any]:
+    """The format of the times, which pydantic leaves out of what a serializer makes."""
+    for name in _TIMES:
+        field = schema["properties"][name]
+        field.get("anyOf", [field])[0]["format"] = "date-time"
+    return schema
+
+
+def _enums() -> dict[str, dict[str, Any]]:
+    """The enumerations. Generators cannot make a name of a minus, so the orders have names of their own."""
+    found: dict[str, dict[str, Any]] = {
+        name: {"type": "string", "enum": list(values)} for name, values in ENUMS.items()
+    }
+    found["SortKey"]["x-enum-varnames"] = [_order_name(key) for key in SORT_KEYS]
+    return found
+
+
+def _order_name(key: str) -> str:
+    return f"{key[1:]}_descending" if key.startswith("-") else key
+
+
+def plain(schema: Any) -> Any:
+    """The schema in the words that generators agree on.
+
+    Without titles, which some take for names, and open to fields that a later version adds. An enumeration without a
+    default is a reference to its component.
+    """
+    if isinstance(schema, list):
+        return [plain(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    for name, values in ENUMS.items():
+        if schema.get("enum") == list(values) and "default" not in schema:
+            return {"$ref": _REF.format(name=name)}
+    found = {
+        key: {name: plain(part) for name, part in value.items()} if key == "properties" else plain(value)
+        for key, value in schema.items()
+        if key not in ("title", "additionalProperties") or isinstance(value, dict)
+    }
+    if "description" in found and isinstance(found["description"], str):
+        found["description"] = inspect.cleandoc(found["description"])
+    if "enum" in found:
+        found["type"] = "string"
+    if schema.get("maximum", 0) > LARGEST_EXACT:
+        found["format"] = "int64"
+    return found

@@ -1,0 +1,138 @@
+"""Checks whether OpenSearch is at an address, and reports what is there instead, before a command begins its work."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import msgspec
+from opensearchpy.exceptions import ConnectionError as Unreachable
+from opensearchpy.exceptions import ConnectionTimeout, SerializationError, TransportError
+
+from service.cli.exit_codes import NotBegun
+from service.client import connect
+from service.errors import ConversationsError, Misconfigured
+from service.settings import Settings
+from service.urls import without_password
+
+PATIENCE_SECONDS = 15.0
+_OPENSEARCH_ERROR = ("error", "status")
+
+
+def address(url: str) -> str:
+    """The URL as it may be printed: without a user and a password."""
+    return without_password(url)
+
+
+def check_ca_file(settings: Settings, url: str) -> None:
+    """Raises Misconfigured where certificates must be checked, and the authority's file cannot be used."""
+    if settings.opensearch_ca_file is None or not url.startswith("https://"):
+        return
+    try:
+        ssl.create_default_context(cafile=str(settings.opensearch_ca_file))
+    except ssl.SSLError:
+        reason = "it holds no certificate in PEM"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    else:
+        return
+    raise Misconfigured(f"OPENSEARCH_CA_FILE is {settings.opensearch_ca_file}, which cannot be used: {reason}")
+
+
+async def require_opensearch(settings: Settings, url: str) -> None:
+    """Raises NotBegun with the address and the cause where OpenSearch does not answer there."""
+    if (problem := await problem_at(settings, url)) is not None:
+        raise NotBegun(problem)
+
+
+async def problem_at(settings: Settings, url: str) -> str | None:
+    """Why OpenSearch does not answer at the URL, in words; None where it does, if only to refuse the user."""
+    check_ca_file(settings, url)
+    client = connect(settings, url, timeout=PATIENCE_SECONDS)
+    try:
+        answer = await client.info()
+    except (ConnectionTimeout, TimeoutError):
+        return f"OpenSearch at {address(url)} did not answer within {PATIENCE_SECONDS:.0f} s"
+    except Unreachable as error:
+        cause = error.info if isinstance(error.info, BaseException) else error
+        return f"cannot reach OpenSearch at {address(url)}: {reason_of(cause)}"
+    except TransportError as error:
+        refused = error.status_code in (401, 403, 429, 502, 503, 504)  # a proxy's 502 is the cluster's, and passes
+        return None if refused or _is_opensearchs(error.info) else _other(url, str(error.status_code))
+    except (SerializationError, msgspec.MsgspecError, ConversationsError):
+        return _other(url, "something that is not JSON")
+    finally:
+        await client.close()
+    is_opensearch = isinstance(answer, dict) and "cluster_name" in answer and "version" in answer
+    return None if is_opensearch else _other(url, "something else")
+
+
+def _is_opensearchs(info: Any) -> bool:
+    return isinstance(info, dict) and all(key in info for key in _OPENSEARCH_ERROR)
+
+
+def _other(url: str, what: str) -> str:
+    return f"what answers at {address(url)} is not OpenSearch (GET / answered {what}): is the port another's?"
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a server could not be reached, in words."""
+    for cause in _chain(error):
+        if isinstance(cause, OSError) and cause.errno in _BY_NUMBER and not isinstance(cause, ssl.SSLError):
+            return _BY_NUMBER[cause.errno]
+        for kind, words in _BY_KIND:
+            if isinstance(cause, kind):
+                return words(cause)
+    return str(getattr(error, "reason", None) or error) or type(error).__name__
+
+
+def _tls(error: ssl.SSLError) -> str:
+    reason = next((found for cause in _chain(error) if isinstance(found := getattr(cause, "reason", None), str)), "")
+    if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"):
+        return "it does not speak HTTPS: use http://"
+    return f"TLS failed ({reason or error})"
+
+
+def _distrusted(error: ssl.SSLError) -> str:
+    causes = [getattr(cause, "verify_message", None) for cause in _chain(error)]
+    return f"its certificate is not trusted ({next(filter(None, causes), 'unknown')}): see OPENSEARCH_CA_FILE"
+
+
+_CUT = "the connection was closed without an answer: is it HTTPS, and the URL is not?"
+_BY_NUMBER: dict[int, str] = {
+    errno.ECONNREFUSED: "connection refused: does anything run there?",
+    errno.EHOSTUNREACH: "no route to the host",
+    errno.ENETUNREACH: "no route to the network",
+    errno.ECONNRESET: _CUT,
+}
+_BY_KIND: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callable[[Any], str]], ...] = (
+    (ssl.SSLCertVerificationError, _distrusted),
+    (ssl.SSLError, _tls),
+    ((aiohttp.ClientConnectorDNSError, socket.gaierror), lambda _error: "the host is unknown"),
+    (TimeoutError, lambda _error: "it did not answer in time"),
+    (
+        (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, http.client.RemoteDisconnected),
+        lambda _error: _CUT,
+    ),
+    (
+        (aiohttp.ClientResponseError, http.client.HTTPException),
+        lambda _error: "it does not speak HTTP as it should: is it HTTPS, and the URL is not?",
+    ),
+)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and what lies behind it."""
+    found: list[BaseException] = []
+    cause: object = error
+    while isinstance(cause, BaseException) and cause not in found:
+        found.append(cause)
+        attributes = [getattr(cause, name, None) for name in ("os_error", "certificate_error", "reason")]
+        inner = [one for one in attributes if isinstance(one, BaseException) and one not in found]
+        cause = inner[0] if inner else cause.__cause__ or cause.__context__
+    return found

@@ -1,0 +1,219 @@
+"""Commands on single conversations, through a running service or the cluster: search, get, count, delete."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from uuid import UUID
+
+import click
+
+from service import progress
+from service.cli import output
+from service.cli.backends import Source, source
+from service.cli.exit_codes import DoneInPart
+from service.cli.options import Uuid
+from service.cli.output import Form
+from service.cli.query_options import (
+    complete_query,
+    complete_sort,
+    filter_options,
+    form_option,
+    query_of,
+    service_options,
+)
+from service.errors import Misconfigured, NotFound
+from service.message_texts import counted
+from service.settings import Settings
+from service.terminal import is_terminal, printable
+
+MOST_DELETED = 1000
+
+
+@click.command("search")
+@click.argument("words", nargs=-1, metavar="[QUERY]...", shell_complete=complete_query)
+@filter_options
+@click.option("--sort", metavar="FIELDS", shell_complete=complete_sort, help="Such as -updated_on, or status,subject.")
+@click.option("--limit", type=click.IntRange(1, 100), default=25, show_default=True, help="Conversations on a page.")
+@click.option("--page", type=click.IntRange(min=1), help="The page to show. [default: 1]")
+@form_option("table", "json", "name")
+@service_options
+def search_command(
+    settings: Settings, prefers_cluster: bool, words: tuple[str, ...], form: Form | None, strict: bool,
+    where: tuple[str, ...], filters: dict[str, str], sort: str | None, limit: int, page: int | None,
+) -> None:  # fmt: skip
+    """Find conversations by QUERY, the language of the search box: words, "phrases", -without, field:value, OR.
+
+    A table on a terminal, JSON elsewhere: the data of the API's answer. With -o name, a uid a line. --where takes every
+    parameter of the API. A QUERY that begins with - comes after --. 'conversations export' writes all that matches.
+    """
+    query_string = query_of(settings, words, where, filters, sort=sort, page=page, per_page=limit)
+    data = source(settings, prefers_cluster=prefers_cluster).page(query_string, strict=strict)
+    _warn(data)
+    chosen = output.form_of(form)
+    if chosen == "json":
+        output.print_json(data)
+    elif chosen == "name":
+        output.print_names(str(item["uid"]) for item in data["items"])
+        _say_if_cut(data)
+    else:
+        _show_page(data)
+
+
+@click.command("count")
+@click.argument("words", nargs=-1, metavar="[QUERY]...", shell_complete=complete_query)
+@filter_options
+@form_option("table", "json")
+@service_options
+def count_command(
+    settings: Settings, prefers_cluster: bool, words: tuple[str, ...], form: Form | None, strict: bool,
+    where: tuple[str, ...], filters: dict[str, str],
+) -> None:  # fmt: skip
+    """Count the conversations that match QUERY, exactly. Prints the number, also into a pipe; -o json has more.
+
+    With --where facets=status,channel it also counts by the values of these fields.
+    """
+    query_string = query_of(settings, words, where, filters)
+    data = source(settings, prefers_cluster=prefers_cluster).count(query_string, strict=strict)
+    _warn(data)
+    if form == "json":
+        output.print_json(data)
+        return
+    print(data["total"])
+    for field, facet in (data.get("facets") or {}).items():
+        output.print_table((printable(field).upper(), "COUNT"), _facet_rows(facet), right=("COUNT",))
+
+
+@click.command("get")
+@click.argument("uid", type=Uuid())
+@form_option("table", "json", "name")
+@service_options
+def get_command(settings: Settings, prefers_cluster: bool, uid: UUID, form: Form | None) -> None:
+    """Print one conversation, as it is now. On a terminal a line a field, elsewhere JSON."""
+    item = source(settings, prefers_cluster=prefers_cluster).one(uid, settings.organization)
+    chosen = output.form_of(form)
+    if chosen == "json":
+        output.print_json(item)
+    elif chosen == "name":
+        output.print_names([str(item["uid"])])
+    else:
+        output.print_rich(output.record_of(item))
+
+
+@click.command("delete")
+@click.argument("uids", nargs=-1, required=True, metavar="UID...")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted, and delete nothing.")
+@form_option("table", "json", "name")
+@service_options
+def delete_command(
+    settings: Settings, prefers_cluster: bool, uids: tuple[str, ...], yes: bool, dry_run: bool, form: Form | None
+) -> None:
+    """Delete conversations; - reads their uids from standard input, a line each.
+
+    It looks at all of them first: where one is missing, nothing is deleted. It says what it will delete, and asks on a
+    terminal; elsewhere it needs --yes. A deletion is not undone by an older copy that is loaded later.
+    """
+    wanted = _uids(uids)
+    if not wanted:
+        progress.say("No uids came: nothing was deleted.")
+        _show_outcomes([], form)
+        return
+    if not (yes or dry_run or is_terminal(sys.stdin)):
+        raise Misconfigured("--yes is needed where no terminal can be asked; --dry-run shows what would be deleted")
+    found = source(settings, prefers_cluster=prefers_cluster)
+    items = [_looked_at(found, uid, settings.organization) for uid in wanted]
+    for item in items:
+        progress.say(f"{'would delete' if dry_run else 'deletes'}: {_line(item)}")
+    if dry_run:
+        _show_outcomes([(str(item["uid"]), "would be deleted") for item in items], form)
+        return
+    if not yes:
+        click.confirm(f"Delete {counted(len(items), 'conversation')} at {printable(found.name)}?", abort=True, err=True)
+    outcomes = [(str(uid), _deleted(found, uid, settings.organization)) for uid in wanted]
+    _show_outcomes(outcomes, form)
+    left = [uid for uid, outcome in outcomes if outcome != "deleted"]
+    if left:
+        whole = counted(len(outcomes), "conversation")
+        raise DoneInPart(f"not deleted: {len(left):,} of {whole} ({', '.join(left[:5])})")
+
+
+def _uids(texts: tuple[str, ...]) -> list[UUID]:
+    """The uids, each once, in their order. Raises UsageError naming what is none."""
+    names = [line for text in texts for line in (sys.stdin.read().split() if text == "-" else [text])]
+    uids = list(dict.fromkeys(Uuid().convert(name, None, None) for name in names))
+    if len(uids) > MOST_DELETED:
+        raise Misconfigured(f"at most {MOST_DELETED:,} conversations can be deleted at once, these are {len(uids):,}")
+    return uids
+
+
+def _looked_at(found: Source, uid: UUID, organization: UUID | None) -> dict[str, Any]:
+    try:
+        return found.one(uid, organization)
+    except NotFound as error:
+        raise NotFound(f"{uid}: {error}; nothing was deleted") from None
+
+
+def _deleted(found: Source, uid: UUID, organization: UUID | None) -> str:
+    try:
+        return "deleted" if found.delete(uid, organization) == "written" else "unchanged"
+    except NotFound:
+        return "was gone already"
+
+
+def _show_outcomes(outcomes: list[tuple[str, str]], form: Form | None) -> None:
+    chosen = output.form_of(form)
+    if chosen == "json":
+        output.print_json({"items": [{"uid": uid, "outcome": outcome} for uid, outcome in outcomes]})
+    elif chosen == "name":
+        output.print_names(uid for uid, _outcome in outcomes)
+    elif outcomes:
+        output.print_table(("UID", "OUTCOME"), outcomes)
+
+
+def _line(item: dict[str, Any]) -> str:
+    parts = (item["uid"], str(item["updated_on"])[:16].replace("T", " "), item["status"], item["subject"])
+    return "  ".join(str(part) for part in parts if part)
+
+
+def _show_page(data: dict[str, Any]) -> None:
+    items, pagination = data["items"], data["pagination"]
+    total = pagination["total"]
+    if not items:
+        past = f"This page is past the end of {counted(total, 'conversation')}."
+        progress.say(past if total else "No conversation matches.")
+        return
+    output.print_conversations(items)
+    sys.stdout.flush()  # a closed pipe ends the command here, before it says more
+    if "page" not in pagination:
+        progress.say(f"{len(items)} of {counted(total, 'conversation')}")
+        return
+    page, pages = pagination["page"], pagination["total_pages"]
+    first = (page - 1) * pagination["per_page"] + 1
+    more = f"; --page {page + 1} has more" if page < pages else ""
+    progress.say(f"{first:,} to {first + len(items) - 1:,} of {counted(total, 'conversation')}{more}")
+
+
+def _say_if_cut(data: dict[str, Any]) -> None:
+    """Whoever works through the uids of a page should know that there are more."""
+    shown, total = len(data["items"]), data["pagination"]["total"]
+    if shown < total:
+        progress.say(f"{shown:,} of {counted(total, 'conversation')}: --limit (up to 100) and --page give the others")
+
+
+def _facet_rows(facet: dict[str, Any]) -> list[tuple[str, str]]:
+    """The values with their counts, then those without a value and those that are not listed, where there are any."""
+    rows = [(_word(one["value"]), f"{one['count']:,}") for one in facet["values"]]
+    return rows + [(f"({rest})", f"{facet[rest]:,}") for rest in ("none", "other") if facet[rest]]
+
+
+def _word(value: str | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _warn(data: dict[str, Any]) -> None:
+    for warning in data.get("warnings") or ():
+        progress.say(f"QUERY, at {warning['position']}: {warning['message']}")
+
+
+COMMANDS: tuple[click.Command, ...] = (search_command, get_command, count_command, delete_command)

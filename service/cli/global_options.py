@@ -1,0 +1,157 @@
+"""Options of every command, before or after its name, and the settings that a command works with."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from service import progress
+from service.cli import contexts
+from service.settings import Settings, hand_down
+
+CONFIG_VARIABLE, CONTEXT_VARIABLE = "CONVERSATIONS_CONFIG", "CONVERSATIONS_CONTEXT"
+_KEY = "service.cli.global_options"
+
+
+@dataclass(slots=True)
+class Chosen:
+    """What the options of every command say. They are kept for the command and its group together."""
+
+    config: Path | None = None
+    context: str | None = None
+
+
+def chosen() -> Chosen:
+    """The current command line's."""
+    return _chosen_in(click.get_current_context())
+
+
+def _chosen_in(ctx: click.Context) -> Chosen:
+    found = ctx.meta.setdefault(_KEY, Chosen())
+    assert isinstance(found, Chosen)
+    return found
+
+
+def config(ctx: click.Context | None = None) -> contexts.Config:
+    """The configuration file's contexts. A file that was named must be there. Raises Misconfigured."""
+    path = _chosen_in(ctx or click.get_current_context()).config
+    return contexts.read(path or contexts.default_path(), must_exist=path is not None)
+
+
+def settings(**options: object) -> Settings:
+    """The settings: options before the environment, that before the context. Raises Misconfigured.
+
+    Of the options, those count that stand on the command line: the settings read the environment themselves.
+    """
+    held = config()
+    options = {name: value for name, value in options.items() if is_typed(name)}
+    name, context = held.context(chosen().context)
+    hand_down(**{CONTEXT_VARIABLE: chosen().context, CONFIG_VARIABLE: _text(chosen().config)})
+    return Settings.load(options=options, context=context, source=f"[contexts.{name}] of {held.path}")
+
+
+def is_typed(name: str) -> bool:
+    """Whether the current command's option stands on the command line."""
+    return rank(name) == 0
+
+
+def rank(name: str) -> int:
+    """Where the option's value comes from: 0 the command line, 1 the environment, 2 neither of them."""
+    found = click.get_current_context().get_parameter_source(name)
+    return {ParameterSource.COMMANDLINE: 0, ParameterSource.ENVIRONMENT: 1}.get(found or ParameterSource.DEFAULT, 2)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def add_to(command: click.Command) -> None:
+    """Gives the command the options of every command. Where an option stands before and after the name, both count."""
+    command.params += [
+        _flag("-q", "--quiet", "Print neither notes nor progress; errors are always printed.", _be_quiet),
+        _flag("-v", "--verbose", "Print each call to OpenSearch or the service, and an error's causes.", _be_verbose),
+        _flag(None, "--no-progress", "Print no progress.", _hide_progress),
+        click.Option(
+            ["--context"], metavar="NAME", expose_value=False, callback=_choose_context,
+            shell_complete=complete_contexts, envvar=CONTEXT_VARIABLE, show_envvar=True,
+            help="The context of the configuration file to use.",
+        ),
+        click.Option(
+            ["--config"], metavar="FILE", type=click.Path(path_type=Path, dir_okay=False), expose_value=False,
+            callback=_choose_config, envvar=CONFIG_VARIABLE, show_envvar=True,
+            help=f"The configuration file. [default: {_shown_default()}]",
+        ),
+    ]  # fmt: skip
+
+
+def _shown_default() -> str:
+    path, home = contexts.default_path(), Path(os.path.expanduser("~"))  # Path.home() raises where there is none
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def _flag(short: str | None, long: str, help_text: str, act: Callable[[], None]) -> click.Option:
+    def callback(_ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+        if value:
+            act()
+
+    names = [name for name in (short, long) if name is not None]
+    return click.Option(names, is_flag=True, expose_value=False, callback=callback, help=help_text)
+
+
+def _be_quiet() -> None:
+    progress.shown.notes = False
+
+
+def _hide_progress() -> None:
+    progress.shown.progress = False
+
+
+class _Printed(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        progress.detail(record.getMessage())
+
+
+def _be_verbose() -> None:
+    if not progress.shown.details:
+        progress.shown.details = True
+        calls = logging.getLogger("opensearch")
+        calls.addHandler(_Printed())
+        calls.setLevel(logging.INFO)
+        calls.propagate = False
+
+
+def _choose_context(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    found = _chosen_in(ctx)
+    if value and (found.context is None or _was_typed(ctx, param)):
+        found.context = value
+
+
+def _choose_config(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    found = _chosen_in(ctx)
+    if value is not None and (found.config is None or _was_typed(ctx, param)):
+        found.config = value
+
+
+def _was_typed(ctx: click.Context, param: click.Parameter) -> bool:
+    """Whether it stands on the command line: the environment does not go before what stood before the name."""
+    return ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
+
+
+def complete_contexts(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
+    """The names of the configuration file's contexts that begin so."""
+    try:
+        return [name for name in config(ctx).contexts if name.startswith(begun)]
+    except Exception:  # a broken file is no reason to print errors into the command line that is being typed
+        return []
+
+
+def reset() -> None:
+    """Forgets what an earlier command line of this process chose to show."""
+    progress.shown.notes = progress.shown.progress = True
+    progress.shown.details = False

@@ -1,0 +1,167 @@
+"""Options of the commands that ask for conversations, the query string they make, and what the shell completes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+from click.shell_completion import CompletionItem
+
+from service.cli import global_options
+from service.cli.options import Command, Uuid, opensearch_options
+from service.conversation import CHANNELS, DIRECTIONS, STATUSES
+from service.errors import Misconfigured
+from service.query.conversation_query import SORT_FIELDS
+from service.query.parameters import COUNT_PARAMETERS, LIST_PARAMETERS
+from service.query.search_fields import SEARCH_FIELDS, STATES
+from service.settings import Settings, variable_of
+
+FILTERS = ("status", "channel", "category", "direction", "agent_uid", "party_uid", "from_email", "label", "is_read")
+_VALUES: dict[str, tuple[str, ...]] = {
+    "status": STATUSES, "channel": CHANNELS, "direction": DIRECTIONS, "is_read": ("true", "false"),
+}  # fmt: skip
+_BOX_VALUES = _VALUES | {"is": tuple(STATES), "has": ("attachment",)}
+
+
+def form_option(*forms: str) -> Callable[[Command], Command]:
+    """-o and --json; the command is given `form`, which is None where neither came."""
+
+    def decorate(command: Command) -> Command:
+        @click.option(
+            "-o",
+            "--output",
+            "form",
+            type=click.Choice(forms),
+            help="How to print it. [default: table on a terminal, else json]",
+        )
+        @click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
+        @functools.wraps(command)
+        def wrapped(*arguments: Any, form: str | None, as_json: bool, **options: Any) -> None:
+            if as_json and form not in (None, "json"):
+                raise Misconfigured(f"--json and -o {form} contradict each other: give one of them")
+            command(*arguments, form="json" if as_json else form, **options)
+
+        return wrapped
+
+    return decorate
+
+
+def service_options(command: Command) -> Command:
+    """A running service, or the cluster; the command is given `settings` and `prefers_cluster`."""
+
+    @click.option("--url", envvar=variable_of("url"), show_envvar=True, help="Ask the service that runs there.")
+    @click.option(
+        "--token",
+        envvar=variable_of("token"),
+        show_envvar=True,
+        help="The token for it. Others can see what is typed: --token-file is safer.",
+    )
+    @click.option(
+        "--token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar=variable_of("token_file"),
+        show_envvar=True,
+        help="File that holds the token.",
+    )
+    @click.option(
+        "--organization",
+        type=Uuid(),
+        envvar=variable_of("organization"),
+        show_envvar=True,
+        help="The organization to ask for. [default: the token's; the cluster itself needs one]",
+    )
+    @opensearch_options
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, data: Any, opensearch_url: str | None, **options: Any) -> None:
+        own = {name: options.pop(name) for name in ("url", "token", "token_file", "organization")}
+        if global_options.is_typed("url") and global_options.is_typed("opensearch_url"):
+            raise Misconfigured("--url asks a running service, --opensearch-url the cluster: give one of them")
+        settings = global_options.settings(**own, data=data, opensearch_url=opensearch_url)
+        if global_options.rank("token_file") < global_options.rank("token"):
+            settings = settings.model_copy(update={"token": None})
+        command(*arguments, settings=settings, prefers_cluster=global_options.is_typed("opensearch_url"), **options)
+
+    return wrapped
+
+
+def filter_options(command: Command) -> Command:
+    """Filters by name, --where for all of them, --strict; the command is given `filters`, `where` and `strict`."""
+
+    @click.option(
+        "--where",
+        multiple=True,
+        metavar="QUERY",
+        shell_complete=complete_where,
+        help="Parameters as in the API, such as 'status!=closed&created_on[gte]=2024-07'. Repeatable.",
+    )
+    @click.option(
+        "--strict", is_flag=True, help="Refuse a QUERY that cannot be understood, instead of searching for it."
+    )
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, **options: Any) -> None:
+        filters = {name: options.pop(name) for name in FILTERS}
+        command(*arguments, filters={name: value for name, value in filters.items() if value is not None}, **options)
+
+    described = {parameter.name: parameter.description for parameter in LIST_PARAMETERS}
+    for name in reversed(FILTERS):
+        option = click.option(
+            f"--{name.replace('_', '-')}", name, metavar="VALUES", help=described[name].partition("; a name")[0] + ".",
+            shell_complete=functools.partial(_complete_values, _VALUES.get(name, ())),
+        )  # fmt: skip
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def query_of(
+    settings: Settings, words: Sequence[str], where: Sequence[str], filters: dict[str, str], **more: object
+) -> bytes:
+    """The query string: the words as q, the filters, the organization, and what --where says, as it stands."""
+    given = {"q": " ".join(words) or None, **filters, "organization_uid": settings.organization, **more}
+    parts = [f"{name}={quote(str(value), safe='')}" for name, value in given.items() if value is not None]
+    return "&".join([*parts, *filter(None, where)]).encode("utf-8", "surrogateescape")
+
+
+def _complete_values(
+    values: tuple[str, ...], _ctx: click.Context, _param: click.Parameter, begun: str
+) -> list[CompletionItem[str]]:
+    before, comma, last = begun.rpartition(",")
+    return [CompletionItem(f"{before}{comma}{value}") for value in values if value.startswith(last)]
+
+
+def complete_query(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """Fields of the search box, and the values of those that have a few."""
+    before, space, word = begun.rpartition(" ")
+    start = f"{before}{space}"
+    sign = "-" if word.startswith("-") else ""
+    name, colon, value = word.removeprefix("-").partition(":")
+    if colon:
+        values = [one for one in _BOX_VALUES.get(name, ()) if one.startswith(value)]
+        return [CompletionItem(f"{start}{sign}{name}:{one}") for one in values]
+    return [
+        CompletionItem(f"{start}{sign}{field.name}:", help=field.description)
+        for field in SEARCH_FIELDS
+        if field.name.startswith(name)
+    ]
+
+
+def complete_sort(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """Keys to sort by, behind those that stand there."""
+    before, comma, last = begun.rpartition(",")
+    sign = "-" if last.startswith("-") else ""
+    keys = [key for key in SORT_FIELDS if key.startswith(last.removeprefix("-"))]
+    return [CompletionItem(f"{before}{comma}{sign}{key}") for key in keys]
+
+
+def complete_where(ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """Names of the API's parameters, and the values of those that have a few."""
+    known = COUNT_PARAMETERS if ctx.info_name == "count" else LIST_PARAMETERS
+    before, ampersand, last = begun.rpartition("&")
+    name, equals, value = last.partition("=")
+    start = f"{before}{ampersand}"
+    if equals:
+        return [CompletionItem(f"{start}{name}={one}") for one in _VALUES.get(name, ()) if one.startswith(value)]
+    return [CompletionItem(f"{start}{one.name}=", help=one.description) for one in known if one.name.startswith(name)]

@@ -1,0 +1,167 @@
+"""The one place that builds an OpenSearch client and turns its errors into ours.
+
+opensearch-py's own retries are off: it would send the same request again within milliseconds, bulk writes included.
+Who calls decides what is worth another try. Its JSON goes through msgspec, and a search's documents stay bytes. No
+redirect is followed (it would send documents and credentials to another place), and every answer is checked for the
+shape of its call (responses).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from opensearchpy import AsyncOpenSearch, AsyncTransport, JSONSerializer
+from opensearchpy.exceptions import ConnectionError as Unreachable
+from opensearchpy.exceptions import (
+    ConnectionTimeout,
+    TransportError,
+)
+from opensearchpy.serializer import Deserializer
+
+from service import telemetry
+from service.client import error_types, responses
+from service.client.connection import Connection
+from service.errors import AnswerUnusable, Misconfigured, SearchTimeout
+from service.settings import Settings
+
+Client = AsyncOpenSearch
+
+EXPECTED = (404, 409)  # answers that a question may have: there is none, or there is a newer one
+SLOW_SECONDS = 3600.0  # for calls of commands that work on a whole index: a refresh, a deletion by query
+
+
+class _Json(JSONSerializer):
+    """opensearch-py's serializer on msgspec. What is text or bytes already passes as it is."""
+
+    def __init__(self, answer: type[Any] = object) -> None:
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(answer if answer is not object else Any)
+        self._encoder = msgspec.json.Encoder()
+
+    def loads(self, s: Any) -> Any:
+        """Raises AnswerUnusable where it is not JSON, or JSON of another shape."""
+        try:
+            return self._decoder.decode(s)
+        except msgspec.ValidationError as error:
+            raise responses.unusable("it lacks a part, or has one of another kind") from error
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise responses.unusable("it is not whole JSON") from error
+
+    def dumps(self, data: Any) -> Any:
+        return data if isinstance(data, (str, bytes)) else self._encoder.encode(data)
+
+
+class _Deserializer(Deserializer):
+    """Every answer is JSON, whatever its content type says: HTML fails as JSON does, and with the same error."""
+
+    def loads(self, s: str, mimetype: str | None = None) -> Any:
+        return self.default.loads(s)
+
+
+class _Transport(AsyncTransport):
+    """opensearch-py's transport, which also counts and traces its calls, and checks the answers."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
+
+    async def perform_request(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
+        call = telemetry.call_of(url)
+        started = time.perf_counter()
+        in_use = telemetry.pool.labels("in_use")
+        in_use.inc()
+        try:
+            with telemetry.tracing.span(f"opensearch {call}", "client") as facts:
+                facts |= {"db.system.name": "opensearch", "db.operation.name": call, "http.request.method": method}
+                answer = await super().perform_request(method, url, *arguments, **options)
+                if method != "HEAD":
+                    responses.check_shape(method, url, answer, options.get("body"))
+                return answer
+        except TransportError as error:
+            status = error.status_code if isinstance(error.status_code, int) else 0
+            is_its_own = _is_opensearchs(error)
+            if status not in EXPECTED or not is_its_own:
+                telemetry.failures.labels(call, str(status)).inc()
+            if status in EXPECTED and not is_its_own:
+                raise AnswerUnusable(
+                    f"something that is not OpenSearch answers {status}: "
+                    "check OPENSEARCH_URL, and any proxy between it and the service"
+                ) from error
+            raise
+        except AnswerUnusable:
+            telemetry.failures.labels(call, "unusable").inc()
+            raise
+        finally:
+            in_use.dec()
+            telemetry.calls.labels(call).observe(time.perf_counter() - started)
+
+
+def _is_opensearchs(error: TransportError) -> bool:
+    """Whether OpenSearch itself sent this error, and not a proxy a page of its own."""
+    info = error.info
+    if not isinstance(info, dict):
+        return False
+    has_error = isinstance(info.get("error"), dict | str) and isinstance(info.get("status"), int)
+    return has_error or info.get("found") is False or info.get("result") == "not_found"
+
+
+def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout: float = 60.0) -> Client:
+    """A client of the cluster at `url`. `answer` is the msgspec type its JSON is decoded to, `timeout` in seconds.
+
+    Raises Misconfigured where the certificates of the authority cannot be read.
+    """
+    options: dict[str, Any] = {}
+    if settings.authorization is not None:
+        options["headers"] = {"authorization": settings.authorization}
+    if url.startswith("https://"):
+        options["verify_certs"] = settings.opensearch_verify_certs
+        options["ssl_show_warn"] = False
+        if settings.opensearch_ca_file is not None:
+            options["ca_certs"] = str(_readable_authority(settings.opensearch_ca_file))
+    return AsyncOpenSearch(
+        hosts=[url],
+        timeout=timeout,
+        max_retries=0,
+        retry_on_status=(),
+        retry_on_timeout=False,
+        pool_maxsize=settings.opensearch_connections,
+        serializer=_Json(answer),
+        transport_class=_Transport,
+        connection_class=Connection,
+        **options,
+    )
+
+
+def _readable_authority(path: Path) -> Path:
+    """opensearch-py reads it with the first request, where it would be an error of that request."""
+    trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        if path.is_dir():
+            trusted.load_verify_locations(capath=str(path))
+        else:
+            trusted.load_verify_locations(cafile=str(path))
+    except OSError as error:
+        raise Misconfigured(f"OPENSEARCH_CA_FILE {path} cannot be used: {error.strerror or error}") from None
+    return path
+
+
+@contextlib.contextmanager
+def translated(*, alias: str = "the alias", is_query: bool = False) -> Iterator[None]:
+    """Turns what opensearch-py raises into the errors of this package.
+
+    Raises SearchTimeout, SearchUnavailable and its kinds, and IndexUnusable. With `is_query`, what is asked for comes
+    from a caller: then a query that OpenSearch finds too large raises InvalidQuery.
+    """
+    try:
+        yield
+    except (ConnectionTimeout, TimeoutError) as error:
+        raise SearchTimeout("OpenSearch did not answer in time: narrow the request, or try again") from error
+    except Unreachable as error:
+        raise error_types.translate_unreachable(error) from error
+    except TransportError as error:
+        raise error_types.translate(error, alias, is_query=is_query) from error

@@ -1,0 +1,96 @@
+"""The aggregations of an answer: every one that was requested, in the shape of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from service.client.responses.parts import Count, Json, Key, convert, unusable
+
+
+class _Bucket(msgspec.Struct):
+    key: Key
+    doc_count: Count
+    key_as_string: str | None = None
+
+
+class _NumberBucket(msgspec.Struct):
+    key: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[float, Meta(ge=-(2.0**63), lt=2.0**63)]
+    doc_count: Count
+    key_as_string: str | None = None
+
+
+class _Anonymous(msgspec.Struct):
+    doc_count: Count
+
+
+class _Composed(msgspec.Struct):
+    key: Json
+    doc_count: Count
+
+
+class _Terms(msgspec.Struct):
+    buckets: list[_Bucket]
+    sum_other_doc_count: Count
+
+
+class _Histogram(msgspec.Struct):
+    buckets: list[_NumberBucket]
+
+
+class _Filters(msgspec.Struct):
+    buckets: dict[str, _Anonymous] | list[_Anonymous]
+
+
+class _Composite(msgspec.Struct):
+    buckets: list[_Composed]
+    after_key: Json | None = None
+
+
+class _Value(msgspec.Struct):
+    value: float | None
+
+
+AGGREGATIONS: Mapping[str, Any] = {
+    "terms": _Terms,
+    "histogram": _Histogram,
+    "date_histogram": _Histogram,
+    "filters": _Filters,
+    "composite": _Composite,
+    "missing": _Anonymous,
+    "sum": _Value,
+    "max": _Value,
+    "min": _Value,
+}
+
+
+def check_aggregations(requested: Json, answered: Json) -> None:
+    """Raises AnswerUnusable unless every aggregation that was asked for is there, in its own shape."""
+    for name, request in requested.items():
+        kind = next((one for one in request if one in AGGREGATIONS), None)
+        if name not in answered:
+            raise unusable("it lacks a count that was asked for")
+        if kind is None:
+            continue
+        convert(answered[name], AGGREGATIONS[kind])
+        buckets = answered[name].get("buckets", [])
+        if kind == "filters":
+            _check_filters(request["filters"], buckets)
+        for bucket in buckets if "aggs" in request else ():
+            check_aggregations(request["aggs"], bucket)
+
+
+def _check_filters(requested: Json, buckets: Any) -> None:
+    """`other_bucket` and `other_bucket_key` ask for one bucket more, for the documents that no filter leaves."""
+    filters, has_other = requested["filters"], "other_bucket_key" in requested or requested.get("other_bucket")
+    if isinstance(buckets, dict) and isinstance(filters, dict):
+        other = {requested.get("other_bucket_key", "_other_")} if has_other else set()
+        fits = buckets.keys() == filters.keys() | other
+    else:
+        is_list = isinstance(buckets, list) and isinstance(filters, list)
+        fits = is_list and len(buckets) == len(filters) + bool(has_other)
+    if not fits:
+        raise unusable("it has other counts than were asked for")

@@ -1,0 +1,162 @@
+"""Index names and the alias: which index answers, whether it fits the mapping, and how one is made.
+
+An index is named `conversations-<UTC time>-<checksum of the mapping>` and never edited. Readers and writers use the
+alias. What the cluster holds is compared with the mapping at every start, so that a drift is told and not served.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from opensearchpy.exceptions import RequestError
+
+from service.client import Client, translated
+from service.client.responses import part
+from service.errors import AnswerUnusable, IndexUnusable
+from service.index.mapping import Mapping
+from service.index.write_targets import holders, own_alias
+
+META = "conversation_search"
+
+
+def index_name(alias: str, mapping: Mapping, now: datetime) -> str:
+    """Such as conversations-20240701t120000123-1f2e3d4c: sorts by age, and tells its mapping."""
+    return f"{alias}-{now.strftime('%Y%m%dt%H%M%S')}{now.microsecond // 1000:03d}-{mapping.checksum}"
+
+
+async def current_index(client: Client, alias: str) -> str | None:
+    """The index behind the alias, or None. Raises IndexUnusable where the alias is ambiguous or is an index."""
+    found = await holders(client, alias)
+    if alias in found:
+        raise IndexUnusable(f"{alias} is an index, not an alias: rename it, or set CONVERSATIONS_ALIAS to another name")
+    if len(found) > 1:
+        raise IndexUnusable(f"{alias} points to several indices ({', '.join(sorted(found))}): leave it one")
+    return next(iter(found), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """An index that this service made for the alias. `created` in milliseconds since 1970, as OpenSearch keeps it."""
+
+    name: str
+    created: int
+
+
+async def owned(client: Client, alias: str) -> list[Owned]:
+    """The indices that this service made for this alias, the oldest first.
+
+    An index counts as such by its name, its alias of its own and its `_meta`; what somebody else made under a similar
+    name, or this service for another alias (conversations-eu beside conversations), does not.
+    """
+    with translated(alias=alias):
+        found = await client.indices.get(index=f"{alias}-*", params={"expand_wildcards": "open"})
+    own = [
+        Owned(name, int(index["settings"]["index"]["creation_date"]))
+        for name, index in found.items()
+        if _is_owned(alias, name, index)
+    ]
+    return sorted(own, key=lambda index: (index.created, index.name))
+
+
+def _is_owned(alias: str, name: str, index: dict[str, Any]) -> bool:
+    made = index["mappings"].get("_meta", {}).get(META)
+    return (
+        isinstance(made, dict)
+        and made.get("alias", alias) == alias
+        and own_alias(name) in index["aliases"]
+        and re.fullmatch(re.escape(alias) + _SUFFIX, name) is not None
+    )
+
+
+_SUFFIX = r"-\d{8}t\d{9}-[0-9a-f]{8}"
+
+
+async def all_indices(client: Client, alias: str) -> list[str]:
+    """The names of the indices that this service made for this alias, the oldest first."""
+    return [index.name for index in await owned(client, alias)]
+
+
+async def create(
+    client: Client,
+    alias: str,
+    mapping: Mapping,
+    *,
+    name: str | None = None,
+    settings: dict[str, Any] | None = None,
+    aliases: tuple[str, ...] = (),
+) -> str:
+    """A new, empty index of this mapping. Returns its name.
+
+    Unless `aliases` are given it is neither read nor written yet. `settings` go before the mapping's own; None leaves
+    one to OpenSearch's default.
+    """
+    name = name or index_name(alias, mapping, datetime.now(UTC))
+    index = {**mapping.settings["index"], **(settings or {})}
+    own = {**mapping.settings, "index": {name: value for name, value in index.items() if value is not None}}
+    body = {
+        "settings": own,
+        "mappings": {"_meta": {META: {"mapping": mapping.checksum, "alias": alias}}, **mapping.mappings},
+        "aliases": {one: {} for one in (own_alias(name), *aliases)},
+    }
+    with translated(alias=alias):
+        try:
+            await client.indices.create(index=name, body=body)
+        except RequestError as error:
+            if "icu_" in str(error.info):
+                raise IndexUnusable(
+                    "OpenSearch lacks the analysis-icu plugin: "
+                    "run 'opensearch-plugin install analysis-icu' on every node and restart it"
+                ) from None
+            raise
+    return name
+
+
+async def check(client: Client, alias: str, mapping: Mapping) -> str:
+    """The index behind the alias, where it fits the mapping. Raises IndexUnusable saying what differs."""
+    name = await current_index(client, alias)
+    if name is None:
+        raise IndexUnusable(f"{alias} does not exist in OpenSearch: create it with 'conversations create'")
+    if (problem := await drift(client, name, mapping)) is not None:
+        raise IndexUnusable(problem)
+    return name
+
+
+async def drift(client: Client, name: str, mapping: Mapping) -> str | None:
+    """What differs between the index and the mapping, in words; None where they fit."""
+    with translated(alias=name):
+        live = part(await client.indices.get_mapping(index=name), name, "mappings", expected=dict[str, Any])
+    checksum = made_from(live)
+    if checksum != mapping.checksum:
+        return (
+            f"{name} was made from the mapping {checksum or 'of something else'}, this service needs "
+            f"{mapping.checksum}: run 'conversations reindex', or the version of the service that made it"
+        )
+    changed = sorted(_differences(mapping.mappings["properties"], live.get("properties", {})))
+    if changed or live.get("dynamic") != mapping.mappings["dynamic"]:
+        where = ", ".join(changed) or "dynamic"
+        return f"the mapping of {name} was changed in the cluster ({where}): run 'conversations reindex'"
+    return None
+
+
+def made_from(live: dict[str, Any]) -> str | None:
+    """The checksum of the mapping that an index was made from; None where something else made it."""
+    try:
+        return part(live, "_meta", META, "mapping", expected=str)
+    except AnswerUnusable:
+        return None
+
+
+def _differences(wanted: dict[str, Any], live: dict[str, Any], prefix: str = "") -> set[str]:
+    """Fields that the one has and the other has not, or has otherwise."""
+    changed = {prefix + name for name in wanted.keys() ^ live.keys()}
+    for name in wanted.keys() & live.keys():
+        one, other = dict(wanted[name]), dict(live[name])
+        nested = ("properties", "fields")
+        for key in nested:
+            changed |= _differences(one.pop(key, {}), other.pop(key, {}), f"{prefix}{name}.")
+        if one != other:
+            changed.add(prefix + name)
+    return changed

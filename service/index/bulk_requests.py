@@ -1,0 +1,214 @@
+"""One piece of writes on its way: sent, judged, and split where OpenSearch does not take a request as a whole.
+
+A document that OpenSearch cannot digest may let its whole request fail: by a timeout, a lost connection, 413, 400 or
+500. Then the request is sent in parts, until the document at fault is alone. It is rejected only when it has failed
+alone more than once, while the index is proven to take writes; in a doubt, such as a timeout, while other documents of
+the same piece were written too. So an outage never looks like a bad document.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import msgspec
+from opensearchpy.exceptions import TransportError
+
+from service.client import Client, translated
+from service.client.error_types import causes_of, is_lost
+from service.client.responses import Bulk, BulkEntry, convert, unusable
+from service.conversation import is_tombstone
+from service.errors import ConversationsError, IndexUnusable, Overloaded, SearchTimeout, SearchUnavailable, WriteFailed
+from service.index.item_outcomes import Again, Result, judge
+from service.index.write_check import check_writable
+from service.index.write_targets import own_alias
+from service.times import LAST, epoch_milliseconds
+
+PARTS = 8  # a request that fails as a whole is sent again in so many parts: 1,000 documents end alone after four levels
+FAILURES_ALONE = 2
+FIRST_SHARE, PART_SHARE = 3, 8  # of the patience, the first request has a third, and each part an eighth
+LONGEST_REQUEST, LONGEST_PART = 60.0, 15.0  # seconds
+PROBE_SECONDS = 2.0
+_LAST_VERSION = epoch_milliseconds(LAST)
+LEAST_SECONDS = 0.05  # no request ends sooner
+TIME_IS_UP = "the time is up"
+
+Place = tuple[int, str]
+"""Which write, and the index that it goes to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One document on its way: its place, its version, its bytes."""
+
+    id: str
+    routing: str
+    version: int
+    source: bytes
+
+
+class Proof(Enum):
+    """What shows that a request's failure is a document's fault."""
+
+    NONE = "the request may never have been looked at"
+    INDEX = "OpenSearch answered: it is enough that the index takes writes"
+    NEIGHBOUR = "nothing was answered: other documents must have been written meanwhile"
+    ITSELF = "the answer says so"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that failed as a whole: why, and what would prove that a document is at fault."""
+
+    again: Again
+    proof: Proof
+
+
+@dataclass(slots=True)
+class Delivery:
+    """The writes of one call, and what is known of each at each of its places. `patience` in seconds."""
+
+    client: Client
+    alias: str
+    writes: Sequence[Write]
+    refresh: str
+    patience: float
+    deadline: float
+    settled: dict[Place, Result] = field(default_factory=dict)
+    _failed_alone: dict[Place, int] = field(default_factory=dict)
+    _written_since_failure: int = 0
+    _has_failed: bool = False
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARTS))
+
+    async def send(self, places: list[Place]) -> Again | None:
+        """Sends what waits and settles what it can. Returns why the rest is not settled. Raises WriteFailed."""
+        return await self._send(places, min(self.patience / FIRST_SHARE, LONGEST_REQUEST))
+
+    async def _send(self, places: list[Place], seconds: float) -> Again | None:
+        outcome = await self._request(places, min(seconds, self._left()))
+        if not isinstance(outcome, Failure):
+            return outcome
+        if outcome.proof is Proof.NONE or self._left() <= 0:
+            return outcome.again
+        self._has_failed = True
+        if outcome.proof is not Proof.ITSELF and (doubt := await self._doubt(places)) is not None:
+            return doubt
+        if len(places) > 1:
+            return await self._send_parts(places)
+        if self._is_rejected(places[0], outcome):
+            return None
+        is_first = self._failed_alone[places[0]] < FAILURES_ALONE
+        return await self._send(places, seconds) if is_first else outcome.again
+
+    async def _send_parts(self, places: list[Place]) -> Again | None:
+        """All parts at once, so that several documents at fault take no longer than one."""
+        size = -(-len(places) // PARTS)
+        seconds = min(self.patience / PART_SHARE, LONGEST_PART)
+        parts = [places[start : start + size] for start in range(0, len(places), size)]
+        found = await asyncio.gather(*(self._send(part, seconds) for part in parts))
+        return next((why for why in found if why is not None), None)
+
+    def _is_rejected(self, place: Place, failure: Failure) -> bool:
+        """Whether the document, which failed alone, is proven to be at fault: then it is settled."""
+        self._failed_alone[place] = self._failed_alone.get(place, 0) + 1
+        is_proven = failure.proof is Proof.ITSELF or (
+            self._failed_alone[place] >= FAILURES_ALONE
+            and (failure.proof is Proof.INDEX or self._written_since_failure > 0)
+        )
+        if is_proven:
+            reason = f"OpenSearch does not take this document: {failure.again.reason}"
+            self.settled[place] = Result("rejected", reason)
+        return is_proven
+
+    async def _doubt(self, places: list[Place]) -> Again | None:
+        """Why the index rather than a document may be at fault; None where it takes writes."""
+        names = sorted({name for _at, name in places})
+        try:
+            await check_writable(self.client, names, seconds=max(0.1, min(PROBE_SECONDS, self._left())))
+        except ConversationsError as error:
+            return Again(str(error))
+        return None
+
+    def _left(self) -> float:
+        return self.deadline - asyncio.get_running_loop().time()
+
+    async def _request(self, places: list[Place], seconds: float) -> Again | Failure | None:
+        """One request. Settles what its answer settles; returns why the rest is not, or how all of it failed."""
+        if seconds < LEAST_SECONDS:
+            return Again(TIME_IS_UP)
+        body = b"".join(lines(self.writes[at], own_alias(name)) for at, name in places)
+        params = {
+            "require_alias": "true",
+            "refresh": self.refresh,
+            "timeout": f"{max(1, seconds * 900):.0f}ms",  # a missing shard is told before the request times out
+            "filter_path": "items.index._id,items.index._index,items.index.status,items.index.error",
+            "request_timeout": seconds,
+        }
+        try:
+            async with self._turns:
+                with translated(alias=self.alias):
+                    answer = await self.client.bulk(body=body, params=params)
+        except (SearchUnavailable, SearchTimeout, IndexUnusable) as error:
+            return _failure(error, is_alone=len(places) == 1)
+        return self._settle(places, answer)
+
+    def _settle(self, places: list[Place], answer: object) -> Again | None:
+        entries = [item.index for item in convert(answer, Bulk).items]
+        if not self._are_of(places, entries):
+            return Again(str(unusable("it has other documents than were sent")))
+        why: Again | None = None
+        for place, verdict in zip(places, judge(entries), strict=True):
+            if isinstance(verdict, Again):
+                why = verdict
+                continue
+            self.settled[place] = verdict
+            if self._has_failed and verdict.outcome != "rejected":
+                self._written_since_failure += 1
+        return why
+
+    def _are_of(self, places: list[Place], entries: list[BulkEntry]) -> bool:
+        """Whether the answer tells of the documents that were sent, in their order. A missing index has no name."""
+        return len(places) == len(entries) and all(
+            entry.id == self.writes[at].id and entry.index in (name, own_alias(name))
+            for (at, name), entry in zip(places, entries, strict=True)
+        )
+
+
+def _failure(error: SearchUnavailable | SearchTimeout | IndexUnusable, *, is_alone: bool) -> Again | Failure:
+    """What a request that failed as a whole shows. Raises WriteFailed where nothing will change by waiting."""
+    again = Again(str(error), is_busy=isinstance(error, Overloaded))
+    cause = error.__cause__
+    if isinstance(error, SearchTimeout) or (isinstance(cause, TransportError) and is_lost(cause)):
+        return Failure(again, Proof.NEIGHBOUR)
+    if not isinstance(cause, TransportError):
+        return again
+    if isinstance(error, IndexUnusable) or cause.status_code in (401, 403):
+        raise WriteFailed(str(error)) from error
+    kinds = {kind for kind, _reason in causes_of(cause)}
+    if "circuit_breaking_exception" in kinds:
+        return Failure(again, Proof.NONE if is_alone else Proof.INDEX)
+    if cause.status_code == 413:
+        return Failure(Again("it is larger than OpenSearch, or a proxy before it, takes"), Proof.ITSELF)
+    is_refused = cause.status_code in (400, 500) and "cluster_block_exception" not in kinds
+    return Failure(again, Proof.INDEX) if is_refused else again
+
+
+def lines(write: Write, target: str) -> bytes:
+    """The two lines of one document in a bulk request."""
+    action = {
+        "_index": target,
+        "_id": write.id,
+        "routing": write.routing,
+        "version": write.version,
+        "version_type": "external_gte" if _ends_time(write) else "external",
+    }
+    return b'{"index":%s}\n%s\n' % (msgspec.json.encode(action), write.source)
+
+
+def _ends_time(write: Write) -> bool:
+    """A deletion at the last moment that a time can name: nothing can be newer than what it deletes, so it may be as
+    old.
+    """
+    return write.version == _LAST_VERSION and is_tombstone(write.source)

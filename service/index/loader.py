@@ -1,0 +1,164 @@
+"""Loads: any number of documents written in batches, a few batches at once, in bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from service.client import SLOW_SECONDS, Client, translated
+from service.conversation import Conversation
+from service.index.bulk_requests import Write
+from service.index.item_outcomes import Outcome
+from service.index.write_targets import Only, Targets, writes_alias
+from service.index.writer import LEASE_SECONDS, Writer, write_of
+
+BATCH_DOCUMENTS = 1000
+BATCH_BYTES = 800_000  # a request stays below the 1 MiB past which aiohttp warns of a blocked event loop
+
+ACTION_BYTES = 200
+BATCHES_AT_ONCE = 6
+
+Origin = TypeVar("Origin")
+
+
+@dataclass(slots=True)
+class Tally:
+    """How a load ended. `written + unchanged + rejected` is everything that was given."""
+
+    written: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+
+    def record(self) -> dict[str, int]:
+        return {"written": self.written, "unchanged": self.unchanged, "rejected": self.rejected}
+
+    def count(self, outcome: Outcome) -> None:
+        setattr(self, outcome, getattr(self, outcome) + 1)
+
+
+@dataclass(slots=True)
+class _Batch(Generic[Origin]):
+    origins: list[Origin] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+    bytes: int = 0
+
+    def add(self, origin: Origin, write: Write) -> None:
+        self.origins.append(origin)
+        self.writes.append(write)
+        self.bytes += len(write.source) + ACTION_BYTES
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.writes) >= BATCH_DOCUMENTS or self.bytes >= BATCH_BYTES
+
+
+async def load(
+    client: Client,
+    alias: str,
+    conversations: Iterable[tuple[Origin, Conversation]],
+    *,
+    reject: Callable[[Origin, str], None],
+    advance: Callable[[int], None] = lambda _count: None,
+    settled: Callable[[Origin], None] = lambda _origin: None,
+    lease: float = LEASE_SECONDS,
+    tally: Tally | None = None,
+) -> Tally:
+    """Writes every conversation, a few batches at once, in bounded memory, and makes them searchable.
+
+    A `tally` that is given counts along, to be looked at meanwhile.
+    `reject(origin, reason)` is called for each one that OpenSearch refuses, `advance(count)` as batches end, and
+    `settled(origin)` with the last one of which, and of all before which, it is known what became. Where OpenSearch
+    pushes back, fewer batches are sent at once, and more again while it does not.
+    """
+    pairs = ((origin, write_of(conversation)) for origin, conversation in conversations)
+    return await load_writes(
+        client, alias, pairs, reject=reject, advance=advance, settled=settled, lease=lease, tally=tally
+    )
+
+
+async def load_writes(
+    client: Client,
+    alias: str,
+    writes: Iterable[tuple[Origin, Write]],
+    *,
+    reject: Callable[[Origin, str], None],
+    advance: Callable[[int], None] = lambda _count: None,
+    settled: Callable[[Origin], None] = lambda _origin: None,
+    lease: float = LEASE_SECONDS,
+    targets: Targets | Only | None = None,
+    tally: Tally | None = None,
+) -> Tally:
+    """As `load`, for what is a write already."""
+    tally = tally or Tally()
+    pace = _Pace()
+    writer = Writer(client, alias, lease=lease, pushed_back=pace.slower, targets=targets)
+    under_way: set[asyncio.Task[None]] = set()
+    in_order: deque[tuple[asyncio.Task[None], Origin]] = deque()
+
+    async def send(batch: _Batch[Origin]) -> None:
+        for origin, result in zip(batch.origins, await writer.write(batch.writes), strict=True):
+            tally.count(result.outcome)
+            if result.outcome == "rejected":
+                reject(origin, result.reason or "refused")
+        pace.faster()
+        advance(len(batch.writes))
+
+    try:
+        for batch in _batches(writes):
+            task = asyncio.create_task(send(batch))
+            under_way.add(task)
+            in_order.append((task, batch.origins[-1]))
+            await asyncio.sleep(0)
+            while len(under_way) >= pace.at_once:
+                under_way = await _settle(under_way, asyncio.FIRST_COMPLETED)
+            while in_order and in_order[0][0] not in under_way:
+                settled(in_order.popleft()[1])
+        await _settle(under_way, asyncio.ALL_COMPLETED)
+    finally:
+        for task in under_way:
+            task.cancel()
+    with translated(alias=alias):
+        await client.indices.refresh(
+            index=f"{alias},{writes_alias(alias)}",
+            params={"ignore_unavailable": "true", "request_timeout": SLOW_SECONDS},
+        )
+    return tally
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How many batches are sent at once: half as many at each push back, one more after so many that went well."""
+
+    at_once: int = BATCHES_AT_ONCE
+    since: int = 0
+
+    def slower(self) -> None:
+        self.at_once, self.since = max(1, self.at_once // 2), 0
+
+    def faster(self) -> None:
+        self.since += 1
+        if self.since >= 10 and self.at_once < BATCHES_AT_ONCE:
+            self.at_once, self.since = self.at_once + 1, 0
+
+
+async def _settle(tasks: set[asyncio.Task[None]], when: str) -> set[asyncio.Task[None]]:
+    if not tasks:
+        return tasks
+    done, rest = await asyncio.wait(tasks, return_when=when)
+    for task in done:
+        task.result()
+    return rest
+
+
+def _batches(writes: Iterable[tuple[Origin, Write]]) -> Iterable[_Batch[Origin]]:
+    batch: _Batch[Origin] = _Batch()
+    for origin, write in writes:
+        batch.add(origin, write)
+        if batch.is_full:
+            yield batch
+            batch = _Batch()
+    if batch.writes:
+        yield batch

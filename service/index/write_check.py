@@ -1,0 +1,113 @@
+"""Whether indices take writes at this moment, found out without writing.
+
+A node may be green and answer searches while nothing can be written: a Lucene writer that failed stays closed until the
+shard is started again, and a block or a full disk stops writes alone. So four things are looked at: the shards, the
+blocks, the statistics that only an open Lucene writer gives, and a write that can never succeed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from service.client import Client, translated
+from service.client.responses import Bulk, convert, part, unusable
+from service.errors import SearchUnavailable
+from service.index.write_targets import own_alias
+
+PROBE = "probe"  # no document has this id: those of documents hold two uids
+BLOCKED = "OpenSearch blocks writes to the index: free disk space, open the index, or lift the block"
+FLOODED = "a disk of OpenSearch is full, so that it blocks writes to the index: free disk space"
+DISK_BLOCK = "12"  # the number of the block that OpenSearch sets at the flood-stage watermark
+NO_SUCH_WRITE = 2**53  # a sequence number that no document has
+
+
+async def check_writable(client: Client, names: Sequence[str], *, seconds: float) -> None:
+    """Raises SearchUnavailable (or SearchTimeout, IndexUnusable) unless each of these indices takes writes.
+
+    `seconds` is the timeout of each of the four calls, which are sent at once.
+    """
+    with translated(alias="the index that is written"):
+        await asyncio.gather(
+            _check_shards(client, names, seconds),
+            _check_blocks(client, names, seconds),
+            _probe(client, names, seconds),
+        )
+
+
+async def _check_shards(client: Client, names: Sequence[str], seconds: float) -> None:
+    indices = ",".join(names)
+    health, stats = await asyncio.gather(
+        client.cluster.health(index=indices, params={"level": "indices", "request_timeout": seconds}),
+        client.indices.stats(index=indices, metric="segments", params={"level": "shards", "request_timeout": seconds}),
+    )
+    for name in names:
+        if part(health, "indices", name, "status", expected=str) == "red":
+            raise SearchUnavailable("a shard of the index that is written is missing: check the cluster's health")
+        wanted = part(health, "indices", name, "number_of_shards", expected=int)
+        shards = part(stats, "indices", name, "shards", expected=dict[str, list[_Copy]])
+        if sum(_has_open_writer(copies) for copies in shards.values()) != wanted:
+            raise SearchUnavailable(
+                "the index is read but takes no writes, for its Lucene writer failed: "
+                "look into OpenSearch's log and restart the node that holds its primary shard"
+            )
+
+
+class _Routing(msgspec.Struct):
+    primary: bool
+    state: str
+
+
+class _Copy(msgspec.Struct):
+    routing: _Routing
+    segments: dict[str, object] | None = None
+
+
+def _has_open_writer(copies: list[_Copy]) -> bool:
+    """OpenSearch leaves the segments out where Lucene's writer is closed: their sizes are asked of the writer."""
+    return any(copy.routing.primary and copy.segments for copy in copies)
+
+
+async def _check_blocks(client: Client, names: Sequence[str], seconds: float) -> None:
+    state = await client.cluster.state(
+        metric="blocks", index=",".join(names), params={"request_timeout": seconds, "local": "true"}
+    )
+    blocks = part(state, "blocks", expected=dict[str, dict[str, object]])
+    of_indices = convert(blocks.get("indices", {}), dict[str, dict[str, _Block]])
+    found = [*convert(blocks.get("global", {}), dict[str, _Block]).items()]
+    found += [block for name in names for block in of_indices.get(name, {}).items()]
+    numbers = {number for number, block in found if "write" in block.levels}
+    if numbers:
+        raise SearchUnavailable(FLOODED if numbers == {DISK_BLOCK} else BLOCKED)
+
+
+class _Block(msgspec.Struct):
+    levels: list[str]
+
+
+async def _probe(client: Client, names: Sequence[str], seconds: float) -> None:
+    """A write on the condition of a sequence number that no document has: it goes all the way, and is refused there."""
+    lines = b"".join(
+        b'{"index":%s}\n{}\n'
+        % msgspec.json.encode(
+            {"_index": own_alias(name), "_id": PROBE, "if_seq_no": NO_SUCH_WRITE, "if_primary_term": 1}
+        )
+        for name in names
+    )
+    answer = await client.bulk(
+        body=lines,
+        params={"require_alias": "true", "timeout": f"{seconds * 900:.0f}ms", "request_timeout": seconds},
+    )
+    items = convert(answer, Bulk).items
+    if len(items) != len(names):
+        raise unusable("it has other documents than were sent")
+    for item in items:
+        error = item.index.error
+        if error is not None and error.type == "cluster_block_exception":
+            raise SearchUnavailable(BLOCKED)
+        if item.index.status not in (409, 429):  # 429: busy, so alive
+            raise SearchUnavailable(
+                f"the index takes no writes ({item.index.status}): check the cluster's health, and OpenSearch's log"
+            )

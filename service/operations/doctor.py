@@ -1,0 +1,309 @@
+"""Looks a deployment over: each check tells what it found, and what to do where that is not well.
+
+Checks never change anything. One that cannot be made because an earlier one failed is told as skipped, not as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from opensearchpy.exceptions import TransportError
+
+from service.client import Client, translated
+from service.errors import ConversationsError, WriteFailed
+from service.index import aliases, disk_space
+from service.index.mapping import Mapping
+from service.index.write_check import check_writable
+from service.index.write_targets import holders, writes_alias
+from service.message_texts import counted
+from service.reindex import lock
+from service.settings import SECRET_MIN_BYTES, Settings, is_published
+from service.urls import without_password
+
+Verdict = Literal["ok", "warning", "failed", "skipped"]
+
+OLDEST_VERSION = (3, 3)  # _shard_doc and the sorts of points in time
+MOST_SKEW = timedelta(seconds=2)
+TOKEN_LEEWAY = timedelta(seconds=5)  # of the service; a skew past it makes new tokens invalid
+FIELDS_OF_A_NODE = "nodes.*.name,nodes.*.plugins.name,nodes.*.version"
+PLUGIN = "analysis-icu"
+WRITABLE_SECONDS = 10.0  # for each call of the check of writes
+FULL_DISK_AFTER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at. `advice` says what to do; it is empty where all is well."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+    def record(self) -> dict[str, str]:
+        return {"check": self.name, "verdict": self.verdict, "found": self.found, "advice": self.advice}
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What the checks look at."""
+
+    settings: Settings
+    url: str
+    client: Client
+    mapping: Mapping
+
+
+Look = Callable[[Deployment], Awaitable[Check]]
+
+
+async def examine(deployment: Deployment, *, unreachable: str | None = None) -> AsyncIterator[Check]:
+    """Every check, in order. Where the cluster cannot be reached, all that ask it are skipped.
+
+    `unreachable` is the reason why it cannot, where that is known already.
+    """
+    yield _token_secret(deployment.settings)
+    first, *rest = CHECKS
+    if unreachable is None:
+        reachable = await _first(first, deployment)
+    else:
+        reachable = Check(_name(first), "failed", unreachable, _UNREACHABLE)
+    yield reachable
+    full = None
+    if reachable.verdict == "failed" and unreachable is None:
+        full = await disk_space.full_disks(deployment.client)
+    for look in rest:
+        if look is _disk and full is not None:
+            found, _, way_out = full.partition(": ")
+            yield Check(_name(look), "failed", found, way_out)
+        elif reachable.verdict == "failed":
+            yield Check(_name(look), "skipped", "the cluster does not answer")
+        else:
+            yield await _looked(look, deployment)
+
+
+async def _first(look: Look, deployment: Deployment) -> Check:
+    """The check of the cluster, which need not be waited for where a full disk is what holds it up."""
+    try:
+        return await disk_space.unless_full(
+            _looked(look, deployment), deployment.client, seconds=FULL_DISK_AFTER_SECONDS
+        )
+    except WriteFailed as error:
+        return Check(_name(look), "failed", "the cluster does not answer its state", str(error))
+
+
+async def _looked(look: Look, deployment: Deployment) -> Check:
+    """The check; where it cannot be made, a failed one that says why."""
+    try:
+        with translated(alias=deployment.settings.alias):
+            return await look(deployment)
+    except ConversationsError as error:
+        return Check(_name(look), "failed", str(error), _UNREACHABLE if look is _cluster else "see what was found")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        found = f"OpenSearch's answer lacks a part, or has one of another kind ({type(error).__name__})"
+        return Check(_name(look), "failed", found, "check what stands between this machine and the cluster")
+    except TransportError as error:
+        found = f"OpenSearch answers {error.status_code} ({error.error})"
+        return Check(_name(look), "failed", found, "its own log tells more; does its user have the rights?")
+
+
+_UNREACHABLE = "check OPENSEARCH_URL, OPENSEARCH_USER, OPENSEARCH_CA_FILE, and that the cluster runs"
+
+
+def _name(look: Look) -> str:
+    return str(getattr(look, "__name__", "")).strip("_").replace("_", " ")
+
+
+def _token_secret(settings: Settings) -> Check:
+    name = "token settings"
+    if settings.token_secret is None:
+        return Check(
+            name, "failed", "CONVERSATIONS_TOKEN_SECRET is not set",
+            f"set it to {SECRET_MIN_BYTES} random bytes or more, the same for every process: openssl rand -base64 48",
+        )  # fmt: skip
+    secret = settings.token_secret.get_secret_value()
+    if len(set(secret)) < SECRET_MIN_BYTES // 4:
+        return Check(
+            name, "failed", "the secret hardly varies: it can be guessed", "make a random one: openssl rand -base64 48"
+        )
+    if is_published(settings.token_secret) or is_published(settings.token_secret_previous):
+        return Check(
+            name, "warning", "the secret is the one that docker-compose.yml publishes: anybody can sign tokens",
+            "for anything but development make one: openssl rand -base64 48, and unset CONVERSATIONS_ENVIRONMENT",
+        )  # fmt: skip
+    issuer = settings.token_issuer or "any"
+    found = f"a secret of {len(secret.encode())} bytes, audience {settings.token_audience}, issuer {issuer}"
+    return Check(name, "ok", found)
+
+
+async def _cluster(deployment: Deployment) -> Check:
+    health = await deployment.client.cluster.health()
+    url = without_password(deployment.url)
+    found = f"{health['cluster_name']} at {url}: {health['status']}, {counted(health['number_of_nodes'], 'node')}"
+    if health["status"] == "red":
+        return Check("cluster", "failed", found, "a shard is missing: GET _cluster/allocation/explain says why")
+    if health["status"] == "yellow":
+        return Check("cluster", "warning", found, "a copy of a shard is missing: add a node, or set fewer replicas")
+    return Check("cluster", "ok", found)
+
+
+async def _version(deployment: Deployment) -> Check:
+    nodes = await deployment.client.nodes.info(params={"filter_path": FIELDS_OF_A_NODE})
+    versions = sorted({node["version"] for node in nodes["nodes"].values()})
+    found = ", ".join(versions)
+    if any(_numbers(version) < OLDEST_VERSION for version in versions):
+        oldest = ".".join(map(str, OLDEST_VERSION))
+        return Check("version", "failed", found, f"OpenSearch {oldest} or newer is needed: upgrade the cluster")
+    if len(versions) > 1:
+        return Check("version", "warning", found, "nodes of several versions: finish the upgrade")
+    return Check("version", "ok", found)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("-", maxsplit=1)[0].split(".")[:2])
+
+
+async def _icu_plugin(deployment: Deployment) -> Check:
+    """Asked of the cluster by using it: a plugin may be there under another name."""
+    body = {"tokenizer": "icu_tokenizer", "filter": ["icu_folding"], "text": "Ａé"}
+    nodes = await deployment.client.nodes.info(params={"filter_path": FIELDS_OF_A_NODE})
+    try:
+        index = await aliases.current_index(deployment.client, deployment.settings.alias)
+        answer = await deployment.client.indices.analyze(index=index, body=body)
+        works = [token["token"] for token in answer["tokens"]] == ["ae"]
+    except TransportError as error:
+        if error.status_code != 400:
+            raise
+        works = False
+    if not works:
+        lacking = sorted(
+            node["name"]
+            for node in nodes["nodes"].values()
+            if not any(PLUGIN in plugin["name"] for plugin in node.get("plugins", []))
+        )
+        return Check(
+            "icu plugin", "failed", f"missing on {', '.join(lacking) or 'some node'}",
+            f"run 'opensearch-plugin install {PLUGIN}' on every node and restart it",
+        )  # fmt: skip
+    return Check("icu plugin", "ok", "words are split and folded as they should be")
+
+
+async def _alias(deployment: Deployment) -> Check:
+    alias = deployment.settings.alias
+    name = await aliases.current_index(deployment.client, alias)
+    if name is None:
+        return Check("alias", "failed", f"{alias} does not exist", "run 'conversations create'")
+    written = sorted(await holders(deployment.client, writes_alias(alias)))
+    found = f"{alias} reads {name}; written: {', '.join(written) or 'none'}"
+    if name not in written:
+        return Check("alias", "failed", found, f"put the alias {writes_alias(alias)} on {name}: nothing can be written")
+    under_way = await lock.read(deployment.client, alias)
+    if under_way is not None:
+        return Check(
+            "alias", "warning", f"{found}; a {under_way.action} is under way or was interrupted ({under_way.step})",
+            "where none runs: 'conversations reindex --resume', or --abandon",
+        )  # fmt: skip
+    return Check("alias", "ok", found)
+
+
+async def _writes(deployment: Deployment) -> Check:
+    """Whether every index that must be written takes writes, found out without writing."""
+    names = sorted(await holders(deployment.client, writes_alias(deployment.settings.alias)))
+    if not names:
+        return Check("writes", "skipped", "no index is written")
+    try:
+        await check_writable(deployment.client, names, seconds=WRITABLE_SECONDS)
+    except ConversationsError as error:
+        return Check("writes", "failed", str(error), "nothing can be written until that is mended")
+    return Check("writes", "ok", f"{', '.join(names)} takes writes")
+
+
+async def _mapping(deployment: Deployment) -> Check:
+    alias = deployment.settings.alias
+    name = await aliases.current_index(deployment.client, alias)
+    if name is None:
+        return Check("mapping", "skipped", f"{alias} does not exist")
+    problem = await aliases.drift(deployment.client, name, deployment.mapping)
+    if problem is not None:
+        return Check("mapping", "failed", problem, "run 'conversations reindex' with this version of the service")
+    return Check("mapping", "ok", f"{name} has the mapping {deployment.mapping.checksum}, as this version needs")
+
+
+async def _replicas(deployment: Deployment) -> Check:
+    alias = deployment.settings.alias
+    name = await aliases.current_index(deployment.client, alias)
+    if name is None:
+        return Check("replicas", "skipped", f"{alias} does not exist")
+    health = await deployment.client.cluster.health()
+    held = (await deployment.client.indices.get_settings(index=name))[name]["settings"]["index"]
+    counts = (("shard", held["number_of_shards"]), ("replica", held["number_of_replicas"]))
+    found = ", ".join(counted(int(count), noun) for noun, count in (*counts, ("node", health["number_of_nodes"])))
+    if health["number_of_nodes"] > 1 and held["number_of_replicas"] == "0":
+        return Check(
+            "replicas", "warning", found,
+            f"a node that is lost takes its shards along: PUT {name}/_settings with index.number_of_replicas: 1",
+        )  # fmt: skip
+    return Check("replicas", "ok", found)
+
+
+async def _disk(deployment: Deployment) -> Check:
+    """Every node's free space against the watermarks of the cluster, which stop writes in the end."""
+    held = await deployment.client.cluster.get_settings(params={"include_defaults": "true", "flat_settings": "true"})
+    marks = {**held["defaults"], **held["persistent"], **held["transient"]}
+    stats = await deployment.client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.name,nodes.*.fs.total"})
+    worst: Verdict = "ok"
+    findings, advice = [], ""
+    for node in stats["nodes"].values():
+        total, free = node["fs"]["total"]["total_in_bytes"], node["fs"]["total"]["available_in_bytes"]
+        findings.append(f"{node['name']} has {free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
+        for mark, verdict, means in _WATERMARKS:
+            left = _free_bytes(str(marks[f"cluster.routing.allocation.disk.watermark.{mark}"]), total)
+            if free <= left:
+                findings[-1] += f", below the {mark} watermark ({left / 2**30:.1f} GiB)"
+                advice = f"{means}: free disk space, add a node, or 'conversations prune'"
+                worst = "failed" if "failed" in (verdict, worst) else verdict
+                break
+    return Check("disk", worst, "; ".join(findings), advice)
+
+
+_WATERMARKS: tuple[tuple[str, Verdict, str], ...] = (
+    ("flood_stage", "failed", "OpenSearch blocks writes"),
+    ("high", "failed", "OpenSearch moves shards away"),
+    ("low", "warning", "OpenSearch puts no new shards there"),
+)
+_UNITS = {"tb": 2**40, "gb": 2**30, "mb": 2**20, "kb": 2**10, "b": 1}
+
+
+def _free_bytes(mark: str, total: int) -> float:
+    """The free bytes that a watermark asks for: 85% (used), 0.85 (used) or 300mb (free)."""
+    if mark.endswith("%"):
+        return total * (1 - float(mark[:-1]) / 100)
+    for unit, size in _UNITS.items():
+        if mark.endswith(unit):
+            return float(mark[: -len(unit)]) * size
+    return total * (1 - float(mark))
+
+
+async def _clock(deployment: Deployment) -> Check:
+    """This machine's clock beside the cluster's, which tells its own in `_nodes/stats`, to the millisecond."""
+    before = time.time()
+    stats = await deployment.client.nodes.stats(metric="os", params={"filter_path": "nodes.*.os.timestamp"})
+    after = time.time()
+    apart = [
+        max(node["os"]["timestamp"] / 1000 - after, before - 1 - node["os"]["timestamp"] / 1000, 0.0)
+        for node in stats["nodes"].values()
+    ]
+    worst = timedelta(seconds=max(apart))
+    found = f"at most {worst.total_seconds():.1f} s apart"
+    if worst > TOKEN_LEEWAY:
+        return Check("clock", "failed", found, "set the clocks by NTP: tokens and times of deletions go wrong")
+    if worst > MOST_SKEW:
+        return Check("clock", "warning", found, "set the clocks by NTP")
+    return Check("clock", "ok", found)
+
+
+CHECKS: tuple[Look, ...] = (_cluster, _version, _icu_plugin, _alias, _writes, _mapping, _replicas, _disk, _clock)

@@ -1,0 +1,132 @@
+"""What an operator asks first: cluster, indices, counts, how fresh they are, and what a reindex is doing."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opensearchpy.exceptions import NotFoundError
+
+from service.client import Client, translated
+from service.client.responses import part
+from service.errors import IndexUnusable
+from service.index import aliases
+from service.index.mapping import Mapping
+from service.index.write_targets import writes_alias
+from service.operations import load_progress
+from service.operations.load_progress import Load
+from service.reindex import comparison, documents, lock
+from service.times import EPOCH, format_time
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """One index. `reads` and `writes` tell what it is used for, `differing_ranges` how many of 256 ranges of uids hold
+    other documents or versions than the index that is read.
+    """
+
+    name: str
+    mapping: str | None
+    reads: bool
+    writes: bool
+    conversations: int
+    tombstones: int
+    bytes: int
+    refresh_interval: str | None
+    differing_ranges: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `conversations status` prints. A time is that of the newest version (updated_on or deleted_on)."""
+
+    cluster: str
+    version: str
+    health: str
+    nodes: int
+    alias: str
+    index: str | None
+    conversations: int
+    tombstones: int
+    newest_write: str | None
+    newest_write_age_seconds: float | None
+    mapping_of_service: str
+    indices: list[IndexStatus]
+    reindex: dict[str, Any] | None
+    loads: list[Load]
+    problem: str | None
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool = True) -> Status:
+    """A problem is told in the record, not raised. Without `refresh`, as of the last one that the index did itself."""
+    with translated(alias=alias):
+        info = await client.info()
+        health = await client.cluster.health()
+    name, problem = None, None
+    try:
+        name = await aliases.current_index(client, alias)
+        problem = await aliases.drift(client, name, mapping) if name else f"the alias {alias} does not exist"
+    except IndexUnusable as error:
+        problem = str(error)
+    names = await aliases.all_indices(client, alias)
+    if refresh and names:
+        with translated(alias=alias):
+            await client.indices.refresh(index=f"{alias}-*")  # their names may be too long for one URL
+    found = [await _index(client, alias, index, name) for index in names]
+    read = next((index for index in found if index.reads), None)
+    newest = await _newest(client, name) if name else None
+    under_way = await lock.read(client, alias)
+    return Status(
+        cluster=info["cluster_name"],
+        version=info["version"]["number"],
+        health=health["status"],
+        nodes=health["number_of_nodes"],
+        alias=alias,
+        index=name,
+        conversations=read.conversations if read else 0,
+        tombstones=read.tombstones if read else 0,
+        newest_write=None if newest is None else format_time(newest),
+        newest_write_age_seconds=None if newest is None else round((datetime.now(UTC) - newest).total_seconds(), 3),
+        mapping_of_service=mapping.checksum,
+        indices=found,
+        reindex=None if under_way is None else asdict(under_way),
+        loads=await load_progress.loads(client, alias),
+        problem=problem,
+    )
+
+
+async def _index(client: Client, alias: str, name: str, read: str | None) -> IndexStatus:
+    with translated(alias=name):
+        held = part(await client.indices.get(index=name), name, expected=dict[str, Any])
+        everything = (await client.count(index=name))["count"]
+        live = (await client.count(index=name, body={"query": {"exists": {"field": "organization_uid"}}}))["count"]
+        stats = await client.indices.stats(index=name, metric="store")
+    differing = None
+    if read is not None and name != read:
+        differing = len(comparison.differing(await documents.sums(client, read), await documents.sums(client, name)))
+    return IndexStatus(
+        name=name,
+        mapping=aliases.made_from(held["mappings"]),
+        reads=name == read,
+        writes=writes_alias(alias) in held["aliases"],
+        conversations=live,
+        tombstones=everything - live,
+        bytes=part(stats, "indices", name, "primaries", "store", "size_in_bytes", expected=int),
+        refresh_interval=held["settings"]["index"].get("refresh_interval"),
+        differing_ranges=differing,
+    )
+
+
+async def _newest(client: Client, name: str) -> datetime | None:
+    newest = {field: {"max": {"field": field}} for field in ("updated_on", "tombstone.deleted_on")}
+    with translated(alias=name):
+        try:
+            answer = await client.search(index=name, body={"size": 0, "aggs": newest})
+        except NotFoundError:
+            return None
+    values = [found["value"] for found in answer["aggregations"].values() if found["value"] is not None]
+    return EPOCH + timedelta(milliseconds=int(max(values))) if values else None

@@ -1,0 +1,1 @@
+"""What is asked: parameters, search syntax, conditions, the query. Pure: knows neither HTTP nor OpenSearch."""

@@ -1,0 +1,154 @@
+"""The query string: names with their texts, and the values that parameters make of these, with every problem at once.
+
+Nothing is silently ignored: an unknown name, a malformed value, or a single value that is repeated is a problem. A
+parameter that takes a list may be repeated: `status=a&status=b` is `status=a,b`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from service.errors import InvalidQuery, Problem
+from service.message_texts import counted
+
+MAX_QUERY_BYTES = 65_536
+MAX_PARAMETERS = 1_000  # `name=value` pairs; a list may come as one pair for each of its values
+MAX_PROBLEMS = 20  # that an answer lists
+LONGEST_NAME = 40  # that a near name is looked for; each parameter's own is shorter
+SHOWN_CHARACTERS = 200  # of a wrong value, in the error that names it
+MOST_NAMES_SHOWN = 14
+
+_BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter: how its text becomes a value (ValueError says what is allowed), and how it is documented.
+
+    `schema` is the JSON Schema of the value; its type decides whether the parameter takes a list. `example` is written
+    as in a query string. A parameter that is not `documented` works, but the OpenAPI document leaves it out.
+    """
+
+    name: str
+    field: str
+    parse: Callable[[str], Any]
+    schema: dict[str, Any]
+    description: str
+    example: str
+    documented: bool = True
+    required: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        return bool(self.schema["type"] == "array")
+
+    def value_of(self, given: list[str]) -> Any:
+        """The value of all texts that came for this parameter. Raises ValueError.
+
+        Each text is parsed on its own first, so that a quotation mark that is open in one is not closed by the next.
+        """
+        if len(given) > 1:
+            if not self.is_list:
+                raise ValueError("is given more than once")
+            for text in given:
+                self.parse(text)
+        return self.parse(",".join(given))
+
+
+def parse_values(query_string: bytes, known: Sequence[Parameter]) -> dict[str, Any]:
+    """The values of a route without an organization of its own. Raises InvalidQuery with every problem found."""
+    values, problems = values_of(query_string, known)
+    if problems:
+        raise InvalidQuery(first_of(problems))
+    return values
+
+
+def first_of(problems: list[Problem]) -> list[Problem]:
+    """At most MAX_PROBLEMS of them, and how many more there are."""
+    more = len(problems) - MAX_PROBLEMS
+    if more <= 0:
+        return problems
+    return [*problems[:MAX_PROBLEMS], Problem("query string", f"has {counted(more, 'more problem')}")]
+
+
+def values_of(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Problem]]:
+    by_name = {parameter.name: parameter for parameter in known}
+    pairs, problems = _pairs(query_string)
+    values: dict[str, Any] = {}
+    is_listed = False  # the names that there are: once an answer
+    for name, given in pairs.items():
+        parameter = by_name.get(name)
+        if parameter is None:
+            near = nearest(name, tuple(by_name)) if len(problems) < MAX_PROBLEMS else ""
+            if not near and not is_listed:
+                near, is_listed = _names(tuple(by_name)), True
+            problems.append(Problem(shown(name), f"is not a parameter{near}", shown(given[0])))
+        else:
+            try:
+                values[parameter.field] = parameter.value_of(given)
+            except ValueError as error:
+                problems.append(Problem(name, str(error), shown(" & ".join(given))))
+    return values, problems
+
+
+def no_parameters(query_string: bytes) -> None:
+    """For routes that take none. Raises InvalidQuery naming those that came."""
+    pairs, problems = _pairs(query_string)
+    problems += [
+        Problem(shown(name), "is not a parameter: this takes none", shown(given[0])) for name, given in pairs.items()
+    ]
+    if problems:
+        raise InvalidQuery(first_of(problems))
+
+
+def _pairs(query_string: bytes) -> tuple[dict[str, list[str]], list[Problem]]:
+    """Names with their texts, percent-decoded as application/x-www-form-urlencoded; what cannot be is a problem."""
+    if len(query_string) > MAX_QUERY_BYTES:
+        return {}, [Problem("query string", f"must have at most {MAX_QUERY_BYTES} bytes", f"{len(query_string)} bytes")]
+    pieces = [piece for piece in query_string.split(b"&") if piece]
+    if len(pieces) > MAX_PARAMETERS:
+        return {}, [Problem("query string", f"must have at most {MAX_PARAMETERS} parameters", f"{len(pieces)} of them")]
+    pairs: dict[str, list[str]] = {}
+    problems: list[Problem] = []
+    for piece in pieces:
+        raw_name, _, raw_value = piece.partition(b"=")
+        name = _decoded(raw_name)
+        value = _decoded(raw_value)
+        if name is None or value is None:
+            pair = (name or raw_name.decode("ascii", "replace"), raw_value.decode("ascii", "replace"))
+            problems.append(Problem(shown(pair[0]), "must be percent-encoded UTF-8", shown(pair[1])))
+        else:
+            pairs.setdefault(name, []).append(value)
+    return pairs, problems
+
+
+def _decoded(raw: bytes) -> str | None:
+    if _BROKEN_PERCENT.search(raw):
+        return None
+    try:
+        return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def nearest(name: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name.lower(), known, n=1) if len(name) <= LONGEST_NAME else []
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _names(known: tuple[str, ...]) -> str:
+    more = ", and more: see /docs" if len(known) > MOST_NAMES_SHOWN else ""
+    return f"; there are {', '.join(known[:MOST_NAMES_SHOWN])}{more}"
+
+
+def quoted(value: str) -> str:
+    return f'"{shown(value)}"'
+
+
+def shown(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

@@ -1,0 +1,243 @@
+"""Finds and repairs drift: compares an index with files, or with another index.
+
+Nothing is deleted but on demand (`delete_extra`), and never what was written in the meantime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from service import progress
+from service.client import translated
+from service.errors import IndexUnusable, Misconfigured, SearchUnavailable
+from service.index import aliases, loader, writer
+from service.index.write_targets import own_alias
+from service.index.writer import Write
+from service.message_texts import counted
+from service.reindex import comparison
+from service.reindex.comparison import Differences
+from service.reindex.context import MOST_SHOWN, Job, copy_documents, refresh
+from service.reindex.expected_versions import ExpectedVersions
+from service.reindex.lock import LOOK, State, holding
+from service.reindex.verification import compare_expected, fill
+from service.times import EPOCH, LAST
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What differs; where it was mended, `after` is what differs still. `newer` alone is no fault of the index."""
+
+    before: Differences
+    after: Differences | None
+
+    @property
+    def remaining(self) -> Differences:
+        return self.before if self.after is None else self.after
+
+    @property
+    def is_well(self) -> bool:
+        left = self.remaining
+        return not (left.missing or left.stale or left.extra)
+
+    def record(self) -> dict[str, Any]:
+        after = {} if self.after is None else {"after_repair": self.after.record()}
+        return {**self.before.record(), **after}
+
+
+@dataclass(slots=True)
+class Coverage:
+    """Of which organizations files hold every conversation. Whole exports say so in their last line.
+
+    `filtered` is the filter of an organization's export; `unknown` are organizations of conversations that no whole
+    export's last line follows.
+    """
+
+    whole: set[str] = field(default_factory=set)
+    filtered: dict[str, str] = field(default_factory=dict)
+    unknown: set[str] = field(default_factory=set)
+    _since_end: set[str] = field(default_factory=set)
+
+    def add(self, write: Write) -> None:
+        self._since_end.add(write.routing)
+
+    def ended(self, organization_uid: UUID | None, where: str | None) -> None:
+        """The end of an export, or with None the end of a file, or of an export that does not tell these."""
+        seen, self._since_end = self._since_end, set()
+        if organization_uid is None or where is None:
+            self.unknown |= seen
+        elif where:
+            self.filtered |= dict.fromkeys({*seen, str(organization_uid)}, where)
+        else:
+            self.whole.add(str(organization_uid))
+            self.unknown |= seen - {str(organization_uid)}
+
+    def require_whole(self, *, assumed: bool) -> None:
+        """Raises Misconfigured where what is not in the files may not be deleted. `assumed`: the caller vouches."""
+        if self.filtered:
+            organization, where = next(iter(self.filtered.items()))
+            raise Misconfigured(
+                f"--delete-extra needs whole exports: the one of {organization} was filtered by {where!r}, so what is "
+                "not in it is no mistake; export without --where"
+            )
+        unknown = self.unknown - self.whole
+        if unknown and not assumed:
+            raise Misconfigured(
+                f"--delete-extra needs whole exports: nothing in the files says that they hold every conversation of "
+                f"{min(unknown)}; make them with 'conversations export', or add --whole if you know that they do"
+            )
+
+
+async def files(
+    job: Job, names: tuple[str, ...], *, repair: bool, delete_extra: bool = False, whole: bool = False
+) -> Finding:
+    """The index that is read against files, in the organizations that these name.
+
+    `delete_extra` also deletes what the files do not hold; `whole` vouches that files hold all of an organization where
+    they do not say so. Raises SourceUnreadable, and Misconfigured where that must not be deleted.
+    """
+    index = await _current(job)
+    coverage = Coverage()
+
+    def writes() -> Iterator[Write]:
+        for write in job.read_files(names, ended=coverage.ended):
+            coverage.add(write)
+            yield write
+
+    with ExpectedVersions() as expected:
+        await fill(expected, writes())
+        partial = frozenset(coverage.filtered)
+        named = frozenset(map(UUID, coverage.whole))
+        for organization, where in coverage.filtered.items():
+            progress.say(f"the export of {organization} was filtered by {where!r}: what it lacks is not looked for")
+        if delete_extra:
+            coverage.require_whole(assumed=whole)
+        await refresh(job, index)
+        before = await compare_expected(job.client, expected, index, partial=partial, named=named)
+        if not repair:
+            return Finding(before, None)
+        await _write_lacking(job, names, before)
+        if delete_extra:
+            await _delete_extra(job, before)
+        await refresh(job, index)
+        return Finding(before, await compare_expected(job.client, expected, index, partial=partial, named=named))
+
+
+async def _write_lacking(job: Job, names: tuple[str, ...], found: Differences) -> None:
+    wanted = {*found.missing, *found.stale}
+    if wanted:
+        progress.say(f"writing {len(found.missing):,} missing and {len(found.stale):,} stale conversations")
+        writes = ((write.id, write) for write in job.read_files(names) if write.id in wanted)
+        await loader.load_writes(job.client, job.alias, writes, reject=_say, lease=job.lease)
+
+
+async def _delete_extra(job: Job, found: Differences) -> None:
+    """Leaves tombstones a millisecond younger than what they delete: what was written in the meantime is newer."""
+    if found.extra:
+        _announce(found, job.alias)
+        await loader.load_writes(job.client, job.alias, _deletions(found), reject=_say, lease=job.lease)
+
+
+def _announce(found: Differences, where: str) -> None:
+    organizations = {document.partition(":")[0] for document in found.extra}
+    shown = ", ".join(list(found.extra)[:MOST_SHOWN])
+    what = f"{counted(len(found.extra), 'document')} of {counted(len(organizations), 'organization')}"
+    progress.say(f"deleting {what} from {where}, such as {shown}")
+
+
+def _deletions(found: Differences) -> Iterator[tuple[str, Write]]:
+    for document, version in found.extra.items():
+        organization, _, uid = document.partition(":")
+        try:
+            deleted_on = EPOCH + timedelta(milliseconds=version + 1)
+        except OverflowError:  # nothing can be newer than it: a deletion of the same moment is taken
+            deleted_on = LAST
+        yield document, writer.deletion_of(UUID(organization), UUID(uid), deleted_on)
+
+
+async def index(job: Job, other: str, *, repair: bool, delete_extra: bool = False) -> Finding:
+    """Another index against the one that is read, which is right. A repair holds the lock of a reindex.
+
+    `delete_extra` also removes, outright, what the index that is read does not know, not even as deleted.
+    """
+    if not repair:
+        return await _against(job, other, repair=False, delete_extra=False)
+    async with holding(job.client, job.alias, State("repair", LOOK, "", other)):
+        return await _against(job, other, repair=True, delete_extra=delete_extra)
+
+
+async def _against(job: Job, other: str, *, repair: bool, delete_extra: bool) -> Finding:
+    right = await _current(job)
+    if other not in await aliases.all_indices(job.client, job.alias) or other == right:
+        raise IndexUnusable(
+            f"there is no index {other} of {job.alias} beside the one that is read: "
+            "'conversations status' names those that are there"
+        )
+    before = await _differences(job, right, other)
+    if not repair:
+        return Finding(before, None)
+    await copy_documents(job, before.missing + before.stale, right, other, job.invalid)
+    if delete_extra and before.extra:
+        _announce(before, other)
+        await _remove(job, right, other, before.extra)
+    return Finding(before, await _differences(job, right, other))
+
+
+async def _differences(job: Job, right: str, other: str) -> Differences:
+    await refresh(job, right, other)
+    return await comparison.looked_twice(job.client, right, other, await comparison.indices(job.client, right, other))
+
+
+async def _remove(job: Job, right: str, other: str, extra: comparison.Versions) -> None:
+    """Removes documents outright: each only as it was compared, and only if the index that is read still lacks it."""
+    removed = changed = 0
+    documents = list(extra)
+    for start in range(0, len(documents), comparison.BATCH_IDS):
+        batch = documents[start : start + comparison.BATCH_IDS]
+        known = await comparison.versions_now(job.client, right, batch)
+        found = [one async for _id, one in comparison.stored(job.client, other, batch, with_source=False) if one]
+        going = [one for one in found if one["_id"] not in known and one["_version"] == extra[one["_id"]]]
+        gone = await _remove_as_they_are(job, other, going)
+        removed, changed = removed + gone, changed + len(batch) - gone
+    progress.say(f"{counted(removed, 'document')} removed from {other}; written to meanwhile, and kept: {changed:,}")
+
+
+async def _remove_as_they_are(job: Job, index: str, documents: list[dict[str, Any]]) -> int:
+    """How many of these were removed; one that was written to since it was read stays (409)."""
+    if not documents:
+        return 0
+    actions = [
+        {
+            "_index": own_alias(index),
+            "_id": one["_id"],
+            "routing": one["_id"].partition(":")[0],
+            "if_seq_no": one["_seq_no"],
+            "if_primary_term": one["_primary_term"],
+        }
+        for one in documents
+    ]
+    body = b"".join(b'{"delete":%s}\n' % msgspec.json.encode(action) for action in actions)
+    with translated(alias=index):
+        answer = await job.client.bulk(body=body, params={"require_alias": "true"})
+    statuses = [entry["delete"]["status"] for entry in answer["items"]]
+    failed = [status for status in statuses if status not in (200, 404, 409)]
+    if failed or len(statuses) != len(documents):
+        whole = counted(len(documents), "document")
+        raise SearchUnavailable(f"{index} removed only some of {whole} ({failed[:1]}): try again")
+    return statuses.count(200)
+
+
+def _say(document: str, reason: str) -> None:
+    progress.say(f"{document}: {reason}")
+
+
+async def _current(job: Job) -> str:
+    name = await aliases.current_index(job.client, job.alias)
+    if name is None:
+        raise IndexUnusable(f"{job.alias} does not exist in OpenSearch: create it with 'conversations create'")
+    return name

@@ -1,0 +1,60 @@
+"""What a reindex would do, found out without writing anything, not even its lock."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from service.client import translated
+from service.client.responses import part
+from service.errors import IndexUnusable, ReindexFailed
+from service.index import aliases
+from service.reindex import documents, lock
+from service.reindex.context import Job
+
+
+async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, Any]:
+    """The plan of a reindex, as a record.
+
+    `documents` are those of the running index, with `deletions` among them, and `bytes` the size of its primary
+    shards: about what the new index takes on the disk beside it. `lease_seconds` is how long the reindex waits until
+    every writer knows the new index. Raises what the reindex would raise at its beginning.
+    """
+    held = await lock.read(job.client, job.alias)
+    if held is not None and held.step != lock.LOOK:
+        raise ReindexFailed(
+            f"a {held.action} is under way or was interrupted ({held.step}): wait until it ends, "
+            "or look at 'conversations reindex --resume' and '--abandon'"
+        )
+    old = await aliases.current_index(job.client, job.alias)
+    if old is None:
+        raise IndexUnusable(f"{job.alias} does not exist in OpenSearch: create it with 'conversations create'")
+    with translated(alias=job.alias):
+        stats = await job.client.indices.stats(index=old, metric="docs,store")
+    primaries = ("indices", old, "primaries")
+    return {
+        "would_reindex": old,
+        "into": aliases.index_name(job.alias, job.mapping, datetime.now(UTC)),
+        "mapping_changes": await aliases.drift(job.client, old, job.mapping) is not None,
+        "from_index": from_index,
+        "documents": part(stats, *primaries, "docs", "count", expected=int),
+        "deletions": await documents.count_tombstones(job.client, old),
+        "bytes": part(stats, *primaries, "store", "size_in_bytes", expected=int),
+        "files": await asyncio.to_thread(_files, job, files),
+        "lease_seconds": job.lease,
+    }
+
+
+def _files(job: Job, files: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Each file with its conversations, all of which are checked. Raises SourceUnreadable."""
+    return [
+        {
+            "file": os.path.abspath(file),
+            "conversations": sum(1 for _write in job.read_files((file,))),
+            "bytes": Path(file).stat().st_size,
+        }
+        for file in files
+    ]

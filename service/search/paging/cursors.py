@@ -1,0 +1,94 @@
+"""Cursors: where a walk stands, as an opaque text that only its own query, organization and service can read.
+
+A cursor holds the sort values of the last conversation given, among them its subject, so they are encrypted; the query
+and the organization are authenticated with them. All of it comes from documents and settings, so a cursor outlives a
+restart and a reindex. AES-SIV (RFC 5297) needs no nonce: the same position makes the same cursor, and a page its ETag.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import hashlib
+import hmac
+from uuid import UUID
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from service.errors import InvalidQuery, Problem
+from service.query.conversation_query import CURSOR_START, ConversationQuery
+
+_LAYOUT = b"2"  # of the sort values; a new one makes cursors of the old one invalid rather than wrong
+_PURPOSE = b"conversation search: sealed cursors"
+_NOT_PART = frozenset({"page", "per_page", "cursor", "extras", "now"})
+
+Position = tuple[int | float | str | None, ...]
+
+
+class Cursors:
+    """Writes and reads cursors. Every process that shares the secret reads the same ones.
+
+    Cursors sealed with a `previous` secret are read too, so that walks outlive a new one.
+    """
+
+    def __init__(self, secret: bytes, *previous: bytes) -> None:
+        self._keys = [AESSIV(hmac.digest(one, _PURPOSE, hashlib.sha512)) for one in (secret, *previous)]
+
+    def write(self, position: Position, query: ConversationQuery, organization_uid: UUID) -> str:
+        """The cursor that goes on behind this position."""
+        sealed = self._keys[0].encrypt(msgspec.msgpack.encode(position), _bound_to(query, organization_uid))
+        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+    def read(self, query: ConversationQuery, organization_uid: UUID) -> Position | None:
+        """The position in the query's cursor; None for the start. Raises InvalidQuery on any cursor but its own."""
+        text = query.cursor
+        if text is None or text == CURSOR_START:
+            return None
+        values = self._opened(text, _bound_to(query, organization_uid))
+        if values is None:
+            raise InvalidQuery(
+                [
+                    Problem(
+                        "cursor",
+                        "is not one of this query: send the pagination.next_cursor of an answer to the same "
+                        f"organization, filters, search and sort, unchanged, or {CURSOR_START} to begin",
+                        text[:200],
+                    )
+                ]
+            )
+        return msgspec.msgpack.decode(values, type=Position)
+
+    def _opened(self, text: str, bound_to: list[bytes]) -> bytes | None:
+        """What the text seals; None where none of the keys made it, or not for this query and organization."""
+        try:
+            sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        except (ValueError, binascii.Error):
+            return None
+        for key in self._keys:
+            try:
+                return key.decrypt(sealed, bound_to)
+            except InvalidTag:
+                continue
+        return None
+
+
+def _bound_to(query: ConversationQuery, organization_uid: UUID) -> list[bytes]:
+    """What a cursor is good for, and nothing else."""
+    return [_LAYOUT, organization_uid.bytes, fingerprint(query)]
+
+
+def fingerprint(query: ConversationQuery) -> bytes:
+    """Everything that decides which conversations match and in what order; what was left out is left out here."""
+    given = {
+        field.name: getattr(query, field.name)
+        for field in dataclasses.fields(query)
+        if field.name not in _NOT_PART and getattr(query, field.name) != _default(field)
+    }
+    return msgspec.json.encode(given)
+
+
+def _default(field: dataclasses.Field[object]) -> object:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()

@@ -1,0 +1,94 @@
+"""Where a rank lay when its key was last counted: spares a deep page the one count over all that matches.
+
+Cached counts are never believed. The page counts, in its own point in time, what stands before the place that they name
+and what stands in it; only if the rank is really there does it go on from there, else it descends from the top. So
+they may be of any age; they cost a little where they are wrong.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import OrderedDict
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+Clause = dict[str, Any]
+
+REMEMBERED = 1024
+BUDGET_BYTES = 16_000_000  # of all counts together; one of 256 buckets has 4 kB, one of 65,536 (the most) has 1 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A range of the first key: the clause for what stands in it, and for what stands before it in the order."""
+
+    field: str
+    clause: Clause
+    before: Clause
+
+
+@dataclass(frozen=True, slots=True)
+class CachedCounts:
+    """Buckets in their order: their lower ends, and how many documents stood up to and with each."""
+
+    field: str
+    width: int
+    descending: bool
+    is_date: bool
+    lows: array[int]
+    upto: array[int]
+
+    @classmethod
+    def of(cls, field: str, width: int, descending: bool, is_date: bool, found: dict[int, int]) -> CachedCounts:
+        lows = sorted(found, reverse=descending)
+        return cls(
+            field, width, descending, is_date, array("q", lows), array("q", accumulate(found[low] for low in lows))
+        )
+
+    @property
+    def bytes(self) -> int:
+        """What its arrays hold in memory."""
+        return (len(self.lows) + len(self.upto)) * self.lows.itemsize
+
+    def place(self, offset: int, size: int) -> Place | None:
+        """The bucket of this rank and one more on either side; None where it stood among those without a value."""
+        if not self.upto or offset + size > self.upto[-1]:
+            return None
+        first = max(bisect_right(self.upto, offset) - 1, 0)
+        last = min(bisect_right(self.upto, offset + size - 1) + 1, len(self.lows) - 1)
+        ends = sorted((self.lows[first], self.lows[last]))
+        low, high = ends[0], ends[1] + 2**self.width
+        unit = {"format": "epoch_millis"} if self.is_date else {}
+        before = {"gte": high} if self.descending else {"lt": low}
+        return Place(
+            self.field,
+            {"range": {self.field: {"gte": low, "lt": high, **unit}}},
+            {"range": {self.field: {**before, **unit}}},
+        )
+
+
+class RankCache:
+    """The counts of the latest queries, as many as fit into the budget of bytes. A key counts too."""
+
+    def __init__(self, *, budget: int = BUDGET_BYTES) -> None:
+        self._known: OrderedDict[bytes, CachedCounts] = OrderedDict()
+        self._budget = budget
+        self.bytes = 0
+
+    def get(self, key: bytes) -> CachedCounts | None:
+        found = self._known.get(key)
+        if found is not None:
+            self._known.move_to_end(key)
+        return found
+
+    def put(self, key: bytes, cached_counts: CachedCounts) -> None:
+        before = self._known.pop(key, None)
+        if before is not None:
+            self.bytes -= len(key) + before.bytes
+        self._known[key] = cached_counts
+        self.bytes += len(key) + cached_counts.bytes
+        while self._known and (self.bytes > self._budget or len(self._known) > REMEMBERED):
+            oldest, dropped = self._known.popitem(last=False)
+            self.bytes -= len(oldest) + dropped.bytes

@@ -1,0 +1,120 @@
+"""Words in the subject -> clauses. What callers type goes into match, match_phrase and term queries only.
+
+A text is cut at its spaces. Each piece must be found: `2024-07-01` or `ada@example.com` as its parts in their order, a
+run of a script that writes without spaces as any part of a run, or by its words as a dictionary cuts them. Two fields
+answer: `subject` (the forms as written, folded; one token a letter in those scripts) and `subject.english` (stems, and
+dictionary words in those scripts). Each piece costs at most four clauses, so the longest text costs some hundreds.
+A repeated piece costs them once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.query.conditions import Words
+from service.text import SPACELESS, has_words, kind_of_character, pieces_of
+
+Clause = dict[str, Any]
+
+EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
+# Every near word counts, however many there are. OpenSearch's own rewrite takes some of the nearest words of the whole
+# index, other organizations' too, as a clause each: totals were too small, and a few words exceeded its 1,024 clauses.
+FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "fuzzy_rewrite": "constant_score"}
+# The same with a score by nearness, for an order and not for a filter: a clause for each of so many words.
+NEAREST = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 500}
+
+WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8.0, 4.0, 2.0, 1.0
+
+
+def clause_of(words: Words) -> Clause:
+    """The clause that leaves the conversations whose subject holds the words."""
+    pieces = pieces_of(words.text)
+    if not pieces:
+        return NOTHING
+    if words.match == "exact":
+        return {"term": {WHOLE: words.text}}
+    if words.match == "phrase":
+        return _phrase(EXACT, words.text)
+    last = {"words": _stems if words.stems else _forms, "prefix": _unfinished, "fuzzy": _fuzzy}[words.match]
+    before = _fuzzy if words.match == "fuzzy" else _stems if words.stems else _forms
+    return all_of([*map(before, dict.fromkeys(pieces[:-1])), last(pieces[-1])])
+
+
+NOTHING: Clause = {"match_none": {}}
+
+
+def all_of(clauses: list[Clause]) -> Clause:
+    return clauses[0] if len(clauses) == 1 else {"bool": {"filter": clauses}}
+
+
+def any_of(*clauses: Clause) -> Clause:
+    return {"bool": {"should": list(clauses), "minimum_should_match": 1}}
+
+
+def none_of(clause: Clause) -> Clause:
+    return {"bool": {"must_not": [clause]}}
+
+
+def _phrase(field: str, text: str, **options: Any) -> Clause:
+    return {"match_phrase": {field: {"query": text, **options}}}
+
+
+def _piece(field: str, piece: str) -> Clause:
+    return _phrase(field, piece, zero_terms_query="all")
+
+
+def _all(field: str, text: str, **options: Any) -> Clause:
+    return {"match": {field: {"query": text, "operator": "and", **options}}}
+
+
+def _forms(piece: str) -> Clause:
+    return _piece(EXACT, piece)
+
+
+def _stems(piece: str) -> Clause:
+    """In any form of English. A run without spaces: any part of one, or all of its words."""
+    if SPACELESS.search(piece):
+        return any_of(_piece(EXACT, piece), _all(STEMS, piece))
+    return _piece(STEMS, piece)
+
+
+def _fuzzy(piece: str) -> Clause:
+    """With typing mistakes; numbers and runs without spaces as they are."""
+    if SPACELESS.search(piece) or any(character.isdigit() for character in piece):
+        return _stems(piece)
+    return any_of(_stems(piece), _all(EXACT, piece, **FUZZY))
+
+
+def _unfinished(piece: str) -> Clause:
+    """The last part of the piece may go on; what stands before it in the piece is whole."""
+    if SPACELESS.search(piece):
+        return _stems(piece)
+    begun: Clause = {"match_bool_prefix": {EXACT: {"query": piece, "operator": "and"}}}
+    if has_words(head := _head(piece)):
+        begun = all_of([_phrase(EXACT, head), begun])
+    return any_of(begun, _stems(piece))
+
+
+def _head(piece: str) -> str:
+    """What stands before the last part of the piece: parts are runs of letters, or of digits."""
+    end = len(piece)
+    while end and not kind_of_character(piece[end - 1]):
+        end -= 1
+    start = end
+    while start and kind_of_character(piece[start - 1]) == kind_of_character(piece[end - 1]):
+        start -= 1
+    return piece[:start]
+
+
+def relevance(words: Words) -> list[Clause]:
+    """What a match may have beside matching, each worth its tier: the whole subject, the phrase, the forms as written.
+
+    The sums of tiers order exact subjects over phrases over all words, and written forms over stems; they are whole
+    numbers, so that equals are equal, and newer ones then come first. In a text of one piece, the phrase is the form.
+    """
+    pieces = pieces_of(words.text) or [words.text]
+    tiers = [(WHOLE_WORTH, {"term": {WHOLE: words.text}}), (PHRASE_WORTH, _phrase(EXACT, words.text))]
+    if len(pieces) > 1:
+        tiers.append((STEM_PHRASE_WORTH, _phrase(STEMS, words.text)))
+        tiers.append((FORMS_WORTH, all_of([_forms(piece) for piece in dict.fromkeys(pieces)])))
+    return [{"constant_score": {"filter": clause, "boost": worth}} for worth, clause in tiers]

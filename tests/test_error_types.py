@@ -1,0 +1,68 @@
+"""What OpenSearch's errors become: fast, without a node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from opensearchpy.exceptions import TransportError
+
+from service.client import translated
+from service.client.error_types import facts_of
+from service.errors import IndexUnusable, InvalidQuery, Overloaded, SearchTimeout, SearchUnavailable
+
+
+def phase(kind: str, reason: str = "no") -> dict[str, Any]:
+    """A failed search, whose cause is in one shard."""
+    cause = {"type": kind, "reason": reason}
+    shard = {"shard": 0, "reason": {"type": "query_shard_exception", "reason": "failed", "caused_by": cause}}
+    return {"error": {"root_cause": [], "type": "search_phase_execution_exception", "failed_shards": [shard]}}
+
+
+TOO_LARGE = {
+    "too_many_clauses": phase("too_many_clauses", "maxClauseCount is set to 1024"),
+    "too_many_nested_clauses": phase("too_many_nested_clauses"),
+    "too_many_buckets": phase("too_many_buckets_exception"),
+    "fields": phase("illegal_argument_exception", "field expansion for [*] matches too many fields, limit: 1024"),
+    "window": phase("illegal_argument_exception", "Result window is too large, from + size must be less than 10000"),
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_a_query_that_is_too_large_is_the_callers_and_a_commands_is_not(name: str) -> None:
+    error = TransportError(400, "search_phase_execution_exception", TOO_LARGE[name])
+    with pytest.raises(InvalidQuery) as invalid, translated(is_query=True):
+        raise error
+    assert invalid.value.problems[0].message
+    with pytest.raises(SearchUnavailable), translated():
+        raise error
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "expected"),
+    [
+        (404, "index_not_found_exception", IndexUnusable),
+        (400, "index_closed_exception", IndexUnusable),
+        (403, "cluster_block_exception", SearchUnavailable),
+        (429, "cluster_block_exception", SearchUnavailable),
+        (429, "circuit_breaking_exception", Overloaded),
+        (429, "rejected_execution_exception", Overloaded),
+        (500, "timeout_exception", SearchTimeout),
+        (408, "unknown", SearchTimeout),
+        (401, "unknown", SearchUnavailable),
+        (302, "unknown", SearchUnavailable),
+        (418, "unknown", SearchUnavailable),
+    ],
+)
+def test_every_error_becomes_one_of_our_own(status: int, kind: str, expected: type[Exception]) -> None:
+    with pytest.raises(expected) as raised, translated():
+        raise TransportError(status, kind, {"error": {"type": kind, "reason": "a secret"}, "status": status})
+    assert type(raised.value) is expected
+    assert "secret" not in str(raised.value)
+    assert facts_of(raised.value) == {"opensearch_status": status, "opensearch_error": kind}
+
+
+def test_what_a_proxy_calls_an_error_is_not_logged() -> None:
+    with pytest.raises(SearchUnavailable) as raised, translated():
+        raise TransportError(500, "<html>user@example.com</html>", None)
+    assert facts_of(raised.value) == {"opensearch_status": 500}

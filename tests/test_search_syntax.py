@@ -1,0 +1,216 @@
+"""The search box: how texts are read, what is told of what is not understood, and that nothing makes it fail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.query import search_syntax
+from service.query.conditions import AllOf, AnyOf, Between, Missing, Node, Not, OneOf, Person, Words
+from service.query.conversation_query import ConversationQuery, Extras
+from service.query.explain import as_parameters, as_text
+from service.query.time_bounds import Ago, Operator
+
+BERLIN = ZoneInfo("Europe/Berlin")
+UID = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"
+PIECES = ["invoice", "-", "(", ")", "OR", '"', "status:", "closed", "from:", "created:", "..", "-7d", ":", "*", ",", " ", "“",
+          "：", "is:unread", "注文", "\u0000", "\ud83d\udc4d", "a" * 40, "none", "AND"]  # fmt: skip
+
+
+def nodes(text: str, zone: ZoneInfo = search_syntax.UTC) -> tuple[Node, ...]:
+    return search_syntax.parse(text, zone).nodes
+
+
+def warnings(text: str) -> list[tuple[int, str, str]]:
+    return [(one.position, one.text, one.message) for one in search_syntax.parse(text, search_syntax.UTC).warnings]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("two words", (Words("two words"),)),
+        ("invoi*", (Words("invoi", "prefix"),)),
+        ('"as written"', (Words("as written", "phrase", stems=False),)),
+        ("“as written”", (Words("as written", "phrase", stems=False),)),
+        ("-word", (Not(Words("word", stems=False)),)),
+        ("a -b c", (Words("a"), Not(Words("b", stems=False)), Words("c"))),
+        ("a OR b", (AnyOf((Words("a"), Words("b"))),)),
+        ("a b OR c", (AnyOf((Words("a b"), Words("c"))),)),
+        ("(a OR b) c", (AnyOf((Words("a"), Words("b"))), Words("c"))),
+        ("-(a b)", (Not(Words("a b", stems=False)),)),
+        ("-(a status:draft)", (Not(AllOf((Words("a", stems=False), OneOf("status", ("draft",))))),)),
+        ("status:closed,draft", (OneOf("status", ("closed", "draft")),)),
+        ("STATUS:Closed", (OneOf("status", ("closed",)),)),
+        ("status：closed", (OneOf("status", ("closed",)),)),
+        ("-status:closed", (Not(OneOf("status", ("closed",))),)),
+        ("agent:none", (Missing("agent_uid"),)),
+        ("agent:any", (Not(Missing("agent_uid")),)),
+        (f"party:{UID.upper()}", (OneOf("party_uid", (UID,)),)),
+        ("channel:sms direction:inbound", (OneOf("channel", ("sms",)), OneOf("direction", ("inbound",)))),
+        ('category:"Returns, damaged",Billing', (OneOf("category", ("Returns, damaged", "Billing")),)),
+        ("label:none", (Missing("label"),)),
+        ('label:"none"', (OneOf("label", ("none",)),)),
+        ("is:unread is:unassigned", (OneOf("is_read", (False,)), Missing("agent_uid"))),
+        ("is:replied has:attachment", (OneOf("has_reply", (True,)), OneOf("has_attachments", (True,)))),
+        ("from:ada to:bob@example.com", (Person("from", "ada"), Person("to", "bob@example.com"))),
+        ("subject:invoice", (Words("invoice"),)),
+        ("Re: invoice", (Words("Re: invoice"),)),
+        ("at 12:30", (Words("at 12:30"),)),
+        ("https://example.com/x", (Words("https://example.com/x"),)),
+        ("foo(bar)", (Words("foo(bar)"),)),
+        ("or and not", (Words("or and not"),)),
+        ("created:-7d..", (Between("created_on", (("gte", Ago(7, "d")),)),)),
+        ("sent:-2w", (Between("sent_at", (("gte", Ago(2, "w")),)),)),
+    ],
+)  # fmt: skip
+def test_what_a_text_means(text: str, expected: tuple[Node, ...]) -> None:
+    assert nodes(text) == expected
+    assert warnings(text) == []
+
+
+def day(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("created:2024", "2024-01-01", "2025-01-01"),
+        ("created:2024-02", "2024-02-01", "2024-03-01"),
+        ("created:2024-12", "2024-12-01", "2025-01-01"),
+        ("created:2024-07-01", "2024-07-01", "2024-07-02"),
+        ("created:2024-01..2024-03", "2024-01-01", "2024-04-01"),
+        ("created:2024-07-01..2024-07-01", "2024-07-01", "2024-07-02"),
+        ("created:2024..", "2024-01-01", None),
+        ("created:..2024", None, "2025-01-01"),
+    ],
+)
+def test_a_date_is_all_of_it(text: str, low: str | None, high: str | None) -> None:
+    expected: list[tuple[Operator, datetime]] = [] if low is None else [("gte", day(low))]
+    expected += [] if high is None else [("lt", day(high))]
+    assert nodes(text) == (Between("created_on", tuple(expected)),)
+
+
+def test_dates_reach_both_ends_of_time() -> None:
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
+    assert nodes("created:0001..9999") == (Between("created_on", (("gte", first), ("lte", last))),)
+    assert nodes("created:0001-01-01..", ZoneInfo("Asia/Tokyo")) == (Between("created_on", (("gte", first),)),)
+    assert nodes("created:..9999-12-31", ZoneInfo("America/New_York")) == (Between("created_on", (("lte", last),)),)
+
+
+def test_after_is_from_the_start_of_a_day_and_before_up_to_it_where_the_caller_lives() -> None:
+    start = datetime(2024, 6, 30, 22, tzinfo=UTC)  # midnight in Berlin, where it is summer
+    assert nodes("after:2024-07-01", BERLIN) == (Between("updated_on", (("gte", start),)),)
+    assert nodes("before:2024-07-01", BERLIN) == (Between("updated_on", (("lt", start),)),)
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "about", "says"),
+    [
+        ("stauts:closed", 0, "stauts", "did you mean status?"),
+        ("x status:closde", 9, "closde", "did you mean closed?"),
+        ("is:unraed", 3, "unraed", "did you mean unread?"),
+        ("agent:ada", 6, "ada", "must be a UUID"),
+        ("created:2024-02-30", 8, "2024-02-30", "no such day"),
+        ("created:2024..2023", 8, "2024..2023", "ends before it begins"),
+        ("created:yesterday", 8, "yesterday", "must be a date"),
+        ('"open', 0, '"open', "not closed"),
+        ("(open", 0, "(", "not closed"),
+        ("a ) b", 2, ")", "closes nothing"),
+        ("a OR", 4, "", "one is missing"),
+        ("OR a", 0, "", "one is missing"),
+        ("a -", 2, "-", "holds no word"),
+        ('""', 0, '""', "holds no word"),
+        ("--a", 0, "--", "one - is enough"),
+        ("a AND b", 2, "AND", "is a word here"),
+        ("👍 stauts:x", 2, "stauts", "did you mean status?"),
+    ],
+)
+def test_what_is_not_understood_is_told_with_its_place_and_the_nearest(
+    text: str, position: int, about: str, says: str
+) -> None:
+    (found,) = warnings(text)
+    assert found[:2] == (position, about)
+    assert says in found[2]
+
+
+def test_what_is_not_understood_is_text() -> None:
+    assert nodes("stauts:closed") == (Words("stauts:closed"),)
+    assert nodes("status:closde invoice") == (Words("status:closde invoice"),)
+    assert nodes("status:closed,nonsense") == (Words("status:closed,nonsense"),)
+
+
+def test_a_text_has_its_limits() -> None:
+    search_syntax.parse("x" * search_syntax.MAX_CHARACTERS, search_syntax.UTC)
+    with pytest.raises(search_syntax.TooLong, match="512 characters"):
+        search_syntax.parse("x" * (search_syntax.MAX_CHARACTERS + 1), search_syntax.UTC)
+    search_syntax.parse("a " * search_syntax.MAX_CLAUSES, search_syntax.UTC)
+    with pytest.raises(search_syntax.TooLong, match="30 clauses, not 31"):
+        search_syntax.parse("a " * (search_syntax.MAX_CLAUSES + 1), search_syntax.UTC)
+
+
+@given(st.one_of(st.text(max_size=512), st.lists(st.sampled_from(PIECES), max_size=60).map("".join)))
+def test_nothing_makes_it_fail(text: str) -> None:
+    try:
+        found = search_syntax.parse(text, BERLIN)
+    except search_syntax.TooLong:
+        return
+    for warning in found.warnings:
+        assert text[warning.position :].startswith(warning.text)
+
+
+@given(st.text(alphabet="abc ", min_size=1, max_size=60).filter(str.strip))
+def test_plain_words_are_one_search(text: str) -> None:
+    assert nodes(text) == (Words(" ".join(text.split())),)
+
+
+@pytest.mark.parametrize(
+    ("text", "parameters"),
+    [
+        ("two words", {"search": "two words"}),
+        ('"a phrase"', {"search": "a phrase", "match": "phrase"}),
+        ("invoi*", {"search": "invoi", "match": "prefix"}),
+        ("status:closed,draft -channel:sms", {"status[in]": "closed,draft", "channel[nin]": "sms"}),
+        ('category:"a, b",c', {"category[in]": '"a, b",c'}),
+        ("agent:none party:any", {"agent_uid": "none", "party_uid": "any"}),
+        ("is:unread is:replied has:attachment", {"is_read": "false", "has_reply": "true", "has_attachments": "true"}),
+        ("created:2024", {"created_on[gte]": "2024-01-01T00:00:00.000Z", "created_on[lt]": "2025-01-01T00:00:00.000Z"}),
+        ("sent:-7d..", {"sent_at[gte]": "-7d"}),
+        ("a OR b", None),
+        ("-word", None),
+        ("from:ada", None),
+        ("status:closed status:draft", None),
+    ],
+)
+def test_a_text_as_parameters(text: str, parameters: dict[str, str] | None) -> None:
+    found = search_syntax.parse(text, search_syntax.UTC)
+    assert as_parameters(ConversationQuery(where=found.nodes, extras=Extras(parsed_search=found))) == parameters
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        (ConversationQuery(search="two words", statuses=("closed",)), "status:closed two words"),
+        (ConversationQuery(search="a phrase", match="phrase", is_read=False), 'is:unread "a phrase"'),
+        (ConversationQuery(categories=("a, b", "c")), 'category:"a, b","c"'),
+        (ConversationQuery(search="-draft"), None),
+        (ConversationQuery(search="a OR b"), None),
+        (ConversationQuery(search="status:closed"), None),
+        (ConversationQuery(search="x", match="fuzzy"), None),
+        (
+            ConversationQuery(where=(Not(OneOf("status", ("closed",))), Missing("agent_uid"))),
+            "-status:closed agent:none",
+        ),
+        (ConversationQuery(where=(OneOf("has_attachments", (False,)),)), None),
+        (
+            ConversationQuery(where=(Between("created_on", (("gte", day("2024-01-01")), ("lt", day("2025-01-01")))),)),
+            "created:2024-01-01T00:00:00.000Z..2024-12-31T23:59:59.999Z",
+        ),
+    ],
+)
+def test_parameters_as_a_text(query: ConversationQuery, text: str | None) -> None:
+    assert as_text(query) == text
