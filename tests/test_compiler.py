@@ -16,6 +16,7 @@ from service.index import mapping
 from service.query import search_syntax, values
 from service.query.conditions import MATCHES
 from service.query.conversation_query import SORT_FIELDS, ConversationQuery, Extras, Facets, Sort
+from service.query.time_bounds import UTC_ZONE
 from service.search import compiler
 from service.search.compiler import compile_page, compile_query, compile_sort
 from service.search.facets import compile_facets
@@ -52,9 +53,7 @@ def random_query(rng: random.Random) -> ConversationQuery:
         party_uid=rng.choice([None, ORGANIZATION]),
         search=search,
         match=rng.choice(MATCHES),
-        where=search_syntax.parse(text, search_syntax.UTC).nodes
-        if (text := rng.choice([None, *BOXES])) is not None
-        else (),
+        where=search_syntax.parse(text, UTC_ZONE).nodes if (text := rng.choice([None, *BOXES])) is not None else (),
         sort=Sort(rng.choice([one for one in SORT_FIELDS if one != "relevance" or search is not None])),
         extras=Extras(facets=Facets(("status", "category"), "month"), highlight=rng.random() < 0.5),
         page=rng.randint(1, 50),
@@ -187,7 +186,7 @@ def test_a_text_that_is_long_once_it_is_spelled_out_is_refused(text: str) -> Non
     with pytest.raises(ValueError, match="must have at most 800 characters once ligatures and symbols are spelled out"):
         values.search(text)
     with pytest.raises(search_syntax.TooLong, match="spelled out"):
-        search_syntax.parse(text, search_syntax.UTC)
+        search_syntax.parse(text, UTC_ZONE)
     assert values.search("ﬁ½…" * 100)
 
 

@@ -13,7 +13,7 @@ from service.query import search_syntax
 from service.query.conditions import AllOf, AnyOf, Between, Missing, Node, Not, OneOf, Person, Words
 from service.query.conversation_query import ConversationQuery, Extras
 from service.query.explain import as_parameters, as_text
-from service.query.time_bounds import Ago, Operator
+from service.query.time_bounds import UTC_ZONE, Ago, Operator
 
 BERLIN = ZoneInfo("Europe/Berlin")
 UID = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"
@@ -21,12 +21,12 @@ PIECES = ["invoice", "-", "(", ")", "OR", '"', "status:", "closed", "from:", "cr
           "：", "is:unread", "注文", "\u0000", "\ud83d\udc4d", "a" * 40, "none", "AND"]  # fmt: skip
 
 
-def nodes(text: str, zone: ZoneInfo = search_syntax.UTC) -> tuple[Node, ...]:
+def nodes(text: str, zone: ZoneInfo = UTC_ZONE) -> tuple[Node, ...]:
     return search_syntax.parse(text, zone).nodes
 
 
 def warnings(text: str) -> list[tuple[int, str, str]]:
-    return [(one.position, one.text, one.message) for one in search_syntax.parse(text, search_syntax.UTC).warnings]
+    return [(one.position, one.text, one.message) for one in search_syntax.parse(text, UTC_ZONE).warnings]
 
 
 @pytest.mark.parametrize(
@@ -145,12 +145,12 @@ def test_what_is_not_understood_is_text() -> None:
 
 
 def test_a_text_has_its_limits() -> None:
-    search_syntax.parse("x" * search_syntax.MAX_CHARACTERS, search_syntax.UTC)
+    search_syntax.parse("x" * search_syntax.MAX_CHARACTERS, UTC_ZONE)
     with pytest.raises(search_syntax.TooLong, match="512 characters"):
-        search_syntax.parse("x" * (search_syntax.MAX_CHARACTERS + 1), search_syntax.UTC)
-    search_syntax.parse("a " * search_syntax.MAX_CLAUSES, search_syntax.UTC)
+        search_syntax.parse("x" * (search_syntax.MAX_CHARACTERS + 1), UTC_ZONE)
+    search_syntax.parse("a " * search_syntax.MAX_CLAUSES, UTC_ZONE)
     with pytest.raises(search_syntax.TooLong, match="30 clauses, not 31"):
-        search_syntax.parse("a " * (search_syntax.MAX_CLAUSES + 1), search_syntax.UTC)
+        search_syntax.parse("a " * (search_syntax.MAX_CLAUSES + 1), UTC_ZONE)
 
 
 @given(st.one_of(st.text(max_size=512), st.lists(st.sampled_from(PIECES), max_size=60).map("".join)))
@@ -187,7 +187,7 @@ def test_plain_words_are_one_search(text: str) -> None:
     ],
 )
 def test_a_text_as_parameters(text: str, parameters: dict[str, str] | None) -> None:
-    found = search_syntax.parse(text, search_syntax.UTC)
+    found = search_syntax.parse(text, UTC_ZONE)
     assert as_parameters(ConversationQuery(where=found.nodes, extras=Extras(parsed_search=found))) == parameters
 
 

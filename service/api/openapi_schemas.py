@@ -9,9 +9,9 @@ import msgspec
 
 from service.api.response_models import ANSWERS
 from service.conversation import CHANNELS, DIRECTIONS, MAX_ITEM_BYTES, STATUSES, Conversation, Metadata
+from service.query.conditions import ANY, NONE
 from service.query.conversation_query import FACET_FIELDS, INTERVALS
 from service.query.parameters import SORT_KEYS
-from service.query.time_bounds import ANY, NONE
 
 LARGEST_EXACT = 2**53  # of JSON's numbers in JavaScript
 _REF = "#/components/schemas/{name}"

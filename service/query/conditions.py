@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from service.query.time_bounds import Bounds
 
+NONE, ANY = "none", "any"  # in place of a value: those without one, those with any
 Match = Literal["words", "phrase", "prefix", "fuzzy", "exact"]
 MATCHES: tuple[Match, ...] = get_args(Match)
 

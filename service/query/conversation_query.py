@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from service.conversation import CHANNELS, STATUSES, Channel, Status
 from service.query.conditions import MATCHES, AllOf, Match, Node, Words, texts_of
 from service.query.search_syntax import ParsedSearch
+from service.query.time_bounds import UTC_ZONE
 
 DeepField = Literal["created_on", "updated_on", "sent_at", "subject", "status", "channel"]
 SortField = Literal[DeepField, "is_read", "has_reply", "message_count", "relevance"]
@@ -69,7 +70,7 @@ class Extras:
     highlight: bool = False
     suggest: bool = False
     explain: bool = False
-    zone: ZoneInfo = ZoneInfo("UTC")  # noqa: RUF009
+    zone: ZoneInfo = UTC_ZONE
     parsed_search: ParsedSearch | None = None
 
 

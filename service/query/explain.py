@@ -11,7 +11,7 @@ from typing import Any
 from service.query import search_syntax
 from service.query.conditions import AllOf, AnyOf, Between, Field, Missing, Node, Not, OneOf, Person, Words
 from service.query.conversation_query import ConversationQuery
-from service.query.time_bounds import Ago, Moment, Operator
+from service.query.time_bounds import UTC_ZONE, Ago, Moment, Operator
 from service.times import format_time
 
 SYNTAX_NAMES: dict[Field, str] = {
@@ -211,7 +211,7 @@ def _inside(operator: Operator, moment: Moment) -> Moment | None:
 def _is_plain(text: str) -> bool:
     """Whether the search syntax reads the text as these plain words."""
     try:
-        found = search_syntax.parse(text, search_syntax.UTC)
+        found = search_syntax.parse(text, UTC_ZONE)
     except search_syntax.TooLong:
         return False
     return not found.warnings and found.nodes == (Words(" ".join(text.split())),)

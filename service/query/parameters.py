@@ -11,7 +11,7 @@ from typing import Any
 
 from service.conversation import CHANNELS, DIRECTIONS, STATUSES, parse_uuid
 from service.query import search_syntax, values
-from service.query.conditions import DATE_FIELDS, MATCHES, Field
+from service.query.conditions import ANY, DATE_FIELDS, MATCHES, NONE, Field
 from service.query.conversation_query import (
     CURSOR_START,
     DEFAULT_MATCH,
@@ -29,7 +29,7 @@ from service.query.conversation_query import (
     Sort,
 )
 from service.query.query_string import Parameter
-from service.query.time_bounds import ANY, NONE, OPERATORS, TIMES_ALLOWED, parse_zone
+from service.query.time_bounds import OPERATORS, TIMES_ALLOWED, parse_zone
 from service.query.values import MAX_SUGGEST_CHARACTERS
 from service.times import parse_version
 

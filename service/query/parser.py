@@ -24,7 +24,8 @@ from service.query.conversation_query import (
 )
 from service.query.parameters import PARAMETERS
 from service.query.query_string import Parameter, first_of, shown, values_of
-from service.query.values import UTC_ZONE, Dated
+from service.query.time_bounds import UTC_ZONE
+from service.query.values import Dated
 
 
 def parse_query(

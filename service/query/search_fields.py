@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from service.conversation import CHANNELS, DIRECTIONS, STATUSES, parse_uuid
-from service.query.conditions import Between, DateField, Field, Missing, Node, Not, OneOf, Person, Words
-from service.query.time_bounds import ANY, NONE, TIMES_ALLOWED, Time, check_order, parse_span, parse_when
+from service.query.conditions import ANY, NONE, Between, DateField, Field, Missing, Node, Not, OneOf, Person, Words
+from service.query.time_bounds import TIMES_ALLOWED, Time, check_order, parse_span, parse_when
 from service.text import has_words
 
 Make = Callable[[str, bool, ZoneInfo], Node]

@@ -24,7 +24,6 @@ from service.text import REPLY_WORDS, check_plain_length, has_words
 MAX_CHARACTERS = 512
 MAX_CLAUSES = 30
 MAX_DEPTH = 20
-UTC = ZoneInfo("UTC")
 
 _PLAIN = str.maketrans("“”„‟«»＂：（），－＊", '""""""":(),-*')
 _NAME = re.compile(r"([A-Za-z_]+):(?=\S)")

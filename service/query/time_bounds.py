@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from service.times import LAST, parse_time
 
-NONE, ANY = "none", "any"
+UTC_ZONE = ZoneInfo("UTC")
 Unit = Literal["h", "d", "w"]
 HOURS: dict[str, int] = {"h": 1, "d": 24, "w": 24 * 7}
 TIMES_ALLOWED = "a date (2024, 2024-07, 2024-07-01), an RFC 3339 time, or so long ago (-12h, -7d, -2w)"

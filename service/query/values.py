@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from service.conversation import STATUSES, parse_uuid
 from service.query import time_bounds
-from service.query.conditions import DateField, Field, Missing, Node, Not, OneOf
+from service.query.conditions import ANY, NONE, DateField, Field, Missing, Node, Not, OneOf
 from service.query.conversation_query import (
     CURSOR_START,
     FACET_FIELDS,
@@ -26,7 +26,6 @@ from service.query.query_string import nearest, quoted
 from service.text import check_plain_length, has_words
 
 MAX_VALUES = 100
-UTC_ZONE = ZoneInfo("UTC")
 
 _INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 _CURSOR = re.compile(rf"\*|[A-Za-z0-9_-]{{1,{MAX_CURSOR_CHARACTERS}}}", re.ASCII)
@@ -71,7 +70,7 @@ def categories(text: str) -> tuple[str, ...]:
 def names(text: str) -> tuple[str, ...]:
     """Names as `categories` reads them; none and any are no names, but in double quotes."""
     for part in map(str.strip, text.split(",")):
-        if part in (time_bounds.NONE, time_bounds.ANY):
+        if part in (NONE, ANY):
             raise ValueError(f'must hold names only: {part} stands alone, and a name like it is written "{part}"')
     return categories(text)
 
@@ -133,7 +132,7 @@ def cursor(text: str) -> str:
 
 def presence(field: Field, text: str) -> Node | None:
     """none: those without a value; any: those with one."""
-    return Missing(field) if text == time_bounds.NONE else Not(Missing(field)) if text == time_bounds.ANY else None
+    return Missing(field) if text == NONE else Not(Missing(field)) if text == ANY else None
 
 
 def or_presence(field: Field, parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -144,7 +143,7 @@ def or_presence(field: Field, parse: Callable[[str], Any]) -> Callable[[str], An
         try:
             return parse(text) if found is None else found
         except ValueError as error:
-            raise ValueError(f"{error}, or {time_bounds.NONE} or {time_bounds.ANY}") from None
+            raise ValueError(f"{error}, or {NONE} or {ANY}") from None
 
     return parsed
 
@@ -180,7 +179,7 @@ def flag(field: Field) -> Callable[[str], Node]:
 
 def dated(field: DateField, operator: time_bounds.Operator) -> Callable[[str], Dated]:
     def parse(text: str) -> Dated:
-        time_bounds.parse_when(text, UTC_ZONE)  # for its problems; what it means depends on another parameter
+        time_bounds.parse_when(text, time_bounds.UTC_ZONE)  # for its problems: the zone is another parameter
         return Dated(field, operator, text)
 
     return parse
