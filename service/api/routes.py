@@ -41,6 +41,7 @@ from service.search import results as search_results
 from service.search.export import export
 from service.search.searcher import Searcher
 from service.search.suggest import suggest
+from service.sources.ndjson import export_end_line
 
 EXPORTS_AT_ONCE = 4
 EXPOSITION = CONTENT_TYPE_LATEST.partition("; charset=")[0]  # Litestar adds the charset of text itself
@@ -149,7 +150,7 @@ async def _export_lines(
             total = batch.total
             async for part in conditional_requests.in_turns([b"%s\n" % item for item in batch.items]):
                 yield part
-        yield responses.export_end(total, organization_uid, query_string)
+        yield export_end_line(total, organization_uid, query_string)
 
 
 async def _one_empty_part() -> AsyncGenerator[bytes]:

@@ -11,27 +11,25 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from service.api import json_array
 from service.conversation import MAX_REASON_BYTES, Tombstone, shortened
-from service.errors import InvalidQuery, Problem, TooBusy, TooLarge
+from service.errors import InvalidQuery, Problem, TooLarge
 from service.index import loader
 from service.index import writer as index_writer
 from service.index.writer import Write, Writer
+from service.operations import deletion
 from service.search.searcher import Searcher
 from service.sources import lines
-from service.times import LAST, MAX_AHEAD, check_not_ahead, format_time, parse_time
+from service.times import MAX_AHEAD, check_not_ahead, format_time
 
 WRITE_SCOPE = "conversations:write"
 MAX_BODY_BYTES = 10_000_000
 MAX_LINES = 5_000
 OUTCOMES = ("written", "unchanged", "rejected")
-DELETE_ATTEMPTS = 5
 BATCH = 500
 STEP_SECONDS = 0.005
 SEARCHED_BYTES = 250_000  # of blank lines in one step
@@ -167,28 +165,15 @@ class Writes:
         """
         if deleted_on is not None:
             self._check(deleted_on)
-        for _attempt in range(DELETE_ATTEMPTS):
-            when = deleted_on or await self._now_or_later(organization_uid, uid)
-            result, *_ = await self._writer.write(
-                [index_writer.deletion_of(organization_uid, uid, when)], refresh=refresh
-            )
-            if result.outcome == "written" or deleted_on is not None:
-                return result.outcome
-        raise TooBusy("the conversation is being written all the while: try again")
+        return await deletion.delete(
+            self._writer, self._searcher, organization_uid, uid, deleted_on=deleted_on, refresh=refresh
+        )
 
     def _check(self, deleted_on: datetime) -> None:
         try:
             check_not_ahead(deleted_on, self.max_ahead)
         except ValueError as error:
             raise InvalidQuery([Problem("deleted_on", str(error), format_time(deleted_on))]) from None
-
-    async def _now_or_later(self, organization_uid: UUID, uid: UUID) -> datetime:
-        """Now, or a millisecond after the conversation's own time where that lies ahead; at the end of time, that."""
-        there = msgspec.json.decode(await self._searcher.one(organization_uid, uid))
-        updated_on = parse_time(there["updated_on"])
-        if updated_on >= LAST:
-            return LAST
-        return max(parse_time(datetime.now(UTC)), updated_on + timedelta(milliseconds=1))
 
 
 async def _outcomes(found: Sequence[Line], results: Sequence[index_writer.Result]) -> list[dict[str, Any]]:

@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
-from service.api import responses
-from service.api.writes import Writes
 from service.cli.connectivity import address
 from service.cli.options import act, cluster_url
 from service.cli.service_http import Service
@@ -17,10 +15,12 @@ from service.client.responses import SearchAnswer
 from service.errors import Misconfigured
 from service.index import aliases, mapping
 from service.index.writer import Writer
+from service.operations.deletion import delete
 from service.query.parameters import COUNT_PARAMETERS, LIST_PARAMETERS
 from service.query.parser import parse_query
 from service.search import results
 from service.search.paging.cursors import Cursors
+from service.search.paging.page import page_data
 from service.search.searcher import Searcher
 from service.settings import Settings
 
@@ -69,9 +69,9 @@ class Cluster:
         uid, wanted = parse_query(query, self._settings.organization, known=LIST_PARAMETERS, strict=strict)
 
         async def ask(_client: Client, searcher: Searcher) -> bytes:
-            return b"".join(responses.page(await results.page(searcher, wanted, uid)))
+            return b"".join(page_data(await results.page(searcher, wanted, uid)))
 
-        found: dict[str, Any] = json.loads(self._read(ask))["data"]
+        found: dict[str, Any] = json.loads(self._read(ask))
         return found
 
     def count(self, query: bytes, *, strict: bool) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Cluster:
 
         async def remove(client: Client, searcher: Searcher) -> str:
             writer = Writer(client, self._settings.alias, lease=self._settings.write_lease)
-            return await Writes(writer, searcher).delete(scope, uid, refresh="wait_for")
+            return await delete(writer, searcher, scope, uid, refresh="wait_for")
 
         return self._read(remove)
 

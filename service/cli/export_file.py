@@ -11,7 +11,6 @@ from typing import IO, cast
 from uuid import UUID
 
 from service import progress
-from service.api import responses
 from service.client import Client
 from service.errors import Misconfigured
 from service.files import replacing
@@ -20,6 +19,7 @@ from service.search.export import export
 from service.search.paging.cursors import Cursors
 from service.search.searcher import Searcher
 from service.settings import Settings
+from service.sources.ndjson import export_end_line
 
 STANDARD_OUTPUT = "-"
 
@@ -44,7 +44,7 @@ async def export_file(
                 write(first.items)
                 async for batch in batches:
                     write(batch.items)
-                sink.write(responses.export_end(first.total, organization_uid, where))
+                sink.write(export_end_line(first.total, organization_uid, where))
     finally:
         await searcher.close()
     return first.total

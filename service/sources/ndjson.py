@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, cast
 from uuid import UUID
 
+import msgspec
 import zstandard
 
 from service.conversation import MAX_LINE_BYTES, Conversation, Tombstone, parse_uuid
@@ -109,6 +110,28 @@ def export_end(text: bytes) -> ExportEnd | None:
         return ExportEnd(trailer["conversations"], None if organization is None else parse_uuid(organization), where)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def export_end_line(conversations: int, organization_uid: UUID, query_string: bytes) -> bytes:
+    """The last line of an export, which only a whole one has: how many it holds, of which organization and filters.
+
+    `where` is the query string without the organization and the order, so it is empty where nothing was filtered.
+    """
+    end = {
+        "complete": True,
+        "conversations": conversations,
+        "organization_uid": str(organization_uid),
+        "where": _filters(query_string),
+    }
+    return msgspec.json.encode({"export": end}) + b"\n"
+
+
+def _filters(query_string: bytes) -> str:
+    pairs = query_string.decode("utf-8", "backslashreplace").split("&")
+    return "&".join(pair for pair in pairs if pair and pair.partition("=")[0] not in _NO_FILTERS)
+
+
+_NO_FILTERS = ("organization_uid", "sort")
 
 
 def size(path: str) -> int | None:
