@@ -1,4 +1,4 @@
-"""What must not grow with what a caller sends: answers to wrong parameters, cursors, links, remembered hints, batches."""
+"""What must not grow with what a caller sends: answers to wrong parameters, cursors, links, cached counts, batches."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def tables(figures: Figures) -> str:
         )
     )
     parts.append(
-        "### Deep pages\n\nMedian / p99 in milliseconds, asked again and again, so with a hint; from/size with the window raised.\n\n"
+        "### Deep pages\n\nMedian / p99 in milliseconds, asked again and again, so with cached counts; from/size with the window raised.\n\n"
         + table(
             ["page", "service", "from/size", "PostgreSQL", "to the first page", "from/size : service"],
             [
@@ -61,7 +61,7 @@ def tables(figures: Figures) -> str:
         )
     )
     parts.append(
-        "### Where from/size gives way\n\nMedian in milliseconds of the page that ends at this rank, found either way; the descent with a hint.\n\n"
+        "### Where from/size gives way\n\nMedian in milliseconds of the page that ends at this rank, found either way; the descent with cached counts.\n\n"
         + table(
             ["sort", *map(str, figures["switch"]["ranks"])],
             [
