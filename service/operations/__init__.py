@@ -1,1 +1,1 @@
-"""What operators ask and do: status, doctor, load progress, dashboards."""
+"""What operators ask and do: status, doctor, load progress, dashboards, deletion."""
