@@ -11,7 +11,7 @@ import pytest
 from tests.processes import end_with_the_test
 
 
-@pytest.mark.parametrize("imported", ["service.entry", "click", "service.errors", "service.settings", "service.cli"])
+@pytest.mark.parametrize("imported", ["service.entry", "click", "service.errors", "service.settings", "pydantic"])
 def test_ctrl_c_while_it_is_imported_is_one_line(imported: str) -> None:
     """The interpreter itself says which module it has just imported."""
     process = subprocess.Popen(
