@@ -248,9 +248,8 @@ def test_a_route_without_parameters_refuses_them_all() -> None:
         no_parameters(b"a=1")
 
 
-def test_the_readmes_table_is_the_code() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    rows = re.findall(
-        r"^\| `([a-z_]+)` \| (.+?) \|$", readme.partition("## The API")[2].partition("\n## ")[0], re.MULTILINE
-    )
+def test_the_table_in_the_docs_is_the_code() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text("utf-8")
+    section = page.partition("\n## Finding conversations")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z_]+)` \| (.+?) \|$", section, re.MULTILINE)
     assert rows == [(parameter.name, parameter.description) for parameter in PARAMETERS]

@@ -46,7 +46,7 @@ def tables(figures: Figures) -> str:
         )
     )
     parts.append(
-        "### Deep pages\n\nMedian / p99 in milliseconds, asked again and again, so with cached counts; from/size with the window raised.\n\n"
+        "### Deep pages\n\nMedian / p99 in milliseconds of repeated requests, so with cached counts; from/size with a larger window.\n\n"
         + table(
             ["page", "service", "from/size", "PostgreSQL", "to the first page", "from/size : service"],
             [
@@ -61,7 +61,7 @@ def tables(figures: Figures) -> str:
         )
     )
     parts.append(
-        "### Where from/size gives way\n\nMedian in milliseconds of the page that ends at this rank, found either way; the descent with cached counts.\n\n"
+        "### Where rank descent becomes faster\n\nMedian in milliseconds of the page that ends at this rank, with each method; the descent with cached counts.\n\n"
         + table(
             ["sort", *map(str, figures["switch"]["ranks"])],
             [

@@ -1,0 +1,60 @@
+"""README and docs: every link leads somewhere, every path in them exists, and no line of prose is too long."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "index_mappings" / "README.md", *ROOT.glob("docs/**/*.md")]
+)
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+PATH = re.compile(r"(?<![\w./<-])(?:service|tests|scripts|deploy|docs|index_mappings)/[\w./-]*\w")
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"^```.*?^```|^    .*?$|`[^`]*`", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(page: Path) -> Iterator[tuple[Path, str]]:
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text("utf-8"))):
+        if "://" not in target:
+            path, _, anchor = target.partition("#")
+            yield (page.parent / path if path else page), anchor
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for path, anchor in links(page):
+        assert path.exists(), path
+        assert not anchor or anchor in anchors(path.read_text("utf-8")), f"{path}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_paths_exist(page: Path) -> None:
+    named = set(PATH.findall(page.read_text("utf-8")))
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_every_page_is_linked(page: Path) -> None:
+    linked = {path.resolve() for other in PAGES for path, _ in links(other)}
+    folders = {path for path in linked if path.is_dir()}
+    assert page.name == "README.md" or page in linked or page.parent in folders
+
+
+def test_lists_of_contents_name_every_section() -> None:
+    for page in (ROOT / "docs").glob("*.md"):
+        text = page.read_text("utf-8")
+        listed = re.findall(r"^- \[(.+?)\]\(#", text, re.MULTILINE)
+        assert not listed or listed == re.findall(r"^## (.+)$", text, re.MULTILINE), page.name
