@@ -1,4 +1,4 @@
-"""README and docs: every link leads somewhere, every path in them exists, and no line of prose is too long."""
+"""README and docs: every link leads to a file and a heading, every path in them exists, and every page is linked."""
 
 from __future__ import annotations
 
