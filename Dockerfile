@@ -1,16 +1,17 @@
 # The service alone: it needs an OpenSearch, as in docker-compose.yml.
 FROM python:3.13-slim AS build
 WORKDIR /build
-COPY requirements.txt ./
+COPY requirements.txt requirements-build.txt ./
 RUN python3 -m venv --without-pip /venv && \
-    python3 -m venv /pip && \
-    /pip/bin/pip --python /venv install --no-cache-dir --require-hashes --requirement requirements.txt
+    python3 -m venv /build-tools && \
+    /build-tools/bin/pip install --no-cache-dir --require-hashes --requirement requirements-build.txt && \
+    /build-tools/bin/pip --python /venv install --no-cache-dir --require-hashes --requirement requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY index_mappings index_mappings
 COPY tests/samples tests/samples
-RUN /pip/bin/pip --python /venv install --no-cache-dir --no-deps --no-build-isolation . && \
-    /pip/bin/pip --python /venv uninstall --yes hatchling editables
+RUN /build-tools/bin/python -m hatchling build -t wheel -d /wheel && \
+    /build-tools/bin/pip --python /venv install --no-cache-dir --no-deps /wheel/*.whl
 
 FROM python:3.13-slim
 COPY --from=build /venv /venv

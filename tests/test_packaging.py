@@ -1,0 +1,94 @@
+"""What pyproject.toml and the requirements files declare, compared with what the code imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+PROJECT: dict[str, Any] = PYPROJECT["project"]
+NEVER_IMPORTED = {"tzdata"}  # zoneinfo reads its files
+BUILD_TOOLS = {"pip", "setuptools", "wheel", "hatchling", "editables", "trove-classifiers", "build", "flit-core"}
+
+
+def canonical(requirement: str) -> str:
+    """The normalized name of the package that a requirement asks for (PEP 503)."""
+    name = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert name is not None, requirement
+    return re.sub(r"[-_.]+", "-", name[0]).lower()
+
+
+def locked(file: str) -> set[str]:
+    lines = (ROOT / file).read_text("utf-8").splitlines()
+    return {canonical(line) for line in lines if "==" in line and not line.startswith((" ", "#"))}
+
+
+def imported_modules(source: Path) -> Iterator[str]:
+    """The top-level names of the modules that a file imports from outside the project, late imports included."""
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
+            names = [node.module]
+        else:
+            continue
+        yield from (name.partition(".")[0] for name in names)
+
+
+def imported_by_the_service() -> set[str]:
+    found = {name for source in (ROOT / "service").rglob("*.py") for name in imported_modules(source)}
+    return found - sys.stdlib_module_names - {"service"}
+
+
+def test_every_imported_package_is_declared() -> None:
+    optional = PROJECT["optional-dependencies"]["otel"]
+    declared = {canonical(requirement) for requirement in [*PROJECT["dependencies"], *optional]}
+    installed = packages_distributions()
+    undeclared = {
+        module
+        for module in imported_by_the_service()
+        if not declared & {canonical(name) for name in installed.get(module, [])}
+    }
+    assert undeclared == set(), "declare these in pyproject.toml"
+
+
+def test_every_declared_package_is_imported() -> None:
+    installed = packages_distributions()
+    used = {canonical(name) for module in imported_by_the_service() for name in installed.get(module, [])}
+    unused = {canonical(requirement) for requirement in PROJECT["dependencies"]} - used - NEVER_IMPORTED
+    assert unused == set(), "nothing imports these: remove them from pyproject.toml"
+
+
+def test_the_version_stands_in_one_place() -> None:
+    assert "version" in PROJECT["dynamic"]
+    assert PYPROJECT["tool"]["hatch"]["version"]["path"] == "service/__init__.py"
+    holders = [
+        source
+        for source in (ROOT / "service").rglob("*.py")
+        if re.search(r"^__version__ = ", source.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert holders == [ROOT / "service" / "__init__.py"]
+
+
+def test_the_service_runs_without_build_tools() -> None:
+    assert locked("requirements.txt") & BUILD_TOOLS == set()
+    assert {canonical(name) for name in PYPROJECT["build-system"]["requires"]} <= locked("requirements-build.txt")
+
+
+@pytest.mark.parametrize("file", sorted(path.name for path in ROOT.glob("requirements*.txt")))
+def test_a_lock_names_no_registry_and_has_a_hash_for_every_package(file: str) -> None:
+    text = re.sub(r"#.*", "", (ROOT / file).read_text("utf-8"))
+    assert "://" not in text
+    assert "index-url" not in text
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert all("--hash=sha256:" in entry for entry in entries if "==" in entry)
+    assert all("==" in entry for entry in entries if entry.strip())
