@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[1] / "deploy" / "certificates"
 CERTIFICATES = {"opensearch/node", "web/web", "admin/admin"}
 EC = ("ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")  # made at once

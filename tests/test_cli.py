@@ -86,7 +86,7 @@ class Page(BaseHTTPRequestHandler):
 @contextmanager
 def web_server(page: type[Page] = Page) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), page) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
@@ -144,6 +144,7 @@ def test_completion_scripts_are_for_the_console_script(shell: str, tmp_path: Pat
     assert "_CONVERSATIONS_COMPLETE" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "offers"),
     [
@@ -402,7 +403,7 @@ def test_https_at_an_http_port_and_the_other_way_round(tmp_path: Path) -> None:
 @contextmanager
 def tls_server(folder: Path) -> Iterator[str]:
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem",
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem", "-out", "cert.pem",
          "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
         cwd=folder, check=True, capture_output=True,
     )  # fmt: skip
@@ -411,7 +412,7 @@ def tls_server(folder: Path) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         server.handle_error = lambda *_arguments: None  # type: ignore[method-assign]
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
             yield f"https://127.0.0.1:{server.server_port}"
@@ -457,6 +458,7 @@ def test_a_token_is_needed_and_its_file_is_looked_at(tmp_path: Path) -> None:
 # Output that cannot be written, and text that must not be
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("completion", "bash"), ("context", "show", "a")])
 def test_a_full_standard_output_is_an_error(arguments: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text("[contexts.a]\n")
@@ -470,12 +472,14 @@ def test_a_full_standard_output_is_an_error(arguments: tuple[str, ...], tmp_path
     assert "No space left on device" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_full_standard_error_changes_nothing_else(tmp_path: Path) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*COMMAND, "status"], env=environment(tmp_path), stderr=full, check=False)
     assert done.returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["--help", "completion bash", "load --help"])
 def test_a_reader_that_goes_away_is_no_error(arguments: str, tmp_path: Path) -> None:
     """With the pipe's buffer full already, so that the writer meets the closed pipe for certain."""
@@ -487,6 +491,7 @@ def test_a_reader_that_goes_away_is_no_error(arguments: str, tmp_path: Path) -> 
     assert done.stdout.strip() in ("141", "0")
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_with_141(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -508,6 +513,7 @@ def test_no_control_characters_of_file_names_or_files_are_printed(tmp_path: Path
         assert not CONTROLS.search(done.stderr + done.stdout), done
 
 
+@pytest.mark.slow
 def test_an_encoding_without_these_letters_is_no_fault(tmp_path: Path) -> None:
     config = tmp_path / "c.toml"
     config.write_text('[contexts.a]\nurl = "http://é.日本/"\n', "utf-8")
@@ -596,6 +602,7 @@ def test_wrong_use_is_one_line_and_2(arguments: tuple[str, ...], tmp_path: Path)
     assert_one_line(conversations(tmp_path, *arguments), 2)
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)

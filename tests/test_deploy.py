@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -84,6 +85,7 @@ def test_a_private_key_is_mounted_only_where_it_is_used() -> None:
             assert mount.endswith(":ro") or not re.match("authority|ca|.*-certificates", mount), f"{service}: {mount}"
 
 
+@pytest.mark.slow
 def test_every_certificate_that_is_named_is_made_and_mounted(made: Path) -> None:
     folders = {"authority": "authority", "admin-certificates": "admin", "ca": "ca"}
     folders |= {"opensearch-certificates": "opensearch", "web-certificates": "web"}
@@ -102,6 +104,7 @@ def test_every_certificate_that_is_named_is_made_and_mounted(made: Path) -> None
             assert (made / folders[volume] / path.name).is_file(), f"{service} names {file}"
 
 
+@pytest.mark.slow
 def test_the_certificate_of_the_web_opens_nothing_in_opensearch(made: Path) -> None:
     environment = SERVICES["opensearch"]["environment"]
     names = {environment["plugins.security.nodes_dn"], environment["plugins.security.authcz.admin_dn"]}

@@ -11,6 +11,7 @@ import pytest
 from tests.processes import end_with_the_test
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("imported", ["service.entry", "click", "service.errors", "service.settings", "pydantic"])
 def test_ctrl_c_while_it_is_imported_is_one_line(imported: str) -> None:
     """The interpreter itself says which module it has just imported."""

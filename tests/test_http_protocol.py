@@ -181,6 +181,7 @@ def test_a_body_that_nobody_reads_is_discarded_and_the_connection_goes_on(target
     assert served.megabytes < before + 5
 
 
+@pytest.mark.slow
 def test_a_body_without_an_end_is_read_for_so_long_only(served: Served) -> None:
     chunk = b"10000\r\n" + PIECE + b"\r\n"
     before = served.megabytes
@@ -199,6 +200,7 @@ def test_a_body_is_not_asked_for_where_it_is_not_wanted(served: Served) -> None:
     assert statuses(served.answer(head)) == [401]  # no 100, and the connection is closed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
@@ -216,6 +218,7 @@ def test_a_slow_head_and_an_idle_connection_are_closed(sent: bytes, expected: li
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.slow
 def test_a_head_that_comes_drop_by_drop_has_no_more_time(served: Served) -> None:
     with served.connect() as connection:
         started = time.monotonic()
@@ -226,6 +229,7 @@ def test_a_head_that_comes_drop_by_drop_has_no_more_time(served: Served) -> None
             pytest.fail("the server still reads")
 
 
+@pytest.mark.slow
 def test_a_slow_body_is_408(served: Served, slow_token: str) -> None:
     head = BULK + f"Authorization: Bearer {slow_token}\r\nContent-Length: 100\r\n\r\n".encode()
     found = statuses(served.answer(head + b"{"))

@@ -71,6 +71,7 @@ def test_too_many_or_too_long_elements_are_refused() -> None:
         cut(b'[1,"' + b"x" * MAX_LINE_BYTES + b'"]')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "piece", [b'"', b'\\"', b"[", b"{", b"\\", b" ", b'"",', b'{"a":', b"x", b'"\\\\"', b"\xff", b"]", b"1,"]
 )

@@ -97,6 +97,7 @@ def test_an_error_that_ended_a_thread_is_noticed(prefix: str, log: Path) -> None
     assert last_lines(log, 12).splitlines()[-1] == prefix + FATAL
 
 
+@pytest.mark.slow
 def test_what_somebody_wrote_is_not_taken_for_an_error(log: Path) -> None:
     with running(LISTENS) as (process, port), log.open("a") as writing:
         waiting = Waiting(process, port, log)
@@ -117,6 +118,7 @@ def test_a_process_that_lives_but_no_longer_listens_is_noticed(log: Path) -> Non
     assert waiting.reason == "has refused connections for 1 s"
 
 
+@pytest.mark.slow
 def test_a_process_that_is_paused_or_never_answers_is_not_dead(log: Path) -> None:
     """Its backlog is full here, so that connections are not even made."""
     with running(LISTENS) as (process, port):

@@ -1,4 +1,4 @@
-"""scripts/setup, run as a copy in small projects whose one locked package lies in a folder: no network is needed."""
+"""scripts/setup, run as a copy in small projects whose locked packages lie in a folder: no network is needed."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 LONGEST_SECONDS = 900  # a bound for busy machines: it takes 5 seconds
 SHOW = "import locked, own; print(locked.WHERE)"
 
 PYPROJECT = """\
 [build-system]
-requires = ["locked"]
+requires = ["builder"]
 build-backend = "backend"
 [project]
 name = "own"
 version = "1.0"
 """
-# A build backend (PEP 660) that the locked package brings, as hatchling is one of the project's: its wheel holds a .pth file that names the project's folder.
+# A build backend (PEP 660), as hatchling is the project's: its wheel holds a .pth file that names the project's folder.
 BACKEND = """\
 import base64, hashlib, os, zipfile
 
@@ -48,7 +50,7 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
 
 @dataclass
 class Project:
-    """A checkout with scripts/setup and one locked package."""
+    """A checkout with scripts/setup, one locked package and a locked build backend."""
 
     root: Path
     environment: dict[str, str]
@@ -95,19 +97,24 @@ class Project:
 
 @pytest.fixture(scope="session")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the wheel of the locked package."""
+    """A folder that holds the wheels of the locked packages."""
     folder = tmp_path_factory.mktemp("wheels")
-    files = {
-        "locked.py": "WHERE = __file__\n",
-        "backend.py": BACKEND,
-        "locked-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: locked\nVersion: 1.0\n",
-        "locked-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    rows = "".join(f"{name},sha256={_record_hash(text)},{len(text)}\n" for name, text in files.items())
-    with zipfile.ZipFile(folder / "locked-1.0-py3-none-any.whl", "w") as wheel:
-        for name, text in {**files, "locked-1.0.dist-info/RECORD": f"{rows}locked-1.0.dist-info/RECORD,,\n"}.items():
-            wheel.writestr(name, text)
+    _write_wheel(folder, "locked", "locked.py", "WHERE = __file__\n")
+    _write_wheel(folder, "builder", "backend.py", BACKEND)
     return folder
+
+
+def _write_wheel(folder: Path, name: str, module: str, source: str) -> None:
+    info = f"{name}-1.0.dist-info"
+    files = {
+        module: source,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    rows = "".join(f"{path},sha256={_record_hash(text)},{len(text)}\n" for path, text in files.items())
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+        for path, text in {**files, f"{info}/RECORD": f"{rows}{info}/RECORD,,\n"}.items():
+            wheel.writestr(path, text)
 
 
 def _record_hash(text: str) -> str:
@@ -124,8 +131,9 @@ def make_project(root: Path, wheels: Path) -> Project:
     shutil.copy(SCRIPTS / "setup", root / "scripts" / "setup")
     (root / "pyproject.toml").write_text(PYPROJECT)
     (root / "own.py").write_text("def main(): print('own')\n")
-    digest = hashlib.sha256((wheels / "locked-1.0-py3-none-any.whl").read_bytes()).hexdigest()
-    (root / "requirements.txt").write_text(f"locked==1.0 --hash=sha256:{digest}\n")
+    for name, file in (("locked", "requirements.txt"), ("builder", "requirements-build.txt")):
+        digest = hashlib.sha256((wheels / f"{name}-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+        (root / file).write_text(f"{name}==1.0 --hash=sha256:{digest}\n")
     (root.parent / "home").mkdir(exist_ok=True)
     environment = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
