@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -44,26 +45,26 @@ def imported_modules(source: Path) -> Iterator[str]:
         yield from (name.partition(".")[0] for name in names)
 
 
-def imported_by_the_service() -> set[str]:
+@cache
+def packages_of_modules() -> dict[str, set[str]]:
+    """Each module from outside the project that the service imports, with the installed packages that hold it."""
     found = {name for source in (ROOT / "service").rglob("*.py") for name in imported_modules(source)}
-    return found - sys.stdlib_module_names - {"service"}
+    installed = packages_distributions()
+    return {
+        module: {canonical(name) for name in installed.get(module, [])}
+        for module in found - sys.stdlib_module_names - {"service"}
+    }
 
 
 def test_every_imported_package_is_declared() -> None:
     optional = PROJECT["optional-dependencies"]["otel"]
     declared = {canonical(requirement) for requirement in [*PROJECT["dependencies"], *optional]}
-    installed = packages_distributions()
-    undeclared = {
-        module
-        for module in imported_by_the_service()
-        if not declared & {canonical(name) for name in installed.get(module, [])}
-    }
+    undeclared = {module for module, packages in packages_of_modules().items() if not declared & packages}
     assert undeclared == set(), "declare these in pyproject.toml"
 
 
 def test_every_declared_package_is_imported() -> None:
-    installed = packages_distributions()
-    used = {canonical(name) for module in imported_by_the_service() for name in installed.get(module, [])}
+    used = set().union(*packages_of_modules().values())
     unused = {canonical(requirement) for requirement in PROJECT["dependencies"]} - used - NEVER_IMPORTED
     assert unused == set(), "nothing imports these: remove them from pyproject.toml"
 

@@ -49,6 +49,7 @@ def test_it_holds_what_is_needed_and_nothing_of_the_house(wheel: Path) -> None:
         assert f"service/index_mappings/{name}" in names
     assert "service/samples/conversations.ndjson.gz" in names
     assert "service/node/distribution.lock.json" in names
+    assert "service/py.typed" in names
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"service", "conversation_search"}
 
 
