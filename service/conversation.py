@@ -38,6 +38,11 @@ CHANNELS: tuple[Channel, ...] = get_args(Channel)
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 STATUSES: tuple[Status, ...] = get_args(Status)
 
+# The version of what is derived from a conversation when it is written: `order`, `sent`, tombstones, document ids.
+# Raise it whenever any of that changes: for the folding, the prefixes, the digests, the numbers of names. Indices of
+# another version are not served until a reindex (docs/decisions/0017). tests/test_derived.py pins each version.
+DERIVED_VERSION = 1
+
 SORT_KEY_CHARACTERS = 1000
 PREFIX_BYTES = 6  # 48 bits: what a histogram, whose arithmetic is in doubles, counts exactly
 PREFIXES = 4  # 24 bytes: past the tags and reply marks that many subjects share
@@ -248,8 +253,9 @@ def identity_fields(organization_uid: UUID, uid: UUID, version: int, kind: str) 
 LIVE, DELETED = "live", "deleted"
 _IDENTITY_FIELDS = ("uid_1", "uid_2", "uid_3", "digest_1", "digest_2")
 _SUBJECT_FIELDS = tuple(f"subject_{number}" for number in range(1, PREFIXES + 1))
-_STATUS_ORDER = {name: place for place, name in enumerate(sorted(STATUSES))}
-_CHANNEL_ORDER = {name: place for place, name in enumerate(sorted(CHANNELS))}
+# In the order of the names, with gaps: a new name takes a number between its neighbours, and no other changes.
+_STATUS_ORDER: dict[Status, int] = {"active": 10, "archived": 20, "closed": 30, "draft": 40}
+_CHANNEL_ORDER: dict[Channel, int] = {"email": 10, "sms": 20}
 
 
 def order_fields(conversation: Conversation) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from service.app import configure_logging, create_app
 from service.client import Client, connect
 from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
 from service.index import aliases, loader, mapping
+from service.index.index_settings import chosen
 from service.message_texts import counted
 from service.node import LocalNode, prepare
 from service.node.folder import make_private
@@ -129,7 +130,7 @@ async def _index(client: Client, settings: Settings, prepare: Prepare) -> None:
         raise IndexUnusable(
             f"{settings.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS, or create it with --create"
         )
-    name, made = await first_index.ensure(client, settings.alias, mapping.load())
+    name, made = await first_index.ensure(client, settings.alias, mapping.load(), settings=chosen(settings))
     progress.say(f"{'Made' if made else 'Found'} the index {name}")
 
 

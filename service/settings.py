@@ -83,6 +83,28 @@ class Settings(BaseSettings):
         validation_alias=_env("CONVERSATIONS_ALIAS"),
         description="the alias that readers and writers use; index names begin with it",
     )
+    shards: int | None = Field(
+        None,
+        ge=1,
+        le=1024,  # OpenSearch's own limit
+        validation_alias=_env("CONVERSATIONS_SHARDS"),
+        description="shards of an index that `create` or `reindex` makes; without it 1, or those of the running index",
+    )
+    replicas: int | None = Field(
+        None,
+        ge=0,
+        le=100,
+        validation_alias=_env("CONVERSATIONS_REPLICAS"),
+        description="copies of each shard beside the first, in an index that `create` or `reindex` makes; without it "
+        "0, or those of the running index",
+    )
+    refresh_interval: str | None = Field(
+        None,
+        pattern=r"^(-1|[1-9][0-9]{0,5}(ms|s|m|h))$",
+        validation_alias=_env("CONVERSATIONS_REFRESH_INTERVAL"),
+        description="how soon searches find what was written, in an index that `create` or `reindex` makes, such as "
+        "500ms or 30s, or -1 for never; without it 1s, or that of the running index",
+    )
     request_timeout: float = Field(
         10.0,
         gt=0,
@@ -364,6 +386,7 @@ SECRETS = frozenset(
 
 _PATTERNS = {
     "alias": "a name of at most 100 lower-case letters, digits and _, which begins with a letter",
+    "refresh_interval": "a time in ms, s, m or h, such as 500ms or 30s, or -1 for never",
     "node_heap": "a whole number of megabytes or gigabytes, such as 512m or 2g",
     "organization": "a UUID, such as 6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f",
 }

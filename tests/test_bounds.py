@@ -13,6 +13,7 @@ import pytest
 
 from service.api import responses
 from service.api.links import MAX_LINK_BYTES, links
+from service.conversation import DERIVED_VERSION
 from service.errors import InvalidQuery
 from service.query.conversation_query import MAX_CURSOR_CHARACTERS, ConversationQuery
 from service.query.explain import explain
@@ -20,6 +21,7 @@ from service.query.parameters import LIST_PARAMETERS
 from service.query.parser import parse_query
 from service.query.query_string import MAX_PARAMETERS, MAX_PROBLEMS, no_parameters
 from service.search.export import LARGEST_BATCH, _next_size
+from service.search.paging import cursors
 from service.search.paging.cursors import Cursors, Position
 from service.search.paging.page import Page
 from service.search.paging.rank_cache import CachedCounts, RankCache
@@ -85,6 +87,15 @@ def test_a_cursor_is_sealed_short_enough_and_always_the_same(position: Position)
     ):
         with pytest.raises(InvalidQuery, match="next_cursor"):
             reader.read(asked, organization)
+
+
+def test_a_cursor_is_refused_once_what_is_derived_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sort values would stand at another place in the order."""
+    query = ConversationQuery(cursor="*")
+    text = Cursors(b"k").write((20, 1), query, ONE)
+    monkeypatch.setattr(cursors, "DERIVED_VERSION", DERIVED_VERSION + 1)
+    with pytest.raises(InvalidQuery, match="next_cursor"):
+        Cursors(b"k").read(dataclasses.replace(query, cursor=text), ONE)
 
 
 @pytest.mark.parametrize("text", ["a", "A" * 8000, "AA", "_" * 21, "A" * 22])

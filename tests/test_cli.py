@@ -135,6 +135,10 @@ def test_help_names_the_environment_variable_of_an_option(tmp_path: Path) -> Non
     for variable in ("CONVERSATIONS_URL", "CONVERSATIONS_TOKEN_FILE", "CONVERSATIONS_ORGANIZATION", "OPENSEARCH_URL"):
         assert variable in re.sub(r"\s+", "", shown)
     assert "Examples:" in shown
+    for command in ("create", "reindex"):
+        shown = re.sub(r"\s+", "", conversations(tmp_path, command, "--help").stdout)
+        for variable in ("CONVERSATIONS_SHARDS", "CONVERSATIONS_REPLICAS", "CONVERSATIONS_REFRESH_INTERVAL"):
+            assert variable in shown
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -282,6 +286,9 @@ def test_a_configuration_file_that_was_named_must_be_there(tmp_path: Path) -> No
         ({"CONVERSATIONS_LOG_FORMAT": "xml"}, "console or json"),
         ({"CONVERSATIONS_ALIAS": "A-B"}, "lower-case letters"),
         ({"CONVERSATIONS_NODE_HEAP": "much"}, "512m"),
+        ({"CONVERSATIONS_SHARDS": "0"}, "a whole number from 1 up to 1024"),
+        ({"CONVERSATIONS_REPLICAS": "-1"}, "a whole number from 0 up to 100"),
+        ({"CONVERSATIONS_REFRESH_INTERVAL": "1"}, "a time in ms, s, m or h, such as 500ms or 30s, or -1 for never"),
         ({"CONVERSATIONS_TOKEN_SECRET": "not-long-enough"}, "at least 32 bytes"),
     ],
 )
@@ -297,6 +304,15 @@ def test_a_wrong_option_is_refused_as_the_setting_is(tmp_path: Path) -> None:
         setting = conversations(tmp_path, "status", OPENSEARCH_URL=value)
         assert_one_line(option, 2, "--opensearch-url")
         assert option.stderr.replace("--opensearch-url", "OPENSEARCH_URL") == setting.stderr
+    for name, variable in (
+        ("--shards", "CONVERSATIONS_SHARDS"),
+        ("--replicas", "CONVERSATIONS_REPLICAS"),
+        ("--refresh-interval", "CONVERSATIONS_REFRESH_INTERVAL"),
+    ):
+        for command in ("create", "reindex"):
+            typed = conversations(tmp_path, command, name, "many")
+            assert_one_line(typed, 2, name, '"many"')
+            assert typed.stderr.replace(name, variable) == conversations(tmp_path, command, **{variable: "many"}).stderr
     assert_one_line(conversations(tmp_path, "healthy", "--url", "127.0.0.1:8000"), 2, "--url")
     assert_one_line(conversations(tmp_path, "dashboards", "--url", "127.0.0.1"), 2, "--url")
 

@@ -19,12 +19,13 @@ from service.operations.status import IndexStatus, Status
 
 NAME = "conversations-0123456789ab-20240701t120000"
 INDEX = IndexStatus(
-    NAME, "0123456789ab", reads=True, writes=True, conversations=1_234_567, tombstones=1, bytes=123_456_789,
-    refresh_interval=None, differing_ranges=3,
+    NAME, "0123456789ab", derived_version=1, reads=True, writes=True, conversations=1_234_567, tombstones=1, bytes=123_456_789,
+    shards=1, replicas=0, refresh_interval=None, differing_ranges=3,
 )  # fmt: skip
 FOUND = Status(
     "search", "3.3.1", "green", nodes=1, alias="conversations", index=NAME, conversations=1_234_567, tombstones=1,
     newest_write="2024-07-01T12:00:00.000Z", newest_write_age_seconds=1.2, mapping_of_service="0123456789ab",
+    derived_version_of_service=1,
     indices=[INDEX], reindex=None, loads=[], problem=None,
 )  # fmt: skip
 

@@ -32,12 +32,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"conversations delete {_UID} --dry-run",
         "conversations search 'label:spam' -o name | conversations delete - --yes",
     ),
-    "conversations create": ("conversations create",),
+    "conversations create": ("conversations create", "conversations create --shards 3 --replicas 1"),
     "conversations status": (
         "conversations status", "conversations status --watch --interval 5", "conversations status -o json",
     ),
     "conversations doctor": ("conversations doctor", "conversations doctor --json"),
-    "conversations reindex": ("conversations reindex", "conversations reindex --resume"),
+    "conversations reindex": (
+        "conversations reindex", "conversations reindex --shards 3 --refresh-interval 5s --dry-run",
+        "conversations reindex --resume",
+    ),
     "conversations rollback": ("conversations rollback",),
     "conversations prune": ("conversations prune", "conversations prune --keep 2 --tombstones 90d"),
     "conversations verify": ("conversations verify all.ndjson.gz", "conversations verify all.ndjson.gz --repair"),

@@ -20,9 +20,11 @@ from service.cli.options import (
     act,
     cluster_options,
     cluster_url,
+    index_options,
     local_options,
     rejects_option,
     show,
+    typed_index_options,
 )
 from service.cli.output import Form
 from service.cli.query_options import form_option
@@ -30,6 +32,7 @@ from service.client import Client
 from service.errors import ConversationsError, Misconfigured, SourceUnreadable
 from service.files import require_distinct
 from service.index import mapping, writer
+from service.index.index_settings import chosen
 from service.index.writer import Write
 from service.message_texts import counted
 from service.operations import dashboards, doctor, status
@@ -42,11 +45,24 @@ from service.terminal import json_text, printable
 
 
 @click.command("create")
-@cluster_options
+@index_options
 def create_command(settings: Settings) -> None:
-    """Create the index and its alias, if they are not there."""
-    name, made = act(settings, lambda client: first_index.ensure(client, settings.alias, mapping.load()))
+    """Create the index and its alias, if they are not there.
+
+    Without options and variables it has one shard, no replicas, and a refresh interval of 1s. An index that is there
+    already keeps its own; 'conversations reindex' makes one with others.
+    """
+
+    def create(client: Client) -> Awaitable[tuple[str, bool]]:
+        return first_index.ensure(client, settings.alias, mapping.load(), settings=chosen(settings))
+
+    name, made = act(settings, create)
     show({"index": name, "created": made})
+    if not made and (typed := typed_index_options()):
+        given = " and ".join(typed)
+        progress.say(
+            f"{name} was there already: {given} changed nothing; 'conversations reindex' takes the same options"
+        )
 
 
 @click.command("status")
@@ -85,7 +101,7 @@ def status_command(settings: Settings, form: Form | None, watch: bool, interval:
 @click.option("--skip-invalid", is_flag=True, help="Leave out documents that the new index cannot take.")
 @dry_run.option("Only print what would be done: indices, documents, size, lease. Nothing is written.")
 @rejects_option
-@cluster_options
+@index_options
 def reindex_command(
     settings: Settings,
     files: tuple[str, ...],
@@ -100,9 +116,9 @@ def reindex_command(
     """Make a new index under the running service: from the running index, or from NDJSON files and that.
 
     Steps: create, write to both, backfill, verify (by hashes of uid and version), swap. Readers notice nothing, and
-    writers find out by themselves. It may be killed anywhere; then --resume or --abandon. The new index keeps the
-    running one's replicas and refresh interval. The old index goes on being written, for 'conversations rollback',
-    until 'conversations prune'.
+    writers find out by themselves. It may be killed anywhere; then --resume or --abandon. The new index has the shards,
+    replicas and refresh interval of the running one, unless an option or a variable names others. The old index goes
+    on being written, for 'conversations rollback', until 'conversations prune'.
 
     With files, the newest copy of each conversation wins, be it in the files or in the running index, and deletions
     stay. With --files-only the new index holds what the files hold, and it is said first what that leaves out.
@@ -116,6 +132,8 @@ def reindex_command(
         raise Misconfigured("--files-only and --and-index exclude one another: choose one")
     if way is not None and files:
         raise Misconfigured(f"--{way} takes no files: it knows them")
+    if way is not None and (typed := typed_index_options()):
+        raise Misconfigured(f"--{way} goes on with what was begun: leave out {' and '.join(typed)}")
     if is_dry_run and way is not None:
         raise Misconfigured(f"--dry-run tells what a new reindex would do: leave out --{way}")
     require_distinct(files, {"--rejects": [rejects]})
@@ -219,8 +237,8 @@ def _what_remains(found: drift.Finding, *, repair: bool, delete_extra: bool) -> 
 def doctor_command(settings: Settings, as_json: bool) -> None:
     """Look a deployment over, and say what to do. Exits 0 if all is well, 1 if something failed, 3 on warnings only.
 
-    It looks at the token settings, the cluster, its version and ICU plugin, the alias, the mapping's checksum,
-    replicas, disk watermarks and clocks. It changes nothing.
+    It looks at the token settings, the cluster, its version and ICU plugin, the alias, the mapping's checksum and the
+    version of derived fields, replicas, disk watermarks and clocks. It changes nothing.
     """
     verdicts: list[str] = []
 
@@ -273,7 +291,16 @@ def _with_job(settings: Settings, action: Callable[[Job], Awaitable[Any]], **opt
         def read_files(files: tuple[str, ...], *, ended: Ended = lambda _organization, _where: None) -> Iterator[Write]:
             return _read_files(files, max_ahead=max_ahead, ended=ended)
 
-        return action(Job(client, settings.alias, mapping.load(), lease=lease, read_files=read_files, **options))
+        job = Job(
+            client,
+            settings.alias,
+            mapping.load(),
+            lease=lease,
+            read_files=read_files,
+            index_settings=chosen(settings),
+            **options,
+        )
+        return action(job)
 
     return act(settings, run)
 

@@ -83,6 +83,42 @@ def cluster_options(command: Command) -> Command:
     return wrapped
 
 
+_INDEX_OPTIONS = {
+    "shards": click.option(
+        "--shards", metavar="NUMBER", envvar="CONVERSATIONS_SHARDS", show_envvar=True,
+        help="Shards of the new index.",
+    ),
+    "replicas": click.option(
+        "--replicas", metavar="NUMBER", envvar="CONVERSATIONS_REPLICAS", show_envvar=True,
+        help="Copies of each shard beside the first.",
+    ),
+    "refresh_interval": click.option(
+        "--refresh-interval", metavar="TIME", envvar="CONVERSATIONS_REFRESH_INTERVAL", show_envvar=True,
+        help="How soon searches find what was written, such as 500ms or 30s; -1: never.",
+    ),
+}  # fmt: skip
+
+
+def index_options(command: Command) -> Command:
+    """--shards, --replicas and --refresh-interval, beside those of `cluster_options`; all are in `settings`."""
+
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, **options: Any) -> None:
+        names = ("data", "opensearch_url", *_INDEX_OPTIONS)
+        settings = global_options.settings(**{name: options.pop(name) for name in names})
+        command(*arguments, settings=settings, **options)
+
+    made = opensearch_options(wrapped)
+    for option in reversed(_INDEX_OPTIONS.values()):
+        made = option(made)
+    return made
+
+
+def typed_index_options() -> list[str]:
+    """Which of these options stand on the command line."""
+    return [f"--{name.replace('_', '-')}" for name in _INDEX_OPTIONS if global_options.is_typed(name)]
+
+
 class Url(click.ParamType[str]):
     """The URL of a server."""
 

@@ -34,6 +34,7 @@ from service.conversation import STATUSES, Conversation, Status
 from service.errors import IndexUnusable, Misconfigured
 from service.files import STANDARD_STREAM, replacing, require_distinct
 from service.index import aliases, loader, mapping, writer
+from service.index.index_settings import chosen
 from service.message_texts import counted
 from service.operations import load_progress
 from service.query.parameters import EXPORT_PARAMETERS
@@ -359,7 +360,7 @@ def _max_ahead(settings: Settings) -> timedelta:
 async def _index(client: Client, settings: Settings, *, create: bool) -> None:
     """Sees to it that there is an index to write to. Makes one only if asked: the alias may have been mistyped."""
     if create:
-        await first_index.ensure(client, settings.alias, mapping.load())
+        await first_index.ensure(client, settings.alias, mapping.load(), settings=chosen(settings))
     elif await aliases.current_index(client, settings.alias) is None:
         raise IndexUnusable(
             f"{settings.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS, or create it with --create"

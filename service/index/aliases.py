@@ -9,17 +9,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from opensearchpy.exceptions import RequestError
 
 from service.client import Client, translated
 from service.client.responses import part
 from service.errors import AnswerUnusable, IndexUnusable
+from service.index.index_settings import DEFAULTS, IndexSettings
 from service.index.mapping import Mapping
 from service.index.write_targets import holders, own_alias
 
 META = "conversation_search"
+Value = TypeVar("Value")
 
 
 def index_name(alias: str, mapping: Mapping, now: datetime) -> str:
@@ -85,20 +87,21 @@ async def create(
     mapping: Mapping,
     *,
     name: str | None = None,
-    settings: dict[str, Any] | None = None,
+    settings: IndexSettings | None = None,
     aliases: tuple[str, ...] = (),
 ) -> str:
     """A new, empty index of this mapping. Returns its name.
 
-    Unless `aliases` are given it is neither read nor written yet. `settings` go before the mapping's own; None leaves
-    one to OpenSearch's default.
+    Unless `aliases` are given it is neither read nor written yet. `settings` go before the defaults; None leaves one to
+    OpenSearch's default.
     """
     name = name or index_name(alias, mapping, datetime.now(UTC))
-    index = {**mapping.settings["index"], **(settings or {})}
+    index = {**mapping.settings["index"], **DEFAULTS, **(settings or {})}
     own = {**mapping.settings, "index": {name: value for name, value in index.items() if value is not None}}
+    meta = {"mapping": mapping.checksum, "derived_version": mapping.derived_version, "alias": alias}
     body = {
         "settings": own,
-        "mappings": {"_meta": {META: {"mapping": mapping.checksum, "alias": alias}}, **mapping.mappings},
+        "mappings": {"_meta": {META: meta}, **mapping.mappings},
         "aliases": {one: {} for one in (own_alias(name), *aliases)},
     }
     with translated(alias=alias):
@@ -128,11 +131,16 @@ async def drift(client: Client, name: str, mapping: Mapping) -> str | None:
     """What differs between the index and the mapping, in words; None where they fit."""
     with translated(alias=name):
         live = part(await client.indices.get_mapping(index=name), name, "mappings", expected=dict[str, Any])
-    checksum = made_from(live)
-    if checksum != mapping.checksum:
+    made = origin(live)
+    if made.mapping != mapping.checksum:
         return (
-            f"{name} was made from the mapping {checksum or 'of something else'}, this service needs "
-            f"{mapping.checksum}: run 'conversations reindex', or the version of the service that made it"
+            f"{name} was made from the mapping {made.mapping or 'of something else'}, this service needs "
+            f"{mapping.checksum}: {_ADVICE}"
+        )
+    if made.derived_version != mapping.derived_version:
+        return (
+            f"the documents of {name} have derived fields of version {made.derived_version or 'unknown'}, this service "
+            f"needs version {mapping.derived_version}: {_ADVICE}"
         )
     changed = sorted(_differences(mapping.mappings["properties"], live.get("properties", {})))
     if changed or live.get("dynamic") != mapping.mappings["dynamic"]:
@@ -141,10 +149,29 @@ async def drift(client: Client, name: str, mapping: Mapping) -> str | None:
     return None
 
 
-def made_from(live: dict[str, Any]) -> str | None:
-    """The checksum of the mapping that an index was made from; None where something else made it."""
+_ADVICE = "run 'conversations reindex', or the version of the service that made it"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an index was made from, as its `_meta` tells.
+
+    `mapping` is a checksum, None where something else made the index. `derived_version` is None too where the index
+    was made before there was such a version.
+    """
+
+    mapping: str | None
+    derived_version: int | None
+
+
+def origin(live: dict[str, Any]) -> Origin:
+    """The origin of the index that has these mappings in the cluster."""
+    return Origin(_meta(live, "mapping", str), _meta(live, "derived_version", int))
+
+
+def _meta(live: dict[str, Any], name: str, expected: type[Value]) -> Value | None:
     try:
-        return part(live, "_meta", META, "mapping", expected=str)
+        return part(live, "_meta", META, name, expected=expected)
     except AnswerUnusable:
         return None
 

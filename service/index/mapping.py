@@ -1,4 +1,8 @@
-"""Reads index_mappings/conversations.json and takes its checksum, which is part of every index's name."""
+"""The mapping of index_mappings/conversations.json, and the two values that tell whether an index fits this service.
+
+The checksum of the mapping is part of every index's name. The version of what is derived tells how its documents were
+written (service/conversation.py).
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,22 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from service.conversation import DERIVED_VERSION
+
 CHECKSUM_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Settings and mappings of an index, and the first digits of their checksum."""
+    """Settings and mappings of an index, the first digits of their checksum, and the version of what is derived.
+
+    The settings are the analysis. Shards, replicas and the refresh interval are not part of them (index_settings.py).
+    """
 
     settings: dict[str, Any]
     mappings: dict[str, Any]
     checksum: str
+    derived_version: int = DERIVED_VERSION
 
 
 def load() -> Mapping:

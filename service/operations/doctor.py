@@ -230,7 +230,10 @@ async def _mapping(deployment: Deployment) -> Check:
     problem = await aliases.drift(deployment.client, name, deployment.mapping)
     if problem is not None:
         return Check("mapping", "failed", problem, "run 'conversations reindex' with this version of the service")
-    return Check("mapping", "ok", f"{name} has the mapping {deployment.mapping.checksum}, as this version needs")
+    needed = (
+        f"the mapping {deployment.mapping.checksum} and derived fields of version {deployment.mapping.derived_version}"
+    )
+    return Check("mapping", "ok", f"{name} has {needed}, as this version needs")
 
 
 async def _replicas(deployment: Deployment) -> Check:

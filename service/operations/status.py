@@ -11,7 +11,7 @@ from opensearchpy.exceptions import NotFoundError
 from service.client import Client, translated
 from service.client.responses import part
 from service.errors import IndexUnusable
-from service.index import aliases
+from service.index import aliases, index_settings
 from service.index.mapping import Mapping
 from service.index.write_targets import writes_alias
 from service.operations import load_progress
@@ -28,11 +28,14 @@ class IndexStatus:
 
     name: str
     mapping: str | None
+    derived_version: int | None
     reads: bool
     writes: bool
     conversations: int
     tombstones: int
     bytes: int
+    shards: int
+    replicas: int
     refresh_interval: str | None
     differing_ranges: int | None
 
@@ -52,6 +55,7 @@ class Status:
     newest_write: str | None
     newest_write_age_seconds: float | None
     mapping_of_service: str
+    derived_version_of_service: int
     indices: list[IndexStatus]
     reindex: dict[str, Any] | None
     loads: list[Load]
@@ -92,6 +96,7 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
         newest_write=None if newest is None else format_time(newest),
         newest_write_age_seconds=None if newest is None else round((datetime.now(UTC) - newest).total_seconds(), 3),
         mapping_of_service=mapping.checksum,
+        derived_version_of_service=mapping.derived_version,
         indices=found,
         reindex=None if under_way is None else asdict(under_way),
         loads=await load_progress.loads(client, alias),
@@ -105,18 +110,23 @@ async def _index(client: Client, alias: str, name: str, read: str | None) -> Ind
         everything = (await client.count(index=name))["count"]
         live = (await client.count(index=name, body={"query": {"exists": {"field": "organization_uid"}}}))["count"]
         stats = await client.indices.stats(index=name, metric="store")
+    made = aliases.origin(held["mappings"])
+    settings = index_settings.shown(part(held, "settings", "index", expected=dict[str, Any]))
     differing = None
     if read is not None and name != read:
         differing = len(comparison.differing(await documents.sums(client, read), await documents.sums(client, name)))
     return IndexStatus(
         name=name,
-        mapping=aliases.made_from(held["mappings"]),
+        mapping=made.mapping,
+        derived_version=made.derived_version,
         reads=name == read,
         writes=writes_alias(alias) in held["aliases"],
         conversations=live,
         tombstones=everything - live,
         bytes=part(stats, "indices", name, "primaries", "store", "size_in_bytes", expected=int),
-        refresh_interval=held["settings"]["index"].get("refresh_interval"),
+        shards=settings.shards,
+        replicas=settings.replicas,
+        refresh_interval=settings.refresh_interval,
         differing_ranges=differing,
     )
 

@@ -34,7 +34,15 @@ async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = Tru
         if not from_index:
             await verification.say_what_files_lack(job, paths, old)
         new = aliases.index_name(job.alias, job.mapping, datetime.now(UTC))
-        await lock.save(step=FIRST, old=old, new=new, files=paths, stamps=stamps, from_index=from_index)
+        await lock.save(
+            step=FIRST,
+            old=old,
+            new=new,
+            files=paths,
+            stamps=stamps,
+            from_index=from_index,
+            index_settings=job.index_settings,
+        )
         return await _go(job, lock)
 
 

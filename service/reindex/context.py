@@ -66,8 +66,8 @@ class Invalid:
 class Job:
     """What the steps work with. `lease` in seconds, `throttle` in documents a second.
 
-    `invalid` collects what cannot be written. Where there is any, a reindex stops before the swap, unless
-    `skip_invalid`.
+    `index_settings` are chosen for the new index; the others are taken over. `invalid` collects what cannot be written.
+    Where there is any, a reindex stops before the swap, unless `skip_invalid`.
     """
 
     client: Client
@@ -76,6 +76,7 @@ class Job:
     lease: float = index_writer.LEASE_SECONDS
     throttle: float | None = None
     read_files: ReadFiles = _no_files
+    index_settings: dict[str, int | str] = field(default_factory=dict)
     invalid: Invalid = field(default_factory=Invalid)
     skip_invalid: bool = False
 

@@ -42,6 +42,7 @@ class State:
 
     `files` are absolute paths, `stamps` what tells whether they changed. `refresh` is the refresh interval of an index
     before it was changed, None where the index had none of its own. `removing` are the indices that a prune removes.
+    `index_settings` are the settings of the new index that were chosen; the others are those of the old index.
     """
 
     action: str
@@ -54,6 +55,7 @@ class State:
     ranges_done: int = 0
     refresh: dict[str, str | None] = field(default_factory=dict)
     removing: tuple[str, ...] = ()
+    index_settings: dict[str, int | str] = field(default_factory=dict)
     owner: str = ""
     beat: int = 0
 

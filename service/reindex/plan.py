@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,19 @@ from typing import Any
 from service.client import translated
 from service.client.responses import part
 from service.errors import IndexUnusable, ReindexFailed
-from service.index import aliases
+from service.index import aliases, index_settings
 from service.reindex import documents, lock
 from service.reindex.context import Job
+from service.reindex.steps import settings_of
 
 
 async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, Any]:
     """The plan of a reindex, as a record.
 
     `documents` are those of the running index, with `deletions` among them, and `bytes` the size of its primary
-    shards: about what the new index takes on the disk beside it. `lease_seconds` is how long the reindex waits until
-    every writer knows the new index. Raises what the reindex would raise at its beginning.
+    shards: about what the new index takes on the disk beside it. `problem` says why the running index does not fit this
+    version of the service, if so. `lease_seconds` is how long the reindex waits until every writer knows the new index.
+    Raises what the reindex would raise at its beginning.
     """
     held = await lock.read(job.client, job.alias)
     if held is not None and held.step != lock.LOOK:
@@ -34,11 +37,15 @@ async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True
         raise IndexUnusable(f"{job.alias} does not exist in OpenSearch: create it with 'conversations create'")
     with translated(alias=job.alias):
         stats = await job.client.indices.stats(index=old, metric="docs,store")
+    problem = await aliases.drift(job.client, old, job.mapping)
+    settings = index_settings.of_successor(await settings_of(job, old), job.index_settings)
     primaries = ("indices", old, "primaries")
     return {
         "would_reindex": old,
         "into": aliases.index_name(job.alias, job.mapping, datetime.now(UTC)),
-        "mapping_changes": await aliases.drift(job.client, old, job.mapping) is not None,
+        "mapping_changes": problem is not None,
+        "problem": problem,
+        **asdict(index_settings.shown(settings)),
         "from_index": from_index,
         "documents": part(stats, *primaries, "docs", "count", expected=int),
         "deletions": await documents.count_tombstones(job.client, old),

@@ -13,6 +13,7 @@ from service.client import SLOW_SECONDS, translated
 from service.errors import ReindexFailed, SearchUnavailable
 from service.index import aliases
 from service.index import writer as index_writer
+from service.index.index_settings import of_successor
 from service.index.write_targets import Only, holders, writes_alias
 from service.message_texts import counted
 from service.reindex import documents
@@ -22,20 +23,18 @@ from service.times import format_time
 
 WORKERS = 3  # ranges that are copied at once
 PURGE_BATCH = 5_000  # documents that one call removes, so that it ends before the client's time-out
-KEPT_SETTINGS = ("number_of_replicas", "auto_expand_replicas", "refresh_interval")
-"""What an operator may have changed on the running index, and the new one keeps."""
 
 
 async def create(job: Job, lock: Lock) -> None:
     with translated(alias=job.alias):
         there = await job.client.indices.exists(index=lock.state.new)
     if not there:
-        held = await _settings(job, lock.state.old)
-        kept = {name: held.get(name) for name in KEPT_SETTINGS}
-        await aliases.create(job.client, job.alias, job.mapping, name=lock.state.new, settings=kept)
+        settings = of_successor(await settings_of(job, lock.state.old), lock.state.index_settings)
+        await aliases.create(job.client, job.alias, job.mapping, name=lock.state.new, settings=settings)
 
 
-async def _settings(job: Job, index: str) -> dict[str, Any]:
+async def settings_of(job: Job, index: str) -> dict[str, Any]:
+    """The index's own settings, by OpenSearch's names."""
     with translated(alias=job.alias):
         found = await job.client.indices.get_settings(index=index)
     held: dict[str, Any] = found[index]["settings"]["index"]
@@ -139,7 +138,7 @@ async def swap(job: Job, lock: Lock) -> None:
     old, new = lock.state.old, lock.state.new
     if await aliases.current_index(job.client, job.alias) != new:
         if old not in lock.state.refresh:
-            interval = (await _settings(job, old)).get("refresh_interval")
+            interval = (await settings_of(job, old)).get("refresh_interval")
             await lock.save(refresh={**lock.state.refresh, old: interval})
         with translated(alias=job.alias):
             await job.client.indices.put_settings(index=old, body={"index.refresh_interval": "-1"})

@@ -33,7 +33,7 @@ from service.api.http_protocol import BoundedProtocol
 from service.app import create_app
 from service.client import Client, connect
 from service.conversation import Conversation
-from service.index import loader, mapping
+from service.index import index_settings, loader, mapping
 from service.node import LocalNode, prepare
 from service.reindex import first_index
 from service.search.paging.rank_descent import Windows
@@ -133,7 +133,8 @@ class Cluster:
 
     def load(self, conversations: list[Conversation]) -> loader.Tally:
         async def load(client: Client) -> loader.Tally:
-            await first_index.ensure(client, self.settings.alias, mapping.load())
+            chosen = index_settings.chosen(self.settings)
+            await first_index.ensure(client, self.settings.alias, mapping.load(), settings=chosen)
             rejected: list[str] = []
             pairs = [(conversation.uid, conversation) for conversation in conversations]
             tally = await loader.load(

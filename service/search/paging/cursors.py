@@ -2,7 +2,8 @@
 
 A cursor holds the sort values of the last conversation given, among them its subject, so they are encrypted; the query
 and the organization are authenticated with them. All of it comes from documents and settings, so a cursor outlives a
-restart and a reindex. AES-SIV (RFC 5297) needs no nonce: the same position makes the same cursor, and a page its ETag.
+restart and a reindex, but not a change of what is derived. AES-SIV (RFC 5297) needs no nonce: the same position makes
+the same cursor, and a page its ETag.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
+from service.conversation import DERIVED_VERSION
 from service.errors import InvalidQuery, Problem
 from service.query.conversation_query import CURSOR_START, ConversationQuery
 
@@ -76,8 +78,8 @@ class Cursors:
 
 
 def _bound_to(query: ConversationQuery, organization_uid: UUID) -> list[bytes]:
-    """What a cursor is good for, and nothing else."""
-    return [_LAYOUT, organization_uid.bytes, fingerprint(query)]
+    """What a cursor is good for, and nothing else: sort values that were derived otherwise stand at another place."""
+    return [_LAYOUT, b"%d" % DERIVED_VERSION, organization_uid.bytes, fingerprint(query)]
 
 
 def fingerprint(query: ConversationQuery) -> bytes:
