@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from service.api import errors
-from service.query.parameters import EXAMPLE_AGENT, EXAMPLE_ORGANIZATION, EXAMPLE_PARTY
+from service.query.fields import EXAMPLE_AGENT, EXAMPLE_PARTY
+from service.query.parameters import EXAMPLE_ORGANIZATION
 
 DELETED_UID = "4ffcc2ae-4160-526f-9cb3-4b712a07b284"
 _NEW_UID = "0f8e3f0e-35f0-5d0c-8f5a-6a7c5b1f7d11"

@@ -11,7 +11,7 @@ import pytest
 
 from service.conversation import CHANNELS, DIRECTIONS, STATUSES, Conversation
 from service.query.conditions import MATCHES
-from service.query.conversation_query import DEEP_FIELDS
+from service.query.fields import DEEP_FIELDS
 from tests import oracle
 from tests.corpus import AGENTS, CATEGORIES, ORGANIZATIONS, PARTIES, WORDS
 from tests.node.conftest import Api, Cluster
