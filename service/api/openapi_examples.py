@@ -41,7 +41,7 @@ ITEM: dict[str, Any] = {
     },
     "agent_uid": EXAMPLE_AGENT,
     "party_uid": EXAMPLE_PARTY,
-    "created_by_uid": None,
+    "created_by_uid": EXAMPLE_AGENT,
     "parent_conversation_uid": None,
     "created_on": "2003-05-01T05:18:58.000Z",
     "updated_on": "2003-05-01T05:48:01.000Z",
