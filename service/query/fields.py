@@ -198,7 +198,12 @@ FIELDS: tuple[Field, ...] = (
             is_list=True, presence=True,
         ),
     ),
-    Field("message_count", "number", order=Order("message_count")),
+    Field(
+        "message_count", "number",
+        plain=Plain(f"how many messages it has, from 0 to {LARGEST_NUMBER}; none or any", "4", presence=True),
+        bounds={"gte": "4", "gt": "3", "lte": "4", "lt": "5"}, syntax=Syntax("messages", "how many messages it has"),
+        order=Order("message_count"),
+    ),
 )  # fmt: skip
 
 RELEVANCE = "relevance"  # an order that no field has
