@@ -164,6 +164,11 @@ FIELDS: tuple[Field, ...] = (
         syntax=Syntax("party", "the associated party's uid"),
     ),
     Field(
+        "created_by_uid", "uid", plain=Plain("the user who created it; none or any", EXAMPLE_AGENT, presence=True),
+        lists=Lists(f"{EXAMPLE_AGENT},{_OTHER_AGENT}", _OTHER_AGENT),
+        syntax=Syntax("creator", "the uid of the user who created it"),
+    ),
+    Field(
         "has_reply", "boolean", plain=Plain("whether it was answered", "true"),
         states={"is:replied": True, "is:unreplied": False}, order=Order("has_reply"),
     ),

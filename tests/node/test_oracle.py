@@ -27,11 +27,12 @@ LISTS = [
 ]
 _NAMES = {
     "status": STATUSES, "channel": CHANNELS, "direction": DIRECTIONS, "agent_uid": [str(uid) for uid in AGENTS],
-    "party_uid": [str(uid) for uid in PARTIES[:3]], "category": ["Billing", '"Returns, damaged"', "返品"],
+    "created_by_uid": [str(uid) for uid in AGENTS], "party_uid": [str(uid) for uid in PARTIES[:3]], "category": ["Billing", '"Returns, damaged"', "返品"],
 }  # fmt: skip
 CONDITIONS = [
     *((f"{name}{sign}", [values[0], ",".join(values[:2])]) for name, values in _NAMES.items() for sign in SIGNS),
     *((name, ["none", "any"]) for name in ("category", "agent_uid", "party_uid", "parent_conversation_uid", "label")),
+    ("created_by_uid", ["none", "any", *map(str, AGENTS)]),
     ("direction", ["inbound", "outbound", "none", "any", "inbound,outbound"]),
     ("has_reply", ["true", "false"]),
     ("has_attachments", ["true", "false"]),

@@ -187,6 +187,7 @@ def random_leaf(rng: random.Random) -> tuple[str, Holds]:
         lambda: values("direction", "direction", list(DIRECTIONS)),
         lambda: values("agent", "agent_uid", [str(uid) for uid in AGENTS]),
         lambda: values("party", "party_uid", [str(uid) for uid in PARTIES]),
+        lambda: values("creator", "created_by_uid", [str(uid) for uid in AGENTS]),
         lambda: values("category", "category", [name for name in CATEGORIES if '"' not in name], quoted=True),
         lambda: presence("agent", "agent_uid"),
         lambda: presence("category", "category"),
