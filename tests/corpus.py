@@ -83,8 +83,9 @@ def corpus(seed: int = 7) -> list[Conversation]:
 
 
 def conversation(rng: random.Random, organization: UUID) -> Conversation:
+    uid = UUID(int=rng.getrandbits(128))
     return Conversation(
-        uid=UUID(int=rng.getrandbits(128)),
+        uid=uid,
         organization_uid=organization,
         channel=rng.choice([*CHANNELS, None]),
         direction=rng.choice([*DIRECTIONS, None]),
@@ -98,6 +99,7 @@ def conversation(rng: random.Random, organization: UUID) -> Conversation:
         metadata=Metadata(from_email=rng.choice([None, "Ada@Example.com"]), snippet=rng.choice([None, 'x,"order":{'])),
         agent_uid=rng.choice([None, *AGENTS]),
         party_uid=rng.choice([None, *PARTIES]),
+        created_by_uid=[None, *AGENTS][uid.int % (len(AGENTS) + 1)],
         created_on=rng.choice([None, time(rng), time(rng), time(rng)]),
         updated_on=max(time(rng), datetime(1970, 1, 1, tzinfo=UTC)),
     )

@@ -222,8 +222,8 @@ def condition_holds(name: str, value: str, conversation: Conversation) -> bool:
     field, sign = (name[:-1], "!") if name.endswith("!") else (name.partition("[")[0], name.partition("[")[2][:-1])
     own = own_values(field, conversation)
     if sign in ("gte", "gt", "lte", "lt"):
-        when = getattr(conversation, field)
-        return when is not None and _compares(when, sign, value)
+        bounded = getattr(conversation, field)
+        return bounded is not None and _compares(bounded, sign, value)
     if value == "none":
         return not own
     if value == "any":
@@ -246,8 +246,11 @@ def own_values(field: str, conversation: Conversation) -> set[str]:
     return {str(one).lower() if isinstance(one, bool) else str(one) for one in listed}
 
 
-def _compares(when: datetime, sign: str, value: str) -> bool:
+def _compares(when: datetime | int, sign: str, value: str) -> bool:
     """A date is its whole day in UTC."""
+    if isinstance(when, int):
+        number = int(value)
+        return {"gte": when >= number, "gt": when > number, "lte": when <= number, "lt": when < number}[sign]
     if len(value) == len("2024-01-01"):
         day, at = date.fromisoformat(value), when.date()
         return {"gte": at >= day, "gt": at > day, "lte": at <= day, "lt": at < day}[sign]

@@ -15,6 +15,7 @@ from service.api import responses
 from service.api.links import MAX_LINK_BYTES, links
 from service.conversation import DERIVED_VERSION
 from service.errors import InvalidQuery
+from service.query.conditions import SearchText
 from service.query.conversation_query import MAX_CURSOR_CHARACTERS, ConversationQuery
 from service.query.explain import explain
 from service.query.parameters import LIST_PARAMETERS
@@ -69,7 +70,7 @@ POSITIONS: list[Position] = [
 
 @pytest.mark.parametrize("position", POSITIONS, ids=lambda position: str(position)[:30])
 def test_a_cursor_is_sealed_short_enough_and_always_the_same(position: Position) -> None:
-    query = ConversationQuery(cursor="*", search="invoice")
+    query = ConversationQuery(cursor="*", where=(SearchText("invoice"),))
     text = Cursors(b"k").write(position, query, ONE)
     assert len(text) <= MAX_CURSOR_CHARACTERS
     assert text == Cursors(b"k").write(position, query, ONE)  # else no ETag of a walk would ever match
@@ -81,7 +82,7 @@ def test_a_cursor_is_sealed_short_enough_and_always_the_same(position: Position)
     for reader, asked, organization in (
         (Cursors(b"j"), given, ONE),
         (Cursors(b"k"), given, OTHER),
-        (Cursors(b"k"), dataclasses.replace(given, search="invoices"), ONE),
+        (Cursors(b"k"), dataclasses.replace(given, where=(SearchText("invoices"),)), ONE),
         (Cursors(b"k"), dataclasses.replace(given, cursor=text[:-2]), ONE),
         (Cursors(b"k"), dataclasses.replace(given, cursor=("B" if text[0] == "A" else "A") + text[1:]), ONE),
     ):

@@ -14,8 +14,9 @@ import pytest
 
 from service.index import mapping
 from service.query import search_syntax, values
-from service.query.conditions import MATCHES
-from service.query.conversation_query import SORT_FIELDS, ConversationQuery, Extras, Facets, Sort
+from service.query.conditions import MATCHES, OneOf, SearchText
+from service.query.conversation_query import ConversationQuery, Extras, Facets, Sort
+from service.query.fields import SORT_FIELDS
 from service.query.time_bounds import UTC_ZONE
 from service.search import compiler
 from service.search.compiler import compile_page, compile_query, compile_sort
@@ -42,18 +43,21 @@ BOXES = [
 ]
 
 
+FILTERS: dict[str, list[tuple[str | bool | int, ...]]] = {
+    "is_read": [(), (True,), (False,)], "status": [(), ("draft",), ("active", "closed")],
+    "channel": [(), ("email",), ("sms",)], "category": [(), ("a",), ("a", "* OR 1")],
+    "agent_uid": [(), (str(ORGANIZATION),)], "party_uid": [(), (str(ORGANIZATION),)],
+}  # fmt: skip
+
+
 def random_query(rng: random.Random) -> ConversationQuery:
     search = rng.choice([None, *TEXTS])
     return ConversationQuery(
-        is_read=rng.choice([None, True, False]),
-        statuses=rng.choice([(), ("draft",), ("active", "closed")]),
-        channel=rng.choice([None, "email", "sms"]),
-        categories=rng.choice([(), ("a",), ("a", "* OR 1")]),
-        agent_uid=rng.choice([None, ORGANIZATION]),
-        party_uid=rng.choice([None, ORGANIZATION]),
-        search=search,
-        match=rng.choice(MATCHES),
-        where=search_syntax.parse(text, UTC_ZONE).nodes if (text := rng.choice([None, *BOXES])) is not None else (),
+        where=(
+            *(OneOf(name, values) for name, choices in FILTERS.items() if (values := rng.choice(choices))),
+            *((SearchText(search, rng.choice(MATCHES)),) if search is not None else ()),
+            *(search_syntax.parse(text, UTC_ZONE).nodes if (text := rng.choice([None, *BOXES])) is not None else ()),
+        ),
         sort=Sort(rng.choice([one for one in SORT_FIELDS if one != "relevance" or search is not None])),
         extras=Extras(facets=Facets(("status", "category"), "month"), highlight=rng.random() < 0.5),
         page=rng.randint(1, 50),
@@ -107,11 +111,12 @@ def test_bool_queries_with_an_organization_are_made_in_one_place_only() -> None:
 
 
 def test_each_filter_is_a_clause() -> None:
-    query = ConversationQuery(is_read=False, statuses=("draft", "active"), categories=("a, b",), search="two  - words")
+    filters = (OneOf("is_read", (False,)), OneOf("status", ("draft", "active")), OneOf("category", ("a, b",)))
+    query = ConversationQuery(where=(*filters, SearchText("two  - words")))
     assert compile_query(query, ORGANIZATION)["bool"]["filter"][1:] == [
         {"term": {"is_read": False}},
         {"terms": {"status": ["draft", "active"]}},
-        {"terms": {"categories": ["a, b"]}},
+        {"term": {"categories": "a, b"}},
         {
             "bool": {
                 "filter": [
@@ -124,7 +129,7 @@ def test_each_filter_is_a_clause() -> None:
 
 
 def test_what_a_text_becomes_is_bounded() -> None:
-    longest = ConversationQuery(search="1a " * 166, match="prefix", sort=Sort("relevance"))
+    longest = ConversationQuery(where=(SearchText("1a " * 166, "prefix"),), sort=Sort("relevance"))
     assert len(bools(compile_query(longest, ORGANIZATION))) < 1000
     assert str(compile_query(longest, ORGANIZATION)).count("match_phrase") < 1000
 
@@ -177,7 +182,7 @@ def test_no_pattern_of_the_analysis_repeats_a_group_that_java_would_recurse_on()
 
 
 def test_a_repeated_word_costs_its_clauses_once() -> None:
-    repeated = ConversationQuery(search="one two " * 60, match="fuzzy", sort=Sort("relevance"))
+    repeated = ConversationQuery(where=(SearchText("one two " * 60, "fuzzy"),), sort=Sort("relevance"))
     assert str(compile_query(repeated, ORGANIZATION)).count("fuzziness") == 3
 
 

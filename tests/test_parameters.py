@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.errors import InvalidQuery, Problem
+from service.query.conditions import OneOf, SearchText
 from service.query.conversation_query import ConversationQuery, Sort
 from service.query.parameters import LIST_PARAMETERS, PARAMETERS
 from service.query.parser import parse_query
@@ -46,13 +47,15 @@ def test_every_parameter_is_understood() -> None:
     )
     assert organization == UUID(other)
     assert query == ConversationQuery(
-        is_read=False,
-        statuses=("draft", "active"),
-        channel="sms",
-        categories=("a b", "c, d"),
-        agent_uid=UUID(other),
-        party_uid=UUID(other),
-        search="café au lait",
+        where=(
+            OneOf("is_read", (False,)),
+            OneOf("status", ("draft", "active")),
+            OneOf("channel", ("sms",)),
+            OneOf("category", ("a b", "c, d")),
+            OneOf("agent_uid", (other,)),
+            OneOf("party_uid", (other,)),
+            SearchText("café au lait"),
+        ),
         sort=Sort("subject", descending=True),
         page=3,
         per_page=100,
@@ -71,7 +74,7 @@ def test_every_parameter_is_understood() -> None:
     ],
 )
 def test_category_names(text: str, names: tuple[str, ...]) -> None:
-    assert parsed(f"category={quote(text)}").categories == names
+    assert parsed(f"category={quote(text)}").where == (OneOf("category", names),)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +165,7 @@ def test_any_bytes_at_all_are_understood_or_refused(raw: bytes) -> None:
 
 @given(st.text(min_size=1, max_size=100).filter(str.strip))
 def test_any_text_can_be_searched_for(text: str) -> None:
-    assert parsed(f"search={quote(text)}").search == text
+    assert parsed(f"search={quote(text)}").where == (SearchText(text),)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +230,7 @@ def test_a_hundred_values_of_many_lists_may_be_repeated() -> None:
     query = parse_query(
         f"{uids}&category=".encode() + b"&category=".join(b"%d" % n for n in range(100)), MINE, known=LIST_PARAMETERS
     )[1]
-    assert len(query.categories) == 100
+    assert [len(node.values) for node in query.where if isinstance(node, OneOf) and node.field == "category"] == [100]
 
 
 def test_the_first_page_may_be_named_in_a_walk_and_no_other() -> None:

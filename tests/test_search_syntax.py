@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.query import search_syntax
-from service.query.conditions import AllOf, AnyOf, Between, Missing, Node, Not, OneOf, Person, Words
+from service.query.conditions import AllOf, AnyOf, Between, Missing, Node, Not, OneOf, Person, SearchText, Words
 from service.query.conversation_query import ConversationQuery, Extras
 from service.query.explain import as_parameters, as_text
-from service.query.time_bounds import UTC_ZONE, Ago, Operator
+from service.query.fields import Operator
+from service.query.time_bounds import UTC_ZONE, Ago
 
 BERLIN = ZoneInfo("Europe/Berlin")
 UID = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"
@@ -194,13 +195,16 @@ def test_a_text_as_parameters(text: str, parameters: dict[str, str] | None) -> N
 @pytest.mark.parametrize(
     ("query", "text"),
     [
-        (ConversationQuery(search="two words", statuses=("closed",)), "status:closed two words"),
-        (ConversationQuery(search="a phrase", match="phrase", is_read=False), 'is:unread "a phrase"'),
-        (ConversationQuery(categories=("a, b", "c")), 'category:"a, b","c"'),
-        (ConversationQuery(search="-draft"), None),
-        (ConversationQuery(search="a OR b"), None),
-        (ConversationQuery(search="status:closed"), None),
-        (ConversationQuery(search="x", match="fuzzy"), None),
+        (ConversationQuery(where=(OneOf("status", ("closed",)), SearchText("two words"))), "status:closed two words"),
+        (
+            ConversationQuery(where=(OneOf("is_read", (False,)), SearchText("a phrase", "phrase"))),
+            'is:unread "a phrase"',
+        ),
+        (ConversationQuery(where=(OneOf("category", ("a, b", "c")),)), 'category:"a, b","c"'),
+        (ConversationQuery(where=(SearchText("-draft"),)), None),
+        (ConversationQuery(where=(SearchText("a OR b"),)), None),
+        (ConversationQuery(where=(SearchText("status:closed"),)), None),
+        (ConversationQuery(where=(SearchText("x", "fuzzy"),)), None),
         (
             ConversationQuery(where=(Not(OneOf("status", ("closed",))), Missing("agent_uid"))),
             "-status:closed agent:none",

@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from service.api import errors
-from service.query.parameters import EXAMPLE_AGENT, EXAMPLE_ORGANIZATION, EXAMPLE_PARTY
+from service.query.fields import EXAMPLE_AGENT, EXAMPLE_PARTY
+from service.query.parameters import EXAMPLE_ORGANIZATION
 
 DELETED_UID = "4ffcc2ae-4160-526f-9cb3-4b712a07b284"
 _NEW_UID = "0f8e3f0e-35f0-5d0c-8f5a-6a7c5b1f7d11"
@@ -40,7 +41,7 @@ ITEM: dict[str, Any] = {
     },
     "agent_uid": EXAMPLE_AGENT,
     "party_uid": EXAMPLE_PARTY,
-    "created_by_uid": None,
+    "created_by_uid": EXAMPLE_AGENT,
     "parent_conversation_uid": None,
     "created_on": "2003-05-01T05:18:58.000Z",
     "updated_on": "2003-05-01T05:48:01.000Z",

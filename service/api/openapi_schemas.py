@@ -9,9 +9,9 @@ import msgspec
 
 from service.api.response_models import ANSWERS
 from service.conversation import CHANNELS, DIRECTIONS, MAX_ITEM_BYTES, STATUSES, Conversation, Metadata
-from service.query.conditions import ANY, NONE
-from service.query.conversation_query import FACET_FIELDS, INTERVALS
-from service.query.parameters import SORT_KEYS
+from service.query.conversation_query import INTERVALS
+from service.query.fields import ANY, FACET_FIELDS, NONE
+from service.query.parameters import ORDERS
 
 LARGEST_EXACT = 2**53  # of JSON's numbers in JavaScript
 _REF = "#/components/schemas/{name}"
@@ -21,7 +21,7 @@ ENUMS: dict[str, tuple[str, ...]] = {
     "DirectionFilter": (*DIRECTIONS, NONE, ANY),
     "FacetField": FACET_FIELDS,
     "Interval": INTERVALS,
-    "SortKey": SORT_KEYS,
+    "SortKey": ORDERS,
     "ConversationStatus": STATUSES,
 }
 
@@ -93,7 +93,7 @@ def _enums() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {
         name: {"type": "string", "enum": list(values)} for name, values in ENUMS.items()
     }
-    found["SortKey"]["x-enum-varnames"] = [_order_name(key) for key in SORT_KEYS]
+    found["SortKey"]["x-enum-varnames"] = [_order_name(key) for key in ORDERS]
     return found
 
 

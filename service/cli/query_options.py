@@ -13,18 +13,20 @@ from click.shell_completion import CompletionItem
 
 from service.cli import global_options
 from service.cli.options import Command, Uuid, opensearch_options
-from service.conversation import CHANNELS, DIRECTIONS, STATUSES
 from service.errors import Misconfigured
-from service.query.conversation_query import SORT_FIELDS
+from service.query.fields import FIELDS, SORT_FIELDS, shown_words, states_of
 from service.query.parameters import COUNT_PARAMETERS, LIST_PARAMETERS
-from service.query.search_fields import SEARCH_FIELDS, STATES
+from service.query.search_fields import SEARCH_FIELDS
 from service.settings import Settings, variable_of
 
 FILTERS = ("status", "channel", "category", "direction", "agent_uid", "party_uid", "from_email", "label", "is_read")
 _VALUES: dict[str, tuple[str, ...]] = {
-    "status": STATUSES, "channel": CHANNELS, "direction": DIRECTIONS, "is_read": ("true", "false"),
-}  # fmt: skip
-_BOX_VALUES = _VALUES | {"is": tuple(STATES), "has": ("attachment",)}
+    row.name: row.choices or ("true", "false") for row in FIELDS if row.kind in ("choice", "boolean")
+}
+_BOX_VALUES: dict[str, tuple[str, ...]] = {
+    **{row.syntax.name: row.choices for row in FIELDS if row.syntax is not None},
+    **{prefix: shown_words(words, prefix) for prefix, words in states_of(FIELDS).items()},
+}
 
 
 def form_option(*forms: str) -> Callable[[Command], Command]:

@@ -1,7 +1,7 @@
 """What conversations must be like, as a tree of frozen values: made by parameters and by the search box alike.
 
 A leaf is a condition on one field, or words to be found in the subject; inner nodes are all, any and not. Fields go
-by their names in the API. FIELDS is all there is to ask for.
+by their names in the API; the registry of fields has them.
 """
 
 from __future__ import annotations
@@ -9,43 +9,44 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from service.query.fields import BY_NAME
 from service.query.time_bounds import Bounds
 
-NONE, ANY = "none", "any"  # in place of a value: those without one, those with any
 Match = Literal["words", "phrase", "prefix", "fuzzy", "exact"]
 MATCHES: tuple[Match, ...] = get_args(Match)
-
-DateField = Literal["created_on", "updated_on", "sent_at"]
-DATE_FIELDS: tuple[DateField, ...] = get_args(DateField)
-Field = Literal[
-    "is_read", "status", "channel", "direction", "category", "agent_uid", "party_uid", "parent_conversation_uid",
-    "has_reply", "from_email", "label", "has_attachments", "created_on", "updated_on", "sent_at",
-]  # fmt: skip
-FIELDS: tuple[Field, ...] = get_args(Field)
+DEFAULT_MATCH: Match = "words"
+MAX_SEARCH_CHARACTERS = 500
 
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
     """The field has one of these values (or one of its values is one of these)."""
 
-    field: Field
-    values: tuple[str | bool, ...]
+    field: str
+    values: tuple[str | bool | int, ...]
     kind: Literal["one of"] = "one of"
+
+    def __post_init__(self) -> None:
+        if self.field not in BY_NAME:
+            raise ValueError(f"no such field: {self.field}")
+        allowed = BY_NAME[self.field].choices
+        if allowed and not set(self.values) <= set(allowed):
+            raise ValueError(f"no such {self.field}: {self.values}")
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
     """The field has no value."""
 
-    field: Field
+    field: str
     kind: Literal["missing"] = "missing"
 
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """The field's time lies within all of these bounds."""
+    """The field's time or number lies within all of these bounds."""
 
-    field: DateField
+    field: str
     bounds: Bounds
     kind: Literal["between"] = "between"
 
@@ -61,10 +62,21 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """The sender's address or name, or a recipient's address, holds the text; a whole address is that one."""
+class SearchText(Words):
+    """The words of the parameter `search`; its `match` is the parameter of that name."""
 
-    role: Literal["from", "to"]
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.text) <= MAX_SEARCH_CHARACTERS:
+            raise ValueError(f"search must have between 1 and {MAX_SEARCH_CHARACTERS} characters")
+        if self.match not in MATCHES:
+            raise ValueError(f"no such match: {self.match}")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The sender's address or name ("from"), or a recipient's ("to"), holds the text; a whole address is that one."""
+
+    role: str
     text: str
     kind: Literal["person"] = "person"
 
@@ -93,7 +105,7 @@ Condition = OneOf | Missing | Between
 Node = Condition | Words | Person | Not | AllOf | AnyOf
 
 
-def field_of(node: Node) -> Field | None:
+def field_of(node: Node) -> str | None:
     """The one field that the node asks about; None where it is words, or several fields."""
     if isinstance(node, OneOf | Missing | Between):
         return node.field

@@ -5,32 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, get_args
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from service.conversation import CHANNELS, STATUSES, Channel, Status
-from service.query.conditions import MATCHES, AllOf, Match, Node, Words, texts_of
+from service.query.conditions import DEFAULT_MATCH, AllOf, Node, SearchText, Words, texts_of
+from service.query.fields import DEEP_FIELDS, FACET_FIELDS, RELEVANCE, SORT_FIELDS
 from service.query.search_syntax import ParsedSearch
 from service.query.time_bounds import UTC_ZONE
 
-DeepField = Literal["created_on", "updated_on", "sent_at", "subject", "status", "channel"]
-SortField = Literal[DeepField, "is_read", "has_reply", "message_count", "relevance"]
-DEEP_FIELDS: tuple[DeepField, ...] = get_args(DeepField)  # any page of these is found by rank descent
-SORT_FIELDS: tuple[SortField, ...] = get_args(SortField)
-RELEVANCE: SortField = "relevance"
 MAX_SORTS = 4
 WINDOW = 10_000  # what from/size reaches (index.max_result_window) where there is no rank descent
 
-FacetField = Literal["status", "channel", "category", "agent_uid", "is_read", "direction"]
-FACET_FIELDS: tuple[FacetField, ...] = get_args(FacetField)
 Interval = Literal["day", "week", "month", "year"]
 INTERVALS: tuple[Interval, ...] = get_args(Interval)
 
 FIRST_PAGE = 1
 DEFAULT_PER_PAGE = 25
-DEFAULT_MATCH: Match = "words"
 MAX_PER_PAGE = 100
-MAX_SEARCH_CHARACTERS = 500
 MAX_CURSOR_CHARACTERS = 8192  # sort values of at most 1 000 characters, and the signature
 CURSOR_START = "*"
 MAX_PAGE = 10**15  # beyond any index (Lucene holds 2^31 documents a shard), within exact integers everywhere
@@ -40,7 +30,7 @@ MAX_PAGE = 10**15  # beyond any index (Lucene holds 2^31 documents a shard), wit
 class Sort:
     """The first key of the order. Behind it always stand `-updated_on, uid`."""
 
-    field: SortField = "updated_on"
+    field: str = "updated_on"
     descending: bool = True
 
     def __post_init__(self) -> None:
@@ -55,8 +45,12 @@ class Sort:
 class Facets:
     """What is counted beside a page: by the values of fields, and of created_on by intervals of days in a zone."""
 
-    fields: tuple[FacetField, ...] = ()
+    fields: tuple[str, ...] = ()
     created_on: Interval | None = None
+
+    def __post_init__(self) -> None:
+        if not set(self.fields) <= set(FACET_FIELDS):
+            raise ValueError(f"no such facet: {self.fields}")
 
     def __bool__(self) -> bool:
         return bool(self.fields) or self.created_on is not None
@@ -76,22 +70,14 @@ class Extras:
 
 @dataclass(frozen=True, slots=True)
 class ConversationQuery:
-    """Filters (combined by AND; the values inside one by OR), a search, an order and a page. Empty means any.
+    """What conversations must be like, an order and a page.
 
-    `where` holds further conditions. `sort` is the first key of the order, `then` those behind it. `now` is what times
-    like "7 days ago" count from.
+    `where` holds every filter and the search; they combine by AND, and none means any conversation. `sort` is the first
+    key of the order, `then` those behind it. `now` is what times like "7 days ago" count from.
 
     With a `cursor` there is no page: it tells after which conversation to go on (CURSOR_START: before the first).
     """
 
-    is_read: bool | None = None
-    statuses: tuple[Status, ...] = ()
-    channel: Channel | None = None
-    categories: tuple[str, ...] = ()
-    agent_uid: UUID | None = None
-    party_uid: UUID | None = None
-    search: str | None = None
-    match: Match = DEFAULT_MATCH
     where: tuple[Node, ...] = ()
     sort: Sort = field(default_factory=Sort)
     then: tuple[Sort, ...] = ()
@@ -102,16 +88,8 @@ class ConversationQuery:
     now: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
 
     def __post_init__(self) -> None:
-        if not set(self.statuses) <= set(STATUSES):
-            raise ValueError(f"no such status: {self.statuses}")
-        if self.channel is not None and self.channel not in CHANNELS:
-            raise ValueError(f"no such channel: {self.channel}")
         if not 1 <= self.page <= MAX_PAGE or not 1 <= self.per_page <= MAX_PER_PAGE:
             raise ValueError(f"no such page: {self.page} of {self.per_page}")
-        if self.search is not None and not 1 <= len(self.search) <= MAX_SEARCH_CHARACTERS:
-            raise ValueError("search must have between 1 and 500 characters")
-        if self.match not in MATCHES:
-            raise ValueError(f"no such match: {self.match}")
         if self.cursor is not None and self.page != FIRST_PAGE:
             raise ValueError("a walk by cursor has no page numbers")
         if self.sort.field == RELEVANCE and self.words is None:
@@ -125,9 +103,13 @@ class ConversationQuery:
     @property
     def words(self) -> Words | None:
         """All the text that conversations are found by, as one: what relevance looks at."""
-        texts = [] if self.search is None else [self.search]
-        texts += [words.text for words in texts_of(AllOf(self.where))]
-        return Words(" ".join(texts), self.match) if texts else None
+        texts = [words.text for words in texts_of(AllOf(self.where))]
+        return Words(" ".join(texts), DEFAULT_MATCH if self.search is None else self.search.match) if texts else None
+
+    @property
+    def search(self) -> SearchText | None:
+        """What the parameter `search` asks for."""
+        return next((node for node in self.where if isinstance(node, SearchText)), None)
 
     @property
     def offset(self) -> int:

@@ -5,59 +5,29 @@ The text and the parameters ask the same as the query does, or are None where th
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from service.query import search_syntax
-from service.query.conditions import AllOf, AnyOf, Between, Field, Missing, Node, Not, OneOf, Person, Words
+from service.query.conditions import AllOf, AnyOf, Between, Missing, Node, Not, OneOf, Person, SearchText, Words
 from service.query.conversation_query import ConversationQuery
-from service.query.time_bounds import UTC_ZONE, Ago, Moment, Operator
+from service.query.fields import BY_NAME, LARGEST_NUMBER, Field
+from service.query.time_bounds import UTC_ZONE, Ago, Bounds, Limit
 from service.times import format_time
 
-SYNTAX_NAMES: dict[Field, str] = {
-    "status": "status", "channel": "channel", "direction": "direction", "category": "category", "label": "label",
-    "agent_uid": "agent", "party_uid": "party", "from_email": "from", "created_on": "created", "updated_on": "updated",
-    "sent_at": "sent",
-}  # fmt: skip
-STATES: dict[tuple[Field, bool], str] = {
-    ("is_read", True): "is:read", ("is_read", False): "is:unread", ("has_reply", True): "is:replied",
-    ("has_reply", False): "is:unreplied", ("has_attachments", True): "has:attachment",
-}  # fmt: skip
-QUOTED_FIELDS = ("category", "label")
-FLAGS = ("is_read", "has_reply", "has_attachments")
 MILLISECOND = timedelta(milliseconds=1)
 
 
 def explain(query: ConversationQuery) -> dict[str, Any]:
     """What `explain=query` tells: clauses, warnings, and the same question in both other forms."""
     return {
-        "clauses": [tree(node) for node in nodes_of(query)],
+        "clauses": [tree(node) for node in query.where],
         "warnings": [warning.record() for warning in query.extras.parsed_search.warnings]
         if query.extras.parsed_search
         else [],
         "q": as_text(query),
         "parameters": as_parameters(query),
     }
-
-
-def nodes_of(query: ConversationQuery) -> list[Node]:
-    """Everything that the query asks for, as conditions."""
-    own: list[Node] = []
-    if query.is_read is not None:
-        own.append(OneOf("is_read", (query.is_read,)))
-    if query.statuses:
-        own.append(OneOf("status", query.statuses))
-    if query.channel is not None:
-        own.append(OneOf("channel", (query.channel,)))
-    if query.categories:
-        own.append(OneOf("category", query.categories))
-    if query.agent_uid is not None:
-        own.append(OneOf("agent_uid", (str(query.agent_uid),)))
-    if query.party_uid is not None:
-        own.append(OneOf("party_uid", (str(query.party_uid),)))
-    if query.search is not None:
-        own.append(Words(query.search, query.match))
-    return [*own, *query.where]
 
 
 def tree(node: Node) -> dict[str, Any]:  # noqa: PLR0911 (a case is a kind of node)
@@ -67,7 +37,7 @@ def tree(node: Node) -> dict[str, Any]:  # noqa: PLR0911 (a case is a kind of no
         case Missing(field):
             return {"field": field, "missing": True}
         case Between(field, bounds):
-            return {"field": field, **{operator: _moment(moment) for operator, moment in bounds}}
+            return {"field": field, **{operator: _plain_limit(limit) for operator, limit in bounds}}
         case Words(text, match, stems):
             return {"words": text, "match": match, "stems": stems}
         case Person(role, text):
@@ -80,14 +50,14 @@ def tree(node: Node) -> dict[str, Any]:  # noqa: PLR0911 (a case is a kind of no
             return {"any_of": [tree(part) for part in nodes]}
 
 
-def _moment(moment: Moment) -> str:
-    return str(moment) if isinstance(moment, Ago) else format_time(moment)
+def _plain_limit(limit: Limit) -> str | int:
+    return limit if isinstance(limit, int) else str(limit) if isinstance(limit, Ago) else format_time(limit)
 
 
 def as_parameters(query: ConversationQuery) -> dict[str, str] | None:
     """Names and values of the query string; None where a part has no parameter, or two parts need the same one."""
     found: dict[str, str] = {}
-    for node in nodes_of(query):
+    for node in query.where:
         pairs = _parameter(node)
         if pairs is None or found.keys() & pairs.keys():
             return None
@@ -95,24 +65,18 @@ def as_parameters(query: ConversationQuery) -> dict[str, str] | None:
     return found
 
 
-def _parameter(node: Node) -> dict[str, str] | None:  # noqa: PLR0911
+def _parameter(node: Node) -> dict[str, str] | None:  # noqa: PLR0911 (a case is a kind of node)
     match node:
-        case OneOf(field, (bool() as value,)):
-            return {field: str(value).lower()}
-        case OneOf(field, values) if field in FLAGS:
-            return None
-        case OneOf("from_email" | "label" | "parent_conversation_uid" as field, values):
-            return {field: _joined(values)}
         case OneOf(field, values):
-            return {f"{field}[in]": _joined(values)}
-        case Not(OneOf(field, values)) if field in SYNTAX_NAMES and field not in ("from_email", "label"):
+            return _values_parameter(BY_NAME[field], values)
+        case Not(OneOf(field, values)) if BY_NAME[field].lists is not None:
             return {f"{field}[nin]": _joined(values)}
-        case Missing(field) if _has_presence(field):
+        case Missing(field) if _has_presence(BY_NAME[field]):
             return {field: "none"}
-        case Not(Missing(field)) if _has_presence(field):
+        case Not(Missing(field)) if _has_presence(BY_NAME[field]):
             return {field: "any"}
         case Between(field, bounds) if len({bound[0] for bound in bounds}) == len(bounds):
-            return {f"{field}[{operator}]": _moment(moment) for operator, moment in bounds}
+            return {f"{field}[{operator}]": str(_plain_limit(limit)) for operator, limit in bounds}
         case Words(text, "words", True):
             return {"search": text}
         case Words(text, match, _stems) if match != "words":
@@ -120,26 +84,30 @@ def _parameter(node: Node) -> dict[str, str] | None:  # noqa: PLR0911
     return None
 
 
-def _has_presence(field: Field) -> bool:
-    return field in (
-        "category", "agent_uid", "party_uid", "direction", "from_email", "label", "parent_conversation_uid",
-    )  # fmt: skip
+def _values_parameter(row: Field, values: tuple[str | bool | int, ...]) -> dict[str, str] | None:
+    if row.lists is not None:
+        return {f"{row.name}[in]": _joined(values)}
+    if row.plain is None or (len(values) > 1 and not row.plain.is_list):
+        return None
+    return {row.name: _joined(values)}
 
 
-def _joined(values: tuple[str | bool, ...]) -> str:
+def _has_presence(row: Field) -> bool:
+    return row.plain is not None and row.plain.presence
+
+
+def _joined(values: tuple[str | bool | int, ...]) -> str:
     """RFC 4180, as the parameters read it."""
-    return ",".join(
-        '"' + str(value).replace('"', '""') + '"' if any(c in str(value) for c in ',"') else str(value)
-        for value in values
-    )
+    texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+    return ",".join('"' + text.replace('"', '""') + '"' if any(c in text for c in ',"') else text for text in texts)
 
 
 def as_text(query: ConversationQuery) -> str | None:
     """A text for the search box; None where it has no words for a part."""
     parts: list[str] = []
     from_q = query.extras.parsed_search.nodes if query.extras.parsed_search is not None else ()
-    for node in nodes_of(query):
-        if node in from_q:
+    for node in query.where:
+        if (Words(node.text, node.match) if isinstance(node, SearchText) else node) in from_q:
             continue
         text = _search_text(node)
         if text is None:
@@ -151,22 +119,19 @@ def as_text(query: ConversationQuery) -> str | None:
     return " ".join(parts)
 
 
-def _search_text(node: Node) -> str | None:  # noqa: PLR0911
+def _search_text(node: Node) -> str | None:  # noqa: PLR0911 (a case is a kind of node)
     match node:
-        case OneOf(field, (bool() as value,)):
-            return STATES.get((field, value))
-        case OneOf(field, values) if field in SYNTAX_NAMES:
-            shown = [_value(field, str(value)) for value in values]
-            return None if None in shown else f"{SYNTAX_NAMES[field]}:{','.join(filter(None, shown))}"
-        case Missing(field) if field in SYNTAX_NAMES and field not in ("from_email",):
-            return f"{SYNTAX_NAMES[field]}:none"
-        case Not(Missing(field)) if field in SYNTAX_NAMES and field not in ("from_email",):
-            return f"{SYNTAX_NAMES[field]}:any"
+        case OneOf(field, values):
+            return _values_text(BY_NAME[field], values)
+        case Missing(field):
+            return _presence_text(BY_NAME[field], "none")
+        case Not(Missing(field)) if (text := _presence_text(BY_NAME[field], "any")) is not None:
+            return text
         case Not(inner):
             text = _search_text(inner)
             return None if text is None else f"-{text}"
         case Between(field, bounds):
-            return _span(SYNTAX_NAMES[field], bounds)
+            return _span(BY_NAME[field], bounds)
         case Words(text, "words", True):
             return text if _is_plain(text) else None
         case Words(text, "prefix", True):
@@ -176,34 +141,48 @@ def _search_text(node: Node) -> str | None:  # noqa: PLR0911
     return None
 
 
-def _value(field: Field, value: str) -> str | None:
-    if field == "from_email":
+def _values_text(row: Field, values: tuple[str | bool | int, ...]) -> str | None:
+    if row.kind == "boolean":
+        return row.shown_states.get(values[0]) if len(values) == 1 else None
+    shown = [_value(row, str(value)) for value in values]
+    return None if row.syntax is None or None in shown else f"{row.syntax.name}:{','.join(filter(None, shown))}"
+
+
+def _presence_text(row: Field, word: str) -> str | None:
+    """`from:` takes parts of addresses, so that none and any are such parts there."""
+    return f"{row.syntax.name}:{word}" if row.syntax is not None and row.kind != "address" else None
+
+
+def _value(row: Field, value: str) -> str | None:
+    if row.kind == "address":
         return value if "@" in value.strip("@") and _is_plain(value) and "," not in value else None
-    if field in QUOTED_FIELDS:
+    if row.kind == "name":
         return f'"{value}"' if '"' not in value else None
     return value
 
 
-def _span(name: str, bounds: tuple[tuple[Operator, Moment], ...]) -> str | None:
+def _span(row: Field, bounds: Bounds) -> str | None:
     """Two ends, each of which belongs to the span: times are whole milliseconds, so that "before" has a last one."""
     ends: dict[str, str] = {}
-    for operator, moment in bounds:
+    for operator, limit in bounds:
         side = "from" if operator in ("gte", "gt") else "to"
-        if side in ends or (isinstance(moment, Ago) and operator in ("gt", "lt")):
+        if side in ends or (isinstance(limit, Ago) and operator in ("gt", "lt")):
             return None
-        inside = _inside(operator, moment)
+        inside = _inside(limit, {"gt": 1, "lt": -1}.get(operator, 0))
         if inside is None:
             return None
-        ends[side] = _moment(inside)
-    return f"{name}:{ends.get('from', '')}..{ends.get('to', '')}"
+        ends[side] = str(_plain_limit(inside))
+    return f"{row.syntax.name}:{ends.get('from', '')}..{ends.get('to', '')}" if row.syntax is not None else None
 
 
-def _inside(operator: Operator, moment: Moment) -> Moment | None:
-    """The last moment that belongs to the span; None where that lies outside the calendar."""
-    if not isinstance(moment, datetime):
-        return moment
+def _inside(limit: Limit, step: int) -> Limit | None:
+    """The last moment or number that belongs to the span; None where that is out of range."""
+    if isinstance(limit, int):
+        return limit + step if 0 <= limit + step <= LARGEST_NUMBER else None
+    if isinstance(limit, Ago):
+        return limit
     try:
-        return moment + {"gt": MILLISECOND, "lt": -MILLISECOND}.get(operator, timedelta())
+        return limit + step * MILLISECOND
     except OverflowError:
         return None
 

@@ -10,22 +10,13 @@ from zoneinfo import ZoneInfo
 from service.conversation import parse_uuid
 from service.errors import InvalidQuery, Problem
 from service.query import search_syntax
-from service.query import time_bounds as times
-from service.query.conditions import AllOf, AnyOf, Between, DateField, Missing, Node, Not, OneOf, texts_of
-from service.query.conversation_query import (
-    DEFAULT_MATCH,
-    FIRST_PAGE,
-    RELEVANCE,
-    WINDOW,
-    ConversationQuery,
-    Extras,
-    Facets,
-    Sort,
-)
+from service.query.conditions import DEFAULT_MATCH, AllOf, Between, Missing, Node, Not, OneOf, SearchText, texts_of
+from service.query.conversation_query import FIRST_PAGE, WINDOW, ConversationQuery, Extras, Facets, Sort
+from service.query.fields import CONTRACT_FILTERS, RELEVANCE, Operator
 from service.query.parameters import PARAMETERS
 from service.query.query_string import Parameter, first_of, shown, values_of
-from service.query.time_bounds import UTC_ZONE
-from service.query.values import Dated
+from service.query.time_bounds import UTC_ZONE, Limit, check_order
+from service.query.values import Bound
 
 
 def parse_query(
@@ -56,14 +47,15 @@ def _query(values: dict[str, Any], problems: list[Problem], *, strict: bool) -> 
     found = _parsed_search(values.pop("q", None), zone, problems, strict=strict)
     extras = _extras(values, zone, found)
     sort, *then = values.pop("sorts", (Sort(),))
-    own = {
-        name: values.pop(name) for name in tuple(values) if name in _OWN_FIELDS and not isinstance(values[name], NODES)
-    }
-    where = [*_conditions(values, zone, problems), *(found.nodes if found is not None else ())]
-    problems += _contradictions(own, where, (sort, *then), problems)
+    page = {name: values.pop(name) for name in ("page", "per_page", "cursor") if name in values}
+    match = values.pop("match", DEFAULT_MATCH)
+    filters = _contract_filters(values)
+    search = [SearchText(text, match)] if (text := values.pop("search", None)) is not None else []
+    where = [*filters, *search, *_conditions(values, zone, problems), *(found.nodes if found is not None else ())]
+    problems += _contradictions(where, (sort, *then), match, problems)
     if problems:
         return None
-    query = ConversationQuery(**own, where=tuple(where), sort=sort, then=tuple(then), extras=extras)
+    query = ConversationQuery(**page, where=tuple(where), sort=sort, then=tuple(then), extras=extras)
     if not query.is_deep and query.cursor is None and query.offset + query.per_page > WINDOW:
         problems.append(
             Problem(
@@ -88,27 +80,26 @@ def _extras(values: dict[str, Any], zone: ZoneInfo, found: search_syntax.ParsedS
     )
 
 
+def _contract_filters(values: dict[str, Any]) -> list[Node]:
+    """Takes the filters of the contract out of the values, in its order; none and any are further conditions."""
+    return [values.pop(name) for name in CONTRACT_FILTERS if isinstance(values.get(name), OneOf)]
+
+
 def _contradictions(
-    own: dict[str, Any], where: Sequence[Node], sorts: Sequence[Sort], known: Sequence[Problem]
+    where: Sequence[Node], sorts: Sequence[Sort], match: str, known: Sequence[Problem]
 ) -> list[Problem]:
     """Values that are valid but contradict one another. A parameter with a problem is not reported twice."""
     found: list[Problem] = []
     reported = {problem.parameter for problem in known}
-    has_text = "search" in own or bool(texts_of(AllOf(tuple(where)))) or bool(reported & {"search", "q"})
+    has_search = any(isinstance(node, SearchText) for node in where) or "search" in reported
+    has_text = has_search or bool(texts_of(AllOf(tuple(where)))) or "q" in reported
     if sorts[0].field == RELEVANCE and not has_text:
         found.append(Problem("sort", f"{RELEVANCE} needs a text to be relevant to: search or q", RELEVANCE))
     if any(sort.field == RELEVANCE for sort in sorts[1:]):
         found.append(Problem("sort", f"{RELEVANCE} must stand first", ",".join(map(str, sorts))))
-    if own.get("match", DEFAULT_MATCH) != DEFAULT_MATCH and "search" not in own and "search" not in reported:
-        found.append(Problem("match", "changes how search matches, so it needs a search", own["match"]))
+    if match != DEFAULT_MATCH and not has_search:
+        found.append(Problem("match", "changes how search matches, so it needs a search", match))
     return found
-
-
-_OWN_FIELDS = frozenset(
-    {"is_read", "statuses", "channel", "categories", "agent_uid", "party_uid", "search", "match"}
-    | {"page", "per_page", "cursor"}
-)
-NODES = (OneOf, Missing, Between, Not, AnyOf)
 
 
 def _parsed_search(
@@ -132,23 +123,23 @@ def _parsed_search(
 
 
 def _conditions(values: dict[str, Any], zone: ZoneInfo, problems: list[Problem]) -> list[Node]:
-    """The conditions among the values; the bounds of one field's time are one condition."""
-    bounds: dict[DateField, list[tuple[times.Operator, times.Moment]]] = {}
+    """The conditions among the values; the bounds of one field are one condition, behind the others."""
+    bounds: dict[str, list[tuple[Operator, Limit]]] = {}
     nodes: list[Node] = []
     for name, value in values.items():
-        if isinstance(value, Dated):
+        if isinstance(value, Bound):
             try:
-                bounds.setdefault(value.field, []).append(value.bound(zone))
+                bounds.setdefault(value.field, []).append(value.limit(zone))
             except ValueError as error:
                 problems.append(Problem(name, str(error), shown(value.text)))
-        elif isinstance(value, NODES):
+        elif isinstance(value, OneOf | Missing | Not):
             nodes.append(value)
     for field, found in bounds.items():
         try:
-            times.check_order(tuple(found))
+            check_order(tuple(found))
         except ValueError as error:
             given = " & ".join(f"{name}={value.text}" for name, value in values.items()
-                               if isinstance(value, Dated) and value.field == field)  # fmt: skip
+                               if isinstance(value, Bound) and value.field == field)  # fmt: skip
             problems.append(Problem(field, str(error), shown(given)))
         nodes.append(Between(field, tuple(found)))
     return nodes

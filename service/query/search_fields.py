@@ -1,15 +1,17 @@
-"""The fields of the search syntax: one table, and how each field's values become conditions."""
+"""The fields of the search syntax, made of the registry of fields: how the values of each become conditions."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from service.conversation import CHANNELS, DIRECTIONS, STATUSES, parse_uuid
-from service.query.conditions import ANY, NONE, Between, DateField, Field, Missing, Node, Not, OneOf, Person, Words
-from service.query.time_bounds import TIMES_ALLOWED, Time, check_order, parse_span, parse_when
+from service.conversation import parse_uuid
+from service.query.conditions import Between, Missing, Node, Not, OneOf, Person, Words
+from service.query.fields import ANY, FIELDS, NONE, Field, Kind, Operator, shown_words, states_of
+from service.query.numbers import parse_number_span
+from service.query.time_bounds import TIMES_ALLOWED, check_order, parse_span, parse_when
 from service.text import has_words
 
 Make = Callable[[str, bool, ZoneInfo], Node]
@@ -24,126 +26,164 @@ class SearchField:
     description: str
 
 
-def _named(field: Field, allowed: tuple[str, ...]) -> Make:
+def _presence(row: Field, value: str) -> Node:
+    return Missing(row.name) if value == NONE else Not(Missing(row.name))
+
+
+def _choice(row: Field) -> Make:
     def make(text: str, _quoted: bool, _zone: ZoneInfo) -> Node:
         value = text.lower()
         if value in (NONE, ANY):
-            return _presence(field, value)
-        if value not in allowed:
-            raise ValueError(f"must be one of {', '.join((*allowed, NONE, ANY))}{nearest(value, allowed)}")
-        return OneOf(field, (value,))
+            return _presence(row, value)
+        if value not in row.choices:
+            raise ValueError(f"must be one of {', '.join((*row.choices, NONE, ANY))}{nearest(value, row.choices)}")
+        return OneOf(row.name, (value,))
 
     return make
 
 
-def _presence(field: Field, value: str) -> Node:
-    return Missing(field) if value == NONE else Not(Missing(field))
-
-
-def _uid(field: Field) -> Make:
+def _uid(row: Field) -> Make:
     def make(text: str, _quoted: bool, _zone: ZoneInfo) -> Node:
         if text.lower() in (NONE, ANY):
-            return _presence(field, text.lower())
+            return _presence(row, text.lower())
         try:
-            return OneOf(field, (str(parse_uuid(text)),))
+            return OneOf(row.name, (str(parse_uuid(text)),))
         except ValueError as error:
             raise ValueError(f"{error}, or {NONE} or {ANY}") from None
 
     return make
 
 
-def _free(field: Field) -> Make:
+def _name(row: Field) -> Make:
     def make(text: str, quoted: bool, _zone: ZoneInfo) -> Node:
         if not quoted and text.lower() in (NONE, ANY):
-            return _presence(field, text.lower())
+            return _presence(row, text.lower())
         if not text.strip():
             raise ValueError("must have a value")
-        return OneOf(field, (text.strip(),))
+        return OneOf(row.name, (text.strip(),))
 
     return make
 
 
-def _person(role: str) -> Make:
+def _number(row: Field) -> Make:
+    def make(text: str, _quoted: bool, _zone: ZoneInfo) -> Node:
+        if text.lower() in (NONE, ANY):
+            return _presence(row, text.lower())
+        try:
+            found = parse_number_span(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or {NONE} or {ANY}") from None
+        return OneOf(row.name, (found,)) if isinstance(found, int) else Between(row.name, found)
+
+    return make
+
+
+def _address(row: Field) -> Make:
     def make(text: str, _quoted: bool, _zone: ZoneInfo) -> Node:
         if not has_words(text):
             raise ValueError("must be an address, or a part of one or of a name")
-        return Person("from" if role == "from" else "to", text.strip())
+        return Person(row.syntax.name if row.syntax is not None else row.name, text.strip())
 
     return make
 
 
-STATES: dict[str, Node] = {
-    "read": OneOf("is_read", (True,)),
-    "unread": OneOf("is_read", (False,)),
-    "assigned": Not(Missing("agent_uid")),
-    "unassigned": Missing("agent_uid"),
-    "replied": OneOf("has_reply", (True,)),
-    "unreplied": OneOf("has_reply", (False,)),
-}
+def _text(_row: Field) -> Make:
+    def make(text: str, quoted: bool, _zone: ZoneInfo) -> Node:
+        if not has_words(text):
+            raise ValueError("must have a word")
+        if quoted:
+            return Words(text, "phrase", stems=False)
+        return Words(text[:-1], "prefix") if text.endswith("*") else Words(text)
+
+    return make
 
 
-def _state(text: str, _quoted: bool, _zone: ZoneInfo) -> Node:
-    try:
-        return STATES[text.lower()]
-    except KeyError:
-        raise ValueError(f"must be one of {', '.join(STATES)}{nearest(text.lower(), tuple(STATES))}") from None
+def _span(row: Field) -> Make:
+    return lambda text, _quoted, zone: Between(row.name, parse_span(text, zone))
 
 
-def _has(text: str, _quoted: bool, _zone: ZoneInfo) -> Node:
-    if text.lower() not in ("attachment", "attachments"):
-        raise ValueError(f"must be attachment{nearest(text.lower(), ('attachment',))}")
-    return OneOf("has_attachments", (True,))
-
-
-def _subject(text: str, quoted: bool, _zone: ZoneInfo) -> Node:
-    if not has_words(text):
-        raise ValueError("must have a word")
-    if quoted:
-        return Words(text, "phrase", stems=False)
-    return Words(text[:-1], "prefix") if text.endswith("*") else Words(text)
-
-
-def _time(field: DateField, side: str) -> Make:
+def _bound(row: Field, operator: Operator) -> Make:
     def make(text: str, _quoted: bool, zone: ZoneInfo) -> Node:
-        if side == "in":
-            return Between(field, parse_span(text, zone))
-        when: Time = parse_when(text, zone)
-        bounds = (when.bound("gte" if side == "after" else "lt"),)
+        bounds = (parse_when(text, zone).bound(operator),)
         check_order(bounds)
-        return Between(field, bounds)
+        return Between(row.name, bounds)
 
     return make
 
 
-_SPAN = f"{TIMES_ALLOWED}, or two of these with .. between"
-SEARCH_FIELDS: tuple[SearchField, ...] = (
-    SearchField("from", _person("from"), "the sender: a whole address, or a part of it or of the name"),
-    SearchField("to", _person("to"), "a recipient: a whole address, or a part of it"),
-    SearchField("agent", _uid("agent_uid"), "the assigned agent's uid, none or any"),
-    SearchField("party", _uid("party_uid"), "the associated party's uid, none or any"),
-    SearchField("status", _named("status", STATUSES), f"{', '.join(STATUSES)}, none or any"),
-    SearchField("channel", _named("channel", CHANNELS), f"{', '.join(CHANNELS)}, none or any"),
-    SearchField("direction", _named("direction", DIRECTIONS), f"{', '.join(DIRECTIONS)}, none or any"),
-    SearchField(
-        "category", _free("category"), "a category's name, in quotes where it has spaces or commas; none or any"
+def _state(prefix: str, states: Mapping[str, tuple[Field, bool | str]]) -> SearchField:
+    """is: or has: with the words that may follow it."""
+    shown = shown_words(states, prefix)
+
+    def make(text: str, _quoted: bool, _zone: ZoneInfo) -> Node:
+        if text.lower() not in states:
+            several = "one of " if len(shown) > 1 else ""
+            raise ValueError(f"must be {several}{', '.join(shown)}{nearest(text.lower(), shown)}")
+        row, value = states[text.lower()]
+        return OneOf(row.name, (value,)) if isinstance(value, bool) else _presence(row, value)
+
+    return SearchField(prefix, make, ", ".join(shown))
+
+
+def _described(row: Field) -> str:
+    return row.syntax.description if row.syntax is not None else ""
+
+
+_TIME_SPAN = f"{TIMES_ALLOWED}, or two of these with .. between"
+_BOUND_DESCRIPTIONS: dict[Operator, str] = {
+    "gte": "from the start of a date, a time, or so long ago",
+    "lt": "before the start of a date, a time, or so long ago",
+}
+_KINDS: dict[Kind, tuple[Callable[[Field], Make], Callable[[Field], str]]] = {
+    "address": (_address, _described),
+    "choice": (_choice, lambda row: f"{', '.join(row.choices)}, none or any"),
+    "uid": (_uid, lambda row: f"{_described(row)}, none or any"),
+    "name": (_name, lambda row: f"{_described(row)}, in quotes where it has spaces or commas; none or any"),
+    "number": (
+        _number,
+        lambda row: f"{_described(row)}: a whole number, or a span such as 5..10, 5.. or ..10; none or any",
     ),
-    SearchField("label", _free("label"), "a label, in quotes where it has spaces or commas; none or any"),
-    SearchField("is", _state, ", ".join(STATES)),
-    SearchField("has", _has, "attachment"),
-    SearchField("subject", _subject, "a word, a quoted phrase or the start of a word with *"),
-    SearchField("after", _time("updated_on", "after"), "updated_on from the start of a date, a time, or so long ago"),
-    SearchField(
-        "before", _time("updated_on", "before"), "updated_on before the start of a date, a time, or so long ago"
-    ),
-    SearchField("on", _time("updated_on", "in"), f"updated_on within {_SPAN}"),
-    SearchField("created", _time("created_on", "in"), f"created_on within {_SPAN}"),
-    SearchField("updated", _time("updated_on", "in"), f"updated_on within {_SPAN}"),
-    SearchField("sent", _time("sent_at", "in"), f"sent_at within {_SPAN}"),
-)
-BY_NAME = {field.name: field for field in SEARCH_FIELDS}
+    "text": (_text, _described),
+    "time": (_span, lambda row: f"{row.name} within {_TIME_SPAN}"),
+}
+_VALUE_KINDS: tuple[Kind, ...] = ("address", "uid", "choice", "name", "number")
+
+
+def search_fields(fields: Sequence[Field]) -> tuple[SearchField, ...]:
+    """All that may stand before a colon: values, states, the subject, times."""
+    values = [one for kind in _VALUE_KINDS for one in _of_kind(fields, kind)]
+    states = [_state(prefix, words) for prefix, words in states_of(fields).items()]
+    return (*values, *states, *_of_kind(fields, "text"), *_bounds(fields), *_of_kind(fields, "time"))
+
+
+def _of_kind(fields: Sequence[Field], kind: Kind) -> list[SearchField]:
+    make, describe = _KINDS[kind]
+    return [
+        SearchField(row.syntax.name, make(row), describe(row))
+        for row in fields
+        if row.kind == kind and row.syntax is not None
+    ]
+
+
+def _bounds(fields: Sequence[Field]) -> list[SearchField]:
+    """after:, before: and on: are bounds of one time."""
+    return [
+        SearchField(
+            name,
+            _span(row) if operator is None else _bound(row, operator),
+            f"{row.name} {f'within {_TIME_SPAN}' if operator is None else _BOUND_DESCRIPTIONS[operator]}",
+        )
+        for row in fields
+        if row.syntax is not None
+        for name, operator in row.syntax.bounds.items()
+    ]
 
 
 def nearest(text: str, known: tuple[str, ...]) -> str:
     """Words that name the nearest of the known ones; empty where none is near."""
     near = difflib.get_close_matches(text[:100], known, n=1)
     return f"; did you mean {near[0]}?" if near else ""
+
+
+SEARCH_FIELDS: tuple[SearchField, ...] = search_fields(FIELDS)
+BY_NAME = {field.name: field for field in SEARCH_FIELDS}

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
+from service.query.fields import Operator
 from service.times import LAST, parse_time
 
 UTC_ZONE = ZoneInfo("UTC")
@@ -43,9 +44,8 @@ class Ago:
 
 
 Moment = datetime | Ago
-Operator = Literal["gte", "gt", "lte", "lt"]
-OPERATORS: tuple[Operator, ...] = ("gte", "gt", "lte", "lt")
-Bounds = tuple[tuple[Operator, Moment], ...]
+Limit = Moment | int
+Bounds = tuple[tuple[Operator, Limit], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +118,19 @@ def parse_span(text: str, zone: ZoneInfo) -> Bounds:
 def check_order(bounds: Bounds, now: datetime | None = None) -> None:
     """Raises ValueError where nothing can lie between the bounds, as when they were taken for each other."""
     now = now or datetime.now(UTC)
-    lows = [(_at(moment, now), operator) for operator, moment in bounds if operator in ("gte", "gt")]
-    highs = [(_at(moment, now), operator) for operator, moment in bounds if operator in ("lte", "lt")]
+    lows = [(_at(limit, now), operator) for operator, limit in bounds if operator in ("gte", "gt")]
+    highs = [(_at(limit, now), operator) for operator, limit in bounds if operator in ("lte", "lt")]
     for low, lower in lows:
         for high, upper in highs:
             if low > high or (low == high and (lower, upper) != ("gte", "lte")):
                 raise ValueError("ends before it begins: nothing can lie between its bounds")
 
 
-def _at(moment: Moment, now: datetime) -> datetime:
-    return moment.at(now) if isinstance(moment, Ago) else moment
+def _at(limit: Limit, now: datetime) -> int:
+    """A number that orders limits of one kind: the number itself, or the microseconds since FIRST."""
+    if isinstance(limit, int):
+        return limit
+    return ((limit.at(now) if isinstance(limit, Ago) else limit) - FIRST) // timedelta(microseconds=1)
 
 
 def _midnight(day: date | None, zone: ZoneInfo) -> datetime:

@@ -6,28 +6,19 @@ import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from service.conversation import STATUSES, parse_uuid
-from service.query import time_bounds
-from service.query.conditions import ANY, NONE, DateField, Field, Missing, Node, Not, OneOf
-from service.query.conversation_query import (
-    CURSOR_START,
-    FACET_FIELDS,
-    MAX_CURSOR_CHARACTERS,
-    MAX_SEARCH_CHARACTERS,
-    MAX_SORTS,
-    RELEVANCE,
-    SORT_FIELDS,
-    Sort,
-)
+from service.conversation import parse_uuid
+from service.query.conditions import MAX_SEARCH_CHARACTERS, Missing, Node, Not, OneOf
+from service.query.conversation_query import CURSOR_START, MAX_CURSOR_CHARACTERS, MAX_SORTS, Sort
+from service.query.fields import ANY, FACET_FIELDS, NONE, RELEVANCE, SORT_FIELDS, Operator
+from service.query.numbers import number
 from service.query.query_string import nearest, quoted
+from service.query.time_bounds import UTC_ZONE, Limit, parse_when
 from service.text import check_plain_length, has_words
 
 MAX_VALUES = 100
 
-_INTEGER = re.compile(r"-?[0-9]+", re.ASCII)
 _CURSOR = re.compile(rf"\*|[A-Za-z0-9_-]{{1,{MAX_CURSOR_CHARACTERS}}}", re.ASCII)
 
 
@@ -43,16 +34,14 @@ def one_of(text: str, allowed: tuple[str, ...]) -> str:
     return text
 
 
-def statuses(text: str) -> tuple[str, ...]:
-    given = text.split(",")
-    wrong = [value for value in given if value not in STATUSES]
-    if wrong:
-        raise ValueError(f"must be any of {', '.join(STATUSES)}, with commas between; not {quoted(wrong[0])}")
-    return tuple(dict.fromkeys(given))
+def names(text: str) -> tuple[str, ...]:
+    """RFC 4180: a name with a comma stands in double quotes, and a double quote inside those is doubled.
 
-
-def categories(text: str) -> tuple[str, ...]:
-    """RFC 4180: a name with a comma stands in double quotes, and a double quote inside those is doubled."""
+    none and any are names in double quotes only.
+    """
+    for part in map(str.strip, text.split(",")):
+        if part in (NONE, ANY):
+            raise ValueError(f'must hold names only: {part} stands alone, and a name like it is written "{part}"')
     try:
         rows = list(csv.reader([text], strict=True, skipinitialspace=True))
     except csv.Error:
@@ -65,14 +54,6 @@ def categories(text: str) -> tuple[str, ...]:
     if len(names) > MAX_VALUES:
         raise ValueError(f"must hold at most {MAX_VALUES} names")
     return tuple(dict.fromkeys(names))
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Names as `categories` reads them; none and any are no names, but in double quotes."""
-    for part in map(str.strip, text.split(",")):
-        if part in (NONE, ANY):
-            raise ValueError(f'must hold names only: {part} stands alone, and a name like it is written "{part}"')
-    return categories(text)
 
 
 def search(text: str) -> str:
@@ -113,32 +94,21 @@ def sorts(text: str) -> tuple[Sort, ...]:
     return sorts
 
 
-def integer(lowest: int, highest: int, allowed: str) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not _INTEGER.fullmatch(text):
-            raise ValueError(f"must be a whole number {allowed}")
-        if len(text) > 20 or not lowest <= int(text) <= highest:
-            raise ValueError(f"must be {allowed}")
-        return int(text)
-
-    return parse
-
-
 def cursor(text: str) -> str:
     if not _CURSOR.fullmatch(text):
         raise ValueError(f"must be {CURSOR_START} for the start, or the pagination.next_cursor of an answer")
     return text
 
 
-def presence(field: Field, text: str) -> Node | None:
+def presence(field: str, text: str) -> Node | None:
     """none: those without a value; any: those with one."""
     return Missing(field) if text == NONE else Not(Missing(field)) if text == ANY else None
 
 
-def or_presence(field: Field, parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """The parameter's own values, and none and any, which become conditions."""
+def or_presence(field: str, parse: Callable[[str], Node]) -> Callable[[str], Node]:
+    """The parameter's own values, and none and any."""
 
-    def parsed(text: str) -> Any:
+    def parsed(text: str) -> Node:
         found = presence(field, text)
         try:
             return parse(text) if found is None else found
@@ -162,7 +132,7 @@ def any_name_of(allowed: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
     return parse
 
 
-def condition(field: Field, parse: Callable[[str], tuple[str, ...]], *, negated: bool = False) -> Callable[[str], Node]:
+def condition(field: str, parse: Callable[[str], tuple[str, ...]], *, negated: bool = False) -> Callable[[str], Node]:
     def parsed(text: str) -> Node:
         given = parse(text)
         if len(given) > MAX_VALUES:
@@ -173,28 +143,34 @@ def condition(field: Field, parse: Callable[[str], tuple[str, ...]], *, negated:
     return parsed
 
 
-def flag(field: Field) -> Callable[[str], Node]:
-    return lambda text: OneOf(field, (boolean(text),))
+def single_condition(field: str, parse: Callable[[str], str | bool | int]) -> Callable[[str], Node]:
+    return lambda text: OneOf(field, (parse(text),))
 
 
-def dated(field: DateField, operator: time_bounds.Operator) -> Callable[[str], Dated]:
-    def parse(text: str) -> Dated:
-        time_bounds.parse_when(text, time_bounds.UTC_ZONE)  # for its problems: the zone is another parameter
-        return Dated(field, operator, text)
+def time_bound(field: str, operator: Operator) -> Callable[[str], Bound]:
+    def parse(text: str) -> Bound:
+        parse_when(text, UTC_ZONE)  # for its problems: the zone is another parameter
+        return Bound(field, operator, text, lambda zone: parse_when(text, zone).bound(operator))
+
+    return parse
+
+
+def number_bound(field: str, operator: Operator) -> Callable[[str], Bound]:
+    def parse(text: str) -> Bound:
+        limit = number(text)
+        return Bound(field, operator, text, lambda _zone: (operator, limit))
 
     return parse
 
 
 @dataclass(frozen=True, slots=True)
-class Dated:
-    """A bound whose date is a day of the request's time zone."""
+class Bound:
+    """One bound of a time or a number. `limit` gives it in the request's time zone, in which a date is a day."""
 
-    field: DateField
-    operator: time_bounds.Operator
+    field: str
+    operator: Operator
     text: str
-
-    def bound(self, zone: ZoneInfo) -> tuple[time_bounds.Operator, time_bounds.Moment]:
-        return time_bounds.parse_when(self.text, zone).bound(self.operator)
+    limit: Callable[[ZoneInfo], tuple[Operator, Limit]]
 
 
 def facets(text: str) -> tuple[str, ...]:

@@ -11,35 +11,27 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service.query.conditions import AllOf, AnyOf, Between, Field, Missing, Node, Not, OneOf, Person, Words, field_of
-from service.query.conversation_query import RELEVANCE, ConversationQuery, Sort, SortField
-from service.query.time_bounds import Ago, Bounds
+from service.query.conditions import (
+    AllOf,
+    AnyOf,
+    Between,
+    Missing,
+    Node,
+    Not,
+    OneOf,
+    Person,
+    SearchText,
+    Words,
+    field_of,
+)
+from service.query.conversation_query import ConversationQuery, Sort
+from service.query.fields import BY_NAME, FIELDS, RELEVANCE, SORT_KEYS
+from service.query.time_bounds import Ago, Bounds, Limit
 from service.search.highlight import compile_highlight
 from service.search.subject_clauses import Clause, all_of, any_of, clause_of, none_of, relevance
 from service.times import format_time
 
-SORT_KEYS: dict[SortField, str] = {
-    "created_on": "created_on",
-    "updated_on": "updated_on",
-    "sent_at": "sent_at",
-    "subject": "order.subject",
-    "status": "order.status",
-    "channel": "order.channel",
-    "is_read": "is_read",
-    "has_reply": "has_reply",
-    "message_count": "message_count",
-    "relevance": "_score",
-}
-INDEX_FIELDS: dict[Field, str] = {
-    "category": "categories",
-    "from_email": "metadata.from_email",
-    "label": "metadata.labels",
-    "has_attachments": "metadata.has_attachments",
-}
-PERSON_FIELDS = {
-    "from": ("metadata.from_email", ("metadata.from_email.words", "metadata.from_name")),
-    "to": ("metadata.to_emails", ("metadata.to_emails.words",)),
-}
+PERSON_FIELDS = {row.syntax.name: (row.path, row.words) for row in FIELDS if row.kind == "address" and row.syntax}
 TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc"))
 
 
@@ -56,28 +48,16 @@ def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequenc
 
 
 def clauses(query: ConversationQuery) -> list[Clause]:
-    """One clause a parameter, in the order of the contract."""
+    """One clause a condition, in the order of the query."""
     return [clause for _name, clause in named_clauses(query)]
 
 
 def named_clauses(query: ConversationQuery) -> list[tuple[str, Clause]]:
     """Each clause with the name of the field that it is about, or with "search" or "q" where it is about words."""
-    found: list[tuple[str, Clause]] = []
-    if query.is_read is not None:
-        found.append(("is_read", {"term": {"is_read": query.is_read}}))
-    if query.statuses:
-        found.append(("status", {"terms": {"status": list(query.statuses)}}))
-    if query.channel is not None:
-        found.append(("channel", {"term": {"channel": query.channel}}))
-    if query.categories:
-        found.append(("category", {"terms": {"categories": list(query.categories)}}))
-    if query.agent_uid is not None:
-        found.append(("agent_uid", {"term": {"agent_uid": str(query.agent_uid)}}))
-    if query.party_uid is not None:
-        found.append(("party_uid", {"term": {"party_uid": str(query.party_uid)}}))
-    if query.search is not None:
-        found.append(("search", clause_of(Words(query.search, query.match))))
-    return [*found, *((field_of(node) or "q", node_clause(node, query.now)) for node in query.where)]
+    return [
+        ("search" if isinstance(node, SearchText) else field_of(node) or "q", node_clause(node, query.now))
+        for node in query.where
+    ]
 
 
 def node_clause(node: Node, now: datetime) -> Clause:  # noqa: PLR0911 (a case is a kind of node)
@@ -90,7 +70,7 @@ def node_clause(node: Node, now: datetime) -> Clause:  # noqa: PLR0911 (a case i
         case Missing(field):
             return missing(index_field(field))
         case Between(field, bounds):
-            return all_of([{"range": {field: part}} for part in _ranges(bounds, now)])
+            return all_of([{"range": {index_field(field): part}} for part in _ranges(bounds, now)])
         case Words():
             return clause_of(node)
         case Person():
@@ -108,18 +88,22 @@ def node_clause(node: Node, now: datetime) -> Clause:  # noqa: PLR0911 (a case i
 def _ranges(bounds: Bounds, now: datetime) -> list[Clause]:
     """The bounds in as few ranges as can hold them: a range has one lower bound and one upper."""
     ranges: list[Clause] = []
-    for operator, moment in bounds:
-        time = format_time(moment.at(now) if isinstance(moment, Ago) else moment)
+    for operator, limit in bounds:
+        value = _value(limit, now)
         free = next((one for one in ranges if all(other[0] != operator[0] for other in one)), None)
         if free is None:
-            ranges.append({operator: time})
+            ranges.append({operator: value})
         else:
-            free[operator] = time
+            free[operator] = value
     return ranges
 
 
-def index_field(field: Field) -> str:
-    return INDEX_FIELDS.get(field, field)
+def _value(limit: Limit, now: datetime) -> str | int:
+    return limit if isinstance(limit, int) else format_time(limit.at(now) if isinstance(limit, Ago) else limit)
+
+
+def index_field(field: str) -> str:
+    return BY_NAME[field].index_path
 
 
 def _person_clause(person: Person) -> Clause:

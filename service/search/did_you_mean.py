@@ -16,7 +16,7 @@ import msgspec
 from service.client import responses
 from service.client.responses import total_of
 from service.query import search_syntax
-from service.query.conditions import AllOf, Words, texts_of
+from service.query.conditions import DEFAULT_MATCH, AllOf, SearchText, Words, texts_of
 from service.query.conversation_query import ConversationQuery, Sort
 from service.search.compiler import bool_query, named_clauses
 from service.search.facets import CACHED, compile_count
@@ -88,7 +88,8 @@ async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organizati
 def _typed(query: ConversationQuery) -> tuple[str, str, str]:
     """The parameter that is to be corrected, its text, and the words in it that conversations are found by."""
     if query.search is not None or query.extras.parsed_search is None:
-        return "search", query.search or "", query.search or ""
+        text = "" if query.search is None else query.search.text
+        return "search", text, text
     return (
         "q",
         query.extras.parsed_search.text,
@@ -100,10 +101,9 @@ def _corrected_queries(query: ConversationQuery, name: str, corrected: str) -> l
     """The corrected question under the same filters, and alone."""
     plain = replace(query, page=1, cursor=None, sort=Sort(), then=())
     if name == "search":
-        return [
-            (replace(plain, search=corrected), True),
-            (ConversationQuery(search=corrected, match=query.match), False),
-        ]
+        search = SearchText(corrected, DEFAULT_MATCH if query.search is None else query.search.match)
+        where = tuple(search if isinstance(node, SearchText) else node for node in query.where)
+        return [(replace(plain, where=where), True), (ConversationQuery(where=(search,)), False)]
     try:
         parsed = search_syntax.parse(corrected, query.extras.zone)
     except search_syntax.TooLong:

@@ -11,13 +11,14 @@ from uuid import UUID
 
 from service.client.responses import SearchAnswer, total_of, unusable
 from service.query.conversation_query import ConversationQuery
+from service.query.fields import FIELDS
 from service.search.compiler import bool_query, compile_query, index_field, named_clauses
 from service.search.subject_clauses import Clause
 
 MOST_VALUES = 1000  # of a facet; those beyond are counted together
 CACHED = {"request_cache": "true"}
 CREATED_ON = "created_on"
-SEVERAL_VALUED = frozenset({"category"})
+SEVERAL_VALUED = frozenset(row.name for row in FIELDS if row.has_several)
 NONE_OF = "none of "
 _FORMATS = {"year": "yyyy", "month": "yyyy-MM", "week": "yyyy-MM-dd", "day": "yyyy-MM-dd"}
 
@@ -59,7 +60,7 @@ def _counts(query: ConversationQuery, name: str) -> dict[str, Clause]:
             "format": _FORMATS[interval], "min_doc_count": 1,
         }  # fmt: skip
         return {name: {"date_histogram": by_time}}
-    field = index_field(next(one for one in query.extras.facets.fields if one == name))
+    field = index_field(name)
     order = [{"_count": "desc"}, {"_key": "asc"}]
     values = {name: {"terms": {"field": field, "size": MOST_VALUES, "order": order}}}
     return values | {NONE_OF + name: {"missing": {"field": field}}} if name in SEVERAL_VALUED else values

@@ -47,8 +47,7 @@ def compile_highlight(query: ConversationQuery) -> Clause:
 
 
 def _texts(query: ConversationQuery) -> list[Words]:
-    own = [Words(query.search, query.match)] if query.search is not None else []
-    return own + texts_of(AllOf(query.where))
+    return texts_of(AllOf(query.where))
 
 
 def marked(query: ConversationQuery, hits: Sequence[Hit]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 
 from service.conversation import Conversation, subject_sort_key
+from service.query.conditions import OneOf, SearchText
 from tests.bench.workload import Case
 
 BIN = Path("/usr/lib/postgresql/15/bin")
@@ -120,17 +121,16 @@ def statements(case: Case) -> tuple[str, str, list[Any]]:
         arguments.append(value)
         where.append(condition.format(f"${len(arguments)}"))
 
-    for condition, value in (
-        ("is_read = {}", query.is_read),
-        ("status = ANY({})", list(query.statuses) or None),
-        ("channel = {}", query.channel),
-        ("categories && {}", list(query.categories) or None),
-        ("agent_uid = {}", query.agent_uid),
-        ("party_uid = {}", query.party_uid),
-        ("words @@ plainto_tsquery('english', {})", query.search),
-    ):
-        if value is not None:
-            add(condition, value)
+    for node in query.where:
+        match node:
+            case SearchText(text):
+                add("words @@ plainto_tsquery('english', {})", text)
+            case OneOf("category", values):
+                add("categories && {}", list(values))
+            case OneOf(field, values):
+                add(f"{field} = ANY({{}})", list(values))
+            case _:
+                raise ValueError(f"no statement for {node}")
     condition = " AND ".join(where)
     key = "subject_key" if query.sort.field == "subject" else query.sort.field
     order = f"{key} {'DESC' if query.sort.descending else 'ASC'} NULLS LAST"

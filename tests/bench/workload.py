@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import UUID
 
-from service.query.conversation_query import DEEP_FIELDS, ConversationQuery
+from service.query.conversation_query import ConversationQuery
+from service.query.fields import DEEP_FIELDS
 from service.query.parser import parse_query
 from tests.bench.generate import AGENTS, LARGEST
 

@@ -16,7 +16,7 @@ import pytest
 from service.client import connect
 from service.conversation import CHANNELS, STATUSES, Conversation
 from service.index import writer as index_writer
-from service.query.conversation_query import DEEP_FIELDS
+from service.query.fields import DEEP_FIELDS
 from service.search.paging.rank_descent import Windows
 from service.times import parse_time
 from tests import oracle

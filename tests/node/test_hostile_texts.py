@@ -15,8 +15,7 @@ import pytest
 
 from service.conversation import Conversation
 from service.index import mapping
-from service.query.conditions import MATCHES
-from service.query.conversation_query import MAX_SEARCH_CHARACTERS
+from service.query.conditions import MATCHES, MAX_SEARCH_CHARACTERS
 from service.query.search_syntax import MAX_CHARACTERS as MAX_BOX
 from service.query.values import MAX_SUGGEST_CHARACTERS as MAX_SUGGEST
 from service.reindex import first_index

@@ -11,7 +11,7 @@ import pytest
 
 from service.conversation import CHANNELS, DIRECTIONS, STATUSES, Conversation
 from service.query.conditions import MATCHES
-from service.query.conversation_query import DEEP_FIELDS
+from service.query.fields import DEEP_FIELDS
 from tests import oracle
 from tests.corpus import AGENTS, CATEGORIES, ORGANIZATIONS, PARTIES, WORDS
 from tests.node.conftest import Api, Cluster
@@ -27,17 +27,22 @@ LISTS = [
 ]
 _NAMES = {
     "status": STATUSES, "channel": CHANNELS, "direction": DIRECTIONS, "agent_uid": [str(uid) for uid in AGENTS],
-    "party_uid": [str(uid) for uid in PARTIES[:3]], "category": ["Billing", '"Returns, damaged"', "返品"],
+    "created_by_uid": [str(uid) for uid in AGENTS], "party_uid": [str(uid) for uid in PARTIES[:3]], "category": ["Billing", '"Returns, damaged"', "返品"],
 }  # fmt: skip
 CONDITIONS = [
     *((f"{name}{sign}", [values[0], ",".join(values[:2])]) for name, values in _NAMES.items() for sign in SIGNS),
     *((name, ["none", "any"]) for name in ("category", "agent_uid", "party_uid", "parent_conversation_uid", "label")),
+    ("created_by_uid", ["none", "any", *map(str, AGENTS)]),
     ("direction", ["inbound", "outbound", "none", "any", "inbound,outbound"]),
     ("has_reply", ["true", "false"]),
     ("has_attachments", ["true", "false"]),
     ("from_email", ["ada@example.com", "none", "any", "ADA@example.com,x@example.com"]),
+    ("message_count", ["1", "2", "50", "7", "none", "any"]),
+    *((f"message_count[{sign}]", ["0", "1"]) for sign in ("gte", "gt")),
+    *((f"message_count[{sign}]", ["2", "50", "2147483647"]) for sign in ("lte", "lt")),
     *((f"{field}[{sign}]", ["2024-01-01", "2024-01-01T00:00:00.001Z"]) for field in DATES for sign in ("gte", "gt")),
-    *((f"{field}[{sign}]", ["2024-01-02", "2024-01-02T00:00:00.001Z"]) for field in DATES for sign in ("lte", "lt")),
+    *((f"{field}[lte]", ["2024-01-02", "2024-01-02T00:00:00.001Z"]) for field in DATES),
+    *((f"{field}[lt]", ["2024-01-03", "2024-01-02T00:00:00.001Z"]) for field in DATES),  # behind all of the above
 ]
 BATCHES = 8
 REQUESTS_PER_BATCH = 90

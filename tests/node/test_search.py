@@ -175,16 +175,24 @@ def random_leaf(rng: random.Random) -> tuple[str, Holds]:
             lambda one: (when := getattr(one, field)) is not None and low <= when < high,
         )
 
+    def number(box_name: str, field: str) -> tuple[str, Holds]:
+        text, counts = rng.choice(
+            [("2", {2}), ("1,50", {1, 50}), ("2..50", {2, 50}), ("2..", {2, 50}), ("..2", {1, 2})]
+        )
+        return f"{box_name}:{text}", lambda one: getattr(one, field) in counts
+
     kinds: list[Callable[[], tuple[str, Holds]]] = [
         lambda: values("status", "status", list(STATUSES)),
         lambda: values("channel", "channel", list(CHANNELS)),
         lambda: values("direction", "direction", list(DIRECTIONS)),
         lambda: values("agent", "agent_uid", [str(uid) for uid in AGENTS]),
         lambda: values("party", "party_uid", [str(uid) for uid in PARTIES]),
+        lambda: values("creator", "created_by_uid", [str(uid) for uid in AGENTS]),
         lambda: values("category", "category", [name for name in CATEGORIES if '"' not in name], quoted=True),
         lambda: presence("agent", "agent_uid"),
         lambda: presence("category", "category"),
         lambda: presence("status", "status"),
+        lambda: number("messages", "message_count"),
         lambda: ("is:unread", lambda one: one.is_read is False),
         lambda: ("is:replied", lambda one: one.has_reply is True),
         lambda: ("is:unassigned", lambda one: one.agent_uid is None),

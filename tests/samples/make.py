@@ -92,12 +92,15 @@ def _sms(folder: Path, rng: random.Random) -> Iterator[Conversation]:
 
 
 def _with_state(conversation: Conversation, rng: random.Random) -> Conversation:
-    """What no archive tells is made up: status, read or not, who works on it, what it is about."""
+    """What no archive tells is made up: status, read or not, who entered it and works on it, what it is about."""
     status = rng.choices(("active", "closed", "archived", "draft"), (5, 3, 2, 1))[0]
+    is_read = rng.random() < 0.6
+    agent = rng.choice([*AGENTS, None])
     changes: dict[str, Any] = {
         "status": status,
-        "is_read": rng.random() < 0.6,
-        "agent_uid": rng.choice([*AGENTS, None]),
+        "is_read": is_read,
+        "agent_uid": agent,
+        "created_by_uid": agent,
         "categories": rng.sample(CATEGORIES, rng.choice((0, 1, 1, 2))),
         "has_reply": conversation.has_reply or False,
     }

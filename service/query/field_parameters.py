@@ -1,0 +1,115 @@
+"""The parameters that follow from the registry of fields: plain ones, [in], [nin], ! and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from service.conversation import parse_uuid
+from service.query import values
+from service.query.fields import ANY, LARGEST_NUMBER, NONE, OPERATORS, Field, Kind, Operator, Plain
+from service.query.numbers import NUMBER_ALLOWED, number
+from service.query.query_string import Parameter
+from service.query.time_bounds import TIMES_ALLOWED
+
+TEXT_SCHEMA = {"type": "string", "minLength": 1}
+FLAG_SCHEMA = {"type": "boolean"}
+UUID_SCHEMA = {"type": "string", "format": "uuid"}
+_NUMBER_SCHEMA = {"type": "integer", "minimum": 0, "maximum": LARGEST_NUMBER}
+
+_LIST_READERS: dict[Kind, Callable[[Field], Callable[[str], tuple[str, ...]]]] = {
+    "choice": lambda row: values.any_name_of(row.choices),
+    "name": lambda _row: values.names,
+    "address": lambda _row: values.names,
+    "uid": lambda _row: values.uids,
+}
+_READERS: dict[Kind, Callable[[Field], Callable[[str], str | bool | int]]] = {
+    "boolean": lambda _row: values.boolean,
+    "choice": lambda row: lambda text: values.one_of(text, row.choices),
+    "uid": lambda _row: lambda text: str(parse_uuid(text)),
+    "number": lambda _row: number,
+}
+_SCHEMAS: dict[Kind, dict[str, Any]] = {"boolean": FLAG_SCHEMA, "uid": UUID_SCHEMA, "number": _NUMBER_SCHEMA}
+
+_BOUND_MEANINGS: dict[Kind, dict[Operator, str]] = {
+    "time": {"gte": "at or after", "gt": "after", "lte": "at or before", "lt": "before"},
+    "number": {"gte": "at least", "gt": "more than", "lte": "at most", "lt": "less than"},
+}
+_BOUNDS_ALLOWED: dict[Kind, str] = {"time": TIMES_ALLOWED, "number": f"a whole number {NUMBER_ALLOWED}"}
+_BOUND_SCHEMAS: dict[Kind, dict[str, Any]] = {"time": TEXT_SCHEMA, "number": _NUMBER_SCHEMA}
+
+
+def list_of(items: dict[str, Any], most: int = values.MAX_VALUES) -> dict[str, Any]:
+    return {"type": "array", "items": items, "minItems": 1, "maxItems": most}
+
+
+def any_of(names: Sequence[str]) -> dict[str, Any]:
+    return list_of({"type": "string", "enum": list(names)})
+
+
+def plain_parameters(fields: Sequence[Field], *, is_contract: bool) -> list[Parameter]:
+    """The parameters that have a field's own name: those of the contract, or the others."""
+    return [
+        Parameter(
+            row.name, row.name, _plain_reader(row, plain), _plain_schema(row, plain), plain.description, plain.example,
+        )
+        for row in fields
+        if (plain := row.plain) is not None and plain.is_contract == is_contract
+    ]  # fmt: skip
+
+
+def _plain_reader(row: Field, plain: Plain) -> Callable[[str], Any]:
+    if plain.is_list:
+        read = values.condition(row.name, _LIST_READERS[row.kind](row))
+    else:
+        read = values.single_condition(row.name, _READERS[row.kind](row))
+    return values.or_presence(row.name, read) if plain.presence else read
+
+
+def _plain_schema(row: Field, plain: Plain) -> dict[str, Any]:
+    one = _value_schema(row, presence=plain.presence)
+    return list_of(one) if plain.is_list else one
+
+
+def _value_schema(row: Field, *, presence: bool) -> dict[str, Any]:
+    """The schema of one value; with `presence`, of one value, none or any."""
+    if row.choices:
+        return {"type": "string", "enum": [*row.choices, *((NONE, ANY) if presence else ())]}
+    return TEXT_SCHEMA if presence else _SCHEMAS.get(row.kind, TEXT_SCHEMA)
+
+
+def list_parameters(fields: Sequence[Field]) -> list[Parameter]:
+    """[in], [nin] and !; "not" includes conversations without a value.
+
+    The OpenAPI document leaves `!` out: [nin] is the same, and generators make one name of both.
+    """
+    ways = (("[in]", False, "any of these"), ("[nin]", True, "none of these"), ("!", True, "none of these, as [nin]"))
+    return [
+        Parameter(
+            f"{row.name}{sign}", f"{row.name}{sign}",
+            values.condition(row.name, _LIST_READERS[row.kind](row), negated=negated),
+            list_of(_value_schema(row, presence=False)), f"{means}, with commas between",
+            lists.excluded if negated else lists.included, documented=sign != "!",
+        )
+        for row in fields
+        if (lists := row.lists) is not None
+        for sign, negated, means in ways
+    ]  # fmt: skip
+
+
+def bound_parameters(fields: Sequence[Field]) -> list[Parameter]:
+    """[gte], [gt], [lte] and [lt] of times and numbers."""
+    readers: dict[Kind, Callable[[str, Operator], Callable[[str], values.Bound]]] = {
+        "time": values.time_bound,
+        "number": values.number_bound,
+    }
+    return [
+        Parameter(
+            f"{row.name}[{operator}]", f"{row.name}[{operator}]", readers[row.kind](row.name, operator),
+            _BOUND_SCHEMAS[row.kind],
+            f"{row.name} {_BOUND_MEANINGS[row.kind][operator]}: {_BOUNDS_ALLOWED[row.kind]}", row.bounds[operator],
+        )
+        for row in fields
+        if row.bounds
+        for operator in OPERATORS
+    ]  # fmt: skip

@@ -1,0 +1,239 @@
+"""The registry of fields: one row a field. Everything that names a field follows from these rows.
+
+That is: the parameters in all their forms, the search syntax, `explain`, the paths in the index, the orders, the
+facets, the OpenAPI document, and (checked by tests) the tables in README.md and docs/search.md. A new filter is a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from service.conversation import CHANNELS, DIRECTIONS, STATUSES
+
+NONE, ANY = "none", "any"  # instead of a value: conversations without one, and those with any
+LARGEST_NUMBER = 2**31 - 1  # of an `integer` field in OpenSearch
+Kind = Literal["uid", "choice", "name", "address", "boolean", "number", "time", "text"]
+Operator = Literal["gte", "gt", "lte", "lt"]
+OPERATORS: tuple[Operator, ...] = ("gte", "gt", "lte", "lt")
+
+EXAMPLE_AGENT = "7dd3833a-4044-5bfc-84b9-49f387f5a79d"
+EXAMPLE_PARTY = "c77e477d-6ef5-5d8a-b286-f5acd0caa88c"
+_OTHER_AGENT = "16a04d58-cc72-56da-86e1-247d0b908333"
+_OTHER_PARTY = "1b28a2a7-a49a-5c39-af7d-5f3201c9a716"
+_TIMES = {"gte": "2003-05", "gt": "2003-04-30", "lte": "2003-05-01", "lt": "2003-05-01T06:00:00Z"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """The parameter that has the field's name: one value, or a list; with `presence`, also none and any.
+
+    `is_contract`: it is one of the parameters in the README; the others are in docs/search.md.
+    """
+
+    description: str
+    example: str
+    is_list: bool = False
+    presence: bool = False
+    is_contract: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The parameters with [in], and with [nin] or !: an example of each."""
+
+    included: str
+    excluded: str
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """What the search box calls the field. A kind with choices describes itself.
+
+    `bounds` are further names, each for one bound of a time, or for a whole span of it (None).
+    """
+
+    name: str
+    description: str = ""
+    bounds: Mapping[str, Operator | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The key by which the index sorts, and whether any page of the order is reachable (by rank descent)."""
+
+    key: str
+    is_deep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a conversation, and what can be asked about it.
+
+    `path` is its place in the index, where that is not its name; `words` are the paths of the same text cut into
+    words, and of its companions. `bounds` has an example of each of [gte], [gt], [lte] and [lt]. `states` are words of
+    the search box that stand for one value, NONE or ANY: the first of each value is the one that is shown. `facet` is
+    its place among the facets, from 1.
+    """
+
+    name: str
+    kind: Kind
+    path: str = ""
+    words: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    has_several: bool = False
+    plain: Plain | None = None
+    lists: Lists | None = None
+    bounds: Mapping[str, str] = field(default_factory=dict)
+    syntax: Syntax | None = None
+    states: Mapping[str, bool | str] = field(default_factory=dict)
+    order: Order | None = None
+    facet: int = 0
+
+    @property
+    def index_path(self) -> str:
+        return self.path or self.name
+
+    @property
+    def shown_states(self) -> dict[bool | int | str, str]:
+        """The search box's word for each value that has one."""
+        found: dict[bool | int | str, str] = {}
+        for word, value in self.states.items():
+            found.setdefault(value, word)
+        return found
+
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        "created_on", "time", bounds=_TIMES, syntax=Syntax("created"), order=Order("created_on", is_deep=True),
+    ),
+    Field(
+        "updated_on", "time", bounds=_TIMES,
+        syntax=Syntax("updated", bounds={"after": "gte", "before": "lt", "on": None}),
+        order=Order("updated_on", is_deep=True),
+    ),
+    Field("sent_at", "time", bounds=_TIMES, syntax=Syntax("sent"), order=Order("sent_at", is_deep=True)),
+    Field(
+        "subject", "text", syntax=Syntax("subject", "a word, a quoted phrase or the start of a word with *"),
+        order=Order("order.subject", is_deep=True),
+    ),
+    Field(
+        "is_read", "boolean", plain=Plain("read status", "false", is_contract=True),
+        states={"is:read": True, "is:unread": False}, order=Order("is_read"), facet=5,
+    ),
+    Field(
+        "status", "choice", choices=STATUSES,
+        plain=Plain(
+            f"any of {', '.join(STATUSES)}; with commas between", "active,closed", is_list=True, is_contract=True
+        ),
+        lists=Lists("active,closed", "draft,archived"), syntax=Syntax("status"),
+        order=Order("order.status", is_deep=True), facet=1,
+    ),
+    Field(
+        "channel", "choice", choices=CHANNELS, plain=Plain("email or sms", "email", is_contract=True),
+        lists=Lists("email", "sms"), syntax=Syntax("channel"), order=Order("order.channel", is_deep=True), facet=2,
+    ),
+    Field(
+        "direction", "choice", choices=DIRECTIONS,
+        plain=Plain(
+            f"any of {', '.join(DIRECTIONS)}, with commas between; none or any", "inbound", is_list=True, presence=True
+        ),
+        lists=Lists("inbound", "outbound"), syntax=Syntax("direction"), facet=6,
+    ),
+    Field(
+        "category", "name", path="categories", has_several=True,
+        plain=Plain(
+            "any of these category names, with commas between; names may hold spaces; "
+            "a name with a comma is written in double quotes; none or any",
+            'Questions,"Docs, translations"', is_list=True, presence=True, is_contract=True,
+        ),
+        lists=Lists("Questions,Bugs", "Releases"), syntax=Syntax("category", "a category's name"), facet=3,
+    ),
+    Field(
+        "agent_uid", "uid",
+        plain=Plain("assigned agent; none or any", EXAMPLE_AGENT, presence=True, is_contract=True),
+        lists=Lists(f"{EXAMPLE_AGENT},{_OTHER_AGENT}", _OTHER_AGENT),
+        syntax=Syntax("agent", "the assigned agent's uid"),
+        states={"is:assigned": ANY, "is:unassigned": NONE}, facet=4,
+    ),
+    Field(
+        "party_uid", "uid",
+        plain=Plain("associated party; none or any", EXAMPLE_PARTY, presence=True, is_contract=True),
+        lists=Lists(f"{EXAMPLE_PARTY},{_OTHER_PARTY}", _OTHER_PARTY),
+        syntax=Syntax("party", "the associated party's uid"),
+    ),
+    Field(
+        "created_by_uid", "uid", plain=Plain("the user who created it; none or any", EXAMPLE_AGENT, presence=True),
+        lists=Lists(f"{EXAMPLE_AGENT},{_OTHER_AGENT}", _OTHER_AGENT),
+        syntax=Syntax("creator", "the uid of the user who created it"),
+    ),
+    Field(
+        "has_reply", "boolean", plain=Plain("whether it was answered", "true"),
+        states={"is:replied": True, "is:unreplied": False}, order=Order("has_reply"),
+    ),
+    Field(
+        "has_attachments", "boolean", path="metadata.has_attachments",
+        plain=Plain("whether files are attached", "false"),
+        states={"has:attachment": True, "has:attachments": True},
+    ),
+    Field(
+        "from_email", "address", path="metadata.from_email", words=("metadata.from_email.words", "metadata.from_name"),
+        plain=Plain(
+            "any of these senders' addresses, with commas between; none or any", "anthony@interlink.com.au",
+            is_list=True, presence=True,
+        ),
+        syntax=Syntax("from", "the sender: a whole address, or a part of it or of the name"),
+    ),
+    Field(
+        "to_emails", "address", path="metadata.to_emails", words=("metadata.to_emails.words",), has_several=True,
+        syntax=Syntax("to", "a recipient: a whole address, or a part of it"),
+    ),
+    Field(
+        "label", "name", path="metadata.labels", has_several=True,
+        plain=Plain(
+            "any of these labels, with commas between; none or any", "none", is_list=True, presence=True
+        ),
+        syntax=Syntax("label", "a label"),
+    ),
+    Field(
+        "parent_conversation_uid", "uid",
+        plain=Plain(
+            "any of the conversations that it belongs to, with commas between; none or any", "none",
+            is_list=True, presence=True,
+        ),
+    ),
+    Field(
+        "message_count", "number",
+        plain=Plain(f"how many messages it has, from 0 to {LARGEST_NUMBER}; none or any", "4", presence=True),
+        bounds={"gte": "4", "gt": "3", "lte": "4", "lt": "5"}, syntax=Syntax("messages", "how many messages it has"),
+        order=Order("message_count"),
+    ),
+)  # fmt: skip
+
+RELEVANCE = "relevance"  # an order that no field has
+BY_NAME: dict[str, Field] = {row.name: row for row in FIELDS}
+CONTRACT_FILTERS = tuple(row.name for row in FIELDS if row.plain is not None and row.plain.is_contract)
+DEEP_FIELDS = tuple(row.name for row in FIELDS if row.order is not None and row.order.is_deep)
+SORT_FIELDS = (
+    *DEEP_FIELDS,
+    *(row.name for row in FIELDS if row.order is not None and not row.order.is_deep),
+    RELEVANCE,
+)
+SORT_KEYS: dict[str, str] = {row.name: row.order.key for row in FIELDS if row.order is not None} | {RELEVANCE: "_score"}
+FACET_FIELDS = tuple(row.name for row in sorted(FIELDS, key=lambda row: row.facet) if row.facet)
+
+
+def states_of(fields: Sequence[Field]) -> dict[str, dict[str, tuple[Field, bool | str]]]:
+    """The words behind "is:" and "has:", by what stands before the colon, with the field and the value of each."""
+    found: dict[str, dict[str, tuple[Field, bool | str]]] = {}
+    for row in fields:
+        for state, value in row.states.items():
+            prefix, _, word = state.partition(":")
+            found.setdefault(prefix, {})[word] = (row, value)
+    return found
+
+
+def shown_words(states: Mapping[str, tuple[Field, bool | str]], prefix: str) -> tuple[str, ...]:
+    """Those of the words that are shown to users: one for each value."""
+    return tuple(word for word, (row, value) in states.items() if row.shown_states[value] == f"{prefix}:{word}")
