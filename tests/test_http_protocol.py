@@ -100,6 +100,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         process.wait()
 
 
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: %s\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+
+
 def endless(start: bytes, piece: bytes = PIECE, times: int = 400) -> tuple[bytes, ...]:
     return (start, *[piece] * times)
 
@@ -117,6 +120,9 @@ def endless(start: bytes, piece: bytes = PIECE, times: int = 400) -> tuple[bytes
         ((GET + b"X: " + b"a" * 33_000 + b"\r\nY: " + b"a" * 33_000 + b"\r\n\r\n",), 431, "headers_too_large"),
         ((b"\x16\x03\x01\r\n\r\n",), 400, "bad_request"),
         ((b"GET http://[ HTTP/1.1\r\n\r\n",), 400, "bad_request"),
+        ((BULK + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",), 501, "not_implemented"),
+        ((BULK + UPGRADE % b"h2c" + b"Content-Length: 2\r\n\r\n{}",), 501, "not_implemented"),
+        ((BULK + UPGRADE % b"websocket" + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",), 501, "not_implemented"),
         ((b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",), 400, "bad_request"),
     ],
     ids=lambda value: str(value)[:60],

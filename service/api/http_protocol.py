@@ -36,6 +36,11 @@ _REFUSALS: dict[int, tuple[str, str]] = {
         "headers_too_large",
         f"the request line and headers must have at most {MAX_HEAD_BYTES:,} bytes and {MAX_HEADERS} headers",
     ),
+    501: (
+        "not_implemented",
+        "a body must be sent as HTTP/1.1, with Content-Length or Transfer-Encoding: chunked: without other transfer "
+        "codings, and without the header Upgrade",
+    ),
     503: ("too_many_connections", f"the server holds at most {MAX_CONNECTIONS:,} connections: try again shortly"),
 }
 
@@ -136,9 +141,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if not self._is_body_readable():
+            self._refusal = 501
+            raise _Refused
         super().on_headers_complete()
         self._stop_timer()
         self._in_body, self._raw_bytes = True, 0
+
+    def _is_body_readable(self) -> bool:
+        """False if the parser would skip the body (behind Upgrade), or pass it on in a coding that nobody decodes."""
+        codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+        lengths = [value.strip(b" \t0") for name, value in self.headers if name == b"content-length"]
+        has_body = bool(codings) or any(lengths)
+        return codings in ([], [b"chunked"]) and not (has_body and self.parser.should_upgrade())
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)

@@ -18,7 +18,6 @@ from uuid import UUID
 from service.api import json_array
 from service.conversation import MAX_REASON_BYTES, Tombstone, shortened
 from service.errors import InvalidQuery, Problem, TooLarge
-from service.index import loader
 from service.index import writer as index_writer
 from service.index.writer import Write, Writer
 from service.operations import deletion
@@ -31,6 +30,7 @@ MAX_BODY_BYTES = 10_000_000
 MAX_LINES = 5_000
 OUTCOMES = ("written", "unchanged", "rejected")
 BATCH = 500
+BATCH_BYTES = 250_000  # smaller than a load's: the writes of other requests come between
 STEP_SECONDS = 0.005
 SEARCHED_BYTES = 250_000  # of blank lines in one step
 REASONS_BYTES = 500_000  # of all reasons of an answer together, so that the answer stays below some 1.5 MB
@@ -135,7 +135,7 @@ def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
     for write in writes:
         batch.append(write)
         size += len(write.source)
-        if len(batch) >= BATCH or size >= loader.BATCH_BYTES:
+        if len(batch) >= BATCH or size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
     if batch:

@@ -12,7 +12,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import itertools
 from uuid import UUID
 
 import msgspec
@@ -21,17 +20,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from service.conversation import DERIVED_VERSION
 from service.errors import InvalidQuery, Problem
-from service.query.conditions import DEFAULT_MATCH, OneOf, SearchText
 from service.query.conversation_query import CURSOR_START, ConversationQuery, Sort
 
 _LAYOUT = b"2"  # of the sort values; a new one makes cursors of the old one invalid rather than wrong
 _PURPOSE = b"conversation search: sealed cursors"
-# Filters that a fingerprint holds under names of their own, in this order: cursors in use depend on it.
-_NAMED = {
-    "is_read": "is_read", "status": "statuses", "channel": "channel", "category": "categories",
-    "agent_uid": "agent_uid", "party_uid": "party_uid",
-}  # fmt: skip
-
 Position = tuple[int | float | str | None, ...]
 
 
@@ -54,7 +46,7 @@ class Cursors:
         text = query.cursor
         if text is None or text == CURSOR_START:
             return None
-        values = self._opened(text, _bound_to(query, organization_uid), *_bound_earlier(query, organization_uid))
+        values = self._opened(text, _bound_to(query, organization_uid))
         if values is None:
             raise InvalidQuery(
                 [
@@ -68,13 +60,13 @@ class Cursors:
             )
         return msgspec.msgpack.decode(values, type=Position)
 
-    def _opened(self, text: str, *bindings: list[bytes]) -> bytes | None:
+    def _opened(self, text: str, bound_to: list[bytes]) -> bytes | None:
         """What the text seals; None where none of the keys made it, or not for this query and organization."""
         try:
             sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
             return None
-        for key, bound_to in itertools.product(self._keys, bindings):
+        for key in self._keys:
             try:
                 return key.decrypt(sealed, bound_to)
             except InvalidTag:
@@ -87,51 +79,8 @@ def _bound_to(query: ConversationQuery, organization_uid: UUID) -> list[bytes]:
     return [_LAYOUT, b"%d" % DERIVED_VERSION, organization_uid.bytes, fingerprint(query)]
 
 
-def _bound_earlier(query: ConversationQuery, organization_uid: UUID) -> list[list[bytes]]:
-    """What cursors of earlier versions may be bound to, where they told `status[in]=x` from `status=x`."""
-    if query.search is not None:
-        return []
-    return [
-        [_LAYOUT, organization_uid.bytes, _fingerprint(query, count)]
-        for count in range(len(_named_filters(query)) - 1, -1, -1)
-    ]
-
-
 def fingerprint(query: ConversationQuery) -> bytes:
     """Everything that decides which conversations match and in what order; what was left out is left out here."""
-    return _fingerprint(query, len(_named_filters(query)))
-
-
-def _fingerprint(query: ConversationQuery, count: int) -> bytes:
-    """The first `count` filters go by their own names, as they did when cursors were first made; so does the search."""
-    named = _named_filters(query)[:count]
-    given: dict[str, object] = {_NAMED[node.field]: _plain(node) for node in named}
-    rest = query.where[count:]
-    if query.search is not None:
-        given["search"] = query.search.text
-        if query.search.match != DEFAULT_MATCH:
-            given["match"] = query.search.match
-        rest = tuple(node for node in rest if not isinstance(node, SearchText))
-    given |= {"where": rest} if rest else {}
+    given: dict[str, object] = {"where": query.where} if query.where else {}
     given |= {"sort": query.sort} if query.sort != Sort() else {}
     return msgspec.json.encode(given | ({"then": query.then} if query.then else {}))
-
-
-def _named_filters(query: ConversationQuery) -> list[OneOf]:
-    """The filters at the beginning of the query that are named, as long as they stand in the order of the names."""
-    found: list[OneOf] = []
-    names = list(_NAMED)
-    for node in query.where:
-        if not isinstance(node, OneOf) or node.field not in names or (len(node.values) > 1 and not _is_list(node)):
-            break
-        found.append(node)
-        names = names[names.index(node.field) + 1 :]
-    return found
-
-
-def _plain(node: OneOf) -> object:
-    return node.values if _is_list(node) else node.values[0]
-
-
-def _is_list(node: OneOf) -> bool:
-    return node.field in ("status", "category")
