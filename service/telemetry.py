@@ -20,7 +20,7 @@ TRACER = "conversations"
 
 requests = Histogram(
     "conversations_request_seconds",
-    "From the first byte asked to the last byte answered; status 499: the client hung up",
+    "Seconds from the first byte of a request to the last of its response; status 499: the client disconnected",
     ("method", "route", "status"),
     buckets=SECONDS,
     registry=REGISTRY,

@@ -1,4 +1,4 @@
-"""The weights ("q-values") of a header of preferences, such as Accept or Accept-Encoding (RFC 9110, 12.4.2)."""
+"""Parses the weights ("q-values") of headers such as Accept and Accept-Encoding (RFC 9110, 12.4.2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 def weights(header: str) -> dict[str, float]:
     """The weight of each name, from 0 to 1, in the order of the header. Names are in lower case.
 
-    An entry whose weight is malformed is left out. Of a name that comes twice, the first entry counts.
+    An entry with a malformed weight is ignored. If a name occurs twice, the first entry counts.
     """
     found: dict[str, float] = {}
     for entry in header.lower().split(","):
