@@ -1,4 +1,4 @@
-"""What an operator asks first: cluster, indices, counts, how fresh they are, and what a reindex is doing."""
+"""The status of a deployment: its cluster, indices, counts, newest write, and running reindexes and loads."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from service.times import EPOCH, format_time
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """One index. `reads` and `writes` tell what it is used for, `differing_ranges` how many of 256 ranges of uids hold
-    other documents or versions than the index that is read.
+    """One index. `reads` and `writes` say whether the service searches it and writes to it.
+
+    `differing_ranges` is the number of the 256 ranges of uids in which it has other documents or versions than the
+    index that is read; None for the index that is read.
     """
 
     name: str
@@ -42,7 +44,7 @@ class IndexStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What `conversations status` prints. A time is that of the newest version (updated_on or deleted_on)."""
+    """What `conversations status` prints. `newest_write` is the newest version: an `updated_on` or a `deleted_on`."""
 
     cluster: str
     version: str
@@ -66,7 +68,10 @@ class Status:
 
 
 async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool = True) -> Status:
-    """A problem is told in the record, not raised. Without `refresh`, as of the last one that the index did itself."""
+    """Reads the status. A missing alias or an index that does not fit is reported in `problem`, not raised.
+
+    With `refresh`, the indices are refreshed first. Otherwise the counts are those of their last refresh.
+    """
     with translated(alias=alias):
         info = await client.info()
         health = await client.cluster.health()
@@ -79,7 +84,7 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
     names = await aliases.all_indices(client, alias)
     if refresh and names:
         with translated(alias=alias):
-            await client.indices.refresh(index=f"{alias}-*")  # their names may be too long for one URL
+            await client.indices.refresh(index=f"{alias}-*")  # a list of all names could be too long for a URL
     found = [await _index(client, alias, index, name) for index in names]
     read = next((index for index in found if index.reads), None)
     newest = await _newest(client, name) if name else None
