@@ -279,7 +279,7 @@ def test_a_configuration_file_that_was_named_must_be_there(tmp_path: Path) -> No
     [
         ({"OPENSEARCH_URL": "search:9200"}, "must begin with http:// or https://"),
         ({"OPENSEARCH_URL": "http://"}, "must name a host"),
-        ({"OPENSEARCH_URL": "http://h:99999"}, "a port of 1 to 65535"),
+        ({"OPENSEARCH_URL": "http://h:99999"}, "a port from 1 to 65535"),
         ({"CONVERSATIONS_REQUEST_TIMEOUT": "nan"}, "a number above 0 up to 300"),
         ({"OPENSEARCH_CONNECTIONS": "1.5"}, "a whole number from 1 up to 1000"),
         ({"OPENSEARCH_VERIFY_CERTS": "perhaps"}, "true or false"),

@@ -31,7 +31,7 @@ async def answer(
     if names(request.headers.getall("if-none-match", []), digest):
         return Response(b"", status_code=304, headers=headers)
     if is_large:
-        return Stream(in_turns(pieces), media_type=MediaType.JSON, headers=headers)
+        return Stream(chunks(pieces), media_type=MediaType.JSON, headers=headers)
     return Response(b"".join(pieces), media_type=MediaType.JSON, headers=headers)
 
 
@@ -63,7 +63,7 @@ def _digest(pieces: list[bytes]) -> str:
     return hashed.hexdigest()
 
 
-async def in_turns(pieces: list[bytes]) -> AsyncGenerator[bytes]:
+async def chunks(pieces: list[bytes]) -> AsyncGenerator[bytes]:
     """Joins the pieces into chunks of about LARGE_BYTES / 4. Other requests are served between two chunks."""
     part: list[bytes] = []
     size = 0

@@ -87,7 +87,7 @@ BY_STATUS: dict[int, Answer] = {
 }
 
 
-def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def error_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Litestar's exception handler for every error.
 
     A fault of the service is logged with its type and its place in the code. Its text is not logged, because it may

@@ -154,7 +154,7 @@ async def _export_lines(
         total = 0
         async for batch in batches:
             total = batch.total
-            async for part in conditional_requests.in_turns([b"%s\n" % item for item in batch.items]):
+            async for part in conditional_requests.chunks([b"%s\n" % item for item in batch.items]):
                 yield part
         yield export_end_line(total, organization_uid, query_string)
 

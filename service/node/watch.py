@@ -60,7 +60,7 @@ class Watch:
             with self._log.open("rb") as log:
                 log.seek(self._read_bytes)
                 new = log.read()
-        except OSError:  # somebody removed it
+        except OSError:  # the log was removed
             return None
         self._read_bytes += len(new)
         *lines, self._rest = (self._rest + new).split(b"\n")

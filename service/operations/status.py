@@ -111,12 +111,12 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
 
 async def _index(client: Client, alias: str, name: str, read: str | None) -> IndexStatus:
     with translated(alias=name):
-        held = part(await client.indices.get(index=name), name, expected=dict[str, Any])
+        details = part(await client.indices.get(index=name), name, expected=dict[str, Any])
         everything = (await client.count(index=name))["count"]
         live = (await client.count(index=name, body={"query": {"exists": {"field": "organization_uid"}}}))["count"]
         stats = await client.indices.stats(index=name, metric="store")
-    made = aliases.origin(held["mappings"])
-    settings = index_settings.shown(part(held, "settings", "index", expected=dict[str, Any]))
+    made = aliases.origin(details["mappings"])
+    settings = index_settings.shown(part(details, "settings", "index", expected=dict[str, Any]))
     differing = None
     if read is not None and name != read:
         differing = len(comparison.differing(await documents.sums(client, read), await documents.sums(client, name)))
@@ -125,7 +125,7 @@ async def _index(client: Client, alias: str, name: str, read: str | None) -> Ind
         mapping=made.mapping,
         derived_version=made.derived_version,
         reads=name == read,
-        writes=writes_alias(alias) in held["aliases"],
+        writes=writes_alias(alias) in details["aliases"],
         conversations=live,
         tombstones=everything - live,
         bytes=part(stats, "indices", name, "primaries", "store", "size_in_bytes", expected=int),

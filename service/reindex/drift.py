@@ -209,7 +209,7 @@ async def _remove(job: Job, right: str, other: str, extra: comparison.Versions) 
         batch = documents[start : start + comparison.BATCH_IDS]
         known = await comparison.versions_now(job.client, right, batch)
         current = [one async for _id, one in comparison.stored(job.client, other, batch, with_source=False) if one]
-        unchanged = [one for one in current if one["_id"] not in known and one["_version"] == extra[one["_id"]]]
+        unchanged = [hit for hit in current if hit["_id"] not in known and hit["_version"] == extra[hit["_id"]]]
         count = await _remove_unchanged(job, other, unchanged)
         removed, changed = removed + count, changed + len(batch) - count
     progress.say(f"{counted(removed, 'document')} removed from {other}; changed meanwhile, and kept: {changed:,}")

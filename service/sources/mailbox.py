@@ -127,25 +127,25 @@ class _Splitter:
 
     def _begin(self, separator: bytes, begun: int) -> None:
         self._piece: Piece = (separator, [], begun)
-        self._held: tuple[bytes, int] | None = None  # a possible separator; the next line decides
+        self._candidate: tuple[bytes, int] | None = None  # a possible separator; the next line decides
         self._in_headers = True
         self._length = self._protected = 0
         self._passed_over = False
 
     def take(self, offset: int, line: bytes) -> Iterator[Piece]:
         """Processes a line, and yields the messages that are now known to have ended before it."""
-        if self._held is not None:
-            held, self._held = self._held, None
+        if self._candidate is not None:
+            candidate, self._candidate = self._candidate, None
             if _HEADER.match(line):
                 yield self._piece
-                self._begin(*held)
+                self._begin(*candidate)
             else:
-                self._piece[1].append(held[0])
+                self._piece[1].append(candidate[0])
         if self._in_headers:
             self._header(offset, line)
         if self._is_separator(line):
             if offset >= self._protected:
-                self._held = (line, offset)
+                self._candidate = (line, offset)
                 return
             self._passed_over = True
         self._piece[1].append(line)
@@ -155,8 +155,8 @@ class _Splitter:
             self._piece, self._protected, self._passed_over, self._in_headers = last, 0, False, False
 
     def end(self) -> Piece:
-        if self._held is not None:
-            self._piece[1].append(self._held[0])
+        if self._candidate is not None:
+            self._piece[1].append(self._candidate[0])
         return self._piece
 
     def _header(self, offset: int, line: bytes) -> None:
