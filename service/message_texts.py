@@ -66,10 +66,10 @@ def sentences(
     """
     by_alias = {str(field.validation_alias): name for name, field in fields.items()}
     by_alias |= {choice: name for name, field in fields.items() for choice in _choices(field)}
-    found = []
+    texts = []
     for item in error.errors():
         if not item["loc"]:  # the problem concerns several fields, and its text names them
-            found.append(item["msg"].removeprefix("Value error, "))
+            texts.append(item["msg"].removeprefix("Value error, "))
             continue
         name = by_alias.get(str(item["loc"][0]), str(item["loc"][0]))
         field = fields[name]
@@ -77,10 +77,10 @@ def sentences(
         cause = item.get("ctx", {}).get("error")
         must = str(cause) if isinstance(cause, ValueError) else f"must be {right}"
         if _kind(field) is SecretStr:
-            found.append(f"{name_of(name)} {must}")
+            texts.append(f"{name_of(name)} {must}")
         else:
-            found.append(f"{name_of(name)} is {shown(item['input'])}: it {must}")
-    return found
+            texts.append(f"{name_of(name)} is {shown(item['input'])}: it {must}")
+    return texts
 
 
 def shown(value: object) -> str:

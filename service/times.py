@@ -29,10 +29,10 @@ def parse_time(value: object) -> datetime:
 
 
 def _parsed(text: str) -> datetime:
-    found = _RFC3339.fullmatch(text)
-    if found is None:
+    match = _RFC3339.fullmatch(text)
+    if match is None:
         raise ValueError(_FORM)
-    is_leap = found[1] == "60"
+    is_leap = match[1] == "60"
     if is_leap:
         text = f"{text[: _SECONDS.start]}59{text[_SECONDS.stop :]}"
     if text[11:13] == "24":  # newer versions of Python accept it

@@ -48,11 +48,11 @@ def names(if_none_match: list[str], digest: str) -> bool:
     tags: list[str] = []
     at = 0
     while at < len(value):
-        found = _TAGS.match(value, at)
-        if found is None:
+        match = _TAGS.match(value, at)
+        if match is None:
             return False
-        tags.append(found[1])
-        at = found.end()
+        tags.append(match[1])
+        at = match.end()
     return f'"{digest}"' in tags
 
 

@@ -49,6 +49,6 @@ def _endpoints(handler: HTTPRouteHandler) -> list[dict[str, str]]:
 
 def prefers_html(accept: str) -> bool:
     """Whether an Accept header names HTML and gives JSON no higher weight. `*/*` alone gets JSON."""
-    found = weights(accept)
-    html = found.get("text/html", 0.0)
-    return html > 0 and html >= found.get("application/json", 0.0)
+    by_type = weights(accept)
+    html = by_type.get("text/html", 0.0)
+    return html > 0 and html >= by_type.get("application/json", 0.0)

@@ -33,24 +33,24 @@ async def elements(body: bytes, most: int, pause: Callable[[], Awaitable[None]])
     Raises InvalidQuery if the body is not exactly one complete array. Raises TooLarge if it has more than `most`
     elements, or an element has more than MAX_LINE_BYTES.
     """
-    found: list[bytes] = []
+    texts: list[bytes] = []
     at = begin = _first(body) + 1
     depth, steps = 1, 0
     while depth:
         token = _TOKEN.search(body, at, begin + MAX_LINE_BYTES + 1)
         if token is None or _is_cut(token[0]):
-            raise _unfinished(body, begin, len(found) + 1)
+            raise _unfinished(body, begin, len(texts) + 1)
         at = token.end()
         depth += _DEPTHS.get(token[0], 0)
         if depth == 0 or (depth == 1 and token[0] == b","):
-            _add(found, body[begin : token.start()].strip(_BLANK), most, is_last=depth == 0)
+            _add(texts, body[begin : token.start()].strip(_BLANK), most, is_last=depth == 0)
             begin = at
         steps += 1
         if steps % TOKENS_A_STEP == 0:
             await pause()
     if body[at:].strip(_BLANK):
         raise _wrong("has more text after the JSON array")
-    return found
+    return texts
 
 
 def _first(body: bytes) -> int:
@@ -63,14 +63,14 @@ def _is_cut(token: bytes) -> bool:
     return token[:1] == b'"' and (len(token) == 1 or token[-1:] != b'"')
 
 
-def _add(found: list[bytes], text: bytes, most: int, *, is_last: bool) -> None:
-    if is_last and not text and not found:
+def _add(texts: list[bytes], text: bytes, most: int, *, is_last: bool) -> None:
+    if is_last and not text and not texts:
         return  # the empty array
     if not text:
-        raise _wrong(f"must be a JSON array: its element {len(found) + 1:,} is empty")
-    if len(found) == most:
+        raise _wrong(f"must be a JSON array: its element {len(texts) + 1:,} is empty")
+    if len(texts) == most:
         raise TooLarge(f"a request may have at most {most:,} elements, this one has more: send it in parts")
-    found.append(text)
+    texts.append(text)
 
 
 def _unfinished(body: bytes, begin: int, number: int) -> Exception:

@@ -34,13 +34,13 @@ def check_body(headers: Iterable[tuple[bytes, bytes]]) -> None:
 
     A body without Content-Type is treated as NDJSON (RFC 9110, 8.3).
     """
-    found: dict[bytes, str] = {}
+    values: dict[bytes, str] = {}
     for name, value in headers:
         if name in (b"content-encoding", b"content-type"):
             text = value.decode("latin-1")
-            found[name] = f"{found[name]}, {text}" if name in found else text
-    _check_encoding(found.get(b"content-encoding", ""))
-    _check_type(found.get(b"content-type", ""))
+            values[name] = f"{values[name]}, {text}" if name in values else text
+    _check_encoding(values.get(b"content-encoding", ""))
+    _check_type(values.get(b"content-type", ""))
 
 
 def _check_encoding(value: str) -> None:

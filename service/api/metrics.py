@@ -111,7 +111,7 @@ class Metrics:
 
 def _seconds(interval: str | None) -> float:
     """Parses a refresh interval such as 500ms or -1. None means OpenSearch's default of one second."""
-    found = _INTERVAL.fullmatch(interval or "1s")
-    if found is None:
+    match = _INTERVAL.fullmatch(interval or "1s")
+    if match is None:
         return float("nan")
-    return float(found[1]) * _UNITS[found[2] or "ms"] if found[1] != "-1" else -1.0
+    return float(match[1]) * _UNITS[match[2] or "ms"] if match[1] != "-1" else -1.0

@@ -8,13 +8,13 @@ def weights(header: str) -> dict[str, float]:
 
     An entry with a malformed weight is ignored. If a name occurs twice, the first entry counts.
     """
-    found: dict[str, float] = {}
+    by_name: dict[str, float] = {}
     for entry in header.lower().split(","):
         name, *parameters = (part.strip() for part in entry.split(";"))
         weight = _weight(parameters)
         if name and weight is not None:
-            found.setdefault(name, weight)
-    return found
+            by_name.setdefault(name, weight)
+    return by_name
 
 
 def _weight(parameters: list[str]) -> float | None:

@@ -84,8 +84,8 @@ async def count_conversations(request: AnyRequest) -> Answer:
     """The exact number of conversations that match, and their facets."""
     parts: Parts = request.app.state.parts
     organization_uid, query = await _parsed_query(request, COUNT_PARAMETERS)
-    found = await search_results.count(parts.searcher, query, organization_uid)
-    return await conditional_requests.answer(request, [responses.data(found)], _applied(request))
+    counts = await search_results.count(parts.searcher, query, organization_uid)
+    return await conditional_requests.answer(request, [responses.data(counts)], _applied(request))
 
 
 @get("/api/conversations/suggest")
@@ -99,8 +99,8 @@ async def suggest_conversations(request: AnyRequest) -> Answer:
     caller.require(organization_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
-    found = await suggest(parts.searcher, values["q"], organization_uid)
-    return await conditional_requests.answer(request, [responses.data(found)], {})
+    suggestions = await suggest(parts.searcher, values["q"], organization_uid)
+    return await conditional_requests.answer(request, [responses.data(suggestions)], {})
 
 
 @get("/api/conversations/export")
@@ -175,9 +175,9 @@ async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator
 async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
     """The conversation as it is now, even if the index was not refreshed since it was written."""
     parts: Parts = request.app.state.parts
-    organization_uid, wanted, _values = await _parsed_item_request(request, uid, GET_PARAMETERS)
-    found = await parts.searcher.one(organization_uid, wanted)
-    return await conditional_requests.answer(request, [responses.one(found)], {})
+    organization_uid, conversation_uid, _values = await _parsed_item_request(request, uid, GET_PARAMETERS)
+    item = await parts.searcher.one(organization_uid, conversation_uid)
+    return await conditional_requests.answer(request, [responses.one(item)], {})
 
 
 @delete(
@@ -187,9 +187,11 @@ async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
 async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Response[bytes]:
     """Deletes a conversation. A tombstone stays, so that an older copy that arrives later cannot restore it."""
     parts: Parts = request.app.state.parts
-    organization_uid, wanted, values = await _parsed_item_request(request, uid, DELETE_PARAMETERS, scope=WRITE_SCOPE)
-    outcome = await parts.writes.delete(organization_uid, wanted, **values)
-    return _json(responses.writes([{"uid": str(wanted), "outcome": outcome}], {}))
+    organization_uid, conversation_uid, values = await _parsed_item_request(
+        request, uid, DELETE_PARAMETERS, scope=WRITE_SCOPE
+    )
+    outcome = await parts.writes.delete(organization_uid, conversation_uid, **values)
+    return _json(responses.writes([{"uid": str(conversation_uid), "outcome": outcome}], {}))
 
 
 @post(
@@ -235,13 +237,13 @@ async def _parsed_item_request(
     caller = _caller(request)
     if scope is not None:
         caller.require_scope(scope)
-    wanted, organization_uid, values = parse_one(
+    conversation_uid, organization_uid, values = parse_one(
         uid, request.scope["query_string"], caller.default_organization, known=known
     )
     caller.require(organization_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
-    return organization_uid, wanted, values
+    return organization_uid, conversation_uid, values
 
 
 def _json(body: bytes) -> Response[bytes]:

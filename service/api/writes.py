@@ -74,11 +74,11 @@ async def parse_lines(
     """
     body = body.removeprefix(lines.BOM)
     steps = Steps()
-    found: list[Line] = []
+    parsed: list[Line] = []
     for number, text in await (_elements if is_json and json_array.is_array(body) else _texts)(body, steps):
-        found.append(_line(number, text, organizations, max_ahead))
+        parsed.append(_line(number, text, organizations, max_ahead))
         await steps.pause()
-    return found
+    return parsed
 
 
 async def _elements(body: bytes, steps: Steps) -> list[tuple[int, bytes]]:
@@ -91,17 +91,17 @@ async def _texts(body: bytes, steps: Steps) -> list[tuple[int, bytes]]:
     texts: list[tuple[int, bytes]] = []
     number, begin, at = 1, 0, 0
     while at < len(body):
-        found = _NOT_BLANK.search(body, at, at + SEARCHED_BYTES)
-        if found is None:
+        match = _NOT_BLANK.search(body, at, at + SEARCHED_BYTES)
+        if match is None:
             at += SEARCHED_BYTES
         elif len(texts) == MAX_LINES:
             raise TooLarge(
                 f"a request may have at most {MAX_LINES:,} lines, this one has {_count(body):,}: send it in parts"
             )
         else:
-            number += body.count(b"\n", begin, found.start())
-            begin = max(begin, body.rfind(b"\n", begin, found.start()) + 1)
-            at = body.find(b"\n", found.start())
+            number += body.count(b"\n", begin, match.start())
+            begin = max(begin, body.rfind(b"\n", begin, match.start()) + 1)
+            at = body.find(b"\n", match.start())
             at = len(body) if at < 0 else at
             texts.append((number, body[begin:at].rstrip(b"\r")))
             begin = at
@@ -116,16 +116,18 @@ def _count(body: bytes) -> int:
 
 def _line(number: int, text: bytes, organizations: frozenset[UUID], max_ahead: timedelta) -> Line:
     try:
-        found = lines.parse(text, max_ahead=max_ahead)
+        content = lines.parse(text, max_ahead=max_ahead)
     except lines.InvalidLine as error:
         return Line(number, error.uid, None, str(error))
-    if found.organization_uid not in organizations:
-        return Line(number, str(found.uid), None, "the token does not cover this organization")
-    if isinstance(found, Tombstone):
+    if content.organization_uid not in organizations:
+        return Line(number, str(content.uid), None, "the token does not cover this organization")
+    if isinstance(content, Tombstone):
         return Line(
-            number, str(found.uid), index_writer.deletion_of(found.organization_uid, found.uid, found.deleted_on)
+            number,
+            str(content.uid),
+            index_writer.deletion_of(content.organization_uid, content.uid, content.deleted_on),
         )
-    return Line(number, str(found.uid), index_writer.write_of(found))
+    return Line(number, str(content.uid), index_writer.write_of(content))
 
 
 def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
@@ -153,12 +155,12 @@ class Writes:
         self._searcher = searcher
         self.max_ahead = max_ahead
 
-    async def write(self, found: Sequence[Line], *, refresh: str = "false") -> list[dict[str, Any]]:
+    async def write(self, parsed: Sequence[Line], *, refresh: str = "false") -> list[dict[str, Any]]:
         """Writes the lines and returns the result of each, in order. Raises PushedBack and WriteFailed."""
         results: list[index_writer.Result] = []
-        for batch in _batches([line.write for line in found if line.write is not None]):
+        for batch in _batches([line.write for line in parsed if line.write is not None]):
             results += await self._writer.write(batch, refresh=refresh)
-        return await _outcomes(found, results)
+        return await _outcomes(parsed, results)
 
     async def delete(
         self, organization_uid: UUID, uid: UUID, *, deleted_on: datetime | None = None, refresh: str = "false"
@@ -180,13 +182,13 @@ class Writes:
             raise InvalidQuery([Problem("deleted_on", str(error), format_time(deleted_on))]) from None
 
 
-async def _outcomes(found: Sequence[Line], results: Sequence[index_writer.Result]) -> list[dict[str, Any]]:
+async def _outcomes(parsed: Sequence[Line], results: Sequence[index_writer.Result]) -> list[dict[str, Any]]:
     """The result of each line. Once all reasons together have REASONS_BYTES, further ones are cut short."""
     steps = Steps()
     done = iter(results)
     outcomes: list[dict[str, Any]] = []
     left = REASONS_BYTES
-    for line in found:
+    for line in parsed:
         result = next(done) if line.write is not None else index_writer.Result("rejected", line.reason)
         outcome: dict[str, Any] = {"line": line.number, "uid": line.uid, "outcome": result.outcome}
         if result.reason:

@@ -83,8 +83,8 @@ def _own_java(java_home: Path | None) -> Path | None:
     version = re.search(r'^JAVA_VERSION="(\d+)', release, re.MULTILINE)
     if version and int(version[1]) >= OLDEST_JAVA and (java_home / "bin" / "java").exists():
         return java_home / "bin" / "java"
-    found = f"Java {version[1]}" if version else "no JDK"
-    progress.say(f"JAVA_HOME holds {found}, OpenSearch needs {OLDEST_JAVA} or newer: using the downloaded JDK")
+    description = f"Java {version[1]}" if version else "no JDK"
+    progress.say(f"JAVA_HOME holds {description}, OpenSearch needs {OLDEST_JAVA} or newer: using the downloaded JDK")
     return None
 
 

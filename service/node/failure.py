@@ -115,14 +115,14 @@ def disk_is_full(text: str) -> bool:
 
 def _printed(output: str) -> str | None:
     for pattern in _PRINTED:
-        if found := pattern.search(output):
-            return found[1].strip()[:MOST_CHARACTERS]
+        if match := pattern.search(output):
+            return match[1].strip()[:MOST_CHARACTERS]
     return None
 
 
 def _logged(output: str) -> str | None:
-    found = _ROOT_IN_LOG.findall(output)
-    return str(found[-1])[:MOST_CHARACTERS] if found else None
+    causes = _ROOT_IN_LOG.findall(output)
+    return str(causes[-1])[:MOST_CHARACTERS] if causes else None
 
 
 def _thrown(exceptions: str) -> str | None:
@@ -133,17 +133,17 @@ def _thrown(exceptions: str) -> str | None:
     before, ended, _ = exceptions.partition(_RUNNER)
     if not ended:
         return None
-    found: list[str] = []
+    chain: list[str] = []
     for kind, message in _backwards(before):
         if kind == "BindException" or not _EVERYDAY.search(kind):
             words = f"{kind}: {message}"[:MOST_CHARACTERS]
-            if message and words not in found:
-                found.append(words)
+            if message and words not in chain:
+                chain.append(words)
             if message and not _WRAPPERS.match(message):
                 break
-        if len(found) == _LINKS:
+        if len(chain) == _LINKS:
             break
-    return " (".join(found) + ")" * (len(found) - 1) if found else None
+    return " (".join(chain) + ")" * (len(chain) - 1) if chain else None
 
 
 _LINKS = 4  # of the chain from an exception to its cause

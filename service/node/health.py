@@ -25,13 +25,13 @@ def is_usable(url: str) -> bool:
 
 def shard_problem(url: str) -> tuple[str | None, bool]:
     """Why a primary shard is missing (None if none is known to be), and whether that is permanent."""
-    found = _get_json(url, "/_cluster/allocation/explain")
-    if found is None or not found.get("primary"):
+    explanation = _get_json(url, "/_cluster/allocation/explain")
+    if explanation is None or not explanation.get("primary"):
         return None, False
-    why = found.get("unassigned_info", {})
+    why = explanation.get("unassigned_info", {})
     details = str(why.get("details") or why.get("last_allocation_status") or "no reason is known")
-    name = f"shard {found['shard']} of the index {found['index']}"
-    is_lasting = why.get("failed_allocation_attempts", 0) >= ATTEMPTS or found.get("can_allocate") == NO_COPY
+    name = f"shard {explanation['shard']} of the index {explanation['index']}"
+    is_lasting = why.get("failed_allocation_attempts", 0) >= ATTEMPTS or explanation.get("can_allocate") == NO_COPY
     return (
         f"{name} cannot be read ({_short(details)}): "
         "restore a snapshot into another folder, or start anew with another --data",

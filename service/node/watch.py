@@ -65,8 +65,8 @@ class Watch:
         self._read_bytes += len(new)
         *lines, self._rest = (self._rest + new).split(b"\n")
         self._rest = self._rest[:LINE_BYTES]
-        found = next(filter(None, (_FATAL.match(line[:LINE_BYTES]) for line in lines)), None)
-        return None if found is None else found[1].decode()
+        match = next(filter(None, (_FATAL.match(line[:LINE_BYTES]) for line in lines)), None)
+        return None if match is None else match[1].decode()
 
     def _refused_for(self, now: float) -> float:
         """Seconds for which every connection was refused; 0 if the last one was not."""

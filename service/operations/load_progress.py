@@ -90,8 +90,8 @@ async def _all(client: Client, alias: str) -> list[Load]:
             answer: dict[str, Any] = await client.search(index=state_index(alias), body={"size": MOST})
         except NotFoundError:
             return []
-    found = (hit for hit in answer["hits"]["hits"] if str(hit["_id"]).startswith(PREFIX))
-    return [_load(str(hit["_id"]).removeprefix(PREFIX), hit.get("_source") or {}) for hit in found]
+    hits = (hit for hit in answer["hits"]["hits"] if str(hit["_id"]).startswith(PREFIX))
+    return [_load(str(hit["_id"]).removeprefix(PREFIX), hit.get("_source") or {}) for hit in hits]
 
 
 def _load(owner: str, source: dict[str, Any]) -> Load:

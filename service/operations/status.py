@@ -85,8 +85,8 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
     if refresh and names:
         with translated(alias=alias):
             await client.indices.refresh(index=f"{alias}-*")  # a list of all names could be too long for a URL
-    found = [await _index(client, alias, index, name) for index in names]
-    read = next((index for index in found if index.reads), None)
+    indices = [await _index(client, alias, index, name) for index in names]
+    read = next((index for index in indices if index.reads), None)
     newest = await _newest(client, name) if name else None
     under_way = await lock.read(client, alias)
     return Status(
@@ -102,7 +102,7 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
         newest_write_age_seconds=None if newest is None else round((datetime.now(UTC) - newest).total_seconds(), 3),
         mapping_of_service=mapping.checksum,
         derived_version_of_service=mapping.derived_version,
-        indices=found,
+        indices=indices,
         reindex=None if under_way is None else asdict(under_way),
         loads=await load_progress.loads(client, alias),
         problem=problem,

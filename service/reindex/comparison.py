@@ -50,11 +50,11 @@ class Differences:
     def add(self, right: Versions, other: Versions) -> None:
         """Compares the documents of one range, and adds their differences."""
         for document, version in right.items():
-            found = other.get(document)
-            if found is None:
+            other_version = other.get(document)
+            if other_version is None:
                 self.missing.append(document)
-            elif found != version:
-                (self.stale if found < version else self.newer).append(document)
+            elif other_version != version:
+                (self.stale if other_version < version else self.newer).append(document)
         self.extra |= {document: version for document, version in other.items() if document not in right}
 
 
@@ -73,13 +73,13 @@ async def indices(
     client: Client, right: str, other: str, *, advance: Callable[[int], None] = lambda _count: None
 ) -> Differences:
     """Compares two indices as of their last refresh. `advance` is called with the number of ranges just compared."""
-    found = Differences()
+    differences = Differences()
     ranges = differing(await index_documents.sums(client, right), await index_documents.sums(client, other))
     advance(index_documents.RANGES - len(ranges))
     for number in ranges:
-        found.add(await versions(client, right, number), await versions(client, other, number))
+        differences.add(await versions(client, right, number), await versions(client, other, number))
         advance(1)
-    return found
+    return differences
 
 
 async def stored(
@@ -110,14 +110,14 @@ async def versions_now(client: Client, index: str, documents: Sequence[str]) -> 
     return {document: content["_version"] async for document, content in pairs if content is not None}
 
 
-async def confirmed(client: Client, right: str, other: str, found: Differences) -> Differences:
+async def confirmed(client: Client, right: str, other: str, differences: Differences) -> Differences:
     """The differences that still exist now and after another UNDER_WAY_SECONDS.
 
     A write goes to both indices but reaches one of them first, so a difference may only be a write in progress.
     """
-    documents = [*found.missing, *found.stale, *found.newer, *found.extra]
+    documents = [*differences.missing, *differences.stale, *differences.newer, *differences.extra]
     if not documents:
-        return found
+        return differences
     now = Differences()
     right_now, other_now = await versions_now(client, right, documents), await versions_now(client, other, documents)
     now.add(right_now, other_now)

@@ -118,10 +118,10 @@ def _conversation(source: dict[str, Any]) -> Write:
     )
 
 
-def valid_writes(found: Iterable[tuple[str, int, dict[str, Any]]], invalid: Invalid) -> list[Write]:
+def valid_writes(documents: Iterable[tuple[str, int, dict[str, Any]]], invalid: Invalid) -> list[Write]:
     """The writes of these documents, given as (id, version, source). Documents that are not valid go to `invalid`."""
     writes = []
-    for document, version, source in found:
+    for document, version, source in documents:
         try:
             writes.append(rebuilt(document, version, source))
         except ValueError as error:

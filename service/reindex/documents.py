@@ -107,7 +107,7 @@ async def documents(
 
 async def count_by_organization(client: Client, index: str) -> dict[str, int]:
     """The number of live conversations of each organization."""
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     after: dict[str, Any] | None = None
     while True:
         composite: dict[str, Any] = {
@@ -118,10 +118,10 @@ async def count_by_organization(client: Client, index: str) -> dict[str, int]:
             composite["after"] = after
         body = {"size": 0, "aggs": {"organizations": {"composite": composite}}}
         page = (await search(client, {"index": index, "body": body}))["aggregations"]["organizations"]
-        found |= {bucket["key"]["organization"]: bucket["doc_count"] for bucket in page["buckets"]}
+        counts |= {bucket["key"]["organization"]: bucket["doc_count"] for bucket in page["buckets"]}
         after = page.get("after_key")
         if after is None:
-            return found
+            return counts
 
 
 async def count_tombstones(client: Client, index: str) -> int:

@@ -135,30 +135,30 @@ async def files(
         return Finding(before, await compare_expected(job.client, expected, index, partial=partial, named=named))
 
 
-async def _write_lacking(job: Job, names: tuple[str, ...], found: Differences) -> None:
-    wanted = {*found.missing, *found.stale}
+async def _write_lacking(job: Job, names: tuple[str, ...], differences: Differences) -> None:
+    wanted = {*differences.missing, *differences.stale}
     if wanted:
-        progress.say(f"writing {len(found.missing):,} missing and {len(found.stale):,} stale conversations")
+        progress.say(f"writing {len(differences.missing):,} missing and {len(differences.stale):,} stale conversations")
         writes = ((write.id, write) for write in job.read_files(names) if write.id in wanted)
         await loader.load_writes(job.client, job.alias, writes, reject=_say, lease=job.lease)
 
 
-async def _delete_extra(job: Job, found: Differences) -> None:
+async def _delete_extra(job: Job, differences: Differences) -> None:
     """Deletes with versions one millisecond above those that were compared, so that later writes win."""
-    if found.extra:
-        _announce(found, job.alias)
-        await loader.load_writes(job.client, job.alias, _deletions(found), reject=_say, lease=job.lease)
+    if differences.extra:
+        _announce(differences, job.alias)
+        await loader.load_writes(job.client, job.alias, _deletions(differences), reject=_say, lease=job.lease)
 
 
-def _announce(found: Differences, where: str) -> None:
-    organizations = {document.partition(":")[0] for document in found.extra}
-    shown = ", ".join(list(found.extra)[:MOST_SHOWN])
-    what = f"{counted(len(found.extra), 'document')} of {counted(len(organizations), 'organization')}"
+def _announce(differences: Differences, where: str) -> None:
+    organizations = {document.partition(":")[0] for document in differences.extra}
+    shown = ", ".join(list(differences.extra)[:MOST_SHOWN])
+    what = f"{counted(len(differences.extra), 'document')} of {counted(len(organizations), 'organization')}"
     progress.say(f"deleting {what} from {where}, such as {shown}")
 
 
-def _deletions(found: Differences) -> Iterator[tuple[str, Write]]:
-    for document, version in found.extra.items():
+def _deletions(differences: Differences) -> Iterator[tuple[str, Write]]:
+    for document, version in differences.extra.items():
         organization, _, uid = document.partition(":")
         try:
             deleted_on = EPOCH + timedelta(milliseconds=version + 1)

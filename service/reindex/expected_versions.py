@@ -34,8 +34,8 @@ class ExpectedVersions(Scratch):
         self.database.execute("CREATE INDEX IF NOT EXISTS by_range ON ledger (range)")
 
     def organizations(self) -> frozenset[UUID]:
-        found = self.database.execute("SELECT DISTINCT substr(id, 1, 36) FROM ledger")
-        return frozenset(UUID(name) for (name,) in found)
+        rows = self.database.execute("SELECT DISTINCT substr(id, 1, 36) FROM ledger")
+        return frozenset(UUID(name) for (name,) in rows)
 
     def newest(self) -> dict[str, int]:
         """The highest version of each organization."""

@@ -89,12 +89,12 @@ class Lock:
         """
         await ensure_index(client, alias)
         me = process_name()
-        found = await _read_new(client, alias)
-        if found is None:
+        current = await _read_new(client, alias)
+        if current is None:
             if wanted is None:
                 raise ReindexFailed(NOTHING_TO_RESUME)
             return await cls._write(client, alias, replace(wanted, owner=me), {"op_type": "create"})
-        source, place = found
+        source, place = current
         shown = _shown(source)
         if await _is_alive(client, alias, place):
             raise UnderWay(f"a {shown.action} is running ({shown.step}, by {shown.owner}): wait until it ends")
@@ -123,12 +123,12 @@ class Lock:
         """Releases the lock and deletes the state. Raises UnderWay if the lock was lost."""
         async with self._turn:
             while not await _removed(self._client, self._alias, self._place):
-                found = await _read(self._client, self._alias)
-                if found is None:
+                current = await _read(self._client, self._alias)
+                if current is None:
                     return
-                if found[0].get("owner") != self.state.owner:
+                if current[0].get("owner") != self.state.owner:
                     raise UnderWay("another process has taken over the lock: this one stops")
-                self._place = found[1]  # an own heartbeat, which was cancelled before its response arrived
+                self._place = current[1]  # an own heartbeat, which was cancelled before its response arrived
 
     async def send_heartbeats(self) -> None:
         """Sends heartbeats until it is cancelled. Raises UnderWay if the lock was lost.
@@ -199,18 +199,18 @@ def _why(task: asyncio.Task[None]) -> ConversationsError:
 
 async def read(client: Client, alias: str) -> State | None:
     """The state of the running or interrupted action, or None. Fields that this version cannot read are `unknown`."""
-    found = await _read(client, alias)
-    return None if found is None else _shown(found[0])
+    current = await _read(client, alias)
+    return None if current is None else _shown(current[0])
 
 
 async def _read(client: Client, alias: str) -> tuple[dict[str, Any], dict[str, int]] | None:
     with translated(alias=state_index(alias)):
         try:
-            found = await client.get(index=state_index(alias), id=DOCUMENT)
+            answer = await client.get(index=state_index(alias), id=DOCUMENT)
         except NotFoundError:
             return None
-    source = found["_source"]
-    return source, {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
+    source = answer["_source"]
+    return source, {"if_seq_no": answer["_seq_no"], "if_primary_term": answer["_primary_term"]}
 
 
 async def _read_new(client: Client, alias: str) -> tuple[dict[str, Any], dict[str, int]] | None:
@@ -259,9 +259,9 @@ async def _put(client: Client, alias: str, state: State, condition: dict[str, An
                 index=state_index(alias), id=DOCUMENT, body=asdict(state), params={**condition, "refresh": "true"}
             )
         except ConflictError:
-            found = await _read(client, alias)
-            if found is not None and found[0].get("owner") == state.owner and "if_seq_no" in condition:
-                return await _put(client, alias, state, found[1])  # an own heartbeat without a response
+            current = await _read(client, alias)
+            if current is not None and current[0].get("owner") == state.owner and "if_seq_no" in condition:
+                return await _put(client, alias, state, current[1])  # an own heartbeat without a response
             raise UnderWay("another process has taken over the lock: this one stops") from None
     return {"if_seq_no": done["_seq_no"], "if_primary_term": done["_primary_term"]}
 
@@ -281,8 +281,8 @@ async def _is_alive(client: Client, alias: str, place: dict[str, int]) -> bool:
     ends = asyncio.get_running_loop().time() + DEAD_AFTER_SECONDS
     while asyncio.get_running_loop().time() < ends:
         await asyncio.sleep(BEAT_SECONDS / 4)
-        found = await _read(client, alias)
-        if found is None or found[1] != place:
+        current = await _read(client, alias)
+        if current is None or current[1] != place:
             return True
     return False
 

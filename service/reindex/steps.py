@@ -122,8 +122,8 @@ async def _backfill_index(job: Job, lock: Lock) -> None:
 
 
 async def _copy(job: Job, writer: index_writer.Writer, pace: Throttle, page: list[documents.Document]) -> None:
-    found = ((document.id, document.version, document.source or {}) for document in page)
-    await _write(job, writer, pace, valid_writes(found, job.invalid))
+    documents_of_page = ((document.id, document.version, document.source or {}) for document in page)
+    await _write(job, writer, pace, valid_writes(documents_of_page, job.invalid))
 
 
 async def _write(job: Job, writer: index_writer.Writer, pace: Throttle, writes: Sequence[index_writer.Write]) -> None:
@@ -219,10 +219,10 @@ async def _purge(job: Job, index: str, before: datetime) -> None:
     progress.say(f"removing {counted(count, 'old tombstone')} from {index}")
     removed = changed = 0
     while count:
-        found = await _delete_some(job, index, query)
-        removed += found["deleted"]
-        changed += found["version_conflicts"]
-        if found["deleted"] + found["version_conflicts"] < PURGE_BATCH or not found["deleted"]:
+        answer = await _delete_some(job, index, query)
+        removed += answer["deleted"]
+        changed += answer["version_conflicts"]
+        if answer["deleted"] + answer["version_conflicts"] < PURGE_BATCH or not answer["deleted"]:
             break
     progress.say(f"{counted(removed, 'old tombstone')} removed from {index}")
     if changed:
@@ -233,11 +233,11 @@ async def _delete_some(job: Job, index: str, query: dict[str, Any]) -> dict[str,
     """Deletes up to PURGE_BATCH documents. Raises SearchUnavailable if the call timed out or failed in part."""
     params = {"conflicts": "proceed", "refresh": "true", "max_docs": str(PURGE_BATCH), "request_timeout": SLOW_SECONDS}
     with translated(alias=index):
-        found: dict[str, Any] = await job.client.delete_by_query(index=index, body=query, params=params)
-    if found["timed_out"] or found["failures"]:
-        why = "it timed out" if found["timed_out"] else counted(len(found["failures"]), "failure")
+        answer: dict[str, Any] = await job.client.delete_by_query(index=index, body=query, params=params)
+    if answer["timed_out"] or answer["failures"]:
+        why = "it timed out" if answer["timed_out"] else counted(len(answer["failures"]), "failure")
         raise SearchUnavailable(
-            f"OpenSearch removed {counted(found['deleted'], 'tombstone')} from {index} and then stopped ({why}): "
+            f"OpenSearch removed {counted(answer['deleted'], 'tombstone')} from {index} and then stopped ({why}): "
             "try again"
         )
-    return found
+    return answer

@@ -54,17 +54,17 @@ async def _mend(job: Job, old: str, new: str, left: Invalid, *, both_ways: bool)
     """Repairs differences and returns whether there were any. Writes in progress do not count as differences."""
     await refresh(job, old, new)
     with progress.track("Verify", documents.RANGES, "range") as advance:
-        found = await comparison.indices(job.client, old, new, advance=advance)
+        differences = await comparison.indices(job.client, old, new, advance=advance)
     if not both_ways:
-        found.newer, found.extra = [], {}
-    found = await comparison.confirmed(job.client, old, new, found)
-    behind, ahead = found.missing + found.stale, [*found.newer, *found.extra]
+        differences.newer, differences.extra = [], {}
+    differences = await comparison.confirmed(job.client, old, new, differences)
+    behind, ahead = differences.missing + differences.stale, [*differences.newer, *differences.extra]
     await copy_documents(job, behind, old, new, job.invalid)
     await copy_documents(job, ahead, new, old, left)
     job.require_valid()
     mended = {*behind, *ahead} - job.invalid.ids - left.ids
     if mended:
-        progress.say(f"repaired {len(behind)} documents in {new} and {len(ahead)} in {old}")
+        progress.say(f"repaired {counted(len(behind), 'document')} in {new} and {len(ahead):,} in {old}")
     return bool(mended)
 
 
@@ -74,13 +74,13 @@ async def _verify_files(job: Job, lock: Lock) -> None:
     with ExpectedVersions() as expected:
         await fill(expected, job.read_files(files))
         await refresh(job, new)
-        found = await compare_expected(job.client, expected, new)
-        if found.missing or found.stale:
-            await _write_again(job, files, new, {*found.missing, *found.stale})
+        differences = await compare_expected(job.client, expected, new)
+        if differences.missing or differences.stale:
+            await _write_again(job, files, new, {*differences.missing, *differences.stale})
             await refresh(job, new)
-            found = await compare_expected(job.client, expected, new)
+            differences = await compare_expected(job.client, expected, new)
     job.require_valid()
-    lacking = [document for document in found.missing + found.stale if document not in job.invalid.ids]
+    lacking = [document for document in differences.missing + differences.stale if document not in job.invalid.ids]
     if lacking:
         shown = ", ".join(lacking[:MOST_SHOWN])
         raise ReindexFailed(f"{new} lacks {counted(len(lacking), 'conversation')} of the files, such as {shown}")
@@ -116,10 +116,10 @@ async def compare_expected(
     A conversation that the files do not have is `extra` if it is live and not newer than the newest one that they have
     of its organization. For the organizations in `partial`, the files have only a part, so no conversation is `extra`.
     """
-    found = comparison.Differences()
+    differences = comparison.Differences()
     organizations = await asyncio.to_thread(expected.organizations) | named
     if not organizations:
-        return found
+        return differences
     newest = await asyncio.to_thread(expected.newest)
     expected_sums = await asyncio.to_thread(expected.sums)
     for number in comparison.differing(expected_sums, await documents.sums(client, index, organizations)):
@@ -135,9 +135,9 @@ async def compare_expected(
                 elif document.version <= newest.get(organization, -1):
                     there[document.id] = document.version
                 else:
-                    found.newer.append(document.id)
-        found.add(right, there)
-    return found
+                    differences.newer.append(document.id)
+        differences.add(right, there)
+    return differences
 
 
 async def say_what_files_lack(job: Job, files: tuple[str, ...], index: str) -> None:
@@ -145,11 +145,11 @@ async def say_what_files_lack(job: Job, files: tuple[str, ...], index: str) -> N
     with ExpectedVersions() as expected:
         await fill(expected, job.read_files(files))
         await refresh(job, index)
-        found = await compare_expected(job.client, expected, index)
+        differences = await compare_expected(job.client, expected, index)
         named = {str(organization) for organization in await asyncio.to_thread(expected.organizations)}
     counts = await documents.count_by_organization(job.client, index)
     elsewhere = sum(count for organization, count in counts.items() if organization not in named)
-    lost = len(found.newer) + len(found.extra) + elsewhere
+    lost = len(differences.newer) + len(differences.extra) + elsewhere
     tombstones = await documents.count_tombstones(job.client, index)
     progress.say(
         f"--files-only leaves out documents of {index} that the files do not have, or have in an older version: "

@@ -85,14 +85,14 @@ def parse(text: bytes, *, max_ahead: timedelta) -> Conversation | Tombstone:
     try:
         if len(text) > EXPLAINED_BYTES:
             _check_shape(text, kind)
-        found = kind.model_validate_json(text)
-        _check_names(text, found)
+        content = kind.model_validate_json(text)
+        _check_names(text, content)
     except ValidationError as error:
         raise InvalidLine(_explained(error), uid) from None
     except ValueError as error:
         raise InvalidLine(str(error), uid) from None
-    _check_clock(found, max_ahead)
-    return found
+    _check_clock(content, max_ahead)
+    return content
 
 
 def _least_item_bytes(text: bytes) -> int:
@@ -138,10 +138,10 @@ def _kind(keys: _Keys) -> type[Conversation | Tombstone]:
 def _uid(keys: _Keys) -> str | None:
     """The uid of an invalid line, so that the result can name it."""
     try:
-        found = msgspec.json.decode(keys.uid) if isinstance(keys.uid, Raw) else None
+        uid = msgspec.json.decode(keys.uid) if isinstance(keys.uid, Raw) else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return found[:SHOWN_UID] if isinstance(found, str) else None
+    return uid[:SHOWN_UID] if isinstance(uid, str) else None
 
 
 def _syntax(text: bytes, message: str) -> str:
@@ -213,22 +213,22 @@ def _check_shape(text: bytes, kind: type[Any]) -> None:
 
 def _misshapen(message: str) -> str:
     """Rewrites an error message of the shape's decoder in the words of the other messages."""
-    found = _MISSHAPEN.match(message)
-    if found is None:
+    match = _MISSHAPEN.match(message)
+    if match is None:
         return _sentence(message)
-    kind, most, place = found.groups()
+    kind, most, place = match.groups()
     name = ".".join(filter(None, _ELEMENT.sub(r".\1", place).split(".")))
     return f"{name}: {rule('too_long', max_length=int(most)) if most else rule(_KINDS.get(kind, _SCALAR))}"
 
 
-def _check_names(text: bytes, found: Conversation | Tombstone) -> None:
+def _check_names(text: bytes, content: Conversation | Tombstone) -> None:
     """Raises ValueError if an object has a key twice, because it is unknown which value is meant.
 
     Each key ends in a quotation mark before a colon. If the line has no more of these than it has keys, no key is
     repeated, and the slower check is skipped.
     """
-    metadata = found.metadata.model_fields_set if isinstance(found, Conversation) else ()
-    if len(_NAMES.findall(text)) > len(found.model_fields_set) + len(metadata):
+    metadata = content.metadata.model_fields_set if isinstance(content, Conversation) else ()
+    if len(_NAMES.findall(text)) > len(content.model_fields_set) + len(metadata):
         json.loads(text, object_pairs_hook=_check_unique)
 
 
@@ -238,9 +238,9 @@ def _check_unique(pairs: list[tuple[str, Any]]) -> None:
         raise ValueError(f"{counts.most_common(1)[0][0]}: is given more than once")
 
 
-def _check_clock(found: Conversation | Tombstone, max_ahead: timedelta) -> None:
-    field = "updated_on" if isinstance(found, Conversation) else "deleted_on"
+def _check_clock(content: Conversation | Tombstone, max_ahead: timedelta) -> None:
+    field = "updated_on" if isinstance(content, Conversation) else "deleted_on"
     try:
-        check_not_ahead(getattr(found, field), max_ahead)
+        check_not_ahead(getattr(content, field), max_ahead)
     except ValueError as error:
-        raise InvalidLine(f"{field}: {error}", str(found.uid)) from None
+        raise InvalidLine(f"{field}: {error}", str(content.uid)) from None

@@ -100,14 +100,14 @@ def conversations(
     for thread in threads(_messages(paths, rejected, counts, advance, Clock(now, max_ahead)), duplicate=duplicate):
         try:
             fit = Fit()
-            found = _conversation(thread, organization_uid, own, rules=rules or Rules(), fit=fit)
+            conversation = _conversation(thread, organization_uid, own, rules=rules or Rules(), fit=fit)
         except ValidationError as error:
             for message in thread.messages:
                 rejected(message.source, message.number, f"its thread: {reason(error)}", b"", message.offset)
         else:
             counts.in_conversations += len(thread.messages)
             counts.shortened += fit.shortened
-            yield found
+            yield conversation
 
 
 def _messages(

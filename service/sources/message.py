@@ -117,10 +117,10 @@ def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
 
 def _headers(parsed: Parsed[str, str]) -> dict[str, list[str]]:
     """The values of each header by its lower-case name. Raw 8-bit bytes are decoded."""
-    found: dict[str, list[str]] = {}
+    headers: dict[str, list[str]] = {}
     for name, value in parsed.raw_items():
-        found.setdefault(name.lower(), []).append(_eight_bit(str(value)))
-    return found
+        headers.setdefault(name.lower(), []).append(_eight_bit(str(value)))
+    return headers
 
 
 def _eight_bit(value: str) -> str:
@@ -177,16 +177,16 @@ def _address(name: str, email: str) -> Address:
 
 
 def _addresses(values: list[str]) -> list[Address]:
-    found: list[Address] = []
+    addresses: list[Address] = []
     for value in values:
         mailman = _AT.match(_SPACE.sub(" ", value).strip())
         if mailman and "@" not in mailman[1]:
-            found.append(_address(mailman[3] or "", f"{mailman[1]}@{mailman[2]}"))
+            addresses.append(_address(mailman[3] or "", f"{mailman[1]}@{mailman[2]}"))
             continue
         for name, email in _split(value):
             if name or email:
-                found.append(_address(name, email))
-    return found
+                addresses.append(_address(name, email))
+    return addresses
 
 
 def _split(value: str) -> list[tuple[str, str]]:
@@ -198,8 +198,8 @@ def _split(value: str) -> list[tuple[str, str]]:
 
 def _own_id(headers: dict[str, list[str]], data: bytes) -> str:
     """The Message-ID, or else a hash of the message's bytes, so that importing it again gives the same id."""
-    found = _MESSAGE_ID.search(headers.get("message-id", [""])[0])
-    return found[1] if found else f"{hashlib.sha256(data).hexdigest()[:32]}@no-message-id"
+    match = _MESSAGE_ID.search(headers.get("message-id", [""])[0])
+    return match[1] if match else f"{hashlib.sha256(data).hexdigest()[:32]}@no-message-id"
 
 
 def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:

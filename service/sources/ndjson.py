@@ -23,6 +23,7 @@ import zstandard
 
 from service.conversation import MAX_LINE_BYTES, Conversation, Tombstone, parse_uuid
 from service.errors import SourceUnreadable
+from service.message_texts import counted
 from service.sources import lines
 from service.sources.containers import GZIP, ZSTANDARD, Counting, zstandard_stream
 from service.times import MAX_AHEAD
@@ -78,7 +79,8 @@ def read(
             for number, text in enumerate(_texts(_decompressed(path, Counting(raw, advance))), start=1):
                 if (end := export_end(text)) is not None:
                     if end.conversations != since_end:
-                        mismatch = f"ends an export of {end.conversations} conversations, but follows {since_end}"
+                        promised = counted(end.conversations, "conversation")
+                        mismatch = f"ends an export of {promised}, but follows {since_end}"
                         yield Line(path, number, text, None, mismatch)
                     else:
                         ended(end)
@@ -151,13 +153,13 @@ def _texts(stream: IO[bytes]) -> Iterator[bytes]:
 
 def _line(source: str, number: int, text: bytes, max_ahead: timedelta) -> Line:
     try:
-        found = lines.parse(text.rstrip(b"\r\n"), max_ahead=max_ahead)
+        content = lines.parse(text.rstrip(b"\r\n"), max_ahead=max_ahead)
     except lines.InvalidLine as error:
         shown = text[:SHOWN_BYTES] if len(text) > MAX_LINE_BYTES else text
         return Line(source, number, shown, None, str(error))
-    if isinstance(found, Tombstone):
-        return Line(source, number, text, None, "is a deletion: only 'conversations load' accepts deletions", found)
-    return Line(source, number, text, found)
+    if isinstance(content, Tombstone):
+        return Line(source, number, text, None, "is a deletion: only 'conversations load' accepts deletions", content)
+    return Line(source, number, text, content)
 
 
 def _open(path: str) -> IO[bytes]:

@@ -28,16 +28,16 @@ class Fit:
     def texts(self, field: str, texts: Iterable[str]) -> list[str]:
         """The texts that are not blank, each cut to the field's limit, and at most as many as the field may have."""
         limit = LIMITS[field]
-        found = [text for text in texts if text and not text.isspace()]
+        present = [text for text in texts if text and not text.isspace()]
         kept: list[str] = []
         left = LIST_BYTES
-        for number, text in enumerate(found):
+        for number, text in enumerate(present):
             cut = self._cut(text, limit.characters)
             left -= len(msgspec.json.encode(cut)) + 1
-            is_last = number + 1 == len(found)
+            is_last = number + 1 == len(present)
             if left < 0 or (len(kept) + 1 == limit.items and not is_last):
                 self.shortened = True
-                return [*kept, f"{ELLIPSIS} and {len(found) - len(kept):,} more"]
+                return [*kept, f"{ELLIPSIS} and {len(present) - len(kept):,} more"]
             kept.append(cut)
         return kept
 

@@ -218,8 +218,8 @@ def _xml(name: str, stream: io.BufferedReader, _columns: Mapping[str, str]) -> I
         raise SourceUnreadable(f"{name} is not complete, valid XML after message {number}: {error}") from None
 
 
-def _character(found: re.Match[bytes]) -> bytes:
-    pair = int(found[1]).to_bytes(2, "big") + int(found[2]).to_bytes(2, "big")
+def _character(match: re.Match[bytes]) -> bytes:
+    pair = int(match[1]).to_bytes(2, "big") + int(match[2]).to_bytes(2, "big")
     return pair.decode("utf-16-be", "replace").encode()
 
 

@@ -68,8 +68,8 @@ def _gzip(minimum_size: int) -> CompressionConfig:
 
 
 def _accepted(scope: HTTPScope) -> str | None:
-    found = [value for name, value in scope["headers"] if name == b"accept-encoding"]
-    return b",".join(found).decode("latin-1") if found else None
+    values = [value for name, value in scope["headers"] if name == b"accept-encoding"]
+    return b",".join(values).decode("latin-1") if values else None
 
 
 @functools.lru_cache(maxsize=256)  # clients send the same few values again and again
@@ -77,9 +77,9 @@ def choose(accept_encoding: str | None) -> str:
     """PLAIN, GZIP (for responses above MIN_BYTES), GZIP_ALWAYS if plain is excluded, or NEITHER if both are."""
     if accept_encoding is None:
         return PLAIN
-    found = weights(accept_encoding)
-    gzip = found.get("gzip", found.get("x-gzip", found.get("*", 0.0)))
-    plain = found.get("identity", 0.0 if found.get("*") == 0.0 else IMPLIED)
+    by_coding = weights(accept_encoding)
+    gzip = by_coding.get("gzip", by_coding.get("x-gzip", by_coding.get("*", 0.0)))
+    plain = by_coding.get("identity", 0.0 if by_coding.get("*") == 0.0 else IMPLIED)
     if not plain:
         return GZIP_ALWAYS if gzip else NEITHER
     return GZIP if gzip and gzip >= plain else PLAIN

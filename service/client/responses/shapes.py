@@ -207,11 +207,11 @@ def check_shape(method: str, url: str, answer: Any, body: Any = None) -> None:
         raise unusable("it is not a JSON object")
     if "error" in answer:
         raise unusable("it reports an error as a success")
-    found = convert(answer, SHAPES.get((method, kind_of(url)), Json))
-    if isinstance(found, _Search) and isinstance(body, dict):
-        _check_documents(found, body)
-    if isinstance(found, _Many) and isinstance(body, dict):
-        _check_many(found, body)
+    converted = convert(answer, SHAPES.get((method, kind_of(url)), Json))
+    if isinstance(converted, _Search) and isinstance(body, dict):
+        _check_documents(converted, body)
+    if isinstance(converted, _Many) and isinstance(body, dict):
+        _check_many(converted, body)
 
 
 def _check_documents(answer: _Search, body: Json) -> None:
