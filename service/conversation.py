@@ -38,9 +38,9 @@ CHANNELS: tuple[Channel, ...] = get_args(Channel)
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-# The version of what is derived from a conversation when it is written: `order`, `sent`, tombstones, document ids.
-# Raise it whenever any of that changes: for the folding, the prefixes, the digests, the numbers of names. Indices of
-# another version are not served until a reindex (docs/decisions/0017). tests/test_derived.py pins each version.
+# The version of the data that is derived from a conversation: `order`, `sent`, tombstones and document ids. Raise it
+# whenever one of these changes, for example because of folding, prefixes, digests or the numbers of names. An index of
+# another version is not served until a reindex (docs/decisions/0017). tests/test_derived.py pins each version.
 DERIVED_VERSION = 1
 
 SORT_KEY_CHARACTERS = 1000
@@ -253,7 +253,7 @@ def identity_fields(organization_uid: UUID, uid: UUID, version: int, kind: str) 
 LIVE, DELETED = "live", "deleted"
 _IDENTITY_FIELDS = ("uid_1", "uid_2", "uid_3", "digest_1", "digest_2")
 _SUBJECT_FIELDS = tuple(f"subject_{number}" for number in range(1, PREFIXES + 1))
-# In the order of the names, with gaps: a new name takes a number between its neighbours, and no other changes.
+# The numbers sort like the names and have gaps, so that a new name gets a number between its neighbours.
 _STATUS_ORDER: dict[Status, int] = {"active": 10, "archived": 20, "closed": 30, "draft": 40}
 _CHANNEL_ORDER: dict[Channel, int] = {"email": 10, "sms": 20}
 

@@ -89,22 +89,23 @@ class Settings(BaseSettings):
         ge=1,
         le=1024,  # OpenSearch's own limit
         validation_alias=_env("CONVERSATIONS_SHARDS"),
-        description="shards of an index that `create` or `reindex` makes; without it 1, or those of the running index",
+        description="number of shards of a new index; the default is 1 for `create`, and that of the running index for "
+        "`reindex`",
     )
     replicas: int | None = Field(
         None,
         ge=0,
         le=100,
         validation_alias=_env("CONVERSATIONS_REPLICAS"),
-        description="copies of each shard beside the first, in an index that `create` or `reindex` makes; without it "
-        "0, or those of the running index",
+        description="number of replicas of each shard of a new index; the default is 0 for `create`, and that of the "
+        "running index for `reindex`",
     )
     refresh_interval: str | None = Field(
         None,
         pattern=r"^(-1|[1-9][0-9]{0,5}(ms|s|m|h))$",
         validation_alias=_env("CONVERSATIONS_REFRESH_INTERVAL"),
-        description="how soon searches find what was written, in an index that `create` or `reindex` makes, such as "
-        "500ms or 30s, or -1 for never; without it 1s, or that of the running index",
+        description="refresh interval of a new index, after which searches find a write, such as 500ms or 30s, or -1 "
+        "for never; the default is 1s for `create`, and that of the running index for `reindex`",
     )
     request_timeout: float = Field(
         10.0,

@@ -236,7 +236,7 @@ async def _mapping(deployment: Deployment) -> Check:
     needed = (
         f"the mapping {deployment.mapping.checksum} and derived fields of version {deployment.mapping.derived_version}"
     )
-    return Check("mapping", "ok", f"{name} has {needed}, as this version needs")
+    return Check("mapping", "ok", f"{name} has {needed}, which this version needs")
 
 
 async def _replicas(deployment: Deployment) -> Check:

@@ -35,7 +35,7 @@ async def create(job: Job, lock: Lock) -> None:
 
 
 async def settings_of(job: Job, index: str) -> dict[str, Any]:
-    """The index's own settings, by OpenSearch's names."""
+    """The settings of an index, by OpenSearch's names. Defaults are not included."""
     with translated(alias=job.alias):
         answer = await job.client.indices.get_settings(index=index)
     settings: dict[str, Any] = answer[index]["settings"]["index"]
