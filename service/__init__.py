@@ -1,3 +1,3 @@
-"""Conversation search: finds one conversation (an e-mail thread, an SMS exchange) among millions, at once."""
+"""Conversation search: finds one conversation (an e-mail thread or an SMS exchange) among millions."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""create_app(settings): wires the parts. The only module that knows them all."""
+"""Creates the ASGI application. Only this module knows all of its parts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from litestar.types import ASGIApp
 from service import telemetry, terminal
 from service.api.auth import Tokens
 from service.api.documentation import PAGES
-from service.api.errors import answer_error
+from service.api.errors import error_response
 from service.api.home import home
 from service.api.metrics import Metrics
 from service.api.middleware.access_log import AccessLog
@@ -42,12 +42,12 @@ from service.search.paging.rank_descent import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
 
-WRITE_SHARE = 0.8  # of a request's deadline, for OpenSearch's part of a write
-LOOK_SHARE = 0.8  # of a request's deadline, for checks of the index; the rest is left to find out why they failed
+WRITE_SHARE = 0.8  # of a request's deadline, for a write to OpenSearch
+LOOK_SHARE = 0.8  # of a request's deadline, for checks of the index; the rest is for finding out why they failed
 
 
 def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | None = None) -> ASGIApp:
-    """The ASGI application. Raises Misconfigured where the settings cannot work; does not need OpenSearch yet."""
+    """Creates the ASGI application. Does not connect to OpenSearch yet. Raises Misconfigured for unusable settings."""
     searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
     telemetry.pool.labels("size").set(2 * settings.opensearch_connections)  # each client has its own connections
@@ -91,7 +91,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         route_handlers=[*HANDLERS, home(HANDLERS), *PAGES],
         state=State({"parts": parts}),
         openapi_config=None,  # service.api.openapi makes the document
-        exception_handlers={Exception: answer_error},
+        exception_handlers={Exception: error_response},
         middleware=[lambda app: Deadline(app, seconds=settings.request_timeout)],
         lifespan=[clients],
         logging_config=None,
@@ -106,7 +106,7 @@ def _readiness(
     fits: CompatibilityCheck,
     disk: Callable[[], Awaitable[str | None]],
 ) -> Readiness:
-    """Ready: the index fits, answers a search, and takes writes, as do the others that must be written with it."""
+    """The service is ready if the index fits, a search works, and all indices that receive writes accept them."""
 
     async def takes_writes() -> None:
         names = sorted(await holders(admin, settings.alias, writes_alias(settings.alias)))
@@ -117,7 +117,7 @@ def _readiness(
 
 
 def configure_logging(settings: Settings) -> None:
-    """structlog to standard error, as JSON or for a console. The libraries' own loggers say only what is wrong."""
+    """Makes structlog write to standard error, as JSON or for a console. Libraries log only warnings and errors."""
     as_json = settings.log_format == "json"
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(serializer=lambda event, **_options: msgspec.json.encode(event))
@@ -136,8 +136,5 @@ def configure_logging(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    for name in (
-        "opensearch",
-        "opensearchpy.trace",
-    ):  # they would log requests, and failed ones with their text
+    for name in ("opensearch", "opensearchpy.trace"):  # they would log requests, and the bodies of failed ones
         logging.getLogger(name).setLevel(logging.CRITICAL)

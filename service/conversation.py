@@ -1,7 +1,7 @@
-"""The document: a conversation as it is stored and returned, and what is derived from it when it is written.
+"""The conversation: how it is validated, stored and returned, and the fields that are derived from it.
 
-One definition serves the loader, the mapping, the API and the tests' oracle. `Conversation` validates and
-normalises; `stored` adds the fields that only the index needs: numeric tie-breaks and sort keys.
+This is the only definition; the loader, the API and the tests use it. `Conversation` validates and normalises. `stored`
+adds the fields that only the index needs, such as sort keys.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ CHANNELS: tuple[Channel, ...] = get_args(Channel)
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-# The version of what is derived from a conversation when it is written: `order`, `sent`, tombstones, document ids.
-# Raise it whenever any of that changes: for the folding, the prefixes, the digests, the numbers of names. Indices of
-# another version are not served until a reindex (docs/decisions/0017). tests/test_derived.py pins each version.
+# The version of the data that is derived from a conversation: `order`, `sent`, tombstones and document ids. Raise it
+# whenever one of these changes, for example because of folding, prefixes, digests or the numbers of names. An index of
+# another version is not served until a reindex (docs/decisions/0017). tests/test_derived.py pins each version.
 DERIVED_VERSION = 1
 
 SORT_KEY_CHARACTERS = 1000
-PREFIX_BYTES = 6  # 48 bits: what a histogram, whose arithmetic is in doubles, counts exactly
-PREFIXES = 4  # 24 bytes: past the tags and reply marks that many subjects share
+PREFIX_BYTES = 6  # 48 bits, which a histogram counts exactly, because its arithmetic is in doubles
+PREFIXES = 4  # 24 bytes, which is longer than the tags and reply marks that many subjects share
 
 _PREFIX_MASK = 2 ** (8 * PREFIX_BYTES) - 1
 _PREFIX_SHIFTS = tuple(8 * PREFIX_BYTES * place for place in reversed(range(PREFIXES)))
@@ -55,18 +55,18 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.A
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The most that a field may hold: characters in a text (in each text of a list), texts in a list."""
+    """The limits of a field: characters of a text (or of each text in a list), and texts in a list."""
 
     characters: int
     items: int | None = None
 
 
-# Far above what real conversations hold, so that only abuse meets them. They keep every term of the index below
-# Lucene's 32,766 bytes and every analyzed text short. Validation, the OpenAPI document and docs/documents.md follow.
+# These are far above real conversations, so that only abuse meets them. They keep every term of the index below
+# Lucene's limit of 32,766 bytes, and every analyzed text short. Validation, OpenAPI and docs/documents.md use them.
 LIMITS: dict[str, Limit] = {
     "subject": Limit(2_000),  # a line of mail has at most 998 (RFC 5322, 2.1.1)
     "categories": Limit(256, 100),
-    "metadata.from_email": Limit(1_024),  # 254 in RFC 5321; gateways put addresses of other systems inside one
+    "metadata.from_email": Limit(1_024),  # 254 in RFC 5321; gateways embed addresses of other systems in one
     "metadata.from_name": Limit(1_000),
     "metadata.to_emails": Limit(1_024, 1_000),
     "metadata.cc_emails": Limit(1_024, 1_000),
@@ -75,13 +75,13 @@ LIMITS: dict[str, Limit] = {
     "metadata.provider_message_id": Limit(1_000),
     "metadata.thread_id": Limit(1_000),
 }
-MAX_ITEM_BYTES = 256_000  # of the whole item as JSON in UTF-8: not all fields can be full at once
+MAX_ITEM_BYTES = 256_000  # of the whole item as JSON in UTF-8; not all fields can have their full length at once
 TOO_LARGE = f"must have at most {MAX_ITEM_BYTES:,} bytes as JSON"
-MAX_LINE_BYTES = 6 * MAX_ITEM_BYTES  # of an item in a line of NDJSON, as each byte may be written as \u0000
+MAX_LINE_BYTES = 6 * MAX_ITEM_BYTES  # of an item in a line of NDJSON, because each byte may be escaped as \u0000
 
 
 def parse_uuid(value: object) -> UUID:
-    """A UUID in its hyphenated form, in either case. Raises ValueError."""
+    """Parses a UUID in its hyphenated form, in upper or lower case. Raises ValueError."""
     return value if isinstance(value, UUID) else UUID(_check_uuid(value))
 
 
@@ -92,7 +92,7 @@ def _check_uuid(value: object) -> str:
 
 
 def _before_uuid(value: object, info: ValidationInfo) -> UUID | str:
-    """pydantic alone would take more forms than the hyphenated one; from JSON it makes the UUID itself, faster."""
+    """Refuses the other forms of a UUID that pydantic accepts. From JSON, pydantic itself makes the UUID, faster."""
     return _check_uuid(value) if info.mode == "json" else parse_uuid(value)
 
 
@@ -102,7 +102,7 @@ Uid = Annotated[UUID, BeforeValidator(_before_uuid)]
 
 
 def _text(field: str, **more: Any) -> StringConstraints:
-    """A limit also has pydantic refuse a lone surrogate, which is no text."""
+    """The field's limit. With a limit, pydantic also refuses lone surrogates, which are not valid text."""
     return StringConstraints(max_length=LIMITS[field].characters, **more)
 
 
@@ -119,7 +119,7 @@ class _Document(BaseModel):
 
 
 class Metadata(_Document):
-    """What the provider told. Kept and returned; not searched."""
+    """Data from the provider of the messages, stored and returned with the conversation."""
 
     from_email: Annotated[str, _text("metadata.from_email")] | None = None
     from_name: Annotated[str, _text("metadata.from_name")] | None = None
@@ -135,10 +135,10 @@ class Metadata(_Document):
 
 
 class Conversation(_Document):
-    """One conversation, valid and normalised: lower-case uids, UTC times to the millisecond.
+    """One conversation, valid and normalised: lower-case uids, and UTC times in milliseconds.
 
-    Only identity (`uid`, `organization_uid`) and version (`updated_on`) must be known; the rest is null where unknown.
-    The order of the fields is the order of an item in an answer.
+    `uid`, `organization_uid` and `updated_on` (the version) are required; other fields are null or empty if unknown.
+    The order of the fields is also their order in responses.
     """
 
     uid: Uid
@@ -173,7 +173,7 @@ class Conversation(_Document):
 
 
 def _most_bytes(conversation: Conversation) -> int:
-    """At least the bytes of the item as JSON: a character has at most six, written as an escape."""
+    """An upper bound for the item's size as JSON in bytes: a character has at most six, as an escape."""
     metadata = conversation.metadata
     lists = (conversation.categories, metadata.labels, metadata.to_emails, metadata.cc_emails)
     return _ALL_BUT_LISTS + sum(6 * sum(map(len, texts)) + 3 * len(texts) for texts in lists if texts)
@@ -186,9 +186,9 @@ SHOWN_NAME = 40
 
 
 def reason(error: ValidationError) -> str:
-    """The first problems of a document that is not valid, each with its field, and how many more there are.
+    """Describes the first MOST_PROBLEMS problems of an invalid document, each with its field, and counts the rest.
 
-    At most MAX_REASON_BYTES. It never tells values, and of unknown fields' names no more than their beginning.
+    The text has at most MAX_REASON_BYTES. It never contains values, and only the beginning of an unknown field's name.
     """
     problems = error.errors(include_url=False, include_input=False)
     reasons = [_reason_of(problem) for problem in problems[:MOST_PROBLEMS]]
@@ -203,14 +203,14 @@ def _reason_of(problem: ErrorDetails) -> str:
 
 
 def shown_name(name: str | int) -> str:
-    """The beginning of a name that a caller chose, printable and in one line."""
+    """The beginning of a name that a caller chose, in one printable line."""
     text = str(name)
     start = text[:SHOWN_NAME]
     return (start if start.isprintable() else ascii(start)[1:-1]) + ("…" if len(text) > SHOWN_NAME else "")
 
 
 def shortened(text: str, most_bytes: int) -> str:
-    """The text, or its beginning and an ellipsis, in at most so many bytes of UTF-8."""
+    """The text, cut to at most `most_bytes` bytes of UTF-8. A text that was cut ends in an ellipsis."""
     data = text.encode("utf-8", "replace")
     return text if len(data) <= most_bytes else data[: most_bytes - 3].decode("utf-8", "ignore") + "…"
 
@@ -219,33 +219,33 @@ ITEM_FIELDS = tuple(Conversation.model_fields)
 
 
 def subject_sort_key(subject: str) -> str:
-    """The text by which `sort=subject` orders, compared by code point: folded, the first 1 000 characters."""
+    """The sort key of `sort=subject`: the first 1,000 characters of the folded subject, compared by code point."""
     return fold(subject)[:SORT_KEY_CHARACTERS]
 
 
 def sort_key_prefixes(key: str) -> tuple[int, ...]:
-    """The first bytes of the key's UTF-8 as numbers of 48 bits each, in the key's own order (UTF-8 keeps it)."""
+    """The first 24 bytes of the key in UTF-8 as four 48-bit numbers. They sort like the key, because UTF-8 does."""
     bytes_of_key = key[: PREFIX_BYTES * PREFIXES].encode()[: PREFIX_BYTES * PREFIXES]
     number = int.from_bytes(bytes_of_key.ljust(PREFIX_BYTES * PREFIXES, b"\0"), "big")
     return tuple(number >> shift & _PREFIX_MASK for shift in _PREFIX_SHIFTS)
 
 
 def uid_order(uid: UUID) -> tuple[int, int, int]:
-    """The UUID as numbers of 48, 48 and 32 bits: ordered exactly as its text, and each exact in a histogram."""
+    """The UUID as numbers of 48, 48 and 32 bits. They sort like its text, and each is exact in a histogram."""
     return uid.int >> 80, uid.int >> 32 & (2**48 - 1), uid.int & (2**32 - 1)
 
 
 def digest(document: str, version: int, kind: str) -> tuple[int, int]:
-    """32 bits and 32 bits that tell a document's id, version and kind (live or deleted).
+    """Two 32-bit numbers: a hash of a document's id, version and kind (LIVE or DELETED).
 
-    Sums of these over a range of documents are exact in OpenSearch's doubles for up to two million of them.
+    OpenSearch's sums, which are doubles, are exact for up to two million documents.
     """
-    found = hashlib.blake2b(f"{document}:{version}:{kind}".encode(), digest_size=8).digest()
-    return int.from_bytes(found[:4], "big"), int.from_bytes(found[4:], "big")
+    hashed = hashlib.blake2b(f"{document}:{version}:{kind}".encode(), digest_size=8).digest()
+    return int.from_bytes(hashed[:4], "big"), int.from_bytes(hashed[4:], "big")
 
 
 def identity_fields(organization_uid: UUID, uid: UUID, version: int, kind: str) -> dict[str, int]:
-    """What every document's `order` holds, a tombstone's too."""
+    """The fields that `order` has in every document, also in a tombstone."""
     parts = (*uid_order(uid), *digest(document_id(organization_uid, uid), version, kind))
     return dict(zip(_IDENTITY_FIELDS, parts, strict=True))
 
@@ -253,13 +253,13 @@ def identity_fields(organization_uid: UUID, uid: UUID, version: int, kind: str) 
 LIVE, DELETED = "live", "deleted"
 _IDENTITY_FIELDS = ("uid_1", "uid_2", "uid_3", "digest_1", "digest_2")
 _SUBJECT_FIELDS = tuple(f"subject_{number}" for number in range(1, PREFIXES + 1))
-# In the order of the names, with gaps: a new name takes a number between its neighbours, and no other changes.
+# The numbers sort like the names and have gaps, so that a new name gets a number between its neighbours.
 _STATUS_ORDER: dict[Status, int] = {"active": 10, "archived": 20, "closed": 30, "draft": 40}
 _CHANNEL_ORDER: dict[Channel, int] = {"email": 10, "sms": 20}
 
 
 def order_fields(conversation: Conversation) -> dict[str, Any]:
-    """What only sorting needs: never returned. Missing values are left out, so that they sort last."""
+    """The fields for sorting and comparing, which are never returned. Missing values are left out and sort last."""
     fields: dict[str, Any] = identity_fields(
         conversation.organization_uid, conversation.uid, conversation.version, LIVE
     )
@@ -275,48 +275,48 @@ def order_fields(conversation: Conversation) -> dict[str, Any]:
 
 
 def document_id(organization_uid: UUID, uid: UUID) -> str:
-    """The document's `_id`. It holds the organization, so that one organization cannot overwrite another's."""
+    """The document's `_id`. It contains the organization, so that one organization cannot overwrite another's data."""
     return f"{organization_uid}:{uid}"
 
 
 _ORDER = b',"order":{'
 
 
-DERIVED = ("order", "sent")  # what stands behind an item in its stored document
+DERIVED = ("order", "sent")  # the fields that a stored document has in addition to its item
 
 
 def sent_fields(conversation: Conversation) -> dict[str, int]:
-    """When in the week it was sent, in UTC, for analysts: the day (1: Monday, ISO 8601) and the hour (0 to 23)."""
+    """The day of the week (1 is Monday, ISO 8601) and the hour (0 to 23) of `sent_at` in UTC, for analysts."""
     if conversation.sent_at is None:
         return {}
     return {"weekday": conversation.sent_at.isoweekday(), "hour": conversation.sent_at.hour}
 
 
 def stored(conversation: Conversation) -> bytes:
-    """The document as OpenSearch keeps it: the item's fields in their order, then what is derived. UTF-8 JSON."""
+    """The document that OpenSearch stores, as JSON in UTF-8: the item's fields in order, then the DERIVED fields."""
     item = conversation.model_dump_json().encode()
     derived = (msgspec.json.encode(order_fields(conversation)), msgspec.json.encode(sent_fields(conversation)))
     return b'%s,"order":%s,"sent":%s}' % (item[:-1], *derived)
 
 
 def item(source: bytes) -> bytes:
-    """The item of an answer, cut out of what `stored` made, without decoding it. Raises ValueError on anything else.
+    """The item in a stored document, without decoding it. Raises ValueError if `stored` did not make the document.
 
-    Exact: inside a JSON text a quotation mark stands behind a backslash, never behind a comma.
+    The search for the end of the item is exact: in a JSON string, a quotation mark follows a backslash, not a comma.
     """
     at = source.rfind(_ORDER)
     if at < 0:
-        raise ValueError("a document that this service did not write: it has no order")
+        raise ValueError("this service did not write the document: it has no order field")
     return source[:at] + b"}"
 
 
 def is_tombstone(source: bytes) -> bool:
-    """Whether a stored document is what `tombstone` makes: it begins with what a conversation's ends with."""
+    """Whether a stored document is a tombstone. Only a tombstone begins with `order`."""
     return source.startswith(b'{"order":')
 
 
 class Tombstone(_Document):
-    """A deletion: what a line of a bulk request says, and what stays in the index."""
+    """A deletion: a line of a bulk request, and the record of it that stays in the index."""
 
     uid: Uid
     organization_uid: Uid
@@ -324,7 +324,10 @@ class Tombstone(_Document):
 
 
 def tombstone(organization_uid: UUID, uid: UUID, deleted_on: datetime) -> bytes:
-    """What stays of a deleted conversation. It has no `organization_uid` of its own, so no query can find it."""
+    """The document that replaces a deleted conversation.
+
+    It has no field `organization_uid` at the top level, so the filter of every search excludes it.
+    """
     return msgspec.json.encode(
         {
             "order": identity_fields(organization_uid, uid, epoch_milliseconds(deleted_on), DELETED),

@@ -1,6 +1,6 @@
-"""The deadline of the request that is being answered, known to everything that works for it without being handed on.
+"""The deadline of the current request, in a context variable, so that it need not be passed as a parameter.
 
-The API sets one for each request; a command has none, and every search of it has the searcher's own time.
+The API sets it for each request. A command has none; its searches have the searcher's own timeout.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _current: ContextVar[asyncio.Timeout | None] = ContextVar("deadline", default=No
 
 @asynccontextmanager
 async def within(seconds: float) -> AsyncIterator[asyncio.Timeout]:
-    """Ends the block after `seconds` with TimeoutError; the Timeout can be rescheduled, None meaning no deadline."""
+    """Cancels the block after `seconds` and raises TimeoutError. The yielded Timeout can be rescheduled."""
     async with asyncio.timeout(seconds) as limit:
         before = _current.set(limit)
         try:
@@ -25,7 +25,7 @@ async def within(seconds: float) -> AsyncIterator[asyncio.Timeout]:
 
 
 def remaining(most: float) -> float:
-    """Seconds until the request's deadline, or `most` where that is sooner or there is no deadline."""
+    """The seconds until the request's deadline, but at most `most`. Without a deadline, `most`."""
     limit = _current.get()
     ends = None if limit is None else limit.when()
     if ends is None:

@@ -1,7 +1,7 @@
-"""The console script's entry point: ctrl-C is one line from the first moment, while the rest is still being imported.
+"""The console script's entry point, which handles ctrl-C while everything else is still being imported.
 
-The imports take about a second. A KeyboardInterrupt in the middle of one would be a traceback, or be swallowed by a
-library that catches everything, so until the command line takes over the process ends at once.
+The imports take about a second. A KeyboardInterrupt during an import would print a traceback, or be swallowed by a
+library that catches everything. So until the command line installs its own handler, ctrl-C ends the process at once.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ INTERRUPTED = 130
 
 def _end(_number: int, _frame: FrameType | None) -> None:
     os.write(2, b"Stopped.\n")
-    os._exit(INTERRUPTED)  # nothing has begun that needs an end
+    os._exit(INTERRUPTED)  # there is nothing to clean up yet
 
 
-# At the import, because only the two starters import this module, and each moment counts.
+# Runs at import, to be as early as possible. Only the console script and __main__ import this module.
 signal.signal(signal.SIGINT, _end)
 
 

@@ -1,30 +1,30 @@
-"""The error tree. Knows no HTTP: api/errors.py has the one table that turns these into answers.
+"""The hierarchy of errors. It is independent of HTTP: a table in api/errors.py maps errors to responses.
 
 ConversationsError
-├── InvalidQuery          the caller's parameters are wrong; carries every problem found
-├── Unauthorized          no token, or one that cannot be trusted
-├── Forbidden             an organization that is not the caller's
+├── InvalidQuery          parameters are invalid; has a list of all problems
+├── Unauthorized          the token is missing or not valid
+├── Forbidden             the token does not cover the organization or lacks a scope
 ├── NotFound              no such conversation
-├── TooLarge              more lines or bytes than a request may have
-├── UnsupportedMediaType  a body of another kind than lines of JSON
-├── UnsupportedEncoding   a compressed body
-├── TooBusy               more at once than this process, or OpenSearch, takes
-├── SlowRequest           the caller took too long to send its body
-├── BodyIncomplete        the caller went away before its body was complete
-├── SearchUnavailable     OpenSearch cannot answer now, or answered in part only
-│   ├── AnswerTooLarge    its answer has more bytes than are read
-│   ├── AnswerUnusable    it answered, but with something else than what was asked for
-│   └── Overloaded        it refused for want of room (429)
-├── SearchTimeout         the deadline of a request passed
+├── TooLarge              the request has too many lines or bytes
+├── UnsupportedMediaType  the body is not NDJSON or JSON
+├── UnsupportedEncoding   the body is compressed
+├── TooBusy               too many concurrent requests of this kind, or too many concurrent writes to a conversation
+├── SlowRequest           the caller took too long to send the body
+├── BodyIncomplete        the caller disconnected before the body was complete
+├── SearchUnavailable     OpenSearch cannot respond now, or its response is incomplete
+│   ├── AnswerTooLarge    its response exceeds the limit in bytes
+│   ├── AnswerUnusable    its response does not have the expected shape or content
+│   └── Overloaded        it refused a request because of overload (429, or too little memory)
+├── SearchTimeout         OpenSearch, or the whole request, took too long
 ├── WriteFailed           OpenSearch refused a whole bulk request
-│   └── PushedBack        for want of room, and as long as one was willing to wait
-├── ReindexFailed         a reindex could not go on
-│   └── UnderWay          another process holds the lock
+│   └── PushedBack        it refused because of overload, until the time for retries was over
+├── ReindexFailed         a reindex, or another command on indices, cannot continue
+│   └── UnderWay          another process has the lock
 ├── IndexUnusable         the alias is missing, or its index does not fit the mapping
-├── SourceUnreadable      an input that cannot be read at all
+├── SourceUnreadable      an input cannot be read
 ├── NodeFailed            the local node did not start, died, or is in use
-├── DistributionFailed    the JDK or OpenSearch could not be fetched
-└── Misconfigured         a setting or an option that cannot work
+├── DistributionFailed    the JDK or OpenSearch could not be downloaded
+└── Misconfigured         a setting or an option cannot work
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from dataclasses import dataclass
 
 
 class ConversationsError(Exception):
-    """Every error of this package. Its text is one sentence that names the way out."""
+    """The base class of this package's errors. Its text is one sentence that also says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with one parameter: what came, and what is allowed."""
+    """One problem with one parameter: `message` says what is allowed, `value` is what the caller sent."""
 
     parameter: str
     message: str

@@ -1,4 +1,4 @@
-"""Files that commands write: never one that they read, and never half of one in the place of a whole one."""
+"""Output files of commands: never an input file, and always replaced as a whole."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from service.errors import Misconfigured
 STANDARD_STREAM = "-"
 
 Identity = tuple[int, int, str]
-"""Device and inode of a file, or of the folder in which it would be made, with its name there."""
+"""Identifies a file: its device, its inode and "", or its folder's device, its folder's inode and its name."""
 
 
 def require_distinct(inputs: Sequence[str | Path], outputs: Mapping[str, Sequence[Path]]) -> None:
-    """Refuses an output that is an input, lies in a folder that is read, or is another output.
+    """Raises Misconfigured if an output is also an input, lies in an input folder, or is the output of another option.
 
-    `outputs` are paths by the option that names them. Files are compared by device and inode, so links and relative
-    names are seen through; a file that does not exist yet is compared by its folder and name. Raises Misconfigured.
+    `outputs` maps an option to its paths. Files are compared by device and inode, so links and relative paths are
+    recognized. A file that does not exist yet is compared by its folder and name.
     """
     read = {identity: str(path) for path in inputs for identity in _identities_of_input(path)}
     taken: dict[Identity, str] = {}
@@ -35,13 +35,13 @@ def require_distinct(inputs: Sequence[str | Path], outputs: Mapping[str, Sequenc
                     raise Misconfigured(f"{option} {path} would overwrite the input {read[identity]}: {other}")
                 if (first := taken.setdefault(identity, option)) != option:
                     raise Misconfigured(f"{option} and {first} both name {path}: {other}")
-            for folder in (one for one in inputs if Path(one).is_dir()):
+            for folder in (source for source in inputs if Path(source).is_dir()):
                 if _lies_in(path, Path(folder)):
-                    raise Misconfigured(f"{option} {path} lies in {folder}, which is read: {other}")
+                    raise Misconfigured(f"{option} {path} lies in the input folder {folder}: {other}")
 
 
 def _places(path: Path) -> set[Identity]:
-    """Every identity under which an output may meet another file. A device, such as /dev/null, meets none."""
+    """All identities of an output. A device, such as /dev/null, has none, because sharing it is harmless."""
     if path.exists() and not path.is_file():
         return set()
     return {_by_folder(path), *([_by_inode(path)] if path.exists() else [])}
@@ -66,7 +66,7 @@ def _by_inode(path: Path) -> Identity:
 
 
 def _by_folder(path: Path) -> Identity:
-    """The place that the path names once its links are followed, whether a file is there or not."""
+    """The identity by folder and name, after links are followed. The file need not exist."""
     real = Path(os.path.realpath(path))
     try:
         status = real.parent.stat()
@@ -82,10 +82,10 @@ def _lies_in(path: Path, folder: Path) -> bool:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[IO[bytes]]:
-    """A binary file that takes the path's place, whole and on the disk, when the block ends well; else it is gone.
+    """Yields a binary file that replaces the path when the block succeeds. If the block fails, the path is unchanged.
 
-    An existing file keeps its permissions, and a link goes on leading to it. A pipe or a device is written to directly.
-    Raises OSError.
+    The new file is synced to disk. It keeps the permissions of an existing file, and links to it stay valid. A pipe or
+    a device is written to directly. Raises OSError.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -106,7 +106,7 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 class _Settle:
-    """Gives a file its name. Until then the file has none, or a temporary one that `discard` removes."""
+    """Gives a file its final name. Before, it has none, or a temporary one that `discard` removes."""
 
     def __init__(self, target: Path, temporary: Path | None, descriptor: int) -> None:
         self.target = target
@@ -125,16 +125,16 @@ class _Settle:
 
 
 def discard(settle: _Settle) -> None:
-    """Removes the temporary name, where the file was not given its own."""
+    """Removes the temporary name, if the file did not get its final one."""
     if settle.temporary is not None:
         settle.temporary.unlink(missing_ok=True)
 
 
 def open_unnamed(target: Path) -> tuple[IO[bytes], _Settle]:
-    """A file in the target's folder that takes its place when `settle` is called.
+    """Opens a file in the target's folder. Returns it and `settle`, which makes it replace the target when called.
 
-    It has no name until then (open(2), O_TMPFILE), so that a killed process leaves nothing behind; where the file
-    system has no such files, it has a temporary one.
+    Before, the file has no name (open(2), O_TMPFILE), so a killed process leaves no file behind. On file systems that
+    do not support this, it has a temporary name.
     """
     permissions = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     try:
@@ -168,7 +168,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def is_foreign(path: Path, is_own: Callable[[bytes], bool]) -> bool:
-    """Whether a regular, non-empty file is there of which the first bytes are not what this service writes."""
+    """Whether the path is a regular file whose content this service did not write. A blank file is not foreign."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
@@ -177,5 +177,5 @@ def is_foreign(path: Path, is_own: Callable[[bytes], bool]) -> bool:
 
 
 def numbered(path: Path, count: int) -> Iterable[Path]:
-    """`path.1`, `path.2`, ...: one file for each of `count` parts of the work."""
+    """The paths `path.1`, `path.2`, ..., `path.<count>`, for work that is split into parts."""
     return [path.with_name(f"{path.name}.{number}") for number in range(1, count + 1)]

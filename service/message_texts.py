@@ -1,4 +1,4 @@
-"""Plain sentences: for values that pydantic refuses (what came, and what would be right), and for counts."""
+"""Texts for messages: sentences for pydantic's validation errors, and counts with their nouns."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pydantic.fields import FieldInfo
 
 from service.urls import without_password
 
-MOST_SHOWN = 100  # characters of a wrong value
+MOST_SHOWN = 100  # characters of an invalid value in a message
 INVALID = "is not valid"
 
-# Of the errors of pydantic that a document can have. Every list of a document holds texts.
+# The messages for pydantic's errors in documents. Every list in a document is a list of texts.
 _RULES: dict[str, str] = {
     "missing": "is required",
     "extra_forbidden": "is not a known field",
@@ -43,12 +43,12 @@ _RULES: dict[str, str] = {
 
 
 def rule(kind: str, **facts: object) -> str:
-    """What a field of a document must be, by the type of pydantic's error and its context: `must be a text`."""
+    """A message such as `must be a text`, from the type of pydantic's error and the values of its context."""
     return _RULES.get(kind, INVALID).format_map(facts)
 
 
 def counted(count: float, one: str, many: str | None = None) -> str:
-    """The count with its noun: `1 node`, `1,200 nodes`, `2.5 seconds`. `many` is for a plural that is not in -s."""
+    """The count with its noun: `1 node`, `1,200 nodes`, `2.5 seconds`. `many` is the plural if it is irregular."""
     number = f"{count:,}" if isinstance(count, int) else f"{count:,g}"
     return f"{number} {one if number == '1' else many or f'{one}s'}"
 
@@ -59,16 +59,17 @@ def sentences(
     name_of: Callable[[str], str],
     patterns: Mapping[str, str],
 ) -> list[str]:
-    """A sentence for each problem. Secrets are never shown, nor users and passwords in URLs.
+    """One sentence for each problem. They never show secrets, nor users and passwords in URLs.
 
-    `name_of` gives a field the name under which its value came. `patterns` has words for fields that must match one.
+    `name_of` maps a field to the name that the user knows, such as an option or a variable. `patterns` describes the
+    allowed values of fields with a regular expression.
     """
     by_alias = {str(field.validation_alias): name for name, field in fields.items()}
     by_alias |= {choice: name for name, field in fields.items() for choice in _choices(field)}
-    found = []
+    texts = []
     for item in error.errors():
-        if not item["loc"]:  # it concerns several fields, and names them itself
-            found.append(item["msg"].removeprefix("Value error, "))
+        if not item["loc"]:  # the problem concerns several fields, and its text names them
+            texts.append(item["msg"].removeprefix("Value error, "))
             continue
         name = by_alias.get(str(item["loc"][0]), str(item["loc"][0]))
         field = fields[name]
@@ -76,14 +77,14 @@ def sentences(
         cause = item.get("ctx", {}).get("error")
         must = str(cause) if isinstance(cause, ValueError) else f"must be {right}"
         if _kind(field) is SecretStr:
-            found.append(f"{name_of(name)} {must}")
+            texts.append(f"{name_of(name)} {must}")
         else:
-            found.append(f"{name_of(name)} is {shown(item['input'])}: it {must}")
-    return found
+            texts.append(f"{name_of(name)} is {shown(item['input'])}: it {must}")
+    return texts
 
 
 def shown(value: object) -> str:
-    """The value in quotes, without a user and a password, cut where it is long."""
+    """The value in quotes, without user and password, and cut to MOST_SHOWN characters."""
     text = without_password(str(value))
     return f'"{text if len(text) <= MOST_SHOWN else text[:MOST_SHOWN] + "…"}"'
 
@@ -93,7 +94,7 @@ def _choices(field: FieldInfo) -> list[str]:
 
 
 def _kind(field: FieldInfo) -> Any:
-    """The type of the field's value where there is one."""
+    """The type of the field. For an optional field, the type without None."""
     kind = field.annotation
     if get_origin(kind) in (Union, types.UnionType):
         kind = next(part for part in get_args(kind) if part is not type(None))

@@ -1,4 +1,4 @@
-"""Notes and progress of long work: a bar on a terminal, plain lines elsewhere. Everything goes to standard error."""
+"""Notes and the progress of long tasks, on standard error: a progress bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Advance = Callable[[int], None]
 
 @dataclass(slots=True)
 class Shown:
-    """What of it is shown: the notes, the progress, and the details that only somebody who looks for a fault wants."""
+    """Which output is shown: notes (not with --quiet), progress, and details (only with --verbose)."""
 
     notes: bool = True
     progress: bool = True
@@ -42,21 +42,21 @@ shown = Shown()
 
 
 def say(line: str) -> None:
-    """One plain line to standard error, unless notes are off (--quiet)."""
+    """Prints a line on standard error, unless notes are off (--quiet)."""
     if shown.notes:
         complain(line)
 
 
 def detail(line: str) -> None:
-    """One plain line to standard error where details are on (--verbose)."""
+    """Prints a line on standard error if details are on (--verbose)."""
     if shown.details:
         complain(line)
 
 
 def complain(text: str, *, lines: bool = False) -> None:
-    """A line to standard error, whatever is shown. With `lines`, the text may have several.
+    """Prints a line on standard error, even with --quiet. With `lines`, the text may have several lines.
 
-    Where standard error itself cannot be written, there is no place left to say so.
+    Errors of standard error itself are ignored, because they cannot be reported anywhere.
     """
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
@@ -65,13 +65,13 @@ def complain(text: str, *, lines: bool = False) -> None:
 
 @dataclass(slots=True)
 class Reading:
-    """How many of an input's bytes were read; `bytes` is None where the end is not known."""
+    """How much of an input was read. `bytes` is its size, or None if unknown; `done` is the number of bytes read."""
 
     bytes: int | None
     done: int = 0
 
     def along(self, advance: Advance) -> Advance:
-        """An `advance` that counts here too."""
+        """A function that calls `advance` and also adds to `done`."""
 
         def both(count: int) -> None:
             self.done += count
@@ -82,7 +82,10 @@ class Reading:
 
 @contextmanager
 def track(what: str, total: int | None, unit: str) -> Iterator[Advance]:
-    """Yields `advance(count)`. `total` is None where it cannot be known, as for standard input. `unit`: one of them."""
+    """Shows the progress of a task while the block runs. Yields a function that adds a number to the progress.
+
+    `what` names the task. `total` is None if it is unknown, as for standard input. `unit` is a singular noun.
+    """
     if not (shown.notes and shown.progress):
         yield lambda _count: None
         return

@@ -1,4 +1,4 @@
-"""The rejects file: what could not be taken, one JSON object a line, with where it stood and why."""
+"""The rejects file: the input that was rejected, with its position and the reason, as NDJSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ _FIELDS = {"source", "line", "reason"}
 
 
 class Rejects:
-    """Made at the first reject; a file of an earlier run is replaced then. A context manager.
+    """Writes the rejects file. A context manager.
 
-    With `kept`, an earlier run goes on: what it rejected stays where `kept(source, line)` says so.
-    Raises Misconfigured where another file than one of rejects is there.
+    The first reject creates the file and replaces that of an earlier run. With `kept`, an earlier run is resumed, and
+    its records for which `kept(source, line)` is true are kept. Raises Misconfigured if the path is another file than a
+    rejects file.
     """
 
     def __init__(self, path: Path, *, kept: Callable[[str, int], bool] | None = None) -> None:
@@ -28,7 +29,7 @@ class Rejects:
         self._file: IO[bytes] | None = None
         try:
             if files.is_foreign(path, _begins_rejects):
-                raise Misconfigured(f"{path} is no file of rejects and would be replaced: {_CHOOSE}")
+                raise Misconfigured(f"{path} is not a rejects file and would be replaced: {_CHOOSE}")
             if kept is not None and path.is_file():
                 self._keep(kept)
         except OSError as error:
@@ -44,14 +45,14 @@ class Rejects:
             return
         try:
             self._file.close()
-        except OSError as failure:  # what could not be written before; that it could not is known then
+        except OSError as failure:  # if the block failed, its own error matters more
             if error is None:
                 raise self._unwritable(failure) from None
 
     def add(self, source: str, number: int, reason: str, text: bytes, offset: int | None = None) -> None:
-        """`number` is the line (or the message) in the source, from 1, `offset` its first byte there.
+        """Writes a record. `number` is the line or message in the source, from 1; `offset` is its first byte.
 
-        Bytes that are no UTF-8 are escaped.
+        Bytes of `text` that are not valid UTF-8 are escaped. Raises Misconfigured if the file cannot be written.
         """
         self._write(
             {
@@ -84,7 +85,7 @@ class Rejects:
         return Misconfigured(f"cannot write {self.path} ({error.strerror}): {_CHOOSE}")
 
     def _open(self, first: bytes) -> None:
-        """A new file with its first lines takes the place of an earlier one; the rest is appended line by line."""
+        """Replaces the file by a new one that begins with `first`. Later records are appended to it."""
         if self.path.exists() and not self.path.is_file():
             self._file = self.path.open("wb")
             self._file.write(first)
@@ -110,7 +111,7 @@ def _encoded(record: dict[str, Any]) -> bytes:
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of an earlier run, of which the last one may be cut. Lines end with a line feed and nothing else."""
+    """The records of an earlier run. Its last line may be incomplete and is ignored then."""
     for line in path.read_bytes().split(b"\n"):
         if (record := _record(line)) is not None:
             yield record
@@ -126,11 +127,11 @@ def _record(line: bytes) -> dict[str, Any] | None:
 
 
 def is_rejects(path: Path) -> bool:
-    """Whether a file of rejects is there."""
+    """Whether the path is a rejects file."""
     return path.is_file() and not files.is_foreign(path, _begins_rejects)
 
 
 def _begins_rejects(first: bytes) -> bool:
-    """A first line that is longer than what was read begins with the first field, as `add` writes it."""
+    """Whether the bytes begin a rejects file. An incomplete first line must begin with the field `source`."""
     line, ended, _rest = first.partition(b"\n")
     return _record(line) is not None or (not ended and line.startswith(b'{"source": "'))

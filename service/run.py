@@ -1,4 +1,4 @@
-"""Everything on one machine: the node, the index, the sample, a token and the API, until it is told to stop."""
+"""Runs everything on one machine: the local node, the index, the sample data, a token and the API."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ from service.sources import ndjson
 
 SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
-FIRST_LOOK_SECONDS = 5.0  # at the index, before serving begins; a slow cluster is waited for while serving
+FIRST_LOOK_SECONDS = 5.0  # timeout of the check of the index at the start; a slower cluster does not stop the start
 OPEN_FILES = 4_096  # above the connections that http_protocol and OPENSEARCH_CONNECTIONS allow
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Files of a certificate (with its chain) and of its key, both PEM."""
+    """The files of a certificate (with its chain) and of its private key, both in PEM format."""
 
     certificate: Path
     key: Path
 
     @classmethod
     def load(cls, certificate: Path, key: Path) -> Tls:
-        """Raises Misconfigured where they cannot be read, or do not belong together."""
+        """Raises Misconfigured if the files cannot be read, or the key does not belong to the certificate."""
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
         except (OSError, ssl.SSLError) as error:
@@ -66,14 +66,17 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """What `run` may write: a missing index, and the sample."""
+    """What `run` may write: `create` a missing index, and load the `sample`."""
 
     create: bool
     sample: bool
 
 
 def run(settings: Settings, *, host: str, port: int, prepare: Prepare) -> None:
-    """Starts all of it, prints what to paste, and serves until SIGINT or SIGTERM; then stops all of it."""
+    """Starts everything, prints an example request with a token, and serves until SIGINT or SIGTERM.
+
+    Without OPENSEARCH_URL, it also starts a local node and stops it at the end.
+    """
     with listening(host, port) as listener:
         settings = with_token_secret(settings)
         if settings.opensearch_url is not None:
@@ -100,15 +103,15 @@ def _serve_prepared(
 
 def _announce(address: str, token: str) -> None:
     print(
-        f"\nAsk it:\n  curl -s -H 'Authorization: Bearer {token}' '{address}/api/conversations?per_page=3'\n"
-        f"\nThe token, good for {TOKEN_LIFETIME.days} days:\n  {token}\n"
+        f"\nTry it:\n  curl -s -H 'Authorization: Bearer {token}' '{address}/api/conversations?per_page=3'\n"
+        f"\nThe token, valid for {TOKEN_LIFETIME.days} days:\n  {token}\n"
         f"\nThe API's documentation:\n  {address}/docs\n\nctrl-C stops everything.",
         flush=True,
     )
 
 
 async def _prepare(settings: Settings, url: str, prepare: Prepare) -> list[UUID]:
-    """The index, made and filled as needed, and the organizations to mint a token for."""
+    """Creates the index and loads the sample as far as allowed. Returns the organizations for the token."""
     client = connect(settings, url)
     try:
         await _index(client, settings, prepare)
@@ -125,7 +128,7 @@ async def _prepare(settings: Settings, url: str, prepare: Prepare) -> list[UUID]
 
 
 async def _index(client: Client, settings: Settings, prepare: Prepare) -> None:
-    """Finds the index, or makes it where that was allowed. Raises IndexUnusable."""
+    """Finds the index, or creates it if that is allowed. Raises IndexUnusable."""
     if not prepare.create and await aliases.current_index(client, settings.alias) is None:
         raise IndexUnusable(
             f"{settings.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS, or create it with --create"
@@ -135,7 +138,7 @@ async def _index(client: Client, settings: Settings, prepare: Prepare) -> None:
 
 
 def sample_path() -> str:
-    """The sample conversations: in the package where it was installed from a wheel, else in the checkout beside it."""
+    """The path of the sample conversations, in an installed package or in a source checkout."""
     packaged = resources.files("service").joinpath("samples", SAMPLE)
     return str(packaged if packaged.is_file() else Path(__file__).parents[1] / "tests" / "samples" / SAMPLE)
 
@@ -149,9 +152,10 @@ def serve(
     announce: Callable[[], None] = lambda: None,
     tls: Tls | None = None,
 ) -> None:
-    """Serves the API until a signal, then lets the requests under way end. Raises NodeFailed where the node dies.
+    """Serves the API until SIGINT or SIGTERM, and then completes the running requests.
 
-    Raises IndexUnusable at once where the index there does not fit; a cluster that is not there yet is waited for.
+    Raises IndexUnusable at the start if the index does not fit the mapping, and NodeFailed when `node` dies. A cluster
+    that cannot be reached yet, or has no index yet, does not prevent the start.
     """
     configure_logging(settings)
     if settings.traces_endpoint is not None and not settings.telemetry_off:
@@ -173,17 +177,17 @@ def serve(
         timeout_graceful_shutdown=int(settings.request_timeout) + 5,
     )
     server = _Server(config, announce)
-    last_words: list[str] = []
+    reasons: list[str] = []
     if node is not None:
-        threading.Thread(target=_watch, args=(node, server, last_words), daemon=True).start()
+        threading.Thread(target=_watch, args=(node, server, reasons), daemon=True).start()
     server.run(sockets=[listener])
     telemetry.tracing.switch_off()
-    if last_words:
-        raise NodeFailed(last_words[0])
+    if reasons:
+        raise NodeFailed(reasons[0])
 
 
 def _allow_open_files() -> None:
-    """Raises the soft limit on open files, often 1,024: each connection needs one, and so does each to OpenSearch."""
+    """Raises the soft limit on open files, often 1,024. Each connection of a client or to OpenSearch needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -191,7 +195,7 @@ def _allow_open_files() -> None:
 
 
 async def _check_index(settings: Settings, url: str) -> None:
-    """Raises what no waiting mends; says what else is wrong, which every request is then told until it is over."""
+    """Raises errors that will not go away by waiting. Prints a note about others, such as an unreachable cluster."""
     client = connect(settings, url, timeout=FIRST_LOOK_SECONDS)
     try:
         async with asyncio.timeout(FIRST_LOOK_SECONDS):
@@ -216,8 +220,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ConversationsError):
         return str(error)
     if isinstance(error, TransportError):
-        return f"OpenSearch answers {error.status_code} ({error.error})"
-    return f"the answer is not understood ({type(error).__name__})"
+        return f"OpenSearch responds with {error.status_code} ({error.error})"
+    return f"its response cannot be parsed ({type(error).__name__})"
 
 
 class _Server(uvicorn.Server):
@@ -226,24 +230,24 @@ class _Server(uvicorn.Server):
         self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        # As for a restart: else a connection that was closed a moment ago keeps the socket from listening.
+        # Without this, a recently closed connection could prevent the socket from listening after a restart.
         for listener in sockets or ():
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         await super().startup(sockets=sockets)
-        gc.freeze()  # what is there now stays: the collector need not look at it at each turn
+        gc.freeze()  # the objects so far live until the end, so the garbage collector can skip them
         self._announce()
 
 
-def _watch(node: LocalNode, server: uvicorn.Server, last_words: list[str]) -> None:
-    words = node.wait()
+def _watch(node: LocalNode, server: uvicorn.Server, reasons: list[str]) -> None:
+    reason = node.wait()
     if not server.should_exit:
-        last_words.append(words)
+        reasons.append(reason)
         server.should_exit = True
 
 
 @contextmanager
 def local_node(settings: Settings) -> Iterator[LocalNode]:
-    """A running local node. While it stops, ctrl-C is not heard: it would leave the node behind."""
+    """Runs a local node while the block runs. ctrl-C is ignored while the node stops, because it would stay running."""
     node = LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home), heap=settings.node_heap)
     progress.say("Starting OpenSearch")
     try:
@@ -258,11 +262,10 @@ def local_node(settings: Settings) -> Iterator[LocalNode]:
 
 @contextmanager
 def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket bound to the address, before anything slow is begun. Raises Misconfigured where it cannot be.
+    """Yields a socket that is bound to the address but does not listen yet. Raises Misconfigured if binding fails.
 
-    It does not listen yet. Linux lets two such sockets have one port while both have SO_REUSEADDR, and the later of two
-    starts could take the port from the earlier: so it is not set between binding and
-    listening.
+    Linux allows two sockets that do not listen yet to bind to one port if both have SO_REUSEADDR. So the option is off
+    between binding and listening: otherwise a second start could take the port of the first.
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -270,15 +273,15 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
             listener.bind((host, port))
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no such port"
-            raise Misconfigured(f"cannot listen on {host}:{port} ({reason}): choose another with --port") from None
+            raise Misconfigured(f"cannot listen on {host}:{port} ({reason}): choose another port with --port") from None
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         yield listener
 
 
 def with_token_secret(settings: Settings) -> Settings:
-    """The settings with the data folder's own token secret, made at the first need, where none was set.
+    """The settings with a token secret. If none is set, it is read from the data folder, or created there.
 
-    Raises Misconfigured where its file cannot be made, cannot be read, or holds no secret.
+    Raises Misconfigured if its file cannot be created or read, or has no valid secret.
     """
     if settings.token_secret is not None:
         return settings
@@ -295,8 +298,8 @@ def with_token_secret(settings: Settings) -> Settings:
 
 
 def _make_whole(path: Path, text: str) -> None:
-    """Makes a private file that is whole from its first moment on, even if this process is killed. One there stays."""
-    written, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # readable for its owner alone
+    """Creates a private file atomically, so that it is never seen half-written. An existing file is kept."""
+    written, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # only the owner can read it
     partial = Path(name)
     try:
         with os.fdopen(written, "w") as file:
@@ -306,7 +309,7 @@ def _make_whole(path: Path, text: str) -> None:
         try:
             path.hardlink_to(partial)
         except FileExistsError:
-            return  # another process was first, and its secret counts
+            return  # another process was first, so its secret is used
         except OSError:  # a file system without hard links
             if not os.path.lexists(path):
                 partial.rename(path)

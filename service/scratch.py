@@ -1,4 +1,4 @@
-"""A temporary SQLite file for what must not fill memory. It is nobody's only copy, so it is never synced."""
+"""A temporary SQLite file for data that is too large for memory. It is never synced, because it can be recreated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Self
 
 
 class Scratch:
-    """A context manager, to be derived from: `database` is open until the block ends, and the file goes with it."""
+    """A base class. As a context manager, it closes `database` and deletes its file when the block ends."""
 
     def __init__(self, table: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="conversations-")

@@ -1,7 +1,7 @@
-"""Every environment variable, once. Nothing else in the package reads the environment.
+"""The settings, and all environment variables. No other module reads the environment.
 
-A `Settings` is frozen and made by whoever starts a process (the command line, a test); it is handed
-down, never looked up. The command line adds what its options and its configuration file say.
+`Settings` is frozen. The command line (or a test) creates one and passes it on; there is no global instance. The
+command line adds the values of its options and of its configuration file.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from service.errors import Misconfigured
 
 PROJECT = "conversation-search"
 SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the size of the hash output or larger
-# Whoever reads this repository can sign with these: docker-compose.yml has it for the profile dev.
+# Everybody who can read this repository can sign tokens with these. docker-compose.yml has one for the profile dev.
 PUBLISHED_SECRETS = frozenset({"for development on this machine only, never elsewhere"})
-OPTIONS = {"OPENSEARCH_URL": "--opensearch-url", "CONVERSATIONS_DATA": "--data"}  # that set the same as a variable
+OPTIONS = {"OPENSEARCH_URL": "--opensearch-url", "CONVERSATIONS_DATA": "--data"}  # options instead of variables
 
 
 def _env(name: str) -> AliasChoices:
@@ -43,16 +43,16 @@ def _env(name: str) -> AliasChoices:
 
 
 class Settings(BaseSettings):
-    """What a process was told: `Settings.load()` from the environment, or by keyword in tests."""
+    """The settings of a process. `Settings.load()` reads the environment; tests pass keyword arguments."""
 
-    # Compose files hand on what was not set as an empty text: it counts as not set.
+    # Compose files pass an empty string for a variable that is not set, so an empty one counts as not set.
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     opensearch_url: str | None = Field(
         None,
         validation_alias=_env("OPENSEARCH_URL"),
-        description="the cluster to use, such as https://search:9200 or https://user:password@host/path (port 443 for "
-        "https, 9200 for http, where none is given); without it the local node is used",
+        description="URL of the cluster, such as https://search:9200 or https://user:password@host/path (the default "
+        "port is 443 for https and 9200 for http); without it, the local node is used",
     )
     opensearch_user: str | None = Field(
         None, validation_alias=_env("OPENSEARCH_USER"), description="user name for the cluster"
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     opensearch_ca_file: Path | None = Field(
         None,
         validation_alias=_env("OPENSEARCH_CA_FILE"),
-        description="file with the certificates of the authority that the cluster's certificate comes from",
+        description="file with the certificates of the authority that signed the cluster's certificate",
     )
     opensearch_verify_certs: bool = Field(
         True,
@@ -75,7 +75,8 @@ class Settings(BaseSettings):
         ge=1,
         le=1000,
         validation_alias=_env("OPENSEARCH_CONNECTIONS"),
-        description="connections to the cluster that one process keeps at most, for searches and for all else each",
+        description="maximum connections of one process to the cluster: this many for searches, and as many for "
+        "everything else",
     )
     alias: str = Field(
         "conversations",
@@ -88,44 +89,46 @@ class Settings(BaseSettings):
         ge=1,
         le=1024,  # OpenSearch's own limit
         validation_alias=_env("CONVERSATIONS_SHARDS"),
-        description="shards of an index that `create` or `reindex` makes; without it 1, or those of the running index",
+        description="number of shards of a new index; the default is 1 for `create`, and that of the running index for "
+        "`reindex`",
     )
     replicas: int | None = Field(
         None,
         ge=0,
         le=100,
         validation_alias=_env("CONVERSATIONS_REPLICAS"),
-        description="copies of each shard beside the first, in an index that `create` or `reindex` makes; without it "
-        "0, or those of the running index",
+        description="number of replicas of each shard of a new index; the default is 0 for `create`, and that of the "
+        "running index for `reindex`",
     )
     refresh_interval: str | None = Field(
         None,
         pattern=r"^(-1|[1-9][0-9]{0,5}(ms|s|m|h))$",
         validation_alias=_env("CONVERSATIONS_REFRESH_INTERVAL"),
-        description="how soon searches find what was written, in an index that `create` or `reindex` makes, such as "
-        "500ms or 30s, or -1 for never; without it 1s, or that of the running index",
+        description="refresh interval of a new index, after which searches find a write, such as 500ms or 30s, or -1 "
+        "for never; the default is 1s for `create`, and that of the running index for `reindex`",
     )
     request_timeout: float = Field(
         10.0,
         gt=0,
         le=300,
         validation_alias=_env("CONVERSATIONS_REQUEST_TIMEOUT"),
-        description="deadline of one API request, in seconds; past it the answer is 504",
+        description="seconds until the response to an API request must begin, after which it is 504; a request with a "
+        "body has up to 60 s more to send it, and the later parts of an export are not limited by it",
     )
     write_lease: float = Field(
         30.0,
         gt=0,
         le=600,
         validation_alias=_env("CONVERSATIONS_WRITE_LEASE"),
-        description="seconds within which every writer learns of a new index; a reindex waits so long; "
-        "the same for all of a cluster",
+        description="seconds within which every writer learns of a new index, and for which a reindex waits; it must "
+        "be the same for all processes of a cluster",
     )
     max_ahead: int = Field(
         86_400,
         ge=0,
         le=400_000_000_000,  # past the end of the year 9999, from any clock
         validation_alias=_env("CONVERSATIONS_MAX_AHEAD"),
-        description="seconds that updated_on or deleted_on may lie ahead of the clock; what lies further is refused",
+        description="seconds that updated_on or deleted_on may lie ahead of the clock; later times are refused",
     )
     environment: Literal["production", "dev"] = Field(
         "production",
@@ -135,12 +138,13 @@ class Settings(BaseSettings):
     token_secret: SecretStr | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_TOKEN_SECRET"),
-        description="shared secret of HS256 tokens, of 32 bytes or more",
+        description="shared secret that signs HS256 tokens, at least 32 bytes",
     )
     token_secret_previous: SecretStr | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_TOKEN_SECRET_PREVIOUS"),
-        description="the secret before that: tokens and cursors signed with it are still taken, none is made with it",
+        description="the previous secret: tokens and cursors signed with it are still accepted; no new ones are made "
+        "with it",
     )
     token_audience: str = Field(
         "conversations",
@@ -173,12 +177,10 @@ class Settings(BaseSettings):
     traces_endpoint: str | None = Field(
         None,
         validation_alias=_env("OTEL_EXPORTER_OTLP_ENDPOINT"),
-        description="traces go there (OTLP over HTTP); the other OTEL_ variables mean what OpenTelemetry says; "
-        "without it nothing is traced",
+        description="URL to which traces are sent (OTLP over HTTP); the other OTEL_ variables work as in "
+        "OpenTelemetry; without it, tracing is off",
     )
-    telemetry_off: bool = Field(
-        False, validation_alias=_env("OTEL_SDK_DISABLED"), description="true: no traces, whatever else is set"
-    )
+    telemetry_off: bool = Field(False, validation_alias=_env("OTEL_SDK_DISABLED"), description="true turns tracing off")
     data: Path = Field(
         default_factory=lambda: platformdirs.user_data_path(PROJECT),
         validation_alias=_env("CONVERSATIONS_DATA"),
@@ -203,18 +205,18 @@ class Settings(BaseSettings):
     url: str | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_URL"),
-        description="a running service: `search`, `get`, `count`, `delete` and `healthy` ask it",
+        description="URL of a running service, which `search`, `get`, `count`, `delete` and `healthy` use",
     )
     token: SecretStr | None = Field(
-        None, validation_alias=_env("CONVERSATIONS_TOKEN"), description="the token to ask a running service with"
+        None, validation_alias=_env("CONVERSATIONS_TOKEN"), description="the token for requests to that service"
     )
     token_file: Path | None = Field(
-        None, validation_alias=_env("CONVERSATIONS_TOKEN_FILE"), description="file that holds that token"
+        None, validation_alias=_env("CONVERSATIONS_TOKEN_FILE"), description="file that contains that token"
     )
     organization: UUID | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_ORGANIZATION"),
-        description="the organization that `search`, `get`, `count` and `delete` ask for where none is named",
+        description="the default organization of `search`, `get`, `count` and `delete`",
     )
 
     _url_credentials: tuple[str, SecretStr] | None = PrivateAttr(None)
@@ -222,7 +224,7 @@ class Settings(BaseSettings):
     @model_validator(mode="wrap")
     @classmethod
     def _take_credentials_out(cls, values: dict[str, Any], validate: ModelWrapValidatorHandler[Self]) -> Self:
-        """So that no message, log or command line that holds the URL holds a password."""
+        """Removes user and password from the URL, so that no message, log or command line shows them."""
         credentials = None
         for name in ("opensearch_url", "OPENSEARCH_URL"):
             if isinstance(values.get(name), str):
@@ -266,15 +268,15 @@ class Settings(BaseSettings):
 
     def _check_credentials(self) -> None:
         if self._url_credentials is not None and self.opensearch_user is not None:
-            raise ValueError("OPENSEARCH_URL must hold no user where OPENSEARCH_USER is set")
+            raise ValueError("OPENSEARCH_URL must not contain a user if OPENSEARCH_USER is set")
         if self.opensearch_password is not None and self.opensearch_user is None:
-            raise ValueError("OPENSEARCH_USER must be set where OPENSEARCH_PASSWORD is")
+            raise ValueError("OPENSEARCH_USER must be set if OPENSEARCH_PASSWORD is set")
         if self.credentials is not None and ":" in self.credentials[0]:
-            raise ValueError("OPENSEARCH_USER must hold no colon (RFC 7617)")
+            raise ValueError("OPENSEARCH_USER must not contain a colon (RFC 7617)")
 
     @property
     def credentials(self) -> tuple[str, str] | None:
-        """User and password for the cluster: those in its URL, else OPENSEARCH_USER and OPENSEARCH_PASSWORD."""
+        """User and password for the cluster, from its URL, or else from OPENSEARCH_USER and OPENSEARCH_PASSWORD."""
         if self._url_credentials is not None:
             user, password = self._url_credentials
             return user, password.get_secret_value()
@@ -284,7 +286,7 @@ class Settings(BaseSettings):
 
     @property
     def authorization(self) -> str | None:
-        """The Authorization header for the cluster: in UTF-8, as OpenSearch reads it (RFC 7617, 2.1)."""
+        """The Authorization header for the cluster. User and password are in UTF-8 (RFC 7617, 2.1)."""
         if self.credentials is None:
             return None
         return "Basic " + base64.b64encode(":".join(self.credentials).encode()).decode()
@@ -297,31 +299,35 @@ class Settings(BaseSettings):
         context: Mapping[str, object] | None = None,
         source: str = "",
     ) -> Self:
-        """The settings: an option goes before the environment, that before the context, that before the default.
+        """Reads the settings. Options override the environment, which overrides the context, then come the defaults.
 
-        Both mappings have names of fields; an option that is None was not given. `source` says where the context's
-        values come from, such as "[contexts.prod] of config.toml". Raises Misconfigured naming each option, variable
-        or key that is wrong, what came (never a secret) and what is right.
+        The keys of `options` and `context` are names of fields. An option that is None is ignored. `source` describes
+        the origin of the context, such as "[contexts.prod] of config.toml". Raises Misconfigured with each option,
+        variable or key that is not valid, its value (unless it is a secret) and what is allowed.
         """
-        given = {name: value for name, value in (options or {}).items() if value is not None}
-        held = {name: value for name, value in (context or {}).items() if not os.environ.get(variable_of(name))}
-        held = {name: value for name, value in held.items() if name not in given}
+        by_option = {name: value for name, value in (options or {}).items() if value is not None}
+        by_context = {
+            name: value
+            for name, value in (context or {}).items()
+            if name not in by_option and not os.environ.get(variable_of(name))
+        }
+        values = {variable_of(name): value for name, value in (by_context | by_option).items()}
         try:
-            return cls(**{variable_of(name): value for name, value in (held | given).items()})  # type: ignore[arg-type]
+            return cls(**values)  # type: ignore[arg-type]
         except ValidationError as error:
 
             def name_of(field: str) -> str:
-                if field in given:
+                if field in by_option:
                     return f"--{field.replace('_', '-')}"
-                return f"{field} in {source}" if field in held else variable_of(field)
+                return f"{field} in {source}" if field in by_context else variable_of(field)
 
             wrong = message_texts.sentences(error, cls.model_fields, name_of, _PATTERNS)
             raise Misconfigured("; ".join(wrong)) from None
 
     def but(self, **changes: object) -> Self:
-        """A copy with some values replaced; what is None is left as it was.
+        """A copy with some values replaced. A value of None keeps the current one.
 
-        Raises Misconfigured naming each setting that is wrong, never its value.
+        Raises Misconfigured with each setting that is not valid. Its message never shows a secret.
         """
         unknown = changes.keys() - type(self).model_fields.keys()
         if unknown:
@@ -329,13 +335,13 @@ class Settings(BaseSettings):
         values = {name: getattr(self, name) for name in type(self).model_fields} | {
             name: value for name, value in changes.items() if value is not None
         }
-        if changes.get("opensearch_url") is None:  # else they are not for that cluster
+        if changes.get("opensearch_url") is None:  # the old credentials must not be sent to another cluster
             values["opensearch_url"] = self._url_with_credentials()
         copy = type(self).__new__(type(self))
         try:
             BaseModel.__init__(
                 copy, **{variable_of(name): value for name, value in values.items()}
-            )  # that of BaseSettings reads the environment again
+            )  # BaseSettings.__init__ would read the environment again
         except ValidationError as error:
             wrong = message_texts.sentences(error, type(self).model_fields, variable_of, _PATTERNS)
             raise Misconfigured("; ".join(wrong)) from None
@@ -348,7 +354,7 @@ class Settings(BaseSettings):
         return self.opensearch_url.replace("://", f"://{user}:{password}@", 1)
 
     def child_environment(self) -> dict[str, str]:
-        """The environment of a process that works on the same cluster: passwords go this way, not by its arguments."""
+        """The environment of a child process for the same cluster, with the password, which must not be an argument."""
         changed = {"OPENSEARCH_URL": self.opensearch_url or "", "OPENSEARCH_USER": "", "OPENSEARCH_PASSWORD": ""}
         if self.credentials is not None:
             changed["OPENSEARCH_USER"], changed["OPENSEARCH_PASSWORD"] = self.credentials
@@ -356,12 +362,12 @@ class Settings(BaseSettings):
 
 
 def is_published(secret: SecretStr | None) -> bool:
-    """Whether everybody knows the secret, because this repository holds it."""
+    """Whether the secret is published in this repository."""
     return secret is not None and secret.get_secret_value().strip() in PUBLISHED_SECRETS
 
 
 def environment_names() -> dict[str, str]:
-    """Each environment variable with its description, in the order of the README's table."""
+    """Each environment variable with its description. The table in docs/running.md has the same texts."""
     return {
         str(field.validation_alias.choices[0]): field.description or ""
         for field in Settings.model_fields.values()
@@ -370,7 +376,7 @@ def environment_names() -> dict[str, str]:
 
 
 def child_environment(*, without: Collection[str] = (), **changes: str) -> dict[str, str]:
-    """The environment for a child process: this process's own, without some variables and with some changed."""
+    """This process's environment for a child process, without the variables in `without` and with `changes`."""
     return {name: value for name, value in os.environ.items() if name not in without} | changes
 
 
@@ -382,7 +388,7 @@ def variable_of(name: str) -> str:
 
 SECRETS = frozenset(
     name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
-)  # fields that nobody else may read
+)  # names of the fields that are secrets
 
 _PATTERNS = {
     "alias": "a name of at most 100 lower-case letters, digits and _, which begins with a letter",
@@ -393,5 +399,5 @@ _PATTERNS = {
 
 
 def hand_down(**variables: str | None) -> None:
-    """Sets variables for the processes that this one starts; what is None stays as it is."""
+    """Sets environment variables for child processes. A value of None leaves a variable unchanged."""
     os.environ.update({name: value for name, value in variables.items() if value is not None})

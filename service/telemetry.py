@@ -1,6 +1,6 @@
-"""What the process counts of itself, and the spans it traces: one registry, and OpenTelemetry where it is switched on.
+"""The metrics of this process, and its traces by OpenTelemetry if they are on.
 
-Neither a label nor an attribute ever names an organization, a user, an address, or what was searched for.
+No label and no attribute contains an organization, a user, an address or a search text.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from service.errors import Misconfigured
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # else a series more for each, which nobody asks for
+disable_created_metrics()  # type: ignore[no-untyped-call]  # avoids an additional series for each metric
 REGISTRY = CollectorRegistry()
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 TRACER = "conversations"
 
 requests = Histogram(
     "conversations_request_seconds",
-    "From the first byte asked to the last byte answered; status 499: the client hung up",
+    "Seconds from the first byte of a request to the last of its response; status 499: the client disconnected",
     ("method", "route", "status"),
     buckets=SECONDS,
     registry=REGISTRY,
 )
-under_way = Gauge("conversations_requests_under_way", "Requests that are being answered", registry=REGISTRY)
+under_way = Gauge("conversations_requests_under_way", "Requests that are being processed", registry=REGISTRY)
 calls = Histogram(
     "conversations_opensearch_seconds",
-    "OpenSearch's part: calls to it, with the way there and back, by what is called",
+    "Seconds of calls to OpenSearch, including the network, by kind of call",
     ("call",),
     buckets=SECONDS,
     registry=REGISTRY,
 )
 failures = Counter(
     "conversations_opensearch_failures",
-    "Calls to OpenSearch that failed, by what is called and how; status 0: no answer came",
+    "Failed calls to OpenSearch, by kind of call and status; status 0: no response",
     ("call", "status"),
     registry=REGISTRY,
 )
 pool = Gauge(
     "conversations_opensearch_connections",
-    "Calls to OpenSearch under way (in_use), and the most that all clients of the process can have at once (size)",
+    "Running calls to OpenSearch (in_use), and the maximum of all clients of the process (size)",
     ("state",),
     registry=REGISTRY,
 )
@@ -51,26 +51,24 @@ pages = Counter(
     ("plan",),
     registry=REGISTRY,
 )
-lines = Counter(
-    "conversations_lines", "Lines of bulk requests, by what became of them", ("outcome",), registry=REGISTRY
-)
+lines = Counter("conversations_lines", "Lines of bulk requests, by outcome", ("outcome",), registry=REGISTRY)
 pushed_back = Counter(
-    "conversations_pushed_back", "Bulk writes that OpenSearch refused with 429, and were sent again", registry=REGISTRY
+    "conversations_pushed_back", "Bulk writes that OpenSearch refused with 429 and that were retried", registry=REGISTRY
 )
 sent_again = Counter(
     "conversations_bulk_sent_again",
-    "Bulk writes that were sent again for another reason than 429: a lost connection, a timeout, an index that moved",
+    "Bulk writes that were retried for another reason than 429: a lost connection, a timeout, or changed write targets",
     registry=REGISTRY,
 )
 
 
 def call_of(url: str) -> str:
-    """What a call's path asks for, such as _search; never the names of what it asks of."""
+    """The kind of a call from its path, such as _search. It never contains the name of an index."""
     return next((part for part in reversed(url.split("/")) if part.startswith("_")), "index" if url != "/" else "info")
 
 
 class Tracing:
-    """OpenTelemetry's spans where the process was told to trace (`switch_on`), and nothing at all elsewhere."""
+    """Makes spans with OpenTelemetry after `switch_on`. Before, `span` does nothing."""
 
     def __init__(self) -> None:
         self._tracer: Any = None
@@ -80,7 +78,10 @@ class Tracing:
         return self._tracer is not None
 
     def switch_on(self, service: str) -> None:
-        """Exports by OTLP over HTTP, as the OTEL_ variables say. Raises Misconfigured without the packages for it."""
+        """Starts to export traces by OTLP over HTTP, configured by the OTEL_ variables.
+
+        `service` is the default service name. Raises Misconfigured if OpenTelemetry is not installed.
+        """
         try:
             from opentelemetry import trace
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -89,7 +90,8 @@ class Tracing:
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
         except ImportError:
             raise Misconfigured(
-                "OTEL_EXPORTER_OTLP_ENDPOINT is set, but not what it needs: pip install 'conversation-search[otel]'"
+                "OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is not installed: "
+                "run pip install 'conversation-search[otel]'"
             ) from None
         resource = Resource.create()
         if str(resource.attributes[SERVICE_NAME]).startswith("unknown_service"):  # neither OTEL_ variable names it
@@ -101,16 +103,17 @@ class Tracing:
         self._provider = provider
 
     def switch_off(self) -> None:
-        """Sends what has not been sent yet."""
+        """Exports the remaining spans and stops tracing."""
         if self._tracer is not None:
             self._provider.shutdown()
             self._tracer = None
 
     @contextmanager
     def span(self, name: str, kind: str, *, headers: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
-        """A span around the block. `kind` is server or client; the facts put into what is yielded are its attributes.
+        """Makes a span around the block. `kind` is server or client. Entries of the yielded dict become its attributes.
 
-        `headers` are a request's, in lower case: a `traceparent` among them (W3C Trace Context) is the span's parent.
+        `headers` are those of a request, with lower-case names. A `traceparent` header (W3C Trace Context) sets the
+        span's parent. The entry `name` replaces the span's name.
         """
         facts: dict[str, Any] = {}
         if self._tracer is None:
@@ -123,7 +126,7 @@ class Tracing:
             name,
             context=extract(headers) if headers is not None else None,
             kind=SpanKind.SERVER if kind == "server" else SpanKind.CLIENT,
-            record_exception=False,  # its text could hold what was searched for
+            record_exception=False,  # its text could contain a search text
             set_status_on_exception=False,
         ) as span:
             try:

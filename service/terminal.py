@@ -1,7 +1,7 @@
-"""Text for people: no control characters from data, and colours only on a terminal that has them.
+"""Prints text safely: escapes control characters, and uses colours only on a terminal that supports them.
 
-Subjects, file names and error reasons come from outside. Printed as they are, they could move the cursor, change the
-window's title or hide what stands before them.
+Subjects, file names and reasons of errors come from outside. Unescaped, they could move the cursor, change the
+window's title, or hide other text.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _UNPRINTABLE_JSON = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-
 
 
 def printable(text: str, *, lines: bool = False) -> str:
-    """The text with its control characters as escapes, such as \\x1b. With `lines`, line feeds stay."""
+    """The text with control characters replaced by escapes, such as \\x1b. With `lines`, line feeds are kept."""
     unprintable = _UNPRINTABLE_LINE if lines else _UNPRINTABLE
     return unprintable.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def json_text(value: Any, stream: IO[str] | None, *, indent: int | None = 2) -> str:
-    """The value as JSON that can be printed on the stream: what would control a terminal is escaped, as JSON allows."""
+    """The value as JSON that is safe to print on the stream. Control characters are written as JSON escapes."""
     encoding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "")
     text = json.dumps(value, indent=indent, ensure_ascii=not encoding.startswith("utf"))
     return _UNPRINTABLE_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
@@ -43,19 +43,19 @@ def is_terminal(stream: IO[str] | None) -> bool:
 
 
 def console(stream: IO[str]) -> Console:
-    """A console as wide as the terminal; without styles where there is none, NO_COLOR is set or TERM=dumb."""
+    """A rich console as wide as the terminal. It has no styles without a terminal, with NO_COLOR, or with TERM=dumb."""
     on_terminal = is_terminal(stream)
     options: dict[str, Any] = {"file": stream, "highlight": False, "markup": False, "emoji": False}
     options |= {"force_terminal": on_terminal, "width": None if on_terminal else UNBOUNDED}
-    found = Console(**options)
-    if found.is_dumb_terminal:
+    detected = Console(**options)
+    if detected.is_dumb_terminal:
         options |= _size(stream)
-    is_plain = not on_terminal or found.no_color or found.is_dumb_terminal
-    return Console(**options, color_system=None) if is_plain else found
+    is_plain = not on_terminal or detected.no_color or detected.is_dumb_terminal
+    return Console(**options, color_system=None) if is_plain else detected
 
 
 def _size(stream: IO[str]) -> dict[str, int]:
-    """The terminal's own size: rich takes every dumb terminal for one of 80 columns."""
+    """The terminal's real size. rich assumes that a dumb terminal has 80 columns."""
     try:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
@@ -64,5 +64,5 @@ def _size(stream: IO[str]) -> dict[str, int]:
 
 
 def has_colors(stream: IO[str]) -> bool:
-    """Whether the stream is a terminal that shows colours, and nobody wants it without."""
+    """Whether the stream is a terminal that supports colours, and they are not turned off."""
     return console(stream).color_system is not None

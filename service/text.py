@@ -1,6 +1,6 @@
-"""Text: folding, reply marks and what counts as a word. One definition for writing, search, import and tests.
+"""Folding of text, reply marks, and what counts as a word. Indexing, search, import and tests all use this module.
 
-index_mappings/conversations.json has the same rules for OpenSearch's analyzers.
+The analyzers in index_mappings/conversations.json have the same rules.
 """
 
 from __future__ import annotations
@@ -8,50 +8,51 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Normalization makes up to 18 characters and 4 words of one. A token may cost a clause, and OpenSearch takes 1,024.
+# Normalization turns one character into up to 18 characters and 4 words. A token may become a clause of a query, and
+# OpenSearch allows 1,024 clauses.
 MAX_PLAIN_CHARACTERS = 800
-MOST_MARKS = 30  # of a run of combining marks: as the mapping's char filter "marks"
+MOST_MARKS = 30  # of a run of combining marks, as in the mapping's char filter "marks"
 
-WORD = re.compile(r"[^\W_]+")  # letters and digits of any script: what a completion completes
-LETTERS = re.compile(r"[^\W\d_]{3,}")  # three letters or more, no digits: what a spelling correction corrects
-# Unicode blocks of scripts that are written without spaces: the same as in the mapping's tokenizer, and their marks.
+WORD = re.compile(r"[^\W_]+")  # letters and digits of any script, for completions
+LETTERS = re.compile(r"[^\W\d_]{3,}")  # three letters or more without digits, for spelling corrections
+# Unicode blocks of scripts without spaces between words, and their marks, as in the mapping's tokenizer.
 SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
 )
 
 _LATIN_REPLY_WORDS = "re|r|fwd?|fw|aw|antw|antwort|wg|sv|vs|vb|rv|tr|enc|res|odp|ynt"
-# The marks in front of a reply's subject, for search: the same pattern as the mapping's char filter "replies", which
-# removes them from subjects. ASCII, because Java's \s, \d and (?i) are. The possessive `++` keeps Java from recursing
-# on the group.
+# The reply marks at the start of a subject, for search. The mapping's char filter "replies", which removes them from
+# subjects, has the same pattern. It is ASCII, like Java's \s, \d and (?i). The possessive `++` keeps Java from
+# recursing on the group.
 REPLY_MARKS = re.compile(
     rf"(?i)(^|\])\s*(?:(?:{_LATIN_REPLY_WORDS}|回复|答复|回覆|转发|轉寄|返信|転送)"
     r"(?:\s?[\[\(]\d{1,3}[\]\)])?\s*:\s*)++",
     re.ASCII,
 )
-# The words of these marks that could be read as the name of a field in the search syntax.
+# The words of these marks, which the search syntax could mistake for the name of a field.
 REPLY_WORDS = frozenset(_LATIN_REPLY_WORDS.replace("?", "").split("|"))
-# One mark in front of a reply's subject, for threading imported mail. It differs from REPLY_MARKS: it knows
-# fewer words, takes Unicode's whitespace and digits and the full-width colon, and no round brackets.
+# One reply mark at the start of a subject, for threading imported mail. Unlike REPLY_MARKS, it has fewer words, accepts
+# Unicode's whitespace and digits and the full-width colon, and does not accept round brackets.
 MAIL_REPLY_MARK = re.compile(
     r"^\s*+(?:re|aw|sv|antw|vs|odp|回复|答复|fwd?|wg|转发)\s*+(?:\[\d+\])?\s*+[:：]\s*+", re.IGNORECASE
 )
 
 
 def fold(text: str) -> str:
-    """Without regard to case, accents and width.
+    """Removes differences of case, accents and width, so that texts can be compared without regard to them.
 
-    NFKD, combining marks dropped (characters with a combining class: accents go, Indic and Thai vowels stay),
-    case-folded.
+    The text is normalized to NFKD, characters with a combining class are removed (accents, but not Indic and Thai
+    vowels), and the rest is case-folded.
     """
     return text.lower() if text.isascii() else text.translate(_FOLDED)
 
 
 class _Folded(dict[int, str]):
-    """What each character folds to, known once it was seen.
+    """A cache of what each character folds to.
 
-    Character by character, because normalization sorts the marks of a run, which takes quadratic time for a long one,
-    and the marks are dropped here anyway: the result is the same.
+    Each character is normalized by itself, because normalizing a whole text sorts its runs of marks, which takes
+    quadratic time for a long run. The marks are removed anyway, so the result is the same.
     """
 
     def __missing__(self, code_point: int) -> str:
@@ -62,23 +63,20 @@ class _Folded(dict[int, str]):
         return folded
 
 
-_LAST_KEPT = 0xFFFF  # so that the memory is bounded
+_LAST_KEPT = 0xFFFF  # higher characters are not cached, which bounds the memory
 _FOLDED = _Folded()
 
 
 def pieces_of(text: str) -> list[str]:
-    """What stands between spaces, in plain width, without reply marks in front and without what holds no word.
-
-    The first piece holds a word for certain, so that the others need not: a lone `re:` inside stands for nothing.
-    """
+    """The parts of the text between spaces, in plain width, without leading reply marks and parts without a word."""
     plain = REPLY_MARKS.sub(r"\1 ", plain_of(text))
     return [piece for piece in plain.split() if has_words(piece)]
 
 
 def plain_of(text: str) -> str:
-    """The text in plain width, with ligatures and symbols spelled out, as the mapping's char filters do: NFKC.
+    """The text in NFKC, as in the mapping's char filters: in plain width, with ligatures and symbols spelled out.
 
-    Runs of marks are cut first, as the char filter "marks" does, because NFKC puts the marks of a run in another order.
+    Runs of marks are cut first, as in the char filter "marks", because NFKC reorders the marks of a run.
     """
     return unicodedata.normalize("NFKC", text if text.isascii() else _cut_marks(text))
 
@@ -93,7 +91,7 @@ def _cut_marks(text: str) -> str:
 
 
 def check_plain_length(text: str) -> None:
-    """Raises ValueError where a text is too long once it is spelled out."""
+    """Raises ValueError if the text is too long after `plain_of`."""
     if (length := len(plain_of(text))) > MAX_PLAIN_CHARACTERS:
         raise ValueError(
             f"must have at most {MAX_PLAIN_CHARACTERS} characters once ligatures and symbols are spelled out, "
@@ -102,11 +100,11 @@ def check_plain_length(text: str) -> None:
 
 
 def has_words(text: str) -> bool:
-    """Whether anything of it can be found: letters, numbers, symbols such as emoji."""
+    """Whether the text has anything that a search can find: letters, numbers, or symbols such as emoji."""
     return any(kind_of_character(character) for character in text)
 
 
 def kind_of_character(character: str) -> str:
-    """letter, number or symbol; empty for a character that is no part of a word."""
+    """`letter`, `number` or `symbol`, or an empty string for a character that is not part of a word."""
     category = unicodedata.category(character)
     return "letter" if category[0] in "LM" else "number" if category[0] == "N" else "symbol" if category == "So" else ""

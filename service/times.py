@@ -1,4 +1,4 @@
-"""Times: RFC 3339 texts -> UTC to the millisecond and back, and how far ahead of the clock a version may lie."""
+"""Parses and formats RFC 3339 times, in UTC and milliseconds, and checks that versions are not in the future."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ LAST = datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 MAX_AHEAD = timedelta(days=1)
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:(\d\d)(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
-_SECONDS = slice(17, 19)  # where the seconds stand in such a text
+_SECONDS = slice(17, 19)  # the position of the seconds in an RFC 3339 time
 _FORM = "must be an RFC 3339 time with an offset, such as 2024-07-01T12:00:00.000Z"
 _EXISTING = f"{_FORM}: this day, hour (00 to 23), minute, second or offset (up to 23:59) does not exist"
 
 
 def parse_time(value: object) -> datetime:
-    """An RFC 3339 text (or an aware datetime) as UTC, truncated to the millisecond. Raises ValueError.
+    """Parses an RFC 3339 time, or takes an aware datetime. Returns it in UTC, truncated to the millisecond.
 
-    A leap second (23:59:60 in UTC, RFC 3339, 5.7) becomes the last millisecond before it, so that it stays in its day.
-    The hour 24 of ISO 8601 is refused, as RFC 3339 does.
+    A leap second (23:59:60 in UTC; RFC 3339, 5.7) becomes the last millisecond before it, so that it stays in its day.
+    The hour 24 of ISO 8601 is refused, because RFC 3339 does not have it. Raises ValueError.
     """
     if isinstance(value, str):
         return _parsed(value)
@@ -29,13 +29,13 @@ def parse_time(value: object) -> datetime:
 
 
 def _parsed(text: str) -> datetime:
-    found = _RFC3339.fullmatch(text)
-    if found is None:
+    match = _RFC3339.fullmatch(text)
+    if match is None:
         raise ValueError(_FORM)
-    is_leap = found[1] == "60"
+    is_leap = match[1] == "60"
     if is_leap:
         text = f"{text[: _SECONDS.start]}59{text[_SECONDS.stop :]}"
-    if text[11:13] == "24":  # which newer versions of Python take
+    if text[11:13] == "24":  # newer versions of Python accept it
         raise ValueError(_EXISTING)
     try:
         value = datetime.fromisoformat(text.upper())
@@ -62,18 +62,18 @@ def _before_leap(value: datetime) -> datetime:
 
 
 def parse_version(value: object) -> datetime:
-    """As `parse_time`, for a time that is a document's version: not before 1970. Raises ValueError."""
-    found = parse_time(value)
-    if found < EPOCH:
+    """Like `parse_time`, for a document's version, which must not lie before 1970. Raises ValueError."""
+    version = parse_time(value)
+    if version < EPOCH:
         raise ValueError("must not lie before 1970: it is the version of the document, and versions are not negative")
-    return found
+    return version
 
 
 def check_not_ahead(version: datetime, most: timedelta, *, now: datetime | None = None) -> None:
-    """Raises ValueError where a version lies further ahead of the clock than `most`.
+    """Raises ValueError if a version lies further ahead of the clock than `most`.
 
-    A version from a wrong clock would win against every later write until that time comes. All entrances for writes
-    have this rule; validation itself has not, so that whether a stored document is valid does not depend on the clock.
+    A version from a wrong clock would override every later write until that time comes. All ways to write have this
+    check. The validation of documents does not, so that the validity of a stored document does not depend on the clock.
     """
     if version - (now or datetime.now(UTC)) > most:
         raise ValueError(f"must not lie more than {_span(most)} ahead of the clock")
@@ -86,9 +86,10 @@ def _span(span: timedelta) -> str:
 
 
 def format_time(value: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds and `Z`: 2024-07-01T12:00:00.000Z."""
+    """The time, which must be in UTC, in RFC 3339 with milliseconds and `Z`: 2024-07-01T12:00:00.000Z."""
     return f"{value.isoformat(timespec='milliseconds')[:-6]}Z"  # without +00:00
 
 
 def epoch_milliseconds(value: datetime) -> int:
+    """The milliseconds since 1970."""
     return (value - EPOCH) // timedelta(milliseconds=1)

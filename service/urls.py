@@ -1,4 +1,4 @@
-"""URLs of servers: checked, and without the user and password that they may hold."""
+"""Validates the URLs of servers, and removes users and passwords from them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pydantic import SecretStr
 
 
 def without_password(url: str) -> str:
-    """The URL as a message may show it. User and password may be anything before the last @, as browsers have it."""
+    """The URL for messages. User and password are everything before the last @, as in browsers, so they are removed."""
     scheme, slashes, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}" if slashes else url.rpartition("@")[2]
 
 
 def without_credentials(url: str) -> tuple[str, tuple[str, SecretStr] | None]:
-    """The URL without its user and password, and these. What cannot be taken apart stays, and is refused as a URL."""
+    """Returns the URL without user and password, and the user and password. An invalid URL is returned unchanged."""
     try:
         parts = urlsplit(url)
         if parts.username is None or _has_spaces(url):
@@ -30,9 +30,9 @@ def _has_spaces(text: str) -> bool:
 
 
 def of_cluster(value: str) -> str:
-    """The URL, checked. Raises ValueError saying what would be right; never repeats what may hold a password."""
+    """Validates the URL of a cluster. Raises ValueError, whose message never repeats the URL and its password."""
     if _has_spaces(value):
-        raise ValueError("must hold no spaces or control characters")
+        raise ValueError("must not contain spaces or control characters")
     if not value.lower().startswith(("http://", "https://")):
         raise ValueError("must begin with http:// or https://")
     try:
@@ -40,7 +40,7 @@ def of_cluster(value: str) -> str:
         _ = parts.port
     except ValueError:
         raise ValueError(
-            "must hold a host and a port of 1 to 65535, such as https://search:9200; special characters of a user or "
+            "must have a host and a port from 1 to 65535, such as https://search:9200; special characters of a user or "
             "password must be percent-encoded"
         ) from None
     _check_parts(parts)
@@ -49,17 +49,17 @@ def of_cluster(value: str) -> str:
 
 def _check_parts(parts: SplitResult) -> None:
     if "@" in parts.netloc:
-        raise ValueError("must hold a user and a password in UTF-8, percent-encoded")
+        raise ValueError("must have its user and password in UTF-8, percent-encoded")
     if not parts.hostname:
         raise ValueError("must name a host, such as https://search:9200")
     if parts.port == 0:
-        raise ValueError("must have a port of 1 to 65535")
+        raise ValueError("must have a port from 1 to 65535")
     if parts.query or parts.fragment:
-        raise ValueError("must end with its path, without ? and #; a password's are written %3F and %23")
+        raise ValueError("must not have ? or # after its path; in a password, write them as %3F and %23")
 
 
 def of_service(value: str) -> str:
-    """The URL of a running service, checked. It holds no user: a token is sent to it. Raises ValueError."""
+    """Validates the URL of a running service. It has no user, because a token is sent instead. Raises ValueError."""
     if value != without_password(value):
-        raise ValueError("must hold no user and password: a token is needed instead")
+        raise ValueError("must not contain a user and password: use a token instead")
     return of_cluster(value)

@@ -279,7 +279,7 @@ def test_a_configuration_file_that_was_named_must_be_there(tmp_path: Path) -> No
     [
         ({"OPENSEARCH_URL": "search:9200"}, "must begin with http:// or https://"),
         ({"OPENSEARCH_URL": "http://"}, "must name a host"),
-        ({"OPENSEARCH_URL": "http://h:99999"}, "a port of 1 to 65535"),
+        ({"OPENSEARCH_URL": "http://h:99999"}, "a port from 1 to 65535"),
         ({"CONVERSATIONS_REQUEST_TIMEOUT": "nan"}, "a number above 0 up to 300"),
         ({"OPENSEARCH_CONNECTIONS": "1.5"}, "a whole number from 1 up to 1000"),
         ({"OPENSEARCH_VERIFY_CERTS": "perhaps"}, "true or false"),
@@ -561,9 +561,9 @@ def test_a_dry_run_of_load_checks_lines_and_writes_nothing(tmp_path: Path) -> No
         ("a.zst", b'{"uid": 1}\n', "is not zstandard"),
         ("a.ndjson", b"PK\x03\x04....", "is a zip archive"),
         ("a.ndjson", b"\xff\xfe{\x00", "is UTF-16"),
-        ("a.gz", b"\x1f\x8b\x08\x00broken", "breaks off"),
-        ("a.zst", zstandard.compress(b"{}\n" * 9999)[:-9], "breaks off"),
-        ("a.zst", b"\x28\xb5\x2f\xfd" + b"\xff" * 50, "breaks off"),
+        ("a.gz", b"\x1f\x8b\x08\x00broken", "is incomplete or damaged"),
+        ("a.zst", zstandard.compress(b"{}\n" * 9999)[:-9], "is incomplete or damaged"),
+        ("a.zst", b"\x28\xb5\x2f\xfd" + b"\xff" * 50, "is incomplete or damaged"),
     ],
 )
 def test_a_file_that_is_not_what_it_seems_is_refused_in_one_line(

@@ -128,7 +128,7 @@ def test_dates_have_fallbacks(headers: str, separator: bytes, date: datetime) ->
 
 @pytest.mark.parametrize("text", ["", "no headers at all", "From: a@x.org\n\nno date", "Date: nonsense\n\n"])
 def test_what_cannot_be_placed_in_time_is_refused_with_the_reason(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no headers|no date"):
+    with pytest.raises(ValueError, match=r"no headers|no valid date"):
         message(text)
 
 
@@ -331,7 +331,7 @@ def test_the_malformed_set_gives_conversations_or_reasons_and_nothing_else() -> 
             assert read == files
             assert {reason.partition(":")[0] for reason in rejected} <= {
                 "has no headers",
-                "has no date that can be read",
+                "has no valid date",
             }
 
 

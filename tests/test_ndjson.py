@@ -52,7 +52,7 @@ def test_a_file_that_was_cut_is_told_after_its_whole_lines(tmp_path: Path) -> No
     path.write_bytes(gzip.compress(("\n".join(LINES) * 50).encode())[:-2000])
     lines = ndjson.read(str(path))
     assert next(lines).conversation == corpus()[0]
-    with pytest.raises(SourceUnreadable, match="breaks off after line"):
+    with pytest.raises(SourceUnreadable, match="incomplete or damaged after line"):
         list(lines)
 
 
@@ -69,7 +69,7 @@ def test_an_exports_last_line_is_checked_and_is_no_conversation(tmp_path: Path) 
     path.write_text("\n".join([*LINES[:19], end]) + "\n")
     *_whole, last = ndjson.read(str(path))
     assert (last.conversation, last.number) == (None, 20)
-    assert last.reason == "ends an export of 20, but 19 came before"
+    assert last.reason == "ends an export of 20 conversations, but follows 19"
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n"])
@@ -92,7 +92,8 @@ def test_a_deletion_is_told_apart_and_a_version_ahead_of_the_clock_is_rejected(t
     )
     deletion, early = ndjson.read(str(path))
     assert deletion.deletion is not None
-    assert (deletion.conversation, deletion.reason) == (None, "is a deletion: only 'conversations load' takes these")
+    assert deletion.conversation is None
+    assert deletion.reason == "is a deletion: only 'conversations load' accepts deletions"
     assert (early.conversation, early.deletion) == (None, None)
     assert early.reason == "updated_on: must not lie more than 1 day ahead of the clock"
     _deletion, late = ndjson.read(str(path), max_ahead=timedelta(days=4))

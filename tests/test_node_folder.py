@@ -35,7 +35,7 @@ def test_wider_rights_are_taken_away(tmp_path: Path, capsys: pytest.CaptureFixtu
     make_folders(data)
     assert {rights(path) for path in (data, data / "index", data / "logs")} == {"0o700"}
     assert (rights(data / "lock"), rights(data / "token-secret")) == ("0o600", "0o400")
-    assert capsys.readouterr().err == f"Other users had rights on {data}: now only its owner has\n"
+    assert capsys.readouterr().err == f"Other users had access to {data}: now only its owner has\n"
     make_folders(data)
     assert capsys.readouterr().err == ""
 

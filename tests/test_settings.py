@@ -83,7 +83,7 @@ def test_the_table_of_settings_is_the_code() -> None:
         ({"opensearch_url": "search:9200"}, 'OPENSEARCH_URL is "search:9200": it must begin with http:// or https://'),
         ({"opensearch_url": ""}, "OPENSEARCH_URL"),
         ({"opensearch_password": "secret"}, "OPENSEARCH_USER must be set"),
-        ({"opensearch_user": "a:b"}, "OPENSEARCH_USER must hold no colon"),
+        ({"opensearch_user": "a:b"}, "OPENSEARCH_USER must not contain a colon"),
     ],
 )
 def test_a_changed_value_is_checked_as_one_of_the_environment(
@@ -167,7 +167,7 @@ def test_a_url_that_is_none_is_refused_and_no_password_shown(bare_settings: Sett
 
 
 def test_one_place_names_the_user(bare_settings: Settings) -> None:
-    with pytest.raises(Misconfigured, match="must hold no user where OPENSEARCH_USER is set"):
+    with pytest.raises(Misconfigured, match="must not contain a user if OPENSEARCH_USER is set"):
         bare_settings.but(opensearch_url="https://ada:hush@host", opensearch_user="eve")
 
 

@@ -73,7 +73,7 @@ def test_csv_becomes_one_conversation_a_peer_split_at_silence(tmp_path: Path) ->
     assert [(one.message_count, one.subject) for one in found] == [(4, "Hello there"), (1, "Other")]
     assert (counts.read, counts.duplicates, counts.rejected) == (11, 1, 5)
     assert [reason for _line, reason in rejected] == [
-        "date 'yesterday' must be RFC 3339, or milliseconds since 1970",
+        "date 'yesterday' must be an RFC 3339 time, or milliseconds or seconds since 1970",
         "has no peer number",
         "direction 'sideways' must be inbound or outbound",
         "read 'perhaps' must be true or false",
@@ -106,7 +106,7 @@ def test_androids_backup_is_read_with_its_broken_emoji(tmp_path: Path) -> None:
     assert (found.metadata.from_name, found.is_read, found.has_reply) == ("Ada", False, True)
     assert found.updated_on - found.created_on == timedelta(seconds=120)  # type: ignore[operator]
     path.write_text(XML[:-60])
-    with pytest.raises(SourceUnreadable, match="no whole XML behind message 3"):
+    with pytest.raises(SourceUnreadable, match="not complete, valid XML after message 3"):
         imported(path)
 
 

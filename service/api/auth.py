@@ -1,4 +1,4 @@
-"""Bearer token -> Caller. JSON Web Tokens (RFC 7519) signed with HS256; the names of the claims are settings."""
+"""Verifies bearer tokens: JSON Web Tokens (RFC 7519) signed with HS256. The names of the claims are settings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REMEMBERED_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: its organizations, the one it means when it names none, and its scopes."""
+    """The user behind a token: its organizations, the default one for requests that name none, and its scopes."""
 
     user: str
     organizations: frozenset[UUID]
@@ -32,12 +32,15 @@ class Caller:
     scopes: frozenset[str] = frozenset()
 
     def require_scope(self, scope: str) -> None:
-        """Raises Forbidden naming the scope that the token lacks."""
+        """Raises Forbidden if the token does not have the scope."""
         if scope not in self.scopes:
             raise Forbidden(f"the token lacks the scope {scope}")
 
     def require(self, organization_uid: UUID) -> None:
-        """Raises Forbidden, with the same words whether that organization exists or not."""
+        """Raises Forbidden if the token does not list the organization.
+
+        The message is the same whether the organization exists or not, so that it reveals nothing.
+        """
         if organization_uid not in self.organizations:
             raise Forbidden("the token does not cover this organization")
 
@@ -45,8 +48,8 @@ class Caller:
 class Tokens:
     """Verifies tokens, and mints them for development and operators.
 
-    A verified token is remembered for a minute, within its own lifetime: to verify one takes as long as the rest of the
-    service's part in a search.
+    A verified token is cached for a minute at most, and never beyond its own lifetime: verifying one takes as long as
+    everything else that the service does for a search.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,11 +63,14 @@ class Tokens:
 
     @property
     def secrets(self) -> list[bytes]:
-        """What tokens are signed with, then what they were signed with before; other keys are derived from these."""
+        """The current secret, then the previous one if it is set. The keys of cursors are derived from these."""
         return [secret.encode() for secret in self._secrets]
 
     def verify(self, header: str | None) -> Caller:
-        """The caller of an `Authorization` header. Raises Unauthorized saying why, without repeating the token."""
+        """The caller that an `Authorization` header identifies.
+
+        Raises Unauthorized with the reason. The message never repeats the token.
+        """
         now = time.time()
         token = _bearer(header)
         until, caller = self._remembered.get(token, (0.0, None))
@@ -97,7 +103,7 @@ class Tokens:
         scopes: tuple[str, ...] = (),
         lifetime: timedelta = timedelta(hours=12),
     ) -> str:
-        """A signed token. `default` should be one of `organizations`."""
+        """Makes a signed token. `default` should be one of `organizations`: `verify` refuses the token otherwise."""
         now = datetime.now(UTC)
         claims: dict[str, Any] = {
             "sub": user,
@@ -131,7 +137,7 @@ class Tokens:
             raise Unauthorized(f"the token is not a JWT signed with {ALGORITHM} and the service's secret") from None
 
     def _decoded(self, token: str) -> dict[str, Any]:
-        """The claims, where any of the secrets signed them. Raises what PyJWT raises."""
+        """The claims of a token that one of the secrets signed. Raises PyJWT's errors."""
         wrong = jwt.InvalidSignatureError()
         for secret in self._secrets:
             try:
@@ -149,7 +155,7 @@ class Tokens:
         raise wrong
 
     def _default(self, claims: dict[str, Any], organizations: frozenset[UUID]) -> UUID | None:
-        """The default that the token names; one organization and no default means that one."""
+        """The organization of the default claim; without that claim, the token's only organization, or None."""
         name = self._settings.default_organization_claim
         if claims.get(name) is None:
             return next(iter(organizations)) if len(organizations) == 1 else None
@@ -173,7 +179,7 @@ def _bearer(header: str | None) -> str:
 
 def _subject(claims: dict[str, Any]) -> str:
     if not isinstance(claims["sub"], str) or not claims["sub"]:
-        raise Unauthorized("the token's sub must be a text")
+        raise Unauthorized("the token's claim sub must be a string that is not empty")
     return claims["sub"]
 
 
@@ -192,10 +198,10 @@ def _uuid(value: object, name: str) -> UUID:
 
 
 def _scopes(claims: dict[str, Any], name: str) -> frozenset[str]:
-    """RFC 8693, 4.2: a text with spaces between; a list of texts is taken too, as some issuers send it."""
+    """The scopes: one string, separated by spaces (RFC 8693, 4.2), or a list of strings, as some issuers send them."""
     value = claims.get(name) or []
     if isinstance(value, str):
         value = value.split()
     if not isinstance(value, list) or not all(isinstance(scope, str) for scope in value):
-        raise Unauthorized(f"the token's claim {name} must be a text")
+        raise Unauthorized(f"the token's claim {name} must be a string or a list of strings")
     return frozenset(value)

@@ -1,4 +1,4 @@
-"""Answers that a caller may keep and ask for again by If-None-Match (RFC 9110, 13.1.2)."""
+"""Responses with an ETag, which a client may cache and revalidate with If-None-Match (RFC 9110, 13.1.2)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from litestar import MediaType, Request, Response
 from litestar.response import Stream
 
-LARGE_BYTES = 1_000_000  # of an answer; compressing so much takes about 10 ms
-CACHING = {"Cache-Control": "private, no-cache"}  # may be kept, and must be revalidated each time
+LARGE_BYTES = 1_000_000  # of a response body; compressing it takes about 10 ms
+CACHING = {"Cache-Control": "private, no-cache"}  # clients may cache it, and must revalidate it each time
 
 _TAGS = re.compile(r'[ \t]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)|[ \t]*(?:,|$)')
 
@@ -20,7 +20,7 @@ _TAGS = re.compile(r'[ \t]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)|[ \
 async def answer(
     request: Request[Any, Any, Any], pieces: list[bytes], headers: dict[str, str]
 ) -> Response[bytes] | Stream:
-    """The body with its ETag, or 304 where the caller has the same one.
+    """The body with its ETag, or 304 if If-None-Match names that ETag.
 
     A large body is hashed in a thread and sent in pieces, because joining, hashing and compressing it at once would
     delay all other requests.
@@ -31,14 +31,14 @@ async def answer(
     if names(request.headers.getall("if-none-match", []), digest):
         return Response(b"", status_code=304, headers=headers)
     if is_large:
-        return Stream(in_turns(pieces), media_type=MediaType.JSON, headers=headers)
+        return Stream(chunks(pieces), media_type=MediaType.JSON, headers=headers)
     return Response(b"".join(pieces), media_type=MediaType.JSON, headers=headers)
 
 
 def names(if_none_match: list[str], digest: str) -> bool:
-    """Whether the values of If-None-Match name the digest, by weak comparison, or any answer by `*`.
+    """Whether the values of If-None-Match name the digest (weak comparison), or are `*`.
 
-    A header that is no list of entity tags is ignored as a whole.
+    A header that is not a list of entity tags is ignored.
     """
     if not if_none_match:
         return False
@@ -48,11 +48,11 @@ def names(if_none_match: list[str], digest: str) -> bool:
     tags: list[str] = []
     at = 0
     while at < len(value):
-        found = _TAGS.match(value, at)
-        if found is None:
+        match = _TAGS.match(value, at)
+        if match is None:
             return False
-        tags.append(found[1])
-        at = found.end()
+        tags.append(match[1])
+        at = match.end()
     return f'"{digest}"' in tags
 
 
@@ -63,8 +63,8 @@ def _digest(pieces: list[bytes]) -> str:
     return hashed.hexdigest()
 
 
-async def in_turns(pieces: list[bytes]) -> AsyncGenerator[bytes]:
-    """About LARGE_BYTES / 4 at a time, between which other requests have their turn."""
+async def chunks(pieces: list[bytes]) -> AsyncGenerator[bytes]:
+    """Joins the pieces into chunks of about LARGE_BYTES / 4. Other requests are served between two chunks."""
     part: list[bytes] = []
     size = 0
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""The pages of the documentation: the OpenAPI document, and Swagger UI with it, from files that the service carries."""
+"""Serves the OpenAPI document and Swagger UI, whose files are part of the package."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ DOCS = "/docs"
 ASSETS = f"{DOCS}/assets"
 FILES = ("swagger-ui-bundle.js", "swagger-ui.css")
 
-# "Try it out" fills a parameter in with its example. That is right for those that are required; for the others, the
-# page would ask for one conversation only, so their examples become part of their descriptions.
+# "Try it out" fills in every parameter that has an example. With all optional parameters filled in, a search would
+# match almost no conversation, so the examples of optional parameters are moved into their descriptions.
 PAGE = f"""<!DOCTYPE html>
 <html lang="en">
 <head>

@@ -1,4 +1,4 @@
-"""Error -> status, code and headers: one table, and the one shape of an error's answer."""
+"""Maps every error to a status, a code and headers in one table, and makes the response from it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = structlog.get_logger("conversations.api")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How one kind of error is answered. Without a `message`, the error's own is told."""
+    """The response to one kind of error. Its message is `message`, or the error's own text where that is None."""
 
     status: int
     code: str
@@ -33,7 +33,12 @@ class Answer:
 
 
 INVALID = Answer(400, "invalid_parameter", "A parameter is unknown, repeated or malformed; all problems are listed.")
-INTERNAL = Answer(500, "internal_error", "A fault of the service.", message="the service failed; its log tells more")
+INTERNAL = Answer(
+    500,
+    "internal_error",
+    "A fault of the service.",
+    message="the service failed: its log has the details under this request_id",
+)
 UNAVAILABLE = Answer(
     503,
     "search_unavailable",
@@ -61,7 +66,7 @@ BY_ERROR: dict[type[Exception], Answer] = {
     ),
     errors.TooBusy: BUSY,
     errors.PushedBack: BUSY,
-    errors.Overloaded: BUSY,  # before the kind that it is of
+    errors.Overloaded: BUSY,  # must stand before SearchUnavailable, its base class
     errors.WriteFailed: UNAVAILABLE,
     errors.SearchUnavailable: UNAVAILABLE,
     errors.IndexUnusable: UNAVAILABLE,
@@ -82,8 +87,12 @@ BY_STATUS: dict[int, Answer] = {
 }
 
 
-def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """Litestar's exception handler for everything. A fault is logged by its type and place, never by its text."""
+def error_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Litestar's exception handler for every error.
+
+    A fault of the service is logged with its type and its place in the code. Its text is not logged, because it may
+    hold the caller's data.
+    """
     answer = _answer_of(error)
     if answer is INTERNAL:
         places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]

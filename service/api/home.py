@@ -18,7 +18,7 @@ VARYING = {"Vary": "Accept"}
 
 
 def home(handlers: Sequence[HTTPRouteHandler]) -> HTTPRouteHandler:
-    """The route for `/`, which lists these handlers."""
+    """Makes the route for `/`, which lists the endpoints of `handlers`."""
     body = responses.data(
         {
             "name": "Conversation search",
@@ -48,7 +48,7 @@ def _endpoints(handler: HTTPRouteHandler) -> list[dict[str, str]]:
 
 
 def prefers_html(accept: str) -> bool:
-    """Whether HTML is named, as browsers do, and JSON is not preferred to it. `*/*` alone gets JSON."""
-    found = weights(accept)
-    html = found.get("text/html", 0.0)
-    return html > 0 and html >= found.get("application/json", 0.0)
+    """Whether an Accept header names HTML and gives JSON no higher weight. `*/*` alone gets JSON."""
+    by_type = weights(accept)
+    html = by_type.get("text/html", 0.0)
+    return html > 0 and html >= by_type.get("application/json", 0.0)

@@ -1,8 +1,8 @@
 """The HTTP/1.1 protocol of the server: uvicorn's httptools protocol with limits on bytes, connections and time.
 
-uvicorn limits neither the size of a request's head nor the time that a client may take to send it, and these limits
-must hold before a token is looked at. What is over a limit is answered with the API's error shape where an answer can
-still be sent, and the connection is closed.
+uvicorn limits neither the size of the request line and headers nor the time that a client may take to send them. These
+limits must hold before a token is verified. A request over a limit gets an error response in the API's format, if one
+can still be sent, and the connection is closed.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ MAX_PIPELINED = 16  # requests that wait on one connection while an earlier one 
 MAX_CONNECTIONS = 1_000
 HEAD_SECONDS = 10.0  # from the connection, or the first byte of a later request, to the end of the headers
 BODY_SECONDS = 60.0  # from the end of the headers to the end of the body
-UNREAD_BODY_SECONDS = 5.0  # a body that nobody reads is discarded for so long before its connection is closed
-KEEP_ALIVE_SECONDS = 75  # longer than the idle timeout of common load balancers, so that these close first
-STALLED_SECONDS = 300.0  # a client may leave an answer unread for so long, as an export's point in time lasts
+UNREAD_BODY_SECONDS = 5.0  # a body that no handler reads is discarded for this long; then the connection is closed
+KEEP_ALIVE_SECONDS = 75  # longer than the idle timeout of common load balancers, so that they close first
+STALLED_SECONDS = 300.0  # a client may stop reading a response for this long: the keep-alive of an export's snapshot
 SLICE_BYTES = 65_536  # of received data; the limits are checked after each slice
 
 _REFUSALS: dict[int, tuple[str, str]] = {
@@ -41,7 +41,7 @@ _REFUSALS: dict[int, tuple[str, str]] = {
         "a body must be sent as HTTP/1.1, with Content-Length or Transfer-Encoding: chunked: without other transfer "
         "codings, and without the header Upgrade",
     ),
-    503: ("too_many_connections", f"the server holds at most {MAX_CONNECTIONS:,} connections: try again shortly"),
+    503: ("too_many_connections", f"the server allows at most {MAX_CONNECTIONS:,} connections: try again shortly"),
 }
 
 
@@ -98,7 +98,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._check_incomplete()
 
     def _parse(self, data: bytes) -> None:
-        """A request to change the protocol is ignored (RFC 9110, 7.8): what follows is HTTP/1.1 too."""
+        """Parses received bytes. An Upgrade header is ignored (RFC 9110, 7.8): the connection stays HTTP/1.1."""
         while data:
             try:
                 self.parser.feed_data(data)
@@ -108,7 +108,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
 
     def _check_incomplete(self) -> None:
-        """The limits on what the parser still holds, and on the time until it is complete."""
+        """Applies the limits to a request that is not complete yet: its bytes so far and its time."""
         if self._in_body:
             if self._raw_bytes > 2 * self._body_bytes + MAX_FRAMING_BYTES:
                 self._refuse(400)
@@ -119,7 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._timer is None and self.is_idle:
             self._start_timer(HEAD_SECONDS, self._head_timed_out)
 
-    # Callbacks of the parser. What one raises stops the parser, and is an HttpParserError there.
+    # Callbacks of the parser. An exception in one stops the parser, which then raises HttpParserError.
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= MAX_PIPELINED:
@@ -134,7 +134,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value) + len(b": \r\n"), refusal=431)
         if self._in_body:
-            return  # a trailer: nothing here reads one, and it must not pass for a header
+            return  # a trailer: the service reads none, and it must not be mistaken for a header
         if len(self.headers) >= MAX_HEADERS:
             self._refusal = 431
             raise _Refused
@@ -171,7 +171,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._stop_timer()
         if self.expect_100_continue and not self._body_bytes:
-            self._close()  # whether the body comes or the next request cannot be known (RFC 9110, 10.1.1)
+            self._close()  # the next bytes may be the body or a new request (RFC 9110, 10.1.1)
         else:
             self._start_timer(UNREAD_BODY_SECONDS, self._close)
 
@@ -189,23 +189,30 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _has_room(self) -> bool:
-        """Whether this connection may stay; where there are too many, the one that is idle for longest makes room."""
+        """Whether this connection may stay. At MAX_CONNECTIONS, the longest idle connection is closed to make room."""
         if len(self.connections) <= MAX_CONNECTIONS:
             return True
         others = [
-            one
-            for one in self.connections
-            if isinstance(one, BoundedProtocol) and one is not self and not one.transport.is_closing()
+            connection
+            for connection in self.connections
+            if isinstance(connection, BoundedProtocol)
+            and connection is not self
+            and not connection.transport.is_closing()
         ]
         if len(others) < MAX_CONNECTIONS:
             return True
-        idle = min((one for one in others if one.is_idle), key=lambda one: one._idle_since, default=None)
-        if idle is not None:
-            idle._close()
-        return idle is not None
+        idle = [connection for connection in others if connection.is_idle]
+        longest_idle = min(idle, key=lambda connection: connection._idle_since, default=None)
+        if longest_idle is not None:
+            longest_idle._close()
+        return longest_idle is not None
 
     def _refuse(self, status: int) -> None:
-        """Answers the request that broke a limit and closes; behind earlier requests, closes after their answers."""
+        """Sends the error response to the request that broke a limit, and closes the connection.
+
+        If earlier requests of the connection are still being answered, it is closed after their responses, and the
+        error response is not sent.
+        """
         self._is_over = True
         if self._in_body and (self.is_idle or self.pipeline):
             self._close()

@@ -8,11 +8,11 @@ from service.query.conversation_query import CURSOR_START, WINDOW
 from service.search.paging.page import Page
 
 MAX_LINK_BYTES = 4_096  # many proxies refuse an answer whose headers have 8 kB or more
-_SAFE = "!$&'()*+,-./:;=?@_~%"  # what RFC 3986 lets stand in a query; all else is percent-encoded
+_SAFE = "!$&'()*+,-./:;=?@_~%"  # characters that RFC 3986 allows in a query; all others are percent-encoded
 
 
 def links(path: str, query_string: bytes, page: Page) -> dict[str, str]:
-    """The header: the same request with another page or cursor. Without it where it would be above MAX_LINK_BYTES."""
+    """The Link header: the URL of this request with another page or cursor. Empty if it would exceed MAX_LINK_BYTES."""
     kept = [
         piece for piece in query_string.split(b"&") if piece and piece.partition(b"=")[0] not in (b"page", b"cursor")
     ]

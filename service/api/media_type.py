@@ -1,4 +1,4 @@
-"""Which request bodies the bulk route takes: lines of JSON in UTF-8, without compression. All else is 415."""
+"""Checks that a bulk request's body is JSON in UTF-8 without compression. Any other body is refused with 415."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ACCEPTED = frozenset(
         "application/json-lines",
         "application/json",
         "application/octet-stream",
-        "application/x-www-form-urlencoded",  # what `curl --data-binary` says of any body
+        "application/x-www-form-urlencoded",  # `curl --data-binary` sends this for every body
         "text/plain",
         "text/x-ndjson",
         "text/jsonl",
@@ -30,17 +30,17 @@ _CHARSET = re.compile(r';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 
 
 def check_body(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    """Raises UnsupportedEncoding or UnsupportedMediaType where the body cannot be lines of JSON.
+    """Raises UnsupportedEncoding or UnsupportedMediaType if the headers say that the body is not JSON in UTF-8.
 
-    A body without Content-Type is taken as lines of JSON (RFC 9110, 8.3).
+    A body without Content-Type is treated as NDJSON (RFC 9110, 8.3).
     """
-    found: dict[bytes, str] = {}
+    values: dict[bytes, str] = {}
     for name, value in headers:
         if name in (b"content-encoding", b"content-type"):
             text = value.decode("latin-1")
-            found[name] = f"{found[name]}, {text}" if name in found else text
-    _check_encoding(found.get(b"content-encoding", ""))
-    _check_type(found.get(b"content-type", ""))
+            values[name] = f"{values[name]}, {text}" if name in values else text
+    _check_encoding(values.get(b"content-encoding", ""))
+    _check_type(values.get(b"content-type", ""))
 
 
 def _check_encoding(value: str) -> None:
@@ -63,5 +63,5 @@ def _check_type(value: str) -> None:
 
 
 def _shown(value: str) -> str:
-    """The beginning of a header's value, in ASCII that can be printed."""
+    """The first 60 characters of a header's value, in printable ASCII."""
     return ascii(value[:60])[1:-1]

@@ -1,7 +1,7 @@
-"""GET /metrics, for Prometheus: what this process did, how fresh the index is, what loads and reindexes are doing.
+"""GET /metrics, for Prometheus: counters of this process, how fresh the index is, and progress of loads and reindexes.
 
-The cluster is asked at most every so often, whoever scrapes; where it does not answer, the process's own numbers are
-told all the same. No organization and no user is a label.
+The cluster's status is cached for FRESH_SECONDS, however many clients scrape. If the cluster does not respond, the
+process's own metrics are still exposed. No label names an organization or a user.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from service.operations.status import Status
 from service.reindex.documents import RANGES
 
 FRESH_SECONDS = 15.0
-MOST_SECONDS = 5.0  # that a scrape waits for the cluster: half of Prometheus's usual scrape_timeout
-SHARE_FOR_CLUSTER = 0.8  # of the request's time, where that is shorter
+MOST_SECONDS = 5.0  # a scrape waits this long for the cluster: half of Prometheus's default scrape_timeout
+SHARE_FOR_CLUSTER = 0.8  # of MOST_SECONDS, or of the time left until the request's deadline if that is shorter
 _INTERVAL = re.compile(r"(-?\d+)(ms|s|m|h)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -29,12 +29,12 @@ logger = structlog.get_logger("conversations.metrics")
 
 
 class Metrics:
-    """`ask` gives the status of the cluster."""
+    """The metrics of this process and of the cluster. `read_status` reads the cluster's status."""
 
-    def __init__(self, ask: Callable[[], Awaitable[Status]]) -> None:
-        self._ask = ask
+    def __init__(self, read_status: Callable[[], Awaitable[Status]]) -> None:
+        self._read_status = read_status
         self._read_at = 0.0
-        self._asking = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._registry = CollectorRegistry()
         self._labelled: list[Gauge] = []
         self._single: list[Gauge] = []
@@ -44,40 +44,40 @@ class Metrics:
             (self._labelled if labels else self._single).append(made)
             return made
 
-        self._up = gauge("cluster_up", "1 where the cluster answered when it was last asked")
-        self._age = gauge("newest_write_age_seconds", "Since the newest updated_on or deleted_on in the index")
+        self._up = gauge("cluster_up", "1 if the cluster answered the last status request, else 0")
+        self._age = gauge("newest_write_age_seconds", "Seconds since the newest updated_on or deleted_on in the index")
         self._documents = gauge("documents", "Documents of an index", "index", "kind", "reads", "writes")
         self._bytes = gauge("index_bytes", "Size of an index on the disk", "index")
         self._interval = gauge(
-            "refresh_interval_seconds", "How soon searches find what was written; -1: never", "index"
+            "refresh_interval_seconds", "Seconds until searches find a write; -1 means never", "index"
         )
         self._differing = gauge(
-            "differing_ranges", f"Of {RANGES} ranges of uids, those not as in the index read", "index"
+            "differing_ranges", f"Of {RANGES} ranges of uids, those that differ from the index that is read", "index"
         )
-        self._usable = gauge("index_usable", "1 where the service can serve the index")
-        self._reindex = gauge("reindex_running", "1 for the step of a reindex that is under way", "action", "step")
-        self._ranges = gauge("reindex_ranges_done", f"Of {RANGES} ranges, those that a reindex has copied")
-        self._loads = gauge("loads_running", "Loads under way, of all machines")
-        self._load_bytes = gauge("load_input_bytes", "Bytes of these loads' inputs, where their end is known")
-        self._load_bytes_done = gauge("load_input_bytes_done", "Of those bytes, the ones that were read")
-        self._load_lines = gauge("load_lines", "Lines of these loads, by what became of them", "outcome")
+        self._usable = gauge("index_usable", "1 if the service can serve the index, else 0")
+        self._reindex = gauge("reindex_running", "1 for the current step of a reindex", "action", "step")
+        self._ranges = gauge("reindex_ranges_done", f"Of {RANGES} ranges of uids, those that a reindex has copied")
+        self._loads = gauge("loads_running", "Running loads on all machines")
+        self._load_bytes = gauge("load_input_bytes", "Total input bytes of the running loads whose input size is known")
+        self._load_bytes_done = gauge("load_input_bytes_done", "Of load_input_bytes, the bytes that were read")
+        self._load_lines = gauge("load_lines", "Lines of the running loads, by outcome", "outcome")
 
     async def text(self) -> bytes:
-        """The exposition format."""
-        async with self._asking:  # further scrapes wait for the answer to the first
+        """All metrics in Prometheus's text format."""
+        async with self._lock:  # concurrent scrapes wait for the first and use its result
             if time.monotonic() - self._read_at > FRESH_SECONDS or not self._read_at:
                 await self._refresh()
                 self._read_at = time.monotonic()
         return generate_latest(telemetry.REGISTRY) + generate_latest(self._registry)
 
     async def _refresh(self) -> None:
-        """Asks the cluster. Whatever goes wrong there, the process's own numbers are exposed all the same."""
+        """Reads the cluster's status. On any error, the cluster's metrics become NaN and cluster_up becomes 0."""
         try:
             async with asyncio.timeout(SHARE_FOR_CLUSTER * deadline.remaining(MOST_SECONDS)):
-                self._show(await self._ask())
+                self._show(await self._read_status())
             self._up.set(1)
         except Exception as error:
-            logger.warning("the cluster's numbers are missing", error=type(error).__name__)
+            logger.warning("the cluster's status could not be read", error=type(error).__name__)
             self._clear()
             self._up.set(0)
 
@@ -110,8 +110,8 @@ class Metrics:
 
 
 def _seconds(interval: str | None) -> float:
-    """OpenSearch's own default is a second."""
-    found = _INTERVAL.fullmatch(interval or "1s")
-    if found is None:
+    """Parses a refresh interval such as 500ms or -1. None means OpenSearch's default of one second."""
+    match = _INTERVAL.fullmatch(interval or "1s")
+    if match is None:
         return float("nan")
-    return float(found[1]) * _UNITS[found[2] or "ms"] if found[1] != "-1" else -1.0
+    return float(match[1]) * _UNITS[match[2] or "ms"] if match[1] != "-1" else -1.0

@@ -1,4 +1,4 @@
-"""The weights ("q-values") of a header of preferences, such as Accept or Accept-Encoding (RFC 9110, 12.4.2)."""
+"""Parses the weights ("q-values") of headers such as Accept and Accept-Encoding (RFC 9110, 12.4.2)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from __future__ import annotations
 def weights(header: str) -> dict[str, float]:
     """The weight of each name, from 0 to 1, in the order of the header. Names are in lower case.
 
-    An entry whose weight is malformed is left out. Of a name that comes twice, the first entry counts.
+    An entry with a malformed weight is ignored. If a name occurs twice, the first entry counts.
     """
-    found: dict[str, float] = {}
+    by_name: dict[str, float] = {}
     for entry in header.lower().split(","):
         name, *parameters = (part.strip() for part in entry.split(";"))
         weight = _weight(parameters)
         if name and weight is not None:
-            found.setdefault(name, weight)
-    return found
+            by_name.setdefault(name, weight)
+    return by_name
 
 
 def _weight(parameters: list[str]) -> float | None:

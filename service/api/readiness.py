@@ -1,4 +1,4 @@
-"""GET /health/ready: whether this process can serve. The answer is remembered for a second, so that asking is cheap."""
+"""GET /health/ready: whether this process can serve requests. The result is cached for a second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REMEMBERED_SECONDS = 1.0
 
 
 class Readiness:
-    """`checks` raise while the service cannot serve; all of them together have `seconds`."""
+    """Runs `checks`, which raise while the service cannot serve. `seconds` is the timeout of all of them together."""
 
     def __init__(
         self,
@@ -20,19 +20,19 @@ class Readiness:
         seconds: float,
         reason: Callable[[], Awaitable[str | None]],
     ) -> None:
-        """`reason` is called after a failure: it may know what is behind it, such as a full disk."""
+        """`reason` is called after a failed check. It returns the cause, such as a full disk, or None if unknown."""
         self._checks = checks
         self._reason = reason
         self._seconds = seconds
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._checked_at: float | None = None
         self._error: ConversationsError | None = None
 
     async def __call__(self) -> None:
-        """Raises the first error that a check raised, at this moment or at most a second ago."""
-        async with self._turn:  # whoever asks meanwhile is answered from the same look
+        """Raises the first error of the checks, from a run that ended at most REMEMBERED_SECONDS ago."""
+        async with self._lock:  # concurrent requests wait for one run of the checks and share its result
             if self._checked_at is None or time.monotonic() - self._checked_at > REMEMBERED_SECONDS:
-                self._error = await self._explained(await self._look())
+                self._error = await self._explained(await self._run_checks())
                 self._checked_at = time.monotonic()
         if self._error is not None:
             raise self._error.with_traceback(None)
@@ -42,13 +42,13 @@ class Readiness:
             return error
         return SearchUnavailable(reason)
 
-    async def _look(self) -> ConversationsError | None:
+    async def _run_checks(self) -> ConversationsError | None:
         try:
             async with asyncio.timeout(self._seconds):
                 for check in self._checks:
                     await check()
         except TimeoutError:
-            return SearchTimeout("OpenSearch did not answer the health check in time: try again")
+            return SearchTimeout("OpenSearch did not respond to the health check in time: try again")
         except ConversationsError as error:
             return error
         return None

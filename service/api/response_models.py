@@ -1,6 +1,6 @@
-"""The shapes of the answers as typed structs, from which the schemas of the OpenAPI document are made.
+"""The bodies of responses as typed structs. The schemas of the OpenAPI document are made from them.
 
-The handlers splice stored bytes into their answers and never build these structs; tests decode real answers with them.
+The handlers put stored bytes into their responses and never build these structs. Tests decode real responses with them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Shape(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Pagination(Shape):
-    """Where the page stands. page and total_pages come with pages; next_cursor comes with walks, null at the end."""
+    """The position of the page: page and total_pages of a numbered page, or next_cursor of a walk (null at the end)."""
 
     per_page: Whole
     total: Whole
@@ -39,7 +39,7 @@ class FacetValue(Shape):
 
 
 class Facet(Shape):
-    """Counts by value, the most frequent first; `none` have no value; `other` have values that are not listed."""
+    """Counts by value, the most frequent first. `none` counts missing values, `other` counts unlisted values."""
 
     values: list[FacetValue]
     none: Whole
@@ -47,7 +47,7 @@ class Facet(Shape):
 
 
 class Facets(Shape):
-    """The facets that were asked for, by name."""
+    """The requested facets, by name."""
 
     status: Facet | UnsetType = UNSET
     channel: Facet | UnsetType = UNSET
@@ -66,13 +66,13 @@ class Marks(Shape):
 
 
 class Highlight(Shape):
-    """What was found in one conversation."""
+    """The matches in one conversation."""
 
     subject: Marks
 
 
 class Warning(Shape):  # noqa: A001
-    """A part of q that was not understood and was treated as text. The position counts code points."""
+    """A part of q that could not be parsed and was treated as text. The position counts code points."""
 
     position: Whole
     text: str
@@ -80,7 +80,7 @@ class Warning(Shape):  # noqa: A001
 
 
 class Explanation(Shape):
-    """How the request was understood, and the same question as a text for q and as parameters, where that is possible.
+    """How the request was parsed, and the same query as a text for q and as parameters, where that is possible.
 
     Each clause is an object whose fields depend on its kind; docs/search.md lists them.
     """
@@ -92,7 +92,7 @@ class Explanation(Shape):
 
 
 class DidYouMean(Shape):
-    """A corrected text, as search or as q, with how many it finds, and whether that is with all other filters."""
+    """A corrected text for search or q, how many conversations it finds, and whether the other filters were applied."""
 
     total: Whole
     with_filters: bool
@@ -101,23 +101,23 @@ class DidYouMean(Shape):
 
 
 class WithoutFilter(Shape):
-    """How many conversations there would be without this one parameter."""
+    """How many conversations the request would find without this one parameter."""
 
     parameter: str
     total: Whole
 
 
 class WaysOut(Shape):
-    """What would find something where the request finds nothing."""
+    """Changes to a request without results that would give it results."""
 
     did_you_mean: DidYouMean | None
     without: list[WithoutFilter]
 
 
 class Page(Shape):
-    """A page of conversations. The other fields come where their parameters ask for them.
+    """A page of conversations. The optional fields are present if a parameter requests them.
 
-    highlights are by the uids of the items. suggestions are null where they could not be made in time.
+    The keys of highlights are the uids of the items. suggestions is null if it could not be computed in time.
     """
 
     items: list[Conversation]
@@ -130,7 +130,7 @@ class Page(Shape):
 
 
 class Count(Shape):
-    """How many conversations match, exactly. The other fields come where their parameters ask for them."""
+    """The exact number of conversations that match. The optional fields are present if a parameter requests them."""
 
     total: Whole
     facets: Facets | UnsetType = UNSET
@@ -139,7 +139,7 @@ class Count(Shape):
 
 
 class SuggestedText(Shape):
-    """The whole text with its last word completed, and how many of the newest subjects complete it so."""
+    """The whole text with its last word completed, and how many of the newest subjects have that completion."""
 
     text: str
     count: Whole
@@ -160,7 +160,7 @@ class SuggestedCategory(Shape):
 
 
 class Suggestions(Shape):
-    """What the text may become, up to five of each."""
+    """Completions of the text, up to five of each kind."""
 
     words: list[SuggestedText]
     senders: list[SuggestedSender]
@@ -168,20 +168,20 @@ class Suggestions(Shape):
 
 
 class DeletionResult(Shape):
-    """What became of the conversation."""
+    """The result of the deletion."""
 
     uid: Uid
     outcome: Outcome
 
 
 class DeletionResults(Shape):
-    """What became of the conversation, as a list of one."""
+    """The result of the deletion, as a list with one item."""
 
     items: list[DeletionResult]
 
 
 class WriteResult(Shape):
-    """What became of one line of NDJSON or one element of an array; `line` counts from 1."""
+    """The result of one line of NDJSON or one element of an array. `line` counts from 1."""
 
     line: Annotated[int, Meta(ge=1)]
     uid: str | None
@@ -190,7 +190,7 @@ class WriteResult(Shape):
 
 
 class BulkResult(Shape):
-    """What became of each line or element, in order, and how many of each outcome there are."""
+    """The result of each line or element, in order, and the number of each outcome."""
 
     items: list[WriteResult]
     written: Whole
@@ -205,7 +205,7 @@ class Health(Shape):
 
 
 class Problem(Shape):
-    """What is wrong with one parameter, and the value that came; null where none came."""
+    """What is wrong with one parameter, and its value; null if it has none."""
 
     parameter: str
     message: str
@@ -213,7 +213,7 @@ class Problem(Shape):
 
 
 class Error(Shape):
-    """What went wrong: a code for programs, a sentence for people, every wrong parameter, and the request's id."""
+    """What went wrong: a code for programs, a sentence for people, every invalid parameter, and the request's id."""
 
     code: str
     message: str
@@ -222,7 +222,7 @@ class Error(Shape):
 
 
 class ErrorAnswer(Shape):
-    """The one shape of every error."""
+    """The body of every error response."""
 
     status: Literal["error"]
     error: Error
@@ -260,14 +260,14 @@ class ConversationAnswer(Shape):
 
 
 class DeletionAnswer(Shape):
-    """What became of a deletion."""
+    """The response to a deletion."""
 
     status: Success
     data: DeletionResults
 
 
 class BulkAnswer(Shape):
-    """What became of a bulk request."""
+    """The response to a bulk request."""
 
     status: Success
     data: BulkResult

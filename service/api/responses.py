@@ -1,4 +1,4 @@
-"""The two shapes of an answer: success and error, as JSON in UTF-8."""
+"""Encodes the bodies of responses, success and error, as JSON in UTF-8."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ from service.search.paging.page import Page, page_data
 
 
 def page(answer: Page) -> list[bytes]:
-    """The pieces of the body. The items are spliced in as the bytes they are stored as."""
+    """The body in pieces, to be sent one after another. The items are the stored bytes, not decoded."""
     first, *others, last = page_data(answer)
     return [b'{"status":"success","data":%s' % first, *others, b"%s}" % last]
 
 
-def data(found: dict[str, Any]) -> bytes:
-    return b'{"status":"success","data":%s}' % msgspec.json.encode(found)
+def data(content: dict[str, Any]) -> bytes:
+    """A success whose `data` is `content`."""
+    return b'{"status":"success","data":%s}' % msgspec.json.encode(content)
 
 
 def one(item: bytes) -> bytes:
+    """A success whose `data` is one conversation, already encoded."""
     return b'{"status":"success","data":%s}' % item
 
 
 def writes(results: list[dict[str, Any]], counts: dict[str, int]) -> bytes:
+    """A success with the result of each write and the number of each outcome."""
     return msgspec.json.encode({"status": "success", "data": {"items": results, **counts}})
 
 
 def error(code: str, message: str, request_id: str, details: list[Problem]) -> bytes:
+    """An error: a code for programs, a message for people, and one detail for each invalid parameter."""
     return msgspec.json.encode(
         {
             "status": "error",

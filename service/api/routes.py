@@ -1,4 +1,4 @@
-"""The handlers: each is the walk of one request, and nothing else."""
+"""The route handlers. Each verifies the token, parses the request, calls one function and encodes its result."""
 
 from __future__ import annotations
 
@@ -49,8 +49,11 @@ EXPOSITION = CONTENT_TYPE_LATEST.partition("; charset=")[0]  # Litestar adds the
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the handlers work with; app.py wires it. `index_fits` raises while the index cannot be served, `ready`
-    while it cannot be read or written."""
+    """The objects that the handlers use; app.py creates them.
+
+    `index_fits` raises while the index is missing or its mapping does not fit. `ready` raises while the index cannot be
+    read or written.
+    """
 
     tokens: Tokens
     searcher: Searcher
@@ -78,16 +81,16 @@ async def list_conversations(request: AnyRequest) -> Answer:
 
 @get("/api/conversations/count")
 async def count_conversations(request: AnyRequest) -> Answer:
-    """How many match, exactly, and by the values of fields."""
+    """The exact number of conversations that match, and their facets."""
     parts: Parts = request.app.state.parts
     organization_uid, query = await _parsed_query(request, COUNT_PARAMETERS)
-    found = await search_results.count(parts.searcher, query, organization_uid)
-    return await conditional_requests.answer(request, [responses.data(found)], _applied(request))
+    counts = await search_results.count(parts.searcher, query, organization_uid)
+    return await conditional_requests.answer(request, [responses.data(counts)], _applied(request))
 
 
 @get("/api/conversations/suggest")
 async def suggest_conversations(request: AnyRequest) -> Answer:
-    """Words, senders and categories of the organization that begin as the text's last word."""
+    """Words, senders and categories of the organization that begin with the last word of `q`."""
     parts: Parts = request.app.state.parts
     caller = _caller(request)
     organization_uid, values = parse_scoped(
@@ -96,16 +99,16 @@ async def suggest_conversations(request: AnyRequest) -> Answer:
     caller.require(organization_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
-    found = await suggest(parts.searcher, values["q"], organization_uid)
-    return await conditional_requests.answer(request, [responses.data(found)], {})
+    suggestions = await suggest(parts.searcher, values["q"], organization_uid)
+    return await conditional_requests.answer(request, [responses.data(suggestions)], {})
 
 
 @get("/api/conversations/export")
 async def export_conversations(request: AnyRequest) -> Stream:
-    """Everything that matches, one JSON object a line, of one state of the index.
+    """Every conversation that matches, as NDJSON, from one snapshot of the index (a point in time).
 
-    The last line is {"export":{"complete":true,"conversations":N,"organization_uid":UID,"where":FILTERS}}: without it,
-    the export was cut off.
+    The last line is {"export":{"complete":true,"conversations":N,"organization_uid":UID,"where":FILTERS}}. If it is
+    missing, the export is incomplete.
     """
     parts: Parts = request.app.state.parts
     organization_uid, query = await _parsed_query(request, EXPORT_PARAMETERS)
@@ -114,12 +117,15 @@ async def export_conversations(request: AnyRequest) -> Stream:
     if is_head(request.scope):
         return Stream(_one_empty_part(), media_type=NDJSON)
     lines = _export_lines(parts, query, organization_uid, request.scope["query_string"])
-    first = await anext(lines)  # what fails before anything is sent is answered as an error
+    first = await anext(lines)  # an error before the first line still gets an error response
     return Stream(_chained(first, lines), media_type=NDJSON)
 
 
 async def _parsed_query(request: AnyRequest, known: tuple[Parameter, ...]) -> tuple[UUID, ConversationQuery]:
-    """Token, parameters, the right to the organization, an index that fits: in this order."""
+    """The organization and the parsed query of a request.
+
+    Checks in this order: the token, the parameters, the caller's access to the organization, and the index.
+    """
     parts: Parts = request.app.state.parts
     caller = _caller(request)
     organization_uid, query = parse_query(
@@ -132,7 +138,7 @@ async def _parsed_query(request: AnyRequest, known: tuple[Parameter, ...]) -> tu
 
 
 def _is_strict(request: AnyRequest) -> bool:
-    """RFC 7240, 4.4: the caller would have an error rather than a guess."""
+    """Whether the request has `Prefer: handling=strict` (RFC 7240, 4.4): an error instead of a lenient reading."""
     preferences = request.headers.get("prefer", "").replace(";", ",").split(",")
     return any(preference.replace(" ", "").lower() == "handling=strict" for preference in preferences)
 
@@ -148,13 +154,13 @@ async def _export_lines(
         total = 0
         async for batch in batches:
             total = batch.total
-            async for part in conditional_requests.in_turns([b"%s\n" % item for item in batch.items]):
+            async for part in conditional_requests.chunks([b"%s\n" % item for item in batch.items]):
                 yield part
         yield export_end_line(total, organization_uid, query_string)
 
 
 async def _one_empty_part() -> AsyncGenerator[bytes]:
-    """A body whose length is not known, as that of an export, so that HEAD has the same headers."""
+    """A body of unknown length, like an export's, so that HEAD has the same headers as GET."""
     yield b""
 
 
@@ -167,11 +173,11 @@ async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator
 
 @get("/api/conversations/{uid:str}")
 async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
-    """The conversation as it is now, whether searches find it already or not."""
+    """The conversation as it is now, even if the index was not refreshed since it was written."""
     parts: Parts = request.app.state.parts
-    organization_uid, wanted, _values = await _parsed_item_request(request, uid, GET_PARAMETERS)
-    found = await parts.searcher.one(organization_uid, wanted)
-    return await conditional_requests.answer(request, [responses.one(found)], {})
+    organization_uid, conversation_uid, _values = await _parsed_item_request(request, uid, GET_PARAMETERS)
+    item = await parts.searcher.one(organization_uid, conversation_uid)
+    return await conditional_requests.answer(request, [responses.one(item)], {})
 
 
 @delete(
@@ -179,11 +185,13 @@ async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
     status_code=200,
 )
 async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Response[bytes]:
-    """Leaves a tombstone, which an older copy that arrives later cannot undo."""
+    """Deletes a conversation. A tombstone stays, so that an older copy that arrives later cannot restore it."""
     parts: Parts = request.app.state.parts
-    organization_uid, wanted, values = await _parsed_item_request(request, uid, DELETE_PARAMETERS, scope=WRITE_SCOPE)
-    outcome = await parts.writes.delete(organization_uid, wanted, **values)
-    return _json(responses.writes([{"uid": str(wanted), "outcome": outcome}], {}))
+    organization_uid, conversation_uid, values = await _parsed_item_request(
+        request, uid, DELETE_PARAMETERS, scope=WRITE_SCOPE
+    )
+    outcome = await parts.writes.delete(organization_uid, conversation_uid, **values)
+    return _json(responses.writes([{"uid": str(conversation_uid), "outcome": outcome}], {}))
 
 
 @post(
@@ -192,7 +200,7 @@ async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Respon
     request_max_body_size=MAX_BODY_BYTES,
 )
 async def write_conversations(request: AnyRequest) -> Response[bytes]:
-    """Upserts and deletions, as lines or as a JSON array; the answer tells in the same order what became of each."""
+    """Writes upserts and deletions from NDJSON or a JSON array. The response has the result of each, in their order."""
     parts: Parts = request.app.state.parts
     caller = _caller(request)
     caller.require_scope(WRITE_SCOPE)
@@ -215,27 +223,27 @@ async def write_conversations(request: AnyRequest) -> Response[bytes]:
 
 def _caller(request: AnyRequest) -> Caller:
     parts: Parts = request.app.state.parts
-    given = [value for name, value in request.scope["headers"] if name == b"authorization"]
-    if len(given) > 1:
+    headers = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    if len(headers) > 1:
         raise Unauthorized("the Authorization header must be sent once")
-    return parts.tokens.verify(given[0].decode("latin-1") if given else None)
+    return parts.tokens.verify(headers[0].decode("latin-1") if headers else None)
 
 
 async def _parsed_item_request(
     request: AnyRequest, uid: str, known: tuple[Parameter, ...], *, scope: str | None = None
 ) -> tuple[UUID, UUID, dict[str, Any]]:
-    """The organization, the conversation's uid, and the other values."""
+    """The organization, the conversation's uid, and the other parameters of a request for one conversation."""
     parts: Parts = request.app.state.parts
     caller = _caller(request)
     if scope is not None:
         caller.require_scope(scope)
-    wanted, organization_uid, values = parse_one(
+    conversation_uid, organization_uid, values = parse_one(
         uid, request.scope["query_string"], caller.default_organization, known=known
     )
     caller.require(organization_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
-    return organization_uid, wanted, values
+    return organization_uid, conversation_uid, values
 
 
 def _json(body: bytes) -> Response[bytes]:

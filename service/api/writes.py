@@ -1,7 +1,7 @@
-"""Writes over HTTP: lines of NDJSON, or a JSON array -> upserts and deletions, and the result of each, in order.
+"""Bulk writes over HTTP: parses NDJSON or a JSON array into upserts and deletions, and returns a result for each.
 
-The version is `updated_on`, or `deleted_on`: late and duplicate deliveries are harmless. A request that is answered
-with an error may have been written in part; to send all of it again is right.
+The version of a write is its `updated_on` or `deleted_on`, so late and duplicate deliveries are harmless. A request
+that fails may have been written in part; it is safe to send all of it again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ OUTCOMES = ("written", "unchanged", "rejected")
 BATCH = 500
 BATCH_BYTES = 250_000  # smaller than a load's: the writes of other requests come between
 STEP_SECONDS = 0.005
-SEARCHED_BYTES = 250_000  # of blank lines in one step
-REASONS_BYTES = 500_000  # of all reasons of an answer together, so that the answer stays below some 1.5 MB
+SEARCHED_BYTES = 250_000  # of blank lines that are skipped in one step
+REASONS_BYTES = 500_000  # of all reasons in a response together, which keeps the response below about 1.5 MB
 SHORT_REASON_BYTES = 100
 
 _NOT_BLANK = re.compile(rb"\S")
@@ -41,7 +41,7 @@ _NOT_BLANK = re.compile(rb"\S")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line that is not blank: what it writes, or why it writes nothing."""
+    """One line that is not blank. It has a `write`, or a `reason` why it was rejected."""
 
     number: int
     uid: str | None
@@ -50,7 +50,7 @@ class Line:
 
 
 class Steps:
-    """Lets other requests have the event loop after each few milliseconds of work that cannot be awaited."""
+    """Yields to the event loop after every STEP_SECONDS of CPU work, so that other requests are served."""
 
     def __init__(self) -> None:
         self._until = time.monotonic() + STEP_SECONDS
@@ -64,44 +64,44 @@ class Steps:
 async def parse_lines(
     body: bytes, organizations: frozenset[UUID], *, max_ahead: timedelta, is_json: bool = False
 ) -> list[Line]:
-    """Each line of the body that is not blank; of a JSON array, where the body `is_json`, each element.
+    """Parses each line of the body that is not blank. If `is_json` and the body is an array, parses each element.
 
-    JSON that is not an array is read as lines: one object is a line. Raises TooLarge where there are too many, and
-    InvalidQuery for an array without its end, before any is parsed.
+    JSON that is not an array is read as NDJSON. Raises TooLarge for too many lines, and InvalidQuery for an array that
+    is cut off, before any line is parsed.
 
-    The work is done in steps, between which other requests are served. A thread of its own would not do: what takes
-    the time holds the interpreter's lock.
+    The work is done in steps, between which other requests are served. A thread would not help, because the parsers
+    hold the interpreter's lock.
     """
     body = body.removeprefix(lines.BOM)
     steps = Steps()
-    found: list[Line] = []
+    parsed: list[Line] = []
     for number, text in await (_elements if is_json and json_array.is_array(body) else _texts)(body, steps):
-        found.append(_line(number, text, organizations, max_ahead))
+        parsed.append(_line(number, text, organizations, max_ahead))
         await steps.pause()
-    return found
+    return parsed
 
 
 async def _elements(body: bytes, steps: Steps) -> list[tuple[int, bytes]]:
-    """The elements of a JSON array, with their places from 1."""
+    """The elements of a JSON array, numbered from 1."""
     return list(enumerate(await json_array.elements(body, MAX_LINES, steps.pause), 1))
 
 
 async def _texts(body: bytes, steps: Steps) -> list[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers from 1."""
+    """The lines that are not blank, with their line numbers, from 1."""
     texts: list[tuple[int, bytes]] = []
     number, begin, at = 1, 0, 0
     while at < len(body):
-        found = _NOT_BLANK.search(body, at, at + SEARCHED_BYTES)
-        if found is None:
+        match = _NOT_BLANK.search(body, at, at + SEARCHED_BYTES)
+        if match is None:
             at += SEARCHED_BYTES
         elif len(texts) == MAX_LINES:
             raise TooLarge(
                 f"a request may have at most {MAX_LINES:,} lines, this one has {_count(body):,}: send it in parts"
             )
         else:
-            number += body.count(b"\n", begin, found.start())
-            begin = max(begin, body.rfind(b"\n", begin, found.start()) + 1)
-            at = body.find(b"\n", found.start())
+            number += body.count(b"\n", begin, match.start())
+            begin = max(begin, body.rfind(b"\n", begin, match.start()) + 1)
+            at = body.find(b"\n", match.start())
             at = len(body) if at < 0 else at
             texts.append((number, body[begin:at].rstrip(b"\r")))
             begin = at
@@ -110,26 +110,31 @@ async def _texts(body: bytes, steps: Steps) -> list[tuple[int, bytes]]:
 
 
 def _count(body: bytes) -> int:
-    """All lines, blank ones too: to tell these apart takes longer than a refusal may."""
+    """The number of lines, blank ones included: finding the blank ones would make the refusal slow."""
     return body.count(b"\n") + (not body.endswith(b"\n"))
 
 
 def _line(number: int, text: bytes, organizations: frozenset[UUID], max_ahead: timedelta) -> Line:
     try:
-        found = lines.parse(text, max_ahead=max_ahead)
+        content = lines.parse(text, max_ahead=max_ahead)
     except lines.InvalidLine as error:
         return Line(number, error.uid, None, str(error))
-    if found.organization_uid not in organizations:
-        return Line(number, str(found.uid), None, "the token does not cover this organization")
-    if isinstance(found, Tombstone):
+    if content.organization_uid not in organizations:
+        return Line(number, str(content.uid), None, "the token does not cover this organization")
+    if isinstance(content, Tombstone):
         return Line(
-            number, str(found.uid), index_writer.deletion_of(found.organization_uid, found.uid, found.deleted_on)
+            number,
+            str(content.uid),
+            index_writer.deletion_of(content.organization_uid, content.uid, content.deleted_on),
         )
-    return Line(number, str(found.uid), index_writer.write_of(found))
+    return Line(number, str(content.uid), index_writer.write_of(content))
 
 
 def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
-    """Bounded in number and in bytes, so that no request to OpenSearch is large, nor takes long to put together."""
+    """Batches of at most BATCH writes. A batch ends once it has loader.BATCH_BYTES.
+
+    This keeps each request to OpenSearch small and quick to build.
+    """
     batch: list[Write] = []
     size = 0
     for write in writes:
@@ -143,25 +148,26 @@ def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
 
 
 class Writes:
-    """Writes for callers: what the handlers use of the index."""
+    """The write operations of the API."""
 
     def __init__(self, writer: Writer, searcher: Searcher, *, max_ahead: timedelta = MAX_AHEAD) -> None:
         self._writer = writer
         self._searcher = searcher
         self.max_ahead = max_ahead
 
-    async def write(self, found: Sequence[Line], *, refresh: str = "false") -> list[dict[str, Any]]:
-        """What became of each line, in order. Raises PushedBack, WriteFailed."""
+    async def write(self, parsed: Sequence[Line], *, refresh: str = "false") -> list[dict[str, Any]]:
+        """Writes the lines and returns the result of each, in order. Raises PushedBack and WriteFailed."""
         results: list[index_writer.Result] = []
-        for batch in _batches([line.write for line in found if line.write is not None]):
+        for batch in _batches([line.write for line in parsed if line.write is not None]):
             results += await self._writer.write(batch, refresh=refresh)
-        return await _outcomes(found, results)
+        return await _outcomes(parsed, results)
 
     async def delete(
         self, organization_uid: UUID, uid: UUID, *, deleted_on: datetime | None = None, refresh: str = "false"
     ) -> str:
-        """Deletes as of `deleted_on`; without it, whatever is there now. Raises NotFound where nothing is, InvalidQuery
-        where `deleted_on` lies too far ahead of the clock.
+        """Deletes the conversation as of `deleted_on`, or its current version if that is None. Returns the outcome.
+
+        Raises NotFound if there is no such conversation, and InvalidQuery if `deleted_on` is too far in the future.
         """
         if deleted_on is not None:
             self._check(deleted_on)
@@ -176,13 +182,13 @@ class Writes:
             raise InvalidQuery([Problem("deleted_on", str(error), format_time(deleted_on))]) from None
 
 
-async def _outcomes(found: Sequence[Line], results: Sequence[index_writer.Result]) -> list[dict[str, Any]]:
-    """What became of each line. Reasons are bounded together too: past REASONS_BYTES, their beginnings are told."""
+async def _outcomes(parsed: Sequence[Line], results: Sequence[index_writer.Result]) -> list[dict[str, Any]]:
+    """The result of each line. Once all reasons together have REASONS_BYTES, further ones are cut short."""
     steps = Steps()
     done = iter(results)
     outcomes: list[dict[str, Any]] = []
     left = REASONS_BYTES
-    for line in found:
+    for line in parsed:
         result = next(done) if line.write is not None else index_writer.Result("rejected", line.reason)
         outcome: dict[str, Any] = {"line": line.number, "uid": line.uid, "outcome": result.outcome}
         if result.reason:

@@ -218,7 +218,7 @@ def verify_command(
 
     found = _with_job(settings, compare)
     show(found.record())
-    if not found.is_well:
+    if not found.is_consistent:
         raise ConversationsError(_what_remains(found, repair=repair, delete_extra=delete_extra))
 
 

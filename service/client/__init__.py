@@ -1,9 +1,9 @@
-"""The one place that builds an OpenSearch client and turns its errors into ours.
+"""Builds OpenSearch clients and translates their errors. No other module does either.
 
-opensearch-py's own retries are off: it would send the same request again within milliseconds, bulk writes included.
-Who calls decides what is worth another try. Its JSON goes through msgspec, and a search's documents stay bytes. No
-redirect is followed (it would send documents and credentials to another place), and every answer is checked for the
-shape of its call (responses).
+opensearch-py's own retries are off, because it repeats a request within milliseconds, bulk writes included; the callers
+decide what to retry. JSON is decoded by msgspec, and the documents of a search stay bytes. Redirects are not followed,
+because they could send documents and credentials to another server. Every response is checked against the shape that
+its call must have (service.client.responses).
 """
 
 from __future__ import annotations
@@ -32,39 +32,39 @@ from service.settings import Settings
 
 Client = AsyncOpenSearch
 
-EXPECTED = (404, 409)  # answers that a question may have: there is none, or there is a newer one
-SLOW_SECONDS = 3600.0  # for calls of commands that work on a whole index: a refresh, a deletion by query
+EXPECTED = (404, 409)  # normal outcomes, not failures: no such document, or a newer version exists
+SLOW_SECONDS = 3600.0  # timeout of calls that work on a whole index: a refresh, a deletion by query
 
 
 class _Json(JSONSerializer):
-    """opensearch-py's serializer on msgspec. What is text or bytes already passes as it is."""
+    """A serializer for opensearch-py that uses msgspec. Strings and bytes are sent unchanged."""
 
     def __init__(self, answer: type[Any] = object) -> None:
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(answer if answer is not object else Any)
         self._encoder = msgspec.json.Encoder()
 
     def loads(self, s: Any) -> Any:
-        """Raises AnswerUnusable where it is not JSON, or JSON of another shape."""
+        """Decodes a response. Raises AnswerUnusable if it is not JSON, or JSON of another shape."""
         try:
             return self._decoder.decode(s)
         except msgspec.ValidationError as error:
-            raise responses.unusable("it lacks a part, or has one of another kind") from error
+            raise responses.unusable("a field is missing or has the wrong type") from error
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise responses.unusable("it is not whole JSON") from error
+            raise responses.unusable("it is not complete, valid JSON") from error
 
     def dumps(self, data: Any) -> Any:
         return data if isinstance(data, (str, bytes)) else self._encoder.encode(data)
 
 
 class _Deserializer(Deserializer):
-    """Every answer is JSON, whatever its content type says: HTML fails as JSON does, and with the same error."""
+    """Decodes every response as JSON, whatever its content type, so that HTML raises the same error as broken JSON."""
 
     def loads(self, s: str, mimetype: str | None = None) -> Any:
         return self.default.loads(s)
 
 
 class _Transport(AsyncTransport):
-    """opensearch-py's transport, which also counts and traces its calls, and checks the answers."""
+    """opensearch-py's transport, which also counts and traces calls and checks their responses."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -89,8 +89,8 @@ class _Transport(AsyncTransport):
                 telemetry.failures.labels(call, str(status)).inc()
             if status in EXPECTED and not is_its_own:
                 raise AnswerUnusable(
-                    f"something that is not OpenSearch answers {status}: "
-                    "check OPENSEARCH_URL, and any proxy between it and the service"
+                    f"a server that is not OpenSearch responded with {status}: "
+                    "check OPENSEARCH_URL, and any proxy between the service and OpenSearch"
                 ) from error
             raise
         except AnswerUnusable:
@@ -102,7 +102,7 @@ class _Transport(AsyncTransport):
 
 
 def _is_opensearchs(error: TransportError) -> bool:
-    """Whether OpenSearch itself sent this error, and not a proxy a page of its own."""
+    """Whether the error came from OpenSearch itself, not from a proxy in between."""
     info = error.info
     if not isinstance(info, dict):
         return False
@@ -111,9 +111,9 @@ def _is_opensearchs(error: TransportError) -> bool:
 
 
 def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout: float = 60.0) -> Client:
-    """A client of the cluster at `url`. `answer` is the msgspec type its JSON is decoded to, `timeout` in seconds.
+    """A client of the cluster at `url`. `answer` is the type that responses are decoded to, `timeout` is in seconds.
 
-    Raises Misconfigured where the certificates of the authority cannot be read.
+    Raises Misconfigured if OPENSEARCH_CA_FILE cannot be read.
     """
     options: dict[str, Any] = {}
     if settings.authorization is not None:
@@ -138,7 +138,7 @@ def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout
 
 
 def _readable_authority(path: Path) -> Path:
-    """opensearch-py reads it with the first request, where it would be an error of that request."""
+    """The path, once its certificates were read. opensearch-py would fail only at the first request."""
     trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if path.is_dir():
@@ -152,15 +152,15 @@ def _readable_authority(path: Path) -> Path:
 
 @contextlib.contextmanager
 def translated(*, alias: str = "the alias", is_query: bool = False) -> Iterator[None]:
-    """Turns what opensearch-py raises into the errors of this package.
+    """Translates opensearch-py's errors into this package's.
 
-    Raises SearchTimeout, SearchUnavailable and its kinds, and IndexUnusable. With `is_query`, what is asked for comes
-    from a caller: then a query that OpenSearch finds too large raises InvalidQuery.
+    Raises SearchTimeout, SearchUnavailable or one of its subclasses, or IndexUnusable. With `is_query`, the request
+    contains a caller's query: if OpenSearch finds it too large, InvalidQuery is raised.
     """
     try:
         yield
     except (ConnectionTimeout, TimeoutError) as error:
-        raise SearchTimeout("OpenSearch did not answer in time: narrow the request, or try again") from error
+        raise SearchTimeout("OpenSearch did not respond in time: narrow the request, or try again") from error
     except Unreachable as error:
         raise error_types.translate_unreachable(error) from error
     except TransportError as error:

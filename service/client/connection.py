@@ -1,6 +1,7 @@
-"""opensearch-py's connection: answers are bounded in bytes, no redirect is followed, and no error's form is a surprise.
+"""opensearch-py's connection with a limit on response bytes, without redirects, and tolerant of any error body.
 
-opensearch-py reads whatever comes, and decodes it to a text of up to four times the size before it is parsed.
+opensearch-py itself reads responses of any size, and decodes them to a string, of up to four times the size, before
+they are parsed.
 """
 
 from __future__ import annotations
@@ -15,28 +16,33 @@ from opensearchpy.exceptions import HTTP_EXCEPTIONS, TransportError
 from service.errors import AnswerTooLarge
 
 MAX_ANSWER_BYTES = 32_000_000  # 100 conversations of the greatest size have 26 MB
-HEADER_BYTES = 65_536  # OpenSearch sends a warning header for each deprecated thing; aiohttp would take 8 kB
+HEADER_BYTES = 65_536  # OpenSearch sends a header for each deprecation warning; aiohttp's default is 8 kB
 
 
 class _BoundedResponse(aiohttp.ClientResponse):
     async def text(self, encoding: str | None = None, errors: str = "strict") -> Any:
-        """A success as bytes, all else as text. Raises AnswerTooLarge, and closes the connection then."""
+        """The body: bytes for JSON with a status below 300, else a string.
+
+        Closes the connection and raises AnswerTooLarge if the body has more than MAX_ANSWER_BYTES.
+        """
         announced = self.content_length or 0
-        found = bytearray()
+        body = bytearray()
         if announced <= MAX_ANSWER_BYTES:
             async for chunk in self.content.iter_any():
-                found += chunk
-                if len(found) > MAX_ANSWER_BYTES:
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
                     break
-        if max(announced, len(found)) > MAX_ANSWER_BYTES:
+        if max(announced, len(body)) > MAX_ANSWER_BYTES:
             self.close()
-            raise AnswerTooLarge(f"OpenSearch's answer has more than {MAX_ANSWER_BYTES // 1_000_000} MB: ask for less")
+            raise AnswerTooLarge(
+                f"OpenSearch's response has more than {MAX_ANSWER_BYTES // 1_000_000} MB: request fewer conversations"
+            )
         is_json = self.status < 300 and self.content_type == "application/json"
-        return found if is_json else found.decode("utf-8", "replace")
+        return body if is_json else body.decode("utf-8", "replace")
 
 
 class _Session:
-    """aiohttp's session as opensearch-py uses it, but that it follows no redirects."""
+    """aiohttp's session, as far as opensearch-py uses it, but without following redirects."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -49,7 +55,7 @@ class _Session:
 
 
 class Connection(AIOHttpConnection):
-    """For `AsyncOpenSearch(connection_class=Connection)`, whose serializer must read bytes."""
+    """For `AsyncOpenSearch(connection_class=Connection)`. The client's serializer must accept bytes."""
 
     async def _create_aiohttp_session(self) -> None:
         self.session = _Session(
@@ -66,7 +72,7 @@ class Connection(AIOHttpConnection):
         )
 
     def _raise_error(self, status_code: int, raw_data: str | bytes, content_type: str | None = None) -> None:
-        """The error as opensearch-py would raise it; one that is no JSON object has neither type nor info."""
+        """Raises opensearch-py's error for the status. If the body is not a JSON object, its type is "unknown"."""
         try:
             info = msgspec.json.decode(raw_data)
         except (msgspec.MsgspecError, ValueError, RecursionError):

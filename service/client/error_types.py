@@ -1,6 +1,6 @@
-"""What OpenSearch's errors mean: one table from the type of an error to the package's own, with a reason for operators.
+"""Translates OpenSearch's errors: one table from the type of an error to this package's error and its message.
 
-The reasons name what to look at. They never repeat what OpenSearch said, which may hold documents and queries.
+The messages say what to check. They never repeat OpenSearch's own text, which may contain documents and queries.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MOST_CAUSES = 100
 
 
 def facts_of(error: BaseException) -> dict[str, Any]:
-    """For the log: the status and the type of the error that OpenSearch answered with, where one is behind `error`."""
+    """Fields for the log: status and type of the OpenSearch error that caused `error`; empty if there is none."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, TransportError):
         cause = cause.__cause__
@@ -69,11 +69,11 @@ _BY_KIND: Mapping[str, tuple[type[SearchUnavailable | IndexUnusable], str]] = {
     ),
     "validation_exception": (
         SearchUnavailable,
-        "OpenSearch refuses another index: look at its limit of shards (cluster.max_shards_per_node)",
+        "OpenSearch refuses to create an index: check its limit of shards (cluster.max_shards_per_node)",
     ),
     "circuit_breaking_exception": (
         Overloaded,
-        "OpenSearch has no memory for this now: try again shortly, or give it a larger heap",
+        "OpenSearch has too little free memory for this request: try again shortly, or give it a larger heap",
     ),
     "no_shard_available_action_exception": (
         SearchUnavailable,
@@ -95,7 +95,7 @@ _CLAUSES = ("search", "has too many words or conditions for one query: use fewer
 _TOO_LARGE: Mapping[str, tuple[str, str]] = {
     "too_many_clauses": _CLAUSES,
     "too_many_nested_clauses": _CLAUSES,
-    "too_many_buckets_exception": ("facets[created_on]", "makes more intervals than can be counted: use a longer one"),
+    "too_many_buckets_exception": ("facets[created_on]", "has too many intervals: use a longer interval"),
 }
 _TOO_LARGE_REASONS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = (
     (re.compile(r"maxClauseCount|too many (nested )?clauses", re.IGNORECASE), _CLAUSES),
@@ -105,13 +105,14 @@ _TOO_LARGE_REASONS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = (
 
 
 def translate(error: TransportError, alias: str, *, is_query: bool) -> Exception:
+    """This package's error for an error response of OpenSearch. See `service.client.translated` for the parameters."""
     causes = causes_of(error)
     kinds = [kind for kind, _reason in causes]
     if is_query and (problem := _too_large(causes)) is not None:
         return InvalidQuery([Problem(*problem)])
     if any(_DISK_IS_FULL.search(reason) for _kind, reason in causes):
         return SearchUnavailable(
-            f"a disk of OpenSearch is full, so that it takes no writes to {alias}: free disk space, then try again"
+            f"a disk of OpenSearch is full, so it refuses writes to {alias}: free disk space, then try again"
         )
     for kind in kinds:
         if kind in _BY_KIND:
@@ -126,31 +127,31 @@ def _by_status(status: int | str, causes: list[tuple[str, str]]) -> Exception:
     if status == 408 or _is_timeout(causes):
         return SearchTimeout("the search took too long and was stopped: narrow the request, or try again")
     if status == 429:
-        return Overloaded("OpenSearch has no room for this now: try again shortly")
+        return Overloaded("OpenSearch is overloaded: try again shortly")
     if status in BUSY or any(kind == "search_phase_execution_exception" for kind, _reason in causes):
         return SearchUnavailable("OpenSearch cannot answer now: try again shortly")
     return SearchUnavailable(
-        f"OpenSearch refuses what the service asks ({status}): the service's log names the kind of error"
+        f"OpenSearch refuses the service's request ({status}): the service's log has the type of the error"
     )
 
 
 def causes_of(error: TransportError) -> list[tuple[str, str]]:
-    """The types and reasons in an error, from the outermost to its causes."""
-    found = [(str(error.error), "")]
-    waiting: list[Any] = [error.info]
-    while waiting and len(found) < MOST_CAUSES:
-        part = waiting.pop(0)
+    """The (type, reason) pairs in an error, from the outermost to its causes. At most MOST_CAUSES of them."""
+    causes = [(str(error.error), "")]
+    queue: list[Any] = [error.info]
+    while queue and len(causes) < MOST_CAUSES:
+        part = queue.pop(0)
         if isinstance(part, dict):
             if isinstance(part.get("type"), str):
-                found.append((part["type"], str(part.get("reason", ""))[:1000]))
-            waiting += part.values()
+                causes.append((part["type"], str(part.get("reason", ""))[:1000]))
+            queue += part.values()
         elif isinstance(part, list):
-            waiting += part[:MOST_CAUSES]
-    return found
+            queue += part[:MOST_CAUSES]
+    return causes
 
 
 def _too_large(causes: list[tuple[str, str]]) -> tuple[str, str] | None:
-    """The problem with a query that is larger than OpenSearch takes; None where that is not what is wrong."""
+    """The (parameter, message) of a query that exceeds a limit of OpenSearch; None for any other error."""
     for kind, reason in causes:
         if kind in _TOO_LARGE:
             return _TOO_LARGE[kind]
@@ -161,27 +162,30 @@ def _too_large(causes: list[tuple[str, str]]) -> tuple[str, str] | None:
 
 
 def translate_unreachable(error: Unreachable) -> Exception:
-    """opensearch-py calls everything that is raised while it sends and reads a connection error."""
+    """This package's error for opensearch-py's ConnectionError.
+
+    opensearch-py wraps every exception that is raised while it sends or reads in a ConnectionError.
+    """
     if isinstance(error.info, ConversationsError):
         return error.info
     if isinstance(error, SSLError) or isinstance(error.info, ssl.SSLError | aiohttp.ClientSSLError):
         return SearchUnavailable(
-            "OpenSearch's certificate is not trusted: name its authority's file in OPENSEARCH_CA_FILE"
+            "OpenSearch's certificate is not trusted: set OPENSEARCH_CA_FILE to the file of its certificate authority"
         )
     if isinstance(error.info, aiohttp.ClientConnectorError):
         return SearchUnavailable("OpenSearch cannot be reached: try again shortly")
     return SearchUnavailable(
-        "OpenSearch's answer was cut off, or is no HTTP: try again shortly, and check any proxy before it"
+        "OpenSearch's response was cut off, or is not HTTP: try again shortly, and check any proxy in between"
     )
 
 
 def _is_timeout(causes: list[tuple[str, str]]) -> bool:
-    """OpenSearch reports "Time exceeded" as 500: it is a timeout all the same."""
+    """Whether the error is a timeout. OpenSearch reports some timeouts ("Time exceeded") with status 500."""
     return any(kind in TIMEOUT_TYPES or "Time exceeded" in reason for kind, reason in causes)
 
 
 def is_lost(error: TransportError) -> bool:
-    """Whether a connection that stood was lost, rather than none was made: the request may have been looked at."""
+    """Whether an established connection was lost. OpenSearch may have executed the request in that case."""
     if not isinstance(error, Unreachable) or isinstance(error, SSLError):
         return False
     return not isinstance(error.info, ssl.SSLError | aiohttp.ClientConnectorError)

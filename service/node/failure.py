@@ -1,7 +1,7 @@
-"""Why the local node ended, in one sentence: from its exit code, its output, and the exceptions that the JVM logged.
+"""Explains in one sentence why the local node ended, from its exit code, its output and the exceptions of its JVM.
 
-The runner that starts the node swallows the exception that ended a start. So a start that ended without a reason in
-the output is repeated with EXCEPTION_LOGGING, which has the JVM itself log every exception.
+The runner that starts the node swallows the exception that ended a start. So a start that failed without a reason in
+its output is repeated with `exception_logging`, which makes the JVM log every exception.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from pathlib import Path
 
 LOG = "exceptions.log"
 LOG_MEGABYTES = 20  # of each of two files; a start logs about 3 MB
-MOST_CHARACTERS = 400  # of what is shown of one exception
+MOST_CHARACTERS = 400  # of an exception's text in a message
 
 
 def exception_logging(logs: Path) -> str:
-    """The option of the JVM (JEP 158) that logs all exceptions to LOG in this folder."""
+    """The JVM option (JEP 158) that logs all exceptions to the file LOG in this folder."""
     # The quotation marks let the path contain colons.
     return f'-Xlog:exceptions=info:file="{logs / LOG}"::filecount=1,filesize={LOG_MEGABYTES}m'
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What ended the node, in its own words, and what to do about it where that is known."""
+    """Why the node ended, in its own words, and what to do about it, if that is known."""
 
     words: str
     way_out: str | None = None
@@ -36,7 +36,7 @@ class Reason:
 
 
 def ending(code: int) -> str:
-    """How a process ended, by its exit code as `subprocess` has it: the end of a sentence."""
+    """How a process ended, as a predicate such as "was ended by SIGTERM". `code` is that of `subprocess`."""
     if code == -signal.SIGKILL:
         return f"was killed by SIGKILL, {KILLED}"
     if code >= 0:
@@ -51,12 +51,12 @@ KILLED = "perhaps by the kernel because memory ran out (see 'dmesg')"
 _HEAP = "set CONVERSATIONS_NODE_HEAP to an amount of memory that this machine has, such as 512m"
 _DAMAGED = "the data folder is damaged: restore a snapshot into another folder, or start anew with another --data"
 
-# What to do, by what an exception or a line of the output says; the first that fits counts.
+# What to do, by a pattern in an exception or a line of output. The first match counts.
 _WAYS_OUT: tuple[tuple[str, str], ...] = (
     (r"No space left on device|Disk quota exceeded", "free disk space, or choose another folder with --data"),
     (r"Address already in use|BindException", "end the process that uses the port"),
-    (r"annot downgrade|IndexFormatTooNew", "the data were written by a newer version of OpenSearch: use that version"),
-    (r"annot upgrade|IndexFormatTooOld", f"the data are of an older version of OpenSearch, or {_DAMAGED}"),
+    (r"annot downgrade|IndexFormatTooNew", "the data was written by a newer version of OpenSearch: use that version"),
+    (r"annot upgrade|IndexFormatTooOld", f"the data is from an older version of OpenSearch, or {_DAMAGED}"),
     (r"CorruptIndex|CorruptState|checksum|EOFException|NoSuchFile.*(_state|nodes/)", _DAMAGED),
     (r"failed to obtain node locks|LockObtainFailed", "another process uses the folder: end it, or use another --data"),
     (
@@ -69,7 +69,7 @@ _WAYS_OUT: tuple[tuple[str, str], ...] = (
     (r"ClassNotFound|NoClassDef|could not find or load main class", "remove CONVERSATIONS_CACHE to fetch it again"),
 )
 
-# What the JVM itself prints; the last group of each is the reason.
+# What the JVM itself prints. The group of each pattern is the reason.
 _PRINTED: tuple[re.Pattern[str], ...] = (
     re.compile(r"^Terminating due to (java\.lang\.OutOfMemoryError.*)$", re.MULTILINE),
     re.compile(r"^Error occurred during initialization of VM\n(.+)$", re.MULTILINE),
@@ -84,16 +84,16 @@ _ROOT_IN_LOG = re.compile(r"^(?:Caused by|uncaught exception[^\n]*\n[^\n]*): ([\
 _THROWN = re.compile(r"Exception <a '([\w/$]+)'\{0x[0-9a-f]+\}(?:: (.*?))?(?:> \(0x.*|>)?$", re.MULTILINE)
 _RUNNER = "OpenSearchRunnerException"
 _WRAPPERS = re.compile(r"failed to |Failed to |org\.opensearch\.|java\.")  # messages that only announce their cause
-# Thrown and caught inside the JVM, or at the parsing of settings, on the way of every start.
+# Every start throws and catches these, inside the JVM or while it parses settings.
 _EVERYDAY = re.compile(
     r"NoSuchMethod|NoSuchField|IncompatibleClassChange|Interrupted|UnixException|NumberFormat|ClassNotFound|ParseException$"
 )
 
 
 def reason(code: int, output: str, exceptions: str = "") -> Reason | None:
-    """Why a start ended, or None where neither the output nor the logged exceptions tell.
+    """Why a start failed, or None if neither the output nor the logged exceptions show it.
 
-    `exceptions` is the text of LOG, where the start had exception_logging.
+    `exceptions` is the text of LOG, if the start had `exception_logging`.
     """
     if code == -signal.SIGKILL:
         return Reason(f"it {ending(code)}", "free memory, or set a smaller CONVERSATIONS_NODE_HEAP")
@@ -109,38 +109,41 @@ def _reason(words: str) -> Reason:
 
 
 def disk_is_full(text: str) -> bool:
-    """Whether a log says that the node could not write for want of disk space."""
+    """Whether a log says that the node could not write because the disk was full."""
     return re.search(r"No space left on device|Disk quota exceeded", text) is not None
 
 
 def _printed(output: str) -> str | None:
     for pattern in _PRINTED:
-        if found := pattern.search(output):
-            return found[1].strip()[:MOST_CHARACTERS]
+        if match := pattern.search(output):
+            return match[1].strip()[:MOST_CHARACTERS]
     return None
 
 
 def _logged(output: str) -> str | None:
-    found = _ROOT_IN_LOG.findall(output)
-    return str(found[-1])[:MOST_CHARACTERS] if found else None
+    causes = _ROOT_IN_LOG.findall(output)
+    return str(causes[-1])[:MOST_CHARACTERS] if causes else None
 
 
 def _thrown(exceptions: str) -> str | None:
-    """The exception that ended the start, with its cause: those before the runner's own, without its everyday ones."""
+    """The exception that ended the start, with its causes: the last ones before the runner's own exception.
+
+    Exceptions that occur at every start are skipped.
+    """
     before, ended, _ = exceptions.partition(_RUNNER)
     if not ended:
         return None
-    found: list[str] = []
+    chain: list[str] = []
     for kind, message in _backwards(before):
         if kind == "BindException" or not _EVERYDAY.search(kind):
             words = f"{kind}: {message}"[:MOST_CHARACTERS]
-            if message and words not in found:
-                found.append(words)
+            if message and words not in chain:
+                chain.append(words)
             if message and not _WRAPPERS.match(message):
                 break
-        if len(found) == _LINKS:
+        if len(chain) == _LINKS:
             break
-    return " (".join(found) + ")" * (len(found) - 1) if found else None
+    return " (".join(chain) + ")" * (len(chain) - 1) if chain else None
 
 
 _LINKS = 4  # of the chain from an exception to its cause

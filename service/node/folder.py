@@ -1,4 +1,4 @@
-"""The rights on the local node's data folder: it holds every conversation, so only its owner may read it."""
+"""File permissions of the local node's data folder. It holds every conversation, so only its owner may read it."""
 
 from __future__ import annotations
 
@@ -8,52 +8,52 @@ from pathlib import Path
 
 from service import progress
 
-UMASK = 0o077  # of the node's process: whatever it writes is its owner's alone
+UMASK = 0o077  # of the node's process: only the owner can read the files that it writes
 FOLDERS = ("config", "index", "logs", "work", "snapshots")
 FILES = ("lock", "node.json", "node.partial", "port.json", "port.partial", "token-secret")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def make_private(data: Path) -> None:
-    """Creates the data folder for its owner only, or takes the rights of others away where it exists with wider ones.
+    """Creates the data folder with access for its owner only, or removes other users' permissions from it.
 
-    The folder itself is left alone where it also holds something else: it may be a home folder or /tmp. What belongs to
-    the node in it is protected all the same. Raises OSError where the folder cannot be made.
+    If the folder also holds files of others, its own permissions stay, because it may be a home folder or /tmp; the
+    node's files in it are protected anyway. Raises OSError if the folder cannot be created.
     """
     data.parent.mkdir(parents=True, exist_ok=True)
     data.mkdir(mode=0o700, exist_ok=True)
     for name in (*FOLDERS, *FILES):
-        _take_from_others(data / name)
+        _remove_others_permissions(data / name)
     if not _is_open_to_others(data):
         return
     if any(entry.name not in (*FOLDERS, *FILES) for entry in data.iterdir()):
         progress.say(
-            f"Other users can list {data}, which holds other files too: choose a folder of its own with --data"
+            f"Other users can list {data}, because it holds other files too: choose a separate folder with --data"
         )
-    elif _take_from_others(data):
-        progress.say(f"Other users had rights on {data}: now only its owner has")
+    elif _remove_others_permissions(data):
+        progress.say(f"Other users had access to {data}: now only its owner has")
 
 
 def make_folders(data: Path) -> None:
-    """Creates the data folder and the node's folders in it, for their owner only. Raises OSError."""
+    """Creates the data folder and the node's folders in it, with access for their owner only. Raises OSError."""
     make_private(data)
     for name in FOLDERS:
         (data / name).mkdir(mode=0o700, exist_ok=True)
 
 
 def for_owner(path: str, flags: int) -> int:
-    """An opener for `open`: a file that it creates is its owner's alone."""
+    """An opener for `open` that creates files with access for their owner only."""
     return os.open(path, flags, 0o600)
 
 
-def _take_from_others(path: Path) -> bool:
-    """Whether rights were taken away; says so where they should have been and could not be."""
+def _remove_others_permissions(path: Path) -> bool:
+    """Whether permissions were removed. Prints a note if they could not be removed."""
     if not _is_open_to_others(path):
         return False
     try:
         path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_OTHERS)
     except PermissionError:
-        progress.say(f"Other users have rights on {path}, which belongs to another user: choose another with --data")
+        progress.say(f"Other users have access to {path}, which another user owns: choose another folder with --data")
         return False
     return True
 

@@ -1,7 +1,7 @@
-"""The lock of a data folder: one local node at a time, and none that its killed owner left behind.
+"""The lock of a data folder, which allows one local node at a time.
 
-The lock is a flock that the node inherits: the kernel releases it when the last of the two processes is gone, so
-there is no stale lock, and a `node.json` without a held lock is known to be stale.
+The lock is a flock(2) that the node's process inherits. The kernel releases it when both processes have ended, so a
+lock is never stale, and a `node.json` without a lock is known to be stale.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import IO, Any
 from service.errors import NodeFailed
 from service.node.folder import for_owner
 
-LEFTOVER_SECONDS = 20.0
-LOOK_SECONDS = 1.0  # a command that looks whether a node runs holds the lock for a moment
+LEFTOVER_SECONDS = 20.0  # for a node to end whose owner was killed
+LOOK_SECONDS = 1.0  # a command that checks whether a node is running holds the lock for a moment
 POLL_SECONDS = 0.1
 
 
 def take(data: Path) -> IO[str]:
-    """The data folder's lock. A node whose owner was killed gets time to end, then SIGTERM. Raises NodeFailed.
+    """Acquires the data folder's lock. Raises NodeFailed if another process has it; the folder is unchanged then.
 
-    A refusal changes nothing in the folder: what is there belongs to the node that runs.
+    A node whose owner was killed gets SIGTERM and LEFTOVER_SECONDS to end.
     """
     lock = open(data / "lock", "a+", opener=for_owner)  # noqa: SIM115 (held as long as the node runs)
     began = time.monotonic()
@@ -60,7 +60,7 @@ def is_held(data: Path) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in the file, or None where there is none that can be read."""
+    """The JSON object in the file, or None if it cannot be read."""
     try:
         return dict(json.loads(path.read_text("utf-8")))
     except (OSError, ValueError):
@@ -68,7 +68,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Replaces the file at once, so that no reader finds half of it."""
+    """Replaces the file atomically, so that no reader sees a partial file."""
     partial = path.with_suffix(".partial")
     with open(partial, "w", encoding="utf-8", opener=for_owner) as file:
         json.dump(value, file)
@@ -83,7 +83,7 @@ def _is_waited_for(owner: int | None, waited: float) -> bool:
 
 def _in_use(data: Path, owner: int | None) -> str:
     who = f"process {owner}" if owner else "another process that is starting"
-    return f"{data} is in use by {who}: stop that one, or choose another folder with --data"
+    return f"{data} is in use by {who}: stop that process, or choose another folder with --data"
 
 
 def _is_alive(pid: int) -> bool:
@@ -97,9 +97,9 @@ def _is_alive(pid: int) -> bool:
 
 
 def _signal_leftover(data: Path, pid: int, number: signal.Signals) -> None:
-    """Signals a node that outlived its owner, if that process is still the node of this folder.
+    """Signals a node that outlived its owner, if process `pid` is still the node of this folder.
 
-    Its number may by now be another process's, or come from another container.
+    The id may belong to another process by now, or come from another container.
     """
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

@@ -1,7 +1,7 @@
 """Starts, watches and stops the local node.
 
-The data folder holds everything of it: `config/`, `index/` (OpenSearch's data), `logs/`, `work/`, `node.json` (where
-the running node answers), `port.json` (the port that it had last) and `lock`.
+The data folder holds all files of the node: `config/`, `index/` (OpenSearch's data), `logs/`, `work/`, `snapshots/`,
+`node.json` (the URL of the running node), `port.json` (its last port) and `lock`.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from service.node.watch import Watch, last_lines
 from service.settings import child_environment
 
 START_SECONDS = 120.0
-RECOVERY_SECONDS = 1800.0  # of a node that answers, and brings its indices back after a crash
+RECOVERY_SECONDS = 1800.0  # for a node that responds, to recover its indices after a crash
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.1
 LOG_LINES_SHOWN = 12
 FREE_BYTES_NEEDED = 500 * 2**20
-HIGHEST_PORT = 9299  # the runner looks for a free port up to here only
+HIGHEST_PORT = 9299  # the runner looks for a free port only up to here
 LOWEST_PORT = 5600
-STARTS = 3  # a port may be taken between the look and the bind
-END_BYTES = 200_000  # of a log that is searched for what ended the node
+STARTS = 3  # another process may take the port between the check and the bind
+END_BYTES = 200_000  # at the end of a log, searched for the reason why the node ended
 
 JVM_OPTIONS = (
     "-XX:+ExitOnOutOfMemoryError",
@@ -50,7 +50,7 @@ JVM_OPTIONS = (
     # that would make the JVM collect it. So it also collects after two seconds without a collection.
     "-XX:G1PeriodicGCInterval=2000",
     "--enable-native-access=ALL-UNNAMED",
-    # The JRE's own locale data lack Thai word breaks, which OpenSearch's analyzers ask for; ICU's have them.
+    # OpenSearch's analyzers need Thai word breaks, which are missing from the JRE's own locale data but in ICU's.
     "-Djava.locale.providers=CLDR,SPI",
 )
 
@@ -82,7 +82,7 @@ class LocalNode:
         options: dict[str, str] | None = None,
         jvm_options: tuple[str, ...] = (),
     ) -> None:
-        """`options` are further lines of its opensearch.yml, `jvm_options` further ones of its JVM."""
+        """`options` are added to opensearch.yml, `jvm_options` to the JVM's options. `heap` is such as 512m or 2g."""
         self.data = data.absolute()
         self.options = options or {}
         self.distribution = distribution
@@ -102,7 +102,10 @@ class LocalNode:
         self.stop()
 
     def start(self) -> None:
-        """Waits until the node answers and is at least yellow. Raises NodeFailed with the reason and its log's end."""
+        """Starts the node and waits until its health is at least yellow.
+
+        Raises NodeFailed with the reason and the last lines of the log.
+        """
         self._prepare_folders()
         self._lock = lock.take(self.data)
         try:
@@ -116,9 +119,9 @@ class LocalNode:
             raise
 
     def _start(self) -> None:
-        """Starts the process, again where a port was taken meanwhile, or where it ended without any reason.
+        """Starts the process. Retries if its port was taken meanwhile, or if it ended without showing a reason.
 
-        The runner swallows the exception that ended a start, so the later starts have the JVM log all exceptions.
+        The runner swallows the exception that ended a start, so in later starts the JVM logs all exceptions.
         """
         for attempt in range(1, STARTS + 1):
             is_last = attempt == STARTS
@@ -133,19 +136,19 @@ class LocalNode:
                 raise NodeFailed(self._with_log_lines(f"OpenSearch did not start: {reason or failure.ending(code)}"))
 
     def stop(self, patience: float = STOP_SECONDS) -> None:
-        """SIGTERM, then SIGKILL if it has not gone in time. Stopping a node that does not run does nothing."""
+        """Sends SIGTERM, and SIGKILL if the node has not ended after `patience` seconds. Does nothing if none runs."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             try:
                 self.process.wait(patience)
             except subprocess.TimeoutExpired:
                 self._kill()
-        if self._lock is not None:  # else node.json is that of another process, which holds the lock
+        if self._lock is not None:  # else node.json belongs to another process, which has the lock
             (self.data / "node.json").unlink(missing_ok=True)
         self._release()
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would: for tests of what survives one."""
+        """Sends SIGKILL, like a crash. For tests of crash recovery."""
         self._kill()
         self._release()
 
@@ -155,13 +158,13 @@ class LocalNode:
         return self.data / "logs" / "node.out"
 
     def wait(self) -> str:
-        """Blocks until the node is dead, which its process need not be, and returns one line that says how it is known.
+        """Blocks until the node is dead, and returns a line with the reason, followed by its last log lines.
 
-        Its last log lines follow on lines of their own.
+        A node can be dead while its process still runs (see service.node.watch). That process is killed.
         """
         assert self.process is not None
         reason = Watch(self.process, self.url, self.log).wait()
-        self._kill()  # at once, as OpenSearch halts: what was acknowledged is in its translog
+        self._kill()  # SIGKILL loses no data: acknowledged writes are in the translog
         if failure.disk_is_full(_end(self.log)):
             reason += f", and the disk that holds {self.data} is full: free some space"
         return self._with_log_lines(f"OpenSearch {reason}")
@@ -188,13 +191,13 @@ class LocalNode:
             ) from None
         if free < FREE_BYTES_NEEDED:
             raise NodeFailed(
-                f"only {free // 2**20} MB are free where {self.data} lies, and OpenSearch needs "
+                f"only {free // 2**20} MB are free on the disk of {self.data}, and OpenSearch needs "
                 f"{FREE_BYTES_NEEDED // 2**20} MB: free some, or choose another folder with --data"
             )
 
     def _launch(self, *, logs_exceptions: bool) -> None:
         base = self._port()
-        snapshots = json.dumps(str(self.data / "snapshots"), ensure_ascii=False)  # a text of JSON is one of YAML too
+        snapshots = json.dumps(str(self.data / "snapshots"), ensure_ascii=False)  # a JSON string is valid YAML
         config = CONFIG.format(transport_port=_free_port(range(10000, 30000)), snapshots=snapshots)
         config += "".join(f"{name}: {value}\n" for name, value in self.options.items())
         (self.data / "config" / "opensearch.yml").write_text(config, "utf-8")
@@ -228,27 +231,27 @@ class LocalNode:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.data / "work" if (self.data / "work").exists() else self.data,
-                env=child_environment(LC_ALL="C.UTF-8"),  # Java decodes the names of files by the locale
-                start_new_session=True,  # a terminal's ctrl-C is ours to act on: the node stops last
+                env=child_environment(LC_ALL="C.UTF-8"),  # Java decodes file names by the locale
+                start_new_session=True,  # so that a terminal's ctrl-C does not reach the node: it must stop last
                 umask=UMASK,
                 pass_fds=(self._lock.fileno(),),
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509 (no thread is started before)
             )
 
     def _class_cache(self) -> list[str]:
-        """A cache that does not fit is ignored by the JVM."""
+        """The JVM options that use the class cache, if there is one. The JVM ignores a cache that does not fit."""
         path = self.distribution.class_cache
         return [f"-XX:AOTCache={path}", "-Xlog:aot*=off"] if path and path.exists() else []
 
     def _port(self) -> int:
-        """The port it had last, so that who knows its address finds it again; else any that is free."""
+        """The node's last port if it is free, so that its URL stays the same; else any free port."""
         last = lock.read_json(self.data / "port.json")
         if last is not None and _is_free(last["port"]):
             return int(last["port"])
         return _free_port(range(LOWEST_PORT, HIGHEST_PORT))
 
     def _is_started(self) -> bool:
-        """Waits until the node is healthy; False where its process ended before. Raises NodeFailed after too long."""
+        """Waits until the node is healthy. Returns False if its process ended. Raises NodeFailed after the timeout."""
         assert self.process is not None
         started = time.monotonic()
         deadline = started + START_SECONDS
@@ -264,7 +267,7 @@ class LocalNode:
                 if is_lasting:
                     break
                 if deadline == started + START_SECONDS:
-                    progress.say("OpenSearch answers, and is still bringing its indices back")
+                    progress.say("OpenSearch responds, and is still recovering its indices")
                     deadline = started + RECOVERY_SECONDS
             time.sleep(POLL_SECONDS)
         if problem is None:
@@ -272,7 +275,7 @@ class LocalNode:
         raise NodeFailed(self._with_log_lines(f"OpenSearch did not start: {problem}"))
 
     def _announced_url(self) -> str | None:
-        """Where the node itself says it listens: the runner may have moved on from the port it was given."""
+        """The URL from the node's log. The runner may have chosen another port than the one it was given."""
         for line in self.log.read_text("utf-8", "replace").splitlines():
             if "HttpServerTransport" in line and "publish_address {" in line:
                 return f"http://{line.split('publish_address {')[1].split('}')[0]}"
@@ -290,7 +293,7 @@ class LocalNode:
 
 
 def running_url(data: Path) -> str | None:
-    """Where the local node of this data folder answers, or None if none runs."""
+    """The URL of the running local node of this data folder, or None if none is running."""
     state = lock.read_json(data / "node.json")
     if state is None or not lock.is_held(data):
         return None
@@ -298,7 +301,10 @@ def running_url(data: Path) -> str | None:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """On Linux, has the kernel stop the node when its owner is killed (prctl(2), PR_SET_PDEATHSIG)."""
+    """A function that makes the kernel stop the node when its owner is killed (prctl(2), PR_SET_PDEATHSIG).
+
+    None on other systems than Linux.
+    """
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl

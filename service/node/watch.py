@@ -1,9 +1,9 @@
-"""Decides by evidence whether the local node is dead: its process, a fatal error in its log, and its port.
+"""Decides whether the local node is dead, from its process, a fatal error in its log, or a refusing port.
 
 OpenSearch's own launcher ends the process when a thread ends with an Error, because the node's state is unknown then:
-its index writer may be closed while the cluster's health stays green. The runner that starts the local node has no
-such rule, so this module has it. A node that is only slow gives none of this evidence: the kernel still accepts
-connections for a process that is paused or busy, and refuses them only where nobody listens.
+its index writer may be closed while the cluster's health stays green. The runner that starts the local node does not,
+so this module does. A node that is only slow is never mistaken for a dead one: the kernel accepts connections for a
+process that is paused or busy, and refuses them only if no process listens.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 from service.node.failure import ending
 
-LOOK_SECONDS = 1.0
-REFUSED_SECONDS = 30.0  # of refused connections in a row
+LOOK_SECONDS = 1.0  # between two checks
+REFUSED_SECONDS = 30.0  # of refused connections, without any other outcome in between
 CONNECT_SECONDS = 2.0
-LINE_BYTES = 4096  # of a log line that is looked at
+LINE_BYTES = 4096  # at the start of a log line, which are searched
 _FRAME = re.compile(r"(?:\[[^\]]*\]\[[A-Z]+ *\]\[stderr *\] )?\tat ")
 # What the JVM prints when a thread ends with an Error, on its own standard error or through OpenSearch's logger.
 _FATAL = re.compile(rb'(?:\[[^\]]*\]\[[A-Z]+ *\]\[stderr *\] )?Exception in thread "[^"]*" ([\w.$]+Error)\b')
@@ -38,7 +38,7 @@ class Watch:
         self._refused_since: float | None = None
 
     def wait(self) -> str:
-        """Blocks until the node is dead, and returns how it is known, as the end of a sentence that begins with it."""
+        """Blocks until the node is dead. Returns the reason as a predicate, such as "was ended by SIGTERM"."""
         while (reason := self._look()) is None:
             pass
         return reason
@@ -55,21 +55,21 @@ class Watch:
         return None
 
     def _fatal_error(self) -> str | None:
-        """The class of the first Error that ended a thread, in what was logged since the last look."""
+        """The class of the first Error that ended a thread, in the log lines since the last check."""
         try:
             with self._log.open("rb") as log:
                 log.seek(self._read_bytes)
                 new = log.read()
-        except OSError:  # somebody removed it
+        except OSError:  # the log was removed
             return None
         self._read_bytes += len(new)
         *lines, self._rest = (self._rest + new).split(b"\n")
         self._rest = self._rest[:LINE_BYTES]
-        found = next(filter(None, (_FATAL.match(line[:LINE_BYTES]) for line in lines)), None)
-        return None if found is None else found[1].decode()
+        match = next(filter(None, (_FATAL.match(line[:LINE_BYTES]) for line in lines)), None)
+        return None if match is None else match[1].decode()
 
     def _refused_for(self, now: float) -> float:
-        """Seconds since connections are refused, without any other outcome between."""
+        """Seconds for which every connection was refused; 0 if the last one was not."""
         if not self._is_refused():
             self._refused_since = None
             return 0.0
@@ -82,13 +82,13 @@ class Watch:
             socket.create_connection(self._address, CONNECT_SECONDS).close()
         except ConnectionRefusedError:
             return True
-        except OSError:  # a time-out, or this machine's own trouble: no evidence
+        except OSError:  # a timeout or a local problem does not show that the node is dead
             return False
         return False
 
 
 def last_lines(log: Path, most: int) -> str:
-    """The last lines of a log without stack frames, of which one error may have thousands."""
+    """The last lines of a log. Stack frames are left out, because one error may have thousands."""
     try:
         text = log.read_text("utf-8", "replace")
     except OSError:

@@ -1,1 +1,1 @@
-"""What operators ask and do: status, doctor, load progress, dashboards, deletion."""
+"""Operations: status, doctor, progress of loads, import of dashboards, and deletion of one conversation."""

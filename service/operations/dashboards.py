@@ -1,7 +1,7 @@
-"""Imports the ready-made views (index_mappings/dashboards.ndjson) into OpenSearch Dashboards, by its own API.
+"""Imports the prepared views (index_mappings/dashboards.ndjson) into OpenSearch Dashboards through its API.
 
-To import them again is safe: their ids are fixed, and what was changed under these ids becomes what it was. Views of
-an analyst's own have other ids. They look at the alias, so they outlive every reindex.
+The import can be repeated. The views have fixed ids, so a repeated import resets them and leaves the analysts' own
+views unchanged. The views use the alias, so a reindex does not affect them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOT_READY = (502, 503, 504)
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What `conversations dashboards` prints."""
+    """The result of an import, which `conversations dashboards` prints."""
 
     dashboards: str
     imported: int
@@ -37,18 +37,19 @@ class Imported:
 
 
 def saved_objects(alias: str) -> bytes:
-    """NDJSON, a saved object a line; the index pattern looks at the alias."""
+    """The views as NDJSON, one saved object a line. The index pattern is set to the alias."""
     objects = [json.loads(line) for line in mapping_folder().joinpath(FILE).read_text("utf-8").splitlines()]
-    for one in objects:
-        if one["type"] == "index-pattern":
-            one["attributes"]["title"] = alias
-    return "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in objects).encode()
+    for saved in objects:
+        if saved["type"] == "index-pattern":
+            saved["attributes"]["title"] = alias
+    return "".join(f"{json.dumps(saved, ensure_ascii=False)}\n" for saved in objects).encode()
 
 
 async def send(settings: Settings, url: str, *, wait: float) -> Imported:
-    """Imports all of them, once Dashboards is ready, for which it waits up to `wait` seconds.
+    """Imports the views. Waits up to `wait` seconds for Dashboards to become ready.
 
-    Raises SearchUnavailable where it does not become ready, Misconfigured where it refuses.
+    Raises SearchUnavailable if it does not become ready, Misconfigured if its certificate is not trusted, and
+    ConversationsError if it refuses the user or the import.
     """
     deadline = asyncio.get_running_loop().time() + wait
     async with aiohttp.ClientSession(**_options(settings, url)) as session:
@@ -63,7 +64,7 @@ async def send(settings: Settings, url: str, *, wait: float) -> Imported:
 
 def _options(settings: Settings, url: str) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "headers": {"osd-xsrf": "true", "securitytenant": "global"},  # for everyone, not for the user who imports
+        "headers": {"osd-xsrf": "true", "securitytenant": "global"},  # visible to all users
         "timeout": aiohttp.ClientTimeout(total=CALL_SECONDS),
     }
     if settings.authorization is not None:
@@ -82,7 +83,7 @@ def _options(settings: Settings, url: str) -> dict[str, Any]:
 
 
 async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[int, str]:
-    """The status and the text of the answer; one that cannot be reached counts as not ready."""
+    """The status and the text of the response. A server that cannot be reached counts as not ready (503)."""
     form = aiohttp.FormData()
     form.add_field("file", body, filename=FILE, content_type="application/ndjson")
     try:
@@ -105,6 +106,6 @@ def _count(url: str, status: int, text: str) -> int:
         )
     if status != 200 or not isinstance(answer, dict) or not answer.get("success"):
         raise ConversationsError(
-            f"{url} did not take the saved objects ({status}): {text[:500]}: is it OpenSearch Dashboards?"
+            f"{url} did not import the saved objects ({status}): check that it is OpenSearch Dashboards: {text[:500]}"
         )
     return int(answer["successCount"])

@@ -1,4 +1,4 @@
-"""Deletes one conversation at a version that wins: now, or just after the conversation's own time."""
+"""Deletes one conversation with a version above its current one: now, or a millisecond after its `updated_on`."""
 
 from __future__ import annotations
 
@@ -24,22 +24,23 @@ async def delete(
     deleted_on: datetime | None = None,
     refresh: str = "false",
 ) -> str:
-    """The outcome: written, or unchanged. Deletes as of `deleted_on`; without it, whatever is there now.
+    """Deletes the conversation as of `deleted_on`, or its current version if that is None.
 
-    Raises NotFound where nothing is there, and TooBusy where it is written again and again meanwhile.
+    Returns the outcome, `written` or `unchanged`. Without `deleted_on`, raises NotFound if there is no such
+    conversation, and TooBusy if other writes keep changing it.
     """
     for _attempt in range(ATTEMPTS):
         when = deleted_on or await _now_or_later(searcher, organization_uid, uid)
         result, *_ = await writer.write([deletion_of(organization_uid, uid, when)], refresh=refresh)
         if result.outcome == "written" or deleted_on is not None:
             return result.outcome
-    raise TooBusy("the conversation is being written all the while: try again")
+    raise TooBusy("other requests keep changing the conversation: try again")
 
 
 async def _now_or_later(searcher: Searcher, organization_uid: UUID, uid: UUID) -> datetime:
-    """Now, or a millisecond after the conversation's own time where that lies ahead; at the end of time, that."""
-    there = msgspec.json.decode(await searcher.one(organization_uid, uid))
-    updated_on = parse_time(there["updated_on"])
+    """Now, or a millisecond after the conversation's `updated_on` if that is later; at most the last valid time."""
+    conversation = msgspec.json.decode(await searcher.one(organization_uid, uid))
+    updated_on = parse_time(conversation["updated_on"])
     if updated_on >= LAST:
         return LAST
     return max(parse_time(datetime.now(UTC)), updated_on + timedelta(milliseconds=1))

@@ -1,6 +1,6 @@
-"""Looks a deployment over: each check tells what it found, and what to do where that is not well.
+"""Checks a deployment. Each check reports what it found, and what to do about a problem.
 
-Checks never change anything. One that cannot be made because an earlier one failed is told as skipped, not as well.
+Checks never change anything. A check that cannot run because an earlier one failed is reported as skipped.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from service.urls import without_password
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
-OLDEST_VERSION = (3, 3)  # _shard_doc and the sorts of points in time
+OLDEST_VERSION = (3, 3)  # the first with the sort by _shard_doc in a point in time
 MOST_SKEW = timedelta(seconds=2)
-TOKEN_LEEWAY = timedelta(seconds=5)  # of the service; a skew past it makes new tokens invalid
+TOKEN_LEEWAY = timedelta(seconds=5)  # as in service.api.auth; a greater clock skew makes new tokens invalid
 FIELDS_OF_A_NODE = "nodes.*.name,nodes.*.plugins.name,nodes.*.version"
 PLUGIN = "analysis-icu"
-WRITABLE_SECONDS = 10.0  # for each call of the check of writes
+WRITABLE_SECONDS = 10.0  # timeout of each call of the check `writes`
 FULL_DISK_AFTER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at. `advice` says what to do; it is empty where all is well."""
+    """The result of one check. `advice` says what to do about a problem; it is empty if there is none."""
 
     name: str
     verdict: Verdict
@@ -50,7 +50,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What the checks look at."""
+    """The deployment to check: its settings, its cluster, and the mapping that this version of the service needs."""
 
     settings: Settings
     url: str
@@ -62,9 +62,9 @@ Look = Callable[[Deployment], Awaitable[Check]]
 
 
 async def examine(deployment: Deployment, *, unreachable: str | None = None) -> AsyncIterator[Check]:
-    """Every check, in order. Where the cluster cannot be reached, all that ask it are skipped.
+    """Runs every check, in order. If the cluster cannot be reached, all checks that need it are skipped.
 
-    `unreachable` is the reason why it cannot, where that is known already.
+    `unreachable` is the reason why the cluster cannot be reached, if the caller knows it already.
     """
     yield _token_secret(deployment.settings)
     first, *rest = CHECKS
@@ -81,34 +81,34 @@ async def examine(deployment: Deployment, *, unreachable: str | None = None) -> 
             found, _, way_out = full.partition(": ")
             yield Check(_name(look), "failed", found, way_out)
         elif reachable.verdict == "failed":
-            yield Check(_name(look), "skipped", "the cluster does not answer")
+            yield Check(_name(look), "skipped", "the cluster does not respond")
         else:
             yield await _looked(look, deployment)
 
 
 async def _first(look: Look, deployment: Deployment) -> Check:
-    """The check of the cluster, which need not be waited for where a full disk is what holds it up."""
+    """Runs the check of the cluster. If a full disk delays it, fails without waiting for the timeout."""
     try:
         return await disk_space.unless_full(
             _looked(look, deployment), deployment.client, seconds=FULL_DISK_AFTER_SECONDS
         )
     except WriteFailed as error:
-        return Check(_name(look), "failed", "the cluster does not answer its state", str(error))
+        return Check(_name(look), "failed", "the cluster does not report its state", str(error))
 
 
 async def _looked(look: Look, deployment: Deployment) -> Check:
-    """The check; where it cannot be made, a failed one that says why."""
+    """Runs a check. An error while it runs becomes a failed check with the reason."""
     try:
         with translated(alias=deployment.settings.alias):
             return await look(deployment)
     except ConversationsError as error:
         return Check(_name(look), "failed", str(error), _UNREACHABLE if look is _cluster else "see what was found")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        found = f"OpenSearch's answer lacks a part, or has one of another kind ({type(error).__name__})"
-        return Check(_name(look), "failed", found, "check what stands between this machine and the cluster")
+        found = f"a field of OpenSearch's response is missing or has the wrong type ({type(error).__name__})"
+        return Check(_name(look), "failed", found, "check any proxy between this machine and the cluster")
     except TransportError as error:
-        found = f"OpenSearch answers {error.status_code} ({error.error})"
-        return Check(_name(look), "failed", found, "its own log tells more; does its user have the rights?")
+        found = f"OpenSearch responds with {error.status_code} ({error.error})"
+        return Check(_name(look), "failed", found, "check its log, and the permissions of OPENSEARCH_USER")
 
 
 _UNREACHABLE = "check OPENSEARCH_URL, OPENSEARCH_USER, OPENSEARCH_CA_FILE, and that the cluster runs"
@@ -128,12 +128,15 @@ def _token_secret(settings: Settings) -> Check:
     secret = settings.token_secret.get_secret_value()
     if len(set(secret)) < SECRET_MIN_BYTES // 4:
         return Check(
-            name, "failed", "the secret hardly varies: it can be guessed", "make a random one: openssl rand -base64 48"
+            name,
+            "failed",
+            "the secret repeats few characters: it can be guessed",
+            "make a random one: openssl rand -base64 48",
         )
     if is_published(settings.token_secret) or is_published(settings.token_secret_previous):
         return Check(
             name, "warning", "the secret is the one that docker-compose.yml publishes: anybody can sign tokens",
-            "for anything but development make one: openssl rand -base64 48, and unset CONVERSATIONS_ENVIRONMENT",
+            "except in development, make a random one: openssl rand -base64 48, and unset CONVERSATIONS_ENVIRONMENT",
         )  # fmt: skip
     issuer = settings.token_issuer or "any"
     found = f"a secret of {len(secret.encode())} bytes, audience {settings.token_audience}, issuer {issuer}"
@@ -159,7 +162,7 @@ async def _version(deployment: Deployment) -> Check:
         oldest = ".".join(map(str, OLDEST_VERSION))
         return Check("version", "failed", found, f"OpenSearch {oldest} or newer is needed: upgrade the cluster")
     if len(versions) > 1:
-        return Check("version", "warning", found, "nodes of several versions: finish the upgrade")
+        return Check("version", "warning", found, "the nodes have different versions: finish the upgrade")
     return Check("version", "ok", found)
 
 
@@ -168,7 +171,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 async def _icu_plugin(deployment: Deployment) -> Check:
-    """Asked of the cluster by using it: a plugin may be there under another name."""
+    """Whether the ICU plugin works. The check uses it, because it may be installed under another name."""
     body = {"tokenizer": "icu_tokenizer", "filter": ["icu_folding"], "text": "Ａé"}
     nodes = await deployment.client.nodes.info(params={"filter_path": FIELDS_OF_A_NODE})
     try:
@@ -189,7 +192,7 @@ async def _icu_plugin(deployment: Deployment) -> Check:
             "icu plugin", "failed", f"missing on {', '.join(lacking) or 'some node'}",
             f"run 'opensearch-plugin install {PLUGIN}' on every node and restart it",
         )  # fmt: skip
-    return Check("icu plugin", "ok", "words are split and folded as they should be")
+    return Check("icu plugin", "ok", "words are split and folded as expected")
 
 
 async def _alias(deployment: Deployment) -> Check:
@@ -204,21 +207,21 @@ async def _alias(deployment: Deployment) -> Check:
     under_way = await lock.read(deployment.client, alias)
     if under_way is not None:
         return Check(
-            "alias", "warning", f"{found}; a {under_way.action} is under way or was interrupted ({under_way.step})",
-            "where none runs: 'conversations reindex --resume', or --abandon",
+            "alias", "warning", f"{found}; a {under_way.action} is running or was interrupted ({under_way.step})",
+            "if none is running: 'conversations reindex --resume', or --abandon",
         )  # fmt: skip
     return Check("alias", "ok", found)
 
 
 async def _writes(deployment: Deployment) -> Check:
-    """Whether every index that must be written takes writes, found out without writing."""
+    """Whether every index that the service writes to accepts writes. The check itself does not write."""
     names = sorted(await holders(deployment.client, writes_alias(deployment.settings.alias)))
     if not names:
         return Check("writes", "skipped", "no index is written")
     try:
         await check_writable(deployment.client, names, seconds=WRITABLE_SECONDS)
     except ConversationsError as error:
-        return Check("writes", "failed", str(error), "nothing can be written until that is mended")
+        return Check("writes", "failed", str(error), "all writes fail until this is fixed")
     return Check("writes", "ok", f"{', '.join(names)} takes writes")
 
 
@@ -233,7 +236,7 @@ async def _mapping(deployment: Deployment) -> Check:
     needed = (
         f"the mapping {deployment.mapping.checksum} and derived fields of version {deployment.mapping.derived_version}"
     )
-    return Check("mapping", "ok", f"{name} has {needed}, as this version needs")
+    return Check("mapping", "ok", f"{name} has {needed}, which this version needs")
 
 
 async def _replicas(deployment: Deployment) -> Check:
@@ -242,21 +245,22 @@ async def _replicas(deployment: Deployment) -> Check:
     if name is None:
         return Check("replicas", "skipped", f"{alias} does not exist")
     health = await deployment.client.cluster.health()
-    held = (await deployment.client.indices.get_settings(index=name))[name]["settings"]["index"]
-    counts = (("shard", held["number_of_shards"]), ("replica", held["number_of_replicas"]))
+    settings = (await deployment.client.indices.get_settings(index=name))[name]["settings"]["index"]
+    counts = (("shard", settings["number_of_shards"]), ("replica", settings["number_of_replicas"]))
     found = ", ".join(counted(int(count), noun) for noun, count in (*counts, ("node", health["number_of_nodes"])))
-    if health["number_of_nodes"] > 1 and held["number_of_replicas"] == "0":
+    if health["number_of_nodes"] > 1 and settings["number_of_replicas"] == "0":
         return Check(
             "replicas", "warning", found,
-            f"a node that is lost takes its shards along: PUT {name}/_settings with index.number_of_replicas: 1",
+            f"losing a node loses its shards: PUT {name}/_settings with index.number_of_replicas: 1",
         )  # fmt: skip
     return Check("replicas", "ok", found)
 
 
 async def _disk(deployment: Deployment) -> Check:
-    """Every node's free space against the watermarks of the cluster, which stop writes in the end."""
-    held = await deployment.client.cluster.get_settings(params={"include_defaults": "true", "flat_settings": "true"})
-    marks = {**held["defaults"], **held["persistent"], **held["transient"]}
+    """Compares each node's free disk space with the cluster's watermarks. At the last one, OpenSearch blocks writes."""
+    params = {"include_defaults": "true", "flat_settings": "true"}
+    settings = await deployment.client.cluster.get_settings(params=params)
+    marks = {**settings["defaults"], **settings["persistent"], **settings["transient"]}
     stats = await deployment.client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.name,nodes.*.fs.total"})
     worst: Verdict = "ok"
     findings, advice = [], ""
@@ -282,7 +286,7 @@ _UNITS = {"tb": 2**40, "gb": 2**30, "mb": 2**20, "kb": 2**10, "b": 1}
 
 
 def _free_bytes(mark: str, total: int) -> float:
-    """The free bytes that a watermark asks for: 85% (used), 0.85 (used) or 300mb (free)."""
+    """The free bytes that a watermark demands. It is used space (85% or 0.85) or free space (300mb)."""
     if mark.endswith("%"):
         return total * (1 - float(mark[:-1]) / 100)
     for unit, size in _UNITS.items():
@@ -292,7 +296,7 @@ def _free_bytes(mark: str, total: int) -> float:
 
 
 async def _clock(deployment: Deployment) -> Check:
-    """This machine's clock beside the cluster's, which tells its own in `_nodes/stats`, to the millisecond."""
+    """Compares this machine's clock with the nodes' clocks, which `_nodes/stats` reports in milliseconds."""
     before = time.time()
     stats = await deployment.client.nodes.stats(metric="os", params={"filter_path": "nodes.*.os.timestamp"})
     after = time.time()

@@ -1,7 +1,8 @@
-"""Loads under way, told in the cluster, so that every service's /metrics can show them: one document a load.
+"""Publishes the progress of running loads in the cluster, so that every service's /metrics can show it.
 
-They stand beside the state of a reindex. A load says how far it is every few seconds and takes its document away at its
-end; one that was killed leaves its own, which counts no more once it is old, and goes when the next load begins.
+Each load has one document, in the index that also holds the state of a reindex. It updates the document every
+SAY_SECONDS and deletes it at its end. The document of a killed load is ignored once it is older than OLD, and deleted
+when the next load begins.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How far a load is. `bytes_done` and `bytes` are of its input; `bytes` is 0 where that has no known end."""
+    """The progress of a load. `bytes` is the size of its input (0 if unknown), `bytes_done` how much of it was read."""
 
     owner: str
     said_at: str
@@ -41,7 +42,10 @@ class Load:
 
 @asynccontextmanager
 async def published(client: Client, alias: str, now: Callable[[], dict[str, int]]) -> AsyncIterator[None]:
-    """Tells of the load inside the block: `now()` gives the numbers of a Load. What cannot be told stops no load."""
+    """Publishes the progress of the load in the block. `now()` returns the numeric fields of a Load.
+
+    Errors of OpenSearch while publishing are ignored, so that they do not stop the load.
+    """
     owner = process_name()
 
     async def say() -> None:
@@ -69,7 +73,7 @@ async def published(client: Client, alias: str, now: Callable[[], dict[str, int]
 
 
 async def loads(client: Client, alias: str) -> list[Load]:
-    """The loads that are under way."""
+    """The running loads, of all machines."""
     return [load for load in await _all(client, alias) if _is_fresh(load)]
 
 
@@ -86,12 +90,12 @@ async def _all(client: Client, alias: str) -> list[Load]:
             answer: dict[str, Any] = await client.search(index=state_index(alias), body={"size": MOST})
         except NotFoundError:
             return []
-    found = (hit for hit in answer["hits"]["hits"] if str(hit["_id"]).startswith(PREFIX))
-    return [_load(str(hit["_id"]).removeprefix(PREFIX), hit.get("_source") or {}) for hit in found]
+    hits = (hit for hit in answer["hits"]["hits"] if str(hit["_id"]).startswith(PREFIX))
+    return [_load(str(hit["_id"]).removeprefix(PREFIX), hit.get("_source") or {}) for hit in hits]
 
 
 def _load(owner: str, source: dict[str, Any]) -> Load:
-    """The load that a document tells of. One of another version may lack a number, or hold something else there."""
+    """The load in a document. Another version of the service may have written it, so any number may be missing."""
     numbers = {name: _number(source.get(name)) for name in _NUMBERS}
     return Load(owner=owner, said_at=str(source.get("said_at", "")), **numbers)
 

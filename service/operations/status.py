@@ -1,4 +1,4 @@
-"""What an operator asks first: cluster, indices, counts, how fresh they are, and what a reindex is doing."""
+"""The status of a deployment: its cluster, indices, counts, newest write, and running reindexes and loads."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from service.times import EPOCH, format_time
 
 @dataclass(frozen=True, slots=True)
 class IndexStatus:
-    """One index. `reads` and `writes` tell what it is used for, `differing_ranges` how many of 256 ranges of uids hold
-    other documents or versions than the index that is read.
+    """One index. `reads` and `writes` say whether the service searches it and writes to it.
+
+    `differing_ranges` is the number of the 256 ranges of uids in which it has other documents or versions than the
+    index that is read; None for the index that is read.
     """
 
     name: str
@@ -42,7 +44,7 @@ class IndexStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What `conversations status` prints. A time is that of the newest version (updated_on or deleted_on)."""
+    """What `conversations status` prints. `newest_write` is the newest version: an `updated_on` or a `deleted_on`."""
 
     cluster: str
     version: str
@@ -66,7 +68,10 @@ class Status:
 
 
 async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool = True) -> Status:
-    """A problem is told in the record, not raised. Without `refresh`, as of the last one that the index did itself."""
+    """Reads the status. A missing alias or an index that does not fit is reported in `problem`, not raised.
+
+    With `refresh`, the indices are refreshed first. Otherwise the counts are those of their last refresh.
+    """
     with translated(alias=alias):
         info = await client.info()
         health = await client.cluster.health()
@@ -79,9 +84,9 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
     names = await aliases.all_indices(client, alias)
     if refresh and names:
         with translated(alias=alias):
-            await client.indices.refresh(index=f"{alias}-*")  # their names may be too long for one URL
-    found = [await _index(client, alias, index, name) for index in names]
-    read = next((index for index in found if index.reads), None)
+            await client.indices.refresh(index=f"{alias}-*")  # a list of all names could be too long for a URL
+    indices = [await _index(client, alias, index, name) for index in names]
+    read = next((index for index in indices if index.reads), None)
     newest = await _newest(client, name) if name else None
     under_way = await lock.read(client, alias)
     return Status(
@@ -97,7 +102,7 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
         newest_write_age_seconds=None if newest is None else round((datetime.now(UTC) - newest).total_seconds(), 3),
         mapping_of_service=mapping.checksum,
         derived_version_of_service=mapping.derived_version,
-        indices=found,
+        indices=indices,
         reindex=None if under_way is None else asdict(under_way),
         loads=await load_progress.loads(client, alias),
         problem=problem,
@@ -106,12 +111,12 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
 
 async def _index(client: Client, alias: str, name: str, read: str | None) -> IndexStatus:
     with translated(alias=name):
-        held = part(await client.indices.get(index=name), name, expected=dict[str, Any])
+        details = part(await client.indices.get(index=name), name, expected=dict[str, Any])
         everything = (await client.count(index=name))["count"]
         live = (await client.count(index=name, body={"query": {"exists": {"field": "organization_uid"}}}))["count"]
         stats = await client.indices.stats(index=name, metric="store")
-    made = aliases.origin(held["mappings"])
-    settings = index_settings.shown(part(held, "settings", "index", expected=dict[str, Any]))
+    made = aliases.origin(details["mappings"])
+    settings = index_settings.shown(part(details, "settings", "index", expected=dict[str, Any]))
     differing = None
     if read is not None and name != read:
         differing = len(comparison.differing(await documents.sums(client, read), await documents.sums(client, name)))
@@ -120,7 +125,7 @@ async def _index(client: Client, alias: str, name: str, read: str | None) -> Ind
         mapping=made.mapping,
         derived_version=made.derived_version,
         reads=name == read,
-        writes=writes_alias(alias) in held["aliases"],
+        writes=writes_alias(alias) in details["aliases"],
         conversations=live,
         tombstones=everything - live,
         bytes=part(stats, "indices", name, "primaries", "store", "size_in_bytes", expected=int),

@@ -1,1 +1,1 @@
-"""A new index under a running service: lock, steps, verification, comparison, rollback, prune, repair."""
+"""Builds a new index while the service runs: lock, steps, verification, comparison, rollback, prune and repair."""

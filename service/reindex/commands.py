@@ -1,9 +1,9 @@
-"""A new index made under a running service: create -> write to both -> backfill -> verify -> swap.
+"""Reindexes while the service runs: create -> write to both -> backfill -> verify -> swap.
 
-Each step is one function, may be killed anywhere, and done again. The state in the cluster (lock.py) tells which step
-was under way. Every action reads the indices after it has taken the lock. Readers see the old index until the swap,
-which is one call; writers learn of the new one by themselves (write_targets.py). After the swap both go on being
-written, so that `rollback` loses nothing, until `prune`.
+Each step is one function, which can be killed at any point and run again. The state in the cluster (lock.py) records
+the current step. Every action acquires the lock before it reads which indices exist. Readers see the old index until
+the swap, which is a single call; writers notice the new index by themselves (write_targets.py). After the swap, writes
+still go to both indices until `prune`, so `rollback` loses nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ from service.reindex.lock import LOOK, Lock, State, holding
 
 
 async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, Any]:
-    """A reindex from the running index, from files, or from both. Returns the new index's name, as a record."""
+    """Reindexes from the running index (`from_index`), from `files`, or from both.
+
+    Returns a record with the new index's name, and the number of skipped documents if there are any. Raises
+    ReindexFailed, IndexUnusable if there is no index, and Misconfigured if a file cannot be read.
+    """
     paths = tuple(map(os.path.abspath, files))
     stamps = tuple(map(_stamp, paths))
     async with holding(job.client, job.alias, State("reindex", LOOK, "", "")) as lock:
@@ -47,10 +51,10 @@ async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = Tru
 
 
 def _stamp(path: str) -> str:
-    """What tells whether a file is as it was: its size and when it was changed. Raises Misconfigured."""
+    """The file's size and time of modification, which show whether it changed. Raises Misconfigured."""
     try:
         if not Path(path).is_file():
-            raise Misconfigured(f"{path} is no regular file: a reindex reads its files more than once")
+            raise Misconfigured(f"{path} is not a regular file: a reindex reads its files more than once")
         status = Path(path).stat()
     except OSError as error:
         raise Misconfigured(f"cannot read {path}: {error.strerror}") from None
@@ -58,20 +62,20 @@ def _stamp(path: str) -> str:
 
 
 async def resume(job: Job) -> dict[str, Any]:
-    """Goes on with what was interrupted. Returns the record that it would have ended with."""
+    """Resumes an interrupted reindex, rollback or prune. Returns the same record as if it had not been interrupted."""
     async with holding(job.client, job.alias, None) as lock:
         if lock.state.action == "prune":
             return await _remove(job, lock)
         if [_stamp(path) for path in lock.state.files] != [*lock.state.stamps]:
             changed = ", ".join(lock.state.files)
-            raise ReindexFailed(f"a file changed since the reindex began ({changed}): abandon it and begin anew")
+            raise ReindexFailed(f"a file changed since the reindex began ({changed}): use --abandon and start again")
         return await _go(job, lock)
 
 
 async def abandon(job: Job) -> dict[str, Any]:
-    """Undoes what was interrupted, as far as it was not done: an index that is read stays. Says what was done.
+    """Gives up an interrupted action. An unfinished new index is removed, but never the index that is read.
 
-    Returns the action, the index that is read, and what was removed and kept.
+    Returns a record of the action, the index that is read, and the indices that were removed and kept.
     """
     async with holding(job.client, job.alias, None) as lock:
         state = lock.state
@@ -91,21 +95,22 @@ def _what_was_done(state: State, current: str | None, removed: list[str], kept: 
         left = [name for name in state.removing if name in kept]
         return (
             f"the prune had removed {', '.join(gone) or 'no index'} before it was interrupted; "
-            f"{', '.join(left) or 'no index'} was left and may be no longer written"
+            f"{', '.join(left) or 'no index'} was left and may no longer receive writes"
         )
     if current == state.new:
         return (
-            f"the {state.action} was done but for its end: {current} is read, and nothing was removed; "
+            f"the {state.action} had already made {current} the index that is read, and nothing was removed; "
             f"'conversations rollback' goes back to {state.old}"
         )
     done = f"{', '.join(removed)} was removed" if removed else "no index was removed"
-    return f"the {state.action} is given up: {current} is read as before, and {done}"
+    return f"the {state.action} was abandoned: {current} is read as before, and {done}"
 
 
 async def rollback(job: Job, *, again: bool = False) -> dict[str, Any]:
-    """Returns to the index that was read before, which has been written all the while. Returns its name, as a record.
+    """Makes the previous index the one that is read. It has received every write since. Returns a record with its name.
 
-    Where that index is the newer one, as after another rollback, this would go forward again: it needs `again`.
+    After another rollback, the previous index is the newer one, so this would go forward. That requires `again`.
+    Raises ReindexFailed if there is no previous index that received all writes.
     """
     async with holding(job.client, job.alias, State("rollback", LOOK, "", "")) as lock:
         current = await aliases.current_index(job.client, job.alias)
@@ -113,14 +118,16 @@ async def rollback(job: Job, *, again: bool = False) -> dict[str, Any]:
         own = await aliases.all_indices(job.client, job.alias)
         previous = [name for name in own if name != current and name in written]
         if current is None or not previous:
-            raise ReindexFailed("there is no previous index that has been written all the while: nothing to return to")
+            raise ReindexFailed("no previous index has received all writes, so there is nothing to return to")
         target = previous[-1]
         is_forward = current in own and own.index(target) > own.index(current)
         described = await steps.describe(job, [current, target])
         way = "forward to the newer" if is_forward else "back to the older"
         progress.say(f"rollback: from {described[current]} {way} {described[target]}; neither is removed")
         if is_forward and not again:
-            raise ReindexFailed(f"this would go forward to {target}, which is newer than {current}: add --again if so")
+            raise ReindexFailed(
+                f"this would go forward to {target}, which is newer than {current}: add --again if you want that"
+            )
         await lock.save(step="verify", old=current, new=target)
         return await _go(job, lock)
 
@@ -128,15 +135,15 @@ async def rollback(job: Job, *, again: bool = False) -> dict[str, Any]:
 async def prune(
     job: Job, *, keep: int = 0, tombstones: timedelta | None = None, dry_run: bool = False
 ) -> dict[str, Any]:
-    """Removes this service's indices that are not read, but for the newest `keep` of them. Returns their names.
+    """Removes this service's indices that are not read, except the newest `keep` of them. Returns a record of them.
 
-    With `tombstones`, also those older than this: an older copy that arrives after that brings its conversation back.
-    With `dry_run`, only says what it would remove.
+    With `tombstones`, also removes tombstones that are older than that. If an older copy of a deleted conversation
+    arrives afterwards, it is written again. With `dry_run`, only reports what it would remove.
     """
     async with holding(job.client, job.alias, State("prune", LOOK, "", "")) as lock:
         current = await aliases.current_index(job.client, job.alias)
         if current is None:
-            raise IndexUnusable(f"{job.alias} does not exist in OpenSearch: nothing is pruned")
+            raise IndexUnusable(f"{job.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS")
         others = [name for name in await aliases.all_indices(job.client, job.alias) if name != current]
         going = others[: max(0, len(others) - keep)]
         if dry_run:
@@ -155,10 +162,12 @@ async def _remove(job: Job, lock: Lock) -> dict[str, Any]:
 
 
 async def _go(job: Job, lock: Lock) -> dict[str, Any]:
-    """Does the step that the state names and all that follow."""
+    """Runs the step in the state and all steps after it."""
     names = [step for step, _function in STEPS]
     if lock.state.step not in names:
-        raise ReindexFailed(f"another version of this service began this ({lock.state.step}): go on with that version")
+        raise ReindexFailed(
+            f"another version of this service began this ({lock.state.step}): resume it with that version"
+        )
     for step, function in STEPS[names.index(lock.state.step) :]:
         await lock.save(step=step)
         progress.say(f"{lock.state.action}: {step}")

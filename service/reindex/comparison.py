@@ -1,6 +1,6 @@
-"""What differs between two sets of documents, by (uid, version): found by sums over ranges, then document by document.
+"""Compares two sets of documents by (uid, version): first by sums over ranges, then document by document.
 
-Equal counts prove nothing: a conversation that is missing and one that came back make them match.
+Equal counts would prove nothing, because one missing conversation and one that was wrongly restored cancel out.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ Versions = dict[str, int]
 """The version of each document, by its id."""
 
 BATCH_IDS = 500
-UNDER_WAY_SECONDS = 1.0  # a write that has reached one of two indices reaches the other within these, or is a straggler
+UNDER_WAY_SECONDS = 1.0  # a write that has reached one of two indices usually reaches the other within this time
 
 
 @dataclass(slots=True)
 class Differences:
-    """Ids of documents in which the second set differs from the first, which is held to be right.
+    """Ids of the documents in which a second set differs from a first one, which is assumed to be right.
 
-    `extra` tells the versions too, for who wants to delete them.
+    `missing`, `stale` and `newer` describe the second set. `extra` has the documents that the first set lacks, with
+    their versions, so that they can be deleted.
     """
 
     missing: list[str] = field(default_factory=list)
@@ -47,23 +48,23 @@ class Differences:
         }
 
     def add(self, right: Versions, other: Versions) -> None:
-        """Compares one range."""
+        """Compares the documents of one range, and adds their differences."""
         for document, version in right.items():
-            found = other.get(document)
-            if found is None:
+            other_version = other.get(document)
+            if other_version is None:
                 self.missing.append(document)
-            elif found != version:
-                (self.stale if found < version else self.newer).append(document)
+            elif other_version != version:
+                (self.stale if other_version < version else self.newer).append(document)
         self.extra |= {document: version for document, version in other.items() if document not in right}
 
 
 def differing(right: Sums, other: Sums) -> list[int]:
-    """The ranges whose sums differ."""
+    """The numbers of the ranges whose sums differ."""
     return sorted(number for number in right.keys() | other.keys() if right.get(number) != other.get(number))
 
 
 async def versions(client: Client, index: str, number: int, **options: Any) -> Versions:
-    """The versions of one range of an index."""
+    """The versions of the documents in one range of an index. `options` are those of `documents.documents`."""
     pages = index_documents.documents(client, index, number, **options)
     return {document.id: document.version async for page in pages for document in page}
 
@@ -71,22 +72,22 @@ async def versions(client: Client, index: str, number: int, **options: Any) -> V
 async def indices(
     client: Client, right: str, other: str, *, advance: Callable[[int], None] = lambda _count: None
 ) -> Differences:
-    """Compares two indices as far as they were refreshed. `advance(count)` is told the ranges that were compared."""
-    found = Differences()
+    """Compares two indices as of their last refresh. `advance` is called with the number of ranges just compared."""
+    differences = Differences()
     ranges = differing(await index_documents.sums(client, right), await index_documents.sums(client, other))
     advance(index_documents.RANGES - len(ranges))
     for number in ranges:
-        found.add(await versions(client, right, number), await versions(client, other, number))
+        differences.add(await versions(client, right, number), await versions(client, other, number))
         advance(1)
-    return found
+    return differences
 
 
 async def stored(
     client: Client, index: str, documents: Sequence[str], *, with_source: bool = True
 ) -> AsyncIterator[tuple[str, dict[str, Any] | None]]:
-    """Each of these documents as it is now, refreshed or not, with its version and source; None where it is not.
+    """Yields (id, document) for each id: the current document with its version and source, or None if it is missing.
 
-    Raises SearchUnavailable where one of them could not be read.
+    The result does not depend on a refresh. Raises SearchUnavailable if a document cannot be read.
     """
     for start in range(0, len(documents), BATCH_IDS):
         wanted = [
@@ -97,27 +98,26 @@ async def stored(
             answer = await client.mget(body={"docs": wanted}, params={"_source": str(with_source).lower()})
         for document, found in zip(documents[start : start + BATCH_IDS], answer["docs"], strict=True):
             if "error" in found:
-                raise SearchUnavailable(f"{index} could not give {document}: try again shortly")
+                raise SearchUnavailable(f"the document {document} of {index} could not be read: try again shortly")
             if with_source and found.get("found") and "_source" not in found:
-                raise unusable("a document in it has no content")
+                raise unusable("a document has no content")
             yield document, found if found.get("found") else None
 
 
 async def versions_now(client: Client, index: str, documents: Sequence[str]) -> Versions:
-    """The versions of these documents at this moment; those that the index has not are left out."""
-    found = stored(client, index, documents, with_source=False)
-    return {document: one["_version"] async for document, one in found if one is not None}
+    """The current versions of these documents. Documents that are not in the index are left out."""
+    pairs = stored(client, index, documents, with_source=False)
+    return {document: content["_version"] async for document, content in pairs if content is not None}
 
 
-async def looked_twice(client: Client, right: str, other: str, found: Differences) -> Differences:
-    """Those of the differences that are there now, and that a second look finds unchanged.
+async def confirmed(client: Client, right: str, other: str, differences: Differences) -> Differences:
+    """The differences that still exist now and after another UNDER_WAY_SECONDS.
 
-    A write goes to both indices and reaches one of them first: what only one of them has, a writer may be about to
-    write to the other.
+    A write goes to both indices but reaches one of them first, so a difference may only be a write in progress.
     """
-    documents = [*found.missing, *found.stale, *found.newer, *found.extra]
+    documents = [*differences.missing, *differences.stale, *differences.newer, *differences.extra]
     if not documents:
-        return found
+        return differences
     now = Differences()
     right_now, other_now = await versions_now(client, right, documents), await versions_now(client, other, documents)
     now.add(right_now, other_now)
@@ -131,8 +131,8 @@ async def looked_twice(client: Client, right: str, other: str, found: Difference
         return there.get(document, -1) < wanted[document]
 
     return Differences(
-        missing=[one for one in now.missing if lags(one, right_now, reached)],
-        stale=[one for one in now.stale if lags(one, right_now, reached)],
-        newer=[one for one in now.newer if lags(one, other_now, known)],
-        extra={one: version for one, version in now.extra.items() if lags(one, other_now, known)},
+        missing=[document for document in now.missing if lags(document, right_now, reached)],
+        stale=[document for document in now.stale if lags(document, right_now, reached)],
+        newer=[document for document in now.newer if lags(document, other_now, known)],
+        extra={document: version for document, version in now.extra.items() if lags(document, other_now, known)},
     )

@@ -1,4 +1,4 @@
-"""What the steps of a reindex share: the job, reading off the event loop, and documents made anew on their way."""
+"""Shared by the steps of a reindex: the job, reading in threads, throttling, and rebuilding documents for writing."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from service.reindex import comparison
 
 Item = TypeVar("Item")
 MOST_SHOWN = 5
-PAGE_SECONDS = 60.0  # that a page may take when it is throttled: a point in time must not end meanwhile
+PAGE_SECONDS = 60.0  # a throttled page may take this long, so that its point in time does not expire
 
 Ended = Callable[[UUID | None, str | None], None]
-"""Called at each end of an export with its organization and filters, and with None at the end of each file."""
+"""Called with the organization and filters at each end of an export, and with (None, None) at the end of each file."""
 
 
 class ReadFiles(Protocol):
-    """The writes that files hold. Raises SourceUnreadable."""
+    """Reads the writes in files. Raises SourceUnreadable."""
 
     def __call__(self, files: tuple[str, ...], *, ended: Ended = ...) -> Iterator[Write]: ...
 
@@ -64,10 +64,11 @@ class Invalid:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the steps work with. `lease` in seconds, `throttle` in documents a second.
+    """What the steps need. `lease` is in seconds, `throttle` in documents a second.
 
-    `index_settings` are chosen for the new index; the others are taken over. `invalid` collects what cannot be written.
-    Where there is any, a reindex stops before the swap, unless `skip_invalid`.
+    `index_settings` are settings chosen for the new index; it takes the others from the running one. `invalid` collects
+    the documents that cannot be written. If there are any, a reindex stops before the swap, unless `skip_invalid` is
+    set.
     """
 
     client: Client
@@ -81,31 +82,34 @@ class Job:
     skip_invalid: bool = False
 
     def require_valid(self) -> None:
-        """Raises ReindexFailed where documents were invalid and must not be skipped."""
+        """Raises ReindexFailed if there are invalid documents and `skip_invalid` is not set."""
         if self.invalid.ids and not self.skip_invalid:
             shown = ", ".join(sorted(self.invalid.ids)[:MOST_SHOWN])
             raise ReindexFailed(
-                f"the new index cannot take {counted(len(self.invalid.ids), 'document')}, such as {shown}: see the "
-                "rejects file; mend what is wrong and go on with --resume, or leave it out with --resume --skip-invalid"
+                f"{counted(len(self.invalid.ids), 'document')} cannot be written to the new index, such as {shown}: "
+                "see the rejects file, correct them and use --resume, or leave them out with --resume --skip-invalid"
             )
 
 
-def again(document: str, version: int, source: dict[str, Any]) -> Write:
-    """The write that makes the document anew, as this version of the service stores it. Raises ValueError."""
+def rebuilt(document: str, version: int, source: dict[str, Any]) -> Write:
+    """The write that stores this document as this version of the service does.
+
+    Derived fields are computed again. Raises ValueError with the reason if the document is not valid.
+    """
     try:
         write = _tombstone(source) if "tombstone" in source else _conversation(source)
     except ValidationError as error:
         raise ValueError(reason(error)) from None
     if write.id != document:
-        raise ValueError(f"it holds {write.id}, which is not the id that it is stored under")
+        raise ValueError(f"its content has the id {write.id}, which is not the id that it is stored under")
     if write.version < version:
-        raise ValueError(f"its version is {version}, which is later than the time that it holds ({write.version})")
+        raise ValueError(f"its version is {version}, which is later than the time in its content ({write.version})")
     return write
 
 
 def _tombstone(source: dict[str, Any]) -> Write:
-    held = Tombstone.model_validate(source["tombstone"])
-    return index_writer.deletion_of(held.organization_uid, held.uid, held.deleted_on)
+    tombstone = Tombstone.model_validate(source["tombstone"])
+    return index_writer.deletion_of(tombstone.organization_uid, tombstone.uid, tombstone.deleted_on)
 
 
 def _conversation(source: dict[str, Any]) -> Write:
@@ -114,36 +118,36 @@ def _conversation(source: dict[str, Any]) -> Write:
     )
 
 
-def valid_writes(found: Iterable[tuple[str, int, dict[str, Any]]], invalid: Invalid) -> list[Write]:
-    """The writes of these documents (id, version, source); those that are not valid any more are added to `invalid`."""
+def valid_writes(documents: Iterable[tuple[str, int, dict[str, Any]]], invalid: Invalid) -> list[Write]:
+    """The writes of these documents, given as (id, version, source). Documents that are not valid go to `invalid`."""
     writes = []
-    for document, version, source in found:
+    for document, version, source in documents:
         try:
-            writes.append(again(document, version, source))
+            writes.append(rebuilt(document, version, source))
         except ValueError as error:
             invalid.add(document, str(error), msgspec.json.encode(source))
     return writes
 
 
 async def write_valid(writer: index_writer.Writer, writes: Sequence[Write], invalid: Invalid) -> None:
-    """Writes them; those that the index refuses are added to `invalid`."""
+    """Sends the writes. Those that OpenSearch rejects are added to `invalid`."""
     for write, result in zip(writes, await writer.write(writes), strict=True):
         if result.outcome == "rejected":
             invalid.add(write.id, result.reason or "refused", write.source)
 
 
 async def copy_documents(job: Job, documents: Sequence[str], source: str, target: str, invalid: Invalid) -> None:
-    """Writes these documents, as they are now in one index, to another."""
+    """Copies the current state of these documents from the index `source` to the index `target`."""
     writer = index_writer.Writer(job.client, job.alias, targets=Only(target))
     for start in range(0, len(documents), comparison.BATCH_IDS):
         batch = list(documents[start : start + comparison.BATCH_IDS])
-        found = [one async for _document, one in comparison.stored(job.client, source, batch) if one is not None]
-        sources = ((one["_id"], one["_version"], one["_source"]) for one in found)
+        contents = [content async for _id, content in comparison.stored(job.client, source, batch) if content]
+        sources = ((content["_id"], content["_version"], content["_source"]) for content in contents)
         await write_valid(writer, valid_writes(sources, invalid), invalid)
 
 
 class Batches:
-    """Writes that are read (and parsed) in a thread, a batch at a time, so that the event loop and its lock go on."""
+    """Reads and parses writes in a thread, a batch at a time, so that the event loop can keep the lock alive."""
 
     def __init__(self, writes: Iterator[Write], documents: int = loader.BATCH_DOCUMENTS) -> None:
         self._writes = writes
@@ -151,7 +155,7 @@ class Batches:
         self._turn = asyncio.Lock()
 
     async def next(self) -> list[Write]:
-        """The next batch, empty at the end. Several tasks may ask."""
+        """The next batch, which is empty at the end. Several tasks may call this concurrently."""
         async with self._turn:
             return await asyncio.to_thread(self._read)
 
@@ -167,23 +171,23 @@ class Batches:
 
 
 class Throttle:
-    """At most so many documents a second, over all workers; no wait is longer than a second for each of them."""
+    """Limits the documents a second, over all workers together. `rate` is None for no limit."""
 
     def __init__(self, rate: float | None) -> None:
         self._rate = rate
         self._free_at = 0.0
 
     def page(self, most: int) -> int:
-        """How many documents a page may have, so that it is worked off in time."""
+        """The size of a page, at most `most`, that is written within PAGE_SECONDS."""
         return most if self._rate is None else max(1, min(most, int(self._rate * PAGE_SECONDS)))
 
     def portions(self, items: Sequence[Item]) -> Iterator[Sequence[Item]]:
-        """The items in portions of about a second."""
+        """Splits the items into portions that take about a second each."""
         size = max(1, len(items) if self._rate is None else int(self._rate))
         return (items[start : start + size] for start in range(0, len(items), size))
 
     async def wait(self, count: int) -> None:
-        """Until `count` more documents may be written."""
+        """Waits until `count` more documents may be written."""
         if self._rate is None:
             return
         now = asyncio.get_running_loop().time()
@@ -193,28 +197,29 @@ class Throttle:
 
 
 async def together(*work: Coroutine[Any, Any, None]) -> None:
-    """Runs them at once; the first that fails ends the others, and its error alone is raised."""
+    """Runs coroutines concurrently. The first error cancels the others and is raised, without an exception group."""
     try:
         async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(one)
+            for coroutine in work:
+                group.create_task(coroutine)
     except BaseExceptionGroup as failed:
         raise _first(failed) from None
 
 
 def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
-    """One error for all of them: if there is one, an error that tells what to do."""
+    """The first ConversationsError in the group, whose text says what to do, or else the first error."""
     leaves: list[BaseException] = []
-    waiting: list[BaseException] = [failed]
-    while waiting:
-        one = waiting.pop(0)
-        if isinstance(one, BaseExceptionGroup):
-            waiting += one.exceptions
+    queue: list[BaseException] = [failed]
+    while queue:
+        error = queue.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            queue += error.exceptions
         else:
-            leaves.append(one)
-    return next((one for one in leaves if isinstance(one, ConversationsError)), leaves[0])
+            leaves.append(error)
+    return next((error for error in leaves if isinstance(error, ConversationsError)), leaves[0])
 
 
 async def refresh(job: Job, *names: str) -> None:
+    """Refreshes these indices, with a timeout of SLOW_SECONDS."""
     with translated(alias=job.alias):
         await job.client.indices.refresh(index=",".join(names), params={"request_timeout": SLOW_SECONDS})

@@ -1,7 +1,7 @@
-"""Reads an index from end to end, by ranges of uids: what every document is, and sums that tell two ranges apart.
+"""Reads all documents of an index by ranges of uids, and sums that show whether two ranges differ.
 
-A range is one of 256, by the first byte of the uid. Its sums are those of the digests that each document holds
-(conversation.digest), made by the cluster in one pass, whatever the order of the documents.
+There are 256 ranges, one for each first byte of a uid. The sums of a range are those of its documents' digests
+(conversation.digest). The cluster computes them in one pass, and they do not depend on the order of the documents.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ RANGES = 256
 RANGE_WIDTH = 2**40  # of order.uid_1, which holds the first 48 bits
 PAGE_DOCUMENTS = 2_000
 KEEP_ALIVE = "10m"
-MAX_TERMS = 50_000  # OpenSearch takes 65,536 in one clause (index.max_terms_count)
+MAX_TERMS = 50_000  # OpenSearch allows 65,536 in one clause (index.max_terms_count)
 
 Sums = dict[int, tuple[int, int, int]]
-"""By range: how many documents, and the sums of their two digests. A range without documents is left out."""
+"""By range: its number of documents, and the sums of their two digests. Empty ranges are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document as it is stored. `source` is None where it was not asked for."""
+    """A stored document. `source` is None if it was not requested."""
 
     id: str
     version: int
@@ -39,7 +39,7 @@ class Document:
 
 
 def only(organizations: frozenset[UUID] | None) -> list[dict[str, Any]]:
-    """Clauses for the documents of these organizations, their tombstones too; of all, where None."""
+    """Filter clauses for the documents and tombstones of these organizations; no clause for None."""
     if organizations is None:
         return []
     names = sorted(map(str, organizations))
@@ -49,7 +49,7 @@ def only(organizations: frozenset[UUID] | None) -> list[dict[str, Any]]:
 
 
 async def sums(client: Client, index: str, organizations: frozenset[UUID] | None = None) -> Sums:
-    """The sums of every range, as far as the index was refreshed."""
+    """The sums of every range, as of the index's last refresh."""
     digests = {name: {"sum": {"field": f"order.{name}"}} for name in ("digest_1", "digest_2")}
     ranges = {"field": "order.uid_1", "interval": RANGE_WIDTH, "min_doc_count": 1}
     body = {
@@ -77,9 +77,9 @@ async def documents(
     with_source: bool = False,
     page: int = PAGE_DOCUMENTS,
 ) -> AsyncIterator[list[Document]]:
-    """The documents of one range, a page at a time, of one state of the index.
+    """Yields the documents of range `number` in pages, from one snapshot of the index (a point in time).
 
-    A page must be worked off before the point in time ends (KEEP_ALIVE).
+    The caller must be done with a page before the point in time expires (KEEP_ALIVE).
     """
     low = number * RANGE_WIDTH
     within: dict[str, Any] = {"range": {"order.uid_1": {"gte": low, "lt": low + RANGE_WIDTH}}}
@@ -106,8 +106,8 @@ async def documents(
 
 
 async def count_by_organization(client: Client, index: str) -> dict[str, int]:
-    """How many live conversations each organization has."""
-    found: dict[str, int] = {}
+    """The number of live conversations of each organization."""
+    counts: dict[str, int] = {}
     after: dict[str, Any] | None = None
     while True:
         composite: dict[str, Any] = {
@@ -118,14 +118,14 @@ async def count_by_organization(client: Client, index: str) -> dict[str, int]:
             composite["after"] = after
         body = {"size": 0, "aggs": {"organizations": {"composite": composite}}}
         page = (await search(client, {"index": index, "body": body}))["aggregations"]["organizations"]
-        found |= {bucket["key"]["organization"]: bucket["doc_count"] for bucket in page["buckets"]}
+        counts |= {bucket["key"]["organization"]: bucket["doc_count"] for bucket in page["buckets"]}
         after = page.get("after_key")
         if after is None:
-            return found
+            return counts
 
 
 async def count_tombstones(client: Client, index: str) -> int:
-    """How many deletions an index knows of, as far as it was refreshed."""
+    """The number of tombstones in an index, as of its last refresh."""
     body = {"size": 0, "track_total_hits": True, "query": {"exists": {"field": "tombstone.uid"}}}
     count: int = (await search(client, {"index": index, "body": body}))["hits"]["total"]["value"]
     return count
@@ -138,16 +138,16 @@ async def _point_in_time(client: Client, index: str) -> AsyncIterator[str]:
     try:
         yield opened["pit_id"]
     finally:
-        with suppress(TransportError):  # it ends by itself, and must not hide what went wrong
+        with suppress(TransportError):  # it expires by itself, and this must not hide an earlier error
             await client.delete_pit(body={"pit_id": [opened["pit_id"]]})
 
 
 async def search(client: Client, request: dict[str, Any]) -> dict[str, Any]:
-    """One search of which only a whole answer is taken."""
+    """Searches once. Raises SearchUnavailable unless all shards responded in time."""
     with translated(alias=str(request.get("index", "the index"))):
         answer: dict[str, Any] = await client.search(**request, params={"allow_partial_search_results": "false"})
     shards = answer["_shards"]
     if answer["timed_out"] or shards["failed"] or shards["successful"] != shards["total"]:
-        whole = counted(shards["total"], "shard")
-        raise SearchUnavailable(f"only {shards['successful']} of {whole} answered: try again shortly")
+        total = counted(shards["total"], "shard")
+        raise SearchUnavailable(f"only {shards['successful']} of {total} responded in time: try again shortly")
     return answer

@@ -1,6 +1,6 @@
 """Finds and repairs drift: compares an index with files, or with another index.
 
-Nothing is deleted but on demand (`delete_extra`), and never what was written in the meantime.
+Documents are deleted only on request (`delete_extra`), and never if they were written to in the meantime.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from service.times import EPOCH, LAST
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What differs; where it was mended, `after` is what differs still. `newer` alone is no fault of the index."""
+    """The differences found, and those that remained after a repair (None if there was none)."""
 
     before: Differences
     after: Differences | None
@@ -41,7 +41,8 @@ class Finding:
         return self.before if self.after is None else self.after
 
     @property
-    def is_well(self) -> bool:
+    def is_consistent(self) -> bool:
+        """Whether nothing is missing, stale or extra. Newer documents are not an error of the index."""
         left = self.remaining
         return not (left.missing or left.stale or left.extra)
 
@@ -52,10 +53,10 @@ class Finding:
 
 @dataclass(slots=True)
 class Coverage:
-    """Of which organizations files hold every conversation. Whole exports say so in their last line.
+    """The organizations of which files contain every conversation. The last line of a complete export says this.
 
-    `filtered` is the filter of an organization's export; `unknown` are organizations of conversations that no whole
-    export's last line follows.
+    `whole` are the organizations with an unfiltered export. `filtered` has the filter of an organization's export.
+    `unknown` are the organizations of conversations that no last line of an export follows.
     """
 
     whole: set[str] = field(default_factory=set)
@@ -67,7 +68,7 @@ class Coverage:
         self._since_end.add(write.routing)
 
     def ended(self, organization_uid: UUID | None, where: str | None) -> None:
-        """The end of an export, or with None the end of a file, or of an export that does not tell these."""
+        """Records the end of an export. None stands for the end of a file, or for an export of an earlier version."""
         seen, self._since_end = self._since_end, set()
         if organization_uid is None or where is None:
             self.unknown |= seen
@@ -78,28 +79,32 @@ class Coverage:
             self.unknown |= seen - {str(organization_uid)}
 
     def require_whole(self, *, assumed: bool) -> None:
-        """Raises Misconfigured where what is not in the files may not be deleted. `assumed`: the caller vouches."""
+        """Raises Misconfigured unless every organization has a whole export.
+
+        With `assumed`, organizations in `unknown` are accepted too.
+        """
         if self.filtered:
             organization, where = next(iter(self.filtered.items()))
             raise Misconfigured(
-                f"--delete-extra needs whole exports: the one of {organization} was filtered by {where!r}, so what is "
-                "not in it is no mistake; export without --where"
+                f"--delete-extra needs complete exports, but the export of {organization} was filtered by {where!r}: "
+                "export it without --where"
             )
         unknown = self.unknown - self.whole
         if unknown and not assumed:
             raise Misconfigured(
-                f"--delete-extra needs whole exports: nothing in the files says that they hold every conversation of "
-                f"{min(unknown)}; make them with 'conversations export', or add --whole if you know that they do"
+                f"--delete-extra needs files that have every conversation of {min(unknown)}: make them with "
+                "'conversations export', or add --whole if you are sure that they are complete"
             )
 
 
 async def files(
     job: Job, names: tuple[str, ...], *, repair: bool, delete_extra: bool = False, whole: bool = False
 ) -> Finding:
-    """The index that is read against files, in the organizations that these name.
+    """Compares the index that is read with files, for the organizations in the files.
 
-    `delete_extra` also deletes what the files do not hold; `whole` vouches that files hold all of an organization where
-    they do not say so. Raises SourceUnreadable, and Misconfigured where that must not be deleted.
+    `repair` writes what is missing or stale, and `delete_extra` also deletes conversations that the files do not have.
+    `whole` says that the files have all conversations of their organizations, even if the files themselves do not say
+    so. Raises SourceUnreadable, and Misconfigured if `delete_extra` is not allowed for these files.
     """
     index = await _current(job)
     coverage = Coverage()
@@ -114,7 +119,9 @@ async def files(
         partial = frozenset(coverage.filtered)
         named = frozenset(map(UUID, coverage.whole))
         for organization, where in coverage.filtered.items():
-            progress.say(f"the export of {organization} was filtered by {where!r}: what it lacks is not looked for")
+            progress.say(
+                f"the export of {organization} was filtered by {where!r}: conversations that it lacks are ignored"
+            )
         if delete_extra:
             coverage.require_whole(assumed=whole)
         await refresh(job, index)
@@ -128,42 +135,43 @@ async def files(
         return Finding(before, await compare_expected(job.client, expected, index, partial=partial, named=named))
 
 
-async def _write_lacking(job: Job, names: tuple[str, ...], found: Differences) -> None:
-    wanted = {*found.missing, *found.stale}
+async def _write_lacking(job: Job, names: tuple[str, ...], differences: Differences) -> None:
+    wanted = {*differences.missing, *differences.stale}
     if wanted:
-        progress.say(f"writing {len(found.missing):,} missing and {len(found.stale):,} stale conversations")
+        progress.say(f"writing {len(differences.missing):,} missing and {len(differences.stale):,} stale conversations")
         writes = ((write.id, write) for write in job.read_files(names) if write.id in wanted)
         await loader.load_writes(job.client, job.alias, writes, reject=_say, lease=job.lease)
 
 
-async def _delete_extra(job: Job, found: Differences) -> None:
-    """Leaves tombstones a millisecond younger than what they delete: what was written in the meantime is newer."""
-    if found.extra:
-        _announce(found, job.alias)
-        await loader.load_writes(job.client, job.alias, _deletions(found), reject=_say, lease=job.lease)
+async def _delete_extra(job: Job, differences: Differences) -> None:
+    """Deletes with versions one millisecond above those that were compared, so that later writes win."""
+    if differences.extra:
+        _announce(differences, job.alias)
+        await loader.load_writes(job.client, job.alias, _deletions(differences), reject=_say, lease=job.lease)
 
 
-def _announce(found: Differences, where: str) -> None:
-    organizations = {document.partition(":")[0] for document in found.extra}
-    shown = ", ".join(list(found.extra)[:MOST_SHOWN])
-    what = f"{counted(len(found.extra), 'document')} of {counted(len(organizations), 'organization')}"
+def _announce(differences: Differences, where: str) -> None:
+    organizations = {document.partition(":")[0] for document in differences.extra}
+    shown = ", ".join(list(differences.extra)[:MOST_SHOWN])
+    what = f"{counted(len(differences.extra), 'document')} of {counted(len(organizations), 'organization')}"
     progress.say(f"deleting {what} from {where}, such as {shown}")
 
 
-def _deletions(found: Differences) -> Iterator[tuple[str, Write]]:
-    for document, version in found.extra.items():
+def _deletions(differences: Differences) -> Iterator[tuple[str, Write]]:
+    for document, version in differences.extra.items():
         organization, _, uid = document.partition(":")
         try:
             deleted_on = EPOCH + timedelta(milliseconds=version + 1)
-        except OverflowError:  # nothing can be newer than it: a deletion of the same moment is taken
+        except OverflowError:  # the version is the last valid time; a deletion with the same time is accepted
             deleted_on = LAST
         yield document, writer.deletion_of(UUID(organization), UUID(uid), deleted_on)
 
 
 async def index(job: Job, other: str, *, repair: bool, delete_extra: bool = False) -> Finding:
-    """Another index against the one that is read, which is right. A repair holds the lock of a reindex.
+    """Compares the index `other` with the one that is read, which is assumed to be right.
 
-    `delete_extra` also removes, outright, what the index that is read does not know, not even as deleted.
+    `repair` copies missing and stale documents, under the lock of a reindex. `delete_extra` also removes documents of
+    which the index that is read has neither the conversation nor a tombstone; no tombstone is left for them.
     """
     if not repair:
         return await _against(job, other, repair=False, delete_extra=False)
@@ -175,8 +183,8 @@ async def _against(job: Job, other: str, *, repair: bool, delete_extra: bool) ->
     right = await _current(job)
     if other not in await aliases.all_indices(job.client, job.alias) or other == right:
         raise IndexUnusable(
-            f"there is no index {other} of {job.alias} beside the one that is read: "
-            "'conversations status' names those that are there"
+            f"there is no index {other} of {job.alias} to compare with the one that is read: "
+            "'conversations status' lists the indices"
         )
     before = await _differences(job, right, other)
     if not repair:
@@ -190,25 +198,25 @@ async def _against(job: Job, other: str, *, repair: bool, delete_extra: bool) ->
 
 async def _differences(job: Job, right: str, other: str) -> Differences:
     await refresh(job, right, other)
-    return await comparison.looked_twice(job.client, right, other, await comparison.indices(job.client, right, other))
+    return await comparison.confirmed(job.client, right, other, await comparison.indices(job.client, right, other))
 
 
 async def _remove(job: Job, right: str, other: str, extra: comparison.Versions) -> None:
-    """Removes documents outright: each only as it was compared, and only if the index that is read still lacks it."""
+    """Removes documents without tombstones, if they are unchanged and the index that is read still lacks them."""
     removed = changed = 0
     documents = list(extra)
     for start in range(0, len(documents), comparison.BATCH_IDS):
         batch = documents[start : start + comparison.BATCH_IDS]
         known = await comparison.versions_now(job.client, right, batch)
-        found = [one async for _id, one in comparison.stored(job.client, other, batch, with_source=False) if one]
-        going = [one for one in found if one["_id"] not in known and one["_version"] == extra[one["_id"]]]
-        gone = await _remove_as_they_are(job, other, going)
-        removed, changed = removed + gone, changed + len(batch) - gone
-    progress.say(f"{counted(removed, 'document')} removed from {other}; written to meanwhile, and kept: {changed:,}")
+        current = [one async for _id, one in comparison.stored(job.client, other, batch, with_source=False) if one]
+        unchanged = [hit for hit in current if hit["_id"] not in known and hit["_version"] == extra[hit["_id"]]]
+        count = await _remove_unchanged(job, other, unchanged)
+        removed, changed = removed + count, changed + len(batch) - count
+    progress.say(f"{counted(removed, 'document')} removed from {other}; changed meanwhile, and kept: {changed:,}")
 
 
-async def _remove_as_they_are(job: Job, index: str, documents: list[dict[str, Any]]) -> int:
-    """How many of these were removed; one that was written to since it was read stays (409)."""
+async def _remove_unchanged(job: Job, index: str, documents: list[dict[str, Any]]) -> int:
+    """Removes these documents and returns how many. A document that was written to since it was read stays (409)."""
     if not documents:
         return 0
     actions = [
@@ -227,8 +235,8 @@ async def _remove_as_they_are(job: Job, index: str, documents: list[dict[str, An
     statuses = [entry["delete"]["status"] for entry in answer["items"]]
     failed = [status for status in statuses if status not in (200, 404, 409)]
     if failed or len(statuses) != len(documents):
-        whole = counted(len(documents), "document")
-        raise SearchUnavailable(f"{index} removed only some of {whole} ({failed[:1]}): try again")
+        total = counted(len(documents), "document")
+        raise SearchUnavailable(f"only some of {total} could be removed from {index} ({failed[:1]}): try again")
     return statuses.count(200)
 
 

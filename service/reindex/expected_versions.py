@@ -1,4 +1,4 @@
-"""What an index should hold according to files: the newest version of each conversation, on disk."""
+"""The newest version of each conversation in files, stored on disk, for comparison with an index."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _UPSERT = "INSERT INTO ledger VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET ve
 
 
 class ExpectedVersions(Scratch):
-    """A temporary SQLite file: id -> version. A context manager; the file goes with it.
+    """Versions by document id in a temporary SQLite file. A context manager: leaving it deletes the file.
 
-    Its methods take long where there is much: call them in a thread, one at a time.
+    The methods are slow for many documents. Call them in a thread, one at a time.
     """
 
     def __init__(self) -> None:
@@ -30,30 +30,30 @@ class ExpectedVersions(Scratch):
         self.database.execute("COMMIT")
 
     def index(self) -> None:
-        """To be called when everything is in, before anything is asked."""
+        """Makes the database index. Call it after the last `add` and before the first query."""
         self.database.execute("CREATE INDEX IF NOT EXISTS by_range ON ledger (range)")
 
     def organizations(self) -> frozenset[UUID]:
-        found = self.database.execute("SELECT DISTINCT substr(id, 1, 36) FROM ledger")
-        return frozenset(UUID(name) for (name,) in found)
+        rows = self.database.execute("SELECT DISTINCT substr(id, 1, 36) FROM ledger")
+        return frozenset(UUID(name) for (name,) in rows)
 
     def newest(self) -> dict[str, int]:
         """The highest version of each organization."""
         return dict(self.database.execute("SELECT substr(id, 1, 36), max(version) FROM ledger GROUP BY 1"))
 
     def sums(self) -> Sums:
-        """As scan.sums, over what the files say, which all is live."""
-        found: Sums = {}
+        """The same as `documents.sums` of an index with these documents, all of them live."""
+        sums: Sums = {}
         for document, number, version in self.database.execute("SELECT id, range, version FROM ledger"):
-            one, other = digest(document, version, LIVE)
-            count, ones, others = found.get(number, (0, 0, 0))
-            found[number] = (count + 1, ones + one, others + other)
-        return found
+            digest_1, digest_2 = digest(document, version, LIVE)
+            count, sum_1, sum_2 = sums.get(number, (0, 0, 0))
+            sums[number] = (count + 1, sum_1 + digest_1, sum_2 + digest_2)
+        return sums
 
     def versions(self, number: int) -> Versions:
         return dict(self.database.execute("SELECT id, version FROM ledger WHERE range = ?", (number,)))
 
 
 def range_of(document: str) -> int:
-    """The range of documents.py in which a document stands: the first byte of its uid."""
+    """The number of a document's range (see documents.py): the first byte of its uid."""
     return int(document.partition(":")[2][:2], 16)

@@ -1,4 +1,4 @@
-"""The first index of an alias: made under the lock of a reindex, so that of many processes one makes it."""
+"""Creates the first index of an alias, under the lock of a reindex, so that only one of many processes creates it."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ from service.reindex.lock import LOOK, State, holding
 async def ensure(
     client: Client, alias: str, mapping: Mapping, *, settings: IndexSettings | None = None
 ) -> tuple[str, bool]:
-    """The index behind the alias, made first if there is none, with these settings; and whether it was made.
+    """Returns the name of the index behind the alias, and whether it was created now, with these settings.
 
-    It is made under the lock that a reindex holds, and together with its aliases, so that of any number of processes
-    one makes it and the others find it. Raises IndexUnusable where the index there does not fit the mapping, and
-    UnderWay where another process held the lock all the time.
+    If there is none, it is created together with its aliases. Raises IndexUnusable if an existing index does not fit
+    the mapping, and UnderWay if another process has the lock for longer than PATIENCE_SECONDS.
     """
     ends = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while (name := await current_index(client, alias)) is None:
         try:
             async with holding(client, alias, State("create", LOOK, "", "")) as lock:
                 if await current_index(client, alias) is None:
-                    await lock.save()  # the lock is still ours
+                    await lock.save()  # raises if the lock was lost
                     own = (alias, writes_alias(alias))
                     return await create(client, alias, mapping, settings=settings, aliases=own), True
         except UnderWay:

@@ -1,9 +1,9 @@
-"""What a reindex is doing, kept in the cluster: one document, which is its lock too.
+"""The state of a reindex: one document in the cluster, which is also its lock.
 
-Whoever owns the lock beats: it rewrites the document every few seconds, always on condition that nobody else did
-(compare and set by sequence number). Who wants the lock watches the document; one that stands still for longer than
-its owner would let it is dead, and the lock is taken over. No clocks are compared, and an owner that was only asleep
-finds its next beat refused.
+The owner of the lock sends heartbeats: it rewrites the document every BEAT_SECONDS, on condition that no other process
+changed it (compare-and-set by sequence number). A process that wants the lock watches the document. If it does not
+change for DEAD_AFTER_SECONDS, its owner is considered dead and the lock is taken over. No clocks are compared. If the
+owner was only suspended, its next heartbeat is refused.
 """
 
 from __future__ import annotations
@@ -26,23 +26,24 @@ from service.errors import ConversationsError, ReindexFailed, SearchTimeout, Sea
 
 BEAT_SECONDS = 1.0
 DEAD_AFTER_SECONDS = 6.0
-READY_SECONDS = 10.0  # for the shard of a new index
+READY_SECONDS = 10.0  # for the shard of a new index to start
 DOCUMENT = "reindex"
-NOTHING_TO_RESUME = "there is no reindex to go on with or to abandon"
-GO_ON = "go on with 'conversations reindex --resume', or undo it with 'conversations reindex --abandon'"
+NOTHING_TO_RESUME = "there is no reindex to resume or to abandon"
+GO_ON = "resume it with 'conversations reindex --resume', or undo it with 'conversations reindex --abandon'"
 
 
 def state_index(alias: str) -> str:
+    """The name of the index that holds the lock, and the progress of loads."""
     return f"{alias}_state"
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One reindex (or rollback, prune, repair or creation) and how far it came.
+    """The progress of one reindex, rollback, prune, repair or creation.
 
-    `files` are absolute paths, `stamps` what tells whether they changed. `refresh` is the refresh interval of an index
-    before it was changed, None where the index had none of its own. `removing` are the indices that a prune removes.
-    `index_settings` are the settings of the new index that were chosen; the others are those of the old index.
+    `files` are absolute paths, and `stamps` their sizes and times of modification. `refresh` has the original refresh
+    interval of each index whose interval was changed (None for the default). `removing` are the indices that a prune
+    removes. `index_settings` are settings chosen for the new index; it takes the others from the old one.
     """
 
     action: str
@@ -61,16 +62,16 @@ class State:
 
 
 LOOK = "look"
-"""The first step of every action: it holds the lock, looks at the indices, and has changed nothing yet."""
+"""The first step of every action: it has the lock, reads which indices exist, and has changed nothing yet."""
 
 
 def process_name() -> str:
-    """Tells one piece of work of one process from all others: host, process id, and eight digits by chance."""
+    """A unique name for one task of this process: its host, its process id, and eight random hexadecimal digits."""
     return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
 
 
 class Lock:
-    """The state document and the right to change it. Made by `acquire`; `holding` keeps it alive."""
+    """The state document, and the right to change it. Made by `acquire` and kept alive by `holding`."""
 
     def __init__(self, client: Client, alias: str, state: State, place: dict[str, int]) -> None:
         self._client = client
@@ -81,22 +82,23 @@ class Lock:
 
     @classmethod
     async def acquire(cls, client: Client, alias: str, wanted: State | None) -> Lock:
-        """With `wanted`, begins something new; without, goes on with what a dead owner left.
+        """Acquires the lock. With `wanted`, begins a new action; with None, resumes the action of a dead owner.
 
-        Raises ReindexFailed where another process is at work, where something must be ended first, or nothing is there.
+        Raises UnderWay if another process is running, and ReindexFailed if an interrupted action must be resumed or
+        abandoned first, or if there is none to resume.
         """
         await ensure_index(client, alias)
         me = process_name()
-        found = await _read_new(client, alias)
-        if found is None:
+        current = await _read_new(client, alias)
+        if current is None:
             if wanted is None:
                 raise ReindexFailed(NOTHING_TO_RESUME)
             return await cls._write(client, alias, replace(wanted, owner=me), {"op_type": "create"})
-        source, place = found
+        source, place = current
         shown = _shown(source)
         if await _is_alive(client, alias, place):
-            raise UnderWay(f"a {shown.action} is under way ({shown.step}, by {shown.owner}): wait until it ends")
-        if shown.step == LOOK:  # it changed nothing, so there is nothing to go on with
+            raise UnderWay(f"a {shown.action} is running ({shown.step}, by {shown.owner}): wait until it ends")
+        if shown.step == LOOK:  # it changed nothing, so there is nothing to resume
             if wanted is None:
                 await _removed(client, alias, place)
                 raise ReindexFailed(NOTHING_TO_RESUME)
@@ -111,27 +113,27 @@ class Lock:
         return cls(client, alias, state, await _put(client, alias, state, condition))
 
     async def save(self, **changes: Any) -> None:
-        """Changes the state; also proves that the lock is still ours. Raises ReindexFailed where it is not."""
+        """Changes the state. Raises UnderWay if the lock was lost."""
         async with self._turn:
             state = replace(self.state, beat=self.state.beat + 1, **changes)
             self._place = await _put(self._client, self._alias, state, self._place)
             self.state = state
 
     async def release(self) -> None:
-        """Ends it: the state is gone. Raises ReindexFailed where the lock was lost."""
+        """Releases the lock and deletes the state. Raises UnderWay if the lock was lost."""
         async with self._turn:
             while not await _removed(self._client, self._alias, self._place):
-                found = await _read(self._client, self._alias)
-                if found is None:
+                current = await _read(self._client, self._alias)
+                if current is None:
                     return
-                if found[0].get("owner") != self.state.owner:
-                    raise UnderWay("another process has taken over: this one stops")
-                self._place = found[1]  # our own beat, which was cancelled before its answer came back
+                if current[0].get("owner") != self.state.owner:
+                    raise UnderWay("another process has taken over the lock: this one stops")
+                self._place = current[1]  # an own heartbeat, which was cancelled before its response arrived
 
-    async def beat_for_ever(self) -> None:
-        """Beats until it is cancelled. Raises UnderWay where the lock was lost, and what else a beat raises.
+    async def send_heartbeats(self) -> None:
+        """Sends heartbeats until it is cancelled. Raises UnderWay if the lock was lost.
 
-        A cluster that is away for a while ends no beat: nobody can take the lock then either.
+        An unavailable cluster is ignored, because no other process can acquire the lock then either.
         """
         while True:
             await asyncio.sleep(BEAT_SECONDS)
@@ -141,16 +143,17 @@ class Lock:
 
 @asynccontextmanager
 async def holding(client: Client, alias: str, wanted: State | None) -> AsyncIterator[Lock]:
-    """The lock for as long as the block runs; see `Lock.acquire`. It is released when the block ends well.
+    """Holds the lock while the block runs, and releases it when the block succeeds. See `Lock.acquire`.
 
-    A block that fails while it only looked releases it too; else the state stays, and it is said how to go on.
+    A block that fails in its first step (LOOK) releases it too. After any other failure, the state stays so that the
+    action can be resumed, and a message says how.
     """
     lock = await Lock.acquire(client, alias, wanted)
     try:
         async with _beating(lock):
             yield lock
     except UnderWay:
-        raise  # the lock is another's now
+        raise  # another process has the lock now
     except BaseException:
         if lock.state.step == LOOK:
             with suppress(ConversationsError, TransportError):
@@ -163,10 +166,10 @@ async def holding(client: Client, alias: str, wanted: State | None) -> AsyncIter
 
 @asynccontextmanager
 async def _beating(lock: Lock) -> AsyncIterator[None]:
-    """Keeps the lock alive while the block runs, and ends the block when the beats end, for whatever reason."""
+    """Sends heartbeats while the block runs. If they stop for any reason, the block is cancelled with that error."""
     work = asyncio.current_task()
     assert work is not None
-    beats = asyncio.create_task(lock.beat_for_ever())
+    beats = asyncio.create_task(lock.send_heartbeats())
     lost: list[ConversationsError] = []
 
     def ended(task: asyncio.Task[None]) -> None:
@@ -176,7 +179,7 @@ async def _beating(lock: Lock) -> AsyncIterator[None]:
     beats.add_done_callback(ended)
     try:
         yield
-        await asyncio.sleep(0)  # where the beats ended at this moment, the cancellation arrives here
+        await asyncio.sleep(0)  # if the heartbeats stopped just now, the cancellation arrives here
     except asyncio.CancelledError:
         if lost and work.uncancel() == 0:
             raise lost[0] from None
@@ -195,23 +198,23 @@ def _why(task: asyncio.Task[None]) -> ConversationsError:
 
 
 async def read(client: Client, alias: str) -> State | None:
-    """What is under way, or was interrupted, as far as this version can tell."""
-    found = await _read(client, alias)
-    return None if found is None else _shown(found[0])
+    """The state of the running or interrupted action, or None. Fields that this version cannot read are `unknown`."""
+    current = await _read(client, alias)
+    return None if current is None else _shown(current[0])
 
 
 async def _read(client: Client, alias: str) -> tuple[dict[str, Any], dict[str, int]] | None:
     with translated(alias=state_index(alias)):
         try:
-            found = await client.get(index=state_index(alias), id=DOCUMENT)
+            answer = await client.get(index=state_index(alias), id=DOCUMENT)
         except NotFoundError:
             return None
-    source = found["_source"]
-    return source, {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
+    source = answer["_source"]
+    return source, {"if_seq_no": answer["_seq_no"], "if_primary_term": answer["_primary_term"]}
 
 
 async def _read_new(client: Client, alias: str) -> tuple[dict[str, Any], dict[str, int]] | None:
-    """As `_read`, where another process may have made the index at this moment: its shard is waited for."""
+    """Like `_read`, but waits for the shard of the state index, which another process may be creating right now."""
     ends = asyncio.get_running_loop().time() + READY_SECONDS
     while True:
         try:
@@ -223,25 +226,25 @@ async def _read_new(client: Client, alias: str) -> tuple[dict[str, Any], dict[st
 
 
 def _shown(source: dict[str, Any]) -> State:
-    """The state for people to read. What another version wrote may lack anything, or hold it in another form."""
+    """The state for display. Another version may have written it, so any field may be missing or of another type."""
     known: dict[str, Any] = {}
-    for one in fields(State):
+    for state_field in fields(State):
         with suppress(msgspec.ValidationError):
-            if one.name in source:
-                known[one.name] = msgspec.convert(source[one.name], _TYPES[one.name])
+            if state_field.name in source:
+                known[state_field.name] = msgspec.convert(source[state_field.name], _TYPES[state_field.name])
     return State(**{**dict.fromkeys(_REQUIRED, "unknown"), **known})
 
 
 def _understood(source: dict[str, Any], alias: str) -> State:
-    """The state to go on with. Raises ReindexFailed where another version wrote what this one does not know."""
+    """The state for resuming. Raises ReindexFailed if another version wrote it and this one cannot read all of it."""
     try:
         if source.keys() <= _TYPES.keys():
             return msgspec.convert(source, State)
     except msgspec.ValidationError:
         pass
     raise ReindexFailed(
-        f"what was interrupted was begun by another version of this service: go on with that version, "
-        f"or delete the document {DOCUMENT} of the index {state_index(alias)} to give it up"
+        f"another version of this service began the interrupted action: resume it with that version, "
+        f"or delete the document {DOCUMENT} of the index {state_index(alias)} to abandon it"
     )
 
 
@@ -256,15 +259,15 @@ async def _put(client: Client, alias: str, state: State, condition: dict[str, An
                 index=state_index(alias), id=DOCUMENT, body=asdict(state), params={**condition, "refresh": "true"}
             )
         except ConflictError:
-            found = await _read(client, alias)
-            if found is not None and found[0].get("owner") == state.owner and "if_seq_no" in condition:
-                return await _put(client, alias, state, found[1])  # our own beat, of which no answer came back
-            raise UnderWay("another process has taken over: this one stops") from None
+            current = await _read(client, alias)
+            if current is not None and current[0].get("owner") == state.owner and "if_seq_no" in condition:
+                return await _put(client, alias, state, current[1])  # an own heartbeat without a response
+            raise UnderWay("another process has taken over the lock: this one stops") from None
     return {"if_seq_no": done["_seq_no"], "if_primary_term": done["_primary_term"]}
 
 
 async def _removed(client: Client, alias: str, place: dict[str, int]) -> bool:
-    """Whether the document was removed: not where it is not as it was at this place."""
+    """Removes the state document if it is unchanged since `place`. Returns whether it was removed."""
     with translated(alias=state_index(alias)):
         try:
             await client.delete(index=state_index(alias), id=DOCUMENT, params={**place, "refresh": "true"})
@@ -274,18 +277,18 @@ async def _removed(client: Client, alias: str, place: dict[str, int]) -> bool:
 
 
 async def _is_alive(client: Client, alias: str, place: dict[str, int]) -> bool:
-    """Whether the document changes while it is watched for as long as a living owner would let it stand."""
+    """Watches the state document for DEAD_AFTER_SECONDS. Returns whether its owner changed it."""
     ends = asyncio.get_running_loop().time() + DEAD_AFTER_SECONDS
     while asyncio.get_running_loop().time() < ends:
         await asyncio.sleep(BEAT_SECONDS / 4)
-        found = await _read(client, alias)
-        if found is None or found[1] != place:
+        current = await _read(client, alias)
+        if current is None or current[1] != place:
             return True
     return False
 
 
 async def ensure_index(client: Client, alias: str) -> None:
-    """The hidden index for what is under way, made once."""
+    """Creates the hidden state index unless it exists."""
     body = {
         "settings": {"index": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": True}},
         "mappings": {"dynamic": False},

@@ -1,4 +1,4 @@
-"""What a reindex would do, found out without writing anything, not even its lock."""
+"""Reports what a reindex would do, without writing anything, not even the lock."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from service.reindex.steps import settings_of
 async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, Any]:
     """The plan of a reindex, as a record.
 
-    `documents` are those of the running index, with `deletions` among them, and `bytes` the size of its primary
-    shards: about what the new index takes on the disk beside it. `problem` says why the running index does not fit this
-    version of the service, if so. `lease_seconds` is how long the reindex waits until every writer knows the new index.
-    Raises what the reindex would raise at its beginning.
+    `documents` is the number of documents in the running index, including its `deletions`. `bytes` is the size of its
+    primary shards, which is about the disk space that the new index needs in addition. `problem` says why the running
+    index does not fit this version of the service, if it does not. `lease_seconds` is how long the reindex waits until
+    every writer knows the new index. Raises the errors that the reindex would raise at its start.
     """
-    held = await lock.read(job.client, job.alias)
-    if held is not None and held.step != lock.LOOK:
+    state = await lock.read(job.client, job.alias)
+    if state is not None and state.step != lock.LOOK:
         raise ReindexFailed(
-            f"a {held.action} is under way or was interrupted ({held.step}): wait until it ends, "
-            "or look at 'conversations reindex --resume' and '--abandon'"
+            f"a {state.action} is running or was interrupted ({state.step}): wait until it ends, "
+            "or use 'conversations reindex --resume' or '--abandon'"
         )
     old = await aliases.current_index(job.client, job.alias)
     if old is None:
@@ -56,7 +56,7 @@ async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True
 
 
 def _files(job: Job, files: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Each file with its conversations, all of which are checked. Raises SourceUnreadable."""
+    """Each file with its size and number of conversations. Reads and validates them all. Raises SourceUnreadable."""
     return [
         {
             "file": os.path.abspath(file),

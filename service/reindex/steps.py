@@ -1,4 +1,4 @@
-"""The steps of a reindex but for verification (verification.py): each may be killed anywhere, and done again."""
+"""The steps of a reindex, except verification (verification.py). Each can be killed at any point and run again."""
 
 from __future__ import annotations
 
@@ -22,31 +22,32 @@ from service.reindex.lock import Lock
 from service.times import format_time
 
 WORKERS = 3  # ranges that are copied at once
-PURGE_BATCH = 5_000  # documents that one call removes, so that it ends before the client's time-out
+PURGE_BATCH = 5_000  # documents that one call removes, so that it ends before the client's timeout
 
 
 async def create(job: Job, lock: Lock) -> None:
+    """Creates the new index, unless it exists. Settings that were not chosen are those of the running index."""
     with translated(alias=job.alias):
-        there = await job.client.indices.exists(index=lock.state.new)
-    if not there:
+        exists = await job.client.indices.exists(index=lock.state.new)
+    if not exists:
         settings = of_successor(await settings_of(job, lock.state.old), lock.state.index_settings)
         await aliases.create(job.client, job.alias, job.mapping, name=lock.state.new, settings=settings)
 
 
 async def settings_of(job: Job, index: str) -> dict[str, Any]:
-    """The index's own settings, by OpenSearch's names."""
+    """The settings of an index, by OpenSearch's names. Defaults are not included."""
     with translated(alias=job.alias):
-        found = await job.client.indices.get_settings(index=index)
-    held: dict[str, Any] = found[index]["settings"]["index"]
-    return held
+        answer = await job.client.indices.get_settings(index=index)
+    settings: dict[str, Any] = answer[index]["settings"]["index"]
+    return settings
 
 
 async def write_to_both(job: Job, lock: Lock) -> None:
-    """From here on every acknowledged write is in both, once a lease has gone by."""
+    """Adds the new index to the write targets. When the lease has passed, every writer writes to both indices."""
     wanted = {lock.state.old, lock.state.new}
     written = set(await holders(job.client, writes_alias(job.alias)))
     await _change_writes(job, add=wanted - written)
-    progress.say(f"waiting {job.lease:.0f} s until every writer knows")
+    progress.say(f"waiting {job.lease:.0f} s until every writer knows the new index")
     await asyncio.sleep(job.lease)
 
 
@@ -64,6 +65,7 @@ async def _change_writes(
 
 
 async def backfill(job: Job, lock: Lock) -> None:
+    """Copies the documents of the files and of the old index to the new one. Raises ReindexFailed for invalid ones."""
     if lock.state.files and lock.state.ranges_done == 0:
         await _backfill_files(job, lock)
     if lock.state.from_index:
@@ -86,9 +88,9 @@ async def _backfill_files(job: Job, lock: Lock) -> None:
 
 
 async def _backfill_index(job: Job, lock: Lock) -> None:
-    """Range by range, a few at once; what was done before is not done again, and empty ranges are passed over.
+    """Copies WORKERS ranges at a time. Ranges that were copied before an interruption, and empty ones, are skipped.
 
-    What is written from now on is in both indices without this.
+    Documents that are written from now on reach both indices without this.
     """
     await refresh(job, lock.state.old)
     filled = (await documents.sums(job.client, lock.state.old)).keys()
@@ -120,8 +122,8 @@ async def _backfill_index(job: Job, lock: Lock) -> None:
 
 
 async def _copy(job: Job, writer: index_writer.Writer, pace: Throttle, page: list[documents.Document]) -> None:
-    found = ((document.id, document.version, document.source or {}) for document in page)
-    await _write(job, writer, pace, valid_writes(found, job.invalid))
+    documents_of_page = ((document.id, document.version, document.source or {}) for document in page)
+    await _write(job, writer, pace, valid_writes(documents_of_page, job.invalid))
 
 
 async def _write(job: Job, writer: index_writer.Writer, pace: Throttle, writes: Sequence[index_writer.Write]) -> None:
@@ -131,9 +133,10 @@ async def _write(job: Job, writer: index_writer.Writer, pace: Throttle, writes: 
 
 
 async def swap(job: Job, lock: Lock) -> None:
-    """One call moves the alias. While it happens the old index shows nothing new, so that no reader sees it vanish.
+    """Moves the alias from the old index to the new one, in one call.
 
-    From then on only these two are written; earlier indices are left behind.
+    The old index is not refreshed meanwhile. Otherwise a reader could see a write in the old index before the swap, and
+    miss it in the new one after the swap. Afterwards, only these two indices receive writes.
     """
     old, new = lock.state.old, lock.state.new
     if await aliases.current_index(job.client, job.alias) != new:
@@ -155,7 +158,7 @@ async def swap(job: Job, lock: Lock) -> None:
 
 
 async def restore_refresh(job: Job, lock: Lock) -> None:
-    """Puts back the refresh intervals that the state tells; None where an index had none of its own."""
+    """Restores the refresh intervals that are saved in the state. None restores the default."""
     for index, interval in lock.state.refresh.items():
         with translated(alias=job.alias):
             if await job.client.indices.exists(index=index):
@@ -163,22 +166,24 @@ async def restore_refresh(job: Job, lock: Lock) -> None:
 
 
 async def describe(job: Job, names: Sequence[str]) -> dict[str, str]:
-    """Of each index, its name with its documents and bytes, for a message."""
+    """A description of each index, with its number of documents and its size, for messages."""
     if not names:
         return {}
     with translated(alias=job.alias):
         stats = await job.client.indices.stats(index=",".join(names), metric="docs,store")
-    held = {name: stats["indices"][name]["primaries"] for name in names}
-    return {
-        name: f"{name} ({counted(one['docs']['count'], 'document')}, {counted(one['store']['size_in_bytes'], 'byte')})"
-        for name, one in held.items()
-    }
+    descriptions = {}
+    for name in names:
+        primaries = stats["indices"][name]["primaries"]
+        count, size = primaries["docs"]["count"], primaries["store"]["size_in_bytes"]
+        descriptions[name] = f"{name} ({counted(count, 'document')}, {counted(size, 'byte')})"
+    return descriptions
 
 
 async def remove(job: Job, names: Sequence[str]) -> list[str]:
-    """Takes indices away from the writers, waits until all know, and deletes them. Returns those that it deleted.
+    """Removes indices from the write targets, waits until every writer knows, and deletes them. Returns their names.
 
-    Says first what it will delete. Never deletes the index that is read, or one that is not this service's.
+    Reports first what it will delete. Raises ReindexFailed instead of deleting the index that is read. Names that are
+    not indices of this service are ignored.
     """
     own = await aliases.all_indices(job.client, job.alias)
     going = [name for name in own if name in names]
@@ -188,18 +193,18 @@ async def remove(job: Job, names: Sequence[str]) -> list[str]:
         progress.say(f"removing {line}")
     written = set(await holders(job.client, writes_alias(job.alias)))
     await _change_writes(job, remove=written & set(going))
-    progress.say(f"waiting {job.lease:.0f} s until every writer knows")
+    progress.say(f"waiting {job.lease:.0f} s until no writer uses them")
     await asyncio.sleep(job.lease)
     for name in going:
         if name == await aliases.current_index(job.client, job.alias):
-            raise ReindexFailed(f"{job.alias} reads {name} now: it is not removed")
+            raise ReindexFailed(f"{job.alias} now reads {name}, so it is not removed")
         with translated(alias=job.alias):
             await job.client.indices.delete(index=name)
     return going
 
 
 async def purge(job: Job, before: datetime) -> None:
-    """Removes tombstones of deletions before this time, from every index of this service that is written."""
+    """Removes the tombstones of deletions before this time from every index of this service that receives writes."""
     written = await holders(job.client, writes_alias(job.alias))
     for name in await aliases.all_indices(job.client, job.alias):
         if name in written:
@@ -214,25 +219,25 @@ async def _purge(job: Job, index: str, before: datetime) -> None:
     progress.say(f"removing {counted(count, 'old tombstone')} from {index}")
     removed = changed = 0
     while count:
-        found = await _delete_some(job, index, query)
-        removed += found["deleted"]
-        changed += found["version_conflicts"]
-        if found["deleted"] + found["version_conflicts"] < PURGE_BATCH or not found["deleted"]:
+        answer = await _delete_some(job, index, query)
+        removed += answer["deleted"]
+        changed += answer["version_conflicts"]
+        if answer["deleted"] + answer["version_conflicts"] < PURGE_BATCH or not answer["deleted"]:
             break
     progress.say(f"{counted(removed, 'old tombstone')} removed from {index}")
     if changed:
-        progress.say(f"written to meanwhile, and kept in {index}: {changed:,}")
+        progress.say(f"changed meanwhile, and kept in {index}: {changed:,}")
 
 
 async def _delete_some(job: Job, index: str, query: dict[str, Any]) -> dict[str, Any]:
-    """One call, of which only a whole answer is taken."""
+    """Deletes up to PURGE_BATCH documents. Raises SearchUnavailable if the call timed out or failed in part."""
     params = {"conflicts": "proceed", "refresh": "true", "max_docs": str(PURGE_BATCH), "request_timeout": SLOW_SECONDS}
     with translated(alias=index):
-        found: dict[str, Any] = await job.client.delete_by_query(index=index, body=query, params=params)
-    if found["timed_out"] or found["failures"]:
-        why = "it timed out" if found["timed_out"] else counted(len(found["failures"]), "failure")
+        answer: dict[str, Any] = await job.client.delete_by_query(index=index, body=query, params=params)
+    if answer["timed_out"] or answer["failures"]:
+        why = "it timed out" if answer["timed_out"] else counted(len(answer["failures"]), "failure")
         raise SearchUnavailable(
-            f"OpenSearch removed {counted(found['deleted'], 'tombstone')} from {index} and then stopped ({why}): "
+            f"OpenSearch removed {counted(answer['deleted'], 'tombstone')} from {index} and then stopped ({why}): "
             "try again"
         )
-    return found
+    return answer

@@ -1,4 +1,4 @@
-"""Proves that a new index holds what it must: hashes over ranges, counts by organization, a sample field by field."""
+"""Verifies a new index: by hashes over ranges, by counts of each organization, and by a sample, field by field."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ from service.reindex.context import MOST_SHOWN, Batches, Invalid, Job, copy_docu
 from service.reindex.expected_versions import ExpectedVersions
 from service.reindex.lock import Lock
 
-ATTEMPTS = 10  # verifications, while writers go on
-COUNT_SECONDS = 60.0  # in which the counts must agree once
+ATTEMPTS = 10  # of the comparison, because writes continue meanwhile
+COUNT_SECONDS = 60.0  # within this time the counts must agree once
 COUNT_PAUSE_SECONDS = 0.2
 SAMPLE = 200  # documents compared field by field
 
 
 async def verify(job: Job, lock: Lock) -> None:
-    """Compares by hashes over ranges, mends what a straggler left, and ends when nothing differs.
+    """Compares the indices by hashes over ranges and repairs differences until there are none; then compares counts.
 
-    Documents that cannot be written to the new index are added to `job.invalid`, and end it unless they are skipped.
+    Documents that cannot be written to the new index are added to `job.invalid`. Raises ReindexFailed if there are any
+    and they are not skipped, or if the indices still differ after ATTEMPTS.
     """
     old, new = lock.state.old, lock.state.new
     right_is_index = lock.state.from_index or lock.state.action == "rollback"
-    left = Invalid()  # of the old index: what it lacks and cannot take hinders nobody
+    left = Invalid()  # documents that cannot be written to the old index, which is no reason to stop
     if lock.state.files:
         await _verify_files(job, lock)
     if right_is_index:
@@ -42,45 +43,47 @@ async def verify(job: Job, lock: Lock) -> None:
             if not await _mend(job, old, new, left, both_ways=not lock.state.files):
                 break
         else:
-            raise ReindexFailed(f"{new} still differs from {old}: nothing was swapped; abandon it or try again")
+            raise ReindexFailed(
+                f"{new} still differs from {old}, so the alias was not changed: try again with --resume, or --abandon"
+            )
         await _verify_counts(job, old, new, left, equal=not lock.state.files)
         await _verify_sample(job, old, new)
 
 
 async def _mend(job: Job, old: str, new: str, left: Invalid, *, both_ways: bool) -> bool:
-    """Whether anything had to be mended. What differs only because it is being written does not count."""
+    """Repairs differences and returns whether there were any. Writes in progress do not count as differences."""
     await refresh(job, old, new)
     with progress.track("Verify", documents.RANGES, "range") as advance:
-        found = await comparison.indices(job.client, old, new, advance=advance)
+        differences = await comparison.indices(job.client, old, new, advance=advance)
     if not both_ways:
-        found.newer, found.extra = [], {}
-    found = await comparison.looked_twice(job.client, old, new, found)
-    behind, ahead = found.missing + found.stale, [*found.newer, *found.extra]
+        differences.newer, differences.extra = [], {}
+    differences = await comparison.confirmed(job.client, old, new, differences)
+    behind, ahead = differences.missing + differences.stale, [*differences.newer, *differences.extra]
     await copy_documents(job, behind, old, new, job.invalid)
     await copy_documents(job, ahead, new, old, left)
     job.require_valid()
     mended = {*behind, *ahead} - job.invalid.ids - left.ids
     if mended:
-        progress.say(f"mended {len(behind)} behind, {len(ahead)} ahead")
+        progress.say(f"repaired {counted(len(behind), 'document')} in {new} and {len(ahead):,} in {old}")
     return bool(mended)
 
 
 async def _verify_files(job: Job, lock: Lock) -> None:
-    """What the files hold and the new index does not is written once more, and must then be there or be invalid."""
+    """Writes conversations of the files that the new index lacks. Raises ReindexFailed if it still lacks valid ones."""
     files, new = lock.state.files, lock.state.new
     with ExpectedVersions() as expected:
         await fill(expected, job.read_files(files))
         await refresh(job, new)
-        found = await compare_expected(job.client, expected, new)
-        if found.missing or found.stale:
-            await _write_again(job, files, new, {*found.missing, *found.stale})
+        differences = await compare_expected(job.client, expected, new)
+        if differences.missing or differences.stale:
+            await _write_again(job, files, new, {*differences.missing, *differences.stale})
             await refresh(job, new)
-            found = await compare_expected(job.client, expected, new)
+            differences = await compare_expected(job.client, expected, new)
     job.require_valid()
-    lacking = [one for one in found.missing + found.stale if one not in job.invalid.ids]
+    lacking = [document for document in differences.missing + differences.stale if document not in job.invalid.ids]
     if lacking:
         shown = ", ".join(lacking[:MOST_SHOWN])
-        raise ReindexFailed(f"{new} lacks {counted(len(lacking), 'conversation')} that the files hold, such as {shown}")
+        raise ReindexFailed(f"{new} lacks {counted(len(lacking), 'conversation')} of the files, such as {shown}")
 
 
 async def _write_again(job: Job, files: tuple[str, ...], index: str, wanted: set[str]) -> None:
@@ -91,7 +94,7 @@ async def _write_again(job: Job, files: tuple[str, ...], index: str, wanted: set
 
 
 async def fill(expected: ExpectedVersions, writes: Iterator[Write]) -> None:
-    """Reads all of them into the ledger, off the event loop."""
+    """Adds all writes to `expected`, in threads."""
     batches = Batches(writes)
     with progress.track("Reading", None, "conversation") as advance:
         while batch := await batches.next():
@@ -108,16 +111,15 @@ async def compare_expected(
     partial: frozenset[str] = frozenset(),
     named: frozenset[UUID] = frozenset(),
 ) -> comparison.Differences:
-    """Compares what files say with an index, in the organizations that the files name.
+    """Compares the versions from files with an index, for the organizations in the files and those in `named`.
 
-    What the files do not know is too much only if it lives and is not newer than all that they hold of its
-    organization; of organizations in `partial`, the files are known to hold a part only, and nothing is too much.
-    Organizations in `named` are compared too where the files hold no conversation of theirs.
+    A conversation that the files do not have is `extra` if it is live and not newer than the newest one that they have
+    of its organization. For the organizations in `partial`, the files have only a part, so no conversation is `extra`.
     """
-    found = comparison.Differences()
+    differences = comparison.Differences()
     organizations = await asyncio.to_thread(expected.organizations) | named
     if not organizations:
-        return found
+        return differences
     newest = await asyncio.to_thread(expected.newest)
     expected_sums = await asyncio.to_thread(expected.sums)
     for number in comparison.differing(expected_sums, await documents.sums(client, index, organizations)):
@@ -133,35 +135,34 @@ async def compare_expected(
                 elif document.version <= newest.get(organization, -1):
                     there[document.id] = document.version
                 else:
-                    found.newer.append(document.id)
-        found.add(right, there)
-    return found
+                    differences.newer.append(document.id)
+        differences.add(right, there)
+    return differences
 
 
 async def say_what_files_lack(job: Job, files: tuple[str, ...], index: str) -> None:
-    """Says how much of the running index a reindex from nothing but these files leaves out."""
+    """Reports how many documents of the running index a reindex from these files alone would leave out."""
     with ExpectedVersions() as expected:
         await fill(expected, job.read_files(files))
         await refresh(job, index)
-        found = await compare_expected(job.client, expected, index)
-        named = {str(one) for one in await asyncio.to_thread(expected.organizations)}
+        differences = await compare_expected(job.client, expected, index)
+        named = {str(organization) for organization in await asyncio.to_thread(expected.organizations)}
     counts = await documents.count_by_organization(job.client, index)
     elsewhere = sum(count for organization, count in counts.items() if organization not in named)
-    lost = len(found.newer) + len(found.extra) + elsewhere
+    lost = len(differences.newer) + len(differences.extra) + elsewhere
     tombstones = await documents.count_tombstones(job.client, index)
     progress.say(
-        f"--files-only leaves out what {index} holds and the files do not, or hold in an older version: "
-        f"{counted(lost, 'conversation')}, {counted(tombstones, 'deletion')}, and writes made before the new index is "
-        f"written to. "
-        f"{index} stays for 'conversations rollback'"
+        f"--files-only leaves out documents of {index} that the files do not have, or have in an older version: "
+        f"{counted(lost, 'conversation')}, {counted(tombstones, 'deletion')}, and writes that arrive before the new "
+        f"index receives writes. {index} is kept for 'conversations rollback'"
     )
 
 
 async def _verify_counts(job: Job, old: str, new: str, left: Invalid, *, equal: bool) -> None:
-    """By organization: equal, or where files came in too, not fewer in the new index.
+    """Compares the counts of each organization. With `equal` they must be equal, else not lower in the new index.
 
-    While writers go on, an organization's counts agree when the ranges between two counts of each index meet. Raises
-    ReindexFailed where those of an organization never do.
+    Writes continue meanwhile, so each index is counted twice, and the counts agree if the two intervals overlap. Raises
+    ReindexFailed if those of an organization do not agree within COUNT_SECONDS.
     """
     behind, ahead = job.invalid.by_organization(), left.by_organization()
     ends = time.monotonic() + COUNT_SECONDS
@@ -192,7 +193,7 @@ def _agree(name: str, counts: list[dict[str, int]], behind: Counter[str], ahead:
 
 
 async def _verify_sample(job: Job, old: str, new: str) -> None:
-    """Field by field, as they are stored now."""
+    """Compares a random sample of documents field by field, except for derived fields. Raises ReindexFailed."""
     body = {
         "size": SAMPLE,
         "query": {"function_score": {"random_score": {"seed": time.time_ns() % 2**31, "field": "order.uid_3"}}},
@@ -204,7 +205,7 @@ async def _verify_sample(job: Job, old: str, new: str) -> None:
     async for document, found in comparison.stored(job.client, old, ids):
         other = others[document]
         if found is None or other is None or other["_version"] != found["_version"]:
-            continue  # is being written; the hashes tell of these
+            continue  # the document is being written; the hashes cover these
         fields = found["_source"].keys() | other["_source"].keys()
         wrong = sorted(
             name for name in fields - set(DERIVED) if found["_source"].get(name) != other["_source"].get(name)

@@ -1,1 +1,1 @@
-"""Where conversations come from. Each source yields validated conversations and tells what it could not read."""
+"""Sources of conversations. Each yields validated conversations and reports the input that it could not read."""

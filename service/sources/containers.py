@@ -1,4 +1,4 @@
-"""Files inside files: .gz, .zst, .zip and .tar, told by their content, opened as streams and never held in memory."""
+"""Reads .gz, .zst, .zip and .tar files, also nested ones, as streams. Formats are recognized by content, not name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, zipfile.B
 
 
 class Counting(io.RawIOBase):
-    """Passes bytes on and tells how many."""
+    """A stream that calls `advance` with the number of bytes of each read."""
 
     def __init__(self, raw: IO[bytes], advance: Callable[[int], None]) -> None:
         self._raw, self._advance = raw, advance
@@ -43,16 +43,16 @@ class Counting(io.RawIOBase):
 def streams(
     path: Path, *, advance: Callable[[int], None] = lambda _count: None
 ) -> Iterator[tuple[str, io.BufferedReader]]:
-    """Each plain file that the path holds, with its name, such as `mail.zip/2024.mbox`.
+    """Yields each unpacked file at the path as (name, stream). A name is such as `mail.zip/2024.mbox`.
 
-    A stream is good until the next one is asked for. `advance(count)` is told the bytes of the file as they are read.
-    Raises SourceUnreadable where something breaks off.
+    A stream must be read before the next one is requested. `advance` is called with the number of bytes of each read
+    from the file on disk. Raises SourceUnreadable if a file cannot be read or is cut off.
     """
     try:
         with path.open("rb") as raw:
             yield from _unpacked(str(path), cast(IO[bytes], Counting(raw, advance)), 0)
     except BROKEN as error:
-        raise SourceUnreadable(f"{path} breaks off ({error}): get the whole file") from None
+        raise SourceUnreadable(f"{path} is incomplete or damaged ({error}): get the whole file") from None
     except OSError as error:
         raise SourceUnreadable(f"cannot read {path}: {error.strerror or error}") from None
 
@@ -61,7 +61,7 @@ def _unpacked(name: str, stream: IO[bytes], depth: int) -> Iterator[tuple[str, i
     reader = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, stream), 2**16)
     start = reader.peek(TAR_AT + len(TAR))
     if depth > DEEPEST:
-        raise SourceUnreadable(f"{name} holds archives in archives, more than {DEEPEST} deep")
+        raise SourceUnreadable(f"{name} has archives nested more than {DEEPEST} deep: unpack it first")
     if start.startswith(GZIP):
         with gzip.GzipFile(fileobj=reader, mode="rb") as inner:
             yield from _unpacked(name, cast(IO[bytes], inner), depth + 1)
@@ -84,7 +84,7 @@ def _unpacked(name: str, stream: IO[bytes], depth: int) -> Iterator[tuple[str, i
 
 @contextmanager
 def _on_disk(reader: io.BufferedReader) -> Iterator[IO[bytes]]:
-    """A zip's table stands at its end, which only a file of its own can be read from."""
+    """Copies the stream to a temporary file. A zip's directory is at its end, so reading it needs a seekable file."""
     with tempfile.TemporaryFile() as whole:
         shutil.copyfileobj(reader, whole)
         whole.seek(0)
@@ -92,12 +92,12 @@ def _on_disk(reader: io.BufferedReader) -> Iterator[IO[bytes]]:
 
 
 def zstandard_stream(packed: IO[bytes]) -> IO[bytes]:
-    """What the zstandard stream holds. Raises EOFError or ZstdError where it breaks off."""
+    """The decompressed stream. Reading it raises EOFError or ZstdError if the input is cut off."""
     return io.BufferedReader(cast(io.RawIOBase, _Zstandard(cast(io.BufferedReader, packed))), 2**20)
 
 
 class _Zstandard(io.RawIOBase):
-    """Unpacks frame after frame, and tells where the last one breaks off, which the library's own stream does not."""
+    """Decompresses all frames. Unlike the library's own stream, it raises EOFError if the last frame is cut off."""
 
     def __init__(self, packed: io.BufferedReader) -> None:
         self._packed = packed

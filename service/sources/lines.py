@@ -1,7 +1,7 @@
-"""One line of NDJSON -> the conversation or the deletion that it holds. The same rules over HTTP and for `load`.
+"""Parses one line of NDJSON into a conversation or a deletion, with the same rules over HTTP and in `load`.
 
-A line is bounded before it is parsed, and its shape before its values are judged: whatever it holds, it costs at most
-some twenty milliseconds and a few times its own bytes of memory.
+The size of a line is checked before it is parsed, and the shape of a long line before its values. So the worst line
+takes about twenty milliseconds, and memory of a few times its size.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ from service.times import check_not_ahead
 
 BOM = b"\xef\xbb\xbf"
 _NOT_JSON = "is not valid JSON: "
-EXPLAINED_BYTES = 32_000  # of a line that is wrong: a longer one is told its first problem only
-SHORTENED_VALUES_BYTES = 1_000  # more than times and numbers written at length lose in an item
+EXPLAINED_BYTES = 32_000  # for a longer invalid line, only the first problem is reported
+SHORTENED_VALUES_BYTES = 1_000  # more than an item can be shorter than its line by normalising times and numbers
 SHOWN_UID = 100
 
 _NAMES = re.compile(rb'"[ \t\r\n]*:')
 _UNKNOWN = re.compile(r"unknown field `(.*?)`(?: - at `\$\.(metadata)`)?\Z", re.DOTALL)
 _MISSHAPEN = re.compile(r"Expected `([\w| ]+)`(?: of length <= (\d+))?.* - at `\$\.(.*?)`\Z", re.DOTALL)
 _ELEMENT = re.compile(r"\[(\w+)\]|\[\.\.\.\]")
-_KINDS = {"array": "list_type", "str": "string_type", "object": "model_type"}  # of msgspec, and as pydantic says it;
-_SCALAR = "scalar_type"  # any other
+_KINDS = {"array": "list_type", "str": "string_type", "object": "model_type"}  # msgspec's types to pydantic's errors
+_SCALAR = "scalar_type"  # the error for any other type
 _SYNTAX = (
     ("recursion limit", "is nested too deeply: a conversation's JSON has three levels"),
-    ("hex escape", "is not text: a \\u escape stands for half a character (a lone surrogate)"),
+    ("hex escape", "is not valid text: a \\u escape is a lone surrogate, which is half a character"),
     ("invalid unicode", "is not valid UTF-8"),
     ("out of range", "holds a number that is too large"),
 )
-_PLAINLY = (  # the parsers' words: a line of JSON is one line, and which one it is in its file is told with it
+_PLAINLY = (  # replacements in the parsers' messages; their line number is always 1, so it is dropped
     (" at line 1 column ", " at column "),
     ("EOF while parsing", "it ends inside"),
     ("JSON is malformed: ", ""),
@@ -63,7 +63,7 @@ Scalar = str | int | float | bool | None
 
 
 class InvalidLine(ValueError):
-    """Why a line holds neither a conversation nor a deletion; its uid, where it names one."""
+    """Why a line is neither a conversation nor a deletion. `uid` is the line's uid, if it could be read."""
 
     def __init__(self, problem: str, uid: str | None = None) -> None:
         super().__init__(shortened(problem, MAX_REASON_BYTES))
@@ -71,7 +71,10 @@ class InvalidLine(ValueError):
 
 
 def parse(text: bytes, *, max_ahead: timedelta) -> Conversation | Tombstone:
-    """The conversation (it has `updated_on`) or the deletion (it has `deleted_on`). Raises InvalidLine."""
+    """Parses a line. A line with `deleted_on` is a deletion, any other a conversation.
+
+    `max_ahead` is how far its version may lie ahead of the clock. Raises InvalidLine.
+    """
     if len(text) > MAX_LINE_BYTES:
         raise InvalidLine(f"is longer than {MAX_LINE_BYTES:,} bytes")
     keys = _keys(text)
@@ -82,20 +85,20 @@ def parse(text: bytes, *, max_ahead: timedelta) -> Conversation | Tombstone:
     try:
         if len(text) > EXPLAINED_BYTES:
             _check_shape(text, kind)
-        found = kind.model_validate_json(text)
-        _check_names(text, found)
+        content = kind.model_validate_json(text)
+        _check_names(text, content)
     except ValidationError as error:
         raise InvalidLine(_explained(error), uid) from None
     except ValueError as error:
         raise InvalidLine(str(error), uid) from None
-    _check_clock(found, max_ahead)
-    return found
+    _check_clock(content, max_ahead)
+    return content
 
 
 def _least_item_bytes(text: bytes) -> int:
-    """What the item of a line has at least as JSON, without parsing it.
+    """A lower bound for the size of the line's item as JSON, without parsing the line.
 
-    Blanks count for nothing. An escape counts for one byte, which may be all that is left of it.
+    White space is not counted, and an escape counts as one byte, because normalising may shorten it to one.
     """
     blanks = sum(text.count(blank) for blank in (b" ", b"\t", b"\r", b"\n"))
     escapes = text.count(b"\\") + 4 * text.count(b"\\u")
@@ -103,7 +106,7 @@ def _least_item_bytes(text: bytes) -> int:
 
 
 class _Keys(msgspec.Struct):
-    """What of a line decides what it is. Other keys are passed over."""
+    """The keys of a line that decide its kind. Other keys are ignored."""
 
     uid: Raw | UnsetType = UNSET
     updated_on: Raw | UnsetType = UNSET
@@ -133,20 +136,20 @@ def _kind(keys: _Keys) -> type[Conversation | Tombstone]:
 
 
 def _uid(keys: _Keys) -> str | None:
-    """The uid of a line that is wrong otherwise, so that an answer can name it."""
+    """The uid of an invalid line, so that the result can name it."""
     try:
-        found = msgspec.json.decode(keys.uid) if isinstance(keys.uid, Raw) else None
+        uid = msgspec.json.decode(keys.uid) if isinstance(keys.uid, Raw) else None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return found[:SHOWN_UID] if isinstance(found, str) else None
+    return uid[:SHOWN_UID] if isinstance(uid, str) else None
 
 
 def _syntax(text: bytes, message: str) -> str:
-    """Why a text is no JSON. Bounded: a long line is not parsed again for a better reason."""
+    """Why a text is not JSON. To bound the time, a long line is not parsed again for a better message."""
     if text.startswith(BOM):
         return "begins with a byte order mark, which only the first line may have"
     if b"\0" in text:
-        return "holds bytes that are 0: it must be UTF-8, not UTF-16 or binary"
+        return "has bytes that are 0: it must be UTF-8, not UTF-16 or binary"
     if len(text) <= EXPLAINED_BYTES:
         try:
             from_json(text, allow_inf_nan=False)
@@ -156,7 +159,7 @@ def _syntax(text: bytes, message: str) -> str:
 
 
 def _shape(name: str, model: type[Any], *, prefix: str = "", **own: Any) -> type[msgspec.Struct]:
-    """A struct with the model's fields: lists with their limits, and for others any value but a list or an object."""
+    """A struct with the model's fields. Lists have their limits; other fields take any value but lists and objects."""
 
     def kind(field: str) -> Any:
         limit = LIMITS.get(f"{prefix}{field}")
@@ -189,9 +192,10 @@ def _sentence(message: str) -> str:
 
 
 def _check_shape(text: bytes, kind: type[Any]) -> None:
-    """Raises ValueError at the first unknown field or element that is no text, or after too long a list.
+    """Raises ValueError for an unknown field, a list that is too long, or a value of the wrong kind.
 
-    For long lines: pydantic would make an object of every element and an error of every unknown field first.
+    Used for long lines, because pydantic would first make an object of every element and an error of every unknown
+    field.
     """
     try:
         _SHAPES[kind].decode(text)
@@ -208,22 +212,23 @@ def _check_shape(text: bytes, kind: type[Any]) -> None:
 
 
 def _misshapen(message: str) -> str:
-    """What the decoder of shapes tells, in the words of all other reasons."""
-    found = _MISSHAPEN.match(message)
-    if found is None:
+    """Rewrites an error message of the shape's decoder in the words of the other messages."""
+    match = _MISSHAPEN.match(message)
+    if match is None:
         return _sentence(message)
-    kind, most, place = found.groups()
+    kind, most, place = match.groups()
     name = ".".join(filter(None, _ELEMENT.sub(r".\1", place).split(".")))
     return f"{name}: {rule('too_long', max_length=int(most)) if most else rule(_KINDS.get(kind, _SCALAR))}"
 
 
-def _check_names(text: bytes, found: Conversation | Tombstone) -> None:
-    """Raises ValueError where a name stands twice in an object: which of the two is meant cannot be known.
+def _check_names(text: bytes, content: Conversation | Tombstone) -> None:
+    """Raises ValueError if an object has a key twice, because it is unknown which value is meant.
 
-    A quotation mark before a colon ends a name, or stands in a text. Where there are as many as names, none is double.
+    Each key ends in a quotation mark before a colon. If the line has no more of these than it has keys, no key is
+    repeated, and the slower check is skipped.
     """
-    metadata = found.metadata.model_fields_set if isinstance(found, Conversation) else ()
-    if len(_NAMES.findall(text)) > len(found.model_fields_set) + len(metadata):
+    metadata = content.metadata.model_fields_set if isinstance(content, Conversation) else ()
+    if len(_NAMES.findall(text)) > len(content.model_fields_set) + len(metadata):
         json.loads(text, object_pairs_hook=_check_unique)
 
 
@@ -233,9 +238,9 @@ def _check_unique(pairs: list[tuple[str, Any]]) -> None:
         raise ValueError(f"{counts.most_common(1)[0][0]}: is given more than once")
 
 
-def _check_clock(found: Conversation | Tombstone, max_ahead: timedelta) -> None:
-    field = "updated_on" if isinstance(found, Conversation) else "deleted_on"
+def _check_clock(content: Conversation | Tombstone, max_ahead: timedelta) -> None:
+    field = "updated_on" if isinstance(content, Conversation) else "deleted_on"
     try:
-        check_not_ahead(getattr(found, field), max_ahead)
+        check_not_ahead(getattr(content, field), max_ahead)
     except ValueError as error:
-        raise InvalidLine(f"{field}: {error}", str(found.uid)) from None
+        raise InvalidLine(f"{field}: {error}", str(content.uid)) from None

@@ -1,4 +1,4 @@
-"""Mailboxes -> conversations: one a thread. Uids come from message ids, so importing twice changes nothing."""
+"""Imports mailboxes: one conversation for each thread. Uids derive from message ids, so imports can be repeated."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from service.sources.threads import Thread, threads
 from service.times import MAX_AHEAD
 
 Reject = Callable[[str, int, str, bytes, int], None]
-"""(source, number, reason, data, offset): what was no message, and where it stood."""
+"""Called with (source, number, reason, data, offset) for each message that cannot be imported."""
 
 SHOWN_BYTES = 2000  # of a rejected message, in the rejects file
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """The organization's own addresses and domains, in lower case: mail from these is outbound."""
+    """The organization's own addresses and domains, in lower case. Mail from these is outbound."""
 
     addresses: frozenset[str] = frozenset()
     domains: frozenset[str] = frozenset()
@@ -37,7 +37,7 @@ class Own:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a label says of a conversation: its status (the first rule that fits), its categories (all that fit)."""
+    """Rules from labels to a status (the first rule that matches counts) and to categories (all that match count)."""
 
     statuses: Mapping[str, Status] = field(default_factory=dict)
     categories: Mapping[str, str] = field(default_factory=dict)
@@ -45,10 +45,10 @@ class Rules:
 
 @dataclass(slots=True)
 class Counts:
-    """Of messages: `read` is the sum of the three that follow it.
+    """Counts of messages. `read` is the sum of `in_conversations`, `duplicates` and `rejected`.
 
-    `shortened` counts conversations with a cut (shortening.py), `dates_ahead` messages that were dated further
-    ahead of the clock than a version may lie, and were given another date.
+    `shortened` counts conversations in which a text or a list was cut (shortening.py). `dates_ahead` counts messages
+    whose date was too far in the future and was replaced.
     """
 
     read: int = 0
@@ -80,12 +80,12 @@ def conversations(
     advance: Callable[[int], None] = lambda _bytes: None,
     max_ahead: timedelta = MAX_AHEAD,
 ) -> Iterator[Conversation]:
-    """The conversations of all the mailboxes together.
+    """Yields the conversations of all mailboxes together.
 
-    Every message ends in a conversation, is a duplicate of one that does, or is told to `reject`; `counts` adds up.
-    `advance(count)` is told the bytes of the files as they are read. What exceeds the limits of a document is
-    shortened. A message that is dated further ahead of the clock than `max_ahead` has the time when it was received,
-    else the time of this import.
+    Every message becomes part of a conversation, is a duplicate, or is passed to `reject`; `counts` counts these.
+    `advance` is called with the number of bytes of each read. Texts and lists beyond the limits of a document are
+    shortened. If a message's date lies further ahead of the clock than `max_ahead`, the time when it was received is
+    used, or else the time of this import. Raises SourceUnreadable if a file cannot be read.
     """
     now = datetime.now(UTC)
     counts = counts or Counts()
@@ -100,14 +100,14 @@ def conversations(
     for thread in threads(_messages(paths, rejected, counts, advance, Clock(now, max_ahead)), duplicate=duplicate):
         try:
             fit = Fit()
-            found = _conversation(thread, organization_uid, own, rules=rules or Rules(), fit=fit)
+            conversation = _conversation(thread, organization_uid, own, rules=rules or Rules(), fit=fit)
         except ValidationError as error:
             for message in thread.messages:
                 rejected(message.source, message.number, f"its thread: {reason(error)}", b"", message.offset)
         else:
             counts.in_conversations += len(thread.messages)
             counts.shortened += fit.shortened
-            yield found
+            yield conversation
 
 
 def _messages(
@@ -122,7 +122,7 @@ def _messages(
                 yield message
             except ValueError as error:
                 reject(raw.source, raw.number, str(error), raw.data[:SHOWN_BYTES], raw.offset)
-            except Exception as error:  # people send what the parser's authors did not think of: a message at most
+            except Exception as error:  # malformed mail can make the parser raise anything; only this message is lost
                 reject(raw.source, raw.number, f"cannot be read: {error!r}", raw.data[:SHOWN_BYTES], raw.offset)
 
 
@@ -164,7 +164,7 @@ def _conversation(thread: Thread, organization_uid: UUID, own: Own, *, rules: Ru
 
 
 def _categories(labels: list[str], rules: Rules) -> list[str]:
-    """Each once, in the order of the labels."""
+    """The categories of these labels, in their order, without repetition."""
     return list(dict.fromkeys(rules.categories[label].strip() for label in labels if label in rules.categories))
 
 
@@ -175,6 +175,6 @@ def _status(messages: tuple[Message, ...], labels: list[str], rules: Rules) -> S
 
 
 def _is_read(messages: tuple[Message, ...]) -> bool | None:
-    """Whether all were seen; None where the mailbox tells nothing."""
+    """Whether all messages were seen; None if the mailbox does not record it."""
     read_marks = [message.seen for message in messages if message.seen is not None]
     return all(read_marks) if read_marks else None

@@ -1,6 +1,7 @@
-"""Raw messages out of mailboxes: mbox (all kinds, Mailman's archives too), Maildir, .eml files, folders and archives.
+"""Reads raw messages from mbox files (all variants, also Mailman's), Maildir, .eml files, folders and archives.
 
-One message at a time, so a mailbox may be larger than memory. The kind of a file is told by its content, not its name.
+Messages are read one at a time, so a mailbox may be larger than memory. The format of a file is recognized by its
+content, not by its name.
 """
 
 from __future__ import annotations
@@ -15,18 +16,21 @@ from service import progress
 from service.rejects import is_rejects
 from service.sources.containers import streams
 
-# A separator ends in a date as asctime(3) writes it; a line of a body that happens to begin with "From " does not.
+# A separator contains a date as asctime(3) writes it. Other lines that begin with "From " usually do not.
 _SEPARATOR = re.compile(rb"From .*\d{1,2}:\d\d(?::\d\d)?.*\b(?:19|20)\d\d\b.*\r?\n?$")
 _HEADER = re.compile(rb"[!-9;-~]+[ \t]*:")
 _CONTENT_LENGTH = re.compile(rb"content-length:\s*(\d{1,12})\s*$", re.IGNORECASE)
 _NOT_MAIL = re.compile(rb"^\.|\.(?:lock|msf|index|cache|uidvalidity|log)$")
-SEPARATOR_BYTES = 1_000  # of a separator: an address and a date; the pattern takes long for longer lines
-MESSAGE_BYTES = 100_000_000  # of one message; no mail server takes a larger one
+SEPARATOR_BYTES = 1_000  # the longest separator (an address and a date); the pattern is slow on longer lines
+MESSAGE_BYTES = 100_000_000  # read of a file with one message; no mail server accepts a larger one
 
 
 @dataclass(frozen=True, slots=True)
 class RawMessage:
-    """A message as it stands in its source, from byte `offset` (of the unpacked file). `flags`: Maildir's, or None."""
+    """A message as it is in its source. `offset` is its first byte in the unpacked file, `number` counts from 1.
+
+    `flags` are those of Maildir, or None for other formats.
+    """
 
     source: str
     number: int
@@ -37,9 +41,9 @@ class RawMessage:
 
 
 def read(path: str | Path, *, advance: Callable[[int], None] = lambda _count: None) -> Iterator[RawMessage]:
-    """Every message under the path. `advance(count)` is told the bytes of the files on the disk as they are read.
+    """Yields every message in the file or folder. `advance` is called with the number of bytes of each read.
 
-    Raises SourceUnreadable where a file cannot be read.
+    Raises SourceUnreadable if a file cannot be read.
     """
     path = Path(path)
     if not path.is_dir():
@@ -56,7 +60,7 @@ def read(path: str | Path, *, advance: Callable[[int], None] = lambda _count: No
 
 
 def size(path: str | Path) -> int:
-    """The bytes of all files under the path."""
+    """The total size in bytes of the file, or of all files in the folder."""
     path = Path(path)
     return (
         sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
@@ -64,7 +68,7 @@ def size(path: str | Path) -> int:
 
 
 def _maildir(path: Path, advance: Callable[[int], None]) -> Iterator[RawMessage]:
-    """https://cr.yp.to/proto/maildir.html: flags stand behind ":2,"; what is in new/ has none yet."""
+    """Reads a Maildir (https://cr.yp.to/proto/maildir.html). Flags follow ":2," in a file's name."""
     files = [file for name in ("cur", "new") if (path / name).is_dir() for file in (path / name).iterdir()]
     for file in sorted(files, key=lambda file: file.name):
         yield from _file(file, file.name.rpartition(":2,")[2] if ":2," in file.name else "", advance)
@@ -83,7 +87,7 @@ def _file(path: Path, flags: str | None, advance: Callable[[int], None]) -> Iter
 
 
 def _mbox(source: str, stream: io.BufferedReader) -> Iterator[RawMessage]:
-    """Splits where a separator follows an empty line and a header follows the separator."""
+    """Yields the messages of an mbox file, unescaped and numbered from 1."""
     for number, (separator, body, offset) in enumerate(_pieces(_offsets(stream)), start=1):
         yield RawMessage(source, number, _unescaped(body), separator, offset=offset)
 
@@ -100,7 +104,7 @@ Piece = tuple[bytes, list[bytes], int]
 
 
 def _pieces(lines: Iterable[tuple[int, bytes]]) -> Iterator[Piece]:
-    """The messages of an mbox, of which the first line is a separator."""
+    """The messages of an mbox file. Its first line must be a separator."""
     splitter: _Splitter | None = None
     for offset, line in lines:
         if splitter is None:
@@ -112,10 +116,10 @@ def _pieces(lines: Iterable[tuple[int, bytes]]) -> Iterator[Piece]:
 
 
 class _Splitter:
-    """Splits where a separator follows an empty line and a header follows the separator.
+    """Splits an mbox at each separator that follows an empty line and is followed by a header.
 
-    mboxcl: a Content-Length tells how far the body goes, and separators inside are none. Lengths that lie are common;
-    one is believed only where a separator, or the end, stands right behind the body.
+    In mboxcl files, Content-Length gives the size of a body, and separators inside the body do not count. Wrong lengths
+    are common, so a length is used only if a separator or the end of the file follows the body.
     """
 
     def __init__(self, separator: bytes, begun: int) -> None:
@@ -123,36 +127,36 @@ class _Splitter:
 
     def _begin(self, separator: bytes, begun: int) -> None:
         self._piece: Piece = (separator, [], begun)
-        self._held: tuple[bytes, int] | None = None  # a separator whose next line decides
+        self._candidate: tuple[bytes, int] | None = None  # a possible separator; the next line decides
         self._in_headers = True
         self._length = self._protected = 0
         self._passed_over = False
 
     def take(self, offset: int, line: bytes) -> Iterator[Piece]:
-        """The messages that are known to have ended before this line."""
-        if self._held is not None:
-            held, self._held = self._held, None
+        """Processes a line, and yields the messages that are now known to have ended before it."""
+        if self._candidate is not None:
+            candidate, self._candidate = self._candidate, None
             if _HEADER.match(line):
                 yield self._piece
-                self._begin(*held)
+                self._begin(*candidate)
             else:
-                self._piece[1].append(held[0])
+                self._piece[1].append(candidate[0])
         if self._in_headers:
             self._header(offset, line)
         if self._is_separator(line):
             if offset >= self._protected:
-                self._held = (line, offset)
+                self._candidate = (line, offset)
                 return
             self._passed_over = True
         self._piece[1].append(line)
         if self._passed_over and offset >= self._protected and line.strip():
-            *whole, last = _without_lengths(*self._piece)  # the message goes on behind its end: the length lied
+            *whole, last = _without_lengths(*self._piece)  # text follows the body's end, so the length was wrong
             yield from whole
             self._piece, self._protected, self._passed_over, self._in_headers = last, 0, False, False
 
     def end(self) -> Piece:
-        if self._held is not None:
-            self._piece[1].append(self._held[0])
+        if self._candidate is not None:
+            self._piece[1].append(self._candidate[0])
         return self._piece
 
     def _header(self, offset: int, line: bytes) -> None:
@@ -173,7 +177,7 @@ class _Splitter:
 
 
 def _without_lengths(separator: bytes, body: list[bytes], begun: int) -> list[Piece]:
-    """The messages in these lines, whatever lengths they tell: those headers are told as X-Content-Length."""
+    """Splits these lines again without regard to Content-Length, which is renamed to X-Content-Length."""
     lines = [(begun, separator)]
     offset = begun + len(separator)
     for line in body:
@@ -183,7 +187,7 @@ def _without_lengths(separator: bytes, body: list[bytes], begun: int) -> list[Pi
 
 
 def _unescaped(body: list[bytes]) -> bytes:
-    """mboxrd: one ">" less before every quoted "From "."""
+    """Removes one ">" from each line that is an escaped "From " line (mboxrd)."""
     return b"".join(
         line[1:] if line.startswith(b">") and line.lstrip(b">").startswith(b"From ") else line for line in body
     )

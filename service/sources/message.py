@@ -1,7 +1,7 @@
-"""Raw message -> Message: the few facts that a conversation needs, decoded as well as they can be.
+"""Parses a raw message into the fields that a conversation needs.
 
-Nothing here raises on what people send: unknown charsets, raw 8-bit headers and impossible dates have fallbacks.
-Only a message without any date cannot be placed, and is refused.
+Malformed input has fallbacks: unknown charsets, raw 8-bit headers and impossible dates are accepted. Only a message
+without headers, or without any date, is refused.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from service.sources.mailbox import MESSAGE_BYTES, RawMessage
 from service.times import MAX_AHEAD
 
 SNIPPET_CHARACTERS = 200
-EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)  # before mail had dates; also keeps versions from being negative
-DECODED_CHARACTERS = 200_000  # of a header with encoded words, whose decoding takes time
-MOST_TIMES = 10  # so many times the limit of a text are kept of it, until shortening.py cuts it
+EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)  # older dates are wrong, and would make negative versions
+DECODED_CHARACTERS = 200_000  # of a header with encoded words are decoded, because decoding is slow
+MOST_TIMES = 10  # a text keeps up to 10 times its limit here; shortening.py cuts it to the limit
 _MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
 _AT = re.compile(r"^(\S+) at (\S+?)(?:\s+\((.*)\))?$", re.DOTALL)
 _SPACE = re.compile(r"\s+")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
-csv.field_size_limit(MESSAGE_BYTES)  # of labels, and of texts in sms.py: what is too long is shortened, not refused
+csv.field_size_limit(MESSAGE_BYTES)  # for labels, and texts in sms.py: long ones are shortened later, not refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`references` are message ids, the oldest first, the direct parent last. `date` is in UTC."""
+    """A parsed message. `references` are message ids, the oldest first, the direct parent last. `date` is in UTC.
+
+    `is_ahead` says that the message's own date was too far in the future and was replaced.
+    """
 
     id: str
     references: tuple[str, ...]
@@ -67,7 +70,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The time of an import, and how far ahead of it a message's date is believed."""
+    """The time of an import, and how far ahead of it a message's date may lie."""
 
     now: datetime
     max_ahead: timedelta = MAX_AHEAD
@@ -77,10 +80,10 @@ class Clock:
 
 
 def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
-    """Raises ValueError with the reason where the bytes are no message that can be placed in time.
+    """Parses a message. Raises ValueError with the reason if it has no headers or no date.
 
-    A date ahead of the clock gives way to the time of receipt, else to the clock's; `is_ahead` tells of it. Texts are
-    bounded, though not yet by the limits of a document.
+    A date too far ahead of the clock is replaced by the time of receipt, or else by the clock's time. Texts are
+    bounded, but not yet to the limits of a document.
     """
     clock = clock or Clock(datetime.now(UTC))
     parsed = message_from_bytes(raw.data)
@@ -113,11 +116,11 @@ def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
 
 
 def _headers(parsed: Parsed[str, str]) -> dict[str, list[str]]:
-    """Header texts by lower-case name, with raw 8-bit bytes made text."""
-    found: dict[str, list[str]] = {}
+    """The values of each header by its lower-case name. Raw 8-bit bytes are decoded."""
+    headers: dict[str, list[str]] = {}
     for name, value in parsed.raw_items():
-        found.setdefault(name.lower(), []).append(_eight_bit(str(value)))
-    return found
+        headers.setdefault(name.lower(), []).append(_eight_bit(str(value)))
+    return headers
 
 
 def _eight_bit(value: str) -> str:
@@ -125,7 +128,7 @@ def _eight_bit(value: str) -> str:
 
 
 def _decode(data: bytes, charset: str | None) -> str:
-    """By the charset named, else UTF-8, else Windows-1252, in which every byte has some meaning."""
+    """Decodes with the given charset, or else UTF-8, Windows-1252 or Latin-1, in which every byte is valid."""
     for candidate in (_real_charset(charset), "utf-8", "cp1252"):
         try:
             return data.decode(candidate)
@@ -135,7 +138,7 @@ def _decode(data: bytes, charset: str | None) -> str:
 
 
 def _real_charset(charset: str | None) -> str:
-    """What a name means in practice: mail that says GB2312 is written in its superset, and so on."""
+    """The charset that a name means in practice. Mail that names GB2312, for example, uses its superset GB18030."""
     name = (charset or "utf-8").strip().strip("\"'").lower()
     return {
         "gb2312": "gb18030",
@@ -147,10 +150,10 @@ def _real_charset(charset: str | None) -> str:
 
 
 def decoded(value: str) -> str:
-    """A header with its encoded words (RFC 2047) decoded, its folds and control characters made single spaces."""
+    """A header with encoded words (RFC 2047) decoded, and line folds and control characters replaced by spaces."""
     if "=?" in value:
         value = value[:DECODED_CHARACTERS]
-        with suppress(HeaderParseError, ValueError, LookupError):  # broken encoded words stay as they came
+        with suppress(HeaderParseError, ValueError, LookupError):  # broken encoded words are left undecoded
             value = "".join(
                 part if isinstance(part, str) else _decode(part, charset) for part, charset in decode_header(value)
             )
@@ -174,16 +177,16 @@ def _address(name: str, email: str) -> Address:
 
 
 def _addresses(values: list[str]) -> list[Address]:
-    found: list[Address] = []
+    addresses: list[Address] = []
     for value in values:
         mailman = _AT.match(_SPACE.sub(" ", value).strip())
         if mailman and "@" not in mailman[1]:
-            found.append(_address(mailman[3] or "", f"{mailman[1]}@{mailman[2]}"))
+            addresses.append(_address(mailman[3] or "", f"{mailman[1]}@{mailman[2]}"))
             continue
         for name, email in _split(value):
             if name or email:
-                found.append(_address(name, email))
-    return found
+                addresses.append(_address(name, email))
+    return addresses
 
 
 def _split(value: str) -> list[tuple[str, str]]:
@@ -194,13 +197,13 @@ def _split(value: str) -> list[tuple[str, str]]:
 
 
 def _own_id(headers: dict[str, list[str]], data: bytes) -> str:
-    """The Message-ID; without one, a sum of the message's bytes, so that importing twice finds the same."""
-    found = _MESSAGE_ID.search(headers.get("message-id", [""])[0])
-    return found[1] if found else f"{hashlib.sha256(data).hexdigest()[:32]}@no-message-id"
+    """The Message-ID, or else a hash of the message's bytes, so that importing it again gives the same id."""
+    match = _MESSAGE_ID.search(headers.get("message-id", [""])[0])
+    return match[1] if match else f"{hashlib.sha256(data).hexdigest()[:32]}@no-message-id"
 
 
 def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
-    """Gmail's own thread where it is told, then References, then the first id of In-Reply-To if it is another."""
+    """The ids of Gmail's thread (if given), of References, and the first one of In-Reply-To, without repetition."""
     references = _MESSAGE_ID.findall(" ".join(headers.get("references", [])))
     parents = _MESSAGE_ID.findall(" ".join(headers.get("in-reply-to", [])))[:1]
     gmail = [f"{thread.strip()}@gmail-thread" for thread in headers.get("x-gm-thrid", [])[:1] if thread.strip()]
@@ -208,9 +211,9 @@ def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
 
 
 def _date(headers: dict[str, list[str]], separator: bytes, clock: Clock) -> tuple[datetime, bool]:
-    """When it was sent, as well as that can be known, and whether the first date told lies too far ahead of the clock.
+    """The best known time of sending, and whether a better source had a date too far ahead of the clock.
 
-    Raises ValueError where no date is told.
+    Raises ValueError if the message has no valid date.
     """
     is_ahead = False
     for date in _dates(headers, separator):
@@ -219,11 +222,11 @@ def _date(headers: dict[str, list[str]], separator: bytes, clock: Clock) -> tupl
         is_ahead = True
     if is_ahead:
         return clock.now, True
-    raise ValueError("has no date that can be read: not in Date, Received, or the mailbox's own line")
+    raise ValueError("has no valid date in Date, Received, or the mailbox's separator line")
 
 
 def _dates(headers: dict[str, list[str]], separator: bytes) -> Iterator[datetime]:
-    """Those that can be read, the best first: Date, then Received from the last server on, then the mailbox's line."""
+    """The valid dates, the best first: Date, then Received (the last server first), then the separator line."""
     received = (value.rpartition(";")[2] for value in headers.get("received", []))
     for text in (*headers.get("date", [])[:1], *received):
         if (date := _plausible(text)) is not None:
@@ -233,7 +236,7 @@ def _dates(headers: dict[str, list[str]], separator: bytes) -> Iterator[datetime
 
 
 def _separated(separator: bytes) -> datetime | None:
-    """asctime(3) in the mailbox's own line, behind the sender: Wed Jul 30 21:49:08 1993."""
+    """The date in a separator line, in asctime(3)'s format after the sender, such as Wed Jul 30 21:49:08 1993."""
     words = separator.decode("ascii", "replace").split()
     for start in range(len(words)):
         try:
@@ -284,7 +287,7 @@ def _body(part: Parsed[str, str]) -> str:
 
 
 def _snippet(text: str) -> str | None:
-    """The first words that the writer wrote: no quotes, no attribution line, no signature."""
+    """The first SNIPPET_CHARACTERS of the writer's own text, without quotes, attribution lines and the signature."""
     own: list[str] = []
     for line in text.splitlines():
         if line.rstrip() == "--":
@@ -306,8 +309,9 @@ class _State:
 
 
 def _state(headers: dict[str, list[str]], flags: str | None) -> _State:
-    """What a mailbox says of a message: Maildir in its file's name, mbox in Status, X-Status and X-Keywords, Google
-    Takeout in X-Gmail-Labels.
+    """The state that a mailbox records for a message.
+
+    Maildir records it in the file's name, mbox in Status, X-Status and X-Keywords, Google Takeout in X-Gmail-Labels.
     """
     gmail = _gmail_labels(headers)
     words = [word for name in ("x-keywords", "keywords") for value in headers.get(name, []) for word in value.split()]
@@ -330,7 +334,7 @@ def _state(headers: dict[str, list[str]], flags: str | None) -> _State:
 
 
 def _gmail_labels(headers: dict[str, list[str]]) -> list[str]:
-    """Names with commas between; one that holds a comma stands in double quotes."""
+    """The labels of X-Gmail-Labels, separated by commas. A label that contains a comma is in double quotes."""
     text = decoded(",".join(headers.get("x-gmail-labels", [])))
     rows = list(csv.reader([text], skipinitialspace=True))
     return [label.strip() for row in rows for label in row if label.strip()]

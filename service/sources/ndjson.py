@@ -1,6 +1,6 @@
-"""Conversations and deletions from NDJSON: one JSON object a line, plain, gzip or zstandard, from a file or a stream.
+"""Reads conversations and deletions from NDJSON: plain, gzip or zstandard, from a file or standard input.
 
-An export of ours is such a file; its last line, which counts the others, is checked and is no conversation.
+An export of this service is such a file. Its last line has the number of conversations, which is checked.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ import zstandard
 
 from service.conversation import MAX_LINE_BYTES, Conversation, Tombstone, parse_uuid
 from service.errors import SourceUnreadable
+from service.message_texts import counted
 from service.sources import lines
 from service.sources.containers import GZIP, ZSTANDARD, Counting, zstandard_stream
 from service.times import MAX_AHEAD
 
 STANDARD_INPUT = "-"
 SHOWN_BYTES = 1_000  # of a line that is too long, in the rejects file
-_READ_BYTES = MAX_LINE_BYTES + 3  # of a line with its end (\r\n), and one byte more where it is too long
+_READ_BYTES = MAX_LINE_BYTES + 3  # the longest line, its end (\r\n), and one byte that shows that it is too long
 _EXPORT_END = re.compile(rb'\s*\{\s*"export"\s*:')
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line and what it holds: a conversation or a deletion. Without a conversation, `reason` says why."""
+    """One line with its conversation or its deletion. Without a conversation, `reason` says why."""
 
     source: str
     number: int
@@ -47,9 +48,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ExportEnd:
-    """The last line of an export: how many conversations came before it, of which organization, by which filters.
+    """The last line of an export: its number of conversations, its organization and its filters.
 
-    `where` is a query string, empty where nothing was filtered. Exports of earlier versions have neither: None.
+    `where` is a query string, which is empty if nothing was filtered. `organization_uid` and `where` are None in
+    exports of earlier versions.
     """
 
     conversations: int
@@ -65,12 +67,11 @@ def read(
     max_ahead: timedelta = MAX_AHEAD,
     ended: Callable[[ExportEnd], None] = lambda _end: None,
 ) -> Iterator[Line]:
-    """Each line of the file (or of standard input, for "-") that is not blank and comes after that number.
+    """Yields each line of the file that is not blank and comes after line `after`. The path "-" is standard input.
 
-    `advance(count)` is given the bytes of the file as they are read, compressed ones as they are on disk, and
-    `ended(end)` the last line of each whole export that the file holds. A line whose version lies further ahead of the
-    clock than `max_ahead` is rejected.
-    Raises SourceUnreadable where the file cannot be opened, or breaks off (a gzip file that was cut).
+    `advance` is called with the number of bytes of each read; for a compressed file, these are compressed bytes.
+    `ended` is called with the last line of each complete export in the file. A line whose version lies further ahead of
+    the clock than `max_ahead` is rejected. Raises SourceUnreadable if the file cannot be read or is cut off.
     """
     number = since_end = 0
     try:
@@ -78,7 +79,8 @@ def read(
             for number, text in enumerate(_texts(_decompressed(path, Counting(raw, advance))), start=1):
                 if (end := export_end(text)) is not None:
                     if end.conversations != since_end:
-                        mismatch = f"ends an export of {end.conversations}, but {since_end} came before"
+                        promised = counted(end.conversations, "conversation")
+                        mismatch = f"ends an export of {promised}, but follows {since_end}"
                         yield Line(path, number, text, None, mismatch)
                     else:
                         ended(end)
@@ -90,14 +92,14 @@ def read(
                     yield _line(path, number, text.removeprefix(lines.BOM) if number == 1 else text, max_ahead)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise SourceUnreadable(
-            f"{path} breaks off after line {number} ({error}): get the whole file; nothing is loaded twice"
+            f"{path} is incomplete or damaged after line {number} ({error}): get the whole file and try again"
         ) from None
     except OSError as error:
         raise SourceUnreadable(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def export_end(text: bytes) -> ExportEnd | None:
-    """The end of an export that the line is, or None where it is none."""
+    """The parsed last line of an export, or None if the line is not one."""
     if len(text) > MAX_LINE_BYTES or not _EXPORT_END.match(text):
         return None
     try:
@@ -113,9 +115,9 @@ def export_end(text: bytes) -> ExportEnd | None:
 
 
 def export_end_line(conversations: int, organization_uid: UUID, query_string: bytes) -> bytes:
-    """The last line of an export, which only a whole one has: how many it holds, of which organization and filters.
+    """The last line of a complete export, with its number of conversations, its organization and its filters.
 
-    `where` is the query string without the organization and the order, so it is empty where nothing was filtered.
+    Its `where` is the query string without organization_uid and sort, so it is empty if nothing was filtered.
     """
     end = {
         "complete": True,
@@ -135,14 +137,14 @@ _NO_FILTERS = ("organization_uid", "sort")
 
 
 def size(path: str) -> int | None:
-    """The file's bytes on disk; None for standard input or what is no plain file."""
+    """The file's size on disk in bytes; None for standard input and for anything that is not a regular file."""
     if path == STANDARD_INPUT or not Path(path).is_file():
         return None
     return Path(path).stat().st_size
 
 
 def _texts(stream: IO[bytes]) -> Iterator[bytes]:
-    """Each line; of one that is too long, only so much that it is known to be."""
+    """Yields each line. Of a line that is too long, yields only the first _READ_BYTES."""
     while text := stream.readline(_READ_BYTES):
         yield text
         while len(text) == _READ_BYTES and not text.endswith(b"\n"):
@@ -151,13 +153,13 @@ def _texts(stream: IO[bytes]) -> Iterator[bytes]:
 
 def _line(source: str, number: int, text: bytes, max_ahead: timedelta) -> Line:
     try:
-        found = lines.parse(text.rstrip(b"\r\n"), max_ahead=max_ahead)
+        content = lines.parse(text.rstrip(b"\r\n"), max_ahead=max_ahead)
     except lines.InvalidLine as error:
         shown = text[:SHOWN_BYTES] if len(text) > MAX_LINE_BYTES else text
         return Line(source, number, shown, None, str(error))
-    if isinstance(found, Tombstone):
-        return Line(source, number, text, None, "is a deletion: only 'conversations load' takes these", found)
-    return Line(source, number, text, found)
+    if isinstance(content, Tombstone):
+        return Line(source, number, text, None, "is a deletion: only 'conversations load' accepts deletions", content)
+    return Line(source, number, text, content)
 
 
 def _open(path: str) -> IO[bytes]:
@@ -167,7 +169,10 @@ def _open(path: str) -> IO[bytes]:
 
 
 def _decompressed(path: str, raw: io.RawIOBase) -> IO[bytes]:
-    """What the stream holds, by its first bytes. Raises SourceUnreadable where these contradict the file's name."""
+    """The decompressed stream; the format is recognized by its first bytes.
+
+    Raises SourceUnreadable if these contradict the file's name or show another format than NDJSON.
+    """
     buffered = io.BufferedReader(raw, 2**20)
     first = buffered.peek(8)[:8]
     if first.startswith(GZIP):
@@ -184,7 +189,7 @@ def _decompressed(path: str, raw: io.RawIOBase) -> IO[bytes]:
 
 
 _PACKED_NAMES = {".gz": "gzip", ".zst": "zstandard"}
-_OTHERS = {  # what a file begins with that nobody means to be lines of JSON
+_OTHERS = {  # the first bytes of files that cannot be NDJSON
     b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x7fELF": "a program", b"%PDF": "a PDF",
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"SQLite f": "a database",
 }  # fmt: skip

@@ -1,6 +1,6 @@
-"""Texts and lists cut to the limits of a document: an import shortens what it finds rather than lose a message.
+"""Shortens texts and lists to the limits of a document, so that an import does not lose a message.
 
-A text that was cut ends in "…"; a list that was cut ends in a text such as "… and 4,001 more" in place of the rest.
+A text that was cut ends in "…". A list that was cut ends in an item such as "… and 4,001 more".
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import msgspec
 from service.conversation import LIMITS
 
 ELLIPSIS = "…"
-LIST_BYTES = 48_000  # of one list as JSON: the four lists together leave room in an item for everything else
+LIST_BYTES = 48_000  # of one list as JSON; the four lists of an item leave enough room for its other fields
 
 
 @dataclass(slots=True)
 class Fit:
-    """Makes the fields of one conversation fit; `shortened` tells whether anything had to be cut."""
+    """Shortens the fields of one conversation. `shortened` is whether anything was cut."""
 
     shortened: bool = False
 
@@ -26,18 +26,18 @@ class Fit:
         return None if text is None else self._cut(text, LIMITS[field].characters)
 
     def texts(self, field: str, texts: Iterable[str]) -> list[str]:
-        """The texts that are not empty, each cut to the field's limit, as many as the field takes."""
+        """The texts that are not blank, each cut to the field's limit, and at most as many as the field may have."""
         limit = LIMITS[field]
-        found = [text for text in texts if text and not text.isspace()]
+        present = [text for text in texts if text and not text.isspace()]
         kept: list[str] = []
         left = LIST_BYTES
-        for number, text in enumerate(found):
+        for number, text in enumerate(present):
             cut = self._cut(text, limit.characters)
             left -= len(msgspec.json.encode(cut)) + 1
-            is_last = number + 1 == len(found)
+            is_last = number + 1 == len(present)
             if left < 0 or (len(kept) + 1 == limit.items and not is_last):
                 self.shortened = True
-                return [*kept, f"{ELLIPSIS} and {len(found) - len(kept):,} more"]
+                return [*kept, f"{ELLIPSIS} and {len(present) - len(kept):,} more"]
             kept.append(cut)
         return kept
 
@@ -50,7 +50,7 @@ class Fit:
 
 
 def clean(text: str) -> str:
-    """Without what is no text: lone surrogates, and U+0000."""
+    """The text without lone surrogates and U+0000."""
     if text.isascii() and "\0" not in text:
         return text
     return text.replace("\0", "").encode("utf-8", "ignore").decode()

@@ -1,6 +1,6 @@
-"""SMS -> conversations: one a peer number, split where it was silent for long.
+"""Imports SMS: one conversation for each peer number, split at long silences.
 
-From CSV, whose columns are named by options, or from the XML of Android's "SMS Backup & Restore".
+Reads CSV files, whose columns are named by options, and the XML of Android's "SMS Backup & Restore".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SUBJECT_CHARACTERS = 200
 OUTBOUND = frozenset({"outbound", "out", "sent", "outgoing", "2"})
 INBOUND = frozenset({"inbound", "in", "received", "incoming", "1", ""})
 READ = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": None}
-_SURROGATES = re.compile(rb"&#(5[56]\d{3});&#(5[67]\d{3});")  # the app writes emoji as two halves, which no XML may
+_SURROGATES = re.compile(rb"&#(5[56]\d{3});&#(5[67]\d{3});")  # the app writes emoji as surrogate pairs: invalid XML
 _SHORT_DATE = "%Y-%m-%d %H:%M:%S"
 
 
@@ -59,11 +59,12 @@ def conversations(
     advance: Callable[[int], None] = lambda _bytes: None,
     max_ahead: timedelta = MAX_AHEAD,
 ) -> Iterator[Conversation]:
-    """The conversations of all the files together. `columns`: which column of a CSV holds what (COLUMNS).
+    """Yields the conversations of all files together.
 
-    A conversation ends where its peer was silent for longer than `gap`. What exceeds the limits of a document is
-    shortened. For a date further ahead of the clock than `max_ahead`, the time of this import stands in the
-    conversation. Raises SourceUnreadable for a file of neither kind, or without a column that is needed.
+    `columns` maps the names in COLUMNS to those of a CSV file. A new conversation begins after a silence of more than
+    `gap`; without `gap`, each peer has one conversation. Texts beyond the limits of a document are shortened. A date
+    further ahead of the clock than `max_ahead` is replaced by the time of this import. Raises SourceUnreadable if a
+    file cannot be read, is not valid CSV or XML, or lacks a required column.
     """
     clock = Clock(parse_time(datetime.now(UTC)), max_ahead)
     counts = counts or Counts()
@@ -83,12 +84,12 @@ def conversations(
                             counts.duplicates += 1
                     else:
                         rejected(name, number, found, b"", 0)
-        for together in messages.grouped(gap):
+        for group in messages.grouped(gap):
             fit = Fit()
-            conversation = _conversation(together, organization_uid, clock, fit)
-            counts.in_conversations += len(together)
+            conversation = _conversation(group, organization_uid, clock, fit)
+            counts.in_conversations += len(group)
             counts.shortened += fit.shortened
-            counts.dates_ahead += sum(not clock.believes(message.date) for message in together)
+            counts.dates_ahead += sum(not clock.believes(message.date) for message in group)
             yield conversation
 
 
@@ -123,13 +124,13 @@ def _believed(date: datetime, clock: Clock) -> datetime:
 
 
 def _excerpt(text: str) -> str | None:
-    """The beginning of a text, in one line; an ellipsis tells that there is more."""
+    """The first SUBJECT_CHARACTERS of a text, in one line. An ellipsis shows that it was cut."""
     line = " ".join(text.split())
     return (line if len(line) <= SUBJECT_CHARACTERS else f"{line[: SUBJECT_CHARACTERS - 1]}{ELLIPSIS}") or None
 
 
 def _sms(values: Mapping[str, str | None]) -> Sms:
-    """Raises ValueError saying what is wrong with it."""
+    """A message from its fields as text. Raises ValueError with the reason if one is not valid."""
     peer = re.sub(r"[\s().-]", "", clean(values.get("peer") or ""))
     if not peer:
         raise ValueError("has no peer number")
@@ -151,7 +152,7 @@ def _sms(values: Mapping[str, str | None]) -> Sms:
 
 
 def _date(text: str) -> datetime:
-    """Milliseconds or seconds since 1970, RFC 3339, or 2024-07-01 12:00:00 (UTC). Raises ValueError."""
+    """Parses milliseconds or seconds since 1970, an RFC 3339 time, or 2024-07-01 12:00:00 (UTC). Raises ValueError."""
     try:
         if text.isdigit():
             number = int(text)
@@ -161,7 +162,9 @@ def _date(text: str) -> datetime:
         else:
             date = parse_time(text)
     except (ValueError, OverflowError):
-        raise ValueError(f"date {text[:50]!r} must be RFC 3339, or milliseconds since 1970") from None
+        raise ValueError(
+            f"date {text[:50]!r} must be an RFC 3339 time, or milliseconds or seconds since 1970"
+        ) from None
     if date < EPOCH:
         raise ValueError(f"date {text[:50]!r} must not lie before 1970")
     return date
@@ -178,7 +181,7 @@ def _csv(name: str, stream: io.BufferedReader, columns: Mapping[str, str]) -> It
     if missing:
         raise SourceUnreadable(
             f"{name} has no column {', '.join(missing)}, it has {', '.join(reader.fieldnames or ['none'])}: "
-            "name yours with --column, such as --column peer=phone"
+            "name the columns of the file with --column, such as --column peer=phone"
         )
     try:
         for row in reader:
@@ -187,13 +190,13 @@ def _csv(name: str, stream: io.BufferedReader, columns: Mapping[str, str]) -> It
             except ValueError as error:
                 yield reader.line_num, str(error)
     except csv.Error as error:
-        raise SourceUnreadable(f"{name} is no CSV from line {reader.line_num} on: {error}") from None
+        raise SourceUnreadable(f"{name} is not valid CSV from line {reader.line_num} on: {error}") from None
     finally:
         text.detach()
 
 
 def _xml(name: str, stream: io.BufferedReader, _columns: Mapping[str, str]) -> Iterator[tuple[int, Sms | str]]:
-    """Element by element: a backup may be larger than memory. expat bounds what entities may blow up to."""
+    """Reads a backup element by element, because it may be larger than memory. expat limits entity expansion."""
     parser: XMLPullParser[Element] = XMLPullParser(["start", "end"])
     root: Element | None = None
     number = 0
@@ -212,16 +215,19 @@ def _xml(name: str, stream: io.BufferedReader, _columns: Mapping[str, str]) -> I
                     root.clear()
         parser.close()
     except ParseError as error:
-        raise SourceUnreadable(f"{name} is no whole XML behind message {number}: {error}") from None
+        raise SourceUnreadable(f"{name} is not complete, valid XML after message {number}: {error}") from None
 
 
-def _character(found: re.Match[bytes]) -> bytes:
-    pair = int(found[1]).to_bytes(2, "big") + int(found[2]).to_bytes(2, "big")
+def _character(match: re.Match[bytes]) -> bytes:
+    pair = int(match[1]).to_bytes(2, "big") + int(match[2]).to_bytes(2, "big")
     return pair.decode("utf-16-be", "replace").encode()
 
 
 def _of_sms(element: Element) -> dict[str, str | None]:
-    """https://www.synctech.com.au/sms-backup-restore/fields-in-xml-backup-files/: type 1 is received, 2 sent."""
+    """The fields of an <sms> element: https://www.synctech.com.au/sms-backup-restore/fields-in-xml-backup-files/.
+
+    Its type is 1 for a received message and 2 for a sent one.
+    """
     return {
         "peer": element.get("address"), "date": element.get("date"), "text": element.get("body"),
         "direction": element.get("type"), "read": element.get("read"), "name": _known(element.get("contact_name")),
@@ -241,7 +247,7 @@ def _known(name: str | None) -> str | None:
 
 
 class _Sorted(Scratch):
-    """Messages by peer and date, on the disk. The same message twice counts once."""
+    """Messages on disk, sorted by peer and date. A repeated message is kept once."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -250,21 +256,23 @@ class _Sorted(Scratch):
         )
         self.database.execute("BEGIN")
 
-    def add(self, one: Sms) -> bool:
-        date = (one.date - EPOCH) // timedelta(milliseconds=1)
-        row = (one.peer, date, one.text, one.direction, one.read, one.name)
+    def add(self, message: Sms) -> bool:
+        """Adds a message. Returns False for a duplicate."""
+        date = (message.date - EPOCH) // timedelta(milliseconds=1)
+        row = (message.peer, date, message.text, message.direction, message.read, message.name)
         return self.database.execute("INSERT OR IGNORE INTO sms VALUES (?, ?, ?, ?, ?, ?)", row).rowcount == 1
 
     def grouped(self, gap: timedelta | None) -> Iterator[list[Sms]]:
-        together: list[Sms] = []
+        """The messages of each conversation."""
+        group: list[Sms] = []
         for row in self.database.execute("SELECT * FROM sms ORDER BY peer, date, rowid"):
-            one = _of_row(row)
-            if together and (one.peer != together[-1].peer or (gap and one.date - together[-1].date > gap)):
-                yield together
-                together = []
-            together.append(one)
-        if together:
-            yield together
+            message = _of_row(row)
+            if group and (message.peer != group[-1].peer or (gap and message.date - group[-1].date > gap)):
+                yield group
+                group = []
+            group.append(message)
+        if group:
+            yield group
 
 
 def _of_row(row: tuple[Any, ...]) -> Sms:

@@ -1,4 +1,4 @@
-"""Messages on the disk while their threads are found, so that a mailbox may be larger than memory."""
+"""Stores messages on disk while their threads are computed, so that a mailbox may be larger than memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COMMIT_EVERY = 5_000
 
 
 class Spool(Scratch):
-    """A temporary SQLite file of messages by their id, each once. A context manager; the file goes with it."""
+    """Messages by id in a temporary SQLite file. A context manager: leaving it deletes the file."""
 
     def __init__(self) -> None:
         super().__init__("CREATE TABLE messages (id TEXT PRIMARY KEY, date INTEGER, data BLOB)")
@@ -23,7 +23,7 @@ class Spool(Scratch):
         self._added = 0
 
     def add(self, message: Message) -> bool:
-        """Whether it is new: the first with an id stays, others with that id are duplicates."""
+        """Adds a message. Returns False for a duplicate: the first message with an id is kept."""
         row = (message.id, int(message.date.timestamp()), self._encoder.encode(message))
         done = self.database.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?)", row)
         self._added += 1
@@ -33,11 +33,11 @@ class Spool(Scratch):
         return done.rowcount == 1
 
     def in_order(self) -> Iterator[tuple[int, Message]]:
-        """Every message with its row, by date, then id."""
+        """Every message with its row number, ordered by date, then id."""
         for row, data in self.database.execute("SELECT rowid, data FROM messages ORDER BY date, id"):
             yield row, self._decoder.decode(data)
 
     def get(self, rows: list[int]) -> list[Message]:
-        """The messages of these rows, in their order."""
+        """The messages with these row numbers, in the given order."""
         find = "SELECT data FROM messages WHERE rowid = ?"
         return [self._decoder.decode(self.database.execute(find, (row,)).fetchone()[0]) for row in rows]

@@ -1,7 +1,8 @@
-"""Messages -> threads: by References and In-Reply-To, then replies without either by their normalised subject.
+"""Groups messages into threads by References and In-Reply-To, and replies without these by their normalised subject.
 
-After Jamie Zawinski's algorithm (https://www.jwz.org/doc/threading.html), with two changes: only the set of a thread is
-needed, not its tree, so a union-find does; and a subject joins a reply only to a thread that was alive shortly before.
+This is Jamie Zawinski's algorithm (https://www.jwz.org/doc/threading.html) with two changes. It needs only the set of a
+thread's messages, not its tree, so it uses union-find. And a subject joins a reply only to a thread whose last message
+is at most SUBJECT_DAYS older.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from service.sources.spool import Spool
 from service.text import MAIL_REPLY_MARK
 
 SUBJECT_DAYS = timedelta(days=30)
-COMPARED_CHARACTERS = 2_000  # of a subject: each prefix that is taken off copies the rest
+COMPARED_CHARACTERS = 2_000  # of a subject; removing each of its prefixes copies the rest
 _TAG = re.compile(r"^\s*\[[^\[\]]{1,40}\]\s*")
 
 
 @dataclass(frozen=True, slots=True)
 class Thread:
-    """`root` is the id of the first message, whether or not it was found; messages by date, then id."""
+    """A thread. `messages` are ordered by date, then id.
+
+    `root` is the id of the message that began the thread, which may be missing from the mailbox.
+    """
 
     root: str
     messages: tuple[Message, ...]
@@ -32,9 +36,10 @@ class Thread:
 def threads(
     messages: Iterable[Message], *, duplicate: Callable[[Message], None] = lambda _message: None
 ) -> Iterator[Thread]:
-    """Every message in one thread, threads by their first date. Of messages with the same id the first stays.
+    """Yields the threads, ordered by the date of their first message. Each message is in one thread.
 
-    The messages are kept on the disk; memory holds about 300 bytes for each.
+    `duplicate` is called with each message whose id occurred before. The messages are stored on disk; each takes about
+    300 bytes of memory.
     """
     groups = _Groups()
     with Spool() as spool:
@@ -48,12 +53,12 @@ def threads(
         for row, message in spool.in_order():
             members.setdefault(groups.find(message.id), []).append(row)
         for rows in members.values():
-            found = sorted(spool.get(rows), key=lambda message: (message.date, message.id))
-            yield Thread(_root(found), tuple(found))
+            ordered = sorted(spool.get(rows), key=lambda message: (message.date, message.id))
+            yield Thread(_root(ordered), tuple(ordered))
 
 
 def normalised_subject(subject: str | None) -> tuple[str, bool]:
-    """The subject without reply and list prefixes, and whether it had a reply's."""
+    """The subject without reply marks and list tags, and whether it had a reply mark."""
     text, is_reply = (subject or "")[:COMPARED_CHARACTERS], False
     while True:
         rest = MAIL_REPLY_MARK.sub("", text, count=1)
@@ -84,7 +89,7 @@ def _join_by_subject(ordered: Iterable[Message], groups: _Groups) -> None:
 
 
 class _Groups:
-    """Disjoint sets of message ids, which are kept as numbers of 64 bits."""
+    """Disjoint sets (union-find) of message ids. An id is stored as a 64-bit hash."""
 
     def __init__(self) -> None:
         self._parent: dict[int, int] = {}
@@ -100,7 +105,7 @@ class _Groups:
             self._parent[node], node = root, parent
         return root
 
-    def join(self, one: str, other: str) -> None:
-        into, joined = self.find(one), self.find(other)
-        if into != joined:
-            self._parent[joined] = into
+    def join(self, first: str, second: str) -> None:
+        first_root, second_root = self.find(first), self.find(second)
+        if first_root != second_root:
+            self._parent[second_root] = first_root

@@ -249,9 +249,9 @@ def test_the_import_waits_until_dashboards_is_ready_and_looks_at_the_alias(clust
     ("status", "text", "word"),
     [
         (401, "", "OPENSEARCH_USER"),
-        (200, "<html>", "is it OpenSearch Dashboards?"),
+        (200, "<html>", "check that it is OpenSearch Dashboards"),
         (200, '{"success":false,"errors":[{"id":"x","error":{"type":"conflict"}}]}', "conflict"),
-        (404, "{}", "is it OpenSearch Dashboards?"),
+        (404, "{}", "check that it is OpenSearch Dashboards"),
     ],
 )
 def test_what_dashboards_refuses_is_told_in_a_line(status: int, text: str, word: str, cluster: Cluster) -> None:

@@ -269,7 +269,7 @@ def test_abandon_tells_what_was_done(fresh: Cluster) -> None:
     assert "no index was removed" in said
     record, said = abandoned(State("reindex", "swap", old, new))
     assert record == {"abandoned": "reindex", "index": new, "removed": [], "kept": [old]}
-    assert "was done but for its end" in said
+    assert "had already made" in said
     record, said = abandoned(State("prune", "remove", new, new, removing=("gone", old)))
     assert record == {"abandoned": "prune", "index": new, "removed": [], "kept": [old]}
     assert f"had removed gone before it was interrupted; {old} was left" in said
@@ -368,7 +368,7 @@ def test_work_ends_when_its_heartbeat_does(end: str, fresh: Cluster, monkeypatch
     async def fail(_self: Lock) -> None:
         raise RuntimeError("no beat") if end == "error" else asyncio.CancelledError
 
-    monkeypatch.setattr(Lock, "beat_for_ever", fail)
+    monkeypatch.setattr(Lock, "send_heartbeats", fail)
 
     async def act(client: Client) -> None:
         async with holding(client, fresh.settings.alias, State("repair", LOOK, "", "")):
@@ -414,7 +414,7 @@ def test_invalid_documents_go_to_rejects_and_are_left_out_only_if_told(fresh: Cl
     rejects = tmp_path / "rejects"
     stopped = command(fresh, "reindex", "--rejects", str(rejects))
     assert stopped.returncode == 1
-    assert "the new index cannot take 2 documents" in stopped.stderr
+    assert "2 documents cannot be written to the new index" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     told = [json.loads(line) for line in rejects.read_text().splitlines()]
     assert {one["source"] for one in told} == {one.id for one in broken}
@@ -634,7 +634,7 @@ def test_a_difference_that_is_being_written_is_none(fresh: Cluster, monkeypatch:
             await sleep(0)
 
         monkeypatch.setattr(asyncio, "sleep", written_meanwhile)
-        return await comparison.looked_twice(client, right, other, found)
+        return await comparison.confirmed(client, right, other, found)
 
     found = fresh.act(act)
     assert found.missing == [document_id(FIRST, mine[1].uid)]

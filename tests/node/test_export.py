@@ -182,7 +182,7 @@ def test_a_client_that_hangs_up_stops_the_search_behind_its_page(
             with pytest.raises(httpx.ReadTimeout):
                 httpx.get(f"{address}/api/conversations?per_page=2", headers=headers, timeout=0.5)
             deadline = time.monotonic() + 60
-            while '"hung_up":true' not in log.read_text():
+            while '"client_disconnected":true' not in log.read_text():
                 assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.05)
         finally:

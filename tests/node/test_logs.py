@@ -13,7 +13,7 @@ from tests.node.conftest import Api, Cluster, serve_process
 
 FIELDS = {
     "event", "level", "timestamp", "method", "route", "status", "milliseconds", "request_id", "organization", "took",
-    "error", "cause", "places", "hung_up", "cut_off", "opensearch_status", "opensearch_error", "written", "unchanged", "rejected",
+    "error", "cause", "places", "client_disconnected", "cut_off", "opensearch_status", "opensearch_error", "written", "unchanged", "rejected",
 }  # fmt: skip
 SECRET = "unmistakable secret"
 TELLING = [word for word in WORDS if len(word) > 5 or not word.isascii()]

@@ -183,4 +183,4 @@ def test_a_node_that_still_brings_its_indices_back_is_waited_for(
     late = {"gateway.expected_data_nodes": "2", "gateway.recover_after_time": "25s"}
     with LocalNode(tmp_path, distribution, options=late) as node:
         assert httpx.head(f"{node.url}/an-index", timeout=60).status_code == 200
-    assert "still bringing its indices back" in capsys.readouterr().err
+    assert "still recovering its indices" in capsys.readouterr().err

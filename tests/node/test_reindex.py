@@ -183,7 +183,7 @@ def test_a_reindex_from_files_and_from_both(fresh: Cluster, tmp_path: Path) -> N
     failed = command(fresh, "reindex", str(broken))
     assert failed.returncode == 1
     assert "broken.ndjson, line 2" in failed.stderr
-    assert "go on with 'conversations reindex --resume'" in failed.stderr
+    assert "resume it with 'conversations reindex --resume'" in failed.stderr
     read, broken_one = current(fresh), json.loads(command(fresh, "status").stdout)["reindex"]["new"]
     abandoned = command(fresh, "reindex", "--abandon")
     told = json.loads(abandoned.stdout)
@@ -206,7 +206,7 @@ def test_only_one_reindex_at_a_time_and_a_dead_ones_lock_is_taken_over(fresh: Cl
     first = begun(fresh, "reindex", "--throttle", "10", until="reindex: backfill")
     second = command(fresh, "reindex")
     assert second.returncode == 1
-    assert "a reindex is under way (backfill" in second.stderr
+    assert "a reindex is running (backfill" in second.stderr
     refused = command(fresh, "prune")
     assert refused.returncode == 1
     os.kill(first.pid, signal.SIGSTOP)  # neither dead nor alive: its lock goes to who asks

@@ -1,7 +1,7 @@
-"""One log line a request, and the request id that also stands in each answer as X-Request-ID.
+"""Logs one line for each request, and gives each response a request id in X-Request-ID.
 
-A line holds no token, no query string, no subject: the route, the status, the times, and what a handler noted
-(the organization, OpenSearch's own time). The same request is counted for /metrics, and traced where that is on.
+A line has the route, the status, the duration, and what a handler noted, such as the organization. It never has a
+token, a query string or a subject. The middleware also counts the request for /metrics, and traces it if tracing is on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from service import telemetry
 
 HEADER = b"x-request-id"
-CLIENT_CLOSED = 499  # nginx's number for a request whose client did not wait; nobody is sent it
+CLIENT_CLOSED = 499  # nginx's status for a request whose client disconnected; it is logged, never sent
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SANE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
@@ -27,7 +27,7 @@ logger = structlog.get_logger("conversations.access")
 
 
 class AccessLog:
-    """ASGI middleware around the whole application, so that 404 and 405 are logged and marked too."""
+    """ASGI middleware around the whole application, so that 404 and 405 are logged and get a request id too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -54,13 +54,13 @@ class AccessLog:
                 await _traced(self.app, scope, receive, marked, answered=lambda: status)
             else:
                 await self.app(scope, receive, marked)
-        except Exception as error:  # an answer that had begun, such as an export: its status tells nothing of it
+        except Exception as error:  # the response had begun, as in an export, so its status does not show the error
             notes["cut_off"] = type(error).__name__
             raise
         finally:
             telemetry.under_way.dec()
             took = time.perf_counter() - started
-            logged_status = CLIENT_CLOSED if notes.get("hung_up") else status
+            logged_status = CLIENT_CLOSED if notes.get("client_disconnected") else status
             method, route = _method(scope), _route(scope)
             telemetry.requests.labels(method, route, str(logged_status)).observe(took)
             logger.info(
@@ -69,7 +69,7 @@ class AccessLog:
 
 
 async def _traced(app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send, *, answered: Callable[[], int]) -> None:
-    """The request as a span, under the caller's own where it sends a traceparent."""
+    """Runs the request in a span. Its parent is the caller's span if the request has a traceparent."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     with telemetry.tracing.span(_method(scope), "server", headers=headers) as facts:
         try:
@@ -82,7 +82,7 @@ async def _traced(app: ASGIApp, scope: HTTPScope, receive: Receive, send: Send, 
 
 
 def _route(scope: Scope) -> str:
-    """The route's template: a path may hold anything, and there are only so many routes."""
+    """The route's template, not the path: label values must be few, and a path may hold anything."""
     return str(scope.get("path_template", "unmatched"))
 
 
@@ -95,12 +95,12 @@ def request_id(scope: Scope) -> str:
 
 
 def note(scope: Scope, **facts: Any) -> None:
-    """Adds facts to the request's log line: identifiers and numbers only."""
+    """Adds facts to the request's log line. They must be identifiers or numbers, never the caller's texts."""
     scope["state"]["notes"].update(facts)
 
 
 def _chosen_id(scope: Scope) -> str:
-    """The caller's own request id where it is a sane one, else a new one."""
+    """The caller's X-Request-ID if it has 8 to 64 letters, digits, dots, underscores or hyphens; else a new id."""
     for name, value in scope["headers"]:
         if name == HEADER and _SANE.fullmatch(value):
             return value.decode()

@@ -1,7 +1,7 @@
 """Chooses between gzip and no compression by the weights in Accept-Encoding (RFC 9110, 12.5.3), and sets Vary.
 
-Litestar compresses, but looks for "gzip" as text, so `gzip;q=0` would be compressed. The choice is made here, and
-Litestar's compressor does the work.
+Litestar's own middleware only looks for the text "gzip", so it would compress for `gzip;q=0`. This module makes the
+choice, and Litestar's compressor does the work.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from service.api.errors import BY_STATUS
 from service.api.middleware.access_log import request_id
 from service.api.quality_values import weights
 
-MIN_BYTES = 2_000  # a smaller answer fits into one or two packets anyway
+MIN_BYTES = 2_000  # a smaller response fits into one or two packets anyway
 LEVEL = 1  # a page of 25 shrinks to a fifth in 0.2 ms; level 9 saves a tenth more in five times as long
 API = "/api/"
-IMPLIED = 0.0001  # the weight of an uncompressed answer that Accept-Encoding does not name: below any named coding
+IMPLIED = 0.0001  # the weight of `identity` if Accept-Encoding does not name it: below that of any named coding
 
 PLAIN, GZIP, GZIP_ALWAYS, NEITHER = "plain", "gzip", "gzip_always", "neither"
 
 
 class Compression:
-    """ASGI middleware around Litestar, so that errors and unknown paths are negotiated too."""
+    """ASGI middleware around Litestar, so that it also negotiates the encoding of errors and of unknown paths."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -59,7 +59,7 @@ class Compression:
             )
             try:
                 await self.app(scope, receive, compressed)
-            finally:  # one that is collected open would write its end to a buffer that may be closed before
+            finally:  # closes the compressor; if left to garbage collection, it could write to a closed buffer
                 await compressed({"type": "http.disconnect"})
 
 
@@ -68,25 +68,25 @@ def _gzip(minimum_size: int) -> CompressionConfig:
 
 
 def _accepted(scope: HTTPScope) -> str | None:
-    found = [value for name, value in scope["headers"] if name == b"accept-encoding"]
-    return b",".join(found).decode("latin-1") if found else None
+    values = [value for name, value in scope["headers"] if name == b"accept-encoding"]
+    return b",".join(values).decode("latin-1") if values else None
 
 
 @functools.lru_cache(maxsize=256)  # clients send the same few values again and again
 def choose(accept_encoding: str | None) -> str:
-    """PLAIN, GZIP (for answers above MIN_BYTES), GZIP_ALWAYS where a plain answer is excluded, or NEITHER."""
+    """PLAIN, GZIP (for responses above MIN_BYTES), GZIP_ALWAYS if plain is excluded, or NEITHER if both are."""
     if accept_encoding is None:
         return PLAIN
-    found = weights(accept_encoding)
-    gzip = found.get("gzip", found.get("x-gzip", found.get("*", 0.0)))
-    plain = found.get("identity", 0.0 if found.get("*") == 0.0 else IMPLIED)
+    by_coding = weights(accept_encoding)
+    gzip = by_coding.get("gzip", by_coding.get("x-gzip", by_coding.get("*", 0.0)))
+    plain = by_coding.get("identity", 0.0 if by_coding.get("*") == 0.0 else IMPLIED)
     if not plain:
         return GZIP_ALWAYS if gzip else NEITHER
     return GZIP if gzip and gzip >= plain else PLAIN
 
 
 def _with_vary(headers: Iterable[tuple[bytes, bytes]], needed: str) -> list[tuple[bytes, bytes]]:
-    """The headers with one Vary, which has the names that were there and those that are needed."""
+    """The headers with a single Vary, which has the existing names and those in `needed`."""
     kept: list[tuple[bytes, bytes]] = []
     names: dict[str, str] = {}
     for name, value in headers:

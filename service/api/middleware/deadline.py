@@ -1,7 +1,7 @@
-"""Gives every request the deadline of the settings, whatever its route does.
+"""Gives every request the deadline of the setting `request_timeout`.
 
-The time counts until the answer begins. A body that the route reads has its own time, and the deadline begins anew
-when the body is complete. An answer that is streamed sets the time of its later parts itself.
+The deadline applies until the response begins. Reading the body has its own timeout (BODY_SECONDS), and the deadline
+starts again when the body is complete. A streamed response limits the time of its later parts itself.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Deadline:
-    """ASGI middleware inside Litestar, whose exception handlers make an answer of what is raised here."""
+    """ASGI middleware inside Litestar, so that Litestar's exception handler turns its errors into responses."""
 
     def __init__(self, app: ASGIApp, *, seconds: float) -> None:
         self.app = app
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises SearchTimeout at the deadline, SlowRequest where the body was not complete within BODY_SECONDS."""
+        """Raises SearchTimeout at the deadline, and SlowRequest if the body is not complete within BODY_SECONDS.
+
+        Raises BodyIncomplete if the client disconnects before the body is complete.
+        """
         if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
@@ -38,19 +41,19 @@ class Deadline:
         is_reading = is_complete = has_begun = False
 
         def move(ends: float | None) -> None:
-            if not limit.expired():  # else an error of the same moment is being answered
+            if not limit.expired():  # else the timeout already is being turned into a response
                 limit.reschedule(ends)
 
         async def read() -> Any:
             nonlocal is_reading, is_complete
-            if is_complete or has_begun:  # the server only waits for the client to go away
+            if is_complete or has_begun:  # only a disconnect can follow
                 return await receive()
             is_reading = True
             move(body_ends)
             message = await receive()
             if message["type"] == "http.disconnect":
-                note(scope, hung_up=True)
-                raise BodyIncomplete("the body ended before it was complete: send all of it again")
+                note(scope, client_disconnected=True)
+                raise BodyIncomplete("the connection was closed before the body was complete: send all of it again")
             if not message.get("more_body"):
                 is_reading, is_complete = False, True
                 move(clock() + self._seconds)
@@ -76,5 +79,5 @@ class Deadline:
 
 def _message(is_reading: bool, seconds: float) -> str:
     if is_reading:
-        return f"the request did not end within {counted(seconds, 'second')}: narrow it, or try again"
-    return f"the write did not end within {counted(seconds, 'second')} and may be done in part: send all of it again"
+        return f"the request did not finish within {counted(seconds, 'second')}: narrow it, or try again"
+    return f"the write did not finish within {counted(seconds, 'second')} and may be done in part: send all of it again"

@@ -1,6 +1,6 @@
-"""Cancels a request whose client has disconnected, and the search behind it.
+"""Cancels a request, and the search behind it, when its client disconnects.
 
-Only a request that takes longer than a moment is watched: to watch one costs more than a quick one takes.
+Only requests that run longer than MOMENT_SECONDS are watched, because watching costs more than a quick request.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.middleware.access_log import note
 
 MOMENT_SECONDS = 0.05
-WATCHED_METHODS = frozenset({"GET"})  # a write goes on to its end, whoever listens
+WATCHED_METHODS = frozenset({"GET"})  # a write is completed even if its client disconnects
 WATCHED_PATHS = "/api/"
 
 
 class Disconnect:
-    """ASGI middleware. A request of a watched method has no body that its handler reads."""
+    """ASGI middleware. It reads from `receive`, so handlers of the watched methods must not read a body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -39,8 +39,8 @@ class Disconnect:
         async def watch() -> None:
             while (await receive())["type"] != "http.disconnect":
                 pass
-            if not is_complete:  # else the disconnect is only the end of the answer
-                note(scope, hung_up=True)
+            if not is_complete:  # a disconnect after the whole response is normal
+                note(scope, client_disconnected=True)
                 work.cancel(_DISCONNECTED)
 
         async def noted(message: Message) -> None:
@@ -65,4 +65,4 @@ class Disconnect:
                 watcher.cancel()
 
 
-_DISCONNECTED = "the client hung up"
+_DISCONNECTED = "the client disconnected"

@@ -1,7 +1,7 @@
-"""HEAD for every route that has GET (RFC 9110, 9.3.2), which Litestar does not have.
+"""Adds HEAD to every route that has GET (RFC 9110, 9.3.2); Litestar does not do this.
 
-The request is handled as GET, so its status and headers are those of GET, Content-Length among them; the body is
-dropped. A handler whose body is expensive asks `is_head` and leaves out the work.
+The request is handled as GET, so it has the status and the headers of GET, Content-Length included. The body is
+dropped. A handler with an expensive body calls `is_head` and skips that work.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Head:
-    """ASGI middleware. Also names HEAD in every Allow header that names GET, of 405 and of OPTIONS."""
+    """ASGI middleware. It also adds HEAD to each Allow header (of 405 and OPTIONS) that has GET."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -25,7 +25,7 @@ class Head:
         if scope["method"] != "HEAD":
             await self.app(scope, receive, _allowing(send))
             return
-        # A copy, because the server looks at the method of its own scope to leave out the body.
+        # A copy, because the server reads the method from its own scope to decide whether to send a body.
         as_get: Scope = {**scope, "method": "GET"}
         as_get["state"]["is_head"] = True
         try:
@@ -36,7 +36,7 @@ class Head:
 
 
 def is_head(scope: Scope) -> bool:
-    """Whether the request that is handled as GET came as HEAD."""
+    """Whether the request was sent as HEAD, although it is handled as GET."""
     return "is_head" in scope["state"]
 
 
@@ -59,7 +59,7 @@ def _allowing(send: Send) -> Send:
     return sent
 
 
-_WITH_ALLOW = frozenset({200, 204, 405})  # an answer to OPTIONS, or a refused method
+_WITH_ALLOW = frozenset({200, 204, 405})  # the statuses of OPTIONS and of a method that is not allowed
 
 
 def _with_head(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -1,8 +1,8 @@
-"""What OpenSearch's answers must hold. An answer of another shape is refused before anything is made of it.
+"""Validates OpenSearch's responses before they are used.
 
-Between the service and OpenSearch there may be proxies, and clusters answer with parts missing while they fail. So each
-kind of call has a shape (shapes.py), and a search's answer must also fit its request: the number of hits, the exact
-total, the sort values, the aggregations. Whatever does not fit raises AnswerUnusable.
+Proxies may respond in OpenSearch's place, and a failing cluster may leave parts out. So each kind of call has a shape
+(shapes.py), and the response to a search must also fit its request: the number of hits, the exact total, the sort
+values and the aggregations. A response that does not fit raises AnswerUnusable.
 """
 
 from service.client.responses.parts import convert, decode, part, unusable

@@ -1,4 +1,4 @@
-"""The aggregations of an answer: every one that was requested, in the shape of its kind."""
+"""Validates the aggregations of a response: each requested one must be there, in the shape of its kind."""
 
 from __future__ import annotations
 
@@ -68,11 +68,11 @@ AGGREGATIONS: Mapping[str, Any] = {
 
 
 def check_aggregations(requested: Json, answered: Json) -> None:
-    """Raises AnswerUnusable unless every aggregation that was asked for is there, in its own shape."""
+    """Raises AnswerUnusable unless every requested aggregation is there, in the shape of its kind."""
     for name, request in requested.items():
-        kind = next((one for one in request if one in AGGREGATIONS), None)
+        kind = next((key for key in request if key in AGGREGATIONS), None)
         if name not in answered:
-            raise unusable("it lacks a count that was asked for")
+            raise unusable("a requested aggregation is missing")
         if kind is None:
             continue
         convert(answered[name], AGGREGATIONS[kind])
@@ -84,7 +84,10 @@ def check_aggregations(requested: Json, answered: Json) -> None:
 
 
 def _check_filters(requested: Json, buckets: Any) -> None:
-    """`other_bucket` and `other_bucket_key` ask for one bucket more, for the documents that no filter leaves."""
+    """Checks the buckets of a `filters` aggregation.
+
+    `other_bucket` and `other_bucket_key` request one more bucket, for documents that match no filter.
+    """
     filters, has_other = requested["filters"], "other_bucket_key" in requested or requested.get("other_bucket")
     if isinstance(buckets, dict) and isinstance(filters, dict):
         other = {requested.get("other_bucket_key", "_other_")} if has_other else set()
@@ -93,4 +96,4 @@ def _check_filters(requested: Json, buckets: Any) -> None:
         is_list = isinstance(buckets, list) and isinstance(filters, list)
         fits = is_list and len(buckets) == len(filters) + bool(has_other)
     if not fits:
-        raise unusable("it has other counts than were asked for")
+        raise unusable("it has other buckets than were requested")

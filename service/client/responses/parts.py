@@ -1,4 +1,4 @@
-"""Values taken out of an answer: each of its expected type, or the answer is refused."""
+"""Reads values out of a response. Each must have its expected type; otherwise AnswerUnusable is raised."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ Json = dict[str, Any]
 
 
 def unusable(why: str) -> AnswerUnusable:
+    """The error for a response that fails a check. `why` is a clause that describes the response."""
     return AnswerUnusable(
-        f"OpenSearch's answer cannot be used ({why}): check the cluster, and any proxy between it and the service"
+        f"OpenSearch's response is not valid ({why}): check the cluster, and any proxy between it and the service"
     )
 
 
 def convert(answer: Any, expected: type[Expected]) -> Expected:
-    """The answer as this type. Raises AnswerUnusable where it has another shape."""
+    """The response as this type. Raises AnswerUnusable if it has another shape."""
     try:
         return msgspec.convert(answer, expected)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise unusable("it lacks a part, or has one of another kind") from error
+        raise unusable("a field is missing or has the wrong type") from error
 
 
 def decode(text: bytes | msgspec.Raw, expected: type[Expected]) -> Expected:
-    """A document as this type. Raises AnswerUnusable where it has another shape."""
+    """Decodes a stored document to this type. Raises AnswerUnusable if it has another shape."""
     try:
         return msgspec.json.decode(text, type=expected)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -39,9 +40,9 @@ def decode(text: bytes | msgspec.Raw, expected: type[Expected]) -> Expected:
 
 
 def part(answer: Any, *path: str, expected: type[Expected]) -> Expected:
-    """The value at this path of the answer. Raises AnswerUnusable where there is none, or one of another type."""
+    """The value at this path of the response. Raises AnswerUnusable if it is missing or of another type."""
     for name in path:
         if not isinstance(answer, dict) or name not in answer:
-            raise unusable(f"it lacks {name if name.replace('_', '').isalpha() else 'a part'}")
+            raise unusable(f"{name if name.replace('_', '').isalpha() else 'a field'} is missing")
         answer = answer[name]
     return convert(answer, expected)

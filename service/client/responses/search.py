@@ -1,4 +1,4 @@
-"""The answer to a search: whole, exact, and one to the body that was sent."""
+"""The response to a search, and the checks that it is complete, exact, and fits the request's body."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Hits(msgspec.Struct):
 
 
 NO_HITS = Hits([])
-"""Stands where an answer has no part of that name, which is right for a point in time and wrong for a search."""
+"""The value of a missing `hits`, which is normal when a point in time is opened, and an error in a search."""
 
 
 class Shards(msgspec.Struct):
@@ -42,7 +42,7 @@ class Shards(msgspec.Struct):
 
 
 class SearchAnswer(msgspec.Struct):
-    """What a search, the opening of a point in time, or the get of a document answers; documents are bytes."""
+    """The response to a search, to opening a point in time, or to getting a document. Documents stay bytes."""
 
     shards: Shards = msgspec.field(name="_shards", default_factory=lambda: Shards(0, 0, 0))
     took: Count = 0
@@ -57,31 +57,31 @@ class SearchAnswer(msgspec.Struct):
 
 
 def total_of(answer: SearchAnswer) -> int:
-    """The exact total. Raises AnswerUnusable where the answer has none."""
+    """The exact total. Raises AnswerUnusable if the response has none."""
     if answer.hits.total is None or answer.hits.total.relation != "eq":
         raise unusable("it has no exact total")
     return answer.hits.total.value
 
 
 def check_search(answer: SearchAnswer, body: Json) -> None:
-    """Raises SearchTimeout, SearchUnavailable or AnswerUnusable unless the answer is whole, and one to this body.
+    """Raises SearchTimeout, SearchUnavailable or AnswerUnusable unless the response is complete and fits this body.
 
-    A timed-out search answers 200 with relation "eq" and no failed shard: so all of it is looked at.
+    Each part is checked, because a search that timed out responds with status 200, relation "eq" and no failed shard.
     """
     if answer.timed_out:
         raise SearchTimeout("the search took too long and was stopped: narrow the request, or try again")
     check_shards(answer.shards)
     if answer.hits is NO_HITS:
-        raise unusable("it has no hits, not even none")
+        raise unusable("hits is missing")
     size, hits = body.get("size", 10), answer.hits.hits
     if len(hits) > size:
-        raise unusable("it has more hits than were asked for")
+        raise unusable("it has more hits than were requested")
     if body.get("track_total_hits") is True:
         total = total_of(answer)
         if "search_after" not in body and len(hits) != min(size, max(0, total - body.get("from", 0))):
-            raise unusable("it has fewer or more hits than its total says")
+            raise unusable("its number of hits does not fit its total")
         if len(hits) > total:
-            raise unusable("it has more hits than its total says")
+            raise unusable("it has more hits than its total")
     keys = len(body.get("sort", ()))
     if keys > 1 and any(len(hit.sort) != keys for hit in hits):
         raise unusable("a hit lacks its sort values")
@@ -89,16 +89,16 @@ def check_search(answer: SearchAnswer, body: Json) -> None:
 
 
 def check_shards(shards: Shards) -> None:
-    """Raises SearchUnavailable unless every shard answered."""
+    """Raises SearchUnavailable unless every shard responded."""
     if shards.failed or shards.successful != shards.total or shards.total == 0:
         raise SearchUnavailable(
-            f"only {shards.successful} of {counted(shards.total, 'shard')} answered: "
+            f"only {shards.successful} of {counted(shards.total, 'shard')} responded: "
             "check the cluster's health and the service's alias, or try again shortly"
         )
 
 
 def check_owner(hits: Sequence[Hit], organization_uid: str) -> None:
-    """Raises AnswerUnusable where a hit is of another organization: the ids of documents begin with their own."""
+    """Raises AnswerUnusable if a hit belongs to another organization. A document's id begins with its organization."""
     prefix = f"{organization_uid}:"
     if not all(hit.id.startswith(prefix) for hit in hits):
-        raise unusable("a document in it is not of the organization that was asked for")
+        raise unusable("a document in it belongs to another organization")

@@ -1,4 +1,4 @@
-"""The shape of each kind of call's answer: one table, by method and path."""
+"""The shape that each kind of call's response must have: one table, by method and path."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class _Written(msgspec.Struct):
 
 
 class _Got(msgspec.Struct):
-    """One of several documents. One that could not be read has an `error` in place of `found`."""
+    """One document of a multi-get. A document that could not be read has `error` instead of `found`."""
 
     id: str = msgspec.field(name="_id")
     found: bool
@@ -180,14 +180,14 @@ SHAPES: Mapping[tuple[str, str], Any] = {
     ("POST", "_analyze"): _Analyzed,
     ("POST", "_delete_by_query"): _Deleted,
 }
-"""By method and kind of path (`kind_of`). An answer of a call that is not listed must be a JSON object."""
+"""By method and kind of path (`kind_of`). The response to a call that is not listed must be a JSON object."""
 
 
-_LONG_KINDS = ("_search", "_cluster")  # the part behind these tells what is asked for
+_LONG_KINDS = ("_search", "_cluster")  # for these, the next part of the path belongs to the kind
 
 
 def kind_of(url: str) -> str:
-    """What a path asks for: "_search" of "/conversations/_search", "" of "/conversations", "/" of "/"."""
+    """The kind of a call: "_search" for "/conversations/_search", "" for "/conversations", "/" for "/"."""
     parts = [part for part in url.split("/") if part]
     if not parts:
         return "/"
@@ -198,30 +198,30 @@ def kind_of(url: str) -> str:
 
 
 def check_shape(method: str, url: str, answer: Any, body: Any = None) -> None:
-    """Raises AnswerUnusable unless the answer has the shape of this call's answers, and fits the call's `body`."""
-    if isinstance(answer, SearchAnswer):  # decoded to its type already, and checked by who asked
+    """Raises AnswerUnusable unless the response has the shape of this kind of call and fits the request's `body`."""
+    if isinstance(answer, SearchAnswer):  # already decoded to its type; the searcher calls check_search
         if answer.error is not None:
             raise unusable("it reports an error as a success")
         return
     if not isinstance(answer, dict):
-        raise unusable("it is no JSON object")
+        raise unusable("it is not a JSON object")
     if "error" in answer:
         raise unusable("it reports an error as a success")
-    found = convert(answer, SHAPES.get((method, kind_of(url)), Json))
-    if isinstance(found, _Search) and isinstance(body, dict):
-        _check_documents(found, body)
-    if isinstance(found, _Many) and isinstance(body, dict):
-        _check_many(found, body)
+    converted = convert(answer, SHAPES.get((method, kind_of(url)), Json))
+    if isinstance(converted, _Search) and isinstance(body, dict):
+        _check_documents(converted, body)
+    if isinstance(converted, _Many) and isinstance(body, dict):
+        _check_many(converted, body)
 
 
 def _check_documents(answer: _Search, body: Json) -> None:
-    """As check_search, for an answer that was decoded to plain values."""
+    """Like check_search, for a response that was decoded to plain dicts."""
     if answer.timed_out:
         raise SearchTimeout("the search took too long and was stopped: try again")
     check_shards(answer.shards)
     hits, keys = answer.hits.hits, len(body.get("sort", ()))
     if len(hits) > body.get("size", 10):
-        raise unusable("it has more hits than were asked for")
+        raise unusable("it has more hits than were requested")
     if body.get("version") and any(hit.version is UNSET for hit in hits):
         raise unusable("a hit lacks its version")
     if body.get("_source", True) is not False and any(hit.source is UNSET for hit in hits):
@@ -232,6 +232,6 @@ def _check_documents(answer: _Search, body: Json) -> None:
 
 
 def _check_many(answer: _Many, body: Json) -> None:
-    wanted = [one.get("_id") for one in body.get("docs", [])]
-    if [one.id for one in answer.docs] != wanted:
-        raise unusable("it has other documents than were asked for")
+    requested = [document.get("_id") for document in body.get("docs", [])]
+    if [document.id for document in answer.docs] != requested:
+        raise unusable("it has other documents than were requested")

@@ -1,4 +1,4 @@
-"""The answer to a bulk request: one entry for each document."""
+"""The response to a bulk request: one entry for each document."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BulkError(msgspec.Struct):
 
 
 class BulkEntry(msgspec.Struct):
-    """What became of one document of a bulk request."""
+    """The result of one document of a bulk request."""
 
     id: str = msgspec.field(name="_id")
     index: str = msgspec.field(name="_index")
@@ -28,7 +28,7 @@ class _BulkItem(msgspec.Struct):
 
 
 class Bulk(msgspec.Struct):
-    """The answer where every action was to index a document."""
+    """The response to a bulk request in which every action is `index`."""
 
     items: list[_BulkItem]
 
@@ -37,6 +37,6 @@ Action = Literal["index", "delete"]
 
 
 class AnyBulk(msgspec.Struct):
-    """The answer to actions of any kind: each item names its own."""
+    """The response to a bulk request with any actions. The key of each item is its action."""
 
     items: list[dict[Action, BulkEntry]]
