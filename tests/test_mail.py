@@ -331,7 +331,7 @@ def test_the_malformed_set_gives_conversations_or_reasons_and_nothing_else() -> 
             assert read == files
             assert {reason.partition(":")[0] for reason in rejected} <= {
                 "has no headers",
-                "has no valid date",
+                "has no valid date in Date, Received, or the mailbox's separator line",
             }
 
 
