@@ -38,8 +38,8 @@ _REFUSALS: dict[int, tuple[str, str]] = {
     ),
     501: (
         "not_implemented",
-        "a body must be sent as HTTP/1.1, with Content-Length or Transfer-Encoding: chunked: without other transfer "
-        "codings, and without the header Upgrade",
+        "a body must be sent with Content-Length or Transfer-Encoding: chunked, without any other transfer coding and "
+        "without the header Upgrade",
     ),
     503: ("too_many_connections", f"the server allows at most {MAX_CONNECTIONS:,} connections: try again shortly"),
 }
@@ -149,7 +149,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_body, self._raw_bytes = True, 0
 
     def _is_body_readable(self) -> bool:
-        """False if the parser would skip the body (behind Upgrade), or pass it on in a coding that nobody decodes."""
+        """Whether the parser can read the body. It would skip one after Upgrade, and not decode other codings."""
         codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
         lengths = [value.strip(b" \t0") for name, value in self.headers if name == b"content-length"]
         has_body = bool(codings) or any(lengths)
