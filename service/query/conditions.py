@@ -58,12 +58,14 @@ class Words:
     text: str
     match: Match = "words"
     stems: bool = True
-    kind: Literal["words"] = "words"
+    kind: Literal["words", "search"] = "words"
 
 
 @dataclass(frozen=True, slots=True)
 class SearchText(Words):
-    """The words of the parameter `search`; its `match` is the parameter of that name."""
+    """The words of the parameter `search`; its `match` is the parameter of that name, and decides relevance too."""
+
+    kind: Literal["words", "search"] = "search"
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.text) <= MAX_SEARCH_CHARACTERS:
