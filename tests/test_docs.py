@@ -10,7 +10,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
-    [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "index_mappings" / "README.md", *ROOT.glob("docs/**/*.md")]
+    [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "index_mappings" / "README.md",
+        *ROOT.glob("docs/**/*.md"),
+    ]
 )
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 PATH = re.compile(r"(?<![\w./<-])(?:service|tests|scripts|deploy|docs|index_mappings)/[\w./-]*\w")
