@@ -15,7 +15,7 @@ import msgspec
 from service.client import Client, translated
 from service.client.responses import Bulk, convert, part, unusable
 from service.errors import SearchUnavailable
-from service.index.write_targets import own_alias
+from service.index.write_targets import foreign, own_alias
 
 PROBE = "probe"  # no document has this id: those of documents hold two uids
 BLOCKED = "OpenSearch blocks writes to the index: free disk space, open the index, or lift the block"
@@ -103,10 +103,12 @@ async def _probe(client: Client, names: Sequence[str], seconds: float) -> None:
     items = convert(answer, Bulk).items
     if len(items) != len(names):
         raise unusable("it has other documents than were sent")
-    for item in items:
+    for name, item in zip(names, items, strict=True):
         error = item.index.error
         if error is not None and error.type == "cluster_block_exception":
             raise SearchUnavailable(BLOCKED)
+        if item.index.status == 404:
+            raise SearchUnavailable(foreign(name))
         if item.index.status not in (409, 429):  # 429: busy, so alive
             raise SearchUnavailable(
                 f"the index takes no writes ({item.index.status}): check the cluster's health, and OpenSearch's log"

@@ -26,6 +26,14 @@ def own_alias(index: str) -> str:
     return f"{index}_own"
 
 
+def foreign(index: str) -> str:
+    """Why an index that a write target's alias points to cannot be written."""
+    return (
+        f"{index} was removed, or this service did not make it (it lacks the alias {own_alias(index)}): "
+        "remove the alias for writes from it, see 'conversations status'"
+    )
+
+
 async def holders(client: Client, *aliases: str) -> dict[str, frozenset[str]]:
     """The indices behind these aliases, and all the aliases that each has; none where none of them is there.
 
@@ -80,6 +88,9 @@ class Targets:
             )
         if not read:
             raise WriteFailed(f"{self._alias} does not exist in OpenSearch: create it with 'conversations create'")
+        for name in names:
+            if own_alias(name) not in found[name]:
+                raise WriteFailed(foreign(name))
         return names
 
 

@@ -87,3 +87,24 @@ def test_an_alias_on_two_indices_is_503(own: Api, fresh: Cluster) -> None:
     for path in ("", "/export", "/count"):
         error(own.get(f"/api/conversations{path}", token), 503, "search_unavailable")
     assert "several indices" in error(own.get("/health/ready"), 503, "search_unavailable")["message"]
+
+
+def test_a_foreign_index_among_the_write_targets_is_named(own: Api, fresh: Cluster) -> None:
+    alias = fresh.settings.alias
+    stranger = f"{alias}-stranger"
+    fresh.act(lambda client: client.indices.create(index=stranger, body={"aliases": {f"{alias}_writes": {}}}))
+    token = own.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+    try:
+        answers = [
+            own.get("/health/ready"),
+            own.http.delete(
+                f"{own.address}/api/conversations/{ORGANIZATIONS[0]}",
+                params={"deleted_on": "2024-01-01T00:00:00Z"},
+                headers={"Authorization": f"Bearer {token}"},
+            ),
+        ]
+        for answer in answers:
+            assert f"{stranger} was removed, or this service" in error(answer, 503, "search_unavailable")["message"]
+        assert fresh.act(lambda client: client.count(index=stranger))["count"] == 0
+    finally:
+        fresh.act(lambda client: client.indices.delete(index=stranger))
