@@ -339,9 +339,8 @@ class Settings(BaseSettings):
             values["opensearch_url"] = self._url_with_credentials()
         copy = type(self).__new__(type(self))
         try:
-            BaseModel.__init__(
-                copy, **{variable_of(name): value for name, value in values.items()}
-            )  # BaseSettings.__init__ would read the environment again
+            # BaseSettings.__init__ would read the environment again
+            BaseModel.__init__(copy, **{variable_of(name): value for name, value in values.items()})
         except ValidationError as error:
             wrong = message_texts.sentences(error, type(self).model_fields, variable_of, _PATTERNS)
             raise Misconfigured("; ".join(wrong)) from None
@@ -386,9 +385,8 @@ def variable_of(name: str) -> str:
     return str(alias.choices[0]) if isinstance(alias, AliasChoices) else name
 
 
-SECRETS = frozenset(
-    name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)
-)  # names of the fields that are secrets
+# Names of the fields that are secrets.
+SECRETS = frozenset(name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation))
 
 _PATTERNS = {
     "alias": "a name of at most 100 lower-case letters, digits and _, which begins with a letter",

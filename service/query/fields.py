@@ -1,7 +1,7 @@
 """The registry of fields: one row a field. Everything that names a field follows from these rows.
 
 That is: the parameters in all their forms, the search syntax, `explain`, the paths in the index, the orders, the
-facets, the OpenAPI document, and (checked by tests) the tables in README.md and docs/search.md. A new filter is a row.
+facets, the OpenAPI document, and (checked by tests) the tables in docs/api.md and docs/search.md. A new filter is a row.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TIMES = {"gte": "2003-05", "gt": "2003-04-30", "lte": "2003-05-01", "lt": "2003
 class Plain:
     """The parameter that has the field's name: one value, or a list; with `presence`, also none and any.
 
-    `is_contract`: it is one of the parameters in the README; the others are in docs/search.md.
+    `is_contract`: it is one of the parameters in docs/api.md; the others are in docs/search.md.
     """
 
     description: str
