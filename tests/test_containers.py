@@ -13,7 +13,7 @@ import zstandard
 
 from service.errors import SourceUnreadable
 from service.sources import mailbox
-from tests.test_mail import numbered
+from tests.mail_imports import numbered
 
 BOX = b"".join(b"From a@x Mon Jan  1 10:00:00 2024\n" + numbered(number).encode() + b"\n" for number in range(1, 4))
 
