@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.sources import mailbox
-from tests.test_cli import ORGANIZATION, assert_one_line, conversations
+from tests.command_line import ORGANIZATION, assert_one_line, conversations
 
 READERS = (
     ("load",), ("load", "--dry-run"), ("import-mail", "--organization", ORGANIZATION),

@@ -1,0 +1,164 @@
+"""Commands whose server is missing, is another one, or speaks another protocol."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.command_line import (
+    ORGANIZATION,
+    UID,
+    Page,
+    assert_one_line,
+    conversations,
+    web_server,
+)
+from tests.corpus import corpus
+
+CLUSTER_COMMANDS = [
+    ("status",), ("create",), ("reindex",), ("reindex", "--resume"), ("rollback",), ("prune",),
+    ("verify", "--against", "x"), ("load", "one.ndjson"), ("export", "-", "--organization", ORGANIZATION),
+    ("search", "x", "--organization", ORGANIZATION), ("count", "--organization", ORGANIZATION),
+    ("get", UID, "--organization", ORGANIZATION), ("delete", UID, "--yes", "--organization", ORGANIZATION),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", CLUSTER_COMMANDS, ids=" ".join)
+def test_a_web_server_is_not_taken_for_opensearch(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "one.ndjson").write_text(corpus()[0].model_dump_json() + "\n")
+    with web_server() as url:
+        done = conversations(tmp_path, *arguments, "--opensearch-url", url)
+    assert_one_line(done, 1, url, "is not OpenSearch")
+    assert done.stdout == ""
+
+
+class Missing(Page):
+    status = 404
+
+
+class NoOpenSearch(Page):
+    kind = "application/json"
+    body = b'{"status": "fine"}'
+
+
+@pytest.mark.parametrize("page", [Page, Missing, NoOpenSearch])
+def test_doctor_and_healthy_know_a_web_server(page: type[Page], tmp_path: Path) -> None:
+    with web_server(page) as url:
+        doctor = conversations(
+            tmp_path, "doctor", "--json", "--opensearch-url", url, CONVERSATIONS_TOKEN_SECRET=os.urandom(24).hex()
+        )
+        healthy = conversations(tmp_path, "healthy", "--url", url)
+        count = conversations(tmp_path, "count", "--url", url, CONVERSATIONS_TOKEN="abc")
+    assert doctor.returncode == 1
+    checks = {check["check"]: check for check in map(json.loads, doctor.stdout.splitlines())}
+    assert checks["cluster"]["verdict"] == "failed"
+    assert "is not OpenSearch" in checks["cluster"]["found"]
+    assert checks["mapping"]["verdict"] == "skipped"
+    if page is not NoOpenSearch:
+        assert_one_line(healthy, 1, url, "is not this service")
+    assert_one_line(count, 1, url, "is not this service")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [("127.0.0.1:{port}", "connection refused"), ("no-such-host.invalid:9200", "the host is unknown")],
+)
+def test_what_cannot_be_reached_is_named_with_the_cause(host: str, says: str, tmp_path: Path) -> None:
+    url = f"http://{host.format(port=free_port())}"
+    assert_one_line(conversations(tmp_path, "status", "--opensearch-url", url), 1, url, says)
+    assert_one_line(conversations(tmp_path, "healthy", "--url", url), 1, url, says)
+    done = conversations(tmp_path, "get", UID, "--url", url, CONVERSATIONS_TOKEN="abc")
+    assert_one_line(done, 1, url, says)
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert_one_line(conversations(tmp_path, "healthy", "--url", url, "--timeout", "0.5"), 1, url, "within 0.5 s")
+
+
+def test_https_at_an_http_port_and_the_other_way_round(tmp_path: Path) -> None:
+    with web_server() as plain:
+        url = plain.replace("http:", "https:")
+        assert_one_line(conversations(tmp_path, "status", "--opensearch-url", url), 1, url, "use http://")
+        assert_one_line(conversations(tmp_path, "healthy", "--url", url), 1, url, "use http://")
+    with tls_server(tmp_path) as secure:
+        plain = secure.replace("https:", "http:")
+        assert_one_line(conversations(tmp_path, "status", "--opensearch-url", plain), 1, plain, "HTTPS")
+        assert_one_line(conversations(tmp_path, "healthy", "--url", plain), 1, plain, "HTTPS")
+        assert_one_line(conversations(tmp_path, "status", "--opensearch-url", secure), 1, secure, "not trusted")
+        assert_one_line(conversations(tmp_path, "healthy", "--url", secure), 1, secure, "not trusted")
+
+
+@contextmanager
+def tls_server(folder: Path) -> Iterator[str]:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem", "-out", "cert.pem",
+         "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.handle_error = lambda *_arguments: None  # type: ignore[method-assign]
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join(30)
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_a_file_of_the_authority_that_cannot_be_used_is_named(text: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    if text is not None:
+        file.write_text(text)
+    own = {"OPENSEARCH_CA_FILE": str(file), "CONVERSATIONS_TOKEN_SECRET": "s" * 40}
+    url = f"https://127.0.0.1:{free_port()}"
+    for arguments in (
+        ("status", "--opensearch-url", url), ("healthy", "--url", url), ("doctor", "--opensearch-url", url),
+        ("serve", "--port", "0", "--opensearch-url", url), ("count", "--url", url, "--token", "abc"),
+    ):  # fmt: skip
+        assert_one_line(conversations(tmp_path, *arguments, **own), 2, "OPENSEARCH_CA_FILE", str(file))
+
+
+def test_a_missing_secret_is_said_before_anything_is_served(tmp_path: Path) -> None:
+    done = conversations(tmp_path, "serve", "--port", "0", "--opensearch-url", "http://127.0.0.1:9")
+    assert_one_line(done, 2, "CONVERSATIONS_TOKEN_SECRET")
+    assert "Serving" not in done.stderr
+
+
+def test_a_token_is_needed_and_its_file_is_looked_at(tmp_path: Path) -> None:
+    assert_one_line(conversations(tmp_path, "count", "--url", "http://127.0.0.1:9"), 2, "--token-file")
+    token = tmp_path / "token"
+    token.write_text("two words\n")
+    token.chmod(0o600)
+    done = conversations(tmp_path, "count", "--url", "http://127.0.0.1:9", "--token-file", str(token))
+    assert_one_line(done, 2, str(token), "one token")
+    assert "two words" not in done.stderr
+    token.write_text("abc")
+    token.chmod(0o644)
+    done = conversations(tmp_path, "count", "--url", "http://127.0.0.1:9", "--token-file", str(token))
+    assert "chmod 600" in done.stderr
