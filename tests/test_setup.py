@@ -289,6 +289,25 @@ def test_some_names_need_another_folder(tmp_path: Path, wheels: Path) -> None:
     assert done.stdout == "own\n", done.stderr
 
 
+@pytest.mark.parametrize("looks", ["setup.log", "pyvenv.cfg", "tmp/a", "lib/a", "made-from-requirements.txt"])
+def test_a_folder_that_only_looks_like_an_environment_is_left_alone(
+    looks: str, project: Project, tmp_path: Path
+) -> None:
+    folder = tmp_path / "own"
+    for name in (looks, "src/thesis.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("precious")
+    assert "holds other files" in project.must_fail(VENV=str(folder))
+    assert {path.read_text() for path in folder.rglob("*") if path.is_file()} == {"precious"}
+
+
+def test_a_log_alone_is_no_environment(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "setup.log").write_text("precious")
+    assert "holds other files" in project.must_fail(VENV=str(tmp_path / "own"))
+    assert (tmp_path / "own" / "setup.log").read_text() == "precious"
+
+
 def test_a_folder_with_other_files_is_left_alone(project: Project, tmp_path: Path) -> None:
     (tmp_path / "home" / "letter").write_text("dear")
     assert "holds other files" in project.must_fail(VENV=str(tmp_path / "home"))
