@@ -11,6 +11,7 @@ from litestar.handlers import HTTPRouteHandler
 from service import __version__
 from service.api import responses
 from service.api.documentation import DOCS
+from service.api.openapi import OPERATIONS
 from service.api.quality_values import weights
 from service.query.query_string import no_parameters
 
@@ -39,11 +40,14 @@ def home(handlers: Sequence[HTTPRouteHandler]) -> HTTPRouteHandler:
     return show_home
 
 
+_SUMMARIES = {(operation.method.upper(), operation.path): operation.summary for operation in OPERATIONS}
+
+
 def _endpoints(handler: HTTPRouteHandler) -> list[dict[str, str]]:
     return [
-        {"method": str(method), "path": path.replace(":str}", "}"), "summary": handler.summary or ""}
-        for path in sorted(handler.paths)
-        for method in sorted(handler.http_methods)
+        {"method": method, "path": path, "summary": _SUMMARIES[method, path]}
+        for path in sorted(one.replace(":str}", "}") for one in handler.paths)
+        for method in sorted(map(str, handler.http_methods))
     ]
 
 

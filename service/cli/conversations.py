@@ -63,7 +63,7 @@ def search_command(
 @click.command("count")
 @click.argument("words", nargs=-1, metavar="[QUERY]...", shell_complete=complete_query)
 @filter_options
-@form_option("table", "json")
+@form_option("table", "json", default="table")
 @service_options
 def count_command(
     settings: Settings, prefers_cluster: bool, words: tuple[str, ...], form: Form | None, strict: bool,

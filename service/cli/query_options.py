@@ -29,7 +29,7 @@ _BOX_VALUES: dict[str, tuple[str, ...]] = {
 }
 
 
-def form_option(*forms: str) -> Callable[[Command], Command]:
+def form_option(*forms: str, default: str = "table on a terminal, else json") -> Callable[[Command], Command]:
     """-o and --json; the command is given `form`, which is None where neither came."""
 
     def decorate(command: Command) -> Command:
@@ -38,7 +38,7 @@ def form_option(*forms: str) -> Callable[[Command], Command]:
             "--output",
             "form",
             type=click.Choice(forms),
-            help="How to print it. [default: table on a terminal, else json]",
+            help=f"How to print it. [default: {default}]",
         )
         @click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
         @functools.wraps(command)

@@ -124,11 +124,14 @@ def node_command(settings: Settings) -> None:
     raise ConversationsError(words)
 
 
+SCOPES = ("conversations:write",)  # those that routes ask for
+
+
 @click.command("token")
 @click.option("--organization", "organizations", type=Uuid(), multiple=True, required=True, help="Repeatable.")
 @click.option("--default", type=Uuid(), help="The default organization; one of those given.")
 @click.option("--user", default="developer", show_default=True, help="The token's sub.")
-@click.option("--scope", "scopes", multiple=True, help="Repeatable, such as conversations:write.")
+@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="Needed for writing over HTTP.")
 @click.option("--expires", type=Duration(), default="12h", show_default=True, help="Lifetime: 30m, 12h, 7d.")
 @local_options
 def token_command(

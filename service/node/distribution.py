@@ -150,7 +150,7 @@ def _fetch_jars(folder: Path, lock: list[dict[str, Any]]) -> tuple[Path, ...]:
         megabytes = sum(jar["bytes"] for jar in missing) // 2**20
         with (
             progress.track(f"Fetching OpenSearch ({megabytes} MB), once", len(missing), "jar") as advance,
-            tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as staging,
+            tempfile.TemporaryDirectory(dir=folder, prefix=".download-", ignore_cleanup_errors=True) as staging,
             ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool,
         ):
             jobs = [pool.submit(_fetch_jar, jar, paths[jar["coordinate"]], Path(staging)) for jar in missing]

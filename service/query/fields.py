@@ -1,7 +1,7 @@
 """The registry of fields: one row a field. Everything that names a field follows from these rows.
 
 That is: the parameters in all their forms, the search syntax, `explain`, the paths in the index, the orders, the
-facets, the OpenAPI document, and (checked by tests) the tables in docs/api.md and docs/search.md. A new filter is a row.
+facets, the OpenAPI document, and (checked by tests) the tables of docs/api.md and docs/search.md.
 """
 
 from __future__ import annotations
