@@ -139,15 +139,22 @@ class Texts:
         values = sorted(set(await counter.sample(narrowing, self.field)))
         if not values:
             raise unusable("it has no values where it counted some")
+        lowest, highest = self._gap(narrowing)
         bounds: list[tuple[Clause, Clause, Next]] = []
-        for below, value in zip([None, *values], values, strict=False):
-            bounds.append(({} if below is None else {"gt": below}, {"lt": value}, Next.SAME))
+        for lower, value in zip([lowest, *({"gt": below} for below in values)], values, strict=False):
+            bounds.append((lower, {"lt": value}, Next.SAME))
             bounds.append(({"gte": value}, {"lte": value}, Next.STEP))
-        bounds.append(({"gt": values[-1]}, {}, Next.SAME))
+        bounds.append(({"gt": values[-1]}, highest, Next.SAME))
         buckets = [Bucket(self.field, 0, *bound) for bound in bounds]
         counts = await counter.counts(narrowing, [bucket.clause for bucket in buckets])
         counted = [replace(bucket, count=count) for bucket, count in zip(buckets, counts, strict=True) if count]
         return counted[::-1] if self.descending else counted
+
+    def _gap(self, narrowing: Sequence[Clause]) -> tuple[Clause, Clause]:
+        """The bounds of the gap that is parted once more, if it is one: its outermost buckets keep them."""
+        own = (clause["range"][self.field] for clause in narrowing if self.field in clause.get("range", {}))
+        gap: Clause = next(own, {})
+        return {"gt": gap["gt"]} if "gt" in gap else {}, {"lt": gap["lt"]} if "lt" in gap else {}
 
 
 Step = Numbers | Texts
