@@ -1,0 +1,241 @@
+"""Every write ends as written, unchanged or rejected, whatever fails on the way, and only a bad document is rejected.
+
+`Store` is a model of the protocol that the writer relies on: versions, items, requests that fail with or without
+having been executed. It says nothing about what OpenSearch does; tests/node/test_writer.py asks a real node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import aiohttp
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opensearchpy.exceptions import HTTP_EXCEPTIONS, ConnectionTimeout, TransportError
+from opensearchpy.exceptions import ConnectionError as Unreachable
+
+from service.client import Client
+from service.errors import PushedBack, WriteFailed
+from service.index.write_check import PROBE
+from service.index.write_targets import own_alias, writes_alias
+from service.index.writer import Result, Write, Writer
+from tests.virtual_time import run
+
+ALIAS, READ, OTHER = "c", "c-1", "c-2"
+LEASE, PATIENCE = 30.0, 300.0
+SECONDS = 0.01  # of a request that does not fail
+Item = dict[str, Any]
+
+
+def refused(status: int, kind: str) -> Callable[[], Exception]:
+    return lambda: HTTP_EXCEPTIONS.get(status, TransportError)(
+        status, kind, {"error": {"type": kind}, "status": status}
+    )
+
+
+def _connector() -> Unreachable:
+    key = cast(Any, SimpleNamespace(host="h", port=1, ssl=True))
+    return Unreachable("N/A", "refused", aiohttp.ClientConnectorError(key, OSError("refused")))
+
+
+BUSY: dict[str, Callable[[], Exception]] = {
+    "429": refused(429, "rejected_execution_exception"),
+    "502": refused(502, "unknown"),
+    "503": refused(503, "unavailable_shards_exception"),
+    "memory": refused(429, "circuit_breaking_exception"),
+    "no connection": _connector,
+}
+"""Failures of a request that was not executed, which say nothing about its documents."""
+UNKNOWN: dict[str, Callable[[], Exception]] = {
+    "timeout": lambda: ConnectionTimeout("TIMEOUT", "timeout", TimeoutError()),
+    "lost": lambda: Unreachable("N/A", "lost", aiohttp.ServerDisconnectedError()),
+}
+"""Failures of a request of which nobody knows how much of it was executed."""
+ANSWERED: dict[str, Callable[[], Exception]] = {
+    "400": refused(400, "illegal_argument_exception"),
+    "500": refused(500, "stack_overflow_error"),
+    "413": refused(413, "unknown"),
+}
+"""Failures by which a document can bring down its whole request, besides the unknown ones."""
+KINDS = {**BUSY, **UNKNOWN, **ANSWERED}
+ITEMS = {
+    "429": (429, "rejected_execution_exception"),
+    "503": (503, "unavailable_shards_exception"),
+    "shard": (404, "shard_not_found_exception"),
+    "gone": (404, "index_not_found_exception"),
+}
+
+
+@dataclass
+class Store:
+    """Stands in for the client: indices that keep the newest version of each document, and fail as drawn.
+
+    `faults` are used up, one a request: None for none, the name of a failure with how many documents are stored before
+    it, or the items that fail. `poison` is the id of a document that fails its request as `poison_kind`.
+    """
+
+    faults: Iterator[tuple[str, int] | dict[int, str] | None] = field(default_factory=lambda: iter(()))
+    poison: str | None = None
+    poison_kind: str = "400"
+    other_from: float | None = None
+    is_green: bool = True
+    held: dict[str, dict[str, int]] = field(default_factory=lambda: {READ: {}, OTHER: {}})
+
+    def __post_init__(self) -> None:
+        self.indices = SimpleNamespace(get_alias=self.get_alias, stats=self.stats)
+        self.cluster = SimpleNamespace(health=self.health, state=self.blocks)
+        self.nodes = SimpleNamespace(stats=self.disks)
+
+    def targets(self, at: float) -> list[str]:
+        return [READ, *([OTHER] if self.other_from is not None and self.other_from <= at else [])]
+
+    async def get_alias(self, **_options: Any) -> dict[str, Any]:
+        names = self.targets(asyncio.get_running_loop().time())
+        aliases = {READ: [ALIAS, writes_alias(ALIAS)], OTHER: [writes_alias(ALIAS)]}
+        return {name: {"aliases": {alias: {} for alias in (own_alias(name), *aliases[name])}} for name in names}
+
+    async def health(self, **_options: Any) -> dict[str, Any]:
+        status = "green" if self.is_green else "red"
+        return {"indices": {name: {"status": status, "number_of_shards": 1} for name in self.held}}
+
+    async def stats(self, **_options: Any) -> dict[str, Any]:
+        shards = {"0": [{"routing": {"primary": True, "state": "STARTED"}, "segments": {"count": 1}}]}
+        return {"indices": {name: {"shards": shards} for name in self.held}}
+
+    async def blocks(self, **_options: Any) -> dict[str, Any]:
+        return {"blocks": {}}
+
+    async def disks(self, **_options: Any) -> dict[str, Any]:
+        return {}
+
+    async def bulk(self, *, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
+        assert params["require_alias"] == "true"
+        actions = [msgspec.json.decode(line)["index"] for line in body.split(b"\n")[:-1:2]]
+        if all(action["_id"] == PROBE for action in actions):
+            return {"items": [_item(action, 409, "version_conflict_engine_exception") for action in actions]}
+        fault = next(self.faults, None)
+        if self.poison in [action["_id"] for action in actions]:
+            fault = (self.poison_kind, 0)
+        await asyncio.sleep(SECONDS)
+        if isinstance(fault, tuple):
+            kind, executed = fault
+            for action in actions[: executed if kind in UNKNOWN else 0]:
+                self.store(action)
+            if kind == "timeout":
+                await asyncio.sleep(params["request_timeout"])
+            raise KINDS[kind]()
+        failing = fault or {}
+        return {
+            "items": [
+                _item(action, *ITEMS[failing[at]]) if at in failing else self.store(action)
+                for at, action in enumerate(actions)
+            ]
+        }
+
+    def store(self, action: Item) -> Item:
+        index = self.held[action["_index"].removesuffix("_own")]
+        before = index.get(action["_id"])
+        assert action["version_type"] == "external"
+        if before is not None and before >= action["version"]:
+            return _item(action, 409, "version_conflict_engine_exception")
+        index[action["_id"]] = action["version"]
+        return _item(action, 201)
+
+
+def _item(action: Item, status: int, kind: str | None = None) -> Item:
+    error = {} if kind is None else {"error": {"type": kind, "reason": "as drawn"}}
+    name = action["_index"].removesuffix("_own")
+    return {"index": {"_id": action["_id"], "_index": name, "status": status, **error}}
+
+
+def written(store: Store, writes: list[Write], patience: float = PATIENCE) -> tuple[list[Result], float]:
+    """The results, and when the writer told them."""
+
+    async def work() -> tuple[list[Result], float]:
+        writer = Writer(cast(Client, store), ALIAS, lease=LEASE, patience=patience)
+        return await writer.write(writes), asyncio.get_running_loop().time()
+
+    return run(work())
+
+
+def write(name: str, version: int) -> Write:
+    return Write(id=name, routing="r", version=version, source=b"{}")
+
+
+ids = st.integers(0, 30).map(lambda number: f"o:{number}")
+pieces = st.lists(st.builds(write, ids, st.integers(1, 4)), min_size=1, max_size=25)
+older = st.dictionaries(ids, st.integers(1, 4), max_size=20)
+busy = st.tuples(st.sampled_from(sorted(BUSY)), st.just(0))
+items = st.dictionaries(st.integers(0, 39), st.sampled_from(sorted(ITEMS)), min_size=1, max_size=10)
+harmless = st.lists(st.none() | busy | items, max_size=10)
+unknown = st.tuples(st.sampled_from(sorted(UNKNOWN)), st.integers(0, 40))
+
+
+@st.composite
+def faults(draw: st.DrawFn) -> list[tuple[str, int] | dict[int, str] | None]:
+    """Any that say nothing about documents, and one with which a request is lost: so no good document fails twice."""
+    found: list[tuple[str, int] | dict[int, str] | None] = [*draw(harmless)]
+    if draw(st.booleans()):
+        found.insert(draw(st.integers(0, len(found))), draw(unknown))
+    return found
+
+
+@settings(max_examples=400)
+@given(
+    pieces,
+    older,
+    faults(),
+    st.none() | st.integers(0, 39),
+    st.sampled_from(sorted({**UNKNOWN, **ANSWERED})),
+    st.sampled_from([None, 0.0, 0.005, 0.5, 20.0]),
+)
+def test_every_write_ends_and_only_the_poison_is_rejected(
+    writes: list[Write],
+    older: dict[str, int],
+    faults: list[tuple[str, int] | dict[int, str] | None],
+    poisoned: int | None,
+    kind: str,
+    other_from: float | None,
+) -> None:
+    poison = None if poisoned is None else writes[poisoned % len(writes)].id
+    older = {name: version for name, version in older.items() if name != poison}
+    store = Store(iter(faults), poison, kind, other_from, held={READ: dict(older), OTHER: {}})
+    try:
+        results, ended = written(store, writes)
+    except WriteFailed:
+        assert kind in UNKNOWN
+        assert {one.id for one in writes} == {poison}, "nothing else was written that would prove the document at fault"
+        return
+    assert len(results) == len(writes)
+    for one, result in zip(writes, results, strict=True):
+        assert (result.outcome == "rejected") == (one.id == poison)
+    for name in store.targets(ended - LEASE):
+        newest = dict(older) if name == READ else {}
+        for one in writes:
+            if one.id != poison:
+                newest[one.id] = max(one.version, newest.get(one.id, 0))
+        assert store.held[name] == newest
+    for one, result in zip(writes, results, strict=True):
+        if result.outcome == "written":
+            assert older.get(one.id, 0) < one.version
+
+
+@settings(max_examples=30)
+@given(pieces, st.sampled_from(sorted(KINDS.keys() - {"413"})), st.sampled_from([0.5, 30.0]))
+def test_an_outage_rejects_nothing_and_ends_with_the_patience(writes: list[Write], kind: str, patience: float) -> None:
+    store = Store(itertools.repeat((kind, 0)), is_green=False)
+
+    async def ends() -> float:
+        with pytest.raises(PushedBack if kind == "429" else WriteFailed):
+            await Writer(cast(Client, store), ALIAS, patience=patience).write(writes)
+        return asyncio.get_running_loop().time()
+
+    assert patience <= run(ends()) < patience + 10
+    assert store.held == {READ: {}, OTHER: {}}
