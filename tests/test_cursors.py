@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.conversation import DERIVED_VERSION
 from service.errors import InvalidQuery
 from service.query.conversation_query import ConversationQuery
 from service.query.parameters import LIST_PARAMETERS
 from service.query.parser import parse_query
-from service.search.paging.cursors import Cursors, fingerprint
+from service.search.paging.cursors import Cursors, Position, fingerprint
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 CURSORS = Cursors(b"x" * 32)
@@ -46,3 +50,56 @@ def test_a_cursor_of_another_derived_version_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr("service.search.paging.cursors.DERIVED_VERSION", DERIVED_VERSION + 1)
     with pytest.raises(InvalidQuery):
         CURSORS.read(query_of("status=closed", cursor), ORGANIZATION)
+
+
+values = st.none() | st.text(max_size=20) | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False)
+positions = st.lists(values, max_size=5).map(tuple)
+query_strings = st.sampled_from(DIFFERENT)
+organizations = st.uuids()
+secrets = st.binary(min_size=32, max_size=40)
+
+
+@given(positions, query_strings, organizations, secrets, secrets)
+def test_what_was_written_is_read_with_the_secret_or_a_later_one(
+    position: Position, query_string: str, organization: UUID, secret: bytes, newer: bytes
+) -> None:
+    cursor = Cursors(secret).write(position, query_of(query_string), organization)
+    assert cursor == Cursors(secret).write(position, query_of(query_string), organization)
+    query = query_of(query_string, cursor)
+    for cursors in (Cursors(secret), Cursors(newer, secret)):
+        assert cursors.read(query, organization) == position
+    if newer != secret:
+        with pytest.raises(InvalidQuery):
+            Cursors(newer).read(query, organization)
+
+
+@given(positions, query_strings, query_strings, organizations, organizations)
+def test_a_cursor_of_another_query_or_organization_is_refused(
+    position: Position, query_string: str, other_query_string: str, organization: UUID, other: UUID
+) -> None:
+    cursor = CURSORS.write(position, query_of(query_string), organization)
+    for asked, asker in ((query_string, other), (other_query_string, organization), (other_query_string, other)):
+        if (asked, asker) != (query_string, organization):
+            with pytest.raises(InvalidQuery):
+                CURSORS.read(query_of(asked, cursor), asker)
+
+
+@given(positions, st.integers(0), st.integers(1, 255))
+def test_a_cursor_with_one_changed_byte_is_refused(position: Position, at: int, change: int) -> None:
+    cursor = CURSORS.write(position, query_of(""), ORGANIZATION)
+    sealed = bytearray(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    sealed[at % len(sealed)] ^= change
+    with pytest.raises(InvalidQuery):
+        CURSORS.read(query_of("", base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()), ORGANIZATION)
+
+
+@given(positions, st.integers(0), st.text(max_size=2), st.integers(0, 2))
+def test_a_changed_text_is_refused_or_another_form_of_the_same_bytes(
+    position: Position, at: int, inserted: str, removed: int
+) -> None:
+    """Base64 has several: with padding, or with other bits in what the last character does not use."""
+    cursor = CURSORS.write(position, query_of(""), ORGANIZATION)
+    at %= len(cursor) + 1
+    changed = cursor[:at] + inserted + cursor[at + removed :]
+    with suppress(InvalidQuery):
+        assert CURSORS.read(query_of("", changed), ORGANIZATION) == position
