@@ -1,4 +1,4 @@
-"""The middleware that gives a request its deadline, around small ASGI applications."""
+"""The deadline of a request: what remains of it, and the middleware around small ASGI applications."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.api.middleware import deadline
 from service.api.middleware.deadline import Deadline
+from service.deadline import remaining, within
 from service.errors import BodyIncomplete, SearchTimeout, SlowRequest
+from tests import virtual_time
 
 SECONDS = 0.2
 Received = Callable[[], Awaitable[dict[str, Any]]]
@@ -83,3 +87,29 @@ def test_a_slow_body_and_a_slow_handler_are_told_apart() -> None:
         run(reads)
     with pytest.raises(SearchTimeout):
         run(thinks)
+
+
+@given(st.integers(0, 99), st.integers(1, 99), st.none() | st.integers(1, 99), st.integers(0, 200))
+def test_what_remains_is_the_time_to_the_deadline_and_at_most_what_is_asked(
+    slept: int, left: int, moved: int | None, most: int
+) -> None:
+    """A deadline that is moved counts from then."""
+
+    ends = left if moved is None else moved
+
+    async def waits() -> None:
+        async with within(slept + left) as limit:
+            await asyncio.sleep(slept)
+            if moved is not None:
+                limit.reschedule(asyncio.get_running_loop().time() + moved)
+            assert remaining(most) == min(most, ends)
+            await asyncio.Event().wait()
+
+    async def work() -> float:
+        assert remaining(most) == most
+        with pytest.raises(TimeoutError):
+            await waits()
+        assert remaining(most) == most
+        return asyncio.get_running_loop().time()
+
+    assert virtual_time.run(work()) == slept + ends

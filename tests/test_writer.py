@@ -25,7 +25,7 @@ from service.client import Client
 from service.errors import PushedBack, WriteFailed
 from service.index.write_check import PROBE
 from service.index.write_targets import own_alias, writes_alias
-from service.index.writer import Result, Write, Writer
+from service.index.writer import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Result, Write, Writer
 from tests.virtual_time import run
 
 ALIAS, READ, OTHER = "c", "c-1", "c-2"
@@ -86,6 +86,7 @@ class Store:
     poison_kind: str = "400"
     other_from: float | None = None
     is_green: bool = True
+    asked: list[float] = field(default_factory=list)
     held: dict[str, dict[str, int]] = field(default_factory=lambda: {READ: {}, OTHER: {}})
 
     def __post_init__(self) -> None:
@@ -120,6 +121,7 @@ class Store:
         actions = [msgspec.json.decode(line)["index"] for line in body.split(b"\n")[:-1:2]]
         if all(action["_id"] == PROBE for action in actions):
             return {"items": [_item(action, 409, "version_conflict_engine_exception") for action in actions]}
+        self.asked.append(asyncio.get_running_loop().time())
         fault = next(self.faults, None)
         if self.poison in [action["_id"] for action in actions]:
             fault = (self.poison_kind, 0)
@@ -239,3 +241,15 @@ def test_an_outage_rejects_nothing_and_ends_with_the_patience(writes: list[Write
 
     assert patience <= run(ends()) < patience + 10
     assert store.held == {READ: {}, OTHER: {}}
+
+
+@given(st.random_module(), st.sampled_from(sorted(BUSY.keys() - {"memory"})), st.sampled_from([1.0, 30.0, PATIENCE]))
+def test_pauses_double_up_to_a_bound_and_end_with_the_patience(seed: object, kind: str, patience: float) -> None:
+    store = Store(itertools.repeat((kind, 0)))
+    with pytest.raises(WriteFailed):
+        written(store, [write("o:1", 1)], patience)
+    pauses = [after - before - SECONDS for before, after in itertools.pairwise(store.asked)]
+    bounds = [min(FIRST_PAUSE_SECONDS * 2**number, LONGEST_PAUSE_SECONDS) for number in range(len(pauses))]
+    assert all(0 <= pause + 1e-6 <= bound + 2e-6 for pause, bound in zip(pauses, bounds, strict=True))
+    assert store.asked[-1] <= patience
+    assert len(store.asked) >= patience / LONGEST_PAUSE_SECONDS
