@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -627,13 +628,12 @@ def test_a_difference_that_is_being_written_is_none(fresh: Cluster, monkeypatch:
         await writer.Writer(client, fresh.settings.alias, targets=Only(right)).write([writer.write_of(mine[1])])
         await client.indices.refresh(index=f"{right},{other}")
         found = await comparison.indices(client, right, other)
-        sleep = asyncio.sleep
 
         async def written_meanwhile(seconds: float) -> None:
             await write([writer.write_of(mine[0])])
-            await sleep(0)
 
-        monkeypatch.setattr(asyncio, "sleep", written_meanwhile)
+        # In this module alone: services of other tests sleep in threads of this process.
+        monkeypatch.setattr(comparison, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": written_meanwhile}))
         return await comparison.confirmed(client, right, other, found)
 
     found = fresh.act(act)

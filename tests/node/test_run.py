@@ -196,7 +196,7 @@ def test_a_port_in_use_is_told_before_anything_is_started(tmp_path: Path) -> Non
     assert done.returncode == 2
     assert (
         done.stderr
-        == f"conversations: cannot listen on 127.0.0.1:{port} (Address already in use): choose another with --port\n"
+        == f"conversations: cannot listen on 127.0.0.1:{port} (Address already in use): choose another port with --port\n"
     )
     assert not (tmp_path / "data").exists()
 
@@ -260,7 +260,7 @@ def test_a_jar_that_was_changed_is_not_used(tmp_path: Path, settings: Settings) 
     ("arguments", "says"),
     [
         (("load",), "missing argument"),
-        (("load", "no-such-file"), "no OpenSearch|No such file"),
+        (("load", "no-such-file"), "does not exist"),
         (("token", "--organization", "x"), "must be a UUID"),
         (("token", "--organization", str(corpus()[0].uid), "--default", str(corpus()[1].uid)), "--default must be one"),
         (("token", "--organization", str(corpus()[0].uid), "--expires", "soon"), "such as 12h"),
