@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from litestar.config.compression import CompressionConfig
 from litestar.enums import CompressionEncoding, ScopeType
 from litestar.middleware.compression import CompressionMiddleware
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
 
 from service.api import responses
 from service.api.errors import BY_STATUS
@@ -23,6 +23,9 @@ MIN_BYTES = 2_000  # a smaller response fits into one or two packets anyway
 LEVEL = 1  # a page of 25 shrinks to a fifth in 0.2 ms; level 9 saves a tenth more in five times as long
 API = "/api/"
 IMPLIED = 0.0001  # the weight of `identity` if Accept-Encoding does not name it: below that of any named coding
+
+# Litestar's compressor keeps the start of a response until its body comes, and can be closed only after a start.
+UNSENT: HTTPResponseStartEvent = {"type": "http.response.start", "status": 500, "headers": []}
 
 PLAIN, GZIP, GZIP_ALWAYS, NEITHER = "plain", "gzip", "gzip_always", "neither"
 
@@ -60,6 +63,7 @@ class Compression:
             try:
                 await self.app(scope, receive, compressed)
             finally:  # closes the compressor; if left to garbage collection, it could write to a closed buffer
+                await compressed(UNSENT)
                 await compressed({"type": "http.disconnect"})
 
 
