@@ -165,7 +165,7 @@ def test_rejects_of_any_text_are_kept_by_a_load_that_goes_on(tmp_path: Path) -> 
 def test_a_checkpoint_of_another_version_is_refused_in_one_sentence(kept: str, folder: Path) -> None:
     size = os.stat("in.ndjson").st_size
     (folder / "checkpoint").write_text(kept.replace("SIZE", str(size)))
-    with pytest.raises(Misconfigured, match="load without --resume"):
+    with pytest.raises(Misconfigured, match="leave --resume out"):
         Checkpoint.resumed(Path("checkpoint"), ("in.ndjson",))
 
 

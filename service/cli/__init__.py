@@ -25,7 +25,7 @@ def cli() -> None:
     """Conversation search: an HTTP search API for conversations, over OpenSearch.
 
     Commands find the cluster by OPENSEARCH_URL, by a context of the configuration file, or else the local node that
-    runs in the same --data folder. search, get, count and delete ask a running service where an URL is set.
+    runs in the same --data folder. search, get, count and delete ask a running service if a URL is set.
     """
 
 

@@ -12,7 +12,7 @@ from service.errors import Misconfigured
 from service.sources import ndjson
 
 EVERY_SECONDS = 1.0
-_LOAD_ANEW = "load without --resume, which changes nothing twice"
+_LOAD_ANEW = "leave --resume out; what is loaded already stays unchanged"
 _CHOOSE = "choose another file with --checkpoint"
 
 

@@ -122,7 +122,8 @@ EXTRA_PARAMETERS: tuple[Parameter, ...] = (
     ),
     Parameter(
         "facets[created_on]", "facets[created_on]", lambda text: values.one_of(text, INTERVALS),
-        {"type": "string", "enum": list(INTERVALS)}, "counts by created_on; a day is one in the time zone tz", "month",
+        {"type": "string", "enum": list(INTERVALS)},
+        f"counts by created_on: {', '.join(INTERVALS)}; days are those of the time zone tz", "month",
     ),
     Parameter(
         "highlight", "highlight", lambda text: values.one_of(text, ("subject",)),
