@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -46,3 +47,25 @@ def test_the_command_line_begins_without_the_web_framework() -> None:
     program = "import sys, service.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"litestar", "uvicorn", "structlog", "jwt"} & set(done.stdout.split())
+
+
+def test_a_further_ctrl_c_ends_the_wait_for_threads_without_a_traceback() -> None:
+    """A thread of the command lives on after its end, as a download may."""
+    program = (
+        "import threading, time, sys, service.cli as cli\n"
+        "def begin():\n"
+        "    threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "    raise KeyboardInterrupt\n"
+        "cli.run_line = begin\n"
+        "cli.main()\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    end_with_the_test(process)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "Stopped.\n"
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    assert (process.wait(60), process.stderr.read()) == (130, "")

@@ -5,6 +5,7 @@ Commands import the web framework when they run, so that all others begin withou
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -65,7 +66,10 @@ def main() -> None:
 def _run_interruptible() -> object:
     """Inside exit_codes.run, which turns ctrl-C into a line: before it, service/entry.py does."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
-    return run_line()
+    try:
+        return run_line()
+    finally:  # at its end, Python waits for threads, such as those that download: a further ctrl-C does not
+        signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(exit_codes.INTERRUPTED))
 
 
 def run_line(arguments: Sequence[str] | None = None) -> object:

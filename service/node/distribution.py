@@ -6,15 +6,18 @@ checksum was verified, so an interrupted download is never mistaken for a comple
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib import resources
@@ -27,6 +30,7 @@ from service.settings import child_environment
 
 OLDEST_JAVA = 21  # OpenSearch 3 is compiled for it
 DOWNLOADS_AT_ONCE = 8
+LEFTOVER_SECONDS = 86_400
 ELSEWHERE = frozenset(f"PIP_{name}" for name in ("TARGET", "PREFIX", "ROOT", "REQUIRE_VIRTUALENV", "DRY_RUN"))
 
 
@@ -57,6 +61,7 @@ def fetch(cache: Path, *, java_home: Path | None = None) -> Distribution:
     lock = json.loads(resources.files(__package__).joinpath("distribution.lock.json").read_text("utf-8"))
     try:
         cache.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(cache)
         own = _own_java(java_home)
         java = own or _fetch_jdk(cache, lock["jdk"])
         jars = _fetch_jars(cache / f"opensearch-{lock['opensearch']}", lock["jars"])
@@ -70,6 +75,15 @@ def fetch(cache: Path, *, java_home: Path | None = None) -> Distribution:
             f"cannot write to {cache} ({error.strerror or error}): "
             "make it writable, or name another folder in CONVERSATIONS_CACHE"
         ) from None
+
+
+def _remove_leftovers(cache: Path) -> None:
+    """Removes what killed downloads and preparations left more than a day ago; younger ones may be in use."""
+    for pattern in (".jdk-*", "*/.download-*", "*/.classes-*"):
+        for path in cache.glob(pattern):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                    shutil.rmtree(path)
 
 
 def _own_java(java_home: Path | None) -> Path | None:
