@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import re
 import tracemalloc
 from datetime import UTC, datetime, timedelta
@@ -114,7 +115,10 @@ DEEP = 100_000
     ],
 )
 def test_strange_lines_are_rejected_with_a_clear_reason(text: bytes, told: str) -> None:
-    assert told in str(problem(text))
+    reason = str(problem(text))
+    # From Python 3.14 on, the parser's recursion has no limit that these unfinished texts would reach before their end.
+    is_unlimited = told == "nested too deeply" and sys.version_info >= (3, 14)
+    assert told in reason or (is_unlimited and "it breaks off" in reason)
 
 
 WRONG: tuple[Any, ...] = (
