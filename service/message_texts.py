@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -51,6 +52,12 @@ def counted(count: float, one: str, many: str | None = None) -> str:
     """The count with its noun: `1 node`, `1,200 nodes`, `2.5 seconds`. `many` is the plural if it is irregular."""
     number = f"{count:,}" if isinstance(count, int) else f"{count:,g}"
     return f"{number} {one if number == '1' else many or f'{one}s'}"
+
+
+def nearest(text: str, known: tuple[str, ...]) -> str:
+    """The question whether the nearest of the known words was meant; empty if none is near."""
+    near = difflib.get_close_matches(text[:100], known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def sentences(

@@ -329,8 +329,7 @@ class Settings(BaseSettings):
 
         Raises Misconfigured with each setting that is not valid. Its message never shows a secret.
         """
-        unknown = changes.keys() - type(self).model_fields.keys()
-        if unknown:
+        if unknown := changes.keys() - type(self).model_fields.keys():
             raise TypeError(f"no such settings: {', '.join(sorted(unknown))}")
         values = {name: getattr(self, name) for name in type(self).model_fields} | {
             name: value for name, value in changes.items() if value is not None

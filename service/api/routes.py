@@ -173,7 +173,7 @@ async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator
 
 @get("/api/conversations/{uid:str}")
 async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
-    """The conversation as it is now, even if the index was not refreshed since it was written."""
+    """Returns the newest version of a conversation. Unlike a search, it does not wait for a refresh of the index."""
     parts: Parts = request.app.state.parts
     organization_uid, conversation_uid, _values = await _parsed_item_request(request, uid, GET_PARAMETERS)
     item = await parts.searcher.one(organization_uid, conversation_uid)

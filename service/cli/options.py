@@ -100,7 +100,7 @@ _INDEX_OPTIONS = {
 
 
 def index_options(command: Command) -> Command:
-    """--shards, --replicas and --refresh-interval, beside those of `cluster_options`; all are in `settings`."""
+    """Adds --shards, --replicas and --refresh-interval to the options of `cluster_options`. All go into `settings`."""
 
     @functools.wraps(command)
     def wrapped(*arguments: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""Versioned bulk writes: every document ends as written, unchanged or rejected with its reason, and is told.
+"""Versioned bulk writes: each document is reported as written, as unchanged, or as rejected with the reason.
 
 The version is external (`updated_on` in milliseconds), so a document may be sent any number of times and in any order:
 an older copy never replaces a newer one. That is what makes it right to send again after a lost connection.

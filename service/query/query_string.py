@@ -6,7 +6,6 @@ parameter that takes a list may be repeated: `status=a&status=b` is `status=a,b`
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from service.errors import InvalidQuery, Problem
-from service.message_texts import counted
+from service.message_texts import counted, nearest
 
 MAX_QUERY_BYTES = 65_536
 MAX_PARAMETERS = 1_000  # `name=value` pairs; a list may come as one pair for each of its values
@@ -84,7 +83,8 @@ def values_of(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str
     for name, given in pairs.items():
         parameter = by_name.get(name)
         if parameter is None:
-            near = nearest(name, tuple(by_name)) if len(problems) < MAX_PROBLEMS else ""
+            is_compared = len(name) <= LONGEST_NAME and len(problems) < MAX_PROBLEMS
+            near = nearest(name.lower(), tuple(by_name)) if is_compared else ""
             if not near and not is_listed:
                 near, is_listed = _names(tuple(by_name)), True
             problems.append(Problem(shown(name), f"is not a parameter{near}", shown(given[0])))
@@ -134,11 +134,6 @@ def _decoded(raw: bytes) -> str | None:
         return unquote_to_bytes(raw.replace(b"+", b" ")).decode()
     except UnicodeDecodeError:
         return None
-
-
-def nearest(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name.lower(), known, n=1) if len(name) <= LONGEST_NAME else []
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _names(known: tuple[str, ...]) -> str:

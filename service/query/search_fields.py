@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from service.conversation import parse_uuid
+from service.message_texts import nearest
 from service.query.conditions import Between, Missing, Node, Not, OneOf, Person, Words
 from service.query.fields import ANY, FIELDS, NONE, Field, Kind, Operator, shown_words, states_of
 from service.query.numbers import parse_number_span
@@ -177,12 +177,6 @@ def _bounds(fields: Sequence[Field]) -> list[SearchField]:
         if row.syntax is not None
         for name, operator in row.syntax.bounds.items()
     ]
-
-
-def nearest(text: str, known: tuple[str, ...]) -> str:
-    """Words that name the nearest of the known ones; empty where none is near."""
-    near = difflib.get_close_matches(text[:100], known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 SEARCH_FIELDS: tuple[SearchField, ...] = search_fields(FIELDS)

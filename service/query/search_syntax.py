@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from service.message_texts import nearest
 from service.query.conditions import AllOf, AnyOf, Node, Not, OneOf, Words
-from service.query.search_fields import BY_NAME, nearest
+from service.query.search_fields import BY_NAME
 from service.text import REPLY_WORDS, check_plain_length, has_words
 
 MAX_CHARACTERS = 512

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from service.conversation import parse_uuid
+from service.message_texts import nearest
 from service.query.conditions import MAX_SEARCH_CHARACTERS, Missing, Node, Not, OneOf
 from service.query.conversation_query import CURSOR_START, MAX_CURSOR_CHARACTERS, MAX_SORTS, Sort
 from service.query.fields import ANY, FACET_FIELDS, NONE, RELEVANCE, SORT_FIELDS, Operator
 from service.query.numbers import number
-from service.query.query_string import nearest, quoted
+from service.query.query_string import quoted
 from service.query.time_bounds import UTC_ZONE, Limit, parse_when
 from service.text import check_plain_length, has_words
 
@@ -69,9 +70,8 @@ def sort(text: str) -> Sort:
     name = text.removeprefix("-")
     field = next((field for field in SORT_FIELDS if field == name), None)
     if field is None:
-        raise ValueError(
-            f"must be one of {', '.join(SORT_FIELDS)}, with - in front for descending{nearest(name, SORT_FIELDS)}"
-        )
+        near = nearest(name.lower(), SORT_FIELDS)
+        raise ValueError(f"must be one of {', '.join(SORT_FIELDS)}, with - in front for descending{near}")
     if field == RELEVANCE and text.startswith("-"):
         raise ValueError(f"{RELEVANCE} has no -: the best come first")
     return Sort(field, descending=text.startswith("-") or field == RELEVANCE)
