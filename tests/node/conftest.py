@@ -36,6 +36,7 @@ from service.conversation import Conversation
 from service.index import index_settings, loader, mapping
 from service.node import LocalNode, prepare
 from service.reindex import first_index
+from service.reindex import lock as reindex_lock
 from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests import oracle, processes
@@ -69,9 +70,7 @@ def await_room(url: str) -> None:
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The environment's settings with a secret, an alias and a data folder of the tests' own."""
-    return Settings.load().but(
-        token_secret=SECRET, alias=f"test_{secrets.token_hex(4)}", data=tmp_path_factory.mktemp("data")
-    )
+    return Settings.load().but(token_secret=SECRET, alias=unique_alias(), data=tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")
@@ -185,12 +184,32 @@ def tokens(cluster: Cluster) -> Iterator[oracle.Tokens]:
         yield ask
 
 
+@contextmanager
+def own_alias(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
+    """An alias of its own in the same cluster, with nothing in it, until the block ends."""
+    cluster = Cluster(settings.but(alias=unique_alias()), opensearch_url)
+    try:
+        yield cluster
+    finally:
+        cluster.drop()
+
+
+def unique_alias() -> str:
+    """An alias that no other run of the tests uses: the cluster may be shared."""
+    return f"test_{secrets.token_hex(4)}"
+
+
 @pytest.fixture
 def fresh(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
-    """An alias of its own in the same cluster, with nothing in it."""
-    cluster = Cluster(settings.but(alias=f"test_{secrets.token_hex(4)}"), opensearch_url)
-    yield cluster
-    cluster.drop()
+    """An alias of its own for one test, with nothing in it."""
+    with own_alias(settings, opensearch_url) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def dead_owners_are_known_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests in which no owner of a lock is only slow: each was killed, or never was. Commands in this process only."""
+    monkeypatch.setattr(reindex_lock, "DEAD_AFTER_SECONDS", 2.5)
 
 
 @dataclass

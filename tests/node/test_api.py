@@ -30,22 +30,10 @@ from service.query.parameters import (
 )
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
+from tests.node.asking import error
 from tests.node.conftest import Api, Cluster, serve_process, serving
 
 CHROMIUM = shutil.which("chromium")
-
-
-def error(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The error of an answer that has the one shape."""
-    assert answer.status_code == status, answer.text[:1000]
-    body = answer.json()
-    assert list(body) == ["status", "error"]
-    assert list(body["error"]) == ["code", "message", "details", "request_id"]
-    assert (body["status"], body["error"]["code"]) == ("error", code)
-    assert body["error"]["request_id"] == answer.headers["x-request-id"]
-    assert body["error"]["message"]
-    found: dict[str, Any] = body["error"]
-    return found
 
 
 def test_all_problems_come_in_one_answer(api: Api) -> None:

@@ -22,8 +22,8 @@ from service.node import LocalNode, fetch
 from service.settings import Settings
 from tests import oracle
 from tests.corpus import ORGANIZATIONS, conversation
+from tests.node.asking import error
 from tests.node.conftest import Api, Cluster, serve_process, serving
-from tests.node.test_api import error
 
 
 def complete(conversations: int, organization: UUID, where: str = "") -> str:

@@ -16,7 +16,7 @@ from service.node import LocalNode, fetch
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Cluster, serve_process
-from tests.node.test_run import COMMAND
+from tests.node.running import COMMAND
 from tests.processes import wait_until
 
 SIZE = "750m"  # above what a node needs to start

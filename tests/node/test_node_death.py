@@ -16,7 +16,7 @@ import pytest
 
 from service.node import LocalNode, fetch, watch
 from service.settings import Settings
-from tests.node.test_run import COMMAND, Run, environment
+from tests.node.running import COMMAND, Run, environment
 
 # What the analysis of subjects once had: Java recurses on the repeated group, and the stack overflows.
 RECURSIVE = {

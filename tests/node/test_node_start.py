@@ -15,7 +15,7 @@ import pytest
 from service.errors import NodeFailed
 from service.node import Distribution, LocalNode, fetch, process, running_url
 from service.settings import Settings
-from tests.node.test_run import Run, conversations
+from tests.node.running import Run, conversations
 from tests.processes import wait_until
 
 

@@ -18,13 +18,11 @@ from service.node import LocalNode, fetch
 from service.settings import Settings
 from service.times import format_time
 from tests.corpus import ORGANIZATIONS, corpus
+from tests.node.asking import BULK, SCOPE, error, outcomes, send
 from tests.node.conftest import Api, Cluster, serving
-from tests.node.test_api import error
 from tests.oracle import item
 
 MINE, OTHER = ORGANIZATIONS[0], ORGANIZATIONS[1]
-BULK = "/api/conversations/bulk"
-SCOPE = ("conversations:write",)
 
 
 @pytest.fixture
@@ -44,19 +42,6 @@ def deletion(conversation: Conversation, when: datetime) -> dict[str, Any]:
         "organization_uid": str(conversation.organization_uid),
         "deleted_on": format_time(when),
     }
-
-
-def send(api: Api, lines: list[Any], **options: Any) -> httpx.Response:
-    body = "\n".join(one if isinstance(one, str) else json.dumps(one) for one in lines)
-    token = options.pop("token", None) or api.token(MINE, scopes=SCOPE)
-    return api.http.post(
-        f"{api.address}{BULK}", content=body, headers={"Authorization": f"Bearer {token}"}, params=options
-    )
-
-
-def outcomes(answer: httpx.Response) -> list[str]:
-    assert answer.status_code == 200, answer.text[:1000]
-    return [one["outcome"] for one in answer.json()["data"]["items"]]
 
 
 def mine() -> list[Conversation]:
