@@ -34,7 +34,7 @@ from service.app import create_app
 from service.client import Client, connect
 from service.conversation import Conversation
 from service.index import index_settings, loader, mapping
-from service.node import LocalNode, prepare
+from service.node import Distribution, LocalNode, prepare
 from service.reindex import first_index
 from service.reindex import lock as reindex_lock
 from service.search.paging.rank_descent import Windows
@@ -42,6 +42,7 @@ from service.settings import Settings
 from tests import oracle, processes
 from tests.corpus import corpus
 from tests.node import containers
+from tests.processes import wait_until
 from tests.served import await_address
 
 SECRET = SecretStr(secrets.token_urlsafe(48))
@@ -74,7 +75,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def opensearch_url(settings: Settings) -> Iterator[str]:
+def distribution(settings: Settings) -> Distribution:
+    """OpenSearch for nodes of a test's own, which it may stop, kill and set up as it likes."""
+    return prepare(settings.cache, java_home=settings.java_home)
+
+
+@pytest.fixture(scope="session")
+def opensearch_url(settings: Settings, request: pytest.FixtureRequest) -> Iterator[str]:
     if settings.opensearch_url is not None:
         yield settings.opensearch_url
         return
@@ -82,7 +89,7 @@ def opensearch_url(settings: Settings) -> Iterator[str]:
         with containers.node() as url:
             yield url
         return
-    with LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home)) as node:
+    with LocalNode(settings.data, request.getfixturevalue("distribution")) as node:
         yield node.url
 
 
@@ -144,6 +151,17 @@ class Cluster:
 
         result: loader.Tally = self.act(load)
         return result
+
+    def points_in_time(self) -> tuple[int, int]:
+        """Those of this alias that are open, and that were opened so far. Those of other aliases do not count."""
+        stats = self.act(lambda client: client.indices.stats(index=self.settings.alias, metric="search"))
+        search = stats["_all"]["total"]["search"]
+        now, closed = int(search["point_in_time_current"]), int(search["point_in_time_total"])
+        return now, now + closed
+
+    def await_no_points_in_time(self) -> None:
+        """They are closed behind the answers."""
+        wait_until(lambda: self.points_in_time()[0] == 0, says=self.points_in_time)
 
     def drop(self) -> None:
         async def drop(client: Client) -> None:

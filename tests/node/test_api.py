@@ -20,7 +20,7 @@ from service.api import openapi_examples, response_models
 from service.api.errors import BY_ERROR
 from service.api.openapi import example_of
 from service.conversation import Conversation
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.query.parameters import (
     COUNT_PARAMETERS,
     EXAMPLE_ORGANIZATION,
@@ -201,9 +201,10 @@ def test_the_page_of_the_documentation_shows_the_operation_in_a_browser_without_
     assert "Find conversations" in re.sub(r"<script.*?</script>", "", shown, flags=re.DOTALL)
 
 
-def test_a_cluster_that_is_gone_or_stands_still_is_503_or_504_and_recovers(settings: Settings, tmp_path: Path) -> None:
+def test_a_cluster_that_is_gone_or_stands_still_is_503_or_504_and_recovers(
+    settings: Settings, distribution: Distribution, tmp_path: Path
+) -> None:
     """One node is stopped in its tracks, killed, and started again, under a service that runs on."""
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     node = LocalNode(tmp_path, distribution)
     node.start()
     assert node.process is not None

@@ -15,7 +15,7 @@ from service.conversation import Conversation, document_id, tombstone
 from service.errors import IndexUnusable, WriteFailed
 from service.index import aliases, loader, mapping, writer
 from service.index.writer import Write
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.operations.status import status as status_of
 from service.reindex import first_index
 from service.settings import Settings
@@ -158,9 +158,10 @@ def test_an_index_under_the_aliass_name_is_told(fresh: Cluster) -> None:
         fresh.act(act)
 
 
-def test_a_node_killed_in_a_load_loses_nothing_that_was_acknowledged(settings: Settings, tmp_path: Path) -> None:
+def test_a_node_killed_in_a_load_loses_nothing_that_was_acknowledged(
+    settings: Settings, distribution: Distribution, tmp_path: Path
+) -> None:
     """The node is killed -9 amid a load and started again at the same port's successor; the load is done again."""
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     conversations = corpus()
     node = LocalNode(tmp_path, distribution)
     acknowledged: list[Conversation] = []

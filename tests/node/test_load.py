@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.conversation import Conversation
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests.bench.generate import steady
 from tests.node.conftest import Cluster
@@ -75,9 +75,8 @@ def test_a_file_that_changed_is_not_resumed(fresh: Cluster, file: Path) -> None:
 
 
 def test_a_node_that_is_killed_under_a_load_and_started_again_gets_the_rest(
-    settings: Settings, file: Path, many: list[Conversation], tmp_path: Path
+    settings: Settings, distribution: Distribution, file: Path, many: list[Conversation], tmp_path: Path
 ) -> None:
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     with LocalNode(tmp_path / "node", distribution) as node:
         url = node.url
         loading = begin_load(url, settings.alias, file)
@@ -119,10 +118,9 @@ def test_several_files_are_loaded_at_once(fresh: Cluster, many: list[Conversatio
 
 
 def test_a_load_slows_down_where_opensearch_pushes_back_and_loses_nothing(
-    settings: Settings, file: Path, tmp_path: Path
+    settings: Settings, distribution: Distribution, file: Path, tmp_path: Path
 ) -> None:
     """The node takes about two batches at once, a third of what a load would send."""
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     options = {"indexing_pressure.memory.limit": "2500kb"}
     with LocalNode(tmp_path / "node", distribution, options=options) as node:
         loading = begin_load(node.url, settings.alias, file)

@@ -164,9 +164,11 @@ def threads(*targets: Any) -> Iterator[None]:
     started = [threading.Thread(target=target, args=arguments) for target, *arguments in targets]
     for thread in started:
         thread.start()
-    yield
-    for thread in started:
-        thread.join()
+    try:
+        yield
+    finally:
+        for thread in started:
+            thread.join()
 
 
 def test_killed_at_each_step_a_reindex_loses_nothing_and_no_reader_notices(fresh: Cluster) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.node import running_url
+from service.node import Distribution, running_url
 from service.node.process import LocalNode
 from service.settings import Settings
 from tests.corpus import corpus
@@ -50,12 +50,8 @@ def await_end(pid: int) -> None:
         os.close(process)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("run")
-
-
-def test_run_answers_the_curl_line_and_ctrl_c_leaves_no_process(data: Path) -> None:
+def test_run_answers_the_curl_line_and_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
+    data = tmp_path / "data"
     run = Run(data)
     body = run.ask()
     assert body["status"] == "success"
@@ -73,7 +69,8 @@ def test_run_answers_the_curl_line_and_ctrl_c_leaves_no_process(data: Path) -> N
     assert "no OpenSearch" in conversations("status", "--data", str(data)).stderr
 
 
-def test_a_second_run_keeps_the_data_and_a_killed_one_leaves_it_usable(data: Path, tmp_path: Path) -> None:
+def test_a_second_run_keeps_the_data_and_a_killed_one_leaves_it_usable(tmp_path: Path) -> None:
+    data = tmp_path / "data"
     line = corpus()[0].model_dump_json()
     (tmp_path / "more.ndjson").write_text(line + "\n")
     run = Run(data)
@@ -172,11 +169,8 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_jar_that_was_changed_is_not_used(tmp_path: Path, settings: Settings) -> None:
+def test_a_jar_that_was_changed_is_not_used(tmp_path: Path, distribution: Distribution) -> None:
     """The cached jar is spoilt, and there is no network to fetch it anew from: that is told."""
-    from service.node import fetch
-
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     folder = tmp_path / "cache" / distribution.jars[0].parent.name
     folder.mkdir(parents=True)
     for jar in distribution.jars:
@@ -230,10 +224,8 @@ def test_every_command_explains_itself(command: str) -> None:
     assert "Usage: " in done.stdout
 
 
-def test_stopping_a_stopped_node_does_nothing(tmp_path: Path, settings: Settings) -> None:
-    from service.node import fetch
-
-    node = LocalNode(tmp_path, fetch(settings.cache, java_home=settings.java_home))
+def test_stopping_a_stopped_node_does_nothing(tmp_path: Path, distribution: Distribution) -> None:
+    node = LocalNode(tmp_path, distribution)
     node.stop()
     node.start()
     node.stop()

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests.node.conftest import Cluster, serve_process
 from tests.processes import WAIT_SECONDS, wait_until
@@ -32,8 +32,9 @@ def ready(address: str) -> int:
     return httpx.get(f"{address}/health/ready", timeout=60).status_code
 
 
-def test_a_cluster_that_is_slow_or_not_there_yet_is_waited_for(settings: Settings, tmp_path: Path) -> None:
-    distribution = fetch(settings.cache, java_home=settings.java_home)
+def test_a_cluster_that_is_slow_or_not_there_yet_is_waited_for(
+    settings: Settings, distribution: Distribution, tmp_path: Path
+) -> None:
     with LocalNode(tmp_path / "node", distribution) as node:
         cluster = Cluster(settings.but(alias="slow"), node.url)
         cluster.load([])

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from service.conversation import Conversation
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.settings import Settings
 from service.times import format_time
 from tests.corpus import ORGANIZATIONS, corpus
@@ -161,9 +161,10 @@ def test_many_writers_at_once_end_with_the_newest(own: Api) -> None:
     assert own.get(f"/api/conversations/{one.uid}", token).json()["data"]["subject"] == "39"
 
 
-def test_opensearchs_back_pressure_is_429_and_a_write_block_503(settings: Settings, tmp_path: Path) -> None:
+def test_opensearchs_back_pressure_is_429_and_a_write_block_503(
+    settings: Settings, distribution: Distribution, tmp_path: Path
+) -> None:
     """The node takes bulk requests of a few kilobytes only, as one short of memory would."""
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     with LocalNode(tmp_path, distribution, options={"indexing_pressure.memory.limit": "6kb"}) as node:
         cluster = Cluster(settings.but(request_timeout=2.0), node.url)
         cluster.load([])
