@@ -42,6 +42,7 @@ from service.settings import Settings
 from tests import oracle, processes
 from tests.corpus import corpus
 from tests.node import containers
+from tests.node.impatient import DEAD_AFTER_SECONDS
 from tests.processes import wait_until
 from tests.served import await_address
 
@@ -227,7 +228,7 @@ def fresh(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
 @pytest.fixture
 def dead_owners_are_known_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests in which no owner of a lock is only slow: each was killed, or never was. Commands in this process only."""
-    monkeypatch.setattr(reindex_lock, "DEAD_AFTER_SECONDS", 2.5)
+    monkeypatch.setattr(reindex_lock, "DEAD_AFTER_SECONDS", DEAD_AFTER_SECONDS)
 
 
 @dataclass

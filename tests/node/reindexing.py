@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 from uuid import UUID
 
@@ -16,6 +14,7 @@ from service.reindex.context import Job
 from service.reindex.lock import Lock, State
 from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
+from tests.node import impatient
 from tests.node.conftest import Cluster
 from tests.processes import end_with_the_test
 
@@ -54,7 +53,7 @@ def interrupted(cluster: Cluster, left: State) -> None:
 
 
 def environment(cluster: Cluster) -> dict[str, str]:
-    return os.environ | {
+    return impatient.environment() | {
         "OPENSEARCH_URL": cluster.url,
         "CONVERSATIONS_ALIAS": cluster.settings.alias,
         "CONVERSATIONS_WRITE_LEASE": str(LEASE),
@@ -62,9 +61,9 @@ def environment(cluster: Cluster) -> dict[str, str]:
 
 
 def begun(cluster: Cluster, *arguments: str, until: str) -> subprocess.Popen[str]:
-    """A command, up to the line of its progress that holds `until`."""
+    """A command in a process of its own, up to the line of its progress that holds `until`."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "service", *arguments],
+        [*impatient.COMMAND, *arguments],
         env=environment(cluster), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     end_with_the_test(process)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.node import impatient
 from tests.processes import WAIT_SECONDS, end_with_the_test
 
 COMMAND = [sys.executable, "-m", "service"]
@@ -69,8 +70,8 @@ def conversations(*arguments: str, **changes: str) -> subprocess.CompletedProces
 def begin_load(url: str, alias: str, file: Path, *options: str) -> subprocess.Popen[str]:
     """A load of the file; its checkpoint and rejects are in the file's folder."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "service", "load", str(file), "--create", *options],
-        env=os.environ | {"OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": alias},
+        [*impatient.COMMAND, "load", str(file), "--create", *options],
+        env=impatient.environment() | {"OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": alias},
         cwd=file.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     end_with_the_test(process)

@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from service.conversation import Conversation
 from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests import oracle
+from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, conversation
 from tests.node.asking import error
 from tests.node.conftest import Api, Cluster, serve_process, serving
@@ -191,11 +191,8 @@ def test_the_command_writes_a_whole_file_that_load_reads(
     fresh.load([])
 
     def run(*arguments: str, alias: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "service", *arguments],
-            env=os.environ | {"OPENSEARCH_URL": cluster.url, "CONVERSATIONS_ALIAS": alias},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        environment = os.environ | {"OPENSEARCH_URL": cluster.url, "CONVERSATIONS_ALIAS": alias}
+        return run_here(arguments, environment=environment, folder=tmp_path)
 
     organization = ORGANIZATIONS[1]
     file = tmp_path / "export.ndjson.gz"

@@ -24,10 +24,8 @@ from tests.node.reindexing import (
     written,
 )
 
-pytestmark = pytest.mark.usefixtures("dead_owners_are_known_sooner")
 
-
-def test_many_that_create_at_once_leave_one_index(fresh: Cluster) -> None:
+def test_many_that_create_at_once_leave_one_index(fresh: Cluster, request: pytest.FixtureRequest) -> None:
     async def act(client: Client) -> list[tuple[str, bool]]:
         made = (first_index.ensure(client, fresh.settings.alias, mapping.load()) for _ in range(12))
         return await asyncio.gather(*made)
@@ -40,6 +38,7 @@ def test_many_that_create_at_once_leave_one_index(fresh: Cluster) -> None:
     interrupted_one = State("create", LOOK, "", "")
     fresh.drop()
     interrupted(fresh, interrupted_one)
+    request.getfixturevalue("dead_owners_are_known_sooner")
     assert fresh.act(lambda client: first_index.ensure(client, fresh.settings.alias, mapping.load()))[1]
 
 

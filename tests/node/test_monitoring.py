@@ -6,8 +6,6 @@ import asyncio
 import json
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +29,7 @@ from service.operations import load_progress
 from service.operations.doctor import CHECKS
 from service.reindex.lock import Lock, State
 from service.settings import Settings
+from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Api, Cluster, serve_process, serving
 from tests.processes import wait_until
@@ -291,11 +290,7 @@ def test_traces_show_the_request_and_its_calls_under_the_callers_own_and_nothing
 
 
 def doctor(cluster: Cluster, *arguments: str, **more: str) -> tuple[int, dict[str, dict[str, str]]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "doctor", "--json", *arguments],
-        env=cluster.environment | more,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run_here(("doctor", "--json", *arguments), environment=cluster.environment | more, folder=Path.cwd())
     checks = [json.loads(line) for line in done.stdout.splitlines()]
     if done.returncode == 1:
         assert len(done.stderr.strip().splitlines()) == 1

@@ -32,6 +32,8 @@ from tests.node.reindexing import (
     written,
 )
 
+pytestmark = pytest.mark.usefixtures("dead_owners_are_known_sooner")
+
 
 def test_a_reindex_a_rollback_and_a_prune(fresh: Cluster) -> None:
     everything = corpus()[:300]

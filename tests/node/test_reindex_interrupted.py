@@ -49,7 +49,9 @@ def test_ctrl_c_says_once_how_a_reindex_goes_on(fresh: Cluster) -> None:
     assert errors.splitlines()[-1] == "Stopped."
 
 
-def test_only_one_reindex_at_a_time_and_a_dead_ones_lock_is_taken_over(fresh: Cluster) -> None:
+def test_only_one_reindex_at_a_time_and_a_dead_ones_lock_is_taken_over(
+    fresh: Cluster, request: pytest.FixtureRequest
+) -> None:
     fresh.load(corpus()[:200])
     old = current(fresh)
     first = begun(fresh, "reindex", "--throttle", "10", until="reindex: backfill")
@@ -66,6 +68,7 @@ def test_only_one_reindex_at_a_time_and_a_dead_ones_lock_is_taken_over(fresh: Cl
     assert "another process has taken over" in errors
     third.kill()
     third.communicate()
+    request.getfixturevalue("dead_owners_are_known_sooner")
     interrupted = command(fresh, "reindex")
     assert "--resume" in interrupted.stderr
     assert "--abandon" in interrupted.stderr
@@ -171,6 +174,7 @@ def threads(*targets: Any) -> Iterator[None]:
             thread.join()
 
 
+@pytest.mark.usefixtures("dead_owners_are_known_sooner")
 def test_killed_at_each_step_a_reindex_loses_nothing_and_no_reader_notices(fresh: Cluster) -> None:
     rng = random.Random(99)
     still = [conversation(rng, FIRST).model_copy(update={"categories": ["still"]}) for _ in range(80)]
@@ -217,6 +221,7 @@ def test_killed_at_each_step_a_reindex_loses_nothing_and_no_reader_notices(fresh
     assert found.record() == {"missing": 0, "stale": 0, "newer": 0, "extra": 0}
 
 
+@pytest.mark.usefixtures("dead_owners_are_known_sooner")
 def test_resume_knows_its_files_from_any_folder_and_refuses_changed_ones(
     fresh: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ import pytest
 from service.node import Distribution, running_url
 from service.node.process import LocalNode
 from service.settings import Settings
+from tests.commands import run_here
 from tests.corpus import corpus
 from tests.node.conftest import Cluster
 from tests.node.running import COMMAND, Run, conversations, environment
@@ -211,15 +212,15 @@ def test_a_jar_that_was_changed_is_not_used(tmp_path: Path, distribution: Distri
     ],
 )
 def test_wrong_use_is_one_clear_line_and_a_nonzero_exit(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
-    done = conversations(*arguments, CONVERSATIONS_DATA=str(tmp_path))
+    done = run_here(arguments, environment=environment(CONVERSATIONS_DATA=str(tmp_path)), folder=tmp_path)
     assert done.returncode != 0
     assert re.search(says, done.stderr)
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str) -> None:
-    done = conversations(command, "--help")
+def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
+    done = run_here((command, "--help"), environment=environment(), folder=tmp_path)
     assert done.returncode == 0
     assert "Usage: " in done.stdout
 
@@ -238,7 +239,7 @@ def test_the_service_speaks_tls_and_says_whether_it_is_healthy(cluster: Cluster,
     own = cluster.environment | {"OPENSEARCH_CA_FILE": str(tmp_path / "ca" / "ca.pem")}
 
     def healthy(url: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*COMMAND, "healthy", "--url", url], env=own, capture_output=True, text=True, check=False)
+        return run_here(("healthy", "--url", url), environment=own, folder=tmp_path)
 
     tls = ["--tls-certificate", str(tmp_path / "web" / "web.pem"), "--tls-key", str(tmp_path / "web" / "web-key.pem")]
     with subprocess.Popen(
@@ -268,10 +269,7 @@ def test_certificates_that_cannot_be_used_are_told_before_anything_is_served(clu
         ["--tls-certificate", str(tmp_path / "none.pem"), "--tls-key", str(tmp_path / "key.pem")],
         ["--tls-key", str(tmp_path / "key.pem")],
     ):
-        done = subprocess.run(
-            [*COMMAND, "serve", "--port", "0", *options], env=cluster.environment, capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
+        done = run_here(("serve", "--port", "0", *options), environment=cluster.environment, folder=tmp_path)
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1
         assert "--tls-" in done.stderr
