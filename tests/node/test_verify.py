@@ -46,7 +46,7 @@ def test_a_filtered_export_deletes_nothing(fresh: Cluster, tmp_path: Path) -> No
     assert json.loads(well.stdout) == {"missing": 0, "stale": 0, "newer": 0, "extra": 0}
     for options in ((), ("--whole",)):
         refused = command(fresh, "verify", str(file), "--repair", "--delete-extra", *options)
-        assert refused.returncode == 1
+        assert refused.returncode == 2
         assert "filtered by 'status=closed'" in refused.stderr
     assert command(fresh, "verify", str(file), "--repair").returncode == 0
     assert stored(fresh, current(fresh)) == before
@@ -105,7 +105,7 @@ def test_files_that_do_not_say_that_they_are_whole_delete_only_where_that_is_vou
     }[form]))  # fmt: skip
     before = stored(fresh, current(fresh))
     refused = command(fresh, "verify", str(file), "--repair", "--delete-extra")
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "--whole" in refused.stderr
     assert stored(fresh, current(fresh)) == before
     assert command(fresh, "verify", str(file), "--repair", "--delete-extra", "--whole").returncode == 0
