@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,7 +26,6 @@ from service.api.routes import HANDLERS
 from service.cli import cli
 from service.conversation import STATUSES, Conversation, Metadata
 from tests import oracle
-from tests.commands import run_here
 from tests.node.conftest import Cluster, serve_process
 from tests.processes import wait_until
 
@@ -86,7 +87,10 @@ class Sized:
 
     def command(self, *arguments: str, exits: int = 0) -> str:
         """Runs the command in the file's folder and returns what it printed."""
-        done = run_here(arguments, environment=self.environment, folder=self.file.parent)
+        done = subprocess.run(
+            [sys.executable, "-m", "service", *arguments],
+            env=self.environment, cwd=self.file.parent, capture_output=True, text=True, check=False, timeout=600,
+        )  # fmt: skip
         assert done.returncode == exits, done.stderr[-3000:]
         return done.stdout
 

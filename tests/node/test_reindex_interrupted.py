@@ -189,7 +189,7 @@ def test_killed_at_each_step_a_reindex_loses_nothing_and_no_reader_notices(fresh
     writers = Writers(fresh)
     for api in serving(fresh.settings, fresh.url):
         readers = Readers(api, api.token(FIRST), frozenset(str(one.uid) for one in still))
-        with threads(*((writers.run, n) for n in range(4)), *((readers.run, n) for n in range(8))):
+        with threads(*((writers.run, n) for n in range(4)), *((readers.run, n) for n in range(4))):
             try:
                 arguments = ["reindex"]
                 for step, _function in commands.STEPS:
