@@ -458,3 +458,13 @@ def test_a_lock_is_let_go_though_a_beat_was_cancelled_before_its_answer_came(fre
             assert await reindex_lock.read(client, fresh.settings.alias) is None
 
     fresh.act(beat_and_let_go)
+
+
+def test_a_small_index_is_copied_in_a_few_requests(fresh: Cluster) -> None:
+    """Its ranges hold a document or two each: they are read and written together."""
+    fresh.load(corpus()[:300])
+    done = command(fresh, "-v", "reindex")
+    assert done.returncode == 0, done.stderr
+    backfill = done.stderr.partition("reindex: backfill\n")[2].partition("reindex: verify\n")[0]
+    assert 1 <= backfill.count("/_bulk") <= 3, backfill
+    assert backfill.count("/_search/point_in_time") <= 6
