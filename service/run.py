@@ -35,6 +35,7 @@ from service.index.index_settings import chosen
 from service.message_texts import counted
 from service.node import LocalNode, prepare
 from service.node.folder import make_private
+from service.node.lock import require_free
 from service.reindex import first_index
 from service.settings import SECRET_MIN_BYTES, Settings
 from service.sources import ndjson
@@ -77,6 +78,8 @@ def run(settings: Settings, *, host: str, port: int, prepare: Prepare) -> None:
 
     Without OPENSEARCH_URL, it also starts a local node and stops it at the end.
     """
+    if settings.opensearch_url is None:
+        require_free(settings.data)  # before the port, which a running `run` also has
     with listening(host, port) as listener:
         settings = with_token_secret(settings)
         if settings.opensearch_url is not None:

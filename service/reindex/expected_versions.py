@@ -53,7 +53,9 @@ class ExpectedVersions(Scratch):
     def versions(self, numbers: Iterable[int]) -> Versions:
         """The versions of the documents in these ranges."""
         query = "SELECT id, version FROM ledger WHERE range = ?"
-        return {document: version for number in numbers for document, version in self.database.execute(query, (number,))}
+        return {
+            document: version for number in numbers for document, version in self.database.execute(query, (number,))
+        }
 
 
 def range_of(document: str) -> int:
