@@ -41,7 +41,11 @@ def _place(error: click.ClickException) -> str:
         return f"{' / '.join(names)}: "
     if param is None:
         return ""
-    return f"{param.opts[-1]}: " if isinstance(param, click.Option) else f"{param.make_metavar(_context(error))}: "
+    return (
+        f"{param.opts[-1]}: "
+        if isinstance(param, click.Option)
+        else f"{param.make_metavar(_context(error)).strip('[].')}: "
+    )
 
 
 def _context(error: click.BadParameter) -> click.Context:
@@ -53,7 +57,7 @@ def _number(found: re.Match[str], error: click.ClickException) -> str:
     number = "a whole number" if isinstance(kind, click.types.IntParamType) else "a number"
     low, high = getattr(kind, "min", None), getattr(kind, "max", None)
     bounds = "" if low is None else f" from {low:g}" if high is not None else f" of at least {low:g}"
-    return f"{_quoted(found[1])} must be {number}{bounds}{'' if high is None else f' to {high:g}'}"
+    return f"{_quoted(found[1].removesuffix('.0'))} must be {number}{bounds}{'' if high is None else f' to {high:g}'}"
 
 
 def _quoted(value: str) -> str:

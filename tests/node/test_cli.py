@@ -169,13 +169,18 @@ def test_delete_asks_on_a_terminal_and_needs_yes_elsewhere(fresh: Cluster, tmp_p
         0,
         ["would be deleted"] * 2,
     )
-    for answer, code in (("n\n", 130), ("y\n", 0)):
+    for answer, code, says in (
+        ("n\n", 1, "nothing was deleted"),
+        ("\x03", 130, "Nothing was deleted."),
+        ("y\n", 0, first),
+    ):
         terminal = Terminal(fresh, tmp_path, "delete", first, columns=300)
         terminal.read_until("[y/N]")
         assert first in terminal.printed
         assert subject[:20] in terminal.printed
         terminal.type(answer)
         assert terminal.end() == code
+        assert says in terminal.printed.partition("[y/N]")[2]
     assert run(fresh, tmp_path, "get", first).returncode == 1
     both = run(fresh, tmp_path, "delete", second, first, "--yes")
     assert both.returncode == 1

@@ -430,10 +430,10 @@ def test_verify_against_files_tells_and_mends(fresh: Cluster, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("reindex", "--and-index"), 2, "goes with files"),
-        (("reindex", "--files-only"), 2, "goes with files"),
+        (("reindex", "--and-index"), 2, "needs files"),
+        (("reindex", "--files-only"), 2, "needs files"),
         (("verify", "--against", "nothing"), 1, "there is no index nothing"),
-        (("verify", "--against", "nothing", "--delete-extra"), 2, "goes with --repair"),
+        (("verify", "--against", "nothing", "--delete-extra"), 2, "needs --repair"),
     ],
 )
 def test_wrong_use_is_told(arguments: tuple[str, ...], code: int, says: str, fresh: Cluster) -> None:
