@@ -251,6 +251,7 @@ def _watch(node: LocalNode, server: uvicorn.Server, reasons: list[str]) -> None:
 @contextmanager
 def local_node(settings: Settings) -> Iterator[LocalNode]:
     """Runs a local node while the block runs. ctrl-C is ignored while the node stops, because it would stay running."""
+    require_free(settings.data)
     node = LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home), heap=settings.node_heap)
     progress.say("Starting OpenSearch")
     try:

@@ -184,7 +184,7 @@ def _flushed(code: int) -> int:
         if sys.stderr is not None:
             sys.stderr.flush()
     except (OSError, ValueError):
-        _discard(sys.__stderr__, 2)  # nobody can be told
+        _discard(sys.__stderr__, 2)  # there is nowhere to report this
     return code
 
 
