@@ -129,10 +129,10 @@ def test_a_reindex_from_files_and_from_both(fresh: Cluster, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("reindex", "--and-index"), 2, "goes with files"),
-        (("reindex", "--files-only"), 2, "goes with files"),
+        (("reindex", "--and-index"), 2, "needs files"),
+        (("reindex", "--files-only"), 2, "needs files"),
         (("verify", "--against", "nothing"), 1, "there is no index nothing"),
-        (("verify", "--against", "nothing", "--delete-extra"), 2, "goes with --repair"),
+        (("verify", "--against", "nothing", "--delete-extra"), 2, "needs --repair"),
     ],
 )
 def test_wrong_use_is_told(arguments: tuple[str, ...], code: int, says: str, fresh: Cluster) -> None:
@@ -232,3 +232,13 @@ def test_counts_that_never_agree_fail(fresh: Cluster, monkeypatch: pytest.Monkey
     current_name = current(fresh)
     with pytest.raises(ReindexFailed, match="has other counts"):
         fresh.act(act)
+
+
+def test_a_small_index_is_copied_in_a_few_requests(fresh: Cluster) -> None:
+    """Its ranges hold a document or two each: they are read and written together."""
+    fresh.load(corpus()[:300])
+    done = command(fresh, "-v", "reindex")
+    assert done.returncode == 0, done.stderr
+    backfill = done.stderr.partition("reindex: backfill\n")[2].partition("reindex: verify\n")[0]
+    assert 1 <= backfill.count("/_bulk") <= 3, backfill
+    assert backfill.count("/_search/point_in_time") <= 6
