@@ -14,6 +14,8 @@ from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 
 from service.settings import Settings
+from tests import setup_projects
+from tests.setup_projects import Project
 
 # How long an example takes says more of the machine than of the code.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -68,3 +70,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bare_settings(tmp_path: object) -> Settings:
     """Settings with a secret, and nothing else of the environment's that matters here."""
     return Settings.load().but(token_secret=SecretStr("s" * 32))
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the wheels of the locked packages of `project`."""
+    folder = tmp_path_factory.mktemp("wheels")
+    setup_projects.write_wheels(folder)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, wheels: Path) -> Project:
+    """A small project with a copy of scripts/setup."""
+    return setup_projects.make_project(tmp_path / "checkout", wheels)

@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from tests.command_line import (
     process,
 )
 from tests.corpus import corpus
+from tests.processes import end_all, end_with_the_test
 
 
 @pytest.mark.parametrize("path", [path for path, _command in leaves()])
@@ -281,13 +283,21 @@ def test_wrong_use_is_one_line_and_2(arguments: tuple[str, ...], tmp_path: Path)
     assert_one_line(conversations(tmp_path, *arguments), 2)
 
 
+@pytest.fixture
+def _no_process_outlasts_its_test() -> Iterator[None]:
+    yield
+    end_all()
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("_no_process_outlasts_its_test")
 def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     process = subprocess.Popen(
         [*COMMAND, "load", str(fifo), "--dry-run"], env=environment(tmp_path), stderr=subprocess.PIPE, text=True
     )
+    end_with_the_test(process)  # one that is left behind is a warning in whichever test comes when it is collected
     with closing(os.fdopen(os.open(fifo, os.O_WRONLY), "wb")) as feed:  # opens when the command reads
         feed.write(b"\n")
         feed.flush()

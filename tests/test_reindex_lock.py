@@ -1,7 +1,7 @@
 """Two processes never both hold the lock, and that of a dead one is taken over when its time is up, not before.
 
 `Document` is a model of one document with sequence numbers, which the lock relies on. It says nothing about what
-OpenSearch does; tests/node/test_reindex.py asks a real node.
+OpenSearch does; tests/node/test_reindex_state.py asks a real node.
 """
 
 from __future__ import annotations

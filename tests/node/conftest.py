@@ -34,13 +34,16 @@ from service.app import create_app
 from service.client import Client, connect
 from service.conversation import Conversation
 from service.index import index_settings, loader, mapping
-from service.node import LocalNode, prepare
+from service.node import Distribution, LocalNode, prepare
 from service.reindex import first_index
+from service.reindex import lock as reindex_lock
 from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests import oracle, processes
 from tests.corpus import corpus
 from tests.node import containers
+from tests.node.impatient import DEAD_AFTER_SECONDS
+from tests.processes import wait_until
 from tests.served import await_address
 
 SECRET = SecretStr(secrets.token_urlsafe(48))
@@ -69,13 +72,17 @@ def await_room(url: str) -> None:
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The environment's settings with a secret, an alias and a data folder of the tests' own."""
-    return Settings.load().but(
-        token_secret=SECRET, alias=f"test_{secrets.token_hex(4)}", data=tmp_path_factory.mktemp("data")
-    )
+    return Settings.load().but(token_secret=SECRET, alias=unique_alias(), data=tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")
-def opensearch_url(settings: Settings) -> Iterator[str]:
+def distribution(settings: Settings) -> Distribution:
+    """OpenSearch for nodes of a test's own, which it may stop, kill and set up as it likes."""
+    return prepare(settings.cache, java_home=settings.java_home)
+
+
+@pytest.fixture(scope="session")
+def opensearch_url(settings: Settings, request: pytest.FixtureRequest) -> Iterator[str]:
     if settings.opensearch_url is not None:
         yield settings.opensearch_url
         return
@@ -83,7 +90,7 @@ def opensearch_url(settings: Settings) -> Iterator[str]:
         with containers.node() as url:
             yield url
         return
-    with LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home)) as node:
+    with LocalNode(settings.data, request.getfixturevalue("distribution")) as node:
         yield node.url
 
 
@@ -146,6 +153,17 @@ class Cluster:
         result: loader.Tally = self.act(load)
         return result
 
+    def points_in_time(self) -> tuple[int, int]:
+        """Those of this alias that are open, and that were opened so far. Those of other aliases do not count."""
+        stats = self.act(lambda client: client.indices.stats(index=self.settings.alias, metric="search"))
+        search = stats["_all"]["total"]["search"]
+        now, closed = int(search["point_in_time_current"]), int(search["point_in_time_total"])
+        return now, now + closed
+
+    def await_no_points_in_time(self) -> None:
+        """They are closed behind the answers."""
+        wait_until(lambda: self.points_in_time()[0] == 0, says=self.points_in_time)
+
     def drop(self) -> None:
         async def drop(client: Client) -> None:
             for pattern in (f"{self.settings.alias}-*", f"{self.settings.alias}_state*"):
@@ -185,12 +203,32 @@ def tokens(cluster: Cluster) -> Iterator[oracle.Tokens]:
         yield ask
 
 
+@contextmanager
+def own_alias(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
+    """An alias of its own in the same cluster, with nothing in it, until the block ends."""
+    cluster = Cluster(settings.but(alias=unique_alias()), opensearch_url)
+    try:
+        yield cluster
+    finally:
+        cluster.drop()
+
+
+def unique_alias() -> str:
+    """An alias that no other run of the tests uses: the cluster may be shared."""
+    return f"test_{secrets.token_hex(4)}"
+
+
 @pytest.fixture
 def fresh(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
-    """An alias of its own in the same cluster, with nothing in it."""
-    cluster = Cluster(settings.but(alias=f"test_{secrets.token_hex(4)}"), opensearch_url)
-    yield cluster
-    cluster.drop()
+    """An alias of its own for one test, with nothing in it."""
+    with own_alias(settings, opensearch_url) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def dead_owners_are_known_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests in which no owner of a lock is only slow: each was killed, or never was. Commands in this process only."""
+    monkeypatch.setattr(reindex_lock, "DEAD_AFTER_SECONDS", DEAD_AFTER_SECONDS)
 
 
 @dataclass

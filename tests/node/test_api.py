@@ -20,7 +20,7 @@ from service.api import openapi_examples, response_models
 from service.api.errors import BY_ERROR
 from service.api.openapi import example_of
 from service.conversation import Conversation
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.query.parameters import (
     COUNT_PARAMETERS,
     EXAMPLE_ORGANIZATION,
@@ -30,22 +30,10 @@ from service.query.parameters import (
 )
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
+from tests.node.asking import error
 from tests.node.conftest import Api, Cluster, serve_process, serving
 
 CHROMIUM = shutil.which("chromium")
-
-
-def error(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """The error of an answer that has the one shape."""
-    assert answer.status_code == status, answer.text[:1000]
-    body = answer.json()
-    assert list(body) == ["status", "error"]
-    assert list(body["error"]) == ["code", "message", "details", "request_id"]
-    assert (body["status"], body["error"]["code"]) == ("error", code)
-    assert body["error"]["request_id"] == answer.headers["x-request-id"]
-    assert body["error"]["message"]
-    found: dict[str, Any] = body["error"]
-    return found
 
 
 def test_all_problems_come_in_one_answer(api: Api) -> None:
@@ -213,9 +201,10 @@ def test_the_page_of_the_documentation_shows_the_operation_in_a_browser_without_
     assert "Find conversations" in re.sub(r"<script.*?</script>", "", shown, flags=re.DOTALL)
 
 
-def test_a_cluster_that_is_gone_or_stands_still_is_503_or_504_and_recovers(settings: Settings, tmp_path: Path) -> None:
+def test_a_cluster_that_is_gone_or_stands_still_is_503_or_504_and_recovers(
+    settings: Settings, distribution: Distribution, tmp_path: Path
+) -> None:
     """One node is stopped in its tracks, killed, and started again, under a service that runs on."""
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     node = LocalNode(tmp_path, distribution)
     node.start()
     assert node.process is not None

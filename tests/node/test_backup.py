@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Cluster, serving
@@ -23,9 +23,9 @@ _REQUEST = re.compile(r"^(GET|PUT|POST|DELETE) (\S+)(?: (\{.*\}))?$")
 
 
 @pytest.fixture
-def node(settings: Settings, tmp_path: Path) -> Iterator[Cluster]:
+def node(settings: Settings, distribution: Distribution, tmp_path: Path) -> Iterator[Cluster]:
     """A node of its own with the alias that the page speaks of."""
-    with LocalNode(tmp_path, fetch(settings.cache, java_home=settings.java_home)) as node:
+    with LocalNode(tmp_path, distribution) as node:
         yield Cluster(settings.but(alias="conversations", data=tmp_path), node.url)
 
 

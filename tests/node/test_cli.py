@@ -12,7 +12,6 @@ import struct
 import subprocess
 import sys
 import termios
-import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,7 +23,9 @@ from service.cli.examples import EXAMPLES
 from service.conversation import Conversation
 from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
+from tests.node import impatient
 from tests.node.conftest import Api, Cluster, serving
+from tests.processes import end_with_the_test, wait_until
 
 COMMAND = [sys.executable, "-m", "service"]
 ORGANIZATION = ORGANIZATIONS[0]
@@ -361,15 +362,14 @@ def test_load_takes_zstandard_and_says_what_is_so(fresh: Cluster, tmp_path: Path
 
 def test_a_load_that_is_interrupted_says_how_to_go_on(fresh: Cluster, tmp_path: Path) -> None:
     fresh.load(corpus()[:1])
-    many = [one.model_copy(update={"uid": uuid4()}).model_dump_json() for one in corpus() for _ in range(12)]
+    many = [one.model_copy(update={"uid": uuid4()}).model_dump_json() for one in corpus() for _ in range(4)]
     (tmp_path / "many.ndjson").write_text("\n".join(many) + "\n")
     process = subprocess.Popen(
-        [*COMMAND, "load", "many.ndjson", "-q"], env=environment(fresh, tmp_path), cwd=tmp_path, stderr=subprocess.PIPE,
-        text=True,
+        [*impatient.COMMAND, "load", "many.ndjson", "-q"],
+        env=environment(fresh, tmp_path, PYTHONPATH=str(impatient.ROOT)), cwd=tmp_path, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while not (tmp_path / "load.checkpoint").exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+    end_with_the_test(process)
+    wait_until((tmp_path / "load.checkpoint").exists, process=process, says=process.communicate)
     process.send_signal(signal.SIGINT)
     _out, errors = process.communicate(timeout=WAIT_SECONDS)
     assert process.returncode == 130

@@ -20,9 +20,10 @@ import pytest
 
 from service.index import mapping
 from service.operations.dashboards import saved_objects
+from service.settings import Settings
 from service.sources import ndjson
 from tests.analysts import questions, told
-from tests.node.conftest import Cluster
+from tests.node.conftest import Cluster, own_alias
 
 ROOT = Path(__file__).parents[2]
 SOURCE = "kibanaSavedObjectMeta"
@@ -34,13 +35,11 @@ def objects() -> list[Record]:
 
 
 @pytest.fixture(scope="module")
-def sample(settings: Any, opensearch_url: str, samples: Path) -> Iterator[Cluster]:
-    cluster = Cluster(settings.but(alias="test_sample"), opensearch_url)
-    cluster.drop()
+def sample(settings: Settings, opensearch_url: str, samples: Path) -> Iterator[Cluster]:
     lines = ndjson.read(str(samples / "conversations.ndjson.gz"))
-    cluster.load([line.conversation for line in lines if line.conversation is not None])
-    yield cluster
-    cluster.drop()
+    with own_alias(settings, opensearch_url) as cluster:
+        cluster.load([line.conversation for line in lines if line.conversation is not None])
+        yield cluster
 
 
 def search(cluster: Cluster, body: Record) -> Record:

@@ -17,12 +17,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.search.did_you_mean import explain_no_results
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
+from tests.node.asking import error
 from tests.node.conftest import Api, Cluster, serve_process, serving
-from tests.node.test_api import error
 
 SECONDS = 2.0
 GRACE = 4.0  # of a busy machine; without a deadline the slowest of these took five times the request's timeout
@@ -37,9 +37,11 @@ LINE = {"uid": ONE, "organization_uid": str(ORGANIZATIONS[0]), "deleted_on": "20
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Iterator[tuple[LocalNode, Cluster]]:
+def own(
+    tmp_path_factory: pytest.TempPathFactory, settings: Settings, distribution: Distribution
+) -> Iterator[tuple[LocalNode, Cluster]]:
     """A node of these tests' own, which they stop in its tracks."""
-    node = LocalNode(tmp_path_factory.mktemp("node"), fetch(settings.cache, java_home=settings.java_home))
+    node = LocalNode(tmp_path_factory.mktemp("node"), distribution)
     node.start()
     try:
         cluster = Cluster(settings.but(request_timeout=SECONDS), node.url)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from service.conversation import DERIVED_VERSION, STATUSES, Conversation, order_
 from service.index import aliases, mapping
 from service.index.write_targets import writes_alias
 from service.index.writer import write, write_of
+from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Api, Cluster, serving
 
@@ -26,11 +27,8 @@ SAYS = f"derived fields of version {OTHER}, this service needs version {DERIVED_
 
 
 def command(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        env=cluster.environment | {"CONVERSATIONS_WRITE_LEASE": "0.5"},
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+    environment = cluster.environment | {"CONVERSATIONS_WRITE_LEASE": "0.5"}
+    return run_here(arguments, environment=environment, folder=Path.cwd())
 
 
 def conversations() -> list[Conversation]:

@@ -23,10 +23,9 @@ from service.conversation import LIMITS, MAX_LINE_BYTES, MAX_REASON_BYTES, Conve
 from service.index import writer
 from service.times import LAST, format_time
 from tests.corpus import ORGANIZATIONS
+from tests.node.asking import BULK, SCOPE, error, outcomes, send
 from tests.node.conftest import Api, Cluster, serving
-from tests.node.test_api import error
-from tests.node.test_load import begun
-from tests.node.test_writes import BULK, SCOPE, outcomes, send
+from tests.node.running import begin_load
 
 MINE = ORGANIZATIONS[0]
 ENDS = ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999Z")
@@ -126,7 +125,7 @@ def test_a_file_is_judged_as_a_request_is(fresh: Cluster, tmp_path: Path) -> Non
     for api in serving(fresh.settings, fresh.url):
         path = tmp_path / "file"
         path.write_bytes(b"\n".join(lines) + b"\n")
-        loading = begun(fresh.url, fresh.settings.alias, path)
+        loading = begin_load(fresh.url, fresh.settings.alias, path)
         out, errors = loading.communicate(timeout=60)
         assert json.loads(out) == {"written": 3, "unchanged": 0, "rejected": len(lines) - 3}, errors
         rejects = [json.loads(line) for line in (tmp_path / "rejects.ndjson").read_bytes().splitlines()]

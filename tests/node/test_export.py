@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,25 +17,19 @@ import httpx
 import pytest
 
 from service.conversation import Conversation
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests import oracle
+from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, conversation
+from tests.node.asking import error
 from tests.node.conftest import Api, Cluster, serve_process, serving
-from tests.node.test_api import error
 
 
 def complete(conversations: int, organization: UUID, where: str = "") -> str:
     """The last line of a whole export."""
     told = {"complete": True, "conversations": conversations, "organization_uid": str(organization), "where": where}
     return json.dumps({"export": told}, separators=(",", ":"))
-
-
-def await_no_points_in_time(cluster: Cluster) -> None:
-    deadline = time.monotonic() + 30
-    while open_ones := cluster.act(lambda client: client.get_all_pits()).get("pits"):
-        assert time.monotonic() < deadline, open_ones
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
@@ -82,8 +75,10 @@ def large() -> list[Conversation]:
 
 
 @pytest.fixture
-def own_node(tmp_path: Path, settings: Settings, large: list[Conversation]) -> Iterator[tuple[LocalNode, Cluster]]:
-    node = LocalNode(tmp_path / "node", fetch(settings.cache, java_home=settings.java_home))
+def own_node(
+    tmp_path: Path, settings: Settings, distribution: Distribution, large: list[Conversation]
+) -> Iterator[tuple[LocalNode, Cluster]]:
+    node = LocalNode(tmp_path / "node", distribution)
     node.start()
     try:
         cluster = Cluster(settings, node.url)
@@ -107,10 +102,10 @@ def test_a_client_that_leaves_an_export_ends_it_and_only_so_many_run_at_once(
         answer = api.http.get(url, headers=headers)
         error(answer, 429, "too_many_requests")
         assert answer.headers["retry-after"] == "1"
-        assert len(fresh.act(lambda client: client.get_all_pits())["pits"]) == 4
+        assert fresh.points_in_time()[0] == 4
         for stream in streams:
             stream.__exit__(None, None, None)
-        await_no_points_in_time(fresh)
+        fresh.await_no_points_in_time()
         whole = api.http.get(url, headers=headers)
         assert whole.text[-200:].endswith(complete(len(large), LARGE) + "\n")
 
@@ -146,7 +141,7 @@ def test_pages_and_batches_are_bounded_by_bytes(
         lines = api.get("/api/conversations/export", token).text.splitlines()
         assert [json.loads(line)["uid"] for line in lines[:-1]] == walked
         assert json.loads(lines[-1])["export"]["conversations"] == 60
-    await_no_points_in_time(fresh)
+    fresh.await_no_points_in_time()
 
 
 def test_an_export_that_is_cut_off_cannot_be_mistaken_for_a_whole_one(
@@ -196,11 +191,8 @@ def test_the_command_writes_a_whole_file_that_load_reads(
     fresh.load([])
 
     def run(*arguments: str, alias: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "service", *arguments],
-            env=os.environ | {"OPENSEARCH_URL": cluster.url, "CONVERSATIONS_ALIAS": alias},
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        environment = os.environ | {"OPENSEARCH_URL": cluster.url, "CONVERSATIONS_ALIAS": alias}
+        return run_here(arguments, environment=environment, folder=tmp_path)
 
     organization = ORGANIZATIONS[1]
     file = tmp_path / "export.ndjson.gz"
@@ -224,4 +216,4 @@ def test_the_command_writes_a_whole_file_that_load_reads(
         assert failed.returncode == 2
         assert says in failed.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["export.ndjson.gz"]
-    await_no_points_in_time(cluster)
+    cluster.await_no_points_in_time()

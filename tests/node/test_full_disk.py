@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from service.api.auth import Tokens
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Cluster, serve_process
-from tests.node.test_run import COMMAND
+from tests.node.running import COMMAND
 from tests.processes import wait_until
 
 SIZE = "750m"  # above what a node needs to start
@@ -56,11 +56,11 @@ def command(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def test_a_full_disk_is_named_by_the_api_by_readiness_by_load_and_by_doctor(
-    small_disk: Path, settings: Settings, tmp_path: Path
+    small_disk: Path, settings: Settings, distribution: Distribution, tmp_path: Path
 ) -> None:
     first, *others = corpus()
     body = "".join(f"{conversation.model_dump_json()}\n" for conversation in others).encode()
-    node = LocalNode(small_disk / "data", fetch(settings.cache, java_home=settings.java_home))
+    node = LocalNode(small_disk / "data", distribution)
     node.start()
     try:
         cluster = Cluster(settings.but(alias="full"), node.url)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.corpus import ORGANIZATIONS
-from tests.node.conftest import Api
+from tests.node.conftest import Api, Cluster
 
 CACHED = ("/api/conversations", "/api/conversations/count?facets=status", "/api/conversations/suggest?q=a")
 OPEN = ("/", "/docs", "/docs/openapi.json", "/health/live", "/health/ready", "/nowhere")
@@ -68,12 +68,11 @@ def test_the_connection_is_good_for_more_after_head(api: Api, token: str) -> Non
             assert http.get(f"{api.address}/health/live").json() == {"status": "live"}
 
 
-def test_head_of_an_export_reads_nothing_from_the_index(api: Api, token: str, opensearch_url: str) -> None:
+def test_head_of_an_export_reads_nothing_from_the_index(api: Api, token: str, cluster: Cluster) -> None:
     def exports() -> int:
         """Points in time that were opened so far: each export needs one."""
-        node = httpx.get(f"{opensearch_url}/_nodes/stats/indices/search").json()
-        total = sum(one["indices"]["search"]["point_in_time_total"] for one in node["nodes"].values())
-        return int(total + sum(one["indices"]["search"]["point_in_time_current"] for one in node["nodes"].values()))
+        _open, opened = cluster.points_in_time()
+        return opened
 
     before = exports()
     answer = ask(api, "HEAD", "/api/conversations/export", token)

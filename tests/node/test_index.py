@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ from service.conversation import Conversation, document_id, tombstone
 from service.errors import IndexUnusable, WriteFailed
 from service.index import aliases, loader, mapping, writer
 from service.index.writer import Write
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.operations.status import status as status_of
 from service.reindex import first_index
 from service.settings import Settings
 from service.times import epoch_milliseconds
 from tests.corpus import corpus
 from tests.node.conftest import Cluster
+from tests.processes import WAIT_SECONDS
 
 
 def later(conversation: Conversation, **changes: Any) -> Conversation:
@@ -158,41 +158,39 @@ def test_an_index_under_the_aliass_name_is_told(fresh: Cluster) -> None:
         fresh.act(act)
 
 
-def test_a_node_killed_in_a_load_loses_nothing_that_was_acknowledged(settings: Settings, tmp_path: Path) -> None:
+def test_a_node_killed_in_a_load_loses_nothing_that_was_acknowledged(
+    settings: Settings, distribution: Distribution, tmp_path: Path
+) -> None:
     """The node is killed -9 amid a load and started again at the same port's successor; the load is done again."""
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     conversations = corpus()
     node = LocalNode(tmp_path, distribution)
     acknowledged: list[Conversation] = []
-    half = threading.Event()
 
-    async def load(url: str) -> None:
+    async def load(client: Client, half: asyncio.Event) -> None:
+        await first_index.ensure(client, settings.alias, mapping.load())
+        for start in range(0, len(conversations), 50):
+            batch = conversations[start : start + 50]
+            results = await writer.write(client, settings.alias, [writer.write_of(one) for one in batch])
+            acknowledged.extend(one for one, result in zip(batch, results, strict=True) if result.outcome != "rejected")
+            if len(acknowledged) >= 1000:
+                half.set()
+
+    async def load_and_kill(url: str) -> None:
         client = connect(settings, url)
         try:
-            await first_index.ensure(client, settings.alias, mapping.load())
-            for start in range(0, len(conversations), 50):
-                batch = conversations[start : start + 50]
-                results = await writer.write(
-                    client, settings.alias, [writer.write_of(one) for one in batch], patience=5
-                )
-                acknowledged.extend(
-                    one for one, result in zip(batch, results, strict=True) if result.outcome != "rejected"
-                )
-                if len(acknowledged) >= 1000:
-                    half.set()
+            half = asyncio.Event()
+            loading = asyncio.create_task(load(client, half))
+            await half.wait()
+            await asyncio.to_thread(node.kill)
+            loading.cancel()
+            await asyncio.wait([loading])
+            with pytest.raises(WriteFailed):
+                await writer.write(client, settings.alias, [writer.write_of(conversations[-1])], patience=1)
         finally:
             await client.close()
 
-    def kill_at_half() -> None:
-        assert half.wait(60)
-        node.kill()
-
     with node:
-        killer = threading.Thread(target=kill_at_half)
-        killer.start()
-        with pytest.raises(WriteFailed):
-            asyncio.run(load(node.url))
-        killer.join(60)
+        asyncio.run(asyncio.wait_for(load_and_kill(node.url), WAIT_SECONDS))
     assert 1000 <= len(acknowledged) < len(conversations)
     with LocalNode(tmp_path, distribution) as again:
         cluster = Cluster(settings, again.url)

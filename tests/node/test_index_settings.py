@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from pathlib import Path
 from typing import Any
 
 from service.client import Client
 from service.index import aliases
 from service.reindex.lock import Lock, State
+from tests.commands import run_here
 from tests.corpus import corpus
 from tests.node.conftest import Cluster
 
@@ -18,11 +19,7 @@ VARIABLES = ("CONVERSATIONS_SHARDS", "CONVERSATIONS_REPLICAS", "CONVERSATIONS_RE
 
 def command(cluster: Cluster, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     given = {name: value for name, value in cluster.environment.items() if name not in VARIABLES}
-    return subprocess.run(
-        [sys.executable, "-m", "service", *arguments],
-        env=given | {"CONVERSATIONS_WRITE_LEASE": "0.5"} | variables,
-        capture_output=True, text=True, check=False, timeout=300,
-    )  # fmt: skip
+    return run_here(arguments, environment=given | {"CONVERSATIONS_WRITE_LEASE": "0.5"} | variables, folder=Path.cwd())
 
 
 def held(cluster: Cluster) -> tuple[str, str, str | None]:

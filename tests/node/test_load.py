@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from service.conversation import Conversation
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests.bench.generate import steady
 from tests.node.conftest import Cluster
-from tests.node.test_reindex import current, stored
-from tests.processes import end_with_the_test, wait_until
+from tests.node.reindexing import current, stored
+from tests.node.running import begin_load
+from tests.processes import wait_until
 
-COUNT = 30_000
+COUNT = 12_000  # more than one search shows, and enough batches to be interrupted between them
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +34,6 @@ def file(tmp_path: Path, many: list[Conversation]) -> Path:
     return path
 
 
-def begun(url: str, alias: str, file: Path, *options: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service", "load", str(file), "--create", *options],
-        env=os.environ | {"OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": alias},
-        cwd=file.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    end_with_the_test(process)
-    return process
-
-
 def newest(many: list[Conversation]) -> dict[str, int]:
     return {f"{one.organization_uid}:{one.uid}": one.version for one in many}
 
@@ -59,13 +47,13 @@ def everything(cluster: Cluster) -> int:
 
 def test_a_load_that_was_killed_goes_on_where_it_stopped(fresh: Cluster, file: Path) -> None:
     checkpoint = file.parent / "load.checkpoint"
-    killed = begun(fresh.url, fresh.settings.alias, file)
+    killed = begin_load(fresh.url, fresh.settings.alias, file)
     wait_until(checkpoint.exists, process=killed, says=killed.communicate)
     killed.kill()
     killed.communicate()
     reached = json.loads(checkpoint.read_text())["lines"][str(file)]
     assert 0 < reached < COUNT
-    resumed = begun(fresh.url, fresh.settings.alias, file, "--resume")
+    resumed = begin_load(fresh.url, fresh.settings.alias, file, "--resume")
     out, _errors = resumed.communicate(timeout=120)
     assert resumed.returncode == 3  # two lines are wrong
     told = json.loads(out)
@@ -74,25 +62,24 @@ def test_a_load_that_was_killed_goes_on_where_it_stopped(fresh: Cluster, file: P
     rejects = [json.loads(line) for line in (file.parent / "rejects.ndjson").read_text().splitlines()]
     assert [one["text"] for one in rejects] == ["{}", "nonsense"]
     assert not checkpoint.exists()
-    again = begun(fresh.url, fresh.settings.alias, file, "--resume")
+    again = begin_load(fresh.url, fresh.settings.alias, file, "--resume")
     assert "there is no load.checkpoint" in again.communicate()[1]
     assert again.returncode == 2
 
 
 def test_a_file_that_changed_is_not_resumed(fresh: Cluster, file: Path) -> None:
     (file.parent / "load.checkpoint").write_text(json.dumps({"lines": {str(file): 5}, "sizes": {str(file): 7}}))
-    resumed = begun(fresh.url, fresh.settings.alias, file, "--resume")
+    resumed = begin_load(fresh.url, fresh.settings.alias, file, "--resume")
     assert "is not as it was" in resumed.communicate()[1]
     assert resumed.returncode == 2
 
 
 def test_a_node_that_is_killed_under_a_load_and_started_again_gets_the_rest(
-    settings: Settings, file: Path, many: list[Conversation], tmp_path: Path
+    settings: Settings, distribution: Distribution, file: Path, many: list[Conversation], tmp_path: Path
 ) -> None:
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     with LocalNode(tmp_path / "node", distribution) as node:
         url = node.url
-        loading = begun(url, settings.alias, file)
+        loading = begin_load(url, settings.alias, file)
         wait_until((file.parent / "load.checkpoint").exists, process=loading, says=loading.communicate)
         node.kill()
     with LocalNode(tmp_path / "node", distribution) as again:
@@ -115,7 +102,7 @@ def test_several_files_are_loaded_at_once(fresh: Cluster, many: list[Conversatio
         part = [*lines[number * 1000 : (number + 1) * 1000], f"wrong {number}"]
         (tmp_path / f"{number}.ndjson").write_text("\n".join(part))
     files = [str(tmp_path / f"{number}.ndjson") for number in range(3)]
-    loading = begun(fresh.url, fresh.settings.alias, Path(files[0]), *files[1:], "--parallel", "3")
+    loading = begin_load(fresh.url, fresh.settings.alias, Path(files[0]), *files[1:], "--parallel", "3")
     out, errors = loading.communicate(timeout=120)
     assert loading.returncode == 3
     assert json.loads(out) == {"written": 3000, "unchanged": 0, "rejected": 3}
@@ -125,19 +112,18 @@ def test_several_files_are_loaded_at_once(fresh: Cluster, many: list[Conversatio
         (file, 1001, f"wrong {number}") for number, file in enumerate(files)
     ]
     assert everything(fresh) == 3000
-    failing = begun(fresh.url, fresh.settings.alias, Path(files[0]), str(tmp_path / "none"), "--parallel", "2")
+    failing = begin_load(fresh.url, fresh.settings.alias, Path(files[0]), str(tmp_path / "none"), "--parallel", "2")
     assert "does not exist" in failing.communicate(timeout=120)[1]
     assert failing.returncode == 2
 
 
 def test_a_load_slows_down_where_opensearch_pushes_back_and_loses_nothing(
-    settings: Settings, file: Path, tmp_path: Path
+    settings: Settings, distribution: Distribution, file: Path, tmp_path: Path
 ) -> None:
     """The node takes about two batches at once, a third of what a load would send."""
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     options = {"indexing_pressure.memory.limit": "2500kb"}
     with LocalNode(tmp_path / "node", distribution, options=options) as node:
-        loading = begun(node.url, settings.alias, file)
+        loading = begin_load(node.url, settings.alias, file)
         out, errors = loading.communicate(timeout=240)
         assert json.loads(out)["written"] == COUNT, errors
         cluster = Cluster(settings, node.url)

@@ -6,8 +6,6 @@ import asyncio
 import json
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -26,9 +24,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.client import Client
 from service.index import aliases, mapping
+from service.node import Distribution, LocalNode
 from service.operations import load_progress
 from service.operations.doctor import CHECKS
 from service.reindex.lock import Lock, State
+from service.settings import Settings
+from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Api, Cluster, serve_process, serving
 from tests.processes import wait_until
@@ -289,11 +290,7 @@ def test_traces_show_the_request_and_its_calls_under_the_callers_own_and_nothing
 
 
 def doctor(cluster: Cluster, *arguments: str, **more: str) -> tuple[int, dict[str, dict[str, str]]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "doctor", "--json", *arguments],
-        env=cluster.environment | more,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run_here(("doctor", "--json", *arguments), environment=cluster.environment | more, folder=Path.cwd())
     checks = [json.loads(line) for line in done.stdout.splitlines()]
     if done.returncode == 1:
         assert len(done.stderr.strip().splitlines()) == 1
@@ -346,16 +343,18 @@ def test_doctor_says_what_is_wrong_and_what_to_do(fresh: Cluster) -> None:
     assert f"{fresh.settings.alias}_writes" in checks["alias"]["advice"]
 
 
-def test_doctor_finds_a_disk_below_its_watermark(cluster: Cluster) -> None:
-    marks = {f"cluster.routing.allocation.disk.watermark.{mark}": "100%" for mark in ("low", "high", "flood_stage")}
-    free = dict.fromkeys(marks, "9000tb")
-    settings = {"transient": {**free, "cluster.routing.allocation.disk.threshold_enabled": False}}
-    cluster.act(lambda client: client.cluster.put_settings(body=settings))
-    try:
-        code, checks = doctor(cluster)
-    finally:
-        reset = {"transient": dict.fromkeys([*settings["transient"]])}
-        cluster.act(lambda client: client.cluster.put_settings(body=reset))
+def test_doctor_finds_a_disk_below_its_watermark(
+    settings: Settings, distribution: Distribution, tmp_path: Path
+) -> None:
+    """A node of its own: watermarks are settings of a whole cluster."""
+    disk = "cluster.routing.allocation.disk"
+    marks: dict[str, Any] = {f"{disk}.watermark.{mark}": "9000tb" for mark in ("low", "high", "flood_stage")}
+    body = {"transient": {**marks, f"{disk}.threshold_enabled": False}}
+    with LocalNode(tmp_path, distribution) as node:
+        own = Cluster(settings, node.url)
+        own.load(corpus()[:3])
+        own.act(lambda client: client.cluster.put_settings(body=body))
+        code, checks = doctor(own)
     assert code == 1
     assert checks["disk"]["verdict"] == "failed"
     assert "flood_stage" in checks["disk"]["found"]

@@ -14,9 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.node import LocalNode, fetch, watch
-from service.settings import Settings
-from tests.node.test_run import COMMAND, Run, environment
+from service.node import Distribution, LocalNode, watch
+from tests.node.running import COMMAND, Run, environment
 
 # What the analysis of subjects once had: Java recurses on the repeated group, and the stack overflows.
 RECURSIVE = {
@@ -39,8 +38,8 @@ def overflow_the_stack(url: str) -> None:
 
 
 @pytest.fixture
-def node(tmp_path: Path, settings: Settings) -> LocalNode:
-    return LocalNode(tmp_path / "data", fetch(settings.cache, java_home=settings.java_home))
+def node(tmp_path: Path, distribution: Distribution) -> LocalNode:
+    return LocalNode(tmp_path / "data", distribution)
 
 
 def test_the_command_ends_when_a_thread_of_the_node_ended_with_an_error(tmp_path: Path) -> None:
@@ -68,10 +67,10 @@ def test_run_ends_when_a_thread_of_the_node_ended_with_an_error(tmp_path: Path) 
     assert "conversations: OpenSearch cannot go on after a fatal error (java.lang.StackOverflowError). " in errors
 
 
-def test_a_node_that_is_out_of_memory_ends_at_once_and_is_noticed(tmp_path: Path, settings: Settings) -> None:
+def test_a_node_that_is_out_of_memory_ends_at_once_and_is_noticed(tmp_path: Path, distribution: Distribution) -> None:
     """Its circuit breakers, which refuse such a request, are switched off here."""
     node = LocalNode(
-        tmp_path / "data", fetch(settings.cache, java_home=settings.java_home), heap="128m",
+        tmp_path / "data", distribution, heap="128m",
         options={"indices.breaker.type": "none"},
     )  # fmt: skip
     with node:

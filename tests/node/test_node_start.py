@@ -7,21 +7,17 @@ import os
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
 from service.errors import NodeFailed
-from service.node import Distribution, LocalNode, fetch, process, running_url
-from service.settings import Settings
-from tests.node.test_run import Run, conversations
+from service.node import Distribution, LocalNode, health, process, running_url
+from tests.node.running import Run, conversations
 from tests.processes import wait_until
-
-
-@pytest.fixture(scope="module")
-def distribution(settings: Settings) -> Distribution:
-    return fetch(settings.cache, java_home=settings.java_home)
 
 
 def state(data: Path) -> dict[str, tuple[int, str]]:
@@ -179,8 +175,19 @@ def test_a_node_that_still_brings_its_indices_back_is_waited_for(
     """A node that waits in vain for a second one brings its indices back late, as after a long recovery."""
     with LocalNode(tmp_path, distribution) as node:
         httpx.put(f"{node.url}/an-index", json={}, timeout=60).raise_for_status()
-    monkeypatch.setattr(process, "START_SECONDS", 20.0)
-    late = {"gateway.expected_data_nodes": "2", "gateway.recover_after_time": "25s"}
+    late = {"gateway.expected_data_nodes": "2", "gateway.recover_after_time": "8s"}
+    passed, is_usable = [0.0], health.is_usable
+
+    def looked(url: str) -> bool:
+        """The time for a start is over as soon as the node has responded."""
+        if found := is_usable(url):
+            return found
+        passed[0] = 1 + process.START_SECONDS
+        return False
+
+    monkeypatch.setattr(health, "is_usable", looked)
+    clock = {"monotonic": lambda: time.monotonic() + passed[0]}
+    monkeypatch.setattr(process, "time", SimpleNamespace(**vars(time) | clock))
     with LocalNode(tmp_path, distribution, options=late) as node:
         assert httpx.head(f"{node.url}/an-index", timeout=60).status_code == 200
     assert "still recovering its indices" in capsys.readouterr().err

@@ -3,89 +3,18 @@
 from __future__ import annotations
 
 import random
-import time
-from typing import Any
 from uuid import UUID
 
 import pytest
 
-from service.conversation import CHANNELS, DIRECTIONS, STATUSES, Conversation
-from service.query.conditions import MATCHES
-from service.query.fields import DEEP_FIELDS
+from service.conversation import Conversation
 from tests import oracle
-from tests.corpus import AGENTS, CATEGORIES, ORGANIZATIONS, PARTIES, WORDS
+from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, Cluster
+from tests.node.random_requests import SORTS, query_parameters, random_request
 
-SIGNS = ("[in]", "[nin]", "!")
-DATES = ("created_on", "updated_on", "sent_at")
-SORTS = [f"{sign}{name}" for name in DEEP_FIELDS for sign in ("", "-")]
-LISTS = [
-    "is_read,-updated_on",
-    "-status,subject",
-    "has_reply,message_count,-sent_at",
-    "channel,status,created_on,subject",
-]
-_NAMES = {
-    "status": STATUSES, "channel": CHANNELS, "direction": DIRECTIONS, "agent_uid": [str(uid) for uid in AGENTS],
-    "created_by_uid": [str(uid) for uid in AGENTS], "party_uid": [str(uid) for uid in PARTIES[:3]], "category": ["Billing", '"Returns, damaged"', "返品"],
-}  # fmt: skip
-CONDITIONS = [
-    *((f"{name}{sign}", [values[0], ",".join(values[:2])]) for name, values in _NAMES.items() for sign in SIGNS),
-    *((name, ["none", "any"]) for name in ("category", "agent_uid", "party_uid", "parent_conversation_uid", "label")),
-    ("created_by_uid", ["none", "any", *map(str, AGENTS)]),
-    ("direction", ["inbound", "outbound", "none", "any", "inbound,outbound"]),
-    ("has_reply", ["true", "false"]),
-    ("has_attachments", ["true", "false"]),
-    ("from_email", ["ada@example.com", "none", "any", "ADA@example.com,x@example.com"]),
-    ("message_count", ["1", "2", "50", "7", "none", "any"]),
-    *((f"message_count[{sign}]", ["0", "1"]) for sign in ("gte", "gt")),
-    *((f"message_count[{sign}]", ["2", "50", "2147483647"]) for sign in ("lte", "lt")),
-    *((f"{field}[{sign}]", ["2024-01-01", "2024-01-01T00:00:00.001Z"]) for field in DATES for sign in ("gte", "gt")),
-    *((f"{field}[lte]", ["2024-01-02", "2024-01-02T00:00:00.001Z"]) for field in DATES),
-    *((f"{field}[lt]", ["2024-01-03", "2024-01-02T00:00:00.001Z"]) for field in DATES),  # behind all of the above
-]
 BATCHES = 8
 REQUESTS_PER_BATCH = 90
-
-
-def random_request(rng: random.Random) -> oracle.Request:
-    filters: dict[str, str] = {}
-    if rng.random() < 0.25:
-        filters["is_read"] = rng.choice(["true", "false"])
-    if rng.random() < 0.3:
-        filters["status"] = ",".join(rng.sample(STATUSES, rng.randint(1, 4)))
-    if rng.random() < 0.25:
-        filters["channel"] = rng.choice(CHANNELS)
-    if rng.random() < 0.15:
-        filters["agent_uid"] = str(rng.choice(AGENTS))
-    if rng.random() < 0.1:
-        filters["party_uid"] = str(rng.choice(PARTIES))
-    categories = tuple(rng.sample(CATEGORIES, rng.randint(1, 3))) if rng.random() < 0.2 else ()
-    taken = {*filters, *(("category",) if categories else ())}  # a parameter is given once
-    search = " ".join(rng.choices(WORDS, k=rng.choice((1, 1, 2)))) if rng.random() < 0.35 else None
-    return oracle.Request(
-        organization=str(rng.choices(ORGANIZATIONS, (6, 4, 2, 1))[0]),
-        filters=filters,
-        categories=categories,
-        search=search,
-        match=rng.choice(MATCHES) if search is not None else "words",
-        conditions=tuple(
-            (name, rng.choice(values)) for name, values in CONDITIONS if name not in taken and rng.random() < 0.025
-        ),
-        sort=rng.choice([*SORTS, *LISTS]),
-        page=rng.choice((1, 1, 1, 2, 3, 10, 60)),
-        per_page=rng.choice((1, 7, 25, 100)),
-    )
-
-
-def query_parameters(request: oracle.Request) -> dict[str, Any]:
-    parameters: dict[str, Any] = {"organization_uid": request.organization, **request.filters}
-    if request.categories:
-        parameters["category"] = ",".join('"' + name.replace('"', '""') + '"' for name in request.categories)
-    if request.search is not None:
-        parameters |= {"search": request.search, "match": request.match}
-    parameters |= dict(request.conditions)
-    return parameters | {"sort": request.sort, "page": request.page, "per_page": request.per_page}
 
 
 @pytest.mark.parametrize("seed", range(BATCHES))
@@ -126,14 +55,13 @@ def test_walking_all_pages_visits_every_conversation_once_and_in_order(
 
 
 def test_points_in_time_are_closed(deep_api: Api, cluster: Cluster) -> None:
-    """Also of pages past the end. They are closed behind the answer, so that is waited for."""
+    """Also of pages past the end."""
+    _open, before = cluster.points_in_time()
     token = deep_api.token(ORGANIZATIONS[0])
     for page in (1, 7, 1000):
         deep_api.conversations(token, {"sort": "subject", "page": page})
-    deadline = time.monotonic() + 30
-    while open_ones := cluster.act(lambda client: client.get_all_pits()).get("pits"):
-        assert time.monotonic() < deadline, open_ones
-        time.sleep(0.05)
+    cluster.await_no_points_in_time()
+    assert cluster.points_in_time()[1] > before
 
 
 def test_a_page_past_the_end_is_empty_with_the_true_total(api: Api) -> None:

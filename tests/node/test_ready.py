@@ -12,8 +12,8 @@ from service.api import readiness
 from service.client import Client
 from service.index import compatibility
 from tests.corpus import ORGANIZATIONS
+from tests.node.asking import error
 from tests.node.conftest import Api, Cluster, serving
-from tests.node.test_api import error
 
 
 @pytest.fixture

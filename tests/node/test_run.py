@@ -10,77 +10,25 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
-from service.node import running_url
+from service.node import Distribution, running_url
 from service.node.process import LocalNode
 from service.settings import Settings
+from tests.commands import run_here
 from tests.corpus import corpus
 from tests.node.conftest import Cluster
-from tests.processes import end_with_the_test, wait_until
+from tests.node.running import COMMAND, Run, conversations, environment
+from tests.processes import WAIT_SECONDS, wait_until
 
 ROOT = Path(__file__).parents[2]
-COMMAND = [sys.executable, "-m", "service"]
-WAIT_SECONDS = 120
 COMMANDS = [
     "run", "serve", "node", "create", "status", "token", "load", "import-mail", "import-sms", "export",
     "reindex", "rollback", "prune", "verify", "doctor", "dashboards", "healthy",
 ]  # fmt: skip
-
-
-class Run:
-    """`conversations run` as a child process, up to the moment when it serves."""
-
-    def __init__(self, data: Path, *options: str) -> None:
-        self.data = data
-        self.process = subprocess.Popen(
-            [*COMMAND, "run", "--port", "0", "--data", str(data), *options],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True,
-        )  # fmt: skip
-        end_with_the_test(self.process)
-        self.printed = ""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.printed += line
-            if "ctrl-C" in line:
-                break
-        else:
-            _out, errors = self.process.communicate()
-            raise AssertionError(errors)
-        self.curl = next(line.strip() for line in self.printed.splitlines() if line.strip().startswith("curl"))
-        self.address = re.findall(r"http://127\.0\.0\.1:\d+", self.printed)[0]
-        state = json.loads((data / "node.json").read_text())
-        self.node_pid = state["pid"]
-
-    def ask(self) -> dict[str, object]:
-        done = subprocess.run(["bash", "-c", self.curl], capture_output=True, text=True, check=True)
-        body: dict[str, object] = json.loads(done.stdout)
-        return body
-
-    def end(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        self.process.communicate(timeout=WAIT_SECONDS)
-        return self.process.returncode
-
-
-def environment(**changes: str) -> dict[str, str]:
-    """A user's environment, in which no cluster was named."""
-    return {name: value for name, value in os.environ.items() if name != "OPENSEARCH_URL"} | changes
-
-
-def conversations(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        env=environment(**changes),
-        check=False,
-        timeout=WAIT_SECONDS,
-    )
 
 
 def is_alive(pid: int) -> bool:
@@ -103,12 +51,8 @@ def await_end(pid: int) -> None:
         os.close(process)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("run")
-
-
-def test_run_answers_the_curl_line_and_ctrl_c_leaves_no_process(data: Path) -> None:
+def test_run_answers_the_curl_line_and_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
+    data = tmp_path / "data"
     run = Run(data)
     body = run.ask()
     assert body["status"] == "success"
@@ -128,7 +72,8 @@ def test_run_answers_the_curl_line_and_ctrl_c_leaves_no_process(data: Path) -> N
     assert "no OpenSearch" in conversations("status", "--data", str(data)).stderr
 
 
-def test_a_second_run_keeps_the_data_and_a_killed_one_leaves_it_usable(data: Path, tmp_path: Path) -> None:
+def test_a_second_run_keeps_the_data_and_a_killed_one_leaves_it_usable(tmp_path: Path) -> None:
+    data = tmp_path / "data"
     line = corpus()[0].model_dump_json()
     (tmp_path / "more.ndjson").write_text(line + "\n")
     run = Run(data)
@@ -227,11 +172,8 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_a_jar_that_was_changed_is_not_used(tmp_path: Path, settings: Settings) -> None:
+def test_a_jar_that_was_changed_is_not_used(tmp_path: Path, distribution: Distribution) -> None:
     """The cached jar is spoilt, and there is no network to fetch it anew from: that is told."""
-    from service.node import fetch
-
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     folder = tmp_path / "cache" / distribution.jars[0].parent.name
     folder.mkdir(parents=True)
     for jar in distribution.jars:
@@ -272,23 +214,21 @@ def test_a_jar_that_was_changed_is_not_used(tmp_path: Path, settings: Settings) 
     ],
 )
 def test_wrong_use_is_one_clear_line_and_a_nonzero_exit(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
-    done = conversations(*arguments, CONVERSATIONS_DATA=str(tmp_path))
+    done = run_here(arguments, environment=environment(CONVERSATIONS_DATA=str(tmp_path)), folder=tmp_path)
     assert done.returncode != 0
     assert re.search(says, done.stderr)
     assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str) -> None:
-    done = conversations(command, "--help")
+def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
+    done = run_here((command, "--help"), environment=environment(), folder=tmp_path)
     assert done.returncode == 0
     assert "Usage: " in done.stdout
 
 
-def test_stopping_a_stopped_node_does_nothing(tmp_path: Path, settings: Settings) -> None:
-    from service.node import fetch
-
-    node = LocalNode(tmp_path, fetch(settings.cache, java_home=settings.java_home))
+def test_stopping_a_stopped_node_does_nothing(tmp_path: Path, distribution: Distribution) -> None:
+    node = LocalNode(tmp_path, distribution)
     node.stop()
     node.start()
     node.stop()
@@ -301,7 +241,7 @@ def test_the_service_speaks_tls_and_says_whether_it_is_healthy(cluster: Cluster,
     own = cluster.environment | {"OPENSEARCH_CA_FILE": str(tmp_path / "ca" / "ca.pem")}
 
     def healthy(url: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*COMMAND, "healthy", "--url", url], env=own, capture_output=True, text=True, check=False)
+        return run_here(("healthy", "--url", url), environment=own, folder=tmp_path)
 
     tls = ["--tls-certificate", str(tmp_path / "web" / "web.pem"), "--tls-key", str(tmp_path / "web" / "web-key.pem")]
     with subprocess.Popen(
@@ -331,10 +271,7 @@ def test_certificates_that_cannot_be_used_are_told_before_anything_is_served(clu
         ["--tls-certificate", str(tmp_path / "none.pem"), "--tls-key", str(tmp_path / "key.pem")],
         ["--tls-key", str(tmp_path / "key.pem")],
     ):
-        done = subprocess.run(
-            [*COMMAND, "serve", "--port", "0", *options], env=cluster.environment, capture_output=True, text=True,
-            check=False,
-        )  # fmt: skip
+        done = run_here(("serve", "--port", "0", *options), environment=cluster.environment, folder=tmp_path)
         assert done.returncode == 2
         assert len(done.stderr.strip().splitlines()) == 1
         assert "--tls-" in done.stderr

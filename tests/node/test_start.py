@@ -8,7 +8,6 @@ import os
 import signal
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +18,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.settings import Settings
+from tests.commands import run_here
 from tests.node.conftest import Cluster, serve_process
-from tests.processes import WAIT_SECONDS, wait_until
+from tests.processes import wait_until
 
 USER, PASSWORD = "ada", "p@ss:wörd/"
 QUOTED = "ada:p%40ss%3Aw%C3%B6rd%2F"
@@ -32,8 +32,9 @@ def ready(address: str) -> int:
     return httpx.get(f"{address}/health/ready", timeout=60).status_code
 
 
-def test_a_cluster_that_is_slow_or_not_there_yet_is_waited_for(settings: Settings, tmp_path: Path) -> None:
-    distribution = fetch(settings.cache, java_home=settings.java_home)
+def test_a_cluster_that_is_slow_or_not_there_yet_is_waited_for(
+    settings: Settings, distribution: Distribution, tmp_path: Path
+) -> None:
     with LocalNode(tmp_path / "node", distribution) as node:
         cluster = Cluster(settings.but(alias="slow"), node.url)
         cluster.load([])
@@ -129,10 +130,7 @@ def test_tls_a_password_and_a_path_and_no_password_shown(
         }[place] | {"OPENSEARCH_CA_FILE": str(made / "ca" / "ca.pem")}
 
         def conversations(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [sys.executable, "-m", "service", *arguments], env=fresh.environment | told | changes,
-                capture_output=True, text=True, check=False, timeout=WAIT_SECONDS,
-            )  # fmt: skip
+            return run_here(arguments, environment=fresh.environment | told | changes, folder=tmp_path)
 
         doctor = conversations("doctor")
         assert f"at https://localhost:{port}/search: " in doctor.stdout, doctor.stdout + doctor.stderr

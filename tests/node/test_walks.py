@@ -18,8 +18,8 @@ from service.conversation import Conversation
 from service.index import aliases, mapping, writer
 from tests import oracle
 from tests.corpus import ORGANIZATIONS, conversation, corpus
+from tests.node.asking import error
 from tests.node.conftest import Api, Cluster, serving
-from tests.node.test_api import error
 
 
 def targets(link: str) -> dict[str, str]:

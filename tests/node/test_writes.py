@@ -14,17 +14,15 @@ import httpx
 import pytest
 
 from service.conversation import Conversation
-from service.node import LocalNode, fetch
+from service.node import Distribution, LocalNode
 from service.settings import Settings
 from service.times import format_time
 from tests.corpus import ORGANIZATIONS, corpus
+from tests.node.asking import BULK, SCOPE, error, outcomes, send
 from tests.node.conftest import Api, Cluster, serving
-from tests.node.test_api import error
 from tests.oracle import item
 
 MINE, OTHER = ORGANIZATIONS[0], ORGANIZATIONS[1]
-BULK = "/api/conversations/bulk"
-SCOPE = ("conversations:write",)
 
 
 @pytest.fixture
@@ -44,19 +42,6 @@ def deletion(conversation: Conversation, when: datetime) -> dict[str, Any]:
         "organization_uid": str(conversation.organization_uid),
         "deleted_on": format_time(when),
     }
-
-
-def send(api: Api, lines: list[Any], **options: Any) -> httpx.Response:
-    body = "\n".join(one if isinstance(one, str) else json.dumps(one) for one in lines)
-    token = options.pop("token", None) or api.token(MINE, scopes=SCOPE)
-    return api.http.post(
-        f"{api.address}{BULK}", content=body, headers={"Authorization": f"Bearer {token}"}, params=options
-    )
-
-
-def outcomes(answer: httpx.Response) -> list[str]:
-    assert answer.status_code == 200, answer.text[:1000]
-    return [one["outcome"] for one in answer.json()["data"]["items"]]
 
 
 def mine() -> list[Conversation]:
@@ -176,9 +161,10 @@ def test_many_writers_at_once_end_with_the_newest(own: Api) -> None:
     assert own.get(f"/api/conversations/{one.uid}", token).json()["data"]["subject"] == "39"
 
 
-def test_opensearchs_back_pressure_is_429_and_a_write_block_503(settings: Settings, tmp_path: Path) -> None:
+def test_opensearchs_back_pressure_is_429_and_a_write_block_503(
+    settings: Settings, distribution: Distribution, tmp_path: Path
+) -> None:
     """The node takes bulk requests of a few kilobytes only, as one short of memory would."""
-    distribution = fetch(settings.cache, java_home=settings.java_home)
     with LocalNode(tmp_path, distribution, options={"indexing_pressure.memory.limit": "6kb"}) as node:
         cluster = Cluster(settings.but(request_timeout=2.0), node.url)
         cluster.load([])

@@ -1,0 +1,78 @@
+"""Highlights cut exactly the words that a search matched, and escape the rest."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import uuid5
+
+import pytest
+
+from service.conversation import Conversation
+from service.settings import Settings
+from tests.corpus import ORGANIZATIONS
+from tests.node.asking import ask
+from tests.node.conftest import Api, own_alias, serving
+
+# ---- highlights ----
+
+
+MARKED: list[tuple[dict[str, str], str, list[str]]] = [
+    ({"search": "invoice"}, "Re: Invoice & <b>more</b> invoices", ["Invoice", "invoices"]),
+    ({"search": "resume"}, "👍 Your résumé", ["résumé"]),
+    ({"search": "run"}, "Running and run", ["Running", "run"]),
+    ({"search": "都庁 東京"}, "東京都庁への行き方", ["東京都庁"]),
+    ({"search": "京都"}, "👩\u200d👩 東京都庁", ["京都"]),
+    ({"search": "注文確認"}, "注文の確認", ["注文", "確認"]),
+    ({"search": "국어"}, "한국어를", ["국어"]),
+    ({"search": "ไทย"}, "ประเทศไทยแลนด์", ["ไทย"]),
+    ({"search": "full"}, "Ｆｕｌｌ width", ["Ｆｕｌｌ"]),
+    ({"search": "1.2.3"}, "v1.2.3 out", ["1", "2", "3"]),
+    ({"search": "𠮷野"}, "𠮷野家", ["𠮷野"]),
+    ({"search": "invo", "match": "prefix"}, "an invoice", ["invoice"]),
+    ({"search": "invioce", "match": "fuzzy"}, "an invoice", ["invoice"]),
+    ({"search": "the report", "match": "phrase"}, "report on the report", ["the", "report"]),
+    ({"search": "re: whole thing", "match": "exact"}, "Whole thing", ["Whole thing"]),
+    ({"q": 'wire -house "to bits"'}, "wire cut to bits", ["wire", "to", "bits"]),
+]
+
+
+@pytest.fixture(scope="module")
+def titled(settings: Settings, opensearch_url: str) -> Iterator[Api]:
+    """A service over one conversation for each subject."""
+    subjects = dict.fromkeys(subject for _parameters, subject, _marked in MARKED)
+    with own_alias(settings, opensearch_url) as own:
+        own.load(
+            [
+                Conversation(
+                    uid=uuid5(ORGANIZATIONS[0], subject), organization_uid=ORGANIZATIONS[0], subject=subject,
+                    updated_on=datetime(2024, 1, 1, tzinfo=UTC),
+                )
+                for subject in subjects
+            ]
+        )  # fmt: skip
+        yield from serving(own.settings, own.url)
+
+
+@pytest.mark.parametrize(("parameters", "subject", "marked"), MARKED)
+def test_highlights_cut_exactly_the_matched_words(
+    parameters: dict[str, str], subject: str, marked: list[str], titled: Api
+) -> None:
+    found = ask(titled, highlight="subject", **parameters)["highlights"][str(uuid5(ORGANIZATIONS[0], subject))]
+    ranges = found["subject"]["ranges"]
+    assert [subject[start:end] for start, end in ranges] == marked
+    shown = found["subject"]["html"]
+    assert html.unescape(shown.replace("<mark>", "").replace("</mark>", "")) == subject
+    assert shown.count("<mark>") == len(marked)
+    assert "<b>" not in shown
+
+
+@pytest.mark.parametrize("how", ["api", "deep_api"])
+def test_every_conversation_of_a_page_has_its_highlights(how: str, request: pytest.FixtureRequest) -> None:
+    service: Api = request.getfixturevalue(how)
+    data = ask(service, search="invoice", highlight="subject", page=2, per_page=10)
+    assert list(data["highlights"]) == [item["uid"] for item in data["items"]]
+    assert all(found["subject"]["ranges"] for found in data["highlights"].values())
+    plain = ask(service, highlight="subject", per_page=1)
+    assert [found["subject"]["ranges"] for found in plain["highlights"].values()] == [[]]

@@ -1,0 +1,255 @@
+"""A reindex under a running service: what is acknowledged is never lost, and nobody notices, whatever is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.client import connect
+from service.conversation import Conversation, document_id
+from service.index import aliases
+from service.index import writer as index_writer
+from service.reindex import commands, comparison
+from tests.corpus import conversation, corpus
+from tests.node.conftest import Api, Cluster, serving
+from tests.node.reindexing import (
+    FIRST,
+    LEASE,
+    begun,
+    command,
+    current,
+    lines,
+    of,
+    stored,
+    written,
+)
+
+
+def test_ctrl_c_says_once_how_a_reindex_goes_on(fresh: Cluster) -> None:
+    fresh.load(corpus()[:200])
+    stopped = begun(fresh, "reindex", "--throttle", "10", until="reindex: backfill")
+    stopped.send_signal(signal.SIGINT)
+    _out, errors = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130
+    assert errors.count("--resume") == errors.count("--abandon") == 1
+    assert errors.splitlines()[-1] == "Stopped."
+
+
+def test_only_one_reindex_at_a_time_and_a_dead_ones_lock_is_taken_over(
+    fresh: Cluster, request: pytest.FixtureRequest
+) -> None:
+    fresh.load(corpus()[:200])
+    old = current(fresh)
+    first = begun(fresh, "reindex", "--throttle", "10", until="reindex: backfill")
+    second = command(fresh, "reindex")
+    assert second.returncode == 1
+    assert "a reindex is running (backfill" in second.stderr
+    refused = command(fresh, "prune")
+    assert refused.returncode == 1
+    os.kill(first.pid, signal.SIGSTOP)  # neither dead nor alive: its lock goes to who asks
+    third = begun(fresh, "reindex", "--resume", "--throttle", "10", until="reindex: backfill")
+    os.kill(first.pid, signal.SIGCONT)
+    _out, errors = first.communicate(timeout=60)
+    assert first.returncode == 1
+    assert "another process has taken over" in errors
+    third.kill()
+    third.communicate()
+    request.getfixturevalue("dead_owners_are_known_sooner")
+    interrupted = command(fresh, "reindex")
+    assert "--resume" in interrupted.stderr
+    assert "--abandon" in interrupted.stderr
+    state = json.loads(command(fresh, "status").stdout)
+    assert state["reindex"]["step"] == "backfill"
+    abandoned = command(fresh, "reindex", "--abandon")
+    assert abandoned.returncode == 0, abandoned.stderr
+    assert current(fresh) == old
+    assert written(fresh) == {old}
+    assert fresh.act(lambda client: aliases.all_indices(client, fresh.settings.alias)) == [old]
+    assert command(fresh, "reindex", "--resume").returncode == 1
+
+
+@dataclass
+class Writers:
+    """Upserts and deletes at full speed; `ledger` is what was acknowledged."""
+
+    cluster: Cluster
+    stop: threading.Event = field(default_factory=threading.Event)
+    expected_versions: dict[str, Conversation | None] = field(default_factory=dict)
+    writes: int = 0
+    errors: list[BaseException] = field(default_factory=list)
+
+    def run(self, number: int) -> None:
+        try:
+            asyncio.run(self._write(number))
+        except BaseException as error:
+            self.errors.append(error)
+            raise
+
+    async def _write(self, number: int) -> None:
+        rng = random.Random(number)
+        client = connect(self.cluster.settings, self.cluster.url)
+        writer = index_writer.Writer(client, self.cluster.settings.alias, lease=LEASE)
+        now = datetime(2025, 1, 1, tzinfo=UTC)
+        mine = [conversation(rng, FIRST) for _ in range(60)]
+        try:
+            while not self.stop.is_set():
+                batch: list[tuple[str, Conversation | None, index_writer.Write]] = []
+                for one in rng.sample(mine, 10):
+                    now += timedelta(milliseconds=1)
+                    name = document_id(one.organization_uid, one.uid)
+                    if rng.random() < 0.3:
+                        batch.append((name, None, index_writer.deletion_of(one.organization_uid, one.uid, now)))
+                    else:
+                        live = one.model_copy(update={"updated_on": now, "categories": ["moving"]})
+                        batch.append((name, live, index_writer.write_of(live)))
+                results = await writer.write([write for _name, _live, write in batch])
+                assert {result.outcome for result in results} == {"written"}, results
+                self.expected_versions.update({name: live for name, live, _write in batch})
+                self.writes += len(batch)
+        finally:
+            await client.close()
+
+
+@dataclass
+class Readers:
+    """Ask the service all the while, and keep what was wrong with an answer."""
+
+    api: Api
+    token: str
+    still: frozenset[str]
+    stop: threading.Event = field(default_factory=threading.Event)
+    faults: list[str] = field(default_factory=list)
+    answers: int = 0
+
+    def run(self, number: int) -> None:
+        seen: dict[str, str] = {}
+        headers = {"Authorization": f"Bearer {self.token}"}
+        url = f"{self.api.address}/api/conversations"
+        with httpx.Client(timeout=60, headers=headers) as http:
+            while not self.stop.is_set():
+                for category in ("still", "gone", "moving"):
+                    parameters = {"category": category, "per_page": 100, "sort": ("subject", "-updated_on")[number % 2]}
+                    answer = http.get(url, params=parameters)
+                    if answer.status_code != 200:
+                        self.faults.append(answer.text[:500])
+                        continue
+                    self.answers += 1
+                    self._check(category, answer.json()["data"]["items"], seen)
+
+    def _check(self, category: str, items: list[dict[str, Any]], seen: dict[str, str]) -> None:
+        if category == "still" and {item["uid"] for item in items} != self.still:
+            self.faults.append(f"{len(items)} of {len(self.still)} that nobody changes")
+        if category == "gone" and items:
+            self.faults.append(f"{len(items)} that were deleted before came back")
+        if category == "moving":
+            for item in items:
+                if item["updated_on"] < seen.get(item["uid"], ""):
+                    self.faults.append(f"{item['uid']} went back from {seen[item['uid']]} to {item['updated_on']}")
+                seen[item["uid"]] = item["updated_on"]
+
+
+@contextmanager
+def threads(*targets: Any) -> Iterator[None]:
+    started = [threading.Thread(target=target, args=arguments) for target, *arguments in targets]
+    for thread in started:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in started:
+            thread.join()
+
+
+@pytest.mark.usefixtures("dead_owners_are_known_sooner")
+def test_killed_at_each_step_a_reindex_loses_nothing_and_no_reader_notices(fresh: Cluster) -> None:
+    rng = random.Random(99)
+    still = [conversation(rng, FIRST).model_copy(update={"categories": ["still"]}) for _ in range(80)]
+    gone = [conversation(rng, FIRST).model_copy(update={"categories": ["gone"]}) for _ in range(80)]
+    fresh.load([*still, *gone, *corpus()])
+    deletions = [
+        index_writer.deletion_of(one.organization_uid, one.uid, one.updated_on + timedelta(days=1)) for one in gone
+    ]
+    fresh.act(lambda client: index_writer.write(client, fresh.settings.alias, deletions))
+    fresh.act(lambda client: client.indices.refresh(index=fresh.settings.alias))
+    old = current(fresh)
+    writers = Writers(fresh)
+    for api in serving(fresh.settings, fresh.url):
+        readers = Readers(api, api.token(FIRST), frozenset(str(one.uid) for one in still))
+        with threads(*((writers.run, n) for n in range(4)), *((readers.run, n) for n in range(4))):
+            try:
+                arguments = ["reindex"]
+                for step, _function in commands.STEPS:
+                    process = begun(fresh, *arguments, until=f"reindex: {step}")
+                    time.sleep(rng.random() * 0.3)  # somewhere within the step: the moment of a crash is anyone's guess
+                    process.kill()
+                    process.communicate()
+                    arguments = ["reindex", "--resume"]
+                done = command(fresh, "reindex", "--resume")
+                if "there is no reindex" not in done.stderr:  # the last kill may have come after the end
+                    assert done.returncode == 0, done.stderr
+                new = current(fresh)
+                assert new != old
+                back = command(fresh, "rollback")
+                assert back.returncode == 0, back.stderr
+                assert current(fresh) == old
+            finally:
+                writers.stop.set()
+                readers.stop.set()
+    assert writers.errors == []
+    assert readers.faults == []
+    assert writers.writes > 500
+    assert readers.answers > 100
+    expected = {document_id(one.organization_uid, one.uid): one.version for one in [*still, *corpus()]}
+    expected |= {name: live.version for name, live in writers.expected_versions.items() if live is not None}
+    assert stored(fresh, old) == expected
+    assert stored(fresh, new) == expected
+    found = fresh.act(lambda client: comparison.indices(client, old, new))
+    assert found.record() == {"missing": 0, "stale": 0, "newer": 0, "extra": 0}
+
+
+@pytest.mark.usefixtures("dead_owners_are_known_sooner")
+def test_resume_knows_its_files_from_any_folder_and_refuses_changed_ones(
+    fresh: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = of(FIRST, 30)
+    fresh.load(mine[:3])
+    lines(tmp_path / "file.ndjson", mine)
+    monkeypatch.chdir(tmp_path)
+    for change in (False, True):
+        process = begun(fresh, "reindex", "file.ndjson", "--throttle", "1", until="reindex: backfill")
+        process.kill()
+        process.communicate()
+        (tmp_path / "elsewhere").mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        if change:
+            lines(tmp_path / "file.ndjson", mine[:29])
+        done = command(fresh, "reindex", "--resume")
+        assert done.returncode == int(change), done.stderr
+        assert ("changed since" in done.stderr) is change
+        monkeypatch.chdir(tmp_path)
+    assert len(stored(fresh, current(fresh))) == 30
+
+
+def test_a_reindex_that_is_stopped_says_how_to_go_on(fresh: Cluster) -> None:
+    fresh.load(of(FIRST, 30))
+    process = begun(fresh, "reindex", "--throttle", "1", until="reindex: backfill")
+    process.terminate()
+    _out, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "--resume" in errors
+    assert "--abandon" in errors
+    assert "Traceback" not in errors
