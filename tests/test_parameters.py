@@ -196,7 +196,7 @@ def test_a_list_may_be_repeated_or_have_commas(repeated: str, joined: str) -> No
 
 
 @pytest.mark.parametrize("parameter", LIST_PARAMETERS, ids=lambda parameter: parameter.name)
-def test_only_lists_may_be_repeated(parameter: Parameter) -> None:
+def test_only_lists_may_be_repeated(parameter: Parameter[object]) -> None:
     text = quote(next(csv.reader([parameter.example]))[0] if parameter.is_list else parameter.example)
     raw = f"{quote(parameter.name)}={text}&{quote(parameter.name)}={text}&search=a&sort=is_read".encode()
     try:

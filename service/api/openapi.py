@@ -8,9 +8,8 @@ from __future__ import annotations
 import csv
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -29,6 +28,7 @@ from service.query.parameters import (
     SUGGEST_PARAMETERS,
 )
 from service.query.query_string import Parameter
+from service.search.answers import Shape
 
 JSON, NDJSON, TEXT = "application/json", "application/x-ndjson", "text/plain"
 
@@ -66,10 +66,10 @@ class Content:
     """One form of a body: its media type, its schema, and an example."""
 
     media_type: str
-    schema: dict[str, Any]
-    example: Any
+    schema: Mapping[str, object]
+    example: object
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         return {self.media_type: {"schema": self.schema, "example": self.example}}
 
 
@@ -84,7 +84,7 @@ class Operation:
     description: str
     answer: Content
     answers: str
-    parameters: Sequence[Parameter] = ()
+    parameters: Sequence[Parameter[object]] = ()
     body: Sequence[Content] = ()
     headers: Sequence[str] = ()
     tag: str = "conversations"
@@ -95,11 +95,11 @@ _HEALTH_FAILURES = (errors.INVALID, errors.INTERNAL)
 _READY_FAILURES = tuple(answer for answer in ALL_FAILURES if answer.status in (400, 500, 503, 504))
 
 
-def _ref(kind: str, name: str) -> dict[str, Any]:
+def _ref(kind: str, name: str) -> dict[str, object]:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-def _json(shape: type[response_models.Shape], example: Any) -> Content:
+def _json(shape: type[Shape], example: object) -> Content:
     return Content(JSON, _ref("schemas", shape.__name__), example)
 
 
@@ -179,9 +179,9 @@ OPERATIONS = (
 
 
 @functools.cache
-def document() -> dict[str, Any]:
+def document() -> dict[str, object]:
     """The whole document."""
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, dict[str, object]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
     return {
@@ -217,7 +217,7 @@ def document() -> dict[str, Any]:
     }
 
 
-_HEADERS: dict[str, Any] = {
+_HEADERS: dict[str, object] = {
     "Link": {
         "schema": {"type": "string"},
         "description": f"RFC 8288: first, prev, next and last page. Left out above {MAX_LINK_BYTES:,} bytes.",
@@ -230,8 +230,8 @@ _HEADERS: dict[str, Any] = {
 }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _operation(operation: Operation) -> dict[str, object]:
+    found: dict[str, object] = {
         "operationId": operation.name,
         "summary": operation.summary,
         "description": operation.description,
@@ -252,21 +252,21 @@ def _operation(operation: Operation) -> dict[str, Any]:
     return found | {"responses": _responses(operation)}
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
-    success: dict[str, Any] = {"description": operation.answers, "content": operation.answer.document()}
+def _responses(operation: Operation) -> dict[str, object]:
+    success: dict[str, object] = {"description": operation.answers, "content": operation.answer.document()}
     if operation.headers:
         success["headers"] = {name: _ref("headers", name) for name in operation.headers}
-    responses = {"200": success}
+    responses: dict[str, object] = {"200": success}
     if "ETag" in operation.headers:
         responses["304"] = {"description": "The same answer as the one whose ETag came in If-None-Match."}
     return responses | {str(answer.status): _ref("responses", _name(answer)) for answer in operation.failures}
 
 
-def _documented(operation: Operation) -> list[Parameter]:
+def _documented(operation: Operation) -> list[Parameter[object]]:
     return [parameter for parameter in operation.parameters if parameter.documented]
 
 
-def _path_parameter(operation: Operation) -> dict[str, Any]:
+def _path_parameter(operation: Operation) -> dict[str, object]:
     """Each operation has an example of its own, so that trying a deletion leaves the others' alone."""
     return {
         "name": "uid",
@@ -278,7 +278,7 @@ def _path_parameter(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _component(operation: Operation, parameter: Parameter) -> str:
+def _component(operation: Operation, parameter: Parameter[object]) -> str:
     """A name that no schema has, since generators make types of both. The q of suggest is not the q of a search."""
     owner = "suggest_" if operation.parameters is SUGGEST_PARAMETERS and parameter.name == "q" else ""
     return f"{_camel(owner + parameter.name)}Parameter"
@@ -288,7 +288,7 @@ def _camel(name: str) -> str:
     return "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", name))
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
+def _parameter(parameter: Parameter[object]) -> dict[str, object]:
     found = {
         "name": parameter.name,
         "in": "query",
@@ -300,13 +300,13 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     return found | {"style": "form", "explode": True} if parameter.is_list else found
 
 
-def example_of(parameter: Parameter) -> Any:
+def example_of(parameter: Parameter[object]) -> list[str] | bool | int | str:
     """The example as a value of the schema's type. A name with a comma keeps its quotation marks in a list."""
     if parameter.is_list:
         (row,) = csv.reader([parameter.example])
         return [f'"{name}"' if "," in name else name for name in row]
     if parameter.schema["type"] in ("boolean", "integer"):
-        return msgspec.json.decode(parameter.example)
+        return msgspec.json.decode(parameter.example, type=bool | int)
     return parameter.example
 
 
@@ -314,8 +314,8 @@ def _name(answer: errors.Answer) -> str:
     return _camel(answer.code)
 
 
-def _failure(answer: errors.Answer) -> dict[str, Any]:
-    found = {
+def _failure(answer: errors.Answer) -> dict[str, object]:
+    found: dict[str, object] = {
         "description": answer.description,
         "content": _json(response_models.ErrorAnswer, openapi_examples.error(answer)).document(),
     }
@@ -323,9 +323,8 @@ def _failure(answer: errors.Answer) -> dict[str, Any]:
     return found | {"headers": headers} if headers else found
 
 
-def item_schema() -> dict[str, Any]:
+def item_schema() -> dict[str, object]:
     """An item with the limits of its fields, in one piece."""
     found = openapi_schemas.schemas()
-    item = dict(found["Conversation"])
-    item["properties"] = item["properties"] | {"metadata": found["Metadata"]}
-    return item
+    item = found["Conversation"]
+    return item | {"properties": openapi_schemas.properties(item) | {"metadata": found["Metadata"]}}

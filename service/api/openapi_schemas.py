@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from service.conversation import CHANNELS, DIRECTIONS, MAX_ITEM_BYTES, STATUSES,
 from service.query.conversation_query import INTERVALS
 from service.query.fields import ANY, FACET_FIELDS, NONE
 from service.query.parameters import ORDERS
+
+Schema = dict[str, object]
 
 LARGEST_EXACT = 2**53  # of JSON's numbers in JavaScript
 _REF = "#/components/schemas/{name}"
@@ -26,32 +29,36 @@ ENUMS: dict[str, tuple[str, ...]] = {
 }
 
 
-def schemas() -> dict[str, dict[str, Any]]:
+def schemas() -> dict[str, Schema]:
     """The named schemas of the document, each referring to the others by name."""
     _roots, found = msgspec.json.schema_components(ANSWERS, schema_hook=_document, ref_template=_REF)
     named = {name: plain(schema) for name, schema in found.items()}
     return dict(sorted((named | _documents() | _enums()).items()))
 
 
-def _document(kind: type) -> dict[str, Any]:
+def _document(kind: type) -> dict[str, str]:
     """The documents are pydantic models, which msgspec does not know. Raises NotImplementedError for other types."""
     if kind is not Conversation:
         raise NotImplementedError
     return {"$ref": _REF.format(name="Conversation")}
 
 
-def _documents() -> dict[str, dict[str, Any]]:
+def _documents() -> dict[str, Schema]:
     """The documents as an answer has them, with every field, and as a bulk request takes them.
 
     A deletion is not a schema of its own: generators differ in what they make of "one of two objects".
     """
     schema = Conversation.model_json_schema(mode="serialization", ref_template=_REF.replace("name", "model"))
     metadata = plain(_without_defaults(schema.pop("$defs")["Metadata"]))
-    conversation = _with_times(plain(_without_defaults(schema)))
-    write = conversation | {"additionalProperties": False, "required": ["uid", "organization_uid"]}
-    write["properties"] = conversation["properties"] | {
-        "metadata": {"$ref": _REF.format(name="MetadataWrite")},
-        "deleted_on": {"type": "string", "format": "date-time", "description": "Deletes. Only with the two uids."},
+    conversation = plain(_with_times(_without_defaults(schema)))
+    write = conversation | {
+        "additionalProperties": False,
+        "required": ["uid", "organization_uid"],
+        "properties": properties(conversation)
+        | {
+            "metadata": {"$ref": _REF.format(name="MetadataWrite")},
+            "deleted_on": {"type": "string", "format": "date-time", "description": "Deletes. Only with the two uids."},
+        },
     }
     limit = f"at most {MAX_ITEM_BYTES:,} bytes as JSON"
     return {
@@ -88,11 +95,9 @@ def _with_times(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _enums() -> dict[str, dict[str, Any]]:
+def _enums() -> dict[str, Schema]:
     """The enumerations. Generators cannot make a name of a minus, so the orders have names of their own."""
-    found: dict[str, dict[str, Any]] = {
-        name: {"type": "string", "enum": list(values)} for name, values in ENUMS.items()
-    }
+    found: dict[str, Schema] = {name: {"type": "string", "enum": list(values)} for name, values in ENUMS.items()}
     found["SortKey"]["x-enum-varnames"] = [_order_name(key) for key in ORDERS]
     return found
 
@@ -101,28 +106,42 @@ def _order_name(key: str) -> str:
     return f"{key[1:]}_descending" if key.startswith("-") else key
 
 
-def plain(schema: Any) -> Any:
+def properties(schema: Schema) -> Schema:
+    """The schemas of an object's fields, by name."""
+    found = schema["properties"]
+    assert isinstance(found, dict)
+    return found
+
+
+def plain(schema: Mapping[str, object]) -> Schema:
     """The schema in the words that generators agree on.
 
     Without titles, which some take for names, and open to fields that a later version adds. An enumeration without a
     default is a reference to its component.
     """
-    if isinstance(schema, list):
-        return [plain(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
     for name, values in ENUMS.items():
         if schema.get("enum") == list(values) and "default" not in schema:
             return {"$ref": _REF.format(name=name)}
     found = {
-        key: {name: plain(part) for name, part in value.items()} if key == "properties" else plain(value)
+        key: _fields(value) if key == "properties" else _plain_value(value)
         for key, value in schema.items()
         if key not in ("title", "additionalProperties") or isinstance(value, dict)
     }
-    if "description" in found and isinstance(found["description"], str):
-        found["description"] = inspect.cleandoc(found["description"])
+    if isinstance(description := found.get("description"), str):
+        found["description"] = inspect.cleandoc(description)
     if "enum" in found:
         found["type"] = "string"
-    if schema.get("maximum", 0) > LARGEST_EXACT:
+    if isinstance(most := schema.get("maximum"), int | float) and most > LARGEST_EXACT:
         found["format"] = "int64"
     return found
+
+
+def _fields(value: object) -> object:
+    """The fields of an object. A field may be called `title`, which is no title then."""
+    return {name: _plain_value(field) for name, field in value.items()} if isinstance(value, dict) else value
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, list):
+        return [_plain_value(part) for part in value]
+    return plain(value) if isinstance(value, dict) else value

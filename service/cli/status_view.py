@@ -71,7 +71,7 @@ def _summary(found: Status) -> dict[str, str | None]:
         "alias": f"{found.alias} -> {found.index or 'nothing'}",
         "conversations": f"{found.conversations:,}",
         "newest write": None if found.newest_write is None else _ago(found),
-        "under way": None if reindex is None else f"{reindex.get('action')}, at the step {reindex.get('step')}",
+        "under way": None if reindex is None else f"{reindex.action}, at the step {reindex.step}",
         "problem": None if found.problem is None else printable(found.problem),
     }
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from opensearchpy.exceptions import RequestError
 
 from service.client import Client, translated
-from service.client.responses import part
+from service.client.responses import Json, part
 from service.errors import AnswerUnusable, IndexUnusable
 from service.index.index_settings import DEFAULTS, IndexSettings
 from service.index.mapping import Mapping
@@ -63,7 +63,7 @@ async def owned(client: Client, alias: str) -> list[Owned]:
     return sorted(own, key=lambda index: (index.created, index.name))
 
 
-def _is_owned(alias: str, name: str, index: dict[str, Any]) -> bool:
+def _is_owned(alias: str, name: str, index: Json) -> bool:
     made = index["mappings"].get("_meta", {}).get(META)
     return (
         isinstance(made, dict)
@@ -130,7 +130,7 @@ async def check(client: Client, alias: str, mapping: Mapping) -> str:
 async def drift(client: Client, name: str, mapping: Mapping) -> str | None:
     """What differs between the index and the mapping, in words; None where they fit."""
     with translated(alias=name):
-        live = part(await client.indices.get_mapping(index=name), name, "mappings", expected=dict[str, Any])
+        live = part(await client.indices.get_mapping(index=name), name, "mappings", expected=Json)
     made = origin(live)
     if made.mapping != mapping.checksum:
         return (
@@ -164,19 +164,19 @@ class Origin:
     derived_version: int | None
 
 
-def origin(live: dict[str, Any]) -> Origin:
+def origin(live: Json) -> Origin:
     """The origin of the index that has these mappings in the cluster."""
     return Origin(_meta(live, "mapping", str), _meta(live, "derived_version", int))
 
 
-def _meta(live: dict[str, Any], name: str, expected: type[Value]) -> Value | None:
+def _meta(live: Json, name: str, expected: type[Value]) -> Value | None:
     try:
         return part(live, "_meta", META, name, expected=expected)
     except AnswerUnusable:
         return None
 
 
-def _differences(wanted: dict[str, Any], live: dict[str, Any], prefix: str = "") -> set[str]:
+def _differences(wanted: Json, live: Json, prefix: str = "") -> set[str]:
     """Fields that the one has and the other has not, or has otherwise."""
     changed = {prefix + name for name in wanted.keys() ^ live.keys()}
     for name in wanted.keys() & live.keys():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from opensearchpy.exceptions import TransportError
@@ -53,7 +53,7 @@ async def full_disks(client: Client, *, seconds: float = SECONDS) -> str | None:
     return f"the disk of OpenSearch's node {', '.join(names)} is full: {WAY_OUT}" if names else None
 
 
-async def unless_full(work: Coroutine[Any, Any, Done], client: Client, *, seconds: float) -> Done:
+async def unless_full(work: Coroutine[object, object, Done], client: Client, *, seconds: float) -> Done:
     """The result of the work, which is given up where a disk is found to be full while it takes long.
 
     It is looked for after `seconds`, and each time that so many have gone by. Raises WriteFailed then, and what the

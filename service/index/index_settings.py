@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from service.client.responses import unusable
 from service.settings import Settings
@@ -48,10 +47,13 @@ class Shown:
     refresh_interval: str | None
 
 
-def shown(settings: Mapping[str, Any]) -> Shown:
+def shown(settings: IndexSettings) -> Shown:
     """Raises AnswerUnusable where shards or replicas are missing or no numbers."""
+    shards, replicas = settings.get("number_of_shards"), settings.get("number_of_replicas")
+    interval = settings.get("refresh_interval")
     try:
-        shards, replicas = (int(settings[name]) for name in ("number_of_shards", "number_of_replicas"))
-    except (KeyError, TypeError, ValueError):
-        raise unusable("an index lacks its number of shards or of replicas") from None
-    return Shown(shards, replicas, settings.get("refresh_interval"))
+        if shards is not None and replicas is not None:
+            return Shown(int(shards), int(replicas), None if interval is None else str(interval))
+    except ValueError:
+        pass
+    raise unusable("an index lacks its number of shards or of replicas")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
+from service.client.responses import Json
 from service.conversation import DERIVED_VERSION
 
 CHECKSUM_DIGITS = 8
@@ -26,8 +26,8 @@ class Mapping:
     The settings are the analysis. Shards, replicas and the refresh interval are not part of them (index_settings.py).
     """
 
-    settings: dict[str, Any]
-    mappings: dict[str, Any]
+    settings: Json
+    mappings: Json
     checksum: str
     derived_version: int = DERIVED_VERSION
 
@@ -44,7 +44,7 @@ def mapping_folder() -> Traversable:
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "index_mappings"
 
 
-def checksum(body: dict[str, Any]) -> str:
+def checksum(body: Json) -> str:
     """The first 8 hexadecimal digits of the SHA-256 of the body's canonical JSON."""
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:CHECKSUM_DIGITS]

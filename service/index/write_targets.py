@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from opensearchpy.exceptions import NotFoundError
 
@@ -41,9 +40,7 @@ async def holders(client: Client, *aliases: str) -> dict[str, frozenset[str]]:
     """
     with translated(alias=aliases[0]):
         try:
-            found: dict[str, Any] = await client.indices.get_alias(
-                index=",".join(aliases), params={"ignore_unavailable": "true"}
-            )
+            found = await client.indices.get_alias(index=",".join(aliases), params={"ignore_unavailable": "true"})
         except NotFoundError:
             return {}
     return {name: frozenset(held.get("aliases", {})) for name, held in found.items()}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from opensearchpy.exceptions import NotFoundError
 
 from service.client import Client, translated
-from service.client.responses import part
+from service.client.responses import Json, part
 from service.errors import IndexUnusable
 from service.index import aliases, index_settings
 from service.index.mapping import Mapping
@@ -17,6 +16,7 @@ from service.index.write_targets import writes_alias
 from service.operations import load_progress
 from service.operations.load_progress import Load
 from service.reindex import comparison, documents, lock
+from service.reindex.lock import State
 from service.times import EPOCH, format_time
 
 
@@ -59,11 +59,11 @@ class Status:
     mapping_of_service: str
     derived_version_of_service: int
     indices: list[IndexStatus]
-    reindex: dict[str, Any] | None
+    reindex: State | None
     loads: list[Load]
     problem: str | None
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         return asdict(self)
 
 
@@ -103,7 +103,7 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
         mapping_of_service=mapping.checksum,
         derived_version_of_service=mapping.derived_version,
         indices=indices,
-        reindex=None if under_way is None else asdict(under_way),
+        reindex=under_way,
         loads=await load_progress.loads(client, alias),
         problem=problem,
     )
@@ -111,12 +111,12 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
 
 async def _index(client: Client, alias: str, name: str, read: str | None) -> IndexStatus:
     with translated(alias=name):
-        details = part(await client.indices.get(index=name), name, expected=dict[str, Any])
+        details = part(await client.indices.get(index=name), name, expected=Json)
         everything = (await client.count(index=name))["count"]
         live = (await client.count(index=name, body={"query": {"exists": {"field": "organization_uid"}}}))["count"]
         stats = await client.indices.stats(index=name, metric="store")
     made = aliases.origin(details["mappings"])
-    settings = index_settings.shown(part(details, "settings", "index", expected=dict[str, Any]))
+    settings = index_settings.shown(part(details, "settings", "index", expected=dict[str, int | str | None]))
     differing = None
     if read is not None and name != read:
         differing = len(comparison.differing(await documents.sums(client, read), await documents.sums(client, name)))

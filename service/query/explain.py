@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from service.query import search_syntax
 from service.query.conditions import AllOf, AnyOf, Between, Missing, Node, Not, OneOf, Person, SearchText, Words
 from service.query.conversation_query import ConversationQuery
@@ -18,19 +20,30 @@ from service.times import format_time
 MILLISECOND = timedelta(milliseconds=1)
 
 
-def explain(query: ConversationQuery) -> dict[str, Any]:
-    """What `explain=query` tells: clauses, warnings, and the same question in both other forms."""
-    return {
-        "clauses": [tree(node) for node in query.where],
-        "warnings": [warning.record() for warning in query.extras.parsed_search.warnings]
-        if query.extras.parsed_search
-        else [],
-        "q": as_text(query),
-        "parameters": as_parameters(query),
-    }
+class Explanation(msgspec.Struct, forbid_unknown_fields=True):
+    """How the request was parsed, and the same query as a text for q and as parameters, where that is possible.
+
+    Each clause is an object whose fields depend on its kind; docs/search.md lists them.
+    """
+
+    clauses: list[dict[str, Any]]
+    warnings: list[search_syntax.Warning]
+    q: str | None
+    parameters: dict[str, str] | None
 
 
-def tree(node: Node) -> dict[str, Any]:  # noqa: PLR0911 (a case is a kind of node)
+def explain(query: ConversationQuery) -> Explanation:
+    """The answer to `explain=query`."""
+    parsed = query.extras.parsed_search
+    return Explanation(
+        clauses=[tree(node) for node in query.where],
+        warnings=[] if parsed is None else list(parsed.warnings),
+        q=as_text(query),
+        parameters=as_parameters(query),
+    )
+
+
+def tree(node: Node) -> dict[str, object]:  # noqa: PLR0911 (a case is a kind of node)
     match node:
         case OneOf(field, values):
             return {"field": field, "one_of": list(values)}

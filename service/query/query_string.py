@@ -7,9 +7,9 @@ parameter that takes a list may be repeated: `status=a&status=b` is `status=a,b`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, ItemsView, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 from service.errors import InvalidQuery, Problem
@@ -25,8 +25,15 @@ MOST_NAMES_SHOWN = 14
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
+Value = TypeVar("Value")
+Value_co = TypeVar("Value_co", covariant=True)
+Default = TypeVar("Default")
+Schema = Mapping[str, object]
+"""A JSON Schema."""
+
+
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Generic[Value_co]):
     """One parameter: how its text becomes a value (ValueError says what is allowed), and how it is documented.
 
     `schema` is the JSON Schema of the value; its type decides whether the parameter takes a list. `example` is written
@@ -35,8 +42,8 @@ class Parameter:
 
     name: str
     field: str
-    parse: Callable[[str], Any]
-    schema: dict[str, Any]
+    parse: Callable[[str], Value_co]
+    schema: Schema
     description: str
     example: str
     documented: bool = True
@@ -46,7 +53,7 @@ class Parameter:
     def is_list(self) -> bool:
         return bool(self.schema["type"] == "array")
 
-    def value_of(self, given: list[str]) -> Any:
+    def value_of(self, given: list[str]) -> Value_co:
         """The value of all texts that came for this parameter. Raises ValueError.
 
         Each text is parsed on its own first, so that a quotation mark that is open in one is not closed by the next.
@@ -59,7 +66,29 @@ class Parameter:
         return self.parse(",".join(given))
 
 
-def parse_values(query_string: bytes, known: Sequence[Parameter]) -> dict[str, Any]:
+Known = Sequence[Parameter[object]]
+"""The parameters of a route."""
+
+
+class Values:
+    """The parsed values of a request, by parameter."""
+
+    def __init__(self, found: dict[str, object]) -> None:
+        self._found = found
+
+    def __contains__(self, parameter: Parameter[object]) -> bool:
+        return parameter.field in self._found
+
+    def get(self, parameter: Parameter[Value], default: Default) -> Value | Default:
+        """The value of this parameter, or the default if it was not given."""
+        return cast(Value, self._found[parameter.field]) if parameter in self else default
+
+    def items(self) -> ItemsView[str, object]:
+        """The values by the names of their fields, in the order of the request."""
+        return self._found.items()
+
+
+def parse_values(query_string: bytes, known: Known) -> Values:
     """The values of a route without an organization of its own. Raises InvalidQuery with every problem found."""
     values, problems = values_of(query_string, known)
     if problems:
@@ -75,10 +104,10 @@ def first_of(problems: list[Problem]) -> list[Problem]:
     return [*problems[:MAX_PROBLEMS], Problem("query string", f"has {counted(more, 'more problem')}")]
 
 
-def values_of(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Problem]]:
+def values_of(query_string: bytes, known: Known) -> tuple[Values, list[Problem]]:
     by_name = {parameter.name: parameter for parameter in known}
     pairs, problems = _pairs(query_string)
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     is_listed = False  # the names that there are: once an answer
     for name, given in pairs.items():
         parameter = by_name.get(name)
@@ -93,7 +122,7 @@ def values_of(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str
                 values[parameter.field] = parameter.value_of(given)
             except ValueError as error:
                 problems.append(Problem(name, str(error), shown(" & ".join(given))))
-    return values, problems
+    return Values(values), problems
 
 
 def no_parameters(query_string: bytes) -> None:

@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
 
 from service.message_texts import nearest
 from service.query.conditions import AllOf, AnyOf, Node, Not, OneOf, Words
@@ -30,16 +33,12 @@ _PLAIN = str.maketrans("“”„‟«»＂：（），－＊", '""""""":(),-*')
 _NAME = re.compile(r"([A-Za-z_]+):(?=\S)")
 
 
-@dataclass(frozen=True, slots=True)
-class SearchWarning:
-    """What was not understood. `position` counts code points from 0."""
+class Warning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # noqa: A001
+    """A part of q that could not be parsed and was treated as text. The position counts code points."""
 
-    position: int
+    position: Annotated[int, Meta(ge=0)]
     text: str
     message: str
-
-    def record(self) -> dict[str, Any]:
-        return {"position": self.position, "text": self.text, "message": self.message}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class ParsedSearch:
 
     text: str
     nodes: tuple[Node, ...]
-    warnings: tuple[SearchWarning, ...]
+    warnings: tuple[Warning, ...]
 
 
 class TooLong(ValueError):
@@ -107,7 +106,7 @@ class _Parser:
     zone: ZoneInfo
     at: int = 0
     clauses: int = 0
-    warnings: list[SearchWarning] = field(default_factory=list)
+    warnings: list[Warning] = field(default_factory=list)
 
     def query(self, depth: int) -> Node | None:
         """or = and *("OR" and), up to the end or to the bracket that closes it."""
@@ -264,7 +263,7 @@ class _Parser:
             self.at += 1
 
     def _warn(self, start: int, end: int, message: str) -> None:
-        self.warnings.append(SearchWarning(start, self.text[start:end], message))
+        self.warnings.append(Warning(start, self.text[start:end], message))
 
 
 def _any_of(nodes: list[Node]) -> Node:

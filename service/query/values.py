@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from service.conversation import parse_uuid
@@ -18,6 +19,8 @@ from service.query.query_string import quoted
 from service.query.time_bounds import UTC_ZONE, Limit, parse_when
 from service.text import check_plain_length, has_words
 
+Choice = TypeVar("Choice", bound=str)
+
 MAX_VALUES = 100
 
 _CURSOR = re.compile(rf"\*|[A-Za-z0-9_-]{{1,{MAX_CURSOR_CHARACTERS}}}", re.ASCII)
@@ -29,10 +32,11 @@ def boolean(text: str) -> bool:
     return text == "true"
 
 
-def one_of(text: str, allowed: tuple[str, ...]) -> str:
-    if text not in allowed:
-        raise ValueError(f"must be {' or '.join(allowed)}")
-    return text
+def one_of(text: str, allowed: tuple[Choice, ...]) -> Choice:
+    for choice in allowed:
+        if choice == text:
+            return choice
+    raise ValueError(f"must be {' or '.join(allowed)}")
 
 
 def names(text: str) -> tuple[str, ...]:

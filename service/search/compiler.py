@@ -85,9 +85,9 @@ def node_clause(node: Node, now: datetime) -> Clause:  # noqa: PLR0911 (a case i
             return any_of(*(node_clause(part, now) for part in nodes))
 
 
-def _ranges(bounds: Bounds, now: datetime) -> list[Clause]:
+def _ranges(bounds: Bounds, now: datetime) -> Sequence[Clause]:
     """The bounds in as few ranges as can hold them: a range has one lower bound and one upper."""
-    ranges: list[Clause] = []
+    ranges: list[dict[str, str | int]] = []
     for operator, limit in bounds:
         value = _value(limit, now)
         free = next((one for one in ranges if all(other[0] != operator[0] for other in one)), None)

@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from difflib import SequenceMatcher
-from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 
 from service.client import responses
-from service.client.responses import total_of
+from service.client.responses import named, total_of
 from service.query import search_syntax
 from service.query.conditions import DEFAULT_MATCH, AllOf, SearchText, Words, texts_of
 from service.query.conversation_query import ConversationQuery, Sort
+from service.search.answers import DidYouMean, WaysOut, WithoutFilter
 from service.search.compiler import bool_query, named_clauses
 from service.search.facets import CACHED, compile_count
 from service.search.searcher import Searcher
@@ -35,15 +36,15 @@ class _Subject(msgspec.Struct):
     subject: str | None = None
 
 
-async def explain_no_results(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any]:
+async def explain_no_results(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut:
     """`did_you_mean` (or null) and `without`: for single filters, how many there would be if they were left out."""
-    return {
-        "did_you_mean": await _did_you_mean(searcher, query, organization_uid),
-        "without": await _without(searcher, query, organization_uid),
-    }
+    return WaysOut(
+        did_you_mean=await _did_you_mean(searcher, query, organization_uid),
+        without=await _without(searcher, query, organization_uid),
+    )
 
 
-async def _without(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> list[dict[str, Any]]:
+async def _without(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> list[WithoutFilter]:
     found = named_clauses(query)
     names = list(dict.fromkeys(name for name, _clause in found))
     if not names:
@@ -52,7 +53,7 @@ async def _without(searcher: Searcher, query: ConversationQuery, organization_ui
         name: bool_query(organization_uid, [clause for other, clause in found if other != name]) for name in names
     }
     counts = await _counts(searcher, filters, organization_uid)
-    return [{"parameter": name, "total": counts[name]} for name in names if counts[name]]
+    return [WithoutFilter(parameter=name, total=counts[name]) for name in names if counts[name]]
 
 
 async def _counts(searcher: Searcher, filters: dict[str, Clause], organization_uid: UUID) -> dict[str, int]:
@@ -64,10 +65,10 @@ async def _counts(searcher: Searcher, filters: dict[str, Clause], organization_u
         "aggs": {"counts": {"filters": {"filters": filters}}},
     }
     answer = await searcher.ask(body, organization_uid, **CACHED)
-    return {name: bucket["doc_count"] for name, bucket in answer.aggregations["counts"]["buckets"].items()}
+    return {name: bucket["doc_count"] for name, bucket in named(answer.aggregations["counts"]).items()}
 
 
-async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any] | None:
+async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> DidYouMean | None:
     """The text with each word that the organization does not have changed to the nearest that it has, if that helps."""
     name, text, typed = _typed(query)
     corrected = text
@@ -81,7 +82,12 @@ async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organizati
     for corrected_query, with_filters in _corrected_queries(query, name, corrected):
         answer = await searcher.ask(compile_count(corrected_query, organization_uid), organization_uid, **CACHED)
         if total := total_of(answer):
-            return {name: corrected, "total": total, "with_filters": with_filters}
+            return DidYouMean(
+                search=corrected if name == "search" else UNSET,
+                q=corrected if name == "q" else UNSET,
+                total=total,
+                with_filters=with_filters,
+            )
     return None
 
 

@@ -10,7 +10,6 @@ import html
 import re
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -18,6 +17,7 @@ from service.client import responses
 from service.client.responses import Hit
 from service.query.conditions import AllOf, Words, texts_of
 from service.query.conversation_query import ConversationQuery
+from service.search.answers import Highlight, Marks, PageExtras
 from service.search.subject_clauses import EXACT, STEMS, Clause, any_of, clause_of
 
 _NONCE = secrets.token_hex(4)
@@ -50,22 +50,23 @@ def _texts(query: ConversationQuery) -> list[Words]:
     return texts_of(AllOf(query.where))
 
 
-def marked(query: ConversationQuery, hits: Sequence[Hit]) -> dict[str, Any]:
-    """`highlights`, by the uids of the items; nothing where none is asked for."""
+def marked(query: ConversationQuery, hits: Sequence[Hit]) -> PageExtras:
+    """`highlights`, by the uids of the items, if they were requested."""
     if not query.extras.highlight:
-        return {}
+        return PageExtras()
     is_whole = any(words.match == "exact" for words in _texts(query))
-    return {"highlights": dict(_highlight(hit, is_whole=is_whole) for hit in hits)}
+    return PageExtras(highlights=dict(_highlight(hit, is_whole=is_whole) for hit in hits))
 
 
-def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, dict[str, Any]]:
+def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, Highlight]:
     found = responses.decode(hit.source, _Subject)
     subject = found.subject or ""
     texts = [text for marks in (hit.highlight or {}).values() for text in marks]
     ranges = merged([one for text in texts for one in ranges_of(text)])
     if is_whole and subject:
         ranges = [(0, len(subject))]
-    return found.uid, {"subject": {"ranges": ranges, "html": as_html(subject, ranges)}}
+    marks = Marks(ranges=[list(one) for one in ranges], html=as_html(subject, ranges))
+    return found.uid, Highlight(subject=marks)
 
 
 def ranges_of(text: str) -> list[Range]:

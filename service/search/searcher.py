@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from opensearchpy.exceptions import NotFoundError, TransportError
@@ -14,7 +13,7 @@ from opensearchpy.exceptions import NotFoundError, TransportError
 from service import deadline, telemetry
 from service.client import Client, responses, translated
 from service.client.connection import MAX_ANSWER_BYTES
-from service.client.responses import Hit, SearchAnswer, total_of
+from service.client.responses import Hit, SearchAnswer, listed, total_of
 from service.conversation import document_id, is_tombstone, item
 from service.errors import (
     AnswerTooLarge,
@@ -126,7 +125,7 @@ class Searcher:
         """Waits until every point in time is closed."""
         await asyncio.gather(*self._closing)
 
-    async def search(self, body: dict[str, Any], *, params: dict[str, str]) -> SearchAnswer:
+    async def search(self, body: Clause, *, params: dict[str, str]) -> SearchAnswer:
         """One search, of which only a whole answer is taken, and one that fits its body (answers.check_search)."""
         index = params.pop("index", None)
         answer: SearchAnswer = await self._client.search(
@@ -230,7 +229,7 @@ class _View:
             if "too_many_buckets" in str(error.info):
                 raise rank_descent.TooManyBuckets from error
             raise
-        found = {int(bucket["key"]): bucket["doc_count"] for bucket in answer.aggregations["ranks"]["buckets"]}
+        found = {int(bucket["key"]): bucket["doc_count"] for bucket in listed(answer.aggregations["ranks"])}
         if sum(found.values()) > total_of(answer):
             raise responses.unusable("its counts add up to more than its total")
         return total_of(answer), found
@@ -250,12 +249,12 @@ class _View:
             "docvalue_fields": [field],
         }
         answer = await self._send(body)
-        return [value for hit in answer.hits.hits for value in (hit.fields or {}).get(field, [])]
+        return [str(value) for hit in answer.hits.hits for value in (hit.fields or {}).get(field, [])]
 
     async def counts(self, narrowing: Sequence[Clause], clauses: Sequence[Clause]) -> list[int]:
         filters = {"filters": {"filters": list(clauses)}}
         answer = await self._search(narrowing, {"size": 0, "track_total_hits": False, "aggs": {"ranks": filters}})
-        return [bucket["doc_count"] for bucket in answer.aggregations["ranks"]["buckets"]]
+        return [bucket["doc_count"] for bucket in listed(answer.aggregations["ranks"])]
 
     async def slice(self, part: Slice) -> list[Hit]:
         """The slice's hits, in the order of the query."""
@@ -274,10 +273,10 @@ class _View:
             raise SearchUnavailable("the index changed under a page: try again")
         return hits[::-1] if part.reverse else hits
 
-    async def _search(self, narrowing: Sequence[Clause], body: dict[str, Any]) -> SearchAnswer:
+    async def _search(self, narrowing: Sequence[Clause], body: Clause) -> SearchAnswer:
         return await self._send({"query": compile_query(self.query, self.organization_uid, narrowing), **body})
 
-    async def _send(self, body: dict[str, Any]) -> SearchAnswer:
+    async def _send(self, body: Clause) -> SearchAnswer:
         answer = await self.searcher.search({**body, "pit": {"id": self.point_in_time}}, params={})
         check_scope(answer, self.organization_uid)
         self.took += answer.took

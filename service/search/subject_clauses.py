@@ -9,12 +9,13 @@ A repeated piece costs them once.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from service.query.conditions import Words
 from service.text import SPACELESS, has_words, kind_of_character, pieces_of
 
-Clause = dict[str, Any]
+Clause = Mapping[str, object]
+"""A part of a search body, in the form that OpenSearch reads."""
 
 EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
 # Every near word counts, however many there are. OpenSearch's own rewrite takes some of the nearest words of the whole
@@ -55,7 +56,7 @@ def none_of(clause: Clause) -> Clause:
     return {"bool": {"must_not": [clause]}}
 
 
-def _phrase(field: str, text: str, **options: Any) -> Clause:
+def _phrase(field: str, text: str, **options: object) -> Clause:
     return {"match_phrase": {field: {"query": text, **options}}}
 
 
@@ -63,7 +64,7 @@ def _piece(field: str, piece: str) -> Clause:
     return _phrase(field, piece, zero_terms_query="all")
 
 
-def _all(field: str, text: str, **options: Any) -> Clause:
+def _all(field: str, text: str, **options: object) -> Clause:
     return {"match": {field: {"query": text, "operator": "and", **options}}}
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from service.client import responses
-from service.client.responses import SearchAnswer
+from service.client.responses import SearchAnswer, listed
 from service.query.conditions import Words
 from service.query.conversation_query import Sort
+from service.search.answers import SuggestedCategory, SuggestedSender, SuggestedText, Suggestions
 from service.search.compiler import bool_query, compile_sort
 from service.search.facets import CACHED
 from service.search.searcher import Searcher
@@ -33,7 +33,7 @@ class _Subject(msgspec.Struct):
     subject: str | None = None
 
 
-async def suggest(searcher: Searcher, text: str, organization_uid: UUID) -> dict[str, list[dict[str, Any]]]:
+async def suggest(searcher: Searcher, text: str, organization_uid: UUID) -> Suggestions:
     """Up to five of each: `words` (the whole text with its last word completed), `senders`, `categories`."""
     async with searcher.deadlined():
         words, senders, categories = await asyncio.gather(
@@ -41,15 +41,16 @@ async def suggest(searcher: Searcher, text: str, organization_uid: UUID) -> dict
             searcher.ask(_senders(text, organization_uid), organization_uid, **CACHED),
             searcher.ask(_categories(text, organization_uid), organization_uid, **CACHED),
         )
-    return {
-        "words": _completed(text, words),
-        "senders": [{"from_email": bucket["key"], "count": bucket["doc_count"]} for bucket in _buckets(senders)],
-        "categories": [
-            {"category": bucket["key"], "count": bucket["doc_count"]}
-            for bucket in _buckets(categories)
-            if str(bucket["key"]).casefold().startswith(text.strip().casefold())
+    begun = text.strip().casefold()
+    return Suggestions(
+        words=_completed(text, words),
+        senders=[SuggestedSender(from_email=address, count=count) for address, count in _found(senders)],
+        categories=[
+            SuggestedCategory(category=name, count=count)
+            for name, count in _found(categories)
+            if name.casefold().startswith(begun)
         ][:MOST],
-    }
+    )
 
 
 def _newest(text: str, organization_uid: UUID) -> Clause:
@@ -87,12 +88,12 @@ def _categories(text: str, organization_uid: UUID) -> Clause:
     return _counted(clause, "categories", MOST_CATEGORIES, organization_uid)
 
 
-def _buckets(answer: SearchAnswer) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = answer.aggregations["found"]["buckets"]
-    return found
+def _found(answer: SearchAnswer) -> list[tuple[str, int]]:
+    """The values of the field, each with its number of conversations."""
+    return [(str(bucket["key"]), bucket["doc_count"]) for bucket in listed(answer.aggregations["found"])]
 
 
-def _completed(text: str, answer: SearchAnswer) -> list[dict[str, Any]]:
+def _completed(text: str, answer: SearchAnswer) -> list[SuggestedText]:
     """The text with its last word completed, by how many of the newest subjects complete it so."""
     before, last = _split(text)
     begun = fold(last)
@@ -101,7 +102,7 @@ def _completed(text: str, answer: SearchAnswer) -> list[dict[str, Any]]:
         subject = fold(responses.decode(hit.source, _Subject).subject or "")
         counts.update(set(_runs(subject, begun) if SPACELESS.search(last) else _words(subject, begun)))
     best = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST]
-    return [{"text": f"{before}{word}", "count": count} for word, count in best]
+    return [SuggestedText(text=f"{before}{word}", count=count) for word, count in best]
 
 
 def _split(text: str) -> tuple[str, str]:

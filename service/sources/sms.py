@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
@@ -275,6 +275,6 @@ class _Sorted(Scratch):
             yield group
 
 
-def _of_row(row: tuple[Any, ...]) -> Sms:
+def _of_row(row: tuple[str, int, str, Direction, int | None, str | None]) -> Sms:
     peer, date, text, direction, read, name = row
     return Sms(peer, EPOCH + timedelta(milliseconds=date), text, direction, None if read is None else bool(read), name)

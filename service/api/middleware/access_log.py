@@ -10,7 +10,6 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 from litestar.enums import ScopeType
@@ -37,7 +36,8 @@ class AccessLog:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        notes: dict[str, Any] = {"request_id": _chosen_id(scope)}
+        chosen_id = _chosen_id(scope)
+        notes: dict[str, object] = {"request_id": chosen_id}
         scope.setdefault("state", {})["notes"] = notes
         status = 500
 
@@ -45,7 +45,7 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (HEADER, notes["request_id"].encode())]
+                message["headers"] = [*message["headers"], (HEADER, chosen_id.encode())]
             await send(message)
 
         telemetry.under_way.inc()
@@ -94,7 +94,7 @@ def request_id(scope: Scope) -> str:
     return str(scope["state"]["notes"]["request_id"])
 
 
-def note(scope: Scope, **facts: Any) -> None:
+def note(scope: Scope, **facts: object) -> None:
     """Adds facts to the request's log line. They must be identifiers or numbers, never the caller's texts."""
     scope["state"]["notes"].update(facts)
 

@@ -7,10 +7,9 @@ starts again when the body is complete. A streamed response limits the time of i
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, ReceiveMessage, Scope, Send
 
 from service import deadline
 from service.api.http_protocol import BODY_SECONDS
@@ -44,7 +43,7 @@ class Deadline:
             if not limit.expired():  # else the timeout already is being turned into a response
                 limit.reschedule(ends)
 
-        async def read() -> Any:
+        async def read() -> ReceiveMessage:
             nonlocal is_reading, is_complete
             if is_complete or has_begun:  # only a disconnect can follow
                 return await receive()

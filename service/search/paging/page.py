@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
 from service.query.conversation_query import ConversationQuery
+from service.search.answers import PageExtras, Pagination
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Page:
     items: tuple[bytes, ...]
     took: int
     next_cursor: str | None = None
-    extras: dict[str, Any] = field(default_factory=dict)
+    extras: PageExtras = field(default_factory=PageExtras)
 
     @property
     def total_pages(self) -> int:
@@ -32,7 +32,8 @@ class Page:
 
 def page_data(page: Page) -> list[bytes]:
     """The page as JSON, in two pieces or more. The items are spliced in as the bytes they are stored as."""
-    extras = b"," + msgspec.json.encode(page.extras)[1:-1] if page.extras else b""
+    fields = msgspec.json.encode(page.extras)[1:-1]
+    extras = b"," + fields if fields else b""
     pieces = [b'{"items":[']
     for item in page.items:
         pieces += [item, b","]
@@ -42,12 +43,10 @@ def page_data(page: Page) -> list[bytes]:
     return pieces
 
 
-def _pagination(page: Page) -> dict[str, Any]:
+def _pagination(page: Page) -> Pagination:
+    found = Pagination(per_page=page.query.per_page, total=page.total)
     if page.query.cursor is not None:
-        return {"per_page": page.query.per_page, "total": page.total, "next_cursor": page.next_cursor}
-    return {
-        "page": page.query.page,
-        "per_page": page.query.per_page,
-        "total": page.total,
-        "total_pages": page.total_pages,
-    }
+        found.next_cursor = page.next_cursor
+    else:
+        found.page, found.total_pages = page.query.page, page.total_pages
+    return found

@@ -10,11 +10,14 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
-Clause = dict[str, Any]
+from service.search.subject_clauses import Clause
+
+Bounds = Mapping[str, int | str]
+"""Bounds of a range by operator (gte, gt, lte, lt), and the format of its dates."""
 
 REMEMBERED = 1024
 BUDGET_BYTES = 16_000_000  # of all counts together; one of 256 buckets has 4 kB, one of 65,536 (the most) has 1 MB
@@ -60,8 +63,8 @@ class CachedCounts:
         last = min(bisect_right(self.upto, offset + size - 1) + 1, len(self.lows) - 1)
         ends = sorted((self.lows[first], self.lows[last]))
         low, high = ends[0], ends[1] + 2**self.width
-        unit = {"format": "epoch_millis"} if self.is_date else {}
-        before = {"gte": high} if self.descending else {"lt": low}
+        unit: Bounds = {"format": "epoch_millis"} if self.is_date else {}
+        before: Bounds = {"gte": high} if self.descending else {"lt": low}
         return Place(
             self.field,
             {"range": {self.field: {"gte": low, "lt": high, **unit}}},
