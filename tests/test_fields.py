@@ -35,7 +35,7 @@ SPEED = Field(
 def table(monkeypatch: pytest.MonkeyPatch) -> tuple[Field, ...]:
     """The registry with two fields more."""
     for row in (MOOD, SPEED):
-        monkeypatch.setitem(fields.BY_NAME, row.name, row)
+        monkeypatch.setitem(fields.FIELDS_BY_NAME, row.name, row)
     return (*FIELDS, MOOD, SPEED)
 
 
@@ -114,7 +114,7 @@ def test_each_row_is_in_the_mapping_as_its_kind_needs(row: Field) -> None:
 def test_the_names_of_the_table_are_unique_and_are_those_of_answers() -> None:
     names = [one.name for one in search_fields.SEARCH_FIELDS]
     assert len(set(names)) == len(names)
-    assert len(fields.BY_NAME) == len(FIELDS)
+    assert len(fields.FIELDS_BY_NAME) == len(FIELDS)
     assert [row.facet for row in sorted(FIELDS, key=lambda row: row.facet) if row.facet] == list(
         range(1, len(fields.FACET_FIELDS) + 1)
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from service.query.fields import BY_NAME
+from service.query.fields import FIELDS_BY_NAME
 from service.query.time_bounds import Bounds
 
 Match = Literal["words", "phrase", "prefix", "fuzzy", "exact"]
@@ -27,9 +27,9 @@ class OneOf:
     kind: Literal["one of"] = "one of"
 
     def __post_init__(self) -> None:
-        if self.field not in BY_NAME:
+        if self.field not in FIELDS_BY_NAME:
             raise ValueError(f"no such field: {self.field}")
-        allowed = BY_NAME[self.field].choices
+        allowed = FIELDS_BY_NAME[self.field].choices
         if allowed and not set(self.values) <= set(allowed):
             raise ValueError(f"no such {self.field}: {self.values}")
 

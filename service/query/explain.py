@@ -13,7 +13,7 @@ import msgspec
 from service.query import search_syntax
 from service.query.conditions import AllOf, AnyOf, Between, Missing, Node, Not, OneOf, Person, SearchText, Words
 from service.query.conversation_query import ConversationQuery
-from service.query.fields import BY_NAME, LARGEST_NUMBER, Field
+from service.query.fields import FIELDS_BY_NAME, LARGEST_NUMBER, Field
 from service.query.time_bounds import UTC_ZONE, Ago, Bounds, Limit
 from service.times import format_time
 
@@ -81,12 +81,12 @@ def as_parameters(query: ConversationQuery) -> dict[str, str] | None:
 def _parameter(node: Node) -> dict[str, str] | None:  # noqa: PLR0911 (a case is a kind of node)
     match node:
         case OneOf(field, values):
-            return _values_parameter(BY_NAME[field], values)
-        case Not(OneOf(field, values)) if BY_NAME[field].lists is not None:
+            return _values_parameter(FIELDS_BY_NAME[field], values)
+        case Not(OneOf(field, values)) if FIELDS_BY_NAME[field].lists is not None:
             return {f"{field}[nin]": _joined(values)}
-        case Missing(field) if _has_presence(BY_NAME[field]):
+        case Missing(field) if _has_presence(FIELDS_BY_NAME[field]):
             return {field: "none"}
-        case Not(Missing(field)) if _has_presence(BY_NAME[field]):
+        case Not(Missing(field)) if _has_presence(FIELDS_BY_NAME[field]):
             return {field: "any"}
         case Between(field, bounds) if len({bound[0] for bound in bounds}) == len(bounds):
             return {f"{field}[{operator}]": str(_plain_limit(limit)) for operator, limit in bounds}
@@ -135,16 +135,16 @@ def as_text(query: ConversationQuery) -> str | None:
 def _search_text(node: Node) -> str | None:  # noqa: PLR0911 (a case is a kind of node)
     match node:
         case OneOf(field, values):
-            return _values_text(BY_NAME[field], values)
+            return _values_text(FIELDS_BY_NAME[field], values)
         case Missing(field):
-            return _presence_text(BY_NAME[field], "none")
-        case Not(Missing(field)) if (text := _presence_text(BY_NAME[field], "any")) is not None:
+            return _presence_text(FIELDS_BY_NAME[field], "none")
+        case Not(Missing(field)) if (text := _presence_text(FIELDS_BY_NAME[field], "any")) is not None:
             return text
         case Not(inner):
             text = _search_text(inner)
             return None if text is None else f"-{text}"
         case Between(field, bounds):
-            return _span(BY_NAME[field], bounds)
+            return _span(FIELDS_BY_NAME[field], bounds)
         case Words(text, "words", True):
             return text if _is_plain(text) else None
         case Words(text, "prefix", True):

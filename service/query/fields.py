@@ -212,7 +212,7 @@ FIELDS: tuple[Field, ...] = (
 )  # fmt: skip
 
 RELEVANCE = "relevance"  # an order that no field has
-BY_NAME: dict[str, Field] = {row.name: row for row in FIELDS}
+FIELDS_BY_NAME: dict[str, Field] = {row.name: row for row in FIELDS}
 CONTRACT_FILTERS = tuple(row.name for row in FIELDS if row.plain is not None and row.plain.is_contract)
 DEEP_FIELDS = tuple(row.name for row in FIELDS if row.order is not None and row.order.is_deep)
 SORT_FIELDS = (

@@ -180,4 +180,4 @@ def _bounds(fields: Sequence[Field]) -> list[SearchField]:
 
 
 SEARCH_FIELDS: tuple[SearchField, ...] = search_fields(FIELDS)
-BY_NAME = {field.name: field for field in SEARCH_FIELDS}
+SEARCH_FIELDS_BY_NAME = {field.name: field for field in SEARCH_FIELDS}

@@ -22,7 +22,7 @@ from msgspec import Meta
 
 from service.message_texts import nearest
 from service.query.conditions import AllOf, AnyOf, Node, Not, OneOf, Words
-from service.query.search_fields import BY_NAME
+from service.query.search_fields import SEARCH_FIELDS_BY_NAME
 from service.text import REPLY_WORDS, check_plain_length, has_words
 
 MAX_CHARACTERS = 512
@@ -229,10 +229,12 @@ class _Parser:
     def _field(self, name: str, after: int, depth: int) -> Node | None:
         """The condition of a field; None, with everything as it was, where it is none: it is text then."""
         start = self.at
-        known = BY_NAME.get(name.lower())
+        known = SEARCH_FIELDS_BY_NAME.get(name.lower())
         if known is None:
             if name.lower() not in REPLY_WORDS:
-                self._warn(start, after - 1, f"there is no field {name}{nearest(name.lower(), tuple(BY_NAME))}")
+                self._warn(
+                    start, after - 1, f"there is no field {name}{nearest(name.lower(), tuple(SEARCH_FIELDS_BY_NAME))}"
+                )
             return None
         warned, clauses = len(self.warnings), self.clauses
         self.at = after

@@ -25,7 +25,7 @@ from service.query.conditions import (
     field_of,
 )
 from service.query.conversation_query import ConversationQuery, Sort
-from service.query.fields import BY_NAME, FIELDS, RELEVANCE, SORT_KEYS
+from service.query.fields import FIELDS, FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.query.time_bounds import Ago, Bounds, Limit
 from service.search.highlight import compile_highlight
 from service.search.subject_clauses import Clause, all_of, any_of, clause_of, none_of, relevance
@@ -103,7 +103,7 @@ def _value(limit: Limit, now: datetime) -> str | int:
 
 
 def index_field(field: str) -> str:
-    return BY_NAME[field].index_path
+    return FIELDS_BY_NAME[field].index_path
 
 
 def _person_clause(person: Person) -> Clause:

@@ -12,10 +12,10 @@ import uuid
 from collections.abc import Callable
 
 import structlog
-from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from service import telemetry
+from service.api.middleware.http import HttpMiddleware
 
 HEADER = b"x-request-id"
 CLIENT_CLOSED = 499  # nginx's status for a request whose client disconnected; it is logged, never sent
@@ -25,16 +25,10 @@ _SANE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 logger = structlog.get_logger("conversations.access")
 
 
-class AccessLog:
+class AccessLog(HttpMiddleware):
     """ASGI middleware around the whole application, so that 404 and 405 are logged and get a request id too."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
-            await self.app(scope, receive, send)
-            return
+    async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         chosen_id = _chosen_id(scope)
         notes: dict[str, object] = {"request_id": chosen_id}

@@ -22,7 +22,7 @@ from typing import Protocol
 from service.client.responses import unusable
 from service.errors import SearchUnavailable
 from service.query.conversation_query import Sort
-from service.query.fields import BY_NAME, DEEP_FIELDS, SORT_KEYS
+from service.query.fields import DEEP_FIELDS, FIELDS_BY_NAME, SORT_KEYS
 from service.search.compiler import missing
 from service.search.paging.rank_cache import Bounds, CachedCounts
 from service.search.subject_clauses import Clause
@@ -30,7 +30,7 @@ from service.search.subject_clauses import Clause
 DATE_WIDTHS = (27, 19, 11, 0)  # 37 hours, 9 minutes, 2 seconds, 1 millisecond
 WIDEST_DATE = 33  # 99 days: 36 700 buckets for all the years from 1 to 9999
 PREFIX_WIDTHS = (32, 16, 0)  # two bytes of UTF-8 a step
-NAME_SORTS = frozenset(name for name in DEEP_FIELDS if BY_NAME[name].kind == "choice")
+NAME_SORTS = frozenset(name for name in DEEP_FIELDS if FIELDS_BY_NAME[name].kind == "choice")
 UID_WIDTHS = (40, 32, 24, 16, 8, 0)
 SUBJECT_PREFIXES = tuple(f"order.subject_{number}" for number in range(1, 5))
 UID_PARTS = (("order.uid_1", UID_WIDTHS), ("order.uid_2", UID_WIDTHS), ("order.uid_3", UID_WIDTHS[2:]))
