@@ -1,6 +1,6 @@
-"""A question in other forms: as a tree of plain values, as the text of a search box, and as parameters.
+"""A query in other forms: as JSON, as a text for the search box, and as parameters.
 
-The text and the parameters ask the same as the query does, or are None where the other form has no words for it.
+The text and the parameters mean exactly what the query means. If a form cannot express the query, it is None.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _plain_limit(limit: Limit) -> str | int:
 
 
 def as_parameters(query: ConversationQuery) -> dict[str, str] | None:
-    """Names and values of the query string; None where a part has no parameter, or two parts need the same one."""
+    """Parameters and their values; None if a node has no parameter, or two nodes need the same one."""
     found: dict[str, str] = {}
     for node in query.where:
         pairs = _parameter(node)
@@ -110,13 +110,13 @@ def _has_presence(row: Field) -> bool:
 
 
 def _joined(values: tuple[str | bool | int, ...]) -> str:
-    """RFC 4180, as the parameters read it."""
+    """The values as one text, quoted by RFC 4180, as the parameters expect it."""
     texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
     return ",".join('"' + text.replace('"', '""') + '"' if any(c in text for c in ',"') else text for text in texts)
 
 
 def as_text(query: ConversationQuery) -> str | None:
-    """A text for the search box; None where it has no words for a part."""
+    """A text for the search box; None if it cannot express a node."""
     parts: list[str] = []
     from_q = query.extras.parsed_search.nodes if query.extras.parsed_search is not None else ()
     for node in query.where:
@@ -162,7 +162,7 @@ def _values_text(row: Field, values: tuple[str | bool | int, ...]) -> str | None
 
 
 def _presence_text(row: Field, word: str) -> str | None:
-    """`from:` takes parts of addresses, so that none and any are such parts there."""
+    """`from:none` would search for "none", because `from:` takes parts of addresses; so an address has no such text."""
     return f"{row.syntax.name}:{word}" if row.syntax is not None and row.kind != "address" else None
 
 
@@ -175,7 +175,7 @@ def _value(row: Field, value: str) -> str | None:
 
 
 def _span(row: Field, bounds: Bounds) -> str | None:
-    """Two ends, each of which belongs to the span: times are whole milliseconds, so that "before" has a last one."""
+    """The bounds as a span, which includes both ends. Times are whole milliseconds, so "before" has a last moment."""
     ends: dict[str, str] = {}
     for operator, limit in bounds:
         side = "from" if operator in ("gte", "gt") else "to"
@@ -189,7 +189,7 @@ def _span(row: Field, bounds: Bounds) -> str | None:
 
 
 def _inside(limit: Limit, step: int) -> Limit | None:
-    """The last moment or number that belongs to the span; None where that is out of range."""
+    """The limit moved by `step` milliseconds or numbers; None if the result is out of range."""
     if isinstance(limit, int):
         return limit + step if 0 <= limit + step <= LARGEST_NUMBER else None
     if isinstance(limit, Ago):
@@ -201,7 +201,7 @@ def _inside(limit: Limit, step: int) -> Limit | None:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether the search syntax reads the text as these plain words."""
+    """Whether the search syntax parses the text as plain words."""
     try:
         found = search_syntax.parse(text, UTC_ZONE)
     except search_syntax.TooLong:

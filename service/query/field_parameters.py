@@ -1,4 +1,4 @@
-"""The parameters that follow from the registry of fields: plain ones, [in], [nin], ! and bounds."""
+"""Makes parameters from the registry of fields: plain ones, [in], [nin], ! and bounds."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def any_of(names: Sequence[str]) -> Schema:
 
 
 def plain_parameters(fields: Sequence[Field], *, is_contract: bool) -> list[Parameter[Node]]:
-    """The parameters that have a field's own name: those of the contract, or the others."""
+    """The parameters with the names of fields: those of the contract, or the others."""
     return [
         Parameter(
             row.name, row.name, _plain_reader(row, plain), _plain_schema(row, plain), plain.description, plain.example,
@@ -72,16 +72,16 @@ def _plain_schema(row: Field, plain: Plain) -> Schema:
 
 
 def _value_schema(row: Field, *, presence: bool) -> Schema:
-    """The schema of one value; with `presence`, of one value, none or any."""
+    """The schema of one value. With `presence`, none and any are allowed too."""
     if row.choices:
         return {"type": "string", "enum": [*row.choices, *((NONE, ANY) if presence else ())]}
     return TEXT_SCHEMA if presence else _SCHEMAS.get(row.kind, TEXT_SCHEMA)
 
 
 def list_parameters(fields: Sequence[Field]) -> list[Parameter[Node]]:
-    """[in], [nin] and !; "not" includes conversations without a value.
+    """The parameters with [in], [nin] and !. Conversations without a value match [nin] and !.
 
-    The OpenAPI document leaves `!` out: [nin] is the same, and generators make one name of both.
+    `!` is not in the OpenAPI document: it means the same as [nin], and generators would give both the same name.
     """
     ways = (("[in]", False, "any of these"), ("[nin]", True, "none of these"), ("!", True, "none of these, as [nin]"))
     return [
@@ -98,7 +98,7 @@ def list_parameters(fields: Sequence[Field]) -> list[Parameter[Node]]:
 
 
 def bound_parameters(fields: Sequence[Field]) -> list[Parameter[values.Bound]]:
-    """[gte], [gt], [lte] and [lt] of times and numbers."""
+    """The parameters with [gte], [gt], [lte] and [lt], for times and numbers."""
     readers: dict[Kind, Callable[[str, Operator], Callable[[str], values.Bound]]] = {
         "time": values.time_bound,
         "number": values.number_bound,

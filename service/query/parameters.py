@@ -1,8 +1,8 @@
-"""The tables of parameters, from which parsing, the OpenAPI document and the docs' tables are made or checked.
+"""The tables of parameters. The parser and the OpenAPI document use them; tests compare the docs with them.
 
-Filters follow from the registry of fields; the rest is here. PARAMETERS are the contract's; MORE_PARAMETERS are further
-filters; EXTRA_PARAMETERS add something to the answer. The examples describe one conversation of the sample, so each of
-them works alone, and all of them work together.
+The filters are made from the registry of fields; the others are defined here. PARAMETERS are those of the contract,
+MORE_PARAMETERS are further filters, and EXTRA_PARAMETERS add something to the answer. All examples match one
+conversation of the sample, so each example works alone, and all work together.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ CURSOR = Parameter(
     "cursor",
     values.cursor,
     {"type": "string", "minLength": 1, "maxLength": MAX_CURSOR_CHARACTERS},
-    f"walks instead of paging: {CURSOR_START} for the start, then the pagination.next_cursor of the answer before; "
-    "not with page, but for page=1",
+    f"a walk instead of pages: {CURSOR_START} to start, then pagination.next_cursor of the previous answer; "
+    "of page, only page=1 may be given too",
     CURSOR_START,
 )
 PARAMETERS: tuple[Parameter[object], ...] = (
@@ -101,12 +101,12 @@ Q = Parameter(
 MATCH = Parameter(
     "match", "match", lambda text: values.one_of(text, MATCHES),
     {"type": "string", "enum": list(MATCHES), "default": DEFAULT_MATCH},
-    "how search matches: all words; the phrase; all words, the last of which may go on; with typing mistakes; "
+    "how search matches: all words; the phrase; all words, of which the last may be incomplete; with typing mistakes; "
     "the whole subject", "prefix",
 )  # fmt: skip
 TZ = Parameter(
     "tz", "zone", parse_zone, {"type": "string", "default": "UTC"},
-    "the time zone in which a date, such as 2024-07-01, is a day", "Europe/Berlin",
+    "the time zone of dates such as 2024-07-01", "Europe/Berlin",
 )  # fmt: skip
 FACETS = Parameter(
     "facets", "facets", values.facets, any_of(FACET_FIELDS),
@@ -120,15 +120,15 @@ FACETS_CREATED_ON = Parameter(
 HIGHLIGHT = Parameter(
     "highlight", "highlight", lambda text: values.one_of(text, ("subject",)),
     {"type": "string", "enum": ["subject"]},
-    "the places in each subject where the words were found", "subject",
+    "the matches of the words in each subject", "subject",
 )  # fmt: skip
 SUGGEST = Parameter(
     "suggest", "suggest", values.boolean, FLAG_SCHEMA,
-    "if nothing matches: a corrected text that does match, and how many match without a single filter", "true",
+    "if nothing matches: a corrected text that matches, and for single filters, how many match without them", "true",
 )  # fmt: skip
 EXPLAIN = Parameter(
     "explain", "explain", lambda text: values.one_of(text, ("query",)), {"type": "string", "enum": ["query"]},
-    "how the request was understood, and the same question as q and as parameters", "query",
+    "how the request was parsed, and the same query as q and as parameters", "query",
 )  # fmt: skip
 MORE_PARAMETERS: tuple[Parameter[object], ...] = (
     Q, MATCH, *list_parameters(FIELDS), *plain_parameters(FIELDS, is_contract=False), *bound_parameters(FIELDS), TZ,
@@ -141,7 +141,7 @@ REFRESH = Parameter(
     "refresh",
     lambda text: values.one_of(text, REFRESHES),
     {"type": "string", "enum": list(REFRESHES), "default": "false"},
-    "wait_for: answer when searches find what was written",
+    "wait_for: answer only when searches find what was written",
     "wait_for",
 )
 DELETED_ON = Parameter(
@@ -149,8 +149,8 @@ DELETED_ON = Parameter(
     "deleted_on",
     parse_version,
     {"type": "string", "format": "date-time"},
-    "when it was deleted, RFC 3339, from 1970 to a day ahead of the clock; what is newer stays; "
-    "default: now, whatever is there",
+    "time of the deletion (RFC 3339, from 1970 to one day in the future); a newer conversation is not deleted; "
+    "default: now, and the conversation is deleted whatever its version is",
     "2024-07-01T12:00:00.000Z",
 )
 GET_PARAMETERS = (ORGANIZATION,)

@@ -1,4 +1,4 @@
-"""Parses a request: query string -> (organization, ConversationQuery), or every problem found, at once."""
+"""Parses query strings into an organization and a ConversationQuery, and reports all problems together."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def _query(values: Values, problems: list[Problem], *, strict: bool) -> Conversa
         problems.append(
             Problem(
                 "page",
-                f"sort={sort}{',…' if then else ''} reaches the first {WINDOW} conversations by pages: "
-                "walk on with cursor, or sort by one of the other keys",
+                f"with sort={sort}{',…' if then else ''}, pages end at the first {WINDOW} conversations: "
+                "use cursor, or sort by another key",
                 str(query.page),
             )
         )
@@ -130,11 +130,11 @@ def _contradictions(
     has_search = any(isinstance(node, SearchText) for node in where) or "search" in reported
     has_text = has_search or bool(texts_of(AllOf(tuple(where)))) or "q" in reported
     if sorts[0].field == RELEVANCE and not has_text:
-        found.append(Problem("sort", f"{RELEVANCE} needs a text to be relevant to: search or q", RELEVANCE))
+        found.append(Problem("sort", f"{RELEVANCE} needs a text: search or q", RELEVANCE))
     if any(sort.field == RELEVANCE for sort in sorts[1:]):
-        found.append(Problem("sort", f"{RELEVANCE} must stand first", ",".join(map(str, sorts))))
+        found.append(Problem("sort", f"{RELEVANCE} must come first", ",".join(map(str, sorts))))
     if match != DEFAULT_MATCH and not has_search:
-        found.append(Problem("match", "changes how search matches, so it needs a search", match))
+        found.append(Problem("match", "changes how search matches, so search must be given too", match))
     return found
 
 
@@ -144,7 +144,7 @@ def _parsed_search(
     if text is None:
         return None
     if not text.strip():
-        problems.append(Problem("q", "must hold something to search for", text))
+        problems.append(Problem("q", "must have something to search for", text))
         return None
     try:
         found = search_syntax.parse(text, zone)

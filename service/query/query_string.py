@@ -1,7 +1,7 @@
-"""The query string: names with their texts, and the values that parameters make of these, with every problem at once.
+"""Parses a query string with a table of parameters, and collects every problem.
 
-Nothing is silently ignored: an unknown name, a malformed value, or a single value that is repeated is a problem. A
-parameter that takes a list may be repeated: `status=a&status=b` is `status=a,b`.
+Nothing is ignored: an unknown name, an invalid value, or a repeated single value is a problem. A parameter that takes a
+list may be repeated: `status=a&status=b` means `status=a,b`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from service.errors import InvalidQuery, Problem
 from service.message_texts import counted, nearest
 
 MAX_QUERY_BYTES = 65_536
-MAX_PARAMETERS = 1_000  # `name=value` pairs; a list may come as one pair for each of its values
-MAX_PROBLEMS = 20  # that an answer lists
-LONGEST_NAME = 40  # that a near name is looked for; each parameter's own is shorter
-SHOWN_CHARACTERS = 200  # of a wrong value, in the error that names it
+MAX_PARAMETERS = 1_000  # pairs of name and value; a list may have one pair for each value
+MAX_PROBLEMS = 20  # in one answer
+LONGEST_NAME = 40  # of a wrong name for which a similar one is suggested; real names are shorter
+SHOWN_CHARACTERS = 200  # of an invalid value, in its error
 MOST_NAMES_SHOWN = 14
 
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -34,10 +34,11 @@ Schema = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Parameter(Generic[Value_co]):
-    """One parameter: how its text becomes a value (ValueError says what is allowed), and how it is documented.
+    """One parameter: how its text is parsed, and its documentation.
 
-    `schema` is the JSON Schema of the value; its type decides whether the parameter takes a list. `example` is written
-    as in a query string. A parameter that is not `documented` works, but the OpenAPI document leaves it out.
+    `parse` raises ValueError, and its text says what is allowed. `schema` is the JSON Schema of the value; if its type
+    is an array, the parameter takes a list. `example` is written as in a query string. A parameter that is not
+    `documented` works, but is not in the OpenAPI document.
     """
 
     name: str
@@ -54,9 +55,9 @@ class Parameter(Generic[Value_co]):
         return bool(self.schema["type"] == "array")
 
     def value_of(self, given: list[str]) -> Value_co:
-        """The value of all texts that came for this parameter. Raises ValueError.
+        """The value of all texts given for this parameter. Raises ValueError.
 
-        Each text is parsed on its own first, so that a quotation mark that is open in one is not closed by the next.
+        Each text is also parsed alone, so that a quotation in one text cannot end in the next.
         """
         if len(given) > 1:
             if not self.is_list:
@@ -89,7 +90,7 @@ class Values:
 
 
 def parse_values(query_string: bytes, known: Known) -> Values:
-    """The values of a route without an organization of its own. Raises InvalidQuery with every problem found."""
+    """The values of a request without an organization. Raises InvalidQuery with every problem found."""
     values, problems = values_of(query_string, known)
     if problems:
         raise InvalidQuery(first_of(problems))
@@ -97,7 +98,7 @@ def parse_values(query_string: bytes, known: Known) -> Values:
 
 
 def first_of(problems: list[Problem]) -> list[Problem]:
-    """At most MAX_PROBLEMS of them, and how many more there are."""
+    """The first MAX_PROBLEMS problems, and the number of the others."""
     more = len(problems) - MAX_PROBLEMS
     if more <= 0:
         return problems
@@ -108,7 +109,7 @@ def values_of(query_string: bytes, known: Known) -> tuple[Values, list[Problem]]
     by_name = {parameter.name: parameter for parameter in known}
     pairs, problems = _pairs(query_string)
     values: dict[str, object] = {}
-    is_listed = False  # the names that there are: once an answer
+    is_listed = False  # the list of all names appears once in an answer
     for name, given in pairs.items():
         parameter = by_name.get(name)
         if parameter is None:
@@ -126,17 +127,18 @@ def values_of(query_string: bytes, known: Known) -> tuple[Values, list[Problem]]
 
 
 def no_parameters(query_string: bytes) -> None:
-    """For routes that take none. Raises InvalidQuery naming those that came."""
+    """For routes without parameters. Raises InvalidQuery with every parameter that was given."""
     pairs, problems = _pairs(query_string)
     problems += [
-        Problem(shown(name), "is not a parameter: this takes none", shown(given[0])) for name, given in pairs.items()
+        Problem(shown(name), "is not a parameter: this route takes none", shown(given[0]))
+        for name, given in pairs.items()
     ]
     if problems:
         raise InvalidQuery(first_of(problems))
 
 
 def _pairs(query_string: bytes) -> tuple[dict[str, list[str]], list[Problem]]:
-    """Names with their texts, percent-decoded as application/x-www-form-urlencoded; what cannot be is a problem."""
+    """The names with their texts, decoded as application/x-www-form-urlencoded. Invalid encoding is a problem."""
     if len(query_string) > MAX_QUERY_BYTES:
         return {}, [Problem("query string", f"must have at most {MAX_QUERY_BYTES} bytes", f"{len(query_string)} bytes")]
     pieces = [piece for piece in query_string.split(b"&") if piece]
