@@ -116,7 +116,7 @@ async def _index(client: Client, alias: str, name: str, read: str | None) -> Ind
         live = (await client.count(index=name, body={"query": {"exists": {"field": "organization_uid"}}}))["count"]
         stats = await client.indices.stats(index=name, metric="store")
     made = aliases.origin(details["mappings"])
-    settings = index_settings.shown(part(details, "settings", "index", expected=dict[str, int | str | None]))
+    settings = index_settings.shown(part(details, "settings", "index", expected=Json))
     differing = None
     if read is not None and name != read:
         differing = len(comparison.differing(await documents.sums(client, read), await documents.sums(client, name)))

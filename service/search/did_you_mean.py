@@ -25,9 +25,9 @@ from service.search.searcher import Searcher
 from service.search.subject_clauses import EXACT, FUZZY, NEAREST, Clause, any_of, clause_of
 from service.text import LETTERS, fold
 
-LOOKED_AT = 50  # subjects with a word that is like the one that was typed
-SHORTEST, LONGEST = 3, 50  # letters of a word that is corrected, and of what it is corrected to
-MOST_CANDIDATES = 1_000  # to compare one takes some 20 microseconds
+LOOKED_AT = 50  # subjects with a similar word
+SHORTEST, LONGEST = 3, 50  # letters of a word and of its correction
+MOST_CANDIDATES = 1_000  # a comparison takes about 20 microseconds
 LEAST_ALIKE = 0.6
 MOST_WORDS = 8
 
@@ -37,7 +37,7 @@ class _Subject(msgspec.Struct):
 
 
 async def explain_no_results(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut:
-    """`did_you_mean` (or null) and `without`: for single filters, how many there would be if they were left out."""
+    """A corrected text, if one has results, and the single filters without which there are results."""
     return WaysOut(
         did_you_mean=await _did_you_mean(searcher, query, organization_uid),
         without=await _without(searcher, query, organization_uid),
@@ -57,7 +57,7 @@ async def _without(searcher: Searcher, query: ConversationQuery, organization_ui
 
 
 async def _counts(searcher: Searcher, filters: dict[str, Clause], organization_uid: UUID) -> dict[str, int]:
-    """How many conversations of the organization each filter leaves, by its name."""
+    """The number of the organization's conversations that match each filter, by name."""
     body = {
         "query": bool_query(organization_uid, []),
         "size": 0,
@@ -69,7 +69,7 @@ async def _counts(searcher: Searcher, filters: dict[str, Clause], organization_u
 
 
 async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> DidYouMean | None:
-    """The text with each word that the organization does not have changed to the nearest that it has, if that helps."""
+    """The text with its unknown words corrected, if it then has results."""
     name, text, typed = _typed(query)
     corrected = text
     for word in await _unknown(searcher, typed, organization_uid):
@@ -92,7 +92,7 @@ async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organizati
 
 
 def _typed(query: ConversationQuery) -> tuple[str, str, str]:
-    """The parameter that is to be corrected, its text, and the words in it that conversations are found by."""
+    """The parameter to correct (search or q), its text, and the words in it."""
     if query.search is not None or query.extras.parsed_search is None:
         text = "" if query.search is None else query.search.text
         return "search", text, text
@@ -104,7 +104,7 @@ def _typed(query: ConversationQuery) -> tuple[str, str, str]:
 
 
 def _corrected_queries(query: ConversationQuery, name: str, corrected: str) -> list[tuple[ConversationQuery, bool]]:
-    """The corrected question under the same filters, and alone."""
+    """The corrected query with the same filters (True), and without them (False)."""
     plain = replace(query, page=1, cursor=None, sort=Sort(), then=())
     if name == "search":
         search = SearchText(corrected, DEFAULT_MATCH if query.search is None else query.search.match)
@@ -120,7 +120,7 @@ def _corrected_queries(query: ConversationQuery, name: str, corrected: str) -> l
 
 
 async def _unknown(searcher: Searcher, text: str, organization_uid: UUID) -> list[str]:
-    """The words of the text that no subject of the organization has."""
+    """The words of the text that are in no subject of the organization."""
     words = [word for word in dict.fromkeys(LETTERS.findall(text)) if len(word) <= LONGEST][:MOST_WORDS]
     if not words:
         return []
@@ -129,7 +129,7 @@ async def _unknown(searcher: Searcher, text: str, organization_uid: UUID) -> lis
 
 
 async def _like(searcher: Searcher, word: str, organization_uid: UUID) -> str | None:
-    """The most alike among words of subjects that OpenSearch finds by a fuzzy search; the more frequent of equals."""
+    """The most similar word in subjects that a fuzzy search finds. Among equals, the most frequent one."""
     fuzzy: Clause = {"match": {EXACT: {"query": word, **FUZZY}}}
     nearest: Clause = {"match": {EXACT: {"query": word, **NEAREST}}}
     first_letter_too: Clause = {"match": {EXACT: {"query": word, **FUZZY, "prefix_length": 0}}}

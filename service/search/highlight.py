@@ -1,7 +1,7 @@
-"""Where in a subject the words were found: ranges of Unicode code points, and text that is safe to show as HTML.
+"""The matches in subjects, as ranges of Unicode code points and as safe HTML.
 
-OpenSearch marks the subject twice, by the forms as written and by the stems; what either marked counts. The marks are
-noncharacters with a random number between, so that no subject can hold one by chance or on purpose.
+OpenSearch marks each subject twice, by exact forms and by stems; both count. The marks are Unicode noncharacters with a
+random number between, so no subject can contain them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Subject(msgspec.Struct):
 
 
 def compile_highlight(query: ConversationQuery) -> Clause:
-    """What the search body needs more, so that hits come with their subject marked; nothing where none is asked for."""
+    """The part of the search body that requests highlights. It is empty if the query requests none."""
     texts = _texts(query)
     if not query.extras.highlight or not texts:
         return {}
@@ -70,7 +70,7 @@ def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, Highlight]:
 
 
 def ranges_of(text: str) -> list[Range]:
-    """The ranges of what stands between marks, counted without the marks."""
+    """The ranges between marks, counted without the marks."""
     ranges: list[Range] = []
     at = begun = 0
     for piece in _MARK.split(text):
@@ -84,7 +84,7 @@ def ranges_of(text: str) -> list[Range]:
 
 
 def merged(ranges: list[Range]) -> list[Range]:
-    """In order, and those that overlap or touch as one: a word found in parts is one word."""
+    """The ranges in order. Those that overlap or touch become one."""
     found: list[Range] = []
     for start, end in sorted(ranges):
         if found and start <= found[-1][1]:

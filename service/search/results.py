@@ -1,4 +1,4 @@
-"""A page with its extras: facets, suggestions where nothing was found, how the query was understood."""
+"""A page or a count with its extras: facets, suggestions, and the explanation of the query."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHARE_FOR_SUGGESTIONS = 0.8  # of the time left; the rest is for sending the pag
 
 
 async def page(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> Page:
-    """The page and all that its query's extras ask for. Raises what `Searcher.page` raises."""
+    """The page with the requested extras. Raises what `Searcher.page` raises."""
     if query.extras.facets:
         found, facets = await asyncio.gather(
             searcher.page(query, organization_uid), _facets(searcher, query, organization_uid)
@@ -43,7 +43,7 @@ async def page(searcher: Searcher, query: ConversationQuery, organization_uid: U
 
 
 async def count(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> Count:
-    """How many match, exactly, and the facets."""
+    """The exact number of matches, with the requested extras."""
     async with searcher.deadlined():
         answer, facets = await asyncio.gather(
             searcher.ask(compile_count(query, organization_uid), organization_uid, **CACHED),
@@ -54,7 +54,7 @@ async def count(searcher: Searcher, query: ConversationQuery, organization_uid: 
 
 
 async def _suggestions(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut | None:
-    """None where they cannot be made in most of the time that the request still has: the page is answered anyway."""
+    """The suggestions, or None if they take too long or fail. The page is answered in any case."""
     try:
         async with searcher.deadlined(share=SHARE_FOR_SUGGESTIONS):
             return await explain_no_results(searcher, query, organization_uid)

@@ -1,7 +1,7 @@
-"""As you type: subject words, senders and categories of the caller's organization that begin as the text's last word.
+"""Completions of a text while it is typed: words of subjects, senders and categories of the organization.
 
-Words come out of the newest subjects that match, senders and categories are counted over all. Three searches at once,
-each of which a term's beginning narrows, so none of them looks at the whole organization.
+Words come from the newest matching subjects; senders and categories are counted over all conversations. The three
+searches run at the same time. Each is limited to a prefix, so none visits the whole organization.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from service.search.subject_clauses import Clause, any_of, clause_of
 from service.text import SPACELESS, WORD, fold
 
 MOST = 5
-LOOKED_AT = 50  # the newest subjects that match
+LOOKED_AT = 50  # of the newest matching subjects
 MOST_CATEGORIES = 50
-RUN = 8  # characters of a run without spaces, behind what was typed
+RUN = 8  # further characters of a completion in scripts without spaces
 
 
 class _Subject(msgspec.Struct):
@@ -94,7 +94,7 @@ def _found(answer: SearchAnswer) -> list[tuple[str, int]]:
 
 
 def _completed(text: str, answer: SearchAnswer) -> list[SuggestedText]:
-    """The text with its last word completed, by how many of the newest subjects complete it so."""
+    """The text with its last word completed. Completions that more of the newest subjects have come first."""
     before, last = _split(text)
     begun = fold(last)
     counts: Counter[str] = Counter()
@@ -106,7 +106,7 @@ def _completed(text: str, answer: SearchAnswer) -> list[SuggestedText]:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """What stands before the last word, and that."""
+    """The text before the last word, and the last word."""
     found = list(WORD.finditer(text.rstrip()))
     return (text[: found[-1].start()], found[-1][0]) if found else (text, "")
 
@@ -116,7 +116,7 @@ def _words(subject: str, begun: str) -> list[str]:
 
 
 def _runs(subject: str, begun: str) -> list[str]:
-    """From what was typed to the end of its run, which may be long: so much of it."""
+    """The completions in a script without spaces, with at most RUN further characters."""
     found = []
     at = subject.find(begun)
     while at >= 0:

@@ -1,4 +1,4 @@
-"""A page of conversations: the items as the bytes they are stored as, and where the page stands."""
+"""A page of conversations: its items, as the bytes that are stored, and its position."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from service.search.answers import PageExtras, Pagination
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`total` is exact. `items` are JSON objects in UTF-8, in the order of the query. `took` is OpenSearch's, in ms.
+    """`total` is exact. `items` are JSON objects in UTF-8, in the query's order. `took` is OpenSearch's time in ms.
 
-    `next_cursor` goes on behind the last item; None at the end, and where the query did not ask for a walk. `extras` is
-    what else was requested, such as facets, ready for JSON.
+    `next_cursor` continues after the last item. It is None at the end of a walk, and for numbered pages. `extras` has
+    the other requested parts, such as facets.
     """
 
     query: ConversationQuery
@@ -31,7 +31,7 @@ class Page:
 
 
 def page_data(page: Page) -> list[bytes]:
-    """The page as JSON, in two pieces or more. The items are spliced in as the bytes they are stored as."""
+    """The page as JSON, in two or more pieces. The items are the stored bytes."""
     fields = msgspec.json.encode(page.extras)[1:-1]
     extras = b"," + fields if fields else b""
     pieces = [b'{"items":[']
