@@ -1,6 +1,6 @@
-"""The mapping of index_mappings/conversations.json, and the two values that tell whether an index fits this service.
+"""The mapping in index_mappings/conversations.json, and the two values that show whether an index fits this service.
 
-The checksum of the mapping is part of every index's name. The version of what is derived tells how its documents were
+The mapping's checksum is part of every index's name. The version of the derived fields says how the documents were
 written (service/conversation.py).
 """
 
@@ -21,9 +21,9 @@ CHECKSUM_DIGITS = 8
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Settings and mappings of an index, the first digits of their checksum, and the version of what is derived.
+    """Settings and mappings of an index, the first digits of their checksum, and the version of the derived fields.
 
-    The settings are the analysis. Shards, replicas and the refresh interval are not part of them (index_settings.py).
+    The settings define the analysis. Shards, replicas and the refresh interval are in index_settings.py.
     """
 
     settings: Json
@@ -39,7 +39,7 @@ def load() -> Mapping:
 
 
 def mapping_folder() -> Traversable:
-    """index_mappings/: in the package where it was installed from a wheel, else in the checkout beside it."""
+    """The folder index_mappings: in an installed package, or at the root of the checkout."""
     packaged = resources.files("service").joinpath("index_mappings")
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "index_mappings"
 
