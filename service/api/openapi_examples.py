@@ -1,4 +1,4 @@
-"""The examples of the OpenAPI document. They work against the sample: its organization, and conversations in it."""
+"""The examples of the OpenAPI document. They work with the sample data."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ _MESSAGES = {
 
 
 def error(answer: errors.Answer) -> dict[str, object]:
-    """An answer of this kind. One with wrong parameters lists them."""
+    """An example of this error. If parameters are invalid, it lists them."""
     details = []
     message = _MESSAGES.get(answer.status, answer.message or answer.description)
     if answer is errors.INVALID:

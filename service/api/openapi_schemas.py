@@ -1,4 +1,4 @@
-"""The named schemas of the OpenAPI document, made of the shapes of the answers and of the document's own model."""
+"""Makes the named schemas of the OpenAPI document from the structs of the answers and the model of a conversation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.query.parameters import ORDERS
 
 Schema = dict[str, object]
 
-LARGEST_EXACT = 2**53  # of JSON's numbers in JavaScript
+LARGEST_EXACT = 2**53  # up to this, JavaScript represents whole numbers exactly
 _REF = "#/components/schemas/{name}"
 ENUMS: dict[str, tuple[str, ...]] = {
     "ConversationChannel": CHANNELS,
@@ -30,23 +30,23 @@ ENUMS: dict[str, tuple[str, ...]] = {
 
 
 def schemas() -> dict[str, Schema]:
-    """The named schemas of the document, each referring to the others by name."""
+    """The named schemas, which refer to one another by name."""
     _roots, found = msgspec.json.schema_components(ANSWERS, schema_hook=_document, ref_template=_REF)
     named = {name: plain(schema) for name, schema in found.items()}
     return dict(sorted((named | _documents() | _enums()).items()))
 
 
 def _document(kind: type) -> dict[str, str]:
-    """The documents are pydantic models, which msgspec does not know. Raises NotImplementedError for other types."""
+    """A reference to the schema of a conversation, which is a pydantic model. msgspec does not support these."""
     if kind is not Conversation:
         raise NotImplementedError
     return {"$ref": _REF.format(name="Conversation")}
 
 
 def _documents() -> dict[str, Schema]:
-    """The documents as an answer has them, with every field, and as a bulk request takes them.
+    """The schemas of conversations in answers, which have every field, and in bulk requests.
 
-    A deletion is not a schema of its own: generators differ in what they make of "one of two objects".
+    A deletion has no schema of its own, because generators treat "one of two objects" differently.
     """
     schema = Conversation.model_json_schema(mode="serialization", ref_template=_REF.replace("name", "model"))
     metadata = plain(_without_defaults(schema.pop("$defs")["Metadata"]))
@@ -74,12 +74,12 @@ def _documents() -> dict[str, Schema]:
     }
 
 
-_METADATA = "What the provider of the mail or message said. It is kept and returned, and not searched."
+_METADATA = "Data from the provider of the mail or message, which is stored and returned."
 _TIMES = ("sent_at", "created_on", "updated_on")
 
 
 def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    """Without what an absent field of a write means: an answer has every field."""
+    """The schema without defaults: an answer has every field."""
     fields = {
         name: {key: value for key, value in field.items() if key != "default"}
         for name, field in schema["properties"].items()
@@ -88,7 +88,7 @@ def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_times(schema: dict[str, Any]) -> dict[str, Any]:
-    """The format of the times, which pydantic leaves out of what a serializer makes."""
+    """The schema with the format of times, which pydantic leaves out because they have a serializer."""
     for name in _TIMES:
         field = schema["properties"][name]
         field.get("anyOf", [field])[0]["format"] = "date-time"
@@ -96,7 +96,7 @@ def _with_times(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _enums() -> dict[str, Schema]:
-    """The enumerations. Generators cannot make a name of a minus, so the orders have names of their own."""
+    """The enumerations. Sort keys also have names, because generators cannot make a name from a minus."""
     found: dict[str, Schema] = {name: {"type": "string", "enum": list(values)} for name, values in ENUMS.items()}
     found["SortKey"]["x-enum-varnames"] = [_order_name(key) for key in ORDERS]
     return found
@@ -114,10 +114,10 @@ def properties(schema: Schema) -> Schema:
 
 
 def plain(schema: Mapping[str, object]) -> Schema:
-    """The schema in the words that generators agree on.
+    """The schema in a form that all generators support.
 
-    Without titles, which some take for names, and open to fields that a later version adds. An enumeration without a
-    default is a reference to its component.
+    It has no titles, because some generators use them as names. It allows unknown fields, because later versions may
+    add some. An enumeration without a default becomes a reference to its component.
     """
     for name, values in ENUMS.items():
         if schema.get("enum") == list(values) and "default" not in schema:
