@@ -99,14 +99,14 @@ class Metrics:
             self._interval.labels(index.name).set(_seconds(index.refresh_interval))
             if index.differing_ranges is not None:
                 self._differing.labels(index.name).set(index.differing_ranges)
-        self._ranges.set(status.reindex.ranges_done if status.reindex else 0)
+        self._ranges.set(status.reindex["ranges_done"] if status.reindex else 0)
         self._loads.set(len(status.loads))
         self._load_bytes.set(sum(load.bytes for load in status.loads))
         self._load_bytes_done.set(sum(load.bytes_done for load in status.loads if load.bytes))
         for outcome in ("written", "unchanged", "rejected"):
             self._load_lines.labels(outcome).set(sum(getattr(load, outcome) for load in status.loads))
         if status.reindex:
-            self._reindex.labels(status.reindex.action, status.reindex.step).set(1)
+            self._reindex.labels(status.reindex["action"], status.reindex["step"]).set(1)
 
 
 def _seconds(interval: str | None) -> float:

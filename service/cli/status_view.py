@@ -13,9 +13,11 @@ from rich.text import Text
 from service import progress, terminal
 from service.cli import output
 from service.cli.output import Form
+from service.client.responses import Json
 from service.errors import ConversationsError, Misconfigured
 from service.message_texts import counted
 from service.operations.status import IndexStatus, Status
+from service.reindex.lock import GO_ON
 from service.terminal import printable
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -29,7 +31,7 @@ def show(found: Status, form: Form | None) -> None:
 
 
 def watch(look: Callable[[], Status], form: Form | None, interval: float) -> NoReturn:
-    """Shows it again and again. A cluster that does not answer is told, and looked at again."""
+    """Prints the status again and again. If the cluster does not answer, it prints the error and tries again."""
     as_json = output.form_of(form) == "json"
     console = terminal.console(sys.stdout)
     redraws = console.is_terminal and not console.is_dumb_terminal
@@ -71,9 +73,19 @@ def _summary(found: Status) -> dict[str, str | None]:
         "alias": f"{found.alias} -> {found.index or 'nothing'}",
         "conversations": f"{found.conversations:,}",
         "newest write": None if found.newest_write is None else _ago(found),
-        "under way": None if reindex is None else f"{reindex.action}, at the step {reindex.step}",
+        "unfinished": None if reindex is None else _unfinished(reindex),
         "problem": None if found.problem is None else printable(found.problem),
     }
+
+
+def _unfinished(reindex: Json) -> str:
+    """What is known of a reindex, rollback or prune that has not ended."""
+    action, step, is_running = reindex.get("action"), reindex.get("step"), reindex.get("is_running")
+    if is_running is None:
+        return f"{action}, at the step {step}"
+    if is_running:
+        return f"{action}, running, at the step {step}"
+    return f"{action}, interrupted at the step {step}: {GO_ON}"
 
 
 def _ago(found: Status) -> str:

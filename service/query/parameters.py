@@ -86,8 +86,8 @@ CURSOR = Parameter(
     "cursor",
     values.cursor,
     {"type": "string", "minLength": 1, "maxLength": MAX_CURSOR_CHARACTERS},
-    f"a walk instead of pages: {CURSOR_START} to start, then pagination.next_cursor of the previous answer; "
-    "of page, only page=1 may be given too",
+    f"the position in a walk through all pages: {CURSOR_START} to start, then the pagination.next_cursor of the "
+    "previous answer; of page, only page=1 is allowed with it",
     CURSOR_START,
 )
 PARAMETERS: tuple[Parameter[object], ...] = (
@@ -101,8 +101,8 @@ Q = Parameter(
 MATCH = Parameter(
     "match", "match", lambda text: values.one_of(text, MATCHES),
     {"type": "string", "enum": list(MATCHES), "default": DEFAULT_MATCH},
-    "how search matches: all words; the phrase; all words, of which the last may be incomplete; with typing mistakes; "
-    "the whole subject", "prefix",
+    "how search matches; words: all words in any form; phrase: the words next to each other; prefix: the last word "
+    "may be incomplete; fuzzy: with typing mistakes; exact: the whole subject", "prefix",
 )  # fmt: skip
 TZ = Parameter(
     "tz", "zone", parse_zone, {"type": "string", "default": "UTC"},

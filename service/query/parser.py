@@ -58,7 +58,9 @@ def parse_query(
     values, problems = values_of(query_string, known)
     problems += _without_organization(values, problems, default_organization)
     if CURSOR in values and values.get(PAGE, FIRST_PAGE) != FIRST_PAGE:
-        problems.append(Problem("cursor", "cannot be combined with page: a walk has no page numbers"))
+        problems.append(
+            Problem("cursor", "cannot be combined with page: a walk has no page numbers", shown(values.get(CURSOR, "")))
+        )
     organization_uid = values.get(ORGANIZATION, default_organization)
     query = _query(values, problems, strict=strict)
     if problems or query is None or organization_uid is None:

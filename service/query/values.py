@@ -26,9 +26,16 @@ MAX_VALUES = 100
 _CURSOR = re.compile(rf"\*|[A-Za-z0-9_-]{{1,{MAX_CURSOR_CHARACTERS}}}", re.ASCII)
 
 
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "y", "on", "1", "t"), "true"),
+    **dict.fromkeys(("false", "no", "n", "off", "0", "f"), "false"),
+}  # what callers write instead, for the message
+
+
 def boolean(text: str) -> bool:
     if text not in ("true", "false"):
-        raise ValueError("must be true or false")
+        near = _BOOLEANS.get(text.strip().lower())
+        raise ValueError(f"must be true or false{f'; did you mean {near}?' if near else ''}")
     return text == "true"
 
 
@@ -36,7 +43,7 @@ def one_of(text: str, allowed: tuple[Choice, ...]) -> Choice:
     for choice in allowed:
         if choice == text:
             return choice
-    raise ValueError(f"must be {' or '.join(allowed)}")
+    raise ValueError(f"must be {' or '.join(allowed)}{nearest(text.lower(), allowed)}")
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -117,7 +124,8 @@ def or_presence(field: str, parse: Callable[[str], Node]) -> Callable[[str], Nod
         try:
             return parse(text) if found is None else found
         except ValueError as error:
-            raise ValueError(f"{error}, or {NONE} or {ANY}") from None
+            must, semicolon, near = str(error).partition("; did you mean")
+            raise ValueError(f"{must}, or {NONE} or {ANY}{semicolon}{near}") from None
 
     return parsed
 
@@ -130,7 +138,8 @@ def any_name_of(allowed: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
     def parse(text: str) -> tuple[str, ...]:
         for part in text.split(","):
             if part not in allowed:
-                raise ValueError(f"must be any of {', '.join(allowed)}, with commas between; not {quoted(part)}")
+                near = nearest(part.strip().lower(), allowed)
+                raise ValueError(f"must be any of {', '.join(allowed)}, with commas between; not {quoted(part)}{near}")
         return tuple(dict.fromkeys(text.split(",")))
 
     return parse

@@ -15,10 +15,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 from uuid import UUID
-from xml.etree.ElementTree import Element, ParseError, XMLPullParser
+from xml.etree.ElementTree import Element, ParseError, XMLPullParser, tostring
 
 from service.conversation import Conversation, Direction, Metadata
-from service.errors import SourceUnreadable
+from service.errors import Misconfigured, SourceUnreadable
 from service.scratch import Scratch
 from service.sources.containers import streams
 from service.sources.mail import Counts, Reject
@@ -48,6 +48,14 @@ class Sms:
     name: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A message that cannot be imported: the reason, and its text in the file."""
+
+    reason: str
+    text: bytes
+
+
 def conversations(
     paths: list[str],
     organization_uid: UUID,
@@ -64,7 +72,7 @@ def conversations(
     `columns` maps the names in COLUMNS to those of a CSV file. A new conversation begins after a silence of more than
     `gap`; without `gap`, each peer has one conversation. Texts beyond the limits of a document are shortened. A date
     further ahead of the clock than `max_ahead` is replaced by the time of this import. Raises SourceUnreadable if a
-    file cannot be read, is not valid CSV or XML, or lacks a required column.
+    file cannot be read or is not valid CSV or XML, and Misconfigured if it lacks a required column.
     """
     clock = Clock(parse_time(datetime.now(UTC)), max_ahead)
     counts = counts or Counts()
@@ -83,7 +91,7 @@ def conversations(
                         if not messages.add(found):
                             counts.duplicates += 1
                     else:
-                        rejected(name, number, found, b"", 0)
+                        rejected(name, number, found.reason, found.text, 0)
         for group in messages.grouped(gap):
             fit = Fit()
             conversation = _conversation(group, organization_uid, clock, fit)
@@ -170,7 +178,7 @@ def _date(text: str) -> datetime:
     return date
 
 
-def _csv(name: str, stream: io.BufferedReader, columns: Mapping[str, str]) -> Iterator[tuple[int, Sms | str]]:
+def _csv(name: str, stream: io.BufferedReader, columns: Mapping[str, str]) -> Iterator[tuple[int, Sms | Unusable]]:
     text = io.TextIOWrapper(stream, "utf-8-sig", errors="replace", newline="")
     start = text.buffer.peek(5000)[:5000].partition(b"\n")[0]
     reader = csv.DictReader(
@@ -179,23 +187,31 @@ def _csv(name: str, stream: io.BufferedReader, columns: Mapping[str, str]) -> It
     named = {column: columns.get(column, column) for column in COLUMNS}
     missing = [named[column] for column in NEEDED if named[column] not in (reader.fieldnames or [])]
     if missing:
-        raise SourceUnreadable(
-            f"{name} has no column {', '.join(missing)}, it has {', '.join(reader.fieldnames or ['none'])}: "
-            "name the columns of the file with --column, such as --column peer=phone"
+        raise Misconfigured(
+            f"{name} has the columns {', '.join(reader.fieldnames or ['none'])}, and lacks {', '.join(missing)}: "
+            f"say which column that is with --column, such as --column {missing[0]}=NAME"
         )
     try:
         for row in reader:
             try:
                 yield reader.line_num, _sms({column: row.get(title) for column, title in named.items()})
             except ValueError as error:
-                yield reader.line_num, str(error)
+                yield reader.line_num, Unusable(str(error), _line(row, reader))
     except csv.Error as error:
         raise SourceUnreadable(f"{name} is not valid CSV from line {reader.line_num} on: {error}") from None
     finally:
         text.detach()
 
 
-def _xml(name: str, stream: io.BufferedReader, _columns: Mapping[str, str]) -> Iterator[tuple[int, Sms | str]]:
+def _line(row: Mapping[str, object], reader: csv.DictReader[str]) -> bytes:
+    """The row as a line of CSV. Fields beyond the named columns follow the others."""
+    line = io.StringIO()
+    fields = [row.get(name) or "" for name in reader.fieldnames or ()]
+    csv.writer(line, delimiter=reader.reader.dialect.delimiter).writerow([*fields, *(row.get(None) or ())])  # type: ignore[call-overload]
+    return line.getvalue().strip().encode("utf-8", "replace")
+
+
+def _xml(name: str, stream: io.BufferedReader, _columns: Mapping[str, str]) -> Iterator[tuple[int, Sms | Unusable]]:
     """Reads a backup element by element, because it may be larger than memory. expat limits entity expansion."""
     parser: XMLPullParser[Element] = XMLPullParser(["start", "end"])
     root: Element | None = None
@@ -211,7 +227,7 @@ def _xml(name: str, stream: io.BufferedReader, _columns: Mapping[str, str]) -> I
                     try:
                         yield number, _sms(_of_sms(element) if element.tag == "sms" else _of_mms(element))
                     except ValueError as error:
-                        yield number, str(error)
+                        yield number, Unusable(str(error), tostring(element).strip())
                     root.clear()
         parser.close()
     except ParseError as error:
