@@ -10,7 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 from uuid import UUID
 
 import msgspec
@@ -101,12 +101,12 @@ Version = Annotated[datetime, BeforeValidator(parse_version), PlainSerializer(fo
 Uid = Annotated[UUID, BeforeValidator(_before_uuid)]
 
 
-def _text(field: str, **more: Any) -> StringConstraints:
+def _text(field: str, *, strip: bool | None = None, least: int | None = None) -> StringConstraints:
     """The field's limit. With a limit, pydantic also refuses lone surrogates, which are not valid text."""
-    return StringConstraints(max_length=LIMITS[field].characters, **more)
+    return StringConstraints(max_length=LIMITS[field].characters, strip_whitespace=strip, min_length=least)
 
 
-def _list(field: str) -> Any:
+def _list(field: str) -> list[str]:
     return Field(default=[], max_length=LIMITS[field].items, fail_fast=True)
 
 
@@ -147,7 +147,7 @@ class Conversation(_Document):
     direction: Direction | None = None
     status: Status | None = None
     subject: Annotated[str, _text("subject")] | None = None
-    categories: list[Annotated[str, _text("categories", strip_whitespace=True, min_length=1)]] = _list("categories")
+    categories: list[Annotated[str, _text("categories", strip=True, least=1)]] = _list("categories")
     sent_at: Time | None = None
     is_read: bool | None = None
     has_reply: bool | None = None
@@ -258,11 +258,11 @@ _STATUS_ORDER: dict[Status, int] = {"active": 10, "archived": 20, "closed": 30, 
 _CHANNEL_ORDER: dict[Channel, int] = {"email": 10, "sms": 20}
 
 
-def order_fields(conversation: Conversation) -> dict[str, Any]:
+def order_fields(conversation: Conversation) -> dict[str, int | str]:
     """The fields for sorting and comparing, which are never returned. Missing values are left out and sort last."""
-    fields: dict[str, Any] = identity_fields(
-        conversation.organization_uid, conversation.uid, conversation.version, LIVE
-    )
+    fields: dict[str, int | str] = {
+        **identity_fields(conversation.organization_uid, conversation.uid, conversation.version, LIVE)
+    }
     if conversation.status is not None:
         fields["status"] = _STATUS_ORDER[conversation.status]
     if conversation.channel is not None:

@@ -6,7 +6,7 @@ import difflib
 import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import SecretStr, ValidationError
@@ -100,7 +100,7 @@ def _choices(field: FieldInfo) -> list[str]:
     return [str(choice) for choice in getattr(field.validation_alias, "choices", ())]
 
 
-def _kind(field: FieldInfo) -> Any:
+def _kind(field: FieldInfo) -> object:
     """The type of the field. For an optional field, the type without None."""
     kind = field.annotation
     if get_origin(kind) in (Union, types.UnionType):
@@ -115,7 +115,7 @@ def _allowed(field: FieldInfo) -> str:
     if kind in (int, float):
         number = "a whole number" if kind is int else "a number"
         return " ".join([number, *filter(None, map(_bound, field.metadata))])
-    words: dict[Any, str] = {bool: "true or false", Path: "a path", SecretStr: "a text"}
+    words: dict[object, str] = {bool: "true or false", Path: "a path", SecretStr: "a text"}
     return words.get(kind, "a text")
 
 

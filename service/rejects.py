@@ -7,12 +7,10 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
 from service import files
 from service.errors import Misconfigured
-
-_FIELDS = {"source", "line", "reason"}
 
 
 class Rejects:
@@ -65,12 +63,12 @@ class Rejects:
         )
 
     def _keep(self, kept: Callable[[str, int], bool]) -> None:
-        records = [record for record in _records(self.path) if kept(record["source"], record["line"])]
+        records = [record for source, line, record in _records(self.path) if kept(source, line)]
         if records:
             self._open(b"".join(map(_encoded, records)))
             self.count = len(records)
 
-    def _write(self, record: dict[str, Any]) -> None:
+    def _write(self, record: dict[str, object]) -> None:
         try:
             if self._file is None:
                 self._open(_encoded(record))
@@ -106,24 +104,27 @@ class Rejects:
 _CHOOSE = "choose another file with --rejects"
 
 
-def _encoded(record: dict[str, Any]) -> bytes:
+def _encoded(record: dict[str, object]) -> bytes:
     return (json.dumps(record, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of an earlier run. Its last line may be incomplete and is ignored then."""
-    for line in path.read_bytes().split(b"\n"):
-        if (record := _record(line)) is not None:
-            yield record
+def _records(path: Path) -> Iterator[tuple[str, int, dict[str, object]]]:
+    """The records of an earlier run, each with its source and line. An incomplete last line is ignored."""
+    for text in path.read_bytes().split(b"\n"):
+        if (found := _record(text)) is not None:
+            yield found
 
 
-def _record(line: bytes) -> dict[str, Any] | None:
+def _record(text: bytes) -> tuple[str, int, dict[str, object]] | None:
+    """The record in this line with its source and line number, or None if there is none."""
     try:
-        record = json.loads(line)
+        record = json.loads(text)
     except ValueError:
         return None
-    is_own = isinstance(record, dict) and record.keys() >= _FIELDS and isinstance(record["line"], int)
-    return record if is_own and isinstance(record["source"], str) else None
+    if not isinstance(record, dict) or "reason" not in record:
+        return None
+    source, line = record.get("source"), record.get("line")
+    return (source, line, record) if isinstance(source, str) and isinstance(line, int) else None
 
 
 def is_rejects(path: Path) -> bool:

@@ -10,7 +10,7 @@ import base64
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 from urllib.parse import quote
 from uuid import UUID
 
@@ -223,12 +223,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="wrap")
     @classmethod
-    def _take_credentials_out(cls, values: dict[str, Any], validate: ModelWrapValidatorHandler[Self]) -> Self:
+    def _take_credentials_out(cls, values: dict[str, object], validate: ModelWrapValidatorHandler[Self]) -> Self:
         """Removes user and password from the URL, so that no message, log or command line shows them."""
         credentials = None
         for name in ("opensearch_url", "OPENSEARCH_URL"):
-            if isinstance(values.get(name), str):
-                url, credentials = urls.without_credentials(values[name])
+            if isinstance(given := values.get(name), str):
+                url, credentials = urls.without_credentials(given)
                 values = {**values, name: url}
         made = validate(values)
         made._url_credentials = credentials

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from service.errors import Misconfigured
 
+if TYPE_CHECKING:  # OpenTelemetry is optional
+    from opentelemetry.trace import Tracer
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # avoids an additional series for each metric
 REGISTRY = CollectorRegistry()
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 TRACER = "conversations"
+Fact = str | int
 
 requests = Histogram(
     "conversations_request_seconds",
@@ -71,7 +75,7 @@ class Tracing:
     """Makes spans with OpenTelemetry after `switch_on`. Before, `span` does nothing."""
 
     def __init__(self) -> None:
-        self._tracer: Any = None
+        self._tracer: Tracer | None = None
 
     @property
     def is_on(self) -> bool:
@@ -109,13 +113,13 @@ class Tracing:
             self._tracer = None
 
     @contextmanager
-    def span(self, name: str, kind: str, *, headers: Mapping[str, str] | None = None) -> Iterator[dict[str, Any]]:
+    def span(self, name: str, kind: str, *, headers: Mapping[str, str] | None = None) -> Iterator[dict[str, Fact]]:
         """Makes a span around the block. `kind` is server or client. Entries of the yielded dict become its attributes.
 
         `headers` are those of a request, with lower-case names. A `traceparent` header (W3C Trace Context) sets the
         span's parent. The entry `name` replaces the span's name.
         """
-        facts: dict[str, Any] = {}
+        facts: dict[str, Fact] = {}
         if self._tracer is None:
             yield facts
             return
@@ -136,7 +140,7 @@ class Tracing:
                 raise
             finally:
                 if "name" in facts:
-                    span.update_name(facts.pop("name"))
+                    span.update_name(str(facts.pop("name")))
                 span.set_attributes(facts)
 
 

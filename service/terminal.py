@@ -6,10 +6,11 @@ window's title, or hide other text.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
-from typing import IO, Any
+from typing import IO
 
 from rich.console import Console
 
@@ -28,7 +29,7 @@ def printable(text: str, *, lines: bool = False) -> str:
     return unprintable.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def json_text(value: Any, stream: IO[str] | None, *, indent: int | None = 2) -> str:
+def json_text(value: object, stream: IO[str] | None, *, indent: int | None = 2) -> str:
     """The value as JSON that is safe to print on the stream. Control characters are written as JSON escapes."""
     encoding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "")
     text = json.dumps(value, indent=indent, ensure_ascii=not encoding.startswith("utf"))
@@ -45,22 +46,24 @@ def is_terminal(stream: IO[str] | None) -> bool:
 def console(stream: IO[str]) -> Console:
     """A rich console as wide as the terminal. It has no styles without a terminal, with NO_COLOR, or with TERM=dumb."""
     on_terminal = is_terminal(stream)
-    options: dict[str, Any] = {"file": stream, "highlight": False, "markup": False, "emoji": False}
-    options |= {"force_terminal": on_terminal, "width": None if on_terminal else UNBOUNDED}
-    detected = Console(**options)
+    make = functools.partial(
+        Console, file=stream, highlight=False, markup=False, emoji=False, force_terminal=on_terminal
+    )
+    width, height = None if on_terminal else UNBOUNDED, None
+    detected = make(width=width)
     if detected.is_dumb_terminal:
-        options |= _size(stream)
+        width, height = _size(stream) or (width, height)
     is_plain = not on_terminal or detected.no_color or detected.is_dumb_terminal
-    return Console(**options, color_system=None) if is_plain else detected
+    return make(width=width, height=height, color_system=None) if is_plain else detected
 
 
-def _size(stream: IO[str]) -> dict[str, int]:
-    """The terminal's real size. rich assumes that a dumb terminal has 80 columns."""
+def _size(stream: IO[str]) -> tuple[int, int] | None:
+    """The terminal's real width and height. rich assumes that a dumb terminal has 80 columns."""
     try:
         columns, lines = os.get_terminal_size(stream.fileno())
     except (OSError, ValueError):
-        return {}
-    return {"width": columns, "height": lines or 25} if columns else {}
+        return None
+    return (columns, lines or 25) if columns else None
 
 
 def has_colors(stream: IO[str]) -> bool:

@@ -164,4 +164,4 @@ def test_a_batch_grows_slowly_and_shrinks_at_once() -> None:
 def test_the_ends_of_the_calendar_can_be_explained(text: str, zone: str, operator: str) -> None:
     query = f"created_on[{operator}]={text}&tz={zone}&explain=query"
     _organization, found = parse_query(query.encode(), ONE, known=LIST_PARAMETERS)
-    assert explain(found)["clauses"][0]["field"] == "created_on"
+    assert explain(found).clauses[0]["field"] == "created_on"

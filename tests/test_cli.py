@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -313,7 +314,7 @@ def test_a_table_of_conversations_keeps_uids_whole_and_fits(
     width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     long = [one.model_copy(update={"subject": "参照の直後に" * 30}) for one in corpus()[:20]]
-    items = [one.model_dump(mode="json") for one in [*corpus()[:80], *long]]
+    items: Any = [one.model_dump(mode="json") for one in [*corpus()[:80], *long]]
     monkeypatch.setattr(terminal, "UNBOUNDED", width)
     output.print_conversations(items)
     lines = capsys.readouterr().out.splitlines()

@@ -85,7 +85,7 @@ def test_every_query_is_the_organization_and_clauses_that_narrow() -> None:
     rng = random.Random(1)
     for _ in range(2000):
         asked = random_query(rng)
-        query = compile_query(asked, ORGANIZATION)
+        query: Any = compile_query(asked, ORGANIZATION)
         assert list(query) == ["bool"]
         assert query["bool"].get("minimum_should_match", 0) == 0, "what stands in should scores, and nothing else"
         assert query["bool"].keys() <= {"filter", "should", "minimum_should_match"}
@@ -113,7 +113,8 @@ def test_bool_queries_with_an_organization_are_made_in_one_place_only() -> None:
 def test_each_filter_is_a_clause() -> None:
     filters = (OneOf("is_read", (False,)), OneOf("status", ("draft", "active")), OneOf("category", ("a, b",)))
     query = ConversationQuery(where=(*filters, SearchText("two  - words")))
-    assert compile_query(query, ORGANIZATION)["bool"]["filter"][1:] == [
+    compiled: Any = compile_query(query, ORGANIZATION)
+    assert compiled["bool"]["filter"][1:] == [
         {"term": {"is_read": False}},
         {"terms": {"status": ["draft", "active"]}},
         {"term": {"categories": "a, b"}},
@@ -142,18 +143,15 @@ def test_reply_marks_are_the_same_for_texts_and_for_subjects() -> None:
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.parametrize("field", SORT_FIELDS)
 def test_every_order_is_total_and_ends_in_the_ties(field: Any, descending: bool) -> None:
-    keys = [
-        (name, how["order"])
-        for clause in compile_sort(Sort(field, descending=descending))
-        for name, how in clause.items()
-    ]
+    clauses: Any = compile_sort(Sort(field, descending=descending))
+    keys = [(name, how["order"]) for clause in clauses for name, how in clause.items()]
     assert keys[-3:] == [("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc")]
     if field == "updated_on":
         assert keys[0] == ("updated_on", "desc" if descending else "asc")
         assert len(keys) == 4
     else:
         assert keys[1] == ("updated_on", "desc")
-    missing = [how.get("missing") for clause in compile_sort(Sort(field)) for how in clause.values()]
+    missing = [how.get("missing") for clause in clauses for how in clause.values()]
     assert missing[1:] == ["_last"] * (len(missing) - 1)
     assert missing[0] == (None if field == "relevance" else "_last"), "every match has a score"
 
@@ -164,8 +162,11 @@ def test_an_order_of_several_keys_names_each_field_once() -> None:
 
 
 def test_the_reverse_order_turns_everything_around() -> None:
-    for forward, backward in zip(compile_sort(Sort()), compile_sort(Sort(), reverse=True), strict=True):
-        (name, how), (same, other) = *forward.items(), *backward.items()
+    orders: list[list[dict[str, Any]]] = [
+        [dict(key) for key in compile_sort(Sort(), reverse=reverse)] for reverse in (False, True)
+    ]
+    for forward, backward in zip(*orders, strict=True):
+        ((name, how),), ((same, other),) = forward.items(), backward.items()
         assert name == same
         assert {how["order"], other["order"]} == {"asc", "desc"}
         assert (how["missing"], other["missing"]) == ("_last", "_first")

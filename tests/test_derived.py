@@ -109,6 +109,6 @@ def test_the_pin_notices_each_part(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("field", "names"), [("status", STATUSES), ("channel", CHANNELS)])
 def test_names_have_numbers_in_the_order_of_the_names_with_gaps(field: str, names: tuple[str, ...]) -> None:
     common = {"organization_uid": ORGANIZATION, "uid": UIDS[1], "updated_on": TIMES[1]}
-    numbers = [order_fields(Conversation.model_validate(common | {field: name}))[field] for name in sorted(names)]
+    numbers = [int(order_fields(Conversation.model_validate(common | {field: name}))[field]) for name in sorted(names)]
     assert all(later - earlier > 1 for earlier, later in pairwise(numbers))
     assert all(0 < number < 128 for number in numbers)  # the mapping's type is byte

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from service.api import response_models
 from service.conversation import Conversation
 from service.index import mapping
 from service.query import fields, search_fields
@@ -17,6 +16,7 @@ from service.query.explain import as_parameters, as_text
 from service.query.field_parameters import bound_parameters, list_parameters, plain_parameters
 from service.query.fields import FIELDS, Field, Lists, Plain, Syntax
 from service.query.time_bounds import UTC_ZONE
+from service.search import answers
 from service.search.compiler import node_clause
 
 NOW = datetime(2024, 7, 1, tzinfo=UTC)
@@ -35,7 +35,7 @@ SPEED = Field(
 def table(monkeypatch: pytest.MonkeyPatch) -> tuple[Field, ...]:
     """The registry with two fields more."""
     for row in (MOOD, SPEED):
-        monkeypatch.setitem(fields.BY_NAME, row.name, row)
+        monkeypatch.setitem(fields.FIELDS_BY_NAME, row.name, row)
     return (*FIELDS, MOOD, SPEED)
 
 
@@ -114,11 +114,11 @@ def test_each_row_is_in_the_mapping_as_its_kind_needs(row: Field) -> None:
 def test_the_names_of_the_table_are_unique_and_are_those_of_answers() -> None:
     names = [one.name for one in search_fields.SEARCH_FIELDS]
     assert len(set(names)) == len(names)
-    assert len(fields.BY_NAME) == len(FIELDS)
+    assert len(fields.FIELDS_BY_NAME) == len(FIELDS)
     assert [row.facet for row in sorted(FIELDS, key=lambda row: row.facet) if row.facet] == list(
         range(1, len(fields.FACET_FIELDS) + 1)
     )
-    assert response_models.Facets.__struct_fields__ == (*fields.FACET_FIELDS, "created_on")
+    assert tuple(answers.Facets.__annotations__) == (*fields.FACET_FIELDS, "created_on")
     assert {row.name for row in FIELDS} - {"category", "from_email", "to_emails", "label", "has_attachments"} <= set(
         Conversation.model_fields
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,8 @@ def test_a_place_holds_the_ranks_and_knows_what_stands_before_it(
     if place is None:
         assert offset + size > len(values)
         return
-    inside, before = place.clause["range"]["key"], place.before["range"]["key"]
+    clauses: tuple[Any, ...] = (place.clause, place.before)
+    inside, before = (clause["range"]["key"] for clause in clauses)
     assert [bounds.pop("format", None) for bounds in (inside, before)] == ["epoch_millis" if is_date else None] * 2
     held = [at for at, value in enumerate(values) if inside["gte"] <= value < inside["lt"]]
     assert set(range(offset, offset + size)) <= set(held)

@@ -22,6 +22,10 @@ REMEMBERED_TOKENS = 1024
 REMEMBERED_SECONDS = 60.0
 
 
+Claims = dict[str, Any]
+"""The content of a token: any JSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The user behind a token: its organizations, the default one for requests that name none, and its scopes."""
@@ -105,7 +109,7 @@ class Tokens:
     ) -> str:
         """Makes a signed token. `default` should be one of `organizations`: `verify` refuses the token otherwise."""
         now = datetime.now(UTC)
-        claims: dict[str, Any] = {
+        claims: Claims = {
             "sub": user,
             "aud": self._settings.token_audience,
             "iat": now,
@@ -120,7 +124,7 @@ class Tokens:
             claims[self._settings.scope_claim] = " ".join(scopes)
         return jwt.encode(claims, self._secrets[0], algorithm=ALGORITHM)
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _claims(self, token: str) -> Claims:
         try:
             return self._decoded(token)
         except jwt.ExpiredSignatureError:
@@ -136,7 +140,7 @@ class Tokens:
         except Exception:  # claims of the wrong type make PyJWT raise TypeError, OverflowError and others
             raise Unauthorized(f"the token is not a JWT signed with {ALGORITHM} and the service's secret") from None
 
-    def _decoded(self, token: str) -> dict[str, Any]:
+    def _decoded(self, token: str) -> Claims:
         """The claims of a token that one of the secrets signed. Raises PyJWT's errors."""
         wrong = jwt.InvalidSignatureError()
         for secret in self._secrets:
@@ -154,7 +158,7 @@ class Tokens:
                 wrong = error
         raise wrong
 
-    def _default(self, claims: dict[str, Any], organizations: frozenset[UUID]) -> UUID | None:
+    def _default(self, claims: Claims, organizations: frozenset[UUID]) -> UUID | None:
         """The organization of the default claim; without that claim, the token's only organization, or None."""
         name = self._settings.default_organization_claim
         if claims.get(name) is None:
@@ -177,13 +181,13 @@ def _bearer(header: str | None) -> str:
     return token
 
 
-def _subject(claims: dict[str, Any]) -> str:
+def _subject(claims: Claims) -> str:
     if not isinstance(claims["sub"], str) or not claims["sub"]:
         raise Unauthorized("the token's claim sub must be a string that is not empty")
     return claims["sub"]
 
 
-def _uuids(claims: dict[str, Any], name: str) -> frozenset[UUID]:
+def _uuids(claims: Claims, name: str) -> frozenset[UUID]:
     listed = claims.get(name)
     if not isinstance(listed, list) or not listed:
         raise Unauthorized(f"the token names no organizations: its claim {name} must be a list of UUIDs")
@@ -197,7 +201,7 @@ def _uuid(value: object, name: str) -> UUID:
         raise Unauthorized(f"the token's claim {name} holds something that is not a UUID") from None
 
 
-def _scopes(claims: dict[str, Any], name: str) -> frozenset[str]:
+def _scopes(claims: Claims, name: str) -> frozenset[str]:
     """The scopes: one string, separated by spaces (RFC 8693, 4.2), or a list of strings, as some issuers send them."""
     value = claims.get(name) or []
     if isinstance(value, str):

@@ -6,10 +6,11 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncGenerator
-from typing import Any
 
-from litestar import MediaType, Request, Response
+from litestar import MediaType, Response
 from litestar.response import Stream
+
+from service.api.requests import ApiRequest
 
 LARGE_BYTES = 1_000_000  # of a response body; compressing it takes about 10 ms
 CACHING = {"Cache-Control": "private, no-cache"}  # clients may cache it, and must revalidate it each time
@@ -17,9 +18,7 @@ CACHING = {"Cache-Control": "private, no-cache"}  # clients may cache it, and mu
 _TAGS = re.compile(r'[ \t]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)|[ \t]*(?:,|$)')
 
 
-async def answer(
-    request: Request[Any, Any, Any], pieces: list[bytes], headers: dict[str, str]
-) -> Response[bytes] | Stream:
+async def answer(request: ApiRequest, pieces: list[bytes], headers: dict[str, str]) -> Response[bytes] | Stream:
     """The body with its ETag, or 304 if If-None-Match names that ETag.
 
     A large body is hashed in a thread and sent in pieces, because joining, hashing and compressing it at once would

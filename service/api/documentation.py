@@ -6,14 +6,14 @@ import functools
 import gzip
 import mimetypes
 from importlib import resources
-from typing import Any
 
 import msgspec
-from litestar import MediaType, Request, Response, get
+from litestar import MediaType, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from service.api.openapi import document
+from service.api.requests import ApiRequest
 from service.query.query_string import no_parameters
 
 DOCS = "/docs"
@@ -58,17 +58,15 @@ fetch("{DOCS}/openapi.json").then((answer) => answer.json()).then((specification
 </html>
 """
 
-AnyRequest = Request[Any, Any, Any]
-
 
 @get(DOCS, include_in_schema=False)
-async def page(request: AnyRequest) -> Response[str]:
+async def page(request: ApiRequest) -> Response[str]:
     no_parameters(request.scope["query_string"])
     return Response(PAGE, media_type=MediaType.HTML)
 
 
 @get(f"{DOCS}/openapi.json", include_in_schema=False)
-async def openapi(request: AnyRequest) -> Response[bytes]:
+async def openapi(request: ApiRequest) -> Response[bytes]:
     no_parameters(request.scope["query_string"])
     return Response(_document(), media_type=MediaType.JSON)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
-from litestar import MediaType, Request, Response
+from litestar import MediaType, Response
 from litestar.exceptions import HTTPException
 
 from service import errors
 from service.api import responses
 from service.api.media_type import NDJSON
 from service.api.middleware.access_log import note, request_id
+from service.api.requests import ApiRequest
 from service.client.error_types import facts_of
 
 RETRY_AFTER_SECONDS = "1"
@@ -87,7 +87,7 @@ BY_STATUS: dict[int, Answer] = {
 }
 
 
-def error_response(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
     """Litestar's exception handler for every error.
 
     A fault of the service is logged with its type and its place in the code. Its text is not logged, because it may

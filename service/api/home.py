@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from litestar import MediaType, Request, Response, get
+import msgspec
+from litestar import MediaType, Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from service import __version__
@@ -13,25 +13,35 @@ from service.api import responses
 from service.api.documentation import DOCS
 from service.api.openapi import OPERATIONS
 from service.api.quality_values import weights
+from service.api.requests import ApiRequest
 from service.query.query_string import no_parameters
 
 VARYING = {"Vary": "Accept"}
 
 
+class Endpoint(msgspec.Struct):
+    method: str
+    path: str
+    summary: str
+
+
+class Home(msgspec.Struct):
+    """The data of the response."""
+
+    name: str
+    version: str
+    documentation: str
+    openapi: str
+    endpoints: list[Endpoint]
+
+
 def home(handlers: Sequence[HTTPRouteHandler]) -> HTTPRouteHandler:
     """Makes the route for `/`, which lists the endpoints of `handlers`."""
-    body = responses.data(
-        {
-            "name": "Conversation search",
-            "version": __version__,
-            "documentation": DOCS,
-            "openapi": f"{DOCS}/openapi.json",
-            "endpoints": [endpoint for handler in handlers for endpoint in _endpoints(handler)],
-        }
-    )
+    endpoints = [endpoint for handler in handlers for endpoint in _endpoints(handler)]
+    body = responses.data(Home("Conversation search", __version__, DOCS, f"{DOCS}/openapi.json", endpoints))
 
     @get("/", include_in_schema=False)
-    async def show_home(request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def show_home(request: ApiRequest) -> Response[bytes]:
         no_parameters(request.scope["query_string"])
         if prefers_html(request.headers.get("accept", "")):
             return Response(b"", status_code=303, headers={"Location": DOCS, **VARYING}, media_type=MediaType.HTML)
@@ -43,9 +53,9 @@ def home(handlers: Sequence[HTTPRouteHandler]) -> HTTPRouteHandler:
 _SUMMARIES = {(operation.method.upper(), operation.path): operation.summary for operation in OPERATIONS}
 
 
-def _endpoints(handler: HTTPRouteHandler) -> list[dict[str, str]]:
+def _endpoints(handler: HTTPRouteHandler) -> list[Endpoint]:
     return [
-        {"method": method, "path": path, "summary": _SUMMARIES[method, path]}
+        Endpoint(method, path, _SUMMARIES[method, path])
         for path in sorted(one.replace(":str}", "}") for one in handler.paths)
         for method in sorted(map(str, handler.http_methods))
     ]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Any
+from collections.abc import Callable
 
 import httptools
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from service.api import responses
 
@@ -52,8 +54,14 @@ class _Refused(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. For `uvicorn.Config(http=BoundedProtocol, ws="none")`."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
         self._head_bytes = 0  # of the current message: its request line, headers and trailers
         self._raw_bytes = 0  # received since the current head or body began
         self._body_bytes = 0
@@ -232,7 +240,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.close()
 
-    def _start_timer(self, seconds: float, then: Any) -> None:
+    def _start_timer(self, seconds: float, then: Callable[[], None]) -> None:
         self._timer = self.loop.call_later(seconds, then)
 
     def _stop_timer(self) -> None:

@@ -1,6 +1,7 @@
-"""The OpenAPI 3.1 document: made of the tables of parameters, errors and shapes, so that it cannot differ from them.
+"""Makes the OpenAPI 3.1 document from the tables of parameters and errors, and from the structs of the answers.
 
-It keeps to what client generators agree on: named schemas, one name for an operation, no unions but with null.
+It uses only what all client generators support: named schemas, one name for each operation, and no unions except with
+null.
 """
 
 from __future__ import annotations
@@ -8,9 +9,8 @@ from __future__ import annotations
 import csv
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -29,6 +29,7 @@ from service.query.parameters import (
     SUGGEST_PARAMETERS,
 )
 from service.query.query_string import Parameter
+from service.search.answers import Shape
 
 JSON, NDJSON, TEXT = "application/json", "application/x-ndjson", "text/plain"
 
@@ -45,7 +46,7 @@ DESCRIPTION = (
 )
 TAGS = (
     ("conversations", "Find, count, export and write the conversations of an organization."),
-    ("health", "For whoever runs the service."),
+    ("health", "For operators of the service."),
 )
 
 
@@ -66,16 +67,16 @@ class Content:
     """One form of a body: its media type, its schema, and an example."""
 
     media_type: str
-    schema: dict[str, Any]
-    example: Any
+    schema: Mapping[str, object]
+    example: object
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> dict[str, object]:
         return {self.media_type: {"schema": self.schema, "example": self.example}}
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route, as a person who writes a client wants to know it."""
+    """The documentation of one route."""
 
     method: str
     path: str
@@ -84,7 +85,7 @@ class Operation:
     description: str
     answer: Content
     answers: str
-    parameters: Sequence[Parameter] = ()
+    parameters: Sequence[Parameter[object]] = ()
     body: Sequence[Content] = ()
     headers: Sequence[str] = ()
     tag: str = "conversations"
@@ -95,11 +96,11 @@ _HEALTH_FAILURES = (errors.INVALID, errors.INTERNAL)
 _READY_FAILURES = tuple(answer for answer in ALL_FAILURES if answer.status in (400, 500, 503, 504))
 
 
-def _ref(kind: str, name: str) -> dict[str, Any]:
+def _ref(kind: str, name: str) -> dict[str, object]:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-def _json(shape: type[response_models.Shape], example: Any) -> Content:
+def _json(shape: type[Shape], example: object) -> Content:
     return Content(JSON, _ref("schemas", shape.__name__), example)
 
 
@@ -125,13 +126,13 @@ OPERATIONS = (
     ),
     Operation(
         "get", "/api/conversations/suggest", "suggestConversations", "Complete a text",
-        "Words, senders and categories of the organization that begin as the text's last word.",
-        _json(response_models.SuggestAnswer, openapi_examples.SUGGESTIONS), "What the text may become.",
+        "Words, senders and categories of the organization that begin with the text's last word.",
+        _json(response_models.SuggestAnswer, openapi_examples.SUGGESTIONS), "Completions of the text.",
         parameters=SUGGEST_PARAMETERS, headers=("ETag",),
     ),
     Operation(
         "get", "/api/conversations/export", "exportConversations", "Export conversations",
-        "Everything that matches, one JSON object a line, of one state of the index. The last line is "
+        "All conversations that match, one JSON object a line, from one snapshot of the index. The last line is "
         '{"export":{"complete":true,"conversations":N,"organization_uid":UID,"where":FILTERS}}; without it, the export '
         "was cut off.",
         Content(NDJSON, LINES, openapi_examples.EXPORT), "One conversation a line, and a last line with export.",
@@ -139,16 +140,16 @@ OPERATIONS = (
     ),
     Operation(
         "post", "/api/conversations/bulk", "writeConversations", "Write conversations",
-        "Writes and deletes conversations. The answer says in the same order what became of each. "
+        "Writes and deletes conversations. The answer has the result of each, in the same order. "
         f"Needs a token with the scope {WRITE_SCOPE}.",
-        _json(response_models.BulkAnswer, openapi_examples.BULK), "What became of each line or element.",
+        _json(response_models.BulkAnswer, openapi_examples.BULK), "The result of each line or element.",
         parameters=BULK_PARAMETERS,
         body=(Content(JSON, WRITES, openapi_examples.WRITES), Content(NDJSON, LINES, openapi_examples.WRITE_LINES)),
         failures=ALL_FAILURES,
     ),
     Operation(
         "get", "/api/conversations/{uid}", "getConversation", "Get a conversation",
-        "The conversation as it is now, whether searches find it already or not.",
+        "The current conversation, even if searches do not find it yet.",
         _json(response_models.ConversationAnswer, openapi_examples.ONE), "The conversation.",
         parameters=GET_PARAMETERS,
     ),
@@ -156,12 +157,12 @@ OPERATIONS = (
         "delete", "/api/conversations/{uid}", "deleteConversation", "Delete a conversation",
         "Deletes the conversation. An older copy that arrives later does not bring it back. "
         f"Needs a token with the scope {WRITE_SCOPE}.",
-        _json(response_models.DeletionAnswer, openapi_examples.DELETION), "What became of it.",
+        _json(response_models.DeletionAnswer, openapi_examples.DELETION), "The result of the deletion.",
         parameters=DELETE_PARAMETERS,
     ),
     Operation(
         "get", "/health/live", "isLive", "Is the process running?",
-        "Answers as long as the process runs. It asks OpenSearch for nothing.",
+        "Answers while the process runs. It does not ask OpenSearch.",
         _json(response_models.Health, {"status": "live"}), "It runs.", tag="health", failures=_HEALTH_FAILURES,
     ),
     Operation(
@@ -179,9 +180,9 @@ OPERATIONS = (
 
 
 @functools.cache
-def document() -> dict[str, Any]:
+def document() -> dict[str, object]:
     """The whole document."""
-    paths: dict[str, dict[str, Any]] = {}
+    paths: dict[str, dict[str, object]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
     return {
@@ -217,21 +218,24 @@ def document() -> dict[str, Any]:
     }
 
 
-_HEADERS: dict[str, Any] = {
+_HEADERS: dict[str, object] = {
     "Link": {
         "schema": {"type": "string"},
         "description": f"RFC 8288: first, prev, next and last page. Left out above {MAX_LINK_BYTES:,} bytes.",
     },
-    "ETag": {"schema": {"type": "string"}, "description": "For If-None-Match, which 304 answers."},
+    "ETag": {
+        "schema": {"type": "string"},
+        "description": "A value for If-None-Match. If the answer has not changed, the status is 304.",
+    },
     "RetryAfter": {"schema": {"type": "integer"}, "description": "Seconds to wait before the next try.", "example": 1},
     "WwwAuthenticate": {"schema": {"type": "string"}, "description": "The scheme to use.", "example": "Bearer"},
-    "Accept": {"schema": {"type": "string"}, "description": "The media types that are taken.", "example": NDJSON},
+    "Accept": {"schema": {"type": "string"}, "description": "The accepted media types.", "example": NDJSON},
     "Connection": {"schema": {"type": "string"}, "description": "The connection ends.", "example": "close"},
 }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
-    found: dict[str, Any] = {
+def _operation(operation: Operation) -> dict[str, object]:
+    found: dict[str, object] = {
         "operationId": operation.name,
         "summary": operation.summary,
         "description": operation.description,
@@ -252,22 +256,22 @@ def _operation(operation: Operation) -> dict[str, Any]:
     return found | {"responses": _responses(operation)}
 
 
-def _responses(operation: Operation) -> dict[str, Any]:
-    success: dict[str, Any] = {"description": operation.answers, "content": operation.answer.document()}
+def _responses(operation: Operation) -> dict[str, object]:
+    success: dict[str, object] = {"description": operation.answers, "content": operation.answer.document()}
     if operation.headers:
         success["headers"] = {name: _ref("headers", name) for name in operation.headers}
-    responses = {"200": success}
+    responses: dict[str, object] = {"200": success}
     if "ETag" in operation.headers:
-        responses["304"] = {"description": "The same answer as the one whose ETag came in If-None-Match."}
+        responses["304"] = {"description": "The answer has not changed since the one with the ETag in If-None-Match."}
     return responses | {str(answer.status): _ref("responses", _name(answer)) for answer in operation.failures}
 
 
-def _documented(operation: Operation) -> list[Parameter]:
+def _documented(operation: Operation) -> list[Parameter[object]]:
     return [parameter for parameter in operation.parameters if parameter.documented]
 
 
-def _path_parameter(operation: Operation) -> dict[str, Any]:
-    """Each operation has an example of its own, so that trying a deletion leaves the others' alone."""
+def _path_parameter(operation: Operation) -> dict[str, object]:
+    """The parameter uid. A deletion has another example, so that trying it does not break the other examples."""
     return {
         "name": "uid",
         "in": "path",
@@ -278,8 +282,8 @@ def _path_parameter(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _component(operation: Operation, parameter: Parameter) -> str:
-    """A name that no schema has, since generators make types of both. The q of suggest is not the q of a search."""
+def _component(operation: Operation, parameter: Parameter[object]) -> str:
+    """The name of the component. No schema may have it, because generators make types of both."""
     owner = "suggest_" if operation.parameters is SUGGEST_PARAMETERS and parameter.name == "q" else ""
     return f"{_camel(owner + parameter.name)}Parameter"
 
@@ -288,7 +292,7 @@ def _camel(name: str) -> str:
     return "".join(part.capitalize() for part in re.split(r"[^A-Za-z0-9]+", name))
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
+def _parameter(parameter: Parameter[object]) -> dict[str, object]:
     found = {
         "name": parameter.name,
         "in": "query",
@@ -300,13 +304,13 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     return found | {"style": "form", "explode": True} if parameter.is_list else found
 
 
-def example_of(parameter: Parameter) -> Any:
-    """The example as a value of the schema's type. A name with a comma keeps its quotation marks in a list."""
+def example_of(parameter: Parameter[object]) -> list[str] | bool | int | str:
+    """The example as a value of the schema's type. In a list, a name with a comma keeps its quotation marks."""
     if parameter.is_list:
         (row,) = csv.reader([parameter.example])
         return [f'"{name}"' if "," in name else name for name in row]
     if parameter.schema["type"] in ("boolean", "integer"):
-        return msgspec.json.decode(parameter.example)
+        return msgspec.json.decode(parameter.example, type=bool | int)
     return parameter.example
 
 
@@ -314,8 +318,8 @@ def _name(answer: errors.Answer) -> str:
     return _camel(answer.code)
 
 
-def _failure(answer: errors.Answer) -> dict[str, Any]:
-    found = {
+def _failure(answer: errors.Answer) -> dict[str, object]:
+    found: dict[str, object] = {
         "description": answer.description,
         "content": _json(response_models.ErrorAnswer, openapi_examples.error(answer)).document(),
     }
@@ -323,9 +327,8 @@ def _failure(answer: errors.Answer) -> dict[str, Any]:
     return found | {"headers": headers} if headers else found
 
 
-def item_schema() -> dict[str, Any]:
-    """An item with the limits of its fields, in one piece."""
+def item_schema() -> dict[str, object]:
+    """The schema of an item, with the schema of its metadata in place."""
     found = openapi_schemas.schemas()
-    item = dict(found["Conversation"])
-    item["properties"] = item["properties"] | {"metadata": found["Metadata"]}
-    return item
+    item = found["Conversation"]
+    return item | {"properties": openapi_schemas.properties(item) | {"metadata": found["Metadata"]}}

@@ -1,8 +1,6 @@
-"""The examples of the OpenAPI document. They work against the sample: its organization, and conversations in it."""
+"""The examples of the OpenAPI document. They work with the sample data."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 
@@ -14,7 +12,7 @@ DELETED_UID = "4ffcc2ae-4160-526f-9cb3-4b712a07b284"
 _NEW_UID = "0f8e3f0e-35f0-5d0c-8f5a-6a7c5b1f7d11"
 _UNWANTED_UID = "b8a1f6f4-64a1-5c0e-9a51-3d9c8b3c3b6a"
 
-ITEM: dict[str, Any] = {
+ITEM: dict[str, object] = {
     "uid": "23a70904-a66b-56da-871e-b5bd5b8b5ce1",
     "organization_uid": EXAMPLE_ORGANIZATION,
     "channel": "email",
@@ -46,7 +44,7 @@ ITEM: dict[str, Any] = {
     "created_on": "2003-05-01T05:18:58.000Z",
     "updated_on": "2003-05-01T05:48:01.000Z",
 }
-WRITES: list[dict[str, Any]] = [
+WRITES: list[dict[str, object]] = [
     {
         "uid": _NEW_UID,
         "organization_uid": EXAMPLE_ORGANIZATION,
@@ -67,11 +65,11 @@ WRITES: list[dict[str, Any]] = [
 ]
 
 
-def _success(data: Any) -> dict[str, Any]:
+def _success(data: object) -> dict[str, object]:
     return {"status": "success", "data": data}
 
 
-def _lines(objects: list[dict[str, Any]]) -> str:
+def _lines(objects: list[dict[str, object]]) -> str:
     return "".join(f"{msgspec.json.encode(one).decode()}\n" for one in objects)
 
 
@@ -123,8 +121,8 @@ _MESSAGES = {
 }
 
 
-def error(answer: errors.Answer) -> dict[str, Any]:
-    """An answer of this kind. One with wrong parameters lists them."""
+def error(answer: errors.Answer) -> dict[str, object]:
+    """An example of this error. If parameters are invalid, it lists them."""
     details = []
     message = _MESSAGES.get(answer.status, answer.message or answer.description)
     if answer is errors.INVALID:

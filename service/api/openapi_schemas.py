@@ -1,8 +1,9 @@
-"""The named schemas of the OpenAPI document, made of the shapes of the answers and of the document's own model."""
+"""Makes the named schemas of the OpenAPI document from the structs of the answers and the model of a conversation."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,7 +14,9 @@ from service.query.conversation_query import INTERVALS
 from service.query.fields import ANY, FACET_FIELDS, NONE
 from service.query.parameters import ORDERS
 
-LARGEST_EXACT = 2**53  # of JSON's numbers in JavaScript
+Schema = dict[str, object]
+
+LARGEST_EXACT = 2**53  # up to this, JavaScript represents whole numbers exactly
 _REF = "#/components/schemas/{name}"
 ENUMS: dict[str, tuple[str, ...]] = {
     "ConversationChannel": CHANNELS,
@@ -26,32 +29,36 @@ ENUMS: dict[str, tuple[str, ...]] = {
 }
 
 
-def schemas() -> dict[str, dict[str, Any]]:
-    """The named schemas of the document, each referring to the others by name."""
+def schemas() -> dict[str, Schema]:
+    """The named schemas, which refer to one another by name."""
     _roots, found = msgspec.json.schema_components(ANSWERS, schema_hook=_document, ref_template=_REF)
     named = {name: plain(schema) for name, schema in found.items()}
     return dict(sorted((named | _documents() | _enums()).items()))
 
 
-def _document(kind: type) -> dict[str, Any]:
-    """The documents are pydantic models, which msgspec does not know. Raises NotImplementedError for other types."""
+def _document(kind: type) -> dict[str, str]:
+    """A reference to the schema of a conversation, which is a pydantic model. msgspec does not support these."""
     if kind is not Conversation:
         raise NotImplementedError
     return {"$ref": _REF.format(name="Conversation")}
 
 
-def _documents() -> dict[str, dict[str, Any]]:
-    """The documents as an answer has them, with every field, and as a bulk request takes them.
+def _documents() -> dict[str, Schema]:
+    """The schemas of conversations in answers, which have every field, and in bulk requests.
 
-    A deletion is not a schema of its own: generators differ in what they make of "one of two objects".
+    A deletion has no schema of its own, because generators treat "one of two objects" differently.
     """
     schema = Conversation.model_json_schema(mode="serialization", ref_template=_REF.replace("name", "model"))
     metadata = plain(_without_defaults(schema.pop("$defs")["Metadata"]))
-    conversation = _with_times(plain(_without_defaults(schema)))
-    write = conversation | {"additionalProperties": False, "required": ["uid", "organization_uid"]}
-    write["properties"] = conversation["properties"] | {
-        "metadata": {"$ref": _REF.format(name="MetadataWrite")},
-        "deleted_on": {"type": "string", "format": "date-time", "description": "Deletes. Only with the two uids."},
+    conversation = plain(_with_times(_without_defaults(schema)))
+    write = conversation | {
+        "additionalProperties": False,
+        "required": ["uid", "organization_uid"],
+        "properties": properties(conversation)
+        | {
+            "metadata": {"$ref": _REF.format(name="MetadataWrite")},
+            "deleted_on": {"type": "string", "format": "date-time", "description": "Deletes. Only with the two uids."},
+        },
     }
     limit = f"at most {MAX_ITEM_BYTES:,} bytes as JSON"
     return {
@@ -67,12 +74,12 @@ def _documents() -> dict[str, dict[str, Any]]:
     }
 
 
-_METADATA = "What the provider of the mail or message said. It is kept and returned, and not searched."
+_METADATA = "Data from the provider of the mail or message, which is stored and returned."
 _TIMES = ("sent_at", "created_on", "updated_on")
 
 
 def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
-    """Without what an absent field of a write means: an answer has every field."""
+    """The schema without defaults: an answer has every field."""
     fields = {
         name: {key: value for key, value in field.items() if key != "default"}
         for name, field in schema["properties"].items()
@@ -81,18 +88,16 @@ def _without_defaults(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_times(schema: dict[str, Any]) -> dict[str, Any]:
-    """The format of the times, which pydantic leaves out of what a serializer makes."""
+    """The schema with the format of times, which pydantic leaves out because they have a serializer."""
     for name in _TIMES:
         field = schema["properties"][name]
         field.get("anyOf", [field])[0]["format"] = "date-time"
     return schema
 
 
-def _enums() -> dict[str, dict[str, Any]]:
-    """The enumerations. Generators cannot make a name of a minus, so the orders have names of their own."""
-    found: dict[str, dict[str, Any]] = {
-        name: {"type": "string", "enum": list(values)} for name, values in ENUMS.items()
-    }
+def _enums() -> dict[str, Schema]:
+    """The enumerations. Sort keys also have names, because generators cannot make a name from a minus."""
+    found: dict[str, Schema] = {name: {"type": "string", "enum": list(values)} for name, values in ENUMS.items()}
     found["SortKey"]["x-enum-varnames"] = [_order_name(key) for key in ORDERS]
     return found
 
@@ -101,28 +106,42 @@ def _order_name(key: str) -> str:
     return f"{key[1:]}_descending" if key.startswith("-") else key
 
 
-def plain(schema: Any) -> Any:
-    """The schema in the words that generators agree on.
+def properties(schema: Schema) -> Schema:
+    """The schemas of an object's fields, by name."""
+    found = schema["properties"]
+    assert isinstance(found, dict)
+    return found
 
-    Without titles, which some take for names, and open to fields that a later version adds. An enumeration without a
-    default is a reference to its component.
+
+def plain(schema: Mapping[str, object]) -> Schema:
+    """The schema in a form that all generators support.
+
+    It has no titles, because some generators use them as names. It allows unknown fields, because later versions may
+    add some. An enumeration without a default becomes a reference to its component.
     """
-    if isinstance(schema, list):
-        return [plain(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
     for name, values in ENUMS.items():
         if schema.get("enum") == list(values) and "default" not in schema:
             return {"$ref": _REF.format(name=name)}
     found = {
-        key: {name: plain(part) for name, part in value.items()} if key == "properties" else plain(value)
+        key: _fields(value) if key == "properties" else _plain_value(value)
         for key, value in schema.items()
         if key not in ("title", "additionalProperties") or isinstance(value, dict)
     }
-    if "description" in found and isinstance(found["description"], str):
-        found["description"] = inspect.cleandoc(found["description"])
+    if isinstance(description := found.get("description"), str):
+        found["description"] = inspect.cleandoc(description)
     if "enum" in found:
         found["type"] = "string"
-    if schema.get("maximum", 0) > LARGEST_EXACT:
+    if isinstance(most := schema.get("maximum"), int | float) and most > LARGEST_EXACT:
         found["format"] = "int64"
     return found
+
+
+def _fields(value: object) -> object:
+    """The fields of an object. A field may be called `title`, which is no title then."""
+    return {name: _plain_value(field) for name, field in value.items()} if isinstance(value, dict) else value
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, list):
+        return [_plain_value(part) for part in value]
+    return plain(value) if isinstance(value, dict) else value

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from service.api import response_models as models
 from service.errors import Problem
 from service.search.paging.page import Page, page_data
 
@@ -16,7 +15,7 @@ def page(answer: Page) -> list[bytes]:
     return [b'{"status":"success","data":%s' % first, *others, b"%s}" % last]
 
 
-def data(content: dict[str, Any]) -> bytes:
+def data(content: msgspec.Struct) -> bytes:
     """A success whose `data` is `content`."""
     return b'{"status":"success","data":%s}' % msgspec.json.encode(content)
 
@@ -26,24 +25,7 @@ def one(item: bytes) -> bytes:
     return b'{"status":"success","data":%s}' % item
 
 
-def writes(results: list[dict[str, Any]], counts: dict[str, int]) -> bytes:
-    """A success with the result of each write and the number of each outcome."""
-    return msgspec.json.encode({"status": "success", "data": {"items": results, **counts}})
-
-
-def error(code: str, message: str, request_id: str, details: list[Problem]) -> bytes:
+def error(code: str, message: str, request_id: str, problems: list[Problem]) -> bytes:
     """An error: a code for programs, a message for people, and one detail for each invalid parameter."""
-    return msgspec.json.encode(
-        {
-            "status": "error",
-            "error": {
-                "code": code,
-                "message": message,
-                "details": [
-                    {"parameter": problem.parameter, "message": problem.message, "value": problem.value}
-                    for problem in details
-                ],
-                "request_id": request_id,
-            },
-        }
-    )
+    details = [models.Problem(one.parameter, one.message, one.value) for one in problems]
+    return msgspec.json.encode(models.ErrorAnswer("error", models.Error(code, message, details, request_id)))

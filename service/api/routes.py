@@ -7,10 +7,9 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
-from litestar import MediaType, Request, Response, delete, get, post
+from litestar import MediaType, Response, delete, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -23,20 +22,23 @@ from service.api.media_type import NDJSON, check_body
 from service.api.metrics import Metrics
 from service.api.middleware.access_log import note
 from service.api.middleware.head import is_head
-from service.api.writes import MAX_BODY_BYTES, OUTCOMES, WRITE_SCOPE, Writes, parse_lines
+from service.api.requests import ApiRequest
+from service.api.response_models import BulkResult, DeletionResult, DeletionResults
+from service.api.writes import MAX_BODY_BYTES, WRITE_SCOPE, Writes, parse_lines
 from service.errors import TooBusy, Unauthorized
 from service.query.conversation_query import ConversationQuery
 from service.query.parameters import (
     BULK_PARAMETERS,
     COUNT_PARAMETERS,
     DELETE_PARAMETERS,
+    DELETED_ON,
     EXPORT_PARAMETERS,
     GET_PARAMETERS,
     LIST_PARAMETERS,
-    SUGGEST_PARAMETERS,
+    REFRESH,
 )
-from service.query.parser import parse_one, parse_query, parse_scoped
-from service.query.query_string import Parameter, no_parameters, parse_values
+from service.query.parser import parse_one, parse_query, parse_suggest
+from service.query.query_string import Known, Values, no_parameters, parse_values
 from service.search import results as search_results
 from service.search.export import export
 from service.search.searcher import Searcher
@@ -64,12 +66,11 @@ class Parts:
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXPORTS_AT_ONCE))
 
 
-AnyRequest = Request[Any, Any, Any]
 Answer = Response[bytes] | Stream
 
 
 @get("/api/conversations")
-async def list_conversations(request: AnyRequest) -> Answer:
+async def list_conversations(request: ApiRequest) -> Answer:
     """A page of the conversations that match, in a total order, with the exact total."""
     parts: Parts = request.app.state.parts
     organization_uid, query = await _parsed_query(request, LIST_PARAMETERS)
@@ -80,7 +81,7 @@ async def list_conversations(request: AnyRequest) -> Answer:
 
 
 @get("/api/conversations/count")
-async def count_conversations(request: AnyRequest) -> Answer:
+async def count_conversations(request: ApiRequest) -> Answer:
     """The exact number of conversations that match, and their facets."""
     parts: Parts = request.app.state.parts
     organization_uid, query = await _parsed_query(request, COUNT_PARAMETERS)
@@ -89,22 +90,20 @@ async def count_conversations(request: AnyRequest) -> Answer:
 
 
 @get("/api/conversations/suggest")
-async def suggest_conversations(request: AnyRequest) -> Answer:
+async def suggest_conversations(request: ApiRequest) -> Answer:
     """Words, senders and categories of the organization that begin with the last word of `q`."""
     parts: Parts = request.app.state.parts
     caller = _caller(request)
-    organization_uid, values = parse_scoped(
-        request.scope["query_string"], caller.default_organization, known=SUGGEST_PARAMETERS, required=("q",)
-    )
+    organization_uid, typed = parse_suggest(request.scope["query_string"], caller.default_organization)
     caller.require(organization_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
-    suggestions = await suggest(parts.searcher, values["q"], organization_uid)
+    suggestions = await suggest(parts.searcher, typed, organization_uid)
     return await conditional_requests.answer(request, [responses.data(suggestions)], {})
 
 
 @get("/api/conversations/export")
-async def export_conversations(request: AnyRequest) -> Stream:
+async def export_conversations(request: ApiRequest) -> Stream:
     """Every conversation that matches, as NDJSON, from one snapshot of the index (a point in time).
 
     The last line is {"export":{"complete":true,"conversations":N,"organization_uid":UID,"where":FILTERS}}. If it is
@@ -121,7 +120,7 @@ async def export_conversations(request: AnyRequest) -> Stream:
     return Stream(_chained(first, lines), media_type=NDJSON)
 
 
-async def _parsed_query(request: AnyRequest, known: tuple[Parameter, ...]) -> tuple[UUID, ConversationQuery]:
+async def _parsed_query(request: ApiRequest, known: Known) -> tuple[UUID, ConversationQuery]:
     """The organization and the parsed query of a request.
 
     Checks in this order: the token, the parameters, the caller's access to the organization, and the index.
@@ -137,13 +136,13 @@ async def _parsed_query(request: AnyRequest, known: tuple[Parameter, ...]) -> tu
     return organization_uid, query
 
 
-def _is_strict(request: AnyRequest) -> bool:
+def _is_strict(request: ApiRequest) -> bool:
     """Whether the request has `Prefer: handling=strict` (RFC 7240, 4.4): an error instead of a lenient reading."""
     preferences = request.headers.get("prefer", "").replace(";", ",").split(",")
     return any(preference.replace(" ", "").lower() == "handling=strict" for preference in preferences)
 
 
-def _applied(request: AnyRequest) -> dict[str, str]:
+def _applied(request: ApiRequest) -> dict[str, str]:
     return {"Preference-Applied": "handling=strict"} if _is_strict(request) else {}
 
 
@@ -172,7 +171,7 @@ async def _chained(first: bytes, lines: AsyncGenerator[bytes]) -> AsyncGenerator
 
 
 @get("/api/conversations/{uid:str}")
-async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
+async def get_conversation(request: ApiRequest, uid: FromPath[str]) -> Answer:
     """Returns the newest version of a conversation. Unlike a search, it does not wait for a refresh of the index."""
     parts: Parts = request.app.state.parts
     organization_uid, conversation_uid, _values = await _parsed_item_request(request, uid, GET_PARAMETERS)
@@ -184,14 +183,20 @@ async def get_conversation(request: AnyRequest, uid: FromPath[str]) -> Answer:
     "/api/conversations/{uid:str}",
     status_code=200,
 )
-async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Response[bytes]:
+async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Response[bytes]:
     """Deletes a conversation. A tombstone stays, so that an older copy that arrives later cannot restore it."""
     parts: Parts = request.app.state.parts
     organization_uid, conversation_uid, values = await _parsed_item_request(
         request, uid, DELETE_PARAMETERS, scope=WRITE_SCOPE
     )
-    outcome = await parts.writes.delete(organization_uid, conversation_uid, **values)
-    return _json(responses.writes([{"uid": str(conversation_uid), "outcome": outcome}], {}))
+    outcome = await parts.writes.delete(
+        organization_uid,
+        conversation_uid,
+        deleted_on=values.get(DELETED_ON, None),
+        refresh=values.get(REFRESH, "false"),
+    )
+    result = DeletionResult(uid=str(conversation_uid), outcome=outcome)
+    return _json(responses.data(DeletionResults(items=[result])))
 
 
 @post(
@@ -199,7 +204,7 @@ async def delete_conversation(request: AnyRequest, uid: FromPath[str]) -> Respon
     status_code=200,
     request_max_body_size=MAX_BODY_BYTES,
 )
-async def write_conversations(request: AnyRequest) -> Response[bytes]:
+async def write_conversations(request: ApiRequest) -> Response[bytes]:
     """Writes upserts and deletions from NDJSON or a JSON array. The response has the result of each, in their order."""
     parts: Parts = request.app.state.parts
     caller = _caller(request)
@@ -213,15 +218,24 @@ async def write_conversations(request: AnyRequest) -> Response[bytes]:
         max_ahead=parts.writes.max_ahead,
         is_json=request.content_type[0] == MediaType.JSON,
     )
-    results = await parts.writes.write(lines, **values)
-    counts = Counter(str(result["outcome"]) for result in results)
+    results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
+    counts = Counter[str](result.outcome for result in results)
     note(request.scope, **counts)
     for outcome, count in counts.items():
         telemetry.lines.labels(outcome).inc(count)
-    return _json(responses.writes(results, {outcome: counts[outcome] for outcome in OUTCOMES}))
+    return _json(
+        responses.data(
+            BulkResult(
+                items=results,
+                written=counts["written"],
+                unchanged=counts["unchanged"],
+                rejected=counts["rejected"],
+            )
+        )
+    )
 
 
-def _caller(request: AnyRequest) -> Caller:
+def _caller(request: ApiRequest) -> Caller:
     parts: Parts = request.app.state.parts
     headers = [value for name, value in request.scope["headers"] if name == b"authorization"]
     if len(headers) > 1:
@@ -230,8 +244,8 @@ def _caller(request: AnyRequest) -> Caller:
 
 
 async def _parsed_item_request(
-    request: AnyRequest, uid: str, known: tuple[Parameter, ...], *, scope: str | None = None
-) -> tuple[UUID, UUID, dict[str, Any]]:
+    request: ApiRequest, uid: str, known: Known, *, scope: str | None = None
+) -> tuple[UUID, UUID, Values]:
     """The organization, the conversation's uid, and the other parameters of a request for one conversation."""
     parts: Parts = request.app.state.parts
     caller = _caller(request)
@@ -251,13 +265,13 @@ def _json(body: bytes) -> Response[bytes]:
 
 
 @get("/health/live")
-async def live(request: AnyRequest) -> dict[str, str]:
+async def live(request: ApiRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
     return {"status": "live"}
 
 
 @get("/health/ready")
-async def ready(request: AnyRequest) -> dict[str, str]:
+async def ready(request: ApiRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
     await parts.ready()
@@ -265,7 +279,7 @@ async def ready(request: AnyRequest) -> dict[str, str]:
 
 
 @get("/metrics", media_type=MediaType.TEXT)
-async def metrics(request: AnyRequest) -> Response[bytes]:
+async def metrics(request: ApiRequest) -> Response[bytes]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
     return Response(await parts.metrics.text(), media_type=EXPOSITION)

@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from service.api import json_array
+from service.api.response_models import WriteResult
 from service.conversation import MAX_REASON_BYTES, Tombstone, shortened
 from service.errors import InvalidQuery, Problem, TooLarge
 from service.index import writer as index_writer
+from service.index.item_outcomes import Outcome
 from service.index.writer import Write, Writer
 from service.operations import deletion
 from service.search.searcher import Searcher
@@ -28,7 +29,6 @@ from service.times import MAX_AHEAD, check_not_ahead, format_time
 WRITE_SCOPE = "conversations:write"
 MAX_BODY_BYTES = 10_000_000
 MAX_LINES = 5_000
-OUTCOMES = ("written", "unchanged", "rejected")
 BATCH = 500
 BATCH_BYTES = 250_000  # smaller than a load's: the writes of other requests come between
 STEP_SECONDS = 0.005
@@ -155,7 +155,7 @@ class Writes:
         self._searcher = searcher
         self.max_ahead = max_ahead
 
-    async def write(self, parsed: Sequence[Line], *, refresh: str = "false") -> list[dict[str, Any]]:
+    async def write(self, parsed: Sequence[Line], *, refresh: str = "false") -> list[WriteResult]:
         """Writes the lines and returns the result of each, in order. Raises PushedBack and WriteFailed."""
         results: list[index_writer.Result] = []
         for batch in _batches([line.write for line in parsed if line.write is not None]):
@@ -164,7 +164,7 @@ class Writes:
 
     async def delete(
         self, organization_uid: UUID, uid: UUID, *, deleted_on: datetime | None = None, refresh: str = "false"
-    ) -> str:
+    ) -> Outcome:
         """Deletes the conversation as of `deleted_on`, or its current version if that is None. Returns the outcome.
 
         Raises NotFound if there is no such conversation, and InvalidQuery if `deleted_on` is too far in the future.
@@ -182,18 +182,18 @@ class Writes:
             raise InvalidQuery([Problem("deleted_on", str(error), format_time(deleted_on))]) from None
 
 
-async def _outcomes(parsed: Sequence[Line], results: Sequence[index_writer.Result]) -> list[dict[str, Any]]:
+async def _outcomes(parsed: Sequence[Line], results: Sequence[index_writer.Result]) -> list[WriteResult]:
     """The result of each line. Once all reasons together have REASONS_BYTES, further ones are cut short."""
     steps = Steps()
     done = iter(results)
-    outcomes: list[dict[str, Any]] = []
+    outcomes: list[WriteResult] = []
     left = REASONS_BYTES
     for line in parsed:
         result = next(done) if line.write is not None else index_writer.Result("rejected", line.reason)
-        outcome: dict[str, Any] = {"line": line.number, "uid": line.uid, "outcome": result.outcome}
+        outcome = WriteResult(line=line.number, uid=line.uid, outcome=result.outcome)
         if result.reason:
-            outcome["reason"] = shortened(result.reason, MAX_REASON_BYTES if left > 0 else SHORT_REASON_BYTES)
-            left -= len(outcome["reason"].encode("utf-8", "replace"))
+            outcome.reason = shortened(result.reason, MAX_REASON_BYTES if left > 0 else SHORT_REASON_BYTES)
+            left -= len(outcome.reason.encode("utf-8", "replace"))
         outcomes.append(outcome)
         await steps.pause()
     return outcomes

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
+import msgspec
+
+from service.cli.answers import Count, Item, Page
 from service.cli.connectivity import address
 from service.cli.options import act, cluster_url
 from service.cli.service_http import Service
@@ -18,7 +21,7 @@ from service.index.writer import Writer
 from service.operations.deletion import delete
 from service.query.parameters import COUNT_PARAMETERS, LIST_PARAMETERS
 from service.query.parser import parse_query
-from service.search import results
+from service.search import answers, results
 from service.search.paging.cursors import Cursors
 from service.search.paging.page import page_data
 from service.search.searcher import Searcher
@@ -37,11 +40,11 @@ class Source(Protocol):
     def name(self) -> str:
         """The address, as it may be printed."""
 
-    def page(self, query: bytes, *, strict: bool) -> dict[str, Any]: ...
+    def page(self, query: bytes, *, strict: bool) -> Page: ...
 
-    def count(self, query: bytes, *, strict: bool) -> dict[str, Any]: ...
+    def count(self, query: bytes, *, strict: bool) -> Count: ...
 
-    def one(self, uid: UUID, organization: UUID | None) -> dict[str, Any]: ...
+    def one(self, uid: UUID, organization: UUID | None) -> Item: ...
 
     def delete(self, uid: UUID, organization: UUID | None) -> str:
         """The outcome: written, or unchanged."""
@@ -64,32 +67,33 @@ class Cluster:
     def name(self) -> str:
         return address(cluster_url(self._settings))
 
-    def page(self, query: bytes, *, strict: bool) -> dict[str, Any]:
+    def page(self, query: bytes, *, strict: bool) -> Page:
         self._require_scope(query)
         uid, wanted = parse_query(query, self._settings.organization, known=LIST_PARAMETERS, strict=strict)
 
         async def ask(_client: Client, searcher: Searcher) -> bytes:
             return b"".join(page_data(await results.page(searcher, wanted, uid)))
 
-        found: dict[str, Any] = json.loads(self._read(ask))
+        found: Page = json.loads(self._read(ask))
         return found
 
-    def count(self, query: bytes, *, strict: bool) -> dict[str, Any]:
+    def count(self, query: bytes, *, strict: bool) -> Count:
         self._require_scope(query)
         uid, wanted = parse_query(query, self._settings.organization, known=COUNT_PARAMETERS, strict=strict)
 
-        async def ask(_client: Client, searcher: Searcher) -> dict[str, Any]:
+        async def ask(_client: Client, searcher: Searcher) -> answers.Count:
             return await results.count(searcher, wanted, uid)
 
-        return self._read(ask)
+        found: Count = msgspec.to_builtins(self._read(ask))
+        return found
 
-    def one(self, uid: UUID, organization: UUID | None) -> dict[str, Any]:
+    def one(self, uid: UUID, organization: UUID | None) -> Item:
         scope = self._organization(organization)
 
         async def ask(_client: Client, searcher: Searcher) -> bytes:
             return await searcher.one(scope, uid)
 
-        found: dict[str, Any] = json.loads(self._read(ask))
+        found: Item = json.loads(self._read(ask))
         return found
 
     def delete(self, uid: UUID, organization: UUID | None) -> str:

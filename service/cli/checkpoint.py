@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from service import files as paths
 from service.errors import Misconfigured
@@ -72,7 +72,7 @@ class Checkpoint:
             raise Misconfigured(f"cannot write {self.path} ({error.strerror}): {_CHOOSE}") from None
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _read(path: Path) -> dict[str, dict[str, object]]:
     try:
         kept = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:

@@ -72,7 +72,7 @@ async def problem_at(settings: Settings, url: str) -> str | None:
     return None if is_opensearch else _other(url, "something else")
 
 
-def _is_opensearchs(info: Any) -> bool:
+def _is_opensearchs(info: object) -> bool:
     return isinstance(info, dict) and all(key in info for key in _OPENSEARCH_ERROR)
 
 

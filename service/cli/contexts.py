@@ -18,7 +18,6 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
@@ -39,9 +38,9 @@ class Config:
 
     path: Path
     current: str | None
-    contexts: dict[str, dict[str, Any]]
+    contexts: dict[str, dict[str, object]]
 
-    def context(self, name: str | None) -> tuple[str, dict[str, Any]]:
+    def context(self, name: str | None) -> tuple[str, dict[str, object]]:
         """The name and the settings of this context, else of the current one; without either, no settings.
 
         Raises Misconfigured where there is no such context.
@@ -99,7 +98,7 @@ def _unknown(key: str, known: tuple[str, ...], where: str) -> str:
     return f'"{key}"{where} is not a key{f"; did you mean {near[0]}?" if near else ""}'
 
 
-def _expanded(context: dict[str, Any]) -> dict[str, Any]:
+def _expanded(context: dict[str, object]) -> dict[str, object]:
     """With the home folder for ~ in paths, as a shell would."""
     return {
         key: str(Path(value).expanduser()) if key in _PATHS and isinstance(value, str) else value

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import sys
-from typing import Any
 from uuid import UUID
 
 import click
 
 from service import progress
 from service.cli import output
+from service.cli.answers import Count, Facet, Item, Page
 from service.cli.backends import Source, source
 from service.cli.exit_codes import DoneInPart
 from service.cli.options import Uuid
@@ -171,7 +171,7 @@ def _uids(texts: tuple[str, ...]) -> list[UUID]:
     return uids
 
 
-def _looked_at(found: Source, uid: UUID, organization: UUID | None) -> dict[str, Any]:
+def _looked_at(found: Source, uid: UUID, organization: UUID | None) -> Item:
     try:
         return found.one(uid, organization)
     except NotFound as error:
@@ -195,12 +195,12 @@ def _show_outcomes(outcomes: list[tuple[str, str]], form: Form | None) -> None:
         output.print_table(("UID", "OUTCOME"), outcomes)
 
 
-def _line(item: dict[str, Any]) -> str:
+def _line(item: Item) -> str:
     parts = (item["uid"], str(item["updated_on"])[:16].replace("T", " "), item["status"], item["subject"])
     return "  ".join(str(part) for part in parts if part)
 
 
-def _show_page(data: dict[str, Any]) -> None:
+def _show_page(data: Page) -> None:
     items, pagination = data["items"], data["pagination"]
     total = pagination["total"]
     if not items:
@@ -218,24 +218,25 @@ def _show_page(data: dict[str, Any]) -> None:
     progress.say(f"{first:,} to {first + len(items) - 1:,} of {counted(total, 'conversation')}{more}")
 
 
-def _say_if_cut(data: dict[str, Any]) -> None:
+def _say_if_cut(data: Page) -> None:
     """Prints a note if the page does not hold all the uids."""
     shown, total = len(data["items"]), data["pagination"]["total"]
     if shown < total:
         progress.say(f"{shown:,} of {counted(total, 'conversation')}: --limit (up to 100) and --page give the others")
 
 
-def _facet_rows(facet: dict[str, Any]) -> list[tuple[str, str]]:
+def _facet_rows(facet: Facet) -> list[tuple[str, str]]:
     """The values with their counts, then how many have no value, and how many have a value that is not listed."""
     rows = [(_word(one["value"]), f"{one['count']:,}") for one in facet["values"]]
-    return rows + [(f"({rest})", f"{facet[rest]:,}") for rest in ("none", "other") if facet[rest]]
+    rest = {"(none)": facet["none"], "(other)": facet["other"]}
+    return rows + [(name, f"{count:,}") for name, count in rest.items() if count]
 
 
 def _word(value: str | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _warn(data: dict[str, Any]) -> None:
+def _warn(data: Page | Count) -> None:
     for warning in data.get("warnings") or ():
         progress.say(f"QUERY, at {warning['position']}: {warning['message']}")
 

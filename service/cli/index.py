@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import click
 
@@ -154,7 +154,7 @@ def reindex_command(
     if is_dry_run:
         show(_with_job(settings, lambda job: plan.plan(job, files=files, from_index=not files_only)))
         return
-    actions: dict[str | None, Callable[[Job], Awaitable[dict[str, Any]]]] = {
+    actions: dict[str | None, Callable[[Job], Awaitable[dict[str, object]]]] = {
         None: lambda job: commands.begin(job, files=files, from_index=not files_only),
         "resume": commands.resume,
         "abandon": commands.abandon,
@@ -165,8 +165,8 @@ def reindex_command(
     show(record)
     if not rejected.count and is_rejects(rejects):
         progress.say(f"nothing was rejected; {rejects} is from an earlier run")
-    if record.get("skipped"):
-        left_out = counted(record["skipped"], "document")
+    if isinstance(skipped := record.get("skipped"), int) and skipped:
+        left_out = counted(skipped, "document")
         progress.say(f"{left_out} left out; the previous index still has them: see {rejects}")
 
 
@@ -196,7 +196,7 @@ def prune_command(settings: Settings, keep: int, tombstones: timedelta | None, d
     if dry_run and tombstones is not None:
         raise Misconfigured("--dry-run does not count tombstones: leave out --tombstones")
 
-    async def prune(job: Job) -> dict[str, Any]:
+    async def prune(job: Job) -> dict[str, object]:
         return await commands.prune(job, keep=keep, tombstones=tombstones, dry_run=dry_run)
 
     show(_with_job(settings, prune))
@@ -307,8 +307,18 @@ def dashboards_command(settings: Settings, url: str, wait: float) -> None:
     show(asyncio.run(dashboards.send(settings, url, wait=wait)).record())
 
 
-def _with_job(settings: Settings, action: Callable[[Job], Awaitable[Any]], **options: Any) -> Any:
-    def run(client: Client) -> Awaitable[Any]:
+Result = TypeVar("Result")
+
+
+def _with_job(
+    settings: Settings,
+    action: Callable[[Job], Awaitable[Result]],
+    *,
+    throttle: float | None = None,
+    invalid: Invalid | None = None,
+    skip_invalid: bool = False,
+) -> Result:
+    def run(client: Client) -> Awaitable[Result]:
         lease = settings.write_lease
         max_ahead = timedelta(seconds=settings.max_ahead)
 
@@ -322,7 +332,9 @@ def _with_job(settings: Settings, action: Callable[[Job], Awaitable[Any]], **opt
             lease=lease,
             read_files=read_files,
             index_settings=chosen(settings),
-            **options,
+            throttle=throttle,
+            invalid=invalid or Invalid(),
+            skip_invalid=skip_invalid,
         )
         return action(job)
 

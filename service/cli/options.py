@@ -6,10 +6,10 @@ import asyncio
 import functools
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 from uuid import UUID
 
 import click
@@ -61,7 +61,7 @@ def local_options(command: Command) -> Command:
 
     @_DATA
     @functools.wraps(command)
-    def wrapped(*arguments: Any, data: Path | None, **options: Any) -> None:
+    def wrapped(*arguments: object, data: Path | None, **options: object) -> None:
         command(*arguments, settings=global_options.settings(data=data), **options)
 
     return wrapped
@@ -77,7 +77,7 @@ def cluster_options(command: Command) -> Command:
 
     @opensearch_options
     @functools.wraps(command)
-    def wrapped(*arguments: Any, data: Path | None, opensearch_url: str | None, **options: Any) -> None:
+    def wrapped(*arguments: object, data: Path | None, opensearch_url: str | None, **options: object) -> None:
         command(*arguments, settings=global_options.settings(data=data, opensearch_url=opensearch_url), **options)
 
     return wrapped
@@ -103,7 +103,7 @@ def index_options(command: Command) -> Command:
     """Adds --shards, --replicas and --refresh-interval to the options of `cluster_options`. All go into `settings`."""
 
     @functools.wraps(command)
-    def wrapped(*arguments: Any, **options: Any) -> None:
+    def wrapped(*arguments: object, **options: object) -> None:
         names = ("data", "opensearch_url", *_INDEX_OPTIONS)
         settings = global_options.settings(**{name: options.pop(name) for name in names})
         command(*arguments, settings=settings, **options)
@@ -124,7 +124,7 @@ class Url(click.ParamType[str]):
 
     name = "url"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
         try:
             of_service(str(value))
         except ValueError as error:
@@ -135,7 +135,7 @@ class Url(click.ParamType[str]):
 class Uuid(click.ParamType[UUID]):
     name = "uuid"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
         try:
             return parse_uuid(value)
         except ValueError as error:
@@ -148,10 +148,10 @@ class Duration(click.ParamType[timedelta]):
     name = "duration"
     units: ClassVar = {"m": "minutes", "h": "hours", "d": "days"}
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         if isinstance(value, timedelta):
             return value
-        found = re.fullmatch(r"([1-9][0-9]{0,4})([mhd])", value)
+        found = re.fullmatch(r"([1-9][0-9]{0,4})([mhd])", str(value))
         if found is None:
             self.fail(f"{value!r} must be a number with m, h or d, such as 12h", param, ctx)
         return timedelta(**{self.units[found[2]]: int(found[1])})
@@ -162,7 +162,7 @@ class Pair(click.ParamType[tuple[str, str]]):
 
     name = "name=value"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         left, equals, right = str(value).partition("=")
         if not (left.strip() and equals and right.strip()):
             self.fail(f"{value!r} must be NAME=VALUE", param, ctx)
@@ -173,7 +173,7 @@ def act(
     settings: Settings,
     action: Callable[[Client], Awaitable[Result]],
     *,
-    answer: type[Any] = object,
+    answer: type[object] = object,
     must_answer: bool = True,
 ) -> Result:
     """Runs the action with a client of the cluster that the settings name, and returns its result.
@@ -213,6 +213,6 @@ def cluster_url(settings: Settings) -> str:
     return url
 
 
-def show(record: dict[str, Any], *, to_error: bool = False) -> None:
+def show(record: Mapping[str, object], *, to_error: bool = False) -> None:
     stream = sys.stderr if to_error else sys.stdout
     print(terminal.json_text(record, stream), file=stream)

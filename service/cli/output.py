@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service import terminal
+from service.cli.answers import Item
 from service.terminal import printable
 
 Form = Literal["table", "json", "name"]
@@ -26,11 +27,11 @@ class Column:
     """A column of the table of conversations; what is the least important goes first where the terminal is narrow."""
 
     title: str
-    text: Callable[[dict[str, Any]], str]
+    text: Callable[[Item], str]
     importance: int
 
 
-def _sender(item: dict[str, Any]) -> str:
+def _sender(item: Item) -> str:
     metadata = item.get("metadata") or {}
     return str(metadata.get("from_name") or metadata.get("from_email") or "")
 
@@ -40,12 +41,13 @@ def _minutes(value: object) -> str:
     return str(value or "")[:16].replace("T", " ")
 
 
+_READ = {True: "yes", False: "no", None: ""}
 COLUMNS: tuple[Column, ...] = (
     Column("UID", lambda item: str(item["uid"]), 9),
     Column("UPDATED (UTC)", lambda item: _minutes(item["updated_on"]), 3),
     Column("STATUS", lambda item: str(item["status"] or ""), 4),
     Column("CHANNEL", lambda item: str(item["channel"] or ""), 1),
-    Column("READ", lambda item: {True: "yes", False: "no"}.get(item["is_read"], ""), 0),
+    Column("READ", lambda item: _READ.get(item["is_read"], ""), 0),
     Column("FROM", _sender, 2),
     Column("SUBJECT", lambda item: str(item["subject"] or ""), 8),
 )
@@ -56,7 +58,7 @@ def form_of(form: Form | None, *, default: Form = "table") -> Form:
     return form or (default if terminal.is_terminal(sys.stdout) else "json")
 
 
-def print_json(value: Any, *, indent: int | None = 2) -> None:
+def print_json(value: object, *, indent: int | None = 2) -> None:
     print(terminal.json_text(value, sys.stdout, indent=indent))
 
 
@@ -65,7 +67,7 @@ def print_names(names: Iterable[str]) -> None:
         print(printable(name))
 
 
-def print_conversations(items: Sequence[dict[str, Any]]) -> None:
+def print_conversations(items: Sequence[Item]) -> None:
     width = terminal.console(sys.stdout).width
     columns = _fitting(items, width)
     table = _table([column.title for column in columns])
@@ -83,7 +85,7 @@ def print_conversations(items: Sequence[dict[str, Any]]) -> None:
     print_rich(table)
 
 
-def _fitting(items: Sequence[dict[str, Any]], width: int) -> list[Column]:
+def _fitting(items: Sequence[Item], width: int) -> list[Column]:
     """The columns that leave some room for the subject, the most important ones."""
     columns = list(COLUMNS)
 
@@ -98,7 +100,7 @@ def _fitting(items: Sequence[dict[str, Any]], width: int) -> list[Column]:
     return columns
 
 
-def _width(column: Column, items: Sequence[dict[str, Any]]) -> int:
+def _width(column: Column, items: Sequence[Item]) -> int:
     """The cells that the column takes; the subject and the sender may be cut."""
     widest = max((cell_len(printable(column.text(item))) for item in items), default=0)
     most = {"SUBJECT": SUBJECT_WIDTH, "FROM": SENDER_WIDTH}.get(column.title, widest)
@@ -147,7 +149,7 @@ def _least(texts: Iterable[str], *, is_number: bool) -> int:
     return max(cell_len(word) for text in texts for word in ([text] if is_number else text.split() or [""]))
 
 
-def record_of(record: dict[str, Any]) -> Table:
+def record_of(record: Mapping[str, object]) -> Table:
     """One line for each field, and for each field of an object inside it; what has no value is left out."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="bold", no_wrap=True)
@@ -157,7 +159,7 @@ def record_of(record: dict[str, Any]) -> Table:
     return table
 
 
-def _flat(record: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+def _flat(record: Mapping[str, object], prefix: str = "") -> Iterable[tuple[str, str]]:
     for name, value in record.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}.")
@@ -165,7 +167,7 @@ def _flat(record: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]
             yield f"{prefix}{name}", _words(value)
 
 
-def _words(value: Any) -> str:
+def _words(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(_words, value)) if isinstance(value, list) else str(value)

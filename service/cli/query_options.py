@@ -6,7 +6,6 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import click
@@ -43,7 +42,7 @@ def form_option(*forms: str, default: str = "table on a terminal, else json") ->
         )
         @click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
         @functools.wraps(command)
-        def wrapped(*arguments: Any, form: str | None, as_json: bool, **options: Any) -> None:
+        def wrapped(*arguments: object, form: str | None, as_json: bool, **options: object) -> None:
             if as_json and form not in (None, "json"):
                 raise Misconfigured(f"--json and -o {form} contradict each other: give one of them")
             command(*arguments, form="json" if as_json else form, **options)
@@ -82,7 +81,7 @@ def service_options(command: Command) -> Command:
     )
     @opensearch_options
     @functools.wraps(command)
-    def wrapped(*arguments: Any, data: Any, opensearch_url: str | None, **options: Any) -> None:
+    def wrapped(*arguments: object, data: object, opensearch_url: str | None, **options: object) -> None:
         own = {name: options.pop(name) for name in ("url", "token", "token_file", "organization")}
         if global_options.is_typed("url") and global_options.is_typed("opensearch_url"):
             raise Misconfigured("--url asks a running service, --opensearch-url the cluster: give one of them")
@@ -115,7 +114,7 @@ def filter_options(command: Command) -> Command:
         help="Refuse a QUERY with a part that cannot be parsed, instead of searching for it as text.",
     )
     @functools.wraps(command)
-    def wrapped(*arguments: Any, **options: Any) -> None:
+    def wrapped(*arguments: object, **options: object) -> None:
         filters = {name: options.pop(name) for name in FILTERS}
         command(*arguments, filters={name: value for name, value in filters.items() if value is not None}, **options)
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from service import progress
+from service.cli.answers import Count, Item, Page
 from service.cli.connectivity import address, check_ca_file, reason_of
 from service.cli.contexts import READABLE_BY_OTHERS
 from service.errors import ConversationsError, InvalidQuery, Misconfigured, NotFound, Problem, SearchUnavailable
@@ -88,21 +89,24 @@ class Service:
     def name(self) -> str:
         return address(self._url)
 
-    def page(self, query: bytes, *, strict: bool) -> dict[str, Any]:
-        return self._data("GET", f"{PATH}?{_encoded(query)}", strict=strict)
+    def page(self, query: bytes, *, strict: bool) -> Page:
+        found: Page = self._data("GET", f"{PATH}?{_encoded(query)}", strict=strict)
+        return found
 
-    def count(self, query: bytes, *, strict: bool) -> dict[str, Any]:
-        return self._data("GET", f"{PATH}/count?{_encoded(query)}", strict=strict)
+    def count(self, query: bytes, *, strict: bool) -> Count:
+        found: Count = self._data("GET", f"{PATH}/count?{_encoded(query)}", strict=strict)
+        return found
 
-    def one(self, uid: UUID, organization: UUID | None) -> dict[str, Any]:
-        return self._data("GET", f"{PATH}/{uid}{_scope(organization)}")
+    def one(self, uid: UUID, organization: UUID | None) -> Item:
+        found: Item = self._data("GET", f"{PATH}/{uid}{_scope(organization)}")
+        return found
 
     def delete(self, uid: UUID, organization: UUID | None) -> str:
         scope = _scope(organization)
         data = self._data("DELETE", f"{PATH}/{uid}{scope}{'&' if scope else '?'}refresh=wait_for")
         return str(data["items"][0]["outcome"])
 
-    def _data(self, method: str, path: str, *, strict: bool = False) -> dict[str, Any]:
+    def _data(self, method: str, path: str, *, strict: bool = False) -> Any:
         headers = self._headers | ({"Prefer": "handling=strict"} if strict else {})
         answer = send(self._settings, self._url, path, method=method, headers=headers)
         body = answer.json()
@@ -154,7 +158,7 @@ def _checked(token: str, where: str) -> str:
 
 def _error(name: str, status: int, error: Any) -> ConversationsError:
     """The service's error as one of this package, so that a mistake has the same words and exit code everywhere."""
-    held: dict[str, Any] = error if isinstance(error, dict) else {}
+    held = error if isinstance(error, dict) else {}
     message = str(held.get("message") or f"status {status}")
     details = [detail for detail in held.get("details") or () if isinstance(detail, dict)]
     if status == 400 and details:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -13,6 +13,7 @@ from rich.text import Text
 from service import progress, terminal
 from service.cli import output
 from service.cli.output import Form
+from service.client.responses import Json
 from service.errors import ConversationsError, Misconfigured
 from service.message_texts import counted
 from service.operations.status import IndexStatus, Status
@@ -77,7 +78,7 @@ def _summary(found: Status) -> dict[str, str | None]:
     }
 
 
-def _unfinished(reindex: dict[str, Any]) -> str:
+def _unfinished(reindex: Json) -> str:
     """What is known of a reindex, rollback or prune that has not ended."""
     action, step, is_running = reindex.get("action"), reindex.get("step"), reindex.get("is_running")
     if is_running is None:

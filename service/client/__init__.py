@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,11 @@ SLOW_SECONDS = 3600.0  # timeout of calls that work on a whole index: a refresh,
 class _Json(JSONSerializer):
     """A serializer for opensearch-py that uses msgspec. Strings and bytes are sent unchanged."""
 
-    def __init__(self, answer: type[Any] = object) -> None:
-        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(answer if answer is not object else Any)
+    def __init__(self, answer: type[object] = object) -> None:
+        self._decoder: msgspec.json.Decoder[object] = msgspec.json.Decoder(answer if answer is not object else Any)
         self._encoder = msgspec.json.Encoder()
 
-    def loads(self, s: Any) -> Any:
+    def loads(self, s: Any) -> object:
         """Decodes a response. Raises AnswerUnusable if it is not JSON, or JSON of another shape."""
         try:
             return self._decoder.decode(s)
@@ -52,25 +52,34 @@ class _Json(JSONSerializer):
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise responses.unusable("it is not complete, valid JSON") from error
 
-    def dumps(self, data: Any) -> Any:
+    def dumps(self, data: object) -> object:
         return data if isinstance(data, (str, bytes)) else self._encoder.encode(data)
 
 
 class _Deserializer(Deserializer):
     """Decodes every response as JSON, whatever its content type, so that HTML raises the same error as broken JSON."""
 
-    def loads(self, s: str, mimetype: str | None = None) -> Any:
+    def loads(self, s: str, mimetype: str | None = None) -> object:
         return self.default.loads(s)
 
 
 class _Transport(AsyncTransport):
     """opensearch-py's transport, which also counts and traces calls and checks their responses."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, hosts: object, **options: Any) -> None:
+        super().__init__(hosts, **options)
         self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
 
-    async def perform_request(self, method: str, url: str, *arguments: Any, **options: Any) -> Any:
+    async def perform_request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, object] | None = None,
+        body: bytes | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (the base class has it)
+        ignore: Collection[int] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> object:
         call = telemetry.call_of(url)
         started = time.perf_counter()
         in_use = telemetry.pool.labels("in_use")
@@ -78,9 +87,9 @@ class _Transport(AsyncTransport):
         try:
             with telemetry.tracing.span(f"opensearch {call}", "client") as facts:
                 facts |= {"db.system.name": "opensearch", "db.operation.name": call, "http.request.method": method}
-                answer = await super().perform_request(method, url, *arguments, **options)
+                answer: object = await super().perform_request(method, url, params, body, timeout, ignore, headers)
                 if method != "HEAD":
-                    responses.check_shape(method, url, answer, options.get("body"))
+                    responses.check_shape(method, url, answer, body)
                 return answer
         except TransportError as error:
             status = error.status_code if isinstance(error.status_code, int) else 0
@@ -110,7 +119,7 @@ def _is_opensearchs(error: TransportError) -> bool:
     return has_error or info.get("found") is False or info.get("result") == "not_found"
 
 
-def connect(settings: Settings, url: str, *, answer: type[Any] = object, timeout: float = 60.0) -> Client:
+def connect(settings: Settings, url: str, *, answer: type[object] = object, timeout: float = 60.0) -> Client:
     """A client of the cluster at `url`. `answer` is the type that responses are decoded to, `timeout` is in seconds.
 
     Raises Misconfigured if OPENSEARCH_CA_FILE cannot be read.

@@ -47,7 +47,7 @@ class _Session:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    def request(self, *arguments: Any, **options: Any) -> Any:
+    def request(self, *arguments: Any, **options: Any) -> object:
         return self._session.request(*arguments, **options, allow_redirects=False)
 
     async def close(self) -> None:

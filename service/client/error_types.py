@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping
-from typing import Any
 
 import aiohttp
 from opensearchpy.exceptions import ConnectionError as Unreachable
@@ -29,7 +28,7 @@ TIMEOUT_TYPES = frozenset({"timeout_exception", "task_cancelled_exception", "pro
 MOST_CAUSES = 100
 
 
-def facts_of(error: BaseException) -> dict[str, Any]:
+def facts_of(error: BaseException) -> dict[str, object]:
     """Fields for the log: status and type of the OpenSearch error that caused `error`; empty if there is none."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, TransportError):
@@ -138,7 +137,7 @@ def _by_status(status: int | str, causes: list[tuple[str, str]]) -> Exception:
 def causes_of(error: TransportError) -> list[tuple[str, str]]:
     """The (type, reason) pairs in an error, from the outermost to its causes. At most MOST_CAUSES of them."""
     causes = [(str(error.error), "")]
-    queue: list[Any] = [error.info]
+    queue: list[object] = [error.info]
     while queue and len(causes) < MOST_CAUSES:
         part = queue.pop(0)
         if isinstance(part, dict):

@@ -1,7 +1,8 @@
-"""Index names and the alias: which index answers, whether it fits the mapping, and how one is made.
+"""Names, creates and checks indices, and finds the index behind the alias.
 
-An index is named `conversations-<UTC time>-<checksum of the mapping>` and never edited. Readers and writers use the
-alias. What the cluster holds is compared with the mapping at every start, so that a drift is told and not served.
+An index is named `conversations-<UTC time>-<checksum of the mapping>`, and its mapping never changes. Readers and
+writers use the alias. At every start, the mapping in the cluster is compared with the file, so that differences are
+reported.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from opensearchpy.exceptions import RequestError
 
 from service.client import Client, translated
-from service.client.responses import part
+from service.client.responses import Json, part
 from service.errors import AnswerUnusable, IndexUnusable
 from service.index.index_settings import DEFAULTS, IndexSettings
 from service.index.mapping import Mapping
@@ -25,23 +26,25 @@ Value = TypeVar("Value")
 
 
 def index_name(alias: str, mapping: Mapping, now: datetime) -> str:
-    """Such as conversations-20240701t120000123-1f2e3d4c: sorts by age, and tells its mapping."""
+    """A name such as conversations-20240701t120000123-1f2e3d4c. It shows when and from which mapping it was made."""
     return f"{alias}-{now.strftime('%Y%m%dt%H%M%S')}{now.microsecond // 1000:03d}-{mapping.checksum}"
 
 
 async def current_index(client: Client, alias: str) -> str | None:
-    """The index behind the alias, or None. Raises IndexUnusable where the alias is ambiguous or is an index."""
+    """The index behind the alias, or None. Raises IndexUnusable if the alias is ambiguous or is an index."""
     found = await holders(client, alias)
     if alias in found:
         raise IndexUnusable(f"{alias} is an index, not an alias: rename it, or set CONVERSATIONS_ALIAS to another name")
     if len(found) > 1:
-        raise IndexUnusable(f"{alias} points to several indices ({', '.join(sorted(found))}): leave it one")
+        raise IndexUnusable(
+            f"{alias} points to several indices ({', '.join(sorted(found))}): remove it from all but one"
+        )
     return next(iter(found), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """An index that this service made for the alias. `created` in milliseconds since 1970, as OpenSearch keeps it."""
+    """An index that this service made for the alias. `created` is in milliseconds since 1970."""
 
     name: str
     created: int
@@ -50,8 +53,8 @@ class Owned:
 async def owned(client: Client, alias: str) -> list[Owned]:
     """The indices that this service made for this alias, the oldest first.
 
-    An index counts as such by its name, its alias of its own and its `_meta`; what somebody else made under a similar
-    name, or this service for another alias (conversations-eu beside conversations), does not.
+    Its name, its own alias and its `_meta` must say so. An index with a similar name that somebody else made, or that
+    this service made for another alias (such as conversations-eu), is not included.
     """
     with translated(alias=alias):
         found = await client.indices.get(index=f"{alias}-*", params={"expand_wildcards": "open"})
@@ -63,7 +66,7 @@ async def owned(client: Client, alias: str) -> list[Owned]:
     return sorted(own, key=lambda index: (index.created, index.name))
 
 
-def _is_owned(alias: str, name: str, index: dict[str, Any]) -> bool:
+def _is_owned(alias: str, name: str, index: Json) -> bool:
     made = index["mappings"].get("_meta", {}).get(META)
     return (
         isinstance(made, dict)
@@ -90,10 +93,9 @@ async def create(
     settings: IndexSettings | None = None,
     aliases: tuple[str, ...] = (),
 ) -> str:
-    """A new, empty index of this mapping. Returns its name.
+    """Creates an empty index with this mapping and returns its name.
 
-    Unless `aliases` are given it is neither read nor written yet. `settings` go before the defaults; None leaves one to
-    OpenSearch's default.
+    Without `aliases`, it is not read or written yet. `settings` override the defaults; None means OpenSearch's default.
     """
     name = name or index_name(alias, mapping, datetime.now(UTC))
     index = {**mapping.settings["index"], **DEFAULTS, **(settings or {})}
@@ -118,7 +120,7 @@ async def create(
 
 
 async def check(client: Client, alias: str, mapping: Mapping) -> str:
-    """The index behind the alias, where it fits the mapping. Raises IndexUnusable saying what differs."""
+    """The index behind the alias. Raises IndexUnusable if it does not fit the mapping."""
     name = await current_index(client, alias)
     if name is None:
         raise IndexUnusable(f"{alias} does not exist in OpenSearch: create it with 'conversations create'")
@@ -128,9 +130,9 @@ async def check(client: Client, alias: str, mapping: Mapping) -> str:
 
 
 async def drift(client: Client, name: str, mapping: Mapping) -> str | None:
-    """What differs between the index and the mapping, in words; None where they fit."""
+    """A sentence that says how the index differs from the mapping; None if it fits."""
     with translated(alias=name):
-        live = part(await client.indices.get_mapping(index=name), name, "mappings", expected=dict[str, Any])
+        live = part(await client.indices.get_mapping(index=name), name, "mappings", expected=Json)
     made = origin(live)
     if made.mapping != mapping.checksum:
         return (
@@ -154,30 +156,30 @@ _ADVICE = "run 'conversations reindex', or the version of the service that made 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What an index was made from, as its `_meta` tells.
+    """What an index was made from, according to its `_meta`.
 
-    `mapping` is a checksum, None where something else made the index. `derived_version` is None too where the index
-    was made before there was such a version.
+    `mapping` is a checksum, or None if this service did not make the index. `derived_version` is None for indices that
+    were made before such versions existed.
     """
 
     mapping: str | None
     derived_version: int | None
 
 
-def origin(live: dict[str, Any]) -> Origin:
-    """The origin of the index that has these mappings in the cluster."""
+def origin(live: Json) -> Origin:
+    """The origin of an index, from its mappings in the cluster."""
     return Origin(_meta(live, "mapping", str), _meta(live, "derived_version", int))
 
 
-def _meta(live: dict[str, Any], name: str, expected: type[Value]) -> Value | None:
+def _meta(live: Json, name: str, expected: type[Value]) -> Value | None:
     try:
         return part(live, "_meta", META, name, expected=expected)
     except AnswerUnusable:
         return None
 
 
-def _differences(wanted: dict[str, Any], live: dict[str, Any], prefix: str = "") -> set[str]:
-    """Fields that the one has and the other has not, or has otherwise."""
+def _differences(wanted: Json, live: Json, prefix: str = "") -> set[str]:
+    """The fields that only one of the two has, or that differ."""
     changed = {prefix + name for name in wanted.keys() ^ live.keys()}
     for name in wanted.keys() & live.keys():
         one, other = dict(wanted[name]), dict(live[name])

@@ -1,9 +1,9 @@
-"""One piece of writes on its way: sent, judged, and split where OpenSearch does not take a request as a whole.
+"""Sends a batch of writes, judges the results, and divides a request that OpenSearch does not accept as a whole.
 
-A document that OpenSearch cannot digest may let its whole request fail: by a timeout, a lost connection, 413, 400 or
-500. Then the request is sent in parts, until the document at fault is alone. It is rejected only when it has failed
-alone more than once, while the index is proven to take writes; in a doubt, such as a timeout, while other documents of
-the same piece were written too. So an outage never looks like a bad document.
+One bad document can make its whole request fail with a timeout, a lost connection, 413, 400 or 500. Then the request is
+sent in parts, until the bad document is alone. It is rejected only if it has failed alone more than once and the index
+is known to accept writes. After a timeout or a lost connection, other documents of the batch must also have been
+written. So an outage never looks like a bad document.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from service.index.write_check import check_writable
 from service.index.write_targets import own_alias
 from service.times import LAST, epoch_milliseconds
 
-PARTS = 8  # a request that fails as a whole is sent again in so many parts: 1,000 documents end alone after four levels
+PARTS = 8  # of a failed request; after four divisions, each of 1,000 documents is alone
 FAILURES_ALONE = 2
-FIRST_SHARE, PART_SHARE = 3, 8  # of the patience, the first request has a third, and each part an eighth
+FIRST_SHARE, PART_SHARE = 3, 8  # the first request may take a third of the patience, and each part an eighth
 LONGEST_REQUEST, LONGEST_PART = 60.0, 15.0  # seconds
 PROBE_SECONDS = 2.0
 _LAST_VERSION = epoch_milliseconds(LAST)
@@ -36,12 +36,12 @@ LEAST_SECONDS = 0.05  # no request ends sooner
 TIME_IS_UP = "the time is up"
 
 Place = tuple[int, str]
-"""Which write, and the index that it goes to."""
+"""The number of a write in the batch, and the index that it goes to."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One document on its way: its place, its version, its bytes."""
+    """One document to write: its id and routing, its version, its bytes."""
 
     id: str
     routing: str
@@ -50,7 +50,7 @@ class Write:
 
 
 class Proof(Enum):
-    """What shows that a request's failure is a document's fault."""
+    """What proves that a document made the request fail."""
 
     NONE = "the request may never have been looked at"
     INDEX = "OpenSearch answered: it is enough that the index takes writes"
@@ -60,7 +60,7 @@ class Proof(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A request that failed as a whole: why, and what would prove that a document is at fault."""
+    """A request that failed as a whole: the reason, and what would prove that a document caused it."""
 
     again: Again
     proof: Proof
@@ -68,7 +68,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Delivery:
-    """The writes of one call, and what is known of each at each of its places. `patience` in seconds."""
+    """The writes of one call, and the results so far at each of their places. `patience` is in seconds."""
 
     client: Client
     alias: str
@@ -83,7 +83,7 @@ class Delivery:
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARTS))
 
     async def send(self, places: list[Place]) -> Again | None:
-        """Sends what waits and settles what it can. Returns why the rest is not settled. Raises WriteFailed."""
+        """Sends the writes at these places. Returns why some have no result yet, or None. Raises WriteFailed."""
         return await self._send(places, min(self.patience / FIRST_SHARE, LONGEST_REQUEST))
 
     async def _send(self, places: list[Place], seconds: float) -> Again | None:
@@ -103,7 +103,7 @@ class Delivery:
         return await self._send(places, seconds) if is_first else outcome.again
 
     async def _send_parts(self, places: list[Place]) -> Again | None:
-        """All parts at once, so that several documents at fault take no longer than one."""
+        """Sends all parts at the same time, so that several bad documents take no longer than one."""
         size = -(-len(places) // PARTS)
         seconds = min(self.patience / PART_SHARE, LONGEST_PART)
         parts = [places[start : start + size] for start in range(0, len(places), size)]
@@ -111,7 +111,7 @@ class Delivery:
         return next((why for why in found if why is not None), None)
 
     def _is_rejected(self, place: Place, failure: Failure) -> bool:
-        """Whether the document, which failed alone, is proven to be at fault: then it is settled."""
+        """Counts the failure of a document that was sent alone. Rejects it if it is proven to be the cause."""
         self._failed_alone[place] = self._failed_alone.get(place, 0) + 1
         is_proven = failure.proof is Proof.ITSELF or (
             self._failed_alone[place] >= FAILURES_ALONE
@@ -123,7 +123,7 @@ class Delivery:
         return is_proven
 
     async def _doubt(self, places: list[Place]) -> Again | None:
-        """Why the index rather than a document may be at fault; None where it takes writes."""
+        """Why the index may be the cause, not a document; None if it accepts writes."""
         names = sorted({name for _at, name in places})
         try:
             await check_writable(self.client, names, seconds=max(0.1, min(PROBE_SECONDS, self._left())))
@@ -135,14 +135,14 @@ class Delivery:
         return self.deadline - asyncio.get_running_loop().time()
 
     async def _request(self, places: list[Place], seconds: float) -> Again | Failure | None:
-        """One request. Settles what its answer settles; returns why the rest is not, or how all of it failed."""
+        """Sends one request and stores the results. Returns why some have none, or how the request failed."""
         if seconds < LEAST_SECONDS:
             return Again(TIME_IS_UP)
         body = b"".join(lines(self.writes[at], own_alias(name)) for at, name in places)
         params = {
             "require_alias": "true",
             "refresh": self.refresh,
-            "timeout": f"{max(1, seconds * 900):.0f}ms",  # a missing shard is told before the request times out
+            "timeout": f"{max(1, seconds * 900):.0f}ms",  # so a missing shard is reported before the request times out
             "filter_path": "items.index._id,items.index._index,items.index.status,items.index.error",
             "request_timeout": seconds,
         }
@@ -169,7 +169,7 @@ class Delivery:
         return why
 
     def _are_of(self, places: list[Place], entries: list[BulkEntry]) -> bool:
-        """Whether the answer tells of the documents that were sent, in their order. A missing index has no name."""
+        """Whether the answer is about the documents that were sent, in the same order."""
         return len(places) == len(entries) and all(
             entry.id == self.writes[at].id and entry.index in (name, own_alias(name))
             for (at, name), entry in zip(places, entries, strict=True)
@@ -177,7 +177,7 @@ class Delivery:
 
 
 def _failure(error: SearchUnavailable | SearchTimeout | IndexUnusable, *, is_alone: bool) -> Again | Failure:
-    """What a request that failed as a whole shows. Raises WriteFailed where nothing will change by waiting."""
+    """What the failure of a whole request shows. Raises WriteFailed if waiting cannot help."""
     again = Again(str(error), is_busy=isinstance(error, Overloaded))
     cause = error.__cause__
     if isinstance(error, SearchTimeout) or (isinstance(cause, TransportError) and is_lost(cause)):
@@ -208,7 +208,5 @@ def lines(write: Write, target: str) -> bytes:
 
 
 def _ends_time(write: Write) -> bool:
-    """A deletion at the last moment that a time can name: nothing can be newer than what it deletes, so it may be as
-    old.
-    """
+    """Whether it is a deletion at the latest possible time. It may replace a document of the same version."""
     return write.version == _LAST_VERSION and is_tombstone(write.source)

@@ -1,6 +1,6 @@
-"""Whether the index behind the alias is one that this version of the service can serve, asked again as time goes by.
+"""Checks repeatedly whether this version of the service can use the index behind the alias.
 
-An index never changes, but the alias may be moved to another one at any time: by a reindex, a rollback or a person.
+An index never changes, but a reindex, a rollback or a person may move the alias to another one at any time.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ FRESH_SECONDS = 10.0
 
 
 class CompatibilityCheck:
-    """Remembers the answer of `check`, which raises where the index does not fit.
+    """Remembers that `check` succeeded. `check` raises an error if the index does not fit.
 
-    An answer is fresh for `fresh` seconds. For as long again it is still used, while it is asked anew in the
-    background; an older one is waited for. So a moved alias is noticed within twice `fresh` plus the time of one
-    check, and no request of a busy service waits. Only a good answer is remembered: after a failed check the next
-    request checks.
+    The result is fresh for `fresh` seconds. For the same time again it is still used, while a new check runs in the
+    background. After that, requests wait for a new check. So a moved alias is noticed within twice `fresh` plus the
+    time of one check, and the requests of a busy service do not wait. After a failed check, the next request checks
+    again.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class CompatibilityCheck:
         fresh: float = FRESH_SECONDS,
         reason: Callable[[], Awaitable[str | None]] | None = None,
     ) -> None:
-        """`reason` is called after a time-out: it may know what is behind it, such as a full disk."""
+        """`reason` is called after a timeout. It may return the cause, such as a full disk."""
         self._check = check
         self._reason = reason
         self._seconds = seconds
@@ -49,11 +49,11 @@ class CompatibilityCheck:
             await asyncio.shield(checking)
 
     async def now(self) -> None:
-        """The same, asked at this moment."""
+        """Like calling it, but always checks now."""
         await asyncio.shield(self._begin())
 
     async def close(self) -> None:
-        """Ends a check that is under way."""
+        """Cancels a running check."""
         if self._checking is not None:
             self._checking.cancel()
             with suppress(asyncio.CancelledError, ConversationsError):
@@ -63,7 +63,7 @@ class CompatibilityCheck:
         return None if self._good_at is None else asyncio.get_running_loop().time() - self._good_at
 
     def _begin(self) -> asyncio.Task[None]:
-        """The check that is under way, or a new one: there is never more than one."""
+        """The running check, or a new one. There is never more than one."""
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._ask())
             self._checking.add_done_callback(_retrieved)
@@ -76,7 +76,7 @@ class CompatibilityCheck:
         except TimeoutError as error:
             if self._reason is not None and (reason := await self._reason()) is not None:
                 raise SearchUnavailable(reason) from error
-            raise SearchTimeout("OpenSearch did not tell in time which index the alias means: try again") from error
+            raise SearchTimeout("OpenSearch did not say in time to which index the alias points: try again") from error
         except IndexUnusable:
             self._good_at = None
             raise
@@ -84,6 +84,6 @@ class CompatibilityCheck:
 
 
 def _retrieved(task: asyncio.Task[None]) -> None:
-    """What a check in the background found is told by the next one that is waited for."""
+    """Retrieves the error of a check in the background. The next request checks again and reports it."""
     if not task.cancelled():
         task.exception()

@@ -1,14 +1,14 @@
-"""Whether a disk of the cluster is full: the reason behind many failures, which OpenSearch reports as time-outs.
+"""Finds full disks of the cluster, which cause many failures that OpenSearch reports only as timeouts.
 
-A node without disk space cannot store the cluster's state, so most calls to it end in a time-out. The statistics of
-its file system still answer at once.
+A node without disk space cannot store the state of the cluster, so most calls to it end in a timeout. The statistics of
+its file system are still available at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from opensearchpy.exceptions import TransportError
@@ -38,9 +38,9 @@ class _Node(msgspec.Struct):
 
 
 async def full_disks(client: Client, *, seconds: float = SECONDS) -> str | None:
-    """The data nodes whose disk is full, as a sentence, or None where none is or the cluster does not tell.
+    """A sentence that names the data nodes with a full disk, or None if none is known.
 
-    One full disk of several need not stop anything, so this explains a failure and is no check of its own.
+    One full disk of several need not be a problem, so use this only to explain a failure.
     """
     params = {"filter_path": "nodes.*.name,nodes.*.fs.total", "request_timeout": seconds}
     try:
@@ -53,11 +53,11 @@ async def full_disks(client: Client, *, seconds: float = SECONDS) -> str | None:
     return f"the disk of OpenSearch's node {', '.join(names)} is full: {WAY_OUT}" if names else None
 
 
-async def unless_full(work: Coroutine[Any, Any, Done], client: Client, *, seconds: float) -> Done:
-    """The result of the work, which is given up where a disk is found to be full while it takes long.
+async def unless_full(work: Coroutine[object, object, Done], client: Client, *, seconds: float) -> Done:
+    """Runs the work and returns its result, but cancels it if a disk is full.
 
-    It is looked for after `seconds`, and each time that so many have gone by. Raises WriteFailed then, and what the
-    work raises; a WriteFailed of its own names a full disk where one is behind it.
+    The disks are checked every `seconds` while the work runs, and also if it raises WriteFailed. A full disk is raised
+    as a WriteFailed that names it.
     """
     task = asyncio.ensure_future(work)
     try:

@@ -1,14 +1,13 @@
-"""Shards, replicas and refresh interval: settings of each index, no part of the mapping and its checksum.
+"""Shards, replicas and refresh interval. Each index has its own; they are not part of the mapping and its checksum.
 
-What an option or the environment says goes first. Then a reindex takes over what the running index has, and a first
-index has the defaults. The names and values are OpenSearch's.
+Options and the environment come first. Otherwise, a reindex takes the settings of the running index, and a first index
+gets the defaults. Names and values are those of OpenSearch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from service.client.responses import unusable
 from service.settings import Settings
@@ -18,11 +17,11 @@ IndexSettings = Mapping[str, int | str | None]
 
 DEFAULTS: IndexSettings = {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "1s"}
 KEPT = ("number_of_shards", "number_of_replicas", "auto_expand_replicas", "refresh_interval")
-"""What an operator may have chosen for the running index, and its successor takes over."""
+"""The settings that an operator may have changed, and that a reindex takes over."""
 
 
 def chosen(settings: Settings) -> dict[str, int | str]:
-    """What the options or the environment say, without what they leave open."""
+    """The settings in the options or the environment. Others are left out."""
     said = {
         "number_of_shards": settings.shards,
         "number_of_replicas": settings.replicas,
@@ -32,26 +31,29 @@ def chosen(settings: Settings) -> dict[str, int | str]:
 
 
 def of_successor(running: IndexSettings, chosen: IndexSettings) -> IndexSettings:
-    """The settings of an index that a reindex makes, from those of the running index and what was chosen."""
+    """The settings of a reindex's new index: the chosen ones, and the others of the running index."""
     kept = {name: running.get(name) for name in KEPT}
     if "number_of_replicas" in chosen:
-        kept["auto_expand_replicas"] = None  # it would go before the number
+        kept["auto_expand_replicas"] = None  # it would override the number
     return {**kept, **chosen}
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The same by the names of the options, for records."""
+    """The settings by the names of the options, for records."""
 
     shards: int
     replicas: int
     refresh_interval: str | None
 
 
-def shown(settings: Mapping[str, Any]) -> Shown:
-    """Raises AnswerUnusable where shards or replicas are missing or no numbers."""
+def shown(settings: IndexSettings) -> Shown:
+    """The settings of an index. Raises AnswerUnusable if shards or replicas are missing or not numbers."""
+    shards, replicas = settings.get("number_of_shards"), settings.get("number_of_replicas")
+    interval = settings.get("refresh_interval")
     try:
-        shards, replicas = (int(settings[name]) for name in ("number_of_shards", "number_of_replicas"))
-    except (KeyError, TypeError, ValueError):
-        raise unusable("an index lacks its number of shards or of replicas") from None
-    return Shown(shards, replicas, settings.get("refresh_interval"))
+        if shards is not None and replicas is not None:
+            return Shown(int(shards), int(replicas), None if interval is None else str(interval))
+    except ValueError:
+        pass
+    raise unusable("an index lacks its number of shards or of replicas")

@@ -1,7 +1,7 @@
-"""What became of one document of a bulk request: settled, to be sent again, or a fault that is not the document's.
+"""Judges the result of each document of a bulk request: done, to be sent again, or an error of the whole index.
 
-Only what a document itself is at fault for is a rejection: whoever is told so throws it away. A closed index, a block,
-a missing shard or an alias that was moved refuse every document alike, some of them with the same status.
+A document is rejected only if the document itself is invalid, because callers discard rejected documents. A closed
+index, a block, a missing shard and a moved alias refuse all documents, some of them with the same status.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Why a document should be sent again. `is_busy` where OpenSearch had no room for it."""
+    """Why a document should be sent again. `is_busy`: OpenSearch had no capacity for it."""
 
     reason: str
     is_busy: bool = False
@@ -63,7 +63,7 @@ _BLOCK = re.compile(r"blocked by: \[[A-Z_]+/\d+/([A-Za-z0-9 ,./()_-]+)")
 
 
 def judge(entries: Sequence[BulkEntry]) -> list[Verdict]:
-    """The verdict on each document of one answer. Raises WriteFailed on a fault that no document is the cause of."""
+    """The verdict on each document of an answer. Raises WriteFailed for an error that no document caused."""
     some_went_well = any(entry.error is None and entry.status in (200, 201) for entry in entries)
     return [_judge(entry, some_went_well=some_went_well) for entry in entries]
 
@@ -93,23 +93,23 @@ def _judge(entry: BulkEntry, *, some_went_well: bool) -> Verdict:
 
 
 def _is_of_the_document(kind: str, reason: str, *, some_went_well: bool) -> bool:
-    """Whether only this document is refused. What is not known is, where others in the same answer were written."""
+    """Whether the document is invalid. An unknown error counts as such if other documents were written."""
     if kind in _OF_THE_DOCUMENT or _SAYS_DOCUMENT.search(reason):
         return True
     return some_went_well and not _SAYS_INDEX.search(reason)
 
 
 def _failed(what: str) -> WriteFailed:
-    return WriteFailed(f"OpenSearch refuses to write, and not for the document's sake ({what}): check its log")
+    return WriteFailed(f"OpenSearch refuses to write, for a reason that is not in the document ({what}): check its log")
 
 
 def _named(kind: str) -> str:
-    """The type of an error, where it looks like one."""
+    """The type of an error, if it is safe to show."""
     return kind if re.fullmatch(r"[a-z_]{1,100}", kind) else "an unknown error"
 
 
 def shortened(reason: str) -> str:
-    """The reason without the value that it quotes."""
+    """The reason without the quoted value."""
     for quoted in (" Preview of field's value", " The prefix of the first immense term"):
         reason = reason.partition(quoted)[0]
     return reason[:MOST_CHARACTERS] or "OpenSearch does not take the document"

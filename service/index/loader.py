@@ -1,4 +1,4 @@
-"""Loads: any number of documents written in batches, a few batches at once, in bounded memory."""
+"""Loads any number of documents in batches, several batches at a time, with bounded memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.index.write_targets import Only, Targets, writes_alias
 from service.index.writer import LEASE_SECONDS, Writer, write_of
 
 BATCH_DOCUMENTS = 1000
-BATCH_BYTES = 800_000  # a request stays below the 1 MiB past which aiohttp warns of a blocked event loop
+BATCH_BYTES = 800_000  # aiohttp warns of a blocked event loop if a request is larger than 1 MiB
 
 ACTION_BYTES = 200
 BATCHES_AT_ONCE = 6
@@ -26,7 +26,7 @@ Origin = TypeVar("Origin")
 
 @dataclass(slots=True)
 class Tally:
-    """How a load ended. `written + unchanged + rejected` is everything that was given."""
+    """The counts of a load. `written + unchanged + rejected` is the number of all documents."""
 
     written: int = 0
     unchanged: int = 0
@@ -66,12 +66,11 @@ async def load(
     lease: float = LEASE_SECONDS,
     tally: Tally | None = None,
 ) -> Tally:
-    """Writes every conversation, a few batches at once, in bounded memory, and makes them searchable.
+    """Writes the conversations in batches, several at a time, and then refreshes the index.
 
-    A `tally` that is given counts along, to be looked at meanwhile.
-    `reject(origin, reason)` is called for each one that OpenSearch refuses, `advance(count)` as batches end, and
-    `settled(origin)` with the last one of which, and of all before which, it is known what became. Where OpenSearch
-    pushes back, fewer batches are sent at once, and more again while it does not.
+    `reject(origin, reason)` is called for each rejected conversation, and `advance(count)` after each batch.
+    `settled(origin)` is called when this conversation and all before it have a result. A given `tally` is updated while
+    the load runs. If OpenSearch is overloaded, fewer batches are sent at a time; later, more again.
     """
     pairs = ((origin, write_of(conversation)) for origin, conversation in conversations)
     return await load_writes(
@@ -91,7 +90,7 @@ async def load_writes(
     targets: Targets | Only | None = None,
     tally: Tally | None = None,
 ) -> Tally:
-    """As `load`, for what is a write already."""
+    """Like `load`, but takes writes."""
     tally = tally or Tally()
     pace = _Pace()
     writer = Writer(client, alias, lease=lease, pushed_back=pace.slower, targets=targets)
@@ -130,7 +129,7 @@ async def load_writes(
 
 @dataclass(slots=True)
 class _Pace:
-    """How many batches are sent at once: half as many at each push back, one more after so many that went well."""
+    """How many batches are sent at a time: half as many after each overload, one more after ten successes."""
 
     at_once: int = BATCHES_AT_ONCE
     since: int = 0

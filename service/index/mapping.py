@@ -1,6 +1,6 @@
-"""The mapping of index_mappings/conversations.json, and the two values that tell whether an index fits this service.
+"""The mapping in index_mappings/conversations.json, and the two values that show whether an index fits this service.
 
-The checksum of the mapping is part of every index's name. The version of what is derived tells how its documents were
+The mapping's checksum is part of every index's name. The version of the derived fields says how the documents were
 written (service/conversation.py).
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
+from service.client.responses import Json
 from service.conversation import DERIVED_VERSION
 
 CHECKSUM_DIGITS = 8
@@ -21,13 +21,13 @@ CHECKSUM_DIGITS = 8
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Settings and mappings of an index, the first digits of their checksum, and the version of what is derived.
+    """Settings and mappings of an index, the first digits of their checksum, and the version of the derived fields.
 
-    The settings are the analysis. Shards, replicas and the refresh interval are not part of them (index_settings.py).
+    The settings define the analysis. Shards, replicas and the refresh interval are in index_settings.py.
     """
 
-    settings: dict[str, Any]
-    mappings: dict[str, Any]
+    settings: Json
+    mappings: Json
     checksum: str
     derived_version: int = DERIVED_VERSION
 
@@ -39,12 +39,12 @@ def load() -> Mapping:
 
 
 def mapping_folder() -> Traversable:
-    """index_mappings/: in the package where it was installed from a wheel, else in the checkout beside it."""
+    """The folder index_mappings: in an installed package, or at the root of the checkout."""
     packaged = resources.files("service").joinpath("index_mappings")
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "index_mappings"
 
 
-def checksum(body: dict[str, Any]) -> str:
+def checksum(body: Json) -> str:
     """The first 8 hexadecimal digits of the SHA-256 of the body's canonical JSON."""
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:CHECKSUM_DIGITS]

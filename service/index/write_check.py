@@ -1,8 +1,8 @@
-"""Whether indices take writes at this moment, found out without writing.
+"""Checks whether indices accept writes, without writing anything.
 
-A node may be green and answer searches while nothing can be written: a Lucene writer that failed stays closed until the
-shard is started again, and a block or a full disk stops writes alone. So four things are looked at: the shards, the
-blocks, the statistics that only an open Lucene writer gives, and a write that can never succeed.
+A cluster can be green and answer searches while it accepts no writes: a failed Lucene writer stays closed until its
+shard is restarted, and blocks or full disks stop only writes. So four things are checked: the shards, the blocks,
+statistics that only an open Lucene writer provides, and a write that can never succeed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from service.client.responses import Bulk, convert, part, unusable
 from service.errors import SearchUnavailable
 from service.index.write_targets import foreign, own_alias
 
-PROBE = "probe"  # no document has this id: those of documents hold two uids
+PROBE = "probe"  # no document has this id, because the ids of documents contain two uids
 BLOCKED = "OpenSearch blocks writes to the index: free disk space, open the index, or lift the block"
 FLOODED = "a disk of OpenSearch is full, so that it blocks writes to the index: free disk space"
 DISK_BLOCK = "12"  # the number of the block that OpenSearch sets at the flood-stage watermark
@@ -50,8 +50,8 @@ async def _check_shards(client: Client, names: Sequence[str], seconds: float) ->
         shards = part(stats, "indices", name, "shards", expected=dict[str, list[_Copy]])
         if sum(_has_open_writer(copies) for copies in shards.values()) != wanted:
             raise SearchUnavailable(
-                "the index is read but takes no writes, for its Lucene writer failed: "
-                "look into OpenSearch's log and restart the node that holds its primary shard"
+                "the index can be read but not written, because its Lucene writer failed: "
+                "check OpenSearch's log, and restart the node that holds its primary shard"
             )
 
 
@@ -66,7 +66,7 @@ class _Copy(msgspec.Struct):
 
 
 def _has_open_writer(copies: list[_Copy]) -> bool:
-    """OpenSearch leaves the segments out where Lucene's writer is closed: their sizes are asked of the writer."""
+    """Whether the primary copy has an open Lucene writer. Without one, OpenSearch leaves the segments out."""
     return any(copy.routing.primary and copy.segments for copy in copies)
 
 
@@ -88,7 +88,7 @@ class _Block(msgspec.Struct):
 
 
 async def _probe(client: Client, names: Sequence[str], seconds: float) -> None:
-    """A write on the condition of a sequence number that no document has: it goes all the way, and is refused there."""
+    """Sends a write that requires an impossible sequence number. It reaches the shard, and is refused there."""
     lines = b"".join(
         b'{"index":%s}\n{}\n'
         % msgspec.json.encode(

@@ -1,15 +1,14 @@
-"""Which indices must be written: the one that is read, and beside it the one of a reindex or of a rollback.
+"""The indices that must receive writes: the one that is read, and another one during a reindex or before a prune.
 
-The cluster knows, by an alias: `<alias>_writes` stands on every index that must receive writes. A writer looks at it
-at most half a lease before it sends, and acknowledges a write only if it has looked at it at most a lease before. So
-who changes the alias and then waits for a lease knows that every write acknowledged from then on is in all of them.
+The alias `<alias>_writes` points to all of them. A writer reads it at most half a lease before it sends, and
+acknowledges a write only if it has read it within the last lease. So after the alias was changed and one lease has
+passed, every acknowledged write is in all of these indices.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
 
 from opensearchpy.exceptions import NotFoundError
 
@@ -22,12 +21,12 @@ def writes_alias(alias: str) -> str:
 
 
 def own_alias(index: str) -> str:
-    """The index's alias of its own. A write that requires an alias cannot make an index by mistake."""
+    """The alias that only this index has. Writes require an alias, so they cannot create an index by mistake."""
     return f"{index}_own"
 
 
 def foreign(index: str) -> str:
-    """Why an index that a write target's alias points to cannot be written."""
+    """The error for an index that has the alias for writes but cannot be written to."""
     return (
         f"{index} was removed, or this service did not make it (it lacks the alias {own_alias(index)}): "
         "remove the alias for writes from it, see 'conversations status'"
@@ -35,15 +34,13 @@ def foreign(index: str) -> str:
 
 
 async def holders(client: Client, *aliases: str) -> dict[str, frozenset[str]]:
-    """The indices behind these aliases, and all the aliases that each has; none where none of them is there.
+    """The indices behind these aliases, each with all of its aliases. It is empty if no alias exists.
 
-    Asked by index and not by name of alias: a user with rights to nothing but these indices may ask that.
+    The request names indices, not aliases, because users with rights only to these indices may send it.
     """
     with translated(alias=aliases[0]):
         try:
-            found: dict[str, Any] = await client.indices.get_alias(
-                index=",".join(aliases), params={"ignore_unavailable": "true"}
-            )
+            found = await client.indices.get_alias(index=",".join(aliases), params={"ignore_unavailable": "true"})
         except NotFoundError:
             return {}
     return {name: frozenset(held.get("aliases", {})) for name, held in found.items()}
@@ -51,14 +48,14 @@ async def holders(client: Client, *aliases: str) -> dict[str, frozenset[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The names to write to, the index that is read first, and when the cluster was asked (the loop's time)."""
+    """The indices to write to, the one that is read first, and the event loop's time when the alias was read."""
 
     names: tuple[str, ...]
     at: float
 
 
 class Targets:
-    """The targets of one alias, asked for at most every half `lease` (in seconds)."""
+    """The write targets of one alias. They are read again after half a `lease` (in seconds)."""
 
     def __init__(self, client: Client, alias: str, *, lease: float) -> None:
         self._client = client
@@ -67,7 +64,7 @@ class Targets:
         self._looked: Looked | None = None
 
     async def look(self, *, again: bool = False) -> Looked:
-        """Raises WriteFailed where there is no index to write to."""
+        """The write targets. Raises WriteFailed if there is no index to write to."""
         now = asyncio.get_running_loop().time()
         if again or self._looked is None or now - self._looked.at > self.lease / 2:
             self._looked = Looked(await self._ask(), now)

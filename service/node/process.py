@@ -111,8 +111,8 @@ class LocalNode:
         try:
             self._start()
             assert self.process is not None
-            lock.write_json(self.data / "port.json", {"port": int(self.url.rpartition(":")[2])})
-            lock.write_json(self.data / "node.json", {"url": self.url, "pid": self.process.pid, "owner": os.getpid()})
+            lock.write(self.data / "port.json", lock.LastPort(int(self.url.rpartition(":")[2])))
+            lock.write(self.data / "node.json", lock.Running(self.url, self.process.pid, os.getpid()))
         except BaseException:
             self._kill()
             self._release()
@@ -245,9 +245,9 @@ class LocalNode:
 
     def _port(self) -> int:
         """The node's last port if it is free, so that its URL stays the same; else any free port."""
-        last = lock.read_json(self.data / "port.json")
-        if last is not None and _is_free(last["port"]):
-            return int(last["port"])
+        last = lock.read(self.data / "port.json", lock.LastPort)
+        if last is not None and _is_free(last.port):
+            return last.port
         return _free_port(range(LOWEST_PORT, HIGHEST_PORT))
 
     def _is_started(self) -> bool:
@@ -294,10 +294,8 @@ class LocalNode:
 
 def running_url(data: Path) -> str | None:
     """The URL of the running local node of this data folder, or None if none is running."""
-    state = lock.read_json(data / "node.json")
-    if state is None or not lock.is_held(data):
-        return None
-    return str(state["url"])
+    running = lock.read(data / "node.json", lock.Running)
+    return running.url if running is not None and lock.is_held(data) else None
 
 
 def _die_with_parent() -> Callable[[], None] | None:

@@ -10,7 +10,6 @@ import asyncio
 import json
 import ssl
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
 
@@ -32,7 +31,7 @@ class Imported:
     dashboards: str
     imported: int
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         return {"dashboards": self.dashboards, "imported": self.imported}
 
 
@@ -52,7 +51,7 @@ async def send(settings: Settings, url: str, *, wait: float) -> Imported:
     ConversationsError if it refuses the user or the import.
     """
     deadline = asyncio.get_running_loop().time() + wait
-    async with aiohttp.ClientSession(**_options(settings, url)) as session:
+    async with _session(settings, url) as session:
         while True:
             status, answer = await _post(session, url, saved_objects(settings.alias))
             if status not in NOT_READY:
@@ -62,13 +61,11 @@ async def send(settings: Settings, url: str, *, wait: float) -> Imported:
             await asyncio.sleep(PAUSE_SECONDS)
 
 
-def _options(settings: Settings, url: str) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "headers": {"osd-xsrf": "true", "securitytenant": "global"},  # visible to all users
-        "timeout": aiohttp.ClientTimeout(total=CALL_SECONDS),
-    }
+def _session(settings: Settings, url: str) -> aiohttp.ClientSession:
+    headers = {"osd-xsrf": "true", "securitytenant": "global"}  # visible to all users
     if settings.authorization is not None:
-        options["headers"]["authorization"] = settings.authorization
+        headers["authorization"] = settings.authorization
+    connector = None
     if url.startswith("https://"):
         try:
             context = ssl.create_default_context(
@@ -78,8 +75,9 @@ def _options(settings: Settings, url: str) -> dict[str, Any]:
             raise Misconfigured(f"OPENSEARCH_CA_FILE cannot be used: {error}") from None
         if not settings.opensearch_verify_certs:
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        options["connector"] = aiohttp.TCPConnector(ssl=context)
-    return options
+        connector = aiohttp.TCPConnector(ssl=context)
+    timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
+    return aiohttp.ClientSession(headers=headers, timeout=timeout, connector=connector)
 
 
 async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[int, str]:

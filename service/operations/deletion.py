@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from service.errors import TooBusy
+from service.index.item_outcomes import Outcome
 from service.index.writer import Writer, deletion_of
 from service.search.searcher import Searcher
 from service.times import LAST, parse_time
@@ -23,7 +24,7 @@ async def delete(
     *,
     deleted_on: datetime | None = None,
     refresh: str = "false",
-) -> str:
+) -> Outcome:
     """Deletes the conversation as of `deleted_on`, or its current version if that is None.
 
     Returns the outcome, `written` or `unchanged`. Without `deleted_on`, raises NotFound if there is no such

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from opensearchpy.exceptions import NotFoundError, TransportError
 
@@ -87,14 +86,14 @@ def _is_fresh(load: Load) -> bool:
 async def _all(client: Client, alias: str) -> list[Load]:
     with translated(alias=state_index(alias)):
         try:
-            answer: dict[str, Any] = await client.search(index=state_index(alias), body={"size": MOST})
+            answer = await client.search(index=state_index(alias), body={"size": MOST})
         except NotFoundError:
             return []
     hits = (hit for hit in answer["hits"]["hits"] if str(hit["_id"]).startswith(PREFIX))
     return [_load(str(hit["_id"]).removeprefix(PREFIX), hit.get("_source") or {}) for hit in hits]
 
 
-def _load(owner: str, source: dict[str, Any]) -> Load:
+def _load(owner: str, source: dict[str, object]) -> Load:
     """The load in a document. Another version of the service may have written it, so any number may be missing."""
     numbers = {name: _number(source.get(name)) for name in _NUMBERS}
     return Load(owner=owner, said_at=str(source.get("said_at", "")), **numbers)

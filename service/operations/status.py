@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from opensearchpy.exceptions import NotFoundError
 
 from service.client import Client, translated
-from service.client.responses import part
+from service.client.responses import Json, part
 from service.errors import IndexUnusable
 from service.index import aliases, index_settings
 from service.index.mapping import Mapping
@@ -59,11 +58,11 @@ class Status:
     mapping_of_service: str
     derived_version_of_service: int
     indices: list[IndexStatus]
-    reindex: dict[str, Any] | None
+    reindex: Json | None
     loads: list[Load]
     problem: str | None
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         return asdict(self)
 
 
@@ -114,12 +113,12 @@ async def status(
 
 async def _index(client: Client, alias: str, name: str, read: str | None) -> IndexStatus:
     with translated(alias=name):
-        details = part(await client.indices.get(index=name), name, expected=dict[str, Any])
+        details = part(await client.indices.get(index=name), name, expected=Json)
         everything = (await client.count(index=name))["count"]
         live = (await client.count(index=name, body={"query": {"exists": {"field": "organization_uid"}}}))["count"]
         stats = await client.indices.stats(index=name, metric="store")
     made = aliases.origin(details["mappings"])
-    settings = index_settings.shown(part(details, "settings", "index", expected=dict[str, Any]))
+    settings = index_settings.shown(part(details, "settings", "index", expected=Json))
     differing = None
     if read is not None and name != read:
         differing = len(comparison.differing(await documents.sums(client, read), await documents.sums(client, name)))
@@ -139,7 +138,7 @@ async def _index(client: Client, alias: str, name: str, read: str | None) -> Ind
     )
 
 
-async def _reindex(client: Client, alias: str, *, is_watched: bool) -> dict[str, Any] | None:
+async def _reindex(client: Client, alias: str, *, is_watched: bool) -> Json | None:
     state = await lock.read(client, alias)
     if state is None:
         return None

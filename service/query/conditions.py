@@ -1,7 +1,7 @@
-"""What conversations must be like, as a tree of frozen values: made by parameters and by the search box alike.
+"""The conditions that conversations must meet, as an immutable tree. Parameters and the search box both make it.
 
-A leaf is a condition on one field, or words to be found in the subject; inner nodes are all, any and not. Fields go
-by their names in the API; the registry of fields has them.
+A leaf is a condition on one field, or on words in the subject. The inner nodes are AllOf, AnyOf and Not. A field has
+its name in the API, as in the registry of fields.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from service.query.fields import BY_NAME
+from service.query.fields import FIELDS_BY_NAME
 from service.query.time_bounds import Bounds
 
 Match = Literal["words", "phrase", "prefix", "fuzzy", "exact"]
@@ -20,16 +20,16 @@ MAX_SEARCH_CHARACTERS = 500
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """The field has one of these values (or one of its values is one of these)."""
+    """The field has one of these values. A list must contain one of them."""
 
     field: str
     values: tuple[str | bool | int, ...]
     kind: Literal["one of"] = "one of"
 
     def __post_init__(self) -> None:
-        if self.field not in BY_NAME:
+        if self.field not in FIELDS_BY_NAME:
             raise ValueError(f"no such field: {self.field}")
-        allowed = BY_NAME[self.field].choices
+        allowed = FIELDS_BY_NAME[self.field].choices
         if allowed and not set(self.values) <= set(allowed):
             raise ValueError(f"no such {self.field}: {self.values}")
 
@@ -44,7 +44,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """The field's time or number lies within all of these bounds."""
+    """The field's time or number is within all of these bounds."""
 
     field: str
     bounds: Bounds
@@ -53,7 +53,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The subject holds the text, as `match` says; without `stems`, in exactly these forms."""
+    """The subject contains the text, as `match` says. Without `stems`, only exact forms of the words match."""
 
     text: str
     match: Match = "words"
@@ -63,7 +63,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class SearchText(Words):
-    """The words of the parameter `search`; its `match` is the parameter of that name, and decides relevance too."""
+    """The text of the parameter `search`. `match` is the parameter `match`; it also affects relevance."""
 
     kind: Literal["words", "search"] = "search"
 
@@ -76,7 +76,10 @@ class SearchText(Words):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The sender's address or name ("from"), or a recipient's ("to"), holds the text; a whole address is that one."""
+    """The address or name of the sender ("from") or of a recipient ("to") contains the text.
+
+    A complete address matches only that address.
+    """
 
     role: str
     text: str
@@ -85,7 +88,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Those that the node does not leave: also those without a value."""
+    """The node does not match. Conversations without a value match too."""
 
     node: Node
     kind: Literal["not"] = "not"
@@ -108,7 +111,7 @@ Node = Condition | Words | Person | Not | AllOf | AnyOf
 
 
 def field_of(node: Node) -> str | None:
-    """The one field that the node asks about; None where it is words, or several fields."""
+    """The field that the node is about, or None if it is about words or about several fields."""
     if isinstance(node, OneOf | Missing | Between):
         return node.field
     if isinstance(node, Not):
@@ -120,7 +123,7 @@ def field_of(node: Node) -> str | None:
 
 
 def texts_of(node: Node) -> list[Words]:
-    """The words that a conversation may have been found by: not those that it must not have."""
+    """The words that can have found a conversation. Negated words are left out."""
     if isinstance(node, Words):
         return [node]
     if isinstance(node, AllOf | AnyOf):

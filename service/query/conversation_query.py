@@ -1,4 +1,4 @@
-"""What is asked for: frozen, valid by construction. Knows neither HTTP nor OpenSearch."""
+"""The parsed query: immutable and always valid. This package knows neither HTTP nor OpenSearch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.query.search_syntax import ParsedSearch
 from service.query.time_bounds import UTC_ZONE
 
 MAX_SORTS = 4
-WINDOW = 10_000  # what from/size reaches (index.max_result_window) where there is no rank descent
+WINDOW = 10_000  # the last rank that `from` and `size` reach (index.max_result_window), for orders without rank descent
 
 Interval = Literal["day", "week", "month", "year"]
 INTERVALS: tuple[Interval, ...] = get_args(Interval)
@@ -21,14 +21,14 @@ INTERVALS: tuple[Interval, ...] = get_args(Interval)
 FIRST_PAGE = 1
 DEFAULT_PER_PAGE = 25
 MAX_PER_PAGE = 100
-MAX_CURSOR_CHARACTERS = 8192  # sort values of at most 1 000 characters, and the signature
+MAX_CURSOR_CHARACTERS = 8192  # a cursor contains sort values of up to 1,000 characters
 CURSOR_START = "*"
-MAX_PAGE = 10**15  # beyond any index (Lucene holds 2^31 documents a shard), within exact integers everywhere
+MAX_PAGE = 10**15  # more than any index has (Lucene allows 2^31 documents in a shard), and exact as a double
 
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """The first key of the order. Behind it always stand `-updated_on, uid`."""
+    """One key of the order. Every order ends with `-updated_on, uid`."""
 
     field: str = "updated_on"
     descending: bool = True
@@ -43,7 +43,7 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """What is counted beside a page: by the values of fields, and of created_on by intervals of days in a zone."""
+    """The requested counts: by the values of these fields, and by intervals of created_on."""
 
     fields: tuple[str, ...] = ()
     created_on: Interval | None = None
@@ -58,7 +58,7 @@ class Facets:
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """What an answer holds beside its page. None of it changes which conversations match, or their order."""
+    """What the answer has in addition to the items. It does not affect which conversations match, or their order."""
 
     facets: Facets = Facets()
     highlight: bool = False
@@ -70,12 +70,13 @@ class Extras:
 
 @dataclass(frozen=True, slots=True)
 class ConversationQuery:
-    """What conversations must be like, an order and a page.
+    """Which conversations, in which order, and which page of them.
 
-    `where` holds every filter and the search; they combine by AND, and none means any conversation. `sort` is the first
-    key of the order, `then` those behind it. `now` is what times like "7 days ago" count from.
+    `where` has all filters and the search; all must match. If it is empty, every conversation matches. `sort` is the
+    first key of the order, and `then` has the others. Times such as "7 days ago" are relative to `now`.
 
-    With a `cursor` there is no page: it tells after which conversation to go on (CURSOR_START: before the first).
+    A walk has a `cursor` instead of a page. It marks the conversation after which the answer begins; CURSOR_START is
+    the beginning.
     """
 
     where: tuple[Node, ...] = ()
@@ -97,21 +98,21 @@ class ConversationQuery:
 
     @property
     def is_deep(self) -> bool:
-        """Whether any page of this order can be reached."""
+        """Whether every page of this order can be reached by its number."""
         return not self.then and self.sort.field in DEEP_FIELDS
 
     @property
     def words(self) -> Words | None:
-        """All the text that conversations are found by, as one: what relevance looks at."""
+        """All words that can find a conversation, as one text. Relevance is computed from it."""
         texts = [words.text for words in texts_of(AllOf(self.where))]
         return Words(" ".join(texts), DEFAULT_MATCH if self.search is None else self.search.match) if texts else None
 
     @property
     def search(self) -> SearchText | None:
-        """What the parameter `search` asks for."""
+        """The condition that the parameter `search` made, if it was given."""
         return next((node for node in self.where if isinstance(node, SearchText)), None)
 
     @property
     def offset(self) -> int:
-        """How many conversations lie before the page."""
+        """The number of conversations before the page."""
         return (self.page - 1) * self.per_page

@@ -1,6 +1,6 @@
-"""A question in other forms: as a tree of plain values, as the text of a search box, and as parameters.
+"""A query in other forms: as JSON, as a text for the search box, and as parameters.
 
-The text and the parameters ask the same as the query does, or are None where the other form has no words for it.
+The text and the parameters mean exactly what the query means. If a form cannot express the query, it is None.
 """
 
 from __future__ import annotations
@@ -8,29 +8,42 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from service.query import search_syntax
 from service.query.conditions import AllOf, AnyOf, Between, Missing, Node, Not, OneOf, Person, SearchText, Words
 from service.query.conversation_query import ConversationQuery
-from service.query.fields import BY_NAME, LARGEST_NUMBER, Field
+from service.query.fields import FIELDS_BY_NAME, LARGEST_NUMBER, Field
 from service.query.time_bounds import UTC_ZONE, Ago, Bounds, Limit
 from service.times import format_time
 
 MILLISECOND = timedelta(milliseconds=1)
 
 
-def explain(query: ConversationQuery) -> dict[str, Any]:
-    """What `explain=query` tells: clauses, warnings, and the same question in both other forms."""
-    return {
-        "clauses": [tree(node) for node in query.where],
-        "warnings": [warning.record() for warning in query.extras.parsed_search.warnings]
-        if query.extras.parsed_search
-        else [],
-        "q": as_text(query),
-        "parameters": as_parameters(query),
-    }
+class Explanation(msgspec.Struct, forbid_unknown_fields=True):
+    """How the request was parsed, and the same query as a text for q and as parameters, where that is possible.
+
+    Each clause is an object whose fields depend on its kind; docs/search.md lists them.
+    """
+
+    clauses: list[dict[str, Any]]
+    warnings: list[search_syntax.Warning]
+    q: str | None
+    parameters: dict[str, str] | None
 
 
-def tree(node: Node) -> dict[str, Any]:  # noqa: PLR0911 (a case is a kind of node)
+def explain(query: ConversationQuery) -> Explanation:
+    """The answer to `explain=query`."""
+    parsed = query.extras.parsed_search
+    return Explanation(
+        clauses=[tree(node) for node in query.where],
+        warnings=[] if parsed is None else list(parsed.warnings),
+        q=as_text(query),
+        parameters=as_parameters(query),
+    )
+
+
+def tree(node: Node) -> dict[str, object]:  # noqa: PLR0911 (a case is a kind of node)
     match node:
         case OneOf(field, values):
             return {"field": field, "one_of": list(values)}
@@ -55,7 +68,7 @@ def _plain_limit(limit: Limit) -> str | int:
 
 
 def as_parameters(query: ConversationQuery) -> dict[str, str] | None:
-    """Names and values of the query string; None where a part has no parameter, or two parts need the same one."""
+    """Parameters and their values; None if a node has no parameter, or two nodes need the same one."""
     found: dict[str, str] = {}
     for node in query.where:
         pairs = _parameter(node)
@@ -68,12 +81,12 @@ def as_parameters(query: ConversationQuery) -> dict[str, str] | None:
 def _parameter(node: Node) -> dict[str, str] | None:  # noqa: PLR0911 (a case is a kind of node)
     match node:
         case OneOf(field, values):
-            return _values_parameter(BY_NAME[field], values)
-        case Not(OneOf(field, values)) if BY_NAME[field].lists is not None:
+            return _values_parameter(FIELDS_BY_NAME[field], values)
+        case Not(OneOf(field, values)) if FIELDS_BY_NAME[field].lists is not None:
             return {f"{field}[nin]": _joined(values)}
-        case Missing(field) if _has_presence(BY_NAME[field]):
+        case Missing(field) if _has_presence(FIELDS_BY_NAME[field]):
             return {field: "none"}
-        case Not(Missing(field)) if _has_presence(BY_NAME[field]):
+        case Not(Missing(field)) if _has_presence(FIELDS_BY_NAME[field]):
             return {field: "any"}
         case Between(field, bounds) if len({bound[0] for bound in bounds}) == len(bounds):
             return {f"{field}[{operator}]": str(_plain_limit(limit)) for operator, limit in bounds}
@@ -97,13 +110,13 @@ def _has_presence(row: Field) -> bool:
 
 
 def _joined(values: tuple[str | bool | int, ...]) -> str:
-    """RFC 4180, as the parameters read it."""
+    """The values as one text, quoted by RFC 4180, as the parameters expect it."""
     texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
     return ",".join('"' + text.replace('"', '""') + '"' if any(c in text for c in ',"') else text for text in texts)
 
 
 def as_text(query: ConversationQuery) -> str | None:
-    """A text for the search box; None where it has no words for a part."""
+    """A text for the search box; None if it cannot express a node."""
     parts: list[str] = []
     from_q = query.extras.parsed_search.nodes if query.extras.parsed_search is not None else ()
     for node in query.where:
@@ -122,16 +135,16 @@ def as_text(query: ConversationQuery) -> str | None:
 def _search_text(node: Node) -> str | None:  # noqa: PLR0911 (a case is a kind of node)
     match node:
         case OneOf(field, values):
-            return _values_text(BY_NAME[field], values)
+            return _values_text(FIELDS_BY_NAME[field], values)
         case Missing(field):
-            return _presence_text(BY_NAME[field], "none")
-        case Not(Missing(field)) if (text := _presence_text(BY_NAME[field], "any")) is not None:
+            return _presence_text(FIELDS_BY_NAME[field], "none")
+        case Not(Missing(field)) if (text := _presence_text(FIELDS_BY_NAME[field], "any")) is not None:
             return text
         case Not(inner):
             text = _search_text(inner)
             return None if text is None else f"-{text}"
         case Between(field, bounds):
-            return _span(BY_NAME[field], bounds)
+            return _span(FIELDS_BY_NAME[field], bounds)
         case Words(text, "words", True):
             return text if _is_plain(text) else None
         case Words(text, "prefix", True):
@@ -149,7 +162,7 @@ def _values_text(row: Field, values: tuple[str | bool | int, ...]) -> str | None
 
 
 def _presence_text(row: Field, word: str) -> str | None:
-    """`from:` takes parts of addresses, so that none and any are such parts there."""
+    """`from:none` would search for "none", because `from:` takes parts of addresses; so an address has no such text."""
     return f"{row.syntax.name}:{word}" if row.syntax is not None and row.kind != "address" else None
 
 
@@ -162,7 +175,7 @@ def _value(row: Field, value: str) -> str | None:
 
 
 def _span(row: Field, bounds: Bounds) -> str | None:
-    """Two ends, each of which belongs to the span: times are whole milliseconds, so that "before" has a last one."""
+    """The bounds as a span, which includes both ends. Times are whole milliseconds, so "before" has a last moment."""
     ends: dict[str, str] = {}
     for operator, limit in bounds:
         side = "from" if operator in ("gte", "gt") else "to"
@@ -176,7 +189,7 @@ def _span(row: Field, bounds: Bounds) -> str | None:
 
 
 def _inside(limit: Limit, step: int) -> Limit | None:
-    """The last moment or number that belongs to the span; None where that is out of range."""
+    """The limit moved by `step` milliseconds or numbers; None if the result is out of range."""
     if isinstance(limit, int):
         return limit + step if 0 <= limit + step <= LARGEST_NUMBER else None
     if isinstance(limit, Ago):
@@ -188,7 +201,7 @@ def _inside(limit: Limit, step: int) -> Limit | None:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether the search syntax reads the text as these plain words."""
+    """Whether the search syntax parses the text as plain words."""
     try:
         found = search_syntax.parse(text, UTC_ZONE)
     except search_syntax.TooLong:

@@ -1,15 +1,15 @@
-"""The parameters that follow from the registry of fields: plain ones, [in], [nin], ! and bounds."""
+"""Makes parameters from the registry of fields: plain ones, [in], [nin], ! and bounds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from service.conversation import parse_uuid
 from service.query import values
+from service.query.conditions import Node
 from service.query.fields import ANY, LARGEST_NUMBER, NONE, OPERATORS, Field, Kind, Operator, Plain
 from service.query.numbers import NUMBER_ALLOWED, number
-from service.query.query_string import Parameter
+from service.query.query_string import Parameter, Schema
 from service.query.time_bounds import TIMES_ALLOWED
 
 TEXT_SCHEMA = {"type": "string", "minLength": 1}
@@ -29,26 +29,26 @@ _READERS: dict[Kind, Callable[[Field], Callable[[str], str | bool | int]]] = {
     "uid": lambda _row: lambda text: str(parse_uuid(text)),
     "number": lambda _row: number,
 }
-_SCHEMAS: dict[Kind, dict[str, Any]] = {"boolean": FLAG_SCHEMA, "uid": UUID_SCHEMA, "number": _NUMBER_SCHEMA}
+_SCHEMAS: dict[Kind, Schema] = {"boolean": FLAG_SCHEMA, "uid": UUID_SCHEMA, "number": _NUMBER_SCHEMA}
 
 _BOUND_MEANINGS: dict[Kind, dict[Operator, str]] = {
     "time": {"gte": "at or after", "gt": "after", "lte": "at or before", "lt": "before"},
     "number": {"gte": "at least", "gt": "more than", "lte": "at most", "lt": "less than"},
 }
 _BOUNDS_ALLOWED: dict[Kind, str] = {"time": TIMES_ALLOWED, "number": f"a whole number {NUMBER_ALLOWED}"}
-_BOUND_SCHEMAS: dict[Kind, dict[str, Any]] = {"time": TEXT_SCHEMA, "number": _NUMBER_SCHEMA}
+_BOUND_SCHEMAS: dict[Kind, Schema] = {"time": TEXT_SCHEMA, "number": _NUMBER_SCHEMA}
 
 
-def list_of(items: dict[str, Any], most: int = values.MAX_VALUES) -> dict[str, Any]:
+def list_of(items: Schema, most: int = values.MAX_VALUES) -> Schema:
     return {"type": "array", "items": items, "minItems": 1, "maxItems": most}
 
 
-def any_of(names: Sequence[str]) -> dict[str, Any]:
+def any_of(names: Sequence[str]) -> Schema:
     return list_of({"type": "string", "enum": list(names)})
 
 
-def plain_parameters(fields: Sequence[Field], *, is_contract: bool) -> list[Parameter]:
-    """The parameters that have a field's own name: those of the contract, or the others."""
+def plain_parameters(fields: Sequence[Field], *, is_contract: bool) -> list[Parameter[Node]]:
+    """The parameters with the names of fields: those of the contract, or the others."""
     return [
         Parameter(
             row.name, row.name, _plain_reader(row, plain), _plain_schema(row, plain), plain.description, plain.example,
@@ -58,7 +58,7 @@ def plain_parameters(fields: Sequence[Field], *, is_contract: bool) -> list[Para
     ]  # fmt: skip
 
 
-def _plain_reader(row: Field, plain: Plain) -> Callable[[str], Any]:
+def _plain_reader(row: Field, plain: Plain) -> Callable[[str], Node]:
     if plain.is_list:
         read = values.condition(row.name, _LIST_READERS[row.kind](row))
     else:
@@ -66,22 +66,22 @@ def _plain_reader(row: Field, plain: Plain) -> Callable[[str], Any]:
     return values.or_presence(row.name, read) if plain.presence else read
 
 
-def _plain_schema(row: Field, plain: Plain) -> dict[str, Any]:
+def _plain_schema(row: Field, plain: Plain) -> Schema:
     one = _value_schema(row, presence=plain.presence)
     return list_of(one) if plain.is_list else one
 
 
-def _value_schema(row: Field, *, presence: bool) -> dict[str, Any]:
-    """The schema of one value; with `presence`, of one value, none or any."""
+def _value_schema(row: Field, *, presence: bool) -> Schema:
+    """The schema of one value. With `presence`, none and any are allowed too."""
     if row.choices:
         return {"type": "string", "enum": [*row.choices, *((NONE, ANY) if presence else ())]}
     return TEXT_SCHEMA if presence else _SCHEMAS.get(row.kind, TEXT_SCHEMA)
 
 
-def list_parameters(fields: Sequence[Field]) -> list[Parameter]:
-    """[in], [nin] and !; "not" includes conversations without a value.
+def list_parameters(fields: Sequence[Field]) -> list[Parameter[Node]]:
+    """The parameters with [in], [nin] and !. Conversations without a value match [nin] and !.
 
-    The OpenAPI document leaves `!` out: [nin] is the same, and generators make one name of both.
+    `!` is not in the OpenAPI document: it means the same as [nin], and generators would give both the same name.
     """
     ways = (("[in]", False, "any of these"), ("[nin]", True, "none of these"), ("!", True, "none of these, as [nin]"))
     return [
@@ -97,8 +97,8 @@ def list_parameters(fields: Sequence[Field]) -> list[Parameter]:
     ]  # fmt: skip
 
 
-def bound_parameters(fields: Sequence[Field]) -> list[Parameter]:
-    """[gte], [gt], [lte] and [lt] of times and numbers."""
+def bound_parameters(fields: Sequence[Field]) -> list[Parameter[values.Bound]]:
+    """The parameters with [gte], [gt], [lte] and [lt], for times and numbers."""
     readers: dict[Kind, Callable[[str, Operator], Callable[[str], values.Bound]]] = {
         "time": values.time_bound,
         "number": values.number_bound,

@@ -1,7 +1,7 @@
-"""The registry of fields: one row a field. Everything that names a field follows from these rows.
+"""The registry of fields: one row for each field. Everything that depends on a field is made from its row.
 
-That is: the parameters in all their forms, the search syntax, `explain`, the paths in the index, the orders, the
-facets, the OpenAPI document, and (checked by tests) the tables of docs/api.md and docs/search.md.
+These are the parameters, the search syntax, `explain`, the paths in the index, the sort keys, the facets, and the
+OpenAPI document. Tests compare the tables of docs/api.md and docs/search.md with it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Literal
 
 from service.conversation import CHANNELS, DIRECTIONS, STATUSES
 
-NONE, ANY = "none", "any"  # instead of a value: conversations without one, and those with any
-LARGEST_NUMBER = 2**31 - 1  # of an `integer` field in OpenSearch
+NONE, ANY = "none", "any"  # special values: conversations without a value, and with any value
+LARGEST_NUMBER = 2**31 - 1  # the maximum of OpenSearch's type `integer`
 Kind = Literal["uid", "choice", "name", "address", "boolean", "number", "time", "text"]
 Operator = Literal["gte", "gt", "lte", "lt"]
 OPERATORS: tuple[Operator, ...] = ("gte", "gt", "lte", "lt")
@@ -27,9 +27,9 @@ _TIMES = {"gte": "2003-05", "gt": "2003-04-30", "lte": "2003-05-01", "lt": "2003
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """The parameter that has the field's name: one value, or a list; with `presence`, also none and any.
+    """The parameter with the field's name. It takes one value or a list; with `presence`, it also takes none and any.
 
-    `is_contract`: it is one of the parameters in docs/api.md; the others are in docs/search.md.
+    The parameters with `is_contract` are in docs/api.md, the others in docs/search.md.
     """
 
     description: str
@@ -41,7 +41,7 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """The parameters with [in], and with [nin] or !: an example of each."""
+    """The parameters with [in], and with [nin] or !. There is an example for each."""
 
     included: str
     excluded: str
@@ -49,9 +49,9 @@ class Lists:
 
 @dataclass(frozen=True, slots=True)
 class Syntax:
-    """What the search box calls the field. A kind with choices describes itself.
+    """The field's name in the search box. A field with choices needs no description.
 
-    `bounds` are further names, each for one bound of a time, or for a whole span of it (None).
+    `bounds` has more names for a time: each sets one bound, or takes a whole span (None).
     """
 
     name: str
@@ -61,7 +61,7 @@ class Syntax:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The key by which the index sorts, and whether any page of the order is reachable (by rank descent)."""
+    """The field that the index sorts by, and whether rank descent reaches every page of the order."""
 
     key: str
     is_deep: bool = False
@@ -69,12 +69,12 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a conversation, and what can be asked about it.
+    """One field of a conversation, and the ways to filter, sort and count by it.
 
-    `path` is its place in the index, where that is not its name; `words` are the paths of the same text cut into
-    words, and of its companions. `bounds` has an example of each of [gte], [gt], [lte] and [lt]. `states` are words of
-    the search box that stand for one value, NONE or ANY: the first of each value is the one that is shown. `facet` is
-    its place among the facets, from 1.
+    `path` is its path in the index, if that differs from its name. `words` are the paths of its analyzed text, and of
+    related texts. `bounds` has an example for each of [gte], [gt], [lte] and [lt]. `states` are terms of the search
+    box, such as is:read, with their values; if a value has several, the first one is shown. `facet` is the field's
+    place among the facets, from 1.
     """
 
     name: str
@@ -97,7 +97,7 @@ class Field:
 
     @property
     def shown_states(self) -> dict[bool | int | str, str]:
-        """The search box's word for each value that has one."""
+        """The term of the search box for each value that has one."""
         found: dict[bool | int | str, str] = {}
         for word, value in self.states.items():
             found.setdefault(value, word)
@@ -211,8 +211,8 @@ FIELDS: tuple[Field, ...] = (
     ),
 )  # fmt: skip
 
-RELEVANCE = "relevance"  # an order that no field has
-BY_NAME: dict[str, Field] = {row.name: row for row in FIELDS}
+RELEVANCE = "relevance"  # an order that is not by a field
+FIELDS_BY_NAME: dict[str, Field] = {row.name: row for row in FIELDS}
 CONTRACT_FILTERS = tuple(row.name for row in FIELDS if row.plain is not None and row.plain.is_contract)
 DEEP_FIELDS = tuple(row.name for row in FIELDS if row.order is not None and row.order.is_deep)
 SORT_FIELDS = (
@@ -225,7 +225,7 @@ FACET_FIELDS = tuple(row.name for row in sorted(FIELDS, key=lambda row: row.face
 
 
 def states_of(fields: Sequence[Field]) -> dict[str, dict[str, tuple[Field, bool | str]]]:
-    """The words behind "is:" and "has:", by what stands before the colon, with the field and the value of each."""
+    """By prefix ("is", "has"): the words that may follow it, each with its field and value."""
     found: dict[str, dict[str, tuple[Field, bool | str]]] = {}
     for row in fields:
         for state, value in row.states.items():
@@ -235,5 +235,5 @@ def states_of(fields: Sequence[Field]) -> dict[str, dict[str, tuple[Field, bool 
 
 
 def shown_words(states: Mapping[str, tuple[Field, bool | str]], prefix: str) -> tuple[str, ...]:
-    """Those of the words that are shown to users: one for each value."""
+    """The words that are shown to users: one for each value."""
     return tuple(word for word, (row, value) in states.items() if row.shown_states[value] == f"{prefix}:{word}")

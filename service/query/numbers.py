@@ -1,4 +1,4 @@
-"""Whole numbers as callers write them: one number, or a span of them. Each function raises ValueError."""
+"""Parses whole numbers and spans of numbers. Each function raises ValueError, and its text says what is allowed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NUMBER_ALLOWED = f"between 0 and {LARGEST_NUMBER}"
 
 
 def integer(lowest: int, highest: int, allowed: str) -> Callable[[str], int]:
-    """Reads a whole number of that range; `allowed` says the range in errors."""
+    """A function that parses a whole number in this range. `allowed` describes the range in errors."""
 
     def parse(text: str) -> int:
         if not _INTEGER.fullmatch(text):
@@ -29,12 +29,12 @@ number = integer(0, LARGEST_NUMBER, NUMBER_ALLOWED)
 
 
 def parse_number_span(text: str) -> int | Bounds:
-    """A number, or two with .. between, of which one may be left out: 5, 5..10, 5.., ..10."""
+    """Parses a number or a span: 5, 5..10, 5.. or ..10."""
     left, dots, right = text.partition("..")
     if not dots:
         return number(text)
     if not left and not right:
-        raise ValueError(f"must name one end at least, each of them a whole number {NUMBER_ALLOWED}")
+        raise ValueError(f"must have at least one end, and each end must be a whole number {NUMBER_ALLOWED}")
     ends: tuple[tuple[Operator, str], ...] = (("gte", left), ("lte", right))
     bounds: tuple[tuple[Operator, Limit], ...] = tuple((operator, number(end)) for operator, end in ends if end)
     check_order(bounds)

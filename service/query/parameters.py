@@ -1,8 +1,8 @@
-"""The tables of parameters, from which parsing, the OpenAPI document and the docs' tables are made or checked.
+"""The tables of parameters. The parser and the OpenAPI document use them; tests compare the docs with them.
 
-Filters follow from the registry of fields; the rest is here. PARAMETERS are the contract's; MORE_PARAMETERS are further
-filters; EXTRA_PARAMETERS add something to the answer. The examples describe one conversation of the sample, so each of
-them works alone, and all of them work together.
+The filters are made from the registry of fields; the others are defined here. PARAMETERS are those of the contract,
+MORE_PARAMETERS are further filters, and EXTRA_PARAMETERS add something to the answer. All examples match one
+conversation of the sample, so each example works alone, and all work together.
 """
 
 from __future__ import annotations
@@ -40,112 +40,108 @@ from service.times import parse_version
 EXAMPLE_ORGANIZATION = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"
 ORDERS = tuple(f"{sign}{name}" for name in SORT_FIELDS for sign in ("", "-") if (name, sign) != (RELEVANCE, "-"))
 
-PARAMETERS: tuple[Parameter, ...] = (
-    Parameter(
-        "organization_uid",
-        "organization_uid",
-        parse_uuid,
-        UUID_SCHEMA,
-        "organization to scope to; default: the caller's default organization",
-        EXAMPLE_ORGANIZATION,
-    ),
-    *plain_parameters(FIELDS, is_contract=True),
-    Parameter(
-        "search",
-        "search",
-        values.search,
-        {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_CHARACTERS},
-        "full-text search on the subject: all words must match, in any form, case and accent",
-        "twisted asyncore",
-    ),
-    Parameter(
-        "sort",
-        "sorts",
-        values.sorts,
-        {**list_of({"type": "string", "enum": list(ORDERS)}, MAX_SORTS), "default": [str(Sort())]},
-        f"one of {', '.join(SORT_FIELDS)}, or several with commas between; - in front: descending; "
-        "ties by -updated_on, uid; missing values last",
-        "-created_on",
-    ),
-    Parameter(
-        "page",
-        "page",
-        integer(1, MAX_PAGE, f"between 1 and {MAX_PAGE}"),
-        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": FIRST_PAGE},
-        "page number; a page past the end has no items and the true total",
-        "1",
-    ),
-    Parameter(
-        "per_page",
-        "per_page",
-        integer(1, MAX_PER_PAGE, f"between 1 and {MAX_PER_PAGE}"),
-        {"type": "integer", "minimum": 1, "maximum": MAX_PER_PAGE, "default": DEFAULT_PER_PAGE},
-        "conversations on a page",
-        "25",
-    ),
-    Parameter(
-        "cursor",
-        "cursor",
-        values.cursor,
-        {"type": "string", "minLength": 1, "maxLength": MAX_CURSOR_CHARACTERS},
-        f"the position in a walk through all pages: {CURSOR_START} to start, then the pagination.next_cursor of the "
-        "previous answer; of page, only page=1 is allowed with it",
-        CURSOR_START,
-    ),
+ORGANIZATION = Parameter(
+    "organization_uid",
+    "organization_uid",
+    parse_uuid,
+    UUID_SCHEMA,
+    "organization to scope to; default: the caller's default organization",
+    EXAMPLE_ORGANIZATION,
 )
-
-
-MORE_PARAMETERS: tuple[Parameter, ...] = (
-    Parameter(
-        "q", "q", lambda text: text, {"type": "string", "minLength": 1, "maxLength": search_syntax.MAX_CHARACTERS},
-        "a search box's text: words, \"phrases\", -without, begun*, field:value, OR and brackets; "
-        "combines by AND with all other parameters", "twisted -woven status:closed before:2004",
-    ),
-    Parameter(
-        "match", "match", lambda text: values.one_of(text, MATCHES),
-        {"type": "string", "enum": list(MATCHES), "default": DEFAULT_MATCH},
-        "how search matches; words: all words in any form; phrase: the words next to each other; prefix: the last word "
-        "may be incomplete; fuzzy: with typing mistakes; exact: the whole subject", "prefix",
-    ),
-    *list_parameters(FIELDS),
-    *plain_parameters(FIELDS, is_contract=False),
-    *bound_parameters(FIELDS),
-    Parameter(
-        "tz", "zone", parse_zone, {"type": "string", "default": "UTC"},
-        "the time zone in which a date, such as 2024-07-01, is a day", "Europe/Berlin",
-    ),
+SEARCH = Parameter(
+    "search",
+    "search",
+    values.search,
+    {"type": "string", "minLength": 1, "maxLength": MAX_SEARCH_CHARACTERS},
+    "full-text search on the subject: all words must match, in any form, case and accent",
+    "twisted asyncore",
+)
+SORT = Parameter(
+    "sort",
+    "sorts",
+    values.sorts,
+    {**list_of({"type": "string", "enum": list(ORDERS)}, MAX_SORTS), "default": [str(Sort())]},
+    f"one of {', '.join(SORT_FIELDS)}, or several with commas between; - in front: descending; "
+    "ties by -updated_on, uid; missing values last",
+    "-created_on",
+)
+PAGE = Parameter(
+    "page",
+    "page",
+    integer(1, MAX_PAGE, f"between 1 and {MAX_PAGE}"),
+    {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": FIRST_PAGE},
+    "page number; a page past the end has no items and the true total",
+    "1",
+)
+PER_PAGE = Parameter(
+    "per_page",
+    "per_page",
+    integer(1, MAX_PER_PAGE, f"between 1 and {MAX_PER_PAGE}"),
+    {"type": "integer", "minimum": 1, "maximum": MAX_PER_PAGE, "default": DEFAULT_PER_PAGE},
+    "conversations on a page",
+    "25",
+)
+CURSOR = Parameter(
+    "cursor",
+    "cursor",
+    values.cursor,
+    {"type": "string", "minLength": 1, "maxLength": MAX_CURSOR_CHARACTERS},
+    f"the position in a walk through all pages: {CURSOR_START} to start, then the pagination.next_cursor of the "
+    "previous answer; of page, only page=1 is allowed with it",
+    CURSOR_START,
+)
+PARAMETERS: tuple[Parameter[object], ...] = (
+    ORGANIZATION, *plain_parameters(FIELDS, is_contract=True), SEARCH, SORT, PAGE, PER_PAGE, CURSOR,
 )  # fmt: skip
-EXTRA_PARAMETERS: tuple[Parameter, ...] = (
-    Parameter(
-        "facets", "facets", values.facets, any_of(FACET_FIELDS),
-        f"counts by the values of any of {', '.join(FACET_FIELDS)}, each without its own filter", "status,channel",
-    ),
-    Parameter(
-        "facets[created_on]", "facets[created_on]", lambda text: values.one_of(text, INTERVALS),
-        {"type": "string", "enum": list(INTERVALS)},
-        f"counts by created_on: {', '.join(INTERVALS)}; days are those of the time zone tz", "month",
-    ),
-    Parameter(
-        "highlight", "highlight", lambda text: values.one_of(text, ("subject",)),
-        {"type": "string", "enum": ["subject"]},
-        "the places in each subject where the words were found", "subject",
-    ),
-    Parameter(
-        "suggest", "suggest", values.boolean, FLAG_SCHEMA,
-        "if nothing matches: a corrected text that does match, and how many match without a single filter", "true",
-    ),
-    Parameter(
-        "explain", "explain", lambda text: values.one_of(text, ("query",)), {"type": "string", "enum": ["query"]},
-        "how the request was understood, and the same question as q and as parameters", "query",
-    ),
+Q = Parameter(
+    "q", "q", lambda text: text, {"type": "string", "minLength": 1, "maxLength": search_syntax.MAX_CHARACTERS},
+    "a search box's text: words, \"phrases\", -without, begun*, field:value, OR and brackets; "
+    "combines by AND with all other parameters", "twisted -woven status:closed before:2004",
 )  # fmt: skip
+MATCH = Parameter(
+    "match", "match", lambda text: values.one_of(text, MATCHES),
+    {"type": "string", "enum": list(MATCHES), "default": DEFAULT_MATCH},
+    "how search matches; words: all words in any form; phrase: the words next to each other; prefix: the last word "
+    "may be incomplete; fuzzy: with typing mistakes; exact: the whole subject", "prefix",
+)  # fmt: skip
+TZ = Parameter(
+    "tz", "zone", parse_zone, {"type": "string", "default": "UTC"},
+    "the time zone of dates such as 2024-07-01", "Europe/Berlin",
+)  # fmt: skip
+FACETS = Parameter(
+    "facets", "facets", values.facets, any_of(FACET_FIELDS),
+    f"counts by the values of any of {', '.join(FACET_FIELDS)}, each without its own filter", "status,channel",
+)  # fmt: skip
+FACETS_CREATED_ON = Parameter(
+    "facets[created_on]", "facets[created_on]", lambda text: values.one_of(text, INTERVALS),
+    {"type": "string", "enum": list(INTERVALS)},
+    f"counts by created_on: {', '.join(INTERVALS)}; days are those of the time zone tz", "month",
+)  # fmt: skip
+HIGHLIGHT = Parameter(
+    "highlight", "highlight", lambda text: values.one_of(text, ("subject",)),
+    {"type": "string", "enum": ["subject"]},
+    "the matches of the words in each subject", "subject",
+)  # fmt: skip
+SUGGEST = Parameter(
+    "suggest", "suggest", values.boolean, FLAG_SCHEMA,
+    "if nothing matches: a corrected text that matches, and for single filters, how many match without them", "true",
+)  # fmt: skip
+EXPLAIN = Parameter(
+    "explain", "explain", lambda text: values.one_of(text, ("query",)), {"type": "string", "enum": ["query"]},
+    "how the request was parsed, and the same query as q and as parameters", "query",
+)  # fmt: skip
+MORE_PARAMETERS: tuple[Parameter[object], ...] = (
+    Q, MATCH, *list_parameters(FIELDS), *plain_parameters(FIELDS, is_contract=False), *bound_parameters(FIELDS), TZ,
+)  # fmt: skip
+EXTRA_PARAMETERS: tuple[Parameter[object], ...] = (FACETS, FACETS_CREATED_ON, HIGHLIGHT, SUGGEST, EXPLAIN)
 PAGING = frozenset({"page", "per_page", "cursor"})
+REFRESHES = ("false", "wait_for")
 REFRESH = Parameter(
     "refresh",
     "refresh",
-    lambda text: values.one_of(text, ("false", "wait_for")),
-    {"type": "string", "enum": ["false", "wait_for"], "default": "false"},
-    "wait_for: answer when searches find what was written",
+    lambda text: values.one_of(text, REFRESHES),
+    {"type": "string", "enum": list(REFRESHES), "default": "false"},
+    "wait_for: answer only when searches find what was written",
     "wait_for",
 )
 DELETED_ON = Parameter(
@@ -153,20 +149,17 @@ DELETED_ON = Parameter(
     "deleted_on",
     parse_version,
     {"type": "string", "format": "date-time"},
-    "when it was deleted, RFC 3339, from 1970 to a day ahead of the clock; what is newer stays; "
-    "default: now, whatever is there",
+    "time of the deletion (RFC 3339, from 1970 to one day in the future); a newer conversation is not deleted; "
+    "default: now, and the conversation is deleted whatever its version is",
     "2024-07-01T12:00:00.000Z",
 )
-ORGANIZATION = PARAMETERS[0]
 GET_PARAMETERS = (ORGANIZATION,)
 DELETE_PARAMETERS = (ORGANIZATION, DELETED_ON, REFRESH)
-SUGGEST_PARAMETERS = (
-    ORGANIZATION,
-    Parameter(
-        "q", "q", values.begun, {"type": "string", "minLength": 1, "maxLength": MAX_SUGGEST_CHARACTERS},
-        "what was typed so far", "twis", required=True,
-    ),
+TYPED = Parameter(
+    "q", "q", values.begun, {"type": "string", "minLength": 1, "maxLength": MAX_SUGGEST_CHARACTERS},
+    "what was typed so far", "twis", required=True,
 )  # fmt: skip
+SUGGEST_PARAMETERS = (ORGANIZATION, TYPED)
 BULK_PARAMETERS = (REFRESH,)
 LIST_PARAMETERS = (*PARAMETERS, *MORE_PARAMETERS, *EXTRA_PARAMETERS)
 EXPORT_PARAMETERS = (*(parameter for parameter in PARAMETERS if parameter.name not in PAGING), *MORE_PARAMETERS)

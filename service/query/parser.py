@@ -1,9 +1,8 @@
-"""Parses a request: query string -> (organization, ConversationQuery), or every problem found, at once."""
+"""Parses query strings into an organization and a ConversationQuery, and reports all problems together."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -11,10 +10,36 @@ from service.conversation import parse_uuid
 from service.errors import InvalidQuery, Problem
 from service.query import search_syntax
 from service.query.conditions import DEFAULT_MATCH, AllOf, Between, Missing, Node, Not, OneOf, SearchText, texts_of
-from service.query.conversation_query import FIRST_PAGE, WINDOW, ConversationQuery, Extras, Facets, Sort
+from service.query.conversation_query import (
+    DEFAULT_PER_PAGE,
+    FIRST_PAGE,
+    WINDOW,
+    ConversationQuery,
+    Extras,
+    Facets,
+    Sort,
+)
 from service.query.fields import CONTRACT_FILTERS, RELEVANCE, Operator
-from service.query.parameters import PARAMETERS
-from service.query.query_string import Parameter, first_of, shown, values_of
+from service.query.parameters import (
+    CURSOR,
+    EXPLAIN,
+    FACETS,
+    FACETS_CREATED_ON,
+    HIGHLIGHT,
+    MATCH,
+    ORGANIZATION,
+    PAGE,
+    PARAMETERS,
+    PER_PAGE,
+    SEARCH,
+    SORT,
+    SUGGEST,
+    SUGGEST_PARAMETERS,
+    TYPED,
+    TZ,
+    Q,
+)
+from service.query.query_string import Known, Values, first_of, shown, values_of
 from service.query.time_bounds import UTC_ZONE, Limit, check_order
 from service.query.values import Bound
 
@@ -23,47 +48,57 @@ def parse_query(
     query_string: bytes,
     default_organization: UUID | None,
     *,
-    known: Sequence[Parameter] = PARAMETERS,
+    known: Known = PARAMETERS,
     strict: bool = False,
 ) -> tuple[UUID, ConversationQuery]:
-    """The organization asked for and the query. Raises InvalidQuery with every problem found.
+    """The requested organization and the query. Raises InvalidQuery with every problem found.
 
-    Where `strict`, what the text of q holds that cannot be understood is a problem, and not a warning.
+    With `strict`, the warnings about q are problems.
     """
     values, problems = values_of(query_string, known)
     problems += _without_organization(values, problems, default_organization)
-    if "cursor" in values and values.get("page", FIRST_PAGE) != FIRST_PAGE:
+    if CURSOR in values and values.get(PAGE, FIRST_PAGE) != FIRST_PAGE:
         problems.append(
-            Problem("cursor", "cannot be combined with page: a walk has no page numbers", shown(values["cursor"]))
+            Problem("cursor", "cannot be combined with page: a walk has no page numbers", shown(values.get(CURSOR, "")))
         )
-    organization_uid = values.pop("organization_uid", default_organization)
+    organization_uid = values.get(ORGANIZATION, default_organization)
     query = _query(values, problems, strict=strict)
-    if problems or query is None:
+    if problems or query is None or organization_uid is None:
         raise InvalidQuery(first_of(problems))
     return organization_uid, query
 
 
-def _query(values: dict[str, Any], problems: list[Problem], *, strict: bool) -> ConversationQuery | None:
-    """The query of these values; what does not go together is added to the problems."""
-    zone = values.pop("zone", UTC_ZONE)
-    found = _parsed_search(values.pop("q", None), zone, problems, strict=strict)
-    extras = _extras(values, zone, found)
-    sort, *then = values.pop("sorts", (Sort(),))
-    page = {name: values.pop(name) for name in ("page", "per_page", "cursor") if name in values}
-    match = values.pop("match", DEFAULT_MATCH)
-    filters = _contract_filters(values)
-    search = [SearchText(text, match)] if (text := values.pop("search", None)) is not None else []
-    where = [*filters, *search, *_conditions(values, zone, problems), *(found.nodes if found is not None else ())]
+def _query(values: Values, problems: list[Problem], *, strict: bool) -> ConversationQuery | None:
+    """The query of these values. Contradictions among them are added to the problems."""
+    zone = values.get(TZ, UTC_ZONE)
+    found = _parsed_search(values.get(Q, None), zone, problems, strict=strict)
+    sort, *then = values.get(SORT, (Sort(),))
+    match = values.get(MATCH, DEFAULT_MATCH)
+    text = values.get(SEARCH, None)
+    where = [
+        *_contract_filters(values),
+        *([SearchText(text, match)] if text is not None else []),
+        *_conditions(values, zone, problems),
+        *(found.nodes if found is not None else ()),
+    ]
     problems += _contradictions(where, (sort, *then), match, problems)
     if problems:
         return None
-    query = ConversationQuery(**page, where=tuple(where), sort=sort, then=tuple(then), extras=extras)
+    query = ConversationQuery(
+        page=values.get(PAGE, FIRST_PAGE),
+        per_page=values.get(PER_PAGE, DEFAULT_PER_PAGE),
+        cursor=values.get(CURSOR, None),
+        where=tuple(where),
+        sort=sort,
+        then=tuple(then),
+        extras=_extras(values, zone, found),
+    )
     if not query.is_deep and query.cursor is None and query.offset + query.per_page > WINDOW:
         problems.append(
             Problem(
                 "page",
-                f"sort={sort}{',…' if then else ''} reaches the first {WINDOW} conversations by pages: "
-                "walk on with cursor, or sort by one of the other keys",
+                f"with sort={sort}{',…' if then else ''}, pages end at the first {WINDOW} conversations: "
+                "use cursor, or sort by another key",
                 str(query.page),
             )
         )
@@ -71,20 +106,21 @@ def _query(values: dict[str, Any], problems: list[Problem], *, strict: bool) -> 
     return query
 
 
-def _extras(values: dict[str, Any], zone: ZoneInfo, found: search_syntax.ParsedSearch | None) -> Extras:
+def _extras(values: Values, zone: ZoneInfo, found: search_syntax.ParsedSearch | None) -> Extras:
     return Extras(
-        facets=Facets(values.pop("facets", ()), values.pop("facets[created_on]", None)),
-        highlight=values.pop("highlight", None) is not None,
-        suggest=values.pop("suggest", False),
-        explain=values.pop("explain", None) is not None,
+        facets=Facets(values.get(FACETS, ()), values.get(FACETS_CREATED_ON, None)),
+        highlight=HIGHLIGHT in values,
+        suggest=values.get(SUGGEST, False),
+        explain=EXPLAIN in values,
         zone=zone,
         parsed_search=found,
     )
 
 
-def _contract_filters(values: dict[str, Any]) -> list[Node]:
-    """Takes the filters of the contract out of the values, in its order; none and any are further conditions."""
-    return [values.pop(name) for name in CONTRACT_FILTERS if isinstance(values.get(name), OneOf)]
+def _contract_filters(values: Values) -> list[Node]:
+    """The values of the contract's filters, in its order. None and any are not among them: see _conditions."""
+    found = dict(values.items())
+    return [value for name in CONTRACT_FILTERS if isinstance(value := found.get(name), OneOf)]
 
 
 def _contradictions(
@@ -96,11 +132,11 @@ def _contradictions(
     has_search = any(isinstance(node, SearchText) for node in where) or "search" in reported
     has_text = has_search or bool(texts_of(AllOf(tuple(where)))) or "q" in reported
     if sorts[0].field == RELEVANCE and not has_text:
-        found.append(Problem("sort", f"{RELEVANCE} needs a text to be relevant to: search or q", RELEVANCE))
+        found.append(Problem("sort", f"{RELEVANCE} needs a text: search or q", RELEVANCE))
     if any(sort.field == RELEVANCE for sort in sorts[1:]):
-        found.append(Problem("sort", f"{RELEVANCE} must stand first", ",".join(map(str, sorts))))
+        found.append(Problem("sort", f"{RELEVANCE} must come first", ",".join(map(str, sorts))))
     if match != DEFAULT_MATCH and not has_search:
-        found.append(Problem("match", "changes how search matches, so it needs a search", match))
+        found.append(Problem("match", "changes how search matches, so search must be given too", match))
     return found
 
 
@@ -110,7 +146,7 @@ def _parsed_search(
     if text is None:
         return None
     if not text.strip():
-        problems.append(Problem("q", "must hold something to search for", text))
+        problems.append(Problem("q", "must have something to search for", text))
         return None
     try:
         found = search_syntax.parse(text, zone)
@@ -124,8 +160,8 @@ def _parsed_search(
     return found
 
 
-def _conditions(values: dict[str, Any], zone: ZoneInfo, problems: list[Problem]) -> list[Node]:
-    """The conditions among the values; the bounds of one field are one condition, behind the others."""
+def _conditions(values: Values, zone: ZoneInfo, problems: list[Problem]) -> list[Node]:
+    """The other filters, in the order of the request. The bounds of a field are one condition; these come last."""
     bounds: dict[str, list[tuple[Operator, Limit]]] = {}
     nodes: list[Node] = []
     for name, value in values.items():
@@ -134,7 +170,7 @@ def _conditions(values: dict[str, Any], zone: ZoneInfo, problems: list[Problem])
                 bounds.setdefault(value.field, []).append(value.limit(zone))
             except ValueError as error:
                 problems.append(Problem(name, str(error), shown(value.text)))
-        elif isinstance(value, OneOf | Missing | Not):
+        elif isinstance(value, Missing | Not) or (isinstance(value, OneOf) and name not in CONTRACT_FILTERS):
             nodes.append(value)
     for field, found in bounds.items():
         try:
@@ -148,8 +184,8 @@ def _conditions(values: dict[str, Any], zone: ZoneInfo, problems: list[Problem])
 
 
 def parse_one(
-    uid: str, query_string: bytes, default_organization: UUID | None, *, known: Sequence[Parameter]
-) -> tuple[UUID, UUID, dict[str, Any]]:
+    uid: str, query_string: bytes, default_organization: UUID | None, *, known: Known
+) -> tuple[UUID, UUID, Values]:
     """The uid in the path, the organization, and the other values. Raises InvalidQuery with every problem found."""
     values, problems = values_of(query_string, known)
     try:
@@ -157,29 +193,28 @@ def parse_one(
     except ValueError as error:
         problems.insert(0, Problem("uid", str(error), shown(uid)))
     problems += _without_organization(values, problems, default_organization)
-    if problems:
+    organization_uid = values.get(ORGANIZATION, default_organization)
+    if problems or organization_uid is None:
         raise InvalidQuery(first_of(problems))
-    return found, values.pop("organization_uid", default_organization), values
+    return found, organization_uid, values
 
 
-def parse_scoped(
-    query_string: bytes, default_organization: UUID | None, *, known: Sequence[Parameter], required: Sequence[str]
-) -> tuple[UUID, dict[str, Any]]:
-    """The organization, and the values. Raises InvalidQuery with every problem found."""
-    values, problems = values_of(query_string, known)
-    reported = {problem.parameter for problem in problems}
-    problems += [Problem(name, "is required") for name in required if name not in values and name not in reported]
+def parse_suggest(query_string: bytes, default_organization: UUID | None) -> tuple[UUID, str]:
+    """The organization and the typed text. Raises InvalidQuery with every problem found."""
+    values, problems = values_of(query_string, SUGGEST_PARAMETERS)
+    typed = values.get(TYPED, None)
+    if typed is None and all(problem.parameter != TYPED.name for problem in problems):
+        problems.append(Problem(TYPED.name, "is required"))
     problems += _without_organization(values, problems, default_organization)
-    if problems:
+    organization_uid = values.get(ORGANIZATION, default_organization)
+    if problems or organization_uid is None or typed is None:
         raise InvalidQuery(first_of(problems))
-    return values.pop("organization_uid", default_organization), values
+    return organization_uid, typed
 
 
-def _without_organization(
-    values: dict[str, Any], problems: list[Problem], default_organization: UUID | None
-) -> list[Problem]:
-    """The problem that no organization is meant; none where one is, or where another problem tells of it already."""
-    is_reported = any(problem.parameter == "organization_uid" for problem in problems)
-    if "organization_uid" in values or default_organization is not None or is_reported:
+def _without_organization(values: Values, problems: list[Problem], default_organization: UUID | None) -> list[Problem]:
+    """The problem that no organization is given, unless one is, or its value has another problem already."""
+    is_reported = any(problem.parameter == ORGANIZATION.name for problem in problems)
+    if ORGANIZATION in values or default_organization is not None or is_reported:
         return []
     return [Problem("organization_uid", "is required: the token names no default organization")]

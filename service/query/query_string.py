@@ -1,42 +1,50 @@
-"""The query string: names with their texts, and the values that parameters make of these, with every problem at once.
+"""Parses a query string with a table of parameters, and collects every problem.
 
-Nothing is silently ignored: an unknown name, a malformed value, or a single value that is repeated is a problem. A
-parameter that takes a list may be repeated: `status=a&status=b` is `status=a,b`.
+Nothing is ignored: an unknown name, an invalid value, or a repeated single value is a problem. A parameter that takes a
+list may be repeated: `status=a&status=b` means `status=a,b`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, ItemsView, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar, cast
 from urllib.parse import unquote_to_bytes
 
 from service.errors import InvalidQuery, Problem
 from service.message_texts import counted, nearest
 
 MAX_QUERY_BYTES = 65_536
-MAX_PARAMETERS = 1_000  # `name=value` pairs; a list may come as one pair for each of its values
-MAX_PROBLEMS = 20  # that an answer lists
-LONGEST_NAME = 40  # that a near name is looked for; each parameter's own is shorter
-SHOWN_CHARACTERS = 200  # of a wrong value, in the error that names it
+MAX_PARAMETERS = 1_000  # pairs of name and value; a list may have one pair for each value
+MAX_PROBLEMS = 20  # in one answer
+LONGEST_NAME = 40  # of a wrong name for which a similar one is suggested; real names are shorter
+SHOWN_CHARACTERS = 200  # of an invalid value, in its error
 MOST_NAMES_SHOWN = 14
 
 _BROKEN_PERCENT = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One parameter: how its text becomes a value (ValueError says what is allowed), and how it is documented.
+Value = TypeVar("Value")
+Value_co = TypeVar("Value_co", covariant=True)
+Default = TypeVar("Default")
+Schema = Mapping[str, object]
+"""A JSON Schema."""
 
-    `schema` is the JSON Schema of the value; its type decides whether the parameter takes a list. `example` is written
-    as in a query string. A parameter that is not `documented` works, but the OpenAPI document leaves it out.
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Generic[Value_co]):
+    """One parameter: how its text is parsed, and its documentation.
+
+    `parse` raises ValueError, and its text says what is allowed. `schema` is the JSON Schema of the value; if its type
+    is an array, the parameter takes a list. `example` is written as in a query string. A parameter that is not
+    `documented` works, but is not in the OpenAPI document.
     """
 
     name: str
     field: str
-    parse: Callable[[str], Any]
-    schema: dict[str, Any]
+    parse: Callable[[str], Value_co]
+    schema: Schema
     description: str
     example: str
     documented: bool = True
@@ -46,10 +54,10 @@ class Parameter:
     def is_list(self) -> bool:
         return bool(self.schema["type"] == "array")
 
-    def value_of(self, given: list[str]) -> Any:
-        """The value of all texts that came for this parameter. Raises ValueError.
+    def value_of(self, given: list[str]) -> Value_co:
+        """The value of all texts given for this parameter. Raises ValueError.
 
-        Each text is parsed on its own first, so that a quotation mark that is open in one is not closed by the next.
+        Each text is also parsed alone, so that a quotation in one text cannot end in the next.
         """
         if len(given) > 1:
             if not self.is_list:
@@ -59,8 +67,30 @@ class Parameter:
         return self.parse(",".join(given))
 
 
-def parse_values(query_string: bytes, known: Sequence[Parameter]) -> dict[str, Any]:
-    """The values of a route without an organization of its own. Raises InvalidQuery with every problem found."""
+Known = Sequence[Parameter[object]]
+"""The parameters of a route."""
+
+
+class Values:
+    """The parsed values of a request, by parameter."""
+
+    def __init__(self, found: dict[str, object]) -> None:
+        self._found = found
+
+    def __contains__(self, parameter: Parameter[object]) -> bool:
+        return parameter.field in self._found
+
+    def get(self, parameter: Parameter[Value], default: Default) -> Value | Default:
+        """The value of this parameter, or the default if it was not given."""
+        return cast(Value, self._found[parameter.field]) if parameter in self else default
+
+    def items(self) -> ItemsView[str, object]:
+        """The values by the names of their fields, in the order of the request."""
+        return self._found.items()
+
+
+def parse_values(query_string: bytes, known: Known) -> Values:
+    """The values of a request without an organization. Raises InvalidQuery with every problem found."""
     values, problems = values_of(query_string, known)
     if problems:
         raise InvalidQuery(first_of(problems))
@@ -68,18 +98,18 @@ def parse_values(query_string: bytes, known: Sequence[Parameter]) -> dict[str, A
 
 
 def first_of(problems: list[Problem]) -> list[Problem]:
-    """At most MAX_PROBLEMS of them, and how many more there are."""
+    """The first MAX_PROBLEMS problems, and the number of the others."""
     more = len(problems) - MAX_PROBLEMS
     if more <= 0:
         return problems
     return [*problems[:MAX_PROBLEMS], Problem("query string", f"has {counted(more, 'more problem')}")]
 
 
-def values_of(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Problem]]:
+def values_of(query_string: bytes, known: Known) -> tuple[Values, list[Problem]]:
     by_name = {parameter.name: parameter for parameter in known}
     pairs, problems = _pairs(query_string)
-    values: dict[str, Any] = {}
-    is_listed = False  # the names that there are: once an answer
+    values: dict[str, object] = {}
+    is_listed = False  # the list of all names appears once in an answer
     for name, given in pairs.items():
         parameter = by_name.get(name)
         if parameter is None:
@@ -93,21 +123,22 @@ def values_of(query_string: bytes, known: Sequence[Parameter]) -> tuple[dict[str
                 values[parameter.field] = parameter.value_of(given)
             except ValueError as error:
                 problems.append(Problem(name, str(error), shown(" & ".join(given))))
-    return values, problems
+    return Values(values), problems
 
 
 def no_parameters(query_string: bytes) -> None:
-    """For routes that take none. Raises InvalidQuery naming those that came."""
+    """For routes without parameters. Raises InvalidQuery with every parameter that was given."""
     pairs, problems = _pairs(query_string)
     problems += [
-        Problem(shown(name), "is not a parameter: this takes none", shown(given[0])) for name, given in pairs.items()
+        Problem(shown(name), "is not a parameter: this route takes none", shown(given[0]))
+        for name, given in pairs.items()
     ]
     if problems:
         raise InvalidQuery(first_of(problems))
 
 
 def _pairs(query_string: bytes) -> tuple[dict[str, list[str]], list[Problem]]:
-    """Names with their texts, percent-decoded as application/x-www-form-urlencoded; what cannot be is a problem."""
+    """The names with their texts, decoded as application/x-www-form-urlencoded. Invalid encoding is a problem."""
     if len(query_string) > MAX_QUERY_BYTES:
         return {}, [Problem("query string", f"must have at most {MAX_QUERY_BYTES} bytes", f"{len(query_string)} bytes")]
     pieces = [piece for piece in query_string.split(b"&") if piece]

@@ -1,4 +1,4 @@
-"""The fields of the search syntax, made of the registry of fields: how the values of each become conditions."""
+"""The fields of the search syntax, made from the registry of fields, and how their values become conditions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Make = Callable[[str, bool, ZoneInfo], Node]
 
 @dataclass(frozen=True, slots=True)
 class SearchField:
-    """One field of the search syntax: how a value becomes a condition (ValueError says what is allowed)."""
+    """One field of the search syntax. `condition` makes the node for a value, or raises ValueError."""
 
     name: str
     condition: Make
@@ -112,7 +112,7 @@ def _bound(row: Field, operator: Operator) -> Make:
 
 
 def _state(prefix: str, states: Mapping[str, tuple[Field, bool | str]]) -> SearchField:
-    """is: or has: with the words that may follow it."""
+    """The field `is` or `has`, with the words that may follow it."""
     shown = shown_words(states, prefix)
 
     def make(text: str, _quoted: bool, _zone: ZoneInfo) -> Node:
@@ -150,7 +150,7 @@ _VALUE_KINDS: tuple[Kind, ...] = ("address", "uid", "choice", "name", "number")
 
 
 def search_fields(fields: Sequence[Field]) -> tuple[SearchField, ...]:
-    """All that may stand before a colon: values, states, the subject, times."""
+    """Every name that may come before a colon: fields with values, states, the subject, and times."""
     values = [one for kind in _VALUE_KINDS for one in _of_kind(fields, kind)]
     states = [_state(prefix, words) for prefix, words in states_of(fields).items()]
     return (*values, *states, *_of_kind(fields, "text"), *_bounds(fields), *_of_kind(fields, "time"))
@@ -166,7 +166,7 @@ def _of_kind(fields: Sequence[Field], kind: Kind) -> list[SearchField]:
 
 
 def _bounds(fields: Sequence[Field]) -> list[SearchField]:
-    """after:, before: and on: are bounds of one time."""
+    """Names such as after:, before: and on:, which are bounds of a time."""
     return [
         SearchField(
             name,
@@ -180,4 +180,4 @@ def _bounds(fields: Sequence[Field]) -> list[SearchField]:
 
 
 SEARCH_FIELDS: tuple[SearchField, ...] = search_fields(FIELDS)
-BY_NAME = {field.name: field for field in SEARCH_FIELDS}
+SEARCH_FIELDS_BY_NAME = {field.name: field for field in SEARCH_FIELDS}

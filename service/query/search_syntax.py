@@ -1,25 +1,28 @@
-"""The search box: what somebody types into one field -> conditions. Parsing never fails.
+"""Parses the text of the search box into conditions. Only a text that is too long is refused.
 
     query = or
     or    = and *("OR" and)
     and   = 1*(["-"] atom)
     atom  = "(" query ")" | field ":" value *("," value) | phrase | word ["*"]
 
-Unparsable input is treated as text and reported as a warning with its position and the nearest valid name. Curly
-quotes, full-width colons, brackets and spaces are read as plain ones. A quoted phrase is found as written, not stemmed;
-`-word` leaves out the written form only; `word*` may go on. docs/search.md has the fields.
+Input that cannot be parsed is treated as text and reported as a warning with its position and a similar valid name.
+Curly quotes and full-width punctuation count as plain punctuation. A quoted phrase matches exact forms, not stems.
+`-word` excludes only the exact form. `word*` matches words that begin with it. docs/search.md lists the fields.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta
 
 from service.message_texts import nearest
 from service.query.conditions import AllOf, AnyOf, Node, Not, OneOf, Words
-from service.query.search_fields import BY_NAME
+from service.query.search_fields import SEARCH_FIELDS_BY_NAME
 from service.text import REPLY_WORDS, check_plain_length, has_words
 
 MAX_CHARACTERS = 512
@@ -30,33 +33,29 @@ _PLAIN = str.maketrans("“”„‟«»＂：（），－＊", '""""""":(),-*')
 _NAME = re.compile(r"([A-Za-z_]+):(?=\S)")
 
 
-@dataclass(frozen=True, slots=True)
-class SearchWarning:
-    """What was not understood. `position` counts code points from 0."""
+class Warning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # noqa: A001
+    """A part of q that could not be parsed and was treated as text. The position counts code points."""
 
-    position: int
+    position: Annotated[int, Meta(ge=0)]
     text: str
     message: str
-
-    def record(self) -> dict[str, Any]:
-        return {"position": self.position, "text": self.text, "message": self.message}
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedSearch:
-    """A text as it was understood: its top conditions, which combine by AND, and the warnings."""
+    """A parsed text: its conditions, which must all match, and the warnings."""
 
     text: str
     nodes: tuple[Node, ...]
-    warnings: tuple[SearchWarning, ...]
+    warnings: tuple[Warning, ...]
 
 
 class TooLong(ValueError):
-    """More characters or clauses than a text may have."""
+    """The text has too many characters or clauses."""
 
 
 def parse(text: str, zone: ZoneInfo) -> ParsedSearch:
-    """What the text asks for. Raises TooLong, and nothing else."""
+    """Parses the text. Raises TooLong, and nothing else."""
     if len(text) > MAX_CHARACTERS:
         raise TooLong(f"must have at most {MAX_CHARACTERS} characters")
     try:
@@ -72,7 +71,7 @@ def parse(text: str, zone: ZoneInfo) -> ParsedSearch:
 
 
 def _together(nodes: list[Node]) -> list[Node]:
-    """Plain words beside one another are one text, so that an order by relevance knows them as a phrase."""
+    """Joins neighbouring plain words to one text, so that relevance can treat them as a phrase."""
     found: list[Node] = []
     for node in nodes:
         before = found[-1] if found else None
@@ -86,7 +85,7 @@ def _together(nodes: list[Node]) -> list[Node]:
 
 
 def _as_written(node: Node) -> Node:
-    """What is left out is so in its written form only: `-wire` does not leave out "wires"."""
+    """The same node, but matching exact forms only: `-wire` does not exclude "wires"."""
     if isinstance(node, Words) and node.match == "words":
         return Words(node.text, stems=False)
     if isinstance(node, AllOf | AnyOf):
@@ -100,17 +99,17 @@ def _is_plain(node: Node) -> bool:
 
 @dataclass(slots=True)
 class _Parser:
-    """One pass over the text. `plain` is the text with plain punctuation, of the same length."""
+    """Parses in one pass. `plain` is the text with plain punctuation; it has the same length."""
 
     text: str
     plain: str
     zone: ZoneInfo
     at: int = 0
     clauses: int = 0
-    warnings: list[SearchWarning] = field(default_factory=list)
+    warnings: list[Warning] = field(default_factory=list)
 
     def query(self, depth: int) -> Node | None:
-        """or = and *("OR" and), up to the end or to the bracket that closes it."""
+        """or = and *("OR" and), to the end of the text or to the closing bracket."""
         parts: list[Node] = []
         while True:
             begun = self.at
@@ -184,7 +183,7 @@ class _Parser:
         return Words(text, "phrase", stems=False)
 
     def _quoted(self) -> str:
-        """What stands between the quotation mark here and the next; to the end where there is none."""
+        """The text between this quotation mark and the next one, or to the end if there is none."""
         start = self.at + 1
         end = self.plain.find('"', start)
         if end < 0:
@@ -195,7 +194,7 @@ class _Parser:
 
     def _word(self, start: int, depth: int) -> Node | None:
         raw = self._bare(depth, commas=True)
-        if raw == "":  # a bracket that closes nothing
+        if raw == "":  # a closing bracket without an opening one
             self.at += 1
             self._warn(start, self.at, "this bracket closes nothing: left out")
             return None
@@ -212,7 +211,7 @@ class _Parser:
         return Words(text, "prefix" if is_begun else "words")
 
     def _bare(self, depth: int, *, commas: bool) -> str:
-        """From here to the next space, or the bracket that closes a group; or to a comma where those part values."""
+        """The text up to the next space or the bracket that closes the group. Without `commas`, also up to a comma."""
         start, open_here = self.at, 0
         while self.at < len(self.plain) and not self.plain[self.at].isspace():
             character = self.plain[self.at]
@@ -228,12 +227,13 @@ class _Parser:
         return self.plain[start : self.at]
 
     def _field(self, name: str, after: int, depth: int) -> Node | None:
-        """The condition of a field; None, with everything as it was, where it is none: it is text then."""
+        """The condition of a field. If it is not valid, the state is restored and None returned: it is text then."""
         start = self.at
-        known = BY_NAME.get(name.lower())
+        known = SEARCH_FIELDS_BY_NAME.get(name.lower())
         if known is None:
             if name.lower() not in REPLY_WORDS:
-                self._warn(start, after - 1, f"there is no field {name}{nearest(name.lower(), tuple(BY_NAME))}")
+                near = nearest(name.lower(), tuple(SEARCH_FIELDS_BY_NAME))
+                self._warn(start, after - 1, f"there is no field {name}{near}")
             return None
         warned, clauses = len(self.warnings), self.clauses
         self.at = after
@@ -264,11 +264,11 @@ class _Parser:
             self.at += 1
 
     def _warn(self, start: int, end: int, message: str) -> None:
-        self.warnings.append(SearchWarning(start, self.text[start:end], message))
+        self.warnings.append(Warning(start, self.text[start:end], message))
 
 
 def _any_of(nodes: list[Node]) -> Node:
-    """Several values of a field: any of them; as one condition where they are alike."""
+    """A node for any of these values of a field; one OneOf if all are."""
     if len(nodes) == 1:
         return nodes[0]
     if all(isinstance(node, OneOf) for node in nodes):

@@ -1,6 +1,6 @@
-"""Texts that callers write -> times and bounds: dates, RFC 3339 times, so long ago, spans of these.
+"""Parses times and spans: dates, RFC 3339 times, times relative to now, and spans of these.
 
-Every function raises ValueError saying what is allowed; who calls knows where the text stood.
+Every function raises ValueError, and its text says what is allowed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Unit = Literal["h", "d", "w"]
 HOURS: dict[str, int] = {"h": 1, "d": 24, "w": 24 * 7}
 TIMES_ALLOWED = "a date (2024, 2024-07, 2024-07-01), an RFC 3339 time, or so long ago (-12h, -7d, -2w)"
 
-FIRST = datetime(1, 1, 1, tzinfo=UTC)  # no time can lie before it, or behind LAST
+FIRST = datetime(1, 1, 1, tzinfo=UTC)  # the earliest possible time; LAST is the latest
 NO_ZONES = frozenset({"EST", "Factory", "HST", "MST", "ROC", "localtime", "posixrules"})  # Java does not know these
 
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
@@ -30,13 +30,13 @@ _AGO = re.compile(r"-(\d{1,5})([hdw])", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Ago:
-    """So long before now: resolved when a request is answered, so that a walk's later requests ask the same."""
+    """A time before now. It is resolved for each request, so all requests of a walk have the same query."""
 
     amount: int
     unit: Unit
 
     def at(self, now: datetime) -> datetime:
-        """To the minute, so that the same question asked again within one may be answered from a cache."""
+        """The time, rounded down to the minute, so that OpenSearch can answer a repeated query from its cache."""
         moment = now.replace(second=0, microsecond=0) - timedelta(hours=self.amount * HOURS[self.unit])
         return max(moment, FIRST)
 
@@ -51,13 +51,13 @@ Bounds = tuple[tuple[Operator, Limit], ...]
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """A moment, or a span of whole days where only a date was given; `end` is the first moment behind it."""
+    """A moment or, for a date, the span of its days. `end` is the first moment after the span."""
 
     start: Moment
     end: Moment | None = None
 
     def bound(self, operator: Operator) -> tuple[Operator, Moment]:
-        """A date as a bound means all of it: `gt` begins behind it, `lte` ends with it."""
+        """The bound that this time is. A date is all of its days: `gt` begins after the last one, `lte` includes it."""
         if self.end is None:
             return operator, self.start
         behind: Operator = "gt" if self.end == LAST else "gte"
@@ -69,7 +69,7 @@ class Time:
 
 
 def parse_zone(text: str) -> ZoneInfo:
-    """A name of the IANA time zone database, such as Europe/Berlin."""
+    """Parses a name of the IANA time zone database, such as Europe/Berlin."""
     if text not in _zones():
         near = nearest(text, tuple(sorted(_zones())))
         raise ValueError(f"must be a time zone of the IANA database, such as UTC or Europe/Berlin{near}")
@@ -82,7 +82,7 @@ def _zones() -> frozenset[str]:
 
 
 def parse_when(text: str, zone: ZoneInfo) -> Time:
-    """A date (all of its days in that zone), an RFC 3339 time, or so long ago."""
+    """Parses a date (all of its days in this zone), an RFC 3339 time, or a time such as -7d."""
     if found := _AGO.fullmatch(text):
         return Time(Ago(int(found[1]), "h" if found[2] == "h" else "d" if found[2] == "d" else "w"))
     if found := _DATE.fullmatch(text):
@@ -105,7 +105,7 @@ def _no_such(month: int | None, day: int | None) -> str:
 
 
 def parse_span(text: str, zone: ZoneInfo) -> Bounds:
-    """A time, or two with .. between, of which one may be left out: 2024-01..2024-03, -7d.., ..2023."""
+    """Parses a time or a span: 2024-01, 2024-01..2024-03, -7d.. or ..2023."""
     left, dots, right = text.partition("..")
     if not dots:
         when = parse_when(text, zone)
@@ -113,7 +113,7 @@ def parse_span(text: str, zone: ZoneInfo) -> Bounds:
             return (when.bound("gte"),)
         return when.bound("gte"), when.bound("lte")
     if not left and not right:
-        raise ValueError(f"must name one end at least, each of them {TIMES_ALLOWED}")
+        raise ValueError(f"must have at least one end, and each end must be {TIMES_ALLOWED}")
     bounds: list[tuple[Operator, Moment]] = []
     if left:
         bounds.append(parse_when(left, zone).bound("gte"))
@@ -124,14 +124,14 @@ def parse_span(text: str, zone: ZoneInfo) -> Bounds:
 
 
 def check_order(bounds: Bounds, now: datetime | None = None) -> None:
-    """Raises ValueError where nothing can lie between the bounds, as when they were taken for each other."""
+    """Raises ValueError if nothing can be within the bounds, for example because they are swapped."""
     now = now or datetime.now(UTC)
     lows = [(_at(limit, now), operator) for operator, limit in bounds if operator in ("gte", "gt")]
     highs = [(_at(limit, now), operator) for operator, limit in bounds if operator in ("lte", "lt")]
     for low, lower in lows:
         for high, upper in highs:
             if low > high or (low == high and (lower, upper) != ("gte", "lte")):
-                raise ValueError("ends before it begins: nothing can lie between its bounds")
+                raise ValueError("ends before it begins: nothing can be within its bounds")
 
 
 def _at(limit: Limit, now: datetime) -> int:
@@ -142,7 +142,7 @@ def _at(limit: Limit, now: datetime) -> int:
 
 
 def _midnight(day: date | None, zone: ZoneInfo) -> datetime:
-    """When the day begins in the zone, in UTC; no day is the one behind the last. What lies outside time is its end."""
+    """The start of the day in the zone, in UTC: LAST for None, and FIRST or LAST if it is out of range."""
     if day is None:
         return LAST
     try:
@@ -152,7 +152,7 @@ def _midnight(day: date | None, zone: ZoneInfo) -> datetime:
 
 
 def _following(first: date, month: int | None, day: int | None) -> date | None:
-    """The first day behind the year, the month or the day that begins with `first`; None behind the year 9999."""
+    """The first day after the year, month or day that begins with `first`; None after the year 9999."""
     try:
         if day is not None:
             return first + timedelta(days=1)

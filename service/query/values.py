@@ -1,4 +1,4 @@
-"""Texts of parameters -> values. Each function raises ValueError saying what is allowed."""
+"""Parses the texts of parameters. Each function raises ValueError, and its text says what is allowed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from service.conversation import parse_uuid
@@ -17,6 +18,8 @@ from service.query.numbers import number
 from service.query.query_string import quoted
 from service.query.time_bounds import UTC_ZONE, Limit, parse_when
 from service.text import check_plain_length, has_words
+
+Choice = TypeVar("Choice", bound=str)
 
 MAX_VALUES = 100
 
@@ -36,37 +39,38 @@ def boolean(text: str) -> bool:
     return text == "true"
 
 
-def one_of(text: str, allowed: tuple[str, ...]) -> str:
-    if text not in allowed:
-        raise ValueError(f"must be {' or '.join(allowed)}{nearest(text.lower(), allowed)}")
-    return text
+def one_of(text: str, allowed: tuple[Choice, ...]) -> Choice:
+    for choice in allowed:
+        if choice == text:
+            return choice
+    raise ValueError(f"must be {' or '.join(allowed)}{nearest(text.lower(), allowed)}")
 
 
 def names(text: str) -> tuple[str, ...]:
-    """RFC 4180: a name with a comma stands in double quotes, and a double quote inside those is doubled.
+    """Parses names with commas between (RFC 4180). A name with a comma needs double quotes; a quote in it is doubled.
 
-    none and any are names in double quotes only.
+    In double quotes, none and any are names.
     """
     for part in map(str.strip, text.split(",")):
         if part in (NONE, ANY):
-            raise ValueError(f'must hold names only: {part} stands alone, and a name like it is written "{part}"')
+            raise ValueError(f'must have only names: use {part} alone, or write "{part}" if it is a name')
     try:
         rows = list(csv.reader([text], strict=True, skipinitialspace=True))
     except csv.Error:
         rows = []
     if len(rows) != 1:
-        raise ValueError('must be names with commas between; a name with a comma stands in double quotes: "a, b",c')
+        raise ValueError('must be names with commas between; a name with a comma needs double quotes: "a, b",c')
     names = [name.strip() for name in rows[0]]
     if not names or not all(names):
-        raise ValueError("holds an empty name")
+        raise ValueError("has an empty name")
     if len(names) > MAX_VALUES:
-        raise ValueError(f"must hold at most {MAX_VALUES} names")
+        raise ValueError(f"must have at most {MAX_VALUES} names")
     return tuple(dict.fromkeys(names))
 
 
 def search(text: str) -> str:
     if not text.strip():
-        raise ValueError("must hold a word to search for")
+        raise ValueError("must have a word to search for")
     if len(text) > MAX_SEARCH_CHARACTERS:
         raise ValueError(f"must have at most {MAX_SEARCH_CHARACTERS} characters")
     check_plain_length(text)
@@ -80,13 +84,13 @@ def sort(text: str) -> Sort:
         near = nearest(name.lower(), SORT_FIELDS)
         raise ValueError(f"must be one of {', '.join(SORT_FIELDS)}, with - in front for descending{near}")
     if field == RELEVANCE and text.startswith("-"):
-        raise ValueError(f"{RELEVANCE} has no -: the best come first")
+        raise ValueError(f"{RELEVANCE} takes no -: the best matches always come first")
     return Sort(field, descending=text.startswith("-") or field == RELEVANCE)
 
 
 def begun(text: str) -> str:
     if not has_words(text):
-        raise ValueError("must hold the beginning of a word")
+        raise ValueError("must have the beginning of a word")
     if len(text) > MAX_SUGGEST_CHARACTERS:
         raise ValueError(f"must have at most {MAX_SUGGEST_CHARACTERS} characters")
     return text
@@ -108,12 +112,12 @@ def cursor(text: str) -> str:
 
 
 def presence(field: str, text: str) -> Node | None:
-    """The condition of `none` (no value) or `any` (some value); None for another text."""
+    """The condition for none (without a value) or any (with a value); None for any other text."""
     return Missing(field) if text == NONE else Not(Missing(field)) if text == ANY else None
 
 
 def or_presence(field: str, parse: Callable[[str], Node]) -> Callable[[str], Node]:
-    """Adds `none` and `any` to the values of the parameter."""
+    """A function that parses none, any, or what `parse` accepts."""
 
     def parsed(text: str) -> Node:
         found = presence(field, text)
@@ -145,7 +149,7 @@ def condition(field: str, parse: Callable[[str], tuple[str, ...]], *, negated: b
     def parsed(text: str) -> Node:
         given = parse(text)
         if len(given) > MAX_VALUES:
-            raise ValueError(f"must hold at most {MAX_VALUES} values")
+            raise ValueError(f"must have at most {MAX_VALUES} values")
         found = OneOf(field, given)
         return Not(found) if negated else found
 
@@ -158,7 +162,7 @@ def single_condition(field: str, parse: Callable[[str], str | bool | int]) -> Ca
 
 def time_bound(field: str, operator: Operator) -> Callable[[str], Bound]:
     def parse(text: str) -> Bound:
-        parse_when(text, UTC_ZONE)  # for its problems: the zone is another parameter
+        parse_when(text, UTC_ZONE)  # only to find problems; the zone comes from another parameter
         return Bound(field, operator, text, lambda zone: parse_when(text, zone).bound(operator))
 
     return parse
@@ -174,7 +178,7 @@ def number_bound(field: str, operator: Operator) -> Callable[[str], Bound]:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """One bound of a time or a number. `limit` gives it in the request's time zone, in which a date is a day."""
+    """One bound of a time or a number. `limit` computes it in the request's time zone."""
 
     field: str
     operator: Operator

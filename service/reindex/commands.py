@@ -12,7 +12,6 @@ import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from service import progress
 from service.errors import IndexUnusable, Misconfigured, ReindexFailed
@@ -23,7 +22,7 @@ from service.reindex.context import Job
 from service.reindex.lock import LOOK, Lock, State, holding
 
 
-async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, Any]:
+async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, object]:
     """Reindexes from the running index (`from_index`), from `files`, or from both.
 
     Returns a record with the new index's name, and the number of skipped documents if there are any. Raises
@@ -61,7 +60,7 @@ def _stamp(path: str) -> str:
     return f"{status.st_size} bytes, {status.st_mtime_ns} ns"
 
 
-async def resume(job: Job) -> dict[str, Any]:
+async def resume(job: Job) -> dict[str, object]:
     """Resumes an interrupted reindex, rollback or prune. Returns the same record as if it had not been interrupted."""
     async with holding(job.client, job.alias, None) as lock:
         if lock.state.action == "prune":
@@ -72,7 +71,7 @@ async def resume(job: Job) -> dict[str, Any]:
         return await _go(job, lock)
 
 
-async def abandon(job: Job) -> dict[str, Any]:
+async def abandon(job: Job) -> dict[str, object]:
     """Gives up an interrupted action. An unfinished new index is removed, but never the index that is read.
 
     Returns a record of the action, the index that is read, and the indices that were removed and kept.
@@ -106,7 +105,7 @@ def _what_was_done(state: State, current: str | None, removed: list[str], kept: 
     return f"the {state.action} was abandoned: {current} is read as before, and {done}"
 
 
-async def rollback(job: Job, *, again: bool = False) -> dict[str, Any]:
+async def rollback(job: Job, *, again: bool = False) -> dict[str, object]:
     """Makes the previous index the one that is read. It has received every write since. Returns a record with its name.
 
     After another rollback, the previous index is the newer one, so this would go forward. That requires `again`.
@@ -134,7 +133,7 @@ async def rollback(job: Job, *, again: bool = False) -> dict[str, Any]:
 
 async def prune(
     job: Job, *, keep: int = 0, tombstones: timedelta | None = None, dry_run: bool = False
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Removes this service's indices that are not read, except the newest `keep` of them. Returns a record of them.
 
     With `tombstones`, also removes tombstones that are older than that. If an older copy of a deleted conversation
@@ -157,11 +156,11 @@ async def prune(
         return record
 
 
-async def _remove(job: Job, lock: Lock) -> dict[str, Any]:
+async def _remove(job: Job, lock: Lock) -> dict[str, object]:
     return {"removed": await steps.remove(job, lock.state.removing)}
 
 
-async def _go(job: Job, lock: Lock) -> dict[str, Any]:
+async def _go(job: Job, lock: Lock) -> dict[str, object]:
     """Runs the step in the state and all steps after it."""
     names = [step for step, _function in STEPS]
     if lock.state.step not in names:

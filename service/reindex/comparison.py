@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from service.client import Client, translated
 from service.client.responses import unusable
 from service.errors import SearchUnavailable
 from service.reindex import documents as index_documents
-from service.reindex.documents import Sums
+from service.reindex.documents import Hit, Sums
 
 Versions = dict[str, int]
 """The version of each document, by its id."""
@@ -63,9 +62,9 @@ def differing(right: Sums, other: Sums) -> list[int]:
     return sorted(number for number in right.keys() | other.keys() if right.get(number) != other.get(number))
 
 
-async def versions(client: Client, index: str, numbers: Sequence[int], **options: Any) -> Versions:
-    """The versions of the documents in these ranges of an index. `options` are those of `documents.documents`."""
-    pages = index_documents.documents(client, index, numbers, **options)
+async def versions(client: Client, index: str, numbers: Sequence[int]) -> Versions:
+    """The versions of the documents in these ranges of an index."""
+    pages = index_documents.documents(client, index, numbers)
     return {document.id: document.version async for page in pages for document in page}
 
 
@@ -85,7 +84,7 @@ async def indices(
 
 async def stored(
     client: Client, index: str, documents: Sequence[str], *, with_source: bool = True
-) -> AsyncIterator[tuple[str, dict[str, Any] | None]]:
+) -> AsyncIterator[tuple[str, Hit | None]]:
     """Yields (id, document) for each id: the current document with its version and source, or None if it is missing.
 
     The result does not depend on a refresh. Raises SearchUnavailable if a document cannot be read.

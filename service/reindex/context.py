@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -91,7 +91,7 @@ class Job:
             )
 
 
-def rebuilt(document: str, version: int, source: dict[str, Any]) -> Write:
+def rebuilt(document: str, version: int, source: dict[str, object]) -> Write:
     """The write that stores this document as this version of the service does.
 
     Derived fields are computed again. Raises ValueError with the reason if the document is not valid.
@@ -107,18 +107,18 @@ def rebuilt(document: str, version: int, source: dict[str, Any]) -> Write:
     return write
 
 
-def _tombstone(source: dict[str, Any]) -> Write:
+def _tombstone(source: dict[str, object]) -> Write:
     tombstone = Tombstone.model_validate(source["tombstone"])
     return index_writer.deletion_of(tombstone.organization_uid, tombstone.uid, tombstone.deleted_on)
 
 
-def _conversation(source: dict[str, Any]) -> Write:
+def _conversation(source: dict[str, object]) -> Write:
     return index_writer.write_of(
         Conversation.model_validate({name: value for name, value in source.items() if name not in DERIVED})
     )
 
 
-def valid_writes(documents: Iterable[tuple[str, int, dict[str, Any]]], invalid: Invalid) -> list[Write]:
+def valid_writes(documents: Iterable[tuple[str, int, dict[str, object]]], invalid: Invalid) -> list[Write]:
     """The writes of these documents, given as (id, version, source). Documents that are not valid go to `invalid`."""
     writes = []
     for document, version, source in documents:
@@ -196,7 +196,7 @@ class Throttle:
         await asyncio.sleep(start - now)
 
 
-async def together(*work: Coroutine[Any, Any, None]) -> None:
+async def together(*work: Coroutine[object, object, None]) -> None:
     """Runs coroutines concurrently. The first error cancels the others and is raised, without an exception group."""
     try:
         async with asyncio.TaskGroup() as group:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Required, TypedDict
 from uuid import UUID
 
+import msgspec
 from opensearchpy.exceptions import TransportError
 
 from service.client import Client, translated
+from service.client.responses import Json, part
 from service.errors import SearchUnavailable
 from service.message_texts import counted
 
@@ -23,6 +25,44 @@ RANGE_WIDTH = 2**40  # of order.uid_1, which holds the first 48 bits
 PAGE_DOCUMENTS = 2_000
 KEEP_ALIVE = "10m"
 MAX_TERMS = 50_000  # OpenSearch allows 65,536 in one clause (index.max_terms_count)
+
+
+class Hit(TypedDict, total=False):
+    """A stored document in a response of OpenSearch. `service.client.responses` has checked its fields."""
+
+    _id: Required[str]
+    _version: Required[int]
+    _seq_no: int
+    _primary_term: int
+    _source: dict[str, object]
+    sort: list[object]
+    fields: dict[str, list[object]]
+
+
+class _Sum(msgspec.Struct):
+    value: float
+
+
+class _Range(msgspec.Struct):
+    key: float
+    doc_count: int
+    digest_1: _Sum
+    digest_2: _Sum
+
+
+class _Name(msgspec.Struct):
+    organization: str
+
+
+class _Organization(msgspec.Struct):
+    key: _Name
+    doc_count: int
+
+
+class _Organizations(msgspec.Struct):
+    buckets: list[_Organization]
+    after_key: dict[str, str] | None = None
+
 
 Sums = dict[int, tuple[int, int, int]]
 """By range: its number of documents, and the sums of their two digests. Empty ranges are left out."""
@@ -35,10 +75,10 @@ class Document:
     id: str
     version: int
     is_tombstone: bool
-    source: dict[str, Any] | None
+    source: dict[str, object] | None
 
 
-def only(organizations: frozenset[UUID] | None) -> list[dict[str, Any]]:
+def only(organizations: frozenset[UUID] | None) -> list[dict[str, object]]:
     """Filter clauses for the documents and tombstones of these organizations; no clause for None."""
     if organizations is None:
         return []
@@ -59,12 +99,8 @@ async def sums(client: Client, index: str, organizations: frozenset[UUID] | None
     }
     answer = await search(client, {"index": index, "body": body})
     return {
-        int(bucket["key"]) // RANGE_WIDTH: (
-            bucket["doc_count"],
-            int(bucket["digest_1"]["value"]),
-            int(bucket["digest_2"]["value"]),
-        )
-        for bucket in answer["aggregations"]["ranges"]["buckets"]
+        int(bucket.key) // RANGE_WIDTH: (bucket.doc_count, int(bucket.digest_1.value), int(bucket.digest_2.value))
+        for bucket in part(answer, "aggregations", "ranges", "buckets", expected=list[_Range])
     }
 
 
@@ -102,7 +138,7 @@ async def documents(
     """
     within = {"bool": {"should": [_range(number) for number in numbers]}}
     async with _point_in_time(client, index) as point_in_time:
-        after: list[Any] | None = None
+        after: list[object] | None = None
         while True:
             body = {
                 "size": page,
@@ -115,7 +151,7 @@ async def documents(
                 "pit": {"id": point_in_time, "keep_alive": KEEP_ALIVE},
                 **({"search_after": after} if after else {}),
             }
-            hits = (await search(client, {"body": body}))["hits"]["hits"]
+            hits = hits_of(await search(client, {"body": body}))
             if hits:
                 yield [Document(hit["_id"], hit["_version"], "fields" in hit, hit.get("_source")) for hit in hits]
             if len(hits) < page:
@@ -123,7 +159,7 @@ async def documents(
             after = hits[-1]["sort"]
 
 
-def _range(number: int) -> dict[str, Any]:
+def _range(number: int) -> dict[str, object]:
     low = number * RANGE_WIDTH
     return {"range": {"order.uid_1": {"gte": low, "lt": low + RANGE_WIDTH}}}
 
@@ -131,18 +167,19 @@ def _range(number: int) -> dict[str, Any]:
 async def count_by_organization(client: Client, index: str) -> dict[str, int]:
     """The number of live conversations of each organization."""
     counts: dict[str, int] = {}
-    after: dict[str, Any] | None = None
+    after: dict[str, str] | None = None
     while True:
-        composite: dict[str, Any] = {
+        composite: dict[str, object] = {
             "size": 10_000,
             "sources": [{"organization": {"terms": {"field": "organization_uid"}}}],
         }
         if after is not None:
             composite["after"] = after
         body = {"size": 0, "aggs": {"organizations": {"composite": composite}}}
-        page = (await search(client, {"index": index, "body": body}))["aggregations"]["organizations"]
-        counts |= {bucket["key"]["organization"]: bucket["doc_count"] for bucket in page["buckets"]}
-        after = page.get("after_key")
+        answer = await search(client, {"index": index, "body": body})
+        page = part(answer, "aggregations", "organizations", expected=_Organizations)
+        counts |= {bucket.key.organization: bucket.doc_count for bucket in page.buckets}
+        after = page.after_key
         if after is None:
             return counts
 
@@ -150,8 +187,7 @@ async def count_by_organization(client: Client, index: str) -> dict[str, int]:
 async def count_tombstones(client: Client, index: str) -> int:
     """The number of tombstones in an index, as of its last refresh."""
     body = {"size": 0, "track_total_hits": True, "query": {"exists": {"field": "tombstone.uid"}}}
-    count: int = (await search(client, {"index": index, "body": body}))["hits"]["total"]["value"]
-    return count
+    return part(await search(client, {"index": index, "body": body}), "hits", "total", "value", expected=int)
 
 
 @asynccontextmanager
@@ -165,10 +201,15 @@ async def _point_in_time(client: Client, index: str) -> AsyncIterator[str]:
             await client.delete_pit(body={"pit_id": [opened["pit_id"]]})
 
 
-async def search(client: Client, request: dict[str, Any]) -> dict[str, Any]:
+def hits_of(answer: Json) -> list[Hit]:
+    hits: list[Hit] = answer["hits"]["hits"]
+    return hits
+
+
+async def search(client: Client, request: dict[str, object]) -> Json:
     """Searches once. Raises SearchUnavailable unless all shards responded in time."""
     with translated(alias=str(request.get("index", "the index"))):
-        answer: dict[str, Any] = await client.search(**request, params={"allow_partial_search_results": "false"})
+        answer: Json = await client.search(**request, params={"allow_partial_search_results": "false"})
     shards = answer["_shards"]
     if answer["timed_out"] or shards["failed"] or shards["successful"] != shards["total"]:
         total = counted(shards["total"], "shard")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -23,6 +22,7 @@ from service.message_texts import counted
 from service.reindex import comparison
 from service.reindex.comparison import Differences
 from service.reindex.context import MOST_SHOWN, Job, copy_documents, refresh
+from service.reindex.documents import Hit
 from service.reindex.expected_versions import ExpectedVersions
 from service.reindex.lock import LOOK, State, holding
 from service.reindex.verification import compare_expected, fill
@@ -46,7 +46,7 @@ class Finding:
         left = self.remaining
         return not (left.missing or left.stale or left.extra)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         after = {} if self.after is None else {"after_repair": self.after.record()}
         return {**self.before.record(), **after}
 
@@ -215,7 +215,7 @@ async def _remove(job: Job, right: str, other: str, extra: comparison.Versions) 
     progress.say(f"{counted(removed, 'document')} removed from {other}; changed meanwhile, and kept: {changed:,}")
 
 
-async def _remove_unchanged(job: Job, index: str, documents: list[dict[str, Any]]) -> int:
+async def _remove_unchanged(job: Job, index: str, documents: list[Hit]) -> int:
     """Removes these documents and returns how many. A document that was written to since it was read stays (409)."""
     if not documents:
         return 0

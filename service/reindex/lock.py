@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, get_type_hints
@@ -31,6 +31,10 @@ READY_SECONDS = 10.0  # for the shard of a new index to start
 DOCUMENT = "reindex"
 NOTHING_TO_RESUME = "there is no reindex to resume or to abandon"
 GO_ON = "resume it with 'conversations reindex --resume', or undo it with 'conversations reindex --abandon'"
+
+
+Condition = Mapping[str, int | str]
+"""The parameters that make a write fail if the document was changed in between."""
 
 
 def state_index(alias: str) -> str:
@@ -110,7 +114,7 @@ class Lock:
         return await cls._write(client, alias, replace(state, owner=me, beat=state.beat + 1), place)
 
     @classmethod
-    async def _write(cls, client: Client, alias: str, state: State, condition: dict[str, Any]) -> Lock:
+    async def _write(cls, client: Client, alias: str, state: State, condition: Condition) -> Lock:
         return cls(client, alias, state, await _put(client, alias, state, condition))
 
     async def save(self, **changes: Any) -> None:
@@ -215,7 +219,7 @@ async def is_running(client: Client, alias: str, seen: State, *, seconds: float 
     return False
 
 
-async def _read(client: Client, alias: str) -> tuple[dict[str, Any], dict[str, int]] | None:
+async def _read(client: Client, alias: str) -> tuple[dict[str, object], dict[str, int]] | None:
     with translated(alias=state_index(alias)):
         try:
             answer = await client.get(index=state_index(alias), id=DOCUMENT)
@@ -225,7 +229,7 @@ async def _read(client: Client, alias: str) -> tuple[dict[str, Any], dict[str, i
     return source, {"if_seq_no": answer["_seq_no"], "if_primary_term": answer["_primary_term"]}
 
 
-async def _read_new(client: Client, alias: str) -> tuple[dict[str, Any], dict[str, int]] | None:
+async def _read_new(client: Client, alias: str) -> tuple[dict[str, object], dict[str, int]] | None:
     """Like `_read`, but waits for the shard of the state index, which another process may be creating right now."""
     ends = asyncio.get_running_loop().time() + READY_SECONDS
     while True:
@@ -237,7 +241,7 @@ async def _read_new(client: Client, alias: str) -> tuple[dict[str, Any], dict[st
             await asyncio.sleep(BEAT_SECONDS / 4)
 
 
-def _shown(source: dict[str, Any]) -> State:
+def _shown(source: dict[str, object]) -> State:
     """The state for display. Another version may have written it, so any field may be missing or of another type."""
     known: dict[str, Any] = {}
     for state_field in fields(State):
@@ -247,7 +251,7 @@ def _shown(source: dict[str, Any]) -> State:
     return State(**{**dict.fromkeys(_REQUIRED, "unknown"), **known})
 
 
-def _understood(source: dict[str, Any], alias: str) -> State:
+def _understood(source: dict[str, object], alias: str) -> State:
     """The state for resuming. Raises ReindexFailed if another version wrote it and this one cannot read all of it."""
     try:
         if source.keys() <= _TYPES.keys():
@@ -264,7 +268,7 @@ _REQUIRED = ("action", "step", "old", "new")
 _TYPES = get_type_hints(State)
 
 
-async def _put(client: Client, alias: str, state: State, condition: dict[str, Any]) -> dict[str, int]:
+async def _put(client: Client, alias: str, state: State, condition: Condition) -> dict[str, int]:
     with translated(alias=state_index(alias)):
         try:
             done = await client.index(

@@ -7,7 +7,6 @@ import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from service.client import translated
 from service.client.responses import part
@@ -18,7 +17,7 @@ from service.reindex.context import Job
 from service.reindex.steps import settings_of
 
 
-async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, Any]:
+async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, object]:
     """The plan of a reindex, as a record.
 
     `documents` is the number of documents in the running index, including its `deletions`. `bytes` is the size of its
@@ -55,7 +54,7 @@ async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True
     }
 
 
-def _files(job: Job, files: tuple[str, ...]) -> list[dict[str, Any]]:
+def _files(job: Job, files: tuple[str, ...]) -> list[dict[str, object]]:
     """Each file with its size and number of conversations. Reads and validates them all. Raises SourceUnreadable."""
     return [
         {

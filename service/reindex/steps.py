@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any
+
+import msgspec
 
 from service import progress
 from service.client import SLOW_SECONDS, translated
+from service.client.responses import convert
 from service.errors import ReindexFailed, SearchUnavailable
 from service.index import aliases
 from service.index import writer as index_writer
-from service.index.index_settings import of_successor
+from service.index.index_settings import IndexSettings, of_successor
 from service.index.write_targets import Only, holders, writes_alias
 from service.message_texts import counted
 from service.reindex import documents
@@ -34,11 +36,11 @@ async def create(job: Job, lock: Lock) -> None:
         await aliases.create(job.client, job.alias, job.mapping, name=lock.state.new, settings=settings)
 
 
-async def settings_of(job: Job, index: str) -> dict[str, Any]:
+async def settings_of(job: Job, index: str) -> IndexSettings:
     """The settings of an index, by OpenSearch's names. Defaults are not included."""
     with translated(alias=job.alias):
         answer = await job.client.indices.get_settings(index=index)
-    settings: dict[str, Any] = answer[index]["settings"]["index"]
+    settings: IndexSettings = answer[index]["settings"]["index"]
     return settings
 
 
@@ -220,24 +222,33 @@ async def _purge(job: Job, index: str, before: datetime) -> None:
     removed = changed = 0
     while count:
         answer = await _delete_some(job, index, query)
-        removed += answer["deleted"]
-        changed += answer["version_conflicts"]
-        if answer["deleted"] + answer["version_conflicts"] < PURGE_BATCH or not answer["deleted"]:
+        removed += answer.deleted
+        changed += answer.version_conflicts
+        if answer.deleted + answer.version_conflicts < PURGE_BATCH or not answer.deleted:
             break
     progress.say(f"{counted(removed, 'old tombstone')} removed from {index}")
     if changed:
         progress.say(f"changed meanwhile, and kept in {index}: {changed:,}")
 
 
-async def _delete_some(job: Job, index: str, query: dict[str, Any]) -> dict[str, Any]:
+class _Deleted(msgspec.Struct):
+    """What a delete-by-query did."""
+
+    timed_out: bool
+    deleted: int
+    version_conflicts: int = 0
+    failures: list[msgspec.Raw] = []
+
+
+async def _delete_some(job: Job, index: str, query: Mapping[str, object]) -> _Deleted:
     """Deletes up to PURGE_BATCH documents. Raises SearchUnavailable if the call timed out or failed in part."""
     params = {"conflicts": "proceed", "refresh": "true", "max_docs": str(PURGE_BATCH), "request_timeout": SLOW_SECONDS}
     with translated(alias=index):
-        answer: dict[str, Any] = await job.client.delete_by_query(index=index, body=query, params=params)
-    if answer["timed_out"] or answer["failures"]:
-        why = "it timed out" if answer["timed_out"] else counted(len(answer["failures"]), "failure")
+        answer = convert(await job.client.delete_by_query(index=index, body=query, params=params), _Deleted)
+    if answer.timed_out or answer.failures:
+        why = "it timed out" if answer.timed_out else counted(len(answer.failures), "failure")
         raise SearchUnavailable(
-            f"OpenSearch removed {counted(answer['deleted'], 'tombstone')} from {index} and then stopped ({why}): "
+            f"OpenSearch removed {counted(answer.deleted, 'tombstone')} from {index} and then stopped ({why}): "
             "try again"
         )
     return answer

@@ -200,8 +200,8 @@ async def _verify_sample(job: Job, old: str, new: str) -> None:
         "query": {"function_score": {"random_score": {"seed": time.time_ns() % 2**31, "field": "order.uid_3"}}},
         "_source": False,
     }
-    hits = (await documents.search(job.client, {"index": old, "body": body}))["hits"]["hits"]
-    ids = [hit["_id"] for hit in hits]
+    answer = await documents.search(job.client, {"index": old, "body": body})
+    ids = [hit["_id"] for hit in documents.hits_of(answer)]
     others = {document: found async for document, found in comparison.stored(job.client, new, ids)}
     async for document, found in comparison.stored(job.client, old, ids):
         other = others[document]

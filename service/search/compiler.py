@@ -1,8 +1,8 @@
-"""(query, organization) -> search body. Pure; one small function a clause; plain dicts in the order of the body.
+"""Compiles a query and an organization into a search body.
 
-The security invariant: `bool_query` is the one place where a bool query is made, the organization is its required
-argument, and clauses go into `filter` beside it, where they can only narrow; those in `should` only score what these
-leave. A tombstone keeps its organization under `tombstone`, so this same filter leaves it out at no cost.
+The security invariant: only `bool_query` makes the query of a search, and it always filters by the organization. Other
+clauses are added to the same `filter`, so they can only narrow the result. Clauses in `should` only change scores. A
+tombstone has no field organization_uid, so the same filter excludes it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from service.query.conditions import (
     field_of,
 )
 from service.query.conversation_query import ConversationQuery, Sort
-from service.query.fields import BY_NAME, FIELDS, RELEVANCE, SORT_KEYS
+from service.query.fields import FIELDS, FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.query.time_bounds import Ago, Bounds, Limit
 from service.search.highlight import compile_highlight
 from service.search.subject_clauses import Clause, all_of, any_of, clause_of, none_of, relevance
@@ -36,7 +36,7 @@ TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "a
 
 
 def compile_query(query: ConversationQuery, organization_uid: UUID, narrowing: Sequence[Clause] = ()) -> Clause:
-    """The query clause: the organization, every filter that was given, and what a deep page adds to these."""
+    """The query: the organization, the filters of the query, and the clauses that a deep page adds."""
     words = query.words if query.sort.field == RELEVANCE else None
     scoring = relevance(words) if words is not None else []
     return bool_query(organization_uid, [*clauses(query), *narrowing], scoring)
@@ -48,12 +48,12 @@ def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequenc
 
 
 def clauses(query: ConversationQuery) -> list[Clause]:
-    """One clause a condition, in the order of the query."""
+    """One clause for each condition, in the order of the query."""
     return [clause for _name, clause in named_clauses(query)]
 
 
 def named_clauses(query: ConversationQuery) -> list[tuple[str, Clause]]:
-    """Each clause with the name of the field that it is about, or with "search" or "q" where it is about words."""
+    """Each clause with the name of its field, or with "search" or "q" if it is about words."""
     return [
         ("search" if isinstance(node, SearchText) else field_of(node) or "q", node_clause(node, query.now))
         for node in query.where
@@ -61,7 +61,7 @@ def named_clauses(query: ConversationQuery) -> list[tuple[str, Clause]]:
 
 
 def node_clause(node: Node, now: datetime) -> Clause:  # noqa: PLR0911 (a case is a kind of node)
-    """The clause that leaves what the node leaves. `now` is what times like "7 days ago" count from."""
+    """The clause that matches what the node matches. Times such as "7 days ago" are relative to `now`."""
     match node:
         case OneOf(field, (value,)):
             return {"term": {index_field(field): value}}
@@ -85,9 +85,9 @@ def node_clause(node: Node, now: datetime) -> Clause:  # noqa: PLR0911 (a case i
             return any_of(*(node_clause(part, now) for part in nodes))
 
 
-def _ranges(bounds: Bounds, now: datetime) -> list[Clause]:
-    """The bounds in as few ranges as can hold them: a range has one lower bound and one upper."""
-    ranges: list[Clause] = []
+def _ranges(bounds: Bounds, now: datetime) -> Sequence[Clause]:
+    """The bounds in as few ranges as possible. A range has at most one lower and one upper bound."""
+    ranges: list[dict[str, str | int]] = []
     for operator, limit in bounds:
         value = _value(limit, now)
         free = next((one for one in ranges if all(other[0] != operator[0] for other in one)), None)
@@ -103,7 +103,7 @@ def _value(limit: Limit, now: datetime) -> str | int:
 
 
 def index_field(field: str) -> str:
-    return BY_NAME[field].index_path
+    return FIELDS_BY_NAME[field].index_path
 
 
 def _person_clause(person: Person) -> Clause:
@@ -115,7 +115,7 @@ def _person_clause(person: Person) -> Clause:
 
 
 def compile_sort(sort: Sort, then: Sequence[Sort] = (), *, reverse: bool = False) -> list[Clause]:
-    """The total order: the keys, then -updated_on, then the uid. Missing values last (first where reversed)."""
+    """The total order: the keys, then -updated_on, then the uid. Missing values come last; if reversed, first."""
     keys = [(SORT_KEYS[key.field], "desc" if key.descending else "asc") for key in (sort, *then)]
     keys += [tie for tie in TIE_BREAKS if tie[0] not in dict(keys)]
     flipped = {"asc": "desc", "desc": "asc"}
@@ -129,7 +129,7 @@ def compile_sort(sort: Sort, then: Sequence[Sort] = (), *, reverse: bool = False
 def compile_walk(
     query: ConversationQuery, organization_uid: UUID, *, after: Sequence[int | float | str | None] | None, size: int
 ) -> Clause:
-    """The search body of the `size` conversations that follow the sort values `after`, or that stand first."""
+    """The search body for the `size` conversations after the sort values `after`, or for the first ones."""
     body = {
         "query": compile_query(query, organization_uid),
         "sort": compile_sort(query.sort, query.then),
@@ -145,7 +145,7 @@ def missing(field: str) -> Clause:
 
 
 def compile_page(query: ConversationQuery, organization_uid: UUID) -> Clause:
-    """The whole search body of a page that from/size can reach."""
+    """The search body of a page that `from` and `size` can reach."""
     return {
         "query": compile_query(query, organization_uid),
         "sort": compile_sort(query.sort, query.then),

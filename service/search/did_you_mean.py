@@ -8,25 +8,26 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from difflib import SequenceMatcher
-from typing import Any
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET
 
 from service.client import responses
-from service.client.responses import total_of
+from service.client.responses import named, total_of
 from service.query import search_syntax
 from service.query.conditions import DEFAULT_MATCH, AllOf, SearchText, Words, texts_of
 from service.query.conversation_query import ConversationQuery, Sort
+from service.search.answers import DidYouMean, WaysOut, WithoutFilter
 from service.search.compiler import bool_query, named_clauses
 from service.search.facets import CACHED, compile_count
 from service.search.searcher import Searcher
 from service.search.subject_clauses import EXACT, FUZZY, NEAREST, Clause, any_of, clause_of
 from service.text import LETTERS, fold
 
-LOOKED_AT = 50  # subjects with a word that is like the one that was typed
-SHORTEST, LONGEST = 3, 50  # letters of a word that is corrected, and of what it is corrected to
-MOST_CANDIDATES = 1_000  # to compare one takes some 20 microseconds
+LOOKED_AT = 50  # subjects with a similar word
+SHORTEST, LONGEST = 3, 50  # letters of a word and of its correction
+MOST_CANDIDATES = 1_000  # a comparison takes about 20 microseconds
 LEAST_ALIKE = 0.6
 MOST_WORDS = 8
 
@@ -35,15 +36,15 @@ class _Subject(msgspec.Struct):
     subject: str | None = None
 
 
-async def explain_no_results(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any]:
-    """`did_you_mean` (or null) and `without`: for single filters, how many there would be if they were left out."""
-    return {
-        "did_you_mean": await _did_you_mean(searcher, query, organization_uid),
-        "without": await _without(searcher, query, organization_uid),
-    }
+async def explain_no_results(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut:
+    """A corrected text, if one has results, and the single filters without which there are results."""
+    return WaysOut(
+        did_you_mean=await _did_you_mean(searcher, query, organization_uid),
+        without=await _without(searcher, query, organization_uid),
+    )
 
 
-async def _without(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> list[dict[str, Any]]:
+async def _without(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> list[WithoutFilter]:
     found = named_clauses(query)
     names = list(dict.fromkeys(name for name, _clause in found))
     if not names:
@@ -52,11 +53,11 @@ async def _without(searcher: Searcher, query: ConversationQuery, organization_ui
         name: bool_query(organization_uid, [clause for other, clause in found if other != name]) for name in names
     }
     counts = await _counts(searcher, filters, organization_uid)
-    return [{"parameter": name, "total": counts[name]} for name in names if counts[name]]
+    return [WithoutFilter(parameter=name, total=counts[name]) for name in names if counts[name]]
 
 
 async def _counts(searcher: Searcher, filters: dict[str, Clause], organization_uid: UUID) -> dict[str, int]:
-    """How many conversations of the organization each filter leaves, by its name."""
+    """The number of the organization's conversations that match each filter, by name."""
     body = {
         "query": bool_query(organization_uid, []),
         "size": 0,
@@ -64,11 +65,11 @@ async def _counts(searcher: Searcher, filters: dict[str, Clause], organization_u
         "aggs": {"counts": {"filters": {"filters": filters}}},
     }
     answer = await searcher.ask(body, organization_uid, **CACHED)
-    return {name: bucket["doc_count"] for name, bucket in answer.aggregations["counts"]["buckets"].items()}
+    return {name: bucket["doc_count"] for name, bucket in named(answer.aggregations["counts"]).items()}
 
 
-async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any] | None:
-    """The text with each word that the organization does not have changed to the nearest that it has, if that helps."""
+async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> DidYouMean | None:
+    """The text with its unknown words corrected, if it then has results."""
     name, text, typed = _typed(query)
     corrected = text
     for word in await _unknown(searcher, typed, organization_uid):
@@ -81,12 +82,17 @@ async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organizati
     for corrected_query, with_filters in _corrected_queries(query, name, corrected):
         answer = await searcher.ask(compile_count(corrected_query, organization_uid), organization_uid, **CACHED)
         if total := total_of(answer):
-            return {name: corrected, "total": total, "with_filters": with_filters}
+            return DidYouMean(
+                search=corrected if name == "search" else UNSET,
+                q=corrected if name == "q" else UNSET,
+                total=total,
+                with_filters=with_filters,
+            )
     return None
 
 
 def _typed(query: ConversationQuery) -> tuple[str, str, str]:
-    """The parameter that is to be corrected, its text, and the words in it that conversations are found by."""
+    """The parameter to correct (search or q), its text, and the words in it."""
     if query.search is not None or query.extras.parsed_search is None:
         text = "" if query.search is None else query.search.text
         return "search", text, text
@@ -98,7 +104,7 @@ def _typed(query: ConversationQuery) -> tuple[str, str, str]:
 
 
 def _corrected_queries(query: ConversationQuery, name: str, corrected: str) -> list[tuple[ConversationQuery, bool]]:
-    """The corrected question under the same filters, and alone."""
+    """The corrected query with the same filters (True), and without them (False)."""
     plain = replace(query, page=1, cursor=None, sort=Sort(), then=())
     if name == "search":
         search = SearchText(corrected, DEFAULT_MATCH if query.search is None else query.search.match)
@@ -114,7 +120,7 @@ def _corrected_queries(query: ConversationQuery, name: str, corrected: str) -> l
 
 
 async def _unknown(searcher: Searcher, text: str, organization_uid: UUID) -> list[str]:
-    """The words of the text that no subject of the organization has."""
+    """The words of the text that are in no subject of the organization."""
     words = [word for word in dict.fromkeys(LETTERS.findall(text)) if len(word) <= LONGEST][:MOST_WORDS]
     if not words:
         return []
@@ -123,7 +129,7 @@ async def _unknown(searcher: Searcher, text: str, organization_uid: UUID) -> lis
 
 
 async def _like(searcher: Searcher, word: str, organization_uid: UUID) -> str | None:
-    """The most alike among words of subjects that OpenSearch finds by a fuzzy search; the more frequent of equals."""
+    """The most similar word in subjects that a fuzzy search finds. Among equals, the most frequent one."""
     fuzzy: Clause = {"match": {EXACT: {"query": word, **FUZZY}}}
     nearest: Clause = {"match": {EXACT: {"query": word, **NEAREST}}}
     first_letter_too: Clause = {"match": {EXACT: {"query": word, **FUZZY, "prefix_length": 0}}}

@@ -1,4 +1,4 @@
-"""Everything that matches, a batch at a time, in bounded memory: one state of the index, walked by its sort values."""
+"""Exports all matches in batches, from one snapshot of the index, with bounded memory."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from service.search.compiler import compile_walk
 from service.search.paging.cursors import Position
 from service.search.searcher import Searcher, check_scope, items_of
 
-BATCH_BYTES = 2_000_000  # about; two batches are held at a time
+BATCH_BYTES = 2_000_000  # about; two batches are in memory at a time
 FIRST_BATCH = 200  # documents
-LARGEST_BATCH = 500  # 128 MB of the greatest documents, which a node of 512 MB heap bears; 4,000 are hardly quicker
-PATIENCE = "5m"  # how long a consumer may pause before the point in time is gone, and the export with it
+LARGEST_BATCH = 500  # at most 128 MB, which a node with a heap of 512 MB can send; 4,000 are hardly faster
+PATIENCE = "5m"  # if a consumer pauses longer, the point in time expires and the export fails
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The next items, and how many there are in all."""
+    """The next items, and the total number of matches."""
 
     items: tuple[bytes, ...]
     total: int
 
 
 async def export(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> AsyncGenerator[Batch]:
-    """Batches of the conversations that match, in the query's order; at least one batch, empty where none match.
+    """Yields the matches in batches, in the query's order. If nothing matches, it yields one empty batch.
 
-    Each batch has the deadline of a request, and is fetched while the consumer works on the one before. Raises
-    SearchTimeout, SearchUnavailable (also where fewer came than there are, so an export that ends is whole),
-    IndexUnusable.
+    Each batch has a request's deadline, and is fetched while the consumer works on the previous one. Raises
+    SearchTimeout, IndexUnusable, and SearchUnavailable, also if conversations are missing: an export that ends is
+    complete.
     """
     async with searcher.point_in_time(organization_uid, PATIENCE) as point_in_time:
 
@@ -71,15 +71,15 @@ async def export(searcher: Searcher, query: ConversationQuery, organization_uid:
                 following.cancel()
                 following.add_done_callback(_forget)
         if given != total:
-            raise SearchUnavailable(f"only {given} of {counted(total, 'conversation')} came: export again")
+            raise SearchUnavailable(f"only {given} of {counted(total, 'conversation')} were received: export again")
 
 
 def _forget(task: asyncio.Task[SearchAnswer]) -> None:
-    """A consumer that left does not ask how the batch ended that it would have had next."""
+    """Retrieves the result of a batch that nobody waits for any more."""
     if not task.cancelled():
         task.exception()
 
 
 def _next_size(items: tuple[bytes, ...]) -> int:
-    """How many documents of the size of these make a batch; at most twice as many, as the next may be larger."""
+    """The size of the next batch, from the bytes of this one. At most twice as many, as the next may be larger."""
     return min(LARGEST_BATCH, 2 * len(items), max(1, BATCH_BYTES * len(items) // sum(map(len, items))))

@@ -1,21 +1,22 @@
-"""Counts beside a page: how many there are in all, and by the values of fields. Exact: one organization is one shard.
+"""Facets: exact counts of the matches by the values of fields. They are exact because an organization is on one shard.
 
-They are asked as a search of size 0, which OpenSearch answers from its cache until the index is refreshed.
+A facet is a search of size 0. OpenSearch answers it from its cache until the index is refreshed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import cast
 from uuid import UUID
 
-from service.client.responses import SearchAnswer, total_of, unusable
+from service.client.responses import Bucket, SearchAnswer, listed, total_of, unusable
 from service.query.conversation_query import ConversationQuery
 from service.query.fields import FIELDS
+from service.search.answers import Facet, Facets, FacetValue
 from service.search.compiler import bool_query, compile_query, index_field, named_clauses
 from service.search.subject_clauses import Clause
 
-MOST_VALUES = 1000  # of a facet; those beyond are counted together
+MOST_VALUES = 1000  # in a facet; further values are counted together as `other`
 CACHED = {"request_cache": "true"}
 CREATED_ON = "created_on"
 SEVERAL_VALUED = frozenset(row.name for row in FIELDS if row.has_several)
@@ -28,10 +29,10 @@ def compile_count(query: ConversationQuery, organization_uid: UUID) -> Clause:
 
 
 def compile_facets(query: ConversationQuery, organization_uid: UUID) -> list[Clause]:
-    """Each facet counts what all filters leave but those of its own field, so that it shows what else there is.
+    """The searches of the facets. A facet ignores the filters on its own field, so that it shows the other values.
 
-    Facets without a filter of their own share one search, over what all filters leave; each other one has its own. (All
-    of them in one search, below a filter each, took four times as long.)
+    Facets without a filter on their field share one search. Each of the others has its own search. (One search with a
+    filter for each facet took four times as long.)
     """
     found = named_clauses(query)
     filtered = [name for name in _names(query) if any(of == name for of, _clause in found)]
@@ -62,29 +63,30 @@ def _counts(query: ConversationQuery, name: str) -> dict[str, Clause]:
         return {name: {"date_histogram": by_time}}
     field = index_field(name)
     order = [{"_count": "desc"}, {"_key": "asc"}]
-    values = {name: {"terms": {"field": field, "size": MOST_VALUES, "order": order}}}
+    values: dict[str, Clause] = {name: {"terms": {"field": field, "size": MOST_VALUES, "order": order}}}
     return values | {NONE_OF + name: {"missing": {"field": field}}} if name in SEVERAL_VALUED else values
 
 
-def read_facets(query: ConversationQuery, answers: Sequence[SearchAnswer]) -> dict[str, Any]:
-    """By facet: the values with their counts, how many have none, and how many have values that are not listed."""
+def read_facets(query: ConversationQuery, answers: Sequence[SearchAnswer]) -> Facets:
+    """The facets by name, from the answers to `compile_facets`."""
     by_name = {name: answer for answer in answers for name in answer.aggregations}
-    return {name: _facet(name, by_name[name]) for name in _names(query)}
+    return cast(Facets, {name: _facet(name, by_name[name]) for name in _names(query)})
 
 
-def _facet(name: str, answer: SearchAnswer) -> dict[str, Any]:
+def _facet(name: str, answer: SearchAnswer) -> Facet:
     found = answer.aggregations[name]
+    buckets = listed(found)
     other = found.get("sum_other_doc_count", 0)
     if name in SEVERAL_VALUED:
         none = answer.aggregations[NONE_OF + name]["doc_count"]
-    else:  # each conversation has one value at most: the rest has none
-        none = total_of(answer) - other - sum(bucket["doc_count"] for bucket in found["buckets"])
+    else:  # a conversation has at most one value, so all others have none
+        none = total_of(answer) - other - sum(bucket["doc_count"] for bucket in buckets)
         if none < 0:
             raise unusable("its counts add up to more than its total")
-    values = [{"value": _value(bucket), "count": bucket["doc_count"]} for bucket in found["buckets"]]
-    return {"values": values, "none": none, "other": other}
+    values = [FacetValue(value=_value(bucket), count=bucket["doc_count"]) for bucket in buckets]
+    return Facet(values=values, none=none, other=other)
 
 
-def _value(bucket: dict[str, Any]) -> str | bool:
+def _value(bucket: Bucket) -> str | bool:
     text = bucket.get("key_as_string")  # of booleans and times
     return text == "true" if text in ("true", "false") else str(text or bucket["key"])

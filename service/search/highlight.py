@@ -1,7 +1,7 @@
-"""Where in a subject the words were found: ranges of Unicode code points, and text that is safe to show as HTML.
+"""The matches in subjects, as ranges of Unicode code points and as safe HTML.
 
-OpenSearch marks the subject twice, by the forms as written and by the stems; what either marked counts. The marks are
-noncharacters with a random number between, so that no subject can hold one by chance or on purpose.
+OpenSearch marks each subject twice, by exact forms and by stems; both count. The marks are Unicode noncharacters with a
+random number between, so no subject can contain them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import html
 import re
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -18,6 +17,7 @@ from service.client import responses
 from service.client.responses import Hit
 from service.query.conditions import AllOf, Words, texts_of
 from service.query.conversation_query import ConversationQuery
+from service.search.answers import Highlight, Marks, PageExtras
 from service.search.subject_clauses import EXACT, STEMS, Clause, any_of, clause_of
 
 _NONCE = secrets.token_hex(4)
@@ -34,7 +34,7 @@ class _Subject(msgspec.Struct):
 
 
 def compile_highlight(query: ConversationQuery) -> Clause:
-    """What the search body needs more, so that hits come with their subject marked; nothing where none is asked for."""
+    """The part of the search body that requests highlights. It is empty if the query requests none."""
     texts = _texts(query)
     if not query.extras.highlight or not texts:
         return {}
@@ -50,26 +50,27 @@ def _texts(query: ConversationQuery) -> list[Words]:
     return texts_of(AllOf(query.where))
 
 
-def marked(query: ConversationQuery, hits: Sequence[Hit]) -> dict[str, Any]:
-    """`highlights`, by the uids of the items; nothing where none is asked for."""
+def marked(query: ConversationQuery, hits: Sequence[Hit]) -> PageExtras:
+    """`highlights`, by the uids of the items, if they were requested."""
     if not query.extras.highlight:
-        return {}
+        return PageExtras()
     is_whole = any(words.match == "exact" for words in _texts(query))
-    return {"highlights": dict(_highlight(hit, is_whole=is_whole) for hit in hits)}
+    return PageExtras(highlights=dict(_highlight(hit, is_whole=is_whole) for hit in hits))
 
 
-def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, dict[str, Any]]:
+def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, Highlight]:
     found = responses.decode(hit.source, _Subject)
     subject = found.subject or ""
     texts = [text for marks in (hit.highlight or {}).values() for text in marks]
     ranges = merged([one for text in texts for one in ranges_of(text)])
     if is_whole and subject:
         ranges = [(0, len(subject))]
-    return found.uid, {"subject": {"ranges": ranges, "html": as_html(subject, ranges)}}
+    marks = Marks(ranges=[list(one) for one in ranges], html=as_html(subject, ranges))
+    return found.uid, Highlight(subject=marks)
 
 
 def ranges_of(text: str) -> list[Range]:
-    """The ranges of what stands between marks, counted without the marks."""
+    """The ranges between marks, counted without the marks."""
     ranges: list[Range] = []
     at = begun = 0
     for piece in _MARK.split(text):
@@ -83,7 +84,7 @@ def ranges_of(text: str) -> list[Range]:
 
 
 def merged(ranges: list[Range]) -> list[Range]:
-    """In order, and those that overlap or touch as one: a word found in parts is one word."""
+    """The ranges in order. Those that overlap or touch become one."""
     found: list[Range] = []
     for start, end in sorted(ranges):
         if found and start <= found[-1][1]:

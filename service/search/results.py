@@ -1,18 +1,21 @@
-"""A page with its extras: facets, suggestions where nothing was found, how the query was understood."""
+"""A page or a count with its extras: facets, suggestions, and the explanation of the query."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
+import msgspec
+from msgspec import UNSET, UnsetType
 from opensearchpy.exceptions import TransportError
 
 from service.client.responses import total_of
 from service.errors import IndexUnusable, SearchTimeout, SearchUnavailable
 from service.query.conversation_query import ConversationQuery
-from service.query.explain import explain
+from service.query.explain import Explanation, explain
+from service.query.search_syntax import Warning  # noqa: A004
+from service.search.answers import Count, Facets, WaysOut
 from service.search.did_you_mean import explain_no_results
 from service.search.facets import CACHED, compile_count, compile_facets, read_facets
 from service.search.paging.page import Page
@@ -22,32 +25,36 @@ SHARE_FOR_SUGGESTIONS = 0.8  # of the time left; the rest is for sending the pag
 
 
 async def page(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> Page:
-    """The page and all that its query's extras ask for. Raises what `Searcher.page` raises."""
-    if not query.extras.facets:
-        found = await searcher.page(query, organization_uid)
-        facets = {}
-    else:
+    """The page with the requested extras. Raises what `Searcher.page` raises."""
+    if query.extras.facets:
         found, facets = await asyncio.gather(
             searcher.page(query, organization_uid), _facets(searcher, query, organization_uid)
         )
-    extras = {**found.extras, **facets, **_explanation(query)}
+    else:
+        found, facets = await searcher.page(query, organization_uid), UNSET
+    explanation, warnings = _explained(query)
+    suggestions: WaysOut | UnsetType | None = UNSET
     if query.extras.suggest and found.total == 0:
-        extras["suggestions"] = await _suggestions(searcher, query, organization_uid)
-    return replace(found, extras=extras) if extras else found
+        suggestions = await _suggestions(searcher, query, organization_uid)
+    extras = msgspec.structs.replace(
+        found.extras, facets=facets, query=explanation, warnings=warnings, suggestions=suggestions
+    )
+    return replace(found, extras=extras)
 
 
-async def count(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any]:
-    """How many match, exactly, and the facets."""
+async def count(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> Count:
+    """The exact number of matches, with the requested extras."""
     async with searcher.deadlined():
         answer, facets = await asyncio.gather(
             searcher.ask(compile_count(query, organization_uid), organization_uid, **CACHED),
             _facets(searcher, query, organization_uid),
         )
-    return {"total": total_of(answer), **facets, **_explanation(query)}
+    explanation, warnings = _explained(query)
+    return Count(total=total_of(answer), facets=facets, query=explanation, warnings=warnings)
 
 
-async def _suggestions(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any] | None:
-    """None where they cannot be made in most of the time that the request still has: the page is answered anyway."""
+async def _suggestions(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut | None:
+    """The suggestions, or None if they take too long or fail. The page is answered in any case."""
     try:
         async with searcher.deadlined(share=SHARE_FOR_SUGGESTIONS):
             return await explain_no_results(searcher, query, organization_uid)
@@ -55,18 +62,18 @@ async def _suggestions(searcher: Searcher, query: ConversationQuery, organizatio
         return None
 
 
-async def _facets(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> dict[str, Any]:
+async def _facets(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> Facets | UnsetType:
     if not query.extras.facets:
-        return {}
+        return UNSET
     async with searcher.deadlined():
         bodies = compile_facets(query, organization_uid)
         answers = await asyncio.gather(*(searcher.ask(body, organization_uid, **CACHED) for body in bodies))
-    return {"facets": read_facets(query, answers)}
+    return read_facets(query, answers)
 
 
-def _explanation(query: ConversationQuery) -> dict[str, Any]:
-    """How the question was understood, where that was asked for; else what of it was not."""
+def _explained(query: ConversationQuery) -> tuple[Explanation | UnsetType, list[Warning] | UnsetType]:
+    """The explanation, if it was requested; else the warnings, if there are any. An explanation contains them."""
     if query.extras.explain:
-        return {"query": explain(query)}
+        return explain(query), UNSET
     warnings = query.extras.parsed_search.warnings if query.extras.parsed_search is not None else ()
-    return {"warnings": [warning.record() for warning in warnings]} if warnings else {}
+    return UNSET, list(warnings) or UNSET

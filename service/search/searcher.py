@@ -1,4 +1,4 @@
-"""Sends searches, refuses an answer that is not whole, and returns a Page. One search is sent once."""
+"""Sends searches, refuses incomplete answers, and returns pages. No search is repeated."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from opensearchpy.exceptions import NotFoundError, TransportError
@@ -14,7 +13,7 @@ from opensearchpy.exceptions import NotFoundError, TransportError
 from service import deadline, telemetry
 from service.client import Client, responses, translated
 from service.client.connection import MAX_ANSWER_BYTES
-from service.client.responses import Hit, SearchAnswer, total_of
+from service.client.responses import Hit, SearchAnswer, listed, total_of
 from service.conversation import document_id, is_tombstone, item
 from service.errors import (
     AnswerTooLarge,
@@ -36,8 +35,8 @@ from service.search.paging.rank_cache import RankCache
 from service.search.paging.rank_descent import Slice, Windows
 from service.search.subject_clauses import Clause
 
-DEEP_AT_ONCE = 50  # each holds a point in time, of which a node has 300 at most (search.max_open_pit_context)
-SAMPLED = 60  # subjects that part those which agree in all their prefixes: two clauses each, in one request
+DEEP_AT_ONCE = 50  # each needs a point in time; a node allows 300 (search.max_open_pit_context)
+SAMPLED = 60  # subjects that divide a bucket of equal prefixes; each becomes two clauses of one request
 
 _TOO_LARGE = f"these conversations have more than {MAX_ANSWER_BYTES // 1_000_000} MB together: ask for fewer at once"
 
@@ -61,9 +60,10 @@ class Searcher:
         self._deep_places = asyncio.Semaphore(DEEP_AT_ONCE)
 
     async def page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
-        """The page asked for.
+        """The requested page.
 
-        Raises InvalidQuery (a cursor, or a page of too many bytes), SearchTimeout, SearchUnavailable, IndexUnusable.
+        Raises InvalidQuery (for an invalid cursor or a page with too many bytes), SearchTimeout, SearchUnavailable and
+        IndexUnusable.
         """
         try:
             return await self._page(query, organization_uid)
@@ -85,7 +85,7 @@ class Searcher:
 
     @asynccontextmanager
     async def _deep_turn(self) -> AsyncIterator[None]:
-        """Waits until one of DEEP_AT_ONCE places is free. Raises TooBusy where that takes half of the time left."""
+        """Waits for one of DEEP_AT_ONCE places. Raises TooBusy after half of the remaining time."""
         try:
             async with asyncio.timeout(deadline.remaining(self._deadline) / 2):
                 await self._deep_places.acquire()
@@ -97,7 +97,7 @@ class Searcher:
             self._deep_places.release()
 
     async def one(self, organization_uid: UUID, uid: UUID) -> bytes:
-        """The conversation as it is now, whether searches find it already or not. Raises NotFound."""
+        """The current conversation, even if searches do not find it yet. Raises NotFound."""
         missing = NotFound("there is no such conversation in this organization")
         async with self.deadlined():
             try:
@@ -118,7 +118,7 @@ class Searcher:
         return item_of(source, found.id)
 
     async def ping(self) -> None:
-        """Raises where the alias does not answer a search: an unreachable cluster, a missing index, a red shard."""
+        """Raises an error if the alias cannot be searched, for example because the cluster or a shard is down."""
         async with self.deadlined():
             await self.search({"size": 0, "track_total_hits": False}, params={"index": self._alias})
 
@@ -126,8 +126,8 @@ class Searcher:
         """Waits until every point in time is closed."""
         await asyncio.gather(*self._closing)
 
-    async def search(self, body: dict[str, Any], *, params: dict[str, str]) -> SearchAnswer:
-        """One search, of which only a whole answer is taken, and one that fits its body (answers.check_search)."""
+    async def search(self, body: Clause, *, params: dict[str, str]) -> SearchAnswer:
+        """Sends one search. Raises an error unless the answer is complete and fits the body (check_search)."""
         index = params.pop("index", None)
         answer: SearchAnswer = await self._client.search(
             index=index,
@@ -139,9 +139,9 @@ class Searcher:
 
     @asynccontextmanager
     async def deadlined(self, *, share: float = 1.0) -> AsyncIterator[None]:
-        """Ends the block at the request's deadline, or after that share of the time left, with SearchTimeout.
+        """Raises SearchTimeout in the block at the request's deadline, or after this share of the remaining time.
 
-        What opensearch-py raises in the block becomes an error of this package.
+        Errors of opensearch-py in the block become errors of this package.
         """
         with translated(alias=self._alias, is_query=True):
             async with asyncio.timeout(share * deadline.remaining(self._deadline)):
@@ -154,7 +154,7 @@ class Searcher:
         return Page(query, total_of(answer), items, answer.took, extras=marked(query, hits))
 
     async def _walk(self, query: ConversationQuery, organization_uid: UUID, after: Position | None) -> Page:
-        """One conversation more is asked for than given: without it, this was the last page."""
+        """Requests one more conversation than the page has. If there is none, this is the last page."""
         body = compile_walk(query, organization_uid, after=after, size=query.per_page + 1)
         answer = await self.ask({**body, "track_total_hits": True}, organization_uid)
         hits = answer.hits.hits[: query.per_page]
@@ -165,7 +165,7 @@ class Searcher:
         return Page(query, total_of(answer), items, answer.took, following, marked(query, hits))
 
     async def ask(self, body: Clause, organization_uid: UUID, **params: str) -> SearchAnswer:
-        """One search of the organization, whose query must come from `compile_query` or `bool_query`."""
+        """Searches one organization. The query of the body must come from `compile_query` or `bool_query`."""
         routing = str(organization_uid)
         answer = await self.search(body, params={"index": self._alias, "routing": routing, **params})
         check_scope(answer, organization_uid)
@@ -192,7 +192,7 @@ class Searcher:
 
     @asynccontextmanager
     async def point_in_time(self, organization_uid: UUID, keep_alive: str) -> AsyncIterator[str]:
-        """One state of the index for all steps of an answer. It is closed behind the answer, whatever happens."""
+        """A snapshot of the index for all steps of an answer. It is always closed after the answer."""
         async with self.deadlined():
             opened: SearchAnswer = await self._client.create_pit(
                 index=self._alias, params={"keep_alive": keep_alive, "routing": str(organization_uid)}
@@ -214,7 +214,7 @@ class Searcher:
 
 @dataclass(slots=True)
 class _View:
-    """A query over one point in time: what a descent asks (paging.Counter), and the slices in the end."""
+    """A query over one point in time: the counts of a rank descent (its Counter), and the slices of the page."""
 
     searcher: Searcher
     query: ConversationQuery
@@ -230,7 +230,7 @@ class _View:
             if "too_many_buckets" in str(error.info):
                 raise rank_descent.TooManyBuckets from error
             raise
-        found = {int(bucket["key"]): bucket["doc_count"] for bucket in answer.aggregations["ranks"]["buckets"]}
+        found = {int(bucket["key"]): bucket["doc_count"] for bucket in listed(answer.aggregations["ranks"])}
         if sum(found.values()) > total_of(answer):
             raise responses.unusable("its counts add up to more than its total")
         return total_of(answer), found
@@ -250,12 +250,12 @@ class _View:
             "docvalue_fields": [field],
         }
         answer = await self._send(body)
-        return [value for hit in answer.hits.hits for value in (hit.fields or {}).get(field, [])]
+        return [str(value) for hit in answer.hits.hits for value in (hit.fields or {}).get(field, [])]
 
     async def counts(self, narrowing: Sequence[Clause], clauses: Sequence[Clause]) -> list[int]:
         filters = {"filters": {"filters": list(clauses)}}
         answer = await self._search(narrowing, {"size": 0, "track_total_hits": False, "aggs": {"ranks": filters}})
-        return [bucket["doc_count"] for bucket in answer.aggregations["ranks"]["buckets"]]
+        return [bucket["doc_count"] for bucket in listed(answer.aggregations["ranks"])]
 
     async def slice(self, part: Slice) -> list[Hit]:
         """The slice's hits, in the order of the query."""
@@ -274,10 +274,10 @@ class _View:
             raise SearchUnavailable("the index changed under a page: try again")
         return hits[::-1] if part.reverse else hits
 
-    async def _search(self, narrowing: Sequence[Clause], body: dict[str, Any]) -> SearchAnswer:
+    async def _search(self, narrowing: Sequence[Clause], body: Clause) -> SearchAnswer:
         return await self._send({"query": compile_query(self.query, self.organization_uid, narrowing), **body})
 
-    async def _send(self, body: dict[str, Any]) -> SearchAnswer:
+    async def _send(self, body: Clause) -> SearchAnswer:
         answer = await self.searcher.search({**body, "pit": {"id": self.point_in_time}}, params={})
         check_scope(answer, self.organization_uid)
         self.took += answer.took
@@ -285,15 +285,15 @@ class _View:
 
 
 def items_of(hits: Sequence[Hit], organization_uid: UUID) -> tuple[bytes, ...]:
-    """The items that an answer holds, as bytes. Raises AnswerUnusable where one is not the organization's."""
+    """The items of an answer, as bytes. Raises AnswerUnusable if one belongs to another organization."""
     responses.check_owner(hits, str(organization_uid))
     return tuple(item_of(bytes(hit.source), hit.id) for hit in hits)
 
 
 def item_of(source: bytes, document: str) -> bytes:
-    """The item of a stored document, cut out of its bytes. Raises AnswerUnusable where it is another than its id says.
+    """The item of a stored document, cut out of its bytes. Raises AnswerUnusable if it does not fit its id.
 
-    The bytes begin with the uid and the organization_uid, in a fixed order and of a fixed length.
+    The bytes begin with uid and organization_uid, in this order and with fixed lengths.
     """
     organization_uid, _, uid = document.partition(":")
     if not source.startswith(_BEGINNING % (uid.encode(), organization_uid.encode())):

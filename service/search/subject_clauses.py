@@ -9,12 +9,13 @@ A repeated piece costs them once.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from service.query.conditions import Words
 from service.text import SPACELESS, has_words, kind_of_character, pieces_of
 
-Clause = dict[str, Any]
+Clause = Mapping[str, object]
+"""A part of a search body, in the form that OpenSearch reads."""
 
 EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
 # Every near word counts, however many there are. OpenSearch's own rewrite takes some of the nearest words of the whole
@@ -27,7 +28,7 @@ WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8.0, 4.0, 2.0, 1.0
 
 
 def clause_of(words: Words) -> Clause:
-    """The clause that leaves the conversations whose subject holds the words."""
+    """The clause for subjects that contain the words."""
     pieces = pieces_of(words.text)
     if not pieces:
         return NOTHING
@@ -55,7 +56,7 @@ def none_of(clause: Clause) -> Clause:
     return {"bool": {"must_not": [clause]}}
 
 
-def _phrase(field: str, text: str, **options: Any) -> Clause:
+def _phrase(field: str, text: str, **options: object) -> Clause:
     return {"match_phrase": {field: {"query": text, **options}}}
 
 
@@ -63,7 +64,7 @@ def _piece(field: str, piece: str) -> Clause:
     return _phrase(field, piece, zero_terms_query="all")
 
 
-def _all(field: str, text: str, **options: Any) -> Clause:
+def _all(field: str, text: str, **options: object) -> Clause:
     return {"match": {field: {"query": text, "operator": "and", **options}}}
 
 
@@ -72,21 +73,21 @@ def _forms(piece: str) -> Clause:
 
 
 def _stems(piece: str) -> Clause:
-    """In any form of English. A run without spaces: any part of one, or all of its words."""
+    """The piece in any English form. In a script without spaces: the exact text, or all of its words."""
     if SPACELESS.search(piece):
         return any_of(_piece(EXACT, piece), _all(STEMS, piece))
     return _piece(STEMS, piece)
 
 
 def _fuzzy(piece: str) -> Clause:
-    """With typing mistakes; numbers and runs without spaces as they are."""
+    """The piece with typing mistakes. Numbers and scripts without spaces must match exactly."""
     if SPACELESS.search(piece) or any(character.isdigit() for character in piece):
         return _stems(piece)
     return any_of(_stems(piece), _all(EXACT, piece, **FUZZY))
 
 
 def _unfinished(piece: str) -> Clause:
-    """The last part of the piece may go on; what stands before it in the piece is whole."""
+    """The last part of the piece may be incomplete. The parts before it must be complete."""
     if SPACELESS.search(piece):
         return _stems(piece)
     begun: Clause = {"match_bool_prefix": {EXACT: {"query": piece, "operator": "and"}}}
@@ -96,7 +97,7 @@ def _unfinished(piece: str) -> Clause:
 
 
 def _head(piece: str) -> str:
-    """What stands before the last part of the piece: parts are runs of letters, or of digits."""
+    """The piece without its last part. A part is a sequence of letters, or of digits."""
     end = len(piece)
     while end and not kind_of_character(piece[end - 1]):
         end -= 1
@@ -107,10 +108,10 @@ def _head(piece: str) -> str:
 
 
 def relevance(words: Words) -> list[Clause]:
-    """What a match may have beside matching, each worth its tier: the whole subject, the phrase, the forms as written.
+    """The clauses that score a match: the whole subject, the phrase, and the exact forms, each with its worth.
 
-    The sums of tiers order exact subjects over phrases over all words, and written forms over stems; they are whole
-    numbers, so that equals are equal, and newer ones then come first. In a text of one piece, the phrase is the form.
+    So exact subjects come before phrases, phrases before single words, and exact forms before stems. The sums are whole
+    numbers, so scores can be equal, and then the newest comes first. In a text of one piece, the phrase is the form.
     """
     pieces = pieces_of(words.text) or [words.text]
     tiers = [(WHOLE_WORTH, {"term": {WHOLE: words.text}}), (PHRASE_WORTH, _phrase(EXACT, words.text))]

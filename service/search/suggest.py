@@ -1,22 +1,22 @@
-"""As you type: subject words, senders and categories of the caller's organization that begin as the text's last word.
+"""Completions of a text while it is typed: words of subjects, senders and categories of the organization.
 
-Words come out of the newest subjects that match, senders and categories are counted over all. Three searches at once,
-each of which a term's beginning narrows, so none of them looks at the whole organization.
+Words come from the newest matching subjects; senders and categories are counted over all conversations. The three
+searches run at the same time. Each is limited to a prefix, so none visits the whole organization.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from service.client import responses
-from service.client.responses import SearchAnswer
+from service.client.responses import SearchAnswer, listed
 from service.query.conditions import Words
 from service.query.conversation_query import Sort
+from service.search.answers import SuggestedCategory, SuggestedSender, SuggestedText, Suggestions
 from service.search.compiler import bool_query, compile_sort
 from service.search.facets import CACHED
 from service.search.searcher import Searcher
@@ -24,16 +24,16 @@ from service.search.subject_clauses import Clause, any_of, clause_of
 from service.text import SPACELESS, WORD, fold
 
 MOST = 5
-LOOKED_AT = 50  # the newest subjects that match
+LOOKED_AT = 50  # of the newest matching subjects
 MOST_CATEGORIES = 50
-RUN = 8  # characters of a run without spaces, behind what was typed
+RUN = 8  # further characters of a completion in scripts without spaces
 
 
 class _Subject(msgspec.Struct):
     subject: str | None = None
 
 
-async def suggest(searcher: Searcher, text: str, organization_uid: UUID) -> dict[str, list[dict[str, Any]]]:
+async def suggest(searcher: Searcher, text: str, organization_uid: UUID) -> Suggestions:
     """Up to five of each: `words` (the whole text with its last word completed), `senders`, `categories`."""
     async with searcher.deadlined():
         words, senders, categories = await asyncio.gather(
@@ -41,15 +41,16 @@ async def suggest(searcher: Searcher, text: str, organization_uid: UUID) -> dict
             searcher.ask(_senders(text, organization_uid), organization_uid, **CACHED),
             searcher.ask(_categories(text, organization_uid), organization_uid, **CACHED),
         )
-    return {
-        "words": _completed(text, words),
-        "senders": [{"from_email": bucket["key"], "count": bucket["doc_count"]} for bucket in _buckets(senders)],
-        "categories": [
-            {"category": bucket["key"], "count": bucket["doc_count"]}
-            for bucket in _buckets(categories)
-            if str(bucket["key"]).casefold().startswith(text.strip().casefold())
+    begun = text.strip().casefold()
+    return Suggestions(
+        words=_completed(text, words),
+        senders=[SuggestedSender(from_email=address, count=count) for address, count in _found(senders)],
+        categories=[
+            SuggestedCategory(category=name, count=count)
+            for name, count in _found(categories)
+            if name.casefold().startswith(begun)
         ][:MOST],
-    }
+    )
 
 
 def _newest(text: str, organization_uid: UUID) -> Clause:
@@ -87,13 +88,13 @@ def _categories(text: str, organization_uid: UUID) -> Clause:
     return _counted(clause, "categories", MOST_CATEGORIES, organization_uid)
 
 
-def _buckets(answer: SearchAnswer) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = answer.aggregations["found"]["buckets"]
-    return found
+def _found(answer: SearchAnswer) -> list[tuple[str, int]]:
+    """The values of the field, each with its number of conversations."""
+    return [(str(bucket["key"]), bucket["doc_count"]) for bucket in listed(answer.aggregations["found"])]
 
 
-def _completed(text: str, answer: SearchAnswer) -> list[dict[str, Any]]:
-    """The text with its last word completed, by how many of the newest subjects complete it so."""
+def _completed(text: str, answer: SearchAnswer) -> list[SuggestedText]:
+    """The text with its last word completed. Completions that more of the newest subjects have come first."""
     before, last = _split(text)
     begun = fold(last)
     counts: Counter[str] = Counter()
@@ -101,11 +102,11 @@ def _completed(text: str, answer: SearchAnswer) -> list[dict[str, Any]]:
         subject = fold(responses.decode(hit.source, _Subject).subject or "")
         counts.update(set(_runs(subject, begun) if SPACELESS.search(last) else _words(subject, begun)))
     best = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST]
-    return [{"text": f"{before}{word}", "count": count} for word, count in best]
+    return [SuggestedText(text=f"{before}{word}", count=count) for word, count in best]
 
 
 def _split(text: str) -> tuple[str, str]:
-    """What stands before the last word, and that."""
+    """The text before the last word, and the last word."""
     found = list(WORD.finditer(text.rstrip()))
     return (text[: found[-1].start()], found[-1][0]) if found else (text, "")
 
@@ -115,7 +116,7 @@ def _words(subject: str, begun: str) -> list[str]:
 
 
 def _runs(subject: str, begun: str) -> list[str]:
-    """From what was typed to the end of its run, which may be long: so much of it."""
+    """The completions in a script without spaces, with at most RUN further characters."""
     found = []
     at = subject.find(begun)
     while at >= 0:

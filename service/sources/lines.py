@@ -10,11 +10,11 @@ import json
 import re
 from collections import Counter
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from service.conversation import (
@@ -158,10 +158,10 @@ def _syntax(text: bytes, message: str) -> str:
     return _sentence(message)
 
 
-def _shape(name: str, model: type[Any], *, prefix: str = "", **own: Any) -> type[msgspec.Struct]:
+def _shape(name: str, model: type[BaseModel], *, prefix: str = "", **own: object) -> type[msgspec.Struct]:
     """A struct with the model's fields. Lists have their limits; other fields take any value but lists and objects."""
 
-    def kind(field: str) -> Any:
+    def kind(field: str) -> object:
         limit = LIMITS.get(f"{prefix}{field}")
         return Scalar if limit is None or limit.items is None else Annotated[list[str], Meta(max_length=limit.items)]
 
@@ -169,7 +169,7 @@ def _shape(name: str, model: type[Any], *, prefix: str = "", **own: Any) -> type
     return msgspec.defstruct(name, fields, forbid_unknown_fields=True)
 
 
-_SHAPES: dict[type[Any], msgspec.json.Decoder[Any]] = {
+_SHAPES: dict[type[BaseModel], msgspec.json.Decoder[object]] = {
     Conversation: msgspec.json.Decoder(
         _shape("Shape", Conversation, metadata=_shape("MetadataShape", Metadata, prefix="metadata."))
     ),
@@ -191,7 +191,7 @@ def _sentence(message: str) -> str:
     return f"{_NOT_JSON}{message}"
 
 
-def _check_shape(text: bytes, kind: type[Any]) -> None:
+def _check_shape(text: bytes, kind: type[BaseModel]) -> None:
     """Raises ValueError for an unknown field, a list that is too long, or a value of the wrong kind.
 
     Used for long lines, because pydantic would first make an object of every element and an error of every unknown
@@ -232,7 +232,7 @@ def _check_names(text: bytes, content: Conversation | Tombstone) -> None:
         json.loads(text, object_pairs_hook=_check_unique)
 
 
-def _check_unique(pairs: list[tuple[str, Any]]) -> None:
+def _check_unique(pairs: list[tuple[str, object]]) -> None:
     counts = Counter(name for name, _value in pairs)
     if len(counts) < len(pairs):
         raise ValueError(f"{counts.most_common(1)[0][0]}: is given more than once")

@@ -18,7 +18,6 @@ from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message as Parsed
 from email.utils import getaddresses, parsedate_to_datetime
-from typing import Any
 
 from service.conversation import LIMITS
 from service.sources.mailbox import MESSAGE_BYTES, RawMessage
@@ -277,7 +276,7 @@ def _is_attachment(part: Parsed[str, str]) -> bool:
 
 def _body(part: Parsed[str, str]) -> str:
     try:
-        payload: Any = part.get_payload(decode=True)
+        payload: object = part.get_payload(decode=True)
     except (ValueError, LookupError, AssertionError):
         payload = None
     if not isinstance(payload, bytes):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser, tostring
 
@@ -203,7 +203,7 @@ def _csv(name: str, stream: io.BufferedReader, columns: Mapping[str, str]) -> It
         text.detach()
 
 
-def _line(row: Mapping[str, Any], reader: csv.DictReader[str]) -> bytes:
+def _line(row: Mapping[str, object], reader: csv.DictReader[str]) -> bytes:
     """The row as a line of CSV. Fields beyond the named columns follow the others."""
     line = io.StringIO()
     fields = [row.get(name) or "" for name in reader.fieldnames or ()]
@@ -291,6 +291,6 @@ class _Sorted(Scratch):
             yield group
 
 
-def _of_row(row: tuple[Any, ...]) -> Sms:
+def _of_row(row: tuple[str, int, str, Direction, int | None, str | None]) -> Sms:
     peer, date, text, direction, read, name = row
     return Sms(peer, EPOCH + timedelta(milliseconds=date), text, direction, None if read is None else bool(read), name)

@@ -28,6 +28,7 @@ from service.query.parameters import (
     LIST_PARAMETERS,
     SUGGEST_PARAMETERS,
 )
+from service.query.query_string import Parameter
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import error
@@ -122,7 +123,7 @@ def test_the_examples_of_the_parameters_find_the_example_in_the_sample(sample_ap
     documented = [parameter for parameter in LIST_PARAMETERS if parameter.documented]
     for pairs in (
         [(one.name, one.example) for one in documented],
-        [(one.name, text) for one in documented for text in (example_of(one) if one.is_list else [one.example])],
+        [(one.name, text) for one in documented for text in _texts(one)],
     ):
         answer = sample_api.get("/api/conversations", token, params=pairs)
         assert answer.status_code == 200, answer.text
@@ -162,7 +163,12 @@ def test_the_answers_have_the_documented_shapes(sample_api: Api) -> None:
         decoded(response_models.Health, sample_api.get(f"/health/{path}").content)
 
 
-def decoded(shape: type[response_models.Shape], body: bytes) -> None:
+def _texts(parameter: Parameter[object]) -> list[str]:
+    example = example_of(parameter)
+    return example if isinstance(example, list) else [parameter.example]
+
+
+def decoded(shape: type[msgspec.Struct], body: bytes) -> None:
     def conversation(kind: type, value: Any) -> Any:
         assert kind is Conversation
         found = Conversation.model_validate_json(msgspec.json.encode(value))

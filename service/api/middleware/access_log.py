@@ -10,13 +10,12 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 import structlog
-from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from service import telemetry
+from service.api.middleware.http import HttpMiddleware
 
 HEADER = b"x-request-id"
 CLIENT_CLOSED = 499  # nginx's status for a request whose client disconnected; it is logged, never sent
@@ -26,18 +25,13 @@ _SANE = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 logger = structlog.get_logger("conversations.access")
 
 
-class AccessLog:
+class AccessLog(HttpMiddleware):
     """ASGI middleware around the whole application, so that 404 and 405 are logged and get a request id too."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
-            await self.app(scope, receive, send)
-            return
+    async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        notes: dict[str, Any] = {"request_id": _chosen_id(scope)}
+        chosen_id = _chosen_id(scope)
+        notes: dict[str, object] = {"request_id": chosen_id}
         scope.setdefault("state", {})["notes"] = notes
         status = 500
 
@@ -45,7 +39,7 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (HEADER, notes["request_id"].encode())]
+                message["headers"] = [*message["headers"], (HEADER, chosen_id.encode())]
             await send(message)
 
         telemetry.under_way.inc()
@@ -94,7 +88,7 @@ def request_id(scope: Scope) -> str:
     return str(scope["state"]["notes"]["request_id"])
 
 
-def note(scope: Scope, **facts: Any) -> None:
+def note(scope: Scope, **facts: object) -> None:
     """Adds facts to the request's log line. They must be identifiers or numbers, never the caller's texts."""
     scope["state"]["notes"].update(facts)
 

@@ -10,13 +10,14 @@ import functools
 from collections.abc import Iterable
 
 from litestar.config.compression import CompressionConfig
-from litestar.enums import CompressionEncoding, ScopeType
+from litestar.enums import CompressionEncoding
 from litestar.middleware.compression import CompressionMiddleware
-from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Send
 
 from service.api import responses
 from service.api.errors import BY_STATUS
 from service.api.middleware.access_log import request_id
+from service.api.middleware.http import HttpMiddleware
 from service.api.quality_values import weights
 
 MIN_BYTES = 2_000  # a smaller response fits into one or two packets anyway
@@ -30,20 +31,17 @@ UNSENT: HTTPResponseStartEvent = {"type": "http.response.start", "status": 500, 
 PLAIN, GZIP, GZIP_ALWAYS, NEITHER = "plain", "gzip", "gzip_always", "neither"
 
 
-class Compression:
+class Compression(HttpMiddleware):
     """ASGI middleware around Litestar, so that it also negotiates the encoding of errors and of unknown paths."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+        super().__init__(app)
         self._compressors = {
             GZIP: CompressionMiddleware(app, _gzip(MIN_BYTES)),
             GZIP_ALWAYS: CompressionMiddleware(app, _gzip(1)),
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
-            await self.app(scope, receive, send)
-            return
+    async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         needed = "Authorization, Prefer, Accept-Encoding" if scope["path"].startswith(API) else "Accept-Encoding"
 
         async def varied(message: Message) -> None:

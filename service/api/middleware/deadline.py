@@ -7,35 +7,31 @@ starts again when the body is complete. A streamed response limits the time of i
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage, Send
 
 from service import deadline
 from service.api.http_protocol import BODY_SECONDS
 from service.api.middleware.access_log import note
+from service.api.middleware.http import HttpMiddleware
 from service.errors import BodyIncomplete, SearchTimeout, SlowRequest
 from service.message_texts import counted
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Deadline:
+class Deadline(HttpMiddleware):
     """ASGI middleware inside Litestar, so that Litestar's exception handler turns its errors into responses."""
 
     def __init__(self, app: ASGIApp, *, seconds: float) -> None:
-        self.app = app
+        super().__init__(app)
         self._seconds = seconds
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Raises SearchTimeout at the deadline, and SlowRequest if the body is not complete within BODY_SECONDS.
 
         Raises BodyIncomplete if the client disconnects before the body is complete.
         """
-        if scope["type"] != ScopeType.HTTP:
-            await self.app(scope, receive, send)
-            return
         clock = asyncio.get_running_loop().time
         body_ends = clock() + BODY_SECONDS
         is_reading = is_complete = has_begun = False
@@ -44,7 +40,7 @@ class Deadline:
             if not limit.expired():  # else the timeout already is being turned into a response
                 limit.reschedule(ends)
 
-        async def read() -> Any:
+        async def read() -> ReceiveMessage:
             nonlocal is_reading, is_complete
             if is_complete or has_begun:  # only a disconnect can follow
                 return await receive()

@@ -7,28 +7,21 @@ from __future__ import annotations
 
 import asyncio
 
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import HTTPScope, Message, Receive, Send
 
 from service.api.middleware.access_log import note
+from service.api.middleware.http import HttpMiddleware
 
 MOMENT_SECONDS = 0.05
 WATCHED_METHODS = frozenset({"GET"})  # a write is completed even if its client disconnects
 WATCHED_PATHS = "/api/"
 
 
-class Disconnect:
+class Disconnect(HttpMiddleware):
     """ASGI middleware. It reads from `receive`, so handlers of the watched methods must not read a body."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] != ScopeType.HTTP
-            or scope["method"] not in WATCHED_METHODS
-            or not scope["path"].startswith(WATCHED_PATHS)
-        ):
+    async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in WATCHED_METHODS or not scope["path"].startswith(WATCHED_PATHS):
             await self.app(scope, receive, send)
             return
         work = asyncio.current_task()

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from litestar.enums import ScopeType
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import HTTPScope, Message, Receive, Scope, Send
+
+from service.api.middleware.http import HttpMiddleware
 
 
-class Head:
+class Head(HttpMiddleware):
     """ASGI middleware. It also adds HEAD to each Allow header (of 405 and OPTIONS) that has GET."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
-            await self.app(scope, receive, send)
-            return
+    async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         if scope["method"] != "HEAD":
             await self.app(scope, receive, _allowing(send))
             return

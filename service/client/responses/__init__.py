@@ -5,16 +5,20 @@ Proxies may respond in OpenSearch's place, and a failing cluster may leave parts
 values and the aggregations. A response that does not fit raises AnswerUnusable.
 """
 
-from service.client.responses.parts import convert, decode, part, unusable
+from service.client.responses.aggregations import Aggregation, Bucket, listed, named
+from service.client.responses.parts import Json, convert, decode, part, unusable
 from service.client.responses.search import Hit, SearchAnswer, check_owner, check_search, total_of
 from service.client.responses.shapes import check_shape, kind_of
 from service.client.responses.writes import Bulk, BulkEntry, BulkError
 
 __all__ = (
+    "Aggregation",
+    "Bucket",
     "Bulk",
     "BulkEntry",
     "BulkError",
     "Hit",
+    "Json",
     "SearchAnswer",
     "check_owner",
     "check_search",
@@ -22,6 +26,8 @@ __all__ = (
     "convert",
     "decode",
     "kind_of",
+    "listed",
+    "named",
     "part",
     "total_of",
     "unusable",

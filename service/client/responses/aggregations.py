@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Required, TypedDict
 
 import msgspec
 from msgspec import Meta
 
-from service.client.responses.parts import Count, Json, Key, convert, unusable
+from service.client.responses.parts import Body, Count, Json, Key, convert, unusable
+
+
+class Bucket(TypedDict, total=False):
+    """One bucket of an aggregation. A bucket of `filters` has no key."""
+
+    doc_count: Required[Count]
+    key: Key
+    key_as_string: str
+
+
+class Aggregation(TypedDict, total=False):
+    """An aggregation of a search's response. Which fields it has depends on its kind."""
+
+    buckets: list[Bucket] | dict[str, Bucket]
+    doc_count: Count
+    sum_other_doc_count: Count
+
+
+def listed(aggregation: Aggregation) -> list[Bucket]:
+    """The buckets of an aggregation that has a list of them."""
+    buckets = aggregation["buckets"]
+    return buckets if isinstance(buckets, list) else list(buckets.values())
+
+
+def named(aggregation: Aggregation) -> dict[str, Bucket]:
+    """The buckets of `filters` with names."""
+    buckets = aggregation["buckets"]
+    return buckets if isinstance(buckets, dict) else {}
 
 
 class _Bucket(msgspec.Struct):
@@ -54,7 +82,7 @@ class _Value(msgspec.Struct):
     value: float | None
 
 
-AGGREGATIONS: Mapping[str, Any] = {
+AGGREGATIONS: Mapping[str, type[object]] = {
     "terms": _Terms,
     "histogram": _Histogram,
     "date_histogram": _Histogram,
@@ -67,7 +95,7 @@ AGGREGATIONS: Mapping[str, Any] = {
 }
 
 
-def check_aggregations(requested: Json, answered: Json) -> None:
+def check_aggregations(requested: Body, answered: Body) -> None:
     """Raises AnswerUnusable unless every requested aggregation is there, in the shape of its kind."""
     for name, request in requested.items():
         kind = next((key for key in request if key in AGGREGATIONS), None)
@@ -83,7 +111,7 @@ def check_aggregations(requested: Json, answered: Json) -> None:
             check_aggregations(request["aggs"], bucket)
 
 
-def _check_filters(requested: Json, buckets: Any) -> None:
+def _check_filters(requested: Body, buckets: Any) -> None:
     """Checks the buckets of a `filters` aggregation.
 
     `other_bucket` and `other_bucket_key` request one more bucket, for documents that match no filter.

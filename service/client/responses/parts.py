@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -14,6 +15,9 @@ Expected = TypeVar("Expected")
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Key = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | Annotated[float, Meta(ge=-(2.0**63), lt=2.0**63)] | str | bool
 Json = dict[str, Any]
+"""A JSON object from OpenSearch, before it is converted to a type."""
+Body = Mapping[str, Any]
+"""The body of a request, or a part of it."""
 
 
 def unusable(why: str) -> AnswerUnusable:
@@ -23,7 +27,7 @@ def unusable(why: str) -> AnswerUnusable:
     )
 
 
-def convert(answer: Any, expected: type[Expected]) -> Expected:
+def convert(answer: object, expected: type[Expected]) -> Expected:
     """The response as this type. Raises AnswerUnusable if it has another shape."""
     try:
         return msgspec.convert(answer, expected)
@@ -39,7 +43,7 @@ def decode(text: bytes | msgspec.Raw, expected: type[Expected]) -> Expected:
         raise unusable("a document in it has another shape than the service writes") from error
 
 
-def part(answer: Any, *path: str, expected: type[Expected]) -> Expected:
+def part(answer: object, *path: str, expected: type[Expected]) -> Expected:
     """The value at this path of the response. Raises AnswerUnusable if it is missing or of another type."""
     for name in path:
         if not isinstance(answer, dict) or name not in answer:

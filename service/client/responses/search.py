@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from service.client.responses.aggregations import check_aggregations
-from service.client.responses.parts import Count, Json, unusable
+from service.client.responses.aggregations import Aggregation, check_aggregations
+from service.client.responses.parts import Body, Count, unusable
 from service.errors import SearchTimeout, SearchUnavailable
 from service.message_texts import counted
 
@@ -21,7 +21,7 @@ class Total(msgspec.Struct):
 class Hit(msgspec.Struct):
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b""))
     id: str = msgspec.field(name="_id", default="")
-    fields: dict[str, list[Any]] | None = None
+    fields: dict[str, list[int | float | str | bool]] | None = None
     sort: tuple[int | float | str | None, ...] = ()
     highlight: dict[str, list[str]] | None = None
 
@@ -48,12 +48,12 @@ class SearchAnswer(msgspec.Struct):
     took: Count = 0
     timed_out: bool = False
     hits: Hits = msgspec.field(default_factory=lambda: NO_HITS)
-    aggregations: dict[str, Any] = {}
+    aggregations: dict[str, Aggregation] = {}
     pit_id: str | None = None
     id: str = msgspec.field(name="_id", default="")
     found: bool = False
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b""))
-    error: Any = None
+    error: object = None
 
 
 def total_of(answer: SearchAnswer) -> int:
@@ -63,7 +63,7 @@ def total_of(answer: SearchAnswer) -> int:
     return answer.hits.total.value
 
 
-def check_search(answer: SearchAnswer, body: Json) -> None:
+def check_search(answer: SearchAnswer, body: Body) -> None:
     """Raises SearchTimeout, SearchUnavailable or AnswerUnusable unless the response is complete and fits this body.
 
     Each part is checked, because a search that timed out responds with status 200, relation "eq" and no failed shard.

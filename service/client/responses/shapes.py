@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from service.client.responses.aggregations import check_aggregations
-from service.client.responses.parts import Count, Json, convert, unusable
+from service.client.responses.parts import Body, Count, Json, convert, unusable
 from service.client.responses.search import SearchAnswer, Shards, Total, check_shards
 from service.client.responses.writes import AnyBulk
 from service.errors import SearchTimeout
@@ -149,10 +149,10 @@ class _Analyzed(msgspec.Struct):
 class _Deleted(msgspec.Struct):
     deleted: Count
     timed_out: bool
-    failures: Annotated[list[Any], Meta(max_length=0)]
+    failures: Annotated[list[object], Meta(max_length=0)]
 
 
-SHAPES: Mapping[tuple[str, str], Any] = {
+SHAPES: Mapping[tuple[str, str], type[object]] = {
     ("POST", "_search"): _Search,
     ("POST", "_search/point_in_time"): _PointInTime,
     ("GET", "_doc"): _Document,
@@ -197,7 +197,7 @@ def kind_of(url: str) -> str:
     return ""
 
 
-def check_shape(method: str, url: str, answer: Any, body: Any = None) -> None:
+def check_shape(method: str, url: str, answer: object, body: object = None) -> None:
     """Raises AnswerUnusable unless the response has the shape of this kind of call and fits the request's `body`."""
     if isinstance(answer, SearchAnswer):  # already decoded to its type; the searcher calls check_search
         if answer.error is not None:
@@ -214,7 +214,7 @@ def check_shape(method: str, url: str, answer: Any, body: Any = None) -> None:
         _check_many(converted, body)
 
 
-def _check_documents(answer: _Search, body: Json) -> None:
+def _check_documents(answer: _Search, body: Body) -> None:
     """Like check_search, for a response that was decoded to plain dicts."""
     if answer.timed_out:
         raise SearchTimeout("the search took too long and was stopped: try again")
@@ -231,7 +231,7 @@ def _check_documents(answer: _Search, body: Json) -> None:
     check_aggregations(body.get("aggs", {}), answer.aggregations)
 
 
-def _check_many(answer: _Many, body: Json) -> None:
+def _check_many(answer: _Many, body: Body) -> None:
     requested = [document.get("_id") for document in body.get("docs", [])]
     if [document.id for document in answer.docs] != requested:
         raise unusable("it has other documents than were requested")

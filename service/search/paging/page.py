@@ -1,21 +1,21 @@
-"""A page of conversations: the items as the bytes they are stored as, and where the page stands."""
+"""A page of conversations: its items, as the bytes that are stored, and its position."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
 from service.query.conversation_query import ConversationQuery
+from service.search.answers import PageExtras, Pagination
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`total` is exact. `items` are JSON objects in UTF-8, in the order of the query. `took` is OpenSearch's, in ms.
+    """`total` is exact. `items` are JSON objects in UTF-8, in the query's order. `took` is OpenSearch's time in ms.
 
-    `next_cursor` goes on behind the last item; None at the end, and where the query did not ask for a walk. `extras` is
-    what else was requested, such as facets, ready for JSON.
+    `next_cursor` continues after the last item. It is None at the end of a walk, and for numbered pages. `extras` has
+    the other requested parts, such as facets.
     """
 
     query: ConversationQuery
@@ -23,7 +23,7 @@ class Page:
     items: tuple[bytes, ...]
     took: int
     next_cursor: str | None = None
-    extras: dict[str, Any] = field(default_factory=dict)
+    extras: PageExtras = field(default_factory=PageExtras)
 
     @property
     def total_pages(self) -> int:
@@ -31,8 +31,9 @@ class Page:
 
 
 def page_data(page: Page) -> list[bytes]:
-    """The page as JSON, in two pieces or more. The items are spliced in as the bytes they are stored as."""
-    extras = b"," + msgspec.json.encode(page.extras)[1:-1] if page.extras else b""
+    """The page as JSON, in two or more pieces. The items are the stored bytes."""
+    fields = msgspec.json.encode(page.extras)[1:-1]
+    extras = b"," + fields if fields else b""
     pieces = [b'{"items":[']
     for item in page.items:
         pieces += [item, b","]
@@ -42,12 +43,10 @@ def page_data(page: Page) -> list[bytes]:
     return pieces
 
 
-def _pagination(page: Page) -> dict[str, Any]:
+def _pagination(page: Page) -> Pagination:
+    found = Pagination(per_page=page.query.per_page, total=page.total)
     if page.query.cursor is not None:
-        return {"per_page": page.query.per_page, "total": page.total, "next_cursor": page.next_cursor}
-    return {
-        "page": page.query.page,
-        "per_page": page.query.per_page,
-        "total": page.total,
-        "total_pages": page.total_pages,
-    }
+        found.next_cursor = page.next_cursor
+    else:
+        found.page, found.total_pages = page.query.page, page.total_pages
+    return found

@@ -1,8 +1,8 @@
-"""Where a rank lay when its key was last counted: spares a deep page the one count over all that matches.
+"""Caches the counts of deep pages, so that the next page of the same query need not count all matches again.
 
-Cached counts are never believed. The page counts, in its own point in time, what stands before the place that they name
-and what stands in it; only if the rank is really there does it go on from there, else it descends from the top. So
-they may be of any age; they cost a little where they are wrong.
+Cached counts are always checked. The page counts, in its own point in time, the documents before the cached place and
+in it. If the rank is there, the descent continues from this place; otherwise it begins anew. So cached counts may be of
+any age, and wrong ones only cost a little time.
 """
 
 from __future__ import annotations
@@ -10,19 +10,22 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
-Clause = dict[str, Any]
+from service.search.subject_clauses import Clause
+
+Bounds = Mapping[str, int | str]
+"""Bounds of a range by operator (gte, gt, lte, lt), and the format of its dates."""
 
 REMEMBERED = 1024
-BUDGET_BYTES = 16_000_000  # of all counts together; one of 256 buckets has 4 kB, one of 65,536 (the most) has 1 MB
+BUDGET_BYTES = 16_000_000  # for all counts; 256 buckets take 4 kB, and 65,536 (the maximum) take 1 MB
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A range of the first key: the clause for what stands in it, and for what stands before it in the order."""
+    """A range of the first key: the clauses for the documents in it, and for those before it in the order."""
 
     field: str
     clause: Clause
@@ -31,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class CachedCounts:
-    """Buckets in their order: their lower ends, and how many documents stood up to and with each."""
+    """Buckets in order: their lower ends, and the number of documents up to the end of each."""
 
     field: str
     width: int
@@ -49,19 +52,19 @@ class CachedCounts:
 
     @property
     def bytes(self) -> int:
-        """What its arrays hold in memory."""
+        """The memory that the arrays take."""
         return (len(self.lows) + len(self.upto)) * self.lows.itemsize
 
     def place(self, offset: int, size: int) -> Place | None:
-        """The bucket of this rank and one more on either side; None where it stood among those without a value."""
+        """The bucket of this rank and one on each side; None if the rank is among the documents without a value."""
         if not self.upto or offset + size > self.upto[-1]:
             return None
         first = max(bisect_right(self.upto, offset) - 1, 0)
         last = min(bisect_right(self.upto, offset + size - 1) + 1, len(self.lows) - 1)
         ends = sorted((self.lows[first], self.lows[last]))
         low, high = ends[0], ends[1] + 2**self.width
-        unit = {"format": "epoch_millis"} if self.is_date else {}
-        before = {"gte": high} if self.descending else {"lt": low}
+        unit: Bounds = {"format": "epoch_millis"} if self.is_date else {}
+        before: Bounds = {"gte": high} if self.descending else {"lt": low}
         return Place(
             self.field,
             {"range": {self.field: {"gte": low, "lt": high, **unit}}},
@@ -70,7 +73,7 @@ class CachedCounts:
 
 
 class RankCache:
-    """The counts of the latest queries, as many as fit into the budget of bytes. A key counts too."""
+    """The counts of the latest queries, within a budget of bytes that includes the keys."""
 
     def __init__(self, *, budget: int = BUDGET_BYTES) -> None:
         self._known: OrderedDict[bytes, CachedCounts] = OrderedDict()

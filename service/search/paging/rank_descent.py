@@ -14,23 +14,23 @@ conversations take one or two counts for dates and three to five for subjects.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
 from service.client.responses import unusable
 from service.errors import SearchUnavailable
 from service.query.conversation_query import Sort
-from service.query.fields import BY_NAME, DEEP_FIELDS, SORT_KEYS
+from service.query.fields import DEEP_FIELDS, FIELDS_BY_NAME, SORT_KEYS
 from service.search.compiler import missing
-from service.search.paging.rank_cache import CachedCounts
+from service.search.paging.rank_cache import Bounds, CachedCounts
 from service.search.subject_clauses import Clause
 
 DATE_WIDTHS = (27, 19, 11, 0)  # 37 hours, 9 minutes, 2 seconds, 1 millisecond
 WIDEST_DATE = 33  # 99 days: 36 700 buckets for all the years from 1 to 9999
 PREFIX_WIDTHS = (32, 16, 0)  # two bytes of UTF-8 a step
-NAME_SORTS = frozenset(name for name in DEEP_FIELDS if BY_NAME[name].kind == "choice")
+NAME_SORTS = frozenset(name for name in DEEP_FIELDS if FIELDS_BY_NAME[name].kind == "choice")
 UID_WIDTHS = (40, 32, 24, 16, 8, 0)
 SUBJECT_PREFIXES = tuple(f"order.subject_{number}" for number in range(1, 5))
 UID_PARTS = (("order.uid_1", UID_WIDTHS), ("order.uid_2", UID_WIDTHS), ("order.uid_3", UID_WIDTHS[2:]))
@@ -90,8 +90,8 @@ class Bucket:
 
     field: str
     count: int
-    lower: Clause
-    upper: Clause
+    lower: Bounds
+    upper: Bounds
     next: Next = Next.STEP
 
     @property
@@ -113,7 +113,7 @@ class Numbers:
 
     async def ask(self, counter: Counter, narrowing: Sequence[Clause]) -> list[Bucket]:
         total, found = await counter.histogram(narrowing, self.field, self.width)
-        unit: Clause = {"format": "epoch_millis"} if self.is_date else {}
+        unit: Bounds = {"format": "epoch_millis"} if self.is_date else {}
         buckets = [
             Bucket(self.field, found[low], {"gte": low, **unit}, {"lt": low + 2**self.width})
             for low in sorted(found, reverse=self.descending)
@@ -124,7 +124,7 @@ class Numbers:
 
     def cached_counts(self, buckets: list[Bucket]) -> CachedCounts:
         """What these buckets, counted over everything, tell for another time."""
-        found = {bucket.lower["gte"]: bucket.count for bucket in buckets if bucket.next is not Next.TIES}
+        found = {int(bucket.lower["gte"]): bucket.count for bucket in buckets if bucket.next is not Next.TIES}
         return CachedCounts.of(self.field, self.width, self.descending, self.is_date, found)
 
 
@@ -140,8 +140,9 @@ class Texts:
         if not values:
             raise unusable("it has no values where it counted some")
         lowest, highest = self._gap(narrowing)
-        bounds: list[tuple[Clause, Clause, Next]] = []
-        for lower, value in zip([lowest, *({"gt": below} for below in values)], values, strict=False):
+        bounds: list[tuple[Bounds, Bounds, Next]] = []
+        lowers: list[Bounds] = [lowest, *({"gt": below} for below in values)]
+        for lower, value in zip(lowers, values, strict=False):
             bounds.append((lower, {"lt": value}, Next.SAME))
             bounds.append(({"gte": value}, {"lte": value}, Next.STEP))
         bounds.append(({"gt": values[-1]}, highest, Next.SAME))
@@ -150,11 +151,17 @@ class Texts:
         counted = [replace(bucket, count=count) for bucket, count in zip(buckets, counts, strict=True) if count]
         return counted[::-1] if self.descending else counted
 
-    def _gap(self, narrowing: Sequence[Clause]) -> tuple[Clause, Clause]:
+    def _gap(self, narrowing: Sequence[Clause]) -> tuple[Bounds, Bounds]:
         """The bounds of the gap that is parted once more, if it is one: its outermost buckets keep them."""
-        own = (clause["range"][self.field] for clause in narrowing if self.field in clause.get("range", {}))
-        gap: Clause = next(own, {})
-        return {"gt": gap["gt"]} if "gt" in gap else {}, {"lt": gap["lt"]} if "lt" in gap else {}
+        for clause in narrowing:
+            match clause:
+                case {"range": {self.field: {**gap}}}:
+                    return _bound("gt", gap), _bound("lt", gap)
+        return {}, {}
+
+
+def _bound(operator: str, gap: Mapping[object, object]) -> Bounds:
+    return {operator: str(gap[operator])} if operator in gap else {}
 
 
 Step = Numbers | Texts
@@ -328,6 +335,6 @@ def _is_ascending(one: Bucket, other: Bucket) -> bool:
     return _start(one) < _start(other)
 
 
-def _start(bucket: Bucket) -> tuple[Any, bool]:
+def _start(bucket: Bucket) -> tuple[object, bool]:
     """Orders buckets of one field by their lower bound: without one, at it, behind it."""
     return bucket.lower.get("gte", bucket.lower.get("gt", "")), "gt" in bucket.lower
