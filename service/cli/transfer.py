@@ -156,6 +156,8 @@ _output = click.option(
 @click.option("--own-domain", "own_domains", multiple=True, help="A mail domain of the organization's. Repeatable.")
 @click.option("--label-status", "statuses", type=Pair(), multiple=True, help="LABEL=STATUS, such as Done=closed.")
 @click.option("--label-category", "categories", type=Pair(), multiple=True, help="LABEL=CATEGORY. Repeatable.")
+@click.option("--include-trash", "asked_for", flag_value="trash", multiple=True, help="Import deleted messages, too.")
+@click.option("--include-junk", "asked_for", flag_value="junk", multiple=True, help="Import junk (spam), too.")
 @_output
 @rejects_option
 @create_option
@@ -168,6 +170,7 @@ def import_mail_command(
     own_domains: tuple[str, ...],
     statuses: tuple[tuple[str, str], ...],
     categories: tuple[tuple[str, str], ...],
+    asked_for: tuple[str, ...],
     output: str | None,
     rejects: Path,
     create: bool,
@@ -188,6 +191,7 @@ def import_mail_command(
         return mail.conversations(
             paths, organization, own,
             reject=reject, rules=rules, counts=counts, advance=advance, max_ahead=_max_ahead(settings),
+            asked_for=asked_for,
         )  # fmt: skip
 
     _import(settings, paths, read, rejects, output, create=create)

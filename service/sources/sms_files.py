@@ -50,7 +50,10 @@ def read(
 
     Raises SourceUnreadable if the file cannot be read, is not valid CSV or XML, or lacks a required column.
     """
-    for name, stream in streams(Path(path), advance=advance):
+    for name, stream, problem in streams(Path(path), advance=advance):
+        if problem is not None:
+            yield name, 0, problem
+            continue
         parse = _xml if stream.peek(200)[:200].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<") else _csv
         for number, found in parse(name, stream, columns or {}):
             yield name, number, found
