@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.sources import mailbox
 from service.sources.limits import Limits
+from service.sources.message import parse
 from tests.mail_imports import imported, numbered
 
 FROM = "From ada@x.org Mon Jan  1 10:00:00 2024\n"
@@ -33,7 +34,7 @@ def ids(found: list[mailbox.RawMessage]) -> list[str]:
 
 BARE = "".join(f"From {end}\n{numbered(number)}\n" for number, end in enumerate(["", "-", "- "], start=1))
 ONE, TWO = numbered(1), numbered(2)
-TWO_MESSAGES = {
+TWO_MESSAGES: dict[str, str | bytes] = {
     "usual": f"{FROM}{ONE}\n{FROM}{TWO}\n",
     "a byte order mark": f"\ufeff{FROM}{ONE}\n{FROM}{TWO}\n",
     "empty lines in front": f"\r\n\n \t\n{FROM}{ONE}\n{FROM}{TWO}\n",
@@ -259,8 +260,6 @@ def test_of_a_large_message_what_matters_is_kept(tmp_path: Path) -> None:
     found = limited(tmp_path, f"{FROM}{first}\n{FROM}{second}".encode())
     assert len({one.digest for one in found}) == 2
     assert all(len(one.data) < 10_000 for one in found)
-    from service.sources.message import parse
-
     parsed = [parse(one) for one in found]
     assert [(one.snippet, one.attachments) for one in parsed] == [("Hello there.", 3)] * 2
     assert parsed[0].id != parsed[1].id

@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from service.sources.folder_names import Role
 from service.sources.folders import decoded_name, role
 
-_OTHER = re.compile(  # files of mail programs that hold no messages
-    r"^\.|\.(?:lock|msf|index|cache|uidvalidity|log|dat|localmsgs)$"
-    r"|^(?:dovecot|cyrus\.|courier|maildir(?:size|folder)$|subscriptions$|thumbs\.db$|desktop\.ini$|lock$"
-    r"|table_of_contents$|info\.plist$|folders\.dat$|foldertree\.json$|filterlog\.html$|tmp$)",
+_OTHER = re.compile(  # files of mail programs and systems that hold no messages
+    r"\.(?:lock|msf|index|cache|uidvalidity|log)$|^(?:dovecot|cyrus\.|courier|maildir(?:size|folder)$|subscriptions$"
+    r"|(?:msgfilterrules|popstate|virtualfolders|panacea|folders)\.dat$|foldertree\.json$|filterlog\.html$|lock$"
+    r"|table_of_contents$|info\.plist$|thumbs\.db$|desktop\.ini$|\.ds_store$|\._)",
     re.IGNORECASE,
 )
-_ARCHIVED_OTHER = re.compile(r"(?:^|/)__MACOSX/|(?:^|/)(?:cur|new)/\.")
+_HIDDEN = re.compile(r"(?:^|/)(?:__MACOSX/|(?:cur|new)/\.)")
 _DBOX = re.compile(r"^(?:u|m)\.\d+$")
 _FLAGS = re.compile(r"[:;!-]2,([A-Za-z]*)$")
 _NUMBERED = re.compile(r"^[,#]?\d+\.?$")
@@ -54,7 +55,7 @@ class Place:
 
 def is_other_file(name: str) -> bool:
     """Whether a file in an archive is one that mail programs or systems add, and that holds no messages."""
-    return _OTHER.search(name.rpartition("/")[2]) is not None or _ARCHIVED_OTHER.search(name) is not None
+    return _OTHER.search(name.rpartition("/")[2]) is not None or _HIDDEN.search(name) is not None
 
 
 def walk(path: Path) -> Iterator[Place]:
@@ -99,7 +100,7 @@ def _sorted_out(folder: Path, inside: str, names: list[str]) -> tuple[list[tuple
                 below.append((child, inner))
         else:
             files.append(_file(child, inner, folder))
-            if unseen is not None and files[-1].is_single:
+            if unseen is not None and files[-1].is_eml:
                 files[-1] = replace(files[-1], flags=unseen.get(name, "S"))
     return below, files
 
@@ -113,7 +114,9 @@ def _file(path: Path, inside: str, folder: Path) -> Place:
     if not in_maildir and _DBOX.match(path.name) and _is_dbox(path):
         return Place(path, inside, problem="is a file of Dovecot's dbox: export its messages with doveadm")
     place = place_of(inside, Place(path), root=path.parents[inside.count("/")])
-    return replace(place, is_ignored=path.name.startswith(".") if in_maildir else bool(_OTHER.search(path.name)))
+    return replace(
+        place, is_ignored=path.name.startswith(".") or (not in_maildir and _OTHER.search(path.name) is not None)
+    )
 
 
 def _is_dbox(path: Path) -> bool:
@@ -167,8 +170,8 @@ def place_of(inside: str, outer: Place, *, root: Path | None = None, is_named: b
         inside=inside,
         labels=labels,
         flags=(flags[1] if flags else "") if in_maildir else None,
-        is_single=in_maildir or (_NUMBERED.match(name) is not None and bool(folders or root)),
-        is_eml=_ONE_MESSAGE.search(name) is not None,
+        is_single=in_maildir,
+        is_eml=_ONE_MESSAGE.search(name) is not None or _NUMBERED.match(name) is not None,
         is_emlx=_EMLX.search(name) is not None,
         is_deleted=name[0] in ",#" and _NUMBERED.match(name) is not None,
     )
@@ -178,17 +181,17 @@ def _labels(folders: list[str], name: str, path: Path, root: Path | None) -> tup
     """The label of a file's folder: its path from where the mailbox begins."""
     if folders and folders[-1] in _MAILDIR:
         parts = _maildir_parts(folders[:-1], root)
+    elif any(part.endswith(".sbd") for part in folders) or path.with_name(f"{path.name}.msf").exists():
+        begun = next((at for at, part in enumerate(folders) if part.endswith(".sbd")), len(folders))
+        parts = [_stem(part) for part in [*folders[begun:], name]]
     elif _NUMBERED.match(name) or _EMLX.search(name):
         parts = [_stem(part) for part in folders if part.lower() not in _OWN_FOLDERS and not part.isdigit()]
         if parts and parts[0].lower() in _UNNAMED:
             parts = parts[1:]
-    elif any(part.endswith(".sbd") for part in folders) or path.with_name(f"{path.name}.msf").exists():
-        begun = next((at for at, part in enumerate(folders) if part.endswith(".sbd")), len(folders))
-        parts = [_stem(part) for part in [*folders[begun:], name]]
     else:
-        known = [_stem(part) for part in [*folders, name] if role(_stem(part)) is not None]
+        known = [_stem(part) for part in [*folders, name] if _role(part) is not None]
         parts = known[-1:]
-    if not parts and root is not None and role(_stem(root.name.lstrip("."))) == "sent":
+    if not parts and root is not None and _role(root.name.lstrip(".")) == "sent":
         parts = [root.name.lstrip(".")]
     label = "/".join(decoded_name(part) for part in parts)
     return (label,) if label and role(label) != "inbox" else ()
@@ -202,7 +205,19 @@ def _maildir_parts(folders: list[str], root: Path | None) -> list[str]:
         if root is not None and _is_maildir(root.joinpath(*folders[:at])):
             return folders[at:]
     last = folders[-1:]
-    return last if last and last[0].lower() not in _UNNAMED else []
+    return last if last and (_role(last[0]) is not None or _has_inbox(folders[:-1], root)) else []
+
+
+def _has_inbox(folders: list[str], root: Path | None) -> bool:
+    """Whether a folder holds the folders of one mailbox: its inbox and others, as mbsync lays them out."""
+    if root is None:
+        return False
+    folder = root.joinpath(*folders)
+    return any(_is_maildir(folder / name) for name in ("INBOX", "Inbox", "inbox"))
+
+
+def _role(name: str) -> Role | None:
+    return role(decoded_name(_stem(name)))
 
 
 def _stem(name: str) -> str:

@@ -26,7 +26,7 @@ MESSAGE_BYTES = LIMITS.message
 _HEAD_BYTES = 2**16  # where the state of a message is looked for
 _MOZILLA = re.compile(rb"^x-mozilla-status:[ \t]*([0-9a-f]{4})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _MOZILLA_FLAGS = ((0x0001, "S"), (0x0002, "R"), (0x0004, "F"), (0x0008, "T"), (0x1000, "P"))
-_DELETED = re.compile(rb"^(?:x-)?status:[ \t]*\w*D\w*[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_DELETED = re.compile(rb"^(?i:x-)?(?i:status):[ \t]*[ADFNORTU]*D[ADFNORTU]*[ \t]*\r?$", re.MULTILINE)
 _EMLX = re.compile(rb"\A\s*(\d{1,12})[ \t]*\r?\n")
 _EMLX_FLAGS = re.compile(rb"<key>flags</key>\s*<integer>(\d{1,18})</integer>")
 _APPLE_FLAGS = ((1 << 0, "S"), (1 << 1, "T"), (1 << 2, "R"), (1 << 4, "F"), (1 << 6, "D"), (1 << 8, "P"))
@@ -119,12 +119,12 @@ def _messages(name: str, window: Window, place: Place, limits: Limits) -> Iterat
 
 
 def _raw(name: str, piece: mbox.Piece, place: Place) -> RawMessage:
-    flags, is_deleted = place.flags, "T" in (place.flags or "")
+    flags, is_deleted = place.flags, place.is_deleted or "T" in (place.flags or "")
     if flags is None:
         head = piece.data[:_HEAD_BYTES].replace(b"\r\n", b"\n").partition(b"\n\n")[0]
         if mozilla := _MOZILLA.search(head):
             flags = _flags(int(mozilla[1], 16), _MOZILLA_FLAGS)
-        is_deleted = "T" in (flags or "") or _DELETED.search(head) is not None or place.is_deleted
+        is_deleted = is_deleted or "T" in (flags or "") or _DELETED.search(head) is not None
     return RawMessage(
         name, 1, piece.data, piece.separator, flags, piece.offset,
         labels=place.labels, is_deleted=is_deleted, problem=piece.problem, digest=piece.digest,
