@@ -8,10 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
-import pytest
-
 from service.conversation import Conversation
-from service.errors import SourceUnreadable
 from service.sources import mail, sms
 from service.times import format_time
 
@@ -91,8 +88,9 @@ def test_csv_becomes_one_conversation_a_peer_split_at_silence(tmp_path: Path) ->
 def test_columns_are_named_by_options_and_other_separators_are_found(tmp_path: Path) -> None:
     path = tmp_path / "sms.tsv"
     path.write_text("phone\tsent\tbody\n123\t2024-07-01T12:00:00Z\tHello, you\n")
-    with pytest.raises(SourceUnreadable, match=r"no column peer, date, text, it has phone, sent, body"):
-        imported(path)
+    _found, rejected, _counts = imported(path)
+    assert rejected == [(1, "has no column peer, date, text, it has phone, sent, body: name the columns of the file with "
+                            "--column, such as --column peer=phone")]  # fmt: skip
     found, rejected, _counts = imported(path, columns={"peer": "phone", "date": "sent", "text": "body"})
     assert ([one.subject for one in found], rejected) == (["Hello, you"], [])
 
@@ -106,8 +104,10 @@ def test_androids_backup_is_read_with_its_broken_emoji(tmp_path: Path) -> None:
     assert (found.metadata.from_name, found.is_read, found.has_reply) == ("Ada", False, True)
     assert found.updated_on - found.created_on == timedelta(seconds=120)  # type: ignore[operator]
     path.write_text(XML[:-60])
-    with pytest.raises(SourceUnreadable, match="not complete, valid XML after message 3"):
-        imported(path)
+    (found,), rejected, _counts = imported(path)
+    assert found.message_count == 3
+    assert [number for number, _reason in rejected] == [4]
+    assert rejected[0][1].startswith("is not complete, valid XML after message 3: ")
 
 
 def test_real_messages_come_through_a_csv_and_add_up(tmp_path: Path) -> None:

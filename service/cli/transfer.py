@@ -204,6 +204,7 @@ def import_mail_command(
     "--column", "columns", type=Pair(), multiple=True,
     help=f"NAME=COLUMN of a CSV file: {', '.join(sms_files.COLUMNS)}; such as peer=phone. Repeatable.",
 )  # fmt: skip
+@click.option("--region", help="The country of numbers without a country code, such as DE: 0170… is then +49170….")
 @click.option("--gap", type=Duration(), help="A silence of so long begins a new conversation, such as 30d.")
 @_output
 @rejects_option
@@ -214,6 +215,7 @@ def import_sms_command(
     paths: tuple[str, ...],
     organization: UUID,
     columns: tuple[tuple[str, str], ...],
+    region: str | None,
     gap: timedelta | None,
     output: str | None,
     rejects: Path,
@@ -233,7 +235,7 @@ def import_sms_command(
         return sms.conversations(
             list(paths), organization,
             reject=reject, columns=dict(columns), gap=gap, counts=counts, advance=advance,
-            max_ahead=_max_ahead(settings),
+            max_ahead=_max_ahead(settings), region=region,
         )  # fmt: skip
 
     _import(settings, paths, read, rejects, output, create=create)

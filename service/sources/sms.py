@@ -30,13 +30,14 @@ def conversations(
     counts: Counts | None = None,
     advance: Callable[[int], None] = lambda _bytes: None,
     max_ahead: timedelta = MAX_AHEAD,
+    region: str | None = None,
 ) -> Iterator[Conversation]:
     """Yields the conversations of all files together.
 
     `columns` maps the names in COLUMNS to those of a CSV file. A new conversation begins after a silence of more than
     `gap`; without `gap`, each peer has one conversation. Texts beyond the limits of a document are shortened. A date
-    further ahead of the clock than `max_ahead` is replaced by the time of this import. Raises SourceUnreadable if a
-    file cannot be read, is not valid CSV or XML, or lacks a required column.
+    further ahead of the clock than `max_ahead` is replaced by the time of this import. Numbers without a country code
+    are of `region`. A file that cannot be read, or lacks a required column, is rejected.
     """
     clock = Clock(parse_time(datetime.now(UTC)), max_ahead)
     counts = counts or Counts()
@@ -47,7 +48,7 @@ def conversations(
 
     with _Sorted() as messages:
         for path in paths:
-            for source, number, found in sms_files.read(path, columns=columns, advance=advance):
+            for source, number, found in sms_files.read(path, columns=columns, region=region, advance=advance):
                 counts.read += 1
                 if not isinstance(found, Sms):
                     rejected(source, number, found, b"", 0)
@@ -71,7 +72,7 @@ def _conversation(messages: list[Sms], organization_uid: UUID, clock: Clock, fit
         organization_uid=organization_uid,
         channel="sms",
         direction=first.direction,
-        status="active",
+        status="draft" if all(message.is_draft for message in messages) else "active",
         subject=_excerpt(first.text),
         sent_at=_believed(last.date, clock),
         is_read=all(read_marks) if read_marks else None,
@@ -81,6 +82,8 @@ def _conversation(messages: list[Sms], organization_uid: UUID, clock: Clock, fit
             from_name=fit.text("metadata.from_name", next((one.name for one in messages if one.name), None)),
             snippet=_excerpt(last.text),
             thread_id=fit.text("metadata.thread_id", first.peer),
+            has_attachments=any(message.attachments for message in messages),
+            attachment_count=sum(message.attachments for message in messages),
         ),
         party_uid=uuid.uuid5(organization_uid, f"party:{first.peer}"),
         created_on=_believed(first.date, clock),
@@ -104,15 +107,18 @@ class _Sorted(Scratch):
     def __init__(self) -> None:
         super().__init__(
             "CREATE TABLE sms (peer TEXT, date INTEGER, text TEXT, direction TEXT, read INTEGER, name TEXT, "
-            "UNIQUE (peer, date, direction, text))"
+            "attachments INTEGER, is_draft INTEGER, UNIQUE (peer, date, direction, text, attachments))"
         )
         self.database.execute("BEGIN")
 
     def add(self, message: Sms) -> bool:
         """Adds a message. Returns False for a duplicate."""
         date = (message.date - EPOCH) // timedelta(milliseconds=1)
-        row = (message.peer, date, message.text, message.direction, message.read, message.name)
-        return self.database.execute("INSERT OR IGNORE INTO sms VALUES (?, ?, ?, ?, ?, ?)", row).rowcount == 1
+        row = (
+            message.peer, date, message.text, message.direction, message.read, message.name,
+            message.attachments, message.is_draft,
+        )  # fmt: skip
+        return self.database.execute("INSERT OR IGNORE INTO sms VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row).rowcount == 1
 
     def grouped(self, gap: timedelta | None) -> Iterator[list[Sms]]:
         """The messages of each conversation."""
@@ -128,5 +134,8 @@ class _Sorted(Scratch):
 
 
 def _of_row(row: tuple[Any, ...]) -> Sms:
-    peer, date, text, direction, read, name = row
-    return Sms(peer, EPOCH + timedelta(milliseconds=date), text, direction, None if read is None else bool(read), name)
+    peer, date, text, direction, read, name, attachments, is_draft = row
+    return Sms(
+        peer, EPOCH + timedelta(milliseconds=date), text, direction, None if read is None else bool(read), name,
+        attachments, bool(is_draft),
+    )  # fmt: skip
