@@ -9,8 +9,7 @@ import subprocess
 import sys
 import tarfile
 import time
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -161,7 +160,7 @@ def many_messages(size: int) -> Iterator[bytes]:
 
 
 MEGABYTE = 10**6
-SOURCES = {
+SOURCES: dict[str, tuple[str, Callable[[], Iterator[bytes]], tuple[int, int, int] | None]] = {
     "one message of 105 MB": ("mail", lambda: one_large_message(105 * MEGABYTE), (1, 1, 0)),
     "a header of 60 MB": ("mail", lambda: a_large_header(60 * MEGABYTE), (0, 1, 1)),
     "a message of one line": ("mail", lambda: a_long_line(b"From: a@x\nDate: Mon, 1 Jan 2024 10:00:00 +0000\n\n", b"xy", 60 * MEGABYTE), (1, 1, 0)),

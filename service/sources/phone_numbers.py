@@ -12,7 +12,7 @@ from service.errors import Misconfigured
 
 GROUP = "~"  # between the members of a group, as Android's backups write it
 _SEPARATORS = re.compile(r"\s*[~;|]\s*")
-_WRITTEN = re.compile(r"[+\d][\d\s()./\-–]*")
+_WRITTEN = re.compile(r"[(+]*\d[\d\s()./\-–]*")
 _PUNCTUATION = re.compile(r"[\s()./\-–]")
 _SCHEME = re.compile(r"^(?:tel|sms|smsto|mms|mmsto|mailto):(?://)?", re.IGNORECASE)
 LONGEST_NUMBER = 40

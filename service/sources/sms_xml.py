@@ -28,11 +28,13 @@ _NUMBER = re.compile(r"&#(?:([0-9]+)|[xX]([0-9a-fA-F]+));")
 _BARE = re.compile(r"&(?!#\d{1,8};|(?:amp|lt|gt|quot|apos);)")
 _INVALID = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _KEPT_AS_NUMBERS = frozenset("&<>\"'\t\n\r")
-_UNFINISHED = re.compile(r"(?:&#(?:5[56]\d{3}|[xX][dD][89abAB][0-9a-fA-F]{2});)?(?:&[#\w]{0,12})?\Z")
+_UNFINISHED = re.compile(  # a high surrogate, whose low one may follow, and the beginning of a reference
+    r"(?:&#(?:55(?:29[6-9]|[3-9]\d\d)|56(?:[0-2]\d\d|3[01]\d)|[xX][dD][89abAB][0-9a-fA-F]{2});)?(?:&[#\w]{0,12})?\Z"
+)
 _CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
+_CESU_BEGUN = re.compile(rb"\xed(?:[\xa0-\xaf](?:[\x80-\xbf](?:\xed[\xb0-\xbf]?)?)?)?\Z")
 _DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,200}encoding\s*=\s*["']([\w.:-]{1,40})["']""")
-_LONG_DATA = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n")
-_NOT_DATA = bytes(_LONG_DATA)
+_NOT_DATA = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
 
 Found = tuple[int, Sms | str]
 
@@ -42,16 +44,19 @@ def read_xml(window: Window, peers: Peers, limits: Limits) -> Iterator[Found]:
     reader = _Reader(peers, limits)
     encoding = _encoding(window)
     decoder = codecs.getincrementaldecoder(encoding)("replace")
-    rest = ""
+    rest, begun = "", b""
     try:
-        for data in _chunks(window):
-            text = rest + decoder.decode(_CESU.sub(_joined, data) if encoding == "utf-8" else data)
-            cut = _UNFINISHED.search(text, max(0, len(text) - 64))
-            end = len(text) if cut is None else cut.start()
-            rest = text[end:]
-            reader.feed(_valid(text[:end]))
+        for chunk in _chunks(window):
+            data = begun + chunk
+            if encoding == "utf-8":
+                begun = data[cut.start() :] if (cut := _CESU_BEGUN.search(data, len(data) - 5)) else b""
+                data = _CESU.sub(_joined, data[: len(data) - len(begun)])
+            text = rest + decoder.decode(data)
+            unfinished = _UNFINISHED.search(text, max(0, len(text) - 64))
+            rest = unfinished[0] if unfinished else ""
+            reader.feed(_valid(text[: len(text) - len(rest)]))
             yield from reader.taken()
-        reader.feed(_valid(rest + decoder.decode(b"", True)), is_last=True)
+        reader.feed(_valid(rest + decoder.decode(begun, True)), is_last=True)
         yield from reader.taken()
     except (expat.ExpatError, SourceUnreadable) as error:
         yield from reader.taken()

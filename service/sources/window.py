@@ -40,20 +40,22 @@ class Window:
         self.data, self.at, self.has_ended = b"", 0, False
         self.failure: str | None = None
         self._offset = 0  # of data in the stream
-        self._change: Callable[[bytes, bool], bytes] | None = None
+        self._changes: list[Callable[[bytes, bool], bytes]] = []
         self._begin()
 
     def _begin(self) -> None:
         self.fill(2**16)
-        encoding, mark = encoding_of(self.data)
-        self.at = mark
+        encoding, self.at = encoding_of(self.data)
         if encoding not in (None, "utf-8"):
             decoder = codecs.getincrementaldecoder(encoding or "")("replace")
-            self._change = lambda chunk, final: decoder.decode(chunk, final).encode()
-        elif b"\n" not in self.data and b"\r" in self.data:
-            self._change = lambda chunk, _final: chunk.replace(b"\r", b"\n")
-        if self._change is not None:
-            self.data, self.at = self._change(self.data[mark:], self.has_ended), 0
+            self._change_by(lambda chunk, final: decoder.decode(chunk, final).encode())
+        if b"\n" not in self.data and b"\r" in self.data:
+            self._change_by(lambda chunk, _final: chunk.replace(b"\r", b"\n"))
+
+    def _change_by(self, change: Callable[[bytes, bool], bytes]) -> None:
+        """Changes what was read, and what will be."""
+        self.data, self.at = change(self.data[self.at :], self.has_ended), 0
+        self._changes.append(change)
 
     @property
     def offset(self) -> int:
@@ -84,7 +86,9 @@ class Window:
         except SourceUnreadable as error:
             chunk, self.failure = b"", str(error)
         self.has_ended = not chunk
-        return chunk if self._change is None else self._change(chunk, self.has_ended)
+        for change in self._changes:
+            chunk = change(chunk, self.has_ended)
+        return chunk
 
     def skip_blanks(self) -> bool:
         """Moves behind white space. Returns whether there was any."""
