@@ -263,3 +263,10 @@ def test_of_a_large_message_what_matters_is_kept(tmp_path: Path) -> None:
     parsed = [parse(one) for one in found]
     assert [(one.snippet, one.attachments) for one in parsed] == [("Hello there.", 3)] * 2
     assert parsed[0].id != parsed[1].id
+
+
+@pytest.mark.parametrize("begin", [b"\xef\xbb\xbf", b"\n\r\n", b"\xef\xbb\xbf\n", FROM.encode(), b" \n"])
+def test_a_single_message_may_begin_with_a_mark_or_empty_lines(begin: bytes, tmp_path: Path) -> None:
+    for name in ("1.eml", "any"):
+        (only,) = read(tmp_path, begin + ONE.encode(), name)
+        assert only.data.rstrip() == ONE.encode().rstrip()
