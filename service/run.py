@@ -35,6 +35,7 @@ from service.index.index_settings import chosen
 from service.message_texts import counted
 from service.node import LocalNode, prepare
 from service.node.folder import make_private
+from service.node.lock import require_free
 from service.reindex import first_index
 from service.settings import SECRET_MIN_BYTES, Settings
 from service.sources import ndjson
@@ -77,6 +78,8 @@ def run(settings: Settings, *, host: str, port: int, prepare: Prepare) -> None:
 
     Without OPENSEARCH_URL, it also starts a local node and stops it at the end.
     """
+    if settings.opensearch_url is None:
+        require_free(settings.data)  # before the port, which a running `run` also has
     with listening(host, port) as listener:
         settings = with_token_secret(settings)
         if settings.opensearch_url is not None:
@@ -248,6 +251,7 @@ def _watch(node: LocalNode, server: uvicorn.Server, reasons: list[str]) -> None:
 @contextmanager
 def local_node(settings: Settings) -> Iterator[LocalNode]:
     """Runs a local node while the block runs. ctrl-C is ignored while the node stops, because it would stay running."""
+    require_free(settings.data)
     node = LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home), heap=settings.node_heap)
     progress.say("Starting OpenSearch")
     try:

@@ -68,6 +68,59 @@ def test_help_names_the_environment_variable_of_an_option(tmp_path: Path) -> Non
             assert variable in shown
 
 
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        ("search --limit x", "--limit: 'x' must be a whole number from 1 to 100"),
+        ("search --limit 500", "--limit: '500' must be a whole number from 1 to 100"),
+        ("status --watch --interval 0", "--interval: '0' must be a number of at least 0.5"),
+        ("serve --port 70000", "--port: '70000' must be a whole number from 0 to 65535"),
+        ("search --data file", "--data: 'file' is a file, and must be a folder"),
+        ("load .", "FILE: '.' is a folder, and must be a file"),
+        ("load none", "FILE: file 'none' does not exist"),
+        ("get x y", "must be a UUID"),
+        ("completion bsh", "'bsh' must be bash or zsh or fish; did you mean bash?"),
+        ("search -o tabel", "--output: 'tabel' must be table or json or name; did you mean table?"),
+        ("status --interval", "--interval needs a value"),
+        ("status --watch=3", "--watch takes no value"),
+        ("healthy now", "unexpected: now"),
+        ("status --jsn", "there is no option --jsn; did you mean --json?"),
+        ("serch", "there is no command serch; did you mean search?"),
+        (
+            "search --is-read no --opensearch-url http://127.0.0.1:9",
+            "is_read: must be true or false; did you mean false?",
+        ),
+        # options that would change nothing
+        ("search --limit 3 -- -ssh -o name", "-o comes after --"),
+        ("count -- x --json", "--json comes after --"),
+        ("search x --token-file file", "--token-file is for a running service"),
+        ("status --interval 3", "--interval is for --watch"),
+        ("run --sample", "--sample is for the cluster of --opensearch-url"),
+        ("run --create", "--create is for the cluster of --opensearch-url"),
+        ("load file --dry-run --create", "leave out --create"),
+        ("import-sms file --output out --create", "leave out --create"),
+        ("prune --dry-run --tombstones 9d", "leave out --tombstones"),
+    ],
+)
+def test_wrong_use_is_named_in_plain_words(typed: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    words = shlex.split(typed)
+    if words[0].startswith("import"):
+        words += ["--organization", ORGANIZATION]
+    done = conversations(tmp_path, *words, CONVERSATIONS_ORGANIZATION=ORGANIZATION)
+    assert_one_line(done, 2, says)
+    assert "valid integer" not in done.stderr
+
+
+def test_the_summary_of_every_command_is_whole(tmp_path: Path) -> None:
+    shown = conversations(tmp_path, "--help", COLUMNS="80").stdout.partition("Commands:")[2]
+    assert "…" not in shown
+    assert "..." not in shown
+    for name, command in cli.commands.items():
+        assert name in shown
+        assert (command.short_help or "").endswith("."), name
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_for_the_console_script(shell: str, tmp_path: Path) -> None:
     done = conversations(tmp_path, "completion", shell)

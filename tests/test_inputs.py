@@ -34,7 +34,7 @@ def test_a_missing_input_is_wrong_use_in_every_command(command: tuple[str, ...],
 
 @pytest.mark.parametrize("command", [one for one in READERS if one[0] != "import-mail"], ids=" ".join)
 def test_a_folder_is_no_input_but_for_mail(command: tuple[str, ...], folder: Path) -> None:
-    assert_one_line(conversations(folder, *command, "."), 2, "'.' is a directory")
+    assert_one_line(conversations(folder, *command, "."), 2, "FILE: '.' is a folder, and must be a file")
 
 
 def import_mail(folder: Path, *arguments: str) -> tuple[int, str, dict[str, int]]:
@@ -68,7 +68,7 @@ def test_rejects_of_an_earlier_run_stay_and_that_is_said(folder: Path) -> None:
     before = (folder / "rejects.ndjson").read_bytes()
     code, said, _counts = import_mail(folder, "one.eml")
     assert code == 0
-    assert "rejects.ndjson is of an earlier run and stays: nothing was rejected in this one" in said
+    assert "nothing was rejected; rejects.ndjson is from an earlier run" in said
     assert (folder / "rejects.ndjson").read_bytes() == before
     (folder / "rejects.ndjson").unlink()
     assert "earlier run" not in import_mail(folder, "one.eml")[1]
@@ -92,7 +92,7 @@ def test_a_word_that_begins_with_a_dash_is_told_how_to_be_written(command: str, 
 def test_deleting_nothing_is_done(folder: Path) -> None:
     done = conversations(folder, "delete", "-", "--yes", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"items": []})
-    assert done.stderr == "No uids came: nothing was deleted.\n"
+    assert done.stderr == "There were no uids: nothing was deleted.\n"
 
 
 def test_trash_and_junk_are_imported_if_they_are_asked_for(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from service.errors import Misconfigured
 from service.sources import mailbox
 from service.sources.sms_files import read
 from tests.mail_imports import SHARED, imported
@@ -63,8 +64,8 @@ def test_every_message_of_the_collection_is_accounted_for(tmp_path: Path) -> Non
         "label\ttext\tpeer\tdate\n" + "".join(f"{line}\t1\t1719835200\n" for line in lines)
     )
     assert len(list(read(str(tmp_path / "sms.tsv")))) == 5_574
-    (reject,) = read(str(path))  # as it is, it lacks who and when
-    assert "has no column peer, date, text, it has Label, SMS" in str(reject[2])
+    with pytest.raises(Misconfigured, match="has the columns Label, SMS, and lacks peer, date, text"):
+        list(read(str(path)))
 
 
 def test_imports_of_everything_add_up() -> None:

@@ -8,7 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
+import pytest
+
 from service.conversation import Conversation
+from service.errors import Misconfigured
 from service.sources import mail, sms
 from service.times import format_time
 
@@ -88,11 +91,27 @@ def test_csv_becomes_one_conversation_a_peer_split_at_silence(tmp_path: Path) ->
 def test_columns_are_named_by_options_and_other_separators_are_found(tmp_path: Path) -> None:
     path = tmp_path / "sms.tsv"
     path.write_text("phone\tsent\tbody\n123\t2024-07-01T12:00:00Z\tHello, you\n")
-    _found, rejected, _counts = imported(path)
-    assert rejected == [(1, "has no column peer, date, text, it has phone, sent, body: name the columns of the file with "
-                            "--column, such as --column peer=phone")]  # fmt: skip
+    with pytest.raises(Misconfigured, match=r"has the columns phone, sent, body, and lacks peer, date, text"):
+        imported(path)
     found, rejected, _counts = imported(path, columns={"peer": "phone", "date": "sent", "text": "body"})
     assert ([one.subject for one in found], rejected) == (["Hello, you"], [])
+
+
+def test_a_rejected_message_is_kept_with_its_text(tmp_path: Path) -> None:
+    texts = {
+        "sms.csv": 'peer;date;text;name\n12;never;"a; b";Ada;more\n',
+        "sms.xml": '<smses><sms address="" date="1" type="1" body="no &lt;peer&gt;" /></smses>',
+    }
+    rejected: list[bytes] = []
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        found = sms.conversations(
+            [str(tmp_path / name)],
+            ORGANIZATION,
+            reject=lambda _source, _number, _reason, data, _offset: rejected.append(data),
+        )
+        assert list(found) == []
+    assert rejected == [b'12;never;"a; b";Ada;more', b'<sms address="" date="1" type="1" body="no &lt;peer&gt;" />']
 
 
 def test_androids_backup_is_read_with_its_broken_emoji(tmp_path: Path) -> None:

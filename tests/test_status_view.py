@@ -94,3 +94,13 @@ def test_no_message_writes_a_plural_behind_a_number_by_hand() -> None:
         if by_hand.search(line)
     ]
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("is_running", "says"),
+    [(True, "running, at the step"), (False, "interrupted at the step"), (None, "reindex, at the step")],
+)
+def test_an_unfinished_reindex_is_called_what_it_is(is_running: bool | None, says: str) -> None:
+    found = status_view._unfinished({"action": "reindex", "step": "backfill", "is_running": is_running})
+    assert says in found
+    assert ("--resume" in found) == (is_running is False)

@@ -39,8 +39,27 @@ COMMANDS: tuple[click.Command, ...] = (
 )
 
 
+def _summary(command: click.Command) -> str:
+    """The first sentence of the help, whole: click's own summary is cut to the width of the terminal."""
+    first = " ".join((command.help or "").partition("\n\n")[0].split())
+    return first.partition(". ")[0].rstrip(".") + "."
+
+
+def _metavar(param: click.Parameter) -> str | None:
+    """Click's own is INTEGER RANGE, FLOAT or TEXT."""
+    if isinstance(param.type, click.types.IntParamType | click.types.FloatParamType):
+        return "NUMBER"
+    return _METAVARS.get(param.name or "")
+
+
+_METAVARS = {"url": "URL", "opensearch_url": "URL", "token": "TOKEN", "host": "ADDRESS", "user": "NAME"}
+
+
 def _add(group: click.Group, command: click.Command, path: str) -> None:
     command.epilog = epilog(path) if path in EXAMPLES else None
+    command.short_help = _summary(command)
+    for param in command.params:
+        param.metavar = param.metavar or _metavar(param)
     global_options.add_to(command)
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():

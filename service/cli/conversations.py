@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any
 from uuid import UUID
@@ -20,10 +21,12 @@ from service.cli.query_options import (
     filter_options,
     form_option,
     query_of,
+    refuse_options,
     service_options,
 )
-from service.errors import Misconfigured, NotFound
+from service.errors import ConversationsError, Misconfigured, NotFound
 from service.message_texts import counted
+from service.query.search_fields import SEARCH_FIELDS
 from service.settings import Settings
 from service.terminal import is_terminal, printable
 
@@ -42,11 +45,13 @@ def search_command(
     settings: Settings, prefers_cluster: bool, words: tuple[str, ...], form: Form | None, strict: bool,
     where: tuple[str, ...], filters: dict[str, str], sort: str | None, limit: int, page: int | None,
 ) -> None:  # fmt: skip
-    """Find conversations by QUERY, the language of the search box: words, "phrases", -without, field:value, OR.
+    """Find conversations by QUERY, in the language of the search box: words, "phrases", -without, field:value, OR.
 
-    A table on a terminal, JSON elsewhere: the data of the API's answer. With -o name, a uid a line. --where takes every
-    parameter of the API. A QUERY that begins with - comes after --. 'conversations export' writes all that matches.
+    It prints a table on a terminal, and the data of the API's answer as JSON elsewhere. -o name prints one uid on each
+    line. --where takes every parameter of the API. Options come before --, a QUERY that begins with - after it.
+    'conversations export' writes all conversations that match.
     """
+    refuse_options(words)
     query_string = query_of(settings, words, where, filters, sort=sort, page=page, per_page=limit)
     data = source(settings, prefers_cluster=prefers_cluster).page(query_string, strict=strict)
     _warn(data)
@@ -69,10 +74,12 @@ def count_command(
     settings: Settings, prefers_cluster: bool, words: tuple[str, ...], form: Form | None, strict: bool,
     where: tuple[str, ...], filters: dict[str, str],
 ) -> None:  # fmt: skip
-    """Count the conversations that match QUERY, exactly. Prints the number, also into a pipe; -o json has more.
+    """Count the conversations that match QUERY, exactly.
 
-    With --where facets=status,channel it also counts by the values of these fields.
+    It prints the number, on a terminal and into a pipe; -o json prints the whole answer. With --where
+    facets=status,channel it also counts by the values of these fields.
     """
+    refuse_options(words)
     query_string = query_of(settings, words, where, filters)
     data = source(settings, prefers_cluster=prefers_cluster).count(query_string, strict=strict)
     _warn(data)
@@ -89,7 +96,10 @@ def count_command(
 @form_option("table", "json", "name")
 @service_options
 def get_command(settings: Settings, prefers_cluster: bool, uid: UUID, form: Form | None) -> None:
-    """Print one conversation, as it is now. On a terminal a line a field, elsewhere JSON."""
+    """Print one conversation, as it is now.
+
+    It prints one field on each line on a terminal, and JSON elsewhere.
+    """
     item = source(settings, prefers_cluster=prefers_cluster).one(uid, settings.organization)
     chosen = output.form_of(form)
     if chosen == "json":
@@ -109,27 +119,30 @@ def get_command(settings: Settings, prefers_cluster: bool, uid: UUID, form: Form
 def delete_command(
     settings: Settings, prefers_cluster: bool, uids: tuple[str, ...], yes: bool, dry_run: bool, form: Form | None
 ) -> None:
-    """Delete conversations; - reads their uids from standard input, a line each.
+    """Delete conversations; - reads their uids from standard input, one on each line.
 
-    It looks at all of them first: where one is missing, nothing is deleted. It says what it will delete, and asks on a
-    terminal; elsewhere it needs --yes. A deletion is not undone by an older copy that is loaded later.
+    If one of the conversations is missing, nothing is deleted. The command lists what it will delete, and asks for
+    confirmation on a terminal; without a terminal it needs --yes. An older copy that is loaded later does not bring a
+    deleted conversation back.
     """
     wanted = _uids(uids)
     if not wanted:
-        progress.say("No uids came: nothing was deleted.")
+        progress.say("There were no uids: nothing was deleted.")
         _show_outcomes([], form)
         return
     if not (yes or dry_run or is_terminal(sys.stdin)):
-        raise Misconfigured("--yes is needed where no terminal can be asked; --dry-run shows what would be deleted")
+        raise Misconfigured(
+            "deleting needs --yes when standard input is not a terminal; --dry-run shows what would be deleted"
+        )
     found = source(settings, prefers_cluster=prefers_cluster)
     items = [_looked_at(found, uid, settings.organization) for uid in wanted]
     for item in items:
-        progress.say(f"{'would delete' if dry_run else 'deletes'}: {_line(item)}")
+        progress.say(f"{'would delete' if dry_run else 'to delete'}: {_line(item)}")
     if dry_run:
         _show_outcomes([(str(item["uid"]), "would be deleted") for item in items], form)
         return
-    if not yes:
-        click.confirm(f"Delete {counted(len(items), 'conversation')} at {printable(found.name)}?", abort=True, err=True)
+    if not (yes or _is_confirmed(f"Delete {counted(len(items), 'conversation')} at {printable(found.name)}?")):
+        raise ConversationsError(_NOTHING)
     outcomes = [(str(uid), _deleted(found, uid, settings.organization)) for uid in wanted]
     _show_outcomes(outcomes, form)
     left = [uid for uid, outcome in outcomes if outcome != "deleted"]
@@ -138,8 +151,19 @@ def delete_command(
         raise DoneInPart(f"not deleted: {len(left):,} of {whole} ({', '.join(left[:5])})")
 
 
+_NOTHING = "nothing was deleted"
+
+
+def _is_confirmed(question: str) -> bool:
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort as error:  # ctrl-C, or the end of the input
+        error.add_note(f"{_NOTHING.capitalize()}.")
+        raise
+
+
 def _uids(texts: tuple[str, ...]) -> list[UUID]:
-    """The uids, each once, in their order. Raises UsageError naming what is none."""
+    """The uids, each once, in their order. Raises UsageError that names a text that is not a uid."""
     names = [line for text in texts for line in (sys.stdin.read().split() if text == "-" else [text])]
     uids = list(dict.fromkeys(Uuid().convert(name, None, None) for name in names))
     if len(uids) > MOST_DELETED:
@@ -195,14 +219,14 @@ def _show_page(data: dict[str, Any]) -> None:
 
 
 def _say_if_cut(data: dict[str, Any]) -> None:
-    """Whoever works through the uids of a page should know that there are more."""
+    """Prints a note if the page does not hold all the uids."""
     shown, total = len(data["items"]), data["pagination"]["total"]
     if shown < total:
         progress.say(f"{shown:,} of {counted(total, 'conversation')}: --limit (up to 100) and --page give the others")
 
 
 def _facet_rows(facet: dict[str, Any]) -> list[tuple[str, str]]:
-    """The values with their counts, then those without a value and those that are not listed, where there are any."""
+    """The values with their counts, then how many have no value, and how many have a value that is not listed."""
     rows = [(_word(one["value"]), f"{one['count']:,}") for one in facet["values"]]
     return rows + [(f"({rest})", f"{facet[rest]:,}") for rest in ("none", "other") if facet[rest]]
 
@@ -216,4 +240,13 @@ def _warn(data: dict[str, Any]) -> None:
         progress.say(f"QUERY, at {warning['position']}: {warning['message']}")
 
 
+def _explain_query(command: click.Command) -> None:
+    """Adds the fields of the search box to the help."""
+    names = ", ".join(field.name for field in SEARCH_FIELDS)
+    fields = f"The fields of QUERY: {names}. docs/search.md explains them, under 'The search box'."
+    command.help = f"{inspect.cleandoc(command.help or '')}\n\n{fields}"
+
+
+for _command in (search_command, count_command):
+    _explain_query(_command)
 COMMANDS: tuple[click.Command, ...] = (search_command, get_command, count_command, delete_command)

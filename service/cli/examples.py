@@ -1,13 +1,13 @@
-"""An example or two of each command, which end its help. The tests parse every one of them."""
+"""Examples for the end of each command's help. Those of search, get and count find something in the sample."""
 
 from __future__ import annotations
 
 _ORGANIZATION = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"
-_UID = "0197a3c2-5d1e-7c3b-8f4a-2b6d9e0c1f35"
+_UID = "4ba3c62a-dc75-53ad-b993-a67e7a9bf02b"
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "conversations": (
-        "conversations run", "conversations search invoice status:active", "conversations --context prod status",
+        "conversations run", "conversations search 'release status:active'", "conversations --context prod status",
     ),
     "conversations run": ("conversations run", "conversations run --port 8080 --data ./data --empty"),
     "conversations serve": (
@@ -21,16 +21,16 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "conversations search": (
         "conversations search 'twisted -ssh status:active'",
-        "conversations search --status active --where 'created_on[gte]=2024-07' --sort -created_on --limit 10 --page 2",
-        f"conversations search 'from:ada@example.com' --organization {_ORGANIZATION} -o name",
+        "conversations search --status active --where 'created_on[gte]=2003-06' --sort -created_on --limit 10 --page 2",
+        f"conversations search 'from:m@moshez.org' --organization {_ORGANIZATION} -o name",
     ),
     "conversations get": (f"conversations get {_UID}", f"conversations get {_UID} --json"),
     "conversations count": (
-        "conversations count 'is:unread after:-7d'", "conversations count --where facets=status --json",
+        "conversations count 'is:unread after:2003-07'", "conversations count --where facets=status --json",
     ),
     "conversations delete": (
         f"conversations delete {_UID} --dry-run",
-        "conversations search 'label:spam' -o name | conversations delete - --yes",
+        "conversations search 'label:zh' -o name | conversations delete - --dry-run",
     ),
     "conversations create": ("conversations create", "conversations create --shards 3 --replicas 1"),
     "conversations status": (

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 import click
 
 from service import progress
+from service.cli import click_words
 from service.errors import (
     ConversationsError,
     InvalidQuery,
@@ -29,7 +30,7 @@ from service.errors import (
 DONE, FAILED, USAGE, IN_PART, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 3, 130, 141, 143
 EXIT_CODES: dict[int, str] = {
     DONE: "done",
-    FAILED: "failed, or a check failed: not ready, not fit to be served, differences were found",
+    FAILED: "failed, or a check failed: not ready, not fit to be served, differences were found; or you answered no",
     USAGE: "an option, an argument, a setting or the configuration file is wrong; nothing was done",
     IN_PART: "done, but not all is well: lines were rejected, or `doctor` has warnings only",
     INTERRUPTED: "ctrl-C (SIGINT); the last lines say how to go on",
@@ -147,10 +148,9 @@ def _refused(error: click.ClickException) -> int:
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code
-    message = error.format_message().rstrip(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     more = f" (see '{context.command_path} --help')" if context is not None else ""
-    progress.complain(f"conversations: {message[:1].lower()}{message[1:]}{_dash(error)}{more}")
+    progress.complain(f"conversations: {click_words.sentence(error)}{_dash(error)}{more}")
     return error.exit_code
 
 
@@ -184,7 +184,7 @@ def _flushed(code: int) -> int:
         if sys.stderr is not None:
             sys.stderr.flush()
     except (OSError, ValueError):
-        _discard(sys.__stderr__, 2)  # nobody can be told
+        _discard(sys.__stderr__, 2)  # there is nowhere to report this
     return code
 
 

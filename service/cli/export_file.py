@@ -1,10 +1,10 @@
-"""An export into a file that appears only when it is whole, or to standard output."""
+"""NDJSON written to standard output, or to a file that appears only when it is complete."""
 
 from __future__ import annotations
 
 import gzip
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import IO, cast
@@ -12,16 +12,16 @@ from uuid import UUID
 
 from service import progress
 from service.client import Client
+from service.conversation import Conversation
 from service.errors import Misconfigured
-from service.files import replacing
+from service.files import STANDARD_STREAM, replacing
+from service.index import loader
 from service.query.conversation_query import ConversationQuery
 from service.search.export import export
 from service.search.paging.cursors import Cursors
 from service.search.searcher import Searcher
 from service.settings import Settings
 from service.sources.ndjson import export_end_line
-
-STANDARD_OUTPUT = "-"
 
 
 async def export_file(
@@ -52,8 +52,8 @@ async def export_file(
 
 @contextmanager
 def _sink(file: str) -> Iterator[IO[bytes]]:
-    """What is written becomes the file when the block ends well; until then an earlier file stays as it is."""
-    if file == STANDARD_OUTPUT:
+    """Opens the output. The file is replaced when the block succeeds; until then an earlier file stays unchanged."""
+    if file == STANDARD_STREAM:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
@@ -69,3 +69,25 @@ def _sink(file: str) -> Iterator[IO[bytes]]:
         raise
     except OSError as error:
         raise Misconfigured(f"cannot write {path} ({error.strerror}): choose another file") from None
+
+
+def write_ndjson(conversations: Iterable[Conversation], output: str) -> loader.Tally:
+    """Writes NDJSON to standard output, or to a file that is replaced when the new one is complete."""
+    tally = loader.Tally()
+
+    def write(file: IO[bytes]) -> None:
+        for conversation in conversations:
+            file.write(conversation.model_dump_json().encode() + b"\n")
+            tally.count("written")
+
+    if output == STANDARD_STREAM:
+        write(sys.stdout.buffer)
+        return tally
+    try:
+        with replacing(output) as file:
+            write(file)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Misconfigured(f"cannot write {output} ({error.strerror}): choose another file with --output") from None
+    return tally

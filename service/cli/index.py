@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from service import progress
-from service.cli import connectivity, dry_run, exit_codes, status_view
+from service.cli import connectivity, dry_run, exit_codes, global_options, status_view
 from service.cli.options import (
     INPUT,
     Duration,
@@ -47,10 +47,10 @@ from service.terminal import json_text, printable
 @click.command("create")
 @index_options
 def create_command(settings: Settings) -> None:
-    """Create the index and its alias, if they are not there.
+    """Create the index and its alias, if they do not exist.
 
-    Without options and variables it has one shard, no replicas, and a refresh interval of 1s. An index that is there
-    already keeps its own; 'conversations reindex' makes one with others.
+    Without options and variables, the index has one shard, no replicas, and a refresh interval of 1s. An index that
+    exists already is not changed; 'conversations reindex' makes one with other settings.
     """
 
     def create(client: Client) -> Awaitable[tuple[str, bool]]:
@@ -61,25 +61,31 @@ def create_command(settings: Settings) -> None:
     if not made and (typed := typed_index_options()):
         given = " and ".join(typed)
         progress.say(
-            f"{name} was there already: {given} changed nothing; 'conversations reindex' takes the same options"
+            f"{name} exists already, so {given} changed nothing; 'conversations reindex' takes the same options"
         )
 
 
 @click.command("status")
 @form_option("table", "json")
-@click.option("--watch", is_flag=True, help="Print it again and again, until ctrl-C; as JSON, a line each time.")
+@click.option("--watch", is_flag=True, help="Repeat it until ctrl-C; as JSON, one line each time.")
 @click.option(
-    "--interval", type=click.FloatRange(min=0.5), default=2.0, show_default=True, help="With --watch: seconds between."
+    "--interval",
+    type=click.FloatRange(min=0.5),
+    default=2.0,
+    show_default=True,
+    help="Seconds between two outputs of --watch.",
 )
 @cluster_options
 def status_command(settings: Settings, form: Form | None, watch: bool, interval: float) -> None:
-    """Print cluster, index, alias, counts and mapping. Exits 1 if the service could not serve this index.
+    """Print the cluster, the indices, their counts, and unfinished loads and reindexes.
 
-    On a terminal it is a table, elsewhere JSON.
+    It prints a table on a terminal, and JSON elsewhere. The exit code is 1 if the service could not serve this index.
     """
+    if global_options.is_typed("interval") and not watch:
+        raise Misconfigured("--interval is for --watch: add --watch, or leave --interval out")
 
     def look() -> status.Status:
-        return act(settings, lambda client: status.status(client, settings.alias, mapping.load()))
+        return act(settings, lambda client: status.status(client, settings.alias, mapping.load(), is_watched=not watch))
 
     if watch:
         status_view.watch(look, form, interval)
@@ -91,15 +97,21 @@ def status_command(settings: Settings, form: Form | None, watch: bool, interval:
 
 @click.command("reindex")
 @click.argument("files", nargs=-1, metavar="[FILE...]", type=INPUT)
+@click.option("--files-only", is_flag=True, help="Ignore the running index, with its deletions and newer writes.")
 @click.option(
-    "--files-only", is_flag=True, help="Leave out what only the running index holds: deletions, newer writes."
+    "--and-index", is_flag=True, hidden=True, help="The default: the files, and newer documents of the running index."
 )
-@click.option("--and-index", is_flag=True, hidden=True, help="The default: files, and the running index where newer.")
-@click.option("--throttle", type=click.FloatRange(min=0.1), help="At most so many documents a second.")
-@click.option("--resume", "way", flag_value="resume", help="Go on with what was interrupted: reindex, rollback, prune.")
-@click.option("--abandon", "way", flag_value="abandon", help="Undo what was interrupted, as far as it was not done.")
+@click.option("--throttle", type=click.FloatRange(min=0.1), help="Copy at most this many documents a second.")
+@click.option("--resume", "way", flag_value="resume", help="Continue an interrupted reindex, rollback or prune.")
+@click.option(
+    "--abandon",
+    "way",
+    flag_value="abandon",
+    help="Give up an interrupted reindex, rollback or prune. An unfinished new index is removed; "
+    "finished steps are not undone.",
+)
 @click.option("--skip-invalid", is_flag=True, help="Leave out documents that the new index cannot take.")
-@dry_run.option("Only print what would be done: indices, documents, size, lease. Nothing is written.")
+@dry_run.option("Print the indices, documents, size and lease of a new reindex. Nothing is written.")
 @rejects_option
 @index_options
 def reindex_command(
@@ -113,29 +125,31 @@ def reindex_command(
     is_dry_run: bool,
     rejects: Path,
 ) -> None:
-    """Make a new index under the running service: from the running index, or from NDJSON files and that.
+    """Make a new index while the service runs, from the running index and from NDJSON files, if any are given.
 
-    Steps: create, write to both, backfill, verify (by hashes of uid and version), swap. Readers notice nothing, and
-    writers find out by themselves. It may be killed anywhere; then --resume or --abandon. The new index has the shards,
-    replicas and refresh interval of the running one, unless an option or a variable names others. The old index goes
-    on being written, for 'conversations rollback', until 'conversations prune'.
+    The steps are: create, write to both, backfill, verify (by hashes of uid and version), swap. Readers notice nothing,
+    and writers find the new index by themselves. A reindex may be killed at any moment; --resume continues it, and
+    --abandon gives it up. The new index has the shards, replicas and refresh interval of the running one, unless an
+    option or a variable sets others. Writes also go to the old index, for 'conversations rollback', until
+    'conversations prune' removes it.
 
-    With files, the newest copy of each conversation wins, be it in the files or in the running index, and deletions
-    stay. With --files-only the new index holds what the files hold, and it is said first what that leaves out.
+    With files, the newest copy of each conversation wins, whether it is in the files or in the running index, and
+    deletions stay. With --files-only, the new index holds only what the files hold. The command first prints what that
+    leaves out.
 
     Documents that the new index cannot take go to the rejects file, and the reindex stops before the swap.
     """
     if (files_only or and_index) and not files:
         option = "--files-only" if files_only else "--and-index"
-        raise Misconfigured(f"{option} goes with files; without files, the running index is the source anyway")
+        raise Misconfigured(f"{option} needs files: without files, the running index is the only source")
     if files_only and and_index:
-        raise Misconfigured("--files-only and --and-index exclude one another: choose one")
+        raise Misconfigured("--files-only and --and-index contradict each other: give one of them")
     if way is not None and files:
-        raise Misconfigured(f"--{way} takes no files: it knows them")
+        raise Misconfigured(f"--{way} takes no files: the interrupted reindex remembers its files")
     if way is not None and (typed := typed_index_options()):
-        raise Misconfigured(f"--{way} goes on with what was begun: leave out {' and '.join(typed)}")
+        raise Misconfigured(f"--{way} uses the settings of the interrupted reindex: leave out {' and '.join(typed)}")
     if is_dry_run and way is not None:
-        raise Misconfigured(f"--dry-run tells what a new reindex would do: leave out --{way}")
+        raise Misconfigured(f"--dry-run prints what a new reindex would do: leave out --{way}")
     require_distinct(files, {"--rejects": [rejects]})
     if is_dry_run:
         show(_with_job(settings, lambda job: plan.plan(job, files=files, from_index=not files_only)))
@@ -150,34 +164,37 @@ def reindex_command(
         record = _with_job(settings, actions[way], throttle=throttle, invalid=invalid, skip_invalid=skip_invalid)
     show(record)
     if not rejected.count and is_rejects(rejects):
-        progress.say(f"{rejects} is of an earlier run and stays: nothing was rejected in this one")
+        progress.say(f"nothing was rejected; {rejects} is from an earlier run")
     if record.get("skipped"):
         left_out = counted(record["skipped"], "document")
-        progress.say(f"{left_out} left out, which the previous index still has: see {rejects}")
+        progress.say(f"{left_out} left out; the previous index still has them: see {rejects}")
 
 
 @click.command("rollback")
 @click.option("--again", is_flag=True, help="Go forward to the newer index, after a rollback.")
 @cluster_options
 def rollback_command(settings: Settings, again: bool) -> None:
-    """Return to the index that was read before the last reindex, with all that was written since.
+    """Return to the index that was read before the last reindex. It has received every write since.
 
-    It says first from which index to which it goes. A second rollback would go forward again: it needs --again.
+    The command first prints from which index to which it goes. A second rollback would go forward to the newer index;
+    it is refused without --again.
     """
     show(_with_job(settings, lambda job: commands.rollback(job, again=again)))
 
 
 @click.command("prune")
-@click.option("--keep", type=click.IntRange(min=0), default=0, show_default=True, help="So many of the newest stay.")
-@click.option("--tombstones", type=Duration(), help="Also remove what is left of deletions so long ago, such as 90d.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--keep", type=click.IntRange(min=0), default=0, show_default=True, help="Keep this many of the newest.")
+@click.option("--tombstones", type=Duration(), help="Also remove the traces of deletions older than this, such as 90d.")
+@click.option("--dry-run", is_flag=True, help="Print which indices would be removed, and remove nothing.")
 @cluster_options
 def prune_command(settings: Settings, keep: int, tombstones: timedelta | None, dry_run: bool) -> None:
-    """Remove this service's indices that are not read any more, but for the newest --keep of them.
+    """Remove this service's indices that are not read any more, except the newest --keep of them.
 
-    It says first which, and how much they hold. After that no 'conversations rollback' returns to them. Indices of
-    others, or of another alias, are never touched.
+    The command first prints which indices these are, and how much they hold. 'conversations rollback' cannot return to
+    a removed index. Indices of another alias, or that this service did not make, are never touched.
     """
+    if dry_run and tombstones is not None:
+        raise Misconfigured("--dry-run does not count tombstones: leave out --tombstones")
 
     async def prune(job: Job) -> dict[str, Any]:
         return await commands.prune(job, keep=keep, tombstones=tombstones, dry_run=dry_run)
@@ -189,27 +206,29 @@ def prune_command(settings: Settings, keep: int, tombstones: timedelta | None, d
 @click.argument("files", nargs=-1, metavar="[FILE...]", type=INPUT)
 @click.option("--against", metavar="INDEX", help="Compare INDEX with the index that is read.")
 @click.option("--repair", is_flag=True, help="Write what is missing or stale.")
-@click.option("--delete-extra", is_flag=True, help="With --repair: also delete what is too much.")
-@click.option("--whole", is_flag=True, help="With --delete-extra: the files hold all of each organization in them.")
+@click.option("--delete-extra", is_flag=True, help="With --repair: also delete extra conversations.")
+@click.option("--whole", is_flag=True, help="With --delete-extra: the files are complete.")
 @cluster_options
 def verify_command(
     settings: Settings, files: tuple[str, ...], against: str | None, repair: bool, delete_extra: bool, whole: bool
 ) -> None:
-    """Tell what is missing, stale or too much, by hashes of uid and version over ranges. Exits 1 if anything is.
+    """Compare an index with files or with another index, by hashes of uid and version.
 
-    With files, these are right, in the organizations that they name, and the index is looked at. With --against, the
-    index that is read is right, and INDEX is looked at.
+    It prints how many conversations are missing, stale or extra. The exit code is 1 if there are any. With files, it
+    checks the index that is read against the files, for the organizations in the files. With --against, it checks INDEX
+    against the index that is read.
 
-    --repair writes what is missing or stale, and deletes nothing. --delete-extra also deletes what is too much: with
-    files, conversations that these do not hold and that are not newer than the newest of their organization there. The
-    files must be exports without filters, which their last lines tell; for other files, --whole vouches for it.
+    --repair writes missing and stale conversations, and deletes nothing. --delete-extra also deletes extra ones: with
+    files, these are conversations that the files do not have, and that are not newer than the newest one of their
+    organization in the files. The files must be exports without filters, as their last lines say; for other files,
+    --whole states that they are complete.
     """
     if bool(files) == (against is not None):
-        raise Misconfigured("name files to compare the index with, or an index in --against")
+        raise Misconfigured("give either files to compare the index with, or an index with --against")
     if delete_extra and not repair:
-        raise Misconfigured("--delete-extra goes with --repair")
+        raise Misconfigured("--delete-extra needs --repair")
     if whole and not (delete_extra and files):
-        raise Misconfigured("--whole goes with --delete-extra and files")
+        raise Misconfigured("--whole needs --delete-extra and files")
 
     async def compare(job: Job) -> drift.Finding:
         if against is not None:
@@ -227,18 +246,19 @@ def _what_remains(found: drift.Finding, *, repair: bool, delete_extra: bool) -> 
     if not repair:
         return "differences were found: --repair writes what is missing or stale"
     if left.extra and not delete_extra and not (left.missing or left.stale):
-        return f"too much: {counted(len(left.extra), 'document')}, which --repair --delete-extra deletes"
+        return f"there are extra documents ({len(left.extra):,}): --repair --delete-extra deletes them"
     return "differences remain"
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a check, a line each.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object for each check, on a line.")
 @cluster_options
 def doctor_command(settings: Settings, as_json: bool) -> None:
-    """Look a deployment over, and say what to do. Exits 0 if all is well, 1 if something failed, 3 on warnings only.
+    """Check a deployment, and say what to do about each problem.
 
-    It looks at the token settings, the cluster, its version and ICU plugin, the alias, the mapping's checksum and the
-    version of derived fields, replicas, disk watermarks and clocks. It changes nothing.
+    It checks the token settings, the cluster, its version and ICU plugin, the alias, the mapping's checksum, the
+    version of derived fields, replicas, disk watermarks and clocks. It changes nothing. The exit code is 0 if all is
+    well, 1 if a check failed, and 3 if there are only warnings.
     """
     verdicts: list[str] = []
 
@@ -272,13 +292,17 @@ def _line(check: doctor.Check) -> str:
     "--url", type=Url(), required=True, help="Where OpenSearch Dashboards answers, such as http://127.0.0.1:5601."
 )
 @click.option(
-    "--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait until it is ready."
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait until Dashboards is ready.",
 )
 @local_options
 def dashboards_command(settings: Settings, url: str, wait: float) -> None:
-    """Import the ready-made views into OpenSearch Dashboards; to do so again is safe.
+    """Import the ready-made views into OpenSearch Dashboards. A second import is safe.
 
-    OPENSEARCH_USER and OPENSEARCH_PASSWORD are the user of Dashboards too, where it asks for one.
+    If Dashboards needs a user, it is the one of OPENSEARCH_USER and OPENSEARCH_PASSWORD.
     """
     show(asyncio.run(dashboards.send(settings, url, wait=wait)).record())
 
@@ -306,7 +330,7 @@ def _with_job(settings: Settings, action: Callable[[Job], Awaitable[Any]], **opt
 
 
 def _read_files(files: tuple[str, ...], *, max_ahead: timedelta, ended: Ended) -> Iterator[Write]:
-    """The writes that the files hold. A line that holds none ends it: a file that is held to be right must be."""
+    """The writes in the files. Raises SourceUnreadable for a line without one: the index is compared with the files."""
     for file in files:
         for line in ndjson.read(file, max_ahead=max_ahead, ended=lambda end: ended(end.organization_uid, end.where)):
             if line.conversation is None:

@@ -33,13 +33,13 @@ _DATA = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     envvar="CONVERSATIONS_DATA",
     show_envvar=True,
-    help="Folder of the local node. [default: the user's data folder]",
+    help="The folder of the local node. [default: the user's data folder]",
 )
 _URL = click.option(
     "--opensearch-url",
     envvar="OPENSEARCH_URL",
     show_envvar=True,
-    help="Use this cluster. [default: the local node]",
+    help="The URL of the cluster. [default: the local node]",
 )
 INPUT = click.Path(exists=True, dir_okay=False)
 INPUT_OR_STREAM = click.Path(exists=True, dir_okay=False, allow_dash=True)
@@ -48,11 +48,11 @@ rejects_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("rejects.ndjson"),
     show_default=True,
-    help="Where each rejected line goes, with its number and reason; written only if there is one.",
+    help="The file for rejected lines, with their numbers and reasons. Written only if there are any.",
 )
 
 create_option = click.option(
-    "--create", is_flag=True, help="Create the index and its alias first, if they are not there."
+    "--create", is_flag=True, help="First create the index and its alias, if they do not exist."
 )
 
 
@@ -90,11 +90,11 @@ _INDEX_OPTIONS = {
     ),
     "replicas": click.option(
         "--replicas", metavar="NUMBER", envvar="CONVERSATIONS_REPLICAS", show_envvar=True,
-        help="Copies of each shard beside the first.",
+        help="Copies of each shard, in addition to the first.",
     ),
     "refresh_interval": click.option(
         "--refresh-interval", metavar="TIME", envvar="CONVERSATIONS_REFRESH_INTERVAL", show_envvar=True,
-        help="How soon searches find what was written, such as 500ms or 30s; -1: never.",
+        help="How soon searches find a write, such as 500ms or 30s; -1 is never.",
     ),
 }  # fmt: skip
 

@@ -1,8 +1,9 @@
-"""Options of the commands that ask for conversations, the query string they make, and what the shell completes."""
+"""Options of search, get, count and delete, the query string that they make, and the completion of their values."""
 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ _BOX_VALUES: dict[str, tuple[str, ...]] = {
 
 
 def form_option(*forms: str, default: str = "table on a terminal, else json") -> Callable[[Command], Command]:
-    """-o and --json; the command is given `form`, which is None where neither came."""
+    """Adds -o and --json. The command is given `form`, which is None if neither was used."""
 
     def decorate(command: Command) -> Command:
         @click.option(
@@ -53,28 +54,31 @@ def form_option(*forms: str, default: str = "table on a terminal, else json") ->
 
 
 def service_options(command: Command) -> Command:
-    """A running service, or the cluster; the command is given `settings` and `prefers_cluster`."""
+    """Adds the options that choose a running service or the cluster.
 
-    @click.option("--url", envvar=variable_of("url"), show_envvar=True, help="Ask the service that runs there.")
+    The command is given `settings` and `prefers_cluster`.
+    """
+
+    @click.option("--url", envvar=variable_of("url"), show_envvar=True, help="The URL of a running service to ask.")
     @click.option(
         "--token",
         envvar=variable_of("token"),
         show_envvar=True,
-        help="The token for it. Others can see what is typed: --token-file is safer.",
+        help="The token for the service. Other users can see it in the list of processes: --token-file is safer.",
     )
     @click.option(
         "--token-file",
         type=click.Path(path_type=Path, dir_okay=False),
         envvar=variable_of("token_file"),
         show_envvar=True,
-        help="File that holds the token.",
+        help="The file that holds the token.",
     )
     @click.option(
         "--organization",
         type=Uuid(),
         envvar=variable_of("organization"),
         show_envvar=True,
-        help="The organization to ask for. [default: the token's; the cluster itself needs one]",
+        help="The organization whose conversations are meant. Needed without --url. [default: the token's]",
     )
     @opensearch_options
     @functools.wraps(command)
@@ -83,6 +87,11 @@ def service_options(command: Command) -> Command:
         if global_options.is_typed("url") and global_options.is_typed("opensearch_url"):
             raise Misconfigured("--url asks a running service, --opensearch-url the cluster: give one of them")
         settings = global_options.settings(**own, data=data, opensearch_url=opensearch_url)
+        uses_service = settings.url is not None and not global_options.is_typed("opensearch_url")
+        for name in ("token", "token_file"):
+            if global_options.is_typed(name) and not uses_service:
+                option = f"--{name.replace('_', '-')}"
+                raise Misconfigured(f"{option} is for a running service: add --url, or leave {option} out")
         if global_options.rank("token_file") < global_options.rank("token"):
             settings = settings.model_copy(update={"token": None})
         command(*arguments, settings=settings, prefers_cluster=global_options.is_typed("opensearch_url"), **options)
@@ -91,7 +100,7 @@ def service_options(command: Command) -> Command:
 
 
 def filter_options(command: Command) -> Command:
-    """Filters by name, --where for all of them, --strict; the command is given `filters`, `where` and `strict`."""
+    """Adds filters by name, --where, and --strict. The command is given `filters`, `where` and `strict`."""
 
     @click.option(
         "--where",
@@ -101,7 +110,9 @@ def filter_options(command: Command) -> Command:
         help="Parameters as in the API, such as 'status!=closed&created_on[gte]=2024-07'. Repeatable.",
     )
     @click.option(
-        "--strict", is_flag=True, help="Refuse a QUERY that cannot be understood, instead of searching for it."
+        "--strict",
+        is_flag=True,
+        help="Refuse a QUERY with a part that cannot be parsed, instead of searching for it as text.",
     )
     @functools.wraps(command)
     def wrapped(*arguments: Any, **options: Any) -> None:
@@ -110,18 +121,35 @@ def filter_options(command: Command) -> Command:
 
     described = {parameter.name: parameter.description for parameter in LIST_PARAMETERS}
     for name in reversed(FILTERS):
+        meaning = described[name].partition("; a name")[0]
         option = click.option(
-            f"--{name.replace('_', '-')}", name, metavar="VALUES", help=described[name].partition("; a name")[0] + ".",
+            f"--{name.replace('_', '-')}", name, metavar=_metavar(name), help=f"{meaning}.",
             shell_complete=functools.partial(_complete_values, _VALUES.get(name, ())),
         )  # fmt: skip
         wrapped = option(wrapped)
     return wrapped
 
 
+def _metavar(name: str) -> str:
+    return "true|false" if _VALUES.get(name) == ("true", "false") else "VALUES"
+
+
+def refuse_options(words: Sequence[str]) -> None:
+    """Raises Misconfigured if a word of the QUERY looks like an option: after --, it would be searched for."""
+    command = click.get_current_context().command
+    known = {name for param in command.params for name in param.opts if isinstance(param, click.Option)}
+    for word in words:
+        if word.partition("=")[0] in known or re.match(r"--[a-z]", word):
+            raise Misconfigured(
+                f"{word} comes after --, so it would be searched for: write options before --, "
+                f"and a word such as this inside quotes together with another"
+            )
+
+
 def query_of(
     settings: Settings, words: Sequence[str], where: Sequence[str], filters: dict[str, str], **more: object
 ) -> bytes:
-    """The query string: the words as q, the filters, the organization, and what --where says, as it stands."""
+    """The query string: the words as `q`, the filters, the organization, and the text of --where, unchanged."""
     given = {"q": " ".join(words) or None, **filters, "organization_uid": settings.organization, **more}
     parts = [f"{name}={quote(str(value), safe='')}" for name, value in given.items() if value is not None]
     return "&".join([*parts, *filter(None, where)]).encode("utf-8", "surrogateescape")
@@ -135,7 +163,7 @@ def _complete_values(
 
 
 def complete_query(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem[str]]:
-    """Fields of the search box, and the values of those that have a few."""
+    """Fields of the search box, and the values of fields with fixed values."""
     before, space, word = begun.rpartition(" ")
     start = f"{before}{space}"
     sign = "-" if word.startswith("-") else ""
@@ -151,7 +179,7 @@ def complete_query(_ctx: click.Context, _param: click.Parameter, begun: str) -> 
 
 
 def complete_sort(_ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem[str]]:
-    """Keys to sort by, behind those that stand there."""
+    """Sort keys, after those that are typed already."""
     before, comma, last = begun.rpartition(",")
     sign = "-" if last.startswith("-") else ""
     keys = [key for key in SORT_FIELDS if key.startswith(last.removeprefix("-"))]
@@ -159,7 +187,7 @@ def complete_sort(_ctx: click.Context, _param: click.Parameter, begun: str) -> l
 
 
 def complete_where(ctx: click.Context, _param: click.Parameter, begun: str) -> list[CompletionItem[str]]:
-    """Names of the API's parameters, and the values of those that have a few."""
+    """Names of the API's parameters, and the values of parameters with fixed values."""
     known = COUNT_PARAMETERS if ctx.info_name == "count" else LIST_PARAMETERS
     before, ampersand, last = begun.rpartition("&")
     name, equals, value = last.partition("=")

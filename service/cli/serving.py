@@ -1,4 +1,4 @@
-"""Commands that run something until they are told to stop: run, serve, node; a health check, and tokens to ask with."""
+"""Commands that run until they are stopped (run, serve, node), the health check, and tokens."""
 
 from __future__ import annotations
 
@@ -35,18 +35,33 @@ _PORT = click.option(
 def run_command(settings: Settings, host: str, port: int, empty: bool, sample: bool, create: bool) -> None:
     """Start everything on this machine and serve the API until ctrl-C.
 
-    A local node gets an index and the sample conversations. A cluster that --opensearch-url or OPENSEARCH_URL names is
-    served as it is: it gets an index only with --create, and the sample only with --sample.
+    A local node gets an index and the sample conversations. With --opensearch-url or OPENSEARCH_URL, the service uses
+    that cluster and changes nothing in it: it creates an index only with --create, and loads the sample only with
+    --sample.
     """
     from service.run import Prepare, run
 
     if empty and sample:
-        raise Misconfigured("--empty and --sample exclude one another: choose one")
+        raise Misconfigured("--empty and --sample contradict each other: give one of them")
+    _refuse_ignored(settings, empty=empty, sample=sample, create=create)
     if settings.opensearch_url is not None:
         asyncio.run(require_opensearch(settings, settings.opensearch_url))
     is_local = settings.opensearch_url is None
     prepare = Prepare(create=is_local or create, sample=sample or (is_local and not empty))
     run(settings, host=host, port=port, prepare=prepare)
+
+
+def _refuse_ignored(settings: Settings, *, empty: bool, sample: bool, create: bool) -> None:
+    """Raises Misconfigured for an option that would change nothing here."""
+    if settings.opensearch_url is None and (sample or create):
+        raise Misconfigured(
+            f"{'--sample' if sample else '--create'} is for the cluster of --opensearch-url: "
+            "leave it out, because a local node always gets an index, and the sample unless --empty is given"
+        )
+    if settings.opensearch_url is not None and empty:
+        raise Misconfigured(
+            "--empty is for a local node: leave it out, because a cluster gets the sample only with --sample"
+        )
 
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -55,11 +70,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.command("serve")
 @_HOST
 @_PORT
-@click.option("--tls-certificate", type=_FILE, help="Speak HTTPS with this certificate (PEM, with its chain).")
+@click.option("--tls-certificate", type=_FILE, help="Serve HTTPS with this certificate (PEM, with its chain).")
 @click.option("--tls-key", type=_FILE, help="The certificate's private key (PEM).")
 @cluster_options
 def serve_command(settings: Settings, host: str, port: int, tls_certificate: Path | None, tls_key: Path | None) -> None:
-    """Serve the API on a cluster that runs already."""
+    """Serve the API for a cluster that runs already: OPENSEARCH_URL, or the local node in --data."""
     from service.api.auth import Tokens
     from service.run import Tls, listening, serve, with_token_secret
 
@@ -84,14 +99,21 @@ def serve_command(settings: Settings, host: str, port: int, tls_certificate: Pat
     "--url",
     envvar="CONVERSATIONS_URL",
     show_envvar=True,
-    help="Where the service answers. [default: http://127.0.0.1:8000]",
+    help="The URL of the service. [default: http://127.0.0.1:8000]",
 )
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="In seconds.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    show_default=True,
+    help="How many seconds to wait for the answer.",
+)
 @local_options
 def healthy_command(settings: Settings, url: str | None, timeout: float) -> None:
-    """Ask a running service whether it can serve, for health checks: exits 0 if so, else 1 with the reason.
+    """Check whether a running service is ready.
 
-    The authority of an HTTPS certificate is the one in OPENSEARCH_CA_FILE, where that is set.
+    The exit code is 0 if it is, and 1 with the reason if it is not. An HTTPS certificate is checked with
+    OPENSEARCH_CA_FILE if that is set.
     """
     if global_options.is_typed("url"):
         settings = global_options.settings(url=url)
@@ -115,7 +137,7 @@ _LOCAL_URL = "http://127.0.0.1:8000"
 @click.command("node")
 @local_options
 def node_command(settings: Settings) -> None:
-    """Run the local OpenSearch node alone, until ctrl-C. Prints its address."""
+    """Run the local OpenSearch node alone, until ctrl-C. It prints the node's address."""
     from service.run import local_node
 
     with local_node(settings) as node:
@@ -124,15 +146,30 @@ def node_command(settings: Settings) -> None:
     raise ConversationsError(words)
 
 
-SCOPES = ("conversations:write",)  # those that routes ask for
+SCOPES = ("conversations:write",)  # those that routes require
 
 
 @click.command("token")
-@click.option("--organization", "organizations", type=Uuid(), multiple=True, required=True, help="Repeatable.")
-@click.option("--default", type=Uuid(), help="The default organization; one of those given.")
-@click.option("--user", default="developer", show_default=True, help="The token's sub.")
-@click.option("--scope", "scopes", type=click.Choice(SCOPES), multiple=True, help="Needed for writing over HTTP.")
-@click.option("--expires", type=Duration(), default="12h", show_default=True, help="Lifetime: 30m, 12h, 7d.")
+@click.option(
+    "--organization",
+    "organizations",
+    type=Uuid(),
+    multiple=True,
+    required=True,
+    help="An organization that the token may read. Repeatable.",
+)
+@click.option("--default", type=Uuid(), help="The default organization, if there are several.")
+@click.option("--user", default="developer", show_default=True, help="The user of the token (its claim sub).")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    help="A right of the token; writing over HTTP needs it.",
+)
+@click.option(
+    "--expires", type=Duration(), default="12h", show_default=True, help="How long it is valid, such as 30m, 12h or 7d."
+)
 @local_options
 def token_command(
     settings: Settings,
@@ -142,12 +179,12 @@ def token_command(
     scopes: tuple[str, ...],
     expires: timedelta,
 ) -> None:
-    """Mint a token, signed with CONVERSATIONS_TOKEN_SECRET or the data folder's own secret."""
+    """Make a token, signed with CONVERSATIONS_TOKEN_SECRET or with the secret of the data folder."""
     from service.api.auth import Tokens
     from service.run import with_token_secret
 
     if default is not None and default not in organizations:
-        raise Misconfigured("--default must be one of the organizations given")
+        raise Misconfigured("--default must be one of the organizations in --organization")
     tokens = Tokens(with_token_secret(settings))
     print(tokens.mint(user, list(organizations), default=default, scopes=scopes, lifetime=expires))
 

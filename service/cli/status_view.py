@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -16,6 +16,7 @@ from service.cli.output import Form
 from service.errors import ConversationsError, Misconfigured
 from service.message_texts import counted
 from service.operations.status import IndexStatus, Status
+from service.reindex.lock import GO_ON
 from service.terminal import printable
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -29,7 +30,7 @@ def show(found: Status, form: Form | None) -> None:
 
 
 def watch(look: Callable[[], Status], form: Form | None, interval: float) -> NoReturn:
-    """Shows it again and again. A cluster that does not answer is told, and looked at again."""
+    """Prints the status again and again. If the cluster does not answer, it prints the error and tries again."""
     as_json = output.form_of(form) == "json"
     console = terminal.console(sys.stdout)
     redraws = console.is_terminal and not console.is_dumb_terminal
@@ -71,9 +72,19 @@ def _summary(found: Status) -> dict[str, str | None]:
         "alias": f"{found.alias} -> {found.index or 'nothing'}",
         "conversations": f"{found.conversations:,}",
         "newest write": None if found.newest_write is None else _ago(found),
-        "under way": None if reindex is None else f"{reindex.get('action')}, at the step {reindex.get('step')}",
+        "unfinished": None if reindex is None else _unfinished(reindex),
         "problem": None if found.problem is None else printable(found.problem),
     }
+
+
+def _unfinished(reindex: dict[str, Any]) -> str:
+    """What is known of a reindex, rollback or prune that has not ended."""
+    action, step, is_running = reindex.get("action"), reindex.get("step"), reindex.get("is_running")
+    if is_running is None:
+        return f"{action}, at the step {step}"
+    if is_running:
+        return f"{action}, running, at the step {step}"
+    return f"{action}, interrupted at the step {step}: {GO_ON}"
 
 
 def _ago(found: Status) -> str:

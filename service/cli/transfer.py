@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import TypeVar, cast
 from uuid import UUID
 
 import click
@@ -14,7 +13,7 @@ import click
 from service import progress
 from service.cli import dry_run, exit_codes
 from service.cli.checkpoint import Checkpoint
-from service.cli.export_file import export_file
+from service.cli.export_file import export_file, write_ndjson
 from service.cli.options import (
     INPUT,
     INPUT_OR_STREAM,
@@ -32,10 +31,10 @@ from service.client import Client
 from service.client.responses import SearchAnswer
 from service.conversation import STATUSES, Conversation, Status
 from service.errors import IndexUnusable, Misconfigured
-from service.files import STANDARD_STREAM, replacing, require_distinct
+from service.files import STANDARD_STREAM, require_distinct
 from service.index import aliases, loader, mapping, writer
 from service.index.index_settings import chosen
-from service.message_texts import counted
+from service.message_texts import counted, nearest
 from service.operations import load_progress
 from service.query.parameters import EXPORT_PARAMETERS
 from service.query.parser import parse_query
@@ -55,12 +54,18 @@ Origin = TypeVar("Origin")
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("load.checkpoint"),
     show_default=True,
-    help="Where it is kept how far the load came; removed at its end.",
+    help="The file that records the progress of the load. It is removed at the end.",
 )
-@click.option("--resume", is_flag=True, help="Go on where an interrupted load of the same files stopped.")
-@click.option("--parallel", type=click.IntRange(1, 64), default=1, show_default=True, help="Files loaded at once.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted load of the same files.")
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="How many files are loaded at the same time.",
+)
 @create_option
-@dry_run.option("Check every line, and write nothing: no conversations, no rejects file.")
+@dry_run.option("Check every line, and write neither conversations nor a rejects file.")
 @cluster_options
 def load_command(
     settings: Settings,
@@ -72,13 +77,15 @@ def load_command(
     create: bool,
     is_dry_run: bool,
 ) -> None:
-    """Load conversations, and deletions, from NDJSON files (plain, gzip or zstandard); - is standard input.
+    """Load conversations and deletions from NDJSON files: plain, gzip or zstandard.
 
-    A line is an item, or {"uid":…,"organization_uid":…,"deleted_on":…}, as in a bulk request. Loading twice changes
-    nothing, and an older copy never replaces a newer one: the version is updated_on, or deleted_on.
-    Rejected lines go to the rejects file; all others are loaded, and the exit code is then 3. A load that was killed
-    may be done again, or go on with --resume.
+    FILE - is standard input. A line is an item, or {"uid":…,"organization_uid":…,"deleted_on":…}, as in a bulk request.
+    Loading the same file twice changes nothing, and an older copy never replaces a newer one: the version is updated_on
+    or deleted_on. Rejected lines go to the rejects file; all others are loaded, and the exit code is 3. After an
+    interruption, load the same files again, or continue with --resume.
     """
+    if is_dry_run and (resume or create):
+        raise Misconfigured(f"--dry-run writes nothing: leave out {'--resume' if resume else '--create'}")
     is_parallel = parallel > 1 and len(files) > 1
     own = parallel_files(files, rejects, checkpoint) if is_parallel else []
     require_distinct(
@@ -133,27 +140,30 @@ def load_command(
 
 
 def _go_on(files: tuple[str, ...], can_resume: bool) -> str:
-    """How a load goes on that was interrupted."""
+    """How to continue an interrupted load."""
     if can_resume and ndjson.STANDARD_INPUT not in files:
-        return "What was loaded stays. Go on with the same command and --resume."
-    return "What was loaded stays. Load the same again: nothing is loaded twice."
+        return "What was loaded stays. To continue, run the same command with --resume."
+    return "What was loaded stays. To continue, run the same command: nothing is loaded twice."
 
 
 _organization = click.option(
-    "--organization", type=Uuid(), required=True, help="The organization that the messages belong to."
+    "--organization", type=Uuid(), required=True, help="The organization to which the messages belong."
 )
 _output = click.option(
     "--output",
     type=click.Path(dir_okay=False, allow_dash=True),
-    help="Write NDJSON there (- is standard output) and load nothing. FILE is replaced when the new one is whole.",
+    metavar="FILE",
+    help="Write NDJSON to FILE (- is standard output), and load nothing. FILE is replaced when it is complete.",
 )
 
 
 @click.command("import-mail")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True), metavar="PATH...")
 @_organization
-@click.option("--own-address", "own_addresses", multiple=True, help="An address of the organization's. Repeatable.")
-@click.option("--own-domain", "own_domains", multiple=True, help="A mail domain of the organization's. Repeatable.")
+@click.option(
+    "--own-address", "own_addresses", multiple=True, help="An e-mail address of the organization. Repeatable."
+)
+@click.option("--own-domain", "own_domains", multiple=True, help="An e-mail domain of the organization. Repeatable.")
 @click.option("--label-status", "statuses", type=Pair(), multiple=True, help="LABEL=STATUS, such as Done=closed.")
 @click.option("--label-category", "categories", type=Pair(), multiple=True, help="LABEL=CATEGORY. Repeatable.")
 @click.option("--include-trash", "asked_for", flag_value="trash", multiple=True, help="Import deleted messages, too.")
@@ -175,16 +185,23 @@ def import_mail_command(
     rejects: Path,
     create: bool,
 ) -> None:
-    """Turn mailboxes into conversations, one a thread, and load them.
+    """Turn mailboxes into conversations, one for each thread, and load them.
 
-    PATH is an mbox file (of any kind, Mailman's and Google Takeout's too), a Maildir, an .eml file, a folder of these,
-    or a .gz, .zst, .zip or .tar of them. Name all parts of an archive in one call, so that threads which cross them
-    stay whole. Every message ends in a conversation or in the rejects file; the summary adds up.
+    PATH is an mbox file (also from Mailman or Google Takeout), a Maildir, an .eml file, a folder of these, or a .gz,
+    .zst, .zip or .tar of them. Name all parts of an archive in one call, so that no thread is split between them.
+
+    \b
+    The summary counts messages, then conversations:
+      messages = in_conversations + duplicates + rejected_messages
+      rejected = lines in the rejects file: the rejected_messages, and
+                 the conversations that OpenSearch did not take
     """
     own = mail.Own(frozenset(map(str.lower, own_addresses)), frozenset(map(str.lower, own_domains)))
     for _label, status in statuses:
         if status not in STATUSES:
-            raise Misconfigured(f"--label-status: {status} must be one of {', '.join(STATUSES)}")
+            raise Misconfigured(
+                f"--label-status: {status} must be one of {', '.join(STATUSES)}{nearest(status, STATUSES)}"
+            )
     rules = mail.Rules({label: cast(Status, status) for label, status in statuses}, dict(categories))
 
     def read(reject: mail.Reject, counts: mail.Counts, advance: progress.Advance) -> Iterable[Conversation]:
@@ -202,10 +219,11 @@ def import_mail_command(
 @_organization
 @click.option(
     "--column", "columns", type=Pair(), multiple=True,
-    help=f"NAME=COLUMN of a CSV file: {', '.join(sms_files.COLUMNS)}; such as peer=phone. Repeatable.",
+    help=f"NAME=COLUMN: the column of the CSV file that holds NAME, such as peer=phone. "
+    f"The names are {', '.join(sms_files.COLUMNS)}. Repeatable.",
 )  # fmt: skip
 @click.option("--region", help="The country of numbers without a country code, such as DE: 0170… is then +49170….")
-@click.option("--gap", type=Duration(), help="A silence of so long begins a new conversation, such as 30d.")
+@click.option("--gap", type=Duration(), help="Begin a new conversation after a silence of this length, such as 30d.")
 @_output
 @rejects_option
 @create_option
@@ -221,15 +239,24 @@ def import_sms_command(
     rejects: Path,
     create: bool,
 ) -> None:
-    """Turn SMS into conversations, one a peer number, and load them.
+    """Turn SMS into conversations, one for each phone number, and load them.
 
-    FILE is CSV with a line of column names (peer, date and text must be there; direction, read and name may), or the
-    XML of Android's "SMS Backup & Restore"; or a .gz, .zst, .zip or .tar of these. An SMS has no subject: the first
-    message's text stands for it, so that it can be searched.
+    FILE is the XML of Android's "SMS Backup & Restore", a CSV file, or a .gz, .zst, .zip or .tar of these. An SMS has
+    no subject, so the text of the first message becomes the subject, and search finds it.
+
+    \b
+    The first line of a CSV file names its columns. Peer, date and text are required:
+      peer,date,text,direction,read,name
+      +49 151 123,2024-07-01 12:00:00,See you at eight,inbound,true,Ada
+    A date is such a time in UTC, an RFC 3339 time (2024-07-01T14:00:00+02:00),
+    or the seconds or milliseconds since 1970. A direction is inbound or outbound.
+
+    In the summary, rejected counts the lines of the rejects file; rejected_messages of them are messages.
     """
     for name, _column in columns:
         if name not in sms_files.COLUMNS:
-            raise Misconfigured(f"--column: {name} must be one of {', '.join(sms_files.COLUMNS)}")
+            known = ", ".join(sms_files.COLUMNS)
+            raise Misconfigured(f"--column: {name} must be one of {known}{nearest(name, sms_files.COLUMNS)}")
 
     def read(reject: mail.Reject, counts: mail.Counts, advance: progress.Advance) -> Iterable[Conversation]:
         return sms.conversations(
@@ -250,6 +277,8 @@ def _import(
     *,
     create: bool,
 ) -> None:
+    if output is not None and create:
+        raise Misconfigured("--output loads nothing, so it needs no index: leave out --create")
     own = {"--output": [Path(output)]} if output not in (None, STANDARD_STREAM) else {}
     require_distinct(paths, {"--rejects": [rejects], **own})
     counts = mail.Counts()
@@ -257,7 +286,7 @@ def _import(
     with Rejects(rejects) as rejected, progress.track("Reading", reading.bytes, "byte") as advance:
         found = read(rejected.add, counts, reading.along(advance))
         if output is not None:
-            tally = _write(found, output)
+            tally = write_ndjson(found, output)
         else:
             tally = _load(
                 settings,
@@ -276,28 +305,6 @@ def _import(
     _summary(tally, rejected, counts.record(), output=output)
 
 
-def _write(conversations: Iterable[Conversation], output: str) -> loader.Tally:
-    """Writes NDJSON to the file, which is replaced once all of it is there, or to standard output."""
-    tally = loader.Tally()
-
-    def write(file: IO[bytes]) -> None:
-        for conversation in conversations:
-            file.write(conversation.model_dump_json().encode() + b"\n")
-            tally.count("written")
-
-    if output == STANDARD_STREAM:
-        write(sys.stdout.buffer)
-        return tally
-    try:
-        with replacing(output) as file:
-            write(file)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise Misconfigured(f"cannot write {output} ({error.strerror}): choose another file with --output") from None
-    return tally
-
-
 @click.command("export")
 @click.argument("file", metavar="FILE")
 @click.option("--organization", type=Uuid(), required=True, help="The organization to export.")
@@ -306,9 +313,10 @@ def _write(conversations: Iterable[Conversation], output: str) -> loader.Tally:
 )
 @cluster_options
 def export_command(settings: Settings, file: str, organization: UUID, where: str) -> None:
-    """Write every conversation that matches to FILE as NDJSON (gzip if it ends in .gz; - is standard output).
+    """Write every conversation that matches to FILE as NDJSON, which 'conversations load' reads.
 
-    FILE appears when it is whole; its last line says so, and 'conversations load' reads it.
+    FILE is compressed with gzip if its name ends in .gz; - is standard output. FILE appears when it is complete, and
+    its last line says so.
     """
     uid, query = parse_query(where.encode(), organization, known=EXPORT_PARAMETERS)
 
@@ -319,7 +327,7 @@ def export_command(settings: Settings, file: str, organization: UUID, where: str
     if count:
         progress.say(f"{counted(count, 'conversation')} exported")
     else:
-        progress.say(f"no conversation of {uid} matches: {'what was written' if file == '-' else file} holds none")
+        progress.say(f"no conversation of {uid} matches: {'the output' if file == '-' else file} holds none")
 
 
 def _load(
@@ -364,7 +372,7 @@ def _max_ahead(settings: Settings) -> timedelta:
 
 
 async def _index(client: Client, settings: Settings, *, create: bool) -> None:
-    """Sees to it that there is an index to write to. Makes one only if asked: the alias may have been mistyped."""
+    """Checks that there is an index to write to. Creates one only with `create`: the alias may have been mistyped."""
     if create:
         await first_index.ensure(client, settings.alias, mapping.load(), settings=chosen(settings))
     elif await aliases.current_index(client, settings.alias) is None:
@@ -378,20 +386,20 @@ async def _index(client: Client, settings: Settings, *, create: bool) -> None:
 def _summary(
     tally: loader.Tally, rejected: Rejects, counts: dict[str, int] | None = None, *, output: str | None = None
 ) -> None:
-    """What was put into a file is not called written: nothing was loaded."""
+    """Prints the summary. Conversations in an output file do not count as written, because nothing was loaded."""
     done = tally.record() if output is None else {"in_output": tally.written}
     record = {**(counts or {}), **done, "rejected": rejected.count}
     _finish(record, rejected.path, to_error=output == STANDARD_STREAM)
 
 
 def _finish(record: dict[str, int], rejects: Path, *, to_error: bool = False) -> None:
-    """Prints the record, to standard error where standard output holds conversations."""
+    """Prints the record: to standard error if standard output holds the conversations."""
     show(record, to_error=to_error)
     if not record["rejected"] and is_rejects(rejects):
-        progress.say(f"{rejects} is of an earlier run and stays: nothing was rejected in this one")
+        progress.say(f"nothing was rejected; {rejects} is from an earlier run")
     if record["rejected"]:
         raise exit_codes.DoneInPart(
-            f"{record['rejected']:,} rejected: see {rejects}; the numbers above tell of the others"
+            f"{record['rejected']:,} rejected: see {rejects}; the printed summary counts the others"
         )
 
 

@@ -47,6 +47,18 @@ def take(data: Path) -> IO[str]:
             return lock
 
 
+def require_free(data: Path) -> None:
+    """Raises NodeFailed if another process has the data folder's lock. A node whose owner was killed does not count."""
+    began = time.monotonic()
+    while is_held(data):
+        owner = (read_json(data / "node.json") or {}).get("owner")
+        if owner is not None and not _is_alive(owner):
+            return
+        if owner is not None or time.monotonic() - began >= LOOK_SECONDS:
+            raise NodeFailed(_in_use(data, owner))
+        time.sleep(POLL_SECONDS)
+
+
 def is_held(data: Path) -> bool:
     """Whether a process holds the data folder's lock."""
     try:
@@ -83,7 +95,10 @@ def _is_waited_for(owner: int | None, waited: float) -> bool:
 
 def _in_use(data: Path, owner: int | None) -> str:
     who = f"process {owner}" if owner else "another process that is starting"
-    return f"{data} is in use by {who}: stop that process, or choose another folder with --data"
+    return (
+        f"a local node already runs in {data}, which is in use by {who}: serve the same data on another port with "
+        "'conversations serve --port 8001', run another node with --data DIR, or stop that process"
+    )
 
 
 def _is_alive(pid: int) -> bool:

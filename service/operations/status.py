@@ -67,10 +67,14 @@ class Status:
         return asdict(self)
 
 
-async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool = True) -> Status:
+async def status(
+    client: Client, alias: str, mapping: Mapping, *, refresh: bool = True, is_watched: bool = False
+) -> Status:
     """Reads the status. A missing alias or an index that does not fit is reported in `problem`, not raised.
 
-    With `refresh`, the indices are refreshed first. Otherwise the counts are those of their last refresh.
+    With `refresh`, the indices are refreshed first. Otherwise the counts are those of their last refresh. With
+    `is_watched`, an unfinished reindex is watched for a few seconds, and its `is_running` says whether a process works
+    on it.
     """
     with translated(alias=alias):
         info = await client.info()
@@ -88,7 +92,6 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
     indices = [await _index(client, alias, index, name) for index in names]
     read = next((index for index in indices if index.reads), None)
     newest = await _newest(client, name) if name else None
-    under_way = await lock.read(client, alias)
     return Status(
         cluster=info["cluster_name"],
         version=info["version"]["number"],
@@ -103,7 +106,7 @@ async def status(client: Client, alias: str, mapping: Mapping, *, refresh: bool 
         mapping_of_service=mapping.checksum,
         derived_version_of_service=mapping.derived_version,
         indices=indices,
-        reindex=None if under_way is None else asdict(under_way),
+        reindex=await _reindex(client, alias, is_watched=is_watched),
         loads=await load_progress.loads(client, alias),
         problem=problem,
     )
@@ -134,6 +137,13 @@ async def _index(client: Client, alias: str, name: str, read: str | None) -> Ind
         refresh_interval=settings.refresh_interval,
         differing_ranges=differing,
     )
+
+
+async def _reindex(client: Client, alias: str, *, is_watched: bool) -> dict[str, Any] | None:
+    state = await lock.read(client, alias)
+    if state is None:
+        return None
+    return asdict(state) | {"is_running": await lock.is_running(client, alias, state) if is_watched else None}
 
 
 async def _newest(client: Client, name: str) -> datetime | None:

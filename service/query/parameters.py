@@ -88,8 +88,8 @@ PARAMETERS: tuple[Parameter, ...] = (
         "cursor",
         values.cursor,
         {"type": "string", "minLength": 1, "maxLength": MAX_CURSOR_CHARACTERS},
-        f"walks instead of paging: {CURSOR_START} for the start, then the pagination.next_cursor of the answer before; "
-        "not with page, but for page=1",
+        f"the position in a walk through all pages: {CURSOR_START} to start, then the pagination.next_cursor of the "
+        "previous answer; of page, only page=1 is allowed with it",
         CURSOR_START,
     ),
 )
@@ -104,8 +104,8 @@ MORE_PARAMETERS: tuple[Parameter, ...] = (
     Parameter(
         "match", "match", lambda text: values.one_of(text, MATCHES),
         {"type": "string", "enum": list(MATCHES), "default": DEFAULT_MATCH},
-        "how search matches: all words; the phrase; all words, the last of which may go on; with typing mistakes; "
-        "the whole subject", "prefix",
+        "how search matches; words: all words in any form; phrase: the words next to each other; prefix: the last word "
+        "may be incomplete; fuzzy: with typing mistakes; exact: the whole subject", "prefix",
     ),
     *list_parameters(FIELDS),
     *plain_parameters(FIELDS, is_contract=False),

@@ -33,7 +33,9 @@ def parse_query(
     values, problems = values_of(query_string, known)
     problems += _without_organization(values, problems, default_organization)
     if "cursor" in values and values.get("page", FIRST_PAGE) != FIRST_PAGE:
-        problems.append(Problem("cursor", "cannot be combined with page: a walk has no page numbers"))
+        problems.append(
+            Problem("cursor", "cannot be combined with page: a walk has no page numbers", shown(values["cursor"]))
+        )
     organization_uid = values.pop("organization_uid", default_organization)
     query = _query(values, problems, strict=strict)
     if problems or query is None:

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
+from service.message_texts import nearest
 from service.query.fields import Operator
 from service.times import LAST, parse_time
 
@@ -70,7 +71,8 @@ class Time:
 def parse_zone(text: str) -> ZoneInfo:
     """A name of the IANA time zone database, such as Europe/Berlin."""
     if text not in _zones():
-        raise ValueError("must be a time zone of the IANA database, such as UTC or Europe/Berlin")
+        near = nearest(text, tuple(sorted(_zones())))
+        raise ValueError(f"must be a time zone of the IANA database, such as UTC or Europe/Berlin{near}")
     return ZoneInfo(text)
 
 
@@ -88,12 +90,18 @@ def parse_when(text: str, zone: ZoneInfo) -> Time:
         try:
             first = date(year or 0, month or 1, day or 1)
         except ValueError:
-            raise ValueError(f"there is no such day; {TIMES_ALLOWED}") from None
+            raise ValueError(f"{_no_such(month, day)}; it must be {TIMES_ALLOWED}") from None
         return Time(_midnight(first, zone), _midnight(_following(first, month, day), zone))
     try:
         return Time(parse_time(text))
     except ValueError:
         raise ValueError(f"must be {TIMES_ALLOWED}") from None
+
+
+def _no_such(month: int | None, day: int | None) -> str:
+    if month is not None and not 1 <= month <= 12:
+        return f"there is no month {month:02}"
+    return "there is no such year" if day is None else "there is no such day"
 
 
 def parse_span(text: str, zone: ZoneInfo) -> Bounds:

@@ -23,15 +23,22 @@ MAX_VALUES = 100
 _CURSOR = re.compile(rf"\*|[A-Za-z0-9_-]{{1,{MAX_CURSOR_CHARACTERS}}}", re.ASCII)
 
 
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "y", "on", "1", "t"), "true"),
+    **dict.fromkeys(("false", "no", "n", "off", "0", "f"), "false"),
+}  # what callers write instead, for the message
+
+
 def boolean(text: str) -> bool:
     if text not in ("true", "false"):
-        raise ValueError("must be true or false")
+        near = _BOOLEANS.get(text.strip().lower())
+        raise ValueError(f"must be true or false{f'; did you mean {near}?' if near else ''}")
     return text == "true"
 
 
 def one_of(text: str, allowed: tuple[str, ...]) -> str:
     if text not in allowed:
-        raise ValueError(f"must be {' or '.join(allowed)}")
+        raise ValueError(f"must be {' or '.join(allowed)}{nearest(text.lower(), allowed)}")
     return text
 
 
@@ -101,19 +108,20 @@ def cursor(text: str) -> str:
 
 
 def presence(field: str, text: str) -> Node | None:
-    """none: those without a value; any: those with one."""
+    """The condition of `none` (no value) or `any` (some value); None for another text."""
     return Missing(field) if text == NONE else Not(Missing(field)) if text == ANY else None
 
 
 def or_presence(field: str, parse: Callable[[str], Node]) -> Callable[[str], Node]:
-    """The parameter's own values, and none and any."""
+    """Adds `none` and `any` to the values of the parameter."""
 
     def parsed(text: str) -> Node:
         found = presence(field, text)
         try:
             return parse(text) if found is None else found
         except ValueError as error:
-            raise ValueError(f"{error}, or {NONE} or {ANY}") from None
+            must, semicolon, near = str(error).partition("; did you mean")
+            raise ValueError(f"{must}, or {NONE} or {ANY}{semicolon}{near}") from None
 
     return parsed
 
@@ -126,7 +134,8 @@ def any_name_of(allowed: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
     def parse(text: str) -> tuple[str, ...]:
         for part in text.split(","):
             if part not in allowed:
-                raise ValueError(f"must be any of {', '.join(allowed)}, with commas between; not {quoted(part)}")
+                near = nearest(part.strip().lower(), allowed)
+                raise ValueError(f"must be any of {', '.join(allowed)}, with commas between; not {quoted(part)}{near}")
         return tuple(dict.fromkeys(text.split(",")))
 
     return parse

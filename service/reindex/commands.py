@@ -121,13 +121,13 @@ async def rollback(job: Job, *, again: bool = False) -> dict[str, Any]:
             raise ReindexFailed("no previous index has received all writes, so there is nothing to return to")
         target = previous[-1]
         is_forward = current in own and own.index(target) > own.index(current)
-        described = await steps.describe(job, [current, target])
-        way = "forward to the newer" if is_forward else "back to the older"
-        progress.say(f"rollback: from {described[current]} {way} {described[target]}; neither is removed")
         if is_forward and not again:
             raise ReindexFailed(
                 f"this would go forward to {target}, which is newer than {current}: add --again if you want that"
             )
+        described = await steps.describe(job, [current, target])
+        way = "forward to the newer" if is_forward else "back to the older"
+        progress.say(f"rollback: from {described[current]} {way} {described[target]}; neither is removed")
         await lock.save(step="verify", old=current, new=target)
         return await _go(job, lock)
 

@@ -48,7 +48,7 @@ class Differences:
         }
 
     def add(self, right: Versions, other: Versions) -> None:
-        """Compares the documents of one range, and adds their differences."""
+        """Compares the documents of the same ranges, and adds their differences."""
         for document, version in right.items():
             other_version = other.get(document)
             if other_version is None:
@@ -63,9 +63,9 @@ def differing(right: Sums, other: Sums) -> list[int]:
     return sorted(number for number in right.keys() | other.keys() if right.get(number) != other.get(number))
 
 
-async def versions(client: Client, index: str, number: int, **options: Any) -> Versions:
-    """The versions of the documents in one range of an index. `options` are those of `documents.documents`."""
-    pages = index_documents.documents(client, index, number, **options)
+async def versions(client: Client, index: str, numbers: Sequence[int], **options: Any) -> Versions:
+    """The versions of the documents in these ranges of an index. `options` are those of `documents.documents`."""
+    pages = index_documents.documents(client, index, numbers, **options)
     return {document.id: document.version async for page in pages for document in page}
 
 
@@ -74,11 +74,12 @@ async def indices(
 ) -> Differences:
     """Compares two indices as of their last refresh. `advance` is called with the number of ranges just compared."""
     differences = Differences()
-    ranges = differing(await index_documents.sums(client, right), await index_documents.sums(client, other))
+    right_sums, other_sums = await index_documents.sums(client, right), await index_documents.sums(client, other)
+    ranges = differing(right_sums, other_sums)
     advance(index_documents.RANGES - len(ranges))
-    for number in ranges:
-        differences.add(await versions(client, right, number), await versions(client, other, number))
-        advance(1)
+    for numbers in index_documents.groups(ranges, right_sums, other_sums):
+        differences.add(await versions(client, right, numbers), await versions(client, other, numbers))
+        advance(len(numbers))
     return differences
 
 

@@ -6,7 +6,7 @@ There are 256 ranges, one for each first byte of a uid. The sums of a range are 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -68,21 +68,39 @@ async def sums(client: Client, index: str, organizations: frozenset[UUID] | None
     }
 
 
+def groups(numbers: Iterable[int], *sums: Sums, most: int = PAGE_DOCUMENTS) -> list[list[int]]:
+    """Groups the ranges, in their order, so that one request reads many small ranges.
+
+    In each of the `sums`, a group has at most `most` documents. A range that has more is a group of its own.
+    """
+    found: list[list[int]] = []
+    sizes = [0] * len(sums)
+    for number in numbers:
+        counts = [one.get(number, (0, 0, 0))[0] for one in sums]
+        grown = [size + count for size, count in zip(sizes, counts, strict=True)]
+        if found and max(grown, default=0) <= most:
+            found[-1].append(number)
+            sizes = grown
+        else:
+            found.append([number])
+            sizes = counts
+    return found
+
+
 async def documents(
     client: Client,
     index: str,
-    number: int,
+    numbers: Sequence[int],
     *,
     organizations: frozenset[UUID] | None = None,
     with_source: bool = False,
     page: int = PAGE_DOCUMENTS,
 ) -> AsyncIterator[list[Document]]:
-    """Yields the documents of range `number` in pages, from one snapshot of the index (a point in time).
+    """Yields the documents of the ranges `numbers` in pages, from one snapshot of the index (a point in time).
 
     The caller must be done with a page before the point in time expires (KEEP_ALIVE).
     """
-    low = number * RANGE_WIDTH
-    within: dict[str, Any] = {"range": {"order.uid_1": {"gte": low, "lt": low + RANGE_WIDTH}}}
+    within = {"bool": {"should": [_range(number) for number in numbers]}}
     async with _point_in_time(client, index) as point_in_time:
         after: list[Any] | None = None
         while True:
@@ -103,6 +121,11 @@ async def documents(
             if len(hits) < page:
                 return
             after = hits[-1]["sort"]
+
+
+def _range(number: int) -> dict[str, Any]:
+    low = number * RANGE_WIDTH
+    return {"range": {"order.uid_1": {"gte": low, "lt": low + RANGE_WIDTH}}}
 
 
 async def count_by_organization(client: Client, index: str) -> dict[str, int]:

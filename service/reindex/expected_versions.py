@@ -50,8 +50,12 @@ class ExpectedVersions(Scratch):
             sums[number] = (count + 1, sum_1 + digest_1, sum_2 + digest_2)
         return sums
 
-    def versions(self, number: int) -> Versions:
-        return dict(self.database.execute("SELECT id, version FROM ledger WHERE range = ?", (number,)))
+    def versions(self, numbers: Iterable[int]) -> Versions:
+        """The versions of the documents in these ranges."""
+        query = "SELECT id, version FROM ledger WHERE range = ?"
+        return {
+            document: version for number in numbers for document, version in self.database.execute(query, (number,))
+        }
 
 
 def range_of(document: str) -> int:

@@ -26,6 +26,7 @@ from service.errors import ConversationsError, ReindexFailed, SearchTimeout, Sea
 
 BEAT_SECONDS = 1.0
 DEAD_AFTER_SECONDS = 6.0
+SIGN_OF_LIFE_SECONDS = 4.0  # for `status`: a heartbeat of a running process is seen within this time
 READY_SECONDS = 10.0  # for the shard of a new index to start
 DOCUMENT = "reindex"
 NOTHING_TO_RESUME = "there is no reindex to resume or to abandon"
@@ -201,6 +202,17 @@ async def read(client: Client, alias: str) -> State | None:
     """The state of the running or interrupted action, or None. Fields that this version cannot read are `unknown`."""
     current = await _read(client, alias)
     return None if current is None else _shown(current[0])
+
+
+async def is_running(client: Client, alias: str, seen: State, *, seconds: float = SIGN_OF_LIFE_SECONDS) -> bool:
+    """Whether the owner of this state sends heartbeats, or ends, within this time."""
+    ends = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < ends:
+        current = await read(client, alias)
+        if current is None or (current.owner, current.beat) != (seen.owner, seen.beat):
+            return True
+        await asyncio.sleep(BEAT_SECONDS / 4)
+    return False
 
 
 async def _read(client: Client, alias: str) -> tuple[dict[str, Any], dict[str, int]] | None:

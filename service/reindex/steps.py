@@ -88,34 +88,34 @@ async def _backfill_files(job: Job, lock: Lock) -> None:
 
 
 async def _backfill_index(job: Job, lock: Lock) -> None:
-    """Copies WORKERS ranges at a time. Ranges that were copied before an interruption, and empty ones, are skipped.
+    """Copies WORKERS groups of ranges at a time. Ranges that an interrupted run copied, and empty ones, are skipped.
 
     Documents that are written from now on reach both indices without this.
     """
     await refresh(job, lock.state.old)
-    filled = (await documents.sums(job.client, lock.state.old)).keys()
+    sums = await documents.sums(job.client, lock.state.old)
     writer = index_writer.Writer(job.client, job.alias, targets=Only(lock.state.new))
-    numbers = iter(range(lock.state.ranges_done, documents.RANGES))
-    done: set[int] = set()
     pace = Throttle(job.throttle)
     size = pace.page(documents.PAGE_DOCUMENTS)
+    left = sorted(number for number in sums if number >= lock.state.ranges_done)
+    groups = documents.groups(left, sums, most=size)
+    turns = iter(range(len(groups)))
+    done: set[int] = set()
     with translated(alias=job.alias):
         total = (await job.client.count(index=lock.state.old))["count"]
     with progress.track("Backfill", total, "document") as advance:
 
         async def copy_ranges() -> None:
-            for number in numbers:
-                if number in filled:
-                    async for page in documents.documents(
-                        job.client, lock.state.old, number, with_source=True, page=size
-                    ):
-                        await _copy(job, writer, pace, page)
-                        advance(len(page))
-                done.add(number)
-                upto = lock.state.ranges_done
-                while upto in done:
-                    upto += 1
-                if upto > lock.state.ranges_done and (number in filled or upto == documents.RANGES):
+            for turn in turns:
+                async for page in documents.documents(
+                    job.client, lock.state.old, groups[turn], with_source=True, page=size
+                ):
+                    await _copy(job, writer, pace, page)
+                    advance(len(page))
+                done.add(turn)
+                first_left = next((one for one in range(len(groups)) if one not in done), None)
+                upto = documents.RANGES if first_left is None else groups[first_left][0]
+                if upto > lock.state.ranges_done:
                     await lock.save(ranges_done=upto)
 
         await together(*(copy_ranges() for _ in range(WORKERS)))

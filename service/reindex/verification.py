@@ -122,10 +122,11 @@ async def compare_expected(
         return differences
     newest = await asyncio.to_thread(expected.newest)
     expected_sums = await asyncio.to_thread(expected.sums)
-    for number in comparison.differing(expected_sums, await documents.sums(client, index, organizations)):
-        right = await asyncio.to_thread(expected.versions, number)
+    sums = await documents.sums(client, index, organizations)
+    for numbers in documents.groups(comparison.differing(expected_sums, sums), expected_sums, sums):
+        right = await asyncio.to_thread(expected.versions, numbers)
         there: comparison.Versions = {}
-        async for page in documents.documents(client, index, number, organizations=organizations):
+        async for page in documents.documents(client, index, numbers, organizations=organizations):
             for document in page:
                 organization = document.id.partition(":")[0]
                 if document.id in right:

@@ -14,7 +14,7 @@ from service.sources import sms_files
 from service.sources.mail import Counts, Reject
 from service.sources.message import Clock
 from service.sources.shortening import ELLIPSIS, Fit
-from service.sources.sms_files import Sms
+from service.sources.sms_files import Sms, Unusable
 from service.times import EPOCH, MAX_AHEAD, parse_time
 
 SUBJECT_CHARACTERS = 200
@@ -37,7 +37,8 @@ def conversations(
     `columns` maps the names in COLUMNS to those of a CSV file. A new conversation begins after a silence of more than
     `gap`; without `gap`, each peer has one conversation. Texts beyond the limits of a document are shortened. A date
     further ahead of the clock than `max_ahead` is replaced by the time of this import. Numbers without a country code
-    are of `region`. A file that cannot be read, or lacks a required column, is rejected.
+    are of `region`. A file that cannot be read is rejected. Raises Misconfigured if a CSV
+    file lacks a required column.
     """
     clock = Clock(parse_time(datetime.now(UTC)), max_ahead)
     counts = counts or Counts()
@@ -51,7 +52,7 @@ def conversations(
             for source, number, found in sms_files.read(path, columns=columns, region=region, advance=advance):
                 counts.read += 1
                 if not isinstance(found, Sms):
-                    rejected(source, number, found, b"", 0)
+                    rejected(source, number, found, found.text if isinstance(found, Unusable) else b"", 0)
                 elif not messages.add(found):
                     counts.duplicates += 1
         for group in messages.grouped(gap):

@@ -12,13 +12,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from service import progress
+from service.errors import Misconfigured
 from service.sources.limits import Limits
 from service.sources.phone_numbers import Peers
-from service.sources.sms_fields import COLUMNS, NEEDED, Sms, date_of, sms_of
+from service.sources.sms_fields import COLUMNS, NEEDED, Sms, Unusable, date_of, sms_of
 from service.sources.window import CHUNK, Window
 
 MOST_LINES, MOST_BYTES = 500, 1_000_000  # of one quoted field
 _SEPARATORS = (b",", b";", b"\t", b"|")
+_TABLE = re.compile(rb"[^\x00-\x1f]+(?:[,;\t|][^\x00-\x1f]+)+\r?")  # a line of names, of this file or another
 
 Line = tuple[int, bytes | None]
 """The number of a line and its bytes, or None for one that is longer than the limit."""
@@ -27,7 +29,10 @@ Line = tuple[int, bytes | None]
 def read_csv(
     window: Window, columns: Mapping[str, str], name: str, peers: Peers, limits: Limits
 ) -> Iterator[tuple[int, Sms | str]]:
-    """Yields the number of each message's line, and the message or the reason why there is none."""
+    """Yields the number of each message's line, and the message or the reason why there is none.
+
+    Raises Misconfigured if the file is a table whose columns have other names.
+    """
     lines = _Lines(window, limits)
     header = lines.next()
     if header is not None and re.match(rb"(?i)sep=.\s*\Z", header[1] or b""):
@@ -40,6 +45,8 @@ def read_csv(
     text = _Decoder(name)
     table = _Table.of(header[1], columns, text)
     if isinstance(table, str):
+        if _TABLE.fullmatch(header[1]):
+            raise Misconfigured(f"{name} {table}")
         yield header[0], table
         return
     while (line := lines.next()) is not None:
@@ -50,7 +57,7 @@ def read_csv(
         try:
             yield number, sms_of(_record(table, data, lines, text), peers)
         except ValueError as error:
-            yield number, str(error)
+            yield number, Unusable(str(error), text(data).encode())
 
 
 class _Lines:
@@ -144,8 +151,8 @@ class _Table:
             return table
         titles = [text(title).strip() for title, _is_open in _split(header, table.separator, table.field)]
         return (
-            f"has no column {', '.join(missing)}, it has {', '.join(titles)[:500] or 'none'}: "
-            "name the columns of the file with --column, such as --column peer=phone"
+            f"has the columns {', '.join(titles)[:500] or 'none'}, and lacks {', '.join(missing)}: "
+            f"say which column that is with --column, such as --column {missing[0]}=NAME"
         )
 
     def split(self, data: bytes) -> list[tuple[bytes, bool]]:

@@ -36,6 +36,7 @@ _FORMS = (  # with the month's name, or with dots, which only write the day firs
 )  # fmt: skip
 _ZONE = re.compile(r" ?(?:Z|UTC|GMT|([+-]\d\d):?(\d\d))$")
 _LONGEST_DATE = 100
+SHOWN_BYTES = 2_000  # of a rejected message, in the rejects file
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,18 @@ class Sms:
     name: str | None
     attachments: int = 0
     is_draft: bool = False
+
+
+class Unusable(str):
+    """Why a message cannot be imported, with its `text` in the file."""
+
+    __slots__ = ("text",)
+    text: bytes
+
+    def __new__(cls, reason: str, text: bytes = b"") -> Unusable:
+        made = super().__new__(cls, reason)
+        made.text = text[:SHOWN_BYTES]
+        return made
 
 
 def sms_of(values: Mapping[str, str | None], peers: Peers, *, attachments: int = 0) -> Sms:

@@ -13,11 +13,11 @@ from service.sources.containers import streams
 from service.sources.limits import LIMITS, Limits
 from service.sources.phone_numbers import Peers
 from service.sources.sms_csv import read_csv
-from service.sources.sms_fields import COLUMNS, Sms
+from service.sources.sms_fields import COLUMNS, Sms, Unusable
 from service.sources.sms_xml import read_xml
 from service.sources.window import Window
 
-__all__ = ["COLUMNS", "Entry", "Sms", "read"]
+__all__ = ["COLUMNS", "Entry", "Sms", "Unusable", "read"]
 
 Entry = tuple[str, int, Sms | str]
 """The source, the number of the line or message, and the message or the reason why there is none."""
@@ -34,7 +34,7 @@ def read(
     """Yields every message in the file, and a reason for each that cannot be read.
 
     `columns` maps the names in COLUMNS to those of a CSV file. `region` is the country, such as DE, whose numbers are
-    written without a country code.
+    written without a country code. Raises Misconfigured if a CSV file's columns have other names.
     """
     peers = Peers(region)
     for name, stream, problem in streams(Path(path), advance=advance, limits=limits):

@@ -15,7 +15,7 @@ from xml.parsers import expat
 from service.errors import SourceUnreadable
 from service.sources.limits import Limits
 from service.sources.phone_numbers import GROUP, Peers
-from service.sources.sms_fields import Sms, sms_of
+from service.sources.sms_fields import Sms, Unusable, sms_of
 from service.sources.window import Window
 
 CHUNK = 2**16
@@ -174,7 +174,7 @@ class _Reader:
         try:
             self._found.append((self.number, sms_of(values, self._peers, attachments=attachments)))
         except ValueError as error:
-            self._found.append((self.number, str(error)))
+            self._found.append((self.number, Unusable(str(error), _shown(values))))
 
     def _inside(self, mms: _Mms, tag: str, attributes: dict[str, str]) -> None:
         mms.parts += 1
@@ -212,6 +212,12 @@ def _of_mms(mms: _Mms) -> dict[str, str | None]:
         "direction": attributes.get("msg_box"), "read": attributes.get("read"),
         "name": _known(attributes.get("contact_name")),
     }  # fmt: skip
+
+
+def _shown(values: Mapping[str, str | None]) -> bytes:
+    """The fields of a rejected message, for the rejects file."""
+    shown = " ".join(f"{name}={value!r}" for name, value in values.items() if value is not None)
+    return shown.encode("utf-8", "replace")
 
 
 def _addresses(mms: _Mms) -> str:

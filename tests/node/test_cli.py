@@ -20,6 +20,7 @@ import pytest
 import zstandard
 from rich.cells import cell_len
 
+from service.cli.examples import EXAMPLES
 from service.conversation import Conversation
 from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
@@ -168,13 +169,18 @@ def test_delete_asks_on_a_terminal_and_needs_yes_elsewhere(fresh: Cluster, tmp_p
         0,
         ["would be deleted"] * 2,
     )
-    for answer, code in (("n\n", 130), ("y\n", 0)):
+    for answer, code, says in (
+        ("n\n", 1, "nothing was deleted"),
+        ("\x03", 130, "Nothing was deleted."),
+        ("y\n", 0, first),
+    ):
         terminal = Terminal(fresh, tmp_path, "delete", first, columns=300)
         terminal.read_until("[y/N]")
         assert first in terminal.printed
         assert subject[:20] in terminal.printed
         terminal.type(answer)
         assert terminal.end() == code
+        assert says in terminal.printed.partition("[y/N]")[2]
     assert run(fresh, tmp_path, "get", first).returncode == 1
     both = run(fresh, tmp_path, "delete", second, first, "--yes")
     assert both.returncode == 1
@@ -310,6 +316,34 @@ def test_a_closed_pipe_is_141_for_every_command_that_prints(cluster: Cluster, tm
         assert (done.returncode, done.stderr) == (141, ""), arguments
 
 
+# Examples
+
+
+SAMPLE = Path(__file__).parents[1] / "samples" / "conversations.ndjson.gz"
+COMMANDS_PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
+
+
+def test_the_documented_examples_find_something_in_the_sample(fresh: Cluster, tmp_path: Path) -> None:
+    """The lines of docs/commands.md and the examples of --help, typed into a shell as they stand."""
+    assert run(fresh, tmp_path, "load", str(SAMPLE), "--create").returncode == 0
+    fresh.act(lambda client: client.indices.refresh(index=fresh.settings.alias))
+    section = COMMANDS_PAGE.read_text().partition("\n## Finding conversations\n")[2].partition("\n## ")[0]
+    lines = re.findall(r"^    (.+)$", section, re.MULTILINE)
+    of_help = [line for name in ("search", "get", "count", "delete") for line in EXAMPLES[f"conversations {name}"]]
+    export, *typed = lines
+    assert export.startswith("export CONVERSATIONS_ORGANIZATION=")
+    assert len(typed) == 5
+    script = f'{export}; conversations() {{ {sys.executable} -m service "$@"; }}\n'
+    for line in dict.fromkeys([*typed, *of_help]):
+        done = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", script + line], env=environment(fresh, tmp_path), cwd=tmp_path,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, (line, done.stderr)
+        assert done.stdout.strip() not in ("", "0"), line
+        assert '"items": []' not in done.stdout, line
+
+
 # Loading
 
 
@@ -320,7 +354,7 @@ def test_load_takes_zstandard_and_says_what_is_so(fresh: Cluster, tmp_path: Path
     done = run(fresh, tmp_path, "load", "a.ndjson.zst", "--no-progress")
     assert done.returncode == 3
     assert json.loads(done.stdout) == {"written": 29, "unchanged": 1, "rejected": 1}
-    assert done.stderr == "conversations: 1 rejected: see rejects.ndjson; the numbers above tell of the others\n"
+    assert done.stderr == "conversations: 1 rejected: see rejects.ndjson; the printed summary counts the others\n"
     again = run(fresh, tmp_path, "load", "a.ndjson.zst", "--dry-run", "-q")
     assert json.loads(again.stdout) == {"would_load": 30, "would_reject": 1}
 

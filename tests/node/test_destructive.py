@@ -247,6 +247,7 @@ def test_a_second_rollback_says_where_it_goes_and_needs_again(fresh: Cluster) ->
     second = command(fresh, "rollback")
     assert second.returncode == 1
     assert f"forward to {new}" in second.stderr
+    assert "rollback: from" not in second.stderr  # it is refused before it says what it does
     assert "--again" in second.stderr
     assert current(fresh) == old
     assert command(fresh, "reindex", "--resume").returncode == 1  # nothing was left behind

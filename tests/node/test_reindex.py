@@ -430,10 +430,10 @@ def test_verify_against_files_tells_and_mends(fresh: Cluster, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("reindex", "--and-index"), 2, "goes with files"),
-        (("reindex", "--files-only"), 2, "goes with files"),
+        (("reindex", "--and-index"), 2, "needs files"),
+        (("reindex", "--files-only"), 2, "needs files"),
         (("verify", "--against", "nothing"), 1, "there is no index nothing"),
-        (("verify", "--against", "nothing", "--delete-extra"), 2, "goes with --repair"),
+        (("verify", "--against", "nothing", "--delete-extra"), 2, "needs --repair"),
     ],
 )
 def test_wrong_use_is_told(arguments: tuple[str, ...], code: int, says: str, fresh: Cluster) -> None:
@@ -458,3 +458,13 @@ def test_a_lock_is_let_go_though_a_beat_was_cancelled_before_its_answer_came(fre
             assert await reindex_lock.read(client, fresh.settings.alias) is None
 
     fresh.act(beat_and_let_go)
+
+
+def test_a_small_index_is_copied_in_a_few_requests(fresh: Cluster) -> None:
+    """Its ranges hold a document or two each: they are read and written together."""
+    fresh.load(corpus()[:300])
+    done = command(fresh, "-v", "reindex")
+    assert done.returncode == 0, done.stderr
+    backfill = done.stderr.partition("reindex: backfill\n")[2].partition("reindex: verify\n")[0]
+    assert 1 <= backfill.count("/_bulk") <= 3, backfill
+    assert backfill.count("/_search/point_in_time") <= 6
