@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
 
 from service.errors import SourceUnreadable
 from service.sources.limits import Limits
@@ -158,23 +159,23 @@ class _Reader:
         if self._mms is not None:
             self._inside(self._mms, tag, attributes)
         elif tag == "sms":
-            self._add(_of_sms(attributes), 0)
+            self._add(tag, attributes, _of_sms(attributes), 0)
         elif tag == "mms":
             self._mms, self._mms_depth = _Mms(attributes), self._depth
 
-    def _end(self, _tag: str) -> None:
+    def _end(self, tag: str) -> None:
         self._since = 0
         if self._mms is not None and self._depth == self._mms_depth:
             mms, self._mms = self._mms, None
-            self._add(_of_mms(mms), mms.attachments)
+            self._add(tag, mms.attributes, _of_mms(mms), mms.attachments)
         self._depth -= 1
 
-    def _add(self, values: dict[str, str | None], attachments: int) -> None:
+    def _add(self, tag: str, attributes: Mapping[str, str], values: dict[str, str | None], attachments: int) -> None:
         self.number += 1
         try:
             self._found.append((self.number, sms_of(values, self._peers, attachments=attachments)))
         except ValueError as error:
-            self._found.append((self.number, Unusable(str(error), _shown(values))))
+            self._found.append((self.number, Unusable(str(error), _shown(tag, attributes))))
 
     def _inside(self, mms: _Mms, tag: str, attributes: dict[str, str]) -> None:
         mms.parts += 1
@@ -214,10 +215,10 @@ def _of_mms(mms: _Mms) -> dict[str, str | None]:
     }  # fmt: skip
 
 
-def _shown(values: Mapping[str, str | None]) -> bytes:
-    """The fields of a rejected message, for the rejects file."""
-    shown = " ".join(f"{name}={value!r}" for name, value in values.items() if value is not None)
-    return shown.encode("utf-8", "replace")
+def _shown(tag: str, attributes: Mapping[str, str]) -> bytes:
+    """The beginning of an element, for the rejects file."""
+    shown = " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items())
+    return f"<{tag} {shown} />".encode("utf-8", "replace")
 
 
 def _addresses(mms: _Mms) -> str:
