@@ -37,7 +37,7 @@ def imported(*paths: Path, own: mail.Own | None = None) -> tuple[list[Conversati
             counts=counts,
         )
     )
-    assert counts.read == counts.in_conversations + counts.duplicates + counts.rejected
+    assert counts.read == counts.in_conversations + counts.duplicates + counts.left_out + counts.rejected
     return found, rejected, counts.read
 
 

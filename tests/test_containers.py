@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from service.errors import SourceUnreadable
 from service.sources import mailbox
 from tests.mail_imports import numbered
 
@@ -72,8 +71,10 @@ def test_every_packing_gives_its_messages(tmp_path: Path, data: bytes, count: in
 def test_what_is_cut_short_is_told(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "cut"
     path.write_bytes(data)
-    with pytest.raises(SourceUnreadable, match="cut"):
-        list(mailbox.read(path))
+    *read, last = mailbox.read(path)
+    assert last.problem is not None
+    assert "incomplete or damaged" in last.problem
+    assert all(BOX.find(one.separator + one.data) >= 0 for one in read)
 
 
 def test_archives_in_archives_have_an_end(tmp_path: Path) -> None:
@@ -81,8 +82,8 @@ def test_archives_in_archives_have_an_end(tmp_path: Path) -> None:
     for _ in range(10):
         data = gzip.compress(data)
     (tmp_path / "deep").write_bytes(data)
-    with pytest.raises(SourceUnreadable, match="deep"):
-        list(mailbox.read(tmp_path / "deep"))
+    (found,) = mailbox.read(tmp_path / "deep")
+    assert found.problem == "has archives nested more than 5 deep: unpack it first"
 
 
 def test_offsets_tell_where_a_message_stands(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_lengths_are_believed_only_where_they_are_true(tmp_path: Path) -> None:
         first = numbered(1, Content_Length=str(length)).replace("Body\n", quoted)
         return f"From a@x Mon Jan  1 10:00:00 2024\n{first}\nFrom a@x Mon Jan  1 10:00:00 2024\n{numbered(2)}".encode()
 
-    for length, messages in ((len(quoted), 2), (len(quoted) + 60, 3), (10_000, 1), (5, 3)):
+    for length, messages in ((len(quoted), 2), (len(quoted) + 60, 3), (10_000, 3), (5, 3)):
         (tmp_path / "box").write_bytes(box(length))
         found = list(mailbox.read(tmp_path / "box"))
         assert len(found) == messages, length

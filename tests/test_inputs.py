@@ -93,3 +93,24 @@ def test_deleting_nothing_is_done(folder: Path) -> None:
     done = conversations(folder, "delete", "-", "--yes", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"items": []})
     assert done.stderr == "There were no uids: nothing was deleted.\n"
+
+
+def test_trash_and_junk_are_imported_if_they_are_asked_for(tmp_path: Path) -> None:
+    for number, name in enumerate((".", ".Trash", ".Junk")):
+        (tmp_path / "mail" / name / "cur").mkdir(parents=True)
+        (tmp_path / "mail" / name / "cur" / "1").write_bytes(MAIL.replace(b"<1@", b"<%d@" % number))
+    for options, left_out in (
+        ((), 2),
+        (("--include-trash",), 1),
+        (("--include-junk",), 1),
+        (("--include-trash", "--include-junk"), 0),
+    ):
+        code, _said, counts = import_mail(tmp_path, "mail", *options)
+        assert (code, counts["left_out"], counts["messages"]) == (0, left_out, 3)
+
+
+def test_a_broken_archive_costs_only_itself(folder: Path) -> None:
+    (folder / "bad.eml").write_bytes(b"PK\x03\x04 no zip")
+    code, _said, counts = import_mail(folder, "one.eml", "bad.eml")
+    assert (code, counts["messages"], counts["rejected"], counts["in_output"]) == (3, 2, 1, 1)
+    assert json.loads((folder / "rejects.ndjson").read_text())["source"] == "bad.eml"

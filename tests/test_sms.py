@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from service.conversation import Conversation
-from service.errors import Misconfigured, SourceUnreadable
+from service.errors import Misconfigured
 from service.sources import mail, sms
 from service.times import format_time
 
@@ -123,8 +123,10 @@ def test_androids_backup_is_read_with_its_broken_emoji(tmp_path: Path) -> None:
     assert (found.metadata.from_name, found.is_read, found.has_reply) == ("Ada", False, True)
     assert found.updated_on - found.created_on == timedelta(seconds=120)  # type: ignore[operator]
     path.write_text(XML[:-60])
-    with pytest.raises(SourceUnreadable, match="not complete, valid XML after message 3"):
-        imported(path)
+    (found,), rejected, _counts = imported(path)
+    assert found.message_count == 3
+    assert [number for number, _reason in rejected] == [4]
+    assert rejected[0][1].startswith("is not complete, valid XML after message 3: ")
 
 
 def test_real_messages_come_through_a_csv_and_add_up(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from service.query.parser import parse_query
 from service.reindex import first_index
 from service.rejects import Rejects, is_rejects
 from service.settings import Settings
-from service.sources import mail, mailbox, ndjson, sms
+from service.sources import mail, mailbox, ndjson, sms, sms_files
 
 Origin = TypeVar("Origin")
 
@@ -166,6 +166,8 @@ _output = click.option(
 @click.option("--own-domain", "own_domains", multiple=True, help="An e-mail domain of the organization. Repeatable.")
 @click.option("--label-status", "statuses", type=Pair(), multiple=True, help="LABEL=STATUS, such as Done=closed.")
 @click.option("--label-category", "categories", type=Pair(), multiple=True, help="LABEL=CATEGORY. Repeatable.")
+@click.option("--include-trash", "asked_for", flag_value="trash", multiple=True, help="Import deleted messages, too.")
+@click.option("--include-junk", "asked_for", flag_value="junk", multiple=True, help="Import junk (spam), too.")
 @_output
 @rejects_option
 @create_option
@@ -178,6 +180,7 @@ def import_mail_command(
     own_domains: tuple[str, ...],
     statuses: tuple[tuple[str, str], ...],
     categories: tuple[tuple[str, str], ...],
+    asked_for: tuple[str, ...],
     output: str | None,
     rejects: Path,
     create: bool,
@@ -205,6 +208,7 @@ def import_mail_command(
         return mail.conversations(
             paths, organization, own,
             reject=reject, rules=rules, counts=counts, advance=advance, max_ahead=_max_ahead(settings),
+            asked_for=asked_for,
         )  # fmt: skip
 
     _import(settings, paths, read, rejects, output, create=create)
@@ -216,8 +220,9 @@ def import_mail_command(
 @click.option(
     "--column", "columns", type=Pair(), multiple=True,
     help=f"NAME=COLUMN: the column of the CSV file that holds NAME, such as peer=phone. "
-    f"The names are {', '.join(sms.COLUMNS)}. Repeatable.",
+    f"The names are {', '.join(sms_files.COLUMNS)}. Repeatable.",
 )  # fmt: skip
+@click.option("--region", help="The country of numbers without a country code, such as DE: 0170… is then +49170….")
 @click.option("--gap", type=Duration(), help="Begin a new conversation after a silence of this length, such as 30d.")
 @_output
 @rejects_option
@@ -228,6 +233,7 @@ def import_sms_command(
     paths: tuple[str, ...],
     organization: UUID,
     columns: tuple[tuple[str, str], ...],
+    region: str | None,
     gap: timedelta | None,
     output: str | None,
     rejects: Path,
@@ -248,14 +254,15 @@ def import_sms_command(
     In the summary, rejected counts the lines of the rejects file; rejected_messages of them are messages.
     """
     for name, _column in columns:
-        if name not in sms.COLUMNS:
-            raise Misconfigured(f"--column: {name} must be one of {', '.join(sms.COLUMNS)}{nearest(name, sms.COLUMNS)}")
+        if name not in sms_files.COLUMNS:
+            known = ", ".join(sms_files.COLUMNS)
+            raise Misconfigured(f"--column: {name} must be one of {known}{nearest(name, sms_files.COLUMNS)}")
 
     def read(reject: mail.Reject, counts: mail.Counts, advance: progress.Advance) -> Iterable[Conversation]:
         return sms.conversations(
             list(paths), organization,
             reject=reject, columns=dict(columns), gap=gap, counts=counts, advance=advance,
-            max_ahead=_max_ahead(settings),
+            max_ahead=_max_ahead(settings), region=region,
         )  # fmt: skip
 
     _import(settings, paths, read, rejects, output, create=create)

@@ -1,4 +1,7 @@
-"""Reads .gz, .zst, .zip and .tar files, also nested ones, as streams. Formats are recognized by content, not name."""
+"""Reads .gz, .zst, .zip and .tar files, also nested ones, as streams. Formats are recognized by content, not name.
+
+A file that is damaged, or larger than its limits allow, costs only itself: the others of its archive are still read.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,44 @@ import shutil
 import tarfile
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 import zstandard
 
 from service.errors import SourceUnreadable
+from service.sources.limits import LIMITS, Limits
 
 GZIP, ZSTANDARD, ZIPS = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", (b"PK\x03\x04", b"PK\x05\x06")
 TAR_AT, TAR = 257, b"ustar"
-DEEPEST = 5  # archives in archives
-BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError, zipfile.BadZipFile, tarfile.TarError)
+REFUSED = {  # formats that are recognized, and not read
+    b"BZh": "is a bzip2 file: unpack it first",
+    b"\xfd7zXZ\0": "is an xz file: unpack it first",
+    b"7z\xbc\xaf\x27\x1c": "is a 7z archive: unpack it first",
+    b"Rar!\x1a\x07": "is a RAR archive: unpack it first",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "is an Outlook message (.msg) or another OLE file: save it as .eml",
+    b"!BDN": "is an Outlook data file (.pst, .ost): export it as mbox or .eml",
+    b"\xcf\xad\x12\xfe": "is a folder of Outlook Express (.dbx): export it as mbox or .eml",
+    b"SQLite format 3\0": "is an SQLite database: export its messages",
+    b"BABYL OPTIONS:": "is an Rmail file (Babyl): save it as mbox",
+}
+_PIECE = 1024  # of zstandard, which may unpack to 32 MB
+_ENCRYPTED = 0x1
+_LONG_ENTRIES = frozenset(
+    {tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}
+)
+
+
+class File(NamedTuple):
+    """An unpacked file. `name` is such as `mail.zip/2024.mbox`. `problem` says why it cannot be read."""
+
+    name: str
+    stream: io.BufferedReader
+    problem: str | None = None
 
 
 class Counting(io.RawIOBase):
@@ -41,45 +68,213 @@ class Counting(io.RawIOBase):
 
 
 def streams(
-    path: Path, *, advance: Callable[[int], None] = lambda _count: None
-) -> Iterator[tuple[str, io.BufferedReader]]:
-    """Yields each unpacked file at the path as (name, stream). A name is such as `mail.zip/2024.mbox`.
+    path: Path, *, advance: Callable[[int], None] = lambda _count: None, limits: Limits = LIMITS
+) -> Iterator[File]:
+    """Yields each unpacked file at the path.
 
-    A stream must be read before the next one is requested. `advance` is called with the number of bytes of each read
-    from the file on disk. Raises SourceUnreadable if a file cannot be read or is cut off.
+    A stream must be read before the next one is requested; reading it raises SourceUnreadable if it is damaged, cut
+    off, or larger than the limits allow. `advance` is called with the number of bytes of each read from the disk.
     """
+    meter = _Meter(limits)
+
+    def read(count: int) -> None:
+        meter.packed += count
+        advance(count)
+
     try:
-        with path.open("rb") as raw:
-            yield from _unpacked(str(path), cast(IO[bytes], Counting(raw, advance)), 0)
-    except BROKEN as error:
-        raise SourceUnreadable(f"{path} is incomplete or damaged ({error}): get the whole file") from None
+        raw = path.open("rb")
     except OSError as error:
-        raise SourceUnreadable(f"cannot read {path}: {error.strerror or error}") from None
+        yield _broken(str(path), f"cannot be read ({error.strerror or error})")
+        return
+    with raw:
+        yield from _unpacked(str(path), cast(IO[bytes], Counting(raw, read)), 0, meter)
 
 
-def _unpacked(name: str, stream: IO[bytes], depth: int) -> Iterator[tuple[str, io.BufferedReader]]:
-    reader = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, stream), 2**16)
-    start = reader.peek(TAR_AT + len(TAR))
-    if depth > DEEPEST:
-        raise SourceUnreadable(f"{name} has archives nested more than {DEEPEST} deep: unpack it first")
+@dataclass(slots=True)
+class _Meter:
+    """How many bytes were read from the disk, and what all archives in the file unpacked to."""
+
+    limits: Limits
+    packed: int = 0
+    unpacked: int = 0
+
+    def add(self, count: int) -> None:
+        self.unpacked += count
+        if self.unpacked > max(self.limits.unpacked, self.limits.ratio * self.packed):
+            raise SourceUnreadable(
+                f"unpacks to more than {self.limits.ratio} times its size: unpack it first if it is no attack"
+            )
+
+
+class _Layer(io.RawIOBase):
+    """A stream of an archive. Whatever its library raises becomes SourceUnreadable, and its bytes are counted."""
+
+    def __init__(self, raw: IO[bytes], meter: _Meter | None) -> None:
+        self._read = cast(Callable[[int], bytes], getattr(raw, "read1", raw.read))  # read1 gives what precedes a damage
+        self._meter = meter
+        self._failure: SourceUnreadable | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        if self._failure is not None:
+            raise self._failure
+        done = 0
+        try:
+            while done < len(buffer) and (data := self._next(len(buffer) - done)):
+                buffer[done : done + len(data)] = data
+                done += len(data)
+        except SourceUnreadable as error:
+            self._failure = error  # what was read before is given first
+            if not done:
+                raise
+        return done
+
+    def _next(self, most: int) -> bytes:
+        with _explained():
+            data = self._read(most)
+        if self._meter is not None:
+            self._meter.add(len(data))
+        return data
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turns every error into SourceUnreadable. A damaged file can make the libraries raise anything."""
+    try:
+        yield
+    except SourceUnreadable:
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise SourceUnreadable(f"cannot be read ({error.strerror or error})") from None
+        raise SourceUnreadable(_damaged(error)) from None
+    except Exception as error:
+        raise SourceUnreadable(_damaged(error)) from None
+
+
+def _damaged(error: Exception) -> str:
+    return f"is incomplete or damaged ({error}): get the whole file"
+
+
+def _broken(name: str, problem: str) -> File:
+    return File(name, io.BufferedReader(cast(io.RawIOBase, io.BytesIO())), problem)
+
+
+def _unpacked(name: str, stream: IO[bytes], depth: int, meter: _Meter) -> Iterator[File]:
+    """Yields the files in a stream. An error of the stream itself is told as a file with a problem."""
+    layer = cast(io.RawIOBase, _Layer(stream, meter if depth else None))
+    reader: io.BufferedReader = io.BufferedReader(layer, 2**16)
+    try:
+        start = reader.peek(TAR_AT + len(TAR))
+        if (refused := next((why for mark, why in REFUSED.items() if start.startswith(mark)), None)) is not None:
+            yield _broken(name, refused)
+        elif (unpack := _format(start)) is None:
+            yield File(name, reader)
+        elif depth == meter.limits.nested:
+            yield _broken(name, f"has archives nested more than {depth} deep: unpack it first")
+        else:
+            yield from unpack(name, reader, depth + 1, meter)
+    except SourceUnreadable as error:
+        yield _broken(name, str(error))
+
+
+_Unpack = Callable[[str, io.BufferedReader, int, _Meter], Iterator[File]]
+
+
+def _format(start: bytes) -> _Unpack | None:
     if start.startswith(GZIP):
-        with gzip.GzipFile(fileobj=reader, mode="rb") as inner:
-            yield from _unpacked(name, cast(IO[bytes], inner), depth + 1)
-    elif start.startswith(ZSTANDARD):
-        yield from _unpacked(name, cast(IO[bytes], _Zstandard(reader)), depth + 1)
-    elif start.startswith(ZIPS):
-        with _on_disk(reader) as whole, zipfile.ZipFile(whole) as archive:
-            for member in archive.infolist():
-                if not member.is_dir():
-                    with archive.open(member) as file:
-                        yield from _unpacked(f"{name}/{member.filename}", file, depth + 1)
-    elif start[TAR_AT:].startswith(TAR):
-        with tarfile.open(fileobj=reader, mode="r|") as tar:
-            for entry in tar:
-                if entry.isfile() and (found := tar.extractfile(entry)) is not None:
-                    yield from _unpacked(f"{name}/{entry.name}", found, depth + 1)
-    else:
-        yield name, reader
+        return _gzip
+    if start.startswith(ZSTANDARD):
+        return _zstandard
+    if start.startswith(ZIPS):
+        return _zip
+    return _tar if start[TAR_AT:].startswith(TAR) else None
+
+
+def _gzip(name: str, reader: io.BufferedReader, depth: int, meter: _Meter) -> Iterator[File]:
+    with gzip.GzipFile(fileobj=reader, mode="rb") as inner:
+        yield from _unpacked(name, cast(IO[bytes], inner), depth, meter)
+
+
+def _zstandard(name: str, reader: io.BufferedReader, depth: int, meter: _Meter) -> Iterator[File]:
+    yield from _unpacked(name, cast(IO[bytes], _Zstandard(reader)), depth, meter)
+
+
+def _zip(name: str, reader: io.BufferedReader, depth: int, meter: _Meter) -> Iterator[File]:
+    """Reads a zip's files in their order. Its list of files is checked before it is believed."""
+    with _on_disk(reader) as whole:
+        with _explained():
+            _check_directory(whole, meter.limits)
+            archive = zipfile.ZipFile(whole)
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            _check_overlaps(members)
+        for member in members:
+            inner_name = f"{name}/{member.filename}"
+            try:
+                if member.flag_bits & _ENCRYPTED:
+                    raise SourceUnreadable("is encrypted: unpack it first")
+                with _explained():
+                    file = archive.open(member)
+            except SourceUnreadable as error:
+                yield _broken(inner_name, str(error))
+                continue
+            with file:
+                yield from _unpacked(inner_name, file, depth, meter)
+
+
+def _check_overlaps(members: list[zipfile.ZipInfo]) -> None:
+    """Raises SourceUnreadable if two files share bytes, as in a zip made to unpack to far more than its size."""
+    spans = sorted((member.header_offset, member.compress_size) for member in members)
+    if any(offset + size > following for (offset, size), (following, _size) in pairwise(spans)):
+        raise SourceUnreadable("is a zip whose files overlap, which only an attack has")
+
+
+def _check_directory(whole: IO[bytes], limits: Limits) -> None:
+    """Raises SourceUnreadable if the list of files is too large for memory. It ends shortly before the file's end."""
+    size = whole.seek(0, io.SEEK_END)
+    whole.seek(max(0, size - 70_000))
+    end = whole.read()
+    at = end.rfind(b"PK\x05\x06")
+    listed = int.from_bytes(end[at + 12 : at + 16], "little") if at >= 0 else 0
+    large = end.rfind(b"PK\x06\x06")
+    if listed == 0xFFFFFFFF and large >= 0:  # zip64 has its own
+        listed = int.from_bytes(end[large + 40 : large + 48], "little")
+    if listed > limits.directory:
+        raise SourceUnreadable(
+            f"is a zip whose list of files has more than {limits.directory:,} bytes: unpack it first"
+        )
+    whole.seek(0)
+
+
+class _Entry(tarfile.TarInfo):
+    """An entry of a tar. Names and attributes that are too large for memory are refused."""
+
+    longest = LIMITS.entry
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _LONG_ENTRIES and not 0 <= self.size <= self.longest:
+            raise tarfile.ReadError(f"a name or an attribute is longer than {self.longest:,} bytes")
+        return cast(tarfile.TarInfo, super()._proc_member(archive))  # type: ignore[misc]
+
+
+def _tar(name: str, reader: io.BufferedReader, depth: int, meter: _Meter) -> Iterator[File]:
+    """Reads a tar's files in their order. Links, devices and folders hold no bytes of their own and are passed over."""
+    entry_type = type("_Entry", (_Entry,), {"longest": meter.limits.entry})
+    with _explained():
+        tar = tarfile.open(fileobj=reader, mode="r|", tarinfo=entry_type)  # noqa: SIM115 - closed with its reader
+    while True:
+        with _explained():
+            entry = tar.next()
+            tar.members = []  # type: ignore[attr-defined]  # it would remember every entry
+        if entry is None:
+            return
+        if entry.isfile():
+            with _explained():
+                found = tar.extractfile(entry)
+            if found is not None:
+                yield from _unpacked(f"{name}/{entry.name}", found, depth, meter)
 
 
 @contextmanager
@@ -97,13 +292,16 @@ def zstandard_stream(packed: IO[bytes]) -> IO[bytes]:
 
 
 class _Zstandard(io.RawIOBase):
-    """Decompresses all frames. Unlike the library's own stream, it raises EOFError if the last frame is cut off."""
+    """Decompresses all frames. Unlike the library's own stream, it raises EOFError if the last frame is cut off.
+
+    It reads small pieces, because the library decompresses each as a whole.
+    """
 
     def __init__(self, packed: io.BufferedReader) -> None:
         self._packed = packed
         self._frame = zstandard.ZstdDecompressor().decompressobj()
         self._is_between_frames = True
-        self._ready = b""
+        self._ready = memoryview(b"")
 
     def readable(self) -> bool:
         return True
@@ -113,13 +311,13 @@ class _Zstandard(io.RawIOBase):
             data = self._frame.unused_data if self._frame.eof else b""
             if self._frame.eof:
                 self._frame, self._is_between_frames = zstandard.ZstdDecompressor().decompressobj(), True
-            data = data or self._packed.read(2**16)
+            data = data or self._packed.read(_PIECE)
             if not data:
                 if not self._is_between_frames:
                     raise EOFError("a frame has no end")
                 return 0
             self._is_between_frames = False
-            self._ready = self._frame.decompress(data)
+            self._ready = memoryview(self._frame.decompress(data))
             self._is_between_frames = self._frame.eof
         count = min(len(buffer), len(self._ready))
         buffer[:count], self._ready = self._ready[:count], self._ready[count:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from service.conversation import Conversation, Direction, Metadata, Status, reason
 from service.sources import mailbox
+from service.sources.folders import has_role, is_left_out
 from service.sources.message import Address, Clock, Message, parse
 from service.sources.shortening import Fit
 from service.sources.threads import Thread, threads
@@ -45,10 +46,10 @@ class Rules:
 
 @dataclass(slots=True)
 class Counts:
-    """Counts of messages. `read` is the sum of `in_conversations`, `duplicates` and `rejected`.
+    """Counts of messages. `read` is the sum of `in_conversations`, `duplicates`, `left_out` and `rejected`.
 
     `shortened` counts conversations in which a text or a list was cut (shortening.py). `dates_ahead` counts messages
-    whose date was too far in the future and was replaced.
+    whose date was too far in the future and was replaced. `left_out` counts trash and junk that was not asked for.
     """
 
     read: int = 0
@@ -57,12 +58,14 @@ class Counts:
     rejected: int = 0
     shortened: int = 0
     dates_ahead: int = 0
+    left_out: int = 0
 
     def record(self) -> dict[str, int]:
         return {
             "messages": self.read,
             "in_conversations": self.in_conversations,
             "duplicates": self.duplicates,
+            "left_out": self.left_out,
             "rejected_messages": self.rejected,
             "shortened": self.shortened,
             "dates_ahead": self.dates_ahead,
@@ -79,13 +82,15 @@ def conversations(
     counts: Counts | None = None,
     advance: Callable[[int], None] = lambda _bytes: None,
     max_ahead: timedelta = MAX_AHEAD,
+    asked_for: Collection[str] = (),
 ) -> Iterator[Conversation]:
     """Yields the conversations of all mailboxes together.
 
-    Every message becomes part of a conversation, is a duplicate, or is passed to `reject`; `counts` counts these.
+    Every message becomes part of a conversation, is a duplicate, is left out as trash or junk unless `asked_for` has
+    "trash" or "junk", or is passed to `reject`, as is a file that cannot be read; `counts` counts these.
     `advance` is called with the number of bytes of each read. Texts and lists beyond the limits of a document are
     shortened. If a message's date lies further ahead of the clock than `max_ahead`, the time when it was received is
-    used, or else the time of this import. Raises SourceUnreadable if a file cannot be read.
+    used, or else the time of this import.
     """
     now = datetime.now(UTC)
     counts = counts or Counts()
@@ -97,7 +102,9 @@ def conversations(
     def duplicate(_message: Message) -> None:
         counts.duplicates += 1
 
-    for thread in threads(_messages(paths, rejected, counts, advance, Clock(now, max_ahead)), duplicate=duplicate):
+    for thread in threads(
+        _messages(paths, rejected, counts, advance, Clock(now, max_ahead), asked_for), duplicate=duplicate
+    ):
         try:
             fit = Fit()
             conversation = _conversation(thread, organization_uid, own, rules=rules or Rules(), fit=fit)
@@ -111,13 +118,23 @@ def conversations(
 
 
 def _messages(
-    paths: Iterable[str], reject: Reject, counts: Counts, advance: Callable[[int], None], clock: Clock
+    paths: Iterable[str],
+    reject: Reject,
+    counts: Counts,
+    advance: Callable[[int], None],
+    clock: Clock,
+    asked_for: Collection[str],
 ) -> Iterator[Message]:
     for path in paths:
         for raw in mailbox.read(path, advance=advance):
             counts.read += 1
             try:
+                if raw.problem is not None:
+                    raise ValueError(raw.problem)
                 message = parse(raw, clock)
+                if is_left_out((*message.labels, *(["trash"] if raw.is_deleted else [])), asked_for):
+                    counts.left_out += 1
+                    continue
                 counts.dates_ahead += message.is_ahead
                 yield message
             except ValueError as error:
@@ -129,7 +146,7 @@ def _messages(
 def _conversation(thread: Thread, organization_uid: UUID, own: Own, *, rules: Rules, fit: Fit) -> Conversation:
     first, last = thread.messages[0], thread.messages[-1]
     labels = list(dict.fromkeys(label for message in thread.messages for label in message.labels))
-    is_outbound = first.sender in own or "Sent" in first.labels
+    is_outbound = first.sender in own or has_role(first.labels, "sent")
     direction: Direction = "outbound" if is_outbound else "inbound"
     attachments = sum(message.attachments for message in thread.messages)
     party = next(iter(first.to), None) if is_outbound else first.sender.email

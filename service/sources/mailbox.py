@@ -1,35 +1,44 @@
-"""Reads raw messages from mbox files (all variants, also Mailman's), Maildir, .eml files, folders and archives.
+"""Reads raw messages from mbox files (all variants, also Mailman's), Maildir, MH, .eml and .emlx files, folders of
+these as mail programs lay them out, and archives.
 
 Messages are read one at a time, so a mailbox may be larger than memory. The format of a file is recognized by its
-content, not by its name.
+content; its name tells whether it is one message, its flags, and its folder. A file or an archive that cannot be read
+is told as one message with a problem, and the others are still read.
 """
 
 from __future__ import annotations
 
-import io
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from service import progress
 from service.rejects import is_rejects
-from service.sources.containers import streams
+from service.sources import mbox
+from service.sources.containers import File, streams
+from service.sources.limits import LIMITS, Limits
+from service.sources.mail_folders import Place, is_other_file, place_of, walk
+from service.sources.window import Window
 
-# A separator contains a date as asctime(3) writes it. Other lines that begin with "From " usually do not.
-_SEPARATOR = re.compile(rb"From .*\d{1,2}:\d\d(?::\d\d)?.*\b(?:19|20)\d\d\b.*\r?\n?$")
-_HEADER = re.compile(rb"[!-9;-~]+[ \t]*:")
-_CONTENT_LENGTH = re.compile(rb"content-length:\s*(\d{1,12})\s*$", re.IGNORECASE)
-_NOT_MAIL = re.compile(rb"^\.|\.(?:lock|msf|index|cache|uidvalidity|log)$")
-SEPARATOR_BYTES = 1_000  # the longest separator (an address and a date); the pattern is slow on longer lines
-MESSAGE_BYTES = 100_000_000  # read of a file with one message; no mail server accepts a larger one
+MESSAGE_BYTES = LIMITS.message
+_HEAD_BYTES = 2**16  # where the state of a message is looked for
+_MOZILLA = re.compile(rb"^x-mozilla-status:[ \t]*([0-9a-f]{4})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_MOZILLA_FLAGS = ((0x0001, "S"), (0x0002, "R"), (0x0004, "F"), (0x0008, "T"), (0x1000, "P"))
+_DELETED = re.compile(rb"^(?i:x-)?(?i:status):[ \t]*[ADFNORTU]*D[ADFNORTU]*[ \t]*\r?$", re.MULTILINE)
+_EMLX = re.compile(rb"\A\s*(\d{1,12})[ \t]*\r?\n")
+_EMLX_FLAGS = re.compile(rb"<key>flags</key>\s*<integer>(\d{1,18})</integer>")
+_APPLE_FLAGS = ((1 << 0, "S"), (1 << 1, "T"), (1 << 2, "R"), (1 << 4, "F"), (1 << 6, "D"), (1 << 8, "P"))
 
 
 @dataclass(frozen=True, slots=True)
 class RawMessage:
     """A message as it is in its source. `offset` is its first byte in the unpacked file, `number` counts from 1.
 
-    `flags` are those of Maildir, or None for other formats.
+    `flags` are those of Maildir, or None for other formats. `labels` are those of its folder. `is_deleted` says that
+    its mailbox marks it as deleted. `problem` says why it cannot be imported. `digest` is the SHA-256 of a message of
+    which `data` is only a part.
     """
 
     source: str
@@ -38,156 +47,103 @@ class RawMessage:
     separator: bytes = b""
     flags: str | None = None
     offset: int = 0
+    labels: tuple[str, ...] = ()
+    is_deleted: bool = False
+    problem: str | None = None
+    digest: str | None = None
 
 
-def read(path: str | Path, *, advance: Callable[[int], None] = lambda _count: None) -> Iterator[RawMessage]:
+def read(
+    path: str | Path, *, advance: Callable[[int], None] = lambda _count: None, limits: Limits = LIMITS
+) -> Iterator[RawMessage]:
     """Yields every message in the file or folder. `advance` is called with the number of bytes of each read.
 
-    Raises SourceUnreadable if a file cannot be read.
+    What cannot be read is yielded as a message with a problem.
     """
-    path = Path(path)
-    if not path.is_dir():
-        yield from _file(path, None, advance)
-    elif (path / "cur").is_dir() or (path / "new").is_dir():
-        yield from _maildir(path, advance)
-    else:
-        for child in sorted(path.iterdir()):
-            if is_rejects(child):
-                progress.say(f"{child} is not read: it is a file of rejects")
-                advance(child.stat().st_size)
-            elif not _NOT_MAIL.search(child.name.encode()):
-                yield from read(child, advance=advance)
+    for place in walk(Path(path)):
+        if place.problem is not None:
+            yield RawMessage(str(place.path), 1, b"", problem=place.problem)
+        elif place.is_ignored or is_rejects(place.path):
+            if not place.is_ignored:
+                progress.say(f"{place.path} is not read: it is a file of rejects")
+            advance(_size(place.path))
+        else:
+            for file in streams(place.path, advance=advance, limits=limits):
+                yield from _file(file, place, limits)
 
 
 def size(path: str | Path) -> int:
     """The total size in bytes of the file, or of all files in the folder."""
     path = Path(path)
-    return (
-        sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
-    )
+    return sum(_size(place.path) for place in walk(path) if place.problem is None) if path.is_dir() else _size(path)
 
 
-def _maildir(path: Path, advance: Callable[[int], None]) -> Iterator[RawMessage]:
-    """Reads a Maildir (https://cr.yp.to/proto/maildir.html). Flags follow ":2," in a file's name."""
-    files = [file for name in ("cur", "new") if (path / name).is_dir() for file in (path / name).iterdir()]
-    for file in sorted(files, key=lambda file: file.name):
-        yield from _file(file, file.name.rpartition(":2,")[2] if ":2," in file.name else "", advance)
-    for folder in sorted(path.glob(".[!.]*")):  # Maildir++ subfolders
-        if (folder / "cur").is_dir():
-            yield from _maildir(folder, advance)
+def _size(path: Path) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
-def _file(path: Path, flags: str | None, advance: Callable[[int], None]) -> Iterator[RawMessage]:
-    for name, stream in streams(path, advance=advance):
-        start = stream.peek(5)[:5]
-        if start == b"From ":
-            yield from _mbox(name, stream)
-        elif start:
-            yield RawMessage(name, 1, stream.read(MESSAGE_BYTES), flags=flags)
+def _file(file: File, place: Place, limits: Limits) -> Iterator[RawMessage]:
+    """The messages of a file, which may lie in an archive; its place is then the archive's with the name behind it."""
+    inner = file.name.removeprefix(str(place.path)).strip("/")
+    if inner:
+        if is_other_file(inner):
+            return
+        place = place_of(f"{place.inside}/{inner}", place)
+    if file.problem is not None:
+        yield RawMessage(file.name, 1, b"", problem=file.problem)
+        return
+    window, number = Window(file.stream), 0
+    for number, message in enumerate(_messages(file.name, window, place, limits), start=1):
+        yield replace(message, number=number)
+    if window.failure is not None:
+        yield RawMessage(file.name, number + 1, b"", problem=window.failure, offset=window.offset)
 
 
-def _mbox(source: str, stream: io.BufferedReader) -> Iterator[RawMessage]:
-    """Yields the messages of an mbox file, unescaped and numbered from 1."""
-    for number, (separator, body, offset) in enumerate(_pieces(_offsets(stream)), start=1):
-        yield RawMessage(source, number, _unescaped(body), separator, offset=offset)
+def _messages(name: str, window: Window, place: Place, limits: Limits) -> Iterator[RawMessage]:
+    had_blanks = window.skip_blanks()
+    if not window.rest:
+        if had_blanks:
+            yield RawMessage(name, 1, b"\n")
+        return
+    start = window.data[window.at : window.at + mbox.SEPARATOR_BYTES]
+    if place.is_emlx and _EMLX.match(start):
+        yield _emlx(name, window, place, limits)
+    elif place.is_single or (place.is_eml and not mbox.is_mbox(start)):
+        yield _raw(name, mbox.single(window, limits), place)
+    else:
+        for piece in mbox.split(window, limits):
+            yield _raw(name, piece, place)
 
 
-def _offsets(stream: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    for line in stream:
-        yield offset, line
-        offset += len(line)
+def _raw(name: str, piece: mbox.Piece, place: Place) -> RawMessage:
+    flags, is_deleted = place.flags, place.is_deleted or "T" in (place.flags or "")
+    if flags is None:
+        head = piece.data[:_HEAD_BYTES].replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+        if mozilla := _MOZILLA.search(head):
+            flags = _flags(int(mozilla[1], 16), _MOZILLA_FLAGS)
+        is_deleted = is_deleted or "T" in (flags or "") or _DELETED.search(head) is not None
+    return RawMessage(
+        name, 1, piece.data, piece.separator, flags, piece.offset,
+        labels=place.labels, is_deleted=is_deleted, problem=piece.problem, digest=piece.digest,
+    )  # fmt: skip
 
 
-Piece = tuple[bytes, list[bytes], int]
-"""A message's separator, its lines, and the offset of its separator."""
+def _flags(bits: int, table: tuple[tuple[int, str], ...]) -> str:
+    return "".join(flag for bit, flag in table if bits & bit)
 
 
-def _pieces(lines: Iterable[tuple[int, bytes]]) -> Iterator[Piece]:
-    """The messages of an mbox file. Its first line must be a separator."""
-    splitter: _Splitter | None = None
-    for offset, line in lines:
-        if splitter is None:
-            splitter = _Splitter(line, offset)
-        else:
-            yield from splitter.take(offset, line)
-    if splitter is not None:
-        yield splitter.end()
-
-
-class _Splitter:
-    """Splits an mbox at each separator that follows an empty line and is followed by a header.
-
-    In mboxcl files, Content-Length gives the size of a body, and separators inside the body do not count. Wrong lengths
-    are common, so a length is used only if a separator or the end of the file follows the body.
-    """
-
-    def __init__(self, separator: bytes, begun: int) -> None:
-        self._begin(separator, begun)
-
-    def _begin(self, separator: bytes, begun: int) -> None:
-        self._piece: Piece = (separator, [], begun)
-        self._candidate: tuple[bytes, int] | None = None  # a possible separator; the next line decides
-        self._in_headers = True
-        self._length = self._protected = 0
-        self._passed_over = False
-
-    def take(self, offset: int, line: bytes) -> Iterator[Piece]:
-        """Processes a line, and yields the messages that are now known to have ended before it."""
-        if self._candidate is not None:
-            candidate, self._candidate = self._candidate, None
-            if _HEADER.match(line):
-                yield self._piece
-                self._begin(*candidate)
-            else:
-                self._piece[1].append(candidate[0])
-        if self._in_headers:
-            self._header(offset, line)
-        if self._is_separator(line):
-            if offset >= self._protected:
-                self._candidate = (line, offset)
-                return
-            self._passed_over = True
-        self._piece[1].append(line)
-        if self._passed_over and offset >= self._protected and line.strip():
-            *whole, last = _without_lengths(*self._piece)  # text follows the body's end, so the length was wrong
-            yield from whole
-            self._piece, self._protected, self._passed_over, self._in_headers = last, 0, False, False
-
-    def end(self) -> Piece:
-        if self._candidate is not None:
-            self._piece[1].append(self._candidate[0])
-        return self._piece
-
-    def _header(self, offset: int, line: bytes) -> None:
-        if found := _CONTENT_LENGTH.match(line.strip()):
-            self._length = int(found[1])
-        if not line.strip():
-            self._in_headers = False
-            self._protected = offset + len(line) + self._length if self._length else 0
-
-    def _is_separator(self, line: bytes) -> bool:
-        body = self._piece[1]
-        return (
-            line.startswith(b"From ")
-            and len(line) <= SEPARATOR_BYTES
-            and not (body and body[-1].strip())
-            and bool(_SEPARATOR.match(line))
-        )
-
-
-def _without_lengths(separator: bytes, body: list[bytes], begun: int) -> list[Piece]:
-    """Splits these lines again without regard to Content-Length, which is renamed to X-Content-Length."""
-    lines = [(begun, separator)]
-    offset = begun + len(separator)
-    for line in body:
-        lines.append((offset, b"X-" + line if _CONTENT_LENGTH.match(line.strip()) else line))
-        offset += len(line)
-    return list(_pieces(lines))
-
-
-def _unescaped(body: list[bytes]) -> bytes:
-    """Removes one ">" from each line that is an escaped "From " line (mboxrd)."""
-    return b"".join(
-        line[1:] if line.startswith(b">") and line.lstrip(b">").startswith(b"From ") else line for line in body
-    )
+def _emlx(name: str, window: Window, place: Place, limits: Limits) -> RawMessage:
+    """A message of Apple Mail: its length, its bytes, and a property list with its flags."""
+    piece = mbox.single(window, limits)
+    begun = _EMLX.match(piece.data)
+    assert begun is not None
+    if piece.problem is not None or piece.digest is not None:
+        return _raw(name, replace(piece, data=piece.data[begun.end() :]), place)
+    end = begun.end() + int(begun[1])
+    data, properties = piece.data[begun.end() : end], piece.data[end:]
+    found = _EMLX_FLAGS.search(properties)
+    flags = _flags(int(found[1]), _APPLE_FLAGS) if found else None
+    return _raw(name, replace(piece, data=data), replace(place, flags=flags))

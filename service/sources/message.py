@@ -20,6 +20,7 @@ from email.message import Message as Parsed
 from email.utils import getaddresses, parsedate_to_datetime
 
 from service.conversation import LIMITS
+from service.sources.folders import has_role
 from service.sources.mailbox import MESSAGE_BYTES, RawMessage
 from service.times import MAX_AHEAD
 
@@ -92,9 +93,9 @@ def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
     date, is_ahead = _date(headers, raw.separator, clock)
     sender = _addresses(headers.get("from", []))
     text, attachments = _content(parsed)
-    state = _state(headers, raw.flags)
+    state = _state(headers, raw.flags, raw.labels)
     return Message(
-        id=_own_id(headers, raw.data),
+        id=_own_id(headers, raw),
         references=_references(headers),
         subject=_subject(headers),
         sender=sender[0] if sender else Address(None, None),
@@ -195,10 +196,11 @@ def _split(value: str) -> list[tuple[str, str]]:
         return []
 
 
-def _own_id(headers: dict[str, list[str]], data: bytes) -> str:
+def _own_id(headers: dict[str, list[str]], raw: RawMessage) -> str:
     """The Message-ID, or else a hash of the message's bytes, so that importing it again gives the same id."""
     match = _MESSAGE_ID.search(headers.get("message-id", [""])[0])
-    return match[1] if match else f"{hashlib.sha256(data).hexdigest()[:32]}@no-message-id"
+    digest = raw.digest or hashlib.sha256(raw.data).hexdigest()
+    return match[1] if match else f"{digest[:32]}@no-message-id"
 
 
 def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
@@ -307,10 +309,11 @@ class _State:
     is_draft: bool
 
 
-def _state(headers: dict[str, list[str]], flags: str | None) -> _State:
+def _state(headers: dict[str, list[str]], flags: str | None, folders: tuple[str, ...]) -> _State:
     """The state that a mailbox records for a message.
 
-    Maildir records it in the file's name, mbox in Status, X-Status and X-Keywords, Google Takeout in X-Gmail-Labels.
+    `folders` are the labels of its folder. Maildir records the state in the file's name, mbox in Status, X-Status and
+    X-Keywords, Google Takeout in X-Gmail-Labels.
     """
     gmail = _gmail_labels(headers)
     words = [word for name in ("x-keywords", "keywords") for value in headers.get(name, []) for word in value.split()]
@@ -322,13 +325,15 @@ def _state(headers: dict[str, list[str]], flags: str | None) -> _State:
     elif "status" in headers:
         seen = "R" in status
     elif gmail:
-        seen = "Unread" not in gmail
-    labels = [*gmail, *words, *(["Flagged"] if flagged else [])]
+        seen = not has_role(gmail, "unread")
+    labels = [*folders, *gmail, *words, *(["Flagged"] if flagged else [])]
     return _State(
         seen=seen,
         labels=tuple(dict.fromkeys(_bounded("metadata.labels", label) for label in labels)),
         is_answered="R" in flags if flags is not None else "A" in status,
-        is_draft="D" in (flags or "") or "T" in "".join(headers.get("x-status", [])) or "Drafts" in gmail,
+        is_draft="D" in (flags or "")
+        or "T" in "".join(headers.get("x-status", []))
+        or has_role((*gmail, *folders), "drafts"),
     )
 
 

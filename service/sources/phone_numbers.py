@@ -1,0 +1,65 @@
+"""Tells whether two ways to write a phone number mean one person."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+import phonenumbers
+
+from service.errors import Misconfigured
+
+GROUP = "~"  # between the members of a group, as Android's backups write it
+_SEPARATORS = re.compile(r"\s*[~;|]\s*")
+_WRITTEN = re.compile(r"[(+]*\d[\d\s()./\-–]*")
+_PUNCTUATION = re.compile(r"[\s()./\-–]")
+_SCHEME = re.compile(r"^(?:tel|sms|smsto|mms|mmsto|mailto):(?://)?", re.IGNORECASE)
+LONGEST_NUMBER = 40
+
+
+class Peers:
+    """Makes one text of all ways to write a peer.
+
+    A number with a country code, or with a `region` such as DE any number that is valid there, becomes +49…; other
+    numbers lose their punctuation only. E-mail addresses become lower-case, and names of senders stay as they are. The
+    members of a group are sorted.
+    """
+
+    def __init__(self, region: str | None = None) -> None:
+        self.region = check_region(region) if region is not None else None
+        self.of = lru_cache(maxsize=50_000)(self._of)
+
+    def _of(self, written: str) -> str:
+        members = {self._one(member) for member in _SEPARATORS.split(written)}
+        return GROUP.join(sorted(member for member in members if member))
+
+    def _one(self, written: str) -> str:
+        plain = "".join(character for character in written if unicodedata.category(character) != "Cf")
+        plain = _SCHEME.sub("", unicodedata.normalize("NFKC", plain).strip())
+        if not plain or plain.lower() in ("null", "insert-address-token"):
+            return ""
+        if "@" in plain:
+            return plain.lower()
+        digits = "".join(str(unicodedata.decimal(character, character)) for character in plain)
+        if len(digits) <= LONGEST_NUMBER and _WRITTEN.fullmatch(digits):
+            return self._international(digits) or _PUNCTUATION.sub("", digits)
+        return plain if not _WRITTEN.fullmatch(digits) else _PUNCTUATION.sub("", digits)
+
+    def _international(self, number: str) -> str | None:
+        if self.region is None and not number.startswith("+"):
+            return None
+        try:
+            parsed = phonenumbers.parse(number, self.region)
+        except phonenumbers.NumberParseException:
+            return None
+        if not phonenumbers.is_valid_number(parsed):
+            return None
+        return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def check_region(region: str) -> str:
+    """The region in upper case. Raises Misconfigured if it is not known."""
+    if region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise Misconfigured(f"--region {region}: must be a country's code of two letters, such as DE or US")
+    return region.upper()
