@@ -83,7 +83,10 @@ def test_one_service_of_a_profile_builds_an_image(name: str) -> None:
     own = [held for held in profile(name).values() if held["image"].startswith("conversation-search/")]
     images = {held["image"] for held in own}
     assert sorted(held["image"] for held in own if "build" in held) == sorted(images)
-    assert images == {f"conversation-search/service:{__version__}", f"conversation-search/opensearch:{VERSION}-{__version__}"}
+    assert images == {
+        f"conversation-search/service:{__version__}",
+        f"conversation-search/opensearch:{VERSION}-{__version__}",
+    }
 
 
 def test_the_images_of_others_are_pinned() -> None:
@@ -116,7 +119,9 @@ def test_production_has_passwords_and_tls_everywhere() -> None:
 
 def test_opensearch_is_reached_from_inside_only() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
-    networks = {service: held.get("networks", held.get("network_mode")) for service, held in profile("production").items()}
+    networks = {
+        service: held.get("networks", held.get("network_mode")) for service, held in profile("production").items()
+    }
     assert {service for service, held in networks.items() if "outside" in held} == {"service", "dashboards"}
     assert {service for service, held in networks.items() if held == "none"} == {"check-secrets", "certificates"}
     assert networks["opensearch"] == ["inside"]
