@@ -1,4 +1,4 @@
-"""Secrets that stand in files, as containers get them: NAME_FILE holds the path, the file's first line the value of NAME."""
+"""Secrets that stand in files, as containers get them: NAME_FILE holds the path, the file the value of NAME."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ OPENSEARCH: dict[str, Any] = yaml.safe_load((ROOT / "deploy/opensearch/opensearc
 DASHBOARDS: dict[str, Any] = yaml.safe_load((ROOT / "deploy/dashboards/opensearch_dashboards.yml").read_text("utf-8"))
 VERSION = "3.8.0"
 JOBS = {"dev-setup", "dev-views", "check-secrets", "certificates", "setup", "views"}
+TMP, EVERYWHERE = "/tmp", "0.0.0.0"  # noqa: S104, S108 in containers
 # The image's entry point removes the security plugin from the image's own files.
 WRITABLE = {"dev-dashboards"}
 
@@ -71,7 +72,7 @@ def test_every_container_is_guarded_and_bounded(service: str) -> None:
     assert held["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
     assert held.get("read_only", False) is (service not in WRITABLE)
     if service not in WRITABLE:
-        assert "/tmp" in held["tmpfs"]
+        assert TMP in held["tmpfs"]
     # A job has no health, and would inherit the check of the image, which asks a service.
     assert held.get("healthcheck", {}).get("disable", False) is (service in JOBS)
     assert held.get("restart") == (None if service in JOBS else "unless-stopped")
@@ -119,7 +120,7 @@ def test_production_has_passwords_and_tls_everywhere() -> None:
 
 def test_opensearch_is_reached_from_inside_only() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
-    networks = {
+    networks: dict[str, Any] = {
         service: held.get("networks", held.get("network_mode")) for service, held in profile("production").items()
     }
     assert {service for service, held in networks.items() if "outside" in held} == {"service", "dashboards"}
@@ -217,14 +218,14 @@ def test_the_variables_are_those_that_the_images_know() -> None:
 def test_the_folders_that_are_written_are_in_memory_or_a_volume() -> None:
     home = FACTS["opensearch_image"]["home"]
     in_memory = {one.partition(":")[0] for one in SERVICES["opensearch"]["tmpfs"]}
-    assert in_memory == {"/tmp", f"{home}/logs", f"{home}/config"}
+    assert in_memory == {TMP, f"{home}/logs", f"{home}/config"}
     assert {f"{home}/data", f"{home}/snapshots"} <= set(mounted("opensearch"))
     assert OPENSEARCH["path.repo"] == [f"{home}/snapshots"]
     dockerfile = (ROOT / "deploy/opensearch/Dockerfile").read_text("utf-8")
     assert "mkdir snapshots" in dockerfile, "the image's user owns it, and so the volume"
     assert "USER" not in dockerfile
     assert {one.partition(":")[0] for one in SERVICES["dashboards"]["tmpfs"]} == {
-        "/tmp",
+        TMP,
         f"{FACTS['dashboards_image']['home']}/data",
     }
 
@@ -271,7 +272,7 @@ def test_the_settings_of_dashboards_replace_all_of_the_images() -> None:
             assert name in DASHBOARDS
     assert DASHBOARDS["opensearch_security.cookie.secure"] is True
     assert DASHBOARDS["opensearch_security.multitenancy.tenants.preferred"][0] == "Global"
-    assert DASHBOARDS["server.host"] == "0.0.0.0"
+    assert DASHBOARDS["server.host"] == EVERYWHERE
 
 
 @pytest.mark.parametrize("password", ["1234567890123", "12345678901e5", "secret=with=signs", "a,b%c^d~e_f-g.h/i"])
