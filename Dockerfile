@@ -1,5 +1,5 @@
 # The service alone: it needs an OpenSearch, as in docker-compose.yml.
-FROM python:3.13-slim AS build
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b AS build
 WORKDIR /build
 COPY requirements.txt requirements-build.txt ./
 RUN python3 -m venv --without-pip /venv && \
@@ -13,7 +13,7 @@ COPY tests/samples tests/samples
 RUN /build-tools/bin/python -m hatchling build -t wheel -d /wheel && \
     /build-tools/bin/pip --python /venv install --no-cache-dir --no-deps /wheel/*.whl
 
-FROM python:3.13-slim
+FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa725dd7cb2cd3b
 COPY --from=build /venv /venv
 USER 65532:65532
 WORKDIR /tmp

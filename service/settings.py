@@ -26,9 +26,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from service import message_texts, urls
+from service import message_texts, secret_files, urls
 from service.errors import Misconfigured
 
 PROJECT = "conversation-search"
@@ -42,7 +42,7 @@ def _env(name: str) -> AliasChoices:
     return AliasChoices(name)
 
 
-class Settings(BaseSettings):
+class Settings(secret_files.SecretFiles):
     """The settings of a process. `Settings.load()` reads the environment; tests pass keyword arguments."""
 
     # Compose files pass an empty string for a variable that is not set, so an empty one counts as not set.
@@ -230,7 +230,7 @@ class Settings(BaseSettings):
             if isinstance(given := values.get(name), str):
                 url, credentials = urls.without_credentials(given)
                 values = {**values, name: url}
-        made = validate(values)
+        made = validate(secret_files.read(values))
         made._url_credentials = credentials
         made._check_credentials()
         return made
@@ -353,7 +353,8 @@ class Settings(BaseSettings):
 
     def child_environment(self) -> dict[str, str]:
         """The environment of a child process for the same cluster, with the password, which must not be an argument."""
-        changed = {"OPENSEARCH_URL": self.opensearch_url or "", "OPENSEARCH_USER": "", "OPENSEARCH_PASSWORD": ""}
+        changed = dict.fromkeys(("OPENSEARCH_USER", "OPENSEARCH_PASSWORD", "OPENSEARCH_PASSWORD_FILE"), "")
+        changed["OPENSEARCH_URL"] = self.opensearch_url or ""
         if self.credentials is not None:
             changed["OPENSEARCH_USER"], changed["OPENSEARCH_PASSWORD"] = self.credentials
         return child_environment(**changed)

@@ -288,3 +288,28 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     )
     assert lacking.returncode == 1
     assert "openssl is missing" in lacking.stderr
+
+
+@pytest.mark.parametrize("host", ["search.example.com", "3com.example", "10.0.0.5", "::1"])
+def test_names_of_the_outside_are_in_the_certificate_of_the_web(
+    folder: Path, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(folder)
+    monkeypatch.setenv("CERTIFICATE_NAMES", f"other.example.com, {host}")
+    assert make(folder).returncode == 0
+    assert changed(before, folder) == pair("web/web")
+    connect(folder, "web/web", host)
+    connect(folder, "web/web", "service")
+    before = contents(folder)
+    assert make(folder).returncode == 0
+    assert changed(before, folder) == set()
+
+
+@pytest.mark.parametrize("name", ["1.2.3.999", "::1::2", "5", "*.example.com", "a;b", "$(id)"])
+def test_what_is_no_name_is_told(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(folder)
+    monkeypatch.setenv("CERTIFICATE_NAMES", name)
+    done = make(folder)
+    assert done.returncode == 1
+    assert done.stderr == f"certificates: CERTIFICATE_NAMES: '{name}' is neither a host name nor an address\n"
+    assert contents(folder) == before

@@ -1,4 +1,4 @@
-"""The files for containers, as far as they can be looked at without an engine; docs/running.md tells what was run."""
+"""The files for containers against what the official sources say (deploy_facts.yml); docs/running.md tells what was run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,19 @@ from typing import Any
 import pytest
 import yaml
 
+from service import __version__
+
 ROOT = Path(__file__).parents[1]
+FACTS: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "tests/deploy_facts.yml").read_text("utf-8"))
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OPENSEARCH: dict[str, Any] = yaml.safe_load((ROOT / "deploy/opensearch/opensearch.yml").read_text("utf-8"))
+DASHBOARDS: dict[str, Any] = yaml.safe_load((ROOT / "deploy/dashboards/opensearch_dashboards.yml").read_text("utf-8"))
 VERSION = "3.8.0"
+JOBS = {"dev-setup", "dev-views", "check-secrets", "certificates", "setup", "views"}
+TMP, EVERYWHERE = "/tmp", "0.0.0.0"  # noqa: S104, S108 in containers
+# The image's entry point removes the security plugin from the image's own files.
+WRITABLE = {"dev-dashboards"}
 
 
 def openssl(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -30,6 +39,11 @@ def profile(name: str) -> dict[str, dict[str, Any]]:
     return {service: held for service, held in SERVICES.items() if held["profiles"] == [name]}
 
 
+def security(name: str) -> dict[str, Any]:
+    held: dict[str, Any] = yaml.safe_load((ROOT / "deploy/opensearch/security" / name).read_text("utf-8"))
+    return held
+
+
 def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
     used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text("utf-8")))
     given = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
@@ -41,11 +55,51 @@ def test_the_profiles_are_whole_and_wait_for_what_they_need() -> None:
         services = profile(name)
         for service, held in services.items():
             assert set(held.get("depends_on", {})) <= set(services), service
-            assert held.get("mem_limit") or service == "certificates", service
             for needed, how in held.get("depends_on", {}).items():
                 if how["condition"] == "service_healthy":
-                    assert "healthcheck" in services[needed], f"{service} waits for the health of {needed}"
+                    assert "test" in services[needed]["healthcheck"], f"{service} waits for the health of {needed}"
+                else:
+                    assert needed in JOBS, f"{service} waits for the end of {needed}"
     assert set(profile("dev")) | set(profile("production")) == set(SERVICES)
+
+
+@pytest.mark.parametrize("service", sorted(SERVICES))
+def test_every_container_is_guarded_and_bounded(service: str) -> None:
+    held = SERVICES[service]
+    assert held["mem_limit"]
+    assert held["cap_drop"] == ["ALL"]
+    assert held["security_opt"] == ["no-new-privileges:true"]
+    assert held["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
+    assert held.get("read_only", False) is (service not in WRITABLE)
+    if service not in WRITABLE:
+        assert TMP in held["tmpfs"]
+    # A job has no health, and would inherit the check of the image, which asks a service.
+    assert held.get("healthcheck", {}).get("disable", False) is (service in JOBS)
+    assert held.get("restart") == (None if service in JOBS else "unless-stopped")
+
+
+@pytest.mark.parametrize("name", ["dev", "production"])
+def test_one_service_of_a_profile_builds_an_image(name: str) -> None:
+    """As `images_that_others_build` says, Compose then does not look for it in a registry."""
+    own = [held for held in profile(name).values() if held["image"].startswith("conversation-search/")]
+    images = {held["image"] for held in own}
+    assert sorted(held["image"] for held in own if "build" in held) == sorted(images)
+    assert images == {
+        f"conversation-search/service:{__version__}",
+        f"conversation-search/opensearch:{VERSION}-{__version__}",
+    }
+
+
+def test_the_images_of_others_are_pinned() -> None:
+    digests: dict[str, str] = FACTS["digests"]
+    named = [SERVICES[service]["image"] for service in ("dashboards", "dev-dashboards")]
+    for file in ("Dockerfile", "deploy/opensearch/Dockerfile"):
+        named += re.findall(r"^FROM (\S+)", (ROOT / file).read_text("utf-8"), re.MULTILINE)
+    assert {image.partition("@")[0] for image in named} == set(digests)
+    for image in named:
+        tag, _, digest = image.partition("@")
+        assert digest == digests[tag]
+    assert f'"opensearch": "{VERSION}"' in (ROOT / "service/node/distribution.lock.json").read_text("utf-8")
 
 
 def test_dev_listens_on_this_machine_only() -> None:
@@ -62,8 +116,39 @@ def test_production_has_passwords_and_tls_everywhere() -> None:
     own = SERVICES["service"]
     assert own["environment"]["OPENSEARCH_USER"] == "conversations"
     assert "--tls-certificate" in own["command"]
-    assert own["read_only"] is True
-    assert own["cap_drop"] == ["ALL"]
+
+
+def test_opensearch_is_reached_from_inside_only() -> None:
+    assert COMPOSE["networks"]["inside"] == {"internal": True}
+    networks: dict[str, Any] = {
+        service: held.get("networks", held.get("network_mode")) for service, held in profile("production").items()
+    }
+    assert {service for service, held in networks.items() if "outside" in held} == {"service", "dashboards"}
+    assert {service for service, held in networks.items() if held == "none"} == {"check-secrets", "certificates"}
+    assert networks["opensearch"] == ["inside"]
+    assert "ports" not in SERVICES["opensearch"]
+
+
+def test_secrets_are_files_and_each_container_has_its_own_only() -> None:
+    """A variable would be shown by `docker inspect`, and by an image's entry point on the command line."""
+    names = set(COMPOSE["secrets"])
+    for name, held in COMPOSE["secrets"].items():
+        # As `secrets_of_read_only_containers` says, nothing but a file can be given to a read-only container.
+        assert held == {"file": f"./secrets/{name}"}
+    users = {name: {service for service, held in SERVICES.items() if name in held.get("secrets", [])} for name in names}
+    assert all("check-secrets" in held for held in users.values())
+    assert {name: held - {"check-secrets"} for name, held in users.items()} == {
+        "token_secret": {"setup", "views", "service"},
+        "conversations_password": {"opensearch", "setup", "views", "service"},
+        "admin_password": {"opensearch"},
+        "analyst_password": {"opensearch"},
+        "dashboards_password": {"opensearch", "dashboards"},
+        "dashboards_cookie": {"dashboards"},
+    }
+    for service, held in profile("production").items():
+        for variable, value in held.get("environment", {}).items():
+            if re.search("PASSWORD|SECRET", variable):
+                assert value.removeprefix("/run/secrets/") in held["secrets"], f"{service}: {variable}"
 
 
 def mounted(service: str) -> dict[str, str]:
@@ -97,7 +182,9 @@ def test_every_certificate_that_is_named_is_made_and_mounted(made: Path) -> None
         if service == "certificates":
             continue
         told = [str(held.get(part, "")) for part in ("environment", "command", "healthcheck")]
+        told += [str(OPENSEARCH)] if service == "opensearch" else []
         named = re.findall(r"[\w./-]+\.pem\b", " ".join(told))
+        assert bool(named) is (service != "check-secrets")
         for file in named:
             path = Path("/usr/share/opensearch/config", file.removeprefix("config/"))
             volume = mounted(service)[str(path.parent)]
@@ -106,19 +193,104 @@ def test_every_certificate_that_is_named_is_made_and_mounted(made: Path) -> None
 
 @pytest.mark.slow
 def test_the_certificate_of_the_web_opens_nothing_in_opensearch(made: Path) -> None:
-    environment = SERVICES["opensearch"]["environment"]
-    names = {environment["plugins.security.nodes_dn"], environment["plugins.security.authcz.admin_dn"]}
-    assert {subject(made / "opensearch" / "node.pem"), subject(made / "admin" / "admin.pem")} == names
-    assert subject(made / "web" / "web.pem") not in names
+    """`lists_of_settings`: a text would be split at its commas, and the name with it."""
+    admin, nodes = (OPENSEARCH[name] for name in FACTS["names_of_administrators"]["settings"])
+    assert (admin, nodes) == ([subject(made / "admin" / "admin.pem")], [subject(made / "opensearch" / "node.pem")])
+    assert subject(made / "web" / "web.pem") not in admin + nodes
     purposes = openssl("x509", "-in", made / "web" / "web.pem", "-noout", "-ext", "extendedKeyUsage").stdout
     assert "Server" in purposes
     assert "Client" not in purposes
 
 
-def test_the_versions_are_the_same_everywhere() -> None:
-    assert SERVICES["dashboards"]["image"].endswith(f":{VERSION}")
-    assert f"FROM opensearchproject/opensearch:{VERSION}" in (ROOT / "deploy/opensearch/Dockerfile").read_text("utf-8")
-    assert f'"opensearch": "{VERSION}"' in (ROOT / "service/node/distribution.lock.json").read_text("utf-8")
+def test_the_variables_are_those_that_the_images_know() -> None:
+    opensearch, dashboards = FACTS["opensearch_entrypoint"], FACTS["dashboards_entrypoint"]
+    options = {name.upper().replace(".", "_") for name in dashboards["settings"]} | {*dashboards["variables"]}
+    for service in ("opensearch", "dev-opensearch"):
+        for variable in SERVICES[service]["environment"]:
+            assert variable in opensearch["variables"] or re.match(opensearch["settings"], variable), variable
+        assert SERVICES[service]["environment"]["DISABLE_PERFORMANCE_ANALYZER_AGENT_CLI"] == "true"
+    for service in ("dashboards", "dev-dashboards"):
+        assert set(SERVICES[service]["environment"]) <= options
+    assert SERVICES["dashboards"]["environment"]["OPENSEARCH_SSL_VERIFICATIONMODE"] == "full"
+    assert FACTS["security_health"]["url"] in str(SERVICES["opensearch"]["healthcheck"]["test"])
+
+
+def test_the_folders_that_are_written_are_in_memory_or_a_volume() -> None:
+    home = FACTS["opensearch_image"]["home"]
+    in_memory = {one.partition(":")[0] for one in SERVICES["opensearch"]["tmpfs"]}
+    assert in_memory == {TMP, f"{home}/logs", f"{home}/config"}
+    assert {f"{home}/data", f"{home}/snapshots"} <= set(mounted("opensearch"))
+    assert OPENSEARCH["path.repo"] == [f"{home}/snapshots"]
+    dockerfile = (ROOT / "deploy/opensearch/Dockerfile").read_text("utf-8")
+    assert "mkdir snapshots" in dockerfile, "the image's user owns it, and so the volume"
+    assert "USER" not in dockerfile
+    assert {one.partition(":")[0] for one in SERVICES["dashboards"]["tmpfs"]} == {
+        TMP,
+        f"{FACTS['dashboards_image']['home']}/data",
+    }
+
+
+def test_the_scripts_start_what_the_images_start() -> None:
+    for name, image in (("opensearch", "opensearch_image"), ("dashboards", "dashboards_image")):
+        script = (ROOT / "deploy" / name / "start").read_text("utf-8")
+        assert FACTS[image]["home"] in script
+        entry = FACTS["opensearch_image" if name == "opensearch" else "dashboards_entrypoint"]["entrypoint"]
+        assert script.splitlines()[-1].startswith(f"exec {entry} opensearch")
+    assert FACTS["opensearch_image"]["user"] == FACTS["dashboards_image"]["user"] == 1000
+
+
+def test_the_files_of_the_security_plugin_are_known_to_it() -> None:
+    folder = ROOT / "deploy/opensearch/security"
+    names = {path.name for path in folder.iterdir()}
+    assert names | {"internal_users.yml", "allowlist.yml"} == set(FACTS["security_files"]["names"])
+    audit = security("audit.yml")["config"]
+    assert (audit["enabled"], audit["audit"]["log_request_body"]) == (True, False)
+    assert OPENSEARCH["plugins.security.audit.type"] == "log4j"
+    assert security("config.yml")["config"]["dynamic"]["kibana"]["default_tenant"] == FACTS["tenants"]["global"]
+
+
+def test_what_is_reserved_cannot_be_changed_and_nothing_is() -> None:
+    for name in ("roles.yml", "roles_mapping.yml"):
+        assert not any(held.get("reserved") for held in security(name).values())
+    assert "reserved: true" not in (ROOT / "deploy/opensearch/start").read_text("utf-8")
+
+
+def test_the_analyst_may_use_ppl_and_sql() -> None:
+    role, needed = security("roles.yml")["conversations_analyst"], FACTS["ppl_permissions"]
+    assert set(needed["cluster"]) <= set(role["cluster_permissions"])
+    allowed = role["index_permissions"][0]["allowed_actions"]
+    assert {needed["contained"].get(action, action) for action in needed["index"]} <= set(allowed)
+
+
+def test_the_settings_of_dashboards_replace_all_of_the_images() -> None:
+    for name, how in FACTS["dashboards_own_settings"]["settings"].items():
+        if how == "variable":
+            assert name.upper().replace(".", "_") in SERVICES["dashboards"]["environment"]
+        elif how == "secret":
+            assert f"'{name}: " in (ROOT / "deploy/dashboards/start").read_text("utf-8")
+        else:
+            assert name in DASHBOARDS
+    assert DASHBOARDS["opensearch_security.cookie.secure"] is True
+    assert DASHBOARDS["opensearch_security.multitenancy.tenants.preferred"][0] == "Global"
+    assert DASHBOARDS["server.host"] == EVERYWHERE
+
+
+@pytest.mark.parametrize("password", ["1234567890123", "12345678901e5", "secret=with=signs", "a,b%c^d~e_f-g.h/i"])
+def test_dashboards_gets_every_password_as_it_is(tmp_path: Path, password: str) -> None:
+    """Its command line would cut it at "=" and take digits for a number (`dashboards_command_line`)."""
+    (tmp_path / "dashboards_password").write_text(password + "\n")
+    (tmp_path / "dashboards_cookie").write_text("7" * 32)
+    entry = tmp_path / "opensearch-dashboards-docker-entrypoint.sh"
+    entry.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    entry.chmod(0o755)
+    folders = {"SECRETS": str(tmp_path), "TMPDIR": str(tmp_path), "DASHBOARDS_HOME": str(tmp_path)}
+    script = ROOT / "deploy/dashboards/start"
+    done = subprocess.run([script], env=folders | {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True)
+    command, option, settings = done.stdout.splitlines()
+    assert (command, option) == ("opensearch-dashboards", "--config")
+    held = yaml.safe_load(Path(settings).read_text("utf-8"))
+    assert held == DASHBOARDS | {"opensearch.password": password, "opensearch_security.cookie.password": "7" * 32}
+    assert Path(settings).stat().st_mode & 0o777 == 0o600
 
 
 def test_the_service_runs_as_nobody_from_locked_requirements() -> None:

@@ -197,7 +197,7 @@ def test_the_published_secret_is_refused_outside_dev(bare_settings: Settings) ->
 
 def test_the_example_holds_no_secret() -> None:
     given = re.findall(r"^(\w*(?:SECRET|PASSWORD)\w*)=(.*)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE)
-    assert len(given) == 5
+    assert len(given) == 1  # the others are files, which deploy/secrets makes
     assert {value for _name, value in given} == {""}
 
 
@@ -261,3 +261,32 @@ def test_a_kill_while_the_secret_is_made_leaves_no_empty_file(tmp_path: Path) ->
     assert done.returncode == -9
     assert not (tmp_path / "token-secret").exists()
     assert with_token_secret(bare(tmp_path)).token_secret is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("OPENSEARCH_PASSWORD", "opensearch_password"),
+        ("CONVERSATIONS_TOKEN_SECRET", "token_secret"),
+        ("CONVERSATIONS_TOKEN_SECRET_PREVIOUS", "token_secret_previous"),
+    ],
+)
+def test_a_secret_may_stand_in_a_file(name: str, field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "secret"
+    monkeypatch.setenv("OPENSEARCH_USER", "ada")
+    monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(f"{name}_FILE", str(file))
+    with pytest.raises(Misconfigured, match=rf"{name}_FILE names .*secret, which cannot be read"):
+        Settings.load()
+    for content in ("", "\n", "two\nlines"):
+        file.write_text(content)
+        with pytest.raises(Misconfigured, match=r"must contain one line"):
+            Settings.load()
+    file.write_text("f" * 40 + "\r\n")
+    settings = Settings.load()
+    assert getattr(settings, field).get_secret_value() == "f" * 40
+    assert getattr(settings.but(alias="other"), field).get_secret_value() == "f" * 40
+    assert "f" * 40 not in repr(settings)
+    assert settings.child_environment()["OPENSEARCH_PASSWORD_FILE"] == ""
+    monkeypatch.setenv(name, "v" * 40)
+    assert getattr(Settings.load(), field).get_secret_value() == "v" * 40, "the variable itself takes precedence"
