@@ -21,9 +21,9 @@ SPACELESS = re.compile(
     "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
 )
 
-# The words that mail programs put in front of the subject of a reply or of forwarded mail, with their languages. This is
-# the one list: search, imports and the mapping's char filter "replies" follow from it. Words that people write before a
-# colon for another reason are left out, such as "PS", "Ref" and "FS" (for sale).
+# The words that mail programs put in front of the subject of a reply or of forwarded mail, with their languages. This
+# is the one list: search, imports and the mapping's char filter "replies" follow from it. Words that people write
+# before a colon for another reason are left out, such as "PS", "Ref" and "FS" (for sale).
 _REPLY_WORDS = (
     "re|r|fwd?|fw|forward"  # English, and the usual ones of most languages
     "|aw|antw|antwort|wg"  # German, Dutch

@@ -1,8 +1,8 @@
 """Reads the addresses of a header, as people and programs write them.
 
-An entry that ends in <a@b> has that address, and all before it is the name, whatever commas, quotes or brackets the name
-has. Only pieces before it that are addresses themselves are entries of their own. Encoded words are decoded last, so what
-they hold cannot divide an entry. The result is the same in every version of Python.
+An entry that ends in <a@b> has that address, and all before it is the name, whatever commas, quotes or brackets the
+name has. Only pieces before it that are addresses themselves are entries of their own. Encoded words are decoded last,
+so what they hold cannot divide an entry. The result is the same in every version of Python.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Address:
 
 _SPACES = re.compile(r"[ \t\r\n]+")
 _PLAIN = re.compile(
-    r"""(?:"([^"\\<>@=?']*)"|([^"\\<>@=?,;:()'\[]*?))[ ]*<([^\s<>@,;:"'()\[\]?]+@[^\s<>@,;:"'()?]+[^\s<>@,;:"'()?.])>""",
+    r"""(?:"([^"\\<>@=?']*)"|([^"\\<>@=?,;:()'\[]*?))[ ]*"""
+    r"""<([^\s<>@,;:"'()\[\]?]+@[^\s<>@,;:"'()?]+[^\s<>@,;:"'()?.])>""",
     re.ASCII,
 )
 _BARE = re.compile(r"""([^\s<>@,;:"'()\[\]?=]+@[^\s<>@,;:"'()\[\]?=]+[^\s<>@,;:"'()\[\]?=.])""", re.ASCII)
@@ -58,7 +59,7 @@ _NOBODY = re.compile(
 
 
 def addresses(values: list[str], hint: str | None = None) -> list[Address]:
-    """The addresses of these headers' values (Latin-1 text), without entries that have neither a name nor an address."""
+    """The addresses of these headers' values (Latin-1 text), without entries with neither a name nor an address."""
     return [address for value in values for address in _of_header(value, hint)]
 
 
@@ -79,7 +80,7 @@ def _of_header(value: str, hint: str | None) -> Iterator[Address]:
 
 def address(name: str, email: str, hint: str | None = None) -> Address:
     """The decoded name and the address in lower case, bounded but not yet cut to the limits of a document."""
-    if not name and email.isascii() and email.isprintable() and "=?" not in email:
+    if not name and email.isascii() and email.isprintable() and not ('"' in email or "=?" in email):
         return Address(None, "".join(email.split()).lower()[:_EMAIL_CHARACTERS] or None)
     return Address(
         decoded(name[:NAMED_CHARACTERS], hint)[:_NAME_CHARACTERS] or None,
@@ -179,7 +180,7 @@ def _email(text: str) -> str:
         text = text[1:-1]
     if not text.startswith('"'):
         text = text.replace(" ", "")
-    return "" if _NOBODY.match(text) else text.rstrip(".")
+    return "" if _NOBODY.match(text) or text.startswith("@") else text.rstrip(".")
 
 
 def _name(text: str) -> str:

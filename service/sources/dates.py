@@ -1,7 +1,7 @@
 """Reads the time of sending, as mailers write it.
 
-Usual dates (RFC 5322) are read at once. Others are read word by word: a word is a time, a year, a day, a month in one of
-many languages, or a zone; what is none of these is passed over.
+Usual dates (RFC 5322) are read at once. Others are read word by word: a word is a time, a year, a day, a month in one
+of many languages, or a zone; what is none of these is passed over.
 """
 
 from __future__ import annotations

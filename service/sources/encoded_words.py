@@ -137,8 +137,7 @@ def _from_q(payload: str) -> str:
     if "\n" in payload:
         payload = _without_folds(payload)
     if "=" in payload:
-        payload = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), payload.replace("_", " "))
-        return payload
+        return _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), payload.replace("_", " "))
     return payload.replace("_", " ")
 
 

@@ -30,7 +30,8 @@ _USUAL = re.compile(
 _PARTS = frozenset({b"content-type", b"content-transfer-encoding", b"content-disposition", b"content-id"})
 _READ = _PARTS | {
     b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"in-reply-to", b"references", b"received",
-    b"sender", b"reply-to", b"resent-date", b"delivery-date", b"x-received", b"x-gm-thrid", b"x-gmail-labels", b"keywords", b"x-keywords",
+    b"sender", b"reply-to", b"resent-date", b"delivery-date", b"x-received", b"x-gm-thrid", b"x-gmail-labels",
+    b"keywords", b"x-keywords",
     b"status", b"x-status", b"x-mozilla-status", b"x-mozilla-keys", b"return-path",
 }  # fmt: skip
 _NAMES = {name: name.decode() for name in _READ}

@@ -1,7 +1,7 @@
 """Makes plain text of HTML mail, for snippets: no scripts, styles and hidden parts, a line for each block.
 
-Quoted messages get ">" in front of each line, as in plain text. Only the beginning of a text is read. The time is linear,
-which html.parser does not promise for malformed input in every version of Python.
+Quoted messages get ">" in front of each line, as in plain text. Only the beginning of a text is read. The time is
+linear, which html.parser does not promise for malformed input in every version of Python.
 """
 
 from __future__ import annotations
@@ -25,9 +25,48 @@ _HIDDEN = re.compile(
 _QUOTE = re.compile(r"gmail_quote|yahoo_quoted|moz-cite|type\s*=\s*[\"']?cite|protonmail_quote", re.IGNORECASE)
 _SPACE = re.compile(r"\s+")
 _BLOCKS = frozenset(
-    ["address", "article", "blockquote", "body", "br", "center", "dd", "div", "dl", "dt", "fieldset", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "ul"]
+    [
+        "address",
+        "article",
+        "blockquote",
+        "body",
+        "br",
+        "center",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "li",
+        "main",
+        "nav",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "table",
+        "tbody",
+        "td",
+        "tfoot",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ]
 )
-_VOID = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"])
+_VOID = frozenset(
+    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
+)
 
 
 def text_of_html(source: str) -> str:

@@ -20,6 +20,7 @@ _KINDS = {
     b"$A": "chinese",
     b"$(C": "korean",
     b"(I": "kana",
+    b"\x0e": "kana",
 }
 _EUC = re.compile(rb"\x8f[\xa1-\xfe]{2}|\x8e[\xa1-\xdf]|[\xa1-\xfe]{2}|[\x00-\x7f]+|.", re.DOTALL)
 
@@ -32,10 +33,7 @@ def decode_jis(data: bytes, *, is_euc: bool = False) -> str:
     for escape in _ESCAPE.finditer(data):
         texts.append(_run(data[start : escape.start()], kind))
         start = escape.end()
-        if escape[1] is not None:
-            kind = _KINDS.get(escape[1], "ascii")
-        else:
-            kind = "kana" if escape[0] == b"\x0e" else "ascii"
+        kind = _KINDS.get(escape[1] or escape[0], "ascii")
     texts.append(_run(data[start:], kind))
     return "".join(texts)
 

@@ -1,7 +1,7 @@
 """Finds message ids in Message-ID, References and In-Reply-To, as mailers write them.
 
-An id is written in angle brackets, but may be folded, hold spaces, be encoded, or stand without brackets. The address of
-a person, which old mailers put beside it, is never an id.
+An id is written in angle brackets, but may be folded, hold spaces, be encoded, or stand without brackets. The address
+of a person, which old mailers put beside it, is never an id.
 """
 
 from __future__ import annotations

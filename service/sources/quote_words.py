@@ -1,5 +1,6 @@
 """The words by which mail programs mark what others wrote, in many languages."""
 
+# ruff: noqa: E501 - tables of words
 from __future__ import annotations
 
 import re

@@ -1,7 +1,7 @@
 """Finds what a writer wrote: without quotes, attributions such as "On Monday, Ada wrote:", signatures and footers.
 
-Attributions are told in many languages, and by what they all have: they end in a colon, name a time or an address, and a
-quote follows them.
+Attributions are told in many languages, and by what they all have: they end in a colon, name a time or an address,
+and a quote follows them.
 """
 
 from __future__ import annotations
@@ -50,16 +50,12 @@ def snippet(text: str) -> str | None:
     return words[:SNIPPET_CHARACTERS].rstrip() or None
 
 
-def is_flowed(parameters: str | None) -> bool:
-    return (parameters or "").lower() == "flowed"
-
-
 def joined(text: str) -> str:
-    """Text in format=flowed with DelSp=yes (RFC 3676), in which the space at a soft line end is not part of the text."""
+    """Text in format=flowed with DelSp=yes (RFC 3676): the space at a soft line end is not part of the text."""
     return re.sub(r"(?<!-) \r?\n(?!>)", "", text)
 
 
-def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:
+def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912 - one pass over the lines, for speed
     """The writer's own lines, and the number of the line at which a forwarded message begins, if that ended them."""
     own: list[str] = []
     length = paragraph = 0  # `paragraph` is where the last paragraph begins in `own`
@@ -68,10 +64,9 @@ def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:
         if not plain:
             paragraph = len(own)
             continue
-        if line[0] in "> |｜＞" or line[1:5].find(">") >= 0:
-            if _is_quoted(line):
-                paragraph = len(own)
-                continue
+        if (line[0] in "> |｜＞" or line[1:5].find(">") >= 0) and _is_quoted(line):
+            paragraph = len(own)
+            continue
         if plain[0] in "-_=*" or plain[-1] in ":：" or plain[0] in "Bb":
             if plain in {"--", "- --"} or (own and _RULE.match(plain)) or _UUENCODED.match(plain):
                 break
@@ -141,7 +136,7 @@ def _is_attribution(text: str, *, is_quote_next: bool) -> bool:
 
 
 def _begins_original(lines: Sequence[str], number: int) -> bool:
-    """Whether a copy of another message begins here: at a line such as "--- Original Message ---", or at its headers."""
+    """Whether a copy of another message begins here: at a line such as "--- Original Message ---", or at headers."""
     line = lines[number].strip()
     if line[0] in "-_=*" and (dashes := _DASHES.match(line)) is not None:
         words = dashes[1].strip(" :")
