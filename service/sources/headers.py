@@ -75,7 +75,8 @@ def _readable(data: bytes) -> bytes:
 
 def _begin(data: bytes) -> int:
     """Where the headers begin: behind a byte order mark, empty lines and separators of a mailbox."""
-    begin = _NOTHING.match(data).end() if data[:1] in b"\xef\r\n \t" else 0  # type: ignore[union-attr]
+    nothing = _NOTHING.match(data)
+    begin = nothing.end() if nothing is not None else 0
     while (separator := _SEPARATOR.match(data, begin)) is not None:
         begin = separator.end()
     return begin
