@@ -21,21 +21,42 @@ SPACELESS = re.compile(
     "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
 )
 
-_LATIN_REPLY_WORDS = "re|r|fwd?|fw|aw|antw|antwort|wg|sv|vs|vb|rv|tr|enc|res|odp|ynt"
+# The words that mail programs put in front of the subject of a reply or of forwarded mail, with their languages. This
+# is the one list: search, imports and the mapping's char filter "replies" follow from it. Words that people write
+# before a colon for another reason are left out, such as "PS", "Ref" and "FS" (for sale).
+_REPLY_WORDS = (
+    "re|r|fwd?|fw|forward"  # English, and the usual ones of most languages
+    "|aw|antw|antwort|wg"  # German, Dutch
+    "|doorst"  # Dutch
+    "|sv|vs|vb|vl"  # Swedish, Danish, Norwegian, Finnish, Icelandic
+    "|rv|tr|réf|rép|rif|i|enc|res|rsp"  # Spanish, French, Italian, Portuguese
+    "|odp|pd|odg|prosl|ats|atb|pārs|edasi"  # Polish, Czech, Slovene, Croatian, Lithuanian, Latvian, Estonian
+    "|vá|továbbítás|tov"  # Hungarian
+    "|ynt|ilt"  # Turkish
+    "|bls|trs"  # Indonesian
+    "|yml|erantz"  # Welsh, Basque
+    "|trả lời|chuyển tiếp"  # Vietnamese
+    "|отв|ответ|пер|пересл|відп|відповідь|отг|препр|одг"  # Russian, Ukrainian, Bulgarian, Serbian
+    "|απ|απάντηση|πρθ|προώθ|σχετ"  # Greek
+    "|השב|תגובה|הועבר|رد|إعادة توجيه|پاسخ"  # Hebrew, Arabic, Persian
+    "|回复|答复|回覆|答覆|转发|轉寄|轉發|返信|転送|회신|답장|전달|回信|转寄"  # Chinese, Japanese, Korean
+    "|ตอบ|ส่งต่อ"  # Thai
+)
+_SPACE = r"[ \t\n\x0B\f\r]"  # Java's \s, which Python's differs from
 # The reply marks at the start of a subject, for search. The mapping's char filter "replies", which removes them from
-# subjects, has the same pattern. It is ASCII, like Java's \s, \d and (?i). The possessive `++` keeps Java from
-# recursing on the group.
+# subjects, has the same pattern. The possessive `++` keeps Java from recursing on the group.
 REPLY_MARKS = re.compile(
-    rf"(?i)(^|\])\s*(?:(?:{_LATIN_REPLY_WORDS}|回复|答复|回覆|转发|轉寄|返信|転送)"
-    r"(?:\s?[\[\(]\d{1,3}[\]\)])?\s*:\s*)++",
-    re.ASCII,
+    rf"(?iu)(^|\]){_SPACE}*(?:(?:{_REPLY_WORDS})"
+    rf"(?:{_SPACE}?[\[\(][0-9]{{1,3}}[\]\)]|{_SPACE}?[\^\*][0-9]{{1,3}})?{_SPACE}*:{_SPACE}*)++"
 )
 # The words of these marks, which the search syntax could mistake for the name of a field.
-REPLY_WORDS = frozenset(_LATIN_REPLY_WORDS.replace("?", "").split("|"))
-# One reply mark at the start of a subject, for threading imported mail. Unlike REPLY_MARKS, it has fewer words, accepts
-# Unicode's whitespace and digits and the full-width colon, and does not accept round brackets.
+REPLY_WORDS = frozenset(_REPLY_WORDS.replace("?", "").split("|"))
+# One reply mark at the start of a subject, for threading imported mail: the same, also with decomposed accents,
+# Unicode's whitespace and digits and the full-width colon, because an import compares subjects as they were written.
 MAIL_REPLY_MARK = re.compile(
-    r"^\s*+(?:re|aw|sv|antw|vs|odp|回复|答复|fwd?|wg|转发)\s*+(?:\[\d+\])?\s*+[:：]\s*+", re.IGNORECASE
+    rf"^\s*+(?:{_REPLY_WORDS}|{unicodedata.normalize('NFD', _REPLY_WORDS)})"
+    r"(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*]\d{1,3})?\s*+[:：]\s*+",
+    re.IGNORECASE,
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -74,7 +74,7 @@ def test_probes_ask_what_the_service_answers() -> None:
     assert ports == {"https": 8000}
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         asked = container[probe]["httpGet"]
-        assert asked["path"] in paths
+        assert asked["path"] in cast(dict[str, object], paths)
         assert (asked["port"], asked["scheme"]) == ("https", "HTTPS")
     assert container["readinessProbe"]["httpGet"]["path"] == "/health/ready"
     assert container["livenessProbe"]["httpGet"]["path"] == "/health/live"

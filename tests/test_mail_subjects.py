@@ -19,7 +19,7 @@ PINNED = {
     "raw_email_encoded_stack_level_too_deep.eml": "Nicolas Fouché has accepted your invitation to Gmail",
     "raw_email.eml": "NOTE: 한국말로 하는 것",
     "raw_email_with_partially_quoted_subject.eml": 'Re: Test: "漢字" mid "漢字" tail',
-    "example14.eml": "Re: TESTテストテスト",
+    "example14.eml": "Re: TEST テストテスト",
 }
 
 

@@ -6,40 +6,28 @@ without headers, or without any date, is refused.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
-from email.errors import HeaderParseError
-from email.header import decode_header
-from email.message import Message as Parsed
-from email.utils import getaddresses, parsedate_to_datetime
+from datetime import UTC, datetime
 
 from service.conversation import LIMITS
-from service.sources.folders import has_role
-from service.sources.mailbox import MESSAGE_BYTES, RawMessage
-from service.times import MAX_AHEAD
+from service.sources import bodies, snippets
+from service.sources.addresses import MOST_TIMES, Address, addresses
+from service.sources.dates import Clock, sent
+from service.sources.encoded_words import decoded
+from service.sources.headers import Headers, split
+from service.sources.html_text import text_of_html
+from service.sources.mailbox import RawMessage
+from service.sources.mailbox_state import state
+from service.sources.message_ids import own_id, references
 
-SNIPPET_CHARACTERS = 200
-EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)  # older dates are wrong, and would make negative versions
-DECODED_CHARACTERS = 200_000  # of a header with encoded words are decoded, because decoding is slow
-MOST_TIMES = 10  # a text keeps up to 10 times its limit here; shortening.py cuts it to the limit
-_MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
-_AT = re.compile(r"^(\S+) at (\S+?)(?:\s+\((.*)\))?$", re.DOTALL)
-_SPACE = re.compile(r"\s+")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+__all__ = ["Address", "Clock", "Message", "parse"]
 
-csv.field_size_limit(MESSAGE_BYTES)  # for labels, and texts in sms.py: long ones are shortened later, not refused
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    name: str | None
-    email: str | None
+HINTED_BYTES = 50_000  # of a message are searched for the name of its charset
+_SUBJECT_CHARACTERS = MOST_TIMES * LIMITS["subject"].characters
+_CHARSET = re.compile(rb"charset\*?\s*=\s*[\"']?([\w.:-]{2,40})|=\?([\w.:-]{2,40})[?*]", re.IGNORECASE)
+_UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +56,6 @@ class Message:
     is_ahead: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """The time of an import, and how far ahead of it a message's date may lie."""
-
-    now: datetime
-    max_ahead: timedelta = MAX_AHEAD
-
-    def believes(self, date: datetime) -> bool:
-        return date - self.now <= self.max_ahead
-
-
 def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
     """Parses a message. Raises ValueError with the reason if it has no headers or no date.
 
@@ -86,28 +63,29 @@ def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
     bounded, but not yet to the limits of a document.
     """
     clock = clock or Clock(datetime.now(UTC))
-    parsed = message_from_bytes(raw.data)
-    headers = _headers(parsed)
-    if not headers:
-        raise ValueError("has no headers")
-    date, is_ahead = _date(headers, raw.separator, clock)
-    sender = _addresses(headers.get("from", []))
-    text, attachments = _content(parsed)
-    state = _state(headers, raw.flags, raw.labels)
+    data, headers, body = split(raw.data)
+    hint = _hint(data)
+    date, is_ahead = sent(headers, raw.separator, clock)
+    sender = _sender(headers, hint)
+    to = _emails(headers, "to", hint)
+    cc = _emails(headers, "cc", hint)
+    people = {*to, *cc, *([sender.email] if sender.email else [])}
+    found = bodies.parts(data, headers, body, hint)
+    recorded = state(headers, raw.flags, raw.labels)
     return Message(
-        id=_own_id(headers, raw),
-        references=_references(headers),
-        subject=_subject(headers),
-        sender=sender[0] if sender else Address(None, None),
-        to=tuple(address.email for address in _addresses(headers.get("to", [])) if address.email),
-        cc=tuple(address.email for address in _addresses(headers.get("cc", [])) if address.email),
+        id=own_id(headers, people) or _made_id(raw),
+        references=references(headers, people),
+        subject=_subject(headers, hint),
+        sender=sender,
+        to=to,
+        cc=cc,
         date=date,
-        snippet=_snippet(text),
-        attachments=attachments,
-        seen=state.seen,
-        labels=state.labels,
-        is_answered=state.is_answered,
-        is_draft=state.is_draft,
+        snippet=_snippet(found.texts),
+        attachments=found.attachments,
+        seen=recorded.seen,
+        labels=recorded.labels,
+        is_answered=recorded.is_answered,
+        is_draft=recorded.is_draft,
         source=raw.source,
         number=raw.number,
         offset=raw.offset,
@@ -115,230 +93,52 @@ def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
     )
 
 
-def _headers(parsed: Parsed[str, str]) -> dict[str, list[str]]:
-    """The values of each header by its lower-case name. Raw 8-bit bytes are decoded."""
-    headers: dict[str, list[str]] = {}
-    for name, value in parsed.raw_items():
-        headers.setdefault(name.lower(), []).append(_eight_bit(str(value)))
-    return headers
-
-
-def _eight_bit(value: str) -> str:
-    return value if value.isascii() else _decode(value.encode("ascii", "surrogateescape"), "utf-8")
-
-
-def _decode(data: bytes, charset: str | None) -> str:
-    """Decodes with the given charset, or else UTF-8, Windows-1252 or Latin-1, in which every byte is valid."""
-    for candidate in (_real_charset(charset), "utf-8", "cp1252"):
-        try:
-            return data.decode(candidate)
-        except (LookupError, UnicodeError, ValueError):
-            continue
-    return data.decode("latin-1")
-
-
-def _real_charset(charset: str | None) -> str:
-    """The charset that a name means in practice. Mail that names GB2312, for example, uses its superset GB18030."""
-    name = (charset or "utf-8").strip().strip("\"'").lower()
-    return {
-        "gb2312": "gb18030",
-        "gbk": "gb18030",
-        "iso-8859-1": "cp1252",
-        "us-ascii": "utf-8",
-        "ks_c_5601-1987": "cp949",
-    }.get(name, name)
-
-
-def decoded(value: str) -> str:
-    """A header with encoded words (RFC 2047) decoded, and line folds and control characters replaced by spaces."""
-    if "=?" in value:
-        value = value[:DECODED_CHARACTERS]
-        with suppress(HeaderParseError, ValueError, LookupError):  # broken encoded words are left undecoded
-            value = "".join(
-                part if isinstance(part, str) else _decode(part, charset) for part, charset in decode_header(value)
-            )
-    value = value.encode("utf-8", "replace").decode()
-    return _SPACE.sub(" ", _UNPRINTABLE.sub(" ", value)).strip()
-
-
-def _bounded(field: str, text: str) -> str:
-    return text[: MOST_TIMES * LIMITS[field].characters]
-
-
-def _subject(headers: dict[str, list[str]]) -> str | None:
-    return _bounded("subject", decoded(headers["subject"][0])) if "subject" in headers else None
-
-
-def _address(name: str, email: str) -> Address:
-    return Address(
-        _bounded("metadata.from_name", decoded(name)) or None,
-        _bounded("metadata.from_email", decoded(email).lower()) or None,
-    )
-
-
-def _addresses(values: list[str]) -> list[Address]:
-    addresses: list[Address] = []
-    for value in values:
-        mailman = _AT.match(_SPACE.sub(" ", value).strip())
-        if mailman and "@" not in mailman[1]:
-            addresses.append(_address(mailman[3] or "", f"{mailman[1]}@{mailman[2]}"))
-            continue
-        for name, email in _split(value):
-            if name or email:
-                addresses.append(_address(name, email))
-    return addresses
-
-
-def _split(value: str) -> list[tuple[str, str]]:
-    try:
-        return getaddresses([value])
-    except RecursionError:  # thousands of brackets, one inside the other, are no addresses
-        return []
-
-
-def _own_id(headers: dict[str, list[str]], raw: RawMessage) -> str:
-    """The Message-ID, or else a hash of the message's bytes, so that importing it again gives the same id."""
-    match = _MESSAGE_ID.search(headers.get("message-id", [""])[0])
-    digest = raw.digest or hashlib.sha256(raw.data).hexdigest()
-    return match[1] if match else f"{digest[:32]}@no-message-id"
-
-
-def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
-    """The ids of Gmail's thread (if given), of References, and the first one of In-Reply-To, without repetition."""
-    references = _MESSAGE_ID.findall(" ".join(headers.get("references", [])))
-    parents = _MESSAGE_ID.findall(" ".join(headers.get("in-reply-to", [])))[:1]
-    gmail = [f"{thread.strip()}@gmail-thread" for thread in headers.get("x-gm-thrid", [])[:1] if thread.strip()]
-    return tuple(dict.fromkeys([*gmail, *references, *parents]))
-
-
-def _date(headers: dict[str, list[str]], separator: bytes, clock: Clock) -> tuple[datetime, bool]:
-    """The best known time of sending, and whether a better source had a date too far ahead of the clock.
-
-    Raises ValueError if the message has no valid date.
-    """
-    is_ahead = False
-    for date in _dates(headers, separator):
-        if clock.believes(date):
-            return date, is_ahead
-        is_ahead = True
-    if is_ahead:
-        return clock.now, True
-    raise ValueError("has no valid date in Date, Received, or the mailbox's separator line")
-
-
-def _dates(headers: dict[str, list[str]], separator: bytes) -> Iterator[datetime]:
-    """The valid dates, the best first: Date, then Received (the last server first), then the separator line."""
-    received = (value.rpartition(";")[2] for value in headers.get("received", []))
-    for text in (*headers.get("date", [])[:1], *received):
-        if (date := _plausible(text)) is not None:
-            yield date
-    if (date := _separated(separator)) is not None:
-        yield date
-
-
-def _separated(separator: bytes) -> datetime | None:
-    """The date in a separator line, in asctime(3)'s format after the sender, such as Wed Jul 30 21:49:08 1993."""
-    words = separator.decode("ascii", "replace").split()
-    for start in range(len(words)):
-        try:
-            date = datetime.strptime(" ".join(words[start : start + 5]), "%a %b %d %H:%M:%S %Y")
-        except ValueError:
-            continue
-        return date.replace(tzinfo=UTC)
+def _hint(data: bytes) -> str | None:
+    """The charset that the message names somewhere, for text in it that names none and is not UTF-8."""
+    begin = data[:HINTED_BYTES]
+    if begin.isascii():
+        return None
+    for match in _CHARSET.finditer(begin):
+        name = (match[1] or match[2]).decode("latin-1")
+        if name.lower() not in _UTF8:
+            return name
     return None
 
 
-def _plausible(text: str) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text.strip())
-        date = date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
+def _sender(headers: Headers, hint: str | None) -> Address:
+    """The first address of From, or else of the headers that replace it."""
+    for name in ("from", "sender", "reply-to", "return-path"):
+        for address in addresses(headers.get(name, []), hint) if name in headers else ():
+            return address
+    return Address(None, None)
+
+
+def _emails(headers: Headers, name: str, hint: str | None) -> tuple[str, ...]:
+    if name not in headers:
+        return ()
+    return tuple(address.email for address in addresses(headers[name], hint) if address.email)
+
+
+def _subject(headers: Headers, hint: str | None) -> str | None:
+    if "subject" not in headers:
         return None
-    return date if date >= EARLIEST else None
+    return decoded(headers["subject"][0][: 100 * _SUBJECT_CHARACTERS], hint)[:_SUBJECT_CHARACTERS]
 
 
-def _content(parsed: Parsed[str, str]) -> tuple[str, int]:
-    """The first plain text, and the number of attachments."""
-    text: str | None = None
-    attachments = 0
-    for part in parsed.walk():
-        if part.is_multipart():
-            continue
-        if _is_attachment(part):
-            attachments += 1
-        elif text is None and part.get_content_type() == "text/plain":
-            text = _body(part)
-    return text or "", attachments
+def _made_id(raw: RawMessage) -> str:
+    """A hash of the message's bytes, so that importing it again gives the same id."""
+    digest = raw.digest or hashlib.sha256(raw.data).hexdigest()
+    return f"{digest[:32]}@no-message-id"
 
 
-def _is_attachment(part: Parsed[str, str]) -> bool:
-    disposition = str(part.get("content-disposition", "")).lower()
-    return disposition.startswith("attachment") or bool(part.get_param("name")) or "filename" in disposition
-
-
-def _body(part: Parsed[str, str]) -> str:
-    try:
-        payload: object = part.get_payload(decode=True)
-    except (ValueError, LookupError, AssertionError):
-        payload = None
-    if not isinstance(payload, bytes):
-        return ""
-    charset = part.get_param("charset")
-    return _decode(payload, charset if isinstance(charset, str) else None)
-
-
-def _snippet(text: str) -> str | None:
-    """The first SNIPPET_CHARACTERS of the writer's own text, without quotes, attribution lines and the signature."""
-    own: list[str] = []
-    for line in text.splitlines():
-        if line.rstrip() == "--":
-            break
-        if not line.startswith(">") and not line.rstrip().endswith(("wrote:", "writes:")):
-            own.append(line)
-        if len(own) > 100:
-            break
-    words = _SPACE.sub(" ", _UNPRINTABLE.sub(" ", " ".join(own))).strip()
-    return words.encode("utf-8", "replace").decode()[:SNIPPET_CHARACTERS].rstrip() or None
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    seen: bool | None
-    labels: tuple[str, ...]
-    is_answered: bool
-    is_draft: bool
-
-
-def _state(headers: dict[str, list[str]], flags: str | None, folders: tuple[str, ...]) -> _State:
-    """The state that a mailbox records for a message.
-
-    `folders` are the labels of its folder. Maildir records the state in the file's name, mbox in Status, X-Status and
-    X-Keywords, Google Takeout in X-Gmail-Labels.
-    """
-    gmail = _gmail_labels(headers)
-    words = [word for name in ("x-keywords", "keywords") for value in headers.get(name, []) for word in value.split()]
-    status = "".join([*headers.get("status", []), *headers.get("x-status", [])])
-    flagged = "F" in (flags or "") or "F" in "".join(headers.get("x-status", []))
-    seen: bool | None = None
-    if flags is not None:
-        seen = "S" in flags
-    elif "status" in headers:
-        seen = "R" in status
-    elif gmail:
-        seen = not has_role(gmail, "unread")
-    labels = [*folders, *gmail, *words, *(["Flagged"] if flagged else [])]
-    return _State(
-        seen=seen,
-        labels=tuple(dict.fromkeys(_bounded("metadata.labels", label) for label in labels)),
-        is_answered="R" in flags if flags is not None else "A" in status,
-        is_draft="D" in (flags or "")
-        or "T" in "".join(headers.get("x-status", []))
-        or has_role((*gmail, *folders), "drafts"),
-    )
-
-
-def _gmail_labels(headers: dict[str, list[str]]) -> list[str]:
-    """The labels of X-Gmail-Labels, separated by commas. A label that contains a comma is in double quotes."""
-    text = decoded(",".join(headers.get("x-gmail-labels", [])))
-    rows = list(csv.reader([text], skipinitialspace=True))
-    return [label.strip() for row in rows for label in row if label.strip()]
+def _snippet(texts: list[bodies.Text]) -> str | None:
+    """The snippet of the first text that is not blank."""
+    for part in texts:
+        text = part.decoded()
+        if part.is_html:
+            text = text_of_html(text)
+        elif (part.kind.first("delsp") or "").lower() == "yes":
+            text = snippets.joined(text)
+        if text and not text.isspace():
+            return snippets.snippet(text)
+    return None

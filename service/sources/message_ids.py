@@ -1,0 +1,90 @@
+"""Finds message ids in Message-ID, References and In-Reply-To, as mailers write them.
+
+An id is written in angle brackets, but may be folded, hold spaces, be encoded, or stand without brackets. The address
+of a person, which old mailers put beside it, is never an id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+from service.sources.encoded_words import decoded_words
+from service.sources.headers import Headers
+
+READ_CHARACTERS = 1_000_000  # of a header are read
+PERSON_CHARACTERS = 300  # before an address are looked at for the word that makes it a person's
+
+_IN_BRACKETS = re.compile(r"<([^<>]*+)(?:>|(?=<)|\Z)")
+_SPACE = re.compile(r"\s+", re.ASCII)
+_ASIDES = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|\((?:[^()\\]|\\.)*+(?:\)|\\?\Z)', re.DOTALL)
+_OF_PERSON = re.compile(r"\b(?:from|by|von|de|da|di|van|fra|från|od|от|par|por)\b[^<>]*\Z", re.IGNORECASE)
+_BARE = re.compile(r"[^\s<>,;\"()\[\]]+@[^\s<>,;\"()\[\]]+")
+_NUMBER = re.compile(r"[^\s<>,;\"()@]*\d[^\s<>,;\"()@]*")
+_BETWEEN = re.compile(r"[\s,;]+", re.ASCII)
+_ENTITIES = (("&lt;", "<"), ("&gt;", ">"))
+
+
+def own_id(headers: Headers, people: Collection[str]) -> str | None:
+    """The id of the message itself, or None if it has none."""
+    text = _text(headers.get("message-id", [""])[0])
+    found = next(_ids(text, people), None)
+    if found is None and "<" not in text:
+        found = _SPACE.sub("", _ASIDES.sub(" ", text))  # without brackets, and with spaces in it
+    return found if found and found.lower() not in people else None
+
+
+def references(headers: Headers, people: Collection[str]) -> tuple[str, ...]:
+    """The ids of Gmail's thread (if given), of References, and the first one of In-Reply-To, without repetition.
+
+    `people` are the addresses of the message's sender and recipients, in lower case.
+    """
+    if not ("references" in headers or "in-reply-to" in headers or "x-gm-thrid" in headers):
+        return ()
+    gmail = [f"{thread.strip()}@gmail-thread" for thread in headers.get("x-gm-thrid", [])[:1] if thread.strip()]
+    older = [one for value in headers.get("references", []) for one in _ids(_text(value), people)]
+    parents = (one for value in headers.get("in-reply-to", []) for one in _ids(_text(value), people))
+    return tuple(dict.fromkeys([*gmail, *older, *([first] if (first := next(parents, None)) else [])]))
+
+
+def _text(value: str) -> str:
+    """The value, decoded if no id is seen in it otherwise."""
+    value = value[:READ_CHARACTERS]
+    if "<" in value:
+        return value
+    if "=?" in value:
+        value = decoded_words(value)
+    for entity, character in _ENTITIES:
+        value = value.replace(entity, character)
+    return value
+
+
+def _ids(text: str, people: Collection[str]) -> Iterator[str]:
+    """The ids in the text, without those that are addresses of persons."""
+    plain = _ASIDES.sub(" ", text) if '"' in text or "(" in text else text
+    if "<" not in plain:
+        plain = plain if plain.strip() else text.strip(' \t\r\n"')
+        yield from (word for word in _bare(plain) if word.lower() not in people)
+        return
+    before = 0
+    for match in _IN_BRACKETS.finditer(plain):
+        if match.start() - before > 1:
+            yield from (word for word in _bare(plain[before : match.start()]) if "@" in word)
+        one = _SPACE.sub("", match[1])
+        if one and one.lower() not in people and not _is_person(plain, before, match.start()):
+            yield one
+        before = match.end()
+    yield from (word for word in _bare(plain[before:]) if "@" in word)
+
+
+def _is_person(text: str, before: int, begin: int) -> bool:
+    """Whether a word such as "from" stands between the id before and this one."""
+    return begin - before > 3 and _OF_PERSON.search(text, max(before, begin - PERSON_CHARACTERS), begin) is not None
+
+
+def _bare(text: str) -> list[str]:
+    """The ids without brackets, if the text has nothing else: then it is a sentence."""
+    words = [word for word in _BETWEEN.split(text) if word]
+    if words and all(_BARE.fullmatch(word) for word in words):
+        return words
+    return words if len(words) == 1 and _NUMBER.fullmatch(words[0]) else []

@@ -1,0 +1,174 @@
+"""Finds what a writer wrote: without quotes, attributions such as "On Monday, Ada wrote:", signatures and footers.
+
+Attributions are told in many languages, and by what they all have: they end in a colon, name a time or an address,
+and a quote follows them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from service.sources.encoded_words import cleaned
+from service.sources.quote_words import FIELD, MARKERS, OPENERS, SENT_FROM, VERBS
+from service.text import fold
+
+SNIPPET_CHARACTERS = 200
+ENOUGH_CHARACTERS = 600  # of own text are collected, so that an attribution behind the snippet is still told
+LINES = 5_000  # are looked at
+LINE_CHARACTERS = 2_000  # of a line are looked at
+MOST_LINES = 5  # that an attribution spans
+
+_QUOTE = re.compile(r"[ ]?[>|｜＞]|[A-Za-z]{1,4}>")
+_INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u00ad\u034f"
+_NO_INVISIBLE = str.maketrans("", "", _INVISIBLE)
+_VERB_AND_COLON = re.compile(rf"(?:{VERBS})(?:.{{0,200}}?[:：]|\s*[:：]?)\s*$", re.IGNORECASE)
+_OLD = re.compile(r"(?:wrote|writes):$")
+_DIGIT = re.compile(r"\d")
+_TIME = re.compile(r"\d{1,2}[:.h]\d\d|\b(?:19|20)\d\d\b|\d{1,2}[./]\d{1,2}[./]\d{2}")
+_ADDRESS_AND_COLON = re.compile(r"\d.*<[^<>\s]+@[^<>\s]+>\s*[:：]$")
+_COULD_BE = re.compile(r"[\d@]|(?:wrote|writes):$")
+_OPENER = re.compile(rf"(?:{OPENERS})\b|\W*\d|[^\W\d_]{{2,4}}[.,]", re.IGNORECASE)
+_RULE = re.compile(r"_{10,}$|[-=*]{30,}$")
+_DASHES = re.compile(r"[-_=*\s]{2,}(.*?)[-_=*:\s]*$")
+_FIELD = re.compile(rf"[*_>\s]*(?:{FIELD})[*_]*\s?[:：]", re.IGNORECASE)
+_FIELD_LIKE = re.compile(r"[*_\s]*[^\W\d_][\w .'-]{0,24}[*_]*\s?[:：]")
+_SENT_FROM = re.compile(SENT_FROM, re.IGNORECASE)
+_ARMOR = re.compile(r"-----BEGIN PGP (SIGNED MESSAGE|SIGNATURE|MESSAGE|PUBLIC KEY BLOCK)-----")
+_UUENCODED = re.compile(r"begin(?:-base64)? [0-7]{3,4} \S")
+
+
+def snippet(text: str) -> str | None:
+    """The first SNIPPET_CHARACTERS of the writer's own text, or None if there is none."""
+    if not text.isascii():
+        text = text.translate(_NO_INVISIBLE)
+    lines = [line[:LINE_CHARACTERS] for line in text.splitlines()[:LINES]]
+    own, end = _own(lines)
+    if not own and end is not None:
+        own, _end = _own(_forwarded(lines[end:]))
+    words = cleaned(" ".join(own))
+    return words[:SNIPPET_CHARACTERS].rstrip() or None
+
+
+def joined(text: str) -> str:
+    """Text in format=flowed with DelSp=yes (RFC 3676): the space at a soft line end is not part of the text."""
+    return re.sub(r"(?<!-) \r?\n(?!>)", "", text)
+
+
+def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912 - one pass over the lines, for speed
+    """The writer's own lines, and the number of the line at which a forwarded message begins, if that ended them."""
+    own: list[str] = []
+    length = paragraph = 0  # `paragraph` is where the last paragraph begins in `own`
+    for number, line in enumerate(lines):
+        plain = line.strip()
+        if not plain:
+            paragraph = len(own)
+            continue
+        if (line[0] in "> |｜＞" or line[1:5].find(">") >= 0) and _is_quoted(line):
+            paragraph = len(own)
+            continue
+        if plain[0] in "-_=*" or plain[-1] in ":：" or plain[0] in "Bb":
+            if plain in {"--", "- --"} or (own and _RULE.match(plain)) or _UUENCODED.match(plain):
+                break
+            if _is_armor(plain):
+                if "SIGNED" not in plain:
+                    break
+                continue
+        if number and plain.startswith("Hash: ") and _is_armor(lines[number - 1]):
+            continue
+        if _begins_original(lines, number):
+            return own, number
+        if plain[-1] in ":：" or "wr" in plain[-10:] or not plain.isascii():
+            taken = _attribution(own[paragraph:], plain, lines[number + 1 : number + 4])
+            if taken:
+                del own[len(own) - taken + 1 :]
+                paragraph = len(own)
+                continue
+        if _SENT_FROM.match(plain):
+            continue
+        own.append(plain)
+        length += len(plain)
+        if length > ENOUGH_CHARACTERS:
+            break
+    return own, None
+
+
+def _is_quoted(line: str) -> bool:
+    return _QUOTE.match(line) is not None
+
+
+def _is_armor(line: str) -> bool:
+    return line.startswith("-----BEGIN PGP") and _ARMOR.match(line) is not None
+
+
+def _attribution(before: Sequence[str], line: str, after: Sequence[str]) -> int:
+    """How many of the last lines are an attribution that ends in this line; 0 if it is none."""
+    follower = next((one for one in after if one.strip()), "")
+    is_quote_next = _is_quoted(follower)
+    if line[-1] not in ":：" and not is_quote_next:
+        return 0
+    earlier = list(before[-(MOST_LINES - 1) :])
+    if not is_quote_next and not _COULD_BE.search(" ".join([*earlier, line])):
+        return 0
+    for count in range(len(earlier) + 1):
+        candidate = " ".join([*earlier[len(earlier) - count :], line])
+        first = earlier[len(earlier) - count] if count else line
+        if _is_attribution(candidate, is_quote_next=is_quote_next) and (
+            _OPENER.match(first) or count == len(earlier) or (count == 0 and _stands_alone(line))
+        ):
+            return count + 1
+    return 1 if _OLD.search(line) else 0
+
+
+def _stands_alone(line: str) -> bool:
+    """Whether the line has all that an attribution has, so that the line before it is none of it."""
+    is_whole = line.count("<") == line.count(">") and " " in line
+    return is_whole and (_TIME.search(line) is not None or _OLD.search(line) is not None)
+
+
+def _is_attribution(text: str, *, is_quote_next: bool) -> bool:
+    has_verb = _VERB_AND_COLON.search(text) is not None
+    if is_quote_next:
+        return has_verb or (text[-1] in ":：" and ("@" in text or _TIME.search(text) is not None))
+    if has_verb:
+        return "@" in text or _TIME.search(text) is not None or _OLD.search(text) is not None
+    return _ADDRESS_AND_COLON.search(text) is not None
+
+
+def _begins_original(lines: Sequence[str], number: int) -> bool:
+    """Whether a copy of another message begins here: at a line such as "--- Original Message ---", or at headers."""
+    line = lines[number].strip()
+    if line[0] in "-_=*" and (dashes := _DASHES.match(line)) is not None:
+        words = dashes[1].strip(" :")
+        if words and fold(words) in MARKERS:
+            return True
+        follower = next((one for one in lines[number + 1 : number + 4] if one.strip()), "")
+        return (
+            not (line.startswith("-----BEGIN"))
+            and len(line) > 4
+            and _FIELD.match(follower) is not None
+            and _has_fields(lines[number + 1 : number + 8])
+        )
+    if _FIELD.match(line):
+        return _has_fields(lines[number : number + 6])
+    return line[-1] in ":：" and fold(line.strip(" :：")) in MARKERS
+
+
+def _has_fields(lines: Sequence[str]) -> bool:
+    """Whether at least three lines look like headers, as programs write them over a copied message."""
+    return sum(_FIELD_LIKE.match(line) is not None for line in lines) >= 3
+
+
+def _forwarded(lines: Sequence[str]) -> Sequence[str]:
+    """The text of a forwarded message, without its marker and its headers."""
+    begin = 1 if not _FIELD.match(lines[0].strip()) else 0
+    has_begun = False
+    for number, line in enumerate(lines[begin : begin + 40], start=begin):
+        if not line.strip():
+            if has_begun:
+                return lines[number:]
+        else:
+            has_begun = True
+            if not _FIELD_LIKE.match(line) and not line[0].isspace():
+                return lines[number:]
+    return ()
