@@ -12,7 +12,7 @@ import pytest
 
 from service.sources import mail, mailbox
 from service.sources.message import parse
-from service.sources.threads import normalised_subject, threads
+from service.sources.threads import normalised_subject
 from tests.mail_imports import HEAD, ORGANIZATION, SAMPLE, SHARED, imported, message, numbered, raw
 
 

@@ -25,6 +25,7 @@ from service.sources.mailbox import MESSAGE_BYTES, RawMessage
 from service.times import MAX_AHEAD
 
 SNIPPET_CHARACTERS = 200
+GMAIL_THREAD = "@gmail-thread"  # the end of an id that stands for Gmail's number of a thread
 EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)  # older dates are wrong, and would make negative versions
 DECODED_CHARACTERS = 200_000  # of a header with encoded words are decoded, because decoding is slow
 MOST_TIMES = 10  # a text keeps up to 10 times its limit here; shortening.py cuts it to the limit
@@ -46,7 +47,8 @@ class Address:
 class Message:
     """A parsed message. `references` are message ids, the oldest first, the direct parent last. `date` is in UTC.
 
-    `is_ahead` says that the message's own date was too far in the future and was replaced.
+    `is_ahead` says that the message's own date was too far in the future and was replaced. `lists` are the ids of the
+    mailing lists that it went through.
     """
 
     id: str
@@ -66,6 +68,7 @@ class Message:
     number: int = 0
     offset: int = 0
     is_ahead: bool = False
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,15 @@ def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
         number=raw.number,
         offset=raw.offset,
         is_ahead=is_ahead,
+        lists=_lists(headers),
     )
+
+
+def _lists(headers: dict[str, list[str]]) -> tuple[str, ...]:
+    """The ids and addresses of List-Id and List-Post (RFC 2919, RFC 2369), in lower case."""
+    values = [value for name in ("list-id", "list-post") for value in headers.get(name, [])[:1]]
+    found = (value.rpartition("<")[2].partition(">")[0].lower().removeprefix("mailto:") for value in values)
+    return tuple(dict.fromkeys(_bounded("metadata.from_email", name).strip() for name in found if name.strip()))
 
 
 def _headers(parsed: Parsed[str, str]) -> dict[str, list[str]]:
@@ -206,7 +217,7 @@ def _references(headers: dict[str, list[str]]) -> tuple[str, ...]:
     """The ids of Gmail's thread (if given), of References, and the first one of In-Reply-To, without repetition."""
     references = _MESSAGE_ID.findall(" ".join(headers.get("references", [])))
     parents = _MESSAGE_ID.findall(" ".join(headers.get("in-reply-to", [])))[:1]
-    gmail = [f"{thread.strip()}@gmail-thread" for thread in headers.get("x-gm-thrid", [])[:1] if thread.strip()]
+    gmail = [f"{thread.strip()}{GMAIL_THREAD}" for thread in headers.get("x-gm-thrid", [])[:1] if thread.strip()]
     return tuple(dict.fromkeys([*gmail, *references, *parents]))
 
 
