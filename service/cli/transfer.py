@@ -42,7 +42,7 @@ from service.query.parser import parse_query
 from service.reindex import first_index
 from service.rejects import Rejects, is_rejects
 from service.settings import Settings
-from service.sources import mail, mailbox, ndjson, sms
+from service.sources import mail, mailbox, ndjson, sms, sms_files
 
 Origin = TypeVar("Origin")
 
@@ -198,7 +198,7 @@ def import_mail_command(
 @_organization
 @click.option(
     "--column", "columns", type=Pair(), multiple=True,
-    help=f"NAME=COLUMN of a CSV file: {', '.join(sms.COLUMNS)}; such as peer=phone. Repeatable.",
+    help=f"NAME=COLUMN of a CSV file: {', '.join(sms_files.COLUMNS)}; such as peer=phone. Repeatable.",
 )  # fmt: skip
 @click.option("--gap", type=Duration(), help="A silence of so long begins a new conversation, such as 30d.")
 @_output
@@ -222,8 +222,8 @@ def import_sms_command(
     message's text stands for it, so that it can be searched.
     """
     for name, _column in columns:
-        if name not in sms.COLUMNS:
-            raise Misconfigured(f"--column: {name} must be one of {', '.join(sms.COLUMNS)}")
+        if name not in sms_files.COLUMNS:
+            raise Misconfigured(f"--column: {name} must be one of {', '.join(sms_files.COLUMNS)}")
 
     def read(reject: mail.Reject, counts: mail.Counts, advance: progress.Advance) -> Iterable[Conversation]:
         return sms.conversations(
