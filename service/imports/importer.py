@@ -73,6 +73,7 @@ class Importer(Generic[Source]):
                 async with lock.holding(self.client, self.alias, self.organization_uid) as lease:
                     await self._import(groups, lease)
             except LeaseLost:
+                self.outcome.in_conversations = self.outcome.there = self.outcome.deleted = 0
                 progress.say("another import had the turn meanwhile: the messages are looked at again")
                 continue
             return self.outcome

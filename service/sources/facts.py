@@ -25,7 +25,7 @@ _HASH_BYTES = 8
 class State(msgspec.Struct, frozen=True, array_like=True):
     """What a mailbox records about a message, and what may differ at the next look."""
 
-    is_outbound: bool = False
+    is_sent: bool = False
     is_read: bool | None = None
     is_answered: bool = False
     is_draft: bool = False
@@ -39,7 +39,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     `participants` are the hashes of sender and receivers, `lists` those of mailing lists, `subject` that of the subject
     without reply marks (0 for none). `is_marked` says that the subject had a reply mark, `is_reply` that the message
     refers to another one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether
-    the message names its sender.
+    the message names its sender. `is_own` says that its sender belongs to the organization.
     """
 
     id: int
@@ -54,7 +54,13 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     lists: tuple[int, ...] = ()
     attachments: int = 0
     is_named: bool = False
+    is_own: bool = False
     state: State = State()
+
+    @property
+    def is_outbound(self) -> bool:
+        """Whether the organization sent it: by its sender, or by the folder that it was in."""
+        return self.is_own or self.state.is_sent
 
     @property
     def copy(self) -> tuple[int, int]:
@@ -126,7 +132,7 @@ def together(states: Sequence[State]) -> State:
         return states[0]
     marks = [state.is_read for state in states if state.is_read is not None]
     return State(
-        is_outbound=any(state.is_outbound for state in states),
+        is_sent=any(state.is_sent for state in states),
         is_read=any(marks) if marks else None,
         is_answered=any(state.is_answered for state in states),
         is_draft=all(state.is_draft for state in states),

@@ -210,8 +210,9 @@ class Mail:
             participants=tuple(map(self.hasher, participants)),
             lists=tuple(map(self.hasher, _lists(message))),
             attachments=message.attachments,
+            is_own=message.sender in self.own,
             state=State(
-                is_outbound=message.sender in self.own or "Sent" in message.labels,
+                is_sent="Sent" in message.labels,
                 is_read=message.seen,
                 is_answered=message.is_answered,
                 is_draft=message.is_draft,
@@ -223,7 +224,7 @@ class Mail:
         return f"mail:{_root(message)}"
 
     def first(self, message: Message, fact: Fact, fit: Fit) -> First:
-        party = next(iter(message.to), None) if fact.state.is_outbound else message.sender.email
+        party = next(iter(message.to), None) if fact.is_outbound else message.sender.email
         return First(
             subject=fit.text("subject", message.subject),
             party_uid=uuid.uuid5(self.hasher.organization_uid, f"party:{party}") if party else None,

@@ -1,8 +1,9 @@
 """Which messages are one thread: by References and In-Reply-To, and replies without these by their subject.
 
 - A message belongs to every id that it refers to. So two messages with the same unknown parent are one thread.
-- A reply mark without any reference joins an earlier message with the same subject, at most SUBJECT_DAYS before, if the
-  sender of one of the two takes part in the other. A shared receiver, such as support@, is not enough.
+- A reply mark without any reference joins earlier messages with the same subject, at most SUBJECT_DAYS before: those
+  that the same two people exchanged, and the original of somebody whom it is sent to. A shared receiver, such as
+  support@, is not enough, nor is support's answer to somebody else.
 - Some mailing lists take the reply mark off. So a reply without a mark, none of whose references is known, joins the
   latest earlier message with the same subject, at most SUBJECT_DAYS before; there, a shared receiver or list is enough.
   This is a soft join: it ends when the message that the reply refers to arrives, or a later one with the subject.
@@ -31,8 +32,9 @@ NO_SUBJECTS = frozenset({"(no subject)", "no subject", "(kein betreff)", "(sans 
 _TAG = re.compile(r"^\s*\[[^\[\]]{1,40}\]\s*")
 _WINDOW = SUBJECT_DAYS // timedelta(milliseconds=1)
 
-# The roles of a message among those with its subject that share a person or a list.
-_SENDER, _PARTICIPANT, _REPLY, _UNMARKED_REPLY = 1, 2, 4, 8
+# The roles of a message among those that share a place: a subject, and what is combined with it.
+_EARLIER, _LATER, _SOFT = 1, 2, 4
+_ORIGINAL_OF, _SEEN_BY = 1, 2  # combined with a person, they make other places than two people do
 
 
 def normalised_subject(subject: str | None) -> tuple[str, bool]:
@@ -59,18 +61,30 @@ class MailRule:
         return fact.references
 
     def rows(self, fact: Fact) -> Iterator[Row]:
+        """The places of a message.
+
+        They are: each pair of its sender and a receiver; its sender, if it is an original, and its receivers, if it is
+        a reply that looks for one; and, for soft joins, everybody and every list that saw it.
+        """
         if not fact.subject:
             return
-        later = _later(fact)
-        for person in fact.participants:
-            roles = later | _PARTICIPANT | (_SENDER if person == fact.sender else 0)
-            yield combined(fact.subject, person), fact.date, fact.id, roles
-        for place in fact.lists:
-            if place not in fact.participants:
-                yield combined(fact.subject, place), fact.date, fact.id, later
+        is_reply = fact.is_marked and not fact.references
+        others = [person for person in fact.participants if person != fact.sender]
+        role = _EARLIER | (_LATER if is_reply else 0)
+        for person in others or [fact.sender]:
+            pair = sorted((fact.sender, person))
+            yield combined(fact.subject, *pair), fact.date, fact.id, role
+        if is_reply:
+            for person in others:
+                yield combined(fact.subject, person, _ORIGINAL_OF), fact.date, fact.id, _LATER
+        elif not (fact.is_marked or fact.is_reply):
+            yield combined(fact.subject, fact.sender, _ORIGINAL_OF), fact.date, fact.id, _EARLIER
+        role = _EARLIER | _SOFT | (_LATER if self.awaits(fact) else 0)
+        for place in dict.fromkeys((*fact.participants, *fact.lists)):
+            yield combined(fact.subject, place, _SEEN_BY), fact.date, fact.id, role
 
     def awaits(self, fact: Fact) -> Iterable[int]:
-        return fact.references if _later(fact) == _UNMARKED_REPLY else ()
+        return fact.references if fact.is_reply and fact.subject and not fact.is_marked else ()
 
     def pairs(self, rows: Iterable[Row], settled: Container[int]) -> Iterator[tuple[int, int]]:
         for _shared, alike in groupby(rows, key=itemgetter(0)):
@@ -79,33 +93,28 @@ class MailRule:
                 yield from _pairs(neighbours, settled)
 
     def stored_keys(self, fact: Fact) -> Iterator[str]:
-        """The ids, and for each person or list the subject with the month, or two months if it is a reply."""
+        """The ids, and each place with the month, or two months if the message joins earlier ones."""
         yield key(fact.id)
         yield from map(key, fact.references)
         month = fact.date // _WINDOW
-        for shared, *_rest in self.rows(fact):
-            yield key(shared, month, 0)
-            if _later(fact):
-                yield key(shared, month, 1)
-                yield key(shared, month - 1, 1)
+        for place, _date, _id, roles in self.rows(fact):
+            if roles & _EARLIER:
+                yield key(place, month, _EARLIER)
+            if roles & _LATER:
+                yield key(place, month, _LATER)
+                yield key(place, month - 1, _LATER)
 
     def asked_keys(self, fact: Fact) -> Iterator[str]:
-        """The ids; replies by subject, that may join this message; and earlier messages, if it is such a reply."""
+        """The ids; later messages that may join this one; and earlier ones, if this one joins such."""
         yield key(fact.id)
         yield from map(key, fact.references)
         month = fact.date // _WINDOW
-        for shared, *_rest in self.rows(fact):
-            yield key(shared, month, 1)
-            if _later(fact):
-                yield key(shared, month, 0)
-                yield key(shared, month - 1, 0)
-
-
-def _later(fact: Fact) -> int:
-    """The role in which the message joins earlier ones by its subject, or 0."""
-    if fact.is_marked:
-        return 0 if fact.references else _REPLY
-    return _UNMARKED_REPLY if fact.is_reply else 0
+        for place, _date, _id, roles in self.rows(fact):
+            if roles & _EARLIER:
+                yield key(place, month, _LATER)
+            if roles & _LATER:
+                yield key(place, month, _EARLIER)
+                yield key(place, month - 1, _EARLIER)
 
 
 @dataclass(slots=True)
@@ -130,21 +139,16 @@ class _Earlier:
 
 
 def _pairs(rows: list[Row], settled: Container[int]) -> Iterator[tuple[int, int]]:
-    """The pairs among messages with one subject that share one person or list."""
-    participants, senders = _Earlier(), _Earlier()
-    latest = (-2 * _WINDOW, 0)
-    for _shared, date, name, roles in rows:
-        if roles & _REPLY and roles & _PARTICIPANT:
-            earlier = participants if roles & _SENDER else senders
+    """The pairs among messages in one place."""
+    earlier = _Earlier()
+    for _place, date, name, roles in rows:
+        if roles & _LATER and not roles & _SOFT:
             yield from earlier.join(date)
             if (last := earlier.last()) is not None:
                 yield last, name
-        elif roles & _UNMARKED_REPLY and name not in settled:
-            last_date, last_name = latest
+        elif roles & _LATER and name not in settled and earlier.places:
+            last_date, last_name = earlier.places[-1]
             if date - last_date <= _WINDOW:
                 yield last_name, name
-        latest = (date, name)
-        if roles & _PARTICIPANT:
-            participants.places.append((date, name))
-        if roles & _SENDER:
-            senders.places.append((date, name))
+        if roles & _EARLIER:
+            earlier.places.append((date, name))

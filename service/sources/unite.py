@@ -115,12 +115,14 @@ def with_states(facts: Iterable[Fact], pieces: Iterable[Piece[Any]]) -> list[Fac
     for piece in pieces:
         seen.setdefault(piece.fact.id, []).append(piece.fact.state)
     states = {name: together(some) for name, some in seen.items()}
+    own = {piece.fact.copy: piece.fact.is_own for piece in pieces}
     every = united([*facts, *(piece.fact for piece in pieces)])
-    return [
-        fact if (state := states.get(fact.id)) is None or state == fact.state
-        else msgspec.structs.replace(fact, state=state)
-        for fact in every.values()
-    ]  # fmt: skip
+    return [_seen(fact, states.get(fact.id, fact.state), own.get(fact.copy, fact.is_own)) for fact in every.values()]
+
+
+def _seen(fact: Fact, state: State, is_own: bool) -> Fact:
+    is_same = state == fact.state and is_own == fact.is_own
+    return fact if is_same else msgspec.structs.replace(fact, state=state, is_own=is_own)
 
 
 def unite(
@@ -253,7 +255,7 @@ OF_FIRST = ("from_email", "from_name", "to_emails", "cc_emails", "provider_messa
 
 
 def _direction(first: Fact) -> Direction:
-    return "outbound" if first.state.is_outbound else "inbound"
+    return "outbound" if first.is_outbound else "inbound"
 
 
 def _is_read(messages: Sequence[Fact]) -> bool | None:
