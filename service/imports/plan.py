@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from service.conversation import Conversation, reason
 from service.imports.records import Entry
-from service.sources.facts import Fact, Memory, chosen, milliseconds, time_of
+from service.sources.facts import Fact, Memory, ends, milliseconds, time_of
 from service.sources.groups import components
 from service.sources.spool import Piece
 from service.sources.unite import Kind, Part, unite, with_states
@@ -69,7 +69,7 @@ class _Group(Generic[Source]):
 
     @property
     def first(self) -> Fact:
-        return chosen(with_states((), self.pieces) + self.facts)[0]
+        return ends([*with_states((), self.pieces), *self.facts])[0]
 
 
 @dataclass(slots=True)
@@ -189,7 +189,7 @@ class Planner(Generic[Source]):
         missing: set[UUID] = set()
         for group in sorted(groups, key=lambda group: group.first.order):
             if mine := owned.get(id(group)):
-                found.append((group, min(mine, key=lambda entry: chosen(entry.facts)[0].order).uid))
+                found.append((group, min(mine, key=lambda entry: ends(entry.facts)[0].order).uid))
                 continue
             try:
                 uid = self._new_uid(group)
@@ -213,7 +213,7 @@ class Planner(Generic[Source]):
         for entry in self.entries.values():
             if not entry.facts or (entry.item is None and not (self.restores and entry.is_deleted)):
                 continue
-            messages = chosen(entry.facts)
+            messages = sorted(entry.facts, key=lambda fact: fact.order)
             held = messages[:1] if entry.item is not None else messages
             group = next((place[fact.id] for fact in held if fact.id in place), None)
             if group is not None:

@@ -113,6 +113,16 @@ def chosen(facts: Iterable[Fact]) -> list[Fact]:
     return sorted(first.values(), key=lambda fact: fact.order)
 
 
+def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
+    """The first and the last message. Copies that do not count are looked at too.
+
+    So a conversation that grows has an earlier first message or the same, and a later last one or the same: what is
+    shown of them is in the index, or comes with the import.
+    """
+    ordered = sorted(facts, key=lambda fact: fact.order)
+    return ordered[0], ordered[-1]
+
+
 def united(facts: Iterable[Fact]) -> dict[tuple[int, int], Fact]:
     """The facts by `copy`. Of equal copies, the one with the earliest date counts.
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from service.conversation import Channel, Conversation, Status, reason
 from service.sources import mailbox
-from service.sources.facts import Fact, Hasher, State, chosen, milliseconds
+from service.sources.facts import Fact, Hasher, State, ends, milliseconds
 from service.sources.message import GMAIL_THREAD, Address, Clock, Message, parse
 from service.sources.shortening import Fit
 from service.sources.spool import Piece, Spool
@@ -117,7 +117,7 @@ def made(
 ) -> Iterator[Conversation]:
     """The conversations of these messages alone, without those that an index holds."""
     for pieces in groups:
-        first = chosen(with_states((), pieces))[0]
+        first, _last = ends(with_states((), pieces))
         root = kind.root(next(piece.message for piece in pieces if piece.fact.copy == first.copy))
         try:
             united = unite(kind, organization_uid, uuid.uuid5(organization_uid, root), pieces)
@@ -266,7 +266,7 @@ def _content(message: Message) -> bytes:
     return msgspec.json.encode(
         (
             *(date, message.sender, message.subject, message.to, message.cc),
-            *(message.references, message.snippet, message.attachments),
+            *(message.references, message.lists, message.snippet, message.attachments),
         )
     )
 

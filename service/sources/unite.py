@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from service.conversation import Channel, Conversation, Direction, Metadata, Status
-from service.sources.facts import Fact, Hasher, State, chosen, time_of, together, united
+from service.sources.facts import Fact, Hasher, State, chosen, ends, time_of, together, united
 from service.sources.groups import Rule, components
 from service.sources.shortening import Fit
 from service.sources.spool import Piece
@@ -139,11 +139,12 @@ def unite(
     facts = with_states((fact for one in known for fact in one.facts), pieces)
     messages = chosen(facts)
     fit = Fit()
+    begins, last = ends(facts)
     content = _Content(kind, known, pieces, messages, fit)
-    first = content.first()
+    first = content.first(begins)
     labels = content.labels()
     values: dict[str, Any] = {
-        "direction": _direction(messages[0]),
+        "direction": _direction(begins),
         "status": kind.status(labels, is_draft=all(fact.state.is_draft for fact in messages)),
         "subject": first.subject,
         "categories": kind.categories(labels, fit),
@@ -157,21 +158,21 @@ def unite(
         uid=uid,
         organization_uid=organization_uid,
         channel=kind.channel,
-        sent_at=time_of(messages[-1].date),
+        sent_at=time_of(last.date),
         is_read=_is_read(messages),
         has_reply=kind.has_reply(messages),
         message_count=len(messages),
         metadata=Metadata(
             **first.metadata,
-            snippet=content.snippet(),
+            snippet=content.snippet(last),
             labels=fit.texts("metadata.labels", labels),
             has_attachments=None if attachments is None else attachments > 0,
             attachment_count=attachments,
             history_id=next((number for number in history if number is not None), None),
         ),
         **{name: _first_of(known, name) for name in FOREIGN},
-        created_on=time_of(messages[0].date),
-        updated_on=time_of(messages[-1].date),
+        created_on=time_of(begins.date),
+        updated_on=time_of(last.date),
         **values,
     )
     return United(item, content.parts(facts), tuple(facts), written, fit.shortened)
@@ -194,8 +195,8 @@ class _Content(Generic[Source]):
         self._begins = {part.begins: part for one in known for part in one.parts}
         self._ends = {part.ends: part for one in known for part in one.parts}
 
-    def first(self) -> First:
-        first = self._first(self._messages[0])
+    def first(self, begins: Fact) -> First:
+        first = self._first(begins)
         named = next((fact for fact in self._messages if fact.is_named), None)
         if named is not None and (name := self._name(named)) is not None:
             first = First(first.subject, first.party_uid, {**first.metadata, "from_name": name})
@@ -213,10 +214,7 @@ class _Content(Generic[Source]):
             return self._kind.name(piece.message, self._fit)
         return self._holders[fact.copy].item.metadata.from_name
 
-    def snippet(self) -> str | None:
-        return self._snippet(self._messages[-1])
-
-    def _snippet(self, fact: Fact) -> str | None:
+    def snippet(self, fact: Fact) -> str | None:
         if (piece := self._pieces.get(fact.copy)) is not None:
             return self._kind.snippet(piece.message, self._fit)
         if (part := self._ends.get(fact.copy)) is not None:
@@ -227,13 +225,14 @@ class _Content(Generic[Source]):
         """The parts that stay together in any case, if there are several."""
         if not any(self._kind.rule.awaits(fact) for fact in facts):
             return ()
-        found = [chosen(some) for some in components(facts, self._kind.rule, is_hard=True)]
+        found = [ends(some) for some in components(facts, self._kind.rule, is_hard=True)]
         return tuple(sorted(map(self._part, found), key=lambda part: part.begins)) if len(found) > 1 else ()
 
-    def _part(self, messages: Sequence[Fact]) -> Part:
-        first = self._first(messages[0])
-        begins, ends = messages[0].copy, messages[-1].copy
-        return Part(begins, ends, first.subject, first.party_uid, dict(first.metadata), self._snippet(messages[-1]))
+    def _part(self, both: tuple[Fact, Fact]) -> Part:
+        begins, last = both
+        first = self._first(begins)
+        snippet = self.snippet(last)
+        return Part(begins.copy, last.copy, first.subject, first.party_uid, dict(first.metadata), snippet)
 
     def labels(self) -> list[str]:
         """The labels of the messages in their order, each once."""
