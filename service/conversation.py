@@ -282,8 +282,8 @@ def document_id(organization_uid: UUID, uid: UUID) -> str:
 _ORDER = b',"order":{'
 
 
-# The fields that a stored document has in addition to its item. `parts` is not derived: imports write it (unite.py).
-DERIVED = ("order", "sent", "parts")
+DERIVED = ("order", "sent")  # the fields that are derived from the item
+BESIDE_ITEM = (*DERIVED, "parts")  # all fields that a stored document has in addition to it; imports write `parts`
 
 
 def sent_fields(conversation: Conversation) -> dict[str, int]:
@@ -294,7 +294,7 @@ def sent_fields(conversation: Conversation) -> dict[str, int]:
 
 
 def stored(conversation: Conversation, parts: str = "") -> bytes:
-    """The document that OpenSearch stores, as JSON in UTF-8: the item's fields in order, then the DERIVED fields.
+    """The document that OpenSearch stores, as JSON in UTF-8: the item's fields in order, then those of BESIDE_ITEM.
 
     `parts` is what an import needs of it, in base64.
     """

@@ -144,7 +144,7 @@ def import_sms_command(
             )
         )  # fmt: skip
 
-    source = _Source(paths, organization, kind, Spool(Sms, kind.rule), fill)
+    source = _Source(paths, organization, kind, sms.spool(kind), fill)
     _import(settings, source, rejects, output, create=create, restores=restores)
 
 

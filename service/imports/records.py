@@ -12,7 +12,7 @@ import msgspec
 from pydantic import ValidationError
 
 from service.client import SLOW_SECONDS, Client, translated
-from service.conversation import DERIVED, Conversation, ImportRecord, document_id, record_id
+from service.conversation import BESIDE_ITEM, Conversation, ImportRecord, document_id, record_id
 from service.errors import IndexUnusable
 from service.index.write_targets import writes_alias
 from service.reindex import comparison, documents
@@ -120,7 +120,7 @@ def _entry(uid: UUID, document: dict[str, Any] | None, record: dict[str, Any] | 
 
 def _conversation(uid: UUID, source: dict[str, Any]) -> Conversation:
     try:
-        return Conversation.model_validate({name: value for name, value in source.items() if name not in DERIVED})
+        return Conversation.model_validate({name: value for name, value in source.items() if name not in BESIDE_ITEM})
     except ValidationError:
         raise IndexUnusable(f"the stored conversation {uid} is not valid: see 'conversations verify'") from None
 

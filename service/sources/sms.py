@@ -45,11 +45,15 @@ def conversations(
     """
     counts = counts or Counts()
     kind = Texts(Hasher(organization_uid), SmsRule(gap))
-    with Spool(Sms, kind.rule) as messages:
+    with spool(kind) as messages:
         messages.fill(
             *read(paths, kind, reject=reject, columns=columns, counts=counts, advance=advance, max_ahead=max_ahead)
         )
         yield from made(kind, organization_uid, messages.conversations(), reject=reject, counts=counts)
+
+
+def spool(kind: Texts) -> Spool[Sms]:
+    return Spool(Sms, kind.rule, lambda message: message.peer)
 
 
 def read(

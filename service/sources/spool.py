@@ -31,15 +31,17 @@ class Spool(Scratch, Generic[Source]):
     take about 300 bytes of memory for each message.
     """
 
-    def __init__(self, kind: type[Source], rule: Rule) -> None:
+    def __init__(self, kind: type[Source], rule: Rule, sort: Callable[[Source], str] = lambda _message: "") -> None:
+        """`sort` gives what conversations are ordered by before the date of their first message."""
         super().__init__(
-            "CREATE TABLE messages (id INTEGER, digest INTEGER, date INTEGER, fact BLOB, message BLOB, "
+            "CREATE TABLE messages (id INTEGER, digest INTEGER, date INTEGER, sort TEXT, fact BLOB, message BLOB, "
             "PRIMARY KEY (id, digest))"
         )
         self.database.execute("CREATE TABLE places (shared INTEGER, date INTEGER, id INTEGER, roles INTEGER)")
         self.database.execute("CREATE TABLE awaited (id INTEGER, reference INTEGER)")
         self.database.execute("BEGIN")
         self._rule = rule
+        self._sort = sort
         self._groups = Groups()
         self._encoder = msgspec.msgpack.Encoder()
         self._facts = msgspec.msgpack.Decoder(Fact)
@@ -52,8 +54,9 @@ class Spool(Scratch, Generic[Source]):
         known = self.database.execute(find, (fact.id,)).fetchall()
         equal = next((self._facts.decode(data) for digest, data in known if digest == fact.digest), None)
         if equal is None:
-            row = (fact.id, fact.digest, fact.date, self._encoder.encode(fact), self._encoder.encode(message))
-            self.database.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?)", row)
+            encoded = (self._encoder.encode(fact), self._encoder.encode(message))
+            row = (fact.id, fact.digest, fact.date, self._sort(message), *encoded)
+            self.database.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)", row)
             self._place(fact)
         elif equal != fact:
             self._look_again(equal, fact)
@@ -90,7 +93,7 @@ class Spool(Scratch, Generic[Source]):
         for first, second in self._rule.pairs(rows, self._settled()):
             self._groups.join(first, second)
         members: dict[int, list[int]] = {}
-        for row, name in self.database.execute("SELECT rowid, id FROM messages ORDER BY date, id, digest"):
+        for row, name in self.database.execute("SELECT rowid, id FROM messages ORDER BY sort, date, id, digest"):
             members.setdefault(self._groups.find(name), []).append(row)
         for group in members.values():
             yield [self._get(row) for row in group]
