@@ -96,7 +96,7 @@ def import_mail_command(
             *mail.read(paths, kind, reject=reject, counts=counts, advance=advance, max_ahead=max_ahead(settings))
         )
 
-    source = _Source(paths, organization, kind, mail.spool(kind), fill)
+    source = _Source(paths, organization, kind, lambda: mail.spool(kind), fill)
     _import(settings, source, rejects, output, create=create, restores=restores)
 
 
@@ -144,7 +144,7 @@ def import_sms_command(
             )
         )  # fmt: skip
 
-    source = _Source(paths, organization, kind, sms.spool(kind), fill)
+    source = _Source(paths, organization, kind, lambda: sms.spool(kind), fill)
     _import(settings, source, rejects, output, create=create, restores=restores)
 
 
@@ -155,7 +155,7 @@ class _Source(Generic[Message]):
     paths: tuple[str, ...]
     organization: UUID
     kind: Kind[Message]
-    spool: Spool[Message]
+    spool: Callable[[], Spool[Message]]
     fill: Callable[[Spool[Message], mail.Reject, mail.Counts, progress.Advance], None]
 
 
@@ -167,7 +167,7 @@ def _import(
     counts = mail.Counts()
     reading = progress.Reading(sum(mailbox.size(path) for path in source.paths))
     with (
-        source.spool as spool,
+        source.spool() as spool,
         Rejects(rejects) as rejected,
         progress.track("Reading", reading.bytes, "byte") as advance,
     ):

@@ -37,7 +37,7 @@ class Lease:
     def __init__(self, client: Client, alias: str, organization_uid: UUID) -> None:
         self._client = client
         self._index = state_index(alias)
-        self._id = f"{PREFIX}{organization_uid}"
+        self.name = f"{PREFIX}{organization_uid}"
         self._owner = process_name()
         self._place: dict[str, int] | None = None
         self._at = 0.0
@@ -79,7 +79,7 @@ class Lease:
         place, self._place = self._place, None
         if place is not None:
             with translated(alias=self._index), suppress(ConflictError, NotFoundError):
-                await self._client.delete(index=self._index, id=self._id, params=dict(place))
+                await self._client.delete(index=self._index, id=self.name, params=dict(place))
 
     async def _put(self, condition: dict[str, Any]) -> bool:
         """Writes the document if the condition holds. Returns whether it did."""
@@ -88,7 +88,7 @@ class Lease:
         body = {"owner": self._owner, "beat": self._beat}
         with translated(alias=self._index):
             try:
-                done = await self._client.index(index=self._index, id=self._id, body=body, params=dict(condition))
+                done = await self._client.index(index=self._index, id=self.name, body=body, params=dict(condition))
             except ConflictError:
                 return False
         self._place = {"if_seq_no": done["_seq_no"], "if_primary_term": done["_primary_term"]}
@@ -103,7 +103,7 @@ class Lease:
     async def _read(self) -> tuple[dict[str, int] | None, str]:
         with translated(alias=self._index):
             try:
-                found = await self._client.get(index=self._index, id=self._id)
+                found = await self._client.get(index=self._index, id=self.name)
             except NotFoundError:
                 return None, ""
         place = {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}

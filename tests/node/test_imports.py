@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,6 +18,7 @@ import pytest
 
 from service.client import Client
 from service.conversation import Conversation
+from service.imports import lock
 from service.imports.importer import Importer, Outcome
 from service.index import mapping
 from service.index.writer import Writer, deletion_of
@@ -159,3 +163,65 @@ def test_two_importers_at_once_lose_nothing(fresh: Cluster, tmp_path: Path) -> N
 
     fresh.act(check)
     assert all(one["messages"] == one["in_conversations"] + one["already_there"] + one["duplicates"] for one in records)
+
+
+class Killed(Exception):
+    pass
+
+
+@contextmanager
+def killed_at(number: int) -> Iterator[None]:
+    """Has this request to write raise Killed instead."""
+    send = Writer.write
+    left = iter(range(number - 1))
+
+    async def write(self: Writer, writes: Any, **options: Any) -> Any:
+        if next(left, None) is None:
+            raise Killed
+        return await send(self, writes, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Writer, "write", write)
+        yield
+
+
+def test_an_import_that_ends_between_two_writes_is_completed_by_the_same_import(
+    fresh: Cluster, archive: list[RawMessage]
+) -> None:
+    async def run(client: Client) -> None:
+        whole = uuid4()
+        half, rest = archive[:40], archive[:80]
+        await import_into(client, fresh, whole, rest)
+        same = {"party_uid": None, "organization_uid": whole}
+        expected = [one.model_copy(update=same) for one in await items(client, fresh, whole)]
+        for request in range(1, 5):
+            organization = uuid4()
+            await import_into(client, fresh, organization, half)
+            with suppress(Killed), killed_at(request):  # the last one may need fewer requests
+                await import_into(client, fresh, organization, rest)
+                assert request > 1
+            again = await import_into(client, fresh, organization, rest)
+            assert again.in_conversations + again.there == len({parse(one).id for one in rest})
+            found = [one.model_copy(update=same) for one in await items(client, fresh, organization)]
+            assert shown(found) == shown(expected)
+
+    fresh.act(run)
+
+
+def test_the_lock_of_a_dead_import_is_taken_over(fresh: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "DEAD_AFTER_SECONDS", 1.0)
+
+    async def run(client: Client) -> None:
+        organization = uuid4()
+        async with lock.holding(client, fresh.settings.alias, organization) as living:
+            dead = lock.Lease(client, fresh.settings.alias, uuid4())
+            await dead.acquire()
+            async with lock.holding(client, fresh.settings.alias, UUID(dead.name.removeprefix(lock.PREFIX))) as lease:
+                lease.require()
+            waiting = asyncio.create_task(lock.Lease(client, fresh.settings.alias, organization).acquire())
+            await asyncio.sleep(2.5)  # longer than a dead one would keep it
+            assert not waiting.done()
+            living.require()
+        await asyncio.wait_for(waiting, 10)
+
+    fresh.act(run)
