@@ -41,7 +41,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 # The version of the data that is derived from a conversation: `order`, `sent`, tombstones and document ids. Raise it
 # whenever one of these changes, for example because of folding, prefixes, digests or the numbers of names. An index of
 # another version is not served until a reindex (docs/decisions/0017). tests/test_derived.py pins each version.
-DERIVED_VERSION = 1
+DERIVED_VERSION = 2
 
 SORT_KEY_CHARACTERS = 1000
 PREFIX_BYTES = 6  # 48 bits, which a histogram counts exactly, because its arithmetic is in doubles
@@ -236,7 +236,7 @@ def uid_order(uid: UUID) -> tuple[int, int, int]:
 
 
 def digest(document: str, version: int, kind: str) -> tuple[int, int]:
-    """Two 32-bit numbers: a hash of a document's id, version and kind (LIVE or DELETED).
+    """Two 32-bit numbers: a hash of a document's id, version and kind (LIVE, DELETED or REMEMBERED).
 
     OpenSearch's sums, which are doubles, are exact for up to two million documents.
     """
@@ -250,7 +250,7 @@ def identity_fields(organization_uid: UUID, uid: UUID, version: int, kind: str) 
     return dict(zip(_IDENTITY_FIELDS, parts, strict=True))
 
 
-LIVE, DELETED = "live", "deleted"
+LIVE, DELETED, REMEMBERED = "live", "deleted", "remembered"
 _IDENTITY_FIELDS = ("uid_1", "uid_2", "uid_3", "digest_1", "digest_2")
 _SUBJECT_FIELDS = tuple(f"subject_{number}" for number in range(1, PREFIXES + 1))
 # The numbers sort like the names and have gaps, so that a new name gets a number between its neighbours.
@@ -282,7 +282,8 @@ def document_id(organization_uid: UUID, uid: UUID) -> str:
 _ORDER = b',"order":{'
 
 
-DERIVED = ("order", "sent")  # the fields that a stored document has in addition to its item
+DERIVED = ("order", "sent")  # the fields that are derived from the item
+BESIDE_ITEM = (*DERIVED, "parts")  # all fields that a stored document has in addition to it; imports write `parts`
 
 
 def sent_fields(conversation: Conversation) -> dict[str, int]:
@@ -292,11 +293,15 @@ def sent_fields(conversation: Conversation) -> dict[str, int]:
     return {"weekday": conversation.sent_at.isoweekday(), "hour": conversation.sent_at.hour}
 
 
-def stored(conversation: Conversation) -> bytes:
-    """The document that OpenSearch stores, as JSON in UTF-8: the item's fields in order, then the DERIVED fields."""
+def stored(conversation: Conversation, parts: str = "") -> bytes:
+    """The document that OpenSearch stores, as JSON in UTF-8: the item's fields in order, then those of BESIDE_ITEM.
+
+    `parts` is what an import needs of it, in base64.
+    """
     item = conversation.model_dump_json().encode()
     derived = (msgspec.json.encode(order_fields(conversation)), msgspec.json.encode(sent_fields(conversation)))
-    return b'%s,"order":%s,"sent":%s}' % (item[:-1], *derived)
+    own = b',"parts":%s' % msgspec.json.encode(parts) if parts else b""
+    return b'%s,"order":%s,"sent":%s%s}' % (item[:-1], *derived, own)
 
 
 def item(source: bytes) -> bytes:
@@ -338,3 +343,33 @@ def tombstone(organization_uid: UUID, uid: UUID, deleted_on: datetime) -> bytes:
             },
         }
     )
+
+
+class ImportRecord(_Document):
+    """What imports remember of a conversation (docs/decisions/0019). It is a document of its own, beside it.
+
+    `keys` are the hashes that it is found by, `data` holds what is remembered of each message, in base64, and `version`
+    is its external version. `moved_to` is the conversation that took all of it over.
+    """
+
+    uid: Uid
+    organization_uid: Uid
+    version: Annotated[int, Field(ge=0, le=2**63 - 1)]
+    keys: list[str] = []
+    data: str = ""
+    moved_to: Uid | None = None
+
+
+def record_id(organization_uid: UUID, uid: UUID) -> str:
+    """The `_id` of a conversation's import record."""
+    return f"{document_id(organization_uid, uid)}:import"
+
+
+def import_record(record: ImportRecord) -> bytes:
+    """The document that OpenSearch stores. Like a tombstone, it has no field `organization_uid` at the top level."""
+    parts = (
+        *uid_order(record.uid),
+        *digest(record_id(record.organization_uid, record.uid), record.version, REMEMBERED),
+    )
+    order = msgspec.json.encode(dict(zip(_IDENTITY_FIELDS, parts, strict=True)))
+    return b'{"order":%s,"record":%s}' % (order, record.model_dump_json().encode())

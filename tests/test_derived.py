@@ -18,7 +18,9 @@ from service.conversation import (
     DERIVED_VERSION,
     STATUSES,
     Conversation,
+    ImportRecord,
     document_id,
+    import_record,
     order_fields,
     stored,
     tombstone,
@@ -28,6 +30,7 @@ from service.text import fold
 # The hash of `derived()` in each version. A new version adds a row; a row that is here is never changed.
 PINNED = {
     1: "df3f6757262f11ac41539b0a10eac5da7834fda269e14f1bf76df7de8efb4bb3",
+    2: "b0e786018c339a056a77f15de13c5eebff9534a351b6febaf33a00d8c2b06ebd",
 }
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
@@ -73,6 +76,8 @@ def derived() -> str:
         found.update(json.dumps([document[name] for name in DERIVED], sort_keys=True).encode())
         found.update(document_id(one.organization_uid, one.uid).encode())
         found.update(tombstone(one.organization_uid, one.uid, one.updated_on))
+        record = ImportRecord(uid=one.uid, organization_uid=one.organization_uid, version=one.version, keys=["a"])
+        found.update(import_record(record))
     found.update("\n".join(map(fold, unchanging_characters())).encode())
     return found.hexdigest()
 

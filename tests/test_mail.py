@@ -12,8 +12,8 @@ import pytest
 
 from service.sources import mail, mailbox
 from service.sources.message import parse
-from service.sources.threads import normalised_subject, threads
-from tests.mail_imports import HEAD, ORGANIZATION, SAMPLE, SHARED, imported, message, numbered, raw
+from service.sources.threads import normalised_subject
+from tests.mail_imports import HEAD, ORGANIZATION, SAMPLE, SHARED, imported, message, numbered, raw, summed
 
 
 @pytest.mark.parametrize(
@@ -115,30 +115,21 @@ def test_subjects_are_normalised_for_threading(subject: str | None, normal: str,
     assert normalised_subject(subject) == (normal, is_reply)
 
 
-def test_threads_follow_references_in_reply_to_and_then_the_subject() -> None:
-    found = list(
-        threads(
-            map(
-                message,
-                [
-                    numbered(1),
-                    numbered(2, In_Reply_To="<1@x>", Subject="Re: Hello"),
-                    numbered(3, References="<1@x> <2@x>", Subject="changed"),
-                    numbered(4, Subject="RE: hello"),
-                    numbered(5),  # the same subject, but not a reply: a thread of its own
-                    numbered(6, References="<gone@x>", Subject="Re: other"),
-                    numbered(7, References="<gone@x> <gone2@x>", Subject="Re: other"),
-                    numbered(1, Subject="a duplicate"),
-                ],
-            )
-        )
-    )
-    assert [[one.id for one in thread.messages] for thread in found] == [
-        ["1@x", "2@x", "3@x", "4@x"],
-        ["5@x"],
-        ["6@x", "7@x"],
+def test_threads_follow_references_in_reply_to_and_then_the_subject(tmp_path: Path) -> None:
+    box = [
+        numbered(1),
+        numbered(2, In_Reply_To="<1@x>", Subject="Re: Hello"),
+        numbered(3, References="<1@x> <2@x>", Subject="changed"),
+        numbered(4, Subject="RE: hello"),
+        numbered(5, Subject="Other"),
+        numbered(6, References="<gone@x>", Subject="Re: other"),
+        numbered(7, References="<gone@x> <gone2@x>", Subject="Re: other"),
+        numbered(1, Subject="a duplicate"),
     ]
-    assert [thread.root for thread in found] == ["1@x", "5@x", "gone@x"]
+    found, counts = summed(tmp_path, *box)
+    assert [one.message_count for one in found] == [4, 1, 2]
+    assert [one.metadata.thread_id for one in found] == ["<1@x>", "<5@x>", "<gone@x>"]
+    assert counts.duplicates == 1
 
 
 @pytest.mark.parametrize(

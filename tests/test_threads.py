@@ -1,99 +1,91 @@
-"""Threads are the same in whatever order the messages come, and those of a plain model: sets joined until none touch."""
+"""Messages are grouped by the set of them: against a plain model that looks at every pair, in memory and on the disk."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-
 from hypothesis import given
-from hypothesis import strategies as st
 
-from service.sources.message import Address, Message
-from service.sources.threads import Thread, threads
+from service.sources.facts import Fact
+from service.sources.groups import components
+from service.sources.message import Message
+from service.sources.spool import Spool
+from service.sources.threads import MailRule
+from tests.import_model import KIND
+from tests.test_commute import messages
 
-START = datetime(2024, 1, 1, tzinfo=UTC)
-SUBJECTS: dict[str | None, tuple[str, bool]] = {
-    "Plan": ("plan", False),
-    "Re: plan": ("plan", True),
-    "[list] AW: PLAN": ("plan", True),
-    "Other": ("other", False),
-    "RE: Re: other": ("other", True),
-    "Re:": ("", True),
-    None: ("", False),
-}
-"""Each with what is compared of it, and whether it is a reply's."""
-NAMES = [f"{letter}@x" for letter in "abcdefghijkl"]
-days = st.sampled_from([0, 1, 29, 30, 31, 60, 61, 90])
+MONTH = 30 * 24 * 3600 * 1000
 
 
-def message(name: str, references: list[str], subject: str | None, day: int, second: int) -> Message:
-    return Message(
-        id=name,
-        references=tuple(dict.fromkeys(references)),
-        subject=subject,
-        sender=Address(None, None),
-        to=(),
-        cc=(),
-        date=START + timedelta(days=day, seconds=second),
-        snippet=None,
-        attachments=0,
-        seen=None,
-    )
+def order(fact: Fact) -> tuple[int, int]:
+    return fact.date, fact.id
 
 
-messages = st.lists(
-    st.builds(
-        message,
-        st.sampled_from(NAMES[:8]),
-        st.lists(st.sampled_from(NAMES), max_size=2),
-        st.sampled_from(list(SUBJECTS)),
-        days,
-        st.integers(0, 1),
-    ),
-    max_size=8,
-    unique_by=lambda one: one.id,
-)
+def are_joined(earlier: Fact, later: Fact) -> bool:
+    """Whether these two are joined for good."""
+    if {earlier.id, *earlier.references} & {later.id, *later.references}:
+        return True
+    if not later.is_marked or later.references or not later.subject or later.subject != earlier.subject:
+        return False
+    if later.date - earlier.date > MONTH:
+        return False
+    others = set(later.participants) - {later.sender}, set(earlier.participants) - {earlier.sender}
+    if earlier.sender == later.sender:
+        return bool(others[0] & others[1]) or not (others[0] or others[1])
+    is_original = not (earlier.is_marked or earlier.is_reply)
+    return earlier.sender in others[0] and (later.sender in others[1] or is_original)
 
 
-def expected(messages: list[Message]) -> list[set[str]]:
-    """The ids of each thread that has messages: sets that share an id are one."""
-    sets = [{one.id, *one.references} for one in messages]
-    by_subject: dict[str, list[Message]] = {}
-    for one in sorted(messages, key=lambda one: (one.date, one.id)):
-        by_subject.setdefault(SUBJECTS[one.subject][0], []).append(one)
-    for subject, alike in by_subject.items():
-        for before, one in pairwise(alike if subject else []):
-            is_bare_reply = SUBJECTS[one.subject][1] and not one.references
-            if is_bare_reply and one.date - before.date <= timedelta(days=30):
-                sets.append({before.id, one.id})
-    joined: list[set[str]] = []
-    for some in sets:
-        touching = [other for other in joined if other & some]
-        joined = [other for other in joined if not other & some] + [some.union(*touching)]
-    own = {one.id for one in messages}
-    return [some & own for some in joined]
+def expected(facts: list[Fact]) -> set[frozenset[int]]:
+    joined = {fact.id: {fact.id} for fact in facts}
+
+    def join(one: int, other: int) -> None:
+        both = joined[one] | joined[other]
+        joined.update(dict.fromkeys(both, both))
+
+    ordered = sorted(facts, key=order)
+    ids = set(joined)
+    for at, later in enumerate(ordered):
+        for earlier in ordered[:at]:
+            if are_joined(earlier, later):
+                join(earlier.id, later.id)
+        settled = any(ids & set(one.references) for one in facts if one.id == later.id and soft(one))
+        if soft(later) and not settled:
+            for place in {*later.participants, *later.lists}:
+                seen = [
+                    one
+                    for one in ordered[:at]
+                    if one.subject == later.subject and place in (*one.participants, *one.lists)
+                ]
+                if seen and later.date - seen[-1].date <= MONTH:
+                    join(seen[-1].id, later.id)
+    return {frozenset(group) for group in joined.values()}
 
 
-def ids(found: list[Thread]) -> list[list[str]]:
-    return [[one.id for one in thread.messages] for thread in found]
-
-
-@given(messages, st.data())
-def test_threads_are_those_of_the_model_in_any_order(messages: list[Message], data: st.DataObject) -> None:
-    found = list(threads(messages))
-    assert sorted(map(sorted, ids(found))) == sorted(map(sorted, expected(messages)))
-    shuffled = data.draw(st.permutations(messages))
-    again = data.draw(st.lists(st.sampled_from(messages), max_size=3)) if messages else []
-    duplicates: list[Message] = []
-    assert list(threads([*shuffled, *again], duplicate=duplicates.append)) == found
-    assert duplicates == again
+def soft(fact: Fact) -> bool:
+    return bool(fact.subject) and fact.is_reply and not fact.is_marked
 
 
 @given(messages)
-def test_threads_and_their_messages_are_in_the_order_of_time(messages: list[Message]) -> None:
-    found = list(threads(messages))
-    for thread in found:
-        assert list(thread.messages) == sorted(thread.messages, key=lambda one: (one.date, one.id))
-        assert thread.root == (*thread.messages[0].references, thread.messages[0].id)[0]
-    firsts = [(thread.messages[0].date, thread.messages[0].id) for thread in found]
+def test_groups_are_those_of_every_pair(some: list[Message]) -> None:
+    unique = list({one.id: one for one in some}.values())
+    facts = [KIND.fact(one) for one in unique]
+    wanted = expected(facts)
+    assert {frozenset(fact.id for fact in group) for group in components(facts, MailRule())} == wanted
+    duplicates: list[Message] = []
+    with Spool(Message, MailRule()) as spool:
+        spool.fill(((KIND.fact(one), one) for one in [*unique, *unique[:2]]), duplicates.append)
+        groups = [[piece.fact for piece in group] for group in spool.conversations()]
+    assert {frozenset(fact.id for fact in group) for group in groups} == wanted
+    assert duplicates == unique[:2]
+    firsts = [order(group[0]) for group in groups]
     assert firsts == sorted(firsts)
+
+
+@given(messages)
+def test_messages_that_are_joined_find_each_other_by_their_keys(some: list[Message]) -> None:
+    rule = MailRule()
+    facts = sorted((KIND.fact(one) for one in some), key=order)
+    for at, later in enumerate(facts):
+        for earlier in facts[:at]:
+            if are_joined(earlier, later):
+                assert {*rule.stored_keys(earlier)} & {*rule.asked_keys(later)}
+                assert {*rule.stored_keys(later)} & {*rule.asked_keys(earlier)}

@@ -14,7 +14,7 @@ from types import FrameType
 import click
 
 from service import __version__
-from service.cli import conversations, exit_codes, global_options, index, serving, shell, transfer
+from service.cli import conversations, exit_codes, global_options, imports, index, serving, shell, transfer
 from service.cli.examples import EXAMPLES, epilog
 
 
@@ -35,6 +35,7 @@ COMMANDS: tuple[click.Command, ...] = (
     *conversations.COMMANDS,
     *index.COMMANDS,
     *transfer.COMMANDS,
+    *imports.COMMANDS,
     *shell.COMMANDS,
 )
 

@@ -14,7 +14,15 @@ from uuid import UUID
 
 from service import telemetry
 from service.client import Client
-from service.conversation import Conversation, document_id, stored, tombstone
+from service.conversation import (
+    Conversation,
+    ImportRecord,
+    document_id,
+    import_record,
+    record_id,
+    stored,
+    tombstone,
+)
 from service.errors import Overloaded, PushedBack, SearchTimeout, SearchUnavailable, WriteFailed
 from service.index.bulk_requests import TIME_IS_UP, Delivery, Write, lines
 from service.index.disk_space import unless_full
@@ -29,6 +37,7 @@ __all__ = (
     "Writer",
     "deletion_of",
     "lines",
+    "record_of",
     "write",
     "write_of",
 )
@@ -51,12 +60,23 @@ def deletion_of(organization_uid: UUID, uid: UUID, deleted_on: datetime) -> Writ
     )
 
 
-def write_of(conversation: Conversation) -> Write:
+def record_of(record: ImportRecord) -> Write:
+    """The write of an import record."""
+    return Write(
+        id=record_id(record.organization_uid, record.uid),
+        routing=str(record.organization_uid),
+        version=record.version,
+        source=import_record(record),
+    )
+
+
+def write_of(conversation: Conversation, parts: str = "") -> Write:
+    """The write of a conversation. `parts` as in conversation.stored."""
     return Write(
         id=document_id(conversation.organization_uid, conversation.uid),
         routing=str(conversation.organization_uid),
         version=conversation.version,
-        source=stored(conversation),
+        source=stored(conversation, parts),
     )
 
 

@@ -114,8 +114,8 @@ async def status(
 async def _index(client: Client, alias: str, name: str, read: str | None) -> IndexStatus:
     with translated(alias=name):
         details = part(await client.indices.get(index=name), name, expected=Json)
-        everything = (await client.count(index=name))["count"]
         live = (await client.count(index=name, body={"query": {"exists": {"field": "organization_uid"}}}))["count"]
+        tombstones = (await client.count(index=name, body={"query": {"exists": {"field": "tombstone.uid"}}}))["count"]
         stats = await client.indices.stats(index=name, metric="store")
     made = aliases.origin(details["mappings"])
     settings = index_settings.shown(part(details, "settings", "index", expected=Json))
@@ -129,7 +129,7 @@ async def _index(client: Client, alias: str, name: str, read: str | None) -> Ind
         reads=name == read,
         writes=writes_alias(alias) in details["aliases"],
         conversations=live,
-        tombstones=everything - live,
+        tombstones=tombstones,
         bytes=part(stats, "indices", name, "primaries", "store", "size_in_bytes", expected=int),
         shards=settings.shards,
         replicas=settings.replicas,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from service import progress
 from service.client import SLOW_SECONDS, Client, translated
-from service.conversation import DERIVED, Conversation, Tombstone, reason
+from service.conversation import BESIDE_ITEM, Conversation, ImportRecord, Tombstone, reason
 from service.errors import ConversationsError, ReindexFailed
 from service.index import loader
 from service.index import writer as index_writer
@@ -97,7 +98,7 @@ def rebuilt(document: str, version: int, source: dict[str, object]) -> Write:
     Derived fields are computed again. Raises ValueError with the reason if the document is not valid.
     """
     try:
-        write = _tombstone(source) if "tombstone" in source else _conversation(source)
+        write = next((make(source) for name, make in _OTHERS.items() if name in source), None) or _conversation(source)
     except ValidationError as error:
         raise ValueError(reason(error)) from None
     if write.id != document:
@@ -112,9 +113,18 @@ def _tombstone(source: dict[str, object]) -> Write:
     return index_writer.deletion_of(tombstone.organization_uid, tombstone.uid, tombstone.deleted_on)
 
 
+def _record(source: dict[str, object]) -> Write:
+    return index_writer.record_of(ImportRecord.model_validate(source["record"]))
+
+
+_OTHERS: AbstractMapping[str, Callable[[dict[str, object]], Write]] = {"tombstone": _tombstone, "record": _record}
+"""What makes documents that are no conversations, by the field that they have."""
+
+
 def _conversation(source: dict[str, object]) -> Write:
     return index_writer.write_of(
-        Conversation.model_validate({name: value for name, value in source.items() if name not in DERIVED})
+        Conversation.model_validate({name: value for name, value in source.items() if name not in BESIDE_ITEM}),
+        str(source.get("parts", "")),
     )
 
 

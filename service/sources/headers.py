@@ -31,7 +31,7 @@ _PARTS = frozenset({b"content-type", b"content-transfer-encoding", b"content-dis
 _READ = _PARTS | {
     b"from", b"to", b"cc", b"subject", b"date", b"message-id", b"in-reply-to", b"references", b"received",
     b"sender", b"reply-to", b"resent-date", b"delivery-date", b"x-received", b"x-gm-thrid", b"x-gmail-labels",
-    b"keywords", b"x-keywords",
+    b"keywords", b"x-keywords", b"list-id", b"list-post",
     b"status", b"x-status", b"x-mozilla-status", b"x-mozilla-keys", b"return-path",
 }  # fmt: skip
 _NAMES = {name: name.decode() for name in _READ}

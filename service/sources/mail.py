@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
+import msgspec
 from pydantic import ValidationError
 
-from service.conversation import Conversation, Direction, Metadata, Status, reason
+from service.conversation import Channel, Conversation, Status, reason
 from service.sources import mailbox
+from service.sources.facts import Fact, Hasher, State, ends, milliseconds
 from service.sources.folders import has_role, is_left_out
 from service.sources.message import Address, Clock, Message, parse
+from service.sources.message_ids import GMAIL_THREAD
 from service.sources.shortening import Fit
-from service.sources.threads import Thread, threads
+from service.sources.spool import Piece, Spool
+from service.sources.threads import MOST_PARTICIPANTS, MailRule, normalised_subject
+from service.sources.unite import First, Kind, unite, with_states
 from service.times import MAX_AHEAD
 
 Reject = Callable[[str, int, str, bytes, int], None]
 """Called with (source, number, reason, data, offset) for each message that cannot be imported."""
 
+Source = TypeVar("Source")
+MOST_LISTS = 5  # of a message are compared
 SHOWN_BYTES = 2000  # of a rejected message, in the rejects file
 
 
@@ -46,26 +54,32 @@ class Rules:
 
 @dataclass(slots=True)
 class Counts:
-    """Counts of messages. `read` is the sum of `in_conversations`, `duplicates`, `left_out` and `rejected`.
+    """Counts of messages. `read` is the sum of all others down to `rejected`.
 
+    `in_conversations` were added to conversations, `there` were in them already. `duplicates` occur more than once in
+    this import. `deleted` belong to conversations that were deleted.
     `shortened` counts conversations in which a text or a list was cut (shortening.py). `dates_ahead` counts messages
     whose date was too far in the future and was replaced. `left_out` counts trash and junk that was not asked for.
     """
 
     read: int = 0
     in_conversations: int = 0
+    there: int = 0
     duplicates: int = 0
+    left_out: int = 0
+    deleted: int = 0
     rejected: int = 0
     shortened: int = 0
     dates_ahead: int = 0
-    left_out: int = 0
 
     def record(self) -> dict[str, int]:
         return {
             "messages": self.read,
             "in_conversations": self.in_conversations,
+            "already_there": self.there,
             "duplicates": self.duplicates,
             "left_out": self.left_out,
+            "deleted": self.deleted,
             "rejected_messages": self.rejected,
             "shortened": self.shortened,
             "dates_ahead": self.dates_ahead,
@@ -92,8 +106,63 @@ def conversations(
     shortened. If a message's date lies further ahead of the clock than `max_ahead`, the time when it was received is
     used, or else the time of this import.
     """
-    now = datetime.now(UTC)
     counts = counts or Counts()
+    kind = Mail(Hasher(organization_uid), own, rules or Rules())
+    with spool(kind) as messages:
+        messages.fill(
+            *read(paths, kind, reject=reject, counts=counts, advance=advance, max_ahead=max_ahead, asked_for=asked_for)
+        )
+        yield from made(kind, organization_uid, messages.conversations(), reject=reject, counts=counts)
+
+
+def made(
+    kind: Kind[Source],
+    organization_uid: UUID,
+    groups: Iterable[list[Piece[Source]]],
+    *,
+    reject: Reject,
+    counts: Counts,
+) -> Iterator[Conversation]:
+    """The conversations of these messages alone, without those that an index holds."""
+    for pieces in groups:
+        first, _last = ends(with_states((), pieces))
+        root = kind.root(next(piece.message for piece in pieces if piece.fact.copy == first.copy))
+        try:
+            united = unite(kind, organization_uid, uuid.uuid5(organization_uid, root), pieces)
+        except ValidationError as error:
+            reject_all(pieces, reason(error), reject, counts)
+        else:
+            counts.in_conversations += len({piece.fact.id for piece in pieces})
+            counts.shortened += united.is_shortened
+            yield united.item
+
+
+def reject_all(pieces: Iterable[Piece[Source]], why: str, reject: Reject, counts: Counts) -> None:
+    """Rejects the messages of a conversation that is not valid, or that OpenSearch does not take."""
+    for message in {piece.fact.id: piece.message for piece in pieces}.values():
+        counts.rejected += 1
+        source, number, offset = (getattr(message, name, 0) for name in ("source", "number", "offset"))
+        reject(str(source or ""), number, f"its conversation: {why}", b"", offset)
+
+
+def spool(kind: Mail) -> Spool[Message]:
+    return Spool(Message, kind.rule)
+
+
+def read(
+    paths: Iterable[str],
+    kind: Mail,
+    *,
+    reject: Reject,
+    counts: Counts,
+    advance: Callable[[int], None] = lambda _bytes: None,
+    max_ahead: timedelta = MAX_AHEAD,
+    asked_for: Collection[str] = (),
+) -> tuple[Iterator[tuple[Fact, Message]], Callable[[Message], None]]:
+    """The messages in the mailboxes, and what counts duplicates: the arguments of `Spool.fill`.
+
+    The arguments are those of `conversations`.
+    """
 
     def rejected(source: str, number: int, reason: str, data: bytes, offset: int) -> None:
         counts.rejected += 1
@@ -102,19 +171,8 @@ def conversations(
     def duplicate(_message: Message) -> None:
         counts.duplicates += 1
 
-    for thread in threads(
-        _messages(paths, rejected, counts, advance, Clock(now, max_ahead), asked_for), duplicate=duplicate
-    ):
-        try:
-            fit = Fit()
-            conversation = _conversation(thread, organization_uid, own, rules=rules or Rules(), fit=fit)
-        except ValidationError as error:
-            for message in thread.messages:
-                rejected(message.source, message.number, f"its thread: {reason(error)}", b"", message.offset)
-        else:
-            counts.in_conversations += len(thread.messages)
-            counts.shortened += fit.shortened
-            yield conversation
+    messages = _messages(paths, rejected, counts, advance, Clock(datetime.now(UTC), max_ahead), asked_for)
+    return ((kind.fact(message), message) for message in messages), duplicate
 
 
 def _messages(
@@ -143,55 +201,105 @@ def _messages(
                 reject(raw.source, raw.number, f"cannot be read: {error!r}", raw.data[:SHOWN_BYTES], raw.offset)
 
 
-def _conversation(thread: Thread, organization_uid: UUID, own: Own, *, rules: Rules, fit: Fit) -> Conversation:
-    first, last = thread.messages[0], thread.messages[-1]
-    labels = list(dict.fromkeys(label for message in thread.messages for label in message.labels))
-    is_outbound = first.sender in own or has_role(first.labels, "sent")
-    direction: Direction = "outbound" if is_outbound else "inbound"
-    attachments = sum(message.attachments for message in thread.messages)
-    party = next(iter(first.to), None) if is_outbound else first.sender.email
-    return Conversation(
-        uid=uuid.uuid5(organization_uid, f"mail:{thread.root}"),
-        organization_uid=organization_uid,
-        channel="email",
-        direction=direction,
-        status=_status(thread.messages, labels, rules),
-        subject=fit.text("subject", first.subject),
-        categories=fit.texts("categories", _categories(labels, rules)),
-        sent_at=last.date,
-        is_read=_is_read(thread.messages),
-        has_reply=any(message.sender.email != first.sender.email or message.is_answered for message in thread.messages),
-        message_count=len(thread.messages),
-        metadata=Metadata(
-            from_email=fit.text("metadata.from_email", first.sender.email),
-            from_name=fit.text("metadata.from_name", first.sender.name),
-            to_emails=fit.texts("metadata.to_emails", first.to),
-            cc_emails=fit.texts("metadata.cc_emails", first.cc),
-            snippet=fit.text("metadata.snippet", last.snippet),
-            labels=fit.texts("metadata.labels", labels),
-            provider_message_id=fit.text("metadata.provider_message_id", f"<{first.id}>"),
-            thread_id=fit.text("metadata.thread_id", f"<{thread.root}>"),
-            has_attachments=attachments > 0,
-            attachment_count=attachments,
-        ),
-        party_uid=uuid.uuid5(organization_uid, f"party:{party}") if party else None,
-        created_on=first.date,
-        updated_on=last.date,
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Mail as a unite.Kind."""
+
+    hasher: Hasher
+    own: Own
+    rules: Rules
+    rule: MailRule = field(default_factory=MailRule)
+    channel: Channel = "email"
+
+    def fact(self, message: Message) -> Fact:
+        base, is_marked = normalised_subject(message.subject)
+        people = [email for email in (message.sender.email, *message.to, *message.cc) if email]
+        participants = dict.fromkeys(people[:MOST_PARTICIPANTS])
+        references = dict.fromkeys(message.references)
+        return Fact(
+            id=self.hasher(message.id),
+            digest=self.hasher(_content(message)),
+            date=milliseconds(message.date),
+            sender=self.hasher(message.sender.email or ""),
+            references=tuple(map(self.hasher, references)),
+            subject=self.hasher(base) if base else 0,
+            is_marked=is_marked,
+            is_reply=any(not reference.endswith(GMAIL_THREAD) for reference in references),
+            participants=tuple(map(self.hasher, participants)),
+            lists=tuple(map(self.hasher, _lists(message))),
+            attachments=message.attachments,
+            is_own=message.sender in self.own,
+            state=State(
+                is_sent=has_role(message.labels, "sent"),
+                is_read=message.seen,
+                is_answered=message.is_answered,
+                is_draft=message.is_draft,
+                labels=tuple(self.labels(message, Fit())),
+            ),
+        )
+
+    def root(self, message: Message) -> str:
+        return f"mail:{_root(message)}"
+
+    def first(self, message: Message, fact: Fact, fit: Fit) -> First:
+        party = next(iter(message.to), None) if fact.is_outbound else message.sender.email
+        return First(
+            subject=fit.text("subject", message.subject),
+            party_uid=uuid.uuid5(self.hasher.organization_uid, f"party:{party}") if party else None,
+            metadata={
+                "from_email": fit.text("metadata.from_email", message.sender.email),
+                "from_name": fit.text("metadata.from_name", message.sender.name),
+                "to_emails": fit.texts("metadata.to_emails", message.to),
+                "cc_emails": fit.texts("metadata.cc_emails", message.cc),
+                "provider_message_id": fit.text("metadata.provider_message_id", f"<{message.id}>"),
+                "thread_id": fit.text("metadata.thread_id", f"<{_root(message)}>"),
+            },
+        )
+
+    def snippet(self, message: Message, fit: Fit) -> str | None:
+        return fit.text("metadata.snippet", message.snippet)
+
+    def name(self, message: Message, fit: Fit) -> str | None:
+        return None
+
+    def labels(self, message: Message, fit: Fit) -> dict[int, str]:
+        short = fit.texts("metadata.labels", message.labels) if message.labels else []
+        return {self.hasher(label): label for label in short}
+
+    def status(self, labels: Sequence[str], *, is_draft: bool) -> Status:
+        if is_draft:
+            return "draft"
+        return next((status for label, status in self.rules.statuses.items() if label in labels), "active")
+
+    def categories(self, labels: Sequence[str], fit: Fit) -> list[str]:
+        return fit.texts("categories", _categories(labels, self.rules))
+
+    def has_reply(self, facts: Sequence[Fact]) -> bool:
+        return any(fact.sender != facts[0].sender or fact.state.is_answered for fact in facts)
+
+
+def _content(message: Message) -> bytes:
+    """What makes two messages with the same id different. Flags do not, nor a date that stands for another one."""
+    date = None if message.is_ahead else message.date
+    return msgspec.json.encode(
+        (
+            *(date, message.sender, message.subject, message.to, message.cc),
+            *(message.references, message.lists, message.snippet, message.attachments),
+        )
     )
 
 
-def _categories(labels: list[str], rules: Rules) -> list[str]:
+def _lists(message: Message) -> tuple[str, ...]:
+    """The mailing lists of a message. Archives without receivers, such as Mailman's, are one list without a name."""
+    is_archived = not (message.lists or message.to or message.cc)
+    return ("",) if is_archived else message.lists[:MOST_LISTS]
+
+
+def _root(message: Message) -> str:
+    """The id of the message that began the thread, which may be missing from the mailbox."""
+    return message.references[0] if message.references else message.id
+
+
+def _categories(labels: Sequence[str], rules: Rules) -> list[str]:
     """The categories of these labels, in their order, without repetition."""
     return list(dict.fromkeys(rules.categories[label].strip() for label in labels if label in rules.categories))
-
-
-def _status(messages: tuple[Message, ...], labels: list[str], rules: Rules) -> Status:
-    if all(message.is_draft for message in messages):
-        return "draft"
-    return next((status for label, status in rules.statuses.items() if label in labels), "active")
-
-
-def _is_read(messages: tuple[Message, ...]) -> bool | None:
-    """Whether all messages were seen; None if the mailbox does not record it."""
-    read_marks = [message.seen for message in messages if message.seen is not None]
-    return all(read_marks) if read_marks else None

@@ -25,6 +25,7 @@ from service.sources.message_ids import own_id, references
 __all__ = ["Address", "Clock", "Message", "parse"]
 
 HINTED_BYTES = 50_000  # of a message are searched for the name of its charset
+_LIST_CHARACTERS = 1_000  # of a list's id or address are compared
 _SUBJECT_CHARACTERS = MOST_TIMES * LIMITS["subject"].characters
 _CHARSET = re.compile(rb"charset\*?\s*=\s*[\"']?([\w.:-]{2,40})|=\?([\w.:-]{2,40})[?*]", re.IGNORECASE)
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
@@ -34,7 +35,8 @@ _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 class Message:
     """A parsed message. `references` are message ids, the oldest first, the direct parent last. `date` is in UTC.
 
-    `is_ahead` says that the message's own date was too far in the future and was replaced.
+    `is_ahead` says that the message's own date was too far in the future and was replaced. `lists` are the ids and
+    addresses of its mailing lists.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Message:
     number: int = 0
     offset: int = 0
     is_ahead: bool = False
+    lists: tuple[str, ...] = ()
 
 
 def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
@@ -90,7 +93,15 @@ def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
         number=raw.number,
         offset=raw.offset,
         is_ahead=is_ahead,
+        lists=_lists(headers),
     )
+
+
+def _lists(headers: Headers) -> tuple[str, ...]:
+    """The ids and addresses of List-Id and List-Post (RFC 2919, RFC 2369), in lower case."""
+    values = [value for name in ("list-id", "list-post") for value in headers.get(name, [])[:1]]
+    found = (value.rpartition("<")[2].partition(">")[0].lower().removeprefix("mailto:") for value in values)
+    return tuple(dict.fromkeys(name.strip()[:_LIST_CHARACTERS] for name in found if name.strip()))
 
 
 def _hint(data: bytes) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from service.sources.encoded_words import decoded_words
 from service.sources.headers import Headers
 
+GMAIL_THREAD = "@gmail-thread"  # the end of an id that stands for the number of a thread in Gmail
 READ_CHARACTERS = 1_000_000  # of a header are read
 PERSON_CHARACTERS = 300  # before an address are looked at for the word that makes it a person's
 
@@ -41,7 +42,7 @@ def references(headers: Headers, people: Collection[str]) -> tuple[str, ...]:
     """
     if not ("references" in headers or "in-reply-to" in headers or "x-gm-thrid" in headers):
         return ()
-    gmail = [f"{thread.strip()}@gmail-thread" for thread in headers.get("x-gm-thrid", [])[:1] if thread.strip()]
+    gmail = [f"{thread.strip()}{GMAIL_THREAD}" for thread in headers.get("x-gm-thrid", [])[:1] if thread.strip()]
     older = [one for value in headers.get("references", []) for one in _ids(_text(value), people)]
     parents = (one for value in headers.get("in-reply-to", []) for one in _ids(_text(value), people))
     return tuple(dict.fromkeys([*gmail, *older, *([first] if (first := next(parents, None)) else [])]))

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby, pairwise
+from operator import itemgetter
 from uuid import UUID
 
-from service.conversation import Conversation, Direction, Metadata
-from service.scratch import Scratch
+from service.conversation import Channel, Conversation, Status
 from service.sources import sms_files
-from service.sources.mail import Counts, Reject
+from service.sources.facts import Fact, Hasher, State, key, milliseconds
+from service.sources.groups import Row
+from service.sources.mail import Counts, Reject, made
 from service.sources.message import Clock
 from service.sources.shortening import ELLIPSIS, Fit
 from service.sources.sms_files import Sms, Unusable
-from service.times import EPOCH, MAX_AHEAD, parse_time
+from service.sources.spool import Spool
+from service.sources.unite import First
+from service.times import MAX_AHEAD, parse_time
 
 SUBJECT_CHARACTERS = 200
 
@@ -26,116 +32,150 @@ def conversations(
     reject: Reject,
     columns: Mapping[str, str] | None = None,
     gap: timedelta | None = None,
+    region: str | None = None,
     counts: Counts | None = None,
     advance: Callable[[int], None] = lambda _bytes: None,
     max_ahead: timedelta = MAX_AHEAD,
-    region: str | None = None,
 ) -> Iterator[Conversation]:
     """Yields the conversations of all files together.
 
     `columns` maps the names in COLUMNS to those of a CSV file. A new conversation begins after a silence of more than
     `gap`; without `gap`, each peer has one conversation. Texts beyond the limits of a document are shortened. A date
     further ahead of the clock than `max_ahead` is replaced by the time of this import. Numbers without a country code
-    are of `region`. A file that cannot be read is rejected. Raises Misconfigured if a CSV
-    file lacks a required column.
+    are of `region`. A file that cannot be read is rejected. Raises Misconfigured if a CSV file lacks a required column.
     """
-    clock = Clock(parse_time(datetime.now(UTC)), max_ahead)
     counts = counts or Counts()
+    kind = Texts(Hasher(organization_uid), SmsRule(gap))
+    with spool(kind) as messages:
+        messages.fill(
+            *read(
+                paths, kind, reject=reject, columns=columns, region=region, counts=counts, advance=advance,
+                max_ahead=max_ahead,
+            )
+        )  # fmt: skip
+        yield from made(kind, organization_uid, messages.conversations(), reject=reject, counts=counts)
 
-    def rejected(source: str, number: int, reason: str, data: bytes, offset: int) -> None:
-        counts.rejected += 1
-        reject(source, number, reason, data, offset)
 
-    with _Sorted() as messages:
+def spool(kind: Texts) -> Spool[Sms]:
+    return Spool(Sms, kind.rule, lambda message: message.peer)
+
+
+def read(
+    paths: Iterable[str],
+    kind: Texts,
+    *,
+    reject: Reject,
+    counts: Counts,
+    columns: Mapping[str, str] | None = None,
+    region: str | None = None,
+    advance: Callable[[int], None] = lambda _bytes: None,
+    max_ahead: timedelta = MAX_AHEAD,
+) -> tuple[Iterator[tuple[Fact, Sms]], Callable[[Sms], None]]:
+    """The messages in the files, and what counts duplicates: the arguments of `Spool.fill`."""
+    clock = Clock(parse_time(datetime.now(UTC)), max_ahead)
+
+    def found() -> Iterator[tuple[Fact, Sms]]:
         for path in paths:
-            for source, number, found in sms_files.read(path, columns=columns, region=region, advance=advance):
+            for source, number, message in sms_files.read(path, columns=columns, region=region, advance=advance):
                 counts.read += 1
-                if not isinstance(found, Sms):
-                    rejected(source, number, found, found.text if isinstance(found, Unusable) else b"", 0)
-                elif not messages.add(found):
-                    counts.duplicates += 1
-        for group in messages.grouped(gap):
-            fit = Fit()
-            conversation = _conversation(group, organization_uid, clock, fit)
-            counts.in_conversations += len(group)
-            counts.shortened += fit.shortened
-            counts.dates_ahead += sum(not clock.believes(message.date) for message in group)
-            yield conversation
+                if isinstance(message, Sms):
+                    counts.dates_ahead += not clock.believes(message.date)
+                    yield kind.fact(message, clock), message
+                else:
+                    counts.rejected += 1
+                    reject(source, number, message, message.text if isinstance(message, Unusable) else b"", 0)
+
+    def duplicate(_message: Sms) -> None:
+        counts.duplicates += 1
+
+    return found(), duplicate
 
 
-def _conversation(messages: list[Sms], organization_uid: UUID, clock: Clock, fit: Fit) -> Conversation:
-    first, last = messages[0], messages[-1]
-    read_marks = [message.read for message in messages if message.read is not None]
-    key = f"{first.peer}:{(first.date - EPOCH) // timedelta(milliseconds=1)}"
-    return Conversation(
-        uid=uuid.uuid5(organization_uid, f"sms:{key}"),
-        organization_uid=organization_uid,
-        channel="sms",
-        direction=first.direction,
-        status="draft" if all(message.is_draft for message in messages) else "active",
-        subject=_excerpt(first.text),
-        sent_at=_believed(last.date, clock),
-        is_read=all(read_marks) if read_marks else None,
-        has_reply=any(message.direction != first.direction for message in messages),
-        message_count=len(messages),
-        metadata=Metadata(
-            from_name=fit.text("metadata.from_name", next((one.name for one in messages if one.name), None)),
-            snippet=_excerpt(last.text),
-            thread_id=fit.text("metadata.thread_id", first.peer),
-            has_attachments=any(message.attachments for message in messages),
-            attachment_count=sum(message.attachments for message in messages),
-        ),
-        party_uid=uuid.uuid5(organization_uid, f"party:{first.peer}"),
-        created_on=_believed(first.date, clock),
-        updated_on=_believed(last.date, clock),
-    )
+@dataclass(frozen=True, slots=True)
+class SmsRule:
+    """What joins SMS (a groups.Rule): the same peer, and no silence of more than `gap` between them."""
+
+    gap: timedelta | None = None
+    keeps_whole: bool = True
+
+    def links(self, fact: Fact) -> Iterable[int]:
+        return ()
+
+    def awaits(self, fact: Fact) -> Iterable[int]:
+        return ()
+
+    def rows(self, fact: Fact) -> Iterable[Row]:
+        return ((fact.subject, fact.date, fact.id, 0),)
+
+    def pairs(self, rows: Iterable[Row], settled: Container[int]) -> Iterator[tuple[int, int]]:
+        most = None if self.gap is None else self.gap // timedelta(milliseconds=1)
+        for _peer, alike in groupby(rows, key=itemgetter(0)):
+            for (_, before, first, _), (_, after, second, _) in pairwise(alike):
+                if most is None or after - before <= most:
+                    yield first, second
+
+    def stored_keys(self, fact: Fact) -> Iterable[str]:
+        return (key(fact.subject),)
+
+    def asked_keys(self, fact: Fact) -> Iterable[str]:
+        return (key(fact.subject),)
 
 
-def _believed(date: datetime, clock: Clock) -> datetime:
-    return date if clock.believes(date) else clock.now
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """SMS as a unite.Kind. The peer takes the place of a subject in a Fact."""
+
+    hasher: Hasher
+    rule: SmsRule
+    channel: Channel = "sms"
+
+    def fact(self, message: Sms, clock: Clock) -> Fact:
+        date = milliseconds(message.date)
+        attached = f":{message.attachments}" if message.attachments else ""
+        name = self.hasher(f"sms:{message.peer}:{date}:{message.direction}:{message.text}{attached}")
+        peer = self.hasher(f"sms:{message.peer}")
+        return Fact(
+            id=name,
+            digest=0,
+            date=date if clock.believes(message.date) else milliseconds(clock.now),
+            sender=0 if message.direction == "outbound" else peer,
+            subject=peer,
+            is_named=message.name is not None,
+            is_own=message.direction == "outbound",
+            attachments=message.attachments,
+            state=State(is_read=message.read, is_draft=message.is_draft),
+        )
+
+    def root(self, message: Sms) -> str:
+        return f"sms:{message.peer}:{milliseconds(message.date)}"
+
+    def first(self, message: Sms, fact: Fact, fit: Fit) -> First:
+        return First(
+            subject=_excerpt(message.text),
+            party_uid=uuid.uuid5(self.hasher.organization_uid, f"party:{message.peer}"),
+            metadata={"thread_id": fit.text("metadata.thread_id", message.peer)},
+        )
+
+    def snippet(self, message: Sms, fit: Fit) -> str | None:
+        return _excerpt(message.text)
+
+    def name(self, message: Sms, fit: Fit) -> str | None:
+        return fit.text("metadata.from_name", message.name)
+
+    def labels(self, message: Sms, fit: Fit) -> Mapping[int, str]:
+        return {}
+
+    def status(self, labels: Sequence[str], *, is_draft: bool) -> Status:
+        return "draft" if is_draft else "active"
+
+    def categories(self, labels: Sequence[str], fit: Fit) -> list[str]:
+        return []
+
+    def has_reply(self, facts: Sequence[Fact]) -> bool:
+        return any(fact.is_outbound != facts[0].is_outbound for fact in facts)
 
 
 def _excerpt(text: str) -> str | None:
     """The first SUBJECT_CHARACTERS of a text, in one line. An ellipsis shows that it was cut."""
     line = " ".join(text.split())
     return (line if len(line) <= SUBJECT_CHARACTERS else f"{line[: SUBJECT_CHARACTERS - 1]}{ELLIPSIS}") or None
-
-
-class _Sorted(Scratch):
-    """Messages on disk, sorted by peer and date. A repeated message is kept once."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "CREATE TABLE sms (peer TEXT, date INTEGER, text TEXT, direction TEXT, read INTEGER, name TEXT, "
-            "attachments INTEGER, is_draft INTEGER, UNIQUE (peer, date, direction, text, attachments))"
-        )
-        self.database.execute("BEGIN")
-
-    def add(self, message: Sms) -> bool:
-        """Adds a message. Returns False for a duplicate."""
-        date = (message.date - EPOCH) // timedelta(milliseconds=1)
-        row = (
-            message.peer, date, message.text, message.direction, message.read, message.name,
-            message.attachments, message.is_draft,
-        )  # fmt: skip
-        return self.database.execute("INSERT OR IGNORE INTO sms VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row).rowcount == 1
-
-    def grouped(self, gap: timedelta | None) -> Iterator[list[Sms]]:
-        """The messages of each conversation."""
-        group: list[Sms] = []
-        for row in self.database.execute("SELECT * FROM sms ORDER BY peer, date, rowid"):
-            message = _of_row(row)
-            if group and (message.peer != group[-1].peer or (gap and message.date - group[-1].date > gap)):
-                yield group
-                group = []
-            group.append(message)
-        if group:
-            yield group
-
-
-def _of_row(row: tuple[str, int, str, Direction, int | None, str | None, int, int]) -> Sms:
-    peer, date, text, direction, read, name, attachments, is_draft = row
-    return Sms(
-        peer, EPOCH + timedelta(milliseconds=date), text, direction, None if read is None else bool(read), name,
-        attachments, bool(is_draft),
-    )  # fmt: skip

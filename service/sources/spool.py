@@ -1,43 +1,109 @@
-"""Stores messages on disk while their threads are computed, so that a mailbox may be larger than memory."""
+"""Stores messages on disk while their conversations are computed, so that a mailbox may be larger than memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import msgspec
 
 from service.scratch import Scratch
-from service.sources.message import Message
+from service.sources.facts import Fact, together
+from service.sources.groups import Groups, Rule
 
 COMMIT_EVERY = 5_000
+Source = TypeVar("Source")
 
 
-class Spool(Scratch):
-    """Messages by id in a temporary SQLite file. A context manager: leaving it deletes the file."""
+@dataclass(frozen=True, slots=True)
+class Piece(Generic[Source]):
+    """A message of an import: what is remembered of it, and the message itself."""
 
-    def __init__(self) -> None:
-        super().__init__("CREATE TABLE messages (id TEXT PRIMARY KEY, date INTEGER, data BLOB)")
+    fact: Fact
+    message: Source
+
+
+class Spool(Scratch, Generic[Source]):
+    """Messages in a temporary SQLite file. A context manager: leaving it deletes the file.
+
+    Copies of one message with different content are all kept, and `facts.chosen` tells which one counts. The groups
+    take about 300 bytes of memory for each message.
+    """
+
+    def __init__(self, kind: type[Source], rule: Rule, sort: Callable[[Source], str] = lambda _message: "") -> None:
+        """`sort` gives what conversations are ordered by before the date of their first message."""
+        super().__init__(
+            "CREATE TABLE messages (id INTEGER, digest INTEGER, date INTEGER, sort TEXT, fact BLOB, message BLOB, "
+            "PRIMARY KEY (id, digest))"
+        )
+        self.database.execute("CREATE TABLE places (shared INTEGER, date INTEGER, id INTEGER, roles INTEGER)")
+        self.database.execute("CREATE TABLE awaited (id INTEGER, reference INTEGER)")
         self.database.execute("BEGIN")
+        self._rule = rule
+        self._sort = sort
+        self._groups = Groups()
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Message)
+        self._facts = msgspec.msgpack.Decoder(Fact)
+        self._messages = msgspec.msgpack.Decoder(kind)
         self._added = 0
 
-    def add(self, message: Message) -> bool:
-        """Adds a message. Returns False for a duplicate: the first message with an id is kept."""
-        row = (message.id, int(message.date.timestamp()), self._encoder.encode(message))
-        done = self.database.execute("INSERT OR IGNORE INTO messages VALUES (?, ?, ?)", row)
+    def add(self, fact: Fact, message: Source) -> bool:
+        """Adds a message. Returns False if a message with this id was added before."""
+        find = "SELECT digest, fact FROM messages WHERE id = ?"
+        known = self.database.execute(find, (fact.id,)).fetchall()
+        equal = next((self._facts.decode(data) for digest, data in known if digest == fact.digest), None)
+        if equal is None:
+            encoded = (self._encoder.encode(fact), self._encoder.encode(message))
+            row = (fact.id, fact.digest, fact.date, self._sort(message), *encoded)
+            self.database.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)", row)
+            self._place(fact)
+        elif equal != fact:
+            self._look_again(equal, fact)
         self._added += 1
         if self._added % COMMIT_EVERY == 0:
             self.database.execute("COMMIT")
             self.database.execute("BEGIN")
-        return done.rowcount == 1
+        return not known
 
-    def in_order(self) -> Iterator[tuple[int, Message]]:
-        """Every message with its row number, ordered by date, then id."""
-        for row, data in self.database.execute("SELECT rowid, data FROM messages ORDER BY date, id"):
-            yield row, self._decoder.decode(data)
+    def fill(self, messages: Iterable[tuple[Fact, Source]], duplicate: Callable[[Source], None]) -> None:
+        """Adds the messages. `duplicate` is called with each one whose id came before."""
+        for fact, message in messages:
+            if not self.add(fact, message):
+                duplicate(message)
 
-    def get(self, rows: list[int]) -> list[Message]:
-        """The messages with these row numbers, in the given order."""
-        find = "SELECT data FROM messages WHERE rowid = ?"
-        return [self._decoder.decode(self.database.execute(find, (row,)).fetchone()[0]) for row in rows]
+    def _place(self, fact: Fact) -> None:
+        for link in self._rule.links(fact):
+            self._groups.join(fact.id, link)
+        self.database.executemany("INSERT INTO places VALUES (?, ?, ?, ?)", self._rule.rows(fact))
+        awaited = [(fact.id, reference) for reference in self._rule.awaits(fact)]
+        if awaited:
+            self.database.executemany("INSERT INTO awaited VALUES (?, ?)", awaited)
+
+    def _look_again(self, known: Fact, fact: Fact) -> None:
+        """Unites the states of two copies with the same content."""
+        state = together([known.state, fact.state])
+        fact = msgspec.structs.replace(known, date=min(known.date, fact.date), state=state)
+        change = "UPDATE messages SET date = ?, fact = ? WHERE id = ? AND digest = ?"
+        self.database.execute(change, (fact.date, self._encoder.encode(fact), fact.id, fact.digest))
+
+    def conversations(self) -> Iterator[list[Piece[Source]]]:
+        """The messages of each conversation, in the order of each one's first message."""
+        rows = self.database.execute("SELECT shared, date, id, roles FROM places ORDER BY shared, date, id")
+        for first, second in self._rule.pairs(rows, self._settled()):
+            self._groups.join(first, second)
+        members: dict[int, list[int]] = {}
+        for row, name in self.database.execute("SELECT rowid, id FROM messages ORDER BY sort, date, id, digest"):
+            members.setdefault(self._groups.find(name), []).append(row)
+        for group in members.values():
+            yield [self._get(row) for row in group]
+
+    def _settled(self) -> set[int]:
+        """As groups.settled."""
+        find = "SELECT DISTINCT awaited.id FROM awaited JOIN messages ON messages.id = awaited.reference"
+        return {name for (name,) in self.database.execute(find)}
+
+    def _get(self, row: int) -> Piece[Source]:
+        find = "SELECT fact, message FROM messages WHERE rowid = ?"
+        fact, message = self.database.execute(find, (row,)).fetchone()
+        return Piece(self._facts.decode(fact), self._messages.decode(message))

@@ -1,60 +1,40 @@
-"""Groups messages into threads by References and In-Reply-To, and replies without these by their normalised subject.
+"""Which messages are one thread: by References and In-Reply-To, and replies without these by their subject.
 
-This is Jamie Zawinski's algorithm (https://www.jwz.org/doc/threading.html) with two changes. It needs only the set of a
-thread's messages, not its tree, so it uses union-find. And a subject joins a reply only to a thread whose last message
-is at most SUBJECT_DAYS older.
+- A message belongs to every id that it refers to. So two messages with the same unknown parent are one thread.
+- A reply mark without any reference joins earlier messages with the same subject, at most SUBJECT_DAYS before: those
+  that the same two people exchanged, and the original of somebody whom it is sent to. A shared receiver, such as
+  support@, is not enough, nor is support's answer to somebody else.
+- Some mailing lists take the reply mark off. So a reply without a mark, none of whose references is known, joins the
+  latest earlier message with the same subject, at most SUBJECT_DAYS before; there, a shared receiver or list is enough.
+  This is a soft join: it ends when the message that the reply refers to arrives, or a later one with the subject.
+
+The result depends on the set of messages only (docs/decisions/0018). The first two rules come from Jamie Zawinski's
+algorithm (https://www.jwz.org/doc/threading.html).
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import groupby
+from operator import itemgetter
 
-from service.sources.message import Message
-from service.sources.spool import Spool
+from service.sources.facts import Fact, combined, key
+from service.sources.groups import Row
 from service.text import MAIL_REPLY_MARK
 
 SUBJECT_DAYS = timedelta(days=30)
 COMPARED_CHARACTERS = 2_000  # of a subject; removing each of its prefixes copies the rest
+MOST_PARTICIPANTS = 50  # of a message are compared, the sender first
+NO_SUBJECTS = frozenset({"(no subject)", "no subject", "(kein betreff)", "(sans objet)", "(sin asunto)"})
 _TAG = re.compile(r"^\s*\[[^\[\]]{1,40}\]\s*")
+_WINDOW = SUBJECT_DAYS // timedelta(milliseconds=1)
 
-
-@dataclass(frozen=True, slots=True)
-class Thread:
-    """A thread. `messages` are ordered by date, then id.
-
-    `root` is the id of the message that began the thread, which may be missing from the mailbox.
-    """
-
-    root: str
-    messages: tuple[Message, ...]
-
-
-def threads(
-    messages: Iterable[Message], *, duplicate: Callable[[Message], None] = lambda _message: None
-) -> Iterator[Thread]:
-    """Yields the threads, ordered by the date of their first message. Each message is in one thread.
-
-    `duplicate` is called with each message whose id occurred before. The messages are stored on disk; each takes about
-    300 bytes of memory.
-    """
-    groups = _Groups()
-    with Spool() as spool:
-        for message in messages:
-            if not spool.add(message):
-                duplicate(message)
-            for reference in message.references:
-                groups.join(message.id, reference)
-        _join_by_subject((message for _row, message in spool.in_order()), groups)
-        members: dict[int, list[int]] = {}
-        for row, message in spool.in_order():
-            members.setdefault(groups.find(message.id), []).append(row)
-        for rows in members.values():
-            ordered = sorted(spool.get(rows), key=lambda message: (message.date, message.id))
-            yield Thread(_root(ordered), tuple(ordered))
+# The roles of a message among those that share a place: a subject, and what is combined with it.
+_EARLIER, _LATER, _SOFT = 1, 2, 4
+_ORIGINAL_OF, _SEEN_BY = 1, 2  # combined with a person, they make other places than two people do
 
 
 def normalised_subject(subject: str | None) -> tuple[str, bool]:
@@ -67,45 +47,108 @@ def normalised_subject(subject: str | None) -> tuple[str, bool]:
             continue
         rest = _TAG.sub("", text, count=1)
         if rest == text or not rest:
-            return " ".join(text.casefold().split()), is_reply
+            base = " ".join(text.casefold().split())
+            return "" if base in NO_SUBJECTS else base, is_reply
         text = rest
 
 
-def _root(messages: list[Message]) -> str:
-    first = messages[0]
-    return first.references[0] if first.references else first.id
+class MailRule:
+    """What joins messages of mail (a groups.Rule)."""
+
+    keeps_whole = False
+
+    def links(self, fact: Fact) -> Iterable[int]:
+        return fact.references
+
+    def rows(self, fact: Fact) -> Iterator[Row]:
+        """The places of a message.
+
+        They are: each pair of its sender and a receiver; its sender, if it is an original, and its receivers, if it is
+        a reply that looks for one; and, for soft joins, everybody and every list that saw it.
+        """
+        if not fact.subject:
+            return
+        is_reply = fact.is_marked and not fact.references
+        others = [person for person in fact.participants if person != fact.sender]
+        role = _EARLIER | (_LATER if is_reply else 0)
+        for person in others or [fact.sender]:
+            pair = sorted((fact.sender, person))
+            yield combined(fact.subject, *pair), fact.date, fact.id, role
+        if is_reply:
+            for person in others:
+                yield combined(fact.subject, person, _ORIGINAL_OF), fact.date, fact.id, _LATER
+        elif not (fact.is_marked or fact.is_reply):
+            yield combined(fact.subject, fact.sender, _ORIGINAL_OF), fact.date, fact.id, _EARLIER
+        role = _EARLIER | _SOFT | (_LATER if self.awaits(fact) else 0)
+        for place in dict.fromkeys((*fact.participants, *fact.lists)):
+            yield combined(fact.subject, place, _SEEN_BY), fact.date, fact.id, role
+
+    def awaits(self, fact: Fact) -> Iterable[int]:
+        return fact.references if fact.is_reply and fact.subject and not fact.is_marked else ()
+
+    def pairs(self, rows: Iterable[Row], settled: Container[int]) -> Iterator[tuple[int, int]]:
+        for _shared, alike in groupby(rows, key=itemgetter(0)):
+            neighbours = list(alike)
+            if len(neighbours) > 1:
+                yield from _pairs(neighbours, settled)
+
+    def stored_keys(self, fact: Fact) -> Iterator[str]:
+        """The ids, and each place with the month, or two months if the message joins earlier ones."""
+        yield key(fact.id)
+        yield from map(key, fact.references)
+        month = fact.date // _WINDOW
+        for place, _date, _id, roles in self.rows(fact):
+            if roles & _EARLIER:
+                yield key(place, month, _EARLIER)
+            if roles & _LATER:
+                yield key(place, month, _LATER)
+                yield key(place, month - 1, _LATER)
+
+    def asked_keys(self, fact: Fact) -> Iterator[str]:
+        """The ids; later messages that may join this one; and earlier ones, if this one joins such."""
+        yield key(fact.id)
+        yield from map(key, fact.references)
+        month = fact.date // _WINDOW
+        for place, _date, _id, roles in self.rows(fact):
+            if roles & _EARLIER:
+                yield key(place, month, _LATER)
+            if roles & _LATER:
+                yield key(place, month, _EARLIER)
+                yield key(place, month - 1, _EARLIER)
 
 
-def _join_by_subject(ordered: Iterable[Message], groups: _Groups) -> None:
-    latest: dict[str, tuple[datetime, str]] = {}
-    for message in ordered:
-        subject, is_reply = normalised_subject(message.subject)
-        if not subject:
-            continue
-        known = latest.get(subject)
-        if is_reply and not message.references and known is not None and message.date - known[0] <= SUBJECT_DAYS:
-            groups.join(known[1], message.id)
-        latest[subject] = (message.date, message.id)
+@dataclass(slots=True)
+class _Earlier:
+    """Earlier messages in order. `join` joins all within the window; each of them is visited once."""
+
+    places: list[tuple[int, int]] = field(default_factory=list)
+    _start: int = 0
+    _joined: int = 0
+
+    def join(self, date: int) -> Iterator[tuple[int, int]]:
+        while self._start < len(self.places) and self.places[self._start][0] < date - _WINDOW:
+            self._start += 1
+        begin = max(self._start, self._joined)
+        for at in range(begin, len(self.places) - 1):
+            yield self.places[at][1], self.places[at + 1][1]
+        self._joined = max(len(self.places) - 1, 0)
+
+    def last(self) -> int | None:
+        """The id of the last one within the window."""
+        return self.places[-1][1] if self._start < len(self.places) else None
 
 
-class _Groups:
-    """Disjoint sets (union-find) of message ids. An id is stored as a 64-bit hash."""
-
-    def __init__(self) -> None:
-        self._parent: dict[int, int] = {}
-
-    def find(self, name: str) -> int:
-        return self._find(int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big"))
-
-    def _find(self, node: int) -> int:
-        root = node
-        while (parent := self._parent.get(root, root)) != root:
-            root = parent
-        while (parent := self._parent.get(node, node)) != root:
-            self._parent[node], node = root, parent
-        return root
-
-    def join(self, first: str, second: str) -> None:
-        first_root, second_root = self.find(first), self.find(second)
-        if first_root != second_root:
-            self._parent[second_root] = first_root
+def _pairs(rows: list[Row], settled: Container[int]) -> Iterator[tuple[int, int]]:
+    """The pairs among messages in one place."""
+    earlier = _Earlier()
+    for _place, date, name, roles in rows:
+        if roles & _LATER and not roles & _SOFT:
+            yield from earlier.join(date)
+            if (last := earlier.last()) is not None:
+                yield last, name
+        elif roles & _LATER and name not in settled and earlier.places:
+            last_date, last_name = earlier.places[-1]
+            if date - last_date <= _WINDOW:
+                yield last_name, name
+        if roles & _EARLIER:
+            earlier.places.append((date, name))

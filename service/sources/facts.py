@@ -1,0 +1,180 @@
+"""What an import remembers of each message: enough to unite conversations later, and nothing that a person could read.
+
+A `Fact` holds hashes instead of ids, addresses, subjects and labels. They are keyed by the organization, so that equal
+addresses of two organizations have different hashes. Threads and conversations are computed from facts alone, so the
+result is the same whether a message comes now or came with an earlier import.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from service.errors import IndexUnusable
+from service.times import EPOCH
+
+_HASH_BYTES = 8
+
+
+class State(msgspec.Struct, frozen=True, array_like=True):
+    """What a mailbox records about a message, and what may differ at the next look."""
+
+    is_sent: bool = False
+    is_read: bool | None = None
+    is_answered: bool = False
+    is_draft: bool = False
+    labels: tuple[int, ...] = ()
+
+
+class Fact(msgspec.Struct, frozen=True, array_like=True):
+    """One message as an import remembers it. `date` is in milliseconds since 1970.
+
+    Messages with the same `id` are copies of one message; `digest` tells those with different content apart.
+    `participants` are the hashes of sender and receivers, `lists` those of mailing lists, `subject` that of the subject
+    without reply marks (0 for none). `is_marked` says that the subject had a reply mark, `is_reply` that the message
+    refers to another one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether
+    the message names its sender. `is_own` says that its sender belongs to the organization.
+    """
+
+    id: int
+    digest: int
+    date: int
+    sender: int
+    references: tuple[int, ...] = ()
+    subject: int = 0
+    is_marked: bool = False
+    is_reply: bool = False
+    participants: tuple[int, ...] = ()
+    lists: tuple[int, ...] = ()
+    attachments: int = 0
+    is_named: bool = False
+    is_own: bool = False
+    state: State = State()
+
+    @property
+    def is_outbound(self) -> bool:
+        """Whether the organization sent it: by its sender, or by the folder that it was in."""
+        return self.is_own or self.state.is_sent
+
+    @property
+    def copy(self) -> tuple[int, int]:
+        """What is equal for copies with the same content."""
+        return self.id, self.digest
+
+    @property
+    def order(self) -> tuple[int, int, int, int]:
+        """The order of messages in a conversation: by date; at the same time, replies come last."""
+        return self.date, len(self.references), self.id, self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Hasher:
+    """Hashes of 63 bits (what SQLite's integers hold), which differ between organizations."""
+
+    organization_uid: UUID
+    _key: bytes = field(init=False, repr=False, default=b"")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_key", self.organization_uid.bytes)
+
+    def __call__(self, text: str | bytes) -> int:
+        data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+        return int.from_bytes(hashlib.blake2b(data, digest_size=_HASH_BYTES, key=self._key).digest(), "big") >> 1
+
+
+def milliseconds(date: datetime) -> int:
+    return (date - EPOCH) // timedelta(milliseconds=1)
+
+
+def time_of(date: int) -> datetime:
+    """The inverse of `milliseconds`."""
+    return EPOCH + timedelta(milliseconds=date)
+
+
+def combined(*hashes: int) -> int:
+    """One hash of several, which depends on their order."""
+    data = b"".join(number.to_bytes(_HASH_BYTES, "big") for number in hashes)
+    return int.from_bytes(hashlib.blake2b(data, digest_size=_HASH_BYTES).digest(), "big") >> 1
+
+
+def chosen(facts: Iterable[Fact]) -> list[Fact]:
+    """One fact for each message, in the order of the messages. Of copies that differ, the first in `order` counts."""
+    first: dict[int, Fact] = {}
+    for fact in facts:
+        known = first.get(fact.id)
+        if known is None or (fact.date, fact.digest) < (known.date, known.digest):
+            first[fact.id] = fact
+    return sorted(first.values(), key=lambda fact: fact.order)
+
+
+def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
+    """The first and the last message. Copies that do not count are looked at too.
+
+    So a conversation that grows has an earlier first message or the same, and a later last one or the same: what is
+    shown of them is in the index, or comes with the import.
+    """
+    ordered = sorted(facts, key=lambda fact: fact.order)
+    return ordered[0], ordered[-1]
+
+
+def united(facts: Iterable[Fact]) -> dict[tuple[int, int], Fact]:
+    """The facts by `copy`. Of equal copies, the one with the earliest date counts.
+
+    Dates differ where a message's own date was not believed and the time of its import stands for it.
+    """
+    found: dict[tuple[int, int], Fact] = {}
+    for fact in facts:
+        known = found.get(fact.copy)
+        if known is None or fact.date < known.date:
+            found[fact.copy] = fact
+    return found
+
+
+def together(states: Sequence[State]) -> State:
+    """The state of a message of which one import saw several copies."""
+    if len(states) == 1 or all(state == states[0] for state in states):
+        return states[0]
+    marks = [state.is_read for state in states if state.is_read is not None]
+    return State(
+        is_sent=any(state.is_sent for state in states),
+        is_read=any(marks) if marks else None,
+        is_answered=any(state.is_answered for state in states),
+        is_draft=all(state.is_draft for state in states),
+        labels=tuple(sorted({label for state in states for label in state.labels})),
+    )
+
+
+class Memory(msgspec.Struct, frozen=True, array_like=True):
+    """What an import record holds: the facts, and a hash of each field as imports wrote it (unite.KEPT)."""
+
+    facts: tuple[Fact, ...] = ()
+    written: dict[str, int] = {}
+
+    def packed(self) -> str:
+        """The memory as base64. It depends on nothing but the facts."""
+        ordered = tuple(sorted(self.facts, key=lambda fact: (fact.date, fact.id, fact.digest)))
+        return base64.b64encode(_encode(Memory(ordered, self.written))).decode()
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder = msgspec.msgpack.Decoder(Memory)
+
+
+def unpacked(text: str) -> Memory:
+    """The inverse of `packed`. Raises IndexUnusable if another version of the service wrote the text."""
+    try:
+        return _decoder.decode(base64.b64decode(text))
+    except (ValueError, msgspec.MsgspecError):
+        raise IndexUnusable("an import record cannot be read: another version of this service wrote it") from None
+
+
+def key(*hashes: int) -> str:
+    """A hash as the text that is indexed."""
+    number = hashes[0] if len(hashes) == 1 else combined(*hashes)
+    return base64.urlsafe_b64encode(number.to_bytes(_HASH_BYTES, "big")).decode().rstrip("=")

@@ -1,0 +1,99 @@
+"""Groups messages into conversations: connected components over joins that depend on the set of messages only.
+
+So the result is the same in whatever order the messages came. What joins messages is a `Rule`: threads.py has that of
+mail, sms.py that of SMS. Hard joins depend on two messages and stay. A soft join stays only as long as nothing is known
+of what a message refers to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable, Iterator
+from typing import Protocol
+
+from service.sources.facts import Fact
+
+Row = tuple[int, int, int, int]
+"""A message where a rule looks for neighbours: (what neighbours share, date, id, roles)."""
+
+
+class Rule(Protocol):
+    """What joins messages, and the keys by which an import finds the conversations that its messages may join.
+
+    `keeps_whole` says that messages which once were in one conversation stay in one.
+    """
+
+    @property
+    def keeps_whole(self) -> bool: ...
+
+    def links(self, fact: Fact) -> Iterable[int]:
+        """Ids that the message belongs to, whether there is such a message or not."""
+
+    def rows(self, fact: Fact) -> Iterable[Row]:
+        """The places where the message may have neighbours."""
+
+    def awaits(self, fact: Fact) -> Iterable[int]:
+        """The ids that the message refers to, if it makes soft joins while none of them is known."""
+
+    def pairs(self, rows: Iterable[Row], settled: Container[int]) -> Iterator[tuple[int, int]]:
+        """The pairs of ids that are joined. `rows` are sorted. The ids in `settled` make no soft joins."""
+
+    def stored_keys(self, fact: Fact) -> Iterable[str]:
+        """What finds the message. If a rule joins two messages, each has a key that the other one asks for."""
+
+    def asked_keys(self, fact: Fact) -> Iterable[str]:
+        """What finds the messages that this one may be joined with."""
+
+
+class Groups:
+    """Disjoint sets (union-find) of numbers."""
+
+    def __init__(self) -> None:
+        self._parent: dict[int, int] = {}
+
+    def find(self, node: int) -> int:
+        root = node
+        while (parent := self._parent.get(root, root)) != root:
+            root = parent
+        while (parent := self._parent.get(node, node)) != root:
+            self._parent[node], node = root, parent
+        return root
+
+    def join(self, first: int, second: int) -> None:
+        first_root, second_root = self.find(first), self.find(second)
+        if first_root != second_root:
+            self._parent[second_root] = first_root
+
+
+class Everything:
+    """A container of all numbers."""
+
+    def __contains__(self, _number: object) -> bool:
+        return True
+
+
+def settled(facts: Collection[Fact], rule: Rule) -> set[int]:
+    """The ids of the messages that make no soft joins, because a message that they refer to is there."""
+    ids = {fact.id for fact in facts}
+    return {fact.id for fact in facts if any(reference in ids for reference in rule.awaits(fact))}
+
+
+def components(
+    facts: Collection[Fact], rule: Rule, *, whole: Iterable[Iterable[Fact]] = (), is_hard: bool = False
+) -> list[list[Fact]]:
+    """The facts of each conversation. Each of `whole` is kept together. With `is_hard`, there are no soft joins."""
+    groups = Groups()
+    for fact in facts:
+        for link in rule.links(fact):
+            groups.join(fact.id, link)
+    rows = sorted(row for fact in facts for row in rule.rows(fact))
+    for first, second in rule.pairs(rows, Everything() if is_hard else settled(facts, rule)):
+        groups.join(first, second)
+    for some in whole:
+        first_id: int | None = None
+        for one in some:
+            first_id = one.id if first_id is None else first_id
+            groups.join(first_id, one.id)
+    found: dict[int, list[Fact]] = {}
+    for fact in facts:
+        found.setdefault(groups.find(fact.id), []).append(fact)
+    return list(found.values())

@@ -1,0 +1,257 @@
+"""Imports into a real index: in parts, again, in parallel, after deletions, and through a reindex."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from service.client import Client
+from service.conversation import Conversation
+from service.imports import lock
+from service.imports.importer import Importer, Outcome
+from service.index import mapping
+from service.index.writer import Writer, deletion_of
+from service.reindex import commands, first_index
+from service.reindex.context import Job
+from service.sources import mail
+from service.sources.facts import Hasher
+from service.sources.mailbox import RawMessage, read
+from service.sources.message import parse
+from tests.import_model import shown
+from tests.mail_imports import SAMPLE
+from tests.node.conftest import Cluster
+
+
+@pytest.fixture(scope="module")
+def archive() -> list[RawMessage]:
+    return list(read(SAMPLE))
+
+
+async def import_into(
+    client: Client, cluster: Cluster, organization: UUID, messages: list[RawMessage], *, restores: bool = False
+) -> Outcome:
+    if not await client.indices.exists_alias(name=cluster.settings.alias):
+        await first_index.ensure(client, cluster.settings.alias, mapping.load(), settings={})
+    kind = mail.Mail(Hasher(organization), mail.Own(), mail.Rules())
+    rejected: list[str] = []
+    importer = Importer(
+        client, cluster.settings.alias, organization, kind,
+        reject=lambda _pieces, why: rejected.append(why), restores=restores,
+    )  # fmt: skip
+    with mail.spool(kind) as spool:
+        spool.fill(((kind.fact(one), one) for one in map(parse, messages)), lambda _message: None)
+        outcome = await importer.run(spool.conversations)
+    assert rejected == []
+    return outcome
+
+
+async def documents(client: Client, cluster: Cluster, organization: UUID, kind: str) -> list[dict[str, Any]]:
+    field = {"live": "organization_uid", "record": "record.organization_uid"}[kind]
+    body = {"size": 5000, "query": {"term": {field: str(organization)}}}
+    answer = await client.search(index=cluster.settings.alias, body=body)
+    return [hit["_source"] for hit in answer["hits"]["hits"]]
+
+
+async def items(client: Client, cluster: Cluster, organization: UUID) -> list[Conversation]:
+    extra = ("order", "sent", "parts")
+    found = await documents(client, cluster, organization, "live")
+    return [Conversation.model_validate({k: v for k, v in one.items() if k not in extra}) for one in found]
+
+
+def test_random_parts_in_any_order_end_in_the_same_conversations(fresh: Cluster, archive: list[RawMessage]) -> None:
+    async def run(client: Client) -> None:
+        whole = uuid4()
+        outcome = await import_into(client, fresh, whole, archive)
+        assert (outcome.there, outcome.deleted) == (0, 0)
+        expected = [one.model_copy(update={"party_uid": None, "organization_uid": whole})
+                    for one in await items(client, fresh, whole)]  # fmt: skip
+        for seed in range(1):
+            dice = random.Random(seed)
+            organization = uuid4()
+            order = dice.sample(archive, len(archive))
+            cut = dice.randrange(len(order))
+            total = 0
+            for part in (order[:cut], order[cut:], order[: cut // 2]):
+                total += (await import_into(client, fresh, organization, part)).in_conversations
+            assert total == outcome.in_conversations
+            found = [one.model_copy(update={"party_uid": None, "organization_uid": whole})
+                     for one in await items(client, fresh, organization)]  # fmt: skip
+            assert shown(found) == shown(expected)
+            again = await import_into(client, fresh, organization, archive)
+            assert (again.in_conversations, again.tally.written) == (0, 0)
+            assert again.there == outcome.in_conversations
+
+    fresh.act(run)
+
+
+def test_200_random_partitions_of_small_archives(fresh: Cluster) -> None:
+    """Each into an organization of its own, a few at a time. Replies may come before their originals, and again."""
+    messages = list(read(SAMPLE.with_name("twisted-python-july.mbox.gz")))
+
+    async def run(client: Client) -> None:
+        async def one(seed: int) -> None:
+            dice = random.Random(seed)
+            start = dice.randrange(len(messages) - 16)
+            some = messages[start : start + 16]
+            organization = uuid4()
+            kind = mail.Mail(Hasher(organization), mail.Own(), mail.Rules())
+            with mail.spool(kind) as spool:
+                spool.fill(((kind.fact(one), one) for one in map(parse, some)), lambda _message: None)
+                groups = spool.conversations()
+                expected = list(mail.made(kind, organization, groups, reject=lambda *_: None, counts=mail.Counts()))
+            order = dice.sample(some, len(some))
+            cut = dice.randrange(1, len(order))
+            for part in (order[:cut], order[cut:], *([order[:cut]] if seed % 4 == 0 else [])):
+                await import_into(client, fresh, organization, part)
+            found = await items(client, fresh, organization)
+            assert shown(found) == shown(expected), seed
+
+        await first_index.ensure(client, fresh.settings.alias, mapping.load(), settings={})
+        for begin in range(0, 200, 20):
+            await asyncio.gather(*(one(seed) for seed in range(begin, begin + 20)))
+
+    fresh.act(run)
+
+
+def test_deletions_win_until_they_are_restored(fresh: Cluster, archive: list[RawMessage]) -> None:
+    async def run(client: Client) -> None:
+        organization = uuid4()
+        before = await import_into(client, fresh, organization, archive)
+        largest = max(await items(client, fresh, organization), key=lambda one: one.message_count or 0)
+        deleted_on = largest.updated_on.replace(year=largest.updated_on.year + 1)
+        await Writer(client, fresh.settings.alias).write([deletion_of(organization, largest.uid, deleted_on)])
+        again = await import_into(client, fresh, organization, archive)
+        assert (again.in_conversations, again.deleted) == (0, largest.message_count)
+        assert again.there == before.in_conversations - again.deleted
+        assert largest.uid not in {one.uid for one in await items(client, fresh, organization)}
+        back = await import_into(client, fresh, organization, archive, restores=True)
+        assert (back.in_conversations, back.deleted) == (largest.message_count, 0)
+        found = {one.uid: one for one in await items(client, fresh, organization)}
+        assert found[largest.uid].message_count == largest.message_count
+        assert found[largest.uid].updated_on > deleted_on
+
+    fresh.act(run)
+
+
+def test_records_survive_a_reindex_and_are_no_conversations(fresh: Cluster, archive: list[RawMessage]) -> None:
+    async def run(client: Client) -> None:
+        organization = uuid4()
+        half = archive[::2]
+        await import_into(client, fresh, organization, half)
+        before = sorted(map(json.dumps, await documents(client, fresh, organization, "record")))
+        assert len(before) == len(await items(client, fresh, organization))
+        await commands.begin(Job(client, fresh.settings.alias, mapping.load(), lease=0.2))
+        await client.indices.refresh(index=fresh.settings.alias)
+        assert sorted(map(json.dumps, await documents(client, fresh, organization, "record"))) == before
+        again = await import_into(client, fresh, organization, half)
+        assert (again.in_conversations, again.tally.written) == (0, 0)
+
+    fresh.act(run)
+
+
+def test_two_importers_at_once_lose_nothing(fresh: Cluster, tmp_path: Path) -> None:
+    organization = uuid4()
+    text = gzip.decompress(SAMPLE.read_bytes())
+    parts = text.split(b"\n\nFrom ")
+    for name, some in (("one", parts[::2]), ("two", parts[1::2])):
+        (tmp_path / name).write_bytes(b"\n\n".join((b"From " + one).replace(b"From From ", b"From ") for one in some))
+    fresh.act(lambda client: first_index.ensure(client, fresh.settings.alias, mapping.load(), settings={}))
+
+    def start(name: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "service", "import-mail", str(tmp_path / name)]
+        return subprocess.Popen(
+            [*command, "--organization", str(organization), "--rejects", str(tmp_path / f"{name}.rejects")],
+            env=fresh.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    running = [start("one"), start("two")]
+    records = []
+    for process in running:
+        out, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+        records.append(json.loads(out))
+
+    async def check(client: Client) -> None:
+        both = uuid4()
+        messages = [*read(tmp_path / "one"), *read(tmp_path / "two")]
+        await import_into(client, fresh, both, messages)
+        same = {"party_uid": None, "organization_uid": both}
+        found = [one.model_copy(update=same) for one in await items(client, fresh, organization)]
+        expected = [one.model_copy(update=same) for one in await items(client, fresh, both)]
+        assert shown(found) == shown(expected)
+
+    fresh.act(check)
+    assert all(one["messages"] == one["in_conversations"] + one["already_there"] + one["duplicates"] for one in records)
+
+
+class Killed(Exception):
+    pass
+
+
+@contextmanager
+def killed_at(number: int) -> Iterator[None]:
+    """Has this request to write raise Killed instead."""
+    send = Writer.write
+    left = iter(range(number - 1))
+
+    async def write(self: Writer, writes: Any, **options: Any) -> Any:
+        if next(left, None) is None:
+            raise Killed
+        return await send(self, writes, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Writer, "write", write)
+        yield
+
+
+def test_an_import_that_ends_between_two_writes_is_completed_by_the_same_import(
+    fresh: Cluster, archive: list[RawMessage]
+) -> None:
+    async def run(client: Client) -> None:
+        whole = uuid4()
+        half, rest = archive[::2], archive
+        await import_into(client, fresh, whole, rest)
+        same = {"party_uid": None, "organization_uid": whole}
+        expected = [one.model_copy(update=same) for one in await items(client, fresh, whole)]
+        for request in range(1, 5):
+            organization = uuid4()
+            await import_into(client, fresh, organization, half)
+            with suppress(Killed), killed_at(request):  # the last one may need fewer requests
+                await import_into(client, fresh, organization, rest)
+                assert request > 1
+            again = await import_into(client, fresh, organization, rest)
+            assert again.in_conversations + again.there == len({parse(one).id for one in rest})
+            found = [one.model_copy(update=same) for one in await items(client, fresh, organization)]
+            assert shown(found) == shown(expected)
+
+    fresh.act(run)
+
+
+def test_the_lock_of_a_dead_import_is_taken_over(fresh: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "DEAD_AFTER_SECONDS", 1.0)
+
+    async def run(client: Client) -> None:
+        organization = uuid4()
+        async with lock.holding(client, fresh.settings.alias, organization) as living:
+            dead = lock.Lease(client, fresh.settings.alias, uuid4())
+            await dead.acquire()
+            async with lock.holding(client, fresh.settings.alias, UUID(dead.name.removeprefix(lock.PREFIX))) as lease:
+                lease.require()
+            waiting = asyncio.create_task(lock.Lease(client, fresh.settings.alias, organization).acquire())
+            await asyncio.sleep(2.5)  # longer than a dead one would keep it
+            assert not waiting.done()
+            living.require()
+        await asyncio.wait_for(waiting, 10)
+
+    fresh.act(run)

@@ -1,0 +1,199 @@
+"""Imports of mail in any parts, order and repetition end in the same conversations: against a plain index in memory."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.sources.facts import milliseconds
+from service.sources.message import Address, Message
+from service.sources.spool import Piece
+from tests.import_model import KIND, Index
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+NAMES = [f"{letter}@x" for letter in "abcdefghijkl"]
+PEOPLE = ["anna@x", "boris@x", "own@x"]
+SUBJECTS = ["Plan", "Re: plan", "Other", "Re: other", "(no subject)", None]
+
+
+def message(
+    name: str, references: tuple[str, ...] = (), subject: str | None = "Plan", day: float = 0, *,
+    sender: str = "anna@x", to: tuple[str, ...] = (), labels: tuple[str, ...] = (), snippet: str = "text",
+    lists: tuple[str, ...] = (), seen: bool | None = None,
+) -> Message:  # fmt: skip
+    return Message(
+        id=name, references=references, subject=subject, sender=Address(None, sender), to=to, cc=(),
+        date=START + timedelta(days=day), snippet=f"{snippet} {name}", attachments=len(name) % 2, seen=seen,
+        labels=labels, lists=lists,
+    )  # fmt: skip
+
+
+messages = st.lists(
+    st.builds(
+        message,
+        st.sampled_from(NAMES[:9]),
+        st.lists(st.sampled_from(NAMES), max_size=2, unique=True).map(tuple),
+        st.sampled_from(SUBJECTS),
+        st.sampled_from([0, 1, 2, 29, 30, 31, 60, 61]),
+        sender=st.sampled_from(PEOPLE),
+        to=st.lists(st.sampled_from([*PEOPLE, "support@x"]), max_size=2, unique=True).map(tuple),
+        labels=st.just(()),
+        lists=st.sampled_from([(), ("list.x",)]),
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+def pieces(some: list[Message]) -> list[Piece[Message]]:
+    return [Piece(KIND.fact(one), one) for one in some]
+
+
+def imported(*parts: list[Message]) -> Index:
+    index = Index()
+    for part in parts:
+        index.imports(pieces(part))
+    return index
+
+
+@settings(max_examples=150, deadline=None)
+@given(messages, st.data())
+def test_any_parts_in_any_order_end_in_the_same_conversations(some: list[Message], data: st.DataObject) -> None:
+    whole = imported(some)
+    order = data.draw(st.permutations(some))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(some)), max_size=4)))
+    parts = [order[start:end] for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True)]
+    repeated = data.draw(st.lists(st.sampled_from(parts), max_size=3))
+    index = imported(*(part for part in [*parts, *repeated] if part))
+    assert index.facts() == whole.facts()
+    assert index.shown() == whole.shown()
+    again = index.imports(pieces(some))
+    assert (again.new, again.written) == (0, 0)
+    assert again.there == len({one.id for one in some})
+
+
+def test_january_and_then_february() -> None:
+    january = [message("a@x"), message("b@x", ("a@x",), "Re: Plan", 1, sender="boris@x")]
+    february = [message("c@x", ("a@x", "b@x"), "Re: Plan", 31)]
+    for first, second in ((january, february), (february, january)):
+        index = imported(first, second)
+        (item,) = index.items()
+        assert (item.message_count, item.subject) == (3, "Plan")
+        assert item.metadata.snippet == "text c@x"
+        assert item.created_on == START
+        assert index.shown() == imported([*january, *february]).shown()
+
+
+def test_a_generic_subject_does_not_merge_different_customers() -> None:
+    help_ = [
+        message("a@x", subject="Help", to=("support@x",)),
+        message("b@x", subject="Re: Help", day=9, sender="boris@x", to=("support@x",)),
+    ]
+    assert len(imported(help_).items()) == 2
+    answered = message("c@x", subject="Re: Help", day=10, sender="support@x", to=("anna@x",))
+    assert sorted(item.message_count or 0 for item in imported(help_, [answered]).items()) == [1, 2]
+
+
+def test_a_dangling_reference_forbids_joining_by_subject() -> None:
+    assert len(imported([message("a@x"), message("b@x", ("gone@x",), "Re: Plan", 1)]).items()) == 2
+
+
+def test_a_reply_without_a_mark_joins_by_subject_until_its_parent_comes() -> None:
+    first = message("a@x", lists=("list.x",))
+    reply = message("c@x", ("b@x",), "Plan", 2, sender="boris@x", lists=("list.x",))
+    parent = message("b@x", (), "Plan", 1, sender="own@x")
+    index = imported([first], [reply])
+    assert [item.message_count for item in index.items()] == [2]
+    index.imports(pieces([parent]))
+    assert sorted(item.message_count or 0 for item in index.items()) == [1, 2]
+    assert index.shown() == imported([first, reply, parent]).shown()
+
+
+def test_the_state_of_the_newest_look_counts() -> None:
+    index = imported([message("a@x", seen=False, labels=("New",))])
+    index.imports(pieces([message("a@x", seen=True, labels=("Done",))]))
+    (item,) = index.items()
+    assert item.is_read is True
+    assert item.metadata.labels == ["Done"]
+
+
+DELETED = START + timedelta(days=40)
+
+
+def deleted() -> Index:
+    index = imported([message("a@x"), message("b@x", ("a@x",), day=1)])
+    index.delete(index.items()[0].uid, milliseconds(DELETED))
+    return index
+
+
+def test_deleted_messages_do_not_come_back() -> None:
+    index = deleted()
+    counted = index.imports(pieces([message("a@x"), message("b@x", ("a@x",), day=1), message("c@x", ("b@x",), day=2)]))
+    assert (counted.new, counted.deleted) == (0, 3)
+    assert index.items() == []
+    assert index.imports(pieces([message("d@x", ("c@x",), day=3)])).deleted == 1
+
+
+def test_later_messages_of_a_deleted_thread_begin_a_conversation_of_their_own() -> None:
+    index = deleted()
+    (old,) = index.entries
+    counted = index.imports(pieces([message("c@x", ("a@x",), day=41), message("d@x", ("b@x",), day=42)]))
+    assert (counted.new, counted.deleted) == (2, 0)
+    index.imports(pieces([message("e@x", ("b@x",), day=43)]))
+    (item,) = index.items()
+    assert item.message_count == 3
+    assert item.uid != old
+    index.delete(item.uid, milliseconds(START + timedelta(days=50)))
+    assert index.imports(pieces([message("e@x", ("b@x",), day=43), message("f@x", ("a@x",), day=44)])).deleted == 2
+    index.imports(pieces([message("g@x", ("a@x",), day=51)]))
+    (item,) = index.items()
+    assert item.message_count == 1
+
+
+def test_restoring_brings_back_what_is_imported() -> None:
+    index = deleted()
+    (old,) = index.entries
+    counted = index.imports(pieces([message("b@x", ("a@x",), day=1)]), restores=True)
+    assert (counted.new, counted.deleted) == (1, 0)
+    (item,) = index.items()
+    assert item.uid == old
+    assert item.updated_on > DELETED
+    assert index.imports(pieces([message("a@x"), message("b@x", ("a@x",), day=1)])).deleted == 0
+    assert index.shown() == imported([message("a@x"), message("b@x", ("a@x",), day=1)]).shown()
+
+
+def test_a_conversation_without_a_record_is_found_by_its_uid() -> None:
+    some = [message("a@x"), message("b@x", ("a@x",), day=1)]
+    index = imported(some)
+    (uid,) = index.entries
+    entry = index.entries[uid]
+    index.entries[uid] = type(entry)(uid, item=entry.item, version=entry.version)
+    index.imports(pieces(some))
+    assert index.shown() == imported(some).shown()
+    assert list(index.entries) == [uid]
+
+
+def test_what_others_wrote_stays() -> None:
+    index = imported([message("a@x")])
+    (uid,) = index.entries
+    entry = index.entries[uid]
+    assert entry.item is not None
+    changed = entry.item.model_copy(update={"status": "closed", "agent_uid": uid})
+    index.entries[uid] = type(entry)(
+        uid, item=changed, version=entry.version + 5, facts=entry.facts, written=entry.written
+    )
+    index.imports(pieces([message("b@x", ("a@x",), day=1)]))
+    (item,) = index.items()
+    assert (item.status, item.agent_uid, item.message_count) == ("closed", uid, 2)
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_copies_with_other_content_count_once(is_reversed: bool) -> None:
+    parts = [[message("a@x", snippet="one")], [message("a@x", snippet="two", day=1)]]
+    index = imported(*(reversed(parts) if is_reversed else parts))
+    (item,) = index.items()
+    assert item.created_on == START
+    assert (item.message_count, item.metadata.snippet) == (1, "two a@x")
