@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -55,6 +56,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [*COMMAND, *arguments], env=environment(cluster, home, **({"TERM": "xterm-256color"} | changes)), cwd=home,
             stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - without a terminal of its own, ctrl-C is text
         )  # fmt: skip
         os.close(inner)
         self.printed = ""
@@ -74,6 +76,7 @@ class Terminal:
 
     def _read(self) -> bool:
         try:
+            assert select.select([self.main], [], [], WAIT_SECONDS)[0], f"nothing more came: {self.printed!r}"
             data = os.read(self.main, 65536)
         except OSError:  # EIO: the command has ended
             return False

@@ -102,7 +102,7 @@ def test_a_plan_tells_them_and_a_resumed_reindex_remembers_them(fresh: Cluster) 
     fresh.act(begin_and_die)
     refused = command(fresh, "reindex", "--resume", "--shards", "2")
     assert refused.returncode == 2
-    assert "--resume goes on with what was begun: leave out --shards" in refused.stderr
+    assert "--resume uses the settings of the interrupted reindex: leave out --shards" in refused.stderr
     resumed = command(fresh, "reindex", "--resume", CONVERSATIONS_SHARDS="2")
     assert resumed.returncode == 0, resumed.stderr
     assert held(fresh)[0] == "4"

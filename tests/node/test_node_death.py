@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import signal
 import stat
 import subprocess
@@ -61,7 +61,7 @@ def test_the_command_ends_when_a_thread_of_the_node_ended_with_an_error(tmp_path
 
 def test_run_ends_when_a_thread_of_the_node_ended_with_an_error(tmp_path: Path) -> None:
     run = Run(tmp_path / "data", "--empty")
-    overflow_the_stack(re.findall(r'"url": "([^"]+)"', (tmp_path / "data" / "node.json").read_text())[0])
+    overflow_the_stack(json.loads((tmp_path / "data" / "node.json").read_text())["url"])
     _out, errors = run.process.communicate(timeout=NOTICED_SECONDS)
     assert run.process.returncode == 1
     assert "conversations: OpenSearch cannot go on after a fatal error (java.lang.StackOverflowError). " in errors

@@ -210,7 +210,7 @@ def test_a_jar_that_was_changed_is_not_used(tmp_path: Path, distribution: Distri
         (("token", "--organization", str(corpus()[0].uid), "--expires", "soon"), "such as 12h"),
         (("run", "--port", "70000"), "70000"),
         (("status",), "no OpenSearch"),
-        (("nonsense",), "no such command"),
+        (("nonsense",), "there is no command nonsense"),
     ],
 )
 def test_wrong_use_is_one_clear_line_and_a_nonzero_exit(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
