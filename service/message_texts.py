@@ -54,6 +54,11 @@ def counted(count: float, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == '1' else many or f'{one}s'}"
 
 
+def choice_of(known: tuple[str, ...]) -> str:
+    """What a value may be: `email or sms`, `one of table, json, name`."""
+    return " or ".join(known) if len(known) < 3 else f"one of {', '.join(known)}"
+
+
 def nearest(text: str, known: tuple[str, ...]) -> str:
     """The question whether the nearest of the known words was meant; empty if none is near."""
     near = difflib.get_close_matches(text[:100], known, n=1)

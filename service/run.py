@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import resource
@@ -34,7 +35,7 @@ from service.index import aliases, loader, mapping
 from service.index.index_settings import chosen
 from service.message_texts import counted
 from service.node import LocalNode, prepare
-from service.node.folder import make_private
+from service.node.folder import make_private, unwritable
 from service.node.lock import require_free
 from service.reindex import first_index
 from service.settings import SECRET_MIN_BYTES, Settings
@@ -277,7 +278,9 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
             listener.bind((host, port))
         except (OSError, OverflowError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no such port"
-            raise Misconfigured(f"cannot listen on {host}:{port} ({reason}): choose another port with --port") from None
+            is_host = isinstance(error, socket.gaierror) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL
+            advice = "choose an address of this machine with --host" if is_host else "choose another port with --port"
+            raise Misconfigured(f"cannot listen on {host}:{port} ({reason}): {advice}") from None
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         yield listener
 
@@ -295,9 +298,7 @@ def with_token_secret(settings: Settings) -> Settings:
             make_private(settings.data)
             _make_whole(path, secrets.token_urlsafe(48))
         except OSError as error:
-            raise Misconfigured(
-                f"cannot write to {settings.data} ({error.strerror}): make it writable, or choose another with --data"
-            ) from None
+            raise Misconfigured(unwritable(settings.data, error)) from None
     return settings.but(token_secret=SecretStr(_read_secret(path)))
 
 

@@ -82,8 +82,10 @@ def test_help_names_the_environment_variable_of_an_option(tmp_path: Path) -> Non
         ("load .", "FILE: '.' is a folder, and must be a file"),
         ("load none", "FILE: file 'none' does not exist"),
         ("get x y", "must be a UUID"),
-        ("completion bsh", "'bsh' must be bash or zsh or fish; did you mean bash?"),
-        ("search -o tabel", "--output: 'tabel' must be table or json or name; did you mean table?"),
+        ("completion bsh", "SHELL: 'bsh' must be one of bash, zsh, fish; did you mean bash?"),
+        ("completion", "missing argument 'SHELL': one of bash, zsh, fish"),
+        ("search -o tabel", "--output: 'tabel' must be one of table, json, name; did you mean table?"),
+        ("delete x", "UID: 'x': must be a UUID"),
         ("status --interval", "--interval needs a value"),
         ("status --watch=3", "--watch takes no value"),
         ("healthy now", "unexpected: now"),
@@ -228,6 +230,7 @@ def test_context_use_keeps_comments_and_mode(tmp_path: Path) -> None:
         ("[contexts.a]\nopensearch_uri = 'x'\n", ('"opensearch_uri" in [contexts.a] is not a key', "opensearch_url")),
         ("contxts = 1\n", ('"contxts" is not a key', "contexts")),
         ("current = 'x'\n", ('no context "x"', "there are: none")),
+        ("current = 'prd'\n[contexts.prod]\n", ('no context "prd"', "there are: prod; did you mean prod?")),
         ("current = 5\n", ("current must be the name of a context",)),
         ("contexts = 5\n", ("contexts must be tables",)),
         ("not toml", ("is not TOML",)),
@@ -248,7 +251,7 @@ def test_a_wrong_configuration_file_is_refused_by_name(text: str, says: tuple[st
 
 def test_a_configuration_file_that_was_named_must_be_there(tmp_path: Path) -> None:
     assert_one_line(conversations(tmp_path, "status", "--config", "none.toml"), 2, "none.toml")
-    assert_one_line(conversations(tmp_path, "status", "--context", "prod"), 2, 'no context "prod"')
+    assert_one_line(conversations(tmp_path, "status", "--context", "prod"), 2, 'no context "prod"', "there is no file")
 
 
 def test_the_table_of_exit_codes_is_the_code() -> None:

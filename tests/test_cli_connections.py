@@ -51,6 +51,12 @@ class NoOpenSearch(Page):
     body = b'{"status": "fine"}'
 
 
+class NoPath(Page):
+    status = 404
+    kind = "application/json"
+    body = b'{"status": "error", "error": {"code": "not_found", "message": "there is no such path", "details": []}}'
+
+
 @pytest.mark.parametrize("page", [Page, Missing, NoOpenSearch])
 def test_doctor_and_healthy_know_a_web_server(page: type[Page], tmp_path: Path) -> None:
     with web_server(page) as url:
@@ -86,6 +92,22 @@ def test_what_cannot_be_reached_is_named_with_the_cause(host: str, says: str, tm
     assert_one_line(conversations(tmp_path, "healthy", "--url", url), 1, url, says)
     done = conversations(tmp_path, "get", UID, "--url", url, CONVERSATIONS_TOKEN="abc")
     assert_one_line(done, 1, url, says)
+
+
+def test_a_proxy_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
+    proxy = f"127.0.0.1:{free_port()}"
+    done = conversations(
+        tmp_path, "count", "--url", "https://example.invalid", CONVERSATIONS_TOKEN="abc",
+        https_proxy=f"http://user:hidden@{proxy}", no_proxy="",
+    )  # fmt: skip
+    assert_one_line(done, 1, f"https://example.invalid through the proxy {proxy}: connection refused")
+    assert "hidden" not in done.stderr
+
+
+def test_a_url_with_the_path_of_the_api_is_told_apart_from_a_missing_conversation(tmp_path: Path) -> None:
+    with web_server(NoPath) as url:
+        done = conversations(tmp_path, "get", UID, "--url", f"{url}/api", CONVERSATIONS_TOKEN="abc")
+    assert_one_line(done, 1, url, "answered 404: there is no such path: leave /api/conversations out of the URL")
 
 
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
@@ -162,3 +184,5 @@ def test_a_token_is_needed_and_its_file_is_looked_at(tmp_path: Path) -> None:
     token.chmod(0o644)
     done = conversations(tmp_path, "count", "--url", "http://127.0.0.1:9", "--token-file", str(token))
     assert "chmod 600" in done.stderr
+    done = conversations(tmp_path, "count", "--url", "http://127.0.0.1:9", "--token-file", "/dev/null")
+    assert_one_line(done, 2, "/dev/null", "one token")  # and no advice to take rights from a device

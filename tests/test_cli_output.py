@@ -127,3 +127,16 @@ def test_import_into_a_file_does_not_say_that_it_wrote(tmp_path: Path) -> None:
     record = json.loads(done.stdout)
     assert "written" not in record
     assert record["in_output"] == len((tmp_path / "out.ndjson").read_text().splitlines()) > 10
+
+
+def test_uids_on_standard_input_are_read_one_by_one(tmp_path: Path) -> None:
+    """The input may have no end, as that of yes has none."""
+    for line, says in (("y", "UID: 'y': must be a UUID"), ("0" * 2**16, "must be a UUID")):
+        with subprocess.Popen(["yes", line], stdout=subprocess.PIPE) as endless:
+            done = subprocess.run(
+                [*COMMAND, "delete", "-", "--yes", "--organization", ORGANIZATION], env=environment(tmp_path), cwd=tmp_path,
+                stdin=endless.stdout, capture_output=True, text=True, check=False, timeout=60,
+            )  # fmt: skip
+            endless.kill()
+        assert_one_line(done, 2, says)
+        assert len(done.stderr) < 400

@@ -21,6 +21,12 @@ def test_a_port_is_refused_to_a_second_start_before_the_first_listens() -> None:
             pass
 
 
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
+def test_a_host_of_another_machine_is_no_matter_of_the_port(host: str) -> None:
+    with pytest.raises(Misconfigured, match="choose an address of this machine with --host"), listening(host, 0):
+        pass
+
+
 async def _answer(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})

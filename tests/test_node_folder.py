@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.errors import Misconfigured
 from service.node.folder import FOLDERS, for_owner, make_folders
 from service.run import with_token_secret
 from service.settings import Settings
@@ -22,6 +23,13 @@ def test_a_new_folder_is_made_for_its_owner(tmp_path: Path) -> None:
     assert {path.name for path in data.iterdir()} == set(FOLDERS)
     open(data / "lock", "a+", opener=for_owner).close()
     assert rights(data / "lock") == "0o600"
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path, bare_settings: Settings) -> None:
+    (tmp_path / "file").touch()
+    for data in (tmp_path / "file", tmp_path / "file" / "data"):
+        with pytest.raises(Misconfigured, match=f"^{data} is not a folder: choose another with --data$"):
+            with_token_secret(bare_settings.model_copy(update={"token_secret": None, "data": data}))
 
 
 def test_wider_rights_are_taken_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import click
 
-from service.message_texts import nearest
+from service.message_texts import choice_of, nearest
 
 _KINDS = {"File": "file", "Directory": "folder", "Path": "file or folder"}
 
@@ -28,6 +28,10 @@ def sentence(error: click.ClickException) -> str:
         if found := re.fullmatch(pattern, error.message, re.DOTALL):
             return f"{place}{words(found, error)}"
     message = error.message if place else error.format_message()
+    if isinstance(error, click.MissingParameter) and error.param is not None:
+        message = message.partition(". Choose from:")[0]
+        if isinstance(error.param.type, click.Choice):
+            message += f": {choice_of(tuple(map(str, error.param.type.choices)))}"
     return f"{place}{message[:1].lower()}{message[1:]}".rstrip(".")
 
 
@@ -66,7 +70,7 @@ def _quoted(value: str) -> str:
 
 def _choice(found: re.Match[str], _error: click.ClickException) -> str:
     choices = tuple(re.findall(r"'([^']*)'", found[2]))
-    return f"{found[1]} must be {' or '.join(choices)}{nearest(_bare(found[1]).lower(), choices)}"
+    return f"{found[1]} must be {choice_of(choices)}{nearest(_bare(found[1]).lower(), choices)}"
 
 
 def _bare(value: str) -> str:

@@ -23,6 +23,7 @@ import platformdirs
 
 from service import progress
 from service.errors import Misconfigured
+from service.message_texts import nearest
 from service.settings import PROJECT, SECRETS, Settings
 
 FILE = "config.toml"
@@ -49,8 +50,13 @@ class Config:
         if chosen is None:
             return "", {}
         if chosen not in self.contexts:
+            if not self.path.exists():
+                raise Misconfigured(
+                    f'there is no context "{chosen}", because there is no file {self.path}: docs/commands.md shows one'
+                )
             there = ", ".join(self.contexts) or "none"
-            raise Misconfigured(f'{self.path} has no context "{chosen}"; there are: {there}')
+            near = nearest(chosen, tuple(self.contexts))
+            raise Misconfigured(f'{self.path} has no context "{chosen}"; there are: {there}{near}')
         return chosen, self.contexts[chosen]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections.abc import Iterator
 from uuid import UUID
 
 import click
@@ -31,6 +32,7 @@ from service.settings import Settings
 from service.terminal import is_terminal, printable
 
 MOST_DELETED = 1000
+MOST_CHARACTERS = 2**16  # of a line of standard input
 
 
 @click.command("search")
@@ -164,11 +166,30 @@ def _is_confirmed(question: str) -> bool:
 
 def _uids(texts: tuple[str, ...]) -> list[UUID]:
     """The uids, each once, in their order. Raises UsageError that names a text that is not a uid."""
-    names = [line for text in texts for line in (sys.stdin.read().split() if text == "-" else [text])]
-    uids = list(dict.fromkeys(Uuid().convert(name, None, None) for name in names))
-    if len(uids) > MOST_DELETED:
-        raise Misconfigured(f"at most {MOST_DELETED:,} conversations can be deleted at once, these are {len(uids):,}")
-    return uids
+    uids: dict[UUID, None] = {}
+    for name in _names(texts):
+        uids[_uid(name)] = None
+        if len(uids) > MOST_DELETED:
+            raise Misconfigured(f"at most {MOST_DELETED:,} conversations can be deleted at once, these are more")
+    return list(uids)
+
+
+def _names(texts: tuple[str, ...]) -> Iterator[str]:
+    """The texts, with the lines of standard input for `-`. They are read one by one: the input may have no end."""
+    for text in texts:
+        if text != "-":
+            yield text
+            continue
+        while line := sys.stdin.readline(MOST_CHARACTERS):
+            yield from line.split()
+
+
+def _uid(name: str) -> UUID:
+    try:
+        return Uuid().convert(name, None, None)
+    except click.BadParameter as error:
+        error.param_hint = "UID"
+        raise
 
 
 def _looked_at(found: Source, uid: UUID, organization: UUID | None) -> Item:
@@ -204,8 +225,7 @@ def _show_page(data: Page) -> None:
     items, pagination = data["items"], data["pagination"]
     total = pagination["total"]
     if not items:
-        past = f"This page is past the end of {counted(total, 'conversation')}."
-        progress.say(past if total else "No conversation matches.")
+        progress.say(_past(total) if total else "No conversation matches.")
         return
     output.print_conversations(items)
     sys.stdout.flush()  # a closed pipe ends the command here, before it says more
@@ -218,10 +238,16 @@ def _show_page(data: Page) -> None:
     progress.say(f"{first:,} to {first + len(items) - 1:,} of {counted(total, 'conversation')}{more}")
 
 
+def _past(total: int) -> str:
+    return f"This page is past the end of {counted(total, 'conversation')}."
+
+
 def _say_if_cut(data: Page) -> None:
     """Prints a note if the page does not hold all the uids."""
     shown, total = len(data["items"]), data["pagination"]["total"]
-    if shown < total:
+    if total and not shown:
+        progress.say(_past(total))
+    elif shown < total:
         progress.say(f"{shown:,} of {counted(total, 'conversation')}: --limit (up to 100) and --page give the others")
 
 

@@ -243,10 +243,10 @@ def verify_command(
 
 def _what_remains(found: drift.Finding, *, repair: bool, delete_extra: bool) -> str:
     left = found.remaining
-    if not repair:
-        return "differences were found: --repair writes what is missing or stale"
     if left.extra and not delete_extra and not (left.missing or left.stale):
         return f"there are extra documents ({len(left.extra):,}): --repair --delete-extra deletes them"
+    if not repair:
+        return "differences were found: --repair writes what is missing or stale"
     return "differences remain"
 
 

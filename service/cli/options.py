@@ -21,6 +21,7 @@ from service.client import Client, connect
 from service.conversation import parse_uuid
 from service.errors import Misconfigured, SearchTimeout, SearchUnavailable
 from service.index.disk_space import full_disks
+from service.message_texts import MOST_SHOWN
 from service.node import running_url
 from service.settings import Settings
 from service.urls import of_service, without_password
@@ -139,7 +140,7 @@ class Uuid(click.ParamType[UUID]):
         try:
             return parse_uuid(value)
         except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
+            self.fail(f"{str(value)[:MOST_SHOWN]!r}: {error}", param, ctx)
 
 
 class Duration(click.ParamType[timedelta]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import stat
 import time
 import urllib.error
 import urllib.request
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
 from typing import IO, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from service import progress
@@ -24,6 +25,7 @@ from service.settings import Settings
 
 MOST_BYTES = 64 * 2**20
 PATH = "/api/conversations"
+NO_PATH = "there is no such path"  # the service's words (service/api/errors.py)
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -66,9 +68,16 @@ def send(
             with error:
                 found = Answer(error.code, error.read(MOST_BYTES))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise SearchUnavailable(f"cannot reach {address(url)}: {_reason(error, timeout)}") from error
+        raise SearchUnavailable(
+            f"cannot reach {address(url)}{_by_proxy(request)}: {_reason(error, timeout)}"
+        ) from error
     progress.detail(f"{method} {path} [status:{found.status} request:{time.perf_counter() - started:.3f}s]")
     return found
+
+
+def _by_proxy(request: urllib.request.Request) -> str:
+    """The proxy of the environment that the request went to, if it went to one."""
+    return f" through the proxy {request.host}" if request.host != urlsplit(request.full_url).netloc else ""
 
 
 def _reason(error: Exception, timeout: float) -> str:
@@ -143,7 +152,7 @@ def _token(settings: Settings) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise Misconfigured(f"the token file {settings.token_file} cannot be read: {reason}") from None
-    if mode & READABLE_BY_OTHERS:
+    if stat.S_ISREG(mode) and mode & READABLE_BY_OTHERS:  # no pipe, and never a device such as /dev/stdin
         advice = "run chmod 600 on it ('umask 077' before a file is written makes it so from the beginning)"
         progress.say(f"{settings.token_file} holds a secret and can be read by others: {advice}")
     return _checked(token, f"the token file {settings.token_file}")
@@ -164,5 +173,7 @@ def _error(name: str, status: int, error: Any) -> ConversationsError:
     if status == 400 and details:
         return InvalidQuery([Problem(str(one.get("parameter")), str(one.get("message"))) for one in details])
     if status == 404:
-        return NotFound(message)
+        return NotFound(
+            message if message != NO_PATH else f"{name} answered 404: {NO_PATH}: leave {PATH} out of the URL"
+        )
     return ConversationsError(f"{name} answered {status}: {message}")

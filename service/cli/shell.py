@@ -22,7 +22,7 @@ HIDDEN = "(hidden)"
 
 
 @click.command("completion")
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL")
 def completion_command(shell: str) -> None:
     """Print the script with which SHELL completes commands, options, fields and values."""
     found = get_completion_class(shell)

@@ -34,6 +34,13 @@ def make_private(data: Path) -> None:
         progress.say(f"Other users had access to {data}: now only its owner has")
 
 
+def unwritable(data: Path, error: OSError) -> str:
+    """Says that the data folder cannot be written to, and what to do."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{data} is not a folder: choose another with --data"
+    return f"cannot write to {data} ({error.strerror}): make it writable, or choose another with --data"
+
+
 def make_folders(data: Path) -> None:
     """Creates the data folder and the node's folders in it, with access for their owner only. Raises OSError."""
     make_private(data)

@@ -25,7 +25,7 @@ from service import progress
 from service.errors import NodeFailed
 from service.node import failure, health, lock
 from service.node.distribution import Distribution
-from service.node.folder import UMASK, for_owner, make_folders
+from service.node.folder import UMASK, for_owner, make_folders, unwritable
 from service.node.watch import Watch, last_lines
 from service.settings import child_environment
 
@@ -186,9 +186,7 @@ class LocalNode:
             (self.data / "config" / "probe").write_text("writable")
             (self.data / "config" / "probe").unlink()
         except OSError as error:
-            raise NodeFailed(
-                f"cannot write to {self.data} ({error.strerror}): make it writable, or choose another with --data"
-            ) from None
+            raise NodeFailed(unwritable(self.data, error)) from None
         if free < FREE_BYTES_NEEDED:
             raise NodeFailed(
                 f"only {free // 2**20} MB are free on the disk of {self.data}, and OpenSearch needs "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
 from dataclasses import dataclass
 
@@ -89,6 +90,9 @@ async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[
             return answer.status, await answer.text()
     except aiohttp.ClientSSLError as error:
         raise Misconfigured(f"the certificate of {url} is not trusted ({error}): see OPENSEARCH_CA_FILE") from None
+    except aiohttp.ClientConnectorError as error:
+        number = error.os_error.errno or 0  # negative if the host is unknown
+        return 503, os.strerror(number) if number > 0 else f"{error.host} is unknown"
     except (aiohttp.ClientError, TimeoutError) as error:
         return 503, str(error) or type(error).__name__
 

@@ -105,6 +105,15 @@ def first_of(problems: list[Problem]) -> list[Problem]:
     return [*problems[:MAX_PROBLEMS], Problem("query string", f"has {counted(more, 'more problem')}")]
 
 
+def _near(name: str, known: tuple[str, ...]) -> str:
+    """What was meant: created_on and created_on[from] may be any of created_on[gt], created_on[gte] and so on."""
+    field = name.partition("[")[0]
+    forms = [one for one in known if one.startswith(f"{field}[")]
+    if len(forms) < 2 or field in known:
+        return nearest(name, known)
+    return f"; did you mean {', '.join(forms[:-1])} or {forms[-1]}?"
+
+
 def values_of(query_string: bytes, known: Known) -> tuple[Values, list[Problem]]:
     by_name = {parameter.name: parameter for parameter in known}
     pairs, problems = _pairs(query_string)
@@ -114,7 +123,7 @@ def values_of(query_string: bytes, known: Known) -> tuple[Values, list[Problem]]
         parameter = by_name.get(name)
         if parameter is None:
             is_compared = len(name) <= LONGEST_NAME and len(problems) < MAX_PROBLEMS
-            near = nearest(name.lower(), tuple(by_name)) if is_compared else ""
+            near = _near(name.lower(), tuple(by_name)) if is_compared else ""
             if not near and not is_listed:
                 near, is_listed = _names(tuple(by_name)), True
             problems.append(Problem(shown(name), f"is not a parameter{near}", shown(given[0])))

@@ -10,7 +10,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from service.conversation import parse_uuid
-from service.message_texts import nearest
+from service.message_texts import choice_of, nearest
 from service.query.conditions import MAX_SEARCH_CHARACTERS, Missing, Node, Not, OneOf
 from service.query.conversation_query import CURSOR_START, MAX_CURSOR_CHARACTERS, MAX_SORTS, Sort
 from service.query.fields import ANY, FACET_FIELDS, NONE, RELEVANCE, SORT_FIELDS, Operator
@@ -43,7 +43,7 @@ def one_of(text: str, allowed: tuple[Choice, ...]) -> Choice:
     for choice in allowed:
         if choice == text:
             return choice
-    raise ValueError(f"must be {' or '.join(allowed)}{nearest(text.lower(), allowed)}")
+    raise ValueError(f"must be {choice_of(allowed)}{nearest(text.lower(), allowed)}")
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -59,7 +59,9 @@ def names(text: str) -> tuple[str, ...]:
     except csv.Error:
         rows = []
     if len(rows) != 1:
-        raise ValueError('must be names with commas between; a name with a comma needs double quotes: "a, b",c')
+        raise ValueError(
+            'must be names with commas between, and double quotes around a name with a comma, as in "a, b",c'
+        )
     names = [name.strip() for name in rows[0]]
     if not names or not all(names):
         raise ValueError("has an empty name")
@@ -124,6 +126,8 @@ def or_presence(field: str, parse: Callable[[str], Node]) -> Callable[[str], Nod
         try:
             return parse(text) if found is None else found
         except ValueError as error:
+            if not str(error).startswith("must be "):  # not what a value may be, but what this one must not be
+                raise
             must, semicolon, near = str(error).partition("; did you mean")
             raise ValueError(f"{must}, or {NONE} or {ANY}{semicolon}{near}") from None
 

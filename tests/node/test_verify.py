@@ -191,10 +191,13 @@ def test_equal_counts_prove_nothing(fresh: Cluster) -> None:
     assert len(stored(fresh, right)) == len(stored(fresh, other))
     told = command(fresh, "verify", "--against", other)
     assert told.returncode == 1
+    assert "--repair writes what is missing or stale" in told.stderr
     assert json.loads(told.stdout) == {"missing": 1, "stale": 0, "newer": 0, "extra": 1}
     mended = command(fresh, "verify", "--against", other, "--repair")
     assert mended.returncode == 1
     assert json.loads(mended.stdout)["after_repair"] == {"missing": 0, "stale": 0, "newer": 0, "extra": 1}
+    told = command(fresh, "verify", "--against", other)
+    assert "there are extra documents (1): --repair --delete-extra deletes them" in told.stderr
     mended = command(fresh, "verify", "--against", other, "--repair", "--delete-extra")
     assert mended.returncode == 0, mended.stderr
     assert "deleting 1 document of 1 organization from" in mended.stderr
