@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -108,3 +110,26 @@ def test_a_line_of_the_greatest_length_is_read(tmp_path: Path, ending: bytes) ->
     first, *rest = ndjson.read(str(path))
     assert first.conversation == corpus()[0]
     assert [line.reason for line in rest] == ["is longer than 1,536,000 bytes"] * bool(ending)
+
+
+@pytest.mark.timeout(60)
+def test_a_line_from_a_pipe_comes_before_the_pipe_ends() -> None:
+    """As in `tail -f file | conversations load -`. The first bytes may come one by one."""
+    line = f"{corpus()[0].model_dump_json()}\n".encode()
+    reads, writes = os.pipe()
+    with os.fdopen(writes, "wb", buffering=0) as feed:
+
+        def write_slowly() -> None:
+            for byte in line[:10]:
+                feed.write(bytes([byte]))
+            feed.write(line[10:])
+
+        writer = threading.Thread(target=write_slowly)
+        writer.start()
+        found = ndjson.read(f"/dev/fd/{reads}")
+        assert next(found).conversation == corpus()[0]
+        writer.join()
+        feed.write(line)
+        assert next(found).number == 2
+    assert list(found) == []
+    os.close(reads)

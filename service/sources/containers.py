@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import select
 import shutil
 import tarfile
 import tempfile
@@ -36,6 +37,8 @@ REFUSED = {  # formats that are recognized, and not read
     b"SQLite format 3\0": "is an SQLite database: export its messages",
     b"BABYL OPTIONS:": "is an Rmail file (Babyl): save it as mbox",
 }
+_SIGNAL_MILLISECONDS = 500  # after which ctrl-C is noticed at the latest
+_MAGIC_BYTES = 8  # the longest beginning by which a format is recognized in a pipe
 _PIECE = 1024  # of zstandard, which may unpack to 32 MB
 _ENCRYPTED = 0x1
 _LONG_ENTRIES = frozenset(
@@ -52,19 +55,35 @@ class File(NamedTuple):
 
 
 class Counting(io.RawIOBase):
-    """A stream that calls `advance` with the number of bytes of each read."""
+    """A stream that calls `advance` with the number of bytes of each read.
 
-    def __init__(self, raw: IO[bytes], advance: Callable[[int], None]) -> None:
+    `raw` must be unbuffered: a buffered stream waits until it can fill its buffer. A pipe may give single bytes; the
+    first read waits for enough to recognize a format by. While it waits, ctrl-C ends it.
+    """
+
+    def __init__(self, raw: io.FileIO, advance: Callable[[int], None]) -> None:
         self._raw, self._advance = raw, advance
+        self._ready = select.poll()
+        self._ready.register(raw, select.POLLIN)
+        self._needed = _MAGIC_BYTES
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        data = self._raw.read(len(buffer))
+        data = self._read(len(buffer))
+        while data and len(data) < self._needed and (more := self._read(len(buffer) - len(data))):
+            data += more
+        self._needed = 0
         buffer[: len(data)] = data
         self._advance(len(data))
         return len(data)
+
+    def _read(self, size: int) -> bytes:
+        """Waits in short pieces: Python does not notice a signal that comes just before a system call that blocks."""
+        while not self._ready.poll(_SIGNAL_MILLISECONDS):
+            pass
+        return self._raw.read(size) or b""
 
 
 def streams(
@@ -82,7 +101,7 @@ def streams(
         advance(count)
 
     try:
-        raw = path.open("rb")
+        raw = path.open("rb", buffering=0)
     except OSError as error:
         yield _broken(str(path), f"cannot be read ({error.strerror or error})")
         return

@@ -162,10 +162,10 @@ def _line(source: str, number: int, text: bytes, max_ahead: timedelta) -> Line:
     return Line(source, number, text, content)
 
 
-def _open(path: str) -> IO[bytes]:
+def _open(path: str) -> io.FileIO:
     if path == STANDARD_INPUT:
-        return open(sys.stdin.fileno(), "rb", closefd=False)
-    return open(path, "rb")
+        return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+    return open(path, "rb", buffering=0)
 
 
 def _decompressed(path: str, raw: io.RawIOBase) -> IO[bytes]:
