@@ -28,7 +28,7 @@ _REPLY_WORDS = (
     "re|r|fwd?|fw|forward"  # English, and the usual ones of most languages
     "|aw|antw|antwort|wg"  # German, Dutch
     "|doorst"  # Dutch
-    "|sv|vs|vb|vl"  # Swedish, Danish, Norwegian, Finnish, Icelandic
+    "|sv|svar|ang|vs|vb|vl"  # Swedish, Danish, Norwegian, Finnish, Icelandic
     "|rv|tr|réf|rép|rif|i|enc|res|rsp"  # Spanish, French, Italian, Portuguese
     "|odp|pd|odg|prosl|ats|atb|pārs|edasi"  # Polish, Czech, Slovene, Croatian, Lithuanian, Latvian, Estonian
     "|vá|továbbítás|tov"  # Hungarian
@@ -58,6 +58,8 @@ MAIL_REPLY_MARK = re.compile(
     r"(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*]\d{1,3})?\s*+[:：]\s*+",
     re.IGNORECASE,
 )
+# A whole subject in brackets, as Mozilla and Netscape forward it: [Fwd: invoice].
+MAIL_BRACKETS = re.compile(rf"^\s*+\[((?:{_REPLY_WORDS})\s?[:：].*)\]\s*$", re.IGNORECASE | re.DOTALL)
 
 
 def fold(text: str) -> str:
