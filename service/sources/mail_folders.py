@@ -17,7 +17,8 @@ from service.sources.folders import decoded_name, role
 _OTHER = re.compile(  # files of mail programs and systems that hold no messages
     r"\.(?:lock|msf|index|cache|uidvalidity|log)$|^(?:dovecot|cyrus\.|courier|maildir(?:size|folder)$|subscriptions$"
     r"|(?:msgfilterrules|popstate|virtualfolders|panacea|folders)\.dat$|foldertree\.json$|filterlog\.html$|lock$"
-    r"|table_of_contents$|.*\.plist$|envelope index(?:-\w+)?$|.*\.emlxpart$|global-messages-db\.sqlite|thumbs\.db$|desktop\.ini$|\.ds_store$|\._)",
+    r"|table_of_contents$|.*\.plist$|envelope index(?:-\w+)?$|.*\.emlxpart$|global-messages-db\.sqlite"
+    r"|thumbs\.db$|desktop\.ini$|\.ds_store$|\._)",
     re.IGNORECASE,
 )
 _HIDDEN = re.compile(r"(?:^|/)(?:__MACOSX/|(?:cur|new)/\.)|(?:^|/)Data/(?:\d+/)*Attachments/\d", re.IGNORECASE)

@@ -30,7 +30,7 @@ def run_of_prompts(lines: Sequence[str], begin: int) -> tuple[int, bool]:
             continue
         prompt = _PROMPT.match(line)
         typed = line[prompt.end() :].strip() if prompt is not None else ""
-        if prompt is None or _CODE.fullmatch(typed) is None and _COULD_BE.fullmatch(typed) is None:
+        if prompt is None or (_CODE.fullmatch(typed) is None and _COULD_BE.fullmatch(typed) is None):
             return number + 1, False
         is_code = is_code or _CODE.fullmatch(typed) is not None
     return min(len(lines), begin + MOST_LINES), is_code
