@@ -58,8 +58,11 @@ MAIL_REPLY_MARK = re.compile(
     r"(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*]\d{1,3})?\s*+[:：]\s*+",
     re.IGNORECASE,
 )
-# A whole subject in brackets, as Mozilla and Netscape forward it: [Fwd: invoice].
-MAIL_BRACKETS = re.compile(rf"^\s*+\[((?:{_REPLY_WORDS})\s?[:：].*)\]\s*$", re.IGNORECASE | re.DOTALL)
+# Other marks of forwarded mail (RFC 5256, 2.1): Mozilla's around the subject, [Fwd: invoice], Pine's behind it,
+# invoice (fwd), and Pegasus's in front of it, (Fwd) invoice. The subject is the only group that matched.
+MAIL_FORWARDED = re.compile(
+    rf"^\s*+(?:\[((?:{_REPLY_WORDS})\s?[:：].*)\]|\(fwd\)\s*+(\S.*)|(\S.*)\(fwd\))\s*$", re.IGNORECASE | re.DOTALL
+)
 
 
 def fold(text: str) -> str:
