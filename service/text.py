@@ -28,7 +28,7 @@ _REPLY_WORDS = (
     "re|r|fwd?|fw|forward"  # English, and the usual ones of most languages
     "|aw|antw|antwort|wg"  # German, Dutch
     "|doorst"  # Dutch
-    "|sv|vs|vb|vl"  # Swedish, Danish, Norwegian, Finnish, Icelandic
+    "|sv|svar|ang|vs|vb|vl"  # Swedish, Danish, Norwegian, Finnish, Icelandic
     "|rv|tr|réf|rép|rif|i|enc|res|rsp"  # Spanish, French, Italian, Portuguese
     "|odp|pd|odg|prosl|ats|atb|pārs|edasi"  # Polish, Czech, Slovene, Croatian, Lithuanian, Latvian, Estonian
     "|vá|továbbítás|tov"  # Hungarian
@@ -57,6 +57,11 @@ MAIL_REPLY_MARK = re.compile(
     rf"^\s*+(?:{_REPLY_WORDS}|{unicodedata.normalize('NFD', _REPLY_WORDS)})"
     r"(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*]\d{1,3})?\s*+[:：]\s*+",
     re.IGNORECASE,
+)
+# Other marks of forwarded mail (RFC 5256, 2.1): Mozilla's around the subject, [Fwd: invoice], Pine's behind it,
+# invoice (fwd), and Pegasus's in front of it, (Fwd) invoice. The subject is the only group that matched.
+MAIL_FORWARDED = re.compile(
+    rf"^\s*+(?:\[((?:{_REPLY_WORDS})\s?[:：].*)\]|\(fwd\)\s*+(\S.*)|(\S.*)\(fwd\))\s*$", re.IGNORECASE | re.DOTALL
 )
 
 

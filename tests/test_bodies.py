@@ -40,6 +40,10 @@ def multipart(*parts: str, kind: str = "mixed; boundary=b1") -> str:
         (f"{HEAD}Content-Type: text\n\nHello\n", "Hello", 0),
         (f"{HEAD}Content-Transfer-Encoding: base64\n\nSGVsbG8\n", "Hello", 0),
         (f"{HEAD}Content-Transfer-Encoding: base64\n\nThis is, of course, not base64.\n", "This is, of course, not base64.", 0),
+        (f"{HEAD}Content-Transfer-Encoding: base64\n\nSGVsbG8=\n____\nThe list: post@x.org\n", "Hello", 0),
+        (f"{HEAD}Content-Transfer-Encoding: base64\n\nSGVsbG8h\n\nThe list\n", "Hello!", 0),
+        (f"{HEAD}Content-Transfer-Encoding: base64\n\nSGVs\n\nbG8=\nSGVsbG8=\n", "HelloHello", 0),
+        (f"{HEAD}Content-Transfer-Encoding: quoted-printable\n\nHel= \nlo=\t\r\n = you\n", "Hello = you", 0),
         (f"{HEAD}\nHello\n\nbegin 644 a.txt\n#0V%T\n`\nend\n", "Hello", 1),
         (f"{HEAD}Content-Type: text/html\n\n<style>x</style><script>y()</script><div style='display:none'>no<div>no</div></div>"
          "<p>Caf&eacute;<br>au lait</p><blockquote>quoted</blockquote>", "Café au lait", 0),
@@ -55,6 +59,8 @@ def test_texts_and_attachments(text: str, shown: str | None, attachments: int) -
     [
         "On Fri, Mar 1, 2024 at 12:32 PM Jane Doe, Head of Sales <\njane@x.org> wrote:",
         "On Friday Jane wrote:",
+        "fre 1 mars 2024 kl 12:32 skrev Jane Doe <\n7jane@x.org>:",
+        "fre. 1. mars 2024 kl. 12:32 skrev Jane Doe <jane@x.org\n>:",
         "Am 01.03.2024 um 12:32 schrieb Jane Doe:",
         "Le 01/03/2024 à 12:32, Jane Doe a écrit :",
         "El vie, 1 mar 2024 a las 12:32, Jane Doe (<jane@x.org>)\nescribió:",
@@ -89,6 +95,35 @@ def test_copies_and_signatures_are_no_part_of_the_snippet(copy: str) -> None:
     assert snippet(f"Fine with me.\n\n{copy}\n") == "Fine with me."
 
 
+@pytest.mark.parametrize(
+    "session",
+    [
+        "> x <- rnorm(10)\n> mean(x)\n[1] 0.3",
+        "> x\n> summary(lm(y ~ x))\nCall:\nlm(formula = y ~ x)",
+        "> f <- function(a) {\n+ a + 1\n+ }\n> # then\n> f(1)\n[1] 2",
+        ">>> import os\n>>> os.getcwd()\n'/tmp'",
+    ],
+)
+def test_what_was_typed_into_a_session_is_the_writers_own(session: str) -> None:
+    assert snippet(f"I tried:\n\n{session}\n\nWhy?\n\nOn 1 Mar 2024 Jane wrote:\n> No.\n") == (
+        f"I tried: {' '.join(session.split())} Why?"
+    )
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "> I tried\n> x <- rnorm(10)\n> and it failed",
+        "> x <- 3\n>> y <- 4",
+        "> yes\n> no",
+        "> see help(mean), please",
+        "On 1 Mar 2024 Jane wrote:\n> x <- rnorm(10)\n> mean(x)",
+    ],
+)
+def test_code_in_a_quote_is_a_quote(quote: str) -> None:
+    assert snippet(f"{quote}\n\nSo it is.\n") == "So it is."
+
+
 @pytest.mark.parametrize("text", ["He said:", "I wrote to him: no.", "Steps:\n1. open\n2. close"])
 def test_what_only_looks_like_an_attribution_stays(text: str) -> None:
     assert snippet(text) == " ".join(text.split())
@@ -109,6 +144,8 @@ def test_what_only_looks_like_an_attribution_stays(text: str) -> None:
         "a:\n",
         "-----\n",
         "On 1 wrote:\n",
+        "> x\n",
+        "> f(\n",
     ],
 )
 def test_hostile_bodies_take_linear_time(unit: str) -> None:

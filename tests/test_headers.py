@@ -52,6 +52,7 @@ def latin(text: str) -> str:
         ("=?utf-8?Q?Caf=E9?=", "Café"),
         ("=?iso-8859-1?Q?caf=C3=A9?=", "café"),
         ("=?utf-8*de?q?=C3=BC?=", "ü"),
+        ('=?"utf-8"?q?=C3=BC?=', "ü"),
         ("=?UTF-8?b?w7w?=", "ü"),
         ("=?utf-8?B?w7w=w7w=?=", "üü"),
         ("a=?utf-8?Q?b?=c", "abc"),
@@ -109,6 +110,9 @@ def test_encoded_words(value: str, subject: str) -> None:
         (None, "Привет, как дела?".encode("koi8_r"), "Привет, как дела?"),
         (None, "テスト送信".encode("cp932"), "テスト送信"),
         (None, "Grüße".encode("latin-1"), "Grüße"),
+        (None, b"\xed\xa0\xbd\xed\xb8\x80 \xed\x95\x9c", "😀 한"),
+        ("utf-8", b"\xed\xa0\xbd\xed\xb8\x80", "😀"),
+        (None, "Grüße".encode("utf-16"), "Grüße"),
     ],
 )  # fmt: skip
 def test_charsets(charset: str | None, data: bytes, text: str) -> None:
@@ -120,6 +124,9 @@ def test_charsets(charset: str | None, data: bytes, text: str) -> None:
 def test_raw_bytes_of_a_header_are_read_as_the_charset_that_the_message_names() -> None:
     head = f"{HEAD}Content-Type: text/plain; charset=iso-8859-2\nSubject: ".encode()
     assert message(head + "Łódź".encode("iso8859_2") + b"\n\n").subject == "Łódź"
+    head = f"{HEAD}Content-Type: text/plain; charset=gb2312\nSubject: ".encode()
+    assert message(head + "发票通知".encode("gbk") + b"\n\n").subject == "发票通知"  # much of it could be UTF-8
+    assert message(head + "发票通知".encode() + b"\n\n").subject == "发票通知"
 
 
 @pytest.mark.parametrize(
@@ -147,6 +154,7 @@ def test_raw_bytes_of_a_header_are_read_as_the_charset_that_the_message_names() 
         ("<@r1,@r2:jane@x.org>", [(None, "jane@x.org")]),
         ("<<jane@x.org.>>", [(None, "jane@x.org")]),
         ("Jane <jane@x.org", [("Jane", "jane@x.org")]),
+        ("Jane <<jane@x.org>>", [("Jane", "jane@x.org")]),
         ("(Jane) <jane@x.org>", [("Jane", "jane@x.org")]),
         ("jane@x.org (Jane Doe)", [("Jane Doe", "jane@x.org")]),
         ("jane@x.org <Jane Doe>", [("Jane Doe", "jane@x.org")]),
@@ -175,7 +183,7 @@ def test_addresses(value: str, found: list[tuple[str | None, str | None]]) -> No
         ("2019-01-02T10:00:00Z", "2019-01-02T10:00:00"),
         ("20190102T100000Z", "2019-01-02T10:00:00"),
         ("2019-01-03 10:00:00.123 +0200", "2019-01-03T08:00:00"),
-        ("31 Dec 2016 23:59:60 +0000", "2016-12-31T23:59:59"),
+        ("31 Dec 2016 23:59:60 +0000", "2016-12-31T23:59:59.999000"),
         ("Mon, 5 Mar 2024 24:00:00 +0000", "2024-03-06T00:00:00"),
         ("Mar 5, 2024 3:04 PM", "2024-03-05T15:04:00"),
         ("5 Mar 2024 12:00 a.m.", "2024-03-05T00:00:00"),
@@ -194,6 +202,9 @@ def test_addresses(value: str, found: list[tuple[str | None, str | None]]) -> No
         ("(Tue) 5 (fifth) Mar 2024 (x) 10:00 +0000", "2024-03-05T10:00:00"),
         ("Mon, 5 Mar 2024 10:00:00 +9999", "2024-03-05T10:00:00"),
         ("Mon, 31 Feb 2024 10:00:00 +0000", None),
+        ("Sat, 01 Jan 19100 10:00:00 GMT", "2000-01-01T10:00:00"),
+        ("Tue, 24 Jul 2007 18:55:07 +00200", "2007-07-24T18:55:07"),
+        ("1185303307", "2007-07-24T18:55:07"),
         ("nonsense", None),
     ],
 )

@@ -103,6 +103,21 @@ def test_apple_mail(tmp_path: Path) -> None:
     assert [role(found[number].labels[0]) if found[number].labels else None for number in "13"] == ["sent", "trash"]
 
 
+def test_apple_mails_folders_lie_between_those_of_its_accounts(tmp_path: Path) -> None:
+    account, store = f"V10/{str(ORGANIZATION).upper()}", f"{str(ORGANIZATION).upper()}/Data"
+    message = f"{len(numbered(1)):<10}\n"
+    laid(tmp_path, {
+        f"{account}/INBOX.mbox/{store}/Messages/1.emlx": message + numbered(1),
+        f"{account}/Deleted Messages.mbox/{store}/1/Messages/2.emlx": message + numbered(2),
+        f"{account}/Customers.mbox/North.mbox/{store}/Messages/3.emlx": message + numbered(3),
+        f"{account}/INBOX.mbox/{store}/Attachments/1/2/a.pdf": "%PDF", f"{account}/INBOX.mbox/{store}/Messages/1.2.emlxpart": "x",
+        "V10/MailData/Envelope Index": "SQLite format 3\0", "V10/MailData/Envelope Index-wal": "x", "V10/MailData/a.plist": "x",
+        "export/Customers.mbox/mbox": FROM + numbered(4),
+    })  # fmt: skip
+    assert labels(tmp_path) == {"1": (), "2": ("Deleted Messages",), "3": ("Customers/North",), "4": ("Customers",)}
+    assert labels(tmp_path / account / "INBOX.mbox") == {"1": ()}
+
+
 def counted(*paths: Path, asked_for: tuple[str, ...] = ()) -> mail.Counts:
     counts = mail.Counts()
     found = list(
@@ -136,7 +151,8 @@ def test_a_folder_of_trash_that_is_named_is_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Sent", ".Sent", ".Gesendet", "Envoy&AOk-s", ".INBOX.Sent Items", "已发送邮件", "[Gmail].Sent Mail"]
+    "name",
+    ["Sent", ".Sent", ".Gesendet", "Envoy&AOk-s", ".INBOX.Sent Items", "已发送邮件", "[Gmail].Sent Mail", "Outbox"],
 )
 def test_mail_in_a_folder_of_sent_mail_is_outbound(name: str, tmp_path: Path) -> None:
     laid(tmp_path / "Maildir", maildir(".", name))

@@ -51,6 +51,8 @@ TWO_MESSAGES: dict[str, str | bytes] = {
     "cron": f"From root Mon Jan  1 10:00 UTC 2024\n{ONE}\nFrom root Mon Jan  1 10:00 2024\n{TWO}",
     "Eudora": f"From ???@??? Mon Jan 01 10:00:00 2024\n{ONE}\nFrom ???@??? Mon Jan 01 10:00:00 2024\n{TWO}",
     "ISO": f"From a@x 2024-01-01T10:00:00\n{ONE}\nFrom a@x 2024-01-01 10:00:00\n{TWO}",
+    "ISO without an empty line": f"From a@x 2024-01-01T10:00:00\n{ONE}From a@x 2024-01-01 10:00:00\n{TWO}",
+    "a localized date without an empty line": f"From a@x lun. janv. 1 10:00:00 2024\n{ONE}From a@x lun. janv. 1 10:00:00 2024\n{TWO}",
     "only an address": f"From a@x.org\n{ONE}\nFrom b@x.org\n{TWO}",
     "a name with spaces": f"From Ada at home Mon Jan  1 10:00:00 2024\n{ONE}\nFrom  Mon Jan  1 10:00:00 2024\n{TWO}",
     "a stray separator in the headers": f"{FROM}Return-Path: <a@x>\n{FROM}{ONE}\n{FROM}{TWO}",

@@ -97,6 +97,15 @@ def test_columns_are_named_by_options_and_other_separators_are_found(tmp_path: P
     assert ([one.subject for one in found], rejected) == (["Hello, you"], [])
 
 
+def test_a_number_that_a_spreadsheet_keeps_as_text_is_the_same_number(tmp_path: Path) -> None:
+    path = tmp_path / "sms.csv"
+    path.write_text(
+        'peer,date,text\n"=""+4917012345""",1719835200,"=""a"""\n+4917012345,1719835201,b\n="+4917012345",1719835202,c\n'
+    )
+    found, *_others = imported(path)
+    assert [(one.subject, one.message_count) for one in found] == [('="a"', 3)]
+
+
 def test_a_rejected_message_is_kept_with_its_text(tmp_path: Path) -> None:
     texts = {
         "sms.csv": 'peer;date;text;name\n12;never;"a; b";Ada;more\n',

@@ -191,7 +191,7 @@ def _name(text: str) -> str:
     for first, last in (("(", ")"), ("'", "'"), ("<", ">")):
         if len(text) > 1 and text[0] == first and text[-1] == last:
             text = text[1:-1].strip(" ")
-    return text if text != "<" else ""
+    return text.rstrip(" <")
 
 
 def _masked(value: str) -> str:

@@ -34,6 +34,9 @@ _ANY_BOUNDARY = re.compile(
     rb"^--([^\s-][^\r\n]*?|[^\s][^\r\n]+?)[ \t\r]*\n(?=content-|\r?\n)", re.MULTILINE | re.IGNORECASE
 )
 _NO_BASE64_LINE = re.compile(rb"[^A-Za-z0-9+/=\r\n \t_-]|[A-Za-z0-9+/]+ [A-Za-z0-9+/]+ ")
+# What a mailing list wrote behind base64, though it is none: behind a padded or an empty line.
+_FOOTER = re.compile(rb"[=\n][ \t]*\r?\n(?:[ \t]*\r?\n)*+(?=[^\s]*[^A-Za-z0-9+/=\s]|[^\s]+[ \t]+[^\s])")
+_PADDED_BREAK = re.compile(rb"=[ \t]+(\r?\n)")  # spaces that a server added to a soft line end of quoted-printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +146,13 @@ def _encoding(headers: Headers) -> str:
 def _transferred(data: bytes, encoding: str) -> bytes:
     """The bytes of a body. One that is not encoded as it says is taken as it is."""
     if encoding == "quoted-printable":
-        return binascii.a2b_qp(data)
+        return binascii.a2b_qp(_PADDED_BREAK.sub(rb"=\1", data) if b"= " in data or b"=\t" in data else data)
     if encoding == "base64":
         line = data.lstrip()[:200].partition(b"\n")[0]
-        return data if _NO_BASE64_LINE.search(line) else from_base64(data.decode("latin-1"))
+        if _NO_BASE64_LINE.search(line):
+            return data
+        footer = _FOOTER.search(data)
+        return from_base64(data[: footer.start() + 1 if footer else len(data)].decode("latin-1"))
     if encoding in {"x-uuencode", "uuencode", "x-uue", "uue"}:
         return b"".join(_uu_lines(data))
     return data

@@ -153,6 +153,10 @@ _ISO_8859 = re.compile(r"^(?:x-)?iso[-_ ]?8859[-_ ]?(\d{1,2})\b")
 _TWO_BYTES = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 # A UTF-8 character that was cut off, and is hardly an accented letter of another charset.
 _CUT_UTF8 = re.compile(rb"(?:[\xc2\xc3\xd0\xd1]|[\xe0-\xef][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{1,2})\Z")
+_PAIR = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")  # surrogates in UTF-8
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+# Charsets that text in another one hardly fits, so that a hint of one of these is believed.
+_MULTIBYTE = {"gb18030", "cp950", "big5hkscs", "cp932", "cp949", "euc_jp"}
 _KOREAN = b"\x1b$)C"  # ISO-2022-KR begins with this; without it, Python takes what follows for ASCII
 _ESCAPED = re.compile(rb"\x1b\$(?:[@AB]|\([CDOPQ])")
 
@@ -221,6 +225,8 @@ def _declared(data: bytes, names: tuple[str, ...]) -> str:
         data = _KOREAN + data
     if names[0] == "cp1252" and _is_utf8(data):
         return data.decode()  # programs that know no charsets write UTF-8 and call it ISO-8859-1
+    if names[0] == "utf-8":
+        data = _with_pairs(data)
     for name in (_utf16_order(data, names[0]), *names[1:]):
         try:
             return data.decode(name)
@@ -235,19 +241,30 @@ def _declared(data: bytes, names: tuple[str, ...]) -> str:
 
 def _undeclared(data: bytes, hint: str | None) -> str:
     """UTF-8 if that fits, else what the hint says, else a guess."""
+    if data[:2] in _UTF16_MARKS and len(data) % 2 == 0:
+        return data.decode("utf-16", "replace")
     try:
-        return data.decode()
+        return _with_pairs(data).decode()
     except UnicodeError:
         pass
-    if (text := _mostly(data, "utf-8")) is not None:
-        return text
-    for name in _codecs_of(hint[:LONGEST_NAME]) or () if hint else ():
-        if name != "utf-8":
-            try:
-                return data.decode(name)
-            except UnicodeError:
-                continue
+    hinted = [name for name in _codecs_of(hint[:LONGEST_NAME]) or () if name != "utf-8"] if hint else []
+    for name in ("utf-8", *hinted) if hinted and hinted[0] not in _MULTIBYTE else (*hinted, "utf-8"):
+        try:
+            if (text := _mostly(data, name) if name == "utf-8" else data.decode(name)) is not None:
+                return text
+        except UnicodeError:
+            continue
     return data.decode(guess(data[:LONGEST_GUESSED]), "replace")
+
+
+def _with_pairs(data: bytes) -> bytes:
+    """UTF-8 in which surrogate pairs, as Java and older databases write them (CESU-8), are one character each."""
+    return _PAIR.sub(_one_character, data) if b"\xed" in data else data
+
+
+def _one_character(pair: re.Match[bytes]) -> bytes:
+    surrogates = pair[0].decode("utf-8", "surrogatepass")
+    return surrogates.encode("utf-16", "surrogatepass").decode("utf-16").encode()
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -262,7 +279,7 @@ def _is_utf8(data: bytes) -> bool:
 
 def _utf16_order(data: bytes, name: str) -> str:
     """UTF-16 without a byte order mark: the order that puts the zero bytes of Latin letters first or second."""
-    if name not in {"utf-16", "utf_16"} or data[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+    if name not in {"utf-16", "utf_16"} or data[:2] in _UTF16_MARKS:
         return name
     sample = data[:200]
     return "utf-16-le" if sample[1::2].count(0) >= sample[::2].count(0) and sample[1::2].count(0) else "utf-16-be"

@@ -44,6 +44,8 @@ _HYPHENS = re.compile(r"(?<!\d)(\d{1,2})-([^\W\d_]+\.?)-(\d{2,4})(?!\d)")
 _COMMENT = re.compile(r"\(([^()]*)\)?")
 _WEEKDAY = re.compile(r"^\s*[^\W\d_]+\.?\s*,")
 _BEGIN = re.compile(rb"\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\b", re.IGNORECASE)
+_UNIX = re.compile(r"\s*(\d{9,10})(?:\.\d*)?\s*", re.ASCII)  # seconds since 1970
+_Y2K = re.compile(r"191\d\d\Z")
 _PATCH = re.compile(rb"From [0-9a-f]{40} Mon Sep 17 00:00:00 2001")
 
 
@@ -119,6 +121,8 @@ def _of_separator(separator: bytes) -> datetime | None:
 
 
 def _of_words(text: str) -> datetime | None:
+    if (unix := _UNIX.fullmatch(text)) is not None:
+        return datetime.fromtimestamp(int(unix[1]), UTC)
     if not text.isascii() or "=?" in text:
         text = decoded_words(text)
     comments = " ".join(_COMMENT.findall(text))
@@ -199,7 +203,11 @@ def _day_of_words(text: str) -> Day | None:
     text = _WEEKDAY.sub(" ", text)
     words = _WORD.findall(text)[:WORDS]
     months = [at for at, word in enumerate(words) if not word[0].isdigit() and fold(word) in MONTHS]
-    numbers = [at for at, word in enumerate(words) if word.isascii() and word[0].isdigit() and len(word) <= 4]
+    numbers = [
+        at
+        for at, word in enumerate(words)
+        if word.isascii() and word[0].isdigit() and (len(word) <= 4 or _Y2K.match(word))
+    ]
     if not months or len(numbers) < 2:
         return None
     month = min(reversed(months), key=lambda at: min(abs(at - number) for number in numbers))
@@ -212,19 +220,21 @@ def _day_of_words(text: str) -> Day | None:
 
 
 def _year(digits: str, year: int) -> int:
-    """A year of two or three digits as RFC 5322 (4.3) reads it."""
+    """A year of two or three digits as RFC 5322 (4.3) reads it. 19100 is how some programs wrote 2000."""
     if len(digits) <= 2:
         return year + (2000 if year < 50 else 1900)
+    if _Y2K.match(digits):
+        return year - 17_100
     return year + 1900 if len(digits) == 3 else year
 
 
 def _moment(day: Day, clock: tuple[int, int, int], ahead: timedelta) -> datetime | None:
-    """The time in UTC. A leap second becomes the second before it; 24:00 is the end of its day."""
+    """The time in UTC. A leap second becomes the millisecond before it ends its minute; 24:00 is the end of its day."""
     hour, minute, second = clock
     if hour > 24 or minute > 59 or second > 61 or (hour == 24 and minute + second > 0):
         return None
     try:
-        date = datetime(*day, hour % 24, minute, min(second, 59), tzinfo=UTC) - ahead
+        date = datetime(*day, hour % 24, minute, min(second, 59), 999_000 * (second > 59), UTC) - ahead
         date = date + timedelta(days=1) if hour == 24 else date
     except (ValueError, OverflowError):
         return None

@@ -16,7 +16,7 @@ from service.sources.charsets import codec_of, decode, is_charset
 
 DECODED_CHARACTERS = 200_000  # of a header with encoded words are decoded; no person reads more
 
-_PART = r"[\w.:+*'()/-]"
+_PART = r"[\w.:+*'\"()/-]"
 _FOLD = r"(?:\r*\n[ \t]+)"
 _START = re.compile(
     rf"=\?[ ]?({_PART}{{0,80}}{_FOLD}?{_PART}{{0,80}})[ ]?\?{_FOLD}?\s?([bBqQ])\s?{_FOLD}?\?",

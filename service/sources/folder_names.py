@@ -32,7 +32,9 @@ NAMES: dict[Role, str] = {
         已傳送郵件; 寄件備份; 已傳送; 寄件匣備份; 보낸편지함; 보낸 편지함; 보낸 메일; דואר יוצא; דואר שנשלח;
         פריטים שנשלחו; البريد المرسل; المرسل; العناصر المرسلة; الرسائل المرسلة; Terkirim; Item Terkirim;
         Surat Terkirim; Thư đã gửi; Đã gửi; จดหมายที่ส่งแล้ว; ส่งแล้ว; Poslano; Poslane poruke; Poslana pošta;
-        Изпратени; Изпратена поща; Enviats; Elements enviats
+        Изпратени; Изпратена поща; Enviats; Elements enviats; Outbox; Unsent; Unsent Messages; Postausgang;
+        Boîte d'envoi; Bandeja de salida; Caixa de saída; Posta in uscita; Postvak UIT; Skrzynka nadawcza;
+        Исходящие
     """,
     "drafts": """
         Drafts; Draft; Entwürfe; Entwurf; Brouillons; Borradores; Rascunhos; Bozze; Concepten; Wersje robocze;

@@ -17,10 +17,13 @@ from service.sources.folders import decoded_name, role
 _OTHER = re.compile(  # files of mail programs and systems that hold no messages
     r"\.(?:lock|msf|index|cache|uidvalidity|log)$|^(?:dovecot|cyrus\.|courier|maildir(?:size|folder)$|subscriptions$"
     r"|(?:msgfilterrules|popstate|virtualfolders|panacea|folders)\.dat$|foldertree\.json$|filterlog\.html$|lock$"
-    r"|table_of_contents$|info\.plist$|thumbs\.db$|desktop\.ini$|\.ds_store$|\._)",
+    r"|table_of_contents$|.*\.plist$|envelope index(?:-\w+)?$|.*\.emlxpart$|global-messages-db\.sqlite"
+    r"|thumbs\.db$|desktop\.ini$|\.ds_store$|\._)",
     re.IGNORECASE,
 )
-_HIDDEN = re.compile(r"(?:^|/)(?:__MACOSX/|(?:cur|new)/\.)")
+_HIDDEN = re.compile(r"(?:^|/)(?:__MACOSX/|(?:cur|new)/\.)|(?:^|/)Data/(?:\d+/)*Attachments/\d", re.IGNORECASE)
+_APPLE = re.compile(r"\.(?:imap)?mbox$", re.IGNORECASE)  # a folder of Apple Mail; others stand between these
+_APPLE_ACCOUNT = re.compile(r"V\d+$|[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}$", re.IGNORECASE)
 _DBOX = re.compile(r"^(?:u|m)\.\d+$")
 _FLAGS = re.compile(r"[:;!-]2,([A-Za-z]*)$")
 _NUMBERED = re.compile(r"^[,#]?\d+\.?$")
@@ -114,9 +117,7 @@ def _file(path: Path, inside: str, folder: Path) -> Place:
     if not in_maildir and _DBOX.match(path.name) and _is_dbox(path):
         return Place(path, inside, problem="is a file of Dovecot's dbox: export its messages with doveadm")
     place = place_of(inside, Place(path), root=path.parents[inside.count("/")])
-    return replace(
-        place, is_ignored=path.name.startswith(".") or (not in_maildir and _OTHER.search(path.name) is not None)
-    )
+    return replace(place, is_ignored=path.name.startswith(".") or (not in_maildir and is_other_file(inside)))
 
 
 def _is_dbox(path: Path) -> bool:
@@ -184,8 +185,10 @@ def _labels(folders: list[str], name: str, path: Path, root: Path | None) -> tup
     elif any(part.endswith(".sbd") for part in folders) or path.with_name(f"{path.name}.msf").exists():
         begun = next((at for at, part in enumerate(folders) if part.endswith(".sbd")), len(folders))
         parts = [_stem(part) for part in [*folders[begun:], name]]
+    elif apple := [_stem(part) for part in folders if _APPLE.search(part)]:
+        parts = apple
     elif _NUMBERED.match(name) or _EMLX.search(name):
-        parts = [_stem(part) for part in folders if part.lower() not in _OWN_FOLDERS and not part.isdigit()]
+        parts = [_stem(part) for part in folders if not _is_inner(part)]
         if parts and parts[0].lower() in _UNNAMED:
             parts = parts[1:]
     else:
@@ -195,6 +198,11 @@ def _labels(folders: list[str], name: str, path: Path, root: Path | None) -> tup
         parts = [root.name.lstrip(".")]
     label = "/".join(decoded_name(part) for part in parts)
     return (label,) if label and role(label) != "inbox" else ()
+
+
+def _is_inner(name: str) -> bool:
+    """Whether a folder is a part of a mail folder or of an account, and no mail folder itself."""
+    return name.lower() in _OWN_FOLDERS or name.isdigit() or _APPLE_ACCOUNT.match(name) is not None
 
 
 def _maildir_parts(folders: list[str], root: Path | None) -> list[str]:

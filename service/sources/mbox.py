@@ -222,10 +222,10 @@ class _Mbox:
             return _HEADER.match(lines[0]) is not None
         if form == "dated" and is_after_blank:
             return _HEADER.match(lines[0]) is not None or any(_KNOWN.match(line) for line in lines)
-        if form == "loose":
-            return begins_known and is_after_blank
+        if form == "loose" and is_after_blank:
+            return begins_known
         is_certain = begins_known and len(lines) > 1 and _ORIGIN.search(head) is not None
-        return is_certain and (form == "dated" or is_after_blank or self._first == "bare")
+        return is_certain and (form == "dated" or is_after_blank or self._first in ("bare", "loose"))
 
     def _has_true_length(self) -> bool:
         """Whether the body's Content-Length ends where a separator or the end of the file is.

@@ -167,7 +167,14 @@ class _Table:
             if self.places["text"] != self.width - 1:
                 raise ValueError(f"has {len(fields)} fields, not {self.width}: quote a text that holds the separator")
             fields = [*fields[: self.width - 1], self.separator.join(fields[self.width - 1 :])]
-        return {column: text(fields[at]) for column, at in self.places.items() if at < len(fields)}
+        return {
+            column: text(fields[at] if column == "text" else _FORMULA.sub(rb"\1", fields[at]))
+            for column, at in self.places.items()
+            if at < len(fields)
+        }
+
+
+_FORMULA = re.compile(rb'^\s*="([^"]*)"\s*$')  # how spreadsheets are told to keep the plus or the zeros of a number
 
 
 def _folded(title: str) -> str:

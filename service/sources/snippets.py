@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from service.sources.encoded_words import cleaned
+from service.sources.prompts import run_of_prompts
 from service.sources.quote_words import FIELD, MARKERS, OPENERS, SENT_FROM, VERBS
 from service.text import fold
 
@@ -23,6 +24,7 @@ _QUOTE = re.compile(r"[ ]?[>|｜＞]|[A-Za-z]{1,4}>")
 _INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u00ad\u034f"
 _NO_INVISIBLE = str.maketrans("", "", _INVISIBLE)
 _VERB_AND_COLON = re.compile(rf"(?:{VERBS})(?:.{{0,200}}?[:：]|\s*[:：]?)\s*$", re.IGNORECASE)
+_CLOSING = re.compile(r">\s?[:：]$")  # the end of an attribution that was cut inside <…>
 _OLD = re.compile(r"(?:wrote|writes):$")
 _DIGIT = re.compile(r"\d")
 _TIME = re.compile(r"\d{1,2}[:.h]\d\d|\b(?:19|20)\d\d\b|\d{1,2}[./]\d{1,2}[./]\d{2}")
@@ -59,14 +61,18 @@ def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912
     """The writer's own lines, and the number of the line at which a forwarded message begins, if that ended them."""
     own: list[str] = []
     length = paragraph = 0  # `paragraph` is where the last paragraph begins in `own`
+    run_end, is_typed, has_attribution = 0, False, False  # of the last run of lines that begin with ">"
     for number, line in enumerate(lines):
         plain = line.strip()
         if not plain:
             paragraph = len(own)
             continue
-        if (line[0] in "> |｜＞" or line[1:5].find(">") >= 0) and _is_quoted(line):
-            paragraph = len(own)
-            continue
+        if (line[0] in "> |｜＞" or line[1:5].find(">") >= 0) and _is_quoted(line) and not _CLOSING.match(plain):
+            if number >= run_end and not has_attribution and line[0] == ">":
+                run_end, is_typed = run_of_prompts(lines, number)
+            if has_attribution or not is_typed or number >= run_end:
+                paragraph = len(own)
+                continue
         if plain[0] in "-_=*" or plain[-1] in ":：" or plain[0] in "Bb":
             if plain in {"--", "- --"} or (own and _RULE.match(plain)) or _UUENCODED.match(plain):
                 break
@@ -82,7 +88,7 @@ def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912
             taken = _attribution(own[paragraph:], plain, lines[number + 1 : number + 4])
             if taken:
                 del own[len(own) - taken + 1 :]
-                paragraph = len(own)
+                paragraph, has_attribution = len(own), True
                 continue
         if _SENT_FROM.match(plain):
             continue
@@ -113,6 +119,8 @@ def _attribution(before: Sequence[str], line: str, after: Sequence[str]) -> int:
     for count in range(len(earlier) + 1):
         candidate = " ".join([*earlier[len(earlier) - count :], line])
         first = earlier[len(earlier) - count] if count else line
+        if count < len(earlier) and candidate.count(">") > candidate.count("<"):
+            continue  # the "<" stands in an earlier line
         if _is_attribution(candidate, is_quote_next=is_quote_next) and (
             _OPENER.match(first) or count == len(earlier) or (count == 0 and _stands_alone(line))
         ):

@@ -23,7 +23,7 @@ from operator import itemgetter
 
 from service.sources.facts import Fact, combined, key
 from service.sources.groups import Row
-from service.text import MAIL_REPLY_MARK
+from service.text import MAIL_FORWARDED, MAIL_REPLY_MARK
 
 SUBJECT_DAYS = timedelta(days=30)
 COMPARED_CHARACTERS = 2_000  # of a subject; removing each of its prefixes copies the rest
@@ -41,7 +41,7 @@ def normalised_subject(subject: str | None) -> tuple[str, bool]:
     """The subject without reply marks and list tags, and whether it had a reply mark."""
     text, is_reply = (subject or "")[:COMPARED_CHARACTERS], False
     while True:
-        rest = MAIL_REPLY_MARK.sub("", text, count=1)
+        rest = MAIL_REPLY_MARK.sub("", MAIL_FORWARDED.sub(r"\1\2\3", text), count=1)
         if rest != text:
             text, is_reply = rest, True
             continue
