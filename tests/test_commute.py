@@ -16,7 +16,7 @@ from tests.import_model import KIND, Index
 START = datetime(2024, 1, 1, tzinfo=UTC)
 NAMES = [f"{letter}@x" for letter in "abcdefghijkl"]
 PEOPLE = ["anna@x", "boris@x", "own@x"]
-SUBJECTS = ["Plan", "Re: plan", "Other", "Re: other", "(no subject)", None]
+SUBJECTS = ["Plan", "Re: plan", "Plan 9", "Re: plan 9", "(no subject)", None]
 
 
 def message(
@@ -95,6 +95,17 @@ def test_a_generic_subject_does_not_merge_different_customers() -> None:
     assert len(imported(help_).items()) == 2
     answered = message("c@x", subject="Re: Help", day=10, sender="support@x", to=("anna@x",))
     assert sorted(item.message_count or 0 for item in imported(help_, [answered]).items()) == [1, 2]
+
+
+def test_a_specific_subject_and_a_shared_receiver_join_in_any_order() -> None:
+    offer = message("a@x", subject="Offer 17", to=("support@x",))
+    answer = message("b@x", subject="SV: Offer 17", day=9, sender="boris@x", to=("support@x",))
+    later = message("c@x", subject="SV: Offer 17", day=40, sender="boris@x", to=("support@x",))
+    elsewhere = message("d@x", subject="SV: Offer 17", day=9, sender="boris@x", to=("jane@x",))
+    for first, second in ((offer, answer), (answer, offer)):
+        assert [item.message_count for item in imported([first], [second]).items()] == [2]
+    assert len(imported([offer], [later]).items()) == 2
+    assert len(imported([offer], [elsewhere]).items()) == 2
 
 
 def test_a_dangling_reference_forbids_joining_by_subject() -> None:

@@ -39,7 +39,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     `participants` are the hashes of sender and receivers, `lists` those of mailing lists, `subject` that of the subject
     without reply marks (0 for none). `is_marked` says that the subject had a reply mark, `is_reply` that the message
     refers to another one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether
-    the message names its sender. `is_own` says that its sender belongs to the organization.
+    the message names its sender. `is_own` says that its sender belongs to the organization, `is_specific` that its
+    subject is not one that strangers use by chance.
     """
 
     id: int
@@ -56,6 +57,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     is_named: bool = False
     is_own: bool = False
     state: State = State()
+    is_specific: bool = False
 
     @property
     def is_outbound(self) -> bool:

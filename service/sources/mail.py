@@ -20,7 +20,7 @@ from service.sources.message import Address, Clock, Message, parse
 from service.sources.message_ids import GMAIL_THREAD
 from service.sources.shortening import Fit
 from service.sources.spool import Piece, Spool
-from service.sources.threads import MOST_PARTICIPANTS, MailRule, normalised_subject
+from service.sources.threads import MOST_PARTICIPANTS, MailRule, is_specific, normalised_subject
 from service.sources.unite import First, Kind, unite, with_states
 from service.times import MAX_AHEAD
 
@@ -236,6 +236,7 @@ class Mail:
                 is_draft=message.is_draft,
                 labels=tuple(self.labels(message, Fit())),
             ),
+            is_specific=is_specific(base),
         )
 
     def root(self, message: Message) -> str:
