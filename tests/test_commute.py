@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.sources.facts import milliseconds
+from service.sources import mail
+from service.sources.facts import Hasher, milliseconds
 from service.sources.message import Address, Message
 from service.sources.spool import Piece
 from tests.import_model import KIND, Index
@@ -199,6 +202,27 @@ def test_what_others_wrote_stays() -> None:
     index.imports(pieces([message("b@x", ("a@x",), day=1)]))
     (item,) = index.items()
     assert (item.status, item.agent_uid, item.message_count) == ("closed", uid, 2)
+
+
+def test_read_by_others_stays_until_there_is_something_new() -> None:
+    index = imported([message("a@x")])
+    (uid,) = index.entries
+    entry = index.entries[uid]
+    assert entry.item is not None
+    item = entry.item.model_copy(update={"is_read": True})
+    index.entries[uid] = replace(entry, item=item, version=entry.version + 5)
+    assert index.imports(pieces([message("a@x")])).written == 0
+    assert [item.is_read for item in index.items()] == [True]
+    index.imports(pieces([message("a@x", seen=False)]))
+    assert [item.is_read for item in index.items()] == [False]
+
+
+def test_every_organization_has_the_same_order_of_messages_at_one_time() -> None:
+    other = mail.Mail(Hasher(UUID(int=1)), mail.Own(), mail.Rules())
+    for one in (message("a@x"), message("a@x", snippet="other")):
+        mine, theirs = KIND.fact(one), other.fact(one)
+        assert mine.order == theirs.order
+        assert mine.sender != theirs.sender
 
 
 @pytest.mark.parametrize("is_reversed", [False, True])

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from service.conversation import Channel, Conversation, Status, reason
 from service.sources import mailbox
-from service.sources.facts import Fact, Hasher, State, ends, milliseconds
+from service.sources.facts import Fact, Hasher, State, ends, milliseconds, of_message
 from service.sources.folders import has_role, is_left_out
 from service.sources.message import Address, Clock, Message, parse
 from service.sources.message_ids import GMAIL_THREAD
@@ -217,11 +217,11 @@ class Mail:
         participants = dict.fromkeys(people[:MOST_PARTICIPANTS])
         references = dict.fromkeys(message.references)
         return Fact(
-            id=self.hasher(message.id),
-            digest=self.hasher(_content(message)),
+            id=of_message(message.id),
+            digest=of_message(_content(message)),
             date=milliseconds(message.date),
             sender=self.hasher(message.sender.email or ""),
-            references=tuple(map(self.hasher, references)),
+            references=tuple(map(of_message, references)),
             subject=self.hasher(base) if base else 0,
             is_marked=is_marked,
             is_reply=any(not reference.endswith(GMAIL_THREAD) for reference in references),
