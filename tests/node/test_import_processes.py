@@ -127,6 +127,26 @@ def test_the_api_writes_while_an_import_decides(
     fresh.act(run)
 
 
+def test_a_deletion_outlives_its_tombstone_and_can_be_restored(fresh: Cluster, tmp_path: Path) -> None:
+    organization = uuid4()
+    messages = mbox(tmp_path / "mail", [letter(1), letter(2, 1)])
+    fresh.act(lambda client: import_into(client, fresh, organization, messages))
+    (item,) = fresh.act(lambda client: items(client, fresh, organization))
+    deletion = deletion_of(organization, item.uid, parse_time(datetime.now(UTC) - timedelta(hours=2)))
+    fresh.act(lambda client: Writer(client, fresh.settings.alias).write([deletion]))
+    fresh.act(lambda client: client.indices.refresh(index=fresh.settings.alias))
+    pruned = command(fresh, "prune", "--keep", "1", "--tombstones", "1h")
+    assert "1 old tombstone removed" in pruned.stderr
+    again = fresh.act(lambda client: import_into(client, fresh, organization, messages))
+    assert (again.in_conversations, again.deleted) == (0, 2)
+    back = fresh.act(lambda client: import_into(client, fresh, organization, messages, restores=True))
+    assert (back.in_conversations, back.deleted) == (2, 0)
+    (restored,) = fresh.act(lambda client: items(client, fresh, organization))
+    assert (restored.uid, restored.message_count) == (item.uid, 2)
+    idle = fresh.act(lambda client: import_into(client, fresh, organization, messages))
+    assert (idle.there, idle.tally.written) == (2, 0)
+
+
 def sms(path: Path, days: range) -> Path:
     start = int(START.timestamp() * 1000)
     rows = [
