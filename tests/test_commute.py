@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.sources.facts import milliseconds
+from service.sources import mail
+from service.sources.facts import Hasher, milliseconds
 from service.sources.message import Address, Message
 from service.sources.spool import Piece
 from tests.import_model import KIND, Index
@@ -16,7 +19,7 @@ from tests.import_model import KIND, Index
 START = datetime(2024, 1, 1, tzinfo=UTC)
 NAMES = [f"{letter}@x" for letter in "abcdefghijkl"]
 PEOPLE = ["anna@x", "boris@x", "own@x"]
-SUBJECTS = ["Plan", "Re: plan", "Other", "Re: other", "(no subject)", None]
+SUBJECTS = ["Plan", "Re: plan", "Plan 9", "Re: plan 9", "(no subject)", None]
 
 
 def message(
@@ -95,6 +98,17 @@ def test_a_generic_subject_does_not_merge_different_customers() -> None:
     assert len(imported(help_).items()) == 2
     answered = message("c@x", subject="Re: Help", day=10, sender="support@x", to=("anna@x",))
     assert sorted(item.message_count or 0 for item in imported(help_, [answered]).items()) == [1, 2]
+
+
+def test_a_specific_subject_and_a_shared_receiver_join_in_any_order() -> None:
+    offer = message("a@x", subject="Offer 17", to=("support@x",))
+    answer = message("b@x", subject="SV: Offer 17", day=9, sender="boris@x", to=("support@x",))
+    later = message("c@x", subject="SV: Offer 17", day=40, sender="boris@x", to=("support@x",))
+    elsewhere = message("d@x", subject="SV: Offer 17", day=9, sender="boris@x", to=("jane@x",))
+    for first, second in ((offer, answer), (answer, offer)):
+        assert [item.message_count for item in imported([first], [second]).items()] == [2]
+    assert len(imported([offer], [later]).items()) == 2
+    assert len(imported([offer], [elsewhere]).items()) == 2
 
 
 def test_a_dangling_reference_forbids_joining_by_subject() -> None:
@@ -188,6 +202,27 @@ def test_what_others_wrote_stays() -> None:
     index.imports(pieces([message("b@x", ("a@x",), day=1)]))
     (item,) = index.items()
     assert (item.status, item.agent_uid, item.message_count) == ("closed", uid, 2)
+
+
+def test_read_by_others_stays_until_there_is_something_new() -> None:
+    index = imported([message("a@x")])
+    (uid,) = index.entries
+    entry = index.entries[uid]
+    assert entry.item is not None
+    item = entry.item.model_copy(update={"is_read": True})
+    index.entries[uid] = replace(entry, item=item, version=entry.version + 5)
+    assert index.imports(pieces([message("a@x")])).written == 0
+    assert [item.is_read for item in index.items()] == [True]
+    index.imports(pieces([message("a@x", seen=False)]))
+    assert [item.is_read for item in index.items()] == [False]
+
+
+def test_every_organization_has_the_same_order_of_messages_at_one_time() -> None:
+    other = mail.Mail(Hasher(UUID(int=1)), mail.Own(), mail.Rules())
+    for one in (message("a@x"), message("a@x", snippet="other")):
+        mine, theirs = KIND.fact(one), other.fact(one)
+        assert mine.order == theirs.order
+        assert mine.sender != theirs.sender
 
 
 @pytest.mark.parametrize("is_reversed", [False, True])

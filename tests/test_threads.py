@@ -27,6 +27,9 @@ def are_joined(earlier: Fact, later: Fact) -> bool:
         return False
     if later.date - earlier.date > MONTH:
         return False
+    everybody = {*later.participants, *later.lists} & {*earlier.participants, *earlier.lists}
+    if later.is_specific and everybody:
+        return True
     others = set(later.participants) - {later.sender}, set(earlier.participants) - {earlier.sender}
     if earlier.sender == later.sender:
         return bool(others[0] & others[1]) or not (others[0] or others[1])

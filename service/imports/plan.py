@@ -74,13 +74,17 @@ class _Group(Generic[Source]):
 
 @dataclass(slots=True)
 class Planner(Generic[Source]):
-    """Makes the changes. `entries` is what the index holds; `changes` raises Missing until it has all that it needs."""
+    """Makes the changes. `entries` is what the index holds; `changes` raises Missing until it has all that it needs.
+
+    `now` is the version of what is restored after `prune` removed its deletion, whose version OpenSearch still holds.
+    """
 
     kind: Kind[Source]
     organization_uid: UUID
     pieces: Sequence[Piece[Source]]
     entries: Mapping[UUID, Entry]
     restores: bool = False
+    now: int = 0
     _deleted: dict[UUID, list[Piece[Source]]] = field(default_factory=dict)
     _taken: dict[UUID, _Group[Source]] = field(default_factory=dict)
 
@@ -267,7 +271,7 @@ class Planner(Generic[Source]):
         return Change(
             uid,
             group.pieces,
-            item=None if is_same else _versioned(made.item, entry),
+            item=None if is_same else _versioned(made.item, entry, self.now),
             parts=made.parts,
             memory=None if memory.packed() == Memory(entry.facts, entry.written).packed() else memory,
             merged=merged,
@@ -309,7 +313,8 @@ def _equal(item: Conversation, other: Conversation) -> bool:
     return item.model_copy(update={"updated_on": other.updated_on}) == other
 
 
-def _versioned(item: Conversation, entry: Entry) -> Conversation:
+def _versioned(item: Conversation, entry: Entry, now: int) -> Conversation:
     """The item with a version that wins against what is there."""
-    version = min(max(milliseconds(item.updated_on), entry.version + 1), _LAST)
+    least = now if entry.is_deleted and entry.deleted_on is None else entry.version + 1
+    version = min(max(milliseconds(item.updated_on), least), _LAST)
     return item.model_copy(update={"updated_on": time_of(version)})

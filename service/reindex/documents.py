@@ -186,7 +186,16 @@ async def count_by_organization(client: Client, index: str) -> dict[str, int]:
 
 async def count_tombstones(client: Client, index: str) -> int:
     """The number of tombstones in an index, as of its last refresh."""
-    body = {"size": 0, "track_total_hits": True, "query": {"exists": {"field": "tombstone.uid"}}}
+    return await _count_with(client, index, "tombstone.uid")
+
+
+async def count_import_records(client: Client, index: str) -> int:
+    """The number of import records in an index, as of its last refresh."""
+    return await _count_with(client, index, "record.organization_uid")
+
+
+async def _count_with(client: Client, index: str, field: str) -> int:
+    body = {"size": 0, "track_total_hits": True, "query": {"exists": {"field": field}}}
     return part(await search(client, {"index": index, "body": body}), "hits", "total", "value", expected=int)
 
 

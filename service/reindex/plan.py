@@ -20,7 +20,8 @@ from service.reindex.steps import settings_of
 async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, object]:
     """The plan of a reindex, as a record.
 
-    `documents` is the number of documents in the running index, including its `deletions`. `bytes` is the size of its
+    `documents` is the number of documents in the running index, including its `deletions` and `import_records`.
+    `bytes` is the size of its
     primary shards, which is about the disk space that the new index needs in addition. `problem` says why the running
     index does not fit this version of the service, if it does not. `lease_seconds` is how long the reindex waits until
     every writer knows the new index. Raises the errors that the reindex would raise at its start.
@@ -48,6 +49,7 @@ async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True
         "from_index": from_index,
         "documents": part(stats, *primaries, "docs", "count", expected=int),
         "deletions": await documents.count_tombstones(job.client, old),
+        "import_records": await documents.count_import_records(job.client, old),
         "bytes": part(stats, *primaries, "store", "size_in_bytes", expected=int),
         "files": await asyncio.to_thread(_files, job, files),
         "lease_seconds": job.lease,

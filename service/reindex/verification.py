@@ -152,10 +152,14 @@ async def say_what_files_lack(job: Job, files: tuple[str, ...], index: str) -> N
     elsewhere = sum(count for organization, count in counts.items() if organization not in named)
     lost = len(differences.newer) + len(differences.extra) + elsewhere
     tombstones = await documents.count_tombstones(job.client, index)
+    remembered = await documents.count_import_records(job.client, index)
+    imports = (
+        f"{counted(remembered, 'import record')} (import all mail and SMS again afterwards), " if remembered else ""
+    )
     progress.say(
         f"--files-only leaves out documents of {index} that the files do not have, or have in an older version: "
-        f"{counted(lost, 'conversation')}, {counted(tombstones, 'deletion')}, and writes that arrive before the new "
-        f"index receives writes. {index} is kept for 'conversations rollback'"
+        f"{counted(lost, 'conversation')}, {counted(tombstones, 'deletion')}, {imports}and writes that "
+        f"arrive before the new index receives writes. {index} is kept for 'conversations rollback'"
     )
 
 

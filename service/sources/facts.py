@@ -1,8 +1,8 @@
 """What an import remembers of each message: enough to unite conversations later, and nothing that a person could read.
 
-A `Fact` holds hashes instead of ids, addresses, subjects and labels. They are keyed by the organization, so that equal
-addresses of two organizations have different hashes. Threads and conversations are computed from facts alone, so the
-result is the same whether a message comes now or came with an earlier import.
+A `Fact` holds hashes instead of ids, addresses, subjects and labels. Those of people, subjects and labels are keyed by
+the organization, so that equal addresses of two organizations have different hashes. Threads and conversations are
+computed from facts alone, so the result is the same whether a message comes now or came with an earlier import.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     `participants` are the hashes of sender and receivers, `lists` those of mailing lists, `subject` that of the subject
     without reply marks (0 for none). `is_marked` says that the subject had a reply mark, `is_reply` that the message
     refers to another one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether
-    the message names its sender. `is_own` says that its sender belongs to the organization.
+    the message names its sender. `is_own` says that its sender belongs to the organization, `is_specific` that its
+    subject is not one that strangers use by chance.
     """
 
     id: int
@@ -56,6 +57,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     is_named: bool = False
     is_own: bool = False
     state: State = State()
+    is_specific: bool = False
 
     @property
     def is_outbound(self) -> bool:
@@ -86,6 +88,10 @@ class Hasher:
     def __call__(self, text: str | bytes) -> int:
         data = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
         return int.from_bytes(hashlib.blake2b(data, digest_size=_HASH_BYTES, key=self._key).digest(), "big") >> 1
+
+
+of_message = Hasher(UUID(int=0))
+"""Hashes what the order of messages at the same time depends on: it must be the same in every organization."""
 
 
 def milliseconds(date: datetime) -> int:

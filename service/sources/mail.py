@@ -14,13 +14,13 @@ from pydantic import ValidationError
 
 from service.conversation import Channel, Conversation, Status, reason
 from service.sources import mailbox
-from service.sources.facts import Fact, Hasher, State, ends, milliseconds
+from service.sources.facts import Fact, Hasher, State, ends, milliseconds, of_message
 from service.sources.folders import has_role, is_left_out
 from service.sources.message import Address, Clock, Message, parse
 from service.sources.message_ids import GMAIL_THREAD
 from service.sources.shortening import Fit
 from service.sources.spool import Piece, Spool
-from service.sources.threads import MOST_PARTICIPANTS, MailRule, normalised_subject
+from service.sources.threads import MOST_PARTICIPANTS, MailRule, is_specific, normalised_subject
 from service.sources.unite import First, Kind, unite, with_states
 from service.times import MAX_AHEAD
 
@@ -217,11 +217,11 @@ class Mail:
         participants = dict.fromkeys(people[:MOST_PARTICIPANTS])
         references = dict.fromkeys(message.references)
         return Fact(
-            id=self.hasher(message.id),
-            digest=self.hasher(_content(message)),
+            id=of_message(message.id),
+            digest=of_message(_content(message)),
             date=milliseconds(message.date),
             sender=self.hasher(message.sender.email or ""),
-            references=tuple(map(self.hasher, references)),
+            references=tuple(map(of_message, references)),
             subject=self.hasher(base) if base else 0,
             is_marked=is_marked,
             is_reply=any(not reference.endswith(GMAIL_THREAD) for reference in references),
@@ -236,6 +236,7 @@ class Mail:
                 is_draft=message.is_draft,
                 labels=tuple(self.labels(message, Fit())),
             ),
+            is_specific=is_specific(base),
         )
 
     def root(self, message: Message) -> str:

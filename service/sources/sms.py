@@ -12,7 +12,7 @@ from uuid import UUID
 
 from service.conversation import Channel, Conversation, Status
 from service.sources import sms_files
-from service.sources.facts import Fact, Hasher, State, key, milliseconds
+from service.sources.facts import Fact, Hasher, State, key, milliseconds, of_message
 from service.sources.groups import Row
 from service.sources.mail import Counts, Reject, made
 from service.sources.message import Clock
@@ -132,7 +132,7 @@ class Texts:
     def fact(self, message: Sms, clock: Clock) -> Fact:
         date = milliseconds(message.date)
         attached = f":{message.attachments}" if message.attachments else ""
-        name = self.hasher(f"sms:{message.peer}:{date}:{message.direction}:{message.text}{attached}")
+        name = of_message(f"sms:{message.peer}:{date}:{message.direction}:{message.text}{attached}")
         peer = self.hasher(f"sms:{message.peer}")
         return Fact(
             id=name,

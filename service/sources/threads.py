@@ -3,7 +3,7 @@
 - A message belongs to every id that it refers to. So two messages with the same unknown parent are one thread.
 - A reply mark without any reference joins earlier messages with the same subject, at most SUBJECT_DAYS before: those
   that the same two people exchanged, and the original of somebody whom it is sent to. A shared receiver, such as
-  support@, is not enough, nor is support's answer to somebody else.
+  support@, is enough only for a specific subject ("Offer 17", but not "Help").
 - Some mailing lists take the reply mark off. So a reply without a mark, none of whose references is known, joins the
   latest earlier message with the same subject, at most SUBJECT_DAYS before; there, a shared receiver or list is enough.
   This is a soft join: it ends when the message that the reply refers to arrives, or a later one with the subject.
@@ -27,6 +27,7 @@ from service.text import MAIL_FORWARDED, MAIL_REPLY_MARK
 
 SUBJECT_DAYS = timedelta(days=30)
 COMPARED_CHARACTERS = 2_000  # of a subject; removing each of its prefixes copies the rest
+SPECIFIC_WORDS = 4
 MOST_PARTICIPANTS = 50  # of a message are compared, the sender first
 NO_SUBJECTS = frozenset({"(no subject)", "no subject", "(kein betreff)", "(sans objet)", "(sin asunto)"})
 _TAG = re.compile(r"^\s*\[[^\[\]]{1,40}\]\s*")
@@ -52,6 +53,11 @@ def normalised_subject(subject: str | None) -> tuple[str, bool]:
         text = rest
 
 
+def is_specific(subject: str) -> bool:
+    """Whether strangers will hardly have this normalised subject by chance: it has a number or many words."""
+    return len(subject.split()) >= SPECIFIC_WORDS or any(character.isdigit() for character in subject)
+
+
 class MailRule:
     """What joins messages of mail (a groups.Rule)."""
 
@@ -64,7 +70,7 @@ class MailRule:
         """The places of a message.
 
         They are: each pair of its sender and a receiver; its sender, if it is an original, and its receivers, if it is
-        a reply that looks for one; and, for soft joins, everybody and every list that saw it.
+        a reply that looks for one; and, for soft joins and specific subjects, everybody and every list that saw it.
         """
         if not fact.subject:
             return
@@ -80,6 +86,8 @@ class MailRule:
         elif not (fact.is_marked or fact.is_reply):
             yield combined(fact.subject, fact.sender, _ORIGINAL_OF), fact.date, fact.id, _EARLIER
         role = _EARLIER | _SOFT | (_LATER if self.awaits(fact) else 0)
+        if is_reply and fact.is_specific:
+            role = _EARLIER | _LATER
         for place in dict.fromkeys((*fact.participants, *fact.lists)):
             yield combined(fact.subject, place, _SEEN_BY), fact.date, fact.id, role
 

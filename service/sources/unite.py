@@ -87,8 +87,8 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
 class Known:
     """A conversation as the index has it: its item and what imports remember of it.
 
-    `written` has a hash of what the last import wrote into each field of KEPT. It is empty if no import wrote it, or an
-    earlier version of the service.
+    `written` has a hash of what the last import wrote into is_read and each field of KEPT. It is empty if no import
+    wrote it, or an earlier version of the service.
     """
 
     uid: UUID
@@ -152,6 +152,8 @@ def unite(
     }
     written = {name: kind.hasher(msgspec.json.encode(values[name])) for name in KEPT}
     values |= _changed_by_others(kind.hasher, known)
+    is_read = _is_read(messages)
+    written["is_read"] = kind.hasher(msgspec.json.encode(is_read))
     attachments = sum(fact.attachments for fact in messages)
     history = (one.item.metadata.history_id for one in known)
     item = Conversation(
@@ -159,7 +161,7 @@ def unite(
         organization_uid=organization_uid,
         channel=kind.channel,
         sent_at=time_of(last.date),
-        is_read=_is_read(messages),
+        is_read=_read_since(known, written["is_read"], messages, is_read),
         has_reply=kind.has_reply(messages),
         message_count=len(messages),
         metadata=Metadata(
@@ -261,6 +263,13 @@ def _is_read(messages: Sequence[Fact]) -> bool | None:
     """Whether all messages were read; None if no mailbox recorded it."""
     marks = [fact.state.is_read for fact in messages if fact.state.is_read is not None]
     return all(marks) if marks else None
+
+
+def _read_since(known: Sequence[Known], written: int, messages: Sequence[Fact], is_read: bool | None) -> bool | None:
+    """`is_read`, or what others wrote, if the messages and their state are those of the last import."""
+    if len(known) != 1 or known[0].written.get("is_read") != written:
+        return is_read
+    return known[0].item.is_read if len(chosen(known[0].facts)) == len(messages) else is_read
 
 
 def _first_of(known: Sequence[Known], name: str) -> object:
