@@ -72,7 +72,7 @@ def test_an_import_that_is_killed_is_completed_by_the_same_import(
     fresh: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "DEAD_AFTER_SECONDS", 1.5)
-    threads, organization, path = 1_200, uuid4(), tmp_path / "mail.mbox"
+    threads, organization, path = 800, uuid4(), tmp_path / "mail.mbox"
     originals, replies = map(letter, range(threads)), (letter(threads + number, number) for number in range(threads))
     messages = mbox(path, [*originals, *replies])
     ensure_index(fresh)
