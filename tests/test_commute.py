@@ -190,6 +190,26 @@ def test_a_conversation_without_a_record_is_found_by_its_uid() -> None:
     assert list(index.entries) == [uid]
 
 
+def test_a_part_of_a_conversation_without_a_record_does_not_shrink_it() -> None:
+    """As after `load` of an export, or an import by an earlier version."""
+    some = [message("a@x"), message("b@x", ("a@x",), day=1), message("c@x", ("a@x",), day=2)]
+    later = message("d@x", ("a@x",), day=3)
+    index = imported(some)
+    (uid,) = index.entries
+    entry = index.entries[uid]
+    index.entries[uid] = type(entry)(uid, item=entry.item, version=entry.version)
+    for _time in range(2):
+        index.imports(pieces([later]))
+        item = index.entries[uid].item
+        assert item is not None
+        assert item.message_count == 3  # at least
+        assert (item.created_on, item.sent_at) == (some[0].date, later.date)
+        assert item.metadata.provider_message_id == "<a@x>"
+    index.imports(pieces(some))
+    assert index.shown() == imported([*some, later]).shown()
+    assert list(index.entries) == [uid]
+
+
 def test_what_others_wrote_stays() -> None:
     index = imported([message("a@x")])
     (uid,) = index.entries

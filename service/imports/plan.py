@@ -259,7 +259,11 @@ class Planner(Generic[Source]):
         merged = [self.entries[one] for one, taker in self._taken.items() if taker is group and one != uid]
         others = [one for one in group.live if one.uid != uid]
         sources = [one.known for one in ([entry] if entry.item is not None else []) + others]
-        sources = [replace(known, facts=_of(known.facts, group.facts)) for known in sources]
+        own = {uid, *(one.uid for one in merged), *(one.uid for one in group.live if one.uid not in self._taken)}
+        sources = [
+            replace(known, facts=_of(known.facts, group.facts), unseen=known.unseen if known.uid in own else 0)
+            for known in sources
+        ]
         try:
             made = unite(self.kind, self.organization_uid, uid, group.pieces, sources)
         except ValidationError as error:

@@ -57,7 +57,8 @@ class Entry:
     @property
     def known(self) -> Known:
         assert self.item is not None
-        return Known(self.uid, self.item, self.facts, self.written, self.parts)
+        unseen = max(0, (self.item.message_count or 0) - len({fact.id for fact in self.facts}))
+        return Known(self.uid, self.item, self.facts, self.written, self.parts, unseen)
 
 
 async def find(client: Client, alias: str, organization_uid: UUID, keys: Collection[str]) -> set[UUID]:

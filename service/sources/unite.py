@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from service.conversation import Channel, Conversation, Direction, Metadata, Status
+from service.conversation import LIMITS, Channel, Conversation, Direction, Metadata, Status
 from service.sources.facts import Fact, Hasher, State, chosen, ends, time_of, together, united
 from service.sources.groups import Rule, components
 from service.sources.shortening import Fit
@@ -88,7 +88,8 @@ class Known:
     """A conversation as the index has it: its item and what imports remember of it.
 
     `written` has a hash of what the last import wrote into is_read and each field of KEPT. It is empty if no import
-    wrote it, or an earlier version of the service.
+    wrote it, or an earlier version of the service. `unseen` is how many of its messages no import remembers, such as
+    those of `load`.
     """
 
     uid: UUID
@@ -96,6 +97,7 @@ class Known:
     facts: tuple[Fact, ...] = ()
     written: Mapping[str, int] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
+    unseen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,45 @@ def unite(
         updated_on=time_of(last.date),
         **values,
     )
+    item = _with_unseen(item, known)
     return United(item, content.parts(facts), tuple(facts), written, fit.shortened)
+
+
+def _with_unseen(item: Conversation, known: Sequence[Known]) -> Conversation:
+    """The item, widened so that it loses nothing of messages which no import remembers.
+
+    Some of the messages of this import may be among these, so the number of messages is the least possible one.
+    """
+    whole = [one.item for one in known if one.unseen]
+    if not whole:
+        return item
+    every = [item, *whole]
+    first = min(every, key=lambda one: one.created_on or one.updated_on)
+    last = max(every, key=lambda one: one.sent_at or one.updated_on)
+    least = sum(len({fact.id for fact in one.facts}) + one.unseen for one in known)
+    values = {
+        "direction": first.direction,
+        "subject": first.subject,
+        "party_uid": first.party_uid,
+        "created_on": first.created_on,
+        "sent_at": last.sent_at,
+        "has_reply": any(one.has_reply for one in every),
+        "message_count": max(item.message_count or 0, least),
+        "metadata": item.metadata.model_copy(update=_wide_metadata(every, first, last)),
+    }
+    return Conversation.model_validate(dict(item.model_copy(update=values)))
+
+
+def _wide_metadata(every: Sequence[Conversation], first: Conversation, last: Conversation) -> Mapping[str, object]:
+    labels = dict.fromkeys(label for one in every for label in one.metadata.labels)
+    attachments = max(one.metadata.attachment_count or 0 for one in every)
+    return {
+        **_first_of_item(first).metadata,
+        "snippet": last.metadata.snippet,
+        "labels": list(labels)[: LIMITS["metadata.labels"].items],
+        "has_attachments": attachments > 0,
+        "attachment_count": attachments,
+    }
 
 
 class _Content(Generic[Source]):
