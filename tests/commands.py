@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
+from service import progress, run
 from service.cli import exit_codes, run_line
 
 
@@ -25,6 +27,7 @@ def run_here(
         redirect_stdout(out),
         redirect_stderr(errors),
         mock.patch.object(sys, "stdin", io.StringIO(text)),
+        _own_output(),
     ):
         code = exit_codes.run(lambda: run_line(arguments))
     return subprocess.CompletedProcess(arguments, code, _text(out), _text(errors))
@@ -42,6 +45,19 @@ def _surroundings(environment: dict[str, str], folder: Path) -> Iterator[None]:
         os.chdir(where)
         os.environ.clear()
         os.environ.update(before)
+
+
+@contextmanager
+def _own_output() -> Iterator[None]:
+    """Keeps what a command chooses for its process (-q, -v, the log of a service) from the tests that follow."""
+    calls = logging.getLogger("opensearch")
+    handlers, level, propagates = list(calls.handlers), calls.level, calls.propagate
+    try:
+        with mock.patch.object(progress, "shown", progress.Shown()), mock.patch.object(run, "configure_logging"):
+            yield
+    finally:
+        calls.handlers[:], calls.propagate = handlers, propagates
+        calls.setLevel(level)
 
 
 def _text(stream: io.TextIOWrapper) -> str:
