@@ -133,3 +133,10 @@ def test_a_line_from_a_pipe_comes_before_the_pipe_ends() -> None:
         assert next(found).number == 2
     assert list(found) == []
     os.close(reads)
+
+
+@pytest.mark.parametrize(("begin", "command"), [(b"From ada@example.com Mon", "import-mail"), (b"<?xml", "import-sms")])
+def test_messages_are_refused_with_the_command_that_reads_them(begin: bytes, command: str, tmp_path: Path) -> None:
+    (tmp_path / "box.gz").write_bytes(gzip.compress(begin + b"\n"))
+    with pytest.raises(SourceUnreadable, match=command):
+        list(ndjson.read(str(tmp_path / "box.gz")))

@@ -130,6 +130,8 @@ def _known(error: ConversationsError) -> int:
 
 def _system(error: OSError) -> int:
     reason = error.strerror or str(error) or type(error).__name__
+    if error.errno == errno.ENOSPC and not error.filename:
+        return _failed(error, f"cannot write the output, which is full: {reason}")
     return _failed(error, f"{error.filename}: {reason}" if error.filename else f"cannot read or write: {reason}")
 
 

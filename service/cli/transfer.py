@@ -235,9 +235,7 @@ def _finish(record: dict[str, int], rejects: Path, *, to_error: bool = False) ->
     if not record["rejected"] and is_rejects(rejects):
         progress.say(f"nothing was rejected; {rejects} is from an earlier run")
     if record["rejected"]:
-        raise exit_codes.DoneInPart(
-            f"{record['rejected']:,} rejected: see {rejects}; the printed summary counts the others"
-        )
+        raise exit_codes.DoneInPart(f"{record['rejected']:,} rejected, with the reasons in {rejects}")
 
 
 COMMANDS = (load_command, export_command)

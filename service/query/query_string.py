@@ -177,7 +177,7 @@ def _decoded(raw: bytes) -> str | None:
 
 
 def _names(known: tuple[str, ...]) -> str:
-    more = ", and more: see /docs" if len(known) > MOST_NAMES_SHOWN else ""
+    more = ", and more: see docs/api.md or /docs of the service" if len(known) > MOST_NAMES_SHOWN else ""
     return f"; there are {', '.join(known[:MOST_NAMES_SHOWN])}{more}"
 
 

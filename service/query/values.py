@@ -84,7 +84,8 @@ def sort(text: str) -> Sort:
     field = next((field for field in SORT_FIELDS if field == name), None)
     if field is None:
         near = nearest(name.lower(), SORT_FIELDS)
-        raise ValueError(f"must be one of {', '.join(SORT_FIELDS)}, with - in front for descending{near}")
+        unknown = f"has {quoted(name)}, which is no key: it " if name else "has an empty key: it "
+        raise ValueError(f"{unknown}must be one of {', '.join(SORT_FIELDS)}, with - in front for descending{near}")
     if field == RELEVANCE and text.startswith("-"):
         raise ValueError(f"{RELEVANCE} takes no -: the best matches always come first")
     return Sort(field, descending=text.startswith("-") or field == RELEVANCE)

@@ -77,6 +77,8 @@ def read(
     try:
         with _open(path) as raw:
             for number, text in enumerate(_texts(_decompressed(path, Counting(raw, advance))), start=1):
+                if number == 1:
+                    _refuse_messages(path, text)
                 if (end := export_end(text)) is not None:
                     if end.conversations != since_end:
                         promised = counted(end.conversations, "conversation")
@@ -96,6 +98,13 @@ def read(
         ) from None
     except OSError as error:
         raise SourceUnreadable(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _refuse_messages(path: str, first_line: bytes) -> None:
+    """Raises SourceUnreadable if the file begins like a mailbox or like XML."""
+    for begin, kind, command in ((b"From ", "a mailbox", "import-mail"), (b"<", "XML", "import-sms")):
+        if first_line.removeprefix(lines.BOM).startswith(begin):
+            raise SourceUnreadable(f"{path} is {kind}, not NDJSON: 'conversations {command}' reads messages")
 
 
 def export_end(text: bytes) -> ExportEnd | None:

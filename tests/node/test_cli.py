@@ -358,7 +358,7 @@ def test_load_takes_zstandard_and_says_what_is_so(fresh: Cluster, tmp_path: Path
     done = run(fresh, tmp_path, "load", "a.ndjson.zst", "--no-progress")
     assert done.returncode == 3
     assert json.loads(done.stdout) == {"written": 29, "unchanged": 1, "rejected": 1}
-    assert done.stderr == "conversations: 1 rejected: see rejects.ndjson; the printed summary counts the others\n"
+    assert done.stderr == "conversations: 1 rejected, with the reasons in rejects.ndjson\n"
     again = run(fresh, tmp_path, "load", "a.ndjson.zst", "--dry-run", "-q")
     assert json.loads(again.stdout) == {"would_load": 30, "would_reject": 1}
 

@@ -106,7 +106,7 @@ def test_several_files_are_loaded_at_once(fresh: Cluster, many: list[Conversatio
     out, errors = loading.communicate(timeout=120)
     assert loading.returncode == 3
     assert json.loads(out) == {"written": 3000, "unchanged": 0, "rejected": 3}
-    assert errors.endswith("3 rejected: see rejects.ndjson; the printed summary counts the others\n")
+    assert errors.endswith("3 rejected, with the reasons in rejects.ndjson\n")
     rejects = [json.loads(line) for line in (tmp_path / "rejects.ndjson").read_text().splitlines()]
     assert [(one["source"], one["line"], one["text"]) for one in rejects] == [
         (file, 1001, f"wrong {number}") for number, file in enumerate(files)
