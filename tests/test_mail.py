@@ -204,6 +204,7 @@ def test_the_samples_messages_add_up_and_importing_twice_gives_the_same() -> Non
     assert imported(SAMPLE)[0] == found
 
 
+@pytest.mark.slow
 def test_real_archives_lose_no_message() -> None:
     """On the material where it is there, every file: Mailman writes From:, Date: and Subject: behind each separator.
 

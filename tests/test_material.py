@@ -37,6 +37,7 @@ def test_every_message_of_a_list_comes_out_whole(path: Path) -> None:
     assert re.sub(rb"\s|>", b"", kept) == re.sub(rb"\s|>", b"", data)
 
 
+@pytest.mark.slow
 def test_the_lists_are_as_large_as_they_are_said_to_be() -> None:
     for name, least in LISTS.items() if MAILBOXES else []:
         found = sum(1 for path in MAILBOXES if path.name.startswith(name) for _one in mailbox.read(path))
@@ -68,6 +69,7 @@ def test_every_message_of_the_collection_is_accounted_for(tmp_path: Path) -> Non
         list(read(str(path)))
 
 
+@pytest.mark.slow
 def test_imports_of_everything_add_up() -> None:
     folders = [DATA / name for name in ("mail", "malformed") if (DATA / name).is_dir()]
     if not folders:
