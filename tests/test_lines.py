@@ -76,6 +76,12 @@ def test_the_first_problems_are_told_and_how_many_more_never_a_value() -> None:
 DEEP = 100_000
 
 
+def acceptable(told: str) -> tuple[str, ...]:
+    """From Python 3.14 on, the parser reaches the end of these nested texts, and finds what else is wrong with them."""
+    is_unlimited = told == "nested too deeply" and sys.version_info >= (3, 14)
+    return (told, "it breaks off", "bytes as JSON") if is_unlimited else (told,)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -116,9 +122,7 @@ DEEP = 100_000
 )
 def test_strange_lines_are_rejected_with_a_clear_reason(text: bytes, told: str) -> None:
     reason = str(problem(text))
-    # From Python 3.14 on, the parser's recursion has no limit that these unfinished texts would reach before their end.
-    is_unlimited = told == "nested too deeply" and sys.version_info >= (3, 14)
-    assert told in reason or (is_unlimited and "it breaks off" in reason)
+    assert any(text in reason for text in acceptable(told))
 
 
 WRONG: tuple[Any, ...] = (
