@@ -102,27 +102,22 @@ class MailRule:
 
     def stored_keys(self, fact: Fact) -> Iterator[str]:
         """The ids, and each place with the month, or two months if the message joins earlier ones."""
-        yield key(fact.id)
-        yield from map(key, fact.references)
-        month = fact.date // _WINDOW
-        for place, _date, _id, roles in self.rows(fact):
-            if roles & _EARLIER:
-                yield key(place, month, _EARLIER)
-            if roles & _LATER:
-                yield key(place, month, _LATER)
-                yield key(place, month - 1, _LATER)
+        return self._keys(fact, as_earlier=_EARLIER, as_later=_LATER)
 
     def asked_keys(self, fact: Fact) -> Iterator[str]:
         """The ids; later messages that may join this one; and earlier ones, if this one joins such."""
+        return self._keys(fact, as_earlier=_LATER, as_later=_EARLIER)
+
+    def _keys(self, fact: Fact, *, as_earlier: int, as_later: int) -> Iterator[str]:
         yield key(fact.id)
         yield from map(key, fact.references)
         month = fact.date // _WINDOW
         for place, _date, _id, roles in self.rows(fact):
             if roles & _EARLIER:
-                yield key(place, month, _LATER)
+                yield key(place, month, as_earlier)
             if roles & _LATER:
-                yield key(place, month, _EARLIER)
-                yield key(place, month - 1, _EARLIER)
+                yield key(place, month, as_later)
+                yield key(place, month - 1, as_later)
 
 
 @dataclass(slots=True)
