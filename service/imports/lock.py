@@ -2,7 +2,7 @@
 
 External versions cannot tell that somebody else wrote between reading and writing, so importers take turns. The lock is
 a document with a heartbeat, as that of a reindex: a waiter that sees no heartbeat for DEAD_AFTER_SECONDS takes it over.
-The holder stops sending after VALID_SECONDS without a heartbeat of its own, which is sooner.
+The holder stops sending earlier: after VALID_SECONDS without a heartbeat.
 """
 
 from __future__ import annotations
