@@ -4,8 +4,8 @@ WORKDIR /build
 COPY requirements.txt requirements-build.txt ./
 RUN python3 -m venv --without-pip /venv && \
     python3 -m venv /build-tools && \
-    /build-tools/bin/pip install --no-cache-dir --require-hashes --requirement requirements-build.txt && \
-    /build-tools/bin/pip --python /venv install --no-cache-dir --require-hashes --requirement requirements.txt
+    /build-tools/bin/pip install --no-cache-dir --no-deps --require-hashes --requirement requirements-build.txt && \
+    /build-tools/bin/pip --python /venv install --no-cache-dir --no-deps --require-hashes --requirement requirements.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY service service
 COPY index_mappings index_mappings

@@ -43,7 +43,7 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
 
 @dataclass
 class Project:
-    """A checkout with scripts/setup, one locked package and a locked build backend."""
+    """A checkout with scripts/setup, two locked packages and a locked build backend."""
 
     root: Path
     environment: dict[str, str]
@@ -89,20 +89,22 @@ class Project:
 
 
 def write_wheels(folder: Path) -> None:
-    """Writes the wheels of the locked packages."""
-    _write_wheel(folder, "locked", "locked.py", "WHERE = __file__\n")
+    """Writes the wheels of the locked packages, and one that is newer than the locked one."""
+    _write_wheel(folder, "locked", "locked.py", "WHERE = __file__\n", "Requires-Dist: needed[extra]\n")
+    _write_wheel(folder, "needed", "needed.py", "", "Provides-Extra: extra\n")
+    _write_wheel(folder, "needed", "needed.py", "", "Provides-Extra: extra\n", version="2.0")
     _write_wheel(folder, "builder", "backend.py", BACKEND)
 
 
-def _write_wheel(folder: Path, name: str, module: str, source: str) -> None:
-    info = f"{name}-1.0.dist-info"
+def _write_wheel(folder: Path, name: str, module: str, source: str, metadata: str = "", version: str = "1.0") -> None:
+    info = f"{name}-{version}.dist-info"
     files = {
         module: source,
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     rows = "".join(f"{path},sha256={_record_hash(text)},{len(text)}\n" for path, text in files.items())
-    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
         for path, text in {**files, f"{info}/RECORD": f"{rows}{info}/RECORD,,\n"}.items():
             wheel.writestr(path, text)
 
@@ -116,9 +118,11 @@ def make_project(root: Path, wheels: Path) -> Project:
     shutil.copy(SCRIPTS / "setup", root / "scripts" / "setup")
     (root / "pyproject.toml").write_text(PYPROJECT)
     (root / "own.py").write_text("def main(): print('own')\n")
-    for name, file in (("locked", "requirements.txt"), ("builder", "requirements-build.txt")):
-        digest = hashlib.sha256((wheels / f"{name}-1.0-py3-none-any.whl").read_bytes()).hexdigest()
-        (root / file).write_text(f"{name}==1.0 --hash=sha256:{digest}\n")
+    for file, names in (("requirements.txt", ("locked", "needed")), ("requirements-build.txt", ("builder",))):
+        digests = {
+            name: hashlib.sha256((wheels / f"{name}-1.0-py3-none-any.whl").read_bytes()).hexdigest() for name in names
+        }
+        (root / file).write_text("".join(f"{name}==1.0 --hash=sha256:{sha256}\n" for name, sha256 in digests.items()))
     (root.parent / "home").mkdir(exist_ok=True)
     environment = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",

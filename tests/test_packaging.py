@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -93,3 +94,11 @@ def test_a_lock_names_no_registry_and_has_a_hash_for_every_package(file: str) ->
     entries = re.split(r"\n(?=\S)", text.strip())
     assert all("--hash=sha256:" in entry for entry in entries if "==" in entry)
     assert all("==" in entry for entry in entries if entry.strip())
+
+
+@pytest.mark.slow
+def test_the_locked_packages_need_no_others() -> None:
+    """Set-up installs what the requirements files name and resolves nothing."""
+    check = [sys.executable, "-Im", "pip", "--disable-pip-version-check", "check"]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("No broken requirements found.\n", 0), done.stderr

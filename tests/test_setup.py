@@ -25,6 +25,13 @@ def test_it_makes_the_environment_once_and_leaves_no_other_files(project: Projec
     assert done.stdout == "own\n"
 
 
+def test_a_version_that_came_out_after_the_lock_does_not_matter(project: Project) -> None:
+    """`locked` asks for `needed[extra]`, of which 2.0 lies beside the locked 1.0: pip 23 takes it where it may resolve."""
+    project.must_work()
+    version = "from importlib.metadata import version; print(version('needed'))"
+    assert project.setup("requirements.txt", "--", "python", "-c", version).stdout == "1.0\n"
+
+
 def test_settings_of_pip_do_not_change_where_packages_go(project: Project, tmp_path: Path) -> None:
     (tmp_path / "pip.conf").write_text(f"[install]\nuser = true\ntarget = {tmp_path}/c\nprefix = {tmp_path}/d\n")
     project.must_work(

@@ -38,7 +38,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", environment)
     pip = [str(environment / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
-    run(*pip, "--quiet", "--require-hashes", "--requirement", ROOT / "requirements.txt")
+    run(*pip, "--quiet", "--no-deps", "--require-hashes", "--requirement", ROOT / "requirements.txt")
     run(*pip, "--quiet", wheel)  # which pip takes only where everything the wheel requires is there
     return environment / "bin"
 
