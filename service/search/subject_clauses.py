@@ -23,6 +23,8 @@ EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
 FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "fuzzy_rewrite": "constant_score"}
 # The same with a score by nearness, for an order and not for a filter: a clause for each of so many words.
 NEAREST = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 500}
+# The words with which the last of several parts may go on, of the whole index. Each is looked up, not a clause.
+MOST_ENDINGS = 50_000
 
 WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8.0, 4.0, 2.0, 1.0
 
@@ -87,13 +89,17 @@ def _fuzzy(piece: str) -> Clause:
 
 
 def _unfinished(piece: str) -> Clause:
-    """The last part of the piece may be incomplete. The parts before it must be complete."""
+    """The last part of the piece may be incomplete. The parts before it must be complete and stand before it."""
     if SPACELESS.search(piece):
         return _stems(piece)
-    begun: Clause = {"match_bool_prefix": {EXACT: {"query": piece, "operator": "and"}}}
-    if has_words(head := _head(piece)):
-        begun = all_of([_phrase(EXACT, head), begun])
-    return any_of(begun, _stems(piece))
+    return any_of(begun(EXACT, piece), _stems(piece))
+
+
+def begun(field: str, text: str) -> Clause:
+    """The parts of the text next to each other, in their order; the last one may be incomplete."""
+    if has_words(_head(text)):
+        return {"match_phrase_prefix": {field: {"query": text, "max_expansions": MOST_ENDINGS}}}
+    return {"match_bool_prefix": {field: {"query": text, "operator": "and"}}}
 
 
 def _head(piece: str) -> str:
