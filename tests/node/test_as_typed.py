@@ -32,16 +32,14 @@ def people(**metadata: object) -> dict[str, Any]:
     return {"metadata": metadata}
 
 
+BEGINNINGS = (
+    "mail from ada@example.com", "ada wrote an exam", "example of ada", "on 2024-01-05", "2024 meeting 01",
+    "at 10:30", "30 minutes and 10 items", "version 1.2.31", "31 of 2 in 1", "file a_b-cde.txt", "cde a b",
+    "see https://example.com/path", "pathetic example, https", "Order #A-1002", "1002 orders, a", "Müller@Bücher",
+)  # fmt: skip
 # By table: the fields of each conversation by its subject.
 STORED: dict[str, dict[str, dict[str, Any]]] = {
-    "beginnings": dict.fromkeys(
-        (
-            "mail from ada@example.com", "ada wrote an exam", "example of ada", "on 2024-01-05", "2024 meeting 01",
-            "at 10:30", "30 minutes and 10 items", "version 1.2.31", "31 of 2 in 1", "file a_b-cde.txt", "cde a b",
-            "see https://example.com/path", "pathetic example, https", "Order #A-1002", "1002 orders, a", "Müller@Bücher",
-        ),
-        {},
-    ),
+    "beginnings": {subject: {} for subject in BEGINNINGS},
     "people": {
         "ada": people(from_email="ada.lovelace@example.com", from_name="Ada Lovelace", to_emails=["alex@example.com"]),
         "bob": people(from_email="bob@example.com.au", to_emails=["ada.lovelace@example.org", "carl@example.com"]),
