@@ -163,10 +163,13 @@ def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
     *whole, begun = tokens(EXACT, piece) or ("",)
-    if _is_spaceless(piece) or not begun:
+    if _is_spaceless(piece[-1]) or not begun:
         return False
     there = tokens(EXACT, subject)
-    return _holds(there, tuple(whole)) and any(token.startswith(begun) for token in there)
+    return any(
+        there[at : at + len(whole)] == tuple(whole) and token.startswith(begun)
+        for at, token in enumerate(there[len(whole) :])
+    )
 
 
 def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
