@@ -69,7 +69,7 @@ def _forms(piece: str) -> Clause:
 
 
 def _stems(piece: str) -> Clause:
-    """The piece in any form. Its symbols must be there too. If it has only symbols, they must be there in their order."""
+    """The piece in any form, and its symbols. If it has only symbols, they must be there in their order."""
     if not has_letters(piece):
         return _forms(piece)
     symbols = symbols_of(piece)
