@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from service.query.conditions import Words
-from service.text import SPACELESS, has_words, kind_of_character, pieces_of
+from service.text import PARTING, SPACELESS, has_letters, has_words, kind_of_character, pieces_of, symbols_of
 
 Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
@@ -60,23 +60,32 @@ def _phrase(field: str, text: str, **options: object) -> Clause:
     return {"match_phrase": {field: {"query": text, **options}}}
 
 
-def _piece(field: str, piece: str) -> Clause:
-    return _phrase(field, piece, zero_terms_query="all")
-
-
 def _all(field: str, text: str, **options: object) -> Clause:
     return {"match": {field: {"query": text, "operator": "and", **options}}}
 
 
 def _forms(piece: str) -> Clause:
-    return _piece(EXACT, piece)
+    return _phrase(EXACT, piece)
 
 
 def _stems(piece: str) -> Clause:
-    """The piece in any English form. In a script without spaces: the exact text, or all of its words."""
+    """The piece in any form, and its symbols. If it has only symbols, they must be there in their order."""
+    if not has_letters(piece):
+        return _forms(piece)
+    symbols = symbols_of(piece)
+    return all_of([_all(EXACT, symbols), _words(piece)]) if symbols else _words(piece)
+
+
+def _words(piece: str) -> Clause:
+    """The words of the piece in any form. In a script without spaces: the exact text, or all of its words.
+
+    A character that may part words is read both ways.
+    """
     if SPACELESS.search(piece):
-        return any_of(_piece(EXACT, piece), _all(STEMS, piece))
-    return _piece(STEMS, piece)
+        return any_of(_phrase(EXACT, piece), _all(STEMS, piece))
+    if PARTING.search(piece):
+        return any_of(_phrase(STEMS, PARTING.sub("", piece)), _phrase(STEMS, piece))
+    return _phrase(STEMS, piece)
 
 
 def _fuzzy(piece: str) -> Clause:
