@@ -69,7 +69,7 @@ class _Group(Generic[Source]):
 
     @property
     def first(self) -> Fact:
-        return ends([*with_states((), self.pieces), *self.facts])[0]
+        return min([*(piece.fact for piece in self.pieces), *self.facts], key=lambda fact: fact.order)
 
 
 @dataclass(slots=True)

@@ -27,7 +27,6 @@ _HEX_PAIR = re.compile(r"[0-9A-F]{2}")
 _ESCAPE = re.compile(r"=([0-9A-Fa-f]{2})")
 _FOLDED = re.compile(r"=?\r*\n[ \t]*")
 _NO_BASE64 = re.compile(r"[^A-Za-z0-9+/=]+")
-_SPACE = re.compile(r"\s+")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
 
 Piece = tuple[str, str | None]
@@ -46,8 +45,9 @@ def decoded(value: str, hint: str | None = None) -> str:
 
 def cleaned(text: str) -> str:
     """The text without lone surrogates and control characters, with single spaces."""
-    text = text.encode("utf-8", "replace").decode()
-    return _SPACE.sub(" ", _UNPRINTABLE.sub(" ", text)).strip()
+    if not text.isprintable():
+        text = _UNPRINTABLE.sub(" ", text.encode("utf-8", "replace").decode())
+    return " ".join(text.split())
 
 
 def decoded_words(value: str, hint: str | None = None) -> str:

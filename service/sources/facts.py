@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter
 from uuid import UUID
 
 import msgspec
@@ -20,6 +23,7 @@ from service.errors import IndexUnusable
 from service.times import EPOCH
 
 _HASH_BYTES = 8
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class State(msgspec.Struct, frozen=True, array_like=True):
@@ -75,6 +79,9 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
         return self.date, len(self.references), self.id, self.digest
 
 
+_order = attrgetter("order")
+
+
 @dataclass(frozen=True, slots=True)
 class Hasher:
     """Hashes of 63 bits (what SQLite's integers hold), which differ between organizations."""
@@ -95,7 +102,7 @@ of_message = Hasher(UUID(int=0))
 
 
 def milliseconds(date: datetime) -> int:
-    return (date - EPOCH) // timedelta(milliseconds=1)
+    return (date - EPOCH) // _MILLISECOND
 
 
 def time_of(date: int) -> datetime:
@@ -103,9 +110,10 @@ def time_of(date: int) -> datetime:
     return EPOCH + timedelta(milliseconds=date)
 
 
+@lru_cache(maxsize=2**15)  # the places of a batch of messages, which are asked for several times
 def combined(*hashes: int) -> int:
     """One hash of several, which depends on their order."""
-    data = b"".join(number.to_bytes(_HASH_BYTES, "big") for number in hashes)
+    data = struct.pack(f">{len(hashes)}Q", *hashes)
     return int.from_bytes(hashlib.blake2b(data, digest_size=_HASH_BYTES).digest(), "big") >> 1
 
 
@@ -116,7 +124,7 @@ def chosen(facts: Iterable[Fact]) -> list[Fact]:
         known = first.get(fact.id)
         if known is None or (fact.date, fact.digest) < (known.date, known.digest):
             first[fact.id] = fact
-    return sorted(first.values(), key=lambda fact: fact.order)
+    return sorted(first.values(), key=_order)
 
 
 def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
@@ -125,8 +133,8 @@ def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
     So a conversation that grows has an earlier first message or the same, and a later last one or the same: what is
     shown of them is in the index, or comes with the import.
     """
-    ordered = sorted(facts, key=lambda fact: fact.order)
-    return ordered[0], ordered[-1]
+    every = list(facts)
+    return min(every, key=_order), max(every, key=_order)
 
 
 def united(facts: Iterable[Fact]) -> dict[tuple[int, int], Fact]:
