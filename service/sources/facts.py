@@ -27,13 +27,17 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class State(msgspec.Struct, frozen=True, array_like=True):
-    """What a mailbox records about a message, and what may differ at the next look."""
+    """What a mailbox records about a message, and what may differ at the next look.
+
+    `is_left_out` says that it is in the trash or in junk, which this import was not asked for.
+    """
 
     is_sent: bool = False
     is_read: bool | None = None
     is_answered: bool = False
     is_draft: bool = False
     labels: tuple[int, ...] = ()
+    is_left_out: bool = False
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):
@@ -161,6 +165,7 @@ def together(states: Sequence[State]) -> State:
         is_answered=any(state.is_answered for state in states),
         is_draft=all(state.is_draft for state in states),
         labels=tuple(sorted({label for state in states for label in state.labels})),
+        is_left_out=all(state.is_left_out for state in states),
     )
 
 
