@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from service.sources.charsets import codec_of, decode, is_charset
+from service.sources.shortening import clean
 
 DECODED_CHARACTERS = 200_000  # of a header with encoded words are decoded; no person reads more
 
@@ -44,9 +45,9 @@ def decoded(value: str, hint: str | None = None) -> str:
 
 
 def cleaned(text: str) -> str:
-    """The text without lone surrogates and control characters, with single spaces."""
+    """The text without lone surrogates and U+0000, with single spaces, also for other control characters."""
     if not text.isprintable():
-        text = _UNPRINTABLE.sub(" ", text.encode("utf-8", "replace").decode())
+        text = _UNPRINTABLE.sub(" ", clean(text))
     return " ".join(text.split())
 
 
