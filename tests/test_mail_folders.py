@@ -201,7 +201,7 @@ def test_takeout_in_other_languages(language: str, tmp_path: Path) -> None:
     found, rejected, _count = imported(tmp_path)
     assert rejected == []
     assert [(one.subject, one.direction, one.status, one.is_read) for one in found] == [
-        ("1", "inbound", "active", False), ("2", "outbound", "active", True), ("3", "inbound", "draft", True),
+        ("1", "inbound", "active", False), ("2", "outbound", "active", True), ("3", "outbound", "draft", True),
     ]  # fmt: skip
     assert found[1].metadata.labels == [sent, opened, starred]
 

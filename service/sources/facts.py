@@ -69,8 +69,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def is_outbound(self) -> bool:
-        """Whether the organization sent it: by its sender, or by the folder that it was in."""
-        return self.is_own or self.state.is_sent
+        """Whether the organization sent it, or was going to: by its sender, or by the folder that it was in."""
+        return self.is_own or self.state.is_sent or self.state.is_draft
 
     @property
     def copy(self) -> tuple[int, int]:

@@ -128,7 +128,7 @@ def _sender(headers: Headers, hint: str | None) -> Address:
 def _emails(headers: Headers, name: str, hint: str | None) -> tuple[str, ...]:
     if name not in headers:
         return ()
-    return tuple(address.email for address in addresses(headers[name], hint) if address.email)
+    return tuple(dict.fromkeys(address.email for address in addresses(headers[name], hint) if address.email))
 
 
 def _subject(headers: Headers, hint: str | None) -> str | None:
