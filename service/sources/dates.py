@@ -15,9 +15,9 @@ from service.sources.date_words import MONTHS, ZONES
 from service.sources.encoded_words import decoded_words
 from service.sources.headers import Headers
 from service.text import fold
-from service.times import MAX_AHEAD
+from service.times import EPOCH, MAX_AHEAD
 
-EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)  # older dates are wrong, and would make negative versions
+BELIEVED = datetime(1971, 1, 1, tzinfo=UTC)  # older dates are those of clocks that were never set
 DATE_CHARACTERS = 300  # of a header are read
 WORDS = 40
 
@@ -63,13 +63,19 @@ class Clock:
 def sent(headers: Headers, separator: bytes, clock: Clock) -> tuple[datetime, bool]:
     """The best known time of sending, and whether a better source had a date too far ahead of the clock.
 
+    A date of 1970 is taken only if the message has no other one.
     Raises ValueError if the message has no valid date.
     """
-    is_ahead = False
+    is_ahead, unset = False, None
     for date in _dates(headers, separator):
-        if clock.believes(date):
+        if date < BELIEVED:
+            unset = unset or date
+        elif clock.believes(date):
             return date, is_ahead
-        is_ahead = True
+        else:
+            is_ahead = True
+    if unset is not None:
+        return unset, False
     if is_ahead:
         return clock.now, True
     raise ValueError("has no valid date in Date, Received, or the mailbox's separator line")
@@ -238,4 +244,4 @@ def _moment(day: Day, clock: tuple[int, int, int], ahead: timedelta) -> datetime
         date = date + timedelta(days=1) if hour == 24 else date
     except (ValueError, OverflowError):
         return None
-    return date if date >= EARLIEST else None
+    return date if date >= EPOCH else None

@@ -67,7 +67,10 @@ def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912
         if not plain:
             paragraph = len(own)
             continue
-        if (line[0] in "> |｜＞" or line[1:5].find(">") >= 0) and _is_quoted(line) and not _CLOSING.match(plain):
+        if has_attribution and line[0] == ">" and len(plain) > 3:
+            paragraph = len(own)
+            continue
+        if (line[0] == ">" or _is_quoted(line)) and not (plain[-1] in ":：" and _CLOSING.match(plain)):
             if number >= run_end and not has_attribution and line[0] == ">":
                 run_end, is_typed = run_of_prompts(lines, number)
             if has_attribution or not is_typed or number >= run_end:
@@ -82,7 +85,7 @@ def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912
                 continue
         if number and plain.startswith("Hash: ") and _is_armor(lines[number - 1]):
             continue
-        if _begins_original(lines, number):
+        if (plain[0] in "-_=*" or ":" in plain or "：" in plain) and _begins_original(lines, number):
             return own, number
         if plain[-1] in ":：" or "wr" in plain[-10:] or not plain.isascii():
             taken = _attribution(own[paragraph:], plain, lines[number + 1 : number + 4])
@@ -100,7 +103,7 @@ def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912
 
 
 def _is_quoted(line: str) -> bool:
-    return _QUOTE.match(line) is not None
+    return (line[:1] in "> |｜＞" or line.find(">", 1, 5) >= 0) and _QUOTE.match(line) is not None
 
 
 def _is_armor(line: str) -> bool:
@@ -135,12 +138,12 @@ def _stands_alone(line: str) -> bool:
 
 
 def _is_attribution(text: str, *, is_quote_next: bool) -> bool:
-    has_verb = _VERB_AND_COLON.search(text) is not None
+    is_told = "@" in text or _TIME.search(text) is not None
     if is_quote_next:
-        return has_verb or (text[-1] in ":：" and ("@" in text or _TIME.search(text) is not None))
-    if has_verb:
-        return "@" in text or _TIME.search(text) is not None or _OLD.search(text) is not None
-    return _ADDRESS_AND_COLON.search(text) is not None
+        return (is_told and text[-1] in ":：") or _VERB_AND_COLON.search(text) is not None
+    if not is_told:
+        return _OLD.search(text) is not None
+    return _VERB_AND_COLON.search(text) is not None or _ADDRESS_AND_COLON.search(text) is not None
 
 
 def _begins_original(lines: Sequence[str], number: int) -> bool:
