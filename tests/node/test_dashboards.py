@@ -53,6 +53,11 @@ Keys = Callable[[Conversation], Iterable[object]]
 Chosen = Callable[[Conversation], bool]
 
 
+def made(one: Conversation) -> datetime:
+    assert one.created_on is not None
+    return one.created_on
+
+
 def is_open(one: Conversation) -> bool:
     return one.status in ("active", "draft")
 
@@ -72,11 +77,11 @@ def unread(one: Conversation) -> bool:
 
 def days_30(one: Conversation) -> list[datetime]:
     """Bars of 30 days, which Dashboards chooses for these 23 years; they begin in 1970."""
-    return [datetime.fromtimestamp(one.created_on.timestamp() // (30 * 86400) * (30 * 86400), UTC)]
+    return [datetime.fromtimestamp(made(one).timestamp() // (30 * 86400) * (30 * 86400), UTC)]
 
 
 def week(one: Conversation) -> list[datetime]:
-    day = one.created_on.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = made(one).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return [day - timedelta(days=day.weekday())]
 
 
@@ -105,7 +110,7 @@ def with_messages(keys: Keys) -> Callable[[list[Conversation]], dict[Row, Row]]:
 def hours(conversations: list[Conversation]) -> list[float]:
     """From creation to the last message, of those with several messages."""
     several = (one for one in conversations if (one.message_count or 0) >= 2 and one.sent_at is not None)
-    return [(one.sent_at - one.created_on) / timedelta(hours=1) for one in several if one.sent_at]
+    return [(one.sent_at - made(one)) / timedelta(hours=1) for one in several if one.sent_at]
 
 
 def states(conversations: list[Conversation]) -> dict[Row, Row]:
@@ -120,7 +125,7 @@ def ages(conversations: list[Conversation]) -> dict[Row, Row]:
     edges = {"0 to 1 day": 1, "1 to 2 days": 2, "2 to 7 days": 7, "7 to 30 days": 30, "over 30 days": 99_999}
     found = Counter[str]()
     for one in filter(is_open, conversations):
-        found[next(name for name, days in edges.items() if NOW - one.created_on < timedelta(days=days))] += 1
+        found[next(name for name, days in edges.items() if NOW - made(one) < timedelta(days=days))] += 1
     return {(name,): (found[name],) for name in edges}
 
 
@@ -277,20 +282,27 @@ def test_the_fields_are_those_that_dashboards_reads_from_the_index(sample: tuple
         assert {"_id", "_index", "_source", "first_to_last_hours"} <= set(listed) - set(own)
 
 
-def test_what_is_left_of_a_deleted_conversation_is_in_no_view(fresh: Cluster, samples: Path) -> None:
-    line = next(ndjson.read(str(samples / "conversations.ndjson.gz")))
-    assert line.conversation is not None
-    one = line.conversation
+def test_deletions_leave_nothing_in_a_view_and_a_conversation_without_dates_is_open(
+    fresh: Cluster, samples: Path
+) -> None:
+    lines = [line.conversation for line in ndjson.read(str(samples / "conversations.ndjson.gz"))]
+    one, other = [line for line in lines if line is not None][:2]
+    undated = other.model_copy(update={"created_on": None, "sent_at": None, "status": "draft", "is_read": False})
     fresh.load([one])
     assert fresh.act(lambda client: oldest(client, fresh.settings.alias)) == "2003-05-01"
     gone = writer.deletion_of(one.organization_uid, one.uid, one.updated_on.replace(year=2030))
     fresh.act(lambda client: writer.write(client, fresh.settings.alias, [gone]))
     fresh.act(lambda client: client.indices.refresh(index=fresh.settings.alias))
     assert fresh.act(lambda client: client.count(index=fresh.settings.alias))["count"] == 1
-    for found in VIEWS.of_kind("search", "visualization"):
-        if found["id"] not in WITHOUT_A_SEARCH:
-            assert search(fresh, VIEWS.search(found))["hits"]["total"]["value"] == 0
+    views = [found for found in VIEWS.of_kind("search", "visualization") if found["id"] not in WITHOUT_A_SEARCH]
+    for found in views:
+        assert search(fresh, VIEWS.search(found))["hits"]["total"]["value"] == 0
     assert fresh.act(lambda client: oldest(client, fresh.settings.alias)) is None
+    fresh.load([undated])
+    age = VIEWS.objects["visualization", "conversations-age"]
+    assert table(age, search(fresh, VIEWS.search(age)))[("unknown",)] == (1,)
+    found_in = {found["id"] for found in views if search(fresh, VIEWS.search(found))["hits"]["total"]["value"]}
+    assert {"conversations-now", "conversations-open", "conversations-unread"} <= found_in
 
 
 def test_the_sheet_of_questions_answers_as_it_says(sample: tuple[Cluster, list[Conversation]]) -> None:
