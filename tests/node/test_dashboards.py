@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import mean, quantiles
 
 import pytest
+from opensearchpy.exceptions import RequestError
 
 from service.conversation import Conversation
 from service.index import writer
@@ -315,3 +316,14 @@ def test_the_sheet_of_questions_answers_as_it_says(sample: tuple[Cluster, list[C
         assert told(answer) == question.answer, question.text
         asked = {"size": 0, "track_total_hits": True, "query": dql.query(question.dql, days)}
         assert search(cluster, asked)["hits"]["total"] == answer["hits"]["total"], question.text
+
+
+def test_dates_in_a_query_must_be_whole(sample: tuple[Cluster, list[Conversation]]) -> None:
+    cluster, _conversations = sample
+    for date, status in (("2003-05-01T00:00:00.000Z", 200), ("now-2d", 200), ("2003-05-01", 400)):
+        asked = {"size": 0, "query": dql.query(f'created_on >= "{date}"', {"created_on"})}
+        if status == 200:
+            search(cluster, asked)
+        else:
+            with pytest.raises(RequestError, match="failed to parse date"):
+                search(cluster, asked)
