@@ -346,10 +346,10 @@ def tombstone(organization_uid: UUID, uid: UUID, deleted_on: datetime) -> bytes:
 
 
 class ImportRecord(_Document):
-    """What imports remember of a conversation (docs/decisions/0019). It is a document of its own, beside it.
+    """The import record of a conversation: a separate document with the facts of its messages (docs/decisions/0019).
 
-    `keys` are the hashes that it is found by, `data` holds what is remembered of each message, in base64, and `version`
-    is its external version. `moved_to` is the conversation that took all of it over.
+    Imports find it by `keys`, which are hashes. `data` contains the facts of each message, in base64. `version` is the
+    external version of the document. If the conversation was merged into another one, `moved_to` is the uid of that.
     """
 
     uid: Uid

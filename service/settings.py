@@ -38,8 +38,7 @@ PUBLISHED_SECRETS = frozenset({"for development on this machine only, never else
 OPTIONS = {"OPENSEARCH_URL": "--opensearch-url", "CONVERSATIONS_DATA": "--data"}  # options instead of variables
 
 
-def _env(name: str) -> AliasChoices:
-    return AliasChoices(name)
+_env = AliasChoices  # the name of an environment variable
 
 
 class Settings(secret_files.SecretFiles):

@@ -235,6 +235,7 @@ def refused(data: Path, told: str) -> None:
     assert "remove it to have a new one made" in str(raised.value)
 
 
+@pytest.mark.slow
 def test_all_that_make_the_secret_at_once_have_the_same(tmp_path: Path) -> None:
     for number in range(20):
         settings, together = bare(tmp_path / str(number)), threading.Barrier(8)
@@ -251,6 +252,7 @@ def test_all_that_make_the_secret_at_once_have_the_same(tmp_path: Path) -> None:
         assert [file.name for file in settings.data.iterdir()] == ["token-secret"]
 
 
+@pytest.mark.slow
 def test_a_kill_while_the_secret_is_made_leaves_no_empty_file(tmp_path: Path) -> None:
     """The process dies by a signal at the moment when the secret is written, before it is named."""
     code = (

@@ -232,7 +232,7 @@ def verify_command(
 
     async def compare(job: Job) -> drift.Finding:
         if against is not None:
-            return await drift.index(job, against, repair=repair, delete_extra=delete_extra)
+            return await drift.compare_index(job, against, repair=repair, delete_extra=delete_extra)
         return await drift.files(job, files, repair=repair, delete_extra=delete_extra, whole=whole)
 
     found = _with_job(settings, compare)

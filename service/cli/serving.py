@@ -121,8 +121,8 @@ def healthy_command(settings: Settings, url: str | None, timeout: float) -> None
     body = answer.json()
     if not isinstance(body, dict) or "status" not in body:
         raise ConversationsError(
-            f"what answers at {address(settings.url or _LOCAL_URL)} is not this service "
-            f"(it answered {answer.status}, and no JSON of its): is the port another's?"
+            f"the server at {address(settings.url or _LOCAL_URL)} is not this service "
+            f"(it answered {answer.status}, and no JSON of its): does another program use this port?"
         )
     if answer.status != 200:
         error = body.get("error")

@@ -308,10 +308,13 @@ _BEGINNING = b'{"uid":"%s","organization_uid":"%s",'
 
 
 def check_scope(answer: SearchAnswer, organization_uid: UUID) -> None:
-    """Raises unless the answer comes from one shard, which is where an organization is, and holds nothing else's."""
+    """Raises SearchUnavailable if several shards answered, because an organization is in one shard.
+
+    Raises AnswerUnusable if the answer holds another organization's conversations.
+    """
     if answer.shards.total != 1:
         raise SearchUnavailable(
-            f"{counted(answer.shards.total, 'shard')} answered where an organization has one: "
+            f"{counted(answer.shards.total, 'shard')} answered where an organization is in one shard: "
             "the alias may point to several indices, see 'conversations doctor'"
         )
     responses.check_owner(answer.hits.hits, str(organization_uid))

@@ -6,19 +6,17 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid5
 
 import pytest
 
-from service.conversation import Conversation
 from service.query.conditions import MATCHES
 from service.query.parameters import EXTRA_PARAMETERS, MORE_PARAMETERS
 from service.query.search_fields import SEARCH_FIELDS
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.asking import serving_subjects
+from tests.node.conftest import Api
 
 PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text("utf-8")
 _LINE = re.compile(r"^\| (\w+) \| `(.*?)` \| `(.*?)` \| (yes|no) \| (.+) \|$", re.MULTILINE)
@@ -41,18 +39,9 @@ SCRIPTS = {
 @pytest.fixture(scope="module")
 def promised(settings: Settings, opensearch_url: str) -> Iterator[Api]:
     """A service over every subject of the table."""
-    subjects = dict.fromkeys(subject for _asked, _text, subject, _found, _rule in PROMISES)
-    with own_alias(settings, opensearch_url) as own:
-        own.load(
-            [
-                Conversation(
-                    uid=uuid5(ORGANIZATIONS[0], subject), organization_uid=ORGANIZATIONS[0], subject=subject,
-                    updated_on=datetime(2024, 1, 1, tzinfo=UTC),
-                )
-                for subject in subjects
-            ]
-        )  # fmt: skip
-        yield from serving(own.settings, own.url)
+    yield from serving_subjects(
+        settings, opensearch_url, (subject for _asked, _text, subject, _found, _rule in PROMISES)
+    )
 
 
 def test_the_table_is_long_and_of_many_scripts() -> None:
