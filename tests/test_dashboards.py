@@ -167,6 +167,7 @@ def test_a_chart_of_a_time_is_filtered_by_the_date_that_it_is_binned_by() -> Non
 
 def test_nothing_shows_the_name_of_a_field_and_one_series_has_no_legend() -> None:
     for chart in CHARTS:
+        assert chart["attributes"]["description"] or not state(chart)["aggs"], chart["id"]
         aggs = state(chart)["aggs"]
         assert all(agg["params"].get("customLabel") for agg in aggs if agg["type"] != "filters"), chart["id"]
         if state(chart)["type"] in ("histogram", "horizontal_bar"):
