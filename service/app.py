@@ -56,7 +56,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         searches,
         settings.alias,
         deadline=settings.request_timeout,
-        cursors=Cursors(*tokens.secrets),
+        cursors=Cursors(*tokens.cursor_secrets),
         windows=windows,
     )
     expected = mapping.load()
@@ -83,6 +83,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     async def clients(_app: Litestar) -> AsyncIterator[None]:
         yield
         await fits.close()
+        await tokens.close()
         await searcher.close()
         await searches.close()
         await admin.close()

@@ -70,6 +70,12 @@ BY_ERROR: dict[type[Exception], Answer] = {
     errors.WriteFailed: UNAVAILABLE,
     errors.SearchUnavailable: UNAVAILABLE,
     errors.IndexUnusable: UNAVAILABLE,
+    errors.KeysUnavailable: Answer(
+        503,
+        "keys_unavailable",
+        "The token cannot be verified now, because its issuer does not answer.",
+        {"Retry-After": RETRY_AFTER_SECONDS},
+    ),
     errors.SearchTimeout: Answer(504, "search_timeout", "The request did not end within its deadline."),
 }
 BY_STATUS: dict[int, Answer] = {

@@ -83,7 +83,7 @@ def serve_command(settings: Settings, host: str, port: int, tls_certificate: Pat
     tls = None if tls_certificate is None or tls_key is None else Tls.load(tls_certificate, tls_key)
     if settings.token_secret is None and settings.opensearch_url is None:
         settings = with_token_secret(settings)
-    Tokens(settings)  # raises where there is no secret, before anything is served
+    _ = Tokens(settings).cursor_secrets  # raises where a secret is missing, before anything is served
     check_ca_file(settings, cluster_url(settings))
     with listening(host, port) as listener:
         scheme = "http" if tls is None else "https"

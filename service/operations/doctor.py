@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from aiohttp import ClientError
 from opensearchpy.exceptions import TransportError
 
 from service.client import Client, translated
-from service.errors import ConversationsError, WriteFailed
+from service.errors import ConversationsError, Misconfigured, WriteFailed
+from service.identity import public_keys
+from service.identity.issuers import issuers, trusted
 from service.index import aliases, disk_space
 from service.index.mapping import Mapping
 from service.index.write_check import check_writable
@@ -66,7 +69,7 @@ async def examine(deployment: Deployment, *, unreachable: str | None = None) -> 
 
     `unreachable` is the reason why the cluster cannot be reached, if the caller knows it already.
     """
-    yield _token_secret(deployment.settings)
+    yield await _tokens(deployment.settings)
     first, *rest = CHECKS
     if unreachable is None:
         reachable = await _first(first, deployment)
@@ -118,8 +121,39 @@ def _name(look: Look) -> str:
     return str(getattr(look, "__name__", "")).strip("_").replace("_", " ")
 
 
+async def _tokens(settings: Settings) -> Check:
+    """The issuers and whether their keys can be fetched, or the shared secret."""
+    try:
+        with_keys = [issuer for issuer in issuers(settings) if issuer.has_keys]
+        certificates = trusted(settings.token_ca_file)
+    except Misconfigured as error:
+        return Check(_SETTINGS, "failed", str(error), "correct these settings: docs/running.md describes them")
+    if not with_keys:
+        return _token_secret(settings)
+    found = []
+    for issuer in with_keys:
+        try:
+            keys = public_keys.read(await issuer.source(certificates)())
+        except (ValueError, OSError, TimeoutError, ClientError) as error:
+            reason = str(error) if type(error) is ValueError else type(error).__name__
+            return Check(
+                _SETTINGS, "failed", f"the keys of {issuer.issuer} cannot be fetched: {reason}",
+                "check its URL, that this machine reaches it, and CONVERSATIONS_TOKEN_CA_FILE",
+            )  # fmt: skip
+        found.append(f"{issuer.issuer} with {counted(len(keys), 'key')}, audience {issuer.audience}")
+    if settings.cursor_secret is None and settings.token_secret is None:
+        return Check(
+            _SETTINGS, "failed", "CONVERSATIONS_CURSOR_SECRET is not set",
+            "set it to 32 random bytes, the same for every process: openssl rand -base64 48",
+        )  # fmt: skip
+    return Check(_SETTINGS, "ok", "; ".join(found))
+
+
+_SETTINGS = "token settings"
+
+
 def _token_secret(settings: Settings) -> Check:
-    name = "token settings"
+    name = _SETTINGS
     if settings.token_secret is None:
         return Check(
             name, "failed", "CONVERSATIONS_TOKEN_SECRET is not set",
