@@ -158,6 +158,11 @@ def test_what_a_text_becomes_is_bounded() -> None:
     assert str(compile_query(longest, ORGANIZATION)).count("match_phrase") < 1000
 
 
+def test_beginnings_in_the_search_box_are_fewer_clauses_than_a_cluster_takes() -> None:
+    parsed = search_syntax.parse("ab-1* " * search_syntax.MAX_CLAUSES, UTC_ZONE)
+    assert str(compile_query(ConversationQuery(where=parsed.nodes), ORGANIZATION)).count("match_phrase") < 600
+
+
 def test_reply_marks_are_the_same_for_texts_and_for_subjects() -> None:
     held = mapping.load().settings["index"]["analysis"]["char_filter"]["replies"]["pattern"]
     assert held == REPLY_MARKS.pattern

@@ -23,6 +23,10 @@ EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
 FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "fuzzy_rewrite": "constant_score"}
 # The same with a score by nearness, for an order and not for a filter: a clause for each of so many words.
 NEAREST = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 500}
+# How many words of the whole index the last of several parts may go on to, in alphabetical order. Each is looked up,
+# and is no clause of its own. An index may hold any number of long numbers, so each next digit has a share of its own:
+# a number goes on by one digit whatever else there is, as in dates, times and versions.
+MOST_ENDINGS = 10_000
 
 WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8.0, 4.0, 2.0, 1.0
 
@@ -96,13 +100,25 @@ def _fuzzy(piece: str) -> Clause:
 
 
 def _unfinished(piece: str) -> Clause:
-    """The last part of the piece may be incomplete. The parts before it must be complete."""
+    """The last part of the piece may be incomplete. The parts before it must be complete and stand before it."""
     if SPACELESS.search(piece):
         return _stems(piece)
-    begun: Clause = {"match_bool_prefix": {EXACT: {"query": piece, "operator": "and"}}}
-    if has_words(head := _head(piece)):
-        begun = all_of([_phrase(EXACT, head), begun])
-    return any_of(begun, _stems(piece))
+    return any_of(begun(EXACT, piece), _stems(piece))
+
+
+def begun(field: str, text: str) -> Clause:
+    """The parts of the text next to each other, in their order; the last one may be incomplete."""
+    if not has_words(_head(text)):
+        return {"match_bool_prefix": {field: {"query": text, "operator": "and"}}}
+    if not text[-1].isdecimal():
+        return _going_on(field, text, MOST_ENDINGS)
+    return any_of(
+        _phrase(field, text), *(_going_on(field, f"{text}{digit}", MOST_ENDINGS // 10) for digit in range(10))
+    )
+
+
+def _going_on(field: str, text: str, most: int) -> Clause:
+    return {"match_phrase_prefix": {field: {"query": text, "max_expansions": most}}}
 
 
 def _head(piece: str) -> str:
