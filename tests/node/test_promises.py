@@ -20,7 +20,6 @@ from tests.node.conftest import Api
 
 PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text("utf-8")
 _LINE = re.compile(r"^\| (\w+) \| `(.*?)` \| `(.*?)` \| (yes|no) \| (.+) \|$", re.MULTILINE)
-<<<<<<< HEAD
 _ESCAPED = re.compile(r"\\u([0-9a-f]{4})")  # how the table writes characters that nobody would see in it
 
 
@@ -31,10 +30,7 @@ def _written(text: str) -> str:
 PROMISES = [
     (asked, _written(text), _written(subject), found, rule) for asked, text, subject, found, rule in _LINE.findall(PAGE)
 ]
-=======
-PROMISES = _LINE.findall(PAGE)
 RULES = {rule: [promise for promise in PROMISES if promise[-1] == rule] for *_promise, rule in PROMISES}
->>>>>>> syntax
 SCRIPTS = {
     "ARABIC", "ARMENIAN", "BENGALI", "CHEROKEE", "CJK", "CYRILLIC", "DEVANAGARI", "ETHIOPIC", "GEORGIAN", "GREEK",
     "GUJARATI", "GURMUKHI", "HANGUL", "HEBREW", "HIRAGANA", "KANNADA", "KATAKANA", "KHMER", "LAO", "LATIN", "MALAYALAM",
