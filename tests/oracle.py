@@ -171,10 +171,14 @@ def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
     *whole, begun = tokens(EXACT, piece)
-    if _is_spaceless(piece):
+    if _is_spaceless(piece[-1]):
         return False
     there = tokens(EXACT, subject)
-    return _holds(there, tuple(whole)) and any(token.startswith(_only(begun)) for place in there for token in place)
+    return any(
+        all(one & there[at + step] for step, one in enumerate(whole))
+        and any(token.startswith(_only(begun)) for token in there[at + len(whole)])
+        for at in range(len(there) - len(whole))
+    )
 
 
 def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:

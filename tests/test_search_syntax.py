@@ -269,6 +269,12 @@ def test_a_text_as_parameters(text: str, parameters: dict[str, str] | None) -> N
             "-status:closed agent:none",
         ),
         (ConversationQuery(where=(OneOf("has_attachments", (False,)),)), None),
+        (ConversationQuery(where=(Missing("sent_at"), Not(Missing("created_on")))), "sent:none created:any"),
+        (ConversationQuery(where=(Missing("subject"),)), None),
+        (ConversationQuery(where=(Missing("is_read"),)), None),
+        (ConversationQuery(where=(OneOf("from_email", ("ada@example.com",)),)), "from:ada@example.com"),
+        (ConversationQuery(where=(OneOf("from_email", ("root@localhost",)),)), None),
+        (ConversationQuery(where=(OneOf("to_emails", ("ada@example.com",)),)), None),
         (
             ConversationQuery(where=(Between("created_on", (("gte", day("2024-01-01")), ("lt", day("2025-01-01")))),)),
             "created:2024-01-01T00:00:00.000Z..2024-12-31T23:59:59.999Z",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_WHOLE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}")
+_WHOLE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.*]{2,}")
 _IN_BRACKETS = re.compile(r"<\s*([^<>\s]+@[^<>\s]+)\s*>\s*$")
 _WORD = r'(?!-|OR[\s<])[^<>"():@,\s]+'
 # Ada Lovelace <ada@example.com>, "Lovelace, Ada" <ada@example.com> or <ada@example.com>

@@ -128,8 +128,8 @@ def _person_clause(person: Person) -> Clause:
     if person.is_whole_address:
         return any_of(*({"term": {field: person.text}} for field in whole))
     _local, at, domain = person.text.rpartition("@")
-    if at and domain:
-        return any_of(*(begun(field, person.text) for field in parts))
+    if (at and domain) or person.text.endswith("*"):
+        return any_of(*(begun(field, person.text.rstrip("*")) for field in parts))
     return any_of(*({"match_phrase": {field: {"query": person.text}}} for field in parts))
 
 

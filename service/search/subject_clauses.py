@@ -101,7 +101,7 @@ def _fuzzy(piece: str) -> Clause:
 
 def _unfinished(piece: str) -> Clause:
     """The last part of the piece may be incomplete. The parts before it must be complete and stand before it."""
-    if SPACELESS.search(piece):
+    if SPACELESS.search(piece[-1]):
         return _stems(piece)
     return any_of(begun(EXACT, piece), _stems(piece))
 

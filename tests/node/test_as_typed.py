@@ -36,6 +36,7 @@ BEGINNINGS = (
     "mail from ada@example.com", "ada wrote an exam", "example of ada", "on 2024-01-05", "2024 meeting 01",
     "at 10:30", "30 minutes and 10 items", "version 1.2.31", "31 of 2 in 1", "file a_b-cde.txt", "cde a b",
     "see https://example.com/path", "pathetic example, https", "Order #A-1002", "1002 orders, a", "Müller@Bücher",
+    "請求書INV-1002の件",
 )  # fmt: skip
 # By table: the fields of each conversation by its subject.
 STORED: dict[str, dict[str, dict[str, Any]]] = {
@@ -111,6 +112,8 @@ ASKED: dict[str, list[tuple[dict[str, str], Found]]] = {
                 ("https://example.com/pa", ("see https://example.com/path",)),
                 ("#A-10", ("Order #A-1002",)),
                 ("muller@buch", ("Müller@Bücher",)),
+                ("請求書INV-10", ("請求書INV-1002の件",)),
+                ("請求書INV-20", ()),
                 ("exam", ("mail from ada@example.com", "ada wrote an exam", "example of ada",
                           "see https://example.com/path", "pathetic example, https")),
             ]
@@ -135,6 +138,9 @@ ASKED: dict[str, list[tuple[dict[str, str], Found]]] = {
             ("from:root@local", ("host",)),
             ("from:root@localhost", ("host",)),
             ("from:example@ada", ()),
+            ("from:lovel*", ("ada",)),
+            ("to:al*", ("ada", "cc")),
+            ("from:ada.lovelace@exa*", ("ada",)),
             ('from:"Ada Lovelace <ada.lovelace@example.com>"', ("ada",)),
             ("from:Ada Lovelace <ada.lovelace@example.com>", ("ada",)),
             ("From: Ada Lovelace <ada.lovelace@example.com>", ("ada",)),
