@@ -63,7 +63,7 @@ _SPACE = r"[ \t\n\x0B\f\r]"  # Java's \s, which Python's differs from
 # subjects, has the same pattern. The possessive `++` keeps Java from recursing on the group.
 REPLY_MARKS = re.compile(
     rf"(?iu)(^|\]){_SPACE}*(?:(?:re{_SPACE}{{1,3}})?(?:{_REPLY_WORDS})"
-    rf"(?:{_SPACE}?[\[\(][0-9]{{1,3}}[\]\)]|{_SPACE}?[\^\*-][0-9]{{1,3}})?{_SPACE}*:{_SPACE}*)++"
+    rf"\.?(?:{_SPACE}?[\[\(][0-9]{{1,3}}[\]\)]|{_SPACE}?[\^\*-][0-9]{{1,3}})?{_SPACE}*:{_SPACE}*)++"
 )
 # The words of these marks, which the search syntax could mistake for the name of a field.
 REPLY_WORDS = frozenset(_REPLY_WORDS.replace("?", "").split("|"))
@@ -71,7 +71,7 @@ REPLY_WORDS = frozenset(_REPLY_WORDS.replace("?", "").split("|"))
 # Unicode's whitespace and digits and the full-width colon, because an import compares subjects as they were written.
 MAIL_REPLY_MARK = re.compile(
     rf"^\s*+(?:re\s{{1,3}})?(?:{_REPLY_WORDS}|{unicodedata.normalize('NFD', _REPLY_WORDS)})"
-    r"(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*-]\d{1,3})?\s*+[:：]\s*+",
+    r"\.?(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*-]\d{1,3})?\s*+[:：]\s*+",
     re.IGNORECASE,
 )
 # Other marks of forwarded mail (RFC 5256, 2.1): Mozilla's around the subject, [Fwd: invoice], Pine's behind it,

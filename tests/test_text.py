@@ -15,7 +15,7 @@ def test_every_reply_word_makes_a_reply_mark(word: str) -> None:
 @pytest.mark.parametrize(
     "mark",
     [
-        "re:", "Re :", "RE[2]:", "Re (2):", "Re^2:", "Re*2:", "Re-2:", "Re -12:", "Re Re:", "RE  fwd:", "Resp:", "НА:", "TL:", "re: Fwd: AW:", "antwort:", "SV:", "RIF:", "R:", "I:", "RES:", "ENC:", "TR:",
+        "re:", "Re :", "RE[2]:", "Re (2):", "Re^2:", "Re*2:", "Re-2:", "Re -12:", "Re Re:", "RE  fwd:", "Resp:", "НА:", "TL:", "Antw.:", "Rép. :", "Re.[2]:", "re: Fwd: AW:", "antwort:", "SV:", "RIF:", "R:", "I:", "RES:", "ENC:", "TR:",
         "RV:", "Vá:", "VÁ:", "Отв:", "ОТВ:", "отв[2]:", "ΑΠ:", "απ:", "ΣΧΕΤ:", "Odp:", "PD:", "YNT:", "İLT:", "回复:", "轉寄:", "返信:", "회신:", "השב:", "رد:",
     ],
 )  # fmt: skip

@@ -37,6 +37,10 @@ _NUMBERS = re.compile(r"(?<!\d)(\d{1,4})([-/.])\s?(\d{1,2})\2\s?(\d{1,4})\.?(?!\
 _OFFSET = re.compile(
     r"(?:(?:GMT|UTC|UT|Z)\s?)?(?<!\d)([+\u2212-])(\d{1,2}):?(\d\d)?(?![\d:])", re.IGNORECASE | re.ASCII
 )
+_LOOSE_OFFSET = re.compile(
+    r"(?:([+\u2212-])\s+|\s)(0\d|1[0-4])([0-5]\d)\s*\Z", re.ASCII
+)  # a space behind the sign, or no sign
+_ZONE_NAME = re.compile(r"(?<![^\W\d_])[A-Za-z]{1,5}(?![^\W\d_])")
 _HALF = re.compile(r"\b([ap])\.?\s?m\b\.?|([下오]午|오후|p\.\s?m\.)|(上午|午前|오전)", re.IGNORECASE)
 _AFTERNOON = re.compile(r"下午|午後|오후|晚上", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+|\d+")
@@ -186,11 +190,11 @@ def _time(text: str) -> tuple[tuple[int, int, int], str]:
 
 def _zone(text: str, comments: str) -> tuple[timedelta, str]:
     """How far the text's zone is ahead of UTC: its number, or else its name, or else a name in the comments."""
-    if (offset := _OFFSET.search(text)) is not None:
+    if (offset := _OFFSET.search(text) or _LOOSE_OFFSET.search(text)) is not None:
         rest = text[: offset.start()] + " " + text[offset.end() :]
-        return _ahead(offset[1], int(offset[2]), int(offset[3] or 0)), rest
+        return _ahead(offset[1] or "+", int(offset[2]), int(offset[3] or 0)), rest
     for words in (text, comments):
-        for word in re.findall(r"[A-Za-z]{1,5}", words)[:WORDS]:
+        for word in _ZONE_NAME.findall(words)[:WORDS]:
             if (minutes := ZONES.get(word.upper())) is not None and word.lower() not in MONTHS:
                 return timedelta(minutes=minutes), text.replace(word, " ", 1) if words is text else text
     return timedelta(0), text

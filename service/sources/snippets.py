@@ -36,6 +36,9 @@ _DASHES = re.compile(r"[-_=*\s]{2,}(.*?)[-_=*:\s]*$")
 _FIELD = re.compile(rf"[*_>\s]*(?:{FIELD})[*_]*\s?[:：]", re.IGNORECASE)
 _FIELD_LIKE = re.compile(r"[*_\s]*[^\W\d_][\w .'-]{0,24}[*_]*\s?[:：]")
 _SENT_FROM = re.compile(SENT_FROM, re.IGNORECASE)
+_REPLY_ABOVE = re.compile(
+    r"[#=*-]*\s*(?:please )?(?:type your reply|reply|write) above this line\b.{0,40}$", re.IGNORECASE
+)
 _ARMOR = re.compile(r"-----BEGIN PGP (SIGNED MESSAGE|SIGNATURE|MESSAGE|PUBLIC KEY BLOCK)-----")
 _UUENCODED = re.compile(r"begin(?:-base64)? [0-7]{3,4} \S")
 
@@ -93,7 +96,7 @@ def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912
                 del own[len(own) - taken + 1 :]
                 paragraph, has_attribution = len(own), True
                 continue
-        if _SENT_FROM.match(plain):
+        if _SENT_FROM.match(plain) or (plain[0] in "#-=*Pp" and _REPLY_ABOVE.match(plain)):
             continue
         own.append(plain)
         length += len(plain)
@@ -151,7 +154,7 @@ def _begins_original(lines: Sequence[str], number: int) -> bool:
     line = lines[number].strip()
     if line[0] in "-_=*" and (dashes := _DASHES.match(line)) is not None:
         words = dashes[1].strip(" :")
-        if words and fold(words) in MARKERS:
+        if words and (fold(words) in MARKERS or (line[0] == "-" and _is_attribution(words, is_quote_next=False))):
             return True
         follower = next((one for one in lines[number + 1 : number + 4] if one.strip()), "")
         return (

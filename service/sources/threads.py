@@ -31,7 +31,8 @@ COMPARED_CHARACTERS = 2_000  # of a subject; removing each of its prefixes copie
 SPECIFIC_WORDS = 4
 MOST_PARTICIPANTS = 50  # of a message are compared, the sender first
 NO_SUBJECTS = frozenset({"(no subject)", "no subject", "(kein betreff)", "(sans objet)", "(sin asunto)"})
-_TAG = re.compile(r"^\s*\[[^\[\]]{1,40}\]\s*")
+# What lists and spam filters put in front: [list], *****SPAM***** (SpamAssassin), {Spam?} (MailScanner).
+_TAG = re.compile(r"^\s*(?:\[[^\[\]]{1,40}\]|\*{2,10}[^*]{1,40}\*{2,10}|\{[^{}]{1,40}\})\s*")
 _WINDOW = SUBJECT_DAYS // timedelta(milliseconds=1)
 
 # The roles of a message among those that share a place: a subject, and what is combined with it.
@@ -40,7 +41,7 @@ _ORIGINAL_OF, _SEEN_BY = 1, 2  # combined with a person, they make other places 
 
 
 def normalised_subject(subject: str | None) -> tuple[str, bool]:
-    """The subject without reply marks and list tags, and whether it had a reply mark."""
+    """The subject without reply marks and tags, and whether it had a reply mark."""
     text, is_reply = (subject or "")[:COMPARED_CHARACTERS], False
     while True:
         rest = _without_mark(text)
