@@ -202,9 +202,9 @@ def test_panels_do_not_overlap_and_queues_have_columns_and_sort() -> None:
             cells |= own
             kind = kinds[panel["panelRefName"]]
             shown.add(kind)
-            assert set(panel["embeddableConfig"]) == ({"columns", "sort"} if kind[0] == "search" else set()) or (
-                panel["embeddableConfig"] == {"hidePanelTitles": True}
-            )
+            assert set(panel["embeddableConfig"]) == set(
+                FACTS["panel"]["of_a_search"] if kind[0] == "search" else ()
+            ) or (panel["embeddableConfig"] == {"hidePanelTitles": True})
     assert shown == {(one["type"], one["id"]) for one in OBJECTS if one["type"] in ("search", "visualization")}
 
 
