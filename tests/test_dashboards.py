@@ -8,14 +8,18 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from service.conversation import ITEM_FIELDS
+from service.index import mapping
 from service.operations.dashboards import saved_objects
 from tests import dql
+from tests.dashboards import Dashboards, Times
 
 ROOT = Path(__file__).parents[1]
 FACTS: dict[str, Any] = yaml.safe_load((ROOT / "tests/dashboards_facts.yml").read_text("utf-8"))
@@ -200,14 +204,35 @@ def test_panels_do_not_overlap_and_queues_have_columns_and_sort() -> None:
             cells |= own
             kind = kinds[panel["panelRefName"]]
             shown.add(kind)
-            assert set(panel["embeddableConfig"]) == ({"columns", "sort"} if kind[0] == "search" else set()) or (
-                panel["embeddableConfig"] == {"hidePanelTitles": True}
-            )
+            assert set(panel["embeddableConfig"]) == set(
+                FACTS["panel"]["of_a_search"] if kind[0] == "search" else ()
+            ) or (panel["embeddableConfig"] == {"hidePanelTitles": True})
     assert shown == {(one["type"], one["id"]) for one in OBJECTS if one["type"] in ("search", "visualization")}
+
+
+@pytest.mark.parametrize(
+    ("days", "chosen", "asked"),
+    [
+        (1, "auto", {"fixed_interval": "30m"}),
+        (7, "auto", {"fixed_interval": "3h"}),
+        (91, "auto", {"calendar_interval": "1d"}),
+        (365, "auto", {"calendar_interval": "1w"}),
+        (8_600, "auto", {"fixed_interval": "30d"}),
+        (91, "w", {"calendar_interval": "1w"}),
+        (8_600, "w", {"fixed_interval": "30d"}),
+    ],
+)
+def test_intervals_are_those_that_dashboards_chooses(days: int, chosen: str, asked: Record) -> None:
+    """About 50 bars, and never more than 100 (calc_auto_interval.ts)."""
+    end = datetime(2026, 11, 1, tzinfo=UTC)
+    views = Dashboards(OBJECTS, Times(end - timedelta(days=days), end))
+    assert views.interval(chosen, bounded=True) == asked
 
 
 def test_hidden_fields_are_the_services_own() -> None:
     for one in OBJECTS:
         if one["type"] == "index-pattern":
             hidden = {found["value"] for found in json.loads(one["attributes"]["sourceFilters"])}
-            assert hidden == {"order.*", "parts", "record.*", "tombstone.*"}
+            own = set(mapping.load().mappings["properties"]) - set(ITEM_FIELDS) - {"sent"}
+            assert {name.removesuffix(".*") for name in hidden} == own
+            assert {"order.*", "parts", "record.*", "tombstone.*"} <= hidden

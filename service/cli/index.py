@@ -304,7 +304,8 @@ def dashboards_command(settings: Settings, url: str, wait: float) -> None:
 
     For a first visit, it also sets the default index pattern, the time zone UTC, and a time range that begins with the
     oldest conversation, where nobody has set them. If Dashboards needs a user, it is the one of OPENSEARCH_USER and
-    OPENSEARCH_PASSWORD.
+    OPENSEARCH_PASSWORD. A user who is refused is tried again for up to 60 s, because the security plugin refuses all
+    users while it starts.
     """
     try:
         since = act(settings, lambda client: dashboards.oldest(client, settings.alias))

@@ -25,6 +25,7 @@ from tests import dql
 from tests.analysts import questions, told
 from tests.dashboards import Dashboards, Record, Row, Times, dates, fields_of, table
 from tests.node.conftest import Cluster, own_alias
+from tests.samples.recent import recent
 
 NOW = datetime.now(UTC)
 VIEWS = Dashboards(
@@ -122,11 +123,11 @@ def states(conversations: list[Conversation]) -> dict[Row, Row]:
     return {(name,): (sum(map(of, conversations)),) for name, of in chosen.items()}
 
 
-def ages(conversations: list[Conversation]) -> dict[Row, Row]:
+def ages(conversations: list[Conversation], now: datetime = NOW) -> dict[Row, Row]:
     edges = {"0 to 1 day": 1, "1 to 2 days": 2, "2 to 7 days": 7, "7 to 30 days": 30, "over 30 days": 99_999}
     found = Counter[str]()
     for one in filter(is_open, conversations):
-        found[next(name for name, days in edges.items() if NOW - made(one) < timedelta(days=days))] += 1
+        found[next(name for name, days in edges.items() if now - made(one) < timedelta(days=days))] += 1
     return {(name,): (found[name],) for name in edges}
 
 
@@ -188,6 +189,33 @@ def test_a_chart_shows_what_is_counted_in_the_sample(name: str, sample: tuple[Cl
         keys: row for keys, row in expected.items() if name == "conversations-hours" or any(row)
     }
     assert sum(row[0] for row in shown.values()) > 0
+
+
+def day(one: Conversation) -> list[datetime]:
+    return [made(one).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)]
+
+
+def test_charts_of_thirteen_weeks_have_bars_of_a_day_or_a_week(fresh: Cluster) -> None:
+    """The sample as the profile `dev` loads it."""
+    conversations = [Conversation.model_validate(one) for one in recent(NOW)]
+    fresh.load(conversations)
+    since = fresh.act(lambda client: oldest(client, fresh.settings.alias))
+    views = Dashboards(VIEWS.objects.values(), Times(datetime.fromisoformat(f"{since}T00:00:00+00:00"), NOW))
+
+    def shown(name: str) -> dict[Row, Row]:
+        chart = views.objects["visualization", name]
+        return table(chart, search(fresh, views.search(chart)))
+
+    assert shown("conversations-volume") == counted(of_all, day, lambda one: [one.channel])(conversations)
+    inbound = [one for one in conversations if one.direction == "inbound"]
+    answers = counted(of_all, lambda one: [one.channel], week, answered)(inbound)
+    assert {keys: row for keys, row in shown("conversations-answered").items() if row != (0,)} == answers
+    before, found, after = ages(conversations, datetime.now(UTC)), None, None
+    while before != after:  # a conversation may have its birthday meanwhile
+        before, found, after = after or before, shown("conversations-age"), ages(conversations, datetime.now(UTC))
+    assert found is not None
+    assert {keys: row for keys, row in found.items() if keys != ("unknown",)} == before
+    assert sum(row != (0,) for row in found.values()) >= 4
 
 
 def test_every_chart_is_compared() -> None:
