@@ -30,6 +30,8 @@ from service.api.routes import HANDLERS, Parts
 from service.api.writes import Writes
 from service.client import Client, connect
 from service.client.responses import SearchAnswer
+from service.identity.api_keys import Store
+from service.identity.key_ring import KeyRing
 from service.index import aliases, mapping
 from service.index.compatibility import CompatibilityCheck
 from service.index.disk_space import full_disks
@@ -51,7 +53,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
     telemetry.pool.labels("size").set(2 * settings.opensearch_connections)  # each client has its own connections
-    tokens = Tokens(settings)
+    tokens = Tokens(settings, KeyRing(Store(admin, settings.alias).all))
     searcher = Searcher(
         searches,
         settings.alias,
