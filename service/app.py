@@ -22,9 +22,12 @@ from service.api.home import home
 from service.api.metrics import Metrics
 from service.api.middleware.access_log import AccessLog
 from service.api.middleware.compression import Compression
+from service.api.middleware.cors import Cors
 from service.api.middleware.deadline import Deadline
 from service.api.middleware.disconnect import Disconnect
 from service.api.middleware.head import Head
+from service.api.middleware.hosts import Hosts
+from service.api.middleware.security_headers import SecurityHeaders
 from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
 from service.api.writes import Writes
@@ -99,7 +102,14 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         lifespan=[clients],
         logging_config=None,
     )
-    return AccessLog(Head(Disconnect(Compression(application))))
+    return AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(Compression(application))))))
+
+
+def _named(settings: Settings, app: ASGIApp) -> ASGIApp:
+    """The application, for the host names and the origins of the settings only."""
+    if settings.cors_origins is not None:
+        app = Cors(app, origins=frozenset(settings.cors_origins.encode().split()))
+    return app if settings.allowed_hosts is None else Hosts(app, allowed=frozenset(settings.allowed_hosts.split()))
 
 
 def _readiness(

@@ -62,7 +62,7 @@ class KeyRing:
         self._reading = None
 
     async def _replace(self, now: float) -> None:
-        """Reads the keys. If that fails, the older ones serve until they are too old. Their age counts from the start."""
+        """Reads the keys. If that fails, the older ones serve, until they are too old since they were read."""
         try:
             self._keys = await self._read()
         except ConversationsError:
