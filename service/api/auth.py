@@ -11,9 +11,11 @@ from uuid import UUID
 import jwt
 
 from service.errors import Misconfigured, Unauthorized
+from service.identity.api_keys import PREFIX
 from service.identity.caller import Caller
 from service.identity.claims import caller_of, expiry
 from service.identity.issuers import SHARED, Issuer, issuers, trusted
+from service.identity.key_ring import KeyRing
 from service.identity.key_set import KeySet
 from service.identity.signed_tokens import Verifier, part
 from service.settings import Settings
@@ -33,8 +35,9 @@ class Tokens:
     as everything else that the service does for a search. What is remembered is a hash of the token.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, keys: KeyRing | None = None) -> None:
         self._settings = settings
+        self._keys = keys
         given = (settings.token_secret, settings.token_secret_previous)
         self._secrets = [secret.get_secret_value() for secret in given if secret is not None]
         found = issuers(settings)
@@ -57,9 +60,9 @@ class Tokens:
 
     async def close(self) -> None:
         """Ends what is under way."""
-        for verifier in self._verifiers:
-            if verifier.keys is not None:
-                await verifier.keys.close()
+        for keys in (self._keys, *(verifier.keys for verifier in self._verifiers)):
+            if keys is not None:
+                await keys.close()
 
     @property
     def cursor_secrets(self) -> list[bytes]:
@@ -85,6 +88,8 @@ class Tokens:
         """
         now = time.time()
         token = _bearer(header)
+        if self._keys is not None and token.startswith(PREFIX):
+            return await self._keys.caller(token)
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         until, _uids, caller = self._remembered.get(digest, (0.0, 0, None))
         if caller is not None and now < until:

@@ -89,6 +89,9 @@ BY_STATUS: dict[int, Answer] = {
         message="Accept-Encoding excludes every coding that the service has: allow gzip or identity",
     ),
     413: Answer(413, "too_large", "", message="the request is too large"),
+    421: Answer(
+        421, "misdirected_request", "", message="the service does not answer under the name in the Host header"
+    ),
     429: Answer(429, "too_many_requests", "", {"Retry-After": RETRY_AFTER_SECONDS}, "too many requests"),
 }
 
