@@ -19,8 +19,9 @@ from service.conversation import Conversation
 Positions = tuple[frozenset[str], ...]  # the tokens at each place of a text
 Tokens = Callable[[str, str], Positions]  # of a field and a text: the analyzer's own, in their order
 
-EXACT, STEMS = "subject", "subject.english"
-STEMS_ASKED = "subject_english_asked"  # the analyzer of what is typed
+EXACT, STEMS = "subject", "subject.stems"
+# The analyzers of what is typed.
+EXACT_ASKED, STEMS_ASKED, VARIANTS_ASKED = "subject_exact_asked", "subject_stems_asked", "subject_variants_asked"
 SPACELESS_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 REPLY_MARKS = ("re", "fwd", "aw", "sv", "回复")  # of all that there are, those that the tests use
 
