@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -191,7 +192,7 @@ def test_the_published_secret_is_refused_outside_dev(bare_settings: Settings) ->
             with pytest.raises(Misconfigured, match=rf"CONVERSATIONS_{name.upper()} must not be .*openssl rand"):
                 bare_settings.but(**{name: secret})
             accepted = bare_settings.but(**{name: secret, "environment": "dev"})
-            told = doctor._token_secret(accepted.but(token_secret=PUBLISHED))
+            told = asyncio.run(doctor._tokens(accepted.but(token_secret=PUBLISHED)))
             assert (told.verdict, "publishes" in told.found) == ("warning", True)
 
 

@@ -1,8 +1,9 @@
 """Compiles a query and an organization into a search body.
 
-The security invariant: only `bool_query` makes the query of a search, and it always filters by the organization. Other
-clauses are added to the same `filter`, so they can only narrow the result. Clauses in `should` only change scores. A
-tombstone has no field organization_uid, so the same filter excludes it.
+The security invariant: only `bool_query` makes the query of a search. It always filters by the organization, and by the
+agents and parties that the caller may see (service/reach.py). Other clauses are added to the same `filter`, so they can
+only narrow the result. Clauses in `should` only change scores. A tombstone has no field organization_uid, so the same
+filter excludes it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from service.query.conditions import (
 from service.query.conversation_query import ConversationQuery, Sort
 from service.query.fields import FIELDS, FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.query.time_bounds import Ago, Bounds, Limit
+from service.reach import restriction_of
 from service.search.highlight import compile_highlight
 from service.search.subject_clauses import Clause, all_of, any_of, begun, clause_of, none_of, relevance
 from service.times import format_time
@@ -51,8 +53,15 @@ def compile_query(query: ConversationQuery, organization_uid: UUID, narrowing: S
 
 
 def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequence[Clause] = ()) -> Clause:
+    """The query of a search. An `organization_uid` that is a Reach also says which of its conversations are seen."""
     should = {"should": list(scoring), "minimum_should_match": 0} if scoring else {}
+    narrowing = [*_seen(organization_uid), *narrowing]
     return {"bool": {"filter": [{"term": {"organization_uid": str(organization_uid)}}, *narrowing], **should}}
+
+
+def _seen(organization_uid: UUID) -> list[Clause]:
+    restriction = restriction_of(organization_uid)
+    return [] if restriction is None else [{"terms": {name: uids}} for name, uids in restriction.by_field().items()]
 
 
 def clauses(query: ConversationQuery) -> list[Clause]:

@@ -9,15 +9,26 @@ A repeated piece costs them once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from service.query.conditions import Words
-from service.text import SPACELESS, has_words, kind_of_character, pieces_of
+from service.search.word_forms import (
+    MOST_SPLIT,
+    japanese_forms,
+    joined,
+    joined_numbers,
+    joined_words,
+    short_number,
+    split,
+)
+from service.text import SPACELESS, has_letters, has_words, kind_of_character, pieces_of, symbols_of
 
 Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
 
-EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
+EXACT, STEMS, WHOLE = "subject", "subject.stems", "subject.whole"
+# How a text is analyzed that also finds simplified Chinese for traditional, and hiragana for katakana.
+VARIANTS = {"analyzer": "subject_variants_asked"}
 # Every near word counts, however many there are. OpenSearch's own rewrite takes some of the nearest words of the whole
 # index, other organizations' too, as a clause each: totals were too small, and a few words exceeded its 1,024 clauses.
 FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "fuzzy_rewrite": "constant_score"}
@@ -42,7 +53,23 @@ def clause_of(words: Words) -> Clause:
         return _phrase(EXACT, words.text)
     last = {"words": _stems if words.stems else _forms, "prefix": _unfinished, "fuzzy": _fuzzy}[words.match]
     before = _fuzzy if words.match == "fuzzy" else _stems if words.stems else _forms
-    return all_of([*map(before, dict.fromkeys(pieces[:-1])), last(pieces[-1])])
+    found = [*((piece, before(piece)) for piece in dict.fromkeys(pieces[:-1])), (pieces[-1], last(pieces[-1]))]
+    others = _other_ways(pieces) if words.stems else {}
+    return all_of([any_of(clause, *others[piece]) if others.get(piece) else clause for piece, clause in found])
+
+
+def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
+    """For each piece, what finds it in one word with its neighbours, in two words, or in a form of a Japanese verb."""
+    found: dict[str, list[Clause]] = {piece: [] for piece in pieces}
+    for piece, words in joined_words(pieces).items():
+        found[piece] += [_phrase(EXACT, word) for word in words]
+    for piece, number in joined_numbers(pieces).items():
+        found[piece].append(_phrase(STEMS, number))
+    if len(pieces) <= MOST_SPLIT:
+        for piece, clauses in found.items():
+            clauses += [_phrase(EXACT, words) for words in split(piece)]
+            clauses += [_phrase(EXACT, form, **VARIANTS) for form in japanese_forms(piece)]
+    return found
 
 
 NOTHING: Clause = {"match_none": {}}
@@ -64,23 +91,33 @@ def _phrase(field: str, text: str, **options: object) -> Clause:
     return {"match_phrase": {field: {"query": text, **options}}}
 
 
-def _piece(field: str, piece: str) -> Clause:
-    return _phrase(field, piece, zero_terms_query="all")
-
-
 def _all(field: str, text: str, **options: object) -> Clause:
     return {"match": {field: {"query": text, "operator": "and", **options}}}
 
 
 def _forms(piece: str) -> Clause:
-    return _piece(EXACT, piece)
+    return _phrase(EXACT, piece)
 
 
 def _stems(piece: str) -> Clause:
-    """The piece in any English form. In a script without spaces: the exact text, or all of its words."""
+    """The piece in any form, and its symbols. If it has only symbols, they must be there in their order."""
+    if not has_letters(piece):
+        return _forms(piece)
+    symbols = symbols_of(piece)
+    return all_of([_all(EXACT, symbols), _words(piece)]) if symbols else _words(piece)
+
+
+def _words(piece: str) -> Clause:
+    """The words of the piece in any form, or in a script without spaces the exact text or all of its words.
+
+    What may be written in one word or in two is read both ways.
+    """
     if SPACELESS.search(piece):
-        return any_of(_piece(EXACT, piece), _all(STEMS, piece))
-    return _piece(STEMS, piece)
+        return any_of(_phrase(EXACT, piece, **VARIANTS), _all(STEMS, piece))
+    if number := short_number(piece):
+        return _phrase(EXACT, number)
+    one = joined(piece)
+    return any_of(_phrase(STEMS, piece), _phrase(STEMS, one)) if one else _phrase(STEMS, piece)
 
 
 def _fuzzy(piece: str) -> Clause:
