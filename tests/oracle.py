@@ -219,7 +219,8 @@ def _holds(there: Positions, wanted: Positions) -> bool:
 
 
 def _only(place: frozenset[str]) -> str:
-    (token,) = place
+    """The token as it is written, without the variant beside it, which is marked with =."""
+    (token,) = (one for one in place if not one.startswith("="))
     return token
 
 
