@@ -121,12 +121,12 @@ class _Document(BaseModel):
 class Metadata(_Document):
     """Data from the provider of the messages, stored and returned with the conversation."""
 
-    from_email: Annotated[str, _text("metadata.from_email")] | None = None
+    from_email: Annotated[str, _text("metadata.from_email", strip=True)] | None = None
     from_name: Annotated[str, _text("metadata.from_name")] | None = None
-    to_emails: list[Annotated[str, _text("metadata.to_emails")]] = _list("metadata.to_emails")
-    cc_emails: list[Annotated[str, _text("metadata.cc_emails")]] = _list("metadata.cc_emails")
+    to_emails: list[Annotated[str, _text("metadata.to_emails", strip=True)]] = _list("metadata.to_emails")
+    cc_emails: list[Annotated[str, _text("metadata.cc_emails", strip=True)]] = _list("metadata.cc_emails")
     snippet: Annotated[str, _text("metadata.snippet")] | None = None
-    labels: list[Annotated[str, _text("metadata.labels")]] = _list("metadata.labels")
+    labels: list[Annotated[str, _text("metadata.labels", strip=True)]] = _list("metadata.labels")
     provider_message_id: Annotated[str, _text("metadata.provider_message_id")] | None = None
     thread_id: Annotated[str, _text("metadata.thread_id")] | None = None
     has_attachments: bool | None = None

@@ -263,6 +263,7 @@ class _Import(Generic[Message]):
             await asyncio.to_thread(self.fill)
             await importer.run(self.spool.conversations)
         counts.in_conversations, counts.there = outcome.in_conversations, outcome.there
+        counts.left_out -= outcome.trashed  # they are counted as there
         counts.deleted, counts.shortened = outcome.deleted, outcome.shortened
         return outcome.tally
 

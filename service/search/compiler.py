@@ -30,10 +30,18 @@ from service.query.fields import FIELDS, FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.query.time_bounds import Ago, Bounds, Limit
 from service.reach import restriction_of
 from service.search.highlight import compile_highlight
-from service.search.subject_clauses import Clause, all_of, any_of, clause_of, none_of, relevance
+from service.search.subject_clauses import Clause, all_of, any_of, begun, clause_of, none_of, relevance
 from service.times import format_time
 
-PERSON_FIELDS = {row.syntax.name: (row.path, row.words) for row in FIELDS if row.kind == "address" and row.syntax}
+# By the name in the search box: the fields of whole addresses, and those of their words and of names.
+PERSON_FIELDS = {
+    row.syntax.name: (
+        [one.path for one in (row, *map(FIELDS_BY_NAME.__getitem__, row.covers))],
+        [path for one in (row, *map(FIELDS_BY_NAME.__getitem__, row.covers)) for path in one.words],
+    )
+    for row in FIELDS
+    if row.kind == "address" and row.syntax
+}
 TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc"))
 
 
@@ -72,10 +80,9 @@ def named_clauses(query: ConversationQuery) -> list[tuple[str, Clause]]:
 def node_clause(node: Node, now: datetime) -> Clause:  # noqa: PLR0911 (a case is a kind of node)
     """The clause that matches what the node matches. Times such as "7 days ago" are relative to `now`."""
     match node:
-        case OneOf(field, (value,)):
-            return {"term": {index_field(field): value}}
-        case OneOf(field, values):
-            return {"terms": {index_field(field): list(values)}}
+        case OneOf(field, values, any_case):
+            path = FIELDS_BY_NAME[field].any_case if any_case else index_field(field)
+            return {"term": {path: values[0]}} if len(values) == 1 else {"terms": {path: list(values)}}
         case Missing(field):
             return missing(index_field(field))
         case Between(field, bounds):
@@ -116,10 +123,13 @@ def index_field(field: str) -> str:
 
 
 def _person_clause(person: Person) -> Clause:
+    """A whole address; or a part of one with an @, whose last word may go on; or words of a name or an address."""
     whole, parts = PERSON_FIELDS[person.role]
-    local, at, domain = person.text.partition("@")
-    if local and at and domain:
-        return {"term": {whole: person.text}}
+    if person.is_whole_address:
+        return any_of(*({"term": {field: person.text}} for field in whole))
+    _local, at, domain = person.text.rpartition("@")
+    if (at and domain) or person.text.endswith("*"):
+        return any_of(*(begun(field, person.text.rstrip("*")) for field in parts))
     return any_of(*({"match_phrase": {field: {"query": person.text}}} for field in parts))
 
 
