@@ -253,8 +253,7 @@ def _holds(there: Positions, wanted: Positions) -> bool:
 
 
 def _only(place: frozenset[str]) -> str:
-    """The token as it is written, without the variant beside it, which is marked with =."""
-    (token,) = (one for one in place if not one.startswith("="))
+    (token,) = place
     return token
 
 
