@@ -16,9 +16,12 @@ from typing import Any
 
 from service.conversation import Conversation
 
-Tokens = Callable[[str, str], tuple[str, ...]]  # of a field and a text: the analyzer's own tokens, in their order
+Positions = tuple[frozenset[str], ...]  # the tokens at each place of a text
+Tokens = Callable[[str, str], Positions]  # of a field and a text: the analyzer's own, in their order
 
-EXACT, STEMS = "subject", "subject.english"
+EXACT, STEMS = "subject", "subject.stems"
+# The analyzers of what is typed.
+EXACT_ASKED, STEMS_ASKED, VARIANTS_ASKED = "subject_exact_asked", "subject_stems_asked", "subject_variants_asked"
 SPACELESS_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 REPLY_MARKS = ("re", "fwd", "aw", "sv", "回复")  # of all that there are, those that the tests use
 
@@ -137,7 +140,7 @@ def found_by(text: str, match: str, subject: str | None, tokens: Tokens) -> bool
     if match == "exact":
         return _whole(subject, tokens) == _whole(text, tokens) and len(subject) <= 10_000
     if match == "phrase":
-        return _holds(tokens(EXACT, subject), tokens(EXACT, text)) and bool(tokens(EXACT, text))
+        return _holds(tokens(EXACT, subject), tokens(EXACT, text))
     last = {"words": _found_in_any_form, "prefix": _found_begun, "fuzzy": _found_mistyped}[match]
     before = _found_mistyped if match == "fuzzy" else _found_in_any_form
     return all(before(piece, subject, tokens) for piece in pieces[:-1]) and last(pieces[-1], subject, tokens)
@@ -148,25 +151,35 @@ def _pieces(text: str) -> list[str]:
     words = unicodedata.normalize("NFKC", text).split()
     while words and words[0].lower() in {f"{mark}:" for mark in REPLY_MARKS}:
         words.pop(0)
-    return [word for word in words if any(_kind(c) for c in word)]
+    words = [word for word in words if any(_kind(c) for c in word)]
+    return [word for word in words if not _is_sign(word)] or words
 
 
 def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
+    there = tokens(EXACT, subject)
+    if not all(any(token in place for place in there) for token in filter(_is_pictograph, piece)):
+        return False
+    if not any(unicodedata.category(c)[0] in "LN" for c in piece):
+        return _holds(there, tokens(EXACT, piece))
+    wanted, stems = tokens(STEMS_ASKED, piece), tokens(STEMS, subject)
     if _is_spaceless(piece):
-        dictionary = tokens(STEMS, piece)
-        by_words = set(dictionary) <= set(tokens(STEMS, subject)) and bool(dictionary)
-        return by_words or _holds(tokens(EXACT, subject), tokens(EXACT, piece))
-    return _holds(tokens(STEMS, subject), tokens(STEMS, piece))
+        by_words = bool(wanted) and set[str]().union(*wanted) <= set[str]().union(*stems)
+        return by_words or _holds(there, tokens(EXACT, piece))
+    return _holds(stems, wanted)
 
 
 def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
-    *whole, begun = tokens(EXACT, piece) or ("",)
-    if _is_spaceless(piece) or not begun:
+    *whole, begun = tokens(EXACT, piece)
+    if _is_spaceless(piece[-1]):
         return False
     there = tokens(EXACT, subject)
-    return _holds(there, tuple(whole)) and any(token.startswith(begun) for token in there)
+    return any(
+        all(one & there[at + step] for step, one in enumerate(whole))
+        and any(token.startswith(_only(begun)) for token in there[at + len(whole)])
+        for at in range(len(there) - len(whole))
+    )
 
 
 def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
@@ -174,8 +187,8 @@ def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
         return True
     if _is_spaceless(piece) or any(c.isdigit() for c in piece):
         return False
-    wanted, there = tokens(EXACT, piece), tokens(EXACT, subject)
-    return bool(wanted) and all(any(_is_near(one, other) for other in set(there)) for one in wanted)
+    wanted, there = tokens(EXACT, piece), set(map(_only, tokens(EXACT, subject)))
+    return bool(wanted) and all(any(_is_near(_only(one), other) for other in there) for one in wanted)
 
 
 def _is_near(typed: str, there: str) -> bool:
@@ -199,12 +212,18 @@ def _distance(one: str, other: str) -> int:
     return rows[-1][-1]
 
 
-def _holds(there: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Whether the tokens stand in there, one behind the other; none always do."""
-    return any(there[at : at + len(wanted)] == wanted for at in range(len(there) - len(wanted) + 1))
+def _holds(there: Positions, wanted: Positions) -> bool:
+    """Whether the tokens stand in there, one behind the other; none never do."""
+    starts = range(len(there) - len(wanted) + 1) if wanted else ()
+    return any(all(one & there[at + step] for step, one in enumerate(wanted)) for at in starts)
 
 
-def _whole(text: str, tokens: Tokens) -> tuple[str, ...]:
+def _only(place: frozenset[str]) -> str:
+    (token,) = place
+    return token
+
+
+def _whole(text: str, tokens: Tokens) -> Positions:
     return tokens("subject.whole", text)
 
 
@@ -213,8 +232,15 @@ def _is_spaceless(text: str) -> bool:
 
 
 def _kind(character: str) -> bool:
-    category = unicodedata.category(character)
-    return category[0] in "LMN" or category == "So"
+    return unicodedata.category(character)[0] in "LNS"
+
+
+def _is_sign(piece: str) -> bool:
+    return piece.isascii() and not any(c.isalnum() for c in piece)
+
+
+def _is_pictograph(character: str) -> bool:
+    return unicodedata.category(character) == "So"
 
 
 def condition_holds(name: str, value: str, conversation: Conversation) -> bool:

@@ -214,6 +214,7 @@ SMALL = Limits(line=20_000, element=200_000)
         ("date,peer,text\n" + '"' * 19_000 + "\n" + ',"' * 9_000 + "\n", "has no peer number"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_hostile_file_ends_in_rejects_in_bounded_time(data: str, problem: str, tmp_path: Path) -> None:
     started = time.process_time()
     found = entries(tmp_path, data, limits=SMALL)
