@@ -52,9 +52,10 @@ class Index:
             looked |= {entry.uid for entry in gone}
             more = {key for entry in gone for fact in entry.facts for key in self.kind.rule.asked_keys(fact)}
             known |= {uid: self.entries[uid] for uid in self.find(more) if uid not in known}
+        planner = Planner(self.kind, ORGANIZATION, pieces, known, restores=restores)
         while True:
             try:
-                changes = Planner(self.kind, ORGANIZATION, pieces, known, restores=restores).changes()
+                changes = planner.changes()
                 break
             except Missing as missing:
                 known |= {uid: self.entries.get(uid, Entry(uid)) for uid in missing.uids}

@@ -101,9 +101,9 @@ class Importer(Generic[Source]):
         entries: dict[UUID, records.Entry] = {}
         await self._learn(entries, await records.find(self.client, self.alias, self.organization_uid, asked))
         await self._learn_around_deleted(entries)
+        now = time.time_ns() // 1_000_000
+        planner = Planner(self.kind, self.organization_uid, pieces, entries, restores=self.restores, now=now)
         while True:
-            now = time.time_ns() // 1_000_000
-            planner = Planner(self.kind, self.organization_uid, pieces, entries, restores=self.restores, now=now)
             try:
                 return planner.changes()
             except Missing as missing:

@@ -69,9 +69,21 @@ class _Group(Generic[Source]):
     live: list[Entry]
     gone: list[Entry] = field(default_factory=list)
 
+    def copy(self) -> _Group[Source]:
+        return _Group(list(self.facts), list(self.pieces), list(self.live), list(self.gone))
+
     @property
     def first(self) -> Fact:
         return min([*(piece.fact for piece in self.pieces), *self.facts], key=lambda fact: fact.order)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grouped(Generic[Source]):
+    """The groups of a plan, when so many conversations and deletions were `known`."""
+
+    known: int
+    groups: list[_Group[Source]]
+    deleted: dict[UUID, list[Piece[Source]]]
 
 
 @dataclass(slots=True)
@@ -87,6 +99,7 @@ class Planner(Generic[Source]):
     entries: Mapping[UUID, Entry]
     restores: bool = False
     now: int = 0
+    _grouped: _Grouped[Source] | None = None
     _deleted: dict[UUID, list[Piece[Source]]] = field(default_factory=dict)
     _taken: dict[UUID, _Group[Source]] = field(default_factory=dict)
 
@@ -95,12 +108,21 @@ class Planner(Generic[Source]):
         moved = {entry.moved_to for entry in self.entries.values() if entry.moved_to is not None}
         if unknown := moved - self.entries.keys():
             raise Missing(unknown)
-        self._deleted.clear()
-        stays = self._uids([group for group in self._groups() if group.pieces or group.facts])
+        stays = self._uids([group for group in self._groups_of_known() if group.pieces or group.facts])
         made = [self._change(group, uid) for group, uid in stays]
         return [*made, *(self._forgotten(self.entries[uid], some) for uid, some in self._deleted.items())]
 
     # Which messages are together
+
+    def _groups_of_known(self) -> list[_Group[Source]]:
+        """The groups, which are made again only if something is known now that may change them."""
+        known = sum(entry.item is not None or entry.is_deleted for entry in self.entries.values())
+        if self._grouped is None or self._grouped.known != known:
+            self._deleted = {}
+            groups = self._groups()
+            self._grouped = _Grouped(known, groups, self._deleted)
+        self._deleted = {uid: list(pieces) for uid, pieces in self._grouped.deleted.items()}
+        return [group.copy() for group in self._grouped.groups]
 
     def _groups(self) -> list[_Group[Source]]:
         """The messages that become one conversation. Those that are left out change only what holds them already."""

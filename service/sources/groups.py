@@ -78,6 +78,15 @@ def settled(facts: Collection[Fact], rule: Rule) -> set[int]:
     return {fact.id for fact in facts if any(reference in ids for reference in rule.awaits(fact))}
 
 
+def are_linked(facts: Collection[Fact], rule: Rule) -> bool:
+    """Whether the links alone join all of the messages, which is quick to tell."""
+    groups = Groups()
+    for fact in facts:
+        for link in rule.links(fact):
+            groups.join(fact.id, link)
+    return len({groups.find(fact.id) for fact in facts}) == 1
+
+
 def components(
     facts: Collection[Fact], rule: Rule, *, whole: Iterable[Iterable[Fact]] = (), is_hard: bool = False
 ) -> list[list[Fact]]:

@@ -16,7 +16,7 @@ import msgspec
 
 from service.conversation import LIMITS, Channel, Conversation, Direction, Metadata, Status
 from service.sources.facts import Fact, Hasher, State, chosen, ends, time_of, together, united
-from service.sources.groups import Rule, components
+from service.sources.groups import Rule, are_linked, components
 from service.sources.shortening import Fit
 from service.sources.spool import Piece
 
@@ -265,9 +265,10 @@ class _Content(Generic[Source]):
 
     def parts(self, facts: Sequence[Fact]) -> tuple[Part, ...]:
         """The parts that stay together in any case, if there are several."""
-        if not any(self._kind.rule.awaits(fact) for fact in facts):
+        rule = self._kind.rule
+        if are_linked(facts, rule) or not any(rule.awaits(fact) for fact in facts):
             return ()
-        found = [ends(some) for some in components(facts, self._kind.rule, is_hard=True)]
+        found = [ends(some) for some in components(facts, rule, is_hard=True)]
         return tuple(sorted(map(self._part, found), key=lambda part: part.begins)) if len(found) > 1 else ()
 
     def _part(self, both: tuple[Fact, Fact]) -> Part:
