@@ -139,6 +139,7 @@ def test_secrets_are_files_and_each_container_has_its_own_only() -> None:
     assert all("check-secrets" in held for held in users.values())
     assert {name: held - {"check-secrets"} for name, held in users.items()} == {
         "token_secret": {"setup", "views", "service"},
+        "cursor_secret": {"setup", "views", "service"},
         "conversations_password": {"opensearch", "setup", "views", "service"},
         "admin_password": {"opensearch"},
         "analyst_password": {"opensearch"},

@@ -137,6 +137,20 @@ def test_a_key_that_is_not_there_is_remembered_for_a_while(served: Issuer, clock
     run(served, clock, action)
 
 
+def test_a_key_is_not_called_unknown_by_an_issuer_that_is_down(served: Issuer, clock: Clock) -> None:
+    async def action(keys: KeySet) -> None:
+        assert await has(keys, "first")
+        served.status, served.keys = 500, [jwk("first"), jwk("second")]
+        assert not await has(keys, "second")
+        assert not await has(keys, "second")
+        assert len(served.requests) == 2
+        served.status = 200
+        clock.now += UNKNOWN_PAUSE_SECONDS
+        assert await has(keys, "second")
+
+    run(served, clock, action)
+
+
 def test_new_keys_are_found_without_a_restart(served: Issuer, clock: Clock) -> None:
     async def action(keys: KeySet) -> None:
         assert await has(keys, "first")

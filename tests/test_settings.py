@@ -187,7 +187,7 @@ def test_the_published_secret_is_refused_outside_dev(bare_settings: Settings) ->
     assert is_published(SecretStr(default[1]))
     assert dev["CONVERSATIONS_ENVIRONMENT"] == "dev"
     assert "CONVERSATIONS_ENVIRONMENT" not in compose["x-production-environment"]
-    for name in ("token_secret", "token_secret_previous"):
+    for name in ("token_secret", "token_secret_previous", "cursor_secret"):
         for secret in (PUBLISHED, f" {PUBLISHED}\n"):
             with pytest.raises(Misconfigured, match=rf"CONVERSATIONS_{name.upper()} must not be .*openssl rand"):
                 bare_settings.but(**{name: secret})
@@ -272,6 +272,7 @@ def test_a_kill_while_the_secret_is_made_leaves_no_empty_file(tmp_path: Path) ->
         ("OPENSEARCH_PASSWORD", "opensearch_password"),
         ("CONVERSATIONS_TOKEN_SECRET", "token_secret"),
         ("CONVERSATIONS_TOKEN_SECRET_PREVIOUS", "token_secret_previous"),
+        ("CONVERSATIONS_CURSOR_SECRET", "cursor_secret"),
     ],
 )
 def test_a_secret_may_stand_in_a_file(name: str, field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ class KeySet:
         if not waited and not await self._asked_for(kid):
             return None
         found = self._chosen(kid, algorithm)
-        if not self._has(kid):
+        if not self._has(kid) and not self._is_failing:
             self._remember(kid)
         return found
 
