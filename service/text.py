@@ -13,8 +13,6 @@ import unicodedata
 MAX_PLAIN_CHARACTERS = 800
 MOST_MARKS = 30  # of a run of combining marks, as in the mapping's char filter "marks"
 
-WORD = re.compile(r"[^\W_]+")  # letters and digits of any script, for completions
-LETTERS = re.compile(r"[^\W\d_]{3,}")  # three letters or more without digits, for spelling corrections
 # Unicode blocks of scripts without spaces between words, and their marks, as in the mapping's tokenizer.
 SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff"

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
 from opensearchpy.exceptions import NotFoundError, TransportError
 
 from service import deadline, telemetry
@@ -25,7 +26,7 @@ from service.errors import (
     TooBusy,
 )
 from service.message_texts import counted
-from service.query.conversation_query import ConversationQuery
+from service.query.conversation_query import ConversationQuery, Resolution
 from service.search.compiler import compile_page, compile_query, compile_sort, compile_walk
 from service.search.highlight import compile_highlight, marked
 from service.search.paging import rank_descent
@@ -82,6 +83,10 @@ class Searcher:
             keep_alive = f"{self._deadline * 1000 + 1000:.0f}ms"
             async with self._deep_turn(), self.point_in_time(organization_uid, keep_alive) as point_in_time:
                 return await self._deep(_View(self, query, organization_uid, point_in_time))
+
+    def resolution_of(self, query: ConversationQuery, organization_uid: UUID) -> Resolution | None:
+        """What the query's cursor says that the query means. Raises InvalidQuery for an invalid cursor."""
+        return self._cursors.resolution(query, organization_uid)
 
     @asynccontextmanager
     async def _deep_turn(self) -> AsyncIterator[None]:
@@ -173,7 +178,7 @@ class Searcher:
 
     async def _deep(self, view: _View) -> Page:
         query = view.query
-        key = view.organization_uid.bytes + fingerprint(query)
+        key = view.organization_uid.bytes + fingerprint(query) + msgspec.json.encode(query.resolution)
         plan = await rank_descent.descend(
             view,
             query.sort,
