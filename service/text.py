@@ -92,9 +92,9 @@ _FOLDED = _Folded()
 
 
 def pieces_of(text: str) -> list[str]:
-    """The parts of the text between spaces, in plain width, without leading reply marks and parts without a word."""
+    """The parts of the text between spaces, in plain width, without reply marks and parts without a word."""
     plain = REPLY_MARKS.sub(r"\1 ", plain_of(text))
-    return [piece for piece in plain.split() if has_words(piece)]
+    return [piece for piece in plain.split() if has_words(REPLY_MARKS.sub("", piece))]
 
 
 def plain_of(text: str) -> str:

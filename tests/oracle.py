@@ -7,6 +7,7 @@ characters, by code point.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import unicodedata
 from collections.abc import Callable
@@ -40,8 +41,25 @@ class Request:
 
 def matching(request: Request, conversations: list[Conversation], tokens: Tokens) -> list[Conversation]:
     """All that match, in order."""
+    request = settled(request, conversations, tokens)
     found = [conversation for conversation in conversations if _matches(request, conversation, tokens)]
     return ordered(found, request.sort)
+
+
+def settled(request: Request, conversations: list[Conversation], tokens: Tokens) -> Request:
+    """The request with what `match=auto` comes to: all words, or any of them where nothing has all."""
+    if request.search is None or request.match != "auto":
+        return request
+    strict = dataclasses.replace(request, match="words")
+    is_found = any(_matches(strict, conversation, tokens) for conversation in conversations)
+    return strict if is_found else dataclasses.replace(request, match="any")
+
+
+def matched(request: Request, conversations: list[Conversation], tokens: Tokens) -> dict[str, str]:
+    """What the answer says of `match=auto`."""
+    if request.search is None or request.match != "auto":
+        return {}
+    return {"matched": "any" if settled(request, conversations, tokens).match == "any" else "all"}
 
 
 def ordered(conversations: list[Conversation], sort: str) -> list[Conversation]:
@@ -71,6 +89,7 @@ def answer(request: Request, conversations: list[Conversation], tokens: Tokens) 
                 "total": len(found),
                 "total_pages": (len(found) + request.per_page - 1) // request.per_page,
             },
+            **matched(request, conversations, tokens),
         },
     }
 
@@ -138,17 +157,18 @@ def found_by(text: str, match: str, subject: str | None, tokens: Tokens) -> bool
         return _whole(subject, tokens) == _whole(text, tokens) and len(subject) <= 10_000
     if match == "phrase":
         return _holds(tokens(EXACT, subject), tokens(EXACT, text)) and bool(tokens(EXACT, text))
+    if match == "any":
+        return any(_found_in_any_form(piece, subject, tokens) for piece in pieces)
     last = {"words": _found_in_any_form, "prefix": _found_begun, "fuzzy": _found_mistyped}[match]
     before = _found_mistyped if match == "fuzzy" else _found_in_any_form
     return all(before(piece, subject, tokens) for piece in pieces[:-1]) and last(pieces[-1], subject, tokens)
 
 
 def _pieces(text: str) -> list[str]:
-    """Between spaces, where a reply's mark in front and what holds neither letter, number nor symbol are nothing."""
+    """Between spaces, where a reply's mark and what holds neither letter, number nor symbol are nothing."""
     words = unicodedata.normalize("NFKC", text).split()
-    while words and words[0].lower() in {f"{mark}:" for mark in REPLY_MARKS}:
-        words.pop(0)
-    return [word for word in words if any(_kind(c) for c in word)]
+    marks = {f"{mark}:" for mark in REPLY_MARKS}
+    return [word for word in words if word.lower() not in marks and any(_kind(c) for c in word)]
 
 
 def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
@@ -165,8 +185,14 @@ def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     *whole, begun = tokens(EXACT, piece) or ("",)
     if _is_spaceless(piece) or not begun:
         return False
-    there = tokens(EXACT, subject)
-    return _holds(there, tuple(whole)) and any(token.startswith(begun) for token in there)
+    if not whole:
+        return any(token.startswith(begun) for token in tokens(EXACT, subject))
+    in_pieces = [tokens(EXACT, f"x {one}")[1:] for one in unicodedata.normalize("NFKC", subject).split()]
+    return any(
+        there[at : at + len(whole)] == tuple(whole) and there[at + len(whole)].startswith(begun)
+        for there in in_pieces
+        for at in range(len(there) - len(whole))
+    )
 
 
 def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
