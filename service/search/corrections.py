@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from itertools import pairwise
+from itertools import islice, pairwise
 from uuid import UUID
 
 import msgspec
@@ -148,27 +148,30 @@ async def _near(searcher: Searcher, place: int, word: Word, organization_uid: UU
         *(searcher.ask(_newest(clause, organization_uid), organization_uid) for clause in clauses)
     )
     subjects = {responses.decode(hit.source, _Subject).subject or "" for answer in answers for hit in answer.hits.hits}
+    plain = [REPLY_MARKS.sub(r"\1 ", plain_of(subject)).lower() for subject in sorted(subjects)]
+    if not word.is_spaceless:
+        return _likely(place, word, (part for subject in plain for part in parts_of(subject)))
+    length = len(word.text)  # a shorter part of a run is always at least as frequent, so it comes second
+    same = _likely(place, word, (part for subject in plain for part in _runs(subject, length)))
+    return same or _likely(
+        place, word, (part for subject in plain for size in (length + 1, length - 1) for part in _runs(subject, size))
+    )
+
+
+def _likely(place: int, word: Word, candidates: Iterable[str]) -> list[Correction]:
     typed = comparable(word.text)
-    candidates: dict[str, None] = {}
-    for subject in sorted(subjects):
-        plain = REPLY_MARKS.sub(r"\1 ", plain_of(subject))
-        found = _windows(plain, len(word.text)) if word.is_spaceless else parts_of(plain)
-        for candidate in found:
-            if len(candidates) < MOST_CANDIDATES and len(candidate) <= LONGEST:
-                candidates.setdefault(candidate.lower() if not word.is_spaceless else candidate)
-    scored = [
-        Correction(place, place + 1, one, -_cost(typed, comparable(one)))
-        for one in candidates
-        if comparable(one) != typed
-    ]
-    likely = [one for one in scored if -one.score <= CHANGE * (1 - LEAST_ALIKE) * len(typed) + FIRST_LETTER]
+    distinct = list(islice(dict.fromkeys(one for one in candidates if len(one) <= LONGEST), MOST_CANDIDATES))
+    scored = [Correction(place, place + 1, one, -_cost(typed, comparable(one))) for one in distinct]
+    most = CHANGE * (1 - LEAST_ALIKE) * len(typed) + FIRST_LETTER
+    likely = [one for one in scored if -one.score <= most and comparable(one.text) != typed]
     return sorted(likely, key=lambda one: (-one.score, one.text))[: 4 * MOST_CORRECTIONS]
 
 
 def _cost(typed: str, candidate: str) -> float:
-    alike = SequenceMatcher(None, typed, candidate, autojunk=False).ratio()
-    first = FIRST_LETTER if typed[:1] != candidate[:1] else 0.0
-    return CHANGE * (1 - alike) * max(len(typed), len(candidate)) + first
+    """In bits, by the letters that are not in both words in the same order."""
+    blocks = SequenceMatcher(None, typed, candidate, autojunk=False).get_matching_blocks()
+    changes = max(len(typed), len(candidate)) - sum(block.size for block in blocks)
+    return CHANGE * changes + (FIRST_LETTER if typed[:1] != candidate[:1] else 0.0)
 
 
 def _word_clauses(word: str, organization_uid: UUID) -> list[Clause]:
@@ -184,14 +187,10 @@ def _run_clauses(run: str) -> list[Clause]:
     return [{"match": {EXACT: {"query": run, "minimum_should_match": len(run) - missing}}}]
 
 
-def _windows(subject: str, length: int) -> list[str]:
-    """The parts of a subject in a script without spaces that are about as long."""
-    return [
-        subject[at : at + size]
-        for size in (length, length - 1, length + 1)
-        for at in range(len(subject) - size + 1)
-        if size > 1 and all(SPACELESS.match(character) for character in subject[at : at + size])
-    ]
+def _runs(subject: str, length: int) -> list[str]:
+    """The parts of a subject in a script without spaces that have this length."""
+    parts = [subject[at : at + length] for at in range(len(subject) - length + 1)]
+    return [part for part in parts if length > 1 and all(map(SPACELESS.match, part))]
 
 
 def _newest(clause: Clause, organization_uid: UUID) -> Clause:

@@ -21,7 +21,7 @@ from service.search.subject_clauses import Clause, clause_of
 from service.text import pieces_of
 
 MOST_RANKED = 16  # words of a text that count in the order: the rarest ones
-RAREST_WORTH = 5  # of a word in very few conversations; one in most of them is worth 1
+RAREST_WORTH = 8  # of a word in very few conversations; one in most of them is worth 1
 
 
 async def resolve(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> ConversationQuery:
@@ -63,8 +63,8 @@ async def _worths(searcher: Searcher, query: ConversationQuery, organization_uid
 
 
 def worth(count: int, total: int) -> int:
-    """1 for what most conversations have, and one more for each time that it is about eight times as rare."""
-    return min(RAREST_WORTH, 1 + ((total + 1) // (count + 1)).bit_length() // 3)
+    """1 for what most conversations have, and one more for each time that it is four times as rare."""
+    return min(RAREST_WORTH, 1 + ((total + 1) // (count + 1)).bit_length() // 2)
 
 
 async def count_each(

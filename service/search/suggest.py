@@ -113,7 +113,7 @@ def _found(answer: SearchAnswer) -> list[tuple[str, int]]:
 
 
 def completed(text: str, subjects: Sequence[str]) -> list[SuggestedText]:
-    """The text with its last word completed, as in the subjects. Completions that more of them have come first."""
+    """The text with its last word completed, as in the subjects. Those that begin as typed come first."""
     before, last = _split(text)
     begun = comparable(last)
     counts: Counter[str] = Counter()
@@ -124,12 +124,15 @@ def completed(text: str, subjects: Sequence[str]) -> list[SuggestedText]:
         for folded, word in {comparable(word): word for word in found}.items():
             counts[folded] += 1
             written.setdefault(folded, Counter())[word] += 1
-    best = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    return [SuggestedText(text=f"{before}{_most_frequent(written[folded])}", count=count) for folded, count in best]
+    exact = plain_of(last).lower()
+    shown = {folded: _shown(words, exact) for folded, words in written.items()}
+    best = sorted(counts, key=lambda folded: (not shown[folded].startswith(exact), -counts[folded], folded))
+    return [SuggestedText(text=f"{before}{shown[folded]}", count=counts[folded]) for folded in best]
 
 
-def _most_frequent(written: Counter[str]) -> str:
-    return min(written, key=lambda word: (-written[word], word))
+def _shown(written: Counter[str], exact: str) -> str:
+    """One of the written forms of a word: one that begins as typed, or else the most frequent one."""
+    return min(written, key=lambda word: (not word.startswith(exact), -written[word], word))
 
 
 def _split(text: str) -> tuple[str, str]:
