@@ -158,7 +158,7 @@ def found_by(text: str, match: str, subject: str | None, tokens: Tokens) -> bool
     if match == "phrase":
         return _holds(tokens(EXACT, subject), tokens(EXACT, text)) and bool(tokens(EXACT, text))
     if match == "any":
-        return any(_found_in_any_form(piece, subject, tokens) for piece in pieces)
+        return any(_found_in_part(piece, subject, tokens) for piece in pieces)
     last = {"words": _found_in_any_form, "prefix": _found_begun, "fuzzy": _found_mistyped}[match]
     before = _found_mistyped if match == "fuzzy" else _found_in_any_form
     return all(before(piece, subject, tokens) for piece in pieces[:-1]) and last(pieces[-1], subject, tokens)
@@ -177,6 +177,11 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
         by_words = set(dictionary) <= set(tokens(STEMS, subject)) and bool(dictionary)
         return by_words or _holds(tokens(EXACT, subject), tokens(EXACT, piece))
     return _holds(tokens(STEMS, subject), tokens(STEMS, piece))
+
+
+def _found_in_part(piece: str, subject: str, tokens: Tokens) -> bool:
+    in_parts = _is_spaceless(piece) and not set(tokens(STEMS, piece)).isdisjoint(tokens(STEMS, subject))
+    return in_parts or _found_in_any_form(piece, subject, tokens)
 
 
 def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:

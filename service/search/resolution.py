@@ -11,13 +11,13 @@ from dataclasses import replace
 from uuid import UUID
 
 from service.client.responses import named, total_of
-from service.query.conditions import AllOf, Words, texts_of
+from service.query.conditions import AllOf, texts_of
 from service.query.conversation_query import ConversationQuery, Matched, Resolution
 from service.query.fields import RELEVANCE
 from service.search.compiler import bool_query
 from service.search.facets import CACHED, compile_count
 from service.search.searcher import Searcher
-from service.search.subject_clauses import Clause, clause_of
+from service.search.subject_clauses import Clause, any_part
 from service.text import pieces_of
 
 MOST_RANKED = 16  # words of a text that count in the order: the rarest ones
@@ -55,9 +55,7 @@ async def _worths(searcher: Searcher, query: ConversationQuery, organization_uid
     """The rarest words, each with its worth. Words that no conversation of the organization has are left out."""
     texts = [words.text for words in texts_of(AllOf(query.where)) if words.match in query.loose_matches]
     pieces = list(dict.fromkeys(piece for text in texts for piece in pieces_of(text)))
-    total, counts = await count_each(
-        searcher, {piece: clause_of(Words(piece), organization_uid) for piece in pieces}, organization_uid
-    )
+    total, counts = await count_each(searcher, {piece: any_part(piece) for piece in pieces}, organization_uid)
     found = sorted((piece for piece in pieces if counts[piece]), key=lambda piece: counts[piece])[:MOST_RANKED]
     return tuple((piece, worth(counts[piece], total)) for piece in found)
 

@@ -29,6 +29,8 @@ EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
 ALL_NEAR = "constant_score"  # the rewrite with which every near word counts, and together they are one clause
 UP_TO_2, UP_TO_5 = 2, 5  # letters of words without a mistake, and with at most one; longer words may have two
 
+LEAST_SHARE, SHARES = "1", ("1", "34%", "67%")  # of the words in a piece of a script without spaces
+
 Scored = tuple[int, Clause]
 NO_WORTHS: Mapping[str, int] = MappingProxyType({})
 WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8, 4, 2, 1
@@ -53,7 +55,7 @@ def _clause(words: Words, vocabulary: _Vocabulary) -> Clause:
     clauses: Mapping[str, Callable[[], Clause]] = {
         "exact": lambda: {"term": {WHOLE: words.text}},
         "phrase": lambda: _phrase(EXACT, words.text),
-        "any": lambda: any_of(*map(whole, pieces)),
+        "any": lambda: any_of(*map(any_part, pieces)),
         "fuzzy": lambda: all_of([_fuzzy(piece, vocabulary) for piece in pieces]),
         "prefix": lambda: all_of([*map(whole, dict.fromkeys(before)), _unfinished(last, vocabulary)]),
     }
@@ -155,6 +157,24 @@ def _stems(piece: str) -> Clause:
     return _piece(STEMS, piece)
 
 
+def any_part(piece: str) -> Clause:
+    """The piece in any form. In a script without spaces: the exact text, or any of its words."""
+    if SPACELESS.search(piece):
+        return any_of(_forms(piece), _words_of(piece, LEAST_SHARE))
+    return _stems(piece)
+
+
+def _shares(piece: str) -> list[Clause]:
+    """The clauses that count for a piece, if any word is enough: in a script without spaces, by the share of its words."""
+    if SPACELESS.search(piece):
+        return [*(_words_of(piece, share) for share in SHARES), _stems(piece)]
+    return [_stems(piece)]
+
+
+def _words_of(piece: str, share: str) -> Clause:
+    return {"match": {STEMS: {"query": piece, "minimum_should_match": share}}}
+
+
 def _fuzzy(piece: str, vocabulary: _Vocabulary) -> Clause:
     """The piece with typing mistakes. Numbers and scripts without spaces must match exactly."""
     parts = parts_of(piece)
@@ -189,7 +209,7 @@ def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Score
     if len(pieces) > 1:
         tiers.append((STEM_PHRASE_WORTH, _phrase(STEMS, words.text)))
         tiers.append((FORMS_WORTH, all_of([_forms(piece) for piece in dict.fromkeys(pieces)])))
-    return [*tiers, *((worth, _stems(piece)) for piece, worth in worths.items())]
+    return [*tiers, *((worth, clause) for piece, worth in worths.items() for clause in _shares(piece))]
 
 
 def scoring(tiers: Sequence[Scored]) -> list[Clause]:
