@@ -1,8 +1,9 @@
-"""The vocabulary of an organization: its words and names, as terms of the field `words` that begin with its uid.
+"""The vocabulary of an organization: its words and names, as terms of the field `words` that begin with its owner code.
 
 Fuzzy matching, prefixes, corrections and completions look for words that are like what was typed. In other fields they
-would look through the words of every organization. In `words` they look only through the terms behind the uid, so they
-can neither find a word of another organization, nor count it, nor be slowed down or made to fail by it.
+would look through the words of every organization. In `words` they look only through the terms behind the owner code,
+so they are neither slowed down nor made to fail by the words of another organization. (As every search, these are also
+filtered by the organization itself: if two had the same code, still neither would find what the other one has.)
 
 A word is a run of letters or of digits, as the mapping's tokenizer `runs` cuts it. The parts of one piece, as in
 `ada@example.com`, are also stored together, because the beginning of a piece finds it: `ada@exa`. The analyzer
@@ -12,16 +13,19 @@ a run is found in them anyway.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from uuid import UUID
 
 from service.text import REPLY_MARKS, SPACELESS, fold, plain_of
 
 FIELD = "words"
-OWNER_CHARACTERS = 32  # in front of each term: the organization's uid in hexadecimal
-LONGEST = 100  # code points of a term without the uid; the tokenizer divides terms of more than 255 UTF-16 units
+OWNER_CHARACTERS = 10  # in front of each term: 50 bits of a hash of the organization's uid
+LONGEST = 100  # code points of a term without them; the tokenizer divides terms of more than 255 UTF-16 units
 MOST_JOINED = 4  # parts of a piece that are stored together
 # The second character of a term that is not a word of a subject. A word begins with a letter or a digit.
 JOINED, SENDER, CATEGORY, LABEL = "-", "@", "#", "="
@@ -34,6 +38,13 @@ _LETTERS = str.maketrans(
 )
 
 
+@lru_cache(maxsize=1_000)
+def owner(organization_uid: UUID) -> str:
+    """The code with which all terms of the organization begin."""
+    hashed = hashlib.blake2b(organization_uid.bytes, digest_size=8).digest()
+    return base64.b32encode(hashed).decode().lower()[:OWNER_CHARACTERS]
+
+
 def own_words(
     organization_uid: UUID,
     subject: str,
@@ -43,16 +54,19 @@ def own_words(
     labels: Sequence[str] = (),
 ) -> str:
     """The terms of a conversation, with spaces between. `sender` has the sender's address and name."""
-    owner = organization_uid.hex
+    code = owner(organization_uid)
     terms = dict.fromkeys(_subject_terms(subject))
     terms |= dict.fromkeys(SENDER + part for text in sender for part in parts_of(plain_of(text).lower()))
     terms |= dict.fromkeys(name_term(CATEGORY, name) for name in categories)
     terms |= dict.fromkeys(name_term(LABEL, name) for name in labels)
-    return " ".join(owner + term for term in terms)
+    return " ".join([code + term for term in terms])
 
 
 def _subject_terms(subject: str) -> Iterator[str]:
     for piece in REPLY_MARKS.sub(r"\1 ", plain_of(subject)).split():
+        if piece.isascii() and piece.isalpha() and len(piece) <= LONGEST:
+            yield piece
+            continue
         parts = parts_of(piece)
         yield from parts
         for start in range(len(parts) - 1):

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from service.query.conditions import Words
 from service.text import SPACELESS, fold, kind_of_character, pieces_of
-from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, joined, parts_of
+from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, joined, owner, parts_of
 
 Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
@@ -98,17 +98,17 @@ class _Anywhere:
 
 def own_term(term: str, organization_uid: UUID) -> Clause:
     """Conversations of the organization with this term of its vocabulary."""
-    return {"match": {FIELD: {"query": organization_uid.hex + term}}}
+    return {"match": {FIELD: {"query": owner(organization_uid) + term}}}
 
 
 def own_beginning(term: str, organization_uid: UUID) -> Clause:
     """Conversations of the organization with a term of its vocabulary that begins like this one."""
-    return {"match_bool_prefix": {FIELD: {"query": organization_uid.hex + term}}}
+    return {"match_bool_prefix": {FIELD: {"query": owner(organization_uid) + term}}}
 
 
 def near_word(word: str, organization_uid: UUID, *, mistakes: int, same: int = 1) -> Clause:
     """The organization's words that differ from the word by so many letters, and not in the first `same` ones."""
-    term = organization_uid.hex + word[:LONGEST]
+    term = owner(organization_uid) + word[:LONGEST]
     prefix = OWNER_CHARACTERS + same
     return _all(FIELD, term, fuzziness=mistakes, prefix_length=prefix, fuzzy_rewrite=ALL_NEAR)
 
@@ -165,7 +165,7 @@ def any_part(piece: str) -> Clause:
 
 
 def _shares(piece: str) -> list[Clause]:
-    """The clauses that count for a piece, if any word is enough: in a script without spaces, by the share of its words."""
+    """What counts for a piece, if any word is enough. In a script without spaces, the share of its words counts."""
     if SPACELESS.search(piece):
         return [*(_words_of(piece, share) for share in SHARES), _stems(piece)]
     return [_stems(piece)]
