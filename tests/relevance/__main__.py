@@ -32,6 +32,7 @@ from service.node import LocalNode, fetch
 from service.query.parameters import LIST_PARAMETERS
 from service.query.parser import parse_query
 from service.reindex import first_index
+from service.search import results as search_results
 from service.search.paging.cursors import Cursors
 from service.search.searcher import Searcher
 from service.settings import Settings
@@ -103,11 +104,11 @@ async def judge(find: Find, judged: list[Judged], totals: dict[str, int]) -> dic
     return scores
 
 
-def service(searcher: Searcher) -> Find:
+def service(searcher: Searcher, match: str) -> Find:
     async def find(text: str) -> list[str]:
-        query_string = f"sort=relevance&per_page={DEPTH}&search=".encode() + _quoted(text)
+        query_string = f"sort=relevance&match={match}&per_page={DEPTH}&search=".encode() + _quoted(text)
         _uid, query = parse_query(query_string, ORGANIZATION, known=LIST_PARAMETERS)
-        page = await searcher.page(query, ORGANIZATION)
+        page = await search_results.page(searcher, query, ORGANIZATION)
         return [json.loads(item)["subject"] for item in page.items]
 
     return find
@@ -178,7 +179,8 @@ async def compare(settings: Settings, url: str, database: str, texts: list[str])
         await loader.load(admin, settings.alias, pairs, reject=lambda _origin, reason: sys.exit(reason))
         await fill_plain(admin, texts)
         return {
-            "this service, sort=relevance": await judge(service(searcher), judged, totals),
+            "this service, sort=relevance": await judge(service(searcher, "words"), judged, totals),
+            "this service, match=auto": await judge(service(searcher, "auto"), judged, totals),
             "OpenSearch, plain match": await judge(plain_match(admin), judged, totals),
             "PostgreSQL, plainto_tsquery": await judge(
                 full_text(database_connection, "plainto_tsquery"), judged, totals
