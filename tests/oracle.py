@@ -9,6 +9,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
+import itertools
+import re
+import string
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,9 +20,12 @@ from typing import Any
 
 from service.conversation import Conversation
 
-Tokens = Callable[[str, str], tuple[str, ...]]  # of a field and a text: the analyzer's own tokens, in their order
+Positions = tuple[frozenset[str], ...]  # the tokens at each place of a text
+Tokens = Callable[[str, str], Positions]  # of a field and a text: the analyzer's own, in their order
 
-EXACT, STEMS = "subject", "subject.english"
+EXACT, STEMS = "subject", "subject.stems"
+# The analyzers of what is typed.
+EXACT_ASKED, STEMS_ASKED, VARIANTS_ASKED = "subject_exact_asked", "subject_stems_asked", "subject_variants_asked"
 SPACELESS_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 REPLY_MARKS = ("re", "fwd", "aw", "sv", "回复")  # of all that there are, those that the tests use
 
@@ -156,45 +162,87 @@ def found_by(text: str, match: str, subject: str | None, tokens: Tokens) -> bool
     if match == "exact":
         return _whole(subject, tokens) == _whole(text, tokens) and len(subject) <= 10_000
     if match == "phrase":
-        return _holds(tokens(EXACT, subject), tokens(EXACT, text)) and bool(tokens(EXACT, text))
+        return _holds(tokens(EXACT, subject), tokens(EXACT_ASKED, text))
     if match == "any":
-        return any(_found_in_part(piece, subject, tokens) for piece in pieces)
+        return any(
+            _found_in_part(piece, subject, tokens) or _in_other_words(at, pieces, subject, tokens)
+            for at, piece in enumerate(pieces)
+        )
     last = {"words": _found_in_any_form, "prefix": _found_begun, "fuzzy": _found_mistyped}[match]
     before = _found_mistyped if match == "fuzzy" else _found_in_any_form
-    return all(before(piece, subject, tokens) for piece in pieces[:-1]) and last(pieces[-1], subject, tokens)
+    found = [before(piece, subject, tokens) for piece in pieces[:-1]] + [last(pieces[-1], subject, tokens)]
+    return all(one or _in_other_words(at, pieces, subject, tokens) for at, one in enumerate(found))
+
+
+def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) -> bool:
+    """Whether the subject has the piece in one word with its neighbour, or in two words."""
+    there = ["".join(place) for place in tokens(EXACT_ASKED, subject)]
+    if len(pieces) <= 4 and len(word := _letters(pieces[at])) <= 16:
+        halves = {one + other for one, other in itertools.pairwise(there) if len(one) > 1 and len(other) > 1}
+        if word and _fold(word) in halves:
+            return True
+    if len(pieces) > 8:
+        return False
+    pairs = [pieces[one : one + 2] for one in (at - 1, at) if one >= 0]
+    words = [_fold("".join(map(_letters, pair))) for pair in pairs if len(pair) == 2 and all(map(_letters, pair))]
+    return any(word in there for word in words)
+
+
+def _letters(piece: str) -> str:
+    word = piece.strip(string.punctuation)
+    return word if word.isalpha() and not _is_spaceless(word) else ""
+
+
+def _fold(word: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)).casefold()
 
 
 def _pieces(text: str) -> list[str]:
     """Between spaces, where a reply's mark and what holds neither letter, number nor symbol are nothing."""
     words = unicodedata.normalize("NFKC", text).split()
     marks = {f"{mark}:" for mark in REPLY_MARKS}
-    return [word for word in words if word.lower() not in marks and any(_kind(c) for c in word)]
+    words = [word for word in words if word.lower() not in marks and any(_kind(c) for c in word)]
+    return [word for word in words if not _is_sign(word)] or words
 
 
 def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
+    there = tokens(EXACT, subject)
+    if not all(any(token in place for place in there) for token in filter(_is_pictograph, piece)):
+        return False
+    if not any(unicodedata.category(c)[0] in "LN" for c in piece):
+        return _holds(there, tokens(EXACT_ASKED, piece))
+    wanted, stems = tokens(STEMS_ASKED, piece), tokens(STEMS, subject)
     if _is_spaceless(piece):
-        dictionary = tokens(STEMS, piece)
-        by_words = set(dictionary) <= set(tokens(STEMS, subject)) and bool(dictionary)
-        return by_words or _holds(tokens(EXACT, subject), tokens(EXACT, piece))
-    return _holds(tokens(STEMS, subject), tokens(STEMS, piece))
+        by_words = bool(wanted) and all(any(one & place for place in stems) for one in wanted)
+        return by_words or _holds(there, tokens(VARIANTS_ASKED, piece))
+    if re.fullmatch(r"\W*\d{1,4}\W*", piece):
+        return _holds(there, tokens(EXACT_ASKED, piece))
+    joined = (
+        "".join(filter(str.isalnum, piece))
+        if re.fullmatch(r"\W*([^\W\d]+(['’\u200b-][^\W\d]+)+|[\d.,/-]{6,})\W*", piece)
+        else ""
+    )
+    return _holds(stems, wanted) or (bool(joined) and _holds(stems, tokens(STEMS_ASKED, joined)))
 
 
 def _found_in_part(piece: str, subject: str, tokens: Tokens) -> bool:
-    in_parts = _is_spaceless(piece) and not set(tokens(STEMS, piece)).isdisjoint(tokens(STEMS, subject))
+    stems = tokens(STEMS, subject)
+    in_parts = _is_spaceless(piece) and any(one & place for one in tokens(STEMS_ASKED, piece) for place in stems)
     return in_parts or _found_in_any_form(piece, subject, tokens)
 
 
 def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
-    *whole, begun = tokens(EXACT, piece) or ("",)
-    if _is_spaceless(piece) or not begun:
+    *whole, begun = tokens(EXACT_ASKED, piece)
+    if _is_spaceless(piece[-1]):
         return False
     if not whole:
-        return any(token.startswith(begun) for token in tokens(EXACT, subject))
-    in_pieces = [tokens(EXACT, f"x {one}")[1:] for one in unicodedata.normalize("NFKC", subject).split()]
+        return any(token.startswith(_only(begun)) for place in tokens(EXACT_ASKED, subject) for token in place)
+    in_pieces = [tokens(EXACT_ASKED, f"x {one}")[1:] for one in unicodedata.normalize("NFKC", subject).split()]
     return any(
-        there[at : at + len(whole)] == tuple(whole) and there[at + len(whole)].startswith(begun)
+        all(one & there[at + step] for step, one in enumerate(whole))
+        and any(token.startswith(_only(begun)) for token in there[at + len(whole)])
         for there in in_pieces
         for at in range(len(there) - len(whole))
     )
@@ -205,8 +253,8 @@ def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
         return True
     if _is_spaceless(piece) or any(c.isdigit() for c in piece):
         return False
-    wanted, there = tokens(EXACT, piece), tokens(EXACT, subject)
-    return bool(wanted) and all(any(_is_near(one, other) for other in set(there)) for one in wanted)
+    wanted, there = tokens(EXACT_ASKED, piece), set(map(_only, tokens(EXACT_ASKED, subject)))
+    return bool(wanted) and all(any(_is_near(_only(one), other) for other in there) for one in wanted)
 
 
 def _is_near(typed: str, there: str) -> bool:
@@ -230,12 +278,18 @@ def _distance(one: str, other: str) -> int:
     return rows[-1][-1]
 
 
-def _holds(there: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Whether the tokens stand in there, one behind the other; none always do."""
-    return any(there[at : at + len(wanted)] == wanted for at in range(len(there) - len(wanted) + 1))
+def _holds(there: Positions, wanted: Positions) -> bool:
+    """Whether the tokens stand in there, one behind the other; none never do."""
+    starts = range(len(there) - len(wanted) + 1) if wanted else ()
+    return any(all(one & there[at + step] for step, one in enumerate(wanted)) for at in starts)
 
 
-def _whole(text: str, tokens: Tokens) -> tuple[str, ...]:
+def _only(place: frozenset[str]) -> str:
+    (token,) = place
+    return token
+
+
+def _whole(text: str, tokens: Tokens) -> Positions:
     return tokens("subject.whole", text)
 
 
@@ -244,8 +298,15 @@ def _is_spaceless(text: str) -> bool:
 
 
 def _kind(character: str) -> bool:
-    category = unicodedata.category(character)
-    return category[0] in "LMN" or category == "So"
+    return unicodedata.category(character)[0] in "LNS" or unicodedata.category(character) == "Cn"
+
+
+def _is_sign(piece: str) -> bool:
+    return piece.isascii() and not any(c.isalnum() for c in piece)
+
+
+def _is_pictograph(character: str) -> bool:
+    return unicodedata.category(character) in ("So", "Cn")
 
 
 def condition_holds(name: str, value: str, conversation: Conversation) -> bool:
@@ -269,7 +330,8 @@ def own_values(field: str, conversation: Conversation) -> set[str]:
     """The values of a field as texts; none where it has none."""
     given = conversation.metadata
     found: Any = {
-        "category": conversation.categories, "label": given.labels,
+        "category": conversation.categories, "label": given.labels, "to_emails": given.to_emails,
+        "cc_emails": given.cc_emails,
         "from_email": given.from_email.lower() if given.from_email is not None else None,
         "has_attachments": given.has_attachments,
     }.get(field, getattr(conversation, field, None))  # fmt: skip

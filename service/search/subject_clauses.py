@@ -12,22 +12,38 @@ the organization (service/vocabulary.py). However many are alike, each of these 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
 from service.query.conditions import Words
-from service.text import SPACELESS, fold, kind_of_character, pieces_of
-from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, joined, owner, parts_of
+from service.search.word_forms import (
+    MOST_SPLIT,
+    japanese_forms,
+    joined,
+    joined_numbers,
+    joined_words,
+    short_number,
+    split,
+)
+from service.text import SPACELESS, fold, has_letters, has_words, kind_of_character, pieces_of, symbols_of
+from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, owner, parts_of
+from service.vocabulary import joined as joined_term
 
 Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
 
-EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
+EXACT, STEMS, WHOLE = "subject", "subject.stems", "subject.whole"
+# How a text is analyzed that also finds simplified Chinese for traditional, and hiragana for katakana.
+VARIANTS = {"analyzer": "subject_variants_asked"}
 ALL_NEAR = "constant_score"  # the rewrite with which every near word counts, and together they are one clause
 UP_TO_2, UP_TO_5 = 2, 5  # letters of words without a mistake, and with at most one; longer words may have two
+# How many words of the whole index the last of several parts may go on to, in alphabetical order. Each is looked up,
+# and is no clause of its own. An index may hold any number of long numbers, so each next digit has a share of its own:
+# a number goes on by one digit whatever else there is, as in dates, times and versions.
+MOST_ENDINGS = 10_000
 
 LEAST_SHARE, SHARES = "1", ("1", "34%", "67%")  # of the words in a piece of a script without spaces
 
@@ -47,19 +63,24 @@ def clause_for_marks(words: Words) -> Clause:
 
 
 def _clause(words: Words, vocabulary: _Vocabulary) -> Clause:
-    pieces = list(dict.fromkeys(pieces_of(words.text)))
+    pieces = pieces_of(words.text)
     if not pieces:
         return NOTHING
+    if words.match == "exact":
+        return {"term": {WHOLE: words.text}}
+    if words.match == "phrase":
+        return _phrase(EXACT, words.text)
     whole = _stems if words.stems else _forms
-    *before, last = pieces_of(words.text)
-    clauses: Mapping[str, Callable[[], Clause]] = {
-        "exact": lambda: {"term": {WHOLE: words.text}},
-        "phrase": lambda: _phrase(EXACT, words.text),
-        "any": lambda: any_of(*map(any_part, pieces)),
-        "fuzzy": lambda: all_of([_fuzzy(piece, vocabulary) for piece in pieces]),
-        "prefix": lambda: all_of([*map(whole, dict.fromkeys(before)), _unfinished(last, vocabulary)]),
-    }
-    return clauses.get(words.match, lambda: all_of([whole(piece) for piece in pieces]))()
+    others = _other_ways(pieces) if words.stems else {}
+    found = {piece: whole(piece) for piece in pieces}
+    if words.match == "any":
+        found = {piece: any_part(piece) for piece in pieces}
+    elif words.match == "fuzzy":
+        found = {piece: _fuzzy(piece, vocabulary) for piece in pieces}
+    elif words.match == "prefix" and pieces[-1] not in pieces[:-1]:
+        found[pieces[-1]] = _unfinished(pieces[-1], vocabulary)
+    ways = [any_of(clause, *others[piece]) if others.get(piece) else clause for piece, clause in found.items()]
+    return any_of(*ways) if words.match == "any" else all_of(ways)
 
 
 class _Vocabulary(Protocol):
@@ -82,7 +103,7 @@ class _Own:
         return near_word(word, self.organization_uid, mistakes=mistakes_in(word))
 
     def begun(self, parts: list[str]) -> Clause:
-        term = parts[0] if len(parts) == 1 else joined(parts[-MOST_JOINED:])
+        term = parts[0] if len(parts) == 1 else joined_term(parts[-MOST_JOINED:])
         return own_beginning(term, self.organization_uid)
 
 
@@ -119,6 +140,20 @@ def mistakes_in(word: str) -> int:
     return 0 if letters <= UP_TO_2 else 1 if letters <= UP_TO_5 else 2
 
 
+def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
+    """For each piece, what finds it in one word with its neighbours, in two words, or in a form of a Japanese verb."""
+    found: dict[str, list[Clause]] = {piece: [] for piece in pieces}
+    for piece, words in joined_words(pieces).items():
+        found[piece] += [_phrase(EXACT, word) for word in words]
+    for piece, number in joined_numbers(pieces).items():
+        found[piece].append(_phrase(STEMS, number))
+    if len(pieces) <= MOST_SPLIT:
+        for piece, clauses in found.items():
+            clauses += [_phrase(EXACT, words) for words in split(piece)]
+            clauses += [_phrase(EXACT, form, **VARIANTS) for form in japanese_forms(piece)]
+    return found
+
+
 NOTHING: Clause = {"match_none": {}}
 
 
@@ -138,23 +173,33 @@ def _phrase(field: str, text: str, **options: object) -> Clause:
     return {"match_phrase": {field: {"query": text, **options}}}
 
 
-def _piece(field: str, piece: str) -> Clause:
-    return _phrase(field, piece, zero_terms_query="all")
-
-
 def _all(field: str, text: str, **options: object) -> Clause:
     return {"match": {field: {"query": text, "operator": "and", **options}}}
 
 
 def _forms(piece: str) -> Clause:
-    return _piece(EXACT, piece)
+    return _phrase(EXACT, piece)
 
 
 def _stems(piece: str) -> Clause:
-    """The piece in any English form. In a script without spaces: the exact text, or all of its words."""
+    """The piece in any form, and its symbols. If it has only symbols, they must be there in their order."""
+    if not has_letters(piece):
+        return _forms(piece)
+    symbols = symbols_of(piece)
+    return all_of([_all(EXACT, symbols), _words(piece)]) if symbols else _words(piece)
+
+
+def _words(piece: str) -> Clause:
+    """The words of the piece in any form, or in a script without spaces the exact text or all of its words.
+
+    What may be written in one word or in two is read both ways.
+    """
     if SPACELESS.search(piece):
-        return any_of(_piece(EXACT, piece), _all(STEMS, piece))
-    return _piece(STEMS, piece)
+        return any_of(_phrase(EXACT, piece, **VARIANTS), _all(STEMS, piece))
+    if number := short_number(piece):
+        return _phrase(EXACT, number)
+    one = joined(piece)
+    return any_of(_phrase(STEMS, piece), _phrase(STEMS, one)) if one else _phrase(STEMS, piece)
 
 
 def any_part(piece: str) -> Clause:
@@ -186,15 +231,43 @@ def _fuzzy(piece: str, vocabulary: _Vocabulary) -> Clause:
 def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
     """The last part of the piece may be incomplete. The parts before it are complete and stand right before it."""
     parts = parts_of(piece)
-    if not parts or SPACELESS.search(piece):
+    if not parts or SPACELESS.search(piece[-1]):
         return _stems(piece)
-    head = [_phrase(EXACT, " ".join(parts[:-1]))] if len(parts) > MOST_JOINED else []
+    is_cut = len(parts) > MOST_JOINED or SPACELESS.search(piece)
+    head = [_phrase(EXACT, _head(piece))] if is_cut and has_words(_head(piece)) else []
     return any_of(all_of([*_symbols(piece), *head, vocabulary.begun(parts)]), _stems(piece))
 
 
 def _symbols(piece: str) -> list[Clause]:
     """The symbols of a piece, which are not among its parts."""
-    return [_forms(character) for character in dict.fromkeys(piece) if kind_of_character(character) == "symbol"]
+    symbols = symbols_of(piece)
+    return [_all(EXACT, symbols)] if symbols else []
+
+
+def begun(field: str, text: str) -> Clause:
+    """The parts of the text next to each other, in their order; the last one may be incomplete."""
+    if not has_words(_head(text)):
+        return {"match_bool_prefix": {field: {"query": text, "operator": "and"}}}
+    if not text[-1].isdecimal():
+        return _going_on(field, text, MOST_ENDINGS)
+    return any_of(
+        _phrase(field, text), *(_going_on(field, f"{text}{digit}", MOST_ENDINGS // 10) for digit in range(10))
+    )
+
+
+def _going_on(field: str, text: str, most: int) -> Clause:
+    return {"match_phrase_prefix": {field: {"query": text, "max_expansions": most}}}
+
+
+def _head(piece: str) -> str:
+    """The piece without its last part. A part is a sequence of letters, or of digits."""
+    end = len(piece)
+    while end and not kind_of_character(piece[end - 1]):
+        end -= 1
+    start = end
+    while start and kind_of_character(piece[start - 1]) == kind_of_character(piece[end - 1]):
+        start -= 1
+    return piece[:start]
 
 
 def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Scored]:
