@@ -30,6 +30,7 @@ from pydantic_core import ErrorDetails
 from service import message_texts
 from service.text import fold
 from service.times import epoch_milliseconds, format_time, parse_time, parse_version
+from service.vocabulary import own_words
 
 Channel = Literal["email", "sms"]
 Direction = Literal["inbound", "outbound"]
@@ -38,8 +39,8 @@ CHANNELS: tuple[Channel, ...] = get_args(Channel)
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 STATUSES: tuple[Status, ...] = get_args(Status)
 
-# The version of the data that is derived from a conversation: `order`, `sent`, tombstones and document ids. Raise it
-# whenever one of these changes, for example because of folding, prefixes, digests or the numbers of names. An index of
+# The version of the data that is derived from a conversation: `order`, `sent`, `words`, tombstones and document ids.
+# Raise it whenever one changes, for example because of folding, prefixes, digests or the numbers of names. An index of
 # another version is not served until a reindex (docs/decisions/0017). tests/test_derived.py pins each version.
 DERIVED_VERSION = 2
 
@@ -282,7 +283,7 @@ def document_id(organization_uid: UUID, uid: UUID) -> str:
 _ORDER = b',"order":{'
 
 
-DERIVED = ("order", "sent")  # the fields that are derived from the item
+DERIVED = ("order", "sent", "words")  # the fields that are derived from the item
 BESIDE_ITEM = (*DERIVED, "parts")  # all fields that a stored document has in addition to it; imports write `parts`
 
 
@@ -300,8 +301,20 @@ def stored(conversation: Conversation, parts: str = "") -> bytes:
     """
     item = conversation.model_dump_json().encode()
     derived = (msgspec.json.encode(order_fields(conversation)), msgspec.json.encode(sent_fields(conversation)))
-    own = b',"parts":%s' % msgspec.json.encode(parts) if parts else b""
-    return b'%s,"order":%s,"sent":%s%s}' % (item[:-1], *derived, own)
+    texts = {name: text for name, text in (("words", _words(conversation)), ("parts", parts)) if text}
+    more = b"," + msgspec.json.encode(texts)[1:-1] if texts else b""
+    return b'%s,"order":%s,"sent":%s%s}' % (item[:-1], *derived, more)
+
+
+def _words(conversation: Conversation) -> str:
+    given = conversation.metadata
+    return own_words(
+        conversation.organization_uid,
+        conversation.subject or "",
+        sender=[text for text in (given.from_email, given.from_name) if text],
+        categories=conversation.categories,
+        labels=given.labels,
+    )
 
 
 def item(source: bytes) -> bytes:

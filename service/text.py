@@ -13,8 +13,6 @@ import unicodedata
 MAX_PLAIN_CHARACTERS = 800
 MOST_MARKS = 30  # of a run of combining marks, as in the mapping's char filter "marks"
 
-WORD = re.compile(r"[^\W_]+")  # letters and digits of any script, for completions
-LETTERS = re.compile(r"[^\W\d_]{3,}")  # three letters or more without digits, for spelling corrections
 # Unicode blocks of scripts without spaces between words, and their marks, as in the mapping's tokenizer.
 SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff"
@@ -110,12 +108,12 @@ _FOLDED = _Folded()
 
 
 def pieces_of(text: str) -> list[str]:
-    """The parts of the text between spaces, in plain width, without leading reply marks and parts without a word.
+    """The parts of the text between spaces, in plain width, without reply marks and parts without a word.
 
     Next to words, ASCII signs such as the + of `a + b` are punctuation. Alone, they are what is looked for.
     """
     plain = REPLY_MARKS.sub(r"\1 ", plain_of(text))
-    pieces = [piece for piece in plain.split() if has_words(piece)]
+    pieces = [piece for piece in plain.split() if has_words(REPLY_MARKS.sub("", piece))]
     return [piece for piece in pieces if not piece.isascii() or has_letters(piece)] or pieces
 
 

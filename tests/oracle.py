@@ -7,6 +7,7 @@ characters, by code point.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import itertools
 import re
@@ -46,8 +47,25 @@ class Request:
 
 def matching(request: Request, conversations: list[Conversation], tokens: Tokens) -> list[Conversation]:
     """All that match, in order."""
+    request = settled(request, conversations, tokens)
     found = [conversation for conversation in conversations if _matches(request, conversation, tokens)]
     return ordered(found, request.sort)
+
+
+def settled(request: Request, conversations: list[Conversation], tokens: Tokens) -> Request:
+    """The request with what `match=auto` comes to: all words, or any of them where nothing has all."""
+    if request.search is None or request.match != "auto":
+        return request
+    strict = dataclasses.replace(request, match="words")
+    is_found = any(_matches(strict, conversation, tokens) for conversation in conversations)
+    return strict if is_found else dataclasses.replace(request, match="any")
+
+
+def matched(request: Request, conversations: list[Conversation], tokens: Tokens) -> dict[str, str]:
+    """What the answer says of `match=auto`."""
+    if request.search is None or request.match != "auto":
+        return {}
+    return {"matched": "any" if settled(request, conversations, tokens).match == "any" else "all"}
 
 
 def ordered(conversations: list[Conversation], sort: str) -> list[Conversation]:
@@ -77,6 +95,7 @@ def answer(request: Request, conversations: list[Conversation], tokens: Tokens) 
                 "total": len(found),
                 "total_pages": (len(found) + request.per_page - 1) // request.per_page,
             },
+            **matched(request, conversations, tokens),
         },
     }
 
@@ -144,6 +163,11 @@ def found_by(text: str, match: str, subject: str | None, tokens: Tokens) -> bool
         return _whole(subject, tokens) == _whole(text, tokens) and len(subject) <= 10_000
     if match == "phrase":
         return _holds(tokens(EXACT, subject), tokens(EXACT_ASKED, text))
+    if match == "any":
+        return any(
+            _found_in_part(piece, subject, tokens) or _in_other_words(at, pieces, subject, tokens)
+            for at, piece in enumerate(pieces)
+        )
     last = {"words": _found_in_any_form, "prefix": _found_begun, "fuzzy": _found_mistyped}[match]
     before = _found_mistyped if match == "fuzzy" else _found_in_any_form
     found = [before(piece, subject, tokens) for piece in pieces[:-1]] + [last(pieces[-1], subject, tokens)]
@@ -174,11 +198,10 @@ def _fold(word: str) -> str:
 
 
 def _pieces(text: str) -> list[str]:
-    """Between spaces, where a reply's mark in front and what holds neither letter, number nor symbol are nothing."""
+    """Between spaces, where a reply's mark and what holds neither letter, number nor symbol are nothing."""
     words = unicodedata.normalize("NFKC", text).split()
-    while words and words[0].lower() in {f"{mark}:" for mark in REPLY_MARKS}:
-        words.pop(0)
-    words = [word for word in words if any(_kind(c) for c in word)]
+    marks = {f"{mark}:" for mark in REPLY_MARKS}
+    words = [word for word in words if word.lower() not in marks and any(_kind(c) for c in word)]
     return [word for word in words if not _is_sign(word)] or words
 
 
@@ -202,16 +225,25 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
     return _holds(stems, wanted) or (bool(joined) and _holds(stems, tokens(STEMS_ASKED, joined)))
 
 
+def _found_in_part(piece: str, subject: str, tokens: Tokens) -> bool:
+    stems = tokens(STEMS, subject)
+    in_parts = _is_spaceless(piece) and any(one & place for one in tokens(STEMS_ASKED, piece) for place in stems)
+    return in_parts or _found_in_any_form(piece, subject, tokens)
+
+
 def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
     *whole, begun = tokens(EXACT_ASKED, piece)
     if _is_spaceless(piece[-1]):
         return False
-    there = tokens(EXACT_ASKED, subject)
+    if not whole:
+        return any(token.startswith(_only(begun)) for place in tokens(EXACT_ASKED, subject) for token in place)
+    in_pieces = [tokens(EXACT_ASKED, f"x {one}")[1:] for one in unicodedata.normalize("NFKC", subject).split()]
     return any(
         all(one & there[at + step] for step, one in enumerate(whole))
         and any(token.startswith(_only(begun)) for token in there[at + len(whole)])
+        for there in in_pieces
         for at in range(len(there) - len(whole))
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -20,6 +21,7 @@ from service.search import answers
 from service.search.compiler import node_clause
 
 NOW = datetime(2024, 7, 1, tzinfo=UTC)
+ORGANIZATION = UUID(int=1)
 MOOD = Field(
     "mood", "choice", path="metadata.mood", choices=("glad", "sad"),
     plain=Plain("any of these moods", "glad", is_list=True, presence=True), lists=Lists("glad", "sad"),
@@ -87,7 +89,7 @@ def test_a_row_makes_clauses_and_both_forms_of_explain(table: tuple[Field, ...])
     ]  # fmt: skip
     for node, clause, text, parameters in rows:
         query = ConversationQuery(where=(node,))
-        assert node_clause(node, NOW) == clause
+        assert node_clause(node, NOW, ORGANIZATION) == clause
         assert as_text(query) == text
         assert as_parameters(query) == parameters
 

@@ -148,7 +148,7 @@ def test_a_field_without_its_operator_is_answered_with_all_of_them(name: str, sa
 
 def test_more_than_two_choices_are_a_list() -> None:
     wrong = problems("search=a&match=near", known=LIST_PARAMETERS)
-    assert wrong == {"match": "must be one of words, phrase, prefix, fuzzy, exact"}
+    assert wrong == {"match": "must be one of words, any, auto, phrase, prefix, fuzzy, exact"}
 
 
 def test_all_problems_are_told_at_once_with_their_values() -> None:

@@ -151,12 +151,12 @@ async def _export_lines(
     parts: Parts, query: ConversationQuery, organization_uid: UUID, query_string: bytes
 ) -> AsyncGenerator[bytes]:
     async with parts.exports, aclosing(export(parts.searcher, query, organization_uid)) as batches:
-        total = 0
+        total, matched = 0, None
         async for batch in batches:
-            total = batch.total
+            total, matched = batch.total, batch.matched
             async for part in conditional_requests.chunks([b"%s\n" % item for item in batch.items]):
                 yield part
-        yield export_end_line(total, organization_uid, query_string)
+        yield export_end_line(total, organization_uid, query_string, matched)
 
 
 async def _one_empty_part() -> AsyncGenerator[bytes]:

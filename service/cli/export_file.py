@@ -44,7 +44,7 @@ async def export_file(
                 write(first.items)
                 async for batch in batches:
                     write(batch.items)
-                sink.write(export_end_line(first.total, organization_uid, where))
+                sink.write(export_end_line(first.total, organization_uid, where, first.matched))
     finally:
         await searcher.close()
     return first.total

@@ -13,8 +13,9 @@ from service.query import addresses
 from service.query.fields import FIELDS_BY_NAME
 from service.query.time_bounds import Bounds
 
-Match = Literal["words", "phrase", "prefix", "fuzzy", "exact"]
+Match = Literal["words", "any", "auto", "phrase", "prefix", "fuzzy", "exact"]
 MATCHES: tuple[Match, ...] = get_args(Match)
+LOOSE_MATCHES: tuple[Match, ...] = ("any", "auto")  # these also apply to the words of q
 DEFAULT_MATCH: Match = "words"
 MAX_SEARCH_CHARACTERS = 500
 
@@ -137,3 +138,18 @@ def texts_of(node: Node) -> list[Words]:
     if isinstance(node, AllOf | AnyOf):
         return [words for part in node.nodes for words in texts_of(part)]
     return []
+
+
+def loosened(nodes: tuple[Node, ...], match: Match) -> tuple[Node, ...]:
+    """The parts of q, with all of its plain words in one text that matches as `match` says.
+
+    Phrases, beginnings of words and what stands in brackets are not plain words: they must match as before.
+    """
+    plain = [node for node in nodes if isinstance(node, Words) and node.match == DEFAULT_MATCH and node.stems]
+    if not plain:
+        return nodes
+    together = Words(" ".join(words.text for words in plain), match)
+    first = nodes.index(plain[0])
+    return tuple(
+        together if place == first else node for place, node in enumerate(nodes) if place == first or node not in plain
+    )

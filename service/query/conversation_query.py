@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
-from service.query.conditions import DEFAULT_MATCH, AllOf, Node, SearchText, Words, texts_of
+from service.query.conditions import DEFAULT_MATCH, LOOSE_MATCHES, AllOf, Match, Node, SearchText, Words, texts_of
 from service.query.fields import DEEP_FIELDS, FACET_FIELDS, RELEVANCE, SORT_FIELDS
 from service.query.search_syntax import ParsedSearch
 from service.query.time_bounds import UTC_ZONE
@@ -56,6 +56,21 @@ class Facets:
         return bool(self.fields) or self.created_on is not None
 
 
+Matched = Literal["all", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a search for any words means in an organization, which is found out before the search and kept in a walk.
+
+    `matched` says which words the results have: all of them, or any. `worths` has the words that count in the order by
+    relevance, if any word is enough; rare words are worth more.
+    """
+
+    matched: Matched
+    worths: tuple[tuple[str, int], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Extras:
     """What the answer has in addition to the items. It does not affect which conversations match, or their order."""
@@ -75,6 +90,8 @@ class ConversationQuery:
     `where` has all filters and the search; all must match. If it is empty, every conversation matches. `sort` is the
     first key of the order, and `then` has the others. Times such as "7 days ago" are relative to `now`.
 
+    `match=auto` and `match=any` are as `resolution` says. Without one, `auto` means that all words must match.
+
     A walk has a `cursor` instead of a page. It marks the conversation after which the answer begins; CURSOR_START is
     the beginning.
     """
@@ -87,6 +104,7 @@ class ConversationQuery:
     cursor: str | None = None
     extras: Extras = field(default_factory=Extras)
     now: datetime = field(default_factory=lambda: datetime.now(UTC), compare=False)
+    resolution: Resolution | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.page <= MAX_PAGE or not 1 <= self.per_page <= MAX_PER_PAGE:
@@ -100,6 +118,22 @@ class ConversationQuery:
     def is_deep(self) -> bool:
         """Whether every page of this order can be reached by its number."""
         return not self.then and self.sort.field in DEEP_FIELDS
+
+    @property
+    def loose_matches(self) -> frozenset[Match]:
+        """Which of `any` and `auto` the texts have. Only these queries need a resolution."""
+        return frozenset(words.match for words in texts_of(AllOf(self.where)) if words.match in LOOSE_MATCHES)
+
+    @property
+    def conditions(self) -> tuple[Node, ...]:
+        """`where` with `match=auto` replaced by what it means."""
+        if "auto" not in self.loose_matches:
+            return self.where
+        match: Match = "any" if self.resolution is not None and self.resolution.matched == "any" else "words"
+        return tuple(
+            replace(node, match=match) if isinstance(node, Words) and node.match == "auto" else node
+            for node in self.where
+        )
 
     @property
     def words(self) -> Words | None:

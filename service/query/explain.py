@@ -119,6 +119,8 @@ def as_text(query: ConversationQuery) -> str | None:
     """A text for the search box; None if it cannot express a node."""
     parts: list[str] = []
     from_q = query.extras.parsed_search.nodes if query.extras.parsed_search is not None else ()
+    if query.loose_matches:
+        return None
     for node in query.where:
         if (Words(node.text, node.match) if isinstance(node, SearchText) else node) in from_q:
             continue

@@ -101,8 +101,9 @@ Q = Parameter(
 MATCH = Parameter(
     "match", "match", lambda text: values.one_of(text, MATCHES),
     {"type": "string", "enum": list(MATCHES), "default": DEFAULT_MATCH},
-    "how search matches; words: all words in any form; phrase: the words next to each other; prefix: the last word "
-    "may be incomplete; fuzzy: with typing mistakes; exact: the whole subject", "prefix",
+    "how search matches; words: all words in any form; any: any of the words; auto: all words, or any of them if "
+    "nothing has all; phrase: the words next to each other; prefix: the last word may be incomplete; fuzzy: with "
+    "typing mistakes; exact: the whole subject; any and auto are also for the plain words of q", "prefix",
 )  # fmt: skip
 TZ = Parameter(
     "tz", "zone", parse_zone, {"type": "string", "default": "UTC"},

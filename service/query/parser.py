@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from service.conversation import parse_uuid
 from service.errors import InvalidQuery, Problem
 from service.query import search_syntax
-from service.query.conditions import DEFAULT_MATCH, AllOf, Between, Missing, Node, Not, OneOf, SearchText, texts_of
+from service.query.conditions import (
+    DEFAULT_MATCH,
+    LOOSE_MATCHES,
+    AllOf,
+    Between,
+    Missing,
+    Node,
+    Not,
+    OneOf,
+    SearchText,
+    loosened,
+    texts_of,
+)
 from service.query.conversation_query import (
     DEFAULT_PER_PAGE,
     FIRST_PAGE,
@@ -71,9 +84,11 @@ def parse_query(
 def _query(values: Values, problems: list[Problem], *, strict: bool) -> ConversationQuery | None:
     """The query of these values. Contradictions among them are added to the problems."""
     zone = values.get(TZ, UTC_ZONE)
-    found = _parsed_search(values.get(Q, None), zone, problems, strict=strict)
-    sort, *then = values.get(SORT, (Sort(),))
     match = values.get(MATCH, DEFAULT_MATCH)
+    found = _parsed_search(values.get(Q, None), zone, problems, strict=strict)
+    if found is not None and match in LOOSE_MATCHES:
+        found = replace(found, nodes=loosened(found.nodes, match))
+    sort, *then = values.get(SORT, (Sort(),))
     text = values.get(SEARCH, None)
     where = [
         *_contract_filters(values),
@@ -135,7 +150,9 @@ def _contradictions(
         found.append(Problem("sort", f"{RELEVANCE} needs a text: search or q", RELEVANCE))
     if any(sort.field == RELEVANCE for sort in sorts[1:]):
         found.append(Problem("sort", f"{RELEVANCE} must come first", ",".join(map(str, sorts))))
-    if match != DEFAULT_MATCH and not has_search:
+    if match in LOOSE_MATCHES and not has_text:
+        found.append(Problem("match", "changes how search and q match, so one of them must be given too", match))
+    elif match not in (DEFAULT_MATCH, *LOOSE_MATCHES) and not has_search:
         found.append(Problem("match", "changes how search matches, so search must be given too", match))
     return found
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypedDict
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from service.query.conversation_query import Matched
 from service.query.explain import Explanation
 from service.query.search_syntax import Warning  # noqa: A004
 
@@ -84,15 +85,23 @@ class WithoutFilter(Shape):
 
 
 class WaysOut(Shape):
-    """Changes to a request without results that would give it results."""
+    """Changes to a request without results that would give it results.
+
+    `any_words` counts the conversations that have any of the words, with the same filters.
+    """
 
     did_you_mean: DidYouMean | None
+    any_words: Whole
     without: list[WithoutFilter]
 
 
 class PageExtras(Shape):
-    """The optional fields of a page, each of which a parameter requests."""
+    """The optional fields of a page, each of which a parameter requests.
 
+    With match=auto, `matched` says which words the results have: all of them, or any because none has all.
+    """
+
+    matched: Matched | UnsetType = UNSET
     highlights: dict[str, Highlight] | UnsetType = UNSET
     facets: Facets | UnsetType = UNSET
     query: Explanation | UnsetType = UNSET
@@ -104,6 +113,7 @@ class Count(Shape):
     """The exact number of conversations that match. The optional fields are present if a parameter requests them."""
 
     total: Whole
+    matched: Matched | UnsetType = UNSET
     facets: Facets | UnsetType = UNSET
     query: Explanation | UnsetType = UNSET
     warnings: list[Warning] | UnsetType = UNSET
@@ -130,9 +140,17 @@ class SuggestedCategory(Shape):
     count: Whole
 
 
+class SuggestedLabel(Shape):
+    """A label, and how many conversations have it."""
+
+    label: str
+    count: Whole
+
+
 class Suggestions(Shape):
     """Completions of the text, up to five of each kind."""
 
     words: list[SuggestedText]
     senders: list[SuggestedSender]
     categories: list[SuggestedCategory]
+    labels: list[SuggestedLabel]

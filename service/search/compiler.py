@@ -30,7 +30,7 @@ from service.query.fields import FIELDS, FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.query.time_bounds import Ago, Bounds, Limit
 from service.reach import restriction_of
 from service.search.highlight import compile_highlight
-from service.search.subject_clauses import Clause, all_of, any_of, begun, clause_of, none_of, relevance
+from service.search.subject_clauses import Clause, all_of, any_of, begun, clause_of, none_of, relevance, scoring
 from service.times import format_time
 
 # By the name in the search box: the fields of whole addresses, and those of their words and of names.
@@ -48,8 +48,9 @@ TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "a
 def compile_query(query: ConversationQuery, organization_uid: UUID, narrowing: Sequence[Clause] = ()) -> Clause:
     """The query: the organization, the filters of the query, and the clauses that a deep page adds."""
     words = query.words if query.sort.field == RELEVANCE else None
-    scoring = relevance(words) if words is not None else []
-    return bool_query(organization_uid, [*clauses(query), *narrowing], scoring)
+    worths = dict(query.resolution.worths) if query.resolution is not None else {}
+    tiers = relevance(words, worths) if words is not None else []
+    return bool_query(organization_uid, [*clauses(query, organization_uid), *narrowing], scoring(tiers))
 
 
 def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequence[Clause] = ()) -> Clause:
@@ -64,20 +65,23 @@ def _seen(organization_uid: UUID) -> list[Clause]:
     return [] if restriction is None else [{"terms": {name: uids}} for name, uids in restriction.by_field().items()]
 
 
-def clauses(query: ConversationQuery) -> list[Clause]:
+def clauses(query: ConversationQuery, organization_uid: UUID) -> list[Clause]:
     """One clause for each condition, in the order of the query."""
-    return [clause for _name, clause in named_clauses(query)]
+    return [clause for _name, clause in named_clauses(query, organization_uid)]
 
 
-def named_clauses(query: ConversationQuery) -> list[tuple[str, Clause]]:
+def named_clauses(query: ConversationQuery, organization_uid: UUID) -> list[tuple[str, Clause]]:
     """Each clause with the name of its field, or with "search" or "q" if it is about words."""
     return [
-        ("search" if isinstance(node, SearchText) else field_of(node) or "q", node_clause(node, query.now))
-        for node in query.where
+        (
+            "search" if isinstance(node, SearchText) else field_of(node) or "q",
+            node_clause(node, query.now, organization_uid),
+        )
+        for node in query.conditions
     ]
 
 
-def node_clause(node: Node, now: datetime) -> Clause:  # noqa: PLR0911 (a case is a kind of node)
+def node_clause(node: Node, now: datetime, organization_uid: UUID) -> Clause:  # noqa: PLR0911 (a case is a kind of node)
     """The clause that matches what the node matches. Times such as "7 days ago" are relative to `now`."""
     match node:
         case OneOf(field, values, any_case):
@@ -88,17 +92,17 @@ def node_clause(node: Node, now: datetime) -> Clause:  # noqa: PLR0911 (a case i
         case Between(field, bounds):
             return all_of([{"range": {index_field(field): part}} for part in _ranges(bounds, now)])
         case Words():
-            return clause_of(node)
+            return clause_of(node, organization_uid)
         case Person():
             return _person_clause(node)
         case Not(Missing(field)):
             return {"exists": {"field": index_field(field)}}
         case Not(inner):
-            return none_of(node_clause(inner, now))
+            return none_of(node_clause(inner, now, organization_uid))
         case AllOf(nodes):
-            return all_of([node_clause(part, now) for part in nodes])
+            return all_of([node_clause(part, now, organization_uid) for part in nodes])
         case AnyOf(nodes):
-            return any_of(*(node_clause(part, now) for part in nodes))
+            return any_of(*(node_clause(part, now, organization_uid) for part in nodes))
 
 
 def _ranges(bounds: Bounds, now: datetime) -> Sequence[Clause]:

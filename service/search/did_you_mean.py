@@ -5,90 +5,103 @@ Only the caller's organization is searched, so a word of another one is never su
 
 from __future__ import annotations
 
-import re
+import asyncio
 from dataclasses import replace
-from difflib import SequenceMatcher
 from uuid import UUID
 
-import msgspec
 from msgspec import UNSET
 
-from service.client import responses
-from service.client.responses import named, total_of
 from service.query import search_syntax
-from service.query.conditions import DEFAULT_MATCH, AllOf, SearchText, Words, texts_of
+from service.query.conditions import DEFAULT_MATCH, AllOf, SearchText, loosened, texts_of
 from service.query.conversation_query import ConversationQuery, Sort
 from service.search.answers import DidYouMean, WaysOut, WithoutFilter
-from service.search.compiler import bool_query, named_clauses
-from service.search.facets import CACHED, compile_count
+from service.search.compiler import bool_query, clauses, named_clauses
+from service.search.corrections import Word, corrected_texts, corrections, words_in
+from service.search.resolution import count_each
 from service.search.searcher import Searcher
-from service.search.subject_clauses import EXACT, FUZZY, NEAREST, Clause, any_of, clause_of
-from service.text import LETTERS, fold
+from service.search.subject_clauses import Clause
 
-LOOKED_AT = 50  # subjects with a similar word
-SHORTEST, LONGEST = 3, 50  # letters of a word and of its correction
-MOST_CANDIDATES = 1_000  # a comparison takes about 20 microseconds
-LEAST_ALIKE = 0.6
-MOST_WORDS = 8
-
-
-class _Subject(msgspec.Struct):
-    subject: str | None = None
+MOST_TRIED = 20  # corrected texts
 
 
 async def explain_no_results(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut:
-    """A corrected text, if one has results, and the single filters without which there are results."""
+    """A corrected text if one has results, how many have any of the words, and the filters that exclude results."""
+    did_you_mean, counts = await asyncio.gather(
+        _did_you_mean(searcher, query, organization_uid),
+        count_each(searcher, _looser(query, organization_uid), organization_uid),
+    )
+    totals = counts[1]
+    any_words = totals.pop(ANY_WORDS, 0)
     return WaysOut(
-        did_you_mean=await _did_you_mean(searcher, query, organization_uid),
-        without=await _without(searcher, query, organization_uid),
+        did_you_mean=did_you_mean,
+        any_words=any_words,
+        without=[WithoutFilter(parameter=name, total=total) for name, total in totals.items() if total],
     )
 
 
-async def _without(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> list[WithoutFilter]:
-    found = named_clauses(query)
+ANY_WORDS = "any words"
+
+
+def _looser(query: ConversationQuery, organization_uid: UUID) -> dict[str, Clause]:
+    """The query without each single filter, and with any of the words instead of all, by name."""
+    found = named_clauses(query, organization_uid)
     names = list(dict.fromkeys(name for name, _clause in found))
-    if not names:
-        return []
-    filters = {
+    looser = {
         name: bool_query(organization_uid, [clause for other, clause in found if other != name]) for name in names
     }
-    counts = await _counts(searcher, filters, organization_uid)
-    return [WithoutFilter(parameter=name, total=counts[name]) for name in names if counts[name]]
+    if texts_of(AllOf(query.where)):
+        looser[ANY_WORDS] = bool_query(organization_uid, clauses(_with_any_words(query), organization_uid))
+    return looser
 
 
-async def _counts(searcher: Searcher, filters: dict[str, Clause], organization_uid: UUID) -> dict[str, int]:
-    """The number of the organization's conversations that match each filter, by name."""
-    body = {
-        "query": bool_query(organization_uid, []),
-        "size": 0,
-        "track_total_hits": False,
-        "aggs": {"counts": {"filters": {"filters": filters}}},
-    }
-    answer = await searcher.ask(body, organization_uid, **CACHED)
-    return {name: bucket["doc_count"] for name, bucket in named(answer.aggregations["counts"]).items()}
+def _with_any_words(query: ConversationQuery) -> ConversationQuery:
+    search = query.search
+    where = tuple(replace(node, match="any") if node is search else node for node in query.where)
+    return replace(query, where=loosened(where, "any"), sort=Sort(), then=(), resolution=None)
 
 
 async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> DidYouMean | None:
-    """The text with its unknown words corrected, if it then has results."""
+    """The best corrected text that has results: with the same filters, or else without them."""
     name, text, typed = _typed(query)
-    corrected = text
-    for word in await _unknown(searcher, typed, organization_uid):
-        like = await _like(searcher, word, organization_uid)
-        if like is None:
-            return None
-        corrected = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", like, corrected)
-    if corrected == text:
+    words = words_in(text) if name == "search" else words_in(typed)
+    if name == "q":
+        words = _found_in(text, [word.text for word in words])
+    if not words:
         return None
-    for corrected_query, with_filters in _corrected_queries(query, name, corrected):
-        answer = await searcher.ask(compile_count(corrected_query, organization_uid), organization_uid, **CACHED)
-        if total := total_of(answer):
-            return DidYouMean(
-                search=corrected if name == "search" else UNSET,
-                q=corrected if name == "q" else UNSET,
-                total=total,
-                with_filters=with_filters,
-            )
+    unknown, possible = await corrections(searcher, text, words, organization_uid)
+    tried = corrected_texts(text, words, unknown, possible, MOST_TRIED)
+    filters: dict[str, Clause] = {}
+    for place, corrected in enumerate(tried):
+        for one, with_filters in _corrected_queries(query, name, corrected):
+            filters[_key(place, with_filters)] = bool_query(organization_uid, clauses(one, organization_uid))
+    _total, counts = await count_each(searcher, filters, organization_uid)
+    for with_filters in (True, False):
+        for place, corrected in enumerate(tried):
+            if total := counts.get(_key(place, with_filters), 0):
+                return DidYouMean(
+                    search=corrected if name == "search" else UNSET,
+                    q=corrected if name == "q" else UNSET,
+                    total=total,
+                    with_filters=with_filters,
+                )
     return None
+
+
+def _key(place: int, with_filters: bool) -> str:
+    return f"{place} {'with' if with_filters else 'without'}"
+
+
+def _found_in(text: str, words: list[str]) -> list[Word]:
+    """The words where they stand in the text, one behind the other."""
+    found: list[Word] = []
+    at = 0
+    for word in words:
+        start = text.find(word, at)
+        if start < 0:
+            return []
+        at = start + len(word)
+        found.append(Word(word, start, at))
+    return found
 
 
 def _typed(query: ConversationQuery) -> tuple[str, str, str]:
@@ -105,7 +118,7 @@ def _typed(query: ConversationQuery) -> tuple[str, str, str]:
 
 def _corrected_queries(query: ConversationQuery, name: str, corrected: str) -> list[tuple[ConversationQuery, bool]]:
     """The corrected query with the same filters (True), and without them (False)."""
-    plain = replace(query, page=1, cursor=None, sort=Sort(), then=())
+    plain = replace(query, page=1, cursor=None, sort=Sort(), then=(), resolution=None)
     if name == "search":
         search = SearchText(corrected, DEFAULT_MATCH if query.search is None else query.search.match)
         where = tuple(search if isinstance(node, SearchText) else node for node in query.where)
@@ -117,35 +130,3 @@ def _corrected_queries(query: ConversationQuery, name: str, corrected: str) -> l
     own = query.extras.parsed_search.nodes if query.extras.parsed_search is not None else ()
     others = tuple(node for node in query.where if node not in own)
     return [(replace(plain, where=(*others, *parsed.nodes)), True), (ConversationQuery(where=parsed.nodes), False)]
-
-
-async def _unknown(searcher: Searcher, text: str, organization_uid: UUID) -> list[str]:
-    """The words of the text that are in no subject of the organization."""
-    words = [word for word in dict.fromkeys(LETTERS.findall(text)) if len(word) <= LONGEST][:MOST_WORDS]
-    if not words:
-        return []
-    counts = await _counts(searcher, {word: clause_of(Words(word)) for word in words}, organization_uid)
-    return [word for word in words if not counts[word]]
-
-
-async def _like(searcher: Searcher, word: str, organization_uid: UUID) -> str | None:
-    """The most similar word in subjects that a fuzzy search finds. Among equals, the most frequent one."""
-    fuzzy: Clause = {"match": {EXACT: {"query": word, **FUZZY}}}
-    nearest: Clause = {"match": {EXACT: {"query": word, **NEAREST}}}
-    first_letter_too: Clause = {"match": {EXACT: {"query": word, **FUZZY, "prefix_length": 0}}}
-    body = {
-        "query": bool_query(organization_uid, [any_of(fuzzy, first_letter_too)], [nearest]),
-        "size": LOOKED_AT,
-        "track_total_hits": False,
-        "_source": ["subject"],
-    }
-    answer = await searcher.ask(body, organization_uid)
-    subjects = [responses.decode(hit.source, _Subject).subject or "" for hit in answer.hits.hits]
-    counts: dict[str, int] = {}
-    for subject in subjects:
-        for candidate in LETTERS.findall(fold(subject)):
-            if len(candidate) <= LONGEST and (candidate in counts or len(counts) < MOST_CANDIDATES):
-                counts[candidate] = counts.get(candidate, 0) + 1
-    alike = {candidate: SequenceMatcher(None, fold(word), candidate).ratio() for candidate in counts}
-    near = [candidate for candidate in counts if alike[candidate] >= LEAST_ALIKE]
-    return max(near, key=lambda candidate: (alike[candidate], counts[candidate], candidate), default=None)

@@ -10,9 +10,10 @@ from uuid import UUID
 from service.client.responses import SearchAnswer, total_of
 from service.errors import AnswerTooLarge, SearchUnavailable
 from service.message_texts import counted
-from service.query.conversation_query import ConversationQuery
+from service.query.conversation_query import ConversationQuery, Matched
 from service.search.compiler import compile_walk
 from service.search.paging.cursors import Position
+from service.search.resolution import matched_by, resolve
 from service.search.searcher import Searcher, check_scope, items_of
 
 BATCH_BYTES = 2_000_000  # about; two batches are in memory at a time
@@ -23,10 +24,11 @@ PATIENCE = "5m"  # if a consumer pauses longer, the point in time expires and th
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The next items, and the total number of matches."""
+    """The next items, the total number of matches, and which words they have if that depended on the organization."""
 
     items: tuple[bytes, ...]
     total: int
+    matched: Matched | None = None
 
 
 async def export(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> AsyncGenerator[Batch]:
@@ -36,6 +38,8 @@ async def export(searcher: Searcher, query: ConversationQuery, organization_uid:
     SearchTimeout, IndexUnusable, and SearchUnavailable, also if conversations are missing: an export that ends is
     complete.
     """
+    query = await resolve(searcher, query, organization_uid)
+    matched = matched_by(query)
     async with searcher.point_in_time(organization_uid, PATIENCE) as point_in_time:
 
         async def fetch(after: Position | None, size: int) -> SearchAnswer:
@@ -57,7 +61,7 @@ async def export(searcher: Searcher, query: ConversationQuery, organization_uid:
         answer = await fetch(None, FIRST_BATCH)
         total, given = total_of(answer), 0
         if total == 0:
-            yield Batch((), 0)
+            yield Batch((), 0, matched)
         while hits := answer.hits.hits:
             items = items_of(hits, organization_uid)
             given += len(items)
@@ -65,7 +69,7 @@ async def export(searcher: Searcher, query: ConversationQuery, organization_uid:
                 break
             following = asyncio.create_task(fetch(hits[-1].sort, _next_size(items)))
             try:
-                yield Batch(items, total)
+                yield Batch(items, total, matched)
                 answer = await following
             finally:
                 following.cancel()

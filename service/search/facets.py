@@ -34,7 +34,7 @@ def compile_facets(query: ConversationQuery, organization_uid: UUID) -> list[Cla
     Facets without a filter on their field share one search. Each of the others has its own search. (One search with a
     filter for each facet took four times as long.)
     """
-    found = named_clauses(query)
+    found = named_clauses(query, organization_uid)
     filtered = [name for name in _names(query) if any(of == name for of, _clause in found)]
     shared = [name for name in _names(query) if name not in filtered]
     groups = ([shared] if shared else []) + [[name] for name in filtered]

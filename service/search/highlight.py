@@ -18,7 +18,7 @@ from service.client.responses import Hit
 from service.query.conditions import AllOf, Words, texts_of
 from service.query.conversation_query import ConversationQuery
 from service.search.answers import Highlight, Marks, PageExtras
-from service.search.subject_clauses import EXACT, STEMS, Clause, any_of, clause_of
+from service.search.subject_clauses import EXACT, STEMS, Clause, any_of, clause_for_marks
 
 _NONCE = secrets.token_hex(4)
 BEGIN, END = f"\ufdd0{_NONCE}\ufdd2", f"\ufdd1{_NONCE}\ufdd2"
@@ -38,7 +38,7 @@ def compile_highlight(query: ConversationQuery) -> Clause:
     texts = _texts(query)
     if not query.extras.highlight or not texts:
         return {}
-    field = {"number_of_fragments": 0, "highlight_query": any_of(*(clause_of(words) for words in texts))}
+    field = {"number_of_fragments": 0, "highlight_query": any_of(*(clause_for_marks(words) for words in texts))}
     return {
         "highlight": {
             "type": "unified", "pre_tags": [BEGIN], "post_tags": [END], "fields": {EXACT: field, STEMS: field},
@@ -47,7 +47,7 @@ def compile_highlight(query: ConversationQuery) -> Clause:
 
 
 def _texts(query: ConversationQuery) -> list[Words]:
-    return texts_of(AllOf(query.where))
+    return texts_of(AllOf(query.conditions))
 
 
 def marked(query: ConversationQuery, hits: Sequence[Hit]) -> PageExtras:

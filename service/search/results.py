@@ -19,6 +19,7 @@ from service.search.answers import Count, Facets, WaysOut
 from service.search.did_you_mean import explain_no_results
 from service.search.facets import CACHED, compile_count, compile_facets, read_facets
 from service.search.paging.page import Page
+from service.search.resolution import matched_by, resolve
 from service.search.searcher import Searcher
 
 SHARE_FOR_SUGGESTIONS = 0.8  # of the time left; the rest is for sending the page
@@ -26,6 +27,7 @@ SHARE_FOR_SUGGESTIONS = 0.8  # of the time left; the rest is for sending the pag
 
 async def page(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> Page:
     """The page with the requested extras. Raises what `Searcher.page` raises."""
+    query = await resolve(searcher, query, organization_uid)
     if query.extras.facets:
         found, facets = await asyncio.gather(
             searcher.page(query, organization_uid), _facets(searcher, query, organization_uid)
@@ -37,20 +39,28 @@ async def page(searcher: Searcher, query: ConversationQuery, organization_uid: U
     if query.extras.suggest and found.total == 0:
         suggestions = await _suggestions(searcher, query, organization_uid)
     extras = msgspec.structs.replace(
-        found.extras, facets=facets, query=explanation, warnings=warnings, suggestions=suggestions
+        found.extras,
+        matched=matched_by(query) or UNSET,
+        facets=facets,
+        query=explanation,
+        warnings=warnings,
+        suggestions=suggestions,
     )
     return replace(found, extras=extras)
 
 
 async def count(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> Count:
     """The exact number of matches, with the requested extras."""
+    query = await resolve(searcher, query, organization_uid)
     async with searcher.deadlined():
         answer, facets = await asyncio.gather(
             searcher.ask(compile_count(query, organization_uid), organization_uid, **CACHED),
             _facets(searcher, query, organization_uid),
         )
     explanation, warnings = _explained(query)
-    return Count(total=total_of(answer), facets=facets, query=explanation, warnings=warnings)
+    return Count(
+        total=total_of(answer), matched=matched_by(query) or UNSET, facets=facets, query=explanation, warnings=warnings
+    )
 
 
 async def _suggestions(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut | None:

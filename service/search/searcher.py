@@ -26,7 +26,7 @@ from service.errors import (
     TooBusy,
 )
 from service.message_texts import counted
-from service.query.conversation_query import ConversationQuery
+from service.query.conversation_query import ConversationQuery, Resolution
 from service.reach import identity_of, restriction_of
 from service.search.compiler import compile_page, compile_query, compile_sort, compile_walk
 from service.search.highlight import compile_highlight, marked
@@ -84,6 +84,10 @@ class Searcher:
             keep_alive = f"{self._deadline * 1000 + 1000:.0f}ms"
             async with self._deep_turn(), self.point_in_time(organization_uid, keep_alive) as point_in_time:
                 return await self._deep(_View(self, query, organization_uid, point_in_time))
+
+    def resolution_of(self, query: ConversationQuery, organization_uid: UUID) -> Resolution | None:
+        """What the query's cursor says that the query means. Raises InvalidQuery for an invalid cursor."""
+        return self._cursors.resolution(query, organization_uid)
 
     @asynccontextmanager
     async def _deep_turn(self) -> AsyncIterator[None]:
@@ -178,7 +182,7 @@ class Searcher:
 
     async def _deep(self, view: _View) -> Page:
         query = view.query
-        key = identity_of(view.organization_uid) + fingerprint(query)
+        key = identity_of(view.organization_uid) + fingerprint(query) + msgspec.json.encode(query.resolution)
         plan = await rank_descent.descend(
             view,
             query.sort,

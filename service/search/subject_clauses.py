@@ -5,11 +5,18 @@ run of a script that writes without spaces as any part of a run, or by its words
 answer: `subject` (the forms as written, folded; one token a letter in those scripts) and `subject.english` (stems, and
 dictionary words in those scripts). Each piece costs at most four clauses, so the longest text costs some hundreds.
 A repeated piece costs them once.
+
+Two kinds of match look for words that are only like the given ones: fuzzy and prefix. They look through the words of
+the organization (service/vocabulary.py). However many are alike, each of these clauses is one clause.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Protocol
+from uuid import UUID
 
 from service.query.conditions import Words
 from service.search.word_forms import (
@@ -21,7 +28,9 @@ from service.search.word_forms import (
     short_number,
     split,
 )
-from service.text import SPACELESS, has_letters, has_words, kind_of_character, pieces_of, symbols_of
+from service.text import SPACELESS, fold, has_letters, has_words, kind_of_character, pieces_of, symbols_of
+from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, owner, parts_of
+from service.vocabulary import joined as joined_term
 
 Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
@@ -29,21 +38,31 @@ Clause = Mapping[str, object]
 EXACT, STEMS, WHOLE = "subject", "subject.stems", "subject.whole"
 # How a text is analyzed that also finds simplified Chinese for traditional, and hiragana for katakana.
 VARIANTS = {"analyzer": "subject_variants_asked"}
-# Every near word counts, however many there are. OpenSearch's own rewrite takes some of the nearest words of the whole
-# index, other organizations' too, as a clause each: totals were too small, and a few words exceeded its 1,024 clauses.
-FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "fuzzy_rewrite": "constant_score"}
-# The same with a score by nearness, for an order and not for a filter: a clause for each of so many words.
-NEAREST = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 500}
+ALL_NEAR = "constant_score"  # the rewrite with which every near word counts, and together they are one clause
+UP_TO_2, UP_TO_5 = 2, 5  # letters of words without a mistake, and with at most one; longer words may have two
 # How many words of the whole index the last of several parts may go on to, in alphabetical order. Each is looked up,
 # and is no clause of its own. An index may hold any number of long numbers, so each next digit has a share of its own:
 # a number goes on by one digit whatever else there is, as in dates, times and versions.
 MOST_ENDINGS = 10_000
 
-WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8.0, 4.0, 2.0, 1.0
+LEAST_SHARE, SHARES = "1", ("1", "34%", "67%")  # of the words in a piece of a script without spaces
+
+Scored = tuple[int, Clause]
+NO_WORTHS: Mapping[str, int] = MappingProxyType({})
+WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8, 4, 2, 1
 
 
-def clause_of(words: Words) -> Clause:
-    """The clause for subjects that contain the words."""
+def clause_of(words: Words, organization_uid: UUID) -> Clause:
+    """The clause for the organization's subjects that contain the words."""
+    return _clause(words, _Own(organization_uid))
+
+
+def clause_for_marks(words: Words) -> Clause:
+    """The clause whose matches are marked in subjects that were found, so it may be about words of any organization."""
+    return _clause(words, _Anywhere())
+
+
+def _clause(words: Words, vocabulary: _Vocabulary) -> Clause:
     pieces = pieces_of(words.text)
     if not pieces:
         return NOTHING
@@ -51,11 +70,74 @@ def clause_of(words: Words) -> Clause:
         return {"term": {WHOLE: words.text}}
     if words.match == "phrase":
         return _phrase(EXACT, words.text)
-    last = {"words": _stems if words.stems else _forms, "prefix": _unfinished, "fuzzy": _fuzzy}[words.match]
-    before = _fuzzy if words.match == "fuzzy" else _stems if words.stems else _forms
-    found = [*((piece, before(piece)) for piece in dict.fromkeys(pieces[:-1])), (pieces[-1], last(pieces[-1]))]
+    whole = _stems if words.stems else _forms
     others = _other_ways(pieces) if words.stems else {}
-    return all_of([any_of(clause, *others[piece]) if others.get(piece) else clause for piece, clause in found])
+    found = {piece: whole(piece) for piece in pieces}
+    if words.match == "any":
+        found = {piece: any_part(piece) for piece in pieces}
+    elif words.match == "fuzzy":
+        found = {piece: _fuzzy(piece, vocabulary) for piece in pieces}
+    elif words.match == "prefix" and pieces[-1] not in pieces[:-1]:
+        found[pieces[-1]] = _unfinished(pieces[-1], vocabulary)
+    ways = [any_of(clause, *others[piece]) if others.get(piece) else clause for piece, clause in found.items()]
+    return any_of(*ways) if words.match == "any" else all_of(ways)
+
+
+class _Vocabulary(Protocol):
+    """Where words that are like the given ones are looked for."""
+
+    def near(self, word: str) -> Clause:
+        """A word with typing mistakes: none in its first letter."""
+
+    def begun(self, parts: list[str]) -> Clause:
+        """The parts of a piece next to each other. The last one may be incomplete."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The words of one organization."""
+
+    organization_uid: UUID
+
+    def near(self, word: str) -> Clause:
+        return near_word(word, self.organization_uid, mistakes=mistakes_in(word))
+
+    def begun(self, parts: list[str]) -> Clause:
+        term = parts[0] if len(parts) == 1 else joined_term(parts[-MOST_JOINED:])
+        return own_beginning(term, self.organization_uid)
+
+
+class _Anywhere:
+    """The words of a subject that was found."""
+
+    def near(self, word: str) -> Clause:
+        return _all(EXACT, word, fuzziness=mistakes_in(word), prefix_length=1, fuzzy_rewrite=ALL_NEAR)
+
+    def begun(self, parts: list[str]) -> Clause:
+        return {"match_bool_prefix": {EXACT: {"query": " ".join(parts), "operator": "and"}}}
+
+
+def own_term(term: str, organization_uid: UUID) -> Clause:
+    """Conversations of the organization with this term of its vocabulary."""
+    return {"match": {FIELD: {"query": owner(organization_uid) + term}}}
+
+
+def own_beginning(term: str, organization_uid: UUID) -> Clause:
+    """Conversations of the organization with a term of its vocabulary that begins like this one."""
+    return {"match_bool_prefix": {FIELD: {"query": owner(organization_uid) + term}}}
+
+
+def near_word(word: str, organization_uid: UUID, *, mistakes: int, same: int = 1) -> Clause:
+    """The organization's words that differ from the word by so many letters, and not in the first `same` ones."""
+    term = owner(organization_uid) + word[:LONGEST]
+    prefix = OWNER_CHARACTERS + same
+    return _all(FIELD, term, fuzziness=mistakes, prefix_length=prefix, fuzzy_rewrite=ALL_NEAR)
+
+
+def mistakes_in(word: str) -> int:
+    """How many letters of the word may be wrong."""
+    letters = len(fold(word))
+    return 0 if letters <= UP_TO_2 else 1 if letters <= UP_TO_5 else 2
 
 
 def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
@@ -120,18 +202,46 @@ def _words(piece: str) -> Clause:
     return any_of(_phrase(STEMS, piece), _phrase(STEMS, one)) if one else _phrase(STEMS, piece)
 
 
-def _fuzzy(piece: str) -> Clause:
+def any_part(piece: str) -> Clause:
+    """The piece in any form. In a script without spaces: the exact text, or any of its words."""
+    if SPACELESS.search(piece):
+        return any_of(_forms(piece), _words_of(piece, LEAST_SHARE))
+    return _stems(piece)
+
+
+def _shares(piece: str) -> list[Clause]:
+    """What counts for a piece, if any word is enough. In a script without spaces, the share of its words counts."""
+    if SPACELESS.search(piece):
+        return [*(_words_of(piece, share) for share in SHARES), _stems(piece)]
+    return [_stems(piece)]
+
+
+def _words_of(piece: str, share: str) -> Clause:
+    return {"match": {STEMS: {"query": piece, "minimum_should_match": share}}}
+
+
+def _fuzzy(piece: str, vocabulary: _Vocabulary) -> Clause:
     """The piece with typing mistakes. Numbers and scripts without spaces must match exactly."""
-    if SPACELESS.search(piece) or any(character.isdigit() for character in piece):
+    parts = parts_of(piece)
+    if not parts or SPACELESS.search(piece) or any(character.isdigit() for character in piece):
         return _stems(piece)
-    return any_of(_stems(piece), _all(EXACT, piece, **FUZZY))
+    return any_of(_stems(piece), all_of([*_symbols(piece), *map(vocabulary.near, dict.fromkeys(parts))]))
 
 
-def _unfinished(piece: str) -> Clause:
-    """The last part of the piece may be incomplete. The parts before it must be complete and stand before it."""
-    if SPACELESS.search(piece[-1]):
+def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
+    """The last part of the piece may be incomplete. The parts before it are complete and stand right before it."""
+    parts = parts_of(piece)
+    if not parts or SPACELESS.search(piece[-1]):
         return _stems(piece)
-    return any_of(begun(EXACT, piece), _stems(piece))
+    is_cut = len(parts) > MOST_JOINED or SPACELESS.search(piece)
+    head = [_phrase(EXACT, _head(piece))] if is_cut and has_words(_head(piece)) else []
+    return any_of(all_of([*_symbols(piece), *head, vocabulary.begun(parts)]), _stems(piece))
+
+
+def _symbols(piece: str) -> list[Clause]:
+    """The symbols of a piece, which are not among its parts."""
+    symbols = symbols_of(piece)
+    return [_all(EXACT, symbols)] if symbols else []
 
 
 def begun(field: str, text: str) -> Clause:
@@ -160,15 +270,21 @@ def _head(piece: str) -> str:
     return piece[:start]
 
 
-def relevance(words: Words) -> list[Clause]:
-    """The clauses that score a match: the whole subject, the phrase, and the exact forms, each with its worth.
+def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Scored]:
+    """What makes a match better, each with its worth in whole numbers. A score is the sum of the worths that apply.
 
-    So exact subjects come before phrases, phrases before single words, and exact forms before stems. The sums are whole
-    numbers, so scores can be equal, and then the newest comes first. In a text of one piece, the phrase is the form.
+    The whole subject, the phrase, and the exact forms: so exact subjects come before phrases, phrases before single
+    words, and exact forms before stems. Scores can be equal, and then the newest comes first. In a text of one piece,
+    the phrase is the form. If any word is enough, each word counts by its worth, which is greater for rare words.
     """
     pieces = pieces_of(words.text) or [words.text]
     tiers = [(WHOLE_WORTH, {"term": {WHOLE: words.text}}), (PHRASE_WORTH, _phrase(EXACT, words.text))]
     if len(pieces) > 1:
         tiers.append((STEM_PHRASE_WORTH, _phrase(STEMS, words.text)))
         tiers.append((FORMS_WORTH, all_of([_forms(piece) for piece in dict.fromkeys(pieces)])))
-    return [{"constant_score": {"filter": clause, "boost": worth}} for worth, clause in tiers]
+    return [*tiers, *((worth, clause) for piece, worth in worths.items() for clause in _shares(piece))]
+
+
+def scoring(tiers: Sequence[Scored]) -> list[Clause]:
+    """The clauses of a search that scores by these worths."""
+    return [{"constant_score": {"filter": clause, "boost": float(worth)}} for worth, clause in tiers]

@@ -123,17 +123,22 @@ def export_end(text: bytes) -> ExportEnd | None:
         return None
 
 
-def export_end_line(conversations: int, organization_uid: UUID, query_string: bytes) -> bytes:
+def export_end_line(
+    conversations: int, organization_uid: UUID, query_string: bytes, matched: str | None = None
+) -> bytes:
     """The last line of a complete export, with its number of conversations, its organization and its filters.
 
-    Its `where` is the query string without organization_uid and sort, so it is empty if nothing was filtered.
+    Its `where` is the query string without organization_uid and sort, so it is empty if nothing was filtered. With
+    match=auto, `matched` says which words the conversations have.
     """
-    end = {
+    end: dict[str, object] = {
         "complete": True,
         "conversations": conversations,
         "organization_uid": str(organization_uid),
         "where": _filters(query_string),
     }
+    if matched is not None:
+        end["matched"] = matched
     return msgspec.json.encode({"export": end}) + b"\n"
 
 

@@ -60,7 +60,9 @@ def test_nothing_of_another_organization_is_suggested(office: Api) -> None:
         for secret in ("secret", "inventory", "adversary", "Adjustments", "invoicing"):
             assert secret not in told
     found = ask(office, search="secretlyy", suggest="true")
-    assert found["suggestions"] == {"did_you_mean": None, "without": [{"parameter": "search", "total": 12}]}
+    assert found["suggestions"] == {
+        "did_you_mean": None, "any_words": 0, "without": [{"parameter": "search", "total": 12}],
+    }  # fmt: skip
     token = office.token(ORGANIZATIONS[0])
     assert office.get(f"/api/conversations/suggest?q=a&organization_uid={ORGANIZATIONS[1]}", token).status_code == 403
     assert office.get(f"/api/conversations/count?organization_uid={ORGANIZATIONS[1]}", token).status_code == 403
@@ -74,6 +76,8 @@ def test_where_nothing_is_found_a_way_out_is_told(office: Api) -> None:
     found = ask(office, q="invioce status:draft", suggest="true")
     assert found["suggestions"]["did_you_mean"] == {"q": "invoice status:draft", "total": 3, "with_filters": True}
     found = ask(office, search="overdue", channel="sms", suggest="true")
-    assert found["suggestions"] == {"did_you_mean": None, "without": [{"parameter": "channel", "total": 3}]}
+    assert found["suggestions"] == {
+        "did_you_mean": None, "any_words": 0, "without": [{"parameter": "channel", "total": 3}],
+    }  # fmt: skip
     assert "suggestions" not in ask(office, search="invoice", suggest="true")
     assert ask(office, search="zzzzzz", suggest="true")["suggestions"]["did_you_mean"] is None

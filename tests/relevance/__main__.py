@@ -38,6 +38,7 @@ from service.query.parameters import LIST_PARAMETERS
 from service.query.parser import parse_query
 from service.reindex import first_index
 from service.search import did_you_mean
+from service.search import results as search_results
 from service.search.paging.cursors import Cursors
 from service.search.searcher import Searcher
 from service.settings import Settings
@@ -134,7 +135,7 @@ def service(searcher: Searcher, match: str, *, follows: bool = False) -> Find:
     async def ask(text: str) -> tuple[ConversationQuery, list[str]]:
         query_string = f"sort=relevance&per_page={DEPTH}&match={match}&search=".encode() + _quoted(text)
         _uid, query = parse_query(query_string, ORGANIZATION, known=LIST_PARAMETERS)
-        page = await searcher.page(query, ORGANIZATION)
+        page = await search_results.page(searcher, query, ORGANIZATION)
         return query, [json.loads(item)["subject"] for item in page.items]
 
     async def find(judged: Judged) -> list[str]:

@@ -20,12 +20,19 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from service.conversation import DERIVED_VERSION
 from service.errors import InvalidQuery, Problem
-from service.query.conversation_query import CURSOR_START, ConversationQuery, Sort
+from service.query.conversation_query import CURSOR_START, ConversationQuery, Resolution, Sort
 from service.reach import identity_of
 
-_LAYOUT = b"2"  # of the sort values; a new one makes cursors of the old one invalid rather than wrong
+_LAYOUT = b"3"  # of the sort values; a new one makes cursors of the old one invalid rather than wrong
 _PURPOSE = b"conversation search: sealed cursors"
 Position = tuple[int | float | str | None, ...]
+
+
+class _Content(msgspec.Struct, array_like=True, omit_defaults=True):
+    """What a cursor seals. The resolution stays the same in a walk, whatever is written meanwhile."""
+
+    position: Position
+    resolution: Resolution | None = None
 
 
 class Cursors:
@@ -39,11 +46,21 @@ class Cursors:
 
     def write(self, position: Position, query: ConversationQuery, organization_uid: UUID) -> str:
         """The cursor that goes on behind this position."""
-        sealed = self._keys[0].encrypt(msgspec.msgpack.encode(position), _bound_to(query, organization_uid))
+        content = msgspec.msgpack.encode(_Content(position, query.resolution))
+        sealed = self._keys[0].encrypt(content, _bound_to(query, organization_uid))
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
     def read(self, query: ConversationQuery, organization_uid: UUID) -> Position | None:
         """The position in the query's cursor; None for the start. Raises InvalidQuery on any cursor but its own."""
+        content = self._content(query, organization_uid)
+        return None if content is None else content.position
+
+    def resolution(self, query: ConversationQuery, organization_uid: UUID) -> Resolution | None:
+        """What the query meant at the start of the walk; None at the start itself. Raises InvalidQuery like `read`."""
+        content = self._content(query, organization_uid)
+        return None if content is None else content.resolution
+
+    def _content(self, query: ConversationQuery, organization_uid: UUID) -> _Content | None:
         text = query.cursor
         if text is None or text == CURSOR_START:
             return None
@@ -59,7 +76,7 @@ class Cursors:
                     )
                 ]
             )
-        return msgspec.msgpack.decode(values, type=Position)
+        return msgspec.msgpack.decode(values, type=_Content)
 
     def _opened(self, text: str, bound_to: list[bytes]) -> bytes | None:
         """What the text seals; None where none of the keys made it, or not for this query and organization."""

@@ -1,0 +1,83 @@
+"""Finds out, before a search, what `match=auto` and `match=any` mean in the organization.
+
+`auto` means all words, or any of them if no conversation has all. Where any word is enough, rare words count more than
+frequent ones in the order by relevance; how rare they are is counted in the organization. A walk keeps the answers in
+its cursor, so that all of its pages have the same results in the same order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import UUID
+
+from service.client.responses import named, total_of
+from service.query.conditions import AllOf, texts_of
+from service.query.conversation_query import ConversationQuery, Matched, Resolution
+from service.query.fields import RELEVANCE
+from service.search.compiler import bool_query
+from service.search.facets import CACHED, compile_count
+from service.search.searcher import Searcher
+from service.search.subject_clauses import Clause, any_part
+from service.text import pieces_of
+
+MOST_RANKED = 16  # words of a text that count in the order: the rarest ones
+RAREST_WORTH = 8  # of a word in very few conversations; one in most of them is worth 1
+
+
+async def resolve(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> ConversationQuery:
+    """The query with its resolution, if it needs one. Raises what `Searcher.page` raises."""
+    loose = query.loose_matches
+    if not loose:
+        return query
+    if (known := searcher.resolution_of(query, organization_uid)) is not None:
+        return replace(query, resolution=known)
+    async with searcher.deadlined():
+        if "auto" in loose and await _total(searcher, query, organization_uid):
+            return replace(query, resolution=Resolution("all"))
+        worths = await _worths(searcher, query, organization_uid) if query.sort.field == RELEVANCE else ()
+    return replace(query, resolution=Resolution("any", worths))
+
+
+def matched_by(query: ConversationQuery) -> Matched | None:
+    """Which words the results have. None unless it depended on the organization."""
+    if query.resolution is None or "auto" not in query.loose_matches:
+        return None
+    return query.resolution.matched
+
+
+async def _total(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> int:
+    """How many conversations have all words."""
+    body = compile_count(replace(query, resolution=Resolution("all")), organization_uid)
+    return total_of(await searcher.ask(body, organization_uid, **CACHED))
+
+
+async def _worths(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> tuple[tuple[str, int], ...]:
+    """The rarest words, each with its worth. Words that no conversation of the organization has are left out."""
+    texts = [words.text for words in texts_of(AllOf(query.where)) if words.match in query.loose_matches]
+    pieces = list(dict.fromkeys(piece for text in texts for piece in pieces_of(text)))
+    total, counts = await count_each(searcher, {piece: any_part(piece) for piece in pieces}, organization_uid)
+    found = sorted((piece for piece in pieces if counts[piece]), key=lambda piece: counts[piece])[:MOST_RANKED]
+    return tuple((piece, worth(counts[piece], total)) for piece in found)
+
+
+def worth(count: int, total: int) -> int:
+    """1 for what most conversations have, and one more for each time that it is four times as rare."""
+    return min(RAREST_WORTH, 1 + ((total + 1) // (count + 1)).bit_length() // 2)
+
+
+async def count_each(
+    searcher: Searcher, filters: dict[str, Clause], organization_uid: UUID
+) -> tuple[int, dict[str, int]]:
+    """How many conversations the organization has, and how many of them match each filter, by its name."""
+    if not filters:
+        return 0, {}
+    body = {
+        "query": bool_query(organization_uid, []),
+        "size": 0,
+        "track_total_hits": True,
+        "aggs": {"counts": {"filters": {"filters": filters}}},
+    }
+    answer = await searcher.ask(body, organization_uid, **CACHED)
+    return total_of(answer), {
+        name: bucket["doc_count"] for name, bucket in named(answer.aggregations["counts"]).items()
+    }

@@ -1,0 +1,112 @@
+"""The vocabulary of an organization: its words and names, as terms of the field `words` that begin with its owner code.
+
+Fuzzy matching, prefixes, corrections and completions look for words that are like what was typed. In other fields they
+would look through the words of every organization. In `words` they look only through the terms behind the owner code,
+so they are neither slowed down nor made to fail by the words of another organization. (As every search, these are also
+filtered by the organization itself: if two had the same code, still neither would find what the other one has.)
+
+A word is a run of letters or of digits, as the mapping's tokenizer `runs` cuts it. The parts of one piece, as in
+`ada@example.com`, are also stored together, because the beginning of a piece finds it: `ada@exa`. The analyzer
+`own_words` folds terms as those of `subject` are folded. Scripts without spaces have no words here, because any part of
+a run is found in them anyway.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from uuid import UUID
+
+from service.text import REPLY_MARKS, SPACELESS, fold, plain_of
+
+FIELD = "words"
+OWNER_CHARACTERS = 10  # in front of each term: 50 bits of a hash of the organization's uid
+LONGEST = 100  # code points of a term without them; the tokenizer divides terms of more than 255 UTF-16 units
+MOST_JOINED = 4  # parts of a piece that are stored together
+# The second character of a term that is not a word of a subject. A word begins with a letter or a digit.
+JOINED, SENDER, CATEGORY, LABEL = "-", "@", "#", "="
+
+_ASCII_PARTS = re.compile(r"[A-Za-z]+|[0-9]+")
+_NUMBERS = re.compile(r"\d+|\D+")
+# Letters that have no decomposition, and that the analyzers fold too.
+_LETTERS = str.maketrans(
+    {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ħ": "h", "ı": "i", "ŧ": "t"}
+)
+
+
+@lru_cache(maxsize=1_000)
+def owner(organization_uid: UUID) -> str:
+    """The code with which all terms of the organization begin."""
+    hashed = hashlib.blake2b(organization_uid.bytes, digest_size=8).digest()
+    return base64.b32encode(hashed).decode().lower()[:OWNER_CHARACTERS]
+
+
+def own_words(
+    organization_uid: UUID,
+    subject: str,
+    *,
+    sender: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    labels: Sequence[str] = (),
+) -> str:
+    """The terms of a conversation, with spaces between. `sender` has the sender's address and name."""
+    code = owner(organization_uid)
+    terms = dict.fromkeys(_subject_terms(subject))
+    terms |= dict.fromkeys(SENDER + part for text in sender for part in parts_of(plain_of(text).lower()))
+    terms |= dict.fromkeys(name_term(CATEGORY, name) for name in categories)
+    terms |= dict.fromkeys(name_term(LABEL, name) for name in labels)
+    return " ".join([code + term for term in terms])
+
+
+def _subject_terms(subject: str) -> Iterator[str]:
+    for piece in REPLY_MARKS.sub(r"\1 ", plain_of(subject)).split():
+        if piece.isascii() and piece.isalpha() and len(piece) <= LONGEST:
+            yield piece
+            continue
+        parts = parts_of(piece)
+        yield from parts
+        for start in range(len(parts) - 1):
+            yield joined(parts[start : start + MOST_JOINED])
+
+
+def joined(parts: Iterable[str]) -> str:
+    """The term of neighbouring parts of one piece."""
+    return (JOINED + JOINED.join(parts))[:LONGEST]
+
+
+def name_term(kind: str, name: str) -> str:
+    """The term of a category or a label, or of the beginning of one."""
+    return (kind + JOINED.join(plain_of(name).split()))[:LONGEST]
+
+
+def parts_of(piece: str) -> list[str]:
+    """The words in a piece, as they are written: runs of letters with their marks, and runs of digits."""
+    if piece.isascii():
+        return [part[:LONGEST] for part in _ASCII_PARTS.findall(piece)]
+    runs = piece.translate(_SEPARATED).split()
+    return [part[:LONGEST] for run in runs for part in (_NUMBERS.findall(run) if not run.isalpha() else (run,))]
+
+
+def comparable(text: str) -> str:
+    """The text folded like the terms, to compare a completion with what was typed."""
+    return fold(text).translate(_LETTERS)
+
+
+class _Separated(dict[int, str]):
+    """A cache of characters: those of words are themselves, and all others are spaces."""
+
+    def __missing__(self, code_point: int) -> str:
+        character = chr(code_point)
+        is_of_word = unicodedata.category(character)[0] in "LMN" and not SPACELESS.match(character)
+        kept = character if is_of_word else " "
+        if code_point <= _LAST_KEPT:
+            self[code_point] = kept
+        return kept
+
+
+_LAST_KEPT = 0xFFFF  # higher characters are not cached, which bounds the memory
+_SEPARATED = _Separated()
