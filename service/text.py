@@ -21,6 +21,12 @@ SPACELESS = re.compile(
     "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
 )
 
+# A text of Chinese characters and kana only, as in the mapping's tokenizer "east_asian".
+EAST_ASIAN = re.compile(
+    "[\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff]+"
+)
+
 # Unicode's Default_Ignorable_Code_Point: soft hyphens, joiners, marks of direction, variation selectors and the like,
 # without the tags of flags (U+E0020 to U+E007F). The mapping's char filter "plain" removes the same.
 _INVISIBLE = (
@@ -43,16 +49,16 @@ _PUNCTUATION = frozenset("<=>|~\u2044\u2212\u2215")
 _REPLY_WORDS = (
     "re|r|fwd?|fw|forward"  # English, and the usual ones of most languages
     "|aw|antw|antwort|wg"  # German, Dutch
-    "|doorst"  # Dutch
+    "|doorst|tl"  # Dutch, Estonian
     "|sv|svar|ang|vs|vb|vl"  # Swedish, Danish, Norwegian, Finnish, Icelandic
-    "|rv|tr|réf|rép|rif|i|enc|res|rsp"  # Spanish, French, Italian, Portuguese
+    "|rv|tr|réf|rép|rif|i|enc|res|rsp|resp"  # Spanish, French, Italian, Portuguese
     "|odp|pd|odg|prosl|ats|atb|pārs|edasi"  # Polish, Czech, Slovene, Croatian, Lithuanian, Latvian, Estonian
     "|vá|továbbítás|tov"  # Hungarian
     "|ynt|ilt|i\u0307lt"  # Turkish; the last is what case folding makes of its capital letters
     "|bls|trs"  # Indonesian
     "|yml|erantz"  # Welsh, Basque
     "|trả lời|chuyển tiếp"  # Vietnamese
-    "|отв|ответ|пер|пересл|відп|відповідь|отг|препр|одг"  # Russian, Ukrainian, Bulgarian, Serbian
+    "|отв|ответ|пер|пересл|відп|відповідь|отг|препр|одг|на"  # Russian, Ukrainian, Bulgarian, Serbian
     "|απ|απάντηση|πρθ|προώθ|σχετ"  # Greek
     "|השב|תגובה|הועבר|رد|إعادة توجيه|پاسخ"  # Hebrew, Arabic, Persian
     "|回复|答复|回覆|答覆|转发|轉寄|轉發|返信|転送|회신|답장|전달|回信|转寄"  # Chinese, Japanese, Korean
@@ -62,16 +68,16 @@ _SPACE = r"[ \t\n\x0B\f\r]"  # Java's \s, which Python's differs from
 # The reply marks at the start of a subject, for search. The mapping's char filter "replies", which removes them from
 # subjects, has the same pattern. The possessive `++` keeps Java from recursing on the group.
 REPLY_MARKS = re.compile(
-    rf"(?iu)(^|\]){_SPACE}*(?:(?:{_REPLY_WORDS})"
-    rf"(?:{_SPACE}?[\[\(][0-9]{{1,3}}[\]\)]|{_SPACE}?[\^\*][0-9]{{1,3}})?{_SPACE}*:{_SPACE}*)++"
+    rf"(?iu)(^|\]){_SPACE}*(?:(?:re{_SPACE}{{1,3}})?(?:{_REPLY_WORDS})"
+    rf"\.?(?:{_SPACE}?[\[\(][0-9]{{1,3}}[\]\)]|{_SPACE}?[\^\*-][0-9]{{1,3}})?{_SPACE}*:{_SPACE}*)++"
 )
 # The words of these marks, which the search syntax could mistake for the name of a field.
 REPLY_WORDS = frozenset(_REPLY_WORDS.replace("?", "").split("|"))
 # One reply mark at the start of a subject, for threading imported mail: the same, also with decomposed accents,
 # Unicode's whitespace and digits and the full-width colon, because an import compares subjects as they were written.
 MAIL_REPLY_MARK = re.compile(
-    rf"^\s*+(?:{_REPLY_WORDS}|{unicodedata.normalize('NFD', _REPLY_WORDS)})"
-    r"(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*]\d{1,3})?\s*+[:：]\s*+",
+    rf"^\s*+(?:re\s{{1,3}})?(?:{_REPLY_WORDS}|{unicodedata.normalize('NFD', _REPLY_WORDS)})"
+    r"\.?(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*-]\d{1,3})?\s*+[:：]\s*+",
     re.IGNORECASE,
 )
 # Other marks of forwarded mail (RFC 5256, 2.1): Mozilla's around the subject, [Fwd: invoice], Pine's behind it,

@@ -22,9 +22,9 @@ from service.conversation import Conversation
 Positions = tuple[frozenset[str], ...]  # the tokens at each place of a text
 Tokens = Callable[[str, str], Positions]  # of a field and a text: the analyzer's own, in their order
 
-EXACT, STEMS = "subject", "subject.stems"
-# The analyzers of what is typed.
-EXACT_ASKED, STEMS_ASKED, VARIANTS_ASKED = "subject_exact_asked", "subject_stems_asked", "subject_variants_asked"
+EXACT, STEMS, VARIANTS = "subject", "subject.stems", "subject.variants"
+# How what is typed is analyzed.
+EXACT_ASKED, STEMS_ASKED = EXACT, "subject_stems_asked"
 SPACELESS_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 REPLY_MARKS = ("re", "fwd", "aw", "sv", "回复")  # of all that there are, those that the tests use
 
@@ -191,7 +191,8 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
     wanted, stems = tokens(STEMS_ASKED, piece), tokens(STEMS, subject)
     if _is_spaceless(piece):
         by_words = bool(wanted) and all(any(one & place for place in stems) for one in wanted)
-        return by_words or _holds(there, tokens(VARIANTS_ASKED, piece))
+        in_variants = _is_east_asian(piece) and _holds(tokens(VARIANTS, subject), tokens(VARIANTS, piece))
+        return by_words or in_variants or _holds(there, tokens(EXACT, piece))
     if re.fullmatch(r"\W*\d{1,4}\W*", piece):
         return _holds(there, tokens(EXACT_ASKED, piece))
     joined = (
@@ -206,10 +207,14 @@ def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
     *whole, begun = tokens(EXACT_ASKED, piece)
-    if _is_spaceless(piece):
+    if _is_spaceless(piece[-1]):
         return False
     there = tokens(EXACT_ASKED, subject)
-    return _holds(there, tuple(whole)) and any(token.startswith(_only(begun)) for place in there for token in place)
+    return any(
+        all(one & there[at + step] for step, one in enumerate(whole))
+        and any(token.startswith(_only(begun)) for token in there[at + len(whole)])
+        for at in range(len(there) - len(whole))
+    )
 
 
 def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
@@ -259,6 +264,10 @@ def _whole(text: str, tokens: Tokens) -> Positions:
 
 def _is_spaceless(text: str) -> bool:
     return any(unicodedata.name(c, "").startswith(SPACELESS_SCRIPTS) for c in text)
+
+
+def _is_east_asian(text: str) -> bool:
+    return all(unicodedata.name(c, "").startswith(("CJK", "HIRAGANA", "KATAKANA")) for c in text)
 
 
 def _kind(character: str) -> bool:

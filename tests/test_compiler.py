@@ -18,6 +18,7 @@ from service.query.conditions import MATCHES, OneOf, SearchText
 from service.query.conversation_query import ConversationQuery, Extras, Facets, Sort
 from service.query.fields import SORT_FIELDS
 from service.query.time_bounds import UTC_ZONE
+from service.reach import Reach, Restriction, identity_of
 from service.search import compiler
 from service.search.compiler import compile_page, compile_query, compile_sort
 from service.search.facets import compile_facets
@@ -99,6 +100,35 @@ def test_every_query_is_the_organization_and_clauses_that_narrow() -> None:
         assert not names(compile_facets(asked, ORGANIZATION)) & FORBIDDEN
 
 
+def test_what_a_caller_may_see_stands_in_every_query_behind_the_organization() -> None:
+    rng = random.Random(2)
+    one, other = UUID(int=1), UUID(int=2)
+    agents: Any = {"terms": {"agent_uid": [str(one), str(other)]}}
+    parties: Any = {"terms": {"party_uid": []}}
+    reach = Reach(ORGANIZATION, Restriction(frozenset({one, other}), frozenset()))
+    for _ in range(200):
+        asked = random_query(rng)
+        bodies = [{"query": compile_query(asked, reach)}, compile_page(asked, reach), *compile_facets(asked, reach)]
+        for body in bodies:
+            query: Any = body["query"]
+            assert query["bool"]["filter"][:3] == [{"term": {"organization_uid": str(ORGANIZATION)}}, agents, parties]
+
+
+def test_a_reach_is_the_uid_and_what_is_seen() -> None:
+    plain = Reach(ORGANIZATION, Restriction())
+    ones = [Reach(ORGANIZATION, Restriction(frozenset({UUID(int=number)}))) for number in (1, 1, 2)]
+    party = Reach(ORGANIZATION, Restriction(None, frozenset({UUID(int=1)})))
+    assert (str(ones[0]), ones[0].bytes) == (str(ORGANIZATION), ORGANIZATION.bytes)
+    assert len({ORGANIZATION, plain, party, *ones}) == 5
+    assert ones[0] != ORGANIZATION
+    assert ones[0] not in {ORGANIZATION}
+    assert ORGANIZATION not in set(ones)
+    known = [identity_of(one) for one in (ORGANIZATION, plain, party, *ones)]
+    assert len(set(known)) == 5
+    with pytest.raises(TypeError, match="immutable"):
+        ones[0].restriction = Restriction()
+
+
 def test_bool_queries_with_an_organization_are_made_in_one_place_only() -> None:
     source = "".join(file.read_text("utf-8") for file in Path(compiler.__file__).parent.rglob("*.py"))
     assert source.count('{"bool": {"filter": [{"term": {"organization_uid":') == 1
@@ -134,6 +164,11 @@ def test_what_a_text_becomes_is_bounded() -> None:
     longest = ConversationQuery(where=(SearchText("1a " * 166, "prefix"),), sort=Sort("relevance"))
     assert len(bools(compile_query(longest, ORGANIZATION))) < 1000
     assert str(compile_query(longest, ORGANIZATION)).count("match_phrase") < 1000
+
+
+def test_beginnings_in_the_search_box_are_fewer_clauses_than_a_cluster_takes() -> None:
+    parsed = search_syntax.parse("ab-1* " * search_syntax.MAX_CLAUSES, UTC_ZONE)
+    assert str(compile_query(ConversationQuery(where=parsed.nodes), ORGANIZATION)).count("match_phrase") < 600
 
 
 def test_reply_marks_are_the_same_for_texts_and_for_subjects() -> None:

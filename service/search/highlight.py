@@ -1,6 +1,6 @@
 """The matches in subjects, as ranges of Unicode code points and as safe HTML.
 
-OpenSearch marks each subject twice, by exact forms and by stems; both count. The marks are Unicode noncharacters with a
+OpenSearch marks each subject by exact forms, by stems and by variants of characters; all count. The marks are Unicode noncharacters with a
 random number between, so no subject can contain them.
 """
 
@@ -18,7 +18,7 @@ from service.client.responses import Hit
 from service.query.conditions import AllOf, Words, texts_of
 from service.query.conversation_query import ConversationQuery
 from service.search.answers import Highlight, Marks, PageExtras
-from service.search.subject_clauses import EXACT, STEMS, Clause, any_of, clause_of
+from service.search.subject_clauses import EXACT, STEMS, VARIANTS, Clause, any_of, clause_of
 
 _NONCE = secrets.token_hex(4)
 BEGIN, END = f"\ufdd0{_NONCE}\ufdd2", f"\ufdd1{_NONCE}\ufdd2"
@@ -41,7 +41,7 @@ def compile_highlight(query: ConversationQuery) -> Clause:
     field = {"number_of_fragments": 0, "highlight_query": any_of(*(clause_of(words) for words in texts))}
     return {
         "highlight": {
-            "type": "unified", "pre_tags": [BEGIN], "post_tags": [END], "fields": {EXACT: field, STEMS: field},
+            "type": "unified", "pre_tags": [BEGIN], "post_tags": [END], "fields": dict.fromkeys((EXACT, STEMS, VARIANTS), field),
         }
     }  # fmt: skip
 

@@ -1,10 +1,10 @@
 """Words in the subject -> clauses. What callers type goes into match, match_phrase and term queries only.
 
 A text is cut at its spaces. Each piece must be found: `2024-07-01` or `ada@example.com` as its parts in their order, a
-run of a script that writes without spaces as any part of a run, or by its words as a dictionary cuts them. Two fields
-answer: `subject` (the forms as written, folded; one token a letter in those scripts) and `subject.english` (stems, and
-dictionary words in those scripts). Each piece costs at most four clauses, so the longest text costs some hundreds.
-A repeated piece costs them once.
+run of a script that writes without spaces as any part of a run, or by its words as a dictionary cuts them. Three fields
+answer: `subject` (the forms as written, folded; one token a letter in those scripts), `subject.stems` (stems of many
+languages, and dictionary words in those scripts) and `subject.variants` (simplified Chinese and hiragana). Each piece
+costs a few clauses, so the longest text costs some hundreds. A repeated piece costs them once.
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ from service.search.word_forms import (
     short_number,
     split,
 )
-from service.text import SPACELESS, has_letters, has_words, kind_of_character, pieces_of, symbols_of
+from service.text import EAST_ASIAN, SPACELESS, has_letters, has_words, kind_of_character, pieces_of, symbols_of
 
 Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
 
-EXACT, STEMS, WHOLE = "subject", "subject.stems", "subject.whole"
-# How a text is analyzed that also finds simplified Chinese for traditional, and hiragana for katakana.
-VARIANTS = {"analyzer": "subject_variants_asked"}
+EXACT, STEMS, VARIANTS, WHOLE = "subject", "subject.stems", "subject.variants", "subject.whole"
 # Every near word counts, however many there are. OpenSearch's own rewrite takes some of the nearest words of the whole
 # index, other organizations' too, as a clause each: totals were too small, and a few words exceeded its 1,024 clauses.
 FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "fuzzy_rewrite": "constant_score"}
 # The same with a score by nearness, for an order and not for a filter: a clause for each of so many words.
 NEAREST = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 500}
+# How many words of the whole index the last of several parts may go on to, in alphabetical order. Each is looked up,
+# and is no clause of its own. An index may hold any number of long numbers, so each next digit has a share of its own:
+# a number goes on by one digit whatever else there is, as in dates, times and versions.
+MOST_ENDINGS = 10_000
 
 WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8.0, 4.0, 2.0, 1.0
 
@@ -64,7 +66,7 @@ def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
     if len(pieces) <= MOST_SPLIT:
         for piece, clauses in found.items():
             clauses += [_phrase(EXACT, words) for words in split(piece)]
-            clauses += [_phrase(EXACT, form, **VARIANTS) for form in japanese_forms(piece)]
+            clauses += [_run(form) for form in japanese_forms(piece)]
     return found
 
 
@@ -109,11 +111,16 @@ def _words(piece: str) -> Clause:
     What may be written in one word or in two is read both ways.
     """
     if SPACELESS.search(piece):
-        return any_of(_phrase(EXACT, piece, **VARIANTS), _all(STEMS, piece))
+        return any_of(_run(piece), _all(STEMS, piece))
     if number := short_number(piece):
         return _phrase(EXACT, number)
     one = joined(piece)
     return any_of(_phrase(STEMS, piece), _phrase(STEMS, one)) if one else _phrase(STEMS, piece)
+
+
+def _run(text: str) -> Clause:
+    """The text as a part of a run, of Chinese characters and kana also in the other script."""
+    return _phrase(VARIANTS if EAST_ASIAN.fullmatch(text) else EXACT, text)
 
 
 def _fuzzy(piece: str) -> Clause:
@@ -124,13 +131,25 @@ def _fuzzy(piece: str) -> Clause:
 
 
 def _unfinished(piece: str) -> Clause:
-    """The last part of the piece may be incomplete. The parts before it must be complete."""
-    if SPACELESS.search(piece):
+    """The last part of the piece may be incomplete. The parts before it must be complete and stand before it."""
+    if SPACELESS.search(piece[-1]):
         return _stems(piece)
-    begun: Clause = {"match_bool_prefix": {EXACT: {"query": piece, "operator": "and"}}}
-    if has_words(head := _head(piece)):
-        begun = all_of([_phrase(EXACT, head), begun])
-    return any_of(begun, _stems(piece))
+    return any_of(begun(EXACT, piece), _stems(piece))
+
+
+def begun(field: str, text: str) -> Clause:
+    """The parts of the text next to each other, in their order; the last one may be incomplete."""
+    if not has_words(_head(text)):
+        return {"match_bool_prefix": {field: {"query": text, "operator": "and"}}}
+    if not text[-1].isdecimal():
+        return _going_on(field, text, MOST_ENDINGS)
+    return any_of(
+        _phrase(field, text), *(_going_on(field, f"{text}{digit}", MOST_ENDINGS // 10) for digit in range(10))
+    )
+
+
+def _going_on(field: str, text: str, most: int) -> Clause:
+    return {"match_phrase_prefix": {field: {"query": text, "max_expansions": most}}}
 
 
 def _head(piece: str) -> str:
