@@ -1,7 +1,7 @@
 """The matches in subjects, as ranges of Unicode code points and as safe HTML.
 
-OpenSearch marks each subject by exact forms, by stems and by variants of characters; all count. The marks are Unicode noncharacters with a
-random number between, so no subject can contain them.
+OpenSearch marks each subject by exact forms, by stems and by variants of characters; all count. The marks are Unicode
+noncharacters with a random number between, so no subject can contain them.
 """
 
 from __future__ import annotations
@@ -39,11 +39,8 @@ def compile_highlight(query: ConversationQuery) -> Clause:
     if not query.extras.highlight or not texts:
         return {}
     field = {"number_of_fragments": 0, "highlight_query": any_of(*(clause_of(words) for words in texts))}
-    return {
-        "highlight": {
-            "type": "unified", "pre_tags": [BEGIN], "post_tags": [END], "fields": dict.fromkeys((EXACT, STEMS, VARIANTS), field),
-        }
-    }  # fmt: skip
+    fields = dict.fromkeys((EXACT, STEMS, VARIANTS), field)
+    return {"highlight": {"type": "unified", "pre_tags": [BEGIN], "post_tags": [END], "fields": fields}}
 
 
 def _texts(query: ConversationQuery) -> list[Words]:
