@@ -155,12 +155,12 @@ def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) ->
     there = ["".join(place) for place in tokens(EXACT_ASKED, subject)]
     if len(pieces) <= 4 and len(word := _letters(pieces[at])) <= 16:
         halves = {one + other for one, other in itertools.pairwise(there) if len(one) > 1 and len(other) > 1}
-        if word and _fold(word) in halves:
+        if word and folded(word) in halves:
             return True
     if len(pieces) > 8:
         return False
     pairs = [pieces[one : one + 2] for one in (at - 1, at) if one >= 0]
-    words = [_fold("".join(map(_letters, pair))) for pair in pairs if len(pair) == 2 and all(map(_letters, pair))]
+    words = [folded("".join(map(_letters, pair))) for pair in pairs if len(pair) == 2 and all(map(_letters, pair))]
     return any(word in there for word in words)
 
 
@@ -169,7 +169,7 @@ def _letters(piece: str) -> str:
     return word if word.isalpha() and not _is_spaceless(word) else ""
 
 
-def _fold(word: str) -> str:
+def folded(word: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)).casefold()
 
 
