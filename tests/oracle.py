@@ -303,7 +303,8 @@ def own_values(field: str, conversation: Conversation) -> set[str]:
     """The values of a field as texts; none where it has none."""
     given = conversation.metadata
     found: Any = {
-        "category": conversation.categories, "label": given.labels,
+        "category": conversation.categories, "label": given.labels, "to_emails": given.to_emails,
+        "cc_emails": given.cc_emails,
         "from_email": given.from_email.lower() if given.from_email is not None else None,
         "has_attachments": given.has_attachments,
     }.get(field, getattr(conversation, field, None))  # fmt: skip

@@ -130,6 +130,18 @@ def test_a_reply_without_a_mark_joins_by_subject_until_its_parent_comes() -> Non
     assert index.shown() == imported([first, reply, parent]).shown()
 
 
+def test_replies_to_one_digest_are_joined_by_their_subject_only() -> None:
+    digest = ("mailman.7.1171278002.31388.list@x",)
+    replies = [
+        message("a@x", digest, "Plots", day=1), message("b@x", digest, "Re: plots", day=2, sender="boris@x"),
+        message("c@x", digest, "Networks", day=1, sender="own@x"), message("d@x", (*digest, "c@x"), "Networks", day=40),
+    ]  # fmt: skip
+    index = imported(replies[:2], replies[2:])
+    assert sorted(item.message_count or 0 for item in index.items()) == [2, 2]
+    assert {item.metadata.thread_id for item in index.items()} == {"<a@x>", "<c@x>"}
+    assert index.shown() == imported(replies).shown()
+
+
 def test_the_state_of_the_newest_look_counts() -> None:
     index = imported([message("a@x", seen=False, labels=("New",))])
     index.imports(pieces([message("a@x", seen=True, labels=("Done",))]))

@@ -17,7 +17,7 @@ from service.sources import mailbox
 from service.sources.facts import Fact, Hasher, State, ends, milliseconds, of_message
 from service.sources.folders import has_role, is_left_out
 from service.sources.message import Address, Clock, Message, parse
-from service.sources.message_ids import GMAIL_THREAD
+from service.sources.message_ids import GMAIL_THREAD, is_of_digest
 from service.sources.shortening import Fit
 from service.sources.spool import Piece, Spool
 from service.sources.threads import MOST_PARTICIPANTS, MailRule, is_specific, normalised_subject
@@ -224,7 +224,8 @@ class Mail:
         base, is_marked = normalised_subject(message.subject)
         people = [email for email in (message.sender.email, *message.to, *message.cc) if email]
         participants = dict.fromkeys(people[:MOST_PARTICIPANTS])
-        references = dict.fromkeys(message.references)
+        # Replies to a digest belong together only if they have the same subject.
+        references = dict.fromkeys(f"{one} {base}" if is_of_digest(one) else one for one in message.references)
         return Fact(
             id=of_message(message.id),
             digest=of_message(_content(message)),
@@ -233,7 +234,7 @@ class Mail:
             references=tuple(map(of_message, references)),
             subject=self.hasher(base) if base else 0,
             is_marked=is_marked,
-            is_reply=any(not reference.endswith(GMAIL_THREAD) for reference in references),
+            is_reply=any(not reference.endswith(GMAIL_THREAD) for reference in message.references),
             participants=tuple(map(self.hasher, participants)),
             lists=tuple(map(self.hasher, _lists(message))),
             attachments=message.attachments,
@@ -308,7 +309,7 @@ def _lists(message: Message) -> tuple[str, ...]:
 
 def _root(message: Message) -> str:
     """The id of the message that began the thread, which may be missing from the mailbox."""
-    return message.references[0] if message.references else message.id
+    return next((one for one in message.references if not is_of_digest(one)), message.id)
 
 
 def _categories(labels: Sequence[str], rules: Rules) -> list[str]:

@@ -1,6 +1,7 @@
 """Which messages are one thread: by References and In-Reply-To, and replies without these by their subject.
 
-- A message belongs to every id that it refers to. So two messages with the same unknown parent are one thread.
+- A message belongs to every id that it refers to. So two messages with the same unknown parent are one thread, unless
+  the parent is a mailing list's digest and their subjects differ.
 - A reply mark without any reference joins earlier messages with the same subject, at most SUBJECT_DAYS before: those
   that the same two people exchanged, and the original of somebody whom it is sent to. A shared receiver, such as
   support@, is enough only for a specific subject ("Offer 17", but not "Help").
