@@ -19,6 +19,12 @@ SPACELESS = re.compile(
     "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
 )
 
+# A text of Chinese characters and kana only, as in the mapping's tokenizer "east_asian".
+EAST_ASIAN = re.compile(
+    "[\u3005\u3007\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003ffff]+"
+)
+
 # Unicode's Default_Ignorable_Code_Point: soft hyphens, joiners, marks of direction, variation selectors and the like,
 # without the tags of flags (U+E0020 to U+E007F). The mapping's char filter "plain" removes the same.
 _INVISIBLE = (

@@ -23,9 +23,9 @@ from service.conversation import Conversation
 Positions = tuple[frozenset[str], ...]  # the tokens at each place of a text
 Tokens = Callable[[str, str], Positions]  # of a field and a text: the analyzer's own, in their order
 
-EXACT, STEMS = "subject", "subject.stems"
-# The analyzers of what is typed.
-EXACT_ASKED, STEMS_ASKED, VARIANTS_ASKED = "subject_exact_asked", "subject_stems_asked", "subject_variants_asked"
+EXACT, STEMS, VARIANTS = "subject", "subject.stems", "subject.variants"
+# How what is typed is analyzed.
+EXACT_ASKED, STEMS_ASKED = EXACT, "subject_stems_asked"
 SPACELESS_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 REPLY_MARKS = ("re", "fwd", "aw", "sv", "回复")  # of all that there are, those that the tests use
 
@@ -179,12 +179,12 @@ def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) ->
     there = ["".join(place) for place in tokens(EXACT_ASKED, subject)]
     if len(pieces) <= 4 and len(word := _letters(pieces[at])) <= 16:
         halves = {one + other for one, other in itertools.pairwise(there) if len(one) > 1 and len(other) > 1}
-        if word and _fold(word) in halves:
+        if word and folded(word) in halves:
             return True
     if len(pieces) > 8:
         return False
     pairs = [pieces[one : one + 2] for one in (at - 1, at) if one >= 0]
-    words = [_fold("".join(map(_letters, pair))) for pair in pairs if len(pair) == 2 and all(map(_letters, pair))]
+    words = [folded("".join(map(_letters, pair))) for pair in pairs if len(pair) == 2 and all(map(_letters, pair))]
     return any(word in there for word in words)
 
 
@@ -193,7 +193,7 @@ def _letters(piece: str) -> str:
     return word if word.isalpha() and not _is_spaceless(word) else ""
 
 
-def _fold(word: str) -> str:
+def folded(word: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)).casefold()
 
 
@@ -214,7 +214,8 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
     wanted, stems = tokens(STEMS_ASKED, piece), tokens(STEMS, subject)
     if _is_spaceless(piece):
         by_words = bool(wanted) and all(any(one & place for place in stems) for one in wanted)
-        return by_words or _holds(there, tokens(VARIANTS_ASKED, piece))
+        in_variants = _is_east_asian(piece) and _holds(tokens(VARIANTS, subject), tokens(VARIANTS, piece))
+        return by_words or in_variants or _holds(there, tokens(EXACT, piece))
     if re.fullmatch(r"\W*\d{1,4}\W*", piece):
         return _holds(there, tokens(EXACT_ASKED, piece))
     joined = (
@@ -295,6 +296,10 @@ def _whole(text: str, tokens: Tokens) -> Positions:
 
 def _is_spaceless(text: str) -> bool:
     return any(unicodedata.name(c, "").startswith(SPACELESS_SCRIPTS) for c in text)
+
+
+def _is_east_asian(text: str) -> bool:
+    return all(unicodedata.name(c, "").startswith(("CJK", "HIRAGANA", "KATAKANA")) for c in text)
 
 
 def _kind(character: str) -> bool:

@@ -1,7 +1,7 @@
 """The matches in subjects, as ranges of Unicode code points and as safe HTML.
 
-OpenSearch marks each subject twice, by exact forms and by stems; both count. The marks are Unicode noncharacters with a
-random number between, so no subject can contain them.
+OpenSearch marks each subject by exact forms, by stems and by variants of characters; all count. The marks are Unicode
+noncharacters with a random number between, so no subject can contain them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from service.client.responses import Hit
 from service.query.conditions import AllOf, Words, texts_of
 from service.query.conversation_query import ConversationQuery
 from service.search.answers import Highlight, Marks, PageExtras
-from service.search.subject_clauses import EXACT, STEMS, Clause, any_of, clause_for_marks
+from service.search.subject_clauses import EXACT, STEMS, VARIANTS, Clause, any_of, clause_for_marks
 
 _NONCE = secrets.token_hex(4)
 BEGIN, END = f"\ufdd0{_NONCE}\ufdd2", f"\ufdd1{_NONCE}\ufdd2"
@@ -39,11 +39,8 @@ def compile_highlight(query: ConversationQuery) -> Clause:
     if not query.extras.highlight or not texts:
         return {}
     field = {"number_of_fragments": 0, "highlight_query": any_of(*(clause_for_marks(words) for words in texts))}
-    return {
-        "highlight": {
-            "type": "unified", "pre_tags": [BEGIN], "post_tags": [END], "fields": {EXACT: field, STEMS: field},
-        }
-    }  # fmt: skip
+    fields = dict.fromkeys((EXACT, STEMS, VARIANTS), field)
+    return {"highlight": {"type": "unified", "pre_tags": [BEGIN], "post_tags": [END], "fields": fields}}
 
 
 def _texts(query: ConversationQuery) -> list[Words]:

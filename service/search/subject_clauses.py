@@ -1,10 +1,10 @@
 """Words in the subject -> clauses. What callers type goes into match, match_phrase and term queries only.
 
 A text is cut at its spaces. Each piece must be found: `2024-07-01` or `ada@example.com` as its parts in their order, a
-run of a script that writes without spaces as any part of a run, or by its words as a dictionary cuts them. Two fields
-answer: `subject` (the forms as written, folded; one token a letter in those scripts) and `subject.english` (stems, and
-dictionary words in those scripts). Each piece costs at most four clauses, so the longest text costs some hundreds.
-A repeated piece costs them once.
+run of a script that writes without spaces as any part of a run, or by its words as a dictionary cuts them. Three fields
+answer: `subject` (the forms as written, folded; one token a letter in those scripts), `subject.stems` (stems of many
+languages, and dictionary words in those scripts) and `subject.variants` (simplified Chinese and hiragana). Each piece
+costs a few clauses, so the longest text costs some hundreds. A repeated piece costs them once.
 
 Two kinds of match look for words that are only like the given ones: fuzzy and prefix. They look through the words of
 the organization (service/vocabulary.py). However many are alike, each of these clauses is one clause.
@@ -28,16 +28,14 @@ from service.search.word_forms import (
     short_number,
     split,
 )
-from service.text import SPACELESS, fold, has_letters, has_words, kind_of_character, pieces_of, symbols_of
+from service.text import EAST_ASIAN, SPACELESS, fold, has_letters, has_words, kind_of_character, pieces_of, symbols_of
 from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, owner, parts_of
 from service.vocabulary import joined as joined_term
 
 Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
 
-EXACT, STEMS, WHOLE = "subject", "subject.stems", "subject.whole"
-# How a text is analyzed that also finds simplified Chinese for traditional, and hiragana for katakana.
-VARIANTS = {"analyzer": "subject_variants_asked"}
+EXACT, STEMS, VARIANTS, WHOLE = "subject", "subject.stems", "subject.variants", "subject.whole"
 ALL_NEAR = "constant_score"  # the rewrite with which every near word counts, and together they are one clause
 UP_TO_2, UP_TO_5 = 2, 5  # letters of words without a mistake, and with at most one; longer words may have two
 # How many words of the whole index the last of several parts may go on to, in alphabetical order. Each is looked up,
@@ -150,7 +148,7 @@ def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
     if len(pieces) <= MOST_SPLIT:
         for piece, clauses in found.items():
             clauses += [_phrase(EXACT, words) for words in split(piece)]
-            clauses += [_phrase(EXACT, form, **VARIANTS) for form in japanese_forms(piece)]
+            clauses += [_run(form) for form in japanese_forms(piece)]
     return found
 
 
@@ -195,7 +193,7 @@ def _words(piece: str) -> Clause:
     What may be written in one word or in two is read both ways.
     """
     if SPACELESS.search(piece):
-        return any_of(_phrase(EXACT, piece, **VARIANTS), _all(STEMS, piece))
+        return any_of(_run(piece), _all(STEMS, piece))
     if number := short_number(piece):
         return _phrase(EXACT, number)
     one = joined(piece)
@@ -218,6 +216,11 @@ def _shares(piece: str) -> list[Clause]:
 
 def _words_of(piece: str, share: str) -> Clause:
     return {"match": {STEMS: {"query": piece, "minimum_should_match": share}}}
+
+
+def _run(text: str) -> Clause:
+    """The text as a part of a run, of Chinese characters and kana also in the other script."""
+    return _phrase(VARIANTS if EAST_ASIAN.fullmatch(text) else EXACT, text)
 
 
 def _fuzzy(piece: str, vocabulary: _Vocabulary) -> Clause:

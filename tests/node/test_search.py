@@ -125,6 +125,30 @@ def test_relevance_is_the_subject_then_the_phrase_then_the_words_and_newer_first
         assert walked == [subject for subject, _day in RELEVANT]
 
 
+WRITTEN_FIRST = [  # what is typed, a subject as it is written, and a newer one in another form
+    ("C++ jobs", "jobs in C++", "jobs in C"), ("C# tests", "tests of C#", "tests of C"), ("see 订单", "see the 订单", "see the 訂單"),
+    ("login page", "page of login", "page to log in"), ("new e-mail", "e-mail is new", "email is new"),
+    ("нет заказов", "заказов пока нет", "заказ не принят, нет"), ("eat りんご", "りんご to eat", "リンゴ to eat"), ("alle Rechnungen", "Rechnungen, alle", "Rechnung für alle"),
+]  # fmt: skip
+
+
+def test_written_forms_come_before_newer_ones_in_other_forms(fresh: Cluster) -> None:
+    fresh.load(
+        [
+            Conversation(
+                uid=uuid5(ORGANIZATIONS[0], subject), organization_uid=ORGANIZATIONS[0], subject=subject,
+                updated_on=datetime(2024, 1, day, tzinfo=UTC),
+            )
+            for _text, *subjects in WRITTEN_FIRST
+            for day, subject in enumerate(subjects, start=1)
+        ]
+    )  # fmt: skip
+    for api in serving(fresh.settings, fresh.url):
+        for text, *subjects in WRITTEN_FIRST:
+            found = ask(api, sort="relevance", search=text)
+            assert [item["subject"] for item in found["items"]] == subjects, text
+
+
 def test_words_of_another_organization_do_not_crowd_out_ones_own(fresh: Cluster) -> None:
     """A fuzzy search takes so many of the nearest words of the index: theirs are 150, and all nearer than mine."""
     typed = "qwertyx"
