@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import csv
 import functools
+import itertools
+import re
+import string
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -140,10 +143,34 @@ def found_by(text: str, match: str, subject: str | None, tokens: Tokens) -> bool
     if match == "exact":
         return _whole(subject, tokens) == _whole(text, tokens) and len(subject) <= 10_000
     if match == "phrase":
-        return _holds(tokens(EXACT, subject), tokens(EXACT, text))
+        return _holds(tokens(EXACT, subject), tokens(EXACT_ASKED, text))
     last = {"words": _found_in_any_form, "prefix": _found_begun, "fuzzy": _found_mistyped}[match]
     before = _found_mistyped if match == "fuzzy" else _found_in_any_form
-    return all(before(piece, subject, tokens) for piece in pieces[:-1]) and last(pieces[-1], subject, tokens)
+    found = [before(piece, subject, tokens) for piece in pieces[:-1]] + [last(pieces[-1], subject, tokens)]
+    return all(one or _in_other_words(at, pieces, subject, tokens) for at, one in enumerate(found))
+
+
+def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) -> bool:
+    """Whether the subject has the piece in one word with its neighbour, or in two words."""
+    there = ["".join(place) for place in tokens(EXACT_ASKED, subject)]
+    if len(pieces) <= 4 and len(word := _letters(pieces[at])) <= 16:
+        halves = {one + other for one, other in itertools.pairwise(there) if len(one) > 1 and len(other) > 1}
+        if word and _fold(word) in halves:
+            return True
+    if len(pieces) > 8:
+        return False
+    pairs = [pieces[one : one + 2] for one in (at - 1, at) if one >= 0]
+    words = [_fold("".join(map(_letters, pair))) for pair in pairs if len(pair) == 2 and all(map(_letters, pair))]
+    return any(word in there for word in words)
+
+
+def _letters(piece: str) -> str:
+    word = piece.strip(string.punctuation)
+    return word if word.isalpha() and not _is_spaceless(word) else ""
+
+
+def _fold(word: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)).casefold()
 
 
 def _pieces(text: str) -> list[str]:
@@ -160,21 +187,28 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
     if not all(any(token in place for place in there) for token in filter(_is_pictograph, piece)):
         return False
     if not any(unicodedata.category(c)[0] in "LN" for c in piece):
-        return _holds(there, tokens(EXACT, piece))
+        return _holds(there, tokens(EXACT_ASKED, piece))
     wanted, stems = tokens(STEMS_ASKED, piece), tokens(STEMS, subject)
     if _is_spaceless(piece):
-        by_words = bool(wanted) and set[str]().union(*wanted) <= set[str]().union(*stems)
-        return by_words or _holds(there, tokens(EXACT, piece))
-    return _holds(stems, wanted)
+        by_words = bool(wanted) and all(any(one & place for place in stems) for one in wanted)
+        return by_words or _holds(there, tokens(VARIANTS_ASKED, piece))
+    if re.fullmatch(r"\W*\d{1,4}\W*", piece):
+        return _holds(there, tokens(EXACT_ASKED, piece))
+    joined = (
+        "".join(filter(str.isalnum, piece))
+        if re.fullmatch(r"\W*([^\W\d]+(['’\u200b-][^\W\d]+)+|[\d.,/-]{6,})\W*", piece)
+        else ""
+    )
+    return _holds(stems, wanted) or (bool(joined) and _holds(stems, tokens(STEMS_ASKED, joined)))
 
 
 def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
-    *whole, begun = tokens(EXACT, piece)
+    *whole, begun = tokens(EXACT_ASKED, piece)
     if _is_spaceless(piece[-1]):
         return False
-    there = tokens(EXACT, subject)
+    there = tokens(EXACT_ASKED, subject)
     return any(
         all(one & there[at + step] for step, one in enumerate(whole))
         and any(token.startswith(_only(begun)) for token in there[at + len(whole)])
@@ -187,7 +221,7 @@ def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
         return True
     if _is_spaceless(piece) or any(c.isdigit() for c in piece):
         return False
-    wanted, there = tokens(EXACT, piece), set(map(_only, tokens(EXACT, subject)))
+    wanted, there = tokens(EXACT_ASKED, piece), set(map(_only, tokens(EXACT_ASKED, subject)))
     return bool(wanted) and all(any(_is_near(_only(one), other) for other in there) for one in wanted)
 
 
@@ -232,7 +266,7 @@ def _is_spaceless(text: str) -> bool:
 
 
 def _kind(character: str) -> bool:
-    return unicodedata.category(character)[0] in "LNS"
+    return unicodedata.category(character)[0] in "LNS" or unicodedata.category(character) == "Cn"
 
 
 def _is_sign(piece: str) -> bool:
@@ -240,7 +274,7 @@ def _is_sign(piece: str) -> bool:
 
 
 def _is_pictograph(character: str) -> bool:
-    return unicodedata.category(character) == "So"
+    return unicodedata.category(character) in ("So", "Cn")
 
 
 def condition_holds(name: str, value: str, conversation: Conversation) -> bool:
@@ -264,7 +298,8 @@ def own_values(field: str, conversation: Conversation) -> set[str]:
     """The values of a field as texts; none where it has none."""
     given = conversation.metadata
     found: Any = {
-        "category": conversation.categories, "label": given.labels,
+        "category": conversation.categories, "label": given.labels, "to_emails": given.to_emails,
+        "cc_emails": given.cc_emails,
         "from_email": given.from_email.lower() if given.from_email is not None else None,
         "has_attachments": given.has_attachments,
     }.get(field, getattr(conversation, field, None))  # fmt: skip

@@ -177,3 +177,20 @@ def test_a_cursor_outlives_a_new_secret(bare_settings: Settings) -> None:
     assert Cursors(b"new", b"old").read(dataclasses.replace(query, cursor=text), ONE) == (1, "b", None)
     with pytest.raises(InvalidQuery):
         Cursors(b"new").read(dataclasses.replace(query, cursor=text), ONE)
+
+
+def test_with_a_secret_of_their_own_cursors_do_not_depend_on_that_of_the_tokens(bare_settings: Settings) -> None:
+    query = ConversationQuery(cursor="*")
+
+    def cursors(settings: Settings) -> Cursors:
+        return Cursors(*Tokens(settings).cursor_secrets)
+
+    own = bare_settings.but(cursor_secret=SecretStr("c" * 32))
+    derived, sealed = (cursors(settings).write((1, "b"), query, ONE) for settings in (bare_settings, own))
+    rotated = own.but(token_secret=SecretStr("n" * 32))
+    assert cursors(rotated).read(dataclasses.replace(query, cursor=sealed), ONE) == (1, "b")
+    assert cursors(own).read(dataclasses.replace(query, cursor=derived), ONE) == (1, "b"), "set while a walk goes on"
+    with pytest.raises(InvalidQuery):
+        cursors(bare_settings).read(dataclasses.replace(query, cursor=sealed), ONE)
+    with pytest.raises(Misconfigured, match="CONVERSATIONS_CURSOR_SECRET must have at least 32 bytes"):
+        bare_settings.but(cursor_secret="short")

@@ -17,6 +17,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from jwt.algorithms import RSAAlgorithm
 from pydantic import SecretStr
 
@@ -407,6 +410,17 @@ def test_without_a_shared_secret_cursors_need_one_of_their_own(settings: Setting
     assert Tokens(own).cursor_secrets == [b"c" * 32]
 
 
+@pytest.mark.slow
+def test_the_issuers_certificate_is_checked(bare_settings: Settings, made: Path) -> None:
+    with issuer((made / "web" / "web.pem", made / "web" / "web-key.pem")) as served:
+        served.keys = [jwk("first")]
+        settings = bare_settings.but(token_issuer=served.url, token_jwks_url=served.jwks_url)
+        with pytest.raises(KeysUnavailable):
+            verify(settings, served.token())
+        assert served.requests == []
+        assert verify(settings.but(token_ca_file=made / "ca" / "ca.pem"), served.token()).user == "ada"
+
+
 def test_doctor_fetches_the_keys(settings: Settings, served: Issuer) -> None:
     found = asyncio.run(doctor._tokens(settings))
     assert (found.verdict, found.found) == ("ok", f"{served.url} with 1 key, audience conversations")
@@ -415,3 +429,44 @@ def test_doctor_fetches_the_keys(settings: Settings, served: Issuer) -> None:
     served.status = 404
     found = asyncio.run(doctor._tokens(settings))
     assert (found.verdict, "its server answered 404" in found.found) == ("failed", True)
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["RS256", "HS256"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+TEXTS = st.one_of(
+    st.text(max_size=300),
+    st.lists(st.binary(max_size=60), min_size=2, max_size=4).map(lambda parts: ".".join(map(encoded, parts))),
+    st.tuples(
+        st.dictionaries(st.sampled_from(["alg", "kid", "typ", "jku", "x"]), JSON_VALUES, max_size=4),
+        st.dictionaries(st.sampled_from(["iss", "sub", "aud", "exp", "organizations", "x"]), JSON_VALUES, max_size=5),
+        st.binary(max_size=300),
+    ).map(lambda parts: f"{encoded(parts[0])}.{encoded(parts[1])}.{encoded(parts[2])}"),
+)
+
+
+def test_any_text_is_refused_with_a_reason_and_nothing_else(settings: Settings, served: Issuer) -> None:
+    both = Tokens(settings.but(token_algorithms="RS256 ES256 HS256"))
+    known = served.token()
+
+    @given(TEXTS, st.integers(0, len(known) - 3), st.sampled_from("AZaz09-_.~ é"))
+    @hypothesis_settings(max_examples=300, derandomize=True)
+    def refuses(text: str, at: int, other: str) -> None:
+        changed = known[:at] + other + known[at + 1 :]
+        for header in (text, f"Bearer {text}", *((changed,) if at > 6 and changed != known else ())):
+            with pytest.raises(Unauthorized):
+                loop.run_until_complete(both.verify(header))
+
+    loop = asyncio.new_event_loop()
+    try:
+        assert loop.run_until_complete(both.verify(known)).user == "ada"
+        refuses()
+    finally:
+        loop.close()

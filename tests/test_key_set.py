@@ -220,6 +220,20 @@ def test_a_token_without_a_kid_takes_the_only_key(served: Issuer, clock: Clock) 
     run(served, clock, action)
 
 
+def test_of_keys_with_one_name_the_one_for_the_algorithm_is_taken(served: Issuer, clock: Clock) -> None:
+    served.keys = [jwk("first", "ES256"), jwk("first"), jwk("first")]
+
+    async def action(keys: KeySet) -> None:
+        for algorithm in ("ES256", "RS256"):
+            found = await keys.find("first", algorithm)
+            assert found is not None
+            assert algorithm in found.algorithms
+        assert await keys.find("first", "EdDSA") is None
+
+    run(served, clock, action)
+    assert len(served.requests) == 1
+
+
 def test_a_file_of_keys_is_read_again(bare_settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     own = Issuer("https://login.example")

@@ -213,7 +213,7 @@ def document() -> dict[str, object]:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "A token from `conversations token`, or from your own identity provider.",
+                    "description": "A token of your identity provider or from `conversations token`, or an API key.",
                 }
             },
         },

@@ -61,7 +61,8 @@ class KeySet:
 
     def _chosen(self, kid: str | None, algorithm: str) -> Key | None:
         fitting = [key for key in self._keys if algorithm in key.algorithms and (kid is None or key.kid == kid)]
-        return fitting[0] if len(fitting) == 1 else None
+        is_clear = len(fitting) == 1 or (kid is not None and fitting)
+        return fitting[0] if is_clear else None
 
     def _has(self, kid: str) -> bool:
         return any(key.kid == kid for key in self._keys)

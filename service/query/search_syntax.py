@@ -36,7 +36,7 @@ _NAME = re.compile(r"([A-Za-z_]+):(?!//)")
 
 
 class Warning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # noqa: A001
-    """A part of q that could not be parsed and was treated as text. The position counts code points."""
+    """A part of q that was treated as text, or may be meant otherwise. The position counts code points."""
 
     position: Annotated[int, Meta(ge=0)]
     text: str

@@ -36,7 +36,7 @@ def joined(piece: str) -> str:
     if PARTING.search(piece):
         return PARTING.sub("", piece)
     number = _digits(piece)
-    return number if len(number) >= LEAST_GROUPED and not number == piece else ""
+    return number if len(number) >= LEAST_GROUPED and number != piece else ""
 
 
 def joined_words(pieces: Sequence[str]) -> dict[str, list[str]]:
@@ -85,8 +85,9 @@ def _digits(piece: str) -> str:
 
 
 # A verb that ends in one of these syllables has forms with each of the others behind the same beginning.
-_ROWS = tuple(
-    "わいうえおっ かきくけこい がぎぐげごい さしすせそ たちつてとっ なにぬねのん ばびぶべぼん まみむめもん らりるれろっ".split()
+_ROWS = (
+    *("わいうえおっ", "かきくけこい", "がぎぐげごい", "さしすせそ", "たちつてとっ"),
+    *("なにぬねのん", "ばびぶべぼん", "まみむめもん", "らりるれろっ"),
 )
 _ADJECTIVE = "いくかけさそ"
 _LONE = "たてなまれよさ"  # what follows the one character of a verb such as 見る

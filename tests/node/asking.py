@@ -16,7 +16,7 @@ from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, own_alias, serving
 
 BULK = "/api/conversations/bulk"
-SCOPE = ("conversations:write",)
+SCOPE = ("conversations:write", "conversations:export")
 
 
 def error(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:

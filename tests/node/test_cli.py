@@ -143,7 +143,7 @@ def test_delete_asks_on_a_terminal_and_needs_yes_elsewhere(fresh: Cluster, tmp_p
 def test_delete_over_http(fresh: Cluster, tmp_path: Path) -> None:
     fresh.load(corpus()[:20])
     for api in serving(fresh.settings, fresh.url):
-        token = api.token(*ORGANIZATIONS, default=ORGANIZATION, scopes=("conversations:write",))
+        token = api.token(*ORGANIZATIONS, default=ORGANIZATION, scopes=("conversations:write", "conversations:export"))
         own = {"CONVERSATIONS_URL": api.address, "CONVERSATIONS_TOKEN": token}
         uid = json.loads(run(fresh, tmp_path, "search", "--limit", "1", **own).stdout)["items"][0]["uid"]
         assert run(fresh, tmp_path, "delete", uid, "--yes", **own).returncode == 0

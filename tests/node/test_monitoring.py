@@ -76,7 +76,7 @@ def test_metrics_tell_how_fresh_the_index_is(api: Api) -> None:
 def test_a_body_that_is_cut_off_counts_for_its_client(api: Api) -> None:
     """The client goes after ten of a hundred bytes: 499, or 400 where the service noticed in time; no error of its own."""
     address = httpx.URL(api.address)
-    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
 
     def counted() -> dict[str, float]:
         samples = families(api)["conversations_request_seconds"].samples
@@ -168,7 +168,7 @@ def busy(fresh: Cluster) -> Iterator[Api]:
     try:
         assert going.wait(30)
         for api in serving(fresh.settings, fresh.url):
-            token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+            token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
             lines = api.http.post(
                 f"{api.address}/api/conversations/bulk", content=b"{}\n", headers={"Authorization": f"Bearer {token}"}
             )
