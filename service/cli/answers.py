@@ -46,10 +46,12 @@ class Warning(TypedDict):  # noqa: A001
 class Page(TypedDict):
     items: list[Item]
     pagination: Pagination
+    matched: NotRequired[str]
     warnings: NotRequired[list[Warning]]
 
 
 class Count(TypedDict):
     total: int
+    matched: NotRequired[str]
     facets: NotRequired[dict[str, Facet]]
     warnings: NotRequired[list[Warning]]

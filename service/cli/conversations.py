@@ -265,6 +265,8 @@ def _word(value: str | bool) -> str:
 def _warn(data: Page | Count) -> None:
     for warning in data.get("warnings") or ():
         progress.say(f"QUERY, at {warning['position']}: {warning['message']}")
+    if data.get("matched") == "any":
+        progress.say("No conversation has all of the words: these have any of them")
 
 
 def _explain_query(command: click.Command) -> None:

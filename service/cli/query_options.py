@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 from service.cli import global_options
 from service.cli.options import Command, Uuid, opensearch_options
 from service.errors import Misconfigured
+from service.query.conditions import MATCHES
 from service.query.fields import FIELDS, SORT_FIELDS, shown_words, states_of
 from service.query.parameters import COUNT_PARAMETERS, LIST_PARAMETERS
 from service.query.search_fields import SEARCH_FIELDS
@@ -109,13 +110,18 @@ def filter_options(command: Command) -> Command:
         help="Parameters as in the API, such as 'status!=closed&created_on[gte]=2024-07'. Repeatable.",
     )
     @click.option(
+        "--match",
+        type=click.Choice(MATCHES),
+        help="How words match: for QUERY any or auto (any, if nothing has all); the others for 'search' in --where.",
+    )
+    @click.option(
         "--strict",
         is_flag=True,
         help="Refuse a QUERY with a part that cannot be parsed, instead of searching for it as text.",
     )
     @functools.wraps(command)
     def wrapped(*arguments: object, **options: object) -> None:
-        filters = {name: options.pop(name) for name in FILTERS}
+        filters = {name: options.pop(name) for name in (*FILTERS, "match")}
         command(*arguments, filters={name: value for name, value in filters.items() if value is not None}, **options)
 
     described = {parameter.name: parameter.description for parameter in LIST_PARAMETERS}

@@ -203,7 +203,7 @@ def _words(piece: str) -> Clause:
 def any_part(piece: str) -> Clause:
     """The piece in any form. In a script without spaces: the exact text, or any of its words."""
     if SPACELESS.search(piece):
-        return any_of(_forms(piece), _words_of(piece, LEAST_SHARE))
+        return any_of(_stems(piece), _words_of(piece, LEAST_SHARE))
     return _stems(piece)
 
 
@@ -236,7 +236,10 @@ def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
     parts = parts_of(piece)
     if not parts or SPACELESS.search(piece[-1]):
         return _stems(piece)
-    is_cut = len(parts) > MOST_JOINED or SPACELESS.search(piece)
+    kinds = [kind_of_character(character) for character in piece]
+    if kinds[-1] in ("sign", "symbol"):
+        return any_of(_forms(piece), _stems(piece))
+    is_cut = len(parts) > MOST_JOINED or SPACELESS.search(piece) or "sign" in kinds
     head = [_phrase(EXACT, _head(piece))] if is_cut and has_words(_head(piece)) else []
     return any_of(all_of([*_symbols(piece), *head, vocabulary.begun(parts)]), _stems(piece))
 

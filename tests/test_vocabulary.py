@@ -1,0 +1,40 @@
+"""The terms of an organization's vocabulary: which words, behind which code, and never longer than the tokenizer takes."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.vocabulary import OWNER_CHARACTERS, comparable, own_words, owner, parts_of
+
+ORGANIZATION, OTHER = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"), UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e60")
+
+
+@pytest.mark.parametrize(
+    ("subject", "terms"),
+    [
+        ("Re: Invoice 7", ["Invoice", "7"]), ("हिन्दी भाषा", ["हिन्दी", "भाषा"]), ("東京 abc", ["abc"]), ("", []), ("✅", []),
+        ("ada@example.com", ["ada", "example", "com", "-ada-example-com", "-example-com"]), ("a a", ["a"]),
+        ("v1.2", ["v", "1", "2", "-v-1-2", "-1-2"]),
+    ],
+)  # fmt: skip
+def test_a_subject_has_these_terms(subject: str, terms: list[str]) -> None:
+    assert [term[OWNER_CHARACTERS:] for term in own_words(ORGANIZATION, subject).split()] == terms
+
+
+def test_names_and_senders_stand_behind_signs() -> None:
+    found = own_words(ORGANIZATION, "", sender=["Ada@x.org", "Ada"], categories=["Über uns"], labels=["Work/Ops"])
+    assert [term[OWNER_CHARACTERS:] for term in found.split()] == ["@ada", "@x", "@org", "#Über-uns", "=Work/Ops"]
+    assert comparable("ŁÓDŹ Ærlig") == "lodz aerlig"
+
+
+@given(st.text(max_size=300), st.lists(st.text(max_size=256), max_size=3))
+def test_each_term_begins_with_the_organizations_code_and_is_short(subject: str, names: list[str]) -> None:
+    assert owner(ORGANIZATION) != owner(OTHER)
+    for term in own_words(ORGANIZATION, subject, sender=names, categories=names, labels=names).split():
+        assert term.startswith(owner(ORGANIZATION))
+        assert len(term.encode("utf-16-le", "surrogatepass")) // 2 <= 255
+    assert all(part and not part.isspace() for part in parts_of(subject))
