@@ -35,11 +35,17 @@ PERSON_FIELDS = {row.syntax.name: (row.path, row.words) for row in FIELDS if row
 TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc"))
 
 
-def compile_query(query: ConversationQuery, organization_uid: UUID, narrowing: Sequence[Clause] = ()) -> Clause:
+def compile_query(
+    query: ConversationQuery, organization_uid: UUID, narrowing: Sequence[Clause] = (), *, scored: bool = True
+) -> Clause:
     """The query: the organization, the filters of the query, and the clauses that a deep page adds."""
+    return bool_query(organization_uid, [*clauses(query), *narrowing], scoring(query) if scored else [])
+
+
+def scoring(query: ConversationQuery) -> list[Clause]:
+    """The clauses whose scores are the order by relevance; none for other orders."""
     words = query.words if query.sort.field == RELEVANCE else None
-    scoring = relevance(words) if words is not None else []
-    return bool_query(organization_uid, [*clauses(query), *narrowing], scoring)
+    return relevance(words) if words is not None else []
 
 
 def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequence[Clause] = ()) -> Clause:

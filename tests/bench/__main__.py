@@ -157,8 +157,8 @@ class Bench:
     async def switch(self, opened: Client, url: str) -> dict[str, Any]:
         """The same page by from/size and by descent, whatever the windows say."""
         ways = {
-            "from/size": Windows(dates=10_000, names=10_000, subject=10_000),
-            "descent": Windows(dates=0, names=0, subject=0),
+            "from/size": Windows(dates=10_000, numbers=10_000, texts=10_000, scores=10_000),
+            "descent": Windows(dates=0, numbers=0, texts=0, scores=0),
         }
         searches = connect(self.settings, url, answer=SearchAnswer, timeout=60)
         asks: dict[str, Ask] = {}
