@@ -64,8 +64,7 @@ class Tiers:
             return NOTHING
         if len(ways) <= MOST_WAYS:
             return any_of(*map(all_of, ways)) if len(ways) > 1 else all_of(ways[0])
-        scored = {"bool": {"filter": [EVERYTHING], "should": self._scoring(), "minimum_should_match": 0}}
-        return {"function_score": {"query": scored, "min_score": least}}
+        return {"function_score": {"query": any_of(*self._scoring()), "min_score": least}}
 
     def _ways(self, least: int, start: int = 0) -> Iterator[list[Clause]]:
         """The sets of clauses that reach the sum, each without a clause that it could do without."""
