@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import operator
 import random
 from collections import Counter
@@ -14,6 +15,7 @@ from service.conversation import sort_key_prefixes, uid_order
 from service.query.conversation_query import Sort
 from service.query.fields import FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.search.paging.order import SUBJECT_PREFIXES, UID_PARTS, WIDEST_DATE
+from service.search.paging.sampling import DIGEST
 from service.search.paging.slices import Slice
 from service.search.paging.steps import TooManyBuckets
 from service.search.subject_clauses import Clause
@@ -28,7 +30,8 @@ COMPARES = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": ope
 def document(uid: int, *, clauses: Sequence[int] = (), **values: object) -> Document:
     """`values` are those of sort keys, by the names of the sorts; `clauses` are the scoring ones that it matches."""
     made: Document = {SORT_KEYS[name]: value for name, value in values.items() if value is not None}
-    made |= {"uid": uid, "clauses": frozenset(clauses)}
+    hashed = int.from_bytes(hashlib.blake2b(b"%d" % uid, digest_size=4).digest(), "big")
+    made |= {"uid": uid, "clauses": frozenset(clauses), DIGEST: hashed}
     made |= zip((name for name, _widths in UID_PARTS), uid_order(UUID(int=uid)), strict=True)
     if "order.subject" in made:
         made |= zip(SUBJECT_PREFIXES, sort_key_prefixes(made["order.subject"]), strict=True)
@@ -77,7 +80,7 @@ def _lists(inside: Mapping[str, object]) -> dict[str, list[Clause]]:
 
 def score(document: Document, clauses: Sequence[Any]) -> float:
     scores = (one["constant_score"] for one in clauses)
-    return sum(one["boost"] for one in scores if matches(document, one["filter"]))
+    return sum(float(one["boost"]) for one in scores if matches(document, one["filter"]))
 
 
 def ordered(

@@ -55,8 +55,8 @@ def test_the_cache_holds_the_latest_within_its_bounds(steps: list[tuple[bytes, i
 
 def size_of(key: bytes, memory: Memory) -> int:
     """24 bytes a bucket, of three numbers."""
-    assert memory.counted is not None
-    return len(key) + 24 * len(memory.counted.upto)
+    assert isinstance(memory.known, CountedBuckets)
+    return len(key) + 24 * len(memory.known.upto)
 
 
 def test_counts_that_have_grown_are_weighed_when_they_are_put_again() -> None:

@@ -214,9 +214,10 @@ class Searcher:
         query = asked.query
         memory = self._rank_cache.get(asked.key)
         plan = await rank_descent.descend(
-            snapshot, asked.keys, query.offset, query.per_page, windows=self._windows, remembered=memory.counted
+            snapshot, asked.keys, query.offset, query.per_page, windows=self._windows, remembered=memory.known
         )
-        self._rank_cache.put(asked.key, replace(memory, counted=plan.counted))
+        if plan.known is not None:
+            self._rank_cache.put(asked.key, replace(memory, known=plan.known))
         telemetry.pages.labels("hinted" if plan.was_remembered else "counted").inc()
         slices = await asyncio.gather(*(snapshot.slice(part) for part in plan.slices))
         hits = [hit for part in slices for hit in part]

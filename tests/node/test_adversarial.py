@@ -121,7 +121,7 @@ def hard(request: pytest.FixtureRequest) -> Iterator[tuple[Api, dict[str, list[C
     writer = threading.Thread(target=_write_drafts, args=(cluster, stop, written))
     writer.start()
     try:
-        for api in serving(settings, cluster.url, Windows(dates=0, names=0, subject=0, slice=3)):
+        for api in serving(settings, cluster.url, Windows(dates=0, numbers=0, texts=0, scores=0, slice=3)):
             yield api, data
     finally:
         stop.set()
@@ -200,7 +200,7 @@ def test_a_page_is_right_when_the_data_moved_since_the_last_one_was_found(fresh:
     rng = random.Random(8)
     loaded: list[Conversation] = []
     fresh.load(loaded)
-    for api in serving(fresh.settings, fresh.url, Windows(dates=0, names=0, subject=0, slice=3)):
+    for api in serving(fresh.settings, fresh.url, Windows(dates=0, numbers=0, texts=0, scores=0, slice=3)):
         token = api.token(uid)
         for moved in (timedelta(0), timedelta(days=4000), timedelta(milliseconds=1), timedelta(days=-4000)):
             more = [conversation(rng, uid) for _ in range(150)]

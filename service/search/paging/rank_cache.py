@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from service.search.paging.remembered import CountedBuckets
+from service.search.paging.rank_descent import Known
 
 REMEMBERED = 1024
 BUDGET_BYTES = 16_000_000  # for all counts; 256 buckets take 6 kB, and 65,536 (the maximum) take 1.5 MB
@@ -15,15 +15,15 @@ SortValues = tuple[int | float | str | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """`counted` are the counts of deep pages; `end` is where a near page ended, as the sort values of its last item."""
+    """`known` are the counts of deep pages; `end` is where a near page ended, as the sort values of its last item."""
 
-    counted: CountedBuckets | None = None
+    known: Known | None = None
     end: SortValues | None = None
 
     @property
     def bytes(self) -> int:
         """The memory of the counts. The sort values of an item are few."""
-        return self.counted.bytes if self.counted is not None else 0
+        return self.known.bytes if self.known is not None else 0
 
 
 class RankCache:

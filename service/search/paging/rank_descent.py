@@ -13,15 +13,19 @@ so far, the uid 16. A million conversations take one or two counts for dates and
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from service.client.responses import unusable
 from service.search.paging.buckets import Bucket
 from service.search.paging.order import Key
-from service.search.paging.remembered import CountedBuckets
+from service.search.paging.remembered import CountedBuckets, Place
+from service.search.paging.sampling import Sample, Sampling, count, place_in, take
 from service.search.paging.slices import Slice, crossing, nearer
-from service.search.paging.steps import Counter, TooManyBuckets
+from service.search.paging.steps import Counter
 from service.search.subject_clauses import Clause
+
+Known = CountedBuckets | Sample
+"""What an earlier page of the same query counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Windows:
     texts: int = 2_000
     scores: int = 2_000
     slice: int = 4_000
+    sampling: Sampling = field(default_factory=Sampling)
 
     def plain(self, keys: tuple[Key, ...]) -> int:
         limits = {"date": self.dates, "number": self.numbers, "text": self.texts, "score": self.scores}
@@ -46,16 +51,15 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The exact total, the slices that make up the page, in order, and how many counts it took to find them.
+    """The exact total, the slices that make up the page, in order.
 
-    `counted` is for the next page of the same query.
+    `known` is what the next page of the same query may begin with.
     """
 
     total: int
     slices: tuple[Slice, ...]
-    counts: int
-    counted: CountedBuckets
-    was_remembered: bool
+    known: Known | None
+    was_remembered: bool = False
 
 
 async def descend(
@@ -65,21 +69,42 @@ async def descend(
     size: int,
     *,
     windows: Windows,
-    remembered: CountedBuckets | None = None,
+    remembered: Known | None = None,
 ) -> Plan:
     """Finds the documents with the ranks offset .. offset + size - 1, counted from 0."""
+    known = remembered
+    if known is None:
+        known = await take(counter, keys, windows.sampling)
+        if (near := _near(offset, size, known.total, windows.plain(keys))) is not None:
+            return Plan(known.total, near, None)
     way = _Way(counter, keys, windows, offset, size)
-    slices = await way.begin_at(remembered) if remembered is not None else None
-    was_remembered = way.total is not None
-    if not was_remembered:  # also where the index has changed since: from the top
-        requests = way.requests
-        way = _Way(counter, keys, windows, offset, size)
-        way.requests = requests
+    place = await _place(counter, keys, range(offset, offset + size), windows, known)
+    slices = await way.begin_at(place, is_counted=isinstance(known, CountedBuckets)) if place is not None else None
+    was_there = way.total is not None
+    if not was_there:  # the index has changed since, or the sample misled: from the top
+        way, known = _Way(counter, keys, windows, offset, size), None
     while slices is None:
         slices = await way.step()
-    if way.total is None or way.counted is None:
+    if way.total is None:
         raise AssertionError("a descent counts everything first")
-    return Plan(way.total, slices, way.requests, way.counted, was_remembered)
+    return Plan(way.total, slices, known or way.counted, was_there and remembered is not None)
+
+
+async def _place(counter: Counter, keys: tuple[Key, ...], ranks: range, windows: Windows, known: Known) -> Place | None:
+    if isinstance(known, CountedBuckets):
+        return known.place(ranks.start, len(ranks), small=windows.slice)
+    if known.counted.total < windows.sampling.least:
+        return None
+    return await place_in(known, counter, keys, ranks, sampling=windows.sampling, slice_size=windows.slice)
+
+
+def _near(offset: int, size: int, total: int, window: int) -> tuple[Slice, ...] | None:
+    """The page as one slice of everything, if it is within the window from either end."""
+    size = min(size, total - offset)
+    if size <= 0:
+        return ()
+    near = nearer((), offset, size, count=total)
+    return (near,) if near.start + near.size <= window else None
 
 
 class _Way:
@@ -95,15 +120,13 @@ class _Way:
         self._narrowing: dict[str, Clause] = {}
         self._belongs: tuple[CountedBuckets, int] | None = None  # the bucket in which the next step counts
         self.counted: CountedBuckets | None = None
-        self.requests = 0
         self.total: int | None = None
 
-    async def begin_at(self, remembered: CountedBuckets) -> tuple[Slice, ...] | None:
-        """Goes where the remembered counts say that the page is, if that is true now; else `total` stays unknown."""
-        place = remembered.place(self._offset, self._size, small=self._windows.slice)
-        if place is None:
-            return None
-        self.requests += 1
+    async def begin_at(self, place: Place, *, is_counted: bool) -> tuple[Slice, ...] | None:
+        """Goes to the place where the page should be, if it is there now; else `total` stays unknown.
+
+        `is_counted` where all was counted, in which further counts belong.
+        """
         around = tuple(place.narrowing.values())
         total, before, *counts = await asyncio.gather(
             self._counter.total(()),
@@ -113,35 +136,26 @@ class _Way:
         size = min(self._size, total - self._offset)
         if size > 0 and not before <= self._offset <= self._offset + size <= before + sum(counts):
             return None
-        self.total, self._size, self.counted = total, size, remembered
+        self.total, self._size = total, size
         self._offset -= before
         self._narrowing, self._keys = dict(place.narrowing), self._keys[place.fixed :]
         buckets = [replace(bucket, count=count) for bucket, count in zip(place.buckets, counts, strict=True) if count]
         self._steps = place.steps
-        slices, self._belongs = self._enter(buckets, None), place.at
+        slices, self._belongs = self._enter(buckets, None), place.at if is_counted else None
         return slices
 
     async def step(self) -> tuple[Slice, ...] | None:
         """Counts once. Returns the slices of the page as soon as they are known."""
-        self.requests += 1
-        step, *rest = self._steps
-        try:
-            buckets = await step.ask(self._counter, tuple(self._narrowing.values()), tuple(rest))
-        except TooManyBuckets:
-            self._steps = (step.coarser(), *self._steps)
-            return None
-        counted = CountedBuckets.of(step, tuple(rest), buckets)
+        counted = await count(self._counter, self._steps, tuple(self._narrowing.values()))
         if self._belongs is not None:
             node, at = self._belongs
             node.inside[at] = counted
         if self.total is None:
-            self.counted, self.total = counted, sum(bucket.count for bucket in buckets)
+            self.counted, self.total = counted, counted.total
             self._size = min(self._size, self.total - self._offset)
-            if self._size > 0:
-                near = nearer((), self._offset, self._size, count=self.total)
-                if near.start + near.size <= self._windows.plain(self._all_keys):
-                    return (near,)
-        return self._enter(buckets, counted)
+            if (near := _near(self._offset, self._size, self.total, self._windows.plain(self._all_keys))) is not None:
+                return near
+        return self._enter(counted.buckets, counted)
 
     def _enter(self, buckets: list[Bucket], counted: CountedBuckets | None) -> tuple[Slice, ...] | None:
         """Goes into the bucket that holds the page. Returns the slices of the page if they are known then."""

@@ -88,6 +88,15 @@ class CountedBuckets:
         return cls(step, rest, ends, array("q", accumulate(bucket.count for bucket in buckets)))
 
     @property
+    def total(self) -> int:
+        """How many documents were counted."""
+        return self.upto[-1] if self.upto else 0
+
+    @property
+    def buckets(self) -> list[Bucket]:
+        return [self.bucket(at) for at in range(len(self.upto))]
+
+    @property
     def bytes(self) -> int:
         """The memory that the counts take, here and inside."""
         own = self.ends.bytes + len(self.upto) * self.upto.itemsize
@@ -147,7 +156,7 @@ class CountedBuckets:
         count = self.upto[last] - self.upto[first] - other.count
         behind, before = bounds_behind(one), bounds_before(other)
         lower, upper = (before, behind) if self.step.column.descending else (behind, before)
-        return [one, Bucket(self.step.column, count, lower, upper, self._steps), other]
+        return [one, self._merged(count, lower, upper), other]
 
     def _as_one(self, first: int, last: int) -> list[Bucket]:
         """All from the first to the last of these buckets, as one; open where no other bucket is behind.
@@ -161,4 +170,7 @@ class CountedBuckets:
         is_open = (first == 0, last >= len(self.ends) - 1)
         open_below, open_above = is_open[::-1] if self.step.column.descending else is_open
         lower, upper = {} if open_below else valued.lower, {} if open_above else valued.upper
-        return [Bucket(self.step.column, valued.count, lower, upper, self._steps), *others]
+        return [self._merged(valued.count, lower, upper), *others]
+
+    def _merged(self, count: int, lower: Bounds, upper: Bounds) -> Bucket:
+        return Bucket(self.step.column, count, lower, upper, (self.step.within(lower, upper), *self.rest))

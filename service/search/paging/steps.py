@@ -51,6 +51,9 @@ class Step(Protocol):
     def inside(self, lower: Bounds, upper: Bounds, rest: tuple[Step, ...]) -> tuple[Step, ...]:
         """The steps that go on in one of its buckets, which has these bounds."""
 
+    def within(self, lower: Bounds, upper: Bounds) -> Step:
+        """The same count, of several neighbouring buckets of it, which have these bounds together."""
+
     def coarser(self) -> Step:
         """The step to take before this one where it has too many buckets. Raises SearchUnavailable if there is none."""
 
@@ -76,6 +79,9 @@ class Numbers:
 
     def inside(self, lower: Bounds, upper: Bounds, rest: tuple[Step, ...]) -> tuple[Step, ...]:
         return rest
+
+    def within(self, lower: Bounds, upper: Bounds) -> Step:  # noqa: ARG002
+        return self
 
     def coarser(self) -> Step:
         if not self.wider:
@@ -117,6 +123,10 @@ class Scores:
         within = self.column.within(int(lower["gte"]), int(upper["lt"]) - 1)
         return (Scores(self.column, within[0], within[-1]), *rest) if len(within) > 1 else rest
 
+    def within(self, lower: Bounds, upper: Bounds) -> Step:
+        highest = int(upper["lt"]) - 1 if "lt" in upper else self.highest
+        return Scores(self.column, highest, int(lower.get("gte", self.lowest)))
+
     def coarser(self) -> Step:
         raise too_few_buckets()
 
@@ -151,6 +161,9 @@ class Texts:
 
     def inside(self, lower: Bounds, upper: Bounds, rest: tuple[Step, ...]) -> tuple[Step, ...]:
         return (Texts(self.column, lower, upper), *rest)
+
+    def within(self, lower: Bounds, upper: Bounds) -> Step:
+        return Texts(self.column, lower, upper)
 
     def coarser(self) -> Step:
         raise too_few_buckets()
