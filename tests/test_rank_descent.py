@@ -254,4 +254,4 @@ def most_in_one(numbers: Sequence[int]) -> int:
 def test_where_even_coarse_buckets_are_too_many_the_setting_is_named() -> None:
     counter = Listed([document(1, updated_on=0, status=10)], [Sort("updated_on")], most_buckets={"updated_on": 0})
     with pytest.raises(SearchUnavailable, match=r"search\.max_buckets"):
-        found(counter, 0, 1, Windows())
+        found(counter, 0, 1, NO_WINDOWS)

@@ -160,7 +160,8 @@ class Texts:
         return counted[::-1] if self.column.descending else counted
 
     def inside(self, lower: Bounds, upper: Bounds, rest: tuple[Step, ...]) -> tuple[Step, ...]:
-        return (Texts(self.column, lower, upper), *rest)
+        is_value = "gte" in lower and lower["gte"] == upper.get("lte")
+        return rest if is_value else (Texts(self.column, lower, upper), *rest)
 
     def within(self, lower: Bounds, upper: Bounds) -> Step:
         return Texts(self.column, lower, upper)
