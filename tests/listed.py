@@ -55,7 +55,7 @@ def matches(document: Document, clause: Any) -> bool:
         needed = sum(parts.get("should", [])) >= least
         return needed and all(parts.get("filter", [])) and not any(parts.get("must_not", []))
     if kind == "function_score":
-        return score(document, inside["query"]["bool"]["should"]) >= inside["min_score"]
+        return bool(score(document, inside["query"]["bool"]["should"]) >= inside["min_score"])
     if kind in ("match_all", "match_none"):
         return bool(kind == "match_all")
     return inside["field"] in document if kind == "exists" else _has(document, kind, inside)
@@ -94,10 +94,12 @@ def ordered(
     found = sorted(documents, key=lambda one: str(UUID(int=one["uid"])))
     for sort in reversed(keys[fixed:]):
         name = SORT_KEYS[sort.field]
-        values = {id(one): score(one, scoring(worths)) if sort.field == RELEVANCE else one.get(name) for one in found}
-        valued = [one for one in found if values[id(one)] is not None]
-        valued.sort(key=lambda one: values[id(one)], reverse=sort.descending)
-        found = [*valued, *(one for one in found if values[id(one)] is None)]
+        valued = [one for one in found if sort.field == RELEVANCE or name in one]
+        if sort.field == RELEVANCE:
+            valued.sort(key=lambda one: score(one, scoring(worths)), reverse=sort.descending)
+        else:
+            valued.sort(key=operator.itemgetter(name), reverse=sort.descending)
+        found = [*valued, *(one for one in found if sort.field != RELEVANCE and name not in one)]
     return found
 
 

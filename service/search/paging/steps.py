@@ -80,7 +80,7 @@ class Numbers:
     def inside(self, lower: Bounds, upper: Bounds, rest: tuple[Step, ...]) -> tuple[Step, ...]:
         return rest
 
-    def within(self, lower: Bounds, upper: Bounds) -> Step:  # noqa: ARG002
+    def within(self, lower: Bounds, upper: Bounds) -> Step:
         return self
 
     def coarser(self) -> Step:
