@@ -119,19 +119,22 @@ class _Way:
         self._keys, self._steps = keys, keys[0].steps
         self._narrowing: dict[str, Clause] = {}
         self._belongs: tuple[CountedBuckets, int] | None = None  # the bucket in which the next step counts
+        self._ahead: CountedBuckets | None = None  # what the next step counts, if it is known
         self.counted: CountedBuckets | None = None
         self.total: int | None = None
 
     async def begin_at(self, place: Place, *, is_counted: bool) -> tuple[Slice, ...] | None:
         """Goes to the place where the page should be, if it is there now; else `total` stays unknown.
 
-        `is_counted` where all was counted, in which further counts belong.
+        `is_counted` where all was counted, in which further counts belong. Else the place is larger, and what is in it
+        is counted in buckets at once.
         """
-        around = tuple(place.narrowing.values())
-        total, before, *counts = await asyncio.gather(
-            self._counter.total(()),
-            _none() if place.before is None else self._counter.total((place.before,)),
-            *(self._counter.total((*around, bucket.clause)) for bucket in place.buckets),
+        (total, before), counts = await asyncio.gather(
+            asyncio.gather(
+                self._counter.total(()),
+                self._counter.total((place.before,)) if place.before is not None else _none(),
+            ),
+            self._counted(place) if is_counted else self._counted_inside(place),
         )
         size = min(self._size, total - self._offset)
         if size > 0 and not before <= self._offset <= self._offset + size <= before + sum(counts):
@@ -144,9 +147,21 @@ class _Way:
         slices, self._belongs = self._enter(buckets, None), place.at if is_counted else None
         return slices
 
+    async def _counted(self, place: Place) -> list[int]:
+        around = place.narrowing.values()
+        return await asyncio.gather(*(self._counter.total((*around, bucket.clause)) for bucket in place.buckets))
+
+    async def _counted_inside(self, place: Place) -> list[int]:
+        bucket, *others = place.buckets
+        if others or not bucket.inside:
+            return await self._counted(place)
+        self._ahead = await count(self._counter, bucket.inside, (*place.narrowing.values(), bucket.clause))
+        return [self._ahead.total]
+
     async def step(self) -> tuple[Slice, ...] | None:
         """Counts once. Returns the slices of the page as soon as they are known."""
-        counted = await count(self._counter, self._steps, tuple(self._narrowing.values()))
+        counted = self._ahead or await count(self._counter, self._steps, tuple(self._narrowing.values()))
+        self._ahead = None
         if self._belongs is not None:
             node, at = self._belongs
             node.inside[at] = counted
