@@ -37,10 +37,10 @@ class Windows:
     sorted at once in the end.
     """
 
-    dates: int = 8_000
-    numbers: int = 6_000
-    texts: int = 2_000
-    scores: int = 2_000
+    dates: int = 4_000
+    numbers: int = 500
+    texts: int = 500
+    scores: int = 500
     slice: int = 4_000
     sampling: Sampling = field(default_factory=Sampling)
 
