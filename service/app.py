@@ -22,14 +22,19 @@ from service.api.home import home
 from service.api.metrics import Metrics
 from service.api.middleware.access_log import AccessLog
 from service.api.middleware.compression import Compression
+from service.api.middleware.cors import Cors
 from service.api.middleware.deadline import Deadline
 from service.api.middleware.disconnect import Disconnect
 from service.api.middleware.head import Head
+from service.api.middleware.hosts import Hosts
+from service.api.middleware.security_headers import SecurityHeaders
 from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
 from service.api.writes import Writes
 from service.client import Client, connect
 from service.client.responses import SearchAnswer
+from service.identity.api_keys import Store
+from service.identity.key_ring import KeyRing
 from service.index import aliases, mapping
 from service.index.compatibility import CompatibilityCheck
 from service.index.disk_space import full_disks
@@ -51,12 +56,12 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
     telemetry.pool.labels("size").set(2 * settings.opensearch_connections)  # each client has its own connections
-    tokens = Tokens(settings)
+    tokens = Tokens(settings, KeyRing(Store(admin, settings.alias).all))
     searcher = Searcher(
         searches,
         settings.alias,
         deadline=settings.request_timeout,
-        cursors=Cursors(*tokens.secrets),
+        cursors=Cursors(*tokens.cursor_secrets),
         windows=windows,
     )
     expected = mapping.load()
@@ -83,6 +88,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
     async def clients(_app: Litestar) -> AsyncIterator[None]:
         yield
         await fits.close()
+        await tokens.close()
         await searcher.close()
         await searches.close()
         await admin.close()
@@ -96,7 +102,14 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         lifespan=[clients],
         logging_config=None,
     )
-    return AccessLog(Head(Disconnect(Compression(application))))
+    return AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(Compression(application))))))
+
+
+def _named(settings: Settings, app: ASGIApp) -> ASGIApp:
+    """The application, for the host names and the origins of the settings only."""
+    if settings.cors_origins is not None:
+        app = Cors(app, origins=frozenset(settings.cors_origins.encode().split()))
+    return app if settings.allowed_hosts is None else Hosts(app, allowed=frozenset(settings.allowed_hosts.split()))
 
 
 def _readiness(

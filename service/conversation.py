@@ -121,12 +121,12 @@ class _Document(BaseModel):
 class Metadata(_Document):
     """Data from the provider of the messages, stored and returned with the conversation."""
 
-    from_email: Annotated[str, _text("metadata.from_email")] | None = None
+    from_email: Annotated[str, _text("metadata.from_email", strip=True)] | None = None
     from_name: Annotated[str, _text("metadata.from_name")] | None = None
-    to_emails: list[Annotated[str, _text("metadata.to_emails")]] = _list("metadata.to_emails")
-    cc_emails: list[Annotated[str, _text("metadata.cc_emails")]] = _list("metadata.cc_emails")
+    to_emails: list[Annotated[str, _text("metadata.to_emails", strip=True)]] = _list("metadata.to_emails")
+    cc_emails: list[Annotated[str, _text("metadata.cc_emails", strip=True)]] = _list("metadata.cc_emails")
     snippet: Annotated[str, _text("metadata.snippet")] | None = None
-    labels: list[Annotated[str, _text("metadata.labels")]] = _list("metadata.labels")
+    labels: list[Annotated[str, _text("metadata.labels", strip=True)]] = _list("metadata.labels")
     provider_message_id: Annotated[str, _text("metadata.provider_message_id")] | None = None
     thread_id: Annotated[str, _text("metadata.thread_id")] | None = None
     has_attachments: bool | None = None
@@ -346,10 +346,10 @@ def tombstone(organization_uid: UUID, uid: UUID, deleted_on: datetime) -> bytes:
 
 
 class ImportRecord(_Document):
-    """What imports remember of a conversation (docs/decisions/0019). It is a document of its own, beside it.
+    """The import record of a conversation: a separate document with the facts of its messages (docs/decisions/0019).
 
-    `keys` are the hashes that it is found by, `data` holds what is remembered of each message, in base64, and `version`
-    is its external version. `moved_to` is the conversation that took all of it over.
+    Imports find it by `keys`, which are hashes. `data` contains the facts of each message, in base64. `version` is the
+    external version of the document. If the conversation was merged into another one, `moved_to` is the uid of that.
     """
 
     uid: Uid

@@ -3,6 +3,7 @@
 ConversationsError
 ├── InvalidQuery          parameters are invalid; has a list of all problems
 ├── Unauthorized          the token is missing or not valid
+├── KeysUnavailable       the keys of the token's issuer, or API keys, cannot be looked up now
 ├── Forbidden             the token does not cover the organization or lacks a scope
 ├── NotFound              no such conversation
 ├── TooLarge              the request has too many lines or bytes
@@ -52,6 +53,10 @@ class InvalidQuery(ConversationsError):
 
 
 class Unauthorized(ConversationsError):
+    pass
+
+
+class KeysUnavailable(ConversationsError):
     pass
 
 

@@ -40,6 +40,7 @@ from service.node.lock import require_free
 from service.reindex import first_index
 from service.settings import SECRET_MIN_BYTES, Settings
 from service.sources import ndjson
+from service.token_settings import EXPORT, WRITE
 
 SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
@@ -94,21 +95,25 @@ def _serve_prepared(
     settings: Settings, url: str, listener: socket.socket, prepare: Prepare, *, node: LocalNode | None
 ) -> None:
     organizations = asyncio.run(_prepare(settings, url, prepare))
-    token = Tokens(settings).mint(
-        "developer",
-        organizations,
-        default=organizations[0],
-        scopes=("conversations:write",),
-        lifetime=TOKEN_LIFETIME,
-    )
+    token = _token(Tokens(settings), organizations)
     host, port = listener.getsockname()[:2]
     serve(settings, url, listener, node=node, announce=lambda: _announce(f"http://{host}:{port}", token))
 
 
-def _announce(address: str, token: str) -> None:
+def _token(tokens: Tokens, organizations: list[UUID]) -> str | None:
+    """A token with every right, if the service accepts tokens that it signs itself."""
+    if not tokens.mints:
+        return None
+    return tokens.mint(
+        "developer", organizations, default=organizations[0], scopes=(WRITE, EXPORT), lifetime=TOKEN_LIFETIME
+    )
+
+
+def _announce(address: str, token: str | None) -> None:
+    known = f"\nThe token, valid for {TOKEN_LIFETIME.days} days:\n  {token}\n" if token is not None else ""
     print(
-        f"\nTry it:\n  curl -s -H 'Authorization: Bearer {token}' '{address}/api/conversations?per_page=3'\n"
-        f"\nThe token, valid for {TOKEN_LIFETIME.days} days:\n  {token}\n"
+        f"\nTry it:\n  curl -s -H 'Authorization: Bearer {token or 'TOKEN'}' "
+        f"'{address}/api/conversations?per_page=3'\n{known}"
         f"\nThe API's documentation:\n  {address}/docs\n\nctrl-C stops everything.",
         flush=True,
     )

@@ -11,7 +11,12 @@ from pydantic_settings import BaseSettings
 # The variable that names a file -> the variable that the file's content stands for
 FILES = {
     f"{name}_FILE": name
-    for name in ("OPENSEARCH_PASSWORD", "CONVERSATIONS_TOKEN_SECRET", "CONVERSATIONS_TOKEN_SECRET_PREVIOUS")
+    for name in (
+        "OPENSEARCH_PASSWORD",
+        "CONVERSATIONS_TOKEN_SECRET",
+        "CONVERSATIONS_TOKEN_SECRET_PREVIOUS",
+        "CONVERSATIONS_CURSOR_SECRET",
+    )
 }
 
 
@@ -32,6 +37,11 @@ class SecretFiles(BaseSettings):
         None,
         validation_alias=AliasChoices("CONVERSATIONS_TOKEN_SECRET_PREVIOUS_FILE"),
         description="file that contains that previous secret, unless the variable holds it",
+    )
+    cursor_secret_file: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("CONVERSATIONS_CURSOR_SECRET_FILE"),
+        description="file that contains that secret of the cursors, unless the variable holds it",
     )
 
 

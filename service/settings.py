@@ -30,6 +30,8 @@ from pydantic_settings import SettingsConfigDict
 
 from service import message_texts, secret_files, urls
 from service.errors import Misconfigured
+from service.http_settings import HttpSettings
+from service.token_settings import TokenSettings
 
 PROJECT = "conversation-search"
 SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the size of the hash output or larger
@@ -38,11 +40,10 @@ PUBLISHED_SECRETS = frozenset({"for development on this machine only, never else
 OPTIONS = {"OPENSEARCH_URL": "--opensearch-url", "CONVERSATIONS_DATA": "--data"}  # options instead of variables
 
 
-def _env(name: str) -> AliasChoices:
-    return AliasChoices(name)
+_env = AliasChoices  # the name of an environment variable
 
 
-class Settings(secret_files.SecretFiles):
+class Settings(HttpSettings, TokenSettings):
     """The settings of a process. `Settings.load()` reads the environment; tests pass keyword arguments."""
 
     # Compose files pass an empty string for a variable that is not set, so an empty one counts as not set.
@@ -135,42 +136,6 @@ class Settings(secret_files.SecretFiles):
         validation_alias=_env("CONVERSATIONS_ENVIRONMENT"),
         description="production or dev; only dev accepts the secret that docker-compose.yml publishes",
     )
-    token_secret: SecretStr | None = Field(
-        None,
-        validation_alias=_env("CONVERSATIONS_TOKEN_SECRET"),
-        description="shared secret that signs HS256 tokens, at least 32 bytes",
-    )
-    token_secret_previous: SecretStr | None = Field(
-        None,
-        validation_alias=_env("CONVERSATIONS_TOKEN_SECRET_PREVIOUS"),
-        description="the previous secret: tokens and cursors signed with it are still accepted; no new ones are made "
-        "with it",
-    )
-    token_audience: str = Field(
-        "conversations",
-        validation_alias=_env("CONVERSATIONS_TOKEN_AUDIENCE"),
-        description="the `aud` that a token must carry",
-    )
-    token_issuer: str | None = Field(
-        None,
-        validation_alias=_env("CONVERSATIONS_TOKEN_ISSUER"),
-        description="the `iss` that a token must carry; not checked when unset",
-    )
-    organizations_claim: str = Field(
-        "organizations",
-        validation_alias=_env("CONVERSATIONS_ORGANIZATIONS_CLAIM"),
-        description="claim that lists the caller's organizations",
-    )
-    default_organization_claim: str = Field(
-        "default_organization",
-        validation_alias=_env("CONVERSATIONS_DEFAULT_ORGANIZATION_CLAIM"),
-        description="claim that names the caller's default organization",
-    )
-    scope_claim: str = Field(
-        "scope",
-        validation_alias=_env("CONVERSATIONS_SCOPE_CLAIM"),
-        description="claim that holds the caller's scopes, separated by spaces",
-    )
     log_format: Literal["console", "json"] = Field(
         "console", validation_alias=_env("CONVERSATIONS_LOG_FORMAT"), description="console or json"
     )
@@ -250,6 +215,7 @@ class Settings(secret_files.SecretFiles):
         secrets = {
             "CONVERSATIONS_TOKEN_SECRET": self.token_secret,
             "CONVERSATIONS_TOKEN_SECRET_PREVIOUS": self.token_secret_previous,
+            "CONVERSATIONS_CURSOR_SECRET": self.cursor_secret,
         }
         for name, secret in secrets.items():
             if is_published(secret) and self.environment != "dev":
@@ -259,7 +225,7 @@ class Settings(secret_files.SecretFiles):
                 )
         return self
 
-    @field_validator("token_secret", "token_secret_previous")
+    @field_validator("token_secret", "token_secret_previous", "cursor_secret")
     @classmethod
     def _secret_is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < SECRET_MIN_BYTES:

@@ -56,6 +56,12 @@ pages = Counter(
     registry=REGISTRY,
 )
 lines = Counter("conversations_lines", "Lines of bulk requests, by outcome", ("outcome",), registry=REGISTRY)
+key_fetches = Counter(
+    "conversations_issuer_key_fetches",
+    "Fetches of the keys of tokens' issuers, by outcome",
+    ("outcome",),
+    registry=REGISTRY,
+)
 pushed_back = Counter(
     "conversations_pushed_back", "Bulk writes that OpenSearch refused with 429 and that were retried", registry=REGISTRY
 )

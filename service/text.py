@@ -21,22 +21,38 @@ SPACELESS = re.compile(
     "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
 )
 
+# Unicode's Default_Ignorable_Code_Point: soft hyphens, joiners, marks of direction, variation selectors and the like,
+# without the tags of flags (U+E0020 to U+E007F). The mapping's char filter "plain" removes the same.
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e001f\U000e0080-\U000e0fff"
+)
+_INVISIBLE_CHARACTER = re.compile(f"[{_INVISIBLE}]")
+# Of these, two may part words, as in Thai, Khmer and Persian: the zero-width space and the zero-width non-joiner.
+PARTING = re.compile("[\u200b\u200c]+")
+_NOT_PARTING = re.compile(f"(?![\u200b\u200c])[{_INVISIBLE}]")
+# Letters that folding removes, so that they are no word alone: modifier letters and the Arabic tatweel.
+_NO_WORD = re.compile("[\u02b9-\u02ff\u0640]")
+_KEYCAP = re.compile("[#*]\ufe0f?\u20e3")
+# Signs of mathematics that are punctuation here: those of ASCII, and those that normalization makes of fractions.
+_PUNCTUATION = frozenset("<=>|~\u2044\u2212\u2215")
+
 # The words that mail programs put in front of the subject of a reply or of forwarded mail, with their languages. This
 # is the one list: search, imports and the mapping's char filter "replies" follow from it. Words that people write
 # before a colon for another reason are left out, such as "PS", "Ref" and "FS" (for sale).
 _REPLY_WORDS = (
     "re|r|fwd?|fw|forward"  # English, and the usual ones of most languages
     "|aw|antw|antwort|wg"  # German, Dutch
-    "|doorst"  # Dutch
+    "|doorst|tl"  # Dutch, Estonian
     "|sv|svar|ang|vs|vb|vl"  # Swedish, Danish, Norwegian, Finnish, Icelandic
-    "|rv|tr|réf|rép|rif|i|enc|res|rsp"  # Spanish, French, Italian, Portuguese
+    "|rv|tr|réf|rép|rif|i|enc|res|rsp|resp"  # Spanish, French, Italian, Portuguese
     "|odp|pd|odg|prosl|ats|atb|pārs|edasi"  # Polish, Czech, Slovene, Croatian, Lithuanian, Latvian, Estonian
     "|vá|továbbítás|tov"  # Hungarian
-    "|ynt|ilt"  # Turkish
+    "|ynt|ilt|i\u0307lt"  # Turkish; the last is what case folding makes of its capital letters
     "|bls|trs"  # Indonesian
     "|yml|erantz"  # Welsh, Basque
     "|trả lời|chuyển tiếp"  # Vietnamese
-    "|отв|ответ|пер|пересл|відп|відповідь|отг|препр|одг"  # Russian, Ukrainian, Bulgarian, Serbian
+    "|отв|ответ|пер|пересл|відп|відповідь|отг|препр|одг|на"  # Russian, Ukrainian, Bulgarian, Serbian
     "|απ|απάντηση|πρθ|προώθ|σχετ"  # Greek
     "|השב|תגובה|הועבר|رد|إعادة توجيه|پاسخ"  # Hebrew, Arabic, Persian
     "|回复|答复|回覆|答覆|转发|轉寄|轉發|返信|転送|회신|답장|전달|回信|转寄"  # Chinese, Japanese, Korean
@@ -46,16 +62,16 @@ _SPACE = r"[ \t\n\x0B\f\r]"  # Java's \s, which Python's differs from
 # The reply marks at the start of a subject, for search. The mapping's char filter "replies", which removes them from
 # subjects, has the same pattern. The possessive `++` keeps Java from recursing on the group.
 REPLY_MARKS = re.compile(
-    rf"(?iu)(^|\]){_SPACE}*(?:(?:{_REPLY_WORDS})"
-    rf"(?:{_SPACE}?[\[\(][0-9]{{1,3}}[\]\)]|{_SPACE}?[\^\*][0-9]{{1,3}})?{_SPACE}*:{_SPACE}*)++"
+    rf"(?iu)(^|\]){_SPACE}*(?:(?:re{_SPACE}{{1,3}})?(?:{_REPLY_WORDS})"
+    rf"\.?(?:{_SPACE}?[\[\(][0-9]{{1,3}}[\]\)]|{_SPACE}?[\^\*-][0-9]{{1,3}})?{_SPACE}*:{_SPACE}*)++"
 )
 # The words of these marks, which the search syntax could mistake for the name of a field.
 REPLY_WORDS = frozenset(_REPLY_WORDS.replace("?", "").split("|"))
 # One reply mark at the start of a subject, for threading imported mail: the same, also with decomposed accents,
 # Unicode's whitespace and digits and the full-width colon, because an import compares subjects as they were written.
 MAIL_REPLY_MARK = re.compile(
-    rf"^\s*+(?:{_REPLY_WORDS}|{unicodedata.normalize('NFD', _REPLY_WORDS)})"
-    r"(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*]\d{1,3})?\s*+[:：]\s*+",
+    rf"^\s*+(?:re\s{{1,3}})?(?:{_REPLY_WORDS}|{unicodedata.normalize('NFD', _REPLY_WORDS)})"
+    r"\.?(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*-]\d{1,3})?\s*+[:：]\s*+",
     re.IGNORECASE,
 )
 # Other marks of forwarded mail (RFC 5256, 2.1): Mozilla's around the subject, [Fwd: invoice], Pine's behind it,
@@ -94,17 +110,24 @@ _FOLDED = _Folded()
 
 
 def pieces_of(text: str) -> list[str]:
-    """The parts of the text between spaces, in plain width, without leading reply marks and parts without a word."""
+    """The parts of the text between spaces, in plain width, without leading reply marks and parts without a word.
+
+    Next to words, ASCII signs such as the + of `a + b` are punctuation. Alone, they are what is looked for.
+    """
     plain = REPLY_MARKS.sub(r"\1 ", plain_of(text))
-    return [piece for piece in plain.split() if has_words(piece)]
+    pieces = [piece for piece in plain.split() if has_words(piece)]
+    return [piece for piece in pieces if not piece.isascii() or has_letters(piece)] or pieces
 
 
 def plain_of(text: str) -> str:
     """The text in NFKC, as in the mapping's char filters: in plain width, with ligatures and symbols spelled out.
 
-    Runs of marks are cut first, as in the char filter "marks", because NFKC reorders the marks of a run.
+    Runs of marks are cut first, as in the char filter "marks", because NFKC reorders the marks of a run. Invisible
+    characters are removed, except those that may part words.
     """
-    return unicodedata.normalize("NFKC", text if text.isascii() else _cut_marks(text))
+    if text.isascii():
+        return text
+    return _NOT_PARTING.sub("", unicodedata.normalize("NFKC", _cut_marks(text)))
 
 
 def _cut_marks(text: str) -> str:
@@ -127,10 +150,38 @@ def check_plain_length(text: str) -> None:
 
 def has_words(text: str) -> bool:
     """Whether the text has anything that a search can find: letters, numbers, or symbols such as emoji."""
-    return any(kind_of_character(character) for character in text)
+    return any(_is_word(character) for character in text) or bool(_KEYCAP.search(text))
+
+
+def has_letters(text: str) -> bool:
+    """Whether the text has letters or numbers, and not only symbols."""
+    return any(_is_word(c) and kind_of_character(c) in ("letter", "number") for c in text)
+
+
+def symbols_of(text: str) -> str:
+    """The symbols of the text, which count as words wherever they stand."""
+    alone = "".join(character for character in text if kind_of_character(character) == "symbol")
+    return alone + "".join(_KEYCAP.findall(text))
+
+
+def _is_word(character: str) -> bool:
+    """Whether the character is a word alone. Marks are parts of words, but none by themselves."""
+    kind = kind_of_character(character)
+    return bool(kind) and unicodedata.category(character)[0] != "M" and not _NO_WORD.match(character)
 
 
 def kind_of_character(character: str) -> str:
-    """`letter`, `number` or `symbol`, or an empty string for a character that is not part of a word."""
+    """`letter`, `number`, `symbol` or `sign`, or an empty string for a character that is not part of a word.
+
+    A symbol is an emoji or the like. Characters that this version of Python does not know yet, and private ones, count
+    as symbols. A sign is one of mathematics or of a currency.
+    """
     category = unicodedata.category(character)
-    return "letter" if category[0] in "LM" else "number" if category[0] == "N" else "symbol" if category == "So" else ""
+    if _INVISIBLE_CHARACTER.match(character) or character in _PUNCTUATION:
+        return ""
+    if category == "Cn":
+        return "" if ord(character) & 0xFFFE == 0xFFFE or "\ufdd0" <= character <= "\ufdef" else "symbol"
+    return _KINDS.get(category, _KINDS.get(category[0], ""))
+
+
+_KINDS = {"L": "letter", "M": "letter", "N": "number", "So": "symbol", "Co": "symbol", "Sm": "sign", "Sc": "sign"}

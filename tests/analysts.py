@@ -1,4 +1,4 @@
-"""Reads docs/analysts.md: ten questions, each with the search that answers it and its answer on the sample.
+"""Reads docs/analysts.md: twenty questions, each in DQL, PPL and as a search, and its answer on the sample.
 
 `python -m tests.analysts URL INDEX` prints the sheet with the answers that the node at URL gives now.
 """
@@ -14,18 +14,22 @@ from pathlib import Path
 from typing import Any
 
 SHEET = Path(__file__).parents[1] / "docs" / "analysts.md"
-_QUESTION = re.compile(r"^### (\d+\. .+?)\n.*?```json\n(.*?)```\n\n```text\n(.*?)```", re.MULTILINE | re.DOTALL)
+_PARTS = "".join(rf"```{language}\n(?P<{language}>.*?)```\n\n" for language in ("dql", "ppl", "json"))
+_QUESTION = re.compile(rf"^### (?P<title>\d+\. [^\n]+)\n\n{_PARTS}```text\n(?P<text>.*?)```", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Question:
     text: str
+    dql: str
+    ppl: str
     search: dict[str, Any]
     answer: str
 
 
 def questions() -> list[Question]:
-    return [Question(text, json.loads(search), answer) for text, search, answer in _QUESTION.findall(SHEET.read_text())]
+    found = (one.groupdict() for one in _QUESTION.finditer(SHEET.read_text("utf-8")))
+    return [Question(one["title"], one["dql"], one["ppl"], json.loads(one["json"]), one["text"]) for one in found]
 
 
 def told(response: dict[str, Any]) -> str:
@@ -67,12 +71,12 @@ def main() -> None:
 
     def answered(found: re.Match[str]) -> str:
         request = urllib.request.Request(  # noqa: S310
-            f"{url}/{index}/_search", found[2].encode(), {"Content-Type": "application/json"}
+            f"{url}/{index}/_search", found["json"].encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request) as answer:  # noqa: S310
-            return found[0].replace(f"```text\n{found[3]}```", f"```text\n{told(json.load(answer))}```")
+            return found[0].replace(f"```text\n{found['text']}```", f"```text\n{told(json.load(answer))}```")
 
-    SHEET.write_text(_QUESTION.sub(answered, SHEET.read_text()))
+    SHEET.write_text(_QUESTION.sub(answered, SHEET.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import csv
 import functools
+import itertools
+import re
+import string
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,9 +19,12 @@ from typing import Any
 
 from service.conversation import Conversation
 
-Tokens = Callable[[str, str], tuple[str, ...]]  # of a field and a text: the analyzer's own tokens, in their order
+Positions = tuple[frozenset[str], ...]  # the tokens at each place of a text
+Tokens = Callable[[str, str], Positions]  # of a field and a text: the analyzer's own, in their order
 
-EXACT, STEMS = "subject", "subject.english"
+EXACT, STEMS = "subject", "subject.stems"
+# The analyzers of what is typed.
+EXACT_ASKED, STEMS_ASKED, VARIANTS_ASKED = "subject_exact_asked", "subject_stems_asked", "subject_variants_asked"
 SPACELESS_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 REPLY_MARKS = ("re", "fwd", "aw", "sv", "回复")  # of all that there are, those that the tests use
 
@@ -137,10 +143,34 @@ def found_by(text: str, match: str, subject: str | None, tokens: Tokens) -> bool
     if match == "exact":
         return _whole(subject, tokens) == _whole(text, tokens) and len(subject) <= 10_000
     if match == "phrase":
-        return _holds(tokens(EXACT, subject), tokens(EXACT, text)) and bool(tokens(EXACT, text))
+        return _holds(tokens(EXACT, subject), tokens(EXACT_ASKED, text))
     last = {"words": _found_in_any_form, "prefix": _found_begun, "fuzzy": _found_mistyped}[match]
     before = _found_mistyped if match == "fuzzy" else _found_in_any_form
-    return all(before(piece, subject, tokens) for piece in pieces[:-1]) and last(pieces[-1], subject, tokens)
+    found = [before(piece, subject, tokens) for piece in pieces[:-1]] + [last(pieces[-1], subject, tokens)]
+    return all(one or _in_other_words(at, pieces, subject, tokens) for at, one in enumerate(found))
+
+
+def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) -> bool:
+    """Whether the subject has the piece in one word with its neighbour, or in two words."""
+    there = ["".join(place) for place in tokens(EXACT_ASKED, subject)]
+    if len(pieces) <= 4 and len(word := _letters(pieces[at])) <= 16:
+        halves = {one + other for one, other in itertools.pairwise(there) if len(one) > 1 and len(other) > 1}
+        if word and _fold(word) in halves:
+            return True
+    if len(pieces) > 8:
+        return False
+    pairs = [pieces[one : one + 2] for one in (at - 1, at) if one >= 0]
+    words = [_fold("".join(map(_letters, pair))) for pair in pairs if len(pair) == 2 and all(map(_letters, pair))]
+    return any(word in there for word in words)
+
+
+def _letters(piece: str) -> str:
+    word = piece.strip(string.punctuation)
+    return word if word.isalpha() and not _is_spaceless(word) else ""
+
+
+def _fold(word: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)).casefold()
 
 
 def _pieces(text: str) -> list[str]:
@@ -148,25 +178,42 @@ def _pieces(text: str) -> list[str]:
     words = unicodedata.normalize("NFKC", text).split()
     while words and words[0].lower() in {f"{mark}:" for mark in REPLY_MARKS}:
         words.pop(0)
-    return [word for word in words if any(_kind(c) for c in word)]
+    words = [word for word in words if any(_kind(c) for c in word)]
+    return [word for word in words if not _is_sign(word)] or words
 
 
 def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
+    there = tokens(EXACT, subject)
+    if not all(any(token in place for place in there) for token in filter(_is_pictograph, piece)):
+        return False
+    if not any(unicodedata.category(c)[0] in "LN" for c in piece):
+        return _holds(there, tokens(EXACT_ASKED, piece))
+    wanted, stems = tokens(STEMS_ASKED, piece), tokens(STEMS, subject)
     if _is_spaceless(piece):
-        dictionary = tokens(STEMS, piece)
-        by_words = set(dictionary) <= set(tokens(STEMS, subject)) and bool(dictionary)
-        return by_words or _holds(tokens(EXACT, subject), tokens(EXACT, piece))
-    return _holds(tokens(STEMS, subject), tokens(STEMS, piece))
+        by_words = bool(wanted) and all(any(one & place for place in stems) for one in wanted)
+        return by_words or _holds(there, tokens(VARIANTS_ASKED, piece))
+    if re.fullmatch(r"\W*\d{1,4}\W*", piece):
+        return _holds(there, tokens(EXACT_ASKED, piece))
+    joined = (
+        "".join(filter(str.isalnum, piece))
+        if re.fullmatch(r"\W*([^\W\d]+(['’\u200b-][^\W\d]+)+|[\d.,/-]{6,})\W*", piece)
+        else ""
+    )
+    return _holds(stems, wanted) or (bool(joined) and _holds(stems, tokens(STEMS_ASKED, joined)))
 
 
 def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
-    *whole, begun = tokens(EXACT, piece) or ("",)
-    if _is_spaceless(piece) or not begun:
+    *whole, begun = tokens(EXACT_ASKED, piece)
+    if _is_spaceless(piece[-1]):
         return False
-    there = tokens(EXACT, subject)
-    return _holds(there, tuple(whole)) and any(token.startswith(begun) for token in there)
+    there = tokens(EXACT_ASKED, subject)
+    return any(
+        all(one & there[at + step] for step, one in enumerate(whole))
+        and any(token.startswith(_only(begun)) for token in there[at + len(whole)])
+        for at in range(len(there) - len(whole))
+    )
 
 
 def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
@@ -174,8 +221,8 @@ def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
         return True
     if _is_spaceless(piece) or any(c.isdigit() for c in piece):
         return False
-    wanted, there = tokens(EXACT, piece), tokens(EXACT, subject)
-    return bool(wanted) and all(any(_is_near(one, other) for other in set(there)) for one in wanted)
+    wanted, there = tokens(EXACT_ASKED, piece), set(map(_only, tokens(EXACT_ASKED, subject)))
+    return bool(wanted) and all(any(_is_near(_only(one), other) for other in there) for one in wanted)
 
 
 def _is_near(typed: str, there: str) -> bool:
@@ -199,12 +246,18 @@ def _distance(one: str, other: str) -> int:
     return rows[-1][-1]
 
 
-def _holds(there: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Whether the tokens stand in there, one behind the other; none always do."""
-    return any(there[at : at + len(wanted)] == wanted for at in range(len(there) - len(wanted) + 1))
+def _holds(there: Positions, wanted: Positions) -> bool:
+    """Whether the tokens stand in there, one behind the other; none never do."""
+    starts = range(len(there) - len(wanted) + 1) if wanted else ()
+    return any(all(one & there[at + step] for step, one in enumerate(wanted)) for at in starts)
 
 
-def _whole(text: str, tokens: Tokens) -> tuple[str, ...]:
+def _only(place: frozenset[str]) -> str:
+    (token,) = place
+    return token
+
+
+def _whole(text: str, tokens: Tokens) -> Positions:
     return tokens("subject.whole", text)
 
 
@@ -213,8 +266,15 @@ def _is_spaceless(text: str) -> bool:
 
 
 def _kind(character: str) -> bool:
-    category = unicodedata.category(character)
-    return category[0] in "LMN" or category == "So"
+    return unicodedata.category(character)[0] in "LNS" or unicodedata.category(character) == "Cn"
+
+
+def _is_sign(piece: str) -> bool:
+    return piece.isascii() and not any(c.isalnum() for c in piece)
+
+
+def _is_pictograph(character: str) -> bool:
+    return unicodedata.category(character) in ("So", "Cn")
 
 
 def condition_holds(name: str, value: str, conversation: Conversation) -> bool:
@@ -238,7 +298,8 @@ def own_values(field: str, conversation: Conversation) -> set[str]:
     """The values of a field as texts; none where it has none."""
     given = conversation.metadata
     found: Any = {
-        "category": conversation.categories, "label": given.labels,
+        "category": conversation.categories, "label": given.labels, "to_emails": given.to_emails,
+        "cc_emails": given.cc_emails,
         "from_email": given.from_email.lower() if given.from_email is not None else None,
         "has_attachments": given.has_attachments,
     }.get(field, getattr(conversation, field, None))  # fmt: skip

@@ -93,7 +93,7 @@ def test_help_names_the_environment_variable_of_an_option(tmp_path: Path) -> Non
         ("serch", "there is no command serch; did you mean search?"),
         (
             "search --is-read no --opensearch-url http://127.0.0.1:9",
-            "is_read: must be true or false; did you mean false?",
+            "is_read: must be true or false, or none or any; did you mean false?",
         ),
         # options that would change nothing
         ("search --limit 3 -- -ssh -o name", "-o comes after --"),

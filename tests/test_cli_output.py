@@ -129,6 +129,7 @@ def test_import_into_a_file_does_not_say_that_it_wrote(tmp_path: Path) -> None:
     assert record["in_output"] == len((tmp_path / "out.ndjson").read_text().splitlines()) > 10
 
 
+@pytest.mark.slow
 def test_uids_on_standard_input_are_read_one_by_one(tmp_path: Path) -> None:
     """The input may have no end, as that of yes has none."""
     for line, says in (("y", "UID: 'y': must be a UUID"), ("0" * 2**16, "must be a UUID")):

@@ -25,15 +25,18 @@ SUBJECTS = ["Plan", "Re: plan", "Plan 9", "Re: plan 9", "(no subject)", None]
 def message(
     name: str, references: tuple[str, ...] = (), subject: str | None = "Plan", day: float = 0, *,
     sender: str = "anna@x", to: tuple[str, ...] = (), labels: tuple[str, ...] = (), snippet: str = "text",
-    lists: tuple[str, ...] = (), seen: bool | None = None,
+    lists: tuple[str, ...] = (), seen: bool | None = None, is_left_out: bool = False,
 ) -> Message:  # fmt: skip
     return Message(
         id=name, references=references, subject=subject, sender=Address(None, sender), to=to, cc=(),
         date=START + timedelta(days=day), snippet=f"{snippet} {name}", attachments=len(name) % 2, seen=seen,
-        labels=labels, lists=lists,
+        labels=labels, lists=lists, is_left_out=is_left_out,
     )  # fmt: skip
 
 
+left_out = st.builds(  # messages that are only in the trash, and would join others
+    message, st.just("trashed@x"), st.sampled_from([("a@x", "b@x"), ()]), st.just("Re: plan"), is_left_out=st.just(True)
+)
 messages = st.lists(
     st.builds(
         message,
@@ -66,6 +69,7 @@ def imported(*parts: list[Message]) -> Index:
 @given(messages, st.data())
 def test_any_parts_in_any_order_end_in_the_same_conversations(some: list[Message], data: st.DataObject) -> None:
     whole = imported(some)
+    some = [*some, *data.draw(st.lists(left_out, max_size=2))]
     order = data.draw(st.permutations(some))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(some)), max_size=4)))
     parts = [order[start:end] for start, end in zip([0, *cuts], [*cuts, len(order)], strict=True)]
@@ -75,7 +79,7 @@ def test_any_parts_in_any_order_end_in_the_same_conversations(some: list[Message
     assert index.shown() == whole.shown()
     again = index.imports(pieces(some))
     assert (again.new, again.written) == (0, 0)
-    assert again.there == len({one.id for one in some})
+    assert again.there == len({one.id for one in some if not one.is_left_out})
 
 
 def test_january_and_then_february() -> None:
@@ -126,12 +130,39 @@ def test_a_reply_without_a_mark_joins_by_subject_until_its_parent_comes() -> Non
     assert index.shown() == imported([first, reply, parent]).shown()
 
 
+def test_replies_to_one_digest_are_joined_by_their_subject_only() -> None:
+    digest = ("mailman.7.1171278002.31388.list@x",)
+    replies = [
+        message("a@x", digest, "Plots", day=1), message("b@x", digest, "Re: plots", day=2, sender="boris@x"),
+        message("c@x", digest, "Networks", day=1, sender="own@x"), message("d@x", (*digest, "c@x"), "Networks", day=40),
+    ]  # fmt: skip
+    index = imported(replies[:2], replies[2:])
+    assert sorted(item.message_count or 0 for item in index.items()) == [2, 2]
+    assert {item.metadata.thread_id for item in index.items()} == {"<a@x>", "<c@x>"}
+    assert index.shown() == imported(replies).shown()
+
+
 def test_the_state_of_the_newest_look_counts() -> None:
     index = imported([message("a@x", seen=False, labels=("New",))])
     index.imports(pieces([message("a@x", seen=True, labels=("Done",))]))
     (item,) = index.items()
     assert item.is_read is True
     assert item.metadata.labels == ["Done"]
+
+
+def test_a_message_that_is_found_in_the_trash_later_stays_and_says_so() -> None:
+    some = [message("a@x", labels=("Work",)), message("b@x", ("a@x",), "Re: plan", 1)]
+    index = imported(some)
+    trashed = message("a@x", labels=("Trash",), is_left_out=True)
+    counted = index.imports(pieces([trashed, message("c@x", ("b@x",), day=2, is_left_out=True)]))
+    assert (counted.new, counted.there) == (0, 1)
+    (item,) = index.items()
+    assert (item.message_count, item.metadata.labels) == (2, ["Trash"])
+    assert index.imports(pieces([trashed])).written == 0
+    index.imports(pieces(some))
+    assert index.shown() == imported(some).shown()
+    other = message("a@x", labels=("Trash",), snippet="as a list sent it", is_left_out=True)
+    assert index.imports(pieces([other])).written == 0  # another copy, which nobody imported
 
 
 DELETED = START + timedelta(days=40)

@@ -18,6 +18,7 @@ from service.query.conditions import MATCHES, OneOf, SearchText
 from service.query.conversation_query import ConversationQuery, Extras, Facets, Sort
 from service.query.fields import SORT_FIELDS
 from service.query.time_bounds import UTC_ZONE
+from service.reach import Reach, Restriction, identity_of
 from service.search import compiler
 from service.search.compiler import compile_page, compile_query, compile_sort
 from service.search.facets import compile_facets
@@ -99,6 +100,35 @@ def test_every_query_is_the_organization_and_clauses_that_narrow() -> None:
         assert not names(compile_facets(asked, ORGANIZATION)) & FORBIDDEN
 
 
+def test_what_a_caller_may_see_stands_in_every_query_behind_the_organization() -> None:
+    rng = random.Random(2)
+    one, other = UUID(int=1), UUID(int=2)
+    agents: Any = {"terms": {"agent_uid": [str(one), str(other)]}}
+    parties: Any = {"terms": {"party_uid": []}}
+    reach = Reach(ORGANIZATION, Restriction(frozenset({one, other}), frozenset()))
+    for _ in range(200):
+        asked = random_query(rng)
+        bodies = [{"query": compile_query(asked, reach)}, compile_page(asked, reach), *compile_facets(asked, reach)]
+        for body in bodies:
+            query: Any = body["query"]
+            assert query["bool"]["filter"][:3] == [{"term": {"organization_uid": str(ORGANIZATION)}}, agents, parties]
+
+
+def test_a_reach_is_the_uid_and_what_is_seen() -> None:
+    plain = Reach(ORGANIZATION, Restriction())
+    ones = [Reach(ORGANIZATION, Restriction(frozenset({UUID(int=number)}))) for number in (1, 1, 2)]
+    party = Reach(ORGANIZATION, Restriction(None, frozenset({UUID(int=1)})))
+    assert (str(ones[0]), ones[0].bytes) == (str(ORGANIZATION), ORGANIZATION.bytes)
+    assert len({ORGANIZATION, plain, party, *ones}) == 5
+    assert ones[0] != ORGANIZATION
+    assert ones[0] not in {ORGANIZATION}
+    assert ORGANIZATION not in set(ones)
+    known = [identity_of(one) for one in (ORGANIZATION, plain, party, *ones)]
+    assert len(set(known)) == 5
+    with pytest.raises(TypeError, match="immutable"):
+        ones[0].restriction = Restriction()
+
+
 def test_bool_queries_with_an_organization_are_made_in_one_place_only() -> None:
     source = "".join(file.read_text("utf-8") for file in Path(compiler.__file__).parent.rglob("*.py"))
     assert source.count('{"bool": {"filter": [{"term": {"organization_uid":') == 1
@@ -118,21 +148,27 @@ def test_each_filter_is_a_clause() -> None:
         {"term": {"is_read": False}},
         {"terms": {"status": ["draft", "active"]}},
         {"term": {"categories": "a, b"}},
-        {
-            "bool": {
-                "filter": [
-                    {"match_phrase": {"subject.english": {"query": word, "zero_terms_query": "all"}}}
-                    for word in ("two", "words")
-                ]
-            }
-        },
+        {"bool": {"filter": [_any_way("two", "words", []), _any_way("words", "two", ["wo rds", "wor ds"])]}},
     ]
+
+
+def _any_way(word: str, other: str, halves: list[str]) -> dict[str, Any]:
+    """The word in any form, in one word with the other, or in two words."""
+    written = ["".join(sorted((word, other))), *halves]
+    phrases = [{"match_phrase": {"subject.stems": {"query": word}}}]
+    phrases += [{"match_phrase": {"subject": {"query": text}}} for text in written]
+    return {"bool": {"should": phrases, "minimum_should_match": 1}}
 
 
 def test_what_a_text_becomes_is_bounded() -> None:
     longest = ConversationQuery(where=(SearchText("1a " * 166, "prefix"),), sort=Sort("relevance"))
     assert len(bools(compile_query(longest, ORGANIZATION))) < 1000
     assert str(compile_query(longest, ORGANIZATION)).count("match_phrase") < 1000
+
+
+def test_beginnings_in_the_search_box_are_fewer_clauses_than_a_cluster_takes() -> None:
+    parsed = search_syntax.parse("ab-1* " * search_syntax.MAX_CLAUSES, UTC_ZONE)
+    assert str(compile_query(ConversationQuery(where=parsed.nodes), ORGANIZATION)).count("match_phrase") < 600
 
 
 def test_reply_marks_are_the_same_for_texts_and_for_subjects() -> None:
@@ -176,7 +212,7 @@ def test_no_pattern_of_the_analysis_repeats_a_group_that_java_would_recurse_on()
     analysis = mapping.load().settings["index"]["analysis"]
     parts = [part for kind in analysis.values() for part in kind.values()]
     patterns = [part["pattern"] for part in parts if "pattern" in part]
-    assert len(patterns) == 5
+    assert len(patterns) == 8
     recursive = re.compile(r"\)(?:[*+]|\{\d*,\d*\})(?!\+)")
     assert recursive.search("(?:re:)+")
     assert [pattern for pattern in patterns if recursive.search(pattern)] == []

@@ -100,6 +100,18 @@ def test_uids_are_lower_case_and_categories_trimmed() -> None:
     assert found.categories == ["a b"]
 
 
+def test_labels_and_addresses_are_trimmed_and_names_are_not() -> None:
+    spaced = {"from_email": " a@b.cd\n", "to_emails": ["\ta@b.cd", "\u3000x "], "cc_emails": [" c@d.ef "]}
+    found = Conversation.model_validate(
+        LEAST | {"metadata": spaced | {"labels": ["\u00a0In box "], "from_name": " A "}}
+    )
+    assert found.metadata.from_email == "a@b.cd"
+    assert found.metadata.to_emails == ["a@b.cd", "x"]
+    assert found.metadata.cc_emails == ["c@d.ef"]
+    assert found.metadata.labels == ["In box"]
+    assert found.metadata.from_name == " A "
+
+
 def test_the_item_is_cut_out_of_the_stored_document_exactly() -> None:
     for conversation in corpus()[:500]:
         assert item(stored(conversation)) == conversation.model_dump_json().encode()

@@ -43,12 +43,14 @@ def test_the_entry_imports_next_to_nothing_before_it_listens() -> None:
     assert not {"click", "litestar", "opensearchpy", "pydantic"} & set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_command_line_begins_without_the_web_framework() -> None:
     program = "import sys, service.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"litestar", "uvicorn", "structlog", "jwt"} & set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_further_ctrl_c_ends_the_wait_for_threads_without_a_traceback() -> None:
     """A thread of the command lives on after its end, as a download may."""
     program = (

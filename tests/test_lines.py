@@ -170,9 +170,9 @@ def test_text_of_any_kind_is_kept_as_it_came() -> None:
         found = parse(json.dumps(LEAST | {"subject": text}, ensure_ascii=is_escaped).encode())
         assert isinstance(found, Conversation)
         assert found.subject == text
-    found = parse(START + b'"subject":"a\\":","categories":[":b","c\\\\"],"metadata":{"labels":["\\"x\\" : "]}} \r')
+    found = parse(START + b'"subject":"a\\":","categories":[":b","c\\\\"],"metadata":{"labels":["\\"x\\" : y"]}} \r')
     assert isinstance(found, Conversation)
-    assert (found.subject, found.categories, found.metadata.labels) == ('a":', [":b", "c\\"], ['"x" : '])
+    assert (found.subject, found.categories, found.metadata.labels) == ('a":', [":b", "c\\"], ['"x" : y'])
 
 
 def many(element: bytes) -> bytes:

@@ -30,6 +30,7 @@ from tests.mail_imports import HEAD, ORGANIZATION, SAMPLE, SHARED, imported, mes
         ("Subject: Café".encode("latin-1"), "Café"),
         (b"Subject: folded\n line", "folded line"),
         (b"Subject: nul\x00 and\ttab", "nul and tab"),
+        (b"Subject: I\x00n\x00v\x00oice\x01 5", "Invoice 5"),
         (b"Subject:", ""),
         (b"X: y", None),
     ],
@@ -69,10 +70,18 @@ def test_senders(value: str, name: str | None, email: str) -> None:
         ),
         ("Date: Mon, 1 Jan 1904 12:00:00 +0000", b"From a at x Wed Jul 30 21:49:08 2003", datetime(2003, 7, 30, 21, 49, 8, tzinfo=UTC)),
         ("X: y", b"From a@x  Wed Jul  2 21:49:08 2003\n", datetime(2003, 7, 2, 21, 49, 8, tzinfo=UTC)),
+        ("Date: Thu, 1 Jan 1970 00:00:00 +0000", b"", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("Date: Wed, 31 Dec 1969 19:00:01 -0500", b"", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        ("Date: Thu, 1 Jan 1970 00:00:00 +0000", b"From a@x  Wed Jul  2 21:49:08 2003\n", datetime(2003, 7, 2, 21, 49, 8, tzinfo=UTC)),
     ],
 )  # fmt: skip
 def test_dates_have_fallbacks(headers: str, separator: bytes, date: datetime) -> None:
     assert parse(raw(f"From: a@x.org\n{headers}\n\n", separator)).date == date
+
+
+def test_an_address_that_is_there_twice_counts_once() -> None:
+    found = message(f"{HEAD}To: Bo <b@x.org>, c@x.org, B@X.org\nTo: c@x.org\nCc: b@x.org, b@x.org\n\n")
+    assert (found.to, found.cc) == (("b@x.org", "c@x.org"), ("b@x.org",))
 
 
 @pytest.mark.parametrize("text", ["", "no headers at all", "From: a@x.org\n\nno date", "Date: nonsense\n\n"])

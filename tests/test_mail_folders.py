@@ -201,7 +201,7 @@ def test_takeout_in_other_languages(language: str, tmp_path: Path) -> None:
     found, rejected, _count = imported(tmp_path)
     assert rejected == []
     assert [(one.subject, one.direction, one.status, one.is_read) for one in found] == [
-        ("1", "inbound", "active", False), ("2", "outbound", "active", True), ("3", "inbound", "draft", True),
+        ("1", "inbound", "active", False), ("2", "outbound", "active", True), ("3", "outbound", "draft", True),
     ]  # fmt: skip
     assert found[1].metadata.labels == [sent, opened, starred]
 
@@ -272,3 +272,23 @@ def test_other_files_of_programs_are_passed_over(tmp_path: Path) -> None:
             entry.size = len(numbered(1))
             archive.addfile(entry, io.BytesIO(numbered(1).encode()))
     assert len(list(mailbox.read(tmp_path / "x.tar"))) == 1
+
+
+def test_what_is_left_out_joins_nothing_and_hides_no_other_copy(tmp_path: Path) -> None:
+    references = {"References": "<1@x> <2@x>"}
+    laid(tmp_path, maildir("."))
+    (tmp_path / "cur" / "1.a:2,S").unlink()
+    laid(tmp_path, {"cur/1:2,S": numbered(1), "cur/2:2,S": numbered(2, Subject="Other"), "cur/1b:2,ST": numbered(1)})
+    laid(tmp_path, {"cur/3:2,ST": numbered(3, **references)})
+    found = imported(tmp_path)[0]
+    assert [one.message_count for one in found] == [1, 1]
+    assert [one.metadata.labels for one in found] == [[], []]
+    assert counted(tmp_path).left_out == 2
+
+
+def test_mail_that_is_marked_as_deleted_has_the_label_trash(tmp_path: Path) -> None:
+    laid(tmp_path, {"cur/9:2,ST": numbered(9), "new/.keep": ""})
+    (one,) = mail.conversations(
+        [str(tmp_path)], ORGANIZATION, mail.Own(), reject=lambda *_what: None, asked_for=("trash",)
+    )
+    assert one.metadata.labels == ["Trash"]

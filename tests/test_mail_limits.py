@@ -117,6 +117,7 @@ def test_messages_dated_ahead_are_kept_and_counted(tmp_path: Path) -> None:
     assert counts.dates_ahead == 2
 
 
+@pytest.mark.slow
 def test_the_command_tells_what_it_shortened_and_redated(tmp_path: Path) -> None:
     mails = tmp_path / "mails"
     mails.mkdir()

@@ -226,6 +226,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.slow
 def test_a_hostile_file_is_read_in_linear_time(name: str, tmp_path: Path) -> None:
     started = time.process_time()
     assert sum(1 for _one in read(tmp_path, f"{FROM}{ONE}\n{HOSTILE[name]}")) > 0

@@ -129,10 +129,19 @@ def test_what_is_wrong_is_named_with_what_is_allowed(query_string: str, paramete
     assert re.search(says, found[parameter])
 
 
-@pytest.mark.parametrize("name", ["created_on", "created_on[from]"])
-def test_a_field_without_its_operator_is_answered_with_all_of_them(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("created_on", "takes only none or any"),
+        ("created_on[from]", "is not a parameter"),
+        ("updated_on", "is not a parameter"),
+        ("message_count[from]", "is not a parameter"),
+    ],
+)
+def test_a_field_without_its_operator_is_answered_with_all_of_them(name: str, says: str) -> None:
+    field = name.partition("[")[0]
     assert problems(f"{name}=2024", known=LIST_PARAMETERS) == {
-        name: "is not a parameter; did you mean created_on[gte], created_on[gt], created_on[lte] or created_on[lt]?"
+        name: f"{says}; did you mean {field}[gte], {field}[gt], {field}[lte] or {field}[lt]?"
     }
     assert "did you mean status?" in problems("stat=x", known=LIST_PARAMETERS)["stat"]
 
@@ -230,6 +239,9 @@ def test_only_lists_may_be_repeated(parameter: Parameter[object]) -> None:
         ("category=%22a&category=b%22", "category", "double quotes"),
         ("category=none&category=a", "category", "none alone"),
         ("category=none,a", "category", "none alone"),
+        ("category=a,any", "category", "any alone"),
+        ("status=none,active", "status", "not .none"),
+        ("status=none&status=active", "status", "not .none"),
         ("sort=subject&sort=-subject", "sort", "each key once"),
         ("category=" + "&category=".join(map(str, range(101))), "category", "at most 100"),
     ],

@@ -37,12 +37,16 @@ def warnings(text: str) -> list[tuple[int, str, str]]:
         ("invoi*", (Words("invoi", "prefix"),)),
         ('"as written"', (Words("as written", "phrase", stems=False),)),
         ("“as written”", (Words("as written", "phrase", stems=False),)),
-        ("-word", (Not(Words("word", stems=False)),)),
+        ("-word", (AnyOf((Not(Words("word", stems=False)), Words("-word", "exact"))),)),
+        (
+            "-10% off",
+            (AnyOf((AllOf((Not(Words("10%", stems=False)), Words("off"))), Words("-10% off", "exact"))),),
+        ),
         ("a -b c", (Words("a"), Not(Words("b", stems=False)), Words("c"))),
         ("a OR b", (AnyOf((Words("a"), Words("b"))),)),
         ("a b OR c", (AnyOf((Words("a b"), Words("c"))),)),
         ("(a OR b) c", (AnyOf((Words("a"), Words("b"))), Words("c"))),
-        ("-(a b)", (Not(Words("a b", stems=False)),)),
+        ("x -(a b)", (Words("x"), Not(Words("a b", stems=False)))),
         ("-(a status:draft)", (Not(AllOf((Words("a", stems=False), OneOf("status", ("draft",))))),)),
         ("status:closed,draft", (OneOf("status", ("closed", "draft")),)),
         ("STATUS:Closed", (OneOf("status", ("closed",)),)),
@@ -52,7 +56,7 @@ def warnings(text: str) -> list[tuple[int, str, str]]:
         ("agent:any", (Not(Missing("agent_uid")),)),
         (f"party:{UID.upper()}", (OneOf("party_uid", (UID,)),)),
         ("channel:sms direction:inbound", (OneOf("channel", ("sms",)), OneOf("direction", ("inbound",)))),
-        ('category:"Returns, damaged",Billing', (OneOf("category", ("Returns, damaged", "Billing")),)),
+        ('category:"Returns, damaged","Billing"', (OneOf("category", ("Returns, damaged", "Billing")),)),
         ("label:none", (Missing("label"),)),
         ('label:"none"', (OneOf("label", ("none",)),)),
         ("is:unread is:unassigned", (OneOf("is_read", (False,)), Missing("agent_uid"))),
@@ -126,7 +130,20 @@ def test_after_is_from_the_start_of_a_day_and_before_up_to_it_where_the_caller_l
         ("OR a", 0, "", "one is missing"),
         ("a -", 2, "-", "holds no word"),
         ('""', 0, '""', "holds no word"),
-        ("--a", 0, "--", "one - is enough"),
+        ("--option", 0, "--", "is text here"),
+        ("-- word", 0, "--", "holds no word"),
+        ("- word", 0, "-", "holds no word"),
+        ("status:", 0, "status:", "has no value"),
+        ("status: closde", 8, "closde", "did you mean closed?"),
+        ("from: -x", 0, "from:", "has no value"),
+        ("from: to:bob", 0, "from:", "has no value"),
+        ("from: OR ada", 0, "from:", "has no value"),
+        ("from: ada", 0, "from: ada", "leave out the space"),
+        ("label: x", 0, "label: x", "leave out the space"),
+        ("()", 0, "()", "holds nothing"),
+        ("a (( ))", 3, "( )", "holds nothing"),
+        ("status:none,closed", 12, "closed", "must stand alone"),
+        ("label:x,any", 8, "any", "must stand alone"),
         ("a AND b", 2, "AND", "is a word here"),
         ("👍 stauts:x", 2, "stauts", "did you mean status?"),
     ],
@@ -137,6 +154,48 @@ def test_what_is_not_understood_is_told_with_its_place_and_the_nearest(
     (found,) = warnings(text)
     assert found[:2] == (position, about)
     assert says in found[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("--option a", (Words("--option a"),)),
+        ("-- word", (Words("word"),)),
+        ("status: closed", (OneOf("status", ("closed",)),)),
+        ("from: ada lovelace", (Person("from", "ada"), Words("lovelace"))),
+        ("x -from: ada", (Words("x"), Not(Person("from", "ada")))),
+        ("(from: ada) x", (Person("from", "ada"), Words("x"))),
+        ("status: foo", (Words("status: foo"),)),
+        ("note: closed", (Words("note: closed"),)),
+        ("() a", (Words("a"),)),
+        ("from:Ada Lovelace <ada@example.com> x", (Person("from", "ada@example.com"), Words("x"))),
+        ('From: "Lovelace, Ada" <ada@example.com>', (Person("from", "ada@example.com"),)),
+        ("to:Lovelace, Ada <ada@example.com>", (Person("to", "ada@example.com"),)),
+        ('cc:"Ada <ada@example.com>"', (Person("cc", "ada@example.com"),)),
+        ("from:<ada@example.com>,bob", (AnyOf((Person("from", "ada@example.com"), Person("from", "bob"))),)),
+        ("from:ada OR <b@c.de>", (AnyOf((Person("from", "ada"), Words("<b@c.de>"))),)),
+        ("from:ada subject:x <b@c.de>", (Person("from", "ada"), Words("x <b@c.de>"))),
+        ("category:billing", (OneOf("category", ("billing",), any_case=True),)),
+        ('category:"Billing"', (OneOf("category", ("Billing",)),)),
+        ("category:a,b", (OneOf("category", ("a", "b"), any_case=True),)),
+        ('category:a,"B"', (AnyOf((OneOf("category", ("a",), any_case=True), OneOf("category", ("B",)))),)),
+        ("sent:none", (Missing("sent_at"),)),
+        ("created:any", (Not(Missing("created_on")),)),
+        ("is:unread,unassigned", (AnyOf((OneOf("is_read", (False,)), Missing("agent_uid"))),)),
+    ],
+)
+def test_what_people_write_that_is_nearly_the_syntax(text: str, expected: tuple[Node, ...]) -> None:
+    assert nodes(text) == expected
+
+
+def test_a_small_or_is_a_word_and_hints_at_the_other() -> None:
+    def hints(text: str) -> list[int]:
+        return [hint.position for hint in search_syntax.parse(text, UTC_ZONE).hints]
+
+    assert hints("ada or bob") == [4]
+    assert nodes("ada or bob") == (Words("ada or bob"),)
+    assert warnings("ada or bob") == []
+    assert hints("or bob") == hints("bob or") == hints("(or bob)") == hints("ada OR bob") == hints('"a or b"') == []
 
 
 def test_what_is_not_understood_is_text() -> None:
@@ -176,7 +235,7 @@ def test_plain_words_are_one_search(text: str) -> None:
         ('"a phrase"', {"search": "a phrase", "match": "phrase"}),
         ("invoi*", {"search": "invoi", "match": "prefix"}),
         ("status:closed,draft -channel:sms", {"status[in]": "closed,draft", "channel[nin]": "sms"}),
-        ('category:"a, b",c', {"category[in]": '"a, b",c'}),
+        ('category:"a, b","c"', {"category[in]": '"a, b",c'}),
         ("agent:none party:any", {"agent_uid": "none", "party_uid": "any"}),
         ("is:unread is:replied has:attachment", {"is_read": "false", "has_reply": "true", "has_attachments": "true"}),
         ("created:2024", {"created_on[gte]": "2024-01-01T00:00:00.000Z", "created_on[lt]": "2025-01-01T00:00:00.000Z"}),
@@ -210,6 +269,12 @@ def test_a_text_as_parameters(text: str, parameters: dict[str, str] | None) -> N
             "-status:closed agent:none",
         ),
         (ConversationQuery(where=(OneOf("has_attachments", (False,)),)), None),
+        (ConversationQuery(where=(Missing("sent_at"), Not(Missing("created_on")))), "sent:none created:any"),
+        (ConversationQuery(where=(Missing("subject"),)), None),
+        (ConversationQuery(where=(Missing("is_read"),)), None),
+        (ConversationQuery(where=(OneOf("from_email", ("ada@example.com",)),)), "from:ada@example.com"),
+        (ConversationQuery(where=(OneOf("from_email", ("root@localhost",)),)), None),
+        (ConversationQuery(where=(OneOf("to_emails", ("ada@example.com",)),)), None),
         (
             ConversationQuery(where=(Between("created_on", (("gte", day("2024-01-01")), ("lt", day("2025-01-01")))),)),
             "created:2024-01-01T00:00:00.000Z..2024-12-31T23:59:59.999Z",

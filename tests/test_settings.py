@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -191,7 +192,7 @@ def test_the_published_secret_is_refused_outside_dev(bare_settings: Settings) ->
             with pytest.raises(Misconfigured, match=rf"CONVERSATIONS_{name.upper()} must not be .*openssl rand"):
                 bare_settings.but(**{name: secret})
             accepted = bare_settings.but(**{name: secret, "environment": "dev"})
-            told = doctor._token_secret(accepted.but(token_secret=PUBLISHED))
+            told = asyncio.run(doctor._tokens(accepted.but(token_secret=PUBLISHED)))
             assert (told.verdict, "publishes" in told.found) == ("warning", True)
 
 
@@ -235,6 +236,7 @@ def refused(data: Path, told: str) -> None:
     assert "remove it to have a new one made" in str(raised.value)
 
 
+@pytest.mark.slow
 def test_all_that_make_the_secret_at_once_have_the_same(tmp_path: Path) -> None:
     for number in range(20):
         settings, together = bare(tmp_path / str(number)), threading.Barrier(8)
@@ -251,6 +253,7 @@ def test_all_that_make_the_secret_at_once_have_the_same(tmp_path: Path) -> None:
         assert [file.name for file in settings.data.iterdir()] == ["token-secret"]
 
 
+@pytest.mark.slow
 def test_a_kill_while_the_secret_is_made_leaves_no_empty_file(tmp_path: Path) -> None:
     """The process dies by a signal at the moment when the secret is written, before it is named."""
     code = (

@@ -13,9 +13,17 @@ import pytest
 from service.conversation import Conversation
 from service.errors import Misconfigured
 from service.sources import mail, sms
+from service.sources.facts import Hasher
+from service.sources.message import Clock
+from service.sources.phone_numbers import Peers
+from service.sources.sms_files import Sms
+from service.sources.spool import Piece
 from service.times import format_time
+from tests.import_model import Index
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
+KIND = sms.Texts(Hasher(ORGANIZATION), sms.SmsRule())
+SENT = datetime(2024, 7, 1, tzinfo=UTC)
 COLLECTION = Path(__file__).parents[2] / "shared" / "data" / "sms" / "SMSSpamCollection.tsv.gz"
 
 CSV = """date,peer,text,direction,read
@@ -104,6 +112,47 @@ def test_a_number_that_a_spreadsheet_keeps_as_text_is_the_same_number(tmp_path: 
     )
     found, *_others = imported(path)
     assert [(one.subject, one.message_count) for one in found] == [('="a"', 3)]
+
+
+FORMS = [  # a number with its region, and as it is written where its country is not known
+    ("0170 1234567", "DE"), ("0049 170 1234567", "DE"), ("(202) 555-0123", "US"), ("1-202-555-0123", "US"),
+    ("8 912 345-67-89", "RU"), ("06 12 34 56 78", "FR"), ("11 91234-5678", "BR"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "region"), FORMS)
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_it_does_not_matter_which_import_knows_the_region(number: str, region: str, is_reversed: bool) -> None:
+    def pieces(texts: str, region: str | None) -> list[Piece[Sms]]:
+        peer = Peers(region).of(number)
+        messages = [Sms(peer, SENT + timedelta(days=ord(text)), text, "inbound", None, None) for text in texts]
+        return [Piece(KIND.fact(message, Clock(SENT + timedelta(days=999))), message) for message in messages]
+
+    parts = [pieces("abc", None), pieces("bcd", region), pieces("cde", None)]
+    index, whole = Index(KIND), Index(KIND)
+    for part in reversed(parts) if is_reversed else parts:
+        index.imports(part)
+    whole.imports([piece for part in parts for piece in part])
+    (item,) = index.items()
+    assert (item.message_count, item.subject, item.metadata.snippet) == (5, "a", "e")
+    assert index.shown() == whole.shown()
+    assert index.facts() == whole.facts()
+    assert index.imports(parts[1]).written == 0
+
+
+def test_numbers_of_two_countries_are_two_peers() -> None:
+    peers = ["+491701234567", "+441701234567", "+491701234568", "0170123456", "BANK"]
+    index = Index(KIND)
+    for peer in peers:
+        message = Sms(peer, SENT, f"I am {peer}", "inbound", None, None)
+        index.imports([Piece(KIND.fact(message, Clock(SENT)), message)])
+    assert len(index.items()) == len(peers)
+
+
+def test_with_a_gap_messages_of_both_forms_join_their_neighbours_only() -> None:
+    rule = sms.SmsRule(timedelta(milliseconds=10))
+    rows = [(1, 0, 1, 1), (1, 5, 2, 1), (1, 8, 3, 0), (1, 17, 4, 1), (1, 29, 5, 0), (1, 39, 6, 1)]
+    assert list(rule.pairs(rows, ())) == [(1, 3), (2, 3), (3, 4), (5, 6)]
 
 
 def test_a_rejected_message_is_kept_with_its_text(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from service.errors import Misconfigured
 from service.sources.limits import Limits
 from service.sources.phone_numbers import Peers
 from service.sources.sms_fields import date_of
-from service.sources.sms_files import Sms, read
+from service.sources.sms_files import Sms, Unusable, read
 from tests.test_sms import COLLECTION, imported
 
 WHEN = "2024-07-01T12:00:00Z"
@@ -61,7 +61,7 @@ def mms(
     ("body", "text"),
     [
         ("Yup &#xD83D;&#xDC4C;", "Yup 👌"), ("&#55357;&#56396;", "👌"), ("&#xd83d;&#56396;", "👌"), ("&#x1F44C;", "👌"),
-        ("a&#xD83D;b", "a\ufffdb"), ("&#xDC4C;&#xD83D;", "\ufffd\ufffd"), ("&#0;&#1;x&#31;", "  x "), ("a\x01b", "a b"),
+        ("a&#xD83D;b", "a\ufffdb"), ("&#xDC4C;&#xD83D;", "\ufffd\ufffd"), ("&#0;&#1;x&#31;", " x "), ("a\x01b", "a b"),
         ("&#x110000;&#xFFFF;", "\ufffd\ufffd"), ("Tom & Jerry &nbsp; &amp;c", "Tom & Jerry &nbsp; &c"), ("\ud83d\udc4c", "👌"),
         ("a&#10;b&#38;amp;", "a\nb&amp;"), ("&lt;b&gt; &quot;&#34;", '<b> ""'), ("null", "null"), ("", ""),
     ],
@@ -71,6 +71,20 @@ def test_characters_that_xml_forbids(body: str, text: str, tmp_path: Path) -> No
     for shift in range(80):  # wherever the parts in which the file is read end
         padding = " " * (2**16 - 200 + shift)
         assert texts(entries(tmp_path, xml(padding + sms(body), sms("last")))) == [text, "last"]
+
+
+@pytest.mark.parametrize("body", ["a<b", '"', "<<", 'say "hi" & <b>', "a</sms>", "x' <!-- ", '<sms body="'])
+def test_an_element_that_is_not_valid_rejects_only_itself(body: str, tmp_path: Path) -> None:
+    shifts = range(0, 80, 8) if body == "a<b" else (0,)
+    for shift in shifts:  # wherever the parts in which the file is read end
+        padding = " " * (2**16 - 250 + shift) if shift else ""
+        found = entries(
+            tmp_path, xml(padding + sms("first"), sms(body), mms("1", "second"), mms("2", body), sms("last"))
+        )
+        assert [one.text for one in found if isinstance(one, Sms)] == ["first", "second", "last"]
+        rejected = [one for one in found if isinstance(one, Unusable)]
+        assert len(rejected) == len(found) - 3 >= 2
+        assert all(one.startswith("is not valid XML (") and body[:3].encode() in one.text for one in rejected[:1])
 
 
 def test_encodings_of_xml(tmp_path: Path) -> None:
@@ -187,7 +201,8 @@ SMALL = Limits(line=20_000, element=200_000)
         (xml("<x>" * 100_000), "nested more than 16 deep"),
         (xml(sms("1"), sms("é ä" * 200_000)), "longer than 200,000 bytes"),
         (xml("<mms date='1' address='1' msg_box='1'>" + "<mms/>" * 3 + "</mms>"), "inside another message"),
-        (xml("<sms " + "a" * 900_000), "not complete, valid XML"),
+        (xml("<sms " + "a" * 900_000), "is not valid XML"),
+            (xml("<sms <" * 100_000), "not complete, valid XML"),
         ("<" + "a" * 900_000, "not complete, valid XML"),
         ("<a>" + "<b/>" * 300_000 + "</a", "not complete, valid XML"),
         (f"date,peer,text\n{WHEN},1,{'x' * 900_000}\n{WHEN},1,y\n", "longer than 20,000 bytes"),
@@ -199,6 +214,7 @@ SMALL = Limits(line=20_000, element=200_000)
         ("date,peer,text\n" + '"' * 19_000 + "\n" + ',"' * 9_000 + "\n", "has no peer number"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_hostile_file_ends_in_rejects_in_bounded_time(data: str, problem: str, tmp_path: Path) -> None:
     started = time.process_time()
     found = entries(tmp_path, data, limits=SMALL)

@@ -9,13 +9,14 @@ import struct
 import sys
 import termios
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from service.cli import status_view
 from service.message_texts import counted
-from service.operations.status import IndexStatus, Status
+from service.operations.status import IndexStatus, Status, age_of
 
 NAME = "conversations-0123456789ab-20240701t120000"
 INDEX = IndexStatus(
@@ -104,3 +105,9 @@ def test_an_unfinished_reindex_is_called_what_it_is(is_running: bool | None, say
     found = status_view._unfinished({"action": "reindex", "step": "backfill", "is_running": is_running})
     assert says in found
     assert ("--resume" in found) == (is_running is False)
+
+
+def test_a_version_ahead_of_the_clock_has_no_negative_age() -> None:
+    now = datetime.now(UTC)
+    assert age_of(now + timedelta(days=1)) == 0
+    assert 60 <= age_of(now - timedelta(minutes=1)) < 120

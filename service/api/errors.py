@@ -70,6 +70,12 @@ BY_ERROR: dict[type[Exception], Answer] = {
     errors.WriteFailed: UNAVAILABLE,
     errors.SearchUnavailable: UNAVAILABLE,
     errors.IndexUnusable: UNAVAILABLE,
+    errors.KeysUnavailable: Answer(
+        503,
+        "keys_unavailable",
+        "The token cannot be verified now, because its issuer does not answer.",
+        {"Retry-After": RETRY_AFTER_SECONDS},
+    ),
     errors.SearchTimeout: Answer(504, "search_timeout", "The request did not end within its deadline."),
 }
 BY_STATUS: dict[int, Answer] = {
@@ -83,6 +89,9 @@ BY_STATUS: dict[int, Answer] = {
         message="Accept-Encoding excludes every coding that the service has: allow gzip or identity",
     ),
     413: Answer(413, "too_large", "", message="the request is too large"),
+    421: Answer(
+        421, "misdirected_request", "", message="the service does not answer under the name in the Host header"
+    ),
     429: Answer(429, "too_many_requests", "", {"Retry-After": RETRY_AFTER_SECONDS}, "too many requests"),
 }
 

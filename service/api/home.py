@@ -8,7 +8,6 @@ import msgspec
 from litestar import MediaType, Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from service import __version__
 from service.api import responses
 from service.api.documentation import DOCS
 from service.api.openapi import OPERATIONS
@@ -29,7 +28,6 @@ class Home(msgspec.Struct):
     """The data of the response."""
 
     name: str
-    version: str
     documentation: str
     openapi: str
     endpoints: list[Endpoint]
@@ -38,7 +36,7 @@ class Home(msgspec.Struct):
 def home(handlers: Sequence[HTTPRouteHandler]) -> HTTPRouteHandler:
     """Makes the route for `/`, which lists the endpoints of `handlers`."""
     endpoints = [endpoint for handler in handlers for endpoint in _endpoints(handler)]
-    body = responses.data(Home("Conversation search", __version__, DOCS, f"{DOCS}/openapi.json", endpoints))
+    body = responses.data(Home("Conversation search", DOCS, f"{DOCS}/openapi.json", endpoints))
 
     @get("/", include_in_schema=False)
     async def show_home(request: ApiRequest) -> Response[bytes]:

@@ -268,6 +268,8 @@ def _refusal(status: int) -> bytes:
         "content-type: application/json",
         f"content-length: {len(body)}",
         f"x-request-id: {request_id}",
+        "x-content-type-options: nosniff",
+        "cache-control: no-store",
         "connection: close",
         *(["retry-after: 1"] if status == 503 else []),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 from service.query.conversation_query import CURSOR_START
 from service.search.paging.page import Page
@@ -13,13 +13,15 @@ _SAFE = "!$&'()*+,-./:;=?@_~%"  # characters that RFC 3986 allows in a query; al
 
 def links(path: str, query_string: bytes, page: Page) -> dict[str, str]:
     """The Link header: the URL of this request with another page or cursor. Empty if it would exceed MAX_LINK_BYTES."""
-    kept = [
-        piece for piece in query_string.split(b"&") if piece and piece.partition(b"=")[0] not in (b"page", b"cursor")
-    ]
+    kept = [piece for piece in query_string.split(b"&") if piece and _name(piece) not in (b"page", b"cursor")]
     base = quote(b"&".join(kept), safe=_SAFE)
     base = f"{path}?{base}&" if base else f"{path}?"
     link = ", ".join(f'<{base}{target}>; rel="{relation}"' for relation, target in _targets(page).items())
     return {"Link": link} if len(link) <= MAX_LINK_BYTES else {}
+
+
+def _name(piece: bytes) -> bytes:
+    return unquote_to_bytes(piece.partition(b"=")[0])
 
 
 def _targets(page: Page) -> dict[str, str]:

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from service import __version__
 from service.api import errors, openapi_examples, openapi_schemas, response_models
 from service.api.links import MAX_LINK_BYTES
-from service.api.writes import MAX_BODY_BYTES, MAX_LINES, WRITE_SCOPE
+from service.api.writes import MAX_BODY_BYTES, MAX_LINES
 from service.conversation import MAX_ITEM_BYTES, MAX_LINE_BYTES
 from service.query.parameters import (
     BULK_PARAMETERS,
@@ -30,7 +29,9 @@ from service.query.parameters import (
 )
 from service.query.query_string import Parameter
 from service.search.answers import Shape
+from service.token_settings import EXPORT, READ, WRITE
 
+API_VERSION = "1.0.0"  # not the version of the service, which nobody outside needs to know
 JSON, NDJSON, TEXT = "application/json", "application/x-ndjson", "text/plain"
 
 WRITE_DESCRIPTION = (
@@ -42,7 +43,8 @@ WRITE_DESCRIPTION = (
 DESCRIPTION = (
     "Finds one conversation (an e-mail thread, an SMS exchange) among millions, at once.\n\n"
     "A parameter that takes a list may be repeated (`status=active&status=draft`) or written with commas "
-    "(`status=active,draft`)."
+    "(`status=active,draft`).\n\n"
+    f"Reading needs a token with the scope `{READ}`, or with one that includes it: `{WRITE}` or `{EXPORT}`."
 )
 TAGS = (
     ("conversations", "Find, count, export and write the conversations of an organization."),
@@ -134,14 +136,14 @@ OPERATIONS = (
         "get", "/api/conversations/export", "exportConversations", "Export conversations",
         "All conversations that match, one JSON object a line, from one snapshot of the index. The last line is "
         '{"export":{"complete":true,"conversations":N,"organization_uid":UID,"where":FILTERS}}; without it, the export '
-        "was cut off.",
+        f"was cut off. Needs the scope {EXPORT}.",
         Content(NDJSON, LINES, openapi_examples.EXPORT), "One conversation a line, and a last line with export.",
         parameters=EXPORT_PARAMETERS,
     ),
     Operation(
         "post", "/api/conversations/bulk", "writeConversations", "Write conversations",
         "Writes and deletes conversations. The answer has the result of each, in the same order. "
-        f"Needs a token with the scope {WRITE_SCOPE}.",
+        f"Needs a token with the scope {WRITE}.",
         _json(response_models.BulkAnswer, openapi_examples.BULK), "The result of each line or element.",
         parameters=BULK_PARAMETERS,
         body=(Content(JSON, WRITES, openapi_examples.WRITES), Content(NDJSON, LINES, openapi_examples.WRITE_LINES)),
@@ -156,7 +158,7 @@ OPERATIONS = (
     Operation(
         "delete", "/api/conversations/{uid}", "deleteConversation", "Delete a conversation",
         "Deletes the conversation. An older copy that arrives later does not bring it back. "
-        f"Needs a token with the scope {WRITE_SCOPE}.",
+        f"Needs a token with the scope {WRITE}.",
         _json(response_models.DeletionAnswer, openapi_examples.DELETION), "The result of the deletion.",
         parameters=DELETE_PARAMETERS,
     ),
@@ -189,7 +191,7 @@ def document() -> dict[str, object]:
         "openapi": "3.1.0",
         "info": {
             "title": "Conversation search",
-            "version": __version__,
+            "version": API_VERSION,
             "description": DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
@@ -211,7 +213,7 @@ def document() -> dict[str, object]:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "A token from `conversations token`, or from your own identity provider.",
+                    "description": "A token of your identity provider or from `conversations token`, or an API key.",
                 }
             },
         },

@@ -24,7 +24,7 @@ from service.api.middleware.access_log import note
 from service.api.middleware.head import is_head
 from service.api.requests import ApiRequest
 from service.api.response_models import BulkResult, DeletionResult, DeletionResults
-from service.api.writes import MAX_BODY_BYTES, WRITE_SCOPE, Writes, parse_lines
+from service.api.writes import MAX_BODY_BYTES, Writes, parse_lines
 from service.errors import TooBusy, Unauthorized
 from service.query.conversation_query import ConversationQuery
 from service.query.parameters import (
@@ -44,6 +44,7 @@ from service.search.export import export
 from service.search.searcher import Searcher
 from service.search.suggest import suggest
 from service.sources.ndjson import export_end_line
+from service.token_settings import EXPORT, READ, WRITE
 
 EXPORTS_AT_ONCE = 4
 EXPOSITION = CONTENT_TYPE_LATEST.partition("; charset=")[0]  # Litestar adds the charset of text itself
@@ -93,9 +94,9 @@ async def count_conversations(request: ApiRequest) -> Answer:
 async def suggest_conversations(request: ApiRequest) -> Answer:
     """Words, senders and categories of the organization that begin with the last word of `q`."""
     parts: Parts = request.app.state.parts
-    caller = _caller(request)
-    organization_uid, typed = parse_suggest(request.scope["query_string"], caller.default_organization)
-    caller.require(organization_uid)
+    caller = await _caller(request, READ)
+    asked_uid, typed = parse_suggest(request.scope["query_string"], caller.default_organization)
+    organization_uid = caller.require(asked_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
     suggestions = await suggest(parts.searcher, typed, organization_uid)
@@ -110,7 +111,7 @@ async def export_conversations(request: ApiRequest) -> Stream:
     missing, the export is incomplete.
     """
     parts: Parts = request.app.state.parts
-    organization_uid, query = await _parsed_query(request, EXPORT_PARAMETERS)
+    organization_uid, query = await _parsed_query(request, EXPORT_PARAMETERS, scope=EXPORT)
     if parts.exports.locked():
         raise TooBusy(f"{EXPORTS_AT_ONCE} exports are under way: try again when one has ended")
     if is_head(request.scope):
@@ -120,17 +121,17 @@ async def export_conversations(request: ApiRequest) -> Stream:
     return Stream(_chained(first, lines), media_type=NDJSON)
 
 
-async def _parsed_query(request: ApiRequest, known: Known) -> tuple[UUID, ConversationQuery]:
-    """The organization and the parsed query of a request.
+async def _parsed_query(request: ApiRequest, known: Known, *, scope: str = READ) -> tuple[UUID, ConversationQuery]:
+    """The organization, with what the caller sees of it, and the parsed query of a request.
 
-    Checks in this order: the token, the parameters, the caller's access to the organization, and the index.
+    Checks in this order: the token and its scope, the parameters, the access to the organization, and the index.
     """
     parts: Parts = request.app.state.parts
-    caller = _caller(request)
-    organization_uid, query = parse_query(
+    caller = await _caller(request, scope)
+    asked_uid, query = parse_query(
         request.scope["query_string"], caller.default_organization, known=known, strict=_is_strict(request)
     )
-    caller.require(organization_uid)
+    organization_uid = caller.require(asked_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
     return organization_uid, query
@@ -187,7 +188,7 @@ async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Respon
     """Deletes a conversation. A tombstone stays, so that an older copy that arrives later cannot restore it."""
     parts: Parts = request.app.state.parts
     organization_uid, conversation_uid, values = await _parsed_item_request(
-        request, uid, DELETE_PARAMETERS, scope=WRITE_SCOPE
+        request, uid, DELETE_PARAMETERS, scope=WRITE
     )
     outcome = await parts.writes.delete(
         organization_uid,
@@ -207,8 +208,7 @@ async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Respon
 async def write_conversations(request: ApiRequest) -> Response[bytes]:
     """Writes upserts and deletions from NDJSON or a JSON array. The response has the result of each, in their order."""
     parts: Parts = request.app.state.parts
-    caller = _caller(request)
-    caller.require_scope(WRITE_SCOPE)
+    caller = await _caller(request, WRITE)
     values = parse_values(request.scope["query_string"], BULK_PARAMETERS)
     check_body(request.scope["headers"])
     await parts.index_fits()
@@ -235,26 +235,27 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
     )
 
 
-def _caller(request: ApiRequest) -> Caller:
+async def _caller(request: ApiRequest, scope: str) -> Caller:
+    """The caller. Raises Unauthorized, and Forbidden if it does not have the scope."""
     parts: Parts = request.app.state.parts
     headers = [value for name, value in request.scope["headers"] if name == b"authorization"]
     if len(headers) > 1:
         raise Unauthorized("the Authorization header must be sent once")
-    return parts.tokens.verify(headers[0].decode("latin-1") if headers else None)
+    caller = await parts.tokens.verify(headers[0].decode("latin-1") if headers else None)
+    caller.require_scope(scope)
+    return caller
 
 
 async def _parsed_item_request(
-    request: ApiRequest, uid: str, known: Known, *, scope: str | None = None
+    request: ApiRequest, uid: str, known: Known, *, scope: str = READ
 ) -> tuple[UUID, UUID, Values]:
     """The organization, the conversation's uid, and the other parameters of a request for one conversation."""
     parts: Parts = request.app.state.parts
-    caller = _caller(request)
-    if scope is not None:
-        caller.require_scope(scope)
-    conversation_uid, organization_uid, values = parse_one(
+    caller = await _caller(request, scope)
+    conversation_uid, asked_uid, values = parse_one(
         uid, request.scope["query_string"], caller.default_organization, known=known
     )
-    caller.require(organization_uid)
+    organization_uid = caller.require(asked_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
     return organization_uid, conversation_uid, values

@@ -14,7 +14,7 @@ from types import FrameType
 import click
 
 from service import __version__
-from service.cli import conversations, exit_codes, global_options, imports, index, serving, shell, transfer
+from service.cli import conversations, exit_codes, global_options, imports, index, keys, serving, shell, transfer
 from service.cli.examples import EXAMPLES, epilog
 
 
@@ -32,6 +32,7 @@ def cli() -> None:
 
 COMMANDS: tuple[click.Command, ...] = (
     *serving.COMMANDS,
+    *keys.COMMANDS,
     *conversations.COMMANDS,
     *index.COMMANDS,
     *transfer.COMMANDS,

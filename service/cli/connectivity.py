@@ -1,4 +1,4 @@
-"""Checks whether OpenSearch is at an address, and reports what is there instead, before a command begins its work."""
+"""Checks that OpenSearch answers at an address before a command begins, and explains what is wrong if it does not."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _OPENSEARCH_ERROR = ("error", "status")
 
 
 def address(url: str) -> str:
-    """The URL as it may be printed: without a user and a password."""
+    """The URL without user and password, for messages."""
     return without_password(url)
 
 
 def check_ca_file(settings: Settings, url: str) -> None:
-    """Raises Misconfigured where certificates must be checked, and the authority's file cannot be used."""
+    """Raises Misconfigured if certificates must be checked and the file of the authority cannot be used."""
     if settings.opensearch_ca_file is None or not url.startswith("https://"):
         return
     try:
@@ -45,13 +45,13 @@ def check_ca_file(settings: Settings, url: str) -> None:
 
 
 async def require_opensearch(settings: Settings, url: str) -> None:
-    """Raises NotBegun with the address and the cause where OpenSearch does not answer there."""
+    """Raises NotBegun with the address and the cause if OpenSearch does not answer there."""
     if (problem := await problem_at(settings, url)) is not None:
         raise NotBegun(problem)
 
 
 async def problem_at(settings: Settings, url: str) -> str | None:
-    """Why OpenSearch does not answer at the URL, in words; None where it does, if only to refuse the user."""
+    """Why OpenSearch does not answer at the URL, in words. None if it does, even if it refuses the user."""
     check_ca_file(settings, url)
     client = connect(settings, url, timeout=PATIENCE_SECONDS)
     try:
@@ -62,7 +62,14 @@ async def problem_at(settings: Settings, url: str) -> str | None:
         cause = error.info if isinstance(error.info, BaseException) else error
         return f"cannot reach OpenSearch at {address(url)}: {reason_of(cause)}"
     except TransportError as error:
-        refused = error.status_code in (401, 403, 429, 502, 503, 504)  # a proxy's 502 is the cluster's, and passes
+        refused = error.status_code in (
+            401,
+            403,
+            429,
+            502,
+            503,
+            504,
+        )  # a proxy's 502 is treated as the cluster's: it is temporary
         return None if refused or _is_opensearchs(error.info) else _other(url, str(error.status_code))
     except (SerializationError, msgspec.MsgspecError, ConversationsError):
         return _other(url, "something that is not JSON")
@@ -77,7 +84,9 @@ def _is_opensearchs(info: object) -> bool:
 
 
 def _other(url: str, what: str) -> str:
-    return f"what answers at {address(url)} is not OpenSearch (GET / answered {what}): is the port another's?"
+    return (
+        f"the server at {address(url)} is not OpenSearch (GET / answered {what}): does another program use this port?"
+    )
 
 
 def reason_of(error: BaseException) -> str:
@@ -127,7 +136,7 @@ _BY_KIND: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Cal
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error and what lies behind it."""
+    """The error and its causes."""
     found: list[BaseException] = []
     cause: object = error
     while isinstance(cause, BaseException) and cause not in found:

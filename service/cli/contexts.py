@@ -6,8 +6,8 @@
     url = "https://conversations.example.com"
     token_file = "~/.config/conversation-search/prod.token"
 
-A context holds settings (service/settings.py) by the names of their fields. An option goes before the environment, and
-that before the context.
+A context holds settings, under the names of the fields in service/settings.py. An option overrides an environment
+variable, which overrides the context.
 """
 
 from __future__ import annotations
@@ -35,16 +35,18 @@ _FIRST_TABLE = re.compile(r"^\[", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What the file says. A file that is not there says nothing."""
+    """The content of the file. It is empty if there is no file."""
 
     path: Path
     current: str | None
     contexts: dict[str, dict[str, object]]
 
     def context(self, name: str | None) -> tuple[str, dict[str, object]]:
-        """The name and the settings of this context, else of the current one; without either, no settings.
+        """The name and the settings of this context, or of the current one if `name` is None.
 
-        Raises Misconfigured where there is no such context.
+        Without a current one, there are no settings.
+
+        Raises Misconfigured if there is no such context.
         """
         chosen = name or self.current
         if chosen is None:
@@ -65,7 +67,7 @@ def default_path() -> Path:
 
 
 def read(path: Path, *, must_exist: bool = False) -> Config:
-    """The file's contexts. Raises Misconfigured naming each key that is unknown, or what else is wrong."""
+    """The contexts of the file. Raises Misconfigured, which names every unknown key or what else is wrong."""
     if not must_exist and not os.access(path.parent, os.X_OK):  # a user without a home folder has no such file
         return Config(path, None, {})
     try:
@@ -105,7 +107,7 @@ def _unknown(key: str, known: tuple[str, ...], where: str) -> str:
 
 
 def _expanded(context: dict[str, object]) -> dict[str, object]:
-    """With the home folder for ~ in paths, as a shell would."""
+    """The context with ~ in its paths replaced by the home folder, as a shell does."""
     return {
         key: str(Path(value).expanduser()) if key in _PATHS and isinstance(value, str) else value
         for key, value in context.items()
@@ -113,9 +115,9 @@ def _expanded(context: dict[str, object]) -> dict[str, object]:
 
 
 def use(config: Config, name: str) -> None:
-    """Makes the context the current one. Everything else in the file stays as it is, comments too.
+    """Makes the context the current one. Everything else in the file, comments included, stays unchanged.
 
-    Raises Misconfigured where there is no such context, or the file cannot be written.
+    Raises Misconfigured if there is no such context or the file cannot be written.
     """
     config.context(name)
     text = config.path.read_text("utf-8")

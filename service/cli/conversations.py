@@ -98,9 +98,9 @@ def count_command(
 @form_option("table", "json", "name")
 @service_options
 def get_command(settings: Settings, prefers_cluster: bool, uid: UUID, form: Form | None) -> None:
-    """Print one conversation, as it is now.
+    """Print the current state of one conversation.
 
-    It prints one field on each line on a terminal, and JSON elsewhere.
+    On a terminal, each field is on a line of its own. Elsewhere, the output is JSON.
     """
     item = source(settings, prefers_cluster=prefers_cluster).one(uid, settings.organization)
     chosen = output.form_of(form)

@@ -19,6 +19,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "conversations token": (
         f"conversations token --organization {_ORGANIZATION} --scope conversations:write --expires 30m",
     ),
+    "conversations key": ("conversations key list",),
+    "conversations key create": (
+        f"conversations key create --name 'CRM import' --organization {_ORGANIZATION} --scope conversations:write",
+        f"conversations key create --name dashboard --organization {_ORGANIZATION} --scope conversations:read "
+        f"--expires 365d",
+    ),
+    "conversations key list": ("conversations key list", "conversations key list --json"),
+    "conversations key revoke": ("conversations key revoke 0f3c5a7e9b1d2f40",),
     "conversations search": (
         "conversations search 'twisted -ssh status:active'",
         "conversations search --status active --where 'created_on[gte]=2003-06' --sort -created_on --limit 10 --page 2",

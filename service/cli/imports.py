@@ -15,7 +15,7 @@ import click
 from service import progress
 from service.cli.export_file import write_ndjson
 from service.cli.options import INPUT, Duration, Pair, Uuid, act, cluster_options, create_option, rejects_option
-from service.cli.transfer import index, max_ahead, summary
+from service.cli.transfer import max_ahead, require_index, summary
 from service.client import Client
 from service.conversation import STATUSES, Status
 from service.errors import Misconfigured
@@ -244,7 +244,7 @@ class _Import(Generic[Message]):
 
     async def run(self, client: Client, *, create: bool, restores: bool) -> loader.Tally:
         settings, counts = self.settings, self.counts
-        await index(client, settings, create=create)
+        await require_index(client, settings, create=create)
         importer = Importer(
             client,
             settings.alias,
@@ -263,6 +263,7 @@ class _Import(Generic[Message]):
             await asyncio.to_thread(self.fill)
             await importer.run(self.spool.conversations)
         counts.in_conversations, counts.there = outcome.in_conversations, outcome.there
+        counts.left_out -= outcome.trashed  # they are counted as there
         counts.deleted, counts.shortened = outcome.deleted, outcome.shortened
         return outcome.tally
 

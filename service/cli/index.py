@@ -232,7 +232,7 @@ def verify_command(
 
     async def compare(job: Job) -> drift.Finding:
         if against is not None:
-            return await drift.index(job, against, repair=repair, delete_extra=delete_extra)
+            return await drift.compare_index(job, against, repair=repair, delete_extra=delete_extra)
         return await drift.files(job, files, repair=repair, delete_extra=delete_extra, whole=whole)
 
     found = _with_job(settings, compare)
@@ -302,9 +302,16 @@ def _line(check: doctor.Check) -> str:
 def dashboards_command(settings: Settings, url: str, wait: float) -> None:
     """Import the ready-made views into OpenSearch Dashboards. A second import is safe.
 
-    If Dashboards needs a user, it is the one of OPENSEARCH_USER and OPENSEARCH_PASSWORD.
+    For a first visit, it also sets the default index pattern, the time zone UTC, and a time range that begins with the
+    oldest conversation, where nobody has set them. If Dashboards needs a user, it is the one of OPENSEARCH_USER and
+    OPENSEARCH_PASSWORD. A user who is refused is tried again for up to 60 s, because the security plugin refuses all
+    users while it starts.
     """
-    show(asyncio.run(dashboards.send(settings, url, wait=wait)).record())
+    try:
+        since = act(settings, lambda client: dashboards.oldest(client, settings.alias))
+    except (ConversationsError, OSError):
+        since = None  # the views can be imported before there is an index, or a cluster
+    show(asyncio.run(dashboards.send(settings, url, wait=wait, since=since)).record())
 
 
 Result = TypeVar("Result")

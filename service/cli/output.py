@@ -1,4 +1,4 @@
-"""What commands print: JSON for programs, tables that fit the terminal for people, names for other commands."""
+"""The output of commands: JSON for programs, tables that fit the terminal for people, names for other commands."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from service.terminal import printable
 Form = Literal["table", "json", "name"]
 UID_WIDTH = 36
 SENDER_WIDTH = 16
-SUBJECT_WIDTH = 24  # less of a subject says nothing: other columns go first
+SUBJECT_WIDTH = 24  # a shorter subject says too little, so other columns are left out before
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the table of conversations; what is the least important goes first where the terminal is narrow."""
+    """A column of the table of conversations. On a narrow terminal, the least important columns are left out."""
 
     title: str
     text: Callable[[Item], str]
@@ -54,7 +54,7 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def form_of(form: Form | None, *, default: Form = "table") -> Form:
-    """What was asked for, else the default on a terminal, and JSON elsewhere."""
+    """The requested form. Without one, the default on a terminal, and JSON elsewhere."""
     return form or (default if terminal.is_terminal(sys.stdout) else "json")
 
 
@@ -86,7 +86,7 @@ def print_conversations(items: Sequence[Item]) -> None:
 
 
 def _fitting(items: Sequence[Item], width: int) -> list[Column]:
-    """The columns that leave some room for the subject, the most important ones."""
+    """The most important columns, as many as leave room for the subject."""
     columns = list(COLUMNS)
 
     def needed() -> int:
@@ -101,7 +101,7 @@ def _fitting(items: Sequence[Item], width: int) -> list[Column]:
 
 
 def _width(column: Column, items: Sequence[Item]) -> int:
-    """The cells that the column takes; the subject and the sender may be cut."""
+    """The width of the column in terminal cells. The subject and the sender may be shortened."""
     widest = max((cell_len(printable(column.text(item))) for item in items), default=0)
     most = {"SUBJECT": SUBJECT_WIDTH, "FROM": SENDER_WIDTH}.get(column.title, widest)
     return max(len(column.title), min(widest, most))
@@ -115,7 +115,7 @@ def _table(titles: Sequence[str]) -> Table:
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """A table of plain texts; the columns named in `right` hold numbers."""
+    """Prints a table. The columns named in `right` contain numbers."""
     print_rich(table_of(titles, rows, right=right))
 
 
@@ -130,7 +130,7 @@ def table_of(titles: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seq
 
 
 def table_or_records(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str]) -> RenderableType:
-    """The table, in which no word is broken; where the terminal is too narrow for that, a record for each row."""
+    """A table that breaks no word, or one record for each row if the terminal is too narrow for such a table."""
     columns = [[title, *(printable(row[place]) for row in rows)] for place, title in enumerate(titles)]
     least = [_least(column, is_number=title in right) for title, column in zip(titles, columns, strict=True)]
     room = terminal.console(sys.stdout).width - sum(least) - 2 * (len(titles) - 1)
@@ -145,12 +145,12 @@ def table_or_records(titles: Sequence[str], rows: Sequence[Sequence[str]], *, ri
 
 
 def _least(texts: Iterable[str], *, is_number: bool) -> int:
-    """The cells without which a word, or a number and its unit, would be broken."""
+    """The least width in cells that breaks no word, and no number from its unit."""
     return max(cell_len(word) for text in texts for word in ([text] if is_number else text.split() or [""]))
 
 
 def record_of(record: Mapping[str, object]) -> Table:
-    """One line for each field, and for each field of an object inside it; what has no value is left out."""
+    """One line for each field, and for each field of an object inside it. Fields without a value are left out."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -174,7 +174,7 @@ def _words(value: object) -> str:
 
 
 def print_rich(content: RenderableType) -> None:
-    """Prints it without the spaces with which tables fill their lines."""
+    """Prints the content without spaces at the ends of lines."""
     console = terminal.console(sys.stdout)
     with console.capture() as captured:
         console.print(content)

@@ -1,4 +1,4 @@
-"""Several inputs loaded at once, each by a process of its own: validation is what one processor is busy with."""
+"""Loads several inputs at the same time, each in a process of its own, because validation keeps a processor busy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ERROR = "conversations: "
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One input, and where its own process puts its rejects and its checkpoint."""
+    """One input, with the files for the rejects and the checkpoint of its process."""
 
     file: str
     rejects: Path
@@ -44,9 +44,11 @@ def load_files(
     resume: bool,
     advance: Callable[[int], None],
 ) -> dict[str, int]:
-    """The sums of what each `conversations load` prints; their rejects end in one file, in the order of the inputs.
+    """Runs a `conversations load` for each input and adds up what they print.
 
-    Raises ConversationsError with what the first of them said that could not do its work, when all have ended.
+    Their rejects are put into one file, in the order of the inputs.
+
+    If one fails, ConversationsError is raised after all have ended, with the message of the first that failed.
     """
 
     def load(part: Part) -> dict[str, int] | str:
@@ -54,14 +56,14 @@ def load_files(
         command += ["--rejects", str(part.rejects), "--checkpoint", str(part.checkpoint)]
         if resume and part.checkpoint.exists():
             command += ["--resume"]
-        elif is_rejects(part.rejects):  # of an earlier run, of which nothing is kept
+        elif is_rejects(part.rejects):  # left by an earlier run that is not resumed
             part.rejects.unlink()
         return _run(command, settings.child_environment(), advance)
 
     with ThreadPoolExecutor(processes) as pool:
         outcomes = list(pool.map(load, own))
     failures = [one for one in outcomes if isinstance(one, str)]
-    _merge([part.rejects for part in own], rejects, keep=bool(failures))  # --resume goes on with the parts
+    _merge([part.rejects for part in own], rejects, keep=bool(failures))  # --resume needs the parts
     if failures:
         raise ConversationsError(failures[0])
     done = [one for one in outcomes if isinstance(one, dict)]
@@ -69,7 +71,7 @@ def load_files(
 
 
 def _run(command: list[str], environment: dict[str, str], advance: Callable[[int], None]) -> dict[str, int] | str:
-    """The record that the command prints, or its last line where it has none."""
+    """The record that the command prints, or its last message if it prints none."""
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -81,18 +83,18 @@ def _run(command: list[str], environment: dict[str, str], advance: Callable[[int
                 bytes_read = int(found[1].replace(",", ""))
                 advance(bytes_read - shown)
                 shown = bytes_read
-            elif line.startswith(_ERROR) or not last:  # what follows an error tells how to go on
+            elif line.startswith(_ERROR) or not last:  # after an error, only help to continue follows
                 last = line.strip().removeprefix(_ERROR)
         out = process.stdout.read()
     try:
         record: dict[str, int] = json.loads(out)
     except ValueError:
-        return last or "a load ended without a word"
+        return last or "a load ended without a message"
     return record
 
 
 def _merge(parts: list[Path], whole: Path, *, keep: bool) -> None:
-    """One file of rejects; unless they are kept, the parts are removed once it is on the disk."""
+    """Joins the rejects into one file. Once it is on the disk, the parts are removed, unless `keep` is true."""
     there = [part for part in parts if part.exists()]
     if not there:
         return

@@ -121,8 +121,8 @@ class Service:
         body = answer.json()
         if not isinstance(body, dict) or body.get("status") not in ("success", "error"):
             raise SearchUnavailable(
-                f"what answers at {self.name} is not this service "
-                f"(it answered {answer.status}, and no JSON of its): is the port another's?"
+                f"the server at {self.name} is not this service "
+                f"(it answered {answer.status}, and no JSON of its): does another program use this port?"
             )
         if body["status"] == "error":
             raise _error(self.name, answer.status, body.get("error"))

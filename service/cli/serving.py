@@ -18,6 +18,7 @@ from service.cli.service_http import send
 from service.errors import ConversationsError, Misconfigured
 from service.settings import Settings
 from service.terminal import json_text
+from service.token_settings import SCOPES
 
 _HOST = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 _PORT = click.option(
@@ -83,7 +84,7 @@ def serve_command(settings: Settings, host: str, port: int, tls_certificate: Pat
     tls = None if tls_certificate is None or tls_key is None else Tls.load(tls_certificate, tls_key)
     if settings.token_secret is None and settings.opensearch_url is None:
         settings = with_token_secret(settings)
-    Tokens(settings)  # raises where there is no secret, before anything is served
+    _ = Tokens(settings).cursor_secrets  # raises where a secret is missing, before anything is served
     check_ca_file(settings, cluster_url(settings))
     with listening(host, port) as listener:
         scheme = "http" if tls is None else "https"
@@ -121,8 +122,8 @@ def healthy_command(settings: Settings, url: str | None, timeout: float) -> None
     body = answer.json()
     if not isinstance(body, dict) or "status" not in body:
         raise ConversationsError(
-            f"what answers at {address(settings.url or _LOCAL_URL)} is not this service "
-            f"(it answered {answer.status}, and no JSON of its): is the port another's?"
+            f"the server at {address(settings.url or _LOCAL_URL)} is not this service "
+            f"(it answered {answer.status}, and no JSON of its): does another program use this port?"
         )
     if answer.status != 200:
         error = body.get("error")
@@ -146,9 +147,6 @@ def node_command(settings: Settings) -> None:
     raise ConversationsError(words)
 
 
-SCOPES = ("conversations:write",)  # those that routes require
-
-
 @click.command("token")
 @click.option(
     "--organization",
@@ -165,7 +163,13 @@ SCOPES = ("conversations:write",)  # those that routes require
     "scopes",
     type=click.Choice(SCOPES),
     multiple=True,
-    help="A right of the token; writing over HTTP needs it.",
+    help="A right of the token. Repeatable; without it, the token may read and export.",
+)
+@click.option(
+    "--agent", "agents", type=Uuid(), multiple=True, help="Show conversations of this agent only. Repeatable."
+)
+@click.option(
+    "--party", "parties", type=Uuid(), multiple=True, help="Show conversations of this party only. Repeatable."
 )
 @click.option(
     "--expires", type=Duration(), default="12h", show_default=True, help="How long it is valid, such as 30m, 12h or 7d."
@@ -177,6 +181,8 @@ def token_command(
     default: UUID | None,
     user: str,
     scopes: tuple[str, ...],
+    agents: tuple[UUID, ...],
+    parties: tuple[UUID, ...],
     expires: timedelta,
 ) -> None:
     """Make a token, signed with CONVERSATIONS_TOKEN_SECRET or with the secret of the data folder."""
@@ -186,7 +192,11 @@ def token_command(
     if default is not None and default not in organizations:
         raise Misconfigured("--default must be one of the organizations in --organization")
     tokens = Tokens(with_token_secret(settings))
-    print(tokens.mint(user, list(organizations), default=default, scopes=scopes, lifetime=expires))
+    print(
+        tokens.mint(
+            user, list(organizations), default=default, scopes=scopes, lifetime=expires, agents=agents, parties=parties
+        )
+    )
 
 
 COMMANDS = (run_command, serve_command, node_command, healthy_command, token_command)

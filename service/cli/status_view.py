@@ -93,8 +93,7 @@ def _ago(found: Status) -> str:
     for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= 2 * size:
             return f"{found.newest_write}, {counted(round(seconds / size), unit)} ago"
-    ago = f"{counted(round(seconds), 'second')} ago" if seconds >= 0 else "in the future"
-    return f"{found.newest_write}, {ago}"
+    return f"{found.newest_write}, {counted(round(seconds), 'second')} ago"
 
 
 def _row(index: IndexStatus) -> tuple[str, ...]:

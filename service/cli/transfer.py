@@ -99,7 +99,7 @@ def load_command(
     if is_parallel:
         if ndjson.STANDARD_INPUT in files:
             raise Misconfigured("--parallel needs files: standard input can be read by one process only")
-        act(settings, lambda client: index(client, settings, create=create))
+        act(settings, lambda client: require_index(client, settings, create=create))
         with exit_codes.hint(lambda: _go_on(files, True)), progress.track("Loading", total, "byte") as advance:
             sums = load_files(settings, own, processes=parallel, rejects=rejects, resume=resume, advance=advance)
         _finish(sums, rejects)
@@ -182,7 +182,7 @@ def _load(
         return {"bytes_done": reading.done, "bytes": reading.bytes or 0, **tally.record()}
 
     async def load(client: Client) -> loader.Tally:
-        await index(client, settings, create=create)
+        await require_index(client, settings, create=create)
         async with load_progress.published(client, settings.alias, now):
             return await loader.load_writes(
                 client,
@@ -208,8 +208,8 @@ def max_ahead(settings: Settings) -> timedelta:
     return timedelta(seconds=settings.max_ahead)
 
 
-async def index(client: Client, settings: Settings, *, create: bool) -> None:
-    """Checks that there is an index to write to. Creates one only with `create`: the alias may have been mistyped."""
+async def require_index(client: Client, settings: Settings, *, create: bool) -> None:
+    """Checks that there is an index to write to. If there is none, creates it, but only with `create`."""
     if create:
         await first_index.ensure(client, settings.alias, mapping.load(), settings=chosen(settings))
     elif await aliases.current_index(client, settings.alias) is None:

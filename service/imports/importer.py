@@ -37,10 +37,11 @@ Reject = Callable[[Sequence[Piece[Source]], str], None]
 
 @dataclass(slots=True)
 class Outcome:
-    """How an import ended, in messages, and in documents (`tally`)."""
+    """How an import ended, in messages, and in documents (`tally`). `trashed` as in plan.Change."""
 
     in_conversations: int = 0
     there: int = 0
+    trashed: int = 0
     deleted: int = 0
     shortened: int = 0
     tally: Tally = field(default_factory=Tally)
@@ -73,7 +74,7 @@ class Importer(Generic[Source]):
                 async with lock.holding(self.client, self.alias, self.organization_uid) as lease:
                     await self._import(groups, lease)
             except LeaseLost:
-                self.outcome.in_conversations = self.outcome.there = self.outcome.deleted = 0
+                self.outcome.in_conversations = self.outcome.there = self.outcome.deleted = self.outcome.trashed = 0
                 progress.say("another import had the turn meanwhile: the messages are looked at again")
                 continue
             return self.outcome
@@ -156,6 +157,7 @@ class Importer(Generic[Source]):
     def _count(self, change: Change[Source]) -> None:
         self.outcome.in_conversations += change.new
         self.outcome.there += change.there
+        self.outcome.trashed += change.trashed
         self.outcome.deleted += change.deleted
         self.outcome.shortened += change.is_shortened
         if change.item is None and not change.deleted:

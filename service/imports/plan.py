@@ -39,8 +39,9 @@ class Missing(Exception):
 class Change(Generic[Source]):
     """What becomes of one conversation. `item` is None if it stays as it is, `memory` likewise.
 
-    `merged` are the conversations that are united with it. `shrinks` says that messages leave its record. `problem` is
-    the reason why there is no valid conversation of these messages.
+    `merged` are the conversations that are united with it. `trashed` are those of `there` that were left out when they
+    were read. `shrinks` says that messages leave its record. `problem` is the reason why there is no valid
+    conversation of these messages.
     """
 
     uid: UUID
@@ -51,6 +52,7 @@ class Change(Generic[Source]):
     merged: Sequence[Entry] = ()
     new: int = 0
     there: int = 0
+    trashed: int = 0
     deleted: int = 0
     is_shortened: bool = False
     shrinks: bool = False
@@ -69,7 +71,7 @@ class _Group(Generic[Source]):
 
     @property
     def first(self) -> Fact:
-        return ends([*with_states((), self.pieces), *self.facts])[0]
+        return min([*(piece.fact for piece in self.pieces), *self.facts], key=lambda fact: fact.order)
 
 
 @dataclass(slots=True)
@@ -101,6 +103,7 @@ class Planner(Generic[Source]):
     # Which messages are together
 
     def _groups(self) -> list[_Group[Source]]:
+        """The messages that become one conversation. Those that are left out change only what holds them already."""
         live = [entry for entry in self.entries.values() if entry.item is not None]
         gone = [] if self.restores else [entry for entry in self.entries.values() if entry.is_deleted]
         pieces = self._without_deleted(live, gone)
@@ -111,11 +114,14 @@ class Planner(Generic[Source]):
         return [group for group in groups if group.pieces or any(places[entry.uid] > 1 for entry in group.live)]
 
     def _without_deleted(self, live: list[Entry], gone: list[Entry]) -> list[Piece[Source]]:
-        """The messages that no deleted conversation holds."""
+        """The messages that are imported: those that no deleted conversation holds, and that are not left out."""
         alive = {fact.id for entry in live for fact in entry.facts}
+        copies = {fact.copy for entry in live for fact in entry.facts}
         deleted = {fact.id: entry.uid for entry in gone for fact in entry.facts if fact.id not in alive}
         left: list[Piece[Source]] = []
         for piece in self.pieces:
+            if piece.fact.state.is_left_out and piece.fact.copy not in copies:
+                continue
             owner = deleted.get(piece.fact.id)
             if owner is None:
                 left.append(piece)
@@ -281,6 +287,7 @@ class Planner(Generic[Source]):
             merged=merged,
             new=len(ids - there),
             there=len(ids & there),
+            trashed=sum(piece.fact.state.is_left_out for piece in group.pieces),
             is_shortened=made.is_shortened and not is_same,
             record_version=entry.record_version,
             shrinks=not {fact.copy for fact in entry.facts} <= {fact.copy for fact in made.facts},

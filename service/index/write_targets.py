@@ -71,7 +71,7 @@ class Targets:
         return self._looked
 
     def is_current(self, looked: Looked) -> bool:
-        """Whether what was seen then may still be relied upon now."""
+        """Whether the alias was read within the last lease."""
         return asyncio.get_running_loop().time() - looked.at <= self.lease
 
     async def _ask(self) -> tuple[str, ...]:
@@ -81,7 +81,7 @@ class Targets:
         names = tuple(dict.fromkeys([*read, *others]))
         if len(read) > 1:
             raise SearchUnavailable(
-                f"{self._alias} points to several indices: leave it one, see 'conversations status'"
+                f"{self._alias} points to several indices: remove it from all but one, see 'conversations status'"
             )
         if not read:
             raise WriteFailed(f"{self._alias} does not exist in OpenSearch: create it with 'conversations create'")
@@ -92,7 +92,7 @@ class Targets:
 
 
 class Only:
-    """One index, whatever the cluster says: for a backfill."""
+    """One given index, for a backfill. The alias for writes does not matter."""
 
     def __init__(self, name: str) -> None:
         self._names = (name,)

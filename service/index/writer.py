@@ -1,7 +1,7 @@
-"""Versioned bulk writes: each document is reported as written, as unchanged, or as rejected with the reason.
+"""Versioned bulk writes. Each document is reported as written, as unchanged, or as rejected with the reason.
 
-The version is external (`updated_on` in milliseconds), so a document may be sent any number of times and in any order:
-an older copy never replaces a newer one. That is what makes it right to send again after a lost connection.
+The version is external (`updated_on` in milliseconds). A document may be sent any number of times and in any order,
+because an older copy never replaces a newer one. So it is safe to send a document again after a lost connection.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ PATIENCE_SECONDS = 300.0
 LEASE_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 10.0
-DISK_SECONDS = 10.0  # of a write that has not ended, at most, after which a full disk is looked for
-DISK_SHARE = 0.7  # of the patience, at most, for the same
+# A write that has not ended after this time, or this share of its patience, checks whether the disk is full.
+DISK_SECONDS = 10.0
+DISK_SHARE = 0.7
 
 
 def deletion_of(organization_uid: UUID, uid: UUID, deleted_on: datetime) -> Write:
-    """The write that leaves a tombstone: `deleted_on` is its version, so it loses against what is newer."""
+    """The write of a tombstone. Its version is `deleted_on`, so it never replaces a newer document."""
     return Write(
         id=document_id(organization_uid, uid),
         routing=str(organization_uid),
@@ -71,7 +72,7 @@ def record_of(record: ImportRecord) -> Write:
 
 
 def write_of(conversation: Conversation, parts: str = "") -> Write:
-    """The write of a conversation. `parts` as in conversation.stored."""
+    """The write of a conversation. `parts` is the same as in conversation.stored."""
     return Write(
         id=document_id(conversation.organization_uid, conversation.uid),
         routing=str(conversation.organization_uid),
@@ -83,12 +84,15 @@ def write_of(conversation: Conversation, parts: str = "") -> Write:
 async def write(
     client: Client, alias: str, writes: Sequence[Write], *, patience: float = PATIENCE_SECONDS
 ) -> list[Result]:
-    """One Writer's `write`, for who writes once."""
+    """Writes once, with a Writer of its own."""
     return await Writer(client, alias, patience=patience).write(writes)
 
 
 class Writer:
-    """Writes to all indices that must be written (write_targets.py), and acknowledges what is in all of them."""
+    """Writes to all indices that must receive writes (write_targets.py).
+
+    A write is acknowledged once it is in all of them.
+    """
 
     def __init__(
         self,
@@ -109,13 +113,13 @@ class Writer:
     async def write(
         self, writes: Sequence[Write], *, refresh: str = "false", patience: float | None = None
     ) -> list[Result]:
-        """Writes them all and returns a result for each, in their order.
+        """Writes all documents and returns a result for each, in the same order.
 
-        What is refused for want of room (429, 503) or lost with its connection is sent again, with a pause of full
-        jitter, as long as the patience lasts (in seconds; the writer's own unless given); then WriteFailed. So is a
-        cluster that blocks writes, and a closed index, at once. A document that fails a request as a whole is found and
-        rejected alone (bulk_requests.py). `refresh` is OpenSearch's: false, true or wait_for.
-        A WriteFailed names a full disk where one is behind it, whatever OpenSearch reported.
+        A write that an overloaded cluster refused (429, 503), or whose connection was lost, is sent again after a
+        random pause, for at most `patience` seconds (the writer's own by default). After that, WriteFailed is raised;
+        for a cluster that blocks writes and for a closed index, it is raised at once. Its message names a full disk if
+        that is the cause, whatever OpenSearch reported. If one document makes a whole request fail, only that document
+        is rejected (bulk_requests.py). `refresh` has the values of OpenSearch: false, true or wait_for.
         """
         patience = self._patience if patience is None else patience
         work = self._write(writes, refresh, patience)
@@ -148,10 +152,10 @@ class Writer:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _wait(self, why: Again, pause: float, *, left: float, patience: float) -> None:
-        """Waits before another try. Raises PushedBack or WriteFailed where there is no time for one."""
+        """Waits before another attempt. Raises PushedBack or WriteFailed if no time is left for one."""
         if left <= 0:
             raise (PushedBack if why.is_busy else WriteFailed)(
-                f"OpenSearch took no more writes for {patience:.0f} s ({why.reason}): nothing told is lost"
+                f"OpenSearch accepted no more writes for {patience:.0f} s ({why.reason}): no acknowledged write is lost"
             )
         (telemetry.pushed_back if why.is_busy else telemetry.sent_again).inc()
         self._pushed_back()
@@ -159,5 +163,5 @@ class Writer:
 
 
 def _summary(results: list[Result]) -> Result:
-    """What becomes of a write to several indices: refused by one is refused; else the index that is read tells."""
+    """The result of a write to several indices: rejected if one rejected it, else that of the index that is read."""
     return next((result for result in results if result.outcome == "rejected"), results[0])

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from aiohttp import ClientError
 from opensearchpy.exceptions import TransportError
 
 from service.client import Client, translated
-from service.errors import ConversationsError, WriteFailed
+from service.errors import ConversationsError, Misconfigured, WriteFailed
+from service.identity import public_keys
+from service.identity.issuers import issuers, trusted
 from service.index import aliases, disk_space
 from service.index.mapping import Mapping
 from service.index.write_check import check_writable
@@ -66,7 +69,7 @@ async def examine(deployment: Deployment, *, unreachable: str | None = None) -> 
 
     `unreachable` is the reason why the cluster cannot be reached, if the caller knows it already.
     """
-    yield _token_secret(deployment.settings)
+    yield await _tokens(deployment.settings)
     first, *rest = CHECKS
     if unreachable is None:
         reachable = await _first(first, deployment)
@@ -118,8 +121,39 @@ def _name(look: Look) -> str:
     return str(getattr(look, "__name__", "")).strip("_").replace("_", " ")
 
 
+async def _tokens(settings: Settings) -> Check:
+    """The issuers and whether their keys can be fetched, or the shared secret."""
+    try:
+        with_keys = [issuer for issuer in issuers(settings) if issuer.has_keys]
+        certificates = trusted(settings.token_ca_file)
+    except Misconfigured as error:
+        return Check(_SETTINGS, "failed", str(error), "correct these settings: docs/running.md describes them")
+    if not with_keys:
+        return _token_secret(settings)
+    found = []
+    for issuer in with_keys:
+        try:
+            keys = public_keys.read(await issuer.source(certificates)())
+        except (ValueError, OSError, TimeoutError, ClientError) as error:
+            reason = str(error) if type(error) is ValueError else type(error).__name__
+            return Check(
+                _SETTINGS, "failed", f"the keys of {issuer.issuer} cannot be fetched: {reason}",
+                "check its URL, that this machine reaches it, and CONVERSATIONS_TOKEN_CA_FILE",
+            )  # fmt: skip
+        found.append(f"{issuer.issuer} with {counted(len(keys), 'key')}, audience {issuer.audience}")
+    if settings.cursor_secret is None and settings.token_secret is None:
+        return Check(
+            _SETTINGS, "failed", "CONVERSATIONS_CURSOR_SECRET is not set",
+            "set it to 32 random bytes, the same for every process: openssl rand -base64 48",
+        )  # fmt: skip
+    return Check(_SETTINGS, "ok", "; ".join(found))
+
+
+_SETTINGS = "token settings"
+
+
 def _token_secret(settings: Settings) -> Check:
-    name = "token settings"
+    name = _SETTINGS
     if settings.token_secret is None:
         return Check(
             name, "failed", "CONVERSATIONS_TOKEN_SECRET is not set",
@@ -174,25 +208,37 @@ async def _icu_plugin(deployment: Deployment) -> Check:
     """Whether the ICU plugin works. The check uses it, because it may be installed under another name."""
     body = {"tokenizer": "icu_tokenizer", "filter": ["icu_folding"], "text": "Ａé"}
     nodes = await deployment.client.nodes.info(params={"filter_path": FIELDS_OF_A_NODE})
+    lacking = sorted(
+        node["name"]
+        for node in nodes["nodes"].values()
+        if not any(PLUGIN in plugin["name"] for plugin in node.get("plugins", []))
+    )
+    index = await aliases.current_index(deployment.client, deployment.settings.alias)
     try:
-        index = await aliases.current_index(deployment.client, deployment.settings.alias)
         answer = await deployment.client.indices.analyze(index=index, body=body)
         works = [token["token"] for token in answer["tokens"]] == ["ae"]
     except TransportError as error:
+        if index is None and error.status_code == 403:
+            return _untried_plugin(lacking)
         if error.status_code != 400:
             raise
         works = False
     if not works:
-        lacking = sorted(
-            node["name"]
-            for node in nodes["nodes"].values()
-            if not any(PLUGIN in plugin["name"] for plugin in node.get("plugins", []))
-        )
         return Check(
             "icu plugin", "failed", f"missing on {', '.join(lacking) or 'some node'}",
             f"run 'opensearch-plugin install {PLUGIN}' on every node and restart it",
         )  # fmt: skip
     return Check("icu plugin", "ok", "words are split and folded as expected")
+
+
+def _untried_plugin(lacking: list[str]) -> Check:
+    """Before there is an index, the security plugin lets only administrators analyze text. Then its name must do."""
+    if not lacking:
+        return Check("icu plugin", "ok", "installed on every node; it is tried when there is an index")
+    return Check(
+        "icu plugin", "warning", f"not found by its name on {', '.join(lacking)}, and not tried: there is no index yet",
+        f"run 'opensearch-plugin install {PLUGIN}' where it is missing; after 'conversations create', check again",
+    )  # fmt: skip
 
 
 async def _alias(deployment: Deployment) -> Check:

@@ -101,7 +101,7 @@ async def status(
         conversations=read.conversations if read else 0,
         tombstones=read.tombstones if read else 0,
         newest_write=None if newest is None else format_time(newest),
-        newest_write_age_seconds=None if newest is None else round((datetime.now(UTC) - newest).total_seconds(), 3),
+        newest_write_age_seconds=None if newest is None else age_of(newest),
         mapping_of_service=mapping.checksum,
         derived_version_of_service=mapping.derived_version,
         indices=indices,
@@ -143,6 +143,11 @@ async def _reindex(client: Client, alias: str, *, is_watched: bool) -> Json | No
     if state is None:
         return None
     return asdict(state) | {"is_running": await lock.is_running(client, alias, state) if is_watched else None}
+
+
+def age_of(newest: datetime) -> float:
+    """The seconds since a version; 0 for one that is ahead of the clock, as that of mail with a wrong date."""
+    return max(0.0, round((datetime.now(UTC) - newest).total_seconds(), 3))
 
 
 async def _newest(client: Client, name: str) -> datetime | None:

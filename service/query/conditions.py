@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from service.query import addresses
 from service.query.fields import FIELDS_BY_NAME
 from service.query.time_bounds import Bounds
 
@@ -20,15 +21,18 @@ MAX_SEARCH_CHARACTERS = 500
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """The field has one of these values. A list must contain one of them."""
+    """The field has one of these values, with `any_case` also in another case. A list must contain one of them."""
 
     field: str
     values: tuple[str | bool | int, ...]
+    any_case: bool = False
     kind: Literal["one of"] = "one of"
 
     def __post_init__(self) -> None:
         if self.field not in FIELDS_BY_NAME:
             raise ValueError(f"no such field: {self.field}")
+        if self.any_case and not FIELDS_BY_NAME[self.field].any_case:
+            raise ValueError(f"only as written: {self.field}")
         allowed = FIELDS_BY_NAME[self.field].choices
         if allowed and not set(self.values) <= set(allowed):
             raise ValueError(f"no such {self.field}: {self.values}")
@@ -76,14 +80,18 @@ class SearchText(Words):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """The address or name of the sender ("from") or of a recipient ("to") contains the text.
+    """The address or name of the sender ("from") or of a recipient ("to", "cc") contains the text.
 
-    A complete address matches only that address.
+    A whole address matches only that address. It has an @ and behind it a domain with a dot.
     """
 
     role: str
     text: str
     kind: Literal["person"] = "person"
+
+    @property
+    def is_whole_address(self) -> bool:
+        return addresses.is_whole(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +131,9 @@ def field_of(node: Node) -> str | None:
 
 
 def texts_of(node: Node) -> list[Words]:
-    """The words that can have found a conversation. Negated words are left out."""
+    """The words that can have found a conversation. Negated words are left out, and q's text as a whole subject."""
     if isinstance(node, Words):
-        return [node]
+        return [node] if node.match != "exact" or isinstance(node, SearchText) else []
     if isinstance(node, AllOf | AnyOf):
         return [words for part in node.nodes for words in texts_of(part)]
     return []

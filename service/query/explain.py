@@ -37,7 +37,7 @@ def explain(query: ConversationQuery) -> Explanation:
     parsed = query.extras.parsed_search
     return Explanation(
         clauses=[tree(node) for node in query.where],
-        warnings=[] if parsed is None else list(parsed.warnings),
+        warnings=[] if parsed is None else parsed.told,
         q=as_text(query),
         parameters=as_parameters(query),
     )
@@ -45,8 +45,8 @@ def explain(query: ConversationQuery) -> Explanation:
 
 def tree(node: Node) -> dict[str, object]:  # noqa: PLR0911 (a case is a kind of node)
     match node:
-        case OneOf(field, values):
-            return {"field": field, "one_of": list(values)}
+        case OneOf(field, values, any_case):
+            return {"field": field, "one_of": list(values), **({"any_case": True} if any_case else {})}
         case Missing(field):
             return {"field": field, "missing": True}
         case Between(field, bounds):
@@ -80,9 +80,9 @@ def as_parameters(query: ConversationQuery) -> dict[str, str] | None:
 
 def _parameter(node: Node) -> dict[str, str] | None:  # noqa: PLR0911 (a case is a kind of node)
     match node:
-        case OneOf(field, values):
+        case OneOf(field, values, False):
             return _values_parameter(FIELDS_BY_NAME[field], values)
-        case Not(OneOf(field, values)) if FIELDS_BY_NAME[field].lists is not None:
+        case Not(OneOf(field, values, False)) if FIELDS_BY_NAME[field].lists is not None:
             return {f"{field}[nin]": _joined(values)}
         case Missing(field) if _has_presence(FIELDS_BY_NAME[field]):
             return {field: "none"}
@@ -134,8 +134,8 @@ def as_text(query: ConversationQuery) -> str | None:
 
 def _search_text(node: Node) -> str | None:  # noqa: PLR0911 (a case is a kind of node)
     match node:
-        case OneOf(field, values):
-            return _values_text(FIELDS_BY_NAME[field], values)
+        case OneOf(field, values, any_case):
+            return None if any_case else _values_text(FIELDS_BY_NAME[field], values)
         case Missing(field):
             return _presence_text(FIELDS_BY_NAME[field], "none")
         case Not(Missing(field)) if (text := _presence_text(FIELDS_BY_NAME[field], "any")) is not None:
@@ -162,13 +162,14 @@ def _values_text(row: Field, values: tuple[str | bool | int, ...]) -> str | None
 
 
 def _presence_text(row: Field, word: str) -> str | None:
-    """`from:none` would search for "none", because `from:` takes parts of addresses; so an address has no such text."""
-    return f"{row.syntax.name}:{word}" if row.syntax is not None and row.kind != "address" else None
+    """`from:none` and `subject:none` would search for the word, so these fields have no such text."""
+    return f"{row.syntax.name}:{word}" if row.syntax is not None and row.kind not in ("address", "text") else None
 
 
 def _value(row: Field, value: str) -> str | None:
     if row.kind == "address":
-        return value if "@" in value.strip("@") and _is_plain(value) and "," not in value else None
+        is_alike = Person(row.syntax.name, value).is_whole_address and not row.covers if row.syntax else False
+        return value if is_alike and _is_plain(value) and "," not in value else None
     if row.kind == "name":
         return f'"{value}"' if '"' not in value else None
     return value

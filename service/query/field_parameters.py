@@ -20,7 +20,7 @@ _NUMBER_SCHEMA = {"type": "integer", "minimum": 0, "maximum": LARGEST_NUMBER}
 _LIST_READERS: dict[Kind, Callable[[Field], Callable[[str], tuple[str, ...]]]] = {
     "choice": lambda row: values.any_name_of(row.choices),
     "name": lambda _row: values.names,
-    "address": lambda _row: values.names,
+    "address": lambda _row: values.addresses,
     "uid": lambda _row: values.uids,
 }
 _READERS: dict[Kind, Callable[[Field], Callable[[str], str | bool | int]]] = {
@@ -28,8 +28,11 @@ _READERS: dict[Kind, Callable[[Field], Callable[[str], str | bool | int]]] = {
     "choice": lambda row: lambda text: values.one_of(text, row.choices),
     "uid": lambda _row: lambda text: str(parse_uuid(text)),
     "number": lambda _row: number,
+    "time": lambda row: values.no_value(*(f"{row.name}[{operator}]" for operator in OPERATORS)),
+    "text": lambda _row: values.no_value("search"),
 }
-_SCHEMAS: dict[Kind, Schema] = {"boolean": FLAG_SCHEMA, "uid": UUID_SCHEMA, "number": _NUMBER_SCHEMA}
+_LISTED: dict[Kind, tuple[str, ...]] = {"boolean": ("true", "false")}  # as texts, beside none and any
+_SCHEMAS: dict[Kind, Schema] = {"uid": UUID_SCHEMA, "number": _NUMBER_SCHEMA}
 
 _BOUND_MEANINGS: dict[Kind, dict[Operator, str]] = {
     "time": {"gte": "at or after", "gt": "after", "lte": "at or before", "lt": "before"},
@@ -73,8 +76,10 @@ def _plain_schema(row: Field, plain: Plain) -> Schema:
 
 def _value_schema(row: Field, *, presence: bool) -> Schema:
     """The schema of one value. With `presence`, none and any are allowed too."""
-    if row.choices:
-        return {"type": "string", "enum": [*row.choices, *((NONE, ANY) if presence else ())]}
+    if listed := _LISTED.get(row.kind, row.choices):
+        return {"type": "string", "enum": [*listed, *((NONE, ANY) if presence else ())]}
+    if row.kind in ("time", "text"):
+        return {"type": "string", "enum": [NONE, ANY]}
     return TEXT_SCHEMA if presence else _SCHEMAS.get(row.kind, TEXT_SCHEMA)
 
 

@@ -74,7 +74,8 @@ class Field:
     `path` is its path in the index, if that differs from its name. `words` are the paths of its analyzed text, and of
     related texts. `bounds` has an example for each of [gte], [gt], [lte] and [lt]. `states` are terms of the search
     box, such as is:read, with their values; if a value has several, the first one is shown. `facet` is the field's
-    place among the facets, from 1.
+    place among the facets, from 1. `covers` are further fields that its name in the search box finds. `any_case` is the
+    path of its values without regard to case.
     """
 
     name: str
@@ -90,6 +91,8 @@ class Field:
     states: Mapping[str, bool | str] = field(default_factory=dict)
     order: Order | None = None
     facet: int = 0
+    covers: tuple[str, ...] = ()
+    any_case: str = ""
 
     @property
     def index_path(self) -> str:
@@ -106,32 +109,39 @@ class Field:
 
 FIELDS: tuple[Field, ...] = (
     Field(
-        "created_on", "time", bounds=_TIMES, syntax=Syntax("created"), order=Order("created_on", is_contract=True),
+        "created_on", "time", plain=Plain("none or any", ANY, presence=True), bounds=_TIMES, syntax=Syntax("created"),
+        order=Order("created_on", is_contract=True),
     ),
     Field(
         "updated_on", "time", bounds=_TIMES,
         syntax=Syntax("updated", bounds={"after": "gte", "before": "lt", "on": None}),
         order=Order("updated_on", is_contract=True),
     ),
-    Field("sent_at", "time", bounds=_TIMES, syntax=Syntax("sent"), order=Order("sent_at", is_contract=True)),
     Field(
-        "subject", "text", syntax=Syntax("subject", "a word, a quoted phrase or the start of a word with *"),
+        "sent_at", "time", plain=Plain("none or any", ANY, presence=True), bounds=_TIMES, syntax=Syntax("sent"),
+        order=Order("sent_at", is_contract=True),
+    ),
+    Field(
+        "subject", "text", plain=Plain("none or any", ANY, presence=True),
+        syntax=Syntax("subject", "a word, a quoted phrase or the start of a word with *"),
         order=Order("order.subject", is_contract=True),
     ),
     Field(
-        "is_read", "boolean", plain=Plain("read status", "false", is_contract=True),
+        "is_read", "boolean", plain=Plain("read status; none or any", "false", presence=True, is_contract=True),
         states={"is:read": True, "is:unread": False}, order=Order("is_read"), facet=5,
     ),
     Field(
         "status", "choice", choices=STATUSES,
         plain=Plain(
-            f"any of {', '.join(STATUSES)}; with commas between", "active,closed", is_list=True, is_contract=True
+            f"any of {', '.join(STATUSES)}, with commas between; none or any", "active,closed", is_list=True,
+            presence=True, is_contract=True,
         ),
         lists=Lists("active,closed", "draft,archived"), syntax=Syntax("status"),
         order=Order("order.status", is_contract=True), facet=1,
     ),
     Field(
-        "channel", "choice", choices=CHANNELS, plain=Plain("email or sms", "email", is_contract=True),
+        "channel", "choice", choices=CHANNELS,
+        plain=Plain("email or sms; none or any", "email", presence=True, is_contract=True),
         lists=Lists("email", "sms"), syntax=Syntax("channel"), order=Order("order.channel", is_contract=True), facet=2,
     ),
     Field(
@@ -149,6 +159,7 @@ FIELDS: tuple[Field, ...] = (
             'Questions,"Docs, translations"', is_list=True, presence=True, is_contract=True,
         ),
         lists=Lists("Questions,Bugs", "Releases"), syntax=Syntax("category", "a category's name"), facet=3,
+        any_case="categories.any_case",
     ),
     Field(
         "agent_uid", "uid",
@@ -169,12 +180,12 @@ FIELDS: tuple[Field, ...] = (
         syntax=Syntax("creator", "the uid of the user who created it"),
     ),
     Field(
-        "has_reply", "boolean", plain=Plain("whether it was answered", "true"),
+        "has_reply", "boolean", plain=Plain("whether it was answered; none or any", "true", presence=True),
         states={"is:replied": True, "is:unreplied": False}, order=Order("has_reply"),
     ),
     Field(
         "has_attachments", "boolean", path="metadata.has_attachments",
-        plain=Plain("whether files are attached", "false"),
+        plain=Plain("whether files are attached; none or any", "false", presence=True),
         states={"has:attachment": True, "has:attachments": True},
     ),
     Field(
@@ -187,7 +198,18 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "to_emails", "address", path="metadata.to_emails", words=("metadata.to_emails.words",), has_several=True,
-        syntax=Syntax("to", "a recipient: a whole address, or a part of it"),
+        plain=Plain(
+            "any of these recipients' addresses, with commas between; none or any", "none", is_list=True, presence=True
+        ),
+        syntax=Syntax("to", "a recipient, also of a copy (Cc): a whole address, or a part of it"),
+        covers=("cc_emails",),
+    ),
+    Field(
+        "cc_emails", "address", path="metadata.cc_emails", words=("metadata.cc_emails.words",), has_several=True,
+        plain=Plain(
+            "any of these addresses in Cc, with commas between; none or any", "none", is_list=True, presence=True
+        ),
+        syntax=Syntax("cc", "a recipient of a copy (Cc): a whole address, or a part of it"),
     ),
     Field(
         "label", "name", path="metadata.labels", has_several=True,

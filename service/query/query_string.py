@@ -109,7 +109,7 @@ def _near(name: str, known: tuple[str, ...]) -> str:
     """What was meant: created_on and created_on[from] may be any of created_on[gt], created_on[gte] and so on."""
     field = name.partition("[")[0]
     forms = [one for one in known if one.startswith(f"{field}[")]
-    if len(forms) < 2 or field in known:
+    if f"{field}[gte]" not in forms:
         return nearest(name, known)
     return f"; did you mean {', '.join(forms[:-1])} or {forms[-1]}?"
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from service.conversation import parse_uuid
 from service.message_texts import nearest
+from service.query.addresses import address_in
 from service.query.conditions import Between, Missing, Node, Not, OneOf, Person, Words
 from service.query.fields import ANY, FIELDS, NONE, Field, Kind, Operator, shown_words, states_of
 from service.query.numbers import parse_number_span
@@ -19,11 +20,19 @@ Make = Callable[[str, bool, ZoneInfo], Node]
 
 @dataclass(frozen=True, slots=True)
 class SearchField:
-    """One field of the search syntax. `condition` makes the node for a value, or raises ValueError."""
+    """One field of the search syntax. `condition` makes the node for a value, or raises ValueError.
+
+    `kind` is that of a field with values; is: and has: have none.
+    """
 
     name: str
     condition: Make
     description: str
+    kind: Kind | None = None
+
+    @property
+    def takes_any_text(self) -> bool:
+        return self.kind in ("address", "name", "text")
 
 
 def _presence(row: Field, value: str) -> Node:
@@ -60,7 +69,7 @@ def _name(row: Field) -> Make:
             return _presence(row, text.lower())
         if not text.strip():
             raise ValueError("must have a value")
-        return OneOf(row.name, (text.strip(),))
+        return OneOf(row.name, (text.strip(),), any_case=not quoted and bool(row.any_case))
 
     return make
 
@@ -82,7 +91,7 @@ def _address(row: Field) -> Make:
     def make(text: str, _quoted: bool, _zone: ZoneInfo) -> Node:
         if not has_words(text):
             raise ValueError("must be an address, or a part of one or of a name")
-        return Person(row.syntax.name if row.syntax is not None else row.name, text.strip())
+        return Person(row.syntax.name if row.syntax is not None else row.name, address_in(text))
 
     return make
 
@@ -99,7 +108,12 @@ def _text(_row: Field) -> Make:
 
 
 def _span(row: Field) -> Make:
-    return lambda text, _quoted, zone: Between(row.name, parse_span(text, zone))
+    def make(text: str, _quoted: bool, zone: ZoneInfo) -> Node:
+        if row.plain is not None and text.lower() in (NONE, ANY):
+            return _presence(row, text.lower())
+        return Between(row.name, parse_span(text, zone))
+
+    return make
 
 
 def _bound(row: Field, operator: Operator) -> Make:
@@ -125,6 +139,11 @@ def _state(prefix: str, states: Mapping[str, tuple[Field, bool | str]]) -> Searc
     return SearchField(prefix, make, ", ".join(shown))
 
 
+def _described_name(row: Field) -> str:
+    case = ", in any case; as written in quotes, which spaces and commas need"
+    return f"{_described(row)}{case if row.any_case else ', in quotes where it has spaces or commas'}; none or any"
+
+
 def _described(row: Field) -> str:
     return row.syntax.description if row.syntax is not None else ""
 
@@ -138,13 +157,16 @@ _KINDS: dict[Kind, tuple[Callable[[Field], Make], Callable[[Field], str]]] = {
     "address": (_address, _described),
     "choice": (_choice, lambda row: f"{', '.join(row.choices)}, none or any"),
     "uid": (_uid, lambda row: f"{_described(row)}, none or any"),
-    "name": (_name, lambda row: f"{_described(row)}, in quotes where it has spaces or commas; none or any"),
+    "name": (_name, _described_name),
     "number": (
         _number,
         lambda row: f"{_described(row)}: a whole number, or a span such as 5..10, 5.. or ..10; none or any",
     ),
     "text": (_text, _described),
-    "time": (_span, lambda row: f"{row.name} within {_TIME_SPAN}"),
+    "time": (
+        _span,
+        lambda row: f"{row.name} within {_TIME_SPAN}{'; none or any' if row.plain is not None else ''}",
+    ),
 }
 _VALUE_KINDS: tuple[Kind, ...] = ("address", "uid", "choice", "name", "number")
 
@@ -159,7 +181,7 @@ def search_fields(fields: Sequence[Field]) -> tuple[SearchField, ...]:
 def _of_kind(fields: Sequence[Field], kind: Kind) -> list[SearchField]:
     make, describe = _KINDS[kind]
     return [
-        SearchField(row.syntax.name, make(row), describe(row))
+        SearchField(row.syntax.name, make(row), describe(row), kind)
         for row in fields
         if row.kind == kind and row.syntax is not None
     ]

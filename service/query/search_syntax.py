@@ -13,7 +13,7 @@ Curly quotes and full-width punctuation count as plain punctuation. A quoted phr
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -21,8 +21,10 @@ import msgspec
 from msgspec import Meta
 
 from service.message_texts import nearest
-from service.query.conditions import AllOf, AnyOf, Node, Not, OneOf, Words
-from service.query.search_fields import SEARCH_FIELDS_BY_NAME
+from service.query.addresses import PASTED
+from service.query.conditions import AllOf, AnyOf, Missing, Node, Not, OneOf, Words
+from service.query.fields import ANY, NONE
+from service.query.search_fields import SEARCH_FIELDS_BY_NAME, SearchField
 from service.text import REPLY_WORDS, check_plain_length, has_words
 
 MAX_CHARACTERS = 512
@@ -30,11 +32,11 @@ MAX_CLAUSES = 30
 MAX_DEPTH = 20
 
 _PLAIN = str.maketrans("“”„‟«»＂：（），－＊", '""""""":(),-*')
-_NAME = re.compile(r"([A-Za-z_]+):(?=\S)")
+_NAME = re.compile(r"([A-Za-z_]+):(?!//)")
 
 
 class Warning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # noqa: A001
-    """A part of q that could not be parsed and was treated as text. The position counts code points."""
+    """A part of q that was treated as text, or may be meant otherwise. The position counts code points."""
 
     position: Annotated[int, Meta(ge=0)]
     text: str
@@ -43,11 +45,19 @@ class Warning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # noqa:
 
 @dataclass(frozen=True, slots=True)
 class ParsedSearch:
-    """A parsed text: its conditions, which must all match, and the warnings."""
+    """A parsed text: its conditions, which must all match, the warnings, and hints: what is right but may be meant
+    otherwise.
+    """
 
     text: str
     nodes: tuple[Node, ...]
     warnings: tuple[Warning, ...]
+    hints: tuple[Warning, ...] = ()
+
+    @property
+    def told(self) -> list[Warning]:
+        """The warnings and hints, in the order of the text."""
+        return sorted((*self.warnings, *self.hints), key=lambda one: one.position)
 
 
 class TooLong(ValueError):
@@ -64,10 +74,13 @@ def parse(text: str, zone: ZoneInfo) -> ParsedSearch:
         raise TooLong(str(error)) from None
     parser = _Parser(text, text.translate(_PLAIN), zone)
     node = parser.query(0)
+    if node is not None and parser.plain.lstrip().startswith("-") and _has_words_only(node):
+        node = AnyOf((node, Words(text.strip(), "exact")))  # the whole subject, pasted
     if parser.clauses > MAX_CLAUSES:
         raise TooLong(f"must have at most {MAX_CLAUSES} clauses, not {parser.clauses}")
     nodes = node.nodes if isinstance(node, AllOf) else () if node is None else (node,)
-    return ParsedSearch(text, nodes, tuple(sorted(parser.warnings, key=lambda warning: warning.position)))
+    warnings = sorted(parser.warnings, key=lambda warning: warning.position)
+    return ParsedSearch(text, nodes, tuple(warnings), tuple(parser.hints))
 
 
 def _together(nodes: list[Node]) -> list[Node]:
@@ -93,6 +106,13 @@ def _as_written(node: Node) -> Node:
     return node
 
 
+def _has_words_only(node: Node) -> bool:
+    """Whether the node is of words alone, one of them left out."""
+    parts = node.nodes if isinstance(node, AllOf) else (node,)
+    inner = [part.node if isinstance(part, Not) else part for part in parts]
+    return isinstance(parts[0], Not) and all(isinstance(part, Words) for part in inner)
+
+
 def _is_plain(node: Node) -> bool:
     return isinstance(node, Words) and node.match == "words" and node.stems
 
@@ -107,6 +127,7 @@ class _Parser:
     at: int = 0
     clauses: int = 0
     warnings: list[Warning] = field(default_factory=list)
+    hints: list[Warning] = field(default_factory=list)
 
     def query(self, depth: int) -> Node | None:
         """or = and *("OR" and), to the end of the text or to the closing bracket."""
@@ -140,16 +161,14 @@ class _Parser:
         return nodes[0] if len(nodes) == 1 else AllOf(tuple(nodes))
 
     def _signed(self, depth: int) -> Node | None:
-        is_negative = self.plain[self.at] == "-" and self.plain[self.at + 1 : self.at + 2].strip() != ""
-        if not is_negative:
+        dashes = len(self.plain) - self.at - len(self.plain[self.at :].lstrip("-"))
+        behind = self.plain[self.at + dashes : self.at + dashes + 1]
+        if dashes > 1 and behind.strip():
+            self._warn(self.at, self.at + dashes, "is text here: one - leaves out")
+            return self._word(self.at, depth)
+        if dashes != 1 or not behind.strip():
             return self._atom(depth)
-        start = self.at
-        while self.plain[self.at : self.at + 1] == "-":
-            self.at += 1
-        if self.at > start + 1:
-            self._warn(start, self.at, "one - is enough: taken as one")
-        if self.at >= len(self.plain) or self.plain[self.at].isspace():
-            return None
+        self.at += 1
         node = self._atom(depth)
         if node is None:
             return None
@@ -160,15 +179,18 @@ class _Parser:
         character = self.plain[start]
         if character == "(" and depth < MAX_DEPTH:
             self.at += 1
+            told = len(self.warnings)
             node = self.query(depth + 1)
             if self.plain[self.at : self.at + 1] == ")":
                 self.at += 1
             else:
                 self._warn(start, start + 1, "this bracket is not closed: taken as closed at the end")
+            if node is None and len(self.warnings) == told:
+                self._warn(start, self.at, "holds nothing: left out")
             return node
         if character == '"':
             return self._phrase(start)
-        if (found := _NAME.match(self.plain, start)) is not None and not self.plain.startswith("//", found.end()):
+        if (found := _NAME.match(self.plain, start)) is not None:
             node = self._field(found[1], found.end(), depth)
             if node is not None:
                 return node
@@ -207,8 +229,14 @@ class _Parser:
         if raw in ("AND", "NOT"):
             way = "what stands side by side must be found anyway" if raw == "AND" else "- in front leaves out"
             self._warn(start, self.at, f"{raw} is a word here: {way}")
+        if raw == "or" and self._stands_between(start, self.at):
+            self.hints.append(Warning(start, text, "or is a word here: OR in capitals finds either side"))
         self.clauses += 1
         return Words(text, "prefix" if is_begun else "words")
+
+    def _stands_between(self, start: int, end: int) -> bool:
+        before, after = self.plain[:start].rstrip(), self.plain[end:].lstrip()
+        return before[-1:] not in ("", "(") and after[:1] not in ("", ")")
 
     def _bare(self, depth: int, *, commas: bool) -> str:
         """The text up to the next space or the bracket that closes the group. Without `commas`, also up to a comma."""
@@ -230,30 +258,67 @@ class _Parser:
         """The condition of a field. If it is not valid, the state is restored and None returned: it is text then."""
         start = self.at
         known = SEARCH_FIELDS_BY_NAME.get(name.lower())
+        is_spaced = not self.plain[after : after + 1].strip()
         if known is None:
-            if name.lower() not in REPLY_WORDS:
+            if not is_spaced and name.lower() not in REPLY_WORDS:
                 near = nearest(name.lower(), tuple(SEARCH_FIELDS_BY_NAME))
                 self._warn(start, after - 1, f"there is no field {name}{near}")
             return None
         warned, clauses = len(self.warnings), self.clauses
         self.at = after
+        if is_spaced and not self._comes_to_value(depth):
+            self.at = start
+            self._warn(start, after, f"{name}: has no value: searched as text")
+            return None
+        nodes = self._values_of(name, known, depth, warned)
+        if nodes is None:
+            self.at, self.clauses = start, clauses
+            return None
+        if is_spaced and known.takes_any_text:
+            self._warn(
+                start,
+                self.at,
+                f"{name}: is taken as a field with this value: leave out the space, or quote both as text",
+            )
+        return _any_of(nodes)
+
+    def _comes_to_value(self, depth: int) -> bool:
+        """Goes over the spaces behind the name of a field. False if no value comes, but the end or another part."""
+        self._skip_spaces()
+        rest = self.plain[self.at :]
+        name = _NAME.match(rest)
+        is_named = name is not None and name[1].lower() in SEARCH_FIELDS_BY_NAME
+        return (
+            rest != "" and rest[0] not in "-(" and not (depth and rest[0] == ")") and not is_named and not self._is_or()
+        )
+
+    def _values_of(self, name: str, known: SearchField, depth: int, warned: int) -> list[Node] | None:
+        """The conditions of the values with commas between. If one is not valid, a warning and None."""
         nodes: list[Node] = []
         while True:
             begun = self.at
-            is_quoted = self.plain[self.at : self.at + 1] == '"'
-            value = self._quoted() if is_quoted else self.text[begun : begun + len(self._bare(depth, commas=False))]
+            value, is_quoted = self._value(known, depth)
             try:
                 nodes.append(known.condition(value, is_quoted, self.zone))
+                _check_list(known, nodes)
             except ValueError as error:
                 del self.warnings[warned:]
                 self._warn(begun, self.at, f"{name}: {error}")
-                self.at, self.clauses = start, clauses
                 return None
             self.clauses += 1
             if self.plain[self.at : self.at + 1] != ",":
-                break
+                return nodes
             self.at += 1
-        return _any_of(nodes)
+
+    def _value(self, known: SearchField, depth: int) -> tuple[str, bool]:
+        """The value that begins here, and whether it is quoted."""
+        begun = self.at
+        if known.kind == "address" and (pasted := PASTED.match(self.plain, begun)) is not None:
+            self.at = pasted.end()
+            return self.text[begun : self.at], False
+        if self.plain[begun : begun + 1] == '"':
+            return self._quoted(), True
+        return self.text[begun : begun + len(self._bare(depth, commas=False))], False
 
     def _is_or(self) -> bool:
         behind = self.plain[self.at + 2 : self.at + 3]
@@ -267,13 +332,23 @@ class _Parser:
         self.warnings.append(Warning(start, self.text[start:end], message))
 
 
+def _check_list(known: SearchField, nodes: list[Node]) -> None:
+    """Raises ValueError if none or any stands beside another value, as in the parameters."""
+    if (
+        known.kind is not None
+        and len(nodes) > 1
+        and any(isinstance(node.node if isinstance(node, Not) else node, Missing) for node in nodes)
+    ):
+        raise ValueError(f"{NONE} and {ANY} must stand alone")
+
+
 def _any_of(nodes: list[Node]) -> Node:
     """A node for any of these values of a field; one OneOf if all are."""
     if len(nodes) == 1:
         return nodes[0]
     if all(isinstance(node, OneOf) for node in nodes):
         alike = [node for node in nodes if isinstance(node, OneOf)]
-        if len({node.field for node in alike}) == 1:
+        if len({(node.field, node.any_case) for node in alike}) == 1:
             values = dict.fromkeys(value for node in alike for value in node.values)
-            return OneOf(alike[0].field, tuple(values))
+            return replace(alike[0], values=tuple(values))
     return AnyOf(tuple(nodes))

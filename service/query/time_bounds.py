@@ -25,6 +25,7 @@ FIRST = datetime(1, 1, 1, tzinfo=UTC)  # the earliest possible time; LAST is the
 NO_ZONES = frozenset({"EST", "Factory", "HST", "MST", "ROC", "localtime", "posixrules"})  # Java does not know these
 
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
+_FINER = re.compile(r":(?!60)\d\d\.\d{3}\d*[1-9]", re.ASCII)  # a leap second is already the last millisecond before it
 _AGO = re.compile(r"-(\d{1,5})([hdw])", re.ASCII)
 
 
@@ -51,21 +52,28 @@ Bounds = tuple[tuple[Operator, Limit], ...]
 
 @dataclass(frozen=True, slots=True)
 class Time:
-    """A moment or, for a date, the span of its days. `end` is the first moment after the span."""
+    """A moment or, for a date, the span of its days. `end` is the first moment after the span.
+
+    With `is_later`, the moment is after `start` and before the next millisecond. Stored times are whole milliseconds.
+    """
 
     start: Moment
     end: Moment | None = None
+    is_later: bool = False
 
     def bound(self, operator: Operator) -> tuple[Operator, Moment]:
         """The bound that this time is. A date is all of its days: `gt` begins after the last one, `lte` includes it."""
         if self.end is None:
-            return operator, self.start
+            return _OF_LATER.get(operator, operator) if self.is_later else operator, self.start
         behind: Operator = "gt" if self.end == LAST else "gte"
         up_to: Operator = "lte" if self.end == LAST else "lt"
         bounds: dict[Operator, tuple[Operator, Moment]] = {
             "gte": ("gte", self.start), "gt": (behind, self.end), "lt": ("lt", self.start), "lte": (up_to, self.end),
         }  # fmt: skip
         return bounds[operator]
+
+
+_OF_LATER: dict[Operator, Operator] = {"gte": "gt", "lt": "lte"}
 
 
 def parse_zone(text: str) -> ZoneInfo:
@@ -93,7 +101,7 @@ def parse_when(text: str, zone: ZoneInfo) -> Time:
             raise ValueError(f"{_no_such(month, day)}; it must be {TIMES_ALLOWED}") from None
         return Time(_midnight(first, zone), _midnight(_following(first, month, day), zone))
     try:
-        return Time(parse_time(text))
+        return Time(parse_time(text), is_later=_FINER.search(text) is not None)
     except ValueError:
         raise ValueError(f"must be {TIMES_ALLOWED}") from None
 

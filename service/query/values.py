@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from service.conversation import parse_uuid
 from service.message_texts import choice_of, nearest
+from service.query.addresses import address_in
 from service.query.conditions import MAX_SEARCH_CHARACTERS, Missing, Node, Not, OneOf
 from service.query.conversation_query import CURSOR_START, MAX_CURSOR_CHARACTERS, MAX_SORTS, Sort
 from service.query.fields import ANY, FACET_FIELDS, NONE, RELEVANCE, SORT_FIELDS, Operator
@@ -68,6 +69,22 @@ def names(text: str) -> tuple[str, ...]:
     if len(names) > MAX_VALUES:
         raise ValueError(f"must have at most {MAX_VALUES} names")
     return tuple(dict.fromkeys(names))
+
+
+def addresses(text: str) -> tuple[str, ...]:
+    """Addresses with commas between. Of a name with its address, such as Ada <ada@example.com>, the address counts."""
+    return tuple(dict.fromkeys(address_in(name) for name in names(text)))
+
+
+def no_value(*others: str) -> Callable[[str], str]:
+    """A parser for a parameter that takes none and any only, beside others that take values."""
+
+    meant = " or ".join(filter(None, (", ".join(others[:-1]), others[-1])))
+
+    def parse(_text: str) -> str:
+        raise ValueError(f"takes only {NONE} or {ANY}; did you mean {meant}?")
+
+    return parse
 
 
 def search(text: str) -> str:

@@ -184,6 +184,11 @@ async def count_by_organization(client: Client, index: str) -> dict[str, int]:
             return counts
 
 
+async def count_conversations(client: Client, index: str) -> int:
+    """The number of live conversations in an index, as of its last refresh."""
+    return await _count_with(client, index, "organization_uid")
+
+
 async def count_tombstones(client: Client, index: str) -> int:
     """The number of tombstones in an index, as of its last refresh."""
     return await _count_with(client, index, "tombstone.uid")

@@ -167,7 +167,7 @@ def _deletions(differences: Differences) -> Iterator[tuple[str, Write]]:
         yield document, writer.deletion_of(UUID(organization), UUID(uid), deleted_on)
 
 
-async def index(job: Job, other: str, *, repair: bool, delete_extra: bool = False) -> Finding:
+async def compare_index(job: Job, other: str, *, repair: bool, delete_extra: bool = False) -> Finding:
     """Compares the index `other` with the one that is read, which is assumed to be right.
 
     `repair` copies missing and stale documents, under the lock of a reindex. `delete_extra` also removes documents of

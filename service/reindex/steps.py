@@ -168,16 +168,16 @@ async def restore_refresh(job: Job, lock: Lock) -> None:
 
 
 async def describe(job: Job, names: Sequence[str]) -> dict[str, str]:
-    """A description of each index, with its number of documents and its size, for messages."""
+    """A description of each index, with its number of conversations and its size, for messages."""
     if not names:
         return {}
     with translated(alias=job.alias):
-        stats = await job.client.indices.stats(index=",".join(names), metric="docs,store")
+        stats = await job.client.indices.stats(index=",".join(names), metric="store")
     descriptions = {}
     for name in names:
-        primaries = stats["indices"][name]["primaries"]
-        count, size = primaries["docs"]["count"], primaries["store"]["size_in_bytes"]
-        descriptions[name] = f"{name} ({counted(count, 'document')}, {counted(size, 'byte')})"
+        size = stats["indices"][name]["primaries"]["store"]["size_in_bytes"]
+        count = await documents.count_conversations(job.client, name)
+        descriptions[name] = f"{name} ({counted(count, 'conversation')}, {counted(size, 'byte')})"
     return descriptions
 
 

@@ -1,8 +1,9 @@
 """Compiles a query and an organization into a search body.
 
-The security invariant: only `bool_query` makes the query of a search, and it always filters by the organization. Other
-clauses are added to the same `filter`, so they can only narrow the result. Clauses in `should` only change scores. A
-tombstone has no field organization_uid, so the same filter excludes it.
+The security invariant: only `bool_query` makes the query of a search. It always filters by the organization, and by the
+agents and parties that the caller may see (service/reach.py). Other clauses are added to the same `filter`, so they can
+only narrow the result. Clauses in `should` only change scores. A tombstone has no field organization_uid, so the same
+filter excludes it.
 """
 
 from __future__ import annotations
@@ -27,11 +28,20 @@ from service.query.conditions import (
 from service.query.conversation_query import ConversationQuery, Sort
 from service.query.fields import FIELDS, FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.query.time_bounds import Ago, Bounds, Limit
+from service.reach import restriction_of
 from service.search.highlight import compile_highlight
-from service.search.subject_clauses import Clause, all_of, any_of, clause_of, none_of, relevance
+from service.search.subject_clauses import Clause, all_of, any_of, begun, clause_of, none_of, relevance
 from service.times import format_time
 
-PERSON_FIELDS = {row.syntax.name: (row.path, row.words) for row in FIELDS if row.kind == "address" and row.syntax}
+# By the name in the search box: the fields of whole addresses, and those of their words and of names.
+PERSON_FIELDS = {
+    row.syntax.name: (
+        [one.path for one in (row, *map(FIELDS_BY_NAME.__getitem__, row.covers))],
+        [path for one in (row, *map(FIELDS_BY_NAME.__getitem__, row.covers)) for path in one.words],
+    )
+    for row in FIELDS
+    if row.kind == "address" and row.syntax
+}
 TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc"))
 
 
@@ -49,8 +59,15 @@ def scoring(query: ConversationQuery) -> list[Clause]:
 
 
 def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequence[Clause] = ()) -> Clause:
+    """The query of a search. An `organization_uid` that is a Reach also says which of its conversations are seen."""
     should = {"should": list(scoring), "minimum_should_match": 0} if scoring else {}
+    narrowing = [*_seen(organization_uid), *narrowing]
     return {"bool": {"filter": [{"term": {"organization_uid": str(organization_uid)}}, *narrowing], **should}}
+
+
+def _seen(organization_uid: UUID) -> list[Clause]:
+    restriction = restriction_of(organization_uid)
+    return [] if restriction is None else [{"terms": {name: uids}} for name, uids in restriction.by_field().items()]
 
 
 def clauses(query: ConversationQuery) -> list[Clause]:
@@ -69,10 +86,9 @@ def named_clauses(query: ConversationQuery) -> list[tuple[str, Clause]]:
 def node_clause(node: Node, now: datetime) -> Clause:  # noqa: PLR0911 (a case is a kind of node)
     """The clause that matches what the node matches. Times such as "7 days ago" are relative to `now`."""
     match node:
-        case OneOf(field, (value,)):
-            return {"term": {index_field(field): value}}
-        case OneOf(field, values):
-            return {"terms": {index_field(field): list(values)}}
+        case OneOf(field, values, any_case):
+            path = FIELDS_BY_NAME[field].any_case if any_case else index_field(field)
+            return {"term": {path: values[0]}} if len(values) == 1 else {"terms": {path: list(values)}}
         case Missing(field):
             return missing(index_field(field))
         case Between(field, bounds):
@@ -113,10 +129,13 @@ def index_field(field: str) -> str:
 
 
 def _person_clause(person: Person) -> Clause:
+    """A whole address; or a part of one with an @, whose last word may go on; or words of a name or an address."""
     whole, parts = PERSON_FIELDS[person.role]
-    local, at, domain = person.text.partition("@")
-    if local and at and domain:
-        return {"term": {whole: person.text}}
+    if person.is_whole_address:
+        return any_of(*({"term": {field: person.text}} for field in whole))
+    _local, at, domain = person.text.rpartition("@")
+    if (at and domain) or person.text.endswith("*"):
+        return any_of(*(begun(field, person.text.rstrip("*")) for field in parts))
     return any_of(*({"match_phrase": {field: {"query": person.text}}} for field in parts))
 
 

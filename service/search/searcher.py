@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+import msgspec
 from opensearchpy.exceptions import NotFoundError, TransportError
 
 from service import deadline, telemetry
@@ -26,6 +27,7 @@ from service.errors import (
 )
 from service.message_texts import counted
 from service.query.conversation_query import ConversationQuery
+from service.reach import identity_of, restriction_of
 from service.search.compiler import compile_page, compile_walk, scoring
 from service.search.highlight import marked
 from service.search.paging import near_pages, rank_descent
@@ -123,7 +125,10 @@ class Searcher:
             raise responses.unusable("it is another document than the one that was asked for")
         if is_tombstone(source):
             raise missing
-        return item_of(source, found.id)
+        one = item_of(source, found.id)
+        if not is_seen(one, organization_uid):
+            raise missing
+        return one
 
     async def ping(self) -> None:
         """Raises an error if the alias cannot be searched, for example because the cluster or a shard is down."""
@@ -265,13 +270,27 @@ class _Asked:
     @property
     def key(self) -> bytes:
         """What the query's memory is found by."""
-        return self.organization_uid.bytes + fingerprint(self.query)
+        return identity_of(self.organization_uid) + fingerprint(self.query)
 
 
 def items_of(hits: Sequence[Hit], organization_uid: UUID) -> tuple[bytes, ...]:
     """The items of an answer, as bytes. Raises AnswerUnusable if one belongs to another organization."""
     responses.check_owner(hits, str(organization_uid))
     return tuple(item_of(bytes(hit.source), hit.id) for hit in hits)
+
+
+class _Owners(msgspec.Struct):
+    agent_uid: str | None = None
+    party_uid: str | None = None
+
+
+def is_seen(one: bytes, organization_uid: UUID) -> bool:
+    """Whether the caller may see an item that was fetched by its id, and not by a search."""
+    restriction = restriction_of(organization_uid)
+    if restriction is None:
+        return True
+    owners = responses.decode(msgspec.Raw(one), _Owners)
+    return all(getattr(owners, name) in uids for name, uids in restriction.by_field().items())
 
 
 def item_of(source: bytes, document: str) -> bytes:
@@ -292,10 +311,13 @@ _BEGINNING = b'{"uid":"%s","organization_uid":"%s",'
 
 
 def check_scope(answer: SearchAnswer, organization_uid: UUID) -> None:
-    """Raises unless the answer comes from one shard, which is where an organization is, and holds nothing else's."""
+    """Raises SearchUnavailable if several shards answered, because an organization is in one shard.
+
+    Raises AnswerUnusable if the answer holds another organization's conversations.
+    """
     if answer.shards.total != 1:
         raise SearchUnavailable(
-            f"{counted(answer.shards.total, 'shard')} answered where an organization has one: "
+            f"{counted(answer.shards.total, 'shard')} answered where an organization is in one shard: "
             "the alias may point to several indices, see 'conversations doctor'"
         )
     responses.check_owner(answer.hits.hits, str(organization_uid))

@@ -9,20 +9,35 @@ A repeated piece costs them once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from service.query.conditions import Words
-from service.text import SPACELESS, has_words, kind_of_character, pieces_of
+from service.search.word_forms import (
+    MOST_SPLIT,
+    japanese_forms,
+    joined,
+    joined_numbers,
+    joined_words,
+    short_number,
+    split,
+)
+from service.text import SPACELESS, has_letters, has_words, kind_of_character, pieces_of, symbols_of
 
 Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
 
-EXACT, STEMS, WHOLE = "subject", "subject.english", "subject.whole"
+EXACT, STEMS, WHOLE = "subject", "subject.stems", "subject.whole"
+# How a text is analyzed that also finds simplified Chinese for traditional, and hiragana for katakana.
+VARIANTS = {"analyzer": "subject_variants_asked"}
 # Every near word counts, however many there are. OpenSearch's own rewrite takes some of the nearest words of the whole
 # index, other organizations' too, as a clause each: totals were too small, and a few words exceeded its 1,024 clauses.
 FUZZY = {"fuzziness": "AUTO", "prefix_length": 1, "fuzzy_rewrite": "constant_score"}
 # The same with a score by nearness, for an order and not for a filter: a clause for each of so many words.
 NEAREST = {"fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 500}
+# How many words of the whole index the last of several parts may go on to, in alphabetical order. Each is looked up,
+# and is no clause of its own. An index may hold any number of long numbers, so each next digit has a share of its own:
+# a number goes on by one digit whatever else there is, as in dates, times and versions.
+MOST_ENDINGS = 10_000
 
 WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8.0, 4.0, 2.0, 1.0
 
@@ -38,7 +53,23 @@ def clause_of(words: Words) -> Clause:
         return _phrase(EXACT, words.text)
     last = {"words": _stems if words.stems else _forms, "prefix": _unfinished, "fuzzy": _fuzzy}[words.match]
     before = _fuzzy if words.match == "fuzzy" else _stems if words.stems else _forms
-    return all_of([*map(before, dict.fromkeys(pieces[:-1])), last(pieces[-1])])
+    found = [*((piece, before(piece)) for piece in dict.fromkeys(pieces[:-1])), (pieces[-1], last(pieces[-1]))]
+    others = _other_ways(pieces) if words.stems else {}
+    return all_of([any_of(clause, *others[piece]) if others.get(piece) else clause for piece, clause in found])
+
+
+def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
+    """For each piece, what finds it in one word with its neighbours, in two words, or in a form of a Japanese verb."""
+    found: dict[str, list[Clause]] = {piece: [] for piece in pieces}
+    for piece, words in joined_words(pieces).items():
+        found[piece] += [_phrase(EXACT, word) for word in words]
+    for piece, number in joined_numbers(pieces).items():
+        found[piece].append(_phrase(STEMS, number))
+    if len(pieces) <= MOST_SPLIT:
+        for piece, clauses in found.items():
+            clauses += [_phrase(EXACT, words) for words in split(piece)]
+            clauses += [_phrase(EXACT, form, **VARIANTS) for form in japanese_forms(piece)]
+    return found
 
 
 NOTHING: Clause = {"match_none": {}}
@@ -60,23 +91,33 @@ def _phrase(field: str, text: str, **options: object) -> Clause:
     return {"match_phrase": {field: {"query": text, **options}}}
 
 
-def _piece(field: str, piece: str) -> Clause:
-    return _phrase(field, piece, zero_terms_query="all")
-
-
 def _all(field: str, text: str, **options: object) -> Clause:
     return {"match": {field: {"query": text, "operator": "and", **options}}}
 
 
 def _forms(piece: str) -> Clause:
-    return _piece(EXACT, piece)
+    return _phrase(EXACT, piece)
 
 
 def _stems(piece: str) -> Clause:
-    """The piece in any English form. In a script without spaces: the exact text, or all of its words."""
+    """The piece in any form, and its symbols. If it has only symbols, they must be there in their order."""
+    if not has_letters(piece):
+        return _forms(piece)
+    symbols = symbols_of(piece)
+    return all_of([_all(EXACT, symbols), _words(piece)]) if symbols else _words(piece)
+
+
+def _words(piece: str) -> Clause:
+    """The words of the piece in any form, or in a script without spaces the exact text or all of its words.
+
+    What may be written in one word or in two is read both ways.
+    """
     if SPACELESS.search(piece):
-        return any_of(_piece(EXACT, piece), _all(STEMS, piece))
-    return _piece(STEMS, piece)
+        return any_of(_phrase(EXACT, piece, **VARIANTS), _all(STEMS, piece))
+    if number := short_number(piece):
+        return _phrase(EXACT, number)
+    one = joined(piece)
+    return any_of(_phrase(STEMS, piece), _phrase(STEMS, one)) if one else _phrase(STEMS, piece)
 
 
 def _fuzzy(piece: str) -> Clause:
@@ -87,13 +128,25 @@ def _fuzzy(piece: str) -> Clause:
 
 
 def _unfinished(piece: str) -> Clause:
-    """The last part of the piece may be incomplete. The parts before it must be complete."""
-    if SPACELESS.search(piece):
+    """The last part of the piece may be incomplete. The parts before it must be complete and stand before it."""
+    if SPACELESS.search(piece[-1]):
         return _stems(piece)
-    begun: Clause = {"match_bool_prefix": {EXACT: {"query": piece, "operator": "and"}}}
-    if has_words(head := _head(piece)):
-        begun = all_of([_phrase(EXACT, head), begun])
-    return any_of(begun, _stems(piece))
+    return any_of(begun(EXACT, piece), _stems(piece))
+
+
+def begun(field: str, text: str) -> Clause:
+    """The parts of the text next to each other, in their order; the last one may be incomplete."""
+    if not has_words(_head(text)):
+        return {"match_bool_prefix": {field: {"query": text, "operator": "and"}}}
+    if not text[-1].isdecimal():
+        return _going_on(field, text, MOST_ENDINGS)
+    return any_of(
+        _phrase(field, text), *(_going_on(field, f"{text}{digit}", MOST_ENDINGS // 10) for digit in range(10))
+    )
+
+
+def _going_on(field: str, text: str, most: int) -> Clause:
+    return {"match_phrase_prefix": {field: {"query": text, "max_expansions": most}}}
 
 
 def _head(piece: str) -> str:

@@ -152,8 +152,9 @@ def _without_angle(piece: str) -> tuple[str, str]:
     if text.startswith('"') and '"@' in text:
         return comment, _email(text)
     plain = _SCHEME.sub("", text)
-    found = next((word for word in plain.split(" ") if "@" in word and _IN_TEXT.fullmatch(word.strip(_AROUND))), None)
-    if found is not None and "=?" not in text:
+    words = (_WORD.sub(_blot, plain) if "=?" in plain else plain).split(" ")
+    found = next((word for word in words if "@" in word and _IN_TEXT.fullmatch(word.strip(_AROUND))), None)
+    if found is not None and "=?" not in found and "\x01" not in found:
         name = _name(plain.replace(found, " ", 1)).strip(_AROUND)
         return name or comment, _email(found.strip(_AROUND))
     if not text or " " in text or "=?" in text or _NOBODY.match(text):

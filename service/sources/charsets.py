@@ -223,8 +223,8 @@ def _known(name: str) -> str | None:
 def _declared(data: bytes, names: tuple[str, ...]) -> str:
     if names[0] == "iso2022_kr" and not data.startswith(_KOREAN):
         data = _KOREAN + data
-    if names[0] == "cp1252" and _is_utf8(data):
-        return data.decode()  # programs that know no charsets write UTF-8 and call it ISO-8859-1
+    if (names[0] == "cp1252" or names[0].startswith("iso2022")) and _is_utf8(data):
+        return data.decode()  # programs that know no charsets write UTF-8 and call it what their users expect
     if names[0] == "utf-8":
         data = _with_pairs(data)
     for name in (_utf16_order(data, names[0]), *names[1:]):

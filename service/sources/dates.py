@@ -15,9 +15,9 @@ from service.sources.date_words import MONTHS, ZONES
 from service.sources.encoded_words import decoded_words
 from service.sources.headers import Headers
 from service.text import fold
-from service.times import MAX_AHEAD
+from service.times import EPOCH, MAX_AHEAD
 
-EARLIEST = datetime(1971, 1, 1, tzinfo=UTC)  # older dates are wrong, and would make negative versions
+BELIEVED = datetime(1971, 1, 1, tzinfo=UTC)  # older dates are those of clocks that were never set
 DATE_CHARACTERS = 300  # of a header are read
 WORDS = 40
 
@@ -37,6 +37,10 @@ _NUMBERS = re.compile(r"(?<!\d)(\d{1,4})([-/.])\s?(\d{1,2})\2\s?(\d{1,4})\.?(?!\
 _OFFSET = re.compile(
     r"(?:(?:GMT|UTC|UT|Z)\s?)?(?<!\d)([+\u2212-])(\d{1,2}):?(\d\d)?(?![\d:])", re.IGNORECASE | re.ASCII
 )
+_LOOSE_OFFSET = re.compile(
+    r"(?:([+\u2212-])\s+|\s)(0\d|1[0-4])([0-5]\d)\s*\Z", re.ASCII
+)  # a space behind the sign, or no sign
+_ZONE_NAME = re.compile(r"(?<![^\W\d_])[A-Za-z]{1,5}(?![^\W\d_])")
 _HALF = re.compile(r"\b([ap])\.?\s?m\b\.?|([下오]午|오후|p\.\s?m\.)|(上午|午前|오전)", re.IGNORECASE)
 _AFTERNOON = re.compile(r"下午|午後|오후|晚上", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+|\d+")
@@ -63,13 +67,19 @@ class Clock:
 def sent(headers: Headers, separator: bytes, clock: Clock) -> tuple[datetime, bool]:
     """The best known time of sending, and whether a better source had a date too far ahead of the clock.
 
+    A date of 1970 is taken only if the message has no other one.
     Raises ValueError if the message has no valid date.
     """
-    is_ahead = False
+    is_ahead, unset = False, None
     for date in _dates(headers, separator):
-        if clock.believes(date):
+        if date < BELIEVED:
+            unset = unset or date
+        elif clock.believes(date):
             return date, is_ahead
-        is_ahead = True
+        else:
+            is_ahead = True
+    if unset is not None:
+        return unset, False
     if is_ahead:
         return clock.now, True
     raise ValueError("has no valid date in Date, Received, or the mailbox's separator line")
@@ -180,11 +190,11 @@ def _time(text: str) -> tuple[tuple[int, int, int], str]:
 
 def _zone(text: str, comments: str) -> tuple[timedelta, str]:
     """How far the text's zone is ahead of UTC: its number, or else its name, or else a name in the comments."""
-    if (offset := _OFFSET.search(text)) is not None:
+    if (offset := _OFFSET.search(text) or _LOOSE_OFFSET.search(text)) is not None:
         rest = text[: offset.start()] + " " + text[offset.end() :]
-        return _ahead(offset[1], int(offset[2]), int(offset[3] or 0)), rest
+        return _ahead(offset[1] or "+", int(offset[2]), int(offset[3] or 0)), rest
     for words in (text, comments):
-        for word in re.findall(r"[A-Za-z]{1,5}", words)[:WORDS]:
+        for word in _ZONE_NAME.findall(words)[:WORDS]:
             if (minutes := ZONES.get(word.upper())) is not None and word.lower() not in MONTHS:
                 return timedelta(minutes=minutes), text.replace(word, " ", 1) if words is text else text
     return timedelta(0), text
@@ -238,4 +248,4 @@ def _moment(day: Day, clock: tuple[int, int, int], ahead: timedelta) -> datetime
         date = date + timedelta(days=1) if hour == 24 else date
     except (ValueError, OverflowError):
         return None
-    return date if date >= EARLIEST else None
+    return date if date >= EPOCH else None

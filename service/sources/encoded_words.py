@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from service.sources.charsets import codec_of, decode, is_charset
+from service.sources.shortening import clean
 
 DECODED_CHARACTERS = 200_000  # of a header with encoded words are decoded; no person reads more
 
@@ -27,7 +28,6 @@ _HEX_PAIR = re.compile(r"[0-9A-F]{2}")
 _ESCAPE = re.compile(r"=([0-9A-Fa-f]{2})")
 _FOLDED = re.compile(r"=?\r*\n[ \t]*")
 _NO_BASE64 = re.compile(r"[^A-Za-z0-9+/=]+")
-_SPACE = re.compile(r"\s+")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff]")
 
 Piece = tuple[str, str | None]
@@ -45,9 +45,10 @@ def decoded(value: str, hint: str | None = None) -> str:
 
 
 def cleaned(text: str) -> str:
-    """The text without lone surrogates and control characters, with single spaces."""
-    text = text.encode("utf-8", "replace").decode()
-    return _SPACE.sub(" ", _UNPRINTABLE.sub(" ", text)).strip()
+    """The text without lone surrogates and U+0000, with single spaces, also for other control characters."""
+    if not text.isprintable():
+        text = _UNPRINTABLE.sub(" ", clean(text))
+    return " ".join(text.split())
 
 
 def decoded_words(value: str, hint: str | None = None) -> str:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
+from operator import attrgetter
 from uuid import UUID
 
 import msgspec
@@ -20,16 +23,21 @@ from service.errors import IndexUnusable
 from service.times import EPOCH
 
 _HASH_BYTES = 8
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class State(msgspec.Struct, frozen=True, array_like=True):
-    """What a mailbox records about a message, and what may differ at the next look."""
+    """What a mailbox records about a message, and what may differ at the next look.
+
+    `is_left_out` says that it is in the trash or in junk, which this import was not asked for.
+    """
 
     is_sent: bool = False
     is_read: bool | None = None
     is_answered: bool = False
     is_draft: bool = False
     labels: tuple[int, ...] = ()
+    is_left_out: bool = False
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):
@@ -61,8 +69,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def is_outbound(self) -> bool:
-        """Whether the organization sent it: by its sender, or by the folder that it was in."""
-        return self.is_own or self.state.is_sent
+        """Whether the organization sent it, or was going to: by its sender, or by the folder that it was in."""
+        return self.is_own or self.state.is_sent or self.state.is_draft
 
     @property
     def copy(self) -> tuple[int, int]:
@@ -73,6 +81,9 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     def order(self) -> tuple[int, int, int, int]:
         """The order of messages in a conversation: by date; at the same time, replies come last."""
         return self.date, len(self.references), self.id, self.digest
+
+
+_order = attrgetter("order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +106,7 @@ of_message = Hasher(UUID(int=0))
 
 
 def milliseconds(date: datetime) -> int:
-    return (date - EPOCH) // timedelta(milliseconds=1)
+    return (date - EPOCH) // _MILLISECOND
 
 
 def time_of(date: int) -> datetime:
@@ -103,9 +114,10 @@ def time_of(date: int) -> datetime:
     return EPOCH + timedelta(milliseconds=date)
 
 
+@lru_cache(maxsize=2**15)  # the places of a batch of messages, which are asked for several times
 def combined(*hashes: int) -> int:
     """One hash of several, which depends on their order."""
-    data = b"".join(number.to_bytes(_HASH_BYTES, "big") for number in hashes)
+    data = struct.pack(f">{len(hashes)}Q", *hashes)
     return int.from_bytes(hashlib.blake2b(data, digest_size=_HASH_BYTES).digest(), "big") >> 1
 
 
@@ -116,7 +128,7 @@ def chosen(facts: Iterable[Fact]) -> list[Fact]:
         known = first.get(fact.id)
         if known is None or (fact.date, fact.digest) < (known.date, known.digest):
             first[fact.id] = fact
-    return sorted(first.values(), key=lambda fact: fact.order)
+    return sorted(first.values(), key=_order)
 
 
 def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
@@ -125,8 +137,8 @@ def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
     So a conversation that grows has an earlier first message or the same, and a later last one or the same: what is
     shown of them is in the index, or comes with the import.
     """
-    ordered = sorted(facts, key=lambda fact: fact.order)
-    return ordered[0], ordered[-1]
+    every = list(facts)
+    return min(every, key=_order), max(every, key=_order)
 
 
 def united(facts: Iterable[Fact]) -> dict[tuple[int, int], Fact]:
@@ -153,6 +165,7 @@ def together(states: Sequence[State]) -> State:
         is_answered=any(state.is_answered for state in states),
         is_draft=all(state.is_draft for state in states),
         labels=tuple(sorted({label for state in states for label in state.labels})),
+        is_left_out=all(state.is_left_out for state in states),
     )
 
 

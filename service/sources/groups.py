@@ -7,6 +7,7 @@ of what a message refers to.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Container, Iterable, Iterator
 from typing import Protocol
 
@@ -85,7 +86,9 @@ def components(
     for fact in facts:
         for link in rule.links(fact):
             groups.join(fact.id, link)
-    rows = sorted(row for fact in facts for row in rule.rows(fact))
+    rows = [row for fact in facts for row in rule.rows(fact)]
+    places = Counter(row[0] for row in rows)
+    rows = sorted(row for row in rows if places[row[0]] > 1)
     for first, second in rule.pairs(rows, Everything() if is_hard else settled(facts, rule)):
         groups.join(first, second)
     for some in whole:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -17,7 +17,7 @@ from service.sources import mailbox
 from service.sources.facts import Fact, Hasher, State, ends, milliseconds, of_message
 from service.sources.folders import has_role, is_left_out
 from service.sources.message import Address, Clock, Message, parse
-from service.sources.message_ids import GMAIL_THREAD
+from service.sources.message_ids import GMAIL_THREAD, is_of_digest
 from service.sources.shortening import Fit
 from service.sources.spool import Piece, Spool
 from service.sources.threads import MOST_PARTICIPANTS, MailRule, is_specific, normalised_subject
@@ -28,6 +28,7 @@ Reject = Callable[[str, int, str, bytes, int], None]
 """Called with (source, number, reason, data, offset) for each message that cannot be imported."""
 
 Source = TypeVar("Source")
+TRASH = "Trash"  # the label of a message that its mailbox marks as deleted
 MOST_LISTS = 5  # of a message are compared
 SHOWN_BYTES = 2000  # of a rejected message, in the rejects file
 
@@ -124,7 +125,10 @@ def made(
     counts: Counts,
 ) -> Iterator[Conversation]:
     """The conversations of these messages alone, without those that an index holds."""
-    for pieces in groups:
+    for every in groups:
+        pieces = [piece for piece in every if not piece.fact.state.is_left_out]
+        if not pieces:
+            continue
         first, _last = ends(with_states((), pieces))
         root = kind.root(next(piece.message for piece in pieces if piece.fact.copy == first.copy))
         try:
@@ -139,8 +143,10 @@ def made(
 
 def reject_all(pieces: Iterable[Piece[Source]], why: str, reject: Reject, counts: Counts) -> None:
     """Rejects the messages of a conversation that is not valid, or that OpenSearch does not take."""
-    for message in {piece.fact.id: piece.message for piece in pieces}.values():
+    for piece in {piece.fact.id: piece for piece in pieces}.values():
+        message = piece.message
         counts.rejected += 1
+        counts.left_out -= piece.fact.state.is_left_out
         source, number, offset = (getattr(message, name, 0) for name in ("source", "number", "offset"))
         reject(str(source or ""), number, f"its conversation: {why}", b"", offset)
 
@@ -190,10 +196,13 @@ def _messages(
                 if raw.problem is not None:
                     raise ValueError(raw.problem)
                 message = parse(raw, clock)
-                if is_left_out((*message.labels, *(["trash"] if raw.is_deleted else [])), asked_for):
+                if raw.is_deleted and not has_role(message.labels, "trash"):
+                    message = replace(message, labels=(*message.labels, TRASH))
+                if is_left_out(message.labels, asked_for):
                     counts.left_out += 1
-                    continue
-                counts.dates_ahead += message.is_ahead
+                    message = replace(message, is_left_out=True)
+                else:
+                    counts.dates_ahead += message.is_ahead
                 yield message
             except ValueError as error:
                 reject(raw.source, raw.number, str(error), raw.data[:SHOWN_BYTES], raw.offset)
@@ -215,7 +224,8 @@ class Mail:
         base, is_marked = normalised_subject(message.subject)
         people = [email for email in (message.sender.email, *message.to, *message.cc) if email]
         participants = dict.fromkeys(people[:MOST_PARTICIPANTS])
-        references = dict.fromkeys(message.references)
+        # Replies to a digest belong together only if they have the same subject.
+        references = dict.fromkeys(f"{one} {base}" if is_of_digest(one) else one for one in message.references)
         return Fact(
             id=of_message(message.id),
             digest=of_message(_content(message)),
@@ -224,7 +234,7 @@ class Mail:
             references=tuple(map(of_message, references)),
             subject=self.hasher(base) if base else 0,
             is_marked=is_marked,
-            is_reply=any(not reference.endswith(GMAIL_THREAD) for reference in references),
+            is_reply=any(not reference.endswith(GMAIL_THREAD) for reference in message.references),
             participants=tuple(map(self.hasher, participants)),
             lists=tuple(map(self.hasher, _lists(message))),
             attachments=message.attachments,
@@ -235,6 +245,7 @@ class Mail:
                 is_answered=message.is_answered,
                 is_draft=message.is_draft,
                 labels=tuple(self.labels(message, Fit())),
+                is_left_out=message.is_left_out,
             ),
             is_specific=is_specific(base),
         )
@@ -298,7 +309,7 @@ def _lists(message: Message) -> tuple[str, ...]:
 
 def _root(message: Message) -> str:
     """The id of the message that began the thread, which may be missing from the mailbox."""
-    return message.references[0] if message.references else message.id
+    return next((one for one in message.references if not is_of_digest(one)), message.id)
 
 
 def _categories(labels: Sequence[str], rules: Rules) -> list[str]:

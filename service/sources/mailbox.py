@@ -96,8 +96,9 @@ def _file(file: File, place: Place, limits: Limits) -> Iterator[RawMessage]:
         yield RawMessage(file.name, 1, b"", problem=file.problem)
         return
     window, number = Window(file.stream), 0
-    for number, message in enumerate(_messages(file.name, window, place, limits), start=1):
-        yield replace(message, number=number)
+    for message in _messages(file.name, window, place, limits):
+        number = message.number
+        yield message
     if window.failure is not None:
         yield RawMessage(file.name, number + 1, b"", problem=window.failure, offset=window.offset)
 
@@ -114,19 +115,20 @@ def _messages(name: str, window: Window, place: Place, limits: Limits) -> Iterat
     elif place.is_single or (place.is_eml and not mbox.is_mbox(start)):
         yield _raw(name, mbox.single(window, limits), place)
     else:
-        for piece in mbox.split(window, limits):
-            yield _raw(name, piece, place)
+        for number, piece in enumerate(mbox.split(window, limits), start=1):
+            yield _raw(name, piece, place, number)
 
 
-def _raw(name: str, piece: mbox.Piece, place: Place) -> RawMessage:
+def _raw(name: str, piece: mbox.Piece, place: Place, number: int = 1) -> RawMessage:
     flags, is_deleted = place.flags, place.is_deleted or "T" in (place.flags or "")
     if flags is None:
         head = piece.data[:_HEAD_BYTES].replace(b"\r\n", b"\n").partition(b"\n\n")[0]
-        if mozilla := _MOZILLA.search(head):
+        has_status = b"status" in head.lower()
+        if has_status and (mozilla := _MOZILLA.search(head)):
             flags = _flags(int(mozilla[1], 16), _MOZILLA_FLAGS)
-        is_deleted = is_deleted or "T" in (flags or "") or _DELETED.search(head) is not None
+        is_deleted = is_deleted or "T" in (flags or "") or (has_status and _DELETED.search(head) is not None)
     return RawMessage(
-        name, 1, piece.data, piece.separator, flags, piece.offset,
+        name, number, piece.data, piece.separator, flags, piece.offset,
         labels=place.labels, is_deleted=is_deleted, problem=piece.problem, digest=piece.digest,
     )  # fmt: skip
 

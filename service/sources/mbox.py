@@ -173,7 +173,7 @@ class _Mbox:
     def _piece(self) -> Piece:
         data = self._kept.data
         if self._separator:
-            if self._is_escaped:
+            if self._is_escaped and b">From " in data:
                 data = _ESCAPED.sub(b"", data)
             if data.endswith((b"\n\n", b"\n\r\n")):  # the empty line in front of the next separator
                 data = data[: -2 if data.endswith(b"\r\n") else -1]

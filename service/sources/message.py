@@ -36,7 +36,7 @@ class Message:
     """A parsed message. `references` are message ids, the oldest first, the direct parent last. `date` is in UTC.
 
     `is_ahead` says that the message's own date was too far in the future and was replaced. `lists` are the ids and
-    addresses of its mailing lists.
+    addresses of its mailing lists. `is_left_out` says that it is trash or junk that was not asked for.
     """
 
     id: str
@@ -57,6 +57,7 @@ class Message:
     offset: int = 0
     is_ahead: bool = False
     lists: tuple[str, ...] = ()
+    is_left_out: bool = False
 
 
 def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
@@ -127,7 +128,7 @@ def _sender(headers: Headers, hint: str | None) -> Address:
 def _emails(headers: Headers, name: str, hint: str | None) -> tuple[str, ...]:
     if name not in headers:
         return ()
-    return tuple(address.email for address in addresses(headers[name], hint) if address.email)
+    return tuple(dict.fromkeys(address.email for address in addresses(headers[name], hint) if address.email))
 
 
 def _subject(headers: Headers, hint: str | None) -> str | None:

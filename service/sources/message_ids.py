@@ -16,6 +16,8 @@ GMAIL_THREAD = "@gmail-thread"  # the end of an id that stands for the number of
 READ_CHARACTERS = 1_000_000  # of a header are read
 PERSON_CHARACTERS = 300  # before an address are looked at for the word that makes it a person's
 
+_DIGEST = re.compile(r"mailman\.\d+\.\d{9,}\.\d+\.[^@]+@")  # the id that Mailman gives to a digest
+
 _IN_BRACKETS = re.compile(r"<([^<>]*+)(?:>|(?=<)|\Z)")
 _SPACE = re.compile(r"\s+", re.ASCII)
 _ASIDES = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|\((?:[^()\\]|\\.)*+(?:\)|\\?\Z)', re.DOTALL)
@@ -24,6 +26,11 @@ _BARE = re.compile(r"[^\s<>,;\"()\[\]]+@[^\s<>,;\"()\[\]]+")
 _NUMBER = re.compile(r"[^\s<>,;\"()@]*\d[^\s<>,;\"()@]*")
 _BETWEEN = re.compile(r"[\s,;]+", re.ASCII)
 _ENTITIES = (("&lt;", "<"), ("&gt;", ">"))
+
+
+def is_of_digest(name: str) -> bool:
+    """Whether the id is that of a mailing list's digest: those who reply to it reply to different messages in it."""
+    return name.startswith("mailman.") and _DIGEST.match(name) is not None
 
 
 def own_id(headers: Headers, people: Collection[str]) -> str | None:

@@ -18,12 +18,15 @@ _SCHEME = re.compile(r"^(?:tel|sms|smsto|mms|mmsto|mailto):(?://)?", re.IGNORECA
 LONGEST_NUMBER = 40
 
 
+COMPARED_DIGITS = 7  # the last ones of a number, which are the same in all ways to write it
+
+
 class Peers:
     """Makes one text of all ways to write a peer.
 
-    A number with a country code, or with a `region` such as DE any number that is valid there, becomes +49…; other
-    numbers lose their punctuation only. E-mail addresses become lower-case, and names of senders stay as they are. The
-    members of a group are sorted.
+    A number with a country code (+49 or 0049), or with a `region` such as DE any number that is valid there, becomes
+    +49…; other numbers lose their punctuation only. E-mail addresses become lower-case, and names of senders stay as
+    they are. The members of a group are sorted.
     """
 
     def __init__(self, region: str | None = None) -> None:
@@ -48,7 +51,9 @@ class Peers:
 
     def _international(self, number: str) -> str | None:
         if self.region is None and not number.startswith("+"):
-            return None
+            if not number.startswith("00"):  # the international prefix of most countries
+                return None
+            number = f"+{number[2:]}"
         try:
             parsed = phonenumbers.parse(number, self.region)
         except phonenumbers.NumberParseException:
@@ -56,6 +61,39 @@ class Peers:
         if not phonenumbers.is_valid_number(parsed):
             return None
         return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def is_international(peer: str) -> bool:
+    """Whether the country of the number, or of each number in a group, is known."""
+    return all(member.startswith("+") for member in peer.split(GROUP))
+
+
+@lru_cache(maxsize=50_000)
+def without_country(peer: str) -> tuple[str, ...]:
+    """How the same number, or group of numbers, is written where its country is not known: 0170… for +49170…."""
+    if not is_international(peer):
+        return ()
+    members = [_short(member) for member in peer.split(GROUP)]
+    return tuple(dict.fromkeys(GROUP.join(sorted(form)) for form in zip(*members, strict=True)))
+
+
+def _short(number: str) -> tuple[str, str]:
+    """The number as one dials it in its country, and without the plus."""
+    try:
+        national = phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.NATIONAL)
+    except phonenumbers.NumberParseException:
+        national = number
+    return "".join(filter(str.isdigit, national)), number[1:]
+
+
+def compared(peer: str) -> str:
+    """What is the same for all ways to write the peer, for telling two copies of one message."""
+    return GROUP.join(sorted(_compared(member) for member in peer.split(GROUP)))
+
+
+def _compared(member: str) -> str:
+    digits = member.removeprefix("+")
+    return digits[-COMPARED_DIGITS:] if digits.isdigit() else member
 
 
 def check_region(region: str) -> str:

@@ -8,30 +8,33 @@ import re
 from service.text import fold
 
 # "wrote", as attributions have it.
-VERBS = "|".join((
-    r"\b(?:wrote|writes|said|says|write)\b",
-    r"\b(?:schrieb|schrieben|geschrieben)\b",  # German
-    r"\b(?:a écrit|écrit|a ecrit|écrivait)\b",  # French
-    r"\b(?:escribió|escribio|escribe|ha escrito)\b",  # Spanish
-    r"\b(?:ha scritto|scrive|scrisse)\b",  # Italian
-    r"\b(?:escreveu|escreve)\b",  # Portuguese
-    r"\b(?:schreef|heeft .{0,60}geschreven)\b",  # Dutch
-    r"\b(?:skrev|skriver|skreiv)\b",  # Swedish, Danish, Norwegian
-    r"\b(?:kirjoitti|kirjutas)\b",  # Finnish, Estonian
-    r"\b(?:napisał\(a\)|napisał|napisała|napisal|pisze|pisał|napísal|napísala|napsal\(a\)|napsal|napsala)(?!\w)",
-    r"\b(?:je napisao|je napisala|napisao|napisala|piše|je napisal|napisal)\b",  # Croatian, Slovene
-    r"\b(?:a scris|scrie)\b",  # Romanian
-    r"\b(?:írta|ezt írta|írt)\b",  # Hungarian
-    r"\b(?:yazdı|şunu yazdı|yazmış)\b",  # Turkish
-    r"\b(?:va escriure|ha escrit|escriu|idatzi zuen|skrifaði|menulis|đã viết|viết)\b",
-    r"\b(?:rašė|parašė|rakstīja)\b",  # Lithuanian, Latvian
-    r"\b(?:пишет|писал|писала|написал|написала|написал\(а\)|писал\(а\)|пише|написав|написала|написа|је написао)(?!\w)",
-    r"\b(?:έγραψε|έγραψες)\b",
-    r"書きました|書かれました|のメッセージ|さんは|さんが|からのメール|wrote",
+_VERBS = "|".join((
+    r"(?:wrote|writes|said|says|write)\b",
+    r"(?:schrieb|schrieben|geschrieben)\b",  # German
+    r"(?:a écrit|écrit|a ecrit|écrivait)\b",  # French
+    r"(?:escribió|escribio|escribe|ha escrito)\b",  # Spanish
+    r"(?:ha scritto|scrive|scrisse)\b",  # Italian
+    r"(?:escreveu|escreve)\b",  # Portuguese
+    r"(?:schreef|heeft .{0,60}geschreven)\b",  # Dutch
+    r"(?:skrev|skriver|skreiv)\b",  # Swedish, Danish, Norwegian
+    r"(?:kirjoitti|kirjutas)\b",  # Finnish, Estonian
+    r"(?:napisał\(a\)|napisał|napisała|napisal|pisze|pisał|napísal|napísala|napsal\(a\)|napsal|napsala)(?!\w)",
+    r"(?:je napisao|je napisala|napisao|napisala|piše|je napisal|napisal)\b",  # Croatian, Slovene
+    r"(?:a scris|scrie)\b",  # Romanian
+    r"(?:írta|ezt írta|írt)\b",  # Hungarian
+    r"(?:yazdı|şunu yazdı|yazmış)\b",  # Turkish
+    r"(?:va escriure|ha escrit|escriu|idatzi zuen|skrifaði|menulis|đã viết|viết)\b",
+    r"(?:rašė|parašė|rakstīja)\b",  # Lithuanian, Latvian
+    r"(?:пишет|писал|писала|написал|написала|написал\(а\)|писал\(а\)|пише|написав|написала|написа|је написао)(?!\w)",
+    r"(?:έγραψε|έγραψες)\b",
+))  # fmt: skip
+_VERBS_IN_WORDS = "|".join((  # of languages that put no space or a letter before them
+    r"書きました|書かれました|のメッセージ|さんは|さんが|からのメール",
     r"写道|寫道|写了|写到|來信|来信|撰寫|撰写",
     r"작성|썼습니다|쓴 글|님이",
     r"כתב|כתבה|מאת|كتب|كتبت|بواسطة|نوشت|เขียน",
 ))  # fmt: skip
+VERBS = rf"\b(?:{_VERBS})|wrote|(?![\x00-\x7f])(?:{_VERBS_IN_WORDS})"
 
 # The first words of attributions.
 OPENERS = (

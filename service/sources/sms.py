@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, pairwise
+from itertools import groupby
 from operator import itemgetter
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from service.sources.facts import Fact, Hasher, State, key, milliseconds, of_mes
 from service.sources.groups import Row
 from service.sources.mail import Counts, Reject, made
 from service.sources.message import Clock
+from service.sources.phone_numbers import compared, is_international, without_country
 from service.sources.shortening import ELLIPSIS, Fit
 from service.sources.sms_files import Sms, Unusable
 from service.sources.spool import Spool
@@ -23,6 +24,7 @@ from service.sources.unite import First
 from service.times import MAX_AHEAD, parse_time
 
 SUBJECT_CHARACTERS = 200
+_OTHER_FORM = 1  # the role of a message in the place of another way to write its peer
 
 
 def conversations(
@@ -93,7 +95,11 @@ def read(
 
 @dataclass(frozen=True, slots=True)
 class SmsRule:
-    """What joins SMS (a groups.Rule): the same peer, and no silence of more than `gap` between them."""
+    """What joins SMS (a groups.Rule): the same peer, and no silence of more than `gap` between them.
+
+    A number whose country is known is the same peer as one that is written so without its country. Numbers of two
+    countries are never joined directly.
+    """
 
     gap: timedelta | None = None
     keeps_whole: bool = True
@@ -105,25 +111,44 @@ class SmsRule:
         return ()
 
     def rows(self, fact: Fact) -> Iterable[Row]:
-        return ((fact.subject, fact.date, fact.id, 0),)
+        others = ((other, fact.date, fact.id, _OTHER_FORM) for other in fact.participants)
+        return ((fact.subject, fact.date, fact.id, 0), *others)
 
     def pairs(self, rows: Iterable[Row], settled: Container[int]) -> Iterator[tuple[int, int]]:
         most = None if self.gap is None else self.gap // timedelta(milliseconds=1)
         for _peer, alike in groupby(rows, key=itemgetter(0)):
-            for (_, before, first, _), (_, after, second, _) in pairwise(alike):
+            for (_, before, first, _), (_, after, second, _) in _neighbours(alike):
                 if most is None or after - before <= most:
                     yield first, second
 
     def stored_keys(self, fact: Fact) -> Iterable[str]:
-        return (key(fact.subject),)
+        return map(key, (fact.subject, *fact.participants))
 
     def asked_keys(self, fact: Fact) -> Iterable[str]:
-        return (key(fact.subject),)
+        return map(key, (fact.subject, *fact.participants))
+
+
+def _neighbours(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
+    """Each message with its neighbours: one of two messages at least has this place as its own."""
+    own: Row | None = None
+    others: list[Row] = []  # since the last message that has this place as its own
+    for row in rows:
+        if own is not None:
+            yield own, row
+        if row[3] == _OTHER_FORM:
+            others.append(row)
+            continue
+        yield from ((other, row) for other in others)
+        others.clear()
+        own = row
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """SMS as a unite.Kind. The peer takes the place of a subject in a Fact."""
+    """SMS as a unite.Kind. In a Fact, the peer takes the place of a subject, and other ways to write it that of people.
+
+    So it does not matter whether a message is imported with `--region` or without it, or both.
+    """
 
     hasher: Hasher
     rule: SmsRule
@@ -132,14 +157,15 @@ class Texts:
     def fact(self, message: Sms, clock: Clock) -> Fact:
         date = milliseconds(message.date)
         attached = f":{message.attachments}" if message.attachments else ""
-        name = of_message(f"sms:{message.peer}:{date}:{message.direction}:{message.text}{attached}")
+        name = of_message(f"sms:{compared(message.peer)}:{date}:{message.direction}:{message.text}{attached}")
         peer = self.hasher(f"sms:{message.peer}")
         return Fact(
             id=name,
-            digest=0,
+            digest=0 if is_international(message.peer) else 1,
             date=date if clock.believes(message.date) else milliseconds(clock.now),
             sender=0 if message.direction == "outbound" else peer,
             subject=peer,
+            participants=tuple(self.hasher(f"sms:{other}") for other in without_country(message.peer)),
             is_named=message.name is not None,
             is_own=message.direction == "outbound",
             attachments=message.attachments,

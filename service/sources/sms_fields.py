@@ -76,11 +76,11 @@ def sms_of(values: Mapping[str, str | None], peers: Peers, *, attachments: int =
     read = (values.get("read") or "").strip().lower()
     if read not in READ:
         raise ValueError(f"read {read[:50]!r} must be true or false")
-    text = _CONTROLS.sub(" ", values.get("text") or "")
+    text = _CONTROLS.sub(" ", clean(values.get("text") or ""))
     return Sms(
         peer=peer,
         date=date_of((values.get("date") or "").strip()),
-        text=text.encode("utf-8", "replace").decode(),
+        text=text,
         direction="outbound" if direction in OUTBOUND else "inbound",
         read=READ[read],
         name=clean(values.get("name") or "").strip() or None,

@@ -16,11 +16,12 @@ from xml.sax.saxutils import quoteattr
 from service.errors import SourceUnreadable
 from service.sources.limits import Limits
 from service.sources.phone_numbers import GROUP, Peers
-from service.sources.sms_fields import Sms, Unusable, sms_of
+from service.sources.sms_fields import SHOWN_BYTES, Sms, Unusable, sms_of
 from service.sources.window import Window
 
 CHUNK = 2**16
 MOST_PARTS = 1_000  # of an MMS
+MOST_BROKEN = 1_000  # elements of a file that are not valid XML; then the rest of it is rejected
 _UTF8 = "106"  # its number among the charsets of MMS
 _SENDER = "137"  # the kind of an address
 _NO_ATTACHMENTS = ("text/plain", "application/smil")
@@ -36,6 +37,10 @@ _CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _CESU_BEGUN = re.compile(rb"\xed(?:[\xa0-\xaf](?:[\x80-\xbf](?:\xed[\xb0-\xbf]?)?)?)?\Z")
 _DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,200}encoding\s*=\s*["']([\w.:-]{1,40})["']""")
 _NOT_DATA = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
+
+_MESSAGE = re.compile(rb"<[sm]ms\s")
+_MESSAGE_BYTES = 4  # of the beginning of a message may stand at the end of a chunk
+_ROOT = b"<smses>"
 
 Found = tuple[int, Sms | str]
 
@@ -100,7 +105,7 @@ def _valid(text: str) -> str:
     """The text with what XML forbids made valid: references to surrogates and control characters, and a bare &."""
     if "&" in text:
         text = _BARE.sub("&amp;", _NUMBERS.sub(_characters, text))
-    return _INVALID.sub(lambda match: "\ufffd" if match[0] > "\x1f" else " ", text)
+    return _INVALID.sub(lambda match: "\ufffd" if match[0] > "\x1f" else " ", text.replace("\0", ""))
 
 
 def _characters(match: re.Match[str]) -> str:
@@ -132,16 +137,57 @@ class _Reader:
         self._mms: _Mms | None = None
         self._depth = self._mms_depth = 0
         self._since = 0  # the last element, in characters
-        self._parser = expat.ParserCreate("utf-8")
-        self._parser.StartElementHandler = self._begin
-        self._parser.EndElementHandler = self._end
-        self._parser.EntityDeclHandler = self._entity
+        self._fed = self._broken = 0
+        self._skipped: bytes | None = None  # the end of what was passed over since an element that is not valid
+        self._parser = self._new_parser()
+
+    def _new_parser(self) -> expat.XMLParserType:
+        parser = expat.ParserCreate("utf-8")
+        parser.StartElementHandler = self._begin
+        parser.EndElementHandler = self._end
+        parser.EntityDeclHandler = self._entity
+        return parser
 
     def feed(self, text: str, *, is_last: bool = False) -> None:
+        """Reads a part of the file. An element that is not valid is rejected, and the next message is read."""
+        data = text.encode("utf-8", "replace")
         self._since += len(text)
-        self._parser.Parse(text.encode("utf-8", "replace"), is_last)
+        while (rest := self._behind_broken(data)) is not None:
+            try:
+                self._parser.Parse(rest, is_last)
+            except expat.ExpatError as error:
+                if is_last or self._broken == MOST_BROKEN:
+                    raise
+                at = max(0, self._parser.ErrorByteIndex - self._fed)
+                self._reject(error, rest[max(0, at - SHOWN_BYTES // 2) : at + SHOWN_BYTES // 2])
+                data = rest[at + 1 :]
+            else:
+                self._fed += len(rest)
+                break
         if self._since > self._limits.element:
             raise SourceUnreadable(f"it is longer than {self._limits.element:,} bytes")
+
+    def _behind_broken(self, data: bytes) -> bytes | None:
+        """What is to be read: all, or, behind an element that is not valid, from the next message on."""
+        if self._skipped is None:
+            return data
+        data = self._skipped + data
+        begin = _MESSAGE.search(data)
+        self._since = 0
+        if begin is None:
+            self._skipped = data[-_MESSAGE_BYTES:]
+            return None
+        self._skipped = None
+        self._parser, self._mms, self._depth = self._new_parser(), None, 0
+        self._parser.Parse(_ROOT, False)
+        self._fed = len(_ROOT)
+        return data[begin.start() :]
+
+    def _reject(self, error: expat.ExpatError, shown: bytes) -> None:
+        self.number += 1
+        self._broken += 1
+        self._skipped = b""
+        self._found.append((self.number, Unusable(f"is not valid XML ({expat.ErrorString(error.code)})", shown)))
 
     def taken(self) -> list[Found]:
         """The messages that were found since the last call."""

@@ -36,6 +36,9 @@ _DASHES = re.compile(r"[-_=*\s]{2,}(.*?)[-_=*:\s]*$")
 _FIELD = re.compile(rf"[*_>\s]*(?:{FIELD})[*_]*\s?[:：]", re.IGNORECASE)
 _FIELD_LIKE = re.compile(r"[*_\s]*[^\W\d_][\w .'-]{0,24}[*_]*\s?[:：]")
 _SENT_FROM = re.compile(SENT_FROM, re.IGNORECASE)
+_REPLY_ABOVE = re.compile(
+    r"[#=*-]*\s*(?:please )?(?:type your reply|reply|write) above this line\b.{0,40}$", re.IGNORECASE
+)
 _ARMOR = re.compile(r"-----BEGIN PGP (SIGNED MESSAGE|SIGNATURE|MESSAGE|PUBLIC KEY BLOCK)-----")
 _UUENCODED = re.compile(r"begin(?:-base64)? [0-7]{3,4} \S")
 
@@ -67,7 +70,10 @@ def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912
         if not plain:
             paragraph = len(own)
             continue
-        if (line[0] in "> |｜＞" or line[1:5].find(">") >= 0) and _is_quoted(line) and not _CLOSING.match(plain):
+        if has_attribution and line[0] == ">" and len(plain) > 3:
+            paragraph = len(own)
+            continue
+        if (line[0] == ">" or _is_quoted(line)) and not (plain[-1] in ":：" and _CLOSING.match(plain)):
             if number >= run_end and not has_attribution and line[0] == ">":
                 run_end, is_typed = run_of_prompts(lines, number)
             if has_attribution or not is_typed or number >= run_end:
@@ -82,7 +88,7 @@ def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912
                 continue
         if number and plain.startswith("Hash: ") and _is_armor(lines[number - 1]):
             continue
-        if _begins_original(lines, number):
+        if (plain[0] in "-_=*" or ":" in plain or "：" in plain) and _begins_original(lines, number):
             return own, number
         if plain[-1] in ":：" or "wr" in plain[-10:] or not plain.isascii():
             taken = _attribution(own[paragraph:], plain, lines[number + 1 : number + 4])
@@ -90,7 +96,7 @@ def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912
                 del own[len(own) - taken + 1 :]
                 paragraph, has_attribution = len(own), True
                 continue
-        if _SENT_FROM.match(plain):
+        if _SENT_FROM.match(plain) or (plain[0] in "#-=*Pp" and _REPLY_ABOVE.match(plain)):
             continue
         own.append(plain)
         length += len(plain)
@@ -100,7 +106,7 @@ def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912
 
 
 def _is_quoted(line: str) -> bool:
-    return _QUOTE.match(line) is not None
+    return (line[:1] in "> |｜＞" or line.find(">", 1, 5) >= 0) and _QUOTE.match(line) is not None
 
 
 def _is_armor(line: str) -> bool:
@@ -135,12 +141,12 @@ def _stands_alone(line: str) -> bool:
 
 
 def _is_attribution(text: str, *, is_quote_next: bool) -> bool:
-    has_verb = _VERB_AND_COLON.search(text) is not None
+    is_told = "@" in text or _TIME.search(text) is not None
     if is_quote_next:
-        return has_verb or (text[-1] in ":：" and ("@" in text or _TIME.search(text) is not None))
-    if has_verb:
-        return "@" in text or _TIME.search(text) is not None or _OLD.search(text) is not None
-    return _ADDRESS_AND_COLON.search(text) is not None
+        return (is_told and text[-1] in ":：") or _VERB_AND_COLON.search(text) is not None
+    if not is_told:
+        return _OLD.search(text) is not None
+    return _VERB_AND_COLON.search(text) is not None or _ADDRESS_AND_COLON.search(text) is not None
 
 
 def _begins_original(lines: Sequence[str], number: int) -> bool:
@@ -148,7 +154,7 @@ def _begins_original(lines: Sequence[str], number: int) -> bool:
     line = lines[number].strip()
     if line[0] in "-_=*" and (dashes := _DASHES.match(line)) is not None:
         words = dashes[1].strip(" :")
-        if words and fold(words) in MARKERS:
+        if words and (fold(words) in MARKERS or (line[0] == "-" and _is_attribution(words, is_quote_next=False))):
             return True
         follower = next((one for one in lines[number + 1 : number + 4] if one.strip()), "")
         return (

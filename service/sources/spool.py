@@ -39,6 +39,7 @@ class Spool(Scratch, Generic[Source]):
         )
         self.database.execute("CREATE TABLE places (shared INTEGER, date INTEGER, id INTEGER, roles INTEGER)")
         self.database.execute("CREATE TABLE awaited (id INTEGER, reference INTEGER)")
+        self.database.execute("CREATE TABLE aside (id INTEGER PRIMARY KEY, fact BLOB, message BLOB)")
         self.database.execute("BEGIN")
         self._rule = rule
         self._sort = sort
@@ -49,7 +50,14 @@ class Spool(Scratch, Generic[Source]):
         self._added = 0
 
     def add(self, fact: Fact, message: Source) -> bool:
-        """Adds a message. Returns False if a message with this id was added before."""
+        """Adds a message. Returns False if a message with this id was added before.
+
+        A message that is left out (facts.State) joins no others.
+        """
+        if fact.state.is_left_out:
+            aside = (fact.id, self._encoder.encode(fact), self._encoder.encode(message))
+            self.database.execute("INSERT OR REPLACE INTO aside VALUES (?, ?, ?)", aside)
+            return True
         find = "SELECT digest, fact FROM messages WHERE id = ?"
         known = self.database.execute(find, (fact.id,)).fetchall()
         equal = next((self._facts.decode(data) for digest, data in known if digest == fact.digest), None)
@@ -88,7 +96,10 @@ class Spool(Scratch, Generic[Source]):
         self.database.execute(change, (fact.date, self._encoder.encode(fact), fact.id, fact.digest))
 
     def conversations(self) -> Iterator[list[Piece[Source]]]:
-        """The messages of each conversation, in the order of each one's first message."""
+        """The messages of each conversation, in the order of each one's first message.
+
+        Then those that are left out, each alone, unless a copy is not left out.
+        """
         rows = self.database.execute("SELECT shared, date, id, roles FROM places ORDER BY shared, date, id")
         for first, second in self._rule.pairs(rows, self._settled()):
             self._groups.join(first, second)
@@ -97,6 +108,9 @@ class Spool(Scratch, Generic[Source]):
             members.setdefault(self._groups.find(name), []).append(row)
         for group in members.values():
             yield [self._get(row) for row in group]
+        find = "SELECT fact, message FROM aside WHERE id NOT IN (SELECT id FROM messages)"
+        for fact, message in self.database.execute(find):
+            yield [Piece(self._facts.decode(fact), self._messages.decode(message))]
 
     def _settled(self) -> set[int]:
         """As groups.settled."""

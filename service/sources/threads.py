@@ -1,6 +1,7 @@
 """Which messages are one thread: by References and In-Reply-To, and replies without these by their subject.
 
-- A message belongs to every id that it refers to. So two messages with the same unknown parent are one thread.
+- A message belongs to every id that it refers to. So two messages with the same unknown parent are one thread, unless
+  the parent is a mailing list's digest and their subjects differ.
 - A reply mark without any reference joins earlier messages with the same subject, at most SUBJECT_DAYS before: those
   that the same two people exchanged, and the original of somebody whom it is sent to. A shared receiver, such as
   support@, is enough only for a specific subject ("Offer 17", but not "Help").
@@ -18,6 +19,7 @@ import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 
@@ -30,7 +32,8 @@ COMPARED_CHARACTERS = 2_000  # of a subject; removing each of its prefixes copie
 SPECIFIC_WORDS = 4
 MOST_PARTICIPANTS = 50  # of a message are compared, the sender first
 NO_SUBJECTS = frozenset({"(no subject)", "no subject", "(kein betreff)", "(sans objet)", "(sin asunto)"})
-_TAG = re.compile(r"^\s*\[[^\[\]]{1,40}\]\s*")
+# What lists and spam filters put in front: [list], *****SPAM***** (SpamAssassin), {Spam?} (MailScanner).
+_TAG = re.compile(r"^\s*(?:\[[^\[\]]{1,40}\]|\*{2,10}[^*]{1,40}\*{2,10}|\{[^{}]{1,40}\})\s*")
 _WINDOW = SUBJECT_DAYS // timedelta(milliseconds=1)
 
 # The roles of a message among those that share a place: a subject, and what is combined with it.
@@ -39,10 +42,10 @@ _ORIGINAL_OF, _SEEN_BY = 1, 2  # combined with a person, they make other places 
 
 
 def normalised_subject(subject: str | None) -> tuple[str, bool]:
-    """The subject without reply marks and list tags, and whether it had a reply mark."""
+    """The subject without reply marks and tags, and whether it had a reply mark."""
     text, is_reply = (subject or "")[:COMPARED_CHARACTERS], False
     while True:
-        rest = MAIL_REPLY_MARK.sub("", MAIL_FORWARDED.sub(r"\1\2\3", text), count=1)
+        rest = _without_mark(text)
         if rest != text:
             text, is_reply = rest, True
             continue
@@ -53,9 +56,16 @@ def normalised_subject(subject: str | None) -> tuple[str, bool]:
         text = rest
 
 
+def _without_mark(text: str) -> str:
+    """The subject without its first reply mark. A mark has a colon or "(fwd)"."""
+    if not (":" in text or "：" in text or "(" in text):
+        return text
+    return MAIL_REPLY_MARK.sub("", MAIL_FORWARDED.sub(r"\1\2\3", text), count=1)
+
+
 def is_specific(subject: str) -> bool:
     """Whether strangers will hardly have this normalised subject by chance: it has a number or many words."""
-    return len(subject.split()) >= SPECIFIC_WORDS or any(character.isdigit() for character in subject)
+    return len(subject.split()) >= SPECIFIC_WORDS or any(map(str.isdigit, subject))
 
 
 class MailRule:
@@ -66,33 +76,11 @@ class MailRule:
     def links(self, fact: Fact) -> Iterable[int]:
         return fact.references
 
-    def rows(self, fact: Fact) -> Iterator[Row]:
-        """The places of a message.
-
-        They are: each pair of its sender and a receiver; its sender, if it is an original, and its receivers, if it is
-        a reply that looks for one; and, for soft joins and specific subjects, everybody and every list that saw it.
-        """
-        if not fact.subject:
-            return
-        is_reply = fact.is_marked and not fact.references
-        others = [person for person in fact.participants if person != fact.sender]
-        role = _EARLIER | (_LATER if is_reply else 0)
-        for person in others or [fact.sender]:
-            pair = sorted((fact.sender, person))
-            yield combined(fact.subject, *pair), fact.date, fact.id, role
-        if is_reply:
-            for person in others:
-                yield combined(fact.subject, person, _ORIGINAL_OF), fact.date, fact.id, _LATER
-        elif not (fact.is_marked or fact.is_reply):
-            yield combined(fact.subject, fact.sender, _ORIGINAL_OF), fact.date, fact.id, _EARLIER
-        role = _EARLIER | _SOFT | (_LATER if self.awaits(fact) else 0)
-        if is_reply and fact.is_specific:
-            role = _EARLIER | _LATER
-        for place in dict.fromkeys((*fact.participants, *fact.lists)):
-            yield combined(fact.subject, place, _SEEN_BY), fact.date, fact.id, role
+    def rows(self, fact: Fact) -> Iterable[Row]:
+        return _rows(fact)
 
     def awaits(self, fact: Fact) -> Iterable[int]:
-        return fact.references if fact.is_reply and fact.subject and not fact.is_marked else ()
+        return _awaited(fact)
 
     def pairs(self, rows: Iterable[Row], settled: Container[int]) -> Iterator[tuple[int, int]]:
         for _shared, alike in groupby(rows, key=itemgetter(0)):
@@ -118,6 +106,41 @@ class MailRule:
             if roles & _LATER:
                 yield key(place, month, as_later)
                 yield key(place, month - 1, as_later)
+
+
+def _awaited(fact: Fact) -> Iterable[int]:
+    return fact.references if fact.is_reply and fact.subject and not fact.is_marked else ()
+
+
+@lru_cache(maxsize=2**13)  # an import asks for the places of its messages several times
+def _rows(fact: Fact) -> tuple[Row, ...]:
+    return tuple(_places(fact))
+
+
+def _places(fact: Fact) -> Iterator[Row]:
+    """The places of a message.
+
+    They are: each pair of its sender and a receiver; its sender, if it is an original, and its receivers, if it is
+    a reply that looks for one; and, for soft joins and specific subjects, everybody and every list that saw it.
+    """
+    if not fact.subject:
+        return
+    is_reply = fact.is_marked and not fact.references
+    others = [person for person in fact.participants if person != fact.sender]
+    role = _EARLIER | (_LATER if is_reply else 0)
+    for person in others or [fact.sender]:
+        pair = sorted((fact.sender, person))
+        yield combined(fact.subject, *pair), fact.date, fact.id, role
+    if is_reply:
+        for person in others:
+            yield combined(fact.subject, person, _ORIGINAL_OF), fact.date, fact.id, _LATER
+    elif not (fact.is_marked or fact.is_reply):
+        yield combined(fact.subject, fact.sender, _ORIGINAL_OF), fact.date, fact.id, _EARLIER
+    role = _EARLIER | _SOFT | (_LATER if _awaited(fact) else 0)
+    if is_reply and fact.is_specific:
+        role = _EARLIER | _LATER
+    for place in dict.fromkeys((*fact.participants, *fact.lists)):
+        yield combined(fact.subject, place, _SEEN_BY), fact.date, fact.id, role
 
 
 @dataclass(slots=True)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid5
 
 import httpx
 
+from service.conversation import Conversation
+from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
-from tests.node.conftest import Api
+from tests.node.conftest import Api, own_alias, serving
 
 BULK = "/api/conversations/bulk"
-SCOPE = ("conversations:write",)
+SCOPE = ("conversations:write", "conversations:export")
 
 
 def error(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -62,3 +67,18 @@ def send(api: Api, lines: list[Any], **options: Any) -> httpx.Response:
 def outcomes(answer: httpx.Response) -> list[str]:
     assert answer.status_code == 200, answer.text[:1000]
     return [one["outcome"] for one in answer.json()["data"]["items"]]
+
+
+def serving_subjects(settings: Settings, opensearch_url: str, subjects: Iterable[str]) -> Iterator[Api]:
+    """A service over one conversation of the first organization for each different subject."""
+    with own_alias(settings, opensearch_url) as own:
+        own.load(
+            [
+                Conversation(
+                    uid=uuid5(ORGANIZATIONS[0], subject), organization_uid=ORGANIZATIONS[0], subject=subject,
+                    updated_on=datetime(2024, 1, 1, tzinfo=UTC),
+                )
+                for subject in dict.fromkeys(subjects)
+            ]
+        )  # fmt: skip
+        yield from serving(own.settings, own.url)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import os
 import secrets
 import socket
@@ -190,14 +191,16 @@ def cluster(settings: Settings, opensearch_url: str, conversations: list[Convers
 
 @pytest.fixture(scope="session")
 def tokens(cluster: Cluster) -> Iterator[oracle.Tokens]:
-    """The analyzers' own tokens of a text, asked of the node and remembered."""
-    known: dict[tuple[str, str], tuple[str, ...]] = {}
+    """The analyzers' own tokens of a text, asked of the node and remembered: what stands at each position."""
+    known: dict[tuple[str, str], oracle.Positions] = {}
     with httpx.Client(base_url=f"{cluster.url}/{cluster.settings.alias}") as client:
 
-        def ask(field: str, text: str) -> tuple[str, ...]:
+        def ask(field: str, text: str) -> oracle.Positions:
             if (field, text) not in known:
-                answer = client.post("/_analyze", json={"field": field, "text": text}).raise_for_status()
-                known[field, text] = tuple(token["token"] for token in answer.json()["tokens"])
+                how = "analyzer" if field.endswith("_asked") else "field"
+                answer = client.post("/_analyze", json={how: field, "text": text}).raise_for_status()
+                places = itertools.groupby(answer.json()["tokens"], lambda token: token["position"])
+                known[field, text] = tuple(frozenset(token["token"] for token in found) for _at, found in places)
             return known[field, text]
 
         yield ask

@@ -132,7 +132,7 @@ def test_the_examples_of_the_parameters_find_the_example_in_the_sample(sample_ap
 
 def test_the_answers_have_the_documented_shapes(sample_api: Api) -> None:
     """Decoded strictly: no field is missing, and none is there that the document does not have."""
-    token = sample_api.token(UUID(EXAMPLE_ORGANIZATION), scopes=("conversations:write",))
+    token = sample_api.token(UUID(EXAMPLE_ORGANIZATION), scopes=("conversations:write", "conversations:export"))
     everything = "facets=status,channel,category,agent_uid,is_read,direction&facets[created_on]=year&explain=query"
     for shape, path in (
         (response_models.PageAnswer, "?"),

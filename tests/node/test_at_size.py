@@ -131,7 +131,9 @@ class Service:
 
 @pytest.fixture(scope="module")
 def service(sized: Sized, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    token = Tokens(sized.cluster.settings).mint("tester", [LARGE], scopes=("conversations:write",))
+    token = Tokens(sized.cluster.settings).mint(
+        "tester", [LARGE], scopes=("conversations:write", "conversations:export")
+    )
     headers = {"Authorization": f"Bearer {token}"}
     folder = tmp_path_factory.mktemp("service")
     with (

@@ -54,7 +54,7 @@ def test_what_was_backed_up_comes_back_as_it_was(node: Cluster) -> None:
     node.load(corpus())
     parameters = {"sort": "subject", "per_page": 100, "page": 3}
     for api in serving(node.settings, node.url):
-        token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+        token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
         before = api.conversations(token, parameters)
         type_in(node, blocks["Once"])
         snapshot = type_in(node, blocks["Each"])[0]["snapshot"]

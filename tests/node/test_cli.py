@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
 import sys
-import termios
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,67 +21,17 @@ from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node import impatient
 from tests.node.conftest import Api, Cluster, serving
+from tests.node.terminal import COMMAND, WAIT_SECONDS, Terminal, environment, on_terminal
 from tests.processes import end_with_the_test, wait_until
 
-COMMAND = [sys.executable, "-m", "service"]
 ORGANIZATION = ORGANIZATIONS[0]
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-WAIT_SECONDS = 120
-
-
-def environment(cluster: Cluster, home: Path, **changes: str) -> dict[str, str]:
-    own = {
-        name: value for name, value in cluster.environment.items() if name not in ("NO_COLOR", "COLUMNS", "FORCE_COLOR")
-    }
-    return own | {"HOME": str(home), "CONVERSATIONS_ORGANIZATION": str(ORGANIZATION)} | changes
 
 
 def run(
     cluster: Cluster, home: Path, *arguments: str, text: str = "", **changes: str
 ) -> subprocess.CompletedProcess[str]:
     return run_here(arguments, environment=environment(cluster, home, **changes), folder=home, text=text)
-
-
-class Terminal:
-    """A command on a pseudo-terminal of its own, so many columns wide."""
-
-    def __init__(self, cluster: Cluster, home: Path, *arguments: str, columns: int = 100, **changes: str) -> None:
-        self.main, inner = pty.openpty()
-        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        self.process = subprocess.Popen(
-            [*COMMAND, *arguments], env=environment(cluster, home, **({"TERM": "xterm-256color"} | changes)), cwd=home,
-            stdin=inner, stdout=inner, stderr=inner, start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - without a terminal of its own, ctrl-C is text
-        )  # fmt: skip
-        os.close(inner)
-        self.printed = ""
-
-    def read_until(self, words: str) -> None:
-        while words not in self.printed:
-            assert self._read(), f"{words!r} never came: {self.printed!r}"
-
-    def type(self, text: str) -> None:
-        os.write(self.main, text.encode())
-
-    def end(self) -> int:
-        while self._read():
-            pass
-        os.close(self.main)
-        return self.process.wait(WAIT_SECONDS)
-
-    def _read(self) -> bool:
-        try:
-            assert select.select([self.main], [], [], WAIT_SECONDS)[0], f"nothing more came: {self.printed!r}"
-            data = os.read(self.main, 65536)
-        except OSError:  # EIO: the command has ended
-            return False
-        self.printed += data.decode(errors="replace")
-        return bool(data)
-
-
-def on_terminal(cluster: Cluster, home: Path, *arguments: str, columns: int = 100, **changes: str) -> tuple[int, str]:
-    terminal = Terminal(cluster, home, *arguments, columns=columns, **changes)
-    return terminal.end(), terminal.printed.replace("\r\n", "\n")
 
 
 @pytest.fixture
@@ -198,7 +143,7 @@ def test_delete_asks_on_a_terminal_and_needs_yes_elsewhere(fresh: Cluster, tmp_p
 def test_delete_over_http(fresh: Cluster, tmp_path: Path) -> None:
     fresh.load(corpus()[:20])
     for api in serving(fresh.settings, fresh.url):
-        token = api.token(*ORGANIZATIONS, default=ORGANIZATION, scopes=("conversations:write",))
+        token = api.token(*ORGANIZATIONS, default=ORGANIZATION, scopes=("conversations:write", "conversations:export"))
         own = {"CONVERSATIONS_URL": api.address, "CONVERSATIONS_TOKEN": token}
         uid = json.loads(run(fresh, tmp_path, "search", "--limit", "1", **own).stdout)["items"][0]["uid"]
         assert run(fresh, tmp_path, "delete", uid, "--yes", **own).returncode == 0

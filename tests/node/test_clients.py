@@ -56,7 +56,7 @@ def document(api: Api, tmp_path: Path) -> Path:
 
 
 def arguments(api: Api) -> tuple[str, str, str]:
-    token = api.token(UUID(EXAMPLE_ORGANIZATION), scopes=("conversations:write",))
+    token = api.token(UUID(EXAMPLE_ORGANIZATION), scopes=("conversations:write", "conversations:export"))
     return api.address, token, EXAMPLE_ORGANIZATION
 
 

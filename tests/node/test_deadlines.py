@@ -72,7 +72,7 @@ def await_recovery(api: Api, token: str) -> None:
 def test_every_route_ends_at_the_deadline(own: tuple[LocalNode, Cluster]) -> None:
     node, cluster = own
     for api in serving(cluster.settings, cluster.url):
-        token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+        token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
         headers = {"Authorization": f"Bearer {token}"}
         assert api.get("/health/ready").status_code == 200
         with standing_still(node):
@@ -127,7 +127,7 @@ def test_suggestions_that_fail_do_not_lose_the_page(
 
 def test_a_body_that_comes_too_slowly_is_408(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.api.middleware.deadline.BODY_SECONDS", 1.0)
-    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
     address = urlsplit(api.address)
     with socket.create_connection((address.hostname, address.port)) as connection:
         connection.settimeout(60)
@@ -143,7 +143,7 @@ def test_a_body_that_comes_too_slowly_is_408(api: Api, monkeypatch: pytest.Monke
 
 
 def test_a_body_above_the_limit_is_refused_unread_or_as_it_comes(api: Api) -> None:
-    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
     address = urlsplit(api.address)
     head = f"POST /api/conversations/bulk HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n".encode()
     for rest in (

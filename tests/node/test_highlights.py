@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from uuid import uuid5
 
 import pytest
 
-from service.conversation import Conversation
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
-from tests.node.asking import ask
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.asking import ask, serving_subjects
+from tests.node.conftest import Api
 
 # ---- highlights ----
 
@@ -41,18 +39,7 @@ MARKED: list[tuple[dict[str, str], str, list[str]]] = [
 @pytest.fixture(scope="module")
 def titled(settings: Settings, opensearch_url: str) -> Iterator[Api]:
     """A service over one conversation for each subject."""
-    subjects = dict.fromkeys(subject for _parameters, subject, _marked in MARKED)
-    with own_alias(settings, opensearch_url) as own:
-        own.load(
-            [
-                Conversation(
-                    uid=uuid5(ORGANIZATIONS[0], subject), organization_uid=ORGANIZATIONS[0], subject=subject,
-                    updated_on=datetime(2024, 1, 1, tzinfo=UTC),
-                )
-                for subject in subjects
-            ]
-        )  # fmt: skip
-        yield from serving(own.settings, own.url)
+    yield from serving_subjects(settings, opensearch_url, (subject for _parameters, subject, _marked in MARKED))
 
 
 @pytest.mark.parametrize(("parameters", "subject", "marked"), MARKED)

@@ -19,7 +19,7 @@ OF_THE_REQUEST = {"date", "x-request-id"}
 
 @pytest.fixture(scope="module")
 def token(api: Api) -> str:
-    return api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+    return api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
 
 
 def ask(api: Api, method: str, path: str, token: str | None = None, **headers: str) -> httpx.Response:

@@ -22,7 +22,7 @@ TELLING = [word for word in WORDS if len(word) > 5 or not word.isascii()]
 @pytest.fixture
 def provoked(cluster: Cluster, api: Api, logs: Path) -> None:
     """Requests that hold something secret in every place that there is, to both kinds of service."""
-    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
     line = {"uid": "x", "subject": SECRET, "metadata": {"from_email": "ada@example.com"}}
     with serve_process(cluster, logs) as (_process, address, _log):
         for base in (address, api.address):

@@ -31,7 +31,9 @@ from service.reindex.lock import Lock, State
 from service.settings import Settings
 from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
+from tests.node import faults
 from tests.node.conftest import Api, Cluster, serve_process, serving
+from tests.node.proxy import Proxy
 from tests.processes import wait_until
 
 MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
@@ -74,7 +76,7 @@ def test_metrics_tell_how_fresh_the_index_is(api: Api) -> None:
 def test_a_body_that_is_cut_off_counts_for_its_client(api: Api) -> None:
     """The client goes after ten of a hundred bytes: 499, or 400 where the service noticed in time; no error of its own."""
     address = httpx.URL(api.address)
-    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
 
     def counted() -> dict[str, float]:
         samples = families(api)["conversations_request_seconds"].samples
@@ -166,7 +168,7 @@ def busy(fresh: Cluster) -> Iterator[Api]:
     try:
         assert going.wait(30)
         for api in serving(fresh.settings, fresh.url):
-            token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+            token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
             lines = api.http.post(
                 f"{api.address}/api/conversations/bulk", content=b"{}\n", headers={"Authorization": f"Bearer {token}"}
             )
@@ -324,6 +326,16 @@ def test_doctor_notices_that_nothing_can_be_written(fresh: Cluster, block: str) 
         fresh.act(lambda client: client.indices.put_settings(index=fresh.settings.alias, body={setting: None}))
     assert (code, checks["writes"]["verdict"]) == (1, "failed"), checks
     assert doctor(fresh)[1]["writes"]["verdict"] == "ok"
+
+
+def test_doctor_goes_by_the_plugins_name_where_text_cannot_be_analyzed_without_an_index(fresh: Cluster) -> None:
+    """Before there is an index, OpenSearch's security plugin lets only administrators analyze text."""
+    with Proxy(fresh.url) as proxy, proxy.faulty(faults.error(403, "security_exception"), "_analyze"):
+        _code, checks = doctor(fresh, OPENSEARCH_URL=proxy.url)
+    assert proxy.met == 1
+    assert checks["icu plugin"]["verdict"] in ("ok", "warning")
+    assert "there is" in checks["icu plugin"]["found"]
+    assert "user" not in checks["icu plugin"]["found"]
 
 
 def test_doctor_says_what_is_wrong_and_what_to_do(fresh: Cluster) -> None:

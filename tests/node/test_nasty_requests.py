@@ -36,7 +36,7 @@ HEADER_VALUES = (b"\xff\xfe", b"\xc3\xa9", b"a" * 5000, b"", b";;;==", b"handlin
 def ask(api: Api, method: str, target: str, headers: bytes = b"") -> bytes:
     """The answer to a request of exactly these bytes."""
     address = urlsplit(api.address)
-    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
     head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n".encode()
     found = b""
     with socket.create_connection((address.hostname, address.port)) as connection:

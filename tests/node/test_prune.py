@@ -56,7 +56,7 @@ def test_prune_touches_only_its_own_indices_and_orders_them_by_time(fresh: Clust
     done = command(fresh, "prune", "--keep", "1")
     assert json.loads(done.stdout) == {"removed": own[:2]}, done.stderr
     for name in own[:2]:
-        assert f"removing {name} (0 documents, " in done.stderr
+        assert f"removing {name} (0 conversations, " in done.stderr
     assert names(fresh) >= {read, own[2], *foreign} - {f"{alias}-europe_state"}
     assert json.loads(command(fresh, "prune").stdout) == {"removed": [own[2]]}
     assert command(fresh, "verify", "--against", foreign[3], "--repair").returncode == 1
@@ -96,8 +96,8 @@ def test_a_second_rollback_says_where_it_goes_and_needs_again(fresh: Cluster) ->
     assert command(fresh, "reindex").returncode == 0
     new = current(fresh)
     back = command(fresh, "rollback")
-    assert f"rollback: from {new} (3 documents" in back.stderr
-    assert f"back to the older {old} (3 documents" in back.stderr
+    assert f"rollback: from {new} (3 conversations" in back.stderr
+    assert f"back to the older {old} (3 conversations" in back.stderr
     second = command(fresh, "rollback")
     assert second.returncode == 1
     assert f"forward to {new}" in second.stderr

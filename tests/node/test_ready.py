@@ -93,7 +93,7 @@ def test_a_foreign_index_among_the_write_targets_is_named(own: Api, fresh: Clust
     alias = fresh.settings.alias
     stranger = f"{alias}-stranger"
     fresh.act(lambda client: client.indices.create(index=stranger, body={"aliases": {f"{alias}_writes": {}}}))
-    token = own.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+    token = own.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
     try:
         answers = [
             own.get("/health/ready"),

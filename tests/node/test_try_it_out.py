@@ -45,7 +45,7 @@ async def execute(page: browser.Page, operation: str, tag: str) -> tuple[str, st
 
 @pytest.mark.skipif(browser.is_missing(), reason="needs a Chromium; CI installs one")
 def test_try_it_out_works_untouched_for_every_route(sample_api: Api, tmp_path: Path) -> None:
-    token = sample_api.token(UUID(EXAMPLE_ORGANIZATION), scopes=("conversations:write",))
+    token = sample_api.token(UUID(EXAMPLE_ORGANIZATION), scopes=("conversations:write", "conversations:export"))
 
     async def tried() -> tuple[dict[str, tuple[str, str]], list[str]]:
         async with browser.opened(f"{sample_api.address}/docs", tmp_path) as page:

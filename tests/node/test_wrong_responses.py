@@ -82,7 +82,7 @@ class Behind:
     def ask(self, name: str) -> httpx.Response:
         route = self.routes[name]
         api = self.deep if route.is_deep else self.api
-        token = api.token(MINE, scopes=("conversations:write",))
+        token = api.token(MINE, scopes=("conversations:write", "conversations:export"))
         return api.http.request(
             route.method, api.address + route.path, content=route.body, headers={"Authorization": f"Bearer {token}"}
         )

@@ -1,1 +1,1 @@
-"""ASGI middleware: access log, deadline, compression, disconnect, HEAD."""
+"""ASGI middleware: access log, security headers, host names, CORS, HEAD, disconnect, compression, deadline."""

@@ -7,17 +7,14 @@ choice, and Litestar's compressor does the work.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
 
 from litestar.config.compression import CompressionConfig
 from litestar.enums import CompressionEncoding
 from litestar.middleware.compression import CompressionMiddleware
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Send
 
-from service.api import responses
-from service.api.errors import BY_STATUS
-from service.api.middleware.access_log import request_id
-from service.api.middleware.http import HttpMiddleware
+from service.api.middleware.http import HttpMiddleware, with_vary
+from service.api.middleware.refusal import refuse
 from service.api.quality_values import weights
 
 MIN_BYTES = 2_000  # a smaller response fits into one or two packets anyway
@@ -46,12 +43,12 @@ class Compression(HttpMiddleware):
 
         async def varied(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = _with_vary(message["headers"], needed)
+                message["headers"] = with_vary(message["headers"], needed)
             await send(message)
 
         choice = choose(_accepted(scope))
         if choice == NEITHER:
-            await _refuse(scope, varied)
+            await refuse(scope, varied, 406)
         elif choice == PLAIN:
             await self.app(scope, receive, varied)
         else:
@@ -85,28 +82,3 @@ def choose(accept_encoding: str | None) -> str:
     if not plain:
         return GZIP_ALWAYS if gzip else NEITHER
     return GZIP if gzip and gzip >= plain else PLAIN
-
-
-def _with_vary(headers: Iterable[tuple[bytes, bytes]], needed: str) -> list[tuple[bytes, bytes]]:
-    """The headers with a single Vary, which has the existing names and those in `needed`."""
-    kept: list[tuple[bytes, bytes]] = []
-    names: dict[str, str] = {}
-    for name, value in headers:
-        if name.lower() == b"vary":
-            names |= _names(value.decode("latin-1"))
-        else:
-            kept.append((name, value))
-    names = _names(needed) | names
-    return [*kept, (b"vary", ", ".join(names.values()).encode("latin-1"))]
-
-
-def _names(vary: str) -> dict[str, str]:
-    return {name.strip().lower(): name.strip() for name in vary.split(",") if name.strip()}
-
-
-async def _refuse(scope: HTTPScope, send: Send) -> None:
-    answer = BY_STATUS[406]
-    body = responses.error(answer.code, answer.message or "", request_id(scope), [])
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})

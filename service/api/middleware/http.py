@@ -1,6 +1,8 @@
-"""The shape that all middlewares share: they handle HTTP requests, and pass on everything else, such as lifespan."""
+"""What middlewares share: they handle HTTP requests, and pass on everything else, such as lifespan; and Vary."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
@@ -21,3 +23,20 @@ class HttpMiddleware:
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """Handles one HTTP request."""
         raise NotImplementedError
+
+
+def with_vary(headers: Iterable[tuple[bytes, bytes]], needed: str) -> list[tuple[bytes, bytes]]:
+    """The headers with a single Vary, which has the existing names and those in `needed`."""
+    kept: list[tuple[bytes, bytes]] = []
+    names: dict[str, str] = {}
+    for name, value in headers:
+        if name.lower() == b"vary":
+            names |= _names(value.decode("latin-1"))
+        else:
+            kept.append((name, value))
+    names = _names(needed) | names
+    return [*kept, (b"vary", ", ".join(names.values()).encode("latin-1"))]
+
+
+def _names(vary: str) -> dict[str, str]:
+    return {name.strip().lower(): name.strip() for name in vary.split(",") if name.strip()}

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from service.conversation import DERIVED_VERSION
 from service.errors import InvalidQuery, Problem
 from service.query.conversation_query import CURSOR_START, ConversationQuery, Sort
+from service.reach import identity_of
 
 _LAYOUT = b"2"  # of the sort values; a new one makes cursors of the old one invalid rather than wrong
 _PURPOSE = b"conversation search: sealed cursors"
@@ -76,7 +77,7 @@ class Cursors:
 
 def _bound_to(query: ConversationQuery, organization_uid: UUID) -> list[bytes]:
     """What a cursor is good for, and nothing else: sort values that were derived otherwise stand at another place."""
-    return [_LAYOUT, b"%d" % DERIVED_VERSION, organization_uid.bytes, fingerprint(query)]
+    return [_LAYOUT, b"%d" % DERIVED_VERSION, identity_of(organization_uid), fingerprint(query)]
 
 
 def fingerprint(query: ConversationQuery) -> bytes:

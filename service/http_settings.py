@@ -1,0 +1,51 @@
+"""The settings of HTTP: what browsers may do, and under which names the service answers."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import AliasChoices as _env
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
+_HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:]+\]")
+
+
+class HttpSettings(BaseSettings):
+    """Lists are separated by spaces."""
+
+    cors_origins: str | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_CORS_ORIGINS"),
+        description="origins whose pages may call the API from a browser, separated by spaces, such as "
+        "https://app.example.com; none without it",
+    )
+    allowed_hosts: str | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_ALLOWED_HOSTS"),
+        description="host names, without ports and separated by spaces, under which the service answers, except for "
+        "/health; all without it",
+    )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins_are_exact(cls, value: str | None) -> str | None:
+        return _each(
+            value, _ORIGIN, "be origins, such as https://app.example.com: scheme and host, without a path or *"
+        )
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts_are_names(cls, value: str | None) -> str | None:
+        return _each(value, _HOST, "be host names, such as search.example.com: without a port or *")
+
+
+def _each(value: str | None, pattern: re.Pattern[str], must: str) -> str | None:
+    """The parts in lower case. Raises ValueError unless all match."""
+    if value is None:
+        return None
+    parts = value.lower().split()
+    if not parts or not all(pattern.fullmatch(part) for part in parts):
+        raise ValueError(f"must {must}")
+    return " ".join(parts)

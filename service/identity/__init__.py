@@ -1,0 +1,1 @@
+"""Who calls: callers and their rights, tokens, the issuers of tokens and their keys, API keys."""

@@ -1,0 +1,189 @@
+"""API keys for machines: made by an operator, kept in the cluster as hashes, with rights and an end of their own.
+
+A key is `ck_<id>_<secret>`. The secret is 32 random bytes, so a plain SHA-256 of it can be stored: nobody can guess it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+from opensearchpy.exceptions import NotFoundError, RequestError
+
+from service.client import Client, translated
+from service.client.responses import Json, part, unusable
+from service.errors import ConversationsError, NotFound
+from service.identity.caller import Caller
+from service.reach import Restriction
+from service.times import format_time
+
+PREFIX = "ck_"
+MOST_KEYS = 5_000
+FORGOTTEN_AFTER = timedelta(days=90)  # since a key was revoked or expired; then the next `create` removes it
+_KEY = re.compile(r"ck_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
+
+
+def keys_index(alias: str) -> str:
+    """The name of the index that holds the keys."""
+    return f"{alias}_keys"
+
+
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What is stored of a key, under its id. Times are in UTC."""
+
+    name: str
+    hash: str
+    organizations: list[UUID]
+    default_organization: UUID | None = None
+    scopes: list[str]
+    agents: list[UUID] | None = None
+    parties: list[UUID] | None = None
+    created_on: datetime
+    expires_on: datetime
+    revoked_on: datetime | None = None
+
+    def ended(self, now: datetime) -> str | None:
+        """Why it is not accepted any more, or None."""
+        if self.revoked_on is not None:
+            return "the API key was revoked"
+        return "the API key has expired: get a new one" if self.expires_on <= now else None
+
+    def caller(self, key_id: str) -> Caller:
+        organizations = frozenset(self.organizations)
+        only = self.organizations[0] if len(organizations) == 1 else None
+        return Caller(
+            user=f"key {key_id}",
+            organizations=organizations,
+            default_organization=self.default_organization or only,
+            scopes=frozenset(self.scopes),
+            restriction=Restriction(_set(self.agents), _set(self.parties)),
+        )
+
+    def record(self, key_id: str, now: datetime) -> dict[str, object]:
+        """What `key list` prints: everything but the hash."""
+        shown = msgspec.to_builtins(self)
+        shown |= {name: format_time(value) for name in _TIMES if (value := getattr(self, name)) is not None}
+        del shown["hash"]
+        return {"id": key_id, "is_active": self.ended(now) is None, **shown}
+
+
+_TIMES = ("created_on", "expires_on", "revoked_on")
+
+
+def _set(uids: list[UUID] | None) -> frozenset[UUID] | None:
+    return None if uids is None else frozenset(uids)
+
+
+def split(text: str) -> tuple[str, str] | None:
+    """The id and the hash of a key's secret; None if the text is no key."""
+    found = _KEY.fullmatch(text)
+    return None if found is None else (found[1], _hashed(found[2]))
+
+
+def is_same(one: str, other: str) -> bool:
+    """Compares two hashes in constant time."""
+    return hmac.compare_digest(one, other)
+
+
+def _hashed(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class Store:
+    """The keys in the cluster."""
+
+    def __init__(self, client: Client, alias: str) -> None:
+        self._client = client
+        self._index = keys_index(alias)
+
+    async def all(self) -> dict[str, ApiKey]:
+        """Every key by its id, also those that ended."""
+        with translated(alias=self._index):
+            try:
+                answer = await self._client.search(
+                    index=self._index,
+                    body={"size": MOST_KEYS, "query": {"match_all": {}}},
+                    params={"allow_partial_search_results": "false"},
+                )
+            except NotFoundError:
+                return {}
+        hits = part(answer, "hits", "hits", expected=list[Json])
+        try:
+            return {str(hit["_id"]): msgspec.convert(hit["_source"], ApiKey, strict=False) for hit in hits}
+        except (KeyError, msgspec.ValidationError):
+            raise unusable("an API key in it has another shape than the service writes") from None
+
+    async def create(self, key: ApiKey) -> tuple[str, str]:
+        """Stores a key under a new id, with the hash of a new secret. Returns the id, and the key as text."""
+        await self._ensure_index()
+        known = await self.all()
+        await self._forget(known, key.created_on)
+        if len(known) >= MOST_KEYS:
+            raise ConversationsError(f"there are {MOST_KEYS:,} API keys already: revoke those that are not used")
+        key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
+        await self._put(key_id, msgspec.structs.replace(key, hash=_hashed(secret)), create=True)
+        return key_id, f"{PREFIX}{key_id}_{secret}"
+
+    async def revoke(self, key_id: str, now: datetime) -> bool:
+        """Ends a key. Returns whether it was not revoked before. Raises NotFound."""
+        found = (await self.all()).get(key_id)
+        if found is None:
+            raise NotFound(f"there is no API key {key_id}: 'conversations key list' prints those there are")
+        if found.revoked_on is not None:
+            return False
+        await self._put(key_id, msgspec.structs.replace(found, revoked_on=now))
+        return True
+
+    async def _put(self, key_id: str, key: ApiKey, *, create: bool = False) -> None:
+        params = {"refresh": "true"} | ({"op_type": "create"} if create else {})
+        with translated(alias=self._index):
+            await self._client.index(index=self._index, id=key_id, body=msgspec.to_builtins(key), params=params)
+
+    async def _forget(self, known: dict[str, ApiKey], now: datetime) -> None:
+        for key_id, key in list(known.items()):
+            if (key.revoked_on or key.expires_on) < now - FORGOTTEN_AFTER:
+                with translated(alias=self._index):
+                    await self._client.delete(index=self._index, id=key_id)
+                del known[key_id]
+
+    async def _ensure_index(self) -> None:
+        body = {
+            "settings": {"index": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": True}},
+            "mappings": {"dynamic": False},
+        }
+        with translated(alias=self._index):
+            try:
+                await self._client.indices.create(index=self._index, body=body)
+            except RequestError as error:
+                if error.error != "resource_already_exists_exception":
+                    raise
+
+
+def new(
+    name: str,
+    organizations: list[UUID],
+    *,
+    default: UUID | None = None,
+    scopes: list[str],
+    agents: list[UUID] | None = None,
+    parties: list[UUID] | None = None,
+    lifetime: timedelta,
+) -> ApiKey:
+    """A key that begins now. `Store.create` gives it its hash."""
+    now = datetime.now(UTC)
+    return ApiKey(
+        name=name,
+        hash="",
+        organizations=organizations,
+        default_organization=default,
+        scopes=scopes,
+        agents=agents,
+        parties=parties,
+        created_on=now,
+        expires_on=now + lifetime,
+    )

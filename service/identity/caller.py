@@ -1,0 +1,53 @@
+"""The caller of a request, and what it may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from service.errors import Forbidden
+from service.reach import Reach, Restriction
+from service.token_settings import ADMIN, EXPORT, READ, WRITE
+
+GRANTED_BY = {
+    READ: frozenset({READ, WRITE, EXPORT, ADMIN}),
+    EXPORT: frozenset({EXPORT, ADMIN}),
+    WRITE: frozenset({WRITE, ADMIN}),
+    ADMIN: frozenset({ADMIN}),
+}
+"""The scopes that include each right: who may write or export may read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The user behind a token: its organizations, the default one for requests that name none, and its scopes.
+
+    `restriction` says which conversations of these organizations it sees.
+    """
+
+    user: str
+    organizations: frozenset[UUID]
+    default_organization: UUID | None
+    scopes: frozenset[str] = frozenset()
+    restriction: Restriction = field(default_factory=Restriction)
+
+    def require_scope(self, scope: str) -> None:
+        """Raises Forbidden if the token does not have the scope, nor one that includes it.
+
+        Raises Forbidden also for writes of a restricted caller: a write could replace what it must not see.
+        """
+        if not self.scopes & GRANTED_BY[scope]:
+            raise Forbidden(f"the token lacks the scope {scope}")
+        if scope == WRITE and self.restriction != Restriction():
+            raise Forbidden("the token is restricted to some agents or parties, so it cannot write")
+
+    def require(self, organization_uid: UUID) -> UUID:
+        """The organization, and what the caller sees of it. Raises Forbidden if the token does not list it.
+
+        The message is the same whether the organization exists or not, so that it reveals nothing.
+        """
+        if organization_uid not in self.organizations:
+            raise Forbidden("the token does not cover this organization")
+        if self.restriction == Restriction():
+            return organization_uid
+        return Reach(organization_uid, self.restriction)

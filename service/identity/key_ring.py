@@ -1,0 +1,76 @@
+"""The API keys that a process of the service knows: read from the cluster, and read again before they are too old."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+from service.errors import ConversationsError, KeysUnavailable, Unauthorized
+from service.identity.api_keys import ApiKey, is_same, split
+from service.identity.caller import Caller
+
+FRESH_SECONDS = 20.0  # after which the keys are read again
+OLDEST_SECONDS = 55.0  # keys that are older are not believed: a revoked key ends within 60 seconds
+PAUSE_SECONDS = 2.0  # between two reads because of a key that is not there, or after one that failed
+
+Read = Callable[[], Awaitable[Mapping[str, ApiKey]]]
+
+
+class KeyRing:
+    """Verifies API keys. `read` gets all of them; it runs once for all who wait, and only if somebody uses a key."""
+
+    def __init__(self, read: Read, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._read = read
+        self._clock = clock
+        self._keys: Mapping[str, ApiKey] = {}
+        self._read_at = self._tried_at = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
+
+    async def caller(self, text: str) -> Caller:
+        """The caller that a key identifies. Raises Unauthorized, and KeysUnavailable if the keys cannot be read."""
+        parts = split(text)
+        if parts is None:
+            raise Unauthorized("the API key is malformed: send it as it was printed")
+        key_id, hashed = parts
+        key = await self._find(key_id)
+        if key is None or not is_same(key.hash, hashed):
+            raise Unauthorized("the API key is not known")
+        if (reason := key.ended(datetime.now(UTC))) is not None:
+            raise Unauthorized(reason)
+        return key.caller(key_id)
+
+    async def _find(self, key_id: str) -> ApiKey | None:
+        now = self._clock()
+        if now - self._read_at > FRESH_SECONDS or key_id not in self._keys:
+            await self._read_again(now)
+        if self._clock() - self._read_at > OLDEST_SECONDS:
+            raise KeysUnavailable("the API keys cannot be read from OpenSearch now: try again shortly")
+        return self._keys.get(key_id)
+
+    async def _read_again(self, now: float) -> None:
+        if self._reading is None:
+            if now - self._tried_at < PAUSE_SECONDS:
+                return
+            self._tried_at = now
+            self._reading = asyncio.create_task(self._replace(now))
+            self._reading.add_done_callback(self._ended)
+        await asyncio.shield(self._reading)
+
+    def _ended(self, _task: asyncio.Task[None]) -> None:
+        self._reading = None
+
+    async def _replace(self, now: float) -> None:
+        """Reads the keys. If that fails, the older ones serve, until they are too old since they were read."""
+        try:
+            self._keys = await self._read()
+        except ConversationsError:
+            return
+        self._read_at = now
+
+    async def close(self) -> None:
+        """Ends the read that is under way."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])

@@ -1,0 +1,95 @@
+"""Where an issuer's keys come from: a file, a URL, or the URL that the issuer itself names (OpenID Connect discovery).
+
+Answers are limited in size and time, and redirects are not followed. A URL must be https, except on this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+FETCH_SECONDS = 5.0
+MOST_BYTES = 1_000_000
+DISCOVERY = "/.well-known/openid-configuration"
+
+KeySource = Callable[[], Awaitable[bytes]]
+"""Fetches a key set. Raises ValueError, OSError, TimeoutError or aiohttp's ClientError."""
+
+
+class _Configuration(msgspec.Struct):
+    """The part of an issuer's configuration that is used."""
+
+    issuer: str
+    jwks_uri: str
+
+
+def of_file(path: Path) -> KeySource:
+    async def fetch() -> bytes:
+        return await asyncio.to_thread(path.read_bytes)
+
+    return fetch
+
+
+def of_url(url: str, trusted: ssl.SSLContext) -> KeySource:
+    async def fetch() -> bytes:
+        return await _get(url, trusted)
+
+    return fetch
+
+
+def of_discovery(issuer: str, trusted: ssl.SSLContext) -> KeySource:
+    """The keys at the `jwks_uri` of the issuer's configuration, which must name exactly this issuer."""
+
+    async def fetch() -> bytes:
+        content = await _get(issuer.rstrip("/") + DISCOVERY, trusted)
+        try:
+            found = msgspec.json.decode(content, type=_Configuration)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            raise ValueError("its configuration is not one of OpenID Connect") from None
+        if found.issuer != issuer:
+            raise ValueError("its configuration is of another issuer")
+        if not is_safe(found.jwks_uri):
+            raise ValueError("its configuration names keys at a URL without https")
+        return await _get(found.jwks_uri, trusted)
+
+    return fetch
+
+
+def is_safe(url: str) -> bool:
+    """Whether nobody between can change the answer: https, or a server on this machine."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host or "")))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def _get(url: str, trusted: ssl.SSLContext) -> bytes:
+    timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
+    async with (
+        aiohttp.ClientSession(timeout=timeout) as session,
+        session.get(url, ssl=trusted, allow_redirects=False, headers={"Accept": "application/json"}) as answer,
+    ):
+        if answer.status != 200:
+            raise ValueError(f"its server answered {answer.status}")
+        content = bytearray()
+        async for part in answer.content.iter_chunked(65_536):
+            content += part
+            if len(content) > MOST_BYTES:
+                raise ValueError(f"its server answered with more than {MOST_BYTES:,} bytes")
+        return bytes(content)

@@ -1,0 +1,22 @@
+"""What people paste as an address: whole ones, and names with an address in angle brackets."""
+
+from __future__ import annotations
+
+import re
+
+_WHOLE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.*]{2,}")
+_IN_BRACKETS = re.compile(r"<\s*([^<>\s]+@[^<>\s]+)\s*>\s*$")
+_WORD = r'(?!-|OR[\s<])[^<>"():@,\s]+'
+# Ada Lovelace <ada@example.com>, "Lovelace, Ada" <ada@example.com> or <ada@example.com>
+PASTED = re.compile(rf'(?:"[^"]*"|{_WORD}(?:,?[ \t]+{_WORD})*)?[ \t]*<[^<>\s]+@[^<>\s]+>')
+
+
+def is_whole(text: str) -> bool:
+    """Whether it is an address with a domain that has a dot, so that it can only mean this one."""
+    return _WHOLE.fullmatch(text) is not None
+
+
+def address_in(text: str) -> str:
+    """The address in angle brackets, if the text ends with one; else the text."""
+    found = _IN_BRACKETS.search(text)
+    return found[1] if found is not None else text.strip()

@@ -1,0 +1,151 @@
+"""Other ways to write what is typed: in one word or in several, and the forms of Japanese verbs.
+
+Forms in other languages are found by stems, in the index. Japanese has no spaces, so that a verb has no stem of its own
+there. Its forms are made here instead, and each is looked for as a part of a run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+
+from service.text import PARTING, SPACELESS
+
+LEAST_GROUPED = 5  # digits: shorter numbers are not joined, because 1.5 is not 15
+MOST_JOINED, MOST_SPLIT = 8, 4  # pieces of a text: longer texts are not read in other ways, which bounds the clauses
+LONGEST_SPLIT = 16  # letters
+
+_LETTERS = r"[^\W\d_]"
+_HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:[-'’ʼ‐‑_\u200b\u200c]{_LETTERS}+)+)\W*")
+_GROUPED = re.compile(r"\W*([0-9]+(?:[-.,'’/()_]{1,3}[0-9]+)*)\W*")
+_SHORT_NUMBER = re.compile(rf"\W*([0-9]{{1,{LEAST_GROUPED - 1}}})\W*")
+_WORD = re.compile(rf"\W*({_LETTERS}+)\W*")
+
+
+def short_number(piece: str) -> str:
+    """The number, if the piece is one of few digits; else an empty text."""
+    found = _SHORT_NUMBER.fullmatch(piece)
+    return found[1] if found else ""
+
+
+def joined(piece: str) -> str:
+    """The piece in one word: `email` of `e-mail`, `10000` of `10,000`. An empty text if it is not of several parts."""
+    if found := _HYPHENATED.fullmatch(piece):
+        return "".join(re.findall(_LETTERS, found[1]))
+    if PARTING.search(piece):
+        return PARTING.sub("", piece)
+    number = _digits(piece)
+    return number if len(number) >= LEAST_GROUPED and number != piece else ""
+
+
+def joined_words(pieces: Sequence[str]) -> dict[str, list[str]]:
+    """For each piece, the words that it makes with a neighbour: `login` of `log in`."""
+    found: dict[str, list[str]] = {}
+    if len(pieces) > MOST_JOINED:
+        return found
+    for one, other in itertools.pairwise(pieces):
+        if (left := _word(one)) and (right := _word(other)):
+            found.setdefault(one, []).append(left + right)
+            found.setdefault(other, []).append(left + right)
+    return found
+
+
+def joined_numbers(pieces: Sequence[str]) -> dict[str, str]:
+    """For each piece of a number in groups, such as `030 123 456`, the whole number."""
+    found: dict[str, str] = {}
+    run: list[str] = []
+    for piece in (*pieces, "") if len(pieces) <= MOST_JOINED else ():
+        if _digits(piece):
+            run.append(piece)
+            continue
+        number = "".join(map(_digits, run))
+        if len(run) > 1 and len(number) >= LEAST_GROUPED:
+            found |= dict.fromkeys(run, number)
+        run = []
+    return found
+
+
+def split(piece: str) -> list[str]:
+    """The word in two words, at every place: `log in` of `login`, and others that nobody writes."""
+    word = _word(piece)
+    if len(word) > LONGEST_SPLIT:
+        return []
+    return [f"{word[:at]} {word[at:]}" for at in range(2, len(word) - 1)]
+
+
+def _word(piece: str) -> str:
+    found = _WORD.fullmatch(piece)
+    return found[1] if found and not SPACELESS.search(piece) else ""
+
+
+def _digits(piece: str) -> str:
+    found = _GROUPED.fullmatch(piece)
+    return re.sub("[^0-9]", "", found[1]) if found else ""
+
+
+# A verb that ends in one of these syllables has forms with each of the others behind the same beginning.
+_ROWS = (
+    *("わいうえおっ", "かきくけこい", "がぎぐげごい", "さしすせそ", "たちつてとっ"),
+    *("なにぬねのん", "ばびぶべぼん", "まみむめもん", "らりるれろっ"),
+)
+_ADJECTIVE = "いくかけさそ"
+_LONE = "たてなまれよさ"  # what follows the one character of a verb such as 見る
+_HAN = "\u3005\u3400-\u4dbf\u4e00-\u9fff"
+_SURU = re.compile(
+    f"([{_HAN}\u30a1-\u30ff]{{2}})(?:する|した|して|します|しました|しません|しない|すれば|しよう|される|された|されて|されます|されました|させる"
+    "|できる|できた|できない|できません)$"
+)
+_VERB = re.compile(f"[{_HAN}][\u3041-\u3096]{{1,8}}$")
+_STEM = f"(.*[{_HAN}][\u3041-\u3096]{{0,5}}?)"
+
+
+def _forms(stem: str) -> list[str]:
+    """The forms of a stem such as 書き, 書か or 食べ, or of one character such as 見."""
+    if not _is_long(stem):
+        return [stem + kana for kana in ("る", *_LONE)]
+    return [stem, *(form for row in _ROWS if stem[-1] in row[:2] for form in _with(stem[:-1], row))]
+
+
+def _with(beginning: str, row: str) -> list[str]:
+    return [beginning + kana for kana in row + (_LONE if "る" in row and not _is_long(beginning) else "")]
+
+
+def _is_long(text: str) -> bool:
+    """Whether there is a syllable of the verb behind its Chinese characters."""
+    return bool(text) and "\u3041" <= text[-1] <= "\u3096"
+
+
+def _of_rows(stem: str, first: str) -> list[str]:
+    return [form for row in _ROWS if row[0] in first for form in _with(stem, row)]
+
+
+# The endings, and how the forms follow from what stands before them. The first that fits counts.
+_ENDINGS: tuple[tuple[re.Pattern[str], Callable[[str], list[str]]], ...] = tuple(
+    (re.compile(_STEM + ending), forms)
+    for ending, forms in (
+        ("(?:かった|くない|くて)", lambda stem: _with(stem, _ADJECTIVE)),
+        ("(?:ませんでした|ましょう|ました|ません|まして|ます|なかった|ない|なく|たい)", _forms),
+        ("い[てた]", lambda stem: _with(stem, _ROWS[1])),
+        ("い[でだ]", lambda stem: _with(stem, _ROWS[2])),
+        ("っ[てた]", lambda stem: _of_rows(stem, "わたら")),
+        ("ん[でだ]", lambda stem: _of_rows(stem, "なばま")),
+        ("い", lambda stem: _with(stem, _ADJECTIVE)),
+        ("[てた]", _forms),
+    )
+)
+
+
+def japanese_forms(piece: str) -> list[str]:
+    """The beginnings of the other forms of the verb or adjective at the end of the piece; empty if there is none."""
+    if _SURU.search(piece):
+        return [_SURU.sub(r"\1", piece)]
+    if not _VERB.search(piece):
+        return []
+    for ending, forms in _ENDINGS:
+        if found := ending.fullmatch(piece):
+            return list(dict.fromkeys(forms(found[1])))
+    beginning, last = piece[:-1], piece[-1]
+    if last == "る" and _is_long(beginning):
+        return [beginning]
+    return [form for row in _ROWS if row[2] == last for form in _with(beginning, row)]

@@ -1,0 +1,354 @@
+"""What people type and programs send, word for word: people, the box, beginnings, names, and fields without a value.
+
+Each table has its conversations in an organization of its own, and what each request finds of them, by subject.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from typing import Any
+from uuid import UUID, uuid5
+
+import pytest
+
+from service.conversation import Conversation
+from service.query.fields import FIELDS
+from service.settings import Settings
+from tests.corpus import ORGANIZATIONS
+from tests.node.conftest import Api, own_alias, serving
+
+NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
+AGENT = "7dd3833a-4044-5bfc-84b9-49f387f5a79d"
+
+
+def organization(table: str) -> UUID:
+    return uuid5(ORGANIZATIONS[0], table)
+
+
+def people(**metadata: object) -> dict[str, Any]:
+    return {"metadata": metadata}
+
+
+BEGINNINGS = (
+    "mail from ada@example.com", "ada wrote an exam", "example of ada", "on 2024-01-05", "2024 meeting 01",
+    "at 10:30", "30 minutes and 10 items", "version 1.2.31", "31 of 2 in 1", "file a_b-cde.txt", "cde a b",
+    "see https://example.com/path", "pathetic example, https", "Order #A-1002", "1002 orders, a", "Müller@Bücher",
+    "請求書INV-1002の件",
+)  # fmt: skip
+# By table: the fields of each conversation by its subject.
+STORED: dict[str, dict[str, dict[str, Any]]] = {
+    "beginnings": {subject: {} for subject in BEGINNINGS},
+    "people": {
+        "ada": people(from_email="ada.lovelace@example.com", from_name="Ada Lovelace", to_emails=["alex@example.com"]),
+        "bob": people(from_email="bob@example.com.au", to_emails=["ada.lovelace@example.org", "carl@example.com"]),
+        "cc": people(from_email="dora@test.net", to_emails=["eve@test.net"], cc_emails=["Alex@Example.com", "fay@a.io"]),
+        "spaces": people(from_email=" gus@example.com ", to_emails=["\thal@example.com"], labels=[" Inbox "]),
+        "accents": people(from_email=unicodedata.normalize("NFD", "josé@example.com"), from_name="José"),
+        "host": people(from_email="root@localhost"),
+    },
+    "names": {
+        "composed": {"categories": ["Café"], "metadata": {"labels": ["Büro"]}},
+        "decomposed": {
+            "categories": [unicodedata.normalize("NFD", "Café")],
+            "metadata": {"labels": [unicodedata.normalize("NFD", "Büro")]},
+        },
+        "capitals": {"categories": ["BILLING", "Счета"]},
+        "small": {"categories": ["billing", "straße"]},
+        "none": {"categories": ["none"]},
+    },
+    "box": {
+        "one": {"status": "closed", "metadata": {"from_email": "ada@example.com"}},
+        "two": {"status": "active"},
+        "-10% off": {},
+        "10% off": {},
+        "--help is missing": {},
+        "help is missing": {},
+        "- a list": {},
+        "-wire": {},
+        "wire transfer": {},
+        "this or that": {},
+    },
+    "times": {
+        "leap": {"sent_at": "2016-12-31T23:59:60Z", "created_on": "2024-01-01T00:00:00.000Z"},
+        "before": {"sent_at": "2016-12-31T23:59:59Z", "created_on": "2024-01-01T00:00:00.001Z"},
+    },
+    "values": {
+        "bare": {},
+        "full": {
+            "is_read": True, "has_reply": False, "status": "active", "channel": "email", "direction": "inbound",
+            "categories": ["Billing"], "sent_at": "2024-01-01T00:00:00Z", "created_on": "2024-01-01T00:00:00Z",
+            "message_count": 3, "agent_uid": AGENT, "party_uid": AGENT, "created_by_uid": AGENT,
+            "parent_conversation_uid": AGENT,
+            "metadata": {
+                "from_email": "a@b.cd", "to_emails": ["a@b.cd"], "cc_emails": ["a@b.cd"], "labels": ["x"],
+                "has_attachments": True,
+            },
+        },
+    },
+}  # fmt: skip
+
+Found = tuple[str, ...]
+# By table: the request, and the subjects that it finds.
+ASKED: dict[str, list[tuple[dict[str, str], Found]]] = {
+    "beginnings": [
+        *(
+            (asked, found)
+            for text, found in [
+                ("ada@exa", ("mail from ada@example.com",)),
+                ("ADA@Exa", ("mail from ada@example.com",)),
+                ("from ada@exa", ("mail from ada@example.com",)),
+                ("ada@example.c", ("mail from ada@example.com",)),
+                ("example@ada", ()),
+                ("2024-0", ("on 2024-01-05",)),
+                ("2024-01-0", ("on 2024-01-05",)),
+                ("01-2024", ()),
+                ("10:3", ("at 10:30",)),
+                ("30:1", ()),
+                ("1.2.3", ("version 1.2.31",)),
+                ("a_b-c", ("file a_b-cde.txt",)),
+                ("https://example.com/pa", ("see https://example.com/path",)),
+                ("#A-10", ("Order #A-1002",)),
+                ("muller@buch", ("Müller@Bücher",)),
+                ("請求書INV-10", ("請求書INV-1002の件",)),
+                ("請求書INV-20", ()),
+                ("exam", ("mail from ada@example.com", "ada wrote an exam", "example of ada",
+                          "see https://example.com/path", "pathetic example, https")),
+            ]
+            for asked in ({"search": text, "match": "prefix"}, {"q": f"{text}*"})
+        ),
+        ({"q": "subject:ada@exa*"}, ("mail from ada@example.com",)),
+    ],
+    "people": [
+        ({"q": text}, found)
+        for text, found in [
+            ("from:ada", ("ada",)),
+            ("from:ada.lovelace@", ("ada",)),
+            ("from:ada.lovelace@e", ("ada",)),
+            ("from:ada.lovelace@example", ("ada",)),
+            ("from:Ada.Lovelace@Example", ("ada",)),
+            ("from:lovelace@exam", ("ada",)),
+            ("from:ada.lovelace@example.com", ("ada",)),
+            ("from:ADA.LOVELACE@EXAMPLE.COM", ("ada",)),
+            ("from:@example", ("ada", "bob", "spaces", "accents")),
+            ("from:bob@example.com", ()),
+            ("from:bob@example.com.au", ("bob",)),
+            ("from:root@local", ("host",)),
+            ("from:root@localhost", ("host",)),
+            ("from:example@ada", ()),
+            ("from:lovel*", ("ada",)),
+            ("to:al*", ("ada", "cc")),
+            ("from:ada.lovelace@exa*", ("ada",)),
+            ('from:"Ada Lovelace <ada.lovelace@example.com>"', ("ada",)),
+            ("from:Ada Lovelace <ada.lovelace@example.com>", ("ada",)),
+            ("From: Ada Lovelace <ada.lovelace@example.com>", ("ada",)),
+            ('from:"Lovelace, Ada" <ada.lovelace@example.com>', ("ada",)),
+            ("from:<ada.lovelace@example.com>", ("ada",)),
+            ("to:alex", ("ada", "cc")),
+            ("to:alex@", ("ada", "cc")),
+            ("to:alex@e", ("ada", "cc")),
+            ("to:alex@example", ("ada", "cc")),
+            ("to:alex@example.com", ("ada", "cc")),
+            ("cc:alex@example.com", ("cc",)),
+            ("cc:alex@e", ("cc",)),
+            ("cc:fay", ("cc",)),
+            ("cc:eve", ()),
+            ("to:eve", ("cc",)),
+            ("-to:alex ada", ()),
+            ("from:gus@example.com", ("spaces",)),
+            ("to:hal@example.com", ("spaces",)),
+            ("label:Inbox", ("spaces",)),
+            ("from:josé@example.com", ("accents",)),
+            ("from:jose@exam", ("accents",)),
+        ]
+    ]
+    + [
+        ({"from_email": "gus@example.com"}, ("spaces",)),
+        ({"from_email": "Ada Lovelace <ada.lovelace@example.com>"}, ("ada",)),
+        ({"from_email": "josé@example.com"}, ("accents",)),
+        ({"to_emails": "alex@example.com"}, ("ada",)),
+        ({"cc_emails": "alex@example.com,fay@a.io"}, ("cc",)),
+        ({"label": "Inbox"}, ("spaces",)),
+    ],
+    "names": [
+        *(
+            ({"category": unicodedata.normalize(form, "Café")}, ("composed", "decomposed")) for form in ("NFC", "NFD")
+        ),
+        *(({"label": unicodedata.normalize(form, "Büro")}, ("composed", "decomposed")) for form in ("NFC", "NFD")),
+        ({"category": "billing"}, ("small",)),
+        ({"category": "Billing"}, ()),
+        ({"q": "category:Billing"}, ("capitals", "small")),
+        ({"q": 'category:"billing"'}, ("small",)),
+        ({"q": "category:СЧЕТА"}, ("capitals",)),
+        ({"q": "category:STRASSE"}, ("small",)),
+        ({"q": "category:cafe"}, ()),
+        ({"q": "category:CAFÉ"}, ("composed", "decomposed")),
+        ({"q": "category:Billing,café"}, ("capitals", "small", "composed", "decomposed")),
+        ({"q": 'category:"none"'}, ("none",)),
+        ({"category": '"none"'}, ("none",)),
+    ],
+    "box": [
+        ({"q": text}, found)
+        for text, found in [
+            ("from:ada", ("one",)),
+            ("from: ada", ("one",)),
+            ("status: closed", ("one",)),
+            ("status:", ()),
+            ("--help is missing", ("--help is missing", "help is missing")),
+            ("-- help", ("--help is missing", "help is missing")),
+            ("- a list", ("- a list",)),
+            ("-10% off", ("-10% off",)),
+            ("-wire", ("one", "two", "-10% off", "10% off", "--help is missing", "help is missing", "- a list", "-wire",
+                       "this or that")),
+            ("this or that", ("this or that",)),
+            ("one or two", ()),
+            ("one OR two", ("one", "two")),
+        ]
+    ],
+    "times": [
+        *(
+            ({f"sent_at[{operator}]": "2016-12-31T23:59:60Z"}, found)
+            for operator, found in [("gte", ("leap",)), ("lt", ("before",)), ("lte", ("leap", "before")), ("gt", ())]
+        ),
+        *(
+            ({f"created_on[{operator}]": f"2024-01-01T00:00:00.{finer}Z"}, found)
+            for finer in ("0005", "000001", "0000000001", "0009999999")
+            for operator, found in [
+                ("gt", ("before",)), ("gte", ("before",)), ("lt", ("leap",)), ("lte", ("leap",)),
+            ]
+        ),
+        ({"created_on[gte]": "2024-01-01T00:00:00.0000000Z"}, ("leap", "before")),
+        ({"q": "created:2024-01-01T00:00:00.0005Z.."}, ("before",)),
+        ({"q": "created:..2024-01-01T00:00:00.0005Z"}, ("leap",)),
+        ({"q": "created:2024-01-01T00:00:00.0005Z"}, ()),
+    ],
+    "values": [
+        (asked, found)
+        for row in FIELDS
+        if row.plain is not None and row.plain.presence and row.name != "subject"
+        for asked, found in [
+            ({row.name: "none"}, ("bare",)), ({row.name: "any"}, ("full",)),
+        ]
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def typed(settings: Settings, opensearch_url: str) -> Iterator[Api]:
+    """A service over the conversations of every table, and one without a subject."""
+    stored = [
+        Conversation.model_validate(
+            {
+                "uid": uuid5(organization(table), subject), "organization_uid": organization(table),
+                "subject": subject, "updated_on": NOW + timedelta(minutes=number), **fields,
+            }
+        )
+        for table, rows in STORED.items()
+        for number, (subject, fields) in enumerate(rows.items())
+    ]  # fmt: skip
+    blank = Conversation(uid=uuid5(ORGANIZATIONS[0], ""), organization_uid=organization("blank"), updated_on=NOW)
+    with own_alias(settings, opensearch_url) as own:
+        own.load([*stored, blank])
+        yield from serving(own.settings, own.url)
+
+
+@pytest.mark.parametrize("table", ASKED)
+def test_what_is_asked_finds_what_is_meant(table: str, typed: Api) -> None:
+    token = typed.token(organization(table))
+    wrong = []
+    for asked, expected in ASKED[table]:
+        answer = typed.conversations(token, {"per_page": "100", **asked})
+        found = sorted(item["subject"] for item in answer["data"]["items"])
+        if found != sorted(expected):
+            wrong.append((asked, found, sorted(expected)))
+    assert wrong == []
+
+
+def test_every_field_that_may_lack_a_value_can_be_asked_for_without_one(typed: Api) -> None:
+    required = {"updated_on"}
+    assert {row.name for row in FIELDS if row.plain is None or not row.plain.presence} == required
+    token = typed.token(organization("blank"))
+    for asked, total in (("none", 1), ("any", 0)):
+        answer = typed.conversations(token, {"subject": asked})
+        assert answer["data"]["pagination"]["total"] == total
+
+
+@pytest.mark.parametrize(
+    ("text", "warned"),
+    [
+        ("status: closed", 0), ("status:", 1), ("()", 1), ("from: ada", 1), ("--option", 1), ("-- word", 1),
+        ("status:none,closed", 1), ("this or that", 0), ("from:ada", 0), ("-10% off", 0),
+    ],
+)  # fmt: skip
+def test_the_box_warns_and_strictly_refuses(text: str, warned: int, typed: Api) -> None:
+    token = typed.token(organization("box"))
+    answer = typed.conversations(token, {"q": text, "explain": "query"})
+    hints = [one for one in answer["data"]["query"]["warnings"] if one["message"].startswith("or is a word")]
+    assert len(answer["data"]["query"]["warnings"]) - len(hints) == warned
+    assert len(hints) == (text == "this or that")
+    strict = typed.http.get(
+        f"{typed.address}/api/conversations", params={"q": text},
+        headers={"Authorization": f"Bearer {token}", "Prefer": "handling=strict"},
+    )  # fmt: skip
+    assert strict.status_code == (400 if warned else 200), strict.text
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        *({name: f"{word},Billing"} for name in ("category", "category[in]", "category[nin]", "label", "from_email",
+                                                 "to_emails", "cc_emails") for word in ("none", "any")),
+        *({name: f"{AGENT},{word}"} for name in ("agent_uid[in]", "party_uid[nin]", "parent_conversation_uid")
+          for word in ("none", "any")),
+        *({name: f"closed,{word}"} for name in ("status", "status[in]", "status!") for word in ("none", "any")),
+        {"direction": "inbound,none"}, {"created_on": "2024"}, {"sent_at": "none,any"}, {"subject": "invoice"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_none_and_any_stand_alone(asked: dict[str, str], typed: Api) -> None:
+    answer = typed.get("/api/conversations", typed.token(organization("values")), params=asked)
+    assert answer.status_code == 400, answer.text
+    (problem,) = answer.json()["error"]["details"]
+    assert problem["parameter"] == next(chain(asked))
+
+
+def test_facets_count_composed_and_decomposed_names_as_one(typed: Api) -> None:
+    answer = typed.conversations(typed.token(organization("names")), {"facets": "category"})
+    counted = {one["value"]: one["count"] for one in answer["data"]["facets"]["category"]["values"]}
+    assert counted["Café"] == 2
+    assert counted["BILLING"] == counted["billing"] == 1
+
+
+def test_links_keep_nothing_of_the_page_however_it_is_written(typed: Api) -> None:
+    token = typed.token(organization("box"))
+    answer = typed.get("/api/conversations?per_page=2&p%61ge=2&%73tatus=any", token)
+    assert answer.status_code == 200
+    links = answer.headers["link"].split(", ")
+    assert links
+    for link in links:
+        target = link[link.index("<") + 1 : link.index(">")]
+        assert target.count("page=") == 2, "per_page, and the page of the link"
+        assert typed.get(target, token).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ("{tag}", 304), ("{strong}", 304), ('"x", {tag}', 304), ('"x" , {strong},', 304), ("*", 304),
+        ('"x"', 200), ('W/"x", "y"', 200), ("{bare}", 200), ('"*"', 200),
+    ],
+)  # fmt: skip
+def test_a_tag_is_compared_weakly_in_a_list_or_with_a_star(sent: str, status: int, typed: Api) -> None:
+    token = typed.token(organization("box"))
+    tag = typed.get("/api/conversations", token).headers["etag"]
+    strong = tag.removeprefix("W/")
+    again = typed.http.get(
+        f"{typed.address}/api/conversations",
+        headers={
+            "Authorization": f"Bearer {token}",
+            "If-None-Match": sent.format(tag=tag, strong=strong, bare=strong.strip('"')),
+        },
+    )
+    assert again.status_code == status
