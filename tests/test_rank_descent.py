@@ -106,7 +106,7 @@ def found(
     return plan, counter.page(plan.slices)
 
 
-@settings(max_examples=150)
+@settings(max_examples=90)
 @given(documents, orders(), worths, offsets, sizes, windows, st.randoms(use_true_random=False), st.integers(1, 3))
 def test_the_page_is_the_slice_of_the_sorted_list(
     documents: list[Document],
@@ -149,7 +149,7 @@ def test_no_slice_reads_far_into_many_documents(
         assert part.start == 0 or is_near or len(counter.left(part.narrowing)) <= windows.slice
 
 
-@settings(max_examples=150)
+@settings(max_examples=90)
 @given(documents, documents, orders(), worths, st.lists(st.tuples(offsets, sizes), max_size=5), windows, st.data())
 def test_what_is_remembered_never_changes_a_page(
     before: list[Document],
