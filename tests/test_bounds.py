@@ -23,9 +23,12 @@ from service.query.parser import parse_query
 from service.query.query_string import MAX_PARAMETERS, MAX_PROBLEMS, no_parameters
 from service.search.export import LARGEST_BATCH, _next_size
 from service.search.paging import cursors
+from service.search.paging.buckets import Bucket, FieldColumn
 from service.search.paging.cursors import Cursors, Position
 from service.search.paging.page import Page
-from service.search.paging.rank_cache import CachedCounts, RankCache
+from service.search.paging.rank_cache import Memory, RankCache
+from service.search.paging.remembered import CountedBuckets
+from service.search.paging.steps import Numbers
 
 ONE = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 OTHER = UUID("b3d94c52-7e0f-4a6b-8c1d-2e5f60718293")
@@ -115,27 +118,29 @@ def test_a_link_header_is_left_out_rather_than_too_long() -> None:
     assert links("/api/conversations", b"", Page(walk, 100, (), 1, next_cursor=following)) == {}
 
 
-def cached_counts(buckets: int) -> CachedCounts:
-    return CachedCounts.of("updated_on", 20, False, True, dict.fromkeys(range(buckets), 1))
+def counts_of(buckets: int) -> Memory:
+    column = FieldColumn("updated_on", kind="date")
+    found = [Bucket(column, 1, {"gte": at}, {"lt": at + 1}) for at in range(buckets)]
+    return Memory(CountedBuckets.of(Numbers(column, 0), (), found))
 
 
 def test_the_rank_cache_is_bounded_by_bytes_and_the_oldest_go_first() -> None:
     cache = RankCache(budget=100_000)
     for number in range(50):
-        cache.put(b"%d" % number, cached_counts(500))
-        assert cache.get(b"0") is not None  # what is used stays
+        cache.put(b"%d" % number, counts_of(500))
+        assert cache.get(b"0") != Memory()  # what is used stays
         assert cache.bytes <= 100_000
-    assert cache.get(b"49") is not None
-    assert cache.get(b"1") is None
-    cache.put(b"large", cached_counts(20_000))
+    assert cache.get(b"49") != Memory()
+    assert cache.get(b"1") == Memory()
+    cache.put(b"large", counts_of(20_000))
     assert cache.bytes <= 100_000
-    assert cache.get(b"large") is None
-    cache.put(b"k" * 200_000, cached_counts(1))
+    assert cache.get(b"large") == Memory()
+    cache.put(b"k" * 200_000, counts_of(1))
     assert cache.bytes <= 100_000
     again = RankCache()
     for _ in range(3):
-        again.put(b"k", cached_counts(500))
-    assert again.bytes == 1 + cached_counts(500).bytes == 1 + 500 * 16
+        again.put(b"k", counts_of(500))
+    assert again.bytes == 1 + counts_of(500).bytes == 1 + 500 * 24
 
 
 def test_a_batch_grows_slowly_and_shrinks_at_once() -> None:

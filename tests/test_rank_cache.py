@@ -1,43 +1,25 @@
-"""Cached counts name the place of every rank, and the cache holds the latest of them within its bounds."""
+"""What is remembered of queries: the latest, within bounds of number and bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.search.paging import rank_cache
-from service.search.paging.rank_cache import CachedCounts, RankCache
+from service.search.paging.buckets import Bucket, FieldColumn
+from service.search.paging.rank_cache import Memory, RankCache
+from service.search.paging.remembered import CountedBuckets
+from service.search.paging.steps import Numbers
 
-WIDTH = 3
-counted = st.dictionaries(st.integers(-20, 20).map(lambda low: low * 2**WIDTH), st.integers(1, 4), max_size=8)
-
-
-def values_of(found: dict[int, int], descending: bool) -> list[int]:
-    """One value for each document that was counted, in their order."""
-    return [low + 1 for low in sorted(found, reverse=descending) for _ in range(found[low])]
+COLUMN = FieldColumn("key")
 
 
-@given(counted, st.booleans(), st.booleans(), st.integers(0, 40), st.integers(1, 8))
-def test_a_place_holds_the_ranks_and_knows_what_stands_before_it(
-    found: dict[int, int], descending: bool, is_date: bool, offset: int, size: int
-) -> None:
-    values = values_of(found, descending)
-    place = CachedCounts.of("key", WIDTH, descending, is_date, found).place(offset, size)
-    if place is None:
-        assert offset + size > len(values)
-        return
-    clauses: tuple[Any, ...] = (place.clause, place.before)
-    inside, before = (clause["range"]["key"] for clause in clauses)
-    assert [bounds.pop("format", None) for bounds in (inside, before)] == ["epoch_millis" if is_date else None] * 2
-    held = [at for at, value in enumerate(values) if inside["gte"] <= value < inside["lt"]]
-    assert set(range(offset, offset + size)) <= set(held)
-    assert before == ({"gte": inside["lt"]} if descending else {"lt": inside["gte"]})
-    ahead = sum(value >= inside["lt"] if descending else value < inside["gte"] for value in values)
-    assert ahead == held[0]
+def counts_of(buckets: int) -> CountedBuckets:
+    found = [Bucket(COLUMN, 1, {"gte": at}, {"lt": at + 1}) for at in range(buckets)]
+    return CountedBuckets.of(Numbers(COLUMN, 0), (), found)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -55,17 +37,35 @@ steps = st.lists(st.tuples(keys, st.none() | st.integers(0, 6)), max_size=30)
 def test_the_cache_holds_the_latest_within_its_bounds(steps: list[tuple[bytes, int | None]], budget: int) -> None:
     """The model is a list of pairs, the latest last. A step puts counts of so many buckets, or gets."""
     cache = RankCache(budget=budget)
-    held: list[tuple[bytes, CachedCounts]] = []
+    held: list[tuple[bytes, Memory]] = []
     for key, buckets in steps:
         known = [pair for pair in held if pair[0] == key]
         if buckets is None:
-            assert cache.get(key) is (known[0][1] if known else None)
+            assert cache.get(key) == (known[0][1] if known else Memory())
             held = [pair for pair in held if pair[0] != key] + known
         else:
-            counts = CachedCounts.of("key", WIDTH, False, False, dict.fromkeys(range(buckets), 1))
-            cache.put(key, counts)
-            held = [pair for pair in held if pair[0] != key] + [(key, counts)]
-            while sum(len(key) + 16 * len(counts.lows) for key, counts in held) > budget or len(held) > 4:
+            memory = Memory(counts_of(buckets), (buckets, "end"))
+            cache.put(key, memory)
+            held = [pair for pair in held if pair[0] != key] + [(key, memory)]
+            while sum(size_of(*pair) for pair in held) > budget or len(held) > 4:
                 del held[0]
-        assert cache.bytes == sum(len(key) + 16 * len(counts.lows) for key, counts in held) <= budget
-    assert {key for key, _buckets in steps if cache.get(key)} == {key for key, _counts in held}
+        assert cache.bytes == sum(size_of(*pair) for pair in held) <= budget
+    assert {key for key, _buckets in steps if cache.get(key) != Memory()} == {key for key, _memory in held}
+
+
+def size_of(key: bytes, memory: Memory) -> int:
+    """24 bytes a bucket, of three numbers."""
+    assert isinstance(memory.known, CountedBuckets)
+    return len(key) + 24 * len(memory.known.upto)
+
+
+def test_counts_that_have_grown_are_weighed_when_they_are_put_again() -> None:
+    cache = RankCache(budget=100)
+    counts = counts_of(2)
+    cache.put(b"a", Memory(counts))
+    counts.inside[0] = counts_of(1)
+    cache.put(b"a", Memory(counts))
+    assert cache.bytes == 1 + 3 * 24
+    counts.inside[1] = counts_of(2)
+    cache.put(b"a", Memory(counts))
+    assert (cache.bytes, cache.get(b"a")) == (0, Memory())

@@ -1,120 +1,33 @@
-"""A page found by rank descent is the slice of the whole sorted list, whatever the documents, the place and the size.
+"""A page found by rank descent is the slice of the whole sorted list, whatever the documents, the order and the place.
 
-The list is sorted in plain Python, and so is what a descent counts: see `Listed`.
+The list is sorted in plain Python, and so is what a descent counts: see tests/listed.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.conversation import sort_key_prefixes, uid_order
 from service.errors import SearchUnavailable
-from service.query.conversation_query import Sort
-from service.query.fields import DEEP_FIELDS, SORT_KEYS
-from service.search.paging.rank_cache import CachedCounts
-from service.search.paging.rank_descent import (
-    DATE_WIDTHS,
-    SUBJECT_PREFIXES,
-    UID_PARTS,
-    WIDEST_DATE,
-    Plan,
-    Slice,
-    TooManyBuckets,
-    Windows,
-    descend,
-)
-from service.search.subject_clauses import Clause
+from service.query.conversation_query import MAX_SORTS, Sort
+from service.query.fields import RELEVANCE, SORT_FIELDS
+from service.search.paging import near_pages
+from service.search.paging.order import DATE_WIDTHS, WIDEST_DATE, Key, keys_of
+from service.search.paging.rank_descent import Known, Plan, Windows, descend
+from service.search.paging.sampling import Sampling
+from service.search.paging.tiers import Tiers
 from service.times import LAST, epoch_milliseconds
+from tests.listed import DATES, Document, Listed, document, ordered, score, scoring
 
-Document = dict[str, Any]
-DATES = ("created_on", "updated_on", "sent_at")
-SORTS = [Sort(name, descending) for name in DEEP_FIELDS for descending in (False, True)]
-EXAMPLES = settings(max_examples=150)
-
-
-def matches(document: Document, clause: Any) -> bool:
-    """The two kinds of clause that a descent narrows by. A date's bounds are numbers only where they say so."""
-    ((kind, inside),) = clause.items()
-    if kind == "bool":
-        (without,) = inside["must_not"]
-        return without["exists"]["field"] not in document
-    ((name, bounds),) = inside.items()
-    assert kind == "range"
-    assert bounds.get("format") == ("epoch_millis" if name in DATES else None)
-    if name not in document:
-        return False
-    value = document[name]
-    return all(
-        {"gte": value >= bound, "gt": value > bound, "lte": value <= bound, "lt": value < bound}[bound_name]
-        for bound_name, bound in bounds.items()
-        if bound_name != "format"
-    )
-
-
-def ordered(documents: Sequence[Document], sort: Sort) -> list[Document]:
-    """By the sort key with missing values last, then by -updated_on, then by uid."""
-    found = sorted(documents, key=lambda document: str(UUID(int=document["uid"])))
-    found.sort(key=lambda document: document["updated_on"], reverse=True)
-    key = SORT_KEYS[sort.field]
-    valued = [document for document in found if key in document]
-    valued.sort(key=lambda document: document[key], reverse=sort.descending)
-    return [*valued, *(document for document in found if key not in document)]
-
-
-@dataclass
-class Listed:
-    """A list of documents that counts what a descent asks. Coarse dates only, where `is_short_of_buckets`."""
-
-    documents: Sequence[Document]
-    sort: Sort
-    samples: random.Random = field(default_factory=lambda: random.Random(1))
-    most_sampled: int = 2
-    is_short_of_buckets: bool = False
-    rounds: int = 0
-
-    def left(self, narrowing: Sequence[Clause]) -> list[Document]:
-        return [one for one in self.documents if all(matches(one, clause) for clause in narrowing)]
-
-    async def histogram(self, narrowing: Sequence[Clause], field: str, width: int) -> tuple[int, dict[int, int]]:
-        self.rounds += 1
-        if self.is_short_of_buckets and not narrowing and width < WIDEST_DATE:
-            raise TooManyBuckets
-        left = self.left(narrowing)
-        lows = Counter(one[field] // 2**width * 2**width for one in left if field in one)
-        return len(left), dict(lows)
-
-    async def total(self, narrowing: Sequence[Clause]) -> int:
-        return len(self.left(narrowing))
-
-    async def sample(self, narrowing: Sequence[Clause], field: str) -> list[str]:
-        left = self.left(narrowing)
-        return [one[field] for one in self.samples.sample(left, min(self.most_sampled, len(left)))]
-
-    async def counts(self, narrowing: Sequence[Clause], clauses: Sequence[Clause]) -> list[int]:
-        self.rounds += 1
-        return [len(self.left([*narrowing, clause])) for clause in clauses]
-
-    def slice(self, part: Slice) -> list[Document]:
-        found = ordered(self.left(part.narrowing), self.sort)
-        found = (found[::-1] if part.reverse else found)[part.start : part.start + part.size]
-        assert len(found) == part.size
-        return found[::-1] if part.reverse else found
-
-    def page(self, plan: Plan) -> list[Document]:
-        return [one for part in plan.slices for one in self.slice(part)]
-
-
+EXAMPLES = settings(max_examples=60)
 FIRST_DATE, LAST_DATE = epoch_milliseconds(datetime(1, 1, 1, tzinfo=UTC)), epoch_milliseconds(LAST)
 STEPS = [2**width for width in (*DATE_WIDTHS, WIDEST_DATE)]
 EDGES = [FIRST_DATE, LAST_DATE, *(sign * step + by for step in STEPS for sign in (-1, 1) for by in (-1, 0))]
@@ -130,20 +43,17 @@ uids = (
     | st.builds(lambda shift, by: (by << shift) & (2**128 - 1), st.integers(0, 127), st.integers(1, 3))
     | st.integers(0, 2**128 - 1)
 )
-
-
-def document(uid: int, **values: Any) -> Document:
-    made = {"uid": uid, **{SORT_KEYS[name]: value for name, value in values.items() if value is not None}}
-    made |= zip((name for name, _widths in UID_PARTS), uid_order(UUID(int=uid)), strict=True)
-    if "order.subject" in made:
-        made |= zip(SUBJECT_PREFIXES, sort_key_prefixes(made["order.subject"]), strict=True)
-    return made
+CLAUSES = 5
 
 
 def lists_of_documents(
     times: st.SearchStrategy[int], texts: st.SearchStrategy[str]
 ) -> st.SearchStrategy[list[Document]]:
-    made = st.builds(
+    return st.lists(made_documents(times, texts), max_size=25, unique_by=lambda one: one["uid"])
+
+
+def made_documents(times: st.SearchStrategy[int], texts: st.SearchStrategy[str]) -> st.SearchStrategy[Document]:
+    return st.builds(
         document,
         uids,
         created_on=times,
@@ -152,104 +62,196 @@ def lists_of_documents(
         subject=st.none() | texts,
         status=st.sampled_from([None, 10, 20, 40]),
         channel=st.sampled_from([None, 10]),
+        is_read=st.sampled_from([None, False, True]),
+        has_reply=st.booleans(),
+        message_count=st.sampled_from([None, 0, 1, 255, 256, 2**31 - 1]) | st.integers(0, 5),
+        clauses=st.frozensets(st.integers(0, CLAUSES - 1)),
     )
-    return st.lists(made, max_size=25, unique_by=lambda one: one["uid"])
+
+
+@st.composite
+def orders(draw: st.DrawFn) -> list[Sort]:
+    """One key or several, each once, as a request may have them; relevance only as the first."""
+    names = draw(st.lists(st.sampled_from(SORT_FIELDS), min_size=1, max_size=MAX_SORTS, unique=True))
+    names.sort(key=lambda name: name != RELEVANCE)
+    return [Sort(name, name == RELEVANCE or draw(st.booleans())) for name in names]
 
 
 ties = lists_of_documents(st.sampled_from([FIRST_DATE, 0, 1, LAST_DATE]), st.sampled_from(["", BEGINNING]))
-alike = st.lists(st.sampled_from([BEGINNING + end for end in "abcdefgh"]), min_size=3, max_size=12)
-documents = lists_of_documents(dates, subjects) | ties
-offsets, sizes = st.integers(0, 30), st.integers(1, 8)
-windows = st.builds(
-    Windows, dates=st.integers(0, 6), names=st.integers(0, 6), subject=st.integers(0, 6), slice=st.integers(1, 6)
+all_equal = st.builds(
+    lambda one, numbers: [one | document(number, updated_on=one["updated_on"]) for number in numbers],
+    made_documents(dates, subjects),
+    st.lists(uids, max_size=25, unique=True),
 )
+alike = st.lists(st.integers(0, 7), min_size=3, max_size=12)
+documents = lists_of_documents(dates, subjects) | ties | all_equal
+worths = st.lists(st.integers(1, 9), max_size=CLAUSES) | st.just([8, 4, 2, 1]) | st.just([10**6, 10**6, 1, 1, 3])
+offsets, sizes = st.integers(0, 30), st.integers(1, 8)
+limits = st.integers(0, 6)
+samplings = st.builds(Sampling, bits=st.integers(0, 2), least=st.sampled_from([0, 3, 99]))
+windows = st.builds(
+    Windows, dates=limits, numbers=limits, texts=limits, scores=limits, slice=st.integers(1, 6), sampling=samplings
+)
+NO_WINDOWS = Windows(dates=0, numbers=0, texts=0, scores=0, slice=1, sampling=Sampling(least=99))
+
+
+def keys_for(counter: Listed) -> tuple[Key, ...]:
+    return keys_of(counter.sorts, Tiers.of(scoring(counter.worths)))
 
 
 def found(
-    counter: Listed, offset: int, size: int, windows: Windows, cached_counts: CachedCounts | None = None
+    counter: Listed, offset: int, size: int, windows: Windows, remembered: Known | None = None
 ) -> tuple[Plan, list[Document]]:
-    plan = asyncio.run(descend(counter, counter.sort, offset, size, windows=windows, cached_counts=cached_counts))
-    return plan, counter.page(plan)
+    plan = asyncio.run(descend(counter, keys_for(counter), offset, size, windows=windows, remembered=remembered))
+    return plan, counter.page(plan.slices)
 
 
-@EXAMPLES
-@given(documents, st.sampled_from(SORTS), offsets, sizes, windows, st.randoms(use_true_random=False), st.integers(1, 3))
+@settings(max_examples=90)
+@given(documents, orders(), worths, offsets, sizes, windows, st.randoms(use_true_random=False), st.integers(1, 3))
 def test_the_page_is_the_slice_of_the_sorted_list(
     documents: list[Document],
-    sort: Sort,
+    sorts: list[Sort],
+    worths: list[int],
     offset: int,
     size: int,
     windows: Windows,
     samples: random.Random,
     most_sampled: int,
 ) -> None:
-    counter = Listed(documents, sort, samples, most_sampled)
+    counter = Listed(documents, sorts, worths, samples, most_sampled)
     plan, page = found(counter, offset, size, windows)
-    assert page == ordered(documents, sort)[offset : offset + size]
+    assert page == ordered(documents, sorts, worths)[offset : offset + size]
     assert plan.total == len(documents)
-    assert plan.counts == counter.rounds
-    assert plan.cached_counts is not None
+    assert not plan.was_remembered
 
 
 @EXAMPLES
 @given(alike, st.booleans(), st.integers(0, 12), st.integers(1, 2), st.randoms(use_true_random=False))
 def test_subjects_that_begin_alike_are_parted_at_samples(
-    subjects: list[str], descending: bool, offset: int, size: int, samples: random.Random
+    ends: list[int], descending: bool, offset: int, size: int, samples: random.Random
 ) -> None:
     """A gap between samples that is parted once more keeps its bounds."""
-    documents = [document(uid, updated_on=0, subject=subject) for uid, subject in enumerate(subjects)]
-    counter = Listed(documents, Sort("subject", descending), samples, most_sampled=1)
-    plan, page = found(counter, offset, size, Windows(subject=0, slice=1))
-    assert page == ordered(documents, counter.sort)[offset : offset + size]
-    assert plan.counts == counter.rounds
+    documents = [document(uid, updated_on=0, subject=f"{BEGINNING}{end}") for uid, end in enumerate(ends)]
+    counter = Listed(documents, [Sort("subject", descending)], samples=samples, most_sampled=1)
+    _plan, page = found(counter, offset, size, NO_WINDOWS)
+    assert page == ordered(documents, counter.sorts)[offset : offset + size]
 
 
 @EXAMPLES
-@given(documents, st.sampled_from(SORTS), offsets, sizes, windows)
+@given(documents, orders(), worths, offsets, sizes, windows)
 def test_no_slice_reads_far_into_many_documents(
-    documents: list[Document], sort: Sort, offset: int, size: int, windows: Windows
+    documents: list[Document], sorts: list[Sort], worths: list[int], offset: int, size: int, windows: Windows
 ) -> None:
     """Each begins at an end, or is within the window of its order, or among few documents."""
-    counter = Listed(documents, sort)
+    counter = Listed(documents, sorts, worths)
     for part in found(counter, offset, size, windows)[0].slices:
-        is_near = not part.narrowing and part.start + part.size <= windows.plain(sort)
+        is_near = not part.narrowing and part.start + part.size <= windows.plain(keys_for(counter))
         assert part.start == 0 or is_near or len(counter.left(part.narrowing)) <= windows.slice
 
 
-@EXAMPLES
-@given(documents, documents, st.sampled_from(SORTS), offsets, sizes, windows, st.data())
-def test_cached_counts_never_change_the_page(
+@settings(max_examples=90)
+@given(documents, documents, orders(), worths, st.lists(st.tuples(offsets, sizes), max_size=5), windows, st.data())
+def test_what_is_remembered_never_changes_a_page(
     before: list[Document],
     others: list[Document],
-    sort: Sort,
-    offset: int,
-    size: int,
+    sorts: list[Sort],
+    worths: list[int],
+    pages: list[tuple[int, int]],
     windows: Windows,
     data: st.DataObject,
 ) -> None:
-    """They were counted for the same documents, or before some of these were removed and others were added."""
-    cached_counts = found(Listed(before, sort), 0, 1, windows)[0].cached_counts
+    """Pages of the same documents, and of others after these: some were removed and others added."""
     kept = data.draw(st.integers(0, len(before)))
     uids = {one["uid"] for one in before[:kept]}
     now = [*before[:kept], *(one for one in others if one["uid"] not in uids)]
+    remembered: Known | None = None
     for documents in (before, now):
-        plan, page = found(Listed(documents, sort), offset, size, windows, cached_counts)
-        assert page == ordered(documents, sort)[offset : offset + size]
-        assert plan.total == len(documents)
+        for offset, size in pages:
+            counter = Listed(documents, sorts, worths)
+            plan, page = found(counter, offset, size, windows, remembered)
+            assert page == ordered(documents, sorts, worths)[offset : offset + size]
+            assert plan.total == len(documents)
+            remembered = plan.known
 
 
 @EXAMPLES
-@given(documents, st.sampled_from([sort for sort in SORTS if sort.field in DATES]), offsets, sizes, windows)
-def test_dates_are_counted_coarser_where_buckets_are_short(
-    documents: list[Document], sort: Sort, offset: int, size: int, windows: Windows
+@given(documents.filter(bool), orders(), worths, st.data(), sizes, windows)
+def test_a_page_that_was_asked_before_is_found_without_counting_all_again(
+    documents: list[Document], sorts: list[Sort], worths: list[int], data: st.DataObject, size: int, windows: Windows
 ) -> None:
-    counter = Listed(documents, sort, is_short_of_buckets=True)
-    plan, page = found(counter, offset, size, windows)
-    assert page == ordered(documents, sort)[offset : offset + size]
-    assert plan.counts == counter.rounds
+    """Also among the documents without a value, and where all are equal by all keys but the last."""
+    offset = data.draw(st.integers(0, len(documents) - 1))
+    counter = Listed(documents, sorts, worths)
+    first, page = found(counter, offset, size, NO_WINDOWS)
+    counted = counter.rounds
+    again, page_again = found(counter, offset, size, NO_WINDOWS, first.known)
+    assert page_again == page
+    assert again.was_remembered
+    assert counter.rounds == counted
+
+
+@EXAMPLES
+@given(documents.filter(bool), orders(), worths, st.integers(0, 12), sizes, documents)
+def test_the_beginning_of_an_order_is_found_from_where_a_page_ended(
+    documents: list[Document], sorts: list[Sort], worths: list[int], offset: int, size: int, others: list[Document]
+) -> None:
+    """The slices of a near page are, one behind the other, the first documents, whatever was written since."""
+    counter = Listed(documents, sorts, worths)
+    last = ordered(documents, sorts, worths)[: offset + size][-1]
+    keys = keys_for(counter)
+    names = [key.steps[0].column.name if len(key.steps) == 1 or key.weight == "date" else "" for key in keys]
+    end = tuple(
+        score(last, scoring(worths)) if key.name == RELEVANCE
+        else last.get("order.subject") if key.weight == "text"
+        else last.get(name or key.name)
+        for key, name in zip(keys, names, strict=True)
+    )  # fmt: skip
+    slices = near_pages.slices_up_to(keys, end, offset + size)
+    for now in (documents, [one for one in others if one["uid"] not in {old["uid"] for old in documents[::2]}]):
+        changed = replace(counter, documents=now)
+        begun = [one for part in slices for one in changed.slice(part, may_be_short=True)][: offset + size]
+        assert begun == ordered(now, sorts, worths)[: len(begun)]
+    assert not slices or len([one for part in slices for one in counter.slice(part, may_be_short=True)]) >= min(
+        offset + size, len(documents)
+    )
+
+
+@EXAMPLES
+@given(documents, st.sampled_from(DATES), st.booleans(), offsets, sizes, windows)
+def test_dates_are_counted_coarser_where_buckets_are_short(
+    documents: list[Document], name: str, descending: bool, offset: int, size: int, windows: Windows
+) -> None:
+    counter = Listed(documents, [Sort(name, descending)], is_short_of_dates=True)
+    _plan, page = found(counter, offset, size, windows)
+    assert page == ordered(documents, counter.sorts)[offset : offset + size]
+
+
+numbers = st.lists(st.integers(0, 2**31 - 1) | st.integers(0, 600), min_size=4, max_size=20)
+
+
+@EXAMPLES
+@given(numbers, st.booleans(), st.integers(0, 20), sizes)
+def test_numbers_are_counted_coarser_where_they_are_too_many(
+    numbers: list[int], descending: bool, offset: int, size: int
+) -> None:
+    documents = [document(uid, updated_on=0, message_count=number) for uid, number in enumerate(numbers)]
+    most = max(len({number >> 24 for number in numbers}), most_in_one(numbers))
+    counter = Listed(documents, [Sort("message_count", descending)], most_buckets={"message_count": most})
+    _plan, page = found(counter, offset, size, NO_WINDOWS)
+    assert page == ordered(documents, counter.sorts)[offset : offset + size]
+
+
+def most_in_one(numbers: Sequence[int]) -> int:
+    """The most buckets that a bucket of the next wider kind holds."""
+    widths = (0, 8, 16, 24)
+    return max(
+        len({other >> fine for other in numbers if other >> wide == number >> wide})
+        for fine, wide in pairwise(widths)
+        for number in numbers
+    )
 
 
 def test_where_even_coarse_buckets_are_too_many_the_setting_is_named() -> None:
-    counter = Listed([document(1, updated_on=0, status=10)], Sort("status"), is_short_of_buckets=True)
+    counter = Listed([document(1, updated_on=0, status=10)], [Sort("updated_on")], most_buckets={"updated_on": 0})
     with pytest.raises(SearchUnavailable, match=r"search\.max_buckets"):
-        found(counter, 0, 1, Windows())
+        found(counter, 0, 1, NO_WINDOWS)

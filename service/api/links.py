@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, unquote_to_bytes
 
-from service.query.conversation_query import CURSOR_START, WINDOW
+from service.query.conversation_query import CURSOR_START
 from service.search.paging.page import Page
 
 MAX_LINK_BYTES = 4_096  # many proxies refuse an answer whose headers have 8 kB or more
@@ -29,8 +29,6 @@ def _targets(page: Page) -> dict[str, str]:
         following = {} if page.next_cursor is None else {"next": f"cursor={page.next_cursor}"}
         return {"first": f"cursor={CURSOR_START}", **following}
     last = max(page.total_pages, 1)
-    if not page.query.is_deep:
-        last = max(1, min(last, WINDOW // page.query.per_page))
     numbers = {"first": 1}
     if page.query.page > 1:
         numbers["prev"] = min(page.query.page - 1, last)

@@ -8,12 +8,11 @@ from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from service.query.conditions import DEFAULT_MATCH, LOOSE_MATCHES, AllOf, Match, Node, SearchText, Words, texts_of
-from service.query.fields import DEEP_FIELDS, FACET_FIELDS, RELEVANCE, SORT_FIELDS
+from service.query.fields import FACET_FIELDS, RELEVANCE, SORT_FIELDS
 from service.query.search_syntax import ParsedSearch
 from service.query.time_bounds import UTC_ZONE
 
 MAX_SORTS = 4
-WINDOW = 10_000  # the last rank that `from` and `size` reach (index.max_result_window), for orders without rank descent
 
 Interval = Literal["day", "week", "month", "year"]
 INTERVALS: tuple[Interval, ...] = get_args(Interval)
@@ -113,11 +112,6 @@ class ConversationQuery:
             raise ValueError("a walk by cursor has no page numbers")
         if self.sort.field == RELEVANCE and self.words is None:
             raise ValueError("relevance needs a text")
-
-    @property
-    def is_deep(self) -> bool:
-        """Whether every page of this order can be reached by its number."""
-        return not self.then and self.sort.field in DEEP_FIELDS
 
     @property
     def loose_matches(self) -> frozenset[Match]:

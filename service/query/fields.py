@@ -61,10 +61,10 @@ class Syntax:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The field that the index sorts by, and whether rank descent reaches every page of the order."""
+    """The field that the index sorts by, and whether the order is one of the contract."""
 
     key: str
-    is_deep: bool = False
+    is_contract: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +110,21 @@ class Field:
 FIELDS: tuple[Field, ...] = (
     Field(
         "created_on", "time", plain=Plain("none or any", ANY, presence=True), bounds=_TIMES, syntax=Syntax("created"),
-        order=Order("created_on", is_deep=True),
+        order=Order("created_on", is_contract=True),
     ),
     Field(
         "updated_on", "time", bounds=_TIMES,
         syntax=Syntax("updated", bounds={"after": "gte", "before": "lt", "on": None}),
-        order=Order("updated_on", is_deep=True),
+        order=Order("updated_on", is_contract=True),
     ),
     Field(
         "sent_at", "time", plain=Plain("none or any", ANY, presence=True), bounds=_TIMES, syntax=Syntax("sent"),
-        order=Order("sent_at", is_deep=True),
+        order=Order("sent_at", is_contract=True),
     ),
     Field(
         "subject", "text", plain=Plain("none or any", ANY, presence=True),
         syntax=Syntax("subject", "a word, a quoted phrase or the start of a word with *"),
-        order=Order("order.subject", is_deep=True),
+        order=Order("order.subject", is_contract=True),
     ),
     Field(
         "is_read", "boolean", plain=Plain("read status; none or any", "false", presence=True, is_contract=True),
@@ -137,12 +137,12 @@ FIELDS: tuple[Field, ...] = (
             presence=True, is_contract=True,
         ),
         lists=Lists("active,closed", "draft,archived"), syntax=Syntax("status"),
-        order=Order("order.status", is_deep=True), facet=1,
+        order=Order("order.status", is_contract=True), facet=1,
     ),
     Field(
         "channel", "choice", choices=CHANNELS,
         plain=Plain("email or sms; none or any", "email", presence=True, is_contract=True),
-        lists=Lists("email", "sms"), syntax=Syntax("channel"), order=Order("order.channel", is_deep=True), facet=2,
+        lists=Lists("email", "sms"), syntax=Syntax("channel"), order=Order("order.channel", is_contract=True), facet=2,
     ),
     Field(
         "direction", "choice", choices=DIRECTIONS,
@@ -236,10 +236,10 @@ FIELDS: tuple[Field, ...] = (
 RELEVANCE = "relevance"  # an order that is not by a field
 FIELDS_BY_NAME: dict[str, Field] = {row.name: row for row in FIELDS}
 CONTRACT_FILTERS = tuple(row.name for row in FIELDS if row.plain is not None and row.plain.is_contract)
-DEEP_FIELDS = tuple(row.name for row in FIELDS if row.order is not None and row.order.is_deep)
+CONTRACT_SORTS = tuple(row.name for row in FIELDS if row.order is not None and row.order.is_contract)
 SORT_FIELDS = (
-    *DEEP_FIELDS,
-    *(row.name for row in FIELDS if row.order is not None and not row.order.is_deep),
+    *CONTRACT_SORTS,
+    *(row.name for row in FIELDS if row.order is not None and not row.order.is_contract),
     RELEVANCE,
 )
 SORT_KEYS: dict[str, str] = {row.name: row.order.key for row in FIELDS if row.order is not None} | {RELEVANCE: "_score"}

@@ -26,7 +26,6 @@ from service.query.conditions import (
 from service.query.conversation_query import (
     DEFAULT_PER_PAGE,
     FIRST_PAGE,
-    WINDOW,
     ConversationQuery,
     Extras,
     Facets,
@@ -99,7 +98,7 @@ def _query(values: Values, problems: list[Problem], *, strict: bool) -> Conversa
     problems += _contradictions(where, (sort, *then), match, problems)
     if problems:
         return None
-    query = ConversationQuery(
+    return ConversationQuery(
         page=values.get(PAGE, FIRST_PAGE),
         per_page=values.get(PER_PAGE, DEFAULT_PER_PAGE),
         cursor=values.get(CURSOR, None),
@@ -108,17 +107,6 @@ def _query(values: Values, problems: list[Problem], *, strict: bool) -> Conversa
         then=tuple(then),
         extras=_extras(values, zone, found),
     )
-    if not query.is_deep and query.cursor is None and query.offset + query.per_page > WINDOW:
-        problems.append(
-            Problem(
-                "page",
-                f"with sort={sort}{',…' if then else ''}, pages end at the first {WINDOW} conversations: "
-                "use cursor, or sort by another key",
-                str(query.page),
-            )
-        )
-        return None
-    return query
 
 
 def _extras(values: Values, zone: ZoneInfo, found: search_syntax.ParsedSearch | None) -> Extras:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ from opensearchpy.exceptions import NotFoundError, TransportError
 from service import deadline, telemetry
 from service.client import Client, responses, translated
 from service.client.connection import MAX_ANSWER_BYTES
-from service.client.responses import Hit, SearchAnswer, listed, total_of
+from service.client.responses import Hit, SearchAnswer, total_of
 from service.conversation import document_id, is_tombstone, item
 from service.errors import (
     AnswerTooLarge,
@@ -28,17 +28,19 @@ from service.errors import (
 from service.message_texts import counted
 from service.query.conversation_query import ConversationQuery, Resolution
 from service.reach import identity_of, restriction_of
-from service.search.compiler import compile_page, compile_query, compile_sort, compile_walk
-from service.search.highlight import compile_highlight, marked
-from service.search.paging import rank_descent
+from service.search.compiler import compile_page, compile_walk, scoring
+from service.search.highlight import marked
+from service.search.paging import near_pages, rank_descent
 from service.search.paging.cursors import Cursors, Position, fingerprint
+from service.search.paging.order import Key, keys_of
 from service.search.paging.page import Page
 from service.search.paging.rank_cache import RankCache
-from service.search.paging.rank_descent import Slice, Windows
+from service.search.paging.rank_descent import Windows
+from service.search.paging.tiers import Tiers
+from service.search.snapshot import Snapshot
 from service.search.subject_clauses import Clause
 
 DEEP_AT_ONCE = 50  # each needs a point in time; a node allows 300 (search.max_open_pit_context)
-SAMPLED = 60  # subjects that divide a bucket of equal prefixes; each becomes two clauses of one request
 
 _TOO_LARGE = f"these conversations have more than {MAX_ANSWER_BYTES // 1_000_000} MB together: ask for fewer at once"
 
@@ -78,12 +80,18 @@ class Searcher:
             if query.cursor is not None:
                 telemetry.pages.labels("walk").inc()
                 return await self._walk(query, organization_uid, after)
-            if not query.is_deep or query.offset + query.per_page <= self._windows.plain(query.sort):
-                telemetry.pages.labels("plain").inc()
-                return await self._plain(query, organization_uid)
-            keep_alive = f"{self._deadline * 1000 + 1000:.0f}ms"
-            async with self._deep_turn(), self.point_in_time(organization_uid, keep_alive) as point_in_time:
-                return await self._deep(_View(self, query, organization_uid, point_in_time))
+            asked = _Asked.of(query, organization_uid)
+            if asked.rank > self._windows.plain(asked.keys):
+                async with self._snapshot(query, organization_uid) as snapshot:
+                    return await self._deep(asked, snapshot)
+            return await self._near(asked) or await self._plain(asked)
+
+    @asynccontextmanager
+    async def _snapshot(self, query: ConversationQuery, organization_uid: UUID) -> AsyncIterator[Snapshot]:
+        """One state of the index for a page that takes several searches."""
+        keep_alive = f"{self._deadline * 1000 + 1000:.0f}ms"
+        async with self._deep_turn(), self.point_in_time(organization_uid, keep_alive) as point_in_time:
+            yield Snapshot(self._ask_scoped, query, organization_uid, point_in_time)
 
     def resolution_of(self, query: ConversationQuery, organization_uid: UUID) -> Resolution | None:
         """What the query's cursor says that the query means. Raises InvalidQuery for an invalid cursor."""
@@ -156,11 +164,36 @@ class Searcher:
             async with asyncio.timeout(share * deadline.remaining(self._deadline)):
                 yield
 
-    async def _plain(self, query: ConversationQuery, organization_uid: UUID) -> Page:
-        answer = await self.ask(compile_page(query, organization_uid), organization_uid)
-        hits = answer.hits.hits
-        items = items_of(hits, organization_uid)
-        return Page(query, total_of(answer), items, answer.took, extras=marked(query, hits))
+    async def _plain(self, asked: _Asked) -> Page:
+        answer = await self.ask(compile_page(asked.query, asked.organization_uid), asked.organization_uid)
+        telemetry.pages.labels("plain").inc()
+        hits, total = answer.hits.hits, total_of(answer)
+        self._remember_end(asked, hits, total)
+        items = items_of(hits, asked.organization_uid)
+        return Page(asked.query, total, items, answer.took, extras=marked(asked.query, hits))
+
+    async def _near(self, asked: _Asked) -> Page | None:
+        """The page by where it ended before (near_pages.py); None if that is not known or is true no more."""
+        end = self._rank_cache.get(asked.key).end
+        if end is None or asked.rank > near_pages.FARTHEST:
+            return None
+        parts = near_pages.slices_up_to(asked.keys, end, asked.rank)
+        async with self._snapshot(asked.query, asked.organization_uid) as snapshot:
+            total, found = await asyncio.gather(
+                snapshot.total(()), asyncio.gather(*(snapshot.slice(part, may_be_short=True) for part in parts))
+            )
+        hits = [hit for part in found for hit in part][: asked.rank]
+        if len(hits) < min(asked.rank, total):
+            return None
+        telemetry.pages.labels("hinted").inc()
+        hits = hits[asked.query.offset :]
+        items = items_of(hits, asked.organization_uid)
+        return Page(asked.query, total, items, snapshot.took, extras=marked(asked.query, hits))
+
+    def _remember_end(self, asked: _Asked, hits: Sequence[Hit], total: int) -> None:
+        if len(hits) == asked.query.per_page and near_pages.is_worth_it(asked.keys, asked.rank, total):
+            memory = self._rank_cache.get(asked.key)
+            self._rank_cache.put(asked.key, replace(memory, end=hits[-1].sort))
 
     async def _walk(self, query: ConversationQuery, organization_uid: UUID, after: Position | None) -> Page:
         """Requests one more conversation than the page has. If there is none, this is the last page."""
@@ -180,24 +213,25 @@ class Searcher:
         check_scope(answer, organization_uid)
         return answer
 
-    async def _deep(self, view: _View) -> Page:
-        query = view.query
-        key = identity_of(view.organization_uid) + fingerprint(query) + msgspec.json.encode(query.resolution)
+    async def _ask_scoped(self, body: Clause, organization_uid: UUID) -> SearchAnswer:
+        """Searches the point in time that the body names."""
+        answer = await self.search(body, params={})
+        check_scope(answer, organization_uid)
+        return answer
+
+    async def _deep(self, asked: _Asked, snapshot: Snapshot) -> Page:
+        query = asked.query
+        memory = self._rank_cache.get(asked.key)
         plan = await rank_descent.descend(
-            view,
-            query.sort,
-            query.offset,
-            query.per_page,
-            windows=self._windows,
-            cached_counts=self._rank_cache.get(key),
+            snapshot, asked.keys, query.offset, query.per_page, windows=self._windows, remembered=memory.known
         )
-        if plan.cached_counts is not None:
-            self._rank_cache.put(key, plan.cached_counts)
-        telemetry.pages.labels("counted" if plan.cached_counts is not None else "hinted").inc()
-        slices = await asyncio.gather(*(view.slice(part) for part in plan.slices))
+        if plan.known is not None:
+            self._rank_cache.put(asked.key, replace(memory, known=plan.known))
+        telemetry.pages.labels("hinted" if plan.was_remembered else "counted").inc()
+        slices = await asyncio.gather(*(snapshot.slice(part) for part in plan.slices))
         hits = [hit for part in slices for hit in part]
-        items = items_of(hits, view.organization_uid)
-        return Page(query, plan.total, items, view.took, extras=marked(query, hits))
+        items = items_of(hits, asked.organization_uid)
+        return Page(query, plan.total, items, snapshot.took, extras=marked(query, hits))
 
     @asynccontextmanager
     async def point_in_time(self, organization_uid: UUID, keep_alive: str) -> AsyncIterator[str]:
@@ -221,76 +255,26 @@ class Searcher:
             await self._client.delete_pit(body={"pit_id": [point_in_time]})
 
 
-@dataclass(slots=True)
-class _View:
-    """A query over one point in time: the counts of a rank descent (its Counter), and the slices of the page."""
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A numbered page: its query, the keys of its order, and the last of its ranks, counted from 1."""
 
-    searcher: Searcher
     query: ConversationQuery
     organization_uid: UUID
-    point_in_time: str
-    took: int = 0
+    keys: tuple[Key, ...]
 
-    async def histogram(self, narrowing: Sequence[Clause], field: str, width: int) -> tuple[int, dict[int, int]]:
-        ranks = {"histogram": {"field": field, "interval": 2**width, "min_doc_count": 1}}
-        try:
-            answer = await self._search(narrowing, {"size": 0, "track_total_hits": True, "aggs": {"ranks": ranks}})
-        except TransportError as error:
-            if "too_many_buckets" in str(error.info):
-                raise rank_descent.TooManyBuckets from error
-            raise
-        found = {int(bucket["key"]): bucket["doc_count"] for bucket in listed(answer.aggregations["ranks"])}
-        if sum(found.values()) > total_of(answer):
-            raise responses.unusable("its counts add up to more than its total")
-        return total_of(answer), found
+    @classmethod
+    def of(cls, query: ConversationQuery, organization_uid: UUID) -> _Asked:
+        return cls(query, organization_uid, keys_of((query.sort, *query.then), Tiers.of(scoring(query))))
 
-    async def total(self, narrowing: Sequence[Clause]) -> int:
-        answer = await self._search(narrowing, {"size": 0, "track_total_hits": True})
-        return total_of(answer)
+    @property
+    def rank(self) -> int:
+        return self.query.offset + self.query.per_page
 
-    async def sample(self, narrowing: Sequence[Clause], field: str) -> list[str]:
-        query = compile_query(self.query, self.organization_uid, narrowing)
-        body = {
-            "query": {"function_score": {"query": query, "random_score": {"seed": 1, "field": "order.uid_3"}}},
-            "size": SAMPLED,
-            "sort": ["_score"],
-            "track_total_hits": False,
-            "_source": False,
-            "docvalue_fields": [field],
-        }
-        answer = await self._send(body)
-        return [str(value) for hit in answer.hits.hits for value in (hit.fields or {}).get(field, [])]
-
-    async def counts(self, narrowing: Sequence[Clause], clauses: Sequence[Clause]) -> list[int]:
-        filters = {"filters": {"filters": list(clauses)}}
-        answer = await self._search(narrowing, {"size": 0, "track_total_hits": False, "aggs": {"ranks": filters}})
-        return [bucket["doc_count"] for bucket in listed(answer.aggregations["ranks"])]
-
-    async def slice(self, part: Slice) -> list[Hit]:
-        """The slice's hits, in the order of the query."""
-        answer = await self._search(
-            part.narrowing,
-            {
-                "sort": compile_sort(self.query.sort, reverse=part.reverse),
-                "from": part.start,
-                "size": part.size,
-                "track_total_hits": False,
-                **compile_highlight(self.query),
-            },
-        )
-        hits = answer.hits.hits
-        if len(hits) != part.size:
-            raise SearchUnavailable("the index changed under a page: try again")
-        return hits[::-1] if part.reverse else hits
-
-    async def _search(self, narrowing: Sequence[Clause], body: Clause) -> SearchAnswer:
-        return await self._send({"query": compile_query(self.query, self.organization_uid, narrowing), **body})
-
-    async def _send(self, body: Clause) -> SearchAnswer:
-        answer = await self.searcher.search({**body, "pit": {"id": self.point_in_time}}, params={})
-        check_scope(answer, self.organization_uid)
-        self.took += answer.took
-        return answer
+    @property
+    def key(self) -> bytes:
+        """What the query's memory is found by."""
+        return identity_of(self.organization_uid) + fingerprint(self.query) + msgspec.json.encode(self.query.resolution)
 
 
 def items_of(hits: Sequence[Hit], organization_uid: UUID) -> tuple[bytes, ...]:

@@ -291,6 +291,6 @@ def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Score
     return [*tiers, *((worth, clause) for piece, worth in worths.items() for clause in _shares(piece))]
 
 
-def scoring(tiers: Sequence[Scored]) -> list[Clause]:
+def constant_scores(tiers: Sequence[Scored]) -> list[Clause]:
     """The clauses of a search that scores by these worths."""
     return [{"constant_score": {"filter": clause, "boost": float(worth)}} for worth, clause in tiers]

@@ -29,7 +29,7 @@ from service.search.paging.cursors import Cursors
 from service.search.paging.rank_descent import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
-from tests.bench import generate, measure, postgres, report, rig, search, writes
+from tests.bench import generate, measure, paging, postgres, report, rig, search, writes
 from tests.bench.measure import Ask
 from tests.bench.workload import DEEP_SORTS, Case, deep_pages, first_pages
 
@@ -48,6 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--search", action="store_true", help="measure every way to search, and the index's size, instead"
     )
+    parser.add_argument("--paging", action="store_true", help="measure first and deep pages of every order instead")
     parser.add_argument("--client", action="store_true", help="measure what the client library costs instead")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="folder of performance.{json,md,png}")
     parser.add_argument("--work", type=Path, help="folder for the data, removed at the end [default: a temporary one]")
@@ -157,8 +158,8 @@ class Bench:
     async def switch(self, opened: Client, url: str) -> dict[str, Any]:
         """The same page by from/size and by descent, whatever the windows say."""
         ways = {
-            "from/size": Windows(dates=10_000, names=10_000, subject=10_000),
-            "descent": Windows(dates=0, names=0, subject=0),
+            "from/size": Windows(dates=10_000, numbers=10_000, texts=10_000, scores=10_000),
+            "descent": Windows(dates=0, numbers=0, texts=0, scores=0),
         }
         searches = connect(self.settings, url, answer=SearchAnswer, timeout=60)
         asks: dict[str, Ask] = {}
@@ -214,6 +215,8 @@ def main() -> None:
         with LocalNode(settings.data, distribution, heap=settings.node_heap) as node:
             if options.client:
                 asyncio.run(bench.client_cost(node.url))
+            elif options.paging:
+                bench.figures["paging"] = asyncio.run(paging.run(settings, node.url, options.conversations))
             elif options.search:
                 bench.figures["search"] = asyncio.run(search.run(settings, node.url, folder, options.conversations))
             elif options.writes:
@@ -221,6 +224,7 @@ def main() -> None:
             else:
                 asyncio.run(bench.run(node.url))
     chosen = {report.CLIENT: options.client, report.WRITES: options.writes, report.SEARCH: options.search}
+    chosen[report.PAGING] = options.paging
     kind = next((kind for kind, is_chosen in chosen.items() if is_chosen), report.READS)
     report.write(bench.figures, options.output, kind)
     print(kind.tables(bench.figures))

@@ -202,6 +202,17 @@ def search_table(figures: Figures) -> str:
     return f"{figures['date']}, `{figures['command']}`, {figures['machine']}. {size}\n\n" + table(head, rows)
 
 
+def paging_table(figures: Figures) -> str:
+    rows = [
+        [name, milliseconds(way["way"]), milliseconds(way["plain"]), f"{ratio(way['way'], way['plain']):.1f}"]
+        for name, way in figures["paging"].items()
+    ]
+    head = ["page", "median / p99, ms", "default first page in turns with it", "ratio"]
+    where = f"{figures['conversations']:,} conversations in the organization"
+    return f"{figures['date']}, `{figures['command']}`, {figures['machine']}, {where}.\n\n" + table(head, rows)
+
+
+PAGING = Kind("paging", paging_table, lambda _figures, _folder: None)
 SEARCH = Kind("search", search_table, lambda _figures, _folder: None)
 READS = Kind("reads", tables, _plots)
 WRITES = Kind("writes", writes_tables, lambda _figures, _folder: None)

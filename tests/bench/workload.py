@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from service.query.conversation_query import ConversationQuery
-from service.query.fields import DEEP_FIELDS
+from service.query.fields import CONTRACT_SORTS
 from service.query.parser import parse_query
 from tests.bench.generate import AGENTS, LARGEST
 
@@ -53,7 +53,7 @@ def first_pages(vocabulary: list[str], organization: UUID = LARGEST) -> list[Cas
     }
     cases = [Case("default", "sort", {})]
     cases += [
-        Case(f"sort={sign}{name}", "sort", {"sort": f"{sign}{name}"}) for name in DEEP_FIELDS for sign in ("", "-")
+        Case(f"sort={sign}{name}", "sort", {"sort": f"{sign}{name}"}) for name in CONTRACT_SORTS for sign in ("", "-")
     ]
     cases += [Case(name, "filter", parameters) for name, parameters in filters.items()]
     cases += [Case(f"search {name}", "search", parameters) for name, parameters in searches.items()]

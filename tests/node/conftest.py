@@ -317,7 +317,7 @@ def api(cluster: Cluster) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def deep_api(cluster: Cluster) -> Iterator[Api]:
     """The same, but that every page is found by rank descent, down to slices of a few documents."""
-    yield from serving(cluster.settings, cluster.url, Windows(dates=0, names=0, subject=0, slice=3))
+    yield from serving(cluster.settings, cluster.url, Windows(dates=0, numbers=0, texts=0, scores=0, slice=3))
 
 
 @pytest.fixture

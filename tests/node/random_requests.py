@@ -7,19 +7,15 @@ from typing import Any
 
 from service.conversation import CHANNELS, DIRECTIONS, STATUSES
 from service.query.conditions import MATCHES
-from service.query.fields import DEEP_FIELDS
+from service.query.conversation_query import MAX_SORTS
+from service.query.fields import RELEVANCE, SORT_FIELDS
 from tests import oracle
 from tests.corpus import AGENTS, CATEGORIES, ORGANIZATIONS, PARTIES, WORDS
 
 SIGNS = ("[in]", "[nin]", "!")
 DATES = ("created_on", "updated_on", "sent_at")
-SORTS = [f"{sign}{name}" for name in DEEP_FIELDS for sign in ("", "-")]
-LISTS = [
-    "is_read,-updated_on",
-    "-status,subject",
-    "has_reply,message_count,-sent_at",
-    "channel,status,created_on,subject",
-]
+SORTED_BY = tuple(name for name in SORT_FIELDS if name != RELEVANCE)
+SORTS = [f"{sign}{name}" for name in SORTED_BY for sign in ("", "-")]
 _NAMES = {
     "status": STATUSES, "channel": CHANNELS, "direction": DIRECTIONS, "agent_uid": [str(uid) for uid in AGENTS],
     "created_by_uid": [str(uid) for uid in AGENTS], "party_uid": [str(uid) for uid in PARTIES[:3]], "category": ["Billing", '"Returns, damaged"', "返品"],
@@ -65,10 +61,16 @@ def random_request(rng: random.Random) -> oracle.Request:
         conditions=tuple(
             (name, rng.choice(values)) for name, values in CONDITIONS if name not in taken and rng.random() < 0.025
         ),
-        sort=rng.choice([*SORTS, *LISTS]),
+        sort=random_sort(rng),
         page=rng.choice((1, 1, 1, 2, 3, 10, 60)),
         per_page=rng.choice((1, 7, 25, 100)),
     )
+
+
+def random_sort(rng: random.Random) -> str:
+    """One key or several."""
+    names = rng.sample(SORTED_BY, rng.choice((1, 1, *range(2, MAX_SORTS + 1))))
+    return ",".join(f"{rng.choice(('', '-'))}{name}" for name in names)
 
 
 def query_parameters(request: oracle.Request) -> dict[str, Any]:

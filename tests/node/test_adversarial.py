@@ -16,14 +16,19 @@ import pytest
 from service.client import connect
 from service.conversation import CHANNELS, STATUSES, Conversation
 from service.index import writer as index_writer
-from service.query.fields import DEEP_FIELDS
+from service.query.fields import RELEVANCE, SORT_FIELDS
 from service.search.paging.rank_descent import Windows
+from service.search.paging.sampling import Sampling
 from service.times import parse_time
 from tests import oracle
 from tests.corpus import conversation
 from tests.node.conftest import Api, Cluster, serving
 
-SORTS = [f"{sign}{name}" for name in DEEP_FIELDS for sign in ("", "-")]
+SORTS = [
+    *(f"{sign}{name}" for name in SORT_FIELDS if name != RELEVANCE for sign in ("", "-")),
+    "is_read,-status,channel,subject",
+    "-has_reply,-message_count,sent_at,subject",
+]
 EACH = 400
 MOMENT = datetime(2024, 2, 29, 12, 0, 0, 1000, tzinfo=UTC)
 LIVE_STATUSES = ("active", "archived", "closed")  # drafts are what the other client writes
@@ -121,7 +126,8 @@ def hard(request: pytest.FixtureRequest) -> Iterator[tuple[Api, dict[str, list[C
     writer = threading.Thread(target=_write_drafts, args=(cluster, stop, written))
     writer.start()
     try:
-        for api in serving(settings, cluster.url, Windows(dates=0, names=0, subject=0, slice=3)):
+        windows = Windows(dates=0, numbers=0, texts=0, scores=0, slice=3, sampling=Sampling(bits=1, least=9))
+        for api in serving(settings, cluster.url, windows):
             yield api, data
     finally:
         stop.set()
@@ -200,7 +206,7 @@ def test_a_page_is_right_when_the_data_moved_since_the_last_one_was_found(fresh:
     rng = random.Random(8)
     loaded: list[Conversation] = []
     fresh.load(loaded)
-    for api in serving(fresh.settings, fresh.url, Windows(dates=0, names=0, subject=0, slice=3)):
+    for api in serving(fresh.settings, fresh.url, Windows(dates=0, numbers=0, texts=0, scores=0, slice=3)):
         token = api.token(uid)
         for moved in (timedelta(0), timedelta(days=4000), timedelta(milliseconds=1), timedelta(days=-4000)):
             more = [conversation(rng, uid) for _ in range(150)]

@@ -89,12 +89,24 @@ def test_walks_of_several_keys_visit_every_conversation_once_and_in_order(
     assert walked == [str(one.uid) for one in expected]
 
 
-def test_orders_without_deep_pages_say_where_they_end(api: Api) -> None:
-    assert ask(api, sort="is_read,status", page=100, per_page=100)["items"] == []
-    (problem,) = refused(api, sort="is_read,status", page=101, per_page=100)
-    assert problem["parameter"] == "page"
-    assert "10000" in problem["message"]
-    assert "cursor" in problem["message"]
+@pytest.mark.parametrize(
+    "text", [{"search": "invoice"}, {"search": "東京"}, {"q": "invoice OR order OR running OR cafe OR the"}]
+)
+@pytest.mark.parametrize("sort", ["relevance", "relevance,status,-subject"])
+def test_pages_by_relevance_are_those_of_the_walk(text: dict[str, str], sort: str, api: Api, deep_api: Api) -> None:
+    """However far, with or without a rank descent, and asked again, when they begin where they were."""
+    walked: list[str] = []
+    cursor: str | None = "*"
+    while cursor is not None:
+        data = ask(api, **text, sort=sort, cursor=cursor, per_page=100)
+        walked += [item["uid"] for item in data["items"]]
+        cursor = data["pagination"]["next_cursor"]
+    assert len(walked) > 50
+    for service in (api, deep_api, deep_api):
+        for page in {1, 2, 3, 5, len(walked) // 7, len(walked) // 7 + 1}:
+            data = ask(service, **text, sort=sort, page=page, per_page=7)
+            assert [item["uid"] for item in data["items"]] == walked[(page - 1) * 7 : page * 7]
+            assert data["pagination"]["total"] == len(walked)
 
 
 RELEVANT = [  # the best first; equals by time, the newer first

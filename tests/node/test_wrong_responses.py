@@ -120,7 +120,7 @@ def behind(settings: Settings, opensearch_url: str) -> Iterator[Behind]:
         stack = ExitStack()
         api, deep = (
             stack.enter_context(contextmanager(serving)(own, proxy.url, windows))
-            for windows in (None, Windows(dates=0, names=0, subject=0, slice=3))
+            for windows in (None, Windows(dates=0, numbers=0, texts=0, scores=0, slice=3))
         )
         found = Behind(proxy, api, deep, {}, {})
         found.routes = _routes(some[0], "*")

@@ -1,0 +1,109 @@
+"""Buckets: documents that stand together in an order, between two values of a column or all without one."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from service.search.compiler import missing
+from service.search.subject_clauses import Clause
+
+if TYPE_CHECKING:
+    from service.search.paging.steps import Step
+
+Bounds = Mapping[str, int | str]
+"""Bounds by operator: gte or gt below, lte or lt above; none where there is no bound."""
+
+
+class Column(Protocol):
+    """What a step counts by: a field, or the scores of the matches."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def descending(self) -> bool: ...
+
+    def between(self, lower: Bounds, upper: Bounds) -> Clause:
+        """The clause for the documents whose value is in these bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldColumn:
+    """A field of the index. Dates are counted and bounded in milliseconds, booleans as 0 and 1."""
+
+    name: str
+    descending: bool = False
+    kind: Literal["number", "date", "boolean", "text"] = "number"
+
+    def between(self, lower: Bounds, upper: Bounds) -> Clause:
+        if not lower and not upper:
+            return {"exists": {"field": self.name}}
+        if self.kind == "boolean":
+            return {"terms": {self.name: [bool(value) for value in (0, 1) if _holds({**lower, **upper}, value)]}}
+        unit: Bounds = {"format": "epoch_millis"} if self.kind == "date" else {}
+        return {"range": {self.name: {**lower, **upper, **unit}}}
+
+
+def _holds(bounds: Bounds, value: int) -> bool:
+    compares = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": operator.lt}
+    return all(compares[name](value, int(bound)) for name, bound in bounds.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Documents that stand together. `inside` are the steps that part them further by the same key of the order.
+
+    With no such steps, they are equal by that key.
+    """
+
+    column: Column
+    count: int
+    lower: Bounds
+    upper: Bounds
+    inside: tuple[Step, ...] = ()
+    is_without_value: bool = False
+
+    @property
+    def clause(self) -> Clause:
+        return missing(self.column.name) if self.is_without_value else self.column.between(self.lower, self.upper)
+
+    @property
+    def before(self) -> Clause | None:
+        """The clause for the documents in front of it; None if it has no bound there."""
+        if self.is_without_value:
+            return self.column.between({}, {})
+        found = bounds_before(self)
+        if not found:
+            return None
+        return self.column.between(found, {}) if self.column.descending else self.column.between({}, found)
+
+
+_OPPOSITE = {"gte": "lt", "gt": "lte", "lt": "gte", "lte": "gt"}
+
+
+def bounds_before(bucket: Bucket) -> Bounds:
+    """The bound of the documents in front of the bucket, on the side towards it."""
+    return _opposite(bucket.upper if bucket.column.descending else bucket.lower)
+
+
+def bounds_behind(bucket: Bucket) -> Bounds:
+    """The bound of the documents behind the bucket, on the side towards it."""
+    return _opposite(bucket.lower if bucket.column.descending else bucket.upper)
+
+
+def _opposite(bounds: Bounds) -> Bounds:
+    return {_OPPOSITE[name]: value for name, value in bounds.items()}
+
+
+def together(buckets: Sequence[Bucket], inside: tuple[Step, ...]) -> list[Bucket]:
+    """Neighbours as one bucket with these steps inside, and the documents without a value as another."""
+    valued = [bucket for bucket in buckets if not bucket.is_without_value]
+    others = [bucket for bucket in buckets if bucket.is_without_value]
+    if len(valued) < 2:
+        return [*valued, *others]
+    lowest, highest = (valued[-1], valued[0]) if valued[0].column.descending else (valued[0], valued[-1])
+    count = sum(bucket.count for bucket in valued)
+    return [Bucket(valued[0].column, count, lowest.lower, highest.upper, inside), *others]

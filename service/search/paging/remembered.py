@@ -1,0 +1,176 @@
+"""Counts of earlier pages, as a tree: the buckets of one step, and in some of them those of a further step.
+
+A tree names a place: a region of the order that should hold some ranks. Whoever uses it counts, in the state of the
+index that the page comes from, what stands in front of the place and what is in it. So a tree may be of any age, and
+a wrong one only costs a little time.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from service.search.paging.buckets import Bounds, Bucket, bounds_before, bounds_behind, together
+from service.search.paging.steps import Step
+from service.search.subject_clauses import Clause, all_of, any_of
+
+Ends = tuple[Bounds, Bounds]
+BYTES_OF_A_TEXT = 500  # the two ends of a bucket of texts, about
+
+
+class NumberEnds:
+    """The ends of buckets of numbers, from `gte` to below `lt`, in two arrays."""
+
+    def __init__(self, ends: Iterable[Ends]) -> None:
+        self._lows, self._highs = array("q"), array("q")
+        for lower, upper in ends:
+            self._lows.append(int(lower["gte"]))
+            self._highs.append(int(upper["lt"]))
+        self.bytes = 2 * len(self._lows) * self._lows.itemsize
+
+    def __len__(self) -> int:
+        return len(self._lows)
+
+    def __getitem__(self, at: int) -> Ends:
+        return {"gte": self._lows[at]}, {"lt": self._highs[at]}
+
+
+class TextEnds:
+    """The ends of buckets of texts."""
+
+    def __init__(self, ends: Iterable[Ends]) -> None:
+        self._ends = list(ends)
+        self.bytes = len(self._ends) * BYTES_OF_A_TEXT
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, at: int) -> Ends:
+        return self._ends[at]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`buckets` stand side by side inside `narrowing`; `before` finds what stands in front of them, if anything can.
+
+    All of `narrowing` is equal by the first `fixed` keys, and `steps` count inside. `at` is where in the tree the only
+    bucket is, if there is one and what is inside is to be counted.
+    """
+
+    narrowing: Mapping[str, Clause]
+    buckets: tuple[Bucket, ...]
+    before: Clause | None
+    steps: tuple[Step, ...]
+    fixed: int
+    at: tuple[CountedBuckets, int] | None
+
+
+@dataclass(slots=True)
+class CountedBuckets:
+    """The buckets of a step in their order: their ends, and the number of documents up to the end of each.
+
+    Documents without a value are one bucket more, behind these.
+    """
+
+    step: Step
+    rest: tuple[Step, ...]
+    ends: NumberEnds | TextEnds
+    upto: array[int]
+    inside: dict[int, CountedBuckets] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, step: Step, rest: tuple[Step, ...], buckets: Sequence[Bucket]) -> CountedBuckets:
+        bounds = [(bucket.lower, bucket.upper) for bucket in buckets if not bucket.is_without_value]
+        ends = NumberEnds(bounds) if step.is_of_numbers else TextEnds(bounds)
+        return cls(step, rest, ends, array("q", accumulate(bucket.count for bucket in buckets)))
+
+    @property
+    def total(self) -> int:
+        """How many documents were counted."""
+        return self.upto[-1] if self.upto else 0
+
+    @property
+    def buckets(self) -> list[Bucket]:
+        return [self.bucket(at) for at in range(len(self.upto))]
+
+    @property
+    def bytes(self) -> int:
+        """The memory that the counts take, here and inside."""
+        own = self.ends.bytes + len(self.upto) * self.upto.itemsize
+        return own + sum(one.bytes for one in self.inside.values())
+
+    def place(self, offset: int, size: int, *, small: int) -> Place | None:
+        """Where the ranks from `offset` on should be; None if there were not so many.
+
+        Neighbours with at most `small` documents together are one bucket.
+        """
+        node, narrowing, before, fixed = self, dict[str, Clause](), list[Clause](), 0
+        while node.upto and offset < node.upto[-1]:
+            first = bisect_right(node.upto, offset)
+            last = min(bisect_right(node.upto, offset + size - 1), len(node.upto) - 1)
+            if first < last or first not in node.inside:
+                around = {f"around {name}": clause for name, clause in narrowing.items()}
+                buckets, at = node._candidates(first, last, small)
+                if (in_front := buckets[0].before) is not None:
+                    before.append(all_of([*narrowing.values(), in_front]))
+                return Place(around, tuple(buckets), any_of(*before) if before else None, node._steps, fixed, at)
+            bucket = node.bucket(first)
+            if (in_front := bucket.before) is not None:
+                before.append(all_of([*narrowing.values(), in_front]))
+            narrowing[bucket.column.name] = bucket.clause
+            fixed += not bucket.inside
+            offset -= node.start(first)
+            node = node.inside[first]
+        return None
+
+    def _candidates(self, first: int, last: int, small: int) -> tuple[list[Bucket], tuple[CountedBuckets, int] | None]:
+        wide = (max(first - 1, 0), min(last + 1, len(self.upto) - 1))
+        if self.upto[wide[1]] - self.start(wide[0]) <= small:
+            return self._as_one(*wide), None
+        if first == last:
+            return [self.bucket(first)], (self, first)
+        return self._apart(first, last), None
+
+    @property
+    def _steps(self) -> tuple[Step, ...]:
+        return (self.step, *self.rest)
+
+    def start(self, at: int) -> int:
+        """How many documents stand before the bucket."""
+        return self.upto[at - 1] if at else 0
+
+    def bucket(self, at: int) -> Bucket:
+        """The bucket as it was counted."""
+        count = self.upto[at] - self.start(at)
+        if at == len(self.ends):
+            return Bucket(self.step.column, count, {}, {}, is_without_value=True)
+        lower, upper = self.ends[at]
+        return Bucket(self.step.column, count, lower, upper, self.step.inside(lower, upper, self.rest))
+
+    def _apart(self, first: int, last: int) -> list[Bucket]:
+        """The first and the last of these buckets, and everything that is now between the two."""
+        one, other = self.bucket(first), self.bucket(last)
+        count = self.upto[last] - self.upto[first] - other.count
+        behind, before = bounds_behind(one), bounds_before(other)
+        lower, upper = (before, behind) if self.step.column.descending else (behind, before)
+        return [one, self._merged(count, lower, upper), other]
+
+    def _as_one(self, first: int, last: int) -> list[Bucket]:
+        """All from the first to the last of these buckets, as one; open where no other bucket is behind.
+
+        So it holds what was added there since.
+        """
+        merged = together([self.bucket(at) for at in range(first, last + 1)], self._steps)
+        if merged[0].is_without_value:
+            return merged
+        valued, *others = merged
+        is_open = (first == 0, last >= len(self.ends) - 1)
+        open_below, open_above = is_open[::-1] if self.step.column.descending else is_open
+        lower, upper = {} if open_below else valued.lower, {} if open_above else valued.upper
+        return [self._merged(valued.count, lower, upper), *others]
+
+    def _merged(self, count: int, lower: Bounds, upper: Bounds) -> Bucket:
+        return Bucket(self.step.column, count, lower, upper, (self.step.within(lower, upper), *self.rest))

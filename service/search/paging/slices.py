@@ -1,0 +1,64 @@
+"""Slices: the parts of a page, each of which `from` and `size` reach cheaply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.search.paging.buckets import Bucket, together
+from service.search.paging.steps import Step
+from service.search.subject_clauses import Clause
+
+Narrowing = tuple[Clause, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """`size` documents from `start` among those that `narrowing` leaves; from the far end where `reverse`.
+
+    These are equal by the first `fixed` keys of the order.
+    """
+
+    narrowing: Narrowing
+    start: int
+    size: int
+    fixed: int = 0
+    reverse: bool = False
+
+
+def nearer(narrowing: Narrowing, start: int, size: int, *, count: int, fixed: int = 0) -> Slice:
+    """These documents, read from whichever end is nearer to them."""
+    behind = count - start - size
+    return Slice(narrowing, min(start, behind), size, fixed, reverse=behind < start)
+
+
+def crossing(
+    narrowing: Narrowing, buckets: Sequence[Bucket], start: int, size: int, *, steps: tuple[Step, ...], fixed: int
+) -> tuple[Slice, ...]:
+    """A page that begins in the first bucket, at `start`, and goes on in the next ones.
+
+    It is the end of the first bucket, read backward; the next ones together; and those without a value.
+    """
+    first, *rest = buckets
+    inside = first.count - start
+    slices = [Slice((*narrowing, first.clause), 0, inside, _fixed(first, fixed), reverse=True)]
+    size -= inside
+    for bucket in together(_needed(rest, size), steps):
+        slices.append(Slice((*narrowing, bucket.clause), 0, min(size, bucket.count), _fixed(bucket, fixed)))
+        size -= bucket.count
+    return tuple(slices)
+
+
+def _fixed(bucket: Bucket, fixed: int) -> int:
+    return fixed if bucket.inside else fixed + 1
+
+
+def _needed(buckets: Sequence[Bucket], size: int) -> list[Bucket]:
+    """The first ones that hold `size` documents."""
+    needed: list[Bucket] = []
+    for bucket in buckets:
+        if size <= 0:
+            break
+        needed.append(bucket)
+        size -= bucket.count
+    return needed
