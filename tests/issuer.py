@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 import threading
@@ -113,3 +114,9 @@ def issuer(certificate: tuple[Path, Path] | None = None) -> Iterator[Issuer]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def encoded(part: bytes | dict[str, Any]) -> str:
+    """A part of a token, in base64url."""
+    text = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()

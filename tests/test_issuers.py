@@ -16,20 +16,17 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from jwt.algorithms import RSAAlgorithm
 from pydantic import SecretStr
 
 from service.api.auth import Tokens
 from service.errors import KeysUnavailable, Misconfigured, Unauthorized
-from service.identity import key_sources, public_keys
 from service.identity.caller import Caller
 from service.operations import doctor
 from service.settings import Settings
-from tests.issuer import ALGORITHMS, Issuer, issuer, jwk, private_key
+from tests.issuer import ALGORITHMS, Issuer, encoded, issuer, jwk, private_key
 
 SECRET = "s" * 40
 
@@ -60,11 +57,6 @@ def refused(settings: Settings, header: str, says: str) -> None:
     with pytest.raises(Unauthorized, match=says) as caught:
         verify(settings, header)
     assert header[7:] not in str(caught.value)
-
-
-def encoded(part: bytes | dict[str, Any]) -> str:
-    text = part if isinstance(part, bytes) else json.dumps(part).encode()
-    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
 def by_hand(header: bytes | dict[str, Any], claims: bytes | dict[str, Any], secret: bytes = b"") -> str:
@@ -284,38 +276,6 @@ def test_what_is_remembered_is_bounded(settings: Settings, served: Issuer) -> No
     assert asyncio.run(run()) == (50, 50_000)
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        {"kty": "oct", "k": encoded(b"x" * 40), "kid": "first", "alg": "HS256"},
-        {**jwk("first"), "use": "enc"},
-        {**jwk("first"), "key_ops": ["sign"]},
-        {**jwk("first"), "alg": "RSA-OAEP"},
-        {**jwk("first"), "alg": "none"},
-        {**jwk("first"), "kid": 5},
-        {**jwk("first"), "n": "AQAB"},
-        {**jwk("first"), "n": 5},
-        {"kty": "EC", "crv": "P-256", "x": "AQAB", "y": "AQAB", "kid": "first"},
-        {"kty": ["RSA"], "kid": "first"},
-        {"kid": "first"},
-        {},
-    ],
-)
-def test_keys_that_cannot_verify_are_left_out(key: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="no key that can verify"):
-        public_keys.read(json.dumps({"keys": [key]}).encode())
-    both = public_keys.read(json.dumps({"keys": [key, jwk("second")]}).encode())
-    assert [one.kid for one in both] == ["second"]
-
-
-def test_small_and_private_keys_are_left_out() -> None:
-    small = rsa.generate_private_key(public_exponent=65_537, key_size=1_024)  # noqa: S505 (that is the point)
-    private = json.loads(RSAAlgorithm.to_jwk(private_key("first", "RS256")))
-    for key in (json.loads(RSAAlgorithm.to_jwk(small.public_key())), private):
-        with pytest.raises(ValueError, match="no key that can verify"):
-            public_keys.read(json.dumps({"keys": [key]}).encode())
-
-
 def test_a_key_is_good_for_its_own_algorithm_only(settings: Settings, served: Issuer) -> None:
     served.keys = [jwk("first", alg="RS512")]
     refused(settings, served.token(), "no key of the token's issuer fits")
@@ -339,75 +299,10 @@ def test_other_answers_than_200_are_not_used(settings: Settings, served: Issuer,
     assert served.requests == ["/keys"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"token_jwks_url": "http://keys.example/keys"}, "https"),
-        ({"token_jwks_url": "ftp://127.0.0.1/keys"}, "https"),
-        ({"token_jwks_url": "https:///keys"}, "https"),
-        ({"token_jwks_url": "https://[::1/keys"}, "https"),
-        ({"token_discovery": True}, "the issuer must be set too"),
-        ({"token_issuer": "login.example", "token_discovery": True}, "https"),
-        ({"token_issuer": "a", "token_jwks_url": "https://a/k", "token_discovery": True}, "set one of them"),
-        ({"token_algorithms": "RS256"}, "need the keys of an issuer"),
-        ({"token_algorithms": "none"}, "not an accepted algorithm"),
-        ({"default_scopes": "everything"}, "not a scope"),
-        ({"token_ca_file": "/nowhere.pem", "token_issuer": "a", "token_jwks_url": "https://a/k"}, "cannot be used"),
-    ],
-)  # fmt: skip
-def test_settings_that_cannot_work_are_refused_at_the_start(
-    bare_settings: Settings, changes: dict[str, Any], says: str
-) -> None:
-    changes = {"token_issuer": "https://login.example"} | changes if "token_jwks_url" in changes else changes
-    with pytest.raises(Misconfigured, match=says):
-        Tokens(bare_settings.but(**changes))
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ("", "must hold tables"),
-        ("x = 1", "must hold tables"),
-        ("issuer = 5", "must hold tables"),
-        ("[[issuer]]\n", "with different names"),
-        ("[[issuer]]\nissuer = 'a'\n[[issuer]]\nissuer = 'a'", "with different names"),
-        ("[[issuer]]\nissuer = 'a'\nsecret = 'b'", "table 1: secret"),
-        ("[[issuer]]\nissuer = 'a'\nleeway = -5", "table 1: leeway"),
-        ("[[issuer]\n", "cannot be read"),
-    ],
-)
-def test_a_file_of_issuers_that_cannot_work_is_refused(
-    bare_settings: Settings, tmp_path: Path, content: str, says: str
-) -> None:
-    file = tmp_path / "issuers.toml"
-    file.write_text(content)
-    with pytest.raises(Misconfigured, match=says):
-        Tokens(bare_settings.but(token_issuers_file=file))
-    with pytest.raises(Misconfigured, match="unset"):
-        Tokens(bare_settings.but(token_issuers_file=file, token_issuer="a"))
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_http_is_for_this_machine_only(host: str) -> None:
-    assert key_sources.is_safe(f"http://{host}:8080/keys")
-    assert key_sources.is_safe("http://[::1]:8080/keys")
-    assert not key_sources.is_safe(f"http://{host}.example/keys")
-    assert not key_sources.is_safe(f"http://user@keys.example/{host}")
-
-
 def test_tokens_of_its_own_are_not_made_where_they_are_not_accepted(settings: Settings) -> None:
     with pytest.raises(Misconfigured, match="add HS256"):
         Tokens(settings).mint("ada", [uuid.uuid4()])
     assert Tokens(settings.but(token_algorithms="HS256 RS256")).mint("ada", [uuid.uuid4()])
-
-
-def test_without_a_shared_secret_cursors_need_one_of_their_own(settings: Settings) -> None:
-    bare = settings.model_copy(update={"token_secret": None})
-    assert verify(bare, Issuer(settings.token_issuer or "").token()).user == "ada"
-    with pytest.raises(Misconfigured, match="CONVERSATIONS_CURSOR_SECRET"):
-        _ = Tokens(bare).cursor_secrets
-    own = bare.but(cursor_secret=SecretStr("c" * 32))
-    assert Tokens(own).cursor_secrets == [b"c" * 32]
 
 
 @pytest.mark.slow
@@ -470,3 +365,12 @@ def test_any_text_is_refused_with_a_reason_and_nothing_else(settings: Settings, 
         refuses()
     finally:
         loop.close()
+
+
+def test_without_a_shared_secret_cursors_need_one_of_their_own(settings: Settings) -> None:
+    bare = settings.model_copy(update={"token_secret": None})
+    assert verify(bare, Issuer(settings.token_issuer or "").token()).user == "ada"
+    with pytest.raises(Misconfigured, match="CONVERSATIONS_CURSOR_SECRET"):
+        _ = Tokens(bare).cursor_secrets
+    own = bare.but(cursor_secret=SecretStr("c" * 32))
+    assert Tokens(own).cursor_secrets == [b"c" * 32]
