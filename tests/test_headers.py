@@ -150,6 +150,8 @@ def test_raw_bytes_of_a_header_are_read_as_the_charset_that_the_message_names() 
         ("ada at x.org, bob at y.org (Bob)", [(None, "ada@x.org"), ("Bob", "bob@y.org")]),
         ("Team: a@x.org, Bob <b@y.org>;, c@z.org", [(None, "a@x.org"), ("Bob", "b@y.org"), (None, "c@z.org")]),
         ("undisclosed-recipients:;", []),
+        ("<a@x.org, b@x.org>", [(None, "a@x.org"), (None, "b@x.org")]),
+        ("a@x.org b@x.org", [(None, "a@x.org"), (None, "b@x.org")]),
         ("undisclosed-recipients:@x.org", []),
         ("<@r1,@r2:jane@x.org>", [(None, "jane@x.org")]),
         ("<<jane@x.org.>>", [(None, "jane@x.org")]),
