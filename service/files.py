@@ -169,11 +169,13 @@ def _sync_folder(folder: Path) -> None:
 
 def is_foreign(path: Path, is_own: Callable[[bytes], bool]) -> bool:
     """Whether the path is a regular file whose content this service did not write. A blank file is not foreign."""
-    if not path.is_file():
-        return False
+    return path.is_file() and not begins(path, lambda first: not first.strip() or is_own(first))
+
+
+def begins(path: Path, is_so: Callable[[bytes], bool]) -> bool:
+    """What `is_so` says of the beginning of the file."""
     with path.open("rb") as file:
-        first = file.read(65_536)
-    return bool(first.strip()) and not is_own(first)
+        return is_so(file.read(65_536))
 
 
 def numbered(path: Path, count: int) -> Iterable[Path]:

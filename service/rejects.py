@@ -128,8 +128,8 @@ def _record(text: bytes) -> tuple[str, int, dict[str, object]] | None:
 
 
 def is_rejects(path: Path) -> bool:
-    """Whether the path is a rejects file."""
-    return path.is_file() and not files.is_foreign(path, _begins_rejects)
+    """Whether the path is a rejects file. A blank file is none."""
+    return path.is_file() and files.begins(path, _begins_rejects)
 
 
 def _begins_rejects(first: bytes) -> bool:

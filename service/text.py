@@ -31,7 +31,7 @@ _INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
     "\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e001f\U000e0080-\U000e0fff"
 )
-_INVISIBLE_CHARACTER = re.compile(f"[{_INVISIBLE}]")
+INVISIBLE_CHARACTER = re.compile(f"[{_INVISIBLE}]")
 # Of these, two may part words, as in Thai, Khmer and Persian: the zero-width space and the zero-width non-joiner.
 PARTING = re.compile("[\u200b\u200c]+")
 _NOT_PARTING = re.compile(f"(?![\u200b\u200c])[{_INVISIBLE}]")
@@ -181,7 +181,7 @@ def kind_of_character(character: str) -> str:
     as symbols. A sign is one of mathematics or of a currency.
     """
     category = unicodedata.category(character)
-    if _INVISIBLE_CHARACTER.match(character) or character in _PUNCTUATION:
+    if INVISIBLE_CHARACTER.match(character) or character in _PUNCTUATION:
         return ""
     if category == "Cn":
         return "" if ord(character) & 0xFFFE == 0xFFFE or "\ufdd0" <= character <= "\ufdef" else "symbol"

@@ -129,6 +129,11 @@ def test_what_only_looks_like_an_attribution_stays(text: str) -> None:
     assert snippet(text) == " ".join(text.split())
 
 
+def test_a_bracket_in_an_attribute_does_not_end_its_tag() -> None:
+    text = """<p title="a > b">one</p><p title='>'>two</p><p class=x">three</p><a href="x>four</a>"""
+    assert text_of_html(text).split() == ["one", "two", "three", "four"]
+
+
 @pytest.mark.parametrize(
     "unit",
     [
@@ -139,6 +144,8 @@ def test_what_only_looks_like_an_attribution_stays(text: str) -> None:
         "<div hidden>",
         '<a "',
         "&",
+        '<a ="',
+        "= '",
         "<blockquote>",
         ">",
         "a:\n",

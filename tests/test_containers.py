@@ -67,6 +67,16 @@ def test_every_packing_gives_its_messages(tmp_path: Path, data: bytes, count: in
         assert sum(read) == mailbox.size(path)
 
 
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_tar_that_is_damaged_between_its_files_is_a_reject(is_cut: bool, tmp_path: Path) -> None:
+    data = tarred(a=numbered(1).encode(), b=numbered(2).encode(), c=numbered(3).encode())
+    (tmp_path / "x.tar").write_bytes(data[:1300] if is_cut else data[:1024] + b"x" * 76 + data[1100:])
+    whole, damaged = mailbox.read(tmp_path / "x.tar")
+    assert (whole.problem, whole.data) == (None, numbered(1).encode())
+    assert damaged.problem is not None
+    assert "is incomplete or damaged" in damaged.problem
+
+
 @pytest.mark.parametrize("data", [gzip.compress(BOX)[:-20], zstd(BOX)[:-20], zipped(a=BOX)[:-30], tarred(a=BOX)[:600]])
 def test_what_is_cut_short_is_told(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "cut"

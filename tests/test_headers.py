@@ -150,6 +150,8 @@ def test_raw_bytes_of_a_header_are_read_as_the_charset_that_the_message_names() 
         ("ada at x.org, bob at y.org (Bob)", [(None, "ada@x.org"), ("Bob", "bob@y.org")]),
         ("Team: a@x.org, Bob <b@y.org>;, c@z.org", [(None, "a@x.org"), ("Bob", "b@y.org"), (None, "c@z.org")]),
         ("undisclosed-recipients:;", []),
+        ("<a@x.org, b@x.org>", [(None, "a@x.org"), (None, "b@x.org")]),
+        ("a@x.org b@x.org", [(None, "a@x.org"), (None, "b@x.org")]),
         ("undisclosed-recipients:@x.org", []),
         ("<@r1,@r2:jane@x.org>", [(None, "jane@x.org")]),
         ("<<jane@x.org.>>", [(None, "jane@x.org")]),
@@ -256,12 +258,22 @@ def test_a_separator_without_a_date_of_its_own_gives_none(separator: str) -> Non
         ("<Jane@x.org>", ()),
         ("Message from Bo <bo@x>", ()),
         ("(message from Jane on Tue)", ()),
+        ("Bo Doe <bo@x.org>", ()),
+        ("Bo Doe <bo.17@x.org>", ("bo.17@x.org",)),
+        ('"<a@b>"', ("a@b",)),
+        ("20240701.17", ("20240701.17",)),
     ],
 )
 def test_ids(value: str, found: tuple[str, ...]) -> None:
     people = {"jane@x.org"}
     assert references({"in-reply-to": [value]}, people) == references({"references": [value]}, people) == found
     assert own_id({"message-id": [value]}, people) == next(iter(found), None) or not found
+
+
+@pytest.mark.parametrize("value", ["null", "<null>", "(none)", "<undefined>", "<>", "0", "<1>"])
+def test_what_programs_write_for_no_id_is_none(value: str) -> None:
+    assert own_id({"message-id": [value]}, ()) is None
+    assert references({"in-reply-to": [value], "references": [value]}, ()) == ()
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,7 @@ def test_attachments_are_counted_and_text_found_in_nested_parts() -> None:
         ("Svar: Ang: x", "x", True),
         ("Regarding", "regarding", False),
         ("[only]", "[only]", False),
+        ("\u200f\u200eRe: \u202bx\u202c", "x", True),
         (None, "", False),
     ],
 )

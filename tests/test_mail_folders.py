@@ -51,6 +51,19 @@ def test_maildirs_folders_are_labels(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_folder_in_a_folder_that_is_a_maildir_itself(tmp_path: Path) -> None:
+    folders = ("Sent", "Sent/2023", "Trash/2023", "Junk/a/b", "Work", "Work/Sub", "INBOX/Sub", "A/B", "INBOX", "Trash")
+    laid(tmp_path, maildir(*folders))
+    expected = {str(number): (name,) for number, name in enumerate(folders, start=1)}
+    assert labels(tmp_path) == expected | {"7": ("Sub",), "9": ()}
+    assert len(imported(tmp_path)[0]) == len(folders) - 3  # without what is in the trash or junk
+    with tarfile.open(tmp_path / "all.tar", "w") as archive:
+        archive.add(tmp_path / "Trash", "mail/Trash")
+        archive.add(tmp_path / "Sent", "mail/Sent")
+    found = labels(tmp_path / "all.tar")
+    assert found == {"1": ("Sent",), "2": ("Sent/2023",), "3": ("Trash/2023",), "10": ("Trash",)}
+
+
 def test_a_maildir_below_other_folders_or_in_an_archive_is_the_same(tmp_path: Path) -> None:
     laid(tmp_path / "backup" / "anna", maildir("Maildir", "Maildir/.Sent", "Maildir/Work"))
     expected = {"1": (), "2": ("Sent",), "3": ("Work",)}
@@ -272,6 +285,12 @@ def test_other_files_of_programs_are_passed_over(tmp_path: Path) -> None:
             entry.size = len(numbered(1))
             archive.addfile(entry, io.BytesIO(numbered(1).encode()))
     assert len(list(mailbox.read(tmp_path / "x.tar"))) == 1
+
+
+def test_an_empty_file_is_not_told_as_rejects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    laid(tmp_path, {"Archives": "", "Archives.msf": "x", "1.eml": numbered(1), "m": "\n" * 70_000 + numbered(2)})
+    assert [*read(tmp_path)] == ["1", "2"]
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_left_out_joins_nothing_and_hides_no_other_copy(tmp_path: Path) -> None:

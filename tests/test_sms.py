@@ -140,6 +140,14 @@ def test_it_does_not_matter_which_import_knows_the_region(number: str, region: s
     assert index.imports(parts[1]).written == 0
 
 
+def test_one_text_that_is_sent_to_many_at_once_is_a_message_to_each() -> None:
+    peers = ["+491701234567", "+491711234567", "+4915101234567", "+12021234567", "01721234567"]
+    index = Index(KIND)
+    messages = [Sms(peer, SENT, "Merry Christmas", "outbound", None, None) for peer in peers]
+    index.imports([Piece(KIND.fact(message, Clock(SENT)), message) for message in messages])
+    assert sorted(one.metadata.thread_id or "" for one in index.items()) == sorted(peers)
+
+
 def test_numbers_of_two_countries_are_two_peers() -> None:
     peers = ["+491701234567", "+441701234567", "+491701234568", "0170123456", "BANK"]
     index = Index(KIND)

@@ -75,10 +75,17 @@ class Lease:
                     await self._own_place()
 
     async def release(self) -> None:
-        place, self._place = self._place, None
-        if place is not None:
-            with translated(alias=self._index), suppress(ConflictError, NotFoundError):
-                await self._client.delete(index=self._index, id=self.name, params=dict(place))
+        """Gives the lock back, also if a heartbeat was under way when it was cancelled, so that its answer is lost."""
+        while self._place is not None:
+            with translated(alias=self._index):
+                try:
+                    await self._client.delete(index=self._index, id=self.name, params=dict(self._place))
+                except ConflictError:
+                    await self._own_place()
+                    continue
+                except NotFoundError:
+                    pass
+            self._place = None
 
     async def _put(self, condition: Mapping[str, object]) -> bool:
         """Writes the document if the condition holds. Returns whether it did."""

@@ -111,9 +111,10 @@ def _entries(value: str) -> Iterator[tuple[str, str]]:
         begin = comma.end() if comma is not None else len(value)
     for start, stop in _pieces(masked, begin, len(value)):
         piece = value[start:stop].strip(" ")
-        if piece:
-            bare = _BARE.fullmatch(piece)
-            yield ("", bare[1]) if bare is not None else _without_angle(piece)
+        if piece and all(map(_BARE.fullmatch, words := piece.split(" "))):
+            yield from (("", word) for word in words)  # one address, or several with only spaces between them
+        elif piece:
+            yield _without_angle(piece)
 
 
 def _with_angle(value: str, masked: str, begin: int, end: int, angle: str, after: int) -> Iterator[tuple[str, str]]:
@@ -126,6 +127,10 @@ def _with_angle(value: str, masked: str, begin: int, end: int, angle: str, after
             break
         yield _without_angle(value[start:stop])
         begin = stop + 1
+    several = [piece.strip(" ") for piece in _COMMA.split(angle)]
+    if len(several) > 1 and all(map(_BARE.fullmatch, several)):
+        yield from (("", email) for email in several)  # <a@x.org, b@x.org>
+        return
     comment = _COMMA.search(masked, after)
     behind = value[after : comment.start() if comment is not None else len(value)].strip(" ")
     name, email = _name(value[begin:end]) or _name(behind), _email(angle)

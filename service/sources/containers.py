@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, NamedTuple, Self, cast
 
 import zstandard
 
@@ -271,6 +271,14 @@ class _Entry(tarfile.TarInfo):
     """An entry of a tar. Names and attributes that are too large for memory are refused."""
 
     longest = LIMITS.entry
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        """The next entry. Behind the first one, tarfile itself takes a damaged or incomplete one for the end."""
+        try:
+            return super().fromtarfile(archive)
+        except (tarfile.TruncatedHeaderError, tarfile.InvalidHeaderError) as error:  # type: ignore[attr-defined]
+            raise tarfile.ReadError(f"an entry is damaged: {error}") from error
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _LONG_ENTRIES and not 0 <= self.size <= self.longest:

@@ -15,7 +15,7 @@ ENOUGH_CHARACTERS = 8_000  # of plain text are made
 _TOKEN = re.compile(
     r"<!--.*?(?:-->|\Z)"
     r"|<(script|style|title|noscript|template|object|xml)\b[^<>]*+>"
-    r"|<(/?)([a-zA-Z][a-zA-Z0-9:]*+)((?:\"[^\"<>]*+\"|'[^'<>]*+'|[^<>\"']++|[\"'])*+)>"
+    r"|<(/?)([a-zA-Z][a-zA-Z0-9:]*+)((?:=\s*+(?:\"[^\"<]*+\"|'[^'<]*+')|\"[^\"<>]*+\"|'[^'<>]*+'|[^<>\"'=]++|=|[\"'])*+)>"
     r"|<[!?/][^<>]*+>",
     re.DOTALL | re.IGNORECASE,
 )

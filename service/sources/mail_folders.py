@@ -206,14 +206,21 @@ def _is_inner(name: str) -> bool:
 
 
 def _maildir_parts(folders: list[str], root: Path | None) -> list[str]:
-    """The names of the folders that lead to a Maildir, from the outermost Maildir or Maildir++ folder on."""
+    """The names of the folders that lead to a Maildir, from where its mailbox begins.
+
+    That is at a Maildir++ folder, or below the outermost Maildir, or beside an inbox, as mbsync lays them out. A folder
+    for sent mail, trash and the like is named in any case: Trash/2023 is trash.
+    """
     for at, name in enumerate(folders):
         if name.startswith(".") and name.lower() != ".maildir":
             return [*(part for part in name.split(".") if part), *folders[at + 1 :]]
-        if root is not None and _is_maildir(root.joinpath(*folders[:at])):
-            return folders[at:]
-    last = folders[-1:]
-    return last if last and (_role(last[0]) is not None or _has_inbox(folders[:-1], root)) else []
+    for at, name in enumerate(folders):
+        has_role = _role(name) is not None
+        if has_role or (
+            root is not None and (_is_maildir(root.joinpath(*folders[:at])) or _has_inbox(folders[:at], root))
+        ):
+            return folders[at + 1 :] if _role(name) == "inbox" else folders[at:]
+    return []
 
 
 def _has_inbox(folders: list[str], root: Path | None) -> bool:

@@ -14,14 +14,18 @@ from service.sources.headers import Headers
 
 GMAIL_THREAD = "@gmail-thread"  # the end of an id that stands for the number of a thread in Gmail
 READ_CHARACTERS = 1_000_000  # of a header are read
+SHORTEST_ID = 6  # digits of an id that is a number
 PERSON_CHARACTERS = 300  # before an address are looked at for the word that makes it a person's
 
 _DIGEST = re.compile(r"mailman\.\d+\.\d{9,}\.\d+\.[^@]+@")  # the id that Mailman gives to a digest
 
+_NO_IDS = frozenset({"null", "none", "nil", "undefined", "unknown", "false", "n/a"})
 _IN_BRACKETS = re.compile(r"<([^<>]*+)(?:>|(?=<)|\Z)")
 _SPACE = re.compile(r"\s+", re.ASCII)
 _ASIDES = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|\((?:[^()\\]|\\.)*+(?:\)|\\?\Z)', re.DOTALL)
 _OF_PERSON = re.compile(r"\b(?:from|by|von|de|da|di|van|fra|från|od|от|par|por)\b[^<>]*\Z", re.IGNORECASE)
+_NAMED = re.compile(r"\s*(?:[A-Z\xc0-\xde][^\W\d_]*[.,]?\s+){1,4}<[^<>]*>\s*")  # Jane Doe <jane@example.com>
+_OF_LETTERS = re.compile(r"[a-z]{1,20}(?:[._-][a-z]{1,20})*@[a-z.-]+", re.IGNORECASE)
 _BARE = re.compile(r"[^\s<>,;\"()\[\]]+@[^\s<>,;\"()\[\]]+")
 _NUMBER = re.compile(r"[^\s<>,;\"()@]*\d[^\s<>,;\"()@]*")
 _BETWEEN = re.compile(r"[\s,;]+", re.ASCII)
@@ -39,7 +43,7 @@ def own_id(headers: Headers, people: Collection[str]) -> str | None:
     found = next(_ids(text, people), None)
     if found is None and "<" not in text:
         found = _SPACE.sub("", _ASIDES.sub(" ", text))  # without brackets, and with spaces in it
-    return found if found and found.lower() not in people else None
+    return found if found and found.lower() not in people and not _is_placeholder(found) else None
 
 
 def references(headers: Headers, people: Collection[str]) -> tuple[str, ...]:
@@ -70,6 +74,8 @@ def _text(value: str) -> str:
 def _ids(text: str, people: Collection[str]) -> Iterator[str]:
     """The ids in the text, without those that are addresses of persons."""
     plain = _ASIDES.sub(" ", text) if '"' in text or "(" in text else text
+    if "<" not in plain and not plain.strip() and "<" in text:
+        plain = text  # the whole value is in quotes
     if "<" not in plain:
         plain = plain if plain.strip() else text.strip(' \t\r\n"')
         yield from (word for word in _bare(plain) if word.lower() not in people)
@@ -79,15 +85,27 @@ def _ids(text: str, people: Collection[str]) -> Iterator[str]:
         if match.start() - before > 1:
             yield from (word for word in _bare(plain[before : match.start()]) if "@" in word)
         one = _SPACE.sub("", match[1])
-        if one and one.lower() not in people and not _is_person(plain, before, match.start()):
+        is_id = one and one.lower() not in people and not _is_placeholder(one)
+        if is_id and not _is_person(plain, before, match.start(), one):
             yield one
         before = match.end()
     yield from (word for word in _bare(plain[before:]) if "@" in word)
 
 
-def _is_person(text: str, before: int, begin: int) -> bool:
-    """Whether a word such as "from" stands between the id before and this one."""
-    return begin - before > 3 and _OF_PERSON.search(text, max(before, begin - PERSON_CHARACTERS), begin) is not None
+def _is_person(text: str, before: int, begin: int, one: str) -> bool:
+    """Whether a word such as "from" stands between the id before and this one, or the text is one name and address."""
+    if begin - before <= 3:
+        return False
+    if _OF_PERSON.search(text, max(before, begin - PERSON_CHARACTERS), begin) is not None:
+        return True
+    return (
+        len(text) <= PERSON_CHARACTERS and _NAMED.fullmatch(text) is not None and _OF_LETTERS.fullmatch(one) is not None
+    )
+
+
+def _is_placeholder(one: str) -> bool:
+    """Whether programs write this where they have no id."""
+    return one.strip("()[]").lower() in _NO_IDS or (one.isdigit() and len(one) < SHORTEST_ID)
 
 
 def _bare(text: str) -> list[str]:
@@ -95,4 +113,4 @@ def _bare(text: str) -> list[str]:
     words = [word for word in _BETWEEN.split(text) if word]
     if words and all(_BARE.fullmatch(word) for word in words):
         return words
-    return words if len(words) == 1 and _NUMBER.fullmatch(words[0]) else []
+    return words if len(words) == 1 and _NUMBER.fullmatch(words[0]) and not _is_placeholder(words[0]) else []

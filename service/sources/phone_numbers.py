@@ -13,12 +13,14 @@ from service.errors import Misconfigured
 GROUP = "~"  # between the members of a group, as Android's backups write it
 _SEPARATORS = re.compile(r"\s*[~;|]\s*")
 _WRITTEN = re.compile(r"[(+]*\d[\d\s()./\-–]*")
+# A number as tables write it: as text, with an apostrophe in front, or as a number with a fraction.
+_OF_TABLES = re.compile(r"'?(\+?\d{5,})(?:\.0)?", re.ASCII)
 _PUNCTUATION = re.compile(r"[\s()./\-–]")
 _SCHEME = re.compile(r"^(?:tel|sms|smsto|mms|mmsto|mailto):(?://)?", re.IGNORECASE)
 LONGEST_NUMBER = 40
 
 
-COMPARED_DIGITS = 7  # the last ones of a number, which are the same in all ways to write it
+COMPARED_DIGITS = 9  # the last ones of a number as one dials it in its country
 
 
 class Peers:
@@ -44,6 +46,7 @@ class Peers:
             return ""
         if "@" in plain:
             return plain.lower()
+        plain = match[1] if (match := _OF_TABLES.fullmatch(plain)) is not None else plain
         digits = "".join(str(unicodedata.decimal(character, character)) for character in plain)
         if len(digits) <= LONGEST_NUMBER and _WRITTEN.fullmatch(digits):
             return self._international(digits) or _PUNCTUATION.sub("", digits)
@@ -86,14 +89,18 @@ def _short(number: str) -> tuple[str, str]:
     return "".join(filter(str.isdigit, national)), number[1:]
 
 
+@lru_cache(maxsize=50_000)
 def compared(peer: str) -> str:
-    """What is the same for all ways to write the peer, for telling two copies of one message."""
+    """What is the same for all ways to write the peer, for telling two copies of one message.
+
+    It must differ between people: who sends one text to thousands at once sends no copies.
+    """
     return GROUP.join(sorted(_compared(member) for member in peer.split(GROUP)))
 
 
 def _compared(member: str) -> str:
-    digits = member.removeprefix("+")
-    return digits[-COMPARED_DIGITS:] if digits.isdigit() else member
+    digits = _short(member)[0] if member.startswith("+") else member
+    return digits.lstrip("0")[-COMPARED_DIGITS:] if digits.isdigit() else member
 
 
 def check_region(region: str) -> str:

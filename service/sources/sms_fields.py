@@ -25,6 +25,7 @@ READ = {
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NUMBER = re.compile(r"(\d{9,19})(?:\.(\d{1,9}))?", re.ASCII)
 _UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3))  # a number from there on is in nano-, micro-, milliseconds
+_DIGITS = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)(?:[ _T-]?(\d\d)(\d\d)(\d\d)?)?", re.ASCII)  # 20240701120000
 _ISO = re.compile(
     r"(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?:[Tt ,]+(\d\d?):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?)? ?(Z|z|UTC|GMT|[+-]\d\d:?\d\d)?",
     re.ASCII,
@@ -96,7 +97,7 @@ def date_of(text: str) -> datetime:
     ValueError.
     """
     try:
-        date = _counted(text) or _written(text[:_LONGEST_DATE])
+        date = _in_digits(text) or _counted(text) or _written(text[:_LONGEST_DATE])
     except (ValueError, OverflowError):
         raise ValueError(
             f"date {text[:50]!r} must be an RFC 3339 time, or milliseconds or seconds since 1970"
@@ -104,6 +105,17 @@ def date_of(text: str) -> datetime:
     if date < EPOCH:
         raise ValueError(f"date {text[:50]!r} must not lie before 1970")
     return parse_time(date)
+
+
+def _in_digits(text: str) -> datetime | None:
+    """A day, or a day and a time, in digits alone. As a number, it would lie before the first SMS or far ahead."""
+    if (match := _DIGITS.fullmatch(text)) is None:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _counted(text: str) -> datetime | None:

@@ -25,7 +25,7 @@ from operator import itemgetter
 
 from service.sources.facts import Fact, combined, key
 from service.sources.groups import Row
-from service.text import MAIL_FORWARDED, MAIL_REPLY_MARK
+from service.text import INVISIBLE_CHARACTER, MAIL_FORWARDED, MAIL_REPLY_MARK
 
 SUBJECT_DAYS = timedelta(days=30)
 COMPARED_CHARACTERS = 2_000  # of a subject; removing each of its prefixes copies the rest
@@ -44,6 +44,8 @@ _ORIGINAL_OF, _SEEN_BY = 1, 2  # combined with a person, they make other places 
 def normalised_subject(subject: str | None) -> tuple[str, bool]:
     """The subject without reply marks and tags, and whether it had a reply mark."""
     text, is_reply = (subject or "")[:COMPARED_CHARACTERS], False
+    if not text.isascii():
+        text = INVISIBLE_CHARACTER.sub("", text)  # marks of direction and the like, also before a reply mark
     while True:
         rest = _without_mark(text)
         if rest != text:

@@ -238,8 +238,23 @@ def test_an_import_that_ends_between_two_writes_is_completed_by_the_same_import(
     fresh.act(run)
 
 
+def test_the_lock_is_given_back_though_the_answer_to_a_heartbeat_is_lost(fresh: Cluster) -> None:
+    async def run(client: Client) -> None:
+        organization = uuid4()
+        async with lock.holding(client, fresh.settings.alias, organization) as lease:
+            known = lease._place
+            assert known is not None
+            assert await lease._put(known)
+            lease._place = known  # as if it was cancelled before the answer came
+        next_one = lock.Lease(client, fresh.settings.alias, organization)
+        await asyncio.wait_for(next_one.acquire(), 10)  # and not only after DEAD_AFTER_SECONDS
+
+    fresh.act(run)
+
+
 def test_the_lock_of_a_dead_import_is_taken_over(fresh: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "DEAD_AFTER_SECONDS", 1.0)
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.1)  # far more often, also on a busy machine
 
     async def run(client: Client) -> None:
         organization = uuid4()
