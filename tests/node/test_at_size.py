@@ -349,7 +349,7 @@ COMMANDS_RUN = {
     "create", "load", "export", "verify", "reindex", "rollback", "prune", "status", "doctor", "healthy",
     "serve", "import-mail", "import-sms", "search", "get", "count", "delete",
 }  # fmt: skip
-COMMANDS_WITHOUT_AN_INDEX = {"run", "node", "token", "dashboards", "completion", "context"}
+COMMANDS_WITHOUT_AN_INDEX = {"run", "node", "token", "key", "dashboards", "completion", "context"}
 
 
 def test_no_route_and_no_command_is_left_out() -> None:

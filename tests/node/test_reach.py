@@ -141,7 +141,7 @@ def test_what_a_restricted_caller_does_not_see_is_as_if_it_were_not_there(api: A
     parameters = {"search": "invoise", "suggest": "true", "facets": "category,status"}
     answer = api.conversations(nothing, parameters)["data"]
     assert (answer["items"], answer["pagination"]["total"]) == ([], 0)
-    assert answer["suggestions"] == {"did_you_mean": None, "without": []}
+    assert answer["suggestions"] == {"any_words": 0, "did_you_mean": None, "without": []}
     assert all(facet["values"] == [] for facet in answer["facets"].values())
 
 

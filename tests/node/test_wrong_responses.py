@@ -17,6 +17,7 @@ import pytest
 from service import app
 from service.api import metrics, readiness
 from service.conversation import Conversation
+from service.search.paging.rank_cache import Memory, RankCache
 from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
@@ -116,6 +117,7 @@ def behind(settings: Settings, opensearch_url: str) -> Iterator[Behind]:
     with Proxy(opensearch_url) as proxy, pytest.MonkeyPatch.context() as patch:
         patch.setattr(readiness, "REMEMBERED_SECONDS", 0.0)
         patch.setattr(metrics, "FRESH_SECONDS", 0.0)
+        patch.setattr(RankCache, "get", lambda _cache, _key: Memory())  # so each deep page counts again
         patch.setattr(app, "WRITE_SHARE", 0.3)  # what is tried again until the patience ends is many of these tests
         stack = ExitStack()
         api, deep = (
