@@ -98,6 +98,8 @@ def test_help_names_the_environment_variable_of_an_option(tmp_path: Path) -> Non
         # options that would change nothing
         ("search --limit 3 -- -ssh -o name", "-o comes after --"),
         ("count -- x --json", "--json comes after --"),
+        ("search x --match fuzzy", "--match fuzzy is not for QUERY: write the words as --where 'search=TEXT' instead"),
+        ("count x --match exact --where is_read=true", "--match exact is not for QUERY"),
         ("search x --token-file file", "--token-file is for a running service"),
         ("status --interval 3", "--interval is for --watch"),
         ("run --sample", "--sample is for the cluster of --opensearch-url"),

@@ -370,7 +370,9 @@ def test_any_text_is_refused_with_a_reason_and_nothing_else(settings: Settings, 
 def test_without_a_shared_secret_cursors_need_one_of_their_own(settings: Settings) -> None:
     bare = settings.model_copy(update={"token_secret": None})
     assert verify(bare, Issuer(settings.token_issuer or "").token()).user == "ada"
-    with pytest.raises(Misconfigured, match="CONVERSATIONS_CURSOR_SECRET"):
+    with pytest.raises(
+        Misconfigured, match=r"CONVERSATIONS_CURSOR_SECRET is not set.*CONVERSATIONS_CURSOR_SECRET_FILE"
+    ):
         _ = Tokens(bare).cursor_secrets
     own = bare.but(cursor_secret=SecretStr("c" * 32))
     assert Tokens(own).cursor_secrets == [b"c" * 32]

@@ -19,6 +19,7 @@ from service.conversation import Conversation
 from service.query.parameters import COUNT_PARAMETERS, EXAMPLE_ORGANIZATION, EXPORT_PARAMETERS, LIST_PARAMETERS
 from service.query.parser import parse_query
 from service.query.query_string import Parameter
+from service.search.answers import Suggestions
 
 MINE = UUID(EXAMPLE_ORGANIZATION)
 NAMES = {
@@ -159,6 +160,11 @@ def test_the_examples_of_documents_are_documents() -> None:
     Conversation.model_validate_json(msgspec.json.encode(openapi_examples.ITEM))
     Conversation.model_validate_json(msgspec.json.encode(openapi_examples.WRITES[0]))
     assert list(openapi_examples.ITEM) == list(Conversation.model_fields)
+
+
+def test_the_example_of_suggestions_has_every_part() -> None:
+    data = msgspec.json.encode(openapi_examples.SUGGESTIONS["data"])
+    assert msgspec.json.decode(data, type=Suggestions).labels == []
 
 
 def test_the_page_carries_its_own_licences() -> None:

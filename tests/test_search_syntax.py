@@ -130,7 +130,7 @@ def test_after_is_from_the_start_of_a_day_and_before_up_to_it_where_the_caller_l
         ("OR a", 0, "", "one is missing"),
         ("a -", 2, "-", "holds no word"),
         ('""', 0, '""', "holds no word"),
-        ("--option", 0, "--", "is text here"),
+        ("--option", 0, "--", "is text here: a single - leaves out what follows it"),
         ("-- word", 0, "--", "holds no word"),
         ("- word", 0, "-", "holds no word"),
         ("status:", 0, "status:", "has no value"),

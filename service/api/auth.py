@@ -73,7 +73,10 @@ class Tokens:
         own = self._settings.cursor_secret
         found = [*([] if own is None else [own.get_secret_value()]), *self._secrets]
         if not found:
-            raise Misconfigured("CONVERSATIONS_CURSOR_SECRET is not set: set it to 32 random bytes or more")
+            raise Misconfigured(
+                "CONVERSATIONS_CURSOR_SECRET is not set: set it to 32 random bytes or more, or set "
+                "CONVERSATIONS_CURSOR_SECRET_FILE to a file that holds them"
+            )
         return [secret.encode() for secret in found]
 
     @property

@@ -77,7 +77,7 @@ PAGE = _success({"items": [ITEM], "pagination": {"page": 1, "per_page": 25, "tot
 COUNT = _success(
     {"total": 280, "facets": {"status": {"values": [{"value": "active", "count": 140}], "none": 0, "other": 0}}}
 )
-SUGGESTIONS = _success({"words": [{"text": "twisted", "count": 12}], "senders": [], "categories": []})
+SUGGESTIONS = _success({"words": [{"text": "twisted", "count": 12}], "senders": [], "categories": [], "labels": []})
 ONE = _success(ITEM)
 DELETION = _success({"items": [{"uid": DELETED_UID, "outcome": "written"}]})
 BULK = _success(

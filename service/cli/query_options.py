@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import click
 from click.shell_completion import CompletionItem
@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from service.cli import global_options
 from service.cli.options import Command, Uuid, opensearch_options
 from service.errors import Misconfigured
-from service.query.conditions import MATCHES
+from service.query.conditions import DEFAULT_MATCH, LOOSE_MATCHES, MATCHES
 from service.query.fields import FIELDS, SORT_FIELDS, shown_words, states_of
 from service.query.parameters import COUNT_PARAMETERS, LIST_PARAMETERS
 from service.query.search_fields import SEARCH_FIELDS
@@ -112,7 +112,8 @@ def filter_options(command: Command) -> Command:
     @click.option(
         "--match",
         type=click.Choice(MATCHES),
-        help="How words match: for QUERY any or auto (any, if nothing has all); the others for 'search' in --where.",
+        help="How words match. words, the default: all words. any: any of them. auto: any of them, if nothing has all. "
+        "The others need --where 'search=TEXT' instead of QUERY.",
     )
     @click.option(
         "--strict",
@@ -151,10 +152,20 @@ def refuse_options(words: Sequence[str]) -> None:
             )
 
 
+def _has_search(where: str) -> bool:
+    return any(name == "search" for name, _value in parse_qsl(where, keep_blank_values=True))
+
+
 def query_of(
     settings: Settings, words: Sequence[str], where: Sequence[str], filters: dict[str, str], **more: object
 ) -> bytes:
-    """The query string: the words as `q`, the filters, the organization, and the text of --where, unchanged."""
+    """The query string: the words as `q`, the filters, the organization, and the text of --where, unchanged.
+
+    Raises Misconfigured for words with a --match that is for the parameter `search` only.
+    """
+    match = filters.get("match", DEFAULT_MATCH)
+    if words and match not in (DEFAULT_MATCH, *LOOSE_MATCHES) and not any(map(_has_search, where)):
+        raise Misconfigured(f"--match {match} is not for QUERY: write the words as --where 'search=TEXT' instead")
     given = {"q": " ".join(words) or None, **filters, "organization_uid": settings.organization, **more}
     parts = [f"{name}={quote(str(value), safe='')}" for name, value in given.items() if value is not None]
     return "&".join([*parts, *filter(None, where)]).encode("utf-8", "surrogateescape")

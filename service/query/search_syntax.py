@@ -164,7 +164,7 @@ class _Parser:
         dashes = len(self.plain) - self.at - len(self.plain[self.at :].lstrip("-"))
         behind = self.plain[self.at + dashes : self.at + dashes + 1]
         if dashes > 1 and behind.strip():
-            self._warn(self.at, self.at + dashes, "is text here: one - leaves out")
+            self._warn(self.at, self.at + dashes, "is text here: a single - leaves out what follows it")
             return self._word(self.at, depth)
         if dashes != 1 or not behind.strip():
             return self._atom(depth)

@@ -281,7 +281,7 @@ def test_the_documented_examples_find_something_in_the_sample(fresh: Cluster, tm
     of_help = [line for name in ("search", "get", "count", "delete") for line in EXAMPLES[f"conversations {name}"]]
     export, *typed = lines
     assert export.startswith("export CONVERSATIONS_ORGANIZATION=")
-    assert len(typed) == 5
+    assert len(typed) == 6
     script = f'{export}; conversations() {{ {sys.executable} -m service "$@"; }}\n'
     for line in dict.fromkeys([*typed, *of_help]):
         done = subprocess.run(

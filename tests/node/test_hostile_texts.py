@@ -226,4 +226,4 @@ def test_words_that_have_many_neighbours_are_all_found(hostile: Cluster, hostile
         for suggest in ("true", "false"):
             parameters = {"search": " ".join(words), "match": match, "suggest": suggest, "sort": "relevance"}
             assert hostile_api.conversations(token, parameters)["data"]["pagination"]["total"] == 0
-    assert hostile_api.conversations(token, {"search": "balancce", "suggest": "true"})["data"]["items"] == []
+    assert hostile_api.conversations(token, {"search": "bqlqnce", "suggest": "true"})["data"]["items"] == []
