@@ -27,14 +27,14 @@ EAST_ASIAN = re.compile(
 
 # Unicode's Default_Ignorable_Code_Point: soft hyphens, joiners, marks of direction, variation selectors and the like,
 # without the tags of flags (U+E0020 to U+E007F). The mapping's char filter "plain" removes the same.
-_INVISIBLE = (
+INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
     "\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e001f\U000e0080-\U000e0fff"
 )
-INVISIBLE_CHARACTER = re.compile(f"[{_INVISIBLE}]")
+INVISIBLE_CHARACTER = re.compile(f"[{INVISIBLE}]")
 # Of these, two may part words, as in Thai, Khmer and Persian: the zero-width space and the zero-width non-joiner.
 PARTING = re.compile("[\u200b\u200c]+")
-_NOT_PARTING = re.compile(f"(?![\u200b\u200c])[{_INVISIBLE}]")
+_NOT_PARTING = re.compile(f"(?![\u200b\u200c])[{INVISIBLE}]")
 # Letters that folding removes, so that they are no word alone: modifier letters and the Arabic tatweel.
 _NO_WORD = re.compile("[\u02b9-\u02ff\u0640]")
 _KEYCAP = re.compile("[#*]\ufe0f?\u20e3")
@@ -131,7 +131,12 @@ def plain_of(text: str) -> str:
     """
     if text.isascii():
         return text
-    return _NOT_PARTING.sub("", unicodedata.normalize("NFKC", _cut_marks(text)))
+    return without_invisible(unicodedata.normalize("NFKC", _cut_marks(text)))
+
+
+def without_invisible(text: str) -> str:
+    """The text without invisible characters, except those that may part words."""
+    return text if text.isascii() else _NOT_PARTING.sub("", text)
 
 
 def _cut_marks(text: str) -> str:

@@ -272,6 +272,15 @@ def test_the_default_way_to_match_needs_no_search_and_others_do() -> None:
         parse_query(b"match=phrase", MINE, known=known)
 
 
+def test_a_search_box_without_plain_words_may_say_how_words_match() -> None:
+    for text in (b"status:active", b"-invoice", b"!!!", b'"a phrase"'):
+        for match in (b"any", b"auto"):
+            found = parse_query(b"q=" + text + b"&match=" + match, MINE, known=LIST_PARAMETERS)[1]
+            assert found.where == parse_query(b"q=" + text, MINE, known=LIST_PARAMETERS)[1].where
+    with pytest.raises(InvalidQuery, match="one of them must be given too"):
+        parse_query(b"status=active&match=any", MINE, known=LIST_PARAMETERS)
+
+
 def test_a_route_without_parameters_refuses_them_all() -> None:
     no_parameters(b"")
     with pytest.raises(InvalidQuery, match="takes none"):

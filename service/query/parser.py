@@ -95,7 +95,7 @@ def _query(values: Values, problems: list[Problem], *, strict: bool) -> Conversa
         *_conditions(values, zone, problems),
         *(found.nodes if found is not None else ()),
     ]
-    problems += _contradictions(where, (sort, *then), match, problems)
+    problems += _contradictions(where, (sort, *then), match, problems, is_asked=Q in values)
     if problems:
         return None
     return ConversationQuery(
@@ -127,9 +127,12 @@ def _contract_filters(values: Values) -> list[Node]:
 
 
 def _contradictions(
-    where: Sequence[Node], sorts: Sequence[Sort], match: str, known: Sequence[Problem]
+    where: Sequence[Node], sorts: Sequence[Sort], match: str, known: Sequence[Problem], *, is_asked: bool
 ) -> list[Problem]:
-    """Values that are valid but contradict one another. A parameter with a problem is not reported twice."""
+    """Values that are valid but contradict one another. A parameter with a problem is not reported twice.
+
+    With `is_asked`, there is a text of the search box. It may hold no plain words, as in `status:active`.
+    """
     found: list[Problem] = []
     reported = {problem.parameter for problem in known}
     has_search = any(isinstance(node, SearchText) for node in where) or "search" in reported
@@ -138,7 +141,7 @@ def _contradictions(
         found.append(Problem("sort", f"{RELEVANCE} needs a text: search or q", RELEVANCE))
     if any(sort.field == RELEVANCE for sort in sorts[1:]):
         found.append(Problem("sort", f"{RELEVANCE} must come first", ",".join(map(str, sorts))))
-    if match in LOOSE_MATCHES and not has_text:
+    if match in LOOSE_MATCHES and not has_text and not is_asked:
         found.append(Problem("match", "changes how search and q match, so one of them must be given too", match))
     elif match not in (DEFAULT_MATCH, *LOOSE_MATCHES) and not has_search:
         found.append(Problem("match", "changes how search matches, so search must be given too", match))

@@ -25,7 +25,7 @@ from service.query.addresses import PASTED
 from service.query.conditions import AllOf, AnyOf, Missing, Node, Not, OneOf, Words
 from service.query.fields import ANY, NONE
 from service.query.search_fields import SEARCH_FIELDS_BY_NAME, SearchField
-from service.text import REPLY_WORDS, check_plain_length, has_words
+from service.text import INVISIBLE, REPLY_WORDS, check_plain_length, has_words
 
 MAX_CHARACTERS = 512
 MAX_CLAUSES = 30
@@ -33,6 +33,8 @@ MAX_DEPTH = 20
 
 _PLAIN = str.maketrans("“”„‟«»＂：（），－＊", '""""""":(),-*')
 _NAME = re.compile(r"([A-Za-z_]+):(?!//)")
+# Spaces, and invisible characters in front of a part, such as the marks of direction that come with a pasted text.
+_GAP = re.compile(rf"(?:\s|[{INVISIBLE}]+(?=[^\s{INVISIBLE}]))*")
 
 
 class Warning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # noqa: A001
@@ -74,7 +76,7 @@ def parse(text: str, zone: ZoneInfo) -> ParsedSearch:
         raise TooLong(str(error)) from None
     parser = _Parser(text, text.translate(_PLAIN), zone)
     node = parser.query(0)
-    if node is not None and parser.plain.lstrip().startswith("-") and _has_words_only(node):
+    if node is not None and _GAP.sub("", parser.plain, 1).startswith("-") and _has_words_only(node):
         node = AnyOf((node, Words(text.strip(), "exact")))  # the whole subject, pasted
     if parser.clauses > MAX_CLAUSES:
         raise TooLong(f"must have at most {MAX_CLAUSES} clauses, not {parser.clauses}")
@@ -325,8 +327,8 @@ class _Parser:
         return self.plain.startswith("OR", self.at) and (behind in ("", "(", ")") or behind.isspace())
 
     def _skip_spaces(self) -> None:
-        while self.at < len(self.plain) and self.plain[self.at].isspace():
-            self.at += 1
+        if (gap := _GAP.match(self.plain, self.at)) is not None:
+            self.at = gap.end()
 
     def _warn(self, start: int, end: int, message: str) -> None:
         self.warnings.append(Warning(start, self.text[start:end], message))

@@ -24,7 +24,7 @@ from service.search.facets import CACHED
 from service.search.resolution import count_each
 from service.search.searcher import Searcher
 from service.search.subject_clauses import Clause, all_of, clause_of, own_beginning, own_term
-from service.text import REPLY_MARKS, SPACELESS, kind_of_character, plain_of
+from service.text import REPLY_MARKS, SPACELESS, kind_of_character, plain_of, without_invisible
 from service.vocabulary import CATEGORY, LABEL, SENDER, comparable, name_term, parts_of
 
 MOST = 5
@@ -141,9 +141,9 @@ def _split(text: str) -> tuple[str, str]:
     while end and not _is_of_word(text[end - 1]):
         end -= 1
     start = end
-    while start and _is_of_word(text[start - 1]):
+    while start and (_is_of_word(text[start - 1]) or not without_invisible(text[start - 1])):
         start -= 1
-    return text[:start], text[start:end]
+    return text[:start], without_invisible(text[start:end])
 
 
 def _is_of_word(character: str) -> bool:

@@ -91,6 +91,10 @@ _ROWS = (
 )
 _ADJECTIVE = "いくかけさそ"
 _LONE = "たてなまれよさ"  # what follows the one character of a verb such as 見る
+_GO, _DIE = "行", "死"  # 行く is the one verb in く that has 行って, and 死ぬ the one in ぬ
+# What could also be a particle behind a noun, as in 銀行から and 都立と, needs the syllable that follows in verbs.
+_LONGER = {syllable: tuple(syllable + kana for kana in "なれせさず") for syllable in "かがま"}
+_LONGER |= {syllable: (syllable + "う",) for syllable in "とのも"}
 _HAN = "\u3005\u3400-\u4dbf\u4e00-\u9fff"
 _SURU = re.compile(
     f"([{_HAN}\u30a1-\u30ff]{{2}})(?:する|した|して|します|しました|しません|しない|すれば|しよう|される|された|されて|されます|されました|させる"
@@ -104,11 +108,20 @@ def _forms(stem: str) -> list[str]:
     """The forms of a stem such as 書き, 書か or 食べ, or of one character such as 見."""
     if not _is_long(stem):
         return [stem + kana for kana in ("る", *_LONE)]
-    return [stem, *(form for row in _ROWS if stem[-1] in row[:2] for form in _with(stem[:-1], row))]
+    own = [] if stem[-1] in _LONGER else [stem]
+    return [*own, *(form for row in _ROWS if stem[-1] in row[:2] for form in _with(stem[:-1], row))]
 
 
 def _with(beginning: str, row: str) -> list[str]:
-    return [beginning + kana for kana in row + (_LONE if "る" in row and not _is_long(beginning) else "")]
+    """The forms of a verb whose last syllable is of this row."""
+    if row[0] == "な" and not beginning.endswith(_DIE):
+        return []
+    irregular = "っ" if row[0] == "か" and beginning.endswith(_GO) else ""
+    return [beginning + kana for syllable in row + irregular for kana in _LONGER.get(syllable, (syllable,))]
+
+
+def _adjective(stem: str) -> list[str]:
+    return [stem + kana for kana in _ADJECTIVE]
 
 
 def _is_long(text: str) -> bool:
@@ -117,6 +130,7 @@ def _is_long(text: str) -> bool:
 
 
 def _of_rows(stem: str, first: str) -> list[str]:
+    first += "か" if stem.endswith(_GO) else ""
     return [form for row in _ROWS if row[0] in first for form in _with(stem, row)]
 
 
@@ -124,13 +138,13 @@ def _of_rows(stem: str, first: str) -> list[str]:
 _ENDINGS: tuple[tuple[re.Pattern[str], Callable[[str], list[str]]], ...] = tuple(
     (re.compile(_STEM + ending), forms)
     for ending, forms in (
-        ("(?:かった|くない|くて)", lambda stem: _with(stem, _ADJECTIVE)),
+        ("(?:かった|くない|くて)", _adjective),
         ("(?:ませんでした|ましょう|ました|ません|まして|ます|なかった|ない|なく|たい)", _forms),
         ("い[てた]", lambda stem: _with(stem, _ROWS[1])),
         ("い[でだ]", lambda stem: _with(stem, _ROWS[2])),
         ("っ[てた]", lambda stem: _of_rows(stem, "わたら")),
         ("ん[でだ]", lambda stem: _of_rows(stem, "なばま")),
-        ("い", lambda stem: _with(stem, _ADJECTIVE)),
+        ("い", _adjective),
         ("[てた]", _forms),
     )
 )
@@ -148,4 +162,5 @@ def japanese_forms(piece: str) -> list[str]:
     beginning, last = piece[:-1], piece[-1]
     if last == "る" and _is_long(beginning):
         return [beginning]
-    return [form for row in _ROWS if row[2] == last for form in _with(beginning, row)]
+    lone = [beginning + kana for kana in _LONE] if last == "る" else []
+    return [*(form for row in _ROWS if row[2] == last for form in _with(beginning, row)), *lone]
