@@ -20,12 +20,16 @@ LARGEST_EXACT = 2**53  # up to this, JavaScript represents whole numbers exactly
 _REF = "#/components/schemas/{name}"
 ENUMS: dict[str, tuple[str, ...]] = {
     "ConversationChannel": CHANNELS,
+    "ChannelFilter": (*CHANNELS, NONE, ANY),
     "ConversationDirection": DIRECTIONS,
     "DirectionFilter": (*DIRECTIONS, NONE, ANY),
     "FacetField": FACET_FIELDS,
+    "FlagFilter": ("true", "false", NONE, ANY),
     "Interval": INTERVALS,
     "SortKey": ORDERS,
+    "Presence": (NONE, ANY),
     "ConversationStatus": STATUSES,
+    "StatusFilter": (*STATUSES, NONE, ANY),
 }
 
 

@@ -32,6 +32,7 @@ from conversations_client.models import (
     FacetField,
     PageAnswer,
     SortKey,
+    StatusFilter,
     SuggestAnswer,
 )
 from conversations_client.models.write_conversations_refresh import WriteConversationsRefresh
@@ -44,7 +45,7 @@ def listed(client: AuthenticatedClient) -> list[str]:
     """By lists, and by parameters with brackets in their names."""
     found = list_conversations.sync(
         client=client,
-        status=[ConversationStatus.ACTIVE, ConversationStatus.CLOSED],
+        status=[StatusFilter.ACTIVE, StatusFilter.CLOSED],
         statusnin=[ConversationStatus.ACTIVE],
         category=["Questions", '"Docs, translations"'],
         created_ongte="2003-05-01",
@@ -70,9 +71,7 @@ def walked(client: AuthenticatedClient) -> list[str]:
 
 def exported(client: AuthenticatedClient) -> tuple[list[str], int]:
     """The uids, and the number in the last line."""
-    answer = export_conversations.sync_detailed(
-        client=client, status=[ConversationStatus.CLOSED, ConversationStatus.DRAFT]
-    )
+    answer = export_conversations.sync_detailed(client=client, status=[StatusFilter.CLOSED, StatusFilter.DRAFT])
     *lines, last = answer.content.splitlines()
     return [json.loads(line)["uid"] for line in lines], json.loads(last)["export"]["conversations"]
 
