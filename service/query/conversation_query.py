@@ -110,7 +110,7 @@ class ConversationQuery:
             raise ValueError(f"no such page: {self.page} of {self.per_page}")
         if self.cursor is not None and self.page != FIRST_PAGE:
             raise ValueError("a walk by cursor has no page numbers")
-        if self.sort.field == RELEVANCE and self.words is None:
+        if self.sort.field == RELEVANCE and self.words is None and self.extras.parsed_search is None:
             raise ValueError("relevance needs a text")
 
     @property

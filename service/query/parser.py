@@ -137,7 +137,7 @@ def _contradictions(
     reported = {problem.parameter for problem in known}
     has_search = any(isinstance(node, SearchText) for node in where) or "search" in reported
     has_text = has_search or bool(texts_of(AllOf(tuple(where)))) or "q" in reported
-    if sorts[0].field == RELEVANCE and not has_text:
+    if sorts[0].field == RELEVANCE and not has_text and not is_asked:
         found.append(Problem("sort", f"{RELEVANCE} needs a text: search or q", RELEVANCE))
     if any(sort.field == RELEVANCE for sort in sorts[1:]):
         found.append(Problem("sort", f"{RELEVANCE} must come first", ",".join(map(str, sorts))))

@@ -275,6 +275,19 @@ def test_every_field_that_may_lack_a_value_can_be_asked_for_without_one(typed: A
         assert answer["data"]["pagination"]["total"] == total
 
 
+@pytest.mark.parametrize("text", ["is:unread", "-nothing", "!!!"])
+def test_a_box_without_plain_words_has_the_newest_first_by_relevance(text: str, typed: Api) -> None:
+    token = typed.token(organization("box"))
+    by_relevance, newest = (
+        typed.conversations(token, {"q": text, "sort": sort})["data"] for sort in ("relevance", "-updated_on")
+    )
+    assert by_relevance == newest
+    pages = [
+        typed.conversations(token, {"q": text, "sort": "relevance", "per_page": 1, "page": page}) for page in (1, 2)
+    ]
+    assert [page["data"]["items"] for page in pages] == [newest["items"][:1], newest["items"][1:2]]
+
+
 @pytest.mark.parametrize(
     ("text", "warned"),
     [
