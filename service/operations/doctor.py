@@ -16,8 +16,6 @@ from opensearchpy.exceptions import TransportError
 
 from service.client import Client, translated
 from service.errors import ConversationsError, Misconfigured, WriteFailed
-from service.identity import public_keys
-from service.identity.issuers import issuers, trusted
 from service.index import aliases, disk_space
 from service.index.mapping import Mapping
 from service.index.write_check import check_writable
@@ -123,6 +121,9 @@ def _name(look: Look) -> str:
 
 async def _tokens(settings: Settings) -> Check:
     """The issuers and whether their keys can be fetched, or the shared secret."""
+    from service.identity import public_keys  # late, because other commands need no cryptography
+    from service.identity.issuers import issuers, trusted
+
     try:
         with_keys = [issuer for issuer in issuers(settings) if issuer.has_keys]
         certificates = trusted(settings.token_ca_file)
