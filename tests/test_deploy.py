@@ -78,6 +78,13 @@ def test_every_container_is_guarded_and_bounded(service: str) -> None:
     assert held.get("restart") == (None if service in JOBS else "unless-stopped")
 
 
+def test_containers_have_time_to_end() -> None:
+    """Compose kills after 10 s, unless told otherwise."""
+    for service, held in SERVICES.items():
+        if held["image"].startswith("conversation-search/"):
+            assert held["stop_grace_period"] == ("2m" if "/opensearch:" in held["image"] else "1m"), service
+
+
 @pytest.mark.parametrize("name", ["dev", "production"])
 def test_one_service_of_a_profile_builds_an_image(name: str) -> None:
     """As `images_that_others_build` says, Compose then does not look for it in a registry."""
