@@ -264,6 +264,11 @@ def test_the_files_of_the_security_plugin_are_known_to_it() -> None:
     assert security("config.yml")["config"]["dynamic"]["kibana"]["default_tenant"] == FACTS["tenants"]["global"]
 
 
+def test_the_ways_to_sign_in_have_names_that_the_plugin_knows() -> None:
+    for domain in security("config.yml")["config"]["dynamic"]["authc"].values():
+        assert set(domain) <= set(FACTS["authentication_domains"]["names"])
+
+
 def test_what_is_reserved_cannot_be_changed_and_nothing_is() -> None:
     for name in ("roles.yml", "roles_mapping.yml"):
         assert not any(held.get("reserved") for held in security(name).values())
@@ -272,7 +277,7 @@ def test_what_is_reserved_cannot_be_changed_and_nothing_is() -> None:
 
 def test_the_analyst_may_use_ppl_and_sql() -> None:
     role, needed = security("roles.yml")["conversations_analyst"], FACTS["ppl_permissions"]
-    assert set(needed["cluster"]) <= set(role["cluster_permissions"])
+    assert {*needed["cluster"], *FACTS["sql_permissions"]["cluster"]} <= set(role["cluster_permissions"])
     allowed = role["index_permissions"][0]["allowed_actions"]
     assert {needed["contained"].get(action, action) for action in needed["index"]} <= set(allowed)
 
