@@ -72,10 +72,17 @@ def test_every_container_is_guarded_and_bounded(service: str) -> None:
     assert held["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
     assert held.get("read_only", False) is (service not in WRITABLE)
     if service not in WRITABLE:
-        assert TMP in held["tmpfs"]
+        assert TMP in {one.partition(":")[0] for one in held["tmpfs"]}
     # A job has no health, and would inherit the check of the image, which asks a service.
     assert held.get("healthcheck", {}).get("disable", False) is (service in JOBS)
     assert held.get("restart") == (None if service in JOBS else "unless-stopped")
+
+
+def test_containers_have_time_to_end() -> None:
+    """Compose kills after 10 s, unless told otherwise."""
+    for service, held in SERVICES.items():
+        if held["image"].startswith("conversation-search/"):
+            assert held["stop_grace_period"] == ("2m" if "/opensearch:" in held["image"] else "1m"), service
 
 
 @pytest.mark.parametrize("name", ["dev", "production"])
@@ -231,6 +238,13 @@ def test_the_folders_that_are_written_are_in_memory_or_a_volume() -> None:
     }
 
 
+def test_opensearch_can_run_what_java_unpacks() -> None:
+    """`native_libraries`: Docker and Podman mount folders in memory noexec, unless their options say exec."""
+    for service in ("opensearch", "dev-opensearch"):
+        (options,) = (one.partition(":")[2] for one in SERVICES[service]["tmpfs"] if one.partition(":")[0] == TMP)
+        assert FACTS["native_libraries"]["needed"] in options.split(",")
+
+
 def test_the_scripts_start_what_the_images_start() -> None:
     for name, image in (("opensearch", "opensearch_image"), ("dashboards", "dashboards_image")):
         script = (ROOT / "deploy" / name / "start").read_text("utf-8")
@@ -250,6 +264,11 @@ def test_the_files_of_the_security_plugin_are_known_to_it() -> None:
     assert security("config.yml")["config"]["dynamic"]["kibana"]["default_tenant"] == FACTS["tenants"]["global"]
 
 
+def test_the_ways_to_sign_in_have_names_that_the_plugin_knows() -> None:
+    for domain in security("config.yml")["config"]["dynamic"]["authc"].values():
+        assert set(domain) <= set(FACTS["authentication_domains"]["names"])
+
+
 def test_what_is_reserved_cannot_be_changed_and_nothing_is() -> None:
     for name in ("roles.yml", "roles_mapping.yml"):
         assert not any(held.get("reserved") for held in security(name).values())
@@ -258,7 +277,7 @@ def test_what_is_reserved_cannot_be_changed_and_nothing_is() -> None:
 
 def test_the_analyst_may_use_ppl_and_sql() -> None:
     role, needed = security("roles.yml")["conversations_analyst"], FACTS["ppl_permissions"]
-    assert set(needed["cluster"]) <= set(role["cluster_permissions"])
+    assert {*needed["cluster"], *FACTS["sql_permissions"]["cluster"]} <= set(role["cluster_permissions"])
     allowed = role["index_permissions"][0]["allowed_actions"]
     assert {needed["contained"].get(action, action) for action in needed["index"]} <= set(allowed)
 
