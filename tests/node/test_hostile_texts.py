@@ -30,7 +30,13 @@ GREATEST = 1_000_000  # of one text of each kind
 WRITTEN = 2_000  # of a field, or its limit
 # The dearest text is one that normalization makes 18 times longer; anything quadratic takes hundreds of times longer.
 TIMES_SLOWER = 100
-REFUSALS = ("must have", "spelled out", "clauses, not", "control characters")  # what a text may be refused for
+REFUSALS = (
+    "must have",
+    "spelled out",
+    "clauses, not",
+    "control characters",
+    "too many words or conditions",
+)  # what a text may be refused for
 LEAST_SECONDS = 0.3  # what is compared with: a busy machine is not measured
 
 

@@ -14,6 +14,7 @@ from tests.node.conftest import Api, Cluster, serve_process
 FIELDS = {
     "event", "level", "timestamp", "method", "route", "status", "milliseconds", "request_id", "organization", "took",
     "error", "cause", "places", "client_disconnected", "cut_off", "opensearch_status", "opensearch_error", "written", "unchanged", "rejected",
+    "issuer", "reason", "has_older",
 }  # fmt: skip
 SECRET = "unmistakable secret"
 TELLING = [word for word in WORDS if len(word) > 5 or not word.isascii()]
