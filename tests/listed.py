@@ -18,7 +18,7 @@ from service.search.paging.order import SUBJECT_PREFIXES, UID_PARTS, WIDEST_DATE
 from service.search.paging.sampling import DIGEST
 from service.search.paging.slices import Slice
 from service.search.paging.steps import TooManyBuckets
-from service.search.subject_clauses import Clause
+from service.search.subject_clauses import Clause, Scored
 
 Document = dict[str, Any]
 Worths = Sequence[int]
@@ -38,12 +38,14 @@ def document(uid: int, *, clauses: Sequence[int] = (), **values: object) -> Docu
     return made
 
 
-def scoring(worths: Worths) -> list[Clause]:
+def scored(worths: Worths) -> list[Scored]:
     """The clauses of relevance: the one with this number is worth so much."""
-    return [
-        {"constant_score": {"filter": {"term": {"clauses": number}}, "boost": float(worth)}}
-        for number, worth in enumerate(worths)
-    ]
+    return [(worth, {"term": {"clauses": number}}) for number, worth in enumerate(worths)]
+
+
+def scoring(worths: Worths) -> list[Clause]:
+    """The same, as a search has them."""
+    return [{"constant_score": {"filter": clause, "boost": float(worth)}} for worth, clause in scored(worths)]
 
 
 def matches(document: Document, clause: Any) -> bool:

@@ -25,7 +25,7 @@ from service.search.paging.rank_descent import Known, Plan, Windows, descend
 from service.search.paging.sampling import Sampling
 from service.search.paging.tiers import Tiers
 from service.times import LAST, epoch_milliseconds
-from tests.listed import DATES, Document, Listed, document, ordered, score, scoring
+from tests.listed import DATES, Document, Listed, document, ordered, score, scored, scoring
 
 EXAMPLES = settings(max_examples=60)
 FIRST_DATE, LAST_DATE = epoch_milliseconds(datetime(1, 1, 1, tzinfo=UTC)), epoch_milliseconds(LAST)
@@ -96,7 +96,7 @@ NO_WINDOWS = Windows(dates=0, numbers=0, texts=0, scores=0, slice=1, sampling=Sa
 
 
 def keys_for(counter: Listed) -> tuple[Key, ...]:
-    return keys_of(counter.sorts, Tiers.of(scoring(counter.worths)))
+    return keys_of(counter.sorts, Tiers.of(scored(counter.worths)))
 
 
 def found(

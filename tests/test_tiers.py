@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from service.query.conditions import Words
 from service.search.paging import tiers
 from service.search.paging.tiers import Tiers
-from service.search.subject_clauses import constant_scores, relevance
-from tests.listed import document, matches, score, scoring
+from service.search.subject_clauses import relevance
+from tests.listed import document, matches, score, scored, scoring
 
 worths = st.lists(st.integers(1, 12), max_size=9) | st.just([8, 4, 2, 1]) | st.just([2**20, 2**20, 7])
 NUMBERS = st.frozensets(st.integers(0, 8))
@@ -19,7 +19,7 @@ NUMBERS = st.frozensets(st.integers(0, 8))
 @settings(max_examples=300)
 @given(worths, NUMBERS, st.integers(-1, 60) | st.just(2**20))
 def test_a_filter_finds_the_scores_from_a_number_on(worths: list[int], numbers: frozenset[int], least: int) -> None:
-    found = Tiers.of(scoring(worths))
+    found = Tiers.of(scored(worths))
     one = document(1, clauses=sorted(numbers))
     own = score(one, scoring(worths))
     assert own in found.sums
@@ -31,17 +31,17 @@ def test_a_filter_finds_the_scores_from_a_number_on(worths: list[int], numbers: 
 
 @given(worths)
 def test_the_sums_are_all_that_there_can_be(worths: list[int]) -> None:
-    sums = Tiers.of(scoring(worths)).sums
+    sums = Tiers.of(scored(worths)).sums
     assert list(sums) == sorted(
         {sum(w for at, w in enumerate(worths) if chosen >> at & 1) for chosen in range(2 ** len(worths))}, reverse=True
     )
-    assert list(Tiers.of(scoring(worths)).within(3, 9)) == [one for one in sums if 3 <= one <= 9]
+    assert list(Tiers.of(scored(worths)).within(3, 9)) == [one for one in sums if 3 <= one <= 9]
 
 
 def test_many_worths_are_paged_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """With more sums than are listed, each number up to the largest may be one; and no filter lists all ways to a sum."""
     monkeypatch.setattr(tiers, "MOST_SUMS", 50)
-    found = Tiers.of(scoring(range(1, 200)))
+    found = Tiers.of(scored(range(1, 200)))
     assert found.sums == range(sum(range(1, 200)), -1, -1)
     assert found.within(10, 12) == range(12, 9, -1)
     assert "function_score" in found.at_least(100)
@@ -50,6 +50,6 @@ def test_many_worths_are_paged_as_few_are(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_all_that_relevance_scores_by_can_be_paged() -> None:
     for text in ("one", "one two", "東京", "!"):
-        assert Tiers.of(constant_scores(relevance(Words(text)))).sums[-1] == 0
+        assert Tiers.of(relevance(Words(text))).sums[-1] == 0
     with pytest.raises(ValueError, match="whole number"):
-        Tiers.of([{"constant_score": {"filter": {"match_all": {}}, "boost": 0.5}}])
+        Tiers.of([(0.5, {"match_all": {}})])  # type: ignore[list-item]

@@ -30,7 +30,17 @@ from service.query.fields import FIELDS, FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.query.time_bounds import Ago, Bounds, Limit
 from service.reach import restriction_of
 from service.search.highlight import compile_highlight
-from service.search.subject_clauses import Clause, all_of, any_of, begun, clause_of, constant_scores, none_of, relevance
+from service.search.subject_clauses import (
+    Clause,
+    Scored,
+    all_of,
+    any_of,
+    begun,
+    clause_of,
+    constant_scores,
+    none_of,
+    relevance,
+)
 from service.times import format_time
 
 # By the name in the search box: the fields of whole addresses, and those of their words and of names.
@@ -50,17 +60,19 @@ def compile_query(
 ) -> Clause:
     """The query: the organization, the filters of the query, and the clauses that a deep page adds."""
     return bool_query(
-        organization_uid, [*clauses(query, organization_uid), *narrowing], scoring(query) if scored else []
+        organization_uid,
+        [*clauses(query, organization_uid), *narrowing],
+        constant_scores(scored_clauses(query)) if scored else [],
     )
 
 
-def scoring(query: ConversationQuery) -> list[Clause]:
-    """The clauses whose scores are the order by relevance; none for other orders."""
+def scored_clauses(query: ConversationQuery) -> list[Scored]:
+    """The clauses whose scores are the order by relevance, each with its worth; none for other orders."""
     words = query.words if query.sort.field == RELEVANCE else None
     if words is None:
         return []
     worths = dict(query.resolution.worths) if query.resolution is not None else {}
-    return constant_scores(relevance(words, worths))
+    return relevance(words, worths)
 
 
 def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequence[Clause] = ()) -> Clause:

@@ -28,7 +28,7 @@ from service.errors import (
 from service.message_texts import counted
 from service.query.conversation_query import ConversationQuery, Resolution
 from service.reach import identity_of, restriction_of
-from service.search.compiler import compile_page, compile_walk, scoring
+from service.search.compiler import compile_page, compile_walk, scored_clauses
 from service.search.highlight import marked
 from service.search.paging import near_pages, rank_descent
 from service.search.paging.cursors import Cursors, Position, fingerprint
@@ -265,7 +265,7 @@ class _Asked:
 
     @classmethod
     def of(cls, query: ConversationQuery, organization_uid: UUID) -> _Asked:
-        return cls(query, organization_uid, keys_of((query.sort, *query.then), Tiers.of(scoring(query))))
+        return cls(query, organization_uid, keys_of((query.sort, *query.then), Tiers.of(scored_clauses(query))))
 
     @property
     def rank(self) -> int:

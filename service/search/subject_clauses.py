@@ -12,8 +12,9 @@ the organization (service/vocabulary.py). However many are alike, each of these 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
@@ -68,14 +69,14 @@ def _clause(words: Words, vocabulary: _Vocabulary) -> Clause:
         return {"term": {WHOLE: words.text}}
     if words.match == "phrase":
         return _phrase(EXACT, words.text)
-    whole = _stems if words.stems else _forms
+    whole: Callable[[str], Clause] = _stems if words.stems else _forms
     others = _other_ways(pieces) if words.stems else {}
-    found = {piece: whole(piece) for piece in pieces}
     if words.match == "any":
-        found = {piece: any_part(piece) for piece in pieces}
+        whole = any_part
     elif words.match == "fuzzy":
-        found = {piece: _fuzzy(piece, vocabulary) for piece in pieces}
-    elif words.match == "prefix" and pieces[-1] not in pieces[:-1]:
+        whole = partial(_fuzzy, vocabulary=vocabulary)
+    found = {piece: whole(piece) for piece in pieces}
+    if words.match == "prefix" and pieces[-1] not in pieces[:-1]:
         found[pieces[-1]] = _unfinished(pieces[-1], vocabulary)
     ways = [any_of(clause, *others[piece]) if others.get(piece) else clause for piece, clause in found.items()]
     return any_of(*ways) if words.match == "any" else all_of(ways)

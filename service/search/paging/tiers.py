@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import ClassVar, cast
+from typing import ClassVar
 
-from service.search.subject_clauses import NOTHING, Clause, all_of, any_of, none_of
+from service.search.subject_clauses import NOTHING, Clause, Scored, all_of, any_of, constant_scores, none_of
 
 MOST_SUMS = 4_096  # that are listed; with more, every whole number up to the largest sum may be one
 MOST_WAYS = 12  # to reach a sum that are listed in a filter; with more, the filter adds up the worths itself
@@ -25,14 +25,16 @@ EVERYTHING: Clause = {"match_all": {}}
 class Tiers:
     """The scoring clauses, each with its worth."""
 
-    clauses: tuple[tuple[int, Clause], ...]
+    clauses: tuple[Scored, ...]
     name: ClassVar[str] = "_score"
     descending: ClassVar[bool] = True
 
     @classmethod
-    def of(cls, scoring: Sequence[Clause]) -> Tiers:
-        """From the clauses of a query's `should`. Raises ValueError unless each has a whole number as its score."""
-        return cls(tuple(sorted(map(_worth, scoring), key=lambda pair: pair[0], reverse=True)))
+    def of(cls, scored: Sequence[Scored]) -> Tiers:
+        """From the scoring clauses of a query. Raises ValueError unless each is worth a whole number above 0."""
+        if any(worth != int(worth) or worth <= 0 for worth, _clause in scored):
+            raise ValueError("a scoring clause without a whole number as its score")
+        return cls(tuple(sorted(scored, key=lambda pair: pair[0], reverse=True)))
 
     @cached_property
     def sums(self) -> Sequence[int]:
@@ -64,7 +66,7 @@ class Tiers:
             return NOTHING
         if len(ways) <= MOST_WAYS:
             return any_of(*map(all_of, ways)) if len(ways) > 1 else all_of(ways[0])
-        return {"function_score": {"query": any_of(*self._scoring()), "min_score": least}}
+        return {"function_score": {"query": any_of(*constant_scores(self.clauses)), "min_score": least}}
 
     def _ways(self, least: int, start: int = 0) -> Iterator[list[Clause]]:
         """The sets of clauses that reach the sum, each without a clause that it could do without."""
@@ -75,13 +77,3 @@ class Tiers:
             for others in self._ways(least - worth, start + 1):
                 yield [clause, *others]
             yield from self._ways(least, start + 1)
-
-    def _scoring(self) -> list[Clause]:
-        return [{"constant_score": {"filter": clause, "boost": float(worth)}} for worth, clause in self.clauses]
-
-
-def _worth(scoring: Clause) -> tuple[int, Clause]:
-    match scoring:
-        case {"constant_score": {"filter": clause, "boost": int() | float() as boost}} if boost == int(boost) > 0:
-            return int(boost), cast(Clause, clause)
-    raise ValueError("a scoring clause without a whole number as its score")
