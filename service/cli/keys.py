@@ -10,7 +10,17 @@ import click
 
 from service import progress
 from service.cli import output
-from service.cli.options import Duration, Uuid, act, cluster_options, show
+from service.cli.options import (
+    Duration,
+    Uuid,
+    act,
+    agents_option,
+    check_default,
+    cluster_options,
+    default_option,
+    parties_option,
+    show,
+)
 from service.cli.output import Form
 from service.cli.query_options import form_option
 from service.client import Client
@@ -37,16 +47,12 @@ def key_group() -> None:
     required=True,
     help="An organization that the key covers. Repeatable.",
 )
-@click.option("--default", type=Uuid(), help="The default organization, if there are several.")
+@default_option
 @click.option(
     "--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="A right of the key. Repeatable."
 )
-@click.option(
-    "--agent", "agents", type=Uuid(), multiple=True, help="Show conversations of this agent only. Repeatable."
-)
-@click.option(
-    "--party", "parties", type=Uuid(), multiple=True, help="Show conversations of this party only. Repeatable."
-)
+@agents_option
+@parties_option
 @click.option(
     "--expires", type=Duration(), default="90d", show_default=True, help="How long it is valid, such as 12h or 365d."
 )
@@ -67,8 +73,7 @@ def create_command(
     """
     if not name.strip() or len(name) > LONGEST_NAME:
         raise Misconfigured(f"--name must have 1 to {LONGEST_NAME} characters")
-    if default is not None and default not in organizations:
-        raise Misconfigured("--default must be one of the organizations in --organization")
+    check_default(default, organizations)
     if (agents or parties) and WRITE in scopes:
         raise Misconfigured(f"--agent and --party restrict reading: leave out --scope {WRITE}, or them")
     key = new(

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import re
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -156,6 +156,22 @@ class Duration(click.ParamType[timedelta]):
         if found is None:
             self.fail(f"{value!r} must be a number with m, h or d, such as 12h", param, ctx)
         return timedelta(**{self.units[found[2]]: int(found[1])})
+
+
+# What tokens and API keys have in common.
+default_option = click.option("--default", type=Uuid(), help="The default organization, if there are several.")
+agents_option = click.option(
+    "--agent", "agents", type=Uuid(), multiple=True, help="Show conversations of this agent only. Repeatable."
+)
+parties_option = click.option(
+    "--party", "parties", type=Uuid(), multiple=True, help="Show conversations of this party only. Repeatable."
+)
+
+
+def check_default(default: UUID | None, organizations: Collection[UUID]) -> None:
+    """Raises Misconfigured if the default organization is none of the organizations."""
+    if default is not None and default not in organizations:
+        raise Misconfigured("--default must be one of the organizations in --organization")
 
 
 class Pair(click.ParamType[tuple[str, str]]):

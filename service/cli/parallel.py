@@ -1,4 +1,4 @@
-"""Loads several inputs at the same time, each in a process of its own, because validation keeps a processor busy."""
+"""Loads several inputs at the same time. Each has a process of its own, because validation keeps a processor busy."""
 
 from __future__ import annotations
 

@@ -13,7 +13,17 @@ import click
 from service import progress
 from service.cli import global_options
 from service.cli.connectivity import address, check_ca_file, problem_at, require_opensearch
-from service.cli.options import Duration, Uuid, cluster_options, cluster_url, local_options
+from service.cli.options import (
+    Duration,
+    Uuid,
+    agents_option,
+    check_default,
+    cluster_options,
+    cluster_url,
+    default_option,
+    local_options,
+    parties_option,
+)
 from service.cli.service_http import send
 from service.errors import ConversationsError, Misconfigured
 from service.settings import Settings
@@ -156,7 +166,7 @@ def node_command(settings: Settings) -> None:
     required=True,
     help="An organization that the token may read. Repeatable.",
 )
-@click.option("--default", type=Uuid(), help="The default organization, if there are several.")
+@default_option
 @click.option("--user", default="developer", show_default=True, help="The user of the token (its claim sub).")
 @click.option(
     "--scope",
@@ -165,12 +175,8 @@ def node_command(settings: Settings) -> None:
     multiple=True,
     help="A right of the token. Repeatable; without it, the token may read and export.",
 )
-@click.option(
-    "--agent", "agents", type=Uuid(), multiple=True, help="Show conversations of this agent only. Repeatable."
-)
-@click.option(
-    "--party", "parties", type=Uuid(), multiple=True, help="Show conversations of this party only. Repeatable."
-)
+@agents_option
+@parties_option
 @click.option(
     "--expires", type=Duration(), default="12h", show_default=True, help="How long it is valid, such as 30m, 12h or 7d."
 )
@@ -189,8 +195,7 @@ def token_command(
     from service.api.auth import Tokens
     from service.run import with_token_secret
 
-    if default is not None and default not in organizations:
-        raise Misconfigured("--default must be one of the organizations in --organization")
+    check_default(default, organizations)
     tokens = Tokens(with_token_secret(settings))
     print(
         tokens.mint(

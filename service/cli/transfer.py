@@ -209,7 +209,7 @@ def max_ahead(settings: Settings) -> timedelta:
 
 
 async def require_index(client: Client, settings: Settings, *, create: bool) -> None:
-    """Checks that there is an index to write to. If there is none, creates it, but only with `create`."""
+    """Checks that there is an index to write to. With `create`, a missing index is created."""
     if create:
         await first_index.ensure(client, settings.alias, mapping.load(), settings=chosen(settings))
     elif await aliases.current_index(client, settings.alias) is None:
