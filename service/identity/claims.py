@@ -1,4 +1,4 @@
-"""Reads the claims of a token whose signature was verified: who calls, and with which rights."""
+"""Reads the claims of a token after its signature was verified: the user, its organizations and its rights."""
 
 from __future__ import annotations
 

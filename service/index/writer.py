@@ -84,7 +84,7 @@ def write_of(conversation: Conversation, parts: str = "") -> Write:
 async def write(
     client: Client, alias: str, writes: Sequence[Write], *, patience: float = PATIENCE_SECONDS
 ) -> list[Result]:
-    """Writes once, with a Writer of its own."""
+    """Writes the documents with a new Writer. For callers that write only once."""
     return await Writer(client, alias, patience=patience).write(writes)
 
 

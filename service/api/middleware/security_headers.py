@@ -22,7 +22,7 @@ ENCRYPTED = {b"strict-transport-security": b"max-age=31536000"}
 
 
 class SecurityHeaders(HttpMiddleware):
-    """ASGI middleware. A header that the answer has already stays as it is, such as the policy of the documentation."""
+    """ASGI middleware. It keeps headers that the answer already has, such as the documentation's own policy."""
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         wanted = ALWAYS
