@@ -44,6 +44,14 @@ def security(name: str) -> dict[str, Any]:
     return held
 
 
+def test_every_fact_has_its_source() -> None:
+    for name, fact in FACTS.items():
+        if name != "digests":
+            assert fact["repository"].count("/") == 1, name
+            assert fact["path"], name
+            assert fact.get("lines") or fact.get("place"), f"{name}: a line, or a name in the file"
+
+
 def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
     used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text("utf-8")))
     given = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
@@ -99,7 +107,9 @@ def test_one_service_of_a_profile_builds_an_image(name: str) -> None:
 
 def test_the_images_of_others_are_pinned() -> None:
     digests: dict[str, str] = FACTS["digests"]
-    named = [SERVICES[service]["image"] for service in ("dashboards", "dev-dashboards")]
+    variable = re.compile(r"\$\{DASHBOARDS_IMAGE:-(.+)\}")
+    named = [variable.sub(r"\1", SERVICES[service]["image"]) for service in ("dashboards", "dev-dashboards")]
+    assert f"DASHBOARDS_IMAGE={named[0]}\n" in (ROOT / ".env.example").read_text("utf-8")
     for file in ("Dockerfile", "deploy/opensearch/Dockerfile"):
         named += re.findall(r"^FROM (\S+)", (ROOT / file).read_text("utf-8"), re.MULTILINE)
     assert {image.partition("@")[0] for image in named} == set(digests)
