@@ -12,7 +12,7 @@ import click
 
 from service import progress
 from service.cli import global_options
-from service.cli.connectivity import address, check_ca_file, problem_at, require_opensearch
+from service.cli.connectivity import check_ca_file, problem_at, require_opensearch
 from service.cli.options import (
     Duration,
     Uuid,
