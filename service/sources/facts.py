@@ -44,11 +44,13 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     """One message as an import remembers it. `date` is in milliseconds since 1970.
 
     Messages with the same `id` are copies of one message; `digest` tells those with different content apart.
-    `participants` are the hashes of sender and receivers, `lists` those of mailing lists, `subject` that of the subject
-    without reply marks (0 for none). `is_marked` says that the subject had a reply mark, `is_reply` that the message
-    refers to another one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether
-    the message names its sender. `is_own` says that its sender belongs to the organization, `is_specific` that its
-    subject is not one that strangers use by chance.
+    `participants` are the hashes of sender and receivers, `lists` those of the mailing lists that it was posted to,
+    `outsider` that of the other side, if the organization's addresses are known and the message has one of them (else
+    0), `subject` that of the subject without reply marks (0 for none). `is_marked` says that the subject had a reply
+    mark, `is_forwarded` that its outermost one was that of forwarded mail, `is_reply` that the message refers to another
+    one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether the message names its
+    sender. `is_own` says that its sender belongs to the organization, `is_specific` that its subject is not one that
+    strangers use by chance.
     """
 
     id: int
@@ -66,6 +68,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     is_own: bool = False
     state: State = State()
     is_specific: bool = False
+    is_forwarded: bool = False
+    outsider: int = 0
 
     @property
     def is_outbound(self) -> bool:

@@ -20,7 +20,7 @@ from service.sources.message import Address, Clock, Message, parse
 from service.sources.message_ids import GMAIL_THREAD, is_of_digest
 from service.sources.shortening import Fit
 from service.sources.spool import Piece, Spool
-from service.sources.threads import MOST_PARTICIPANTS, MailRule, is_specific, normalised_subject
+from service.sources.threads import MOST_PARTICIPANTS, MailRule, is_forwarded, is_specific, normalised_subject
 from service.sources.unite import First, Kind, unite, with_states
 from service.times import MAX_AHEAD
 
@@ -43,8 +43,17 @@ class Own:
     domains: frozenset[str] = frozenset()
 
     def __contains__(self, address: Address) -> bool:
-        email = address.email or ""
+        return self.has(address.email or "")
+
+    def has(self, email: str) -> bool:
         return email in self.addresses or email.rpartition("@")[2] in self.domains
+
+    def outsider(self, message: Message) -> str | None:
+        """The other side of a message that somebody of the organization sent or received, as far as is known."""
+        sender, receivers = message.sender.email or "", (*message.to, *message.cc)
+        if self.has(sender):
+            return next((email for email in receivers if not self.has(email)), None)
+        return (sender or None) if any(map(self.has, receivers)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +274,7 @@ class Mail:
             is_marked=is_marked,
             is_reply=any(not reference.endswith(GMAIL_THREAD) for reference in message.references),
             participants=tuple(map(self.hasher, participants)),
-            lists=tuple(map(self.hasher, _lists(message))),
+            lists=tuple(map(self.hasher, self._lists(message))),
             attachments=message.attachments,
             is_own=message.sender in self.own,
             state=State(
@@ -277,7 +286,21 @@ class Mail:
                 is_left_out=message.is_left_out,
             ),
             is_specific=is_specific(base),
+            is_forwarded=is_marked and is_forwarded(message.subject),
+            outsider=self.hasher(outsider) if (outsider := self.own.outsider(message)) else 0,
         )
+
+    def _lists(self, message: Message) -> Iterator[str]:
+        """The mailing lists that the message was posted to, as addresses.
+
+        Newsletters name their list, too, but are sent to persons. A list of the organization to which others write is
+        where it receives their mail: they do not write to each other.
+        """
+        receivers = {*message.to, *message.cc}
+        is_from_outside = message.sender not in self.own
+        for name in dict.fromkeys(map(_list_address, message.lists[:MOST_LISTS])):
+            if (name in receivers or not receivers) and not (is_from_outside and self.own.has(name)):
+                yield name
 
     def root(self, message: Message) -> str:
         return f"mail:{_root(message)}"
@@ -330,10 +353,9 @@ def _content(message: Message) -> bytes:
     )
 
 
-def _lists(message: Message) -> tuple[str, ...]:
-    """The mailing lists of a message. Archives without receivers, such as Mailman's, are one list without a name."""
-    is_archived = not (message.lists or message.to or message.cc)
-    return ("",) if is_archived else message.lists[:MOST_LISTS]
+def _list_address(name: str) -> str:
+    """The address of a list with this id: dev@x.org for dev.x.org."""
+    return name if "@" in name else name.replace(".", "@", 1)
 
 
 def _root(message: Message) -> str:
