@@ -54,8 +54,8 @@ messages = st.lists(
 )
 
 
-def pieces(some: list[Message]) -> list[Piece[Message]]:
-    return [Piece(KIND.fact(one), one) for one in some]
+def pieces(some: list[Message], kind: mail.Mail = KIND) -> list[Piece[Message]]:
+    return [Piece(kind.fact(one), one) for one in some]
 
 
 def imported(*parts: list[Message]) -> Index:

@@ -35,15 +35,17 @@ def are_joined(earlier: Fact, later: Fact) -> bool:
     """Whether these two are joined for good."""
     if {earlier.id, *earlier.references} & {later.id, *later.references}:
         return True
-    if not later.is_marked or later.is_forwarded or later.references or not later.subject:
+    if not later.is_marked or later.references or not later.subject:
         return False
     if later.subject != earlier.subject or later.date - earlier.date > MONTH:
+        return False
+    if later.is_specific and {*later.lists} & {*earlier.lists}:
+        return True
+    if later.is_forwarded:
         return False
     if answers_what_its_sender_received(earlier, later):
         return True
     if earlier.sender == later.sender and first(earlier) == first(later):
-        return True
-    if later.is_specific and {*later.lists} & {*earlier.lists}:
         return True
     return bool(later.outsider) and later.outsider == earlier.outsider and not earlier.is_forwarded
 

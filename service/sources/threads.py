@@ -3,10 +3,12 @@
 - A message belongs to every id that it refers to. So two messages with the same unknown parent are one thread, unless
   the parent is a mailing list's digest and their subjects differ.
 - A reply mark without any reference joins earlier messages with the same subject, at most SUBJECT_DAYS before, if the
-  other side is the same one. That is: what its first receiver wrote to its sender; what its sender wrote to the same
-  first receiver; what anybody of the organization exchanged with the same outsider, if the organization's addresses are
-  known; and, for a specific subject ("Offer 17", but not "Help"), what was posted to the same mailing list. A receiver
-  in common is not enough: all customers of support@ have it in common.
+  other side is the same one:
+  - what its first receiver wrote to its sender;
+  - what its sender wrote to the same first receiver;
+  - what anybody of the organization exchanged with the same outsider, if the organization's addresses are known;
+  - if the subject is specific ("Offer 17", but not "Help"), what was posted to the same mailing list.
+  A receiver in common is not enough: all customers have support@ in common. Forwarded mail joins only by a list.
 - Some mailing lists take the reply mark off. So a reply without a mark, none of whose references is known, joins the
   latest earlier message with the same subject, at most SUBJECT_DAYS before, that was posted to the same list, or that
   its first receiver wrote to its sender. This is a soft join: it ends when the message that the reply refers to
@@ -150,7 +152,8 @@ def _places(fact: Fact) -> Iterator[Row]:
         return
     receivers = [person for person in fact.participants if person != fact.sender]
     first = receivers[0] if receivers else fact.sender
-    answers = _LATER if fact.is_marked and not fact.is_forwarded and not fact.references else 0
+    looks = _LATER if fact.is_marked and not fact.references else 0
+    answers = 0 if fact.is_forwarded else looks
     awaits = _LATER | _SOFT if _awaited(fact) else 0
 
     def row(roles: int, *shared: int) -> Row:
@@ -164,7 +167,7 @@ def _places(fact: Fact) -> Iterator[Row]:
     if fact.outsider:
         yield row(answers if fact.is_forwarded else _EARLIER | answers, _OUTSIDER, fact.outsider)
     for name in fact.lists:
-        yield row(_EARLIER | awaits | (answers if fact.is_specific else 0), _POSTED, name)
+        yield row(_EARLIER | awaits | (looks if fact.is_specific else 0), _POSTED, name)
 
 
 @dataclass(slots=True)
