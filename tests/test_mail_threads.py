@@ -134,6 +134,15 @@ def test_forms_that_look_alike_are_answered_apart(headers: list[str]) -> None:
     box.check(*([KNOWN] if headers else []))
 
 
+def test_customers_whose_answers_a_desk_receives_as_a_list_stay_apart() -> None:
+    box, headers = Mailbox(), ["List-Id: <desk.shop.example>", f"List-Post: <mailto:{DESK}>"]
+    for customer in CUSTOMERS:
+        box.add(customer, DESK, customer, SPECIFIC)
+    for customer in CUSTOMERS:
+        box.add(customer, customer, DESK, f"Re: {SPECIFIC}", *headers)
+    box.check()
+
+
 def test_newsletters_join_nobody_who_answers() -> None:
     box = Mailbox()
     for customer in CUSTOMERS:

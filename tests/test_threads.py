@@ -39,7 +39,8 @@ def are_joined(earlier: Fact, later: Fact) -> bool:
         return False
     if later.subject != earlier.subject or later.date - earlier.date > MONTH:
         return False
-    if later.is_specific and {*later.lists} & {*earlier.lists}:
+    is_lone_reply = earlier.is_marked and not earlier.references
+    if later.is_specific and {*later.lists} & {*earlier.lists} and not is_lone_reply:
         return True
     if later.is_forwarded:
         return False
@@ -66,7 +67,8 @@ def expected(facts: list[Fact]) -> set[frozenset[int]]:
         settled = any(ids & set(one.references) for one in facts if one.id == later.id and soft(one))
         if soft(later) and not settled:
             alike = [one for one in ordered[:at] if one.subject == later.subject]
-            places = [[one for one in alike if name in one.lists] for name in later.lists]
+            posted = [one for one in alike if not (one.is_specific and one.is_marked and not one.references)]
+            places = [[one for one in posted if name in one.lists] for name in later.lists]
             for seen in [*places, [one for one in alike if answers_what_its_sender_received(one, later)]]:
                 if seen and later.date - seen[-1].date <= MONTH:
                     join(seen[-1].id, later.id)

@@ -7,7 +7,8 @@
   - what its first receiver wrote to its sender;
   - what its sender wrote to the same first receiver;
   - what anybody of the organization exchanged with the same outsider, if the organization's addresses are known;
-  - if the subject is specific ("Offer 17", but not "Help"), what was posted to the same mailing list.
+  - if the subject is specific ("Offer 17", but not "Help"), what was posted to the same mailing list, unless that is
+    such a reply itself: a desk may receive its customers' mail as a list.
   A receiver in common is not enough: all customers have support@ in common. Forwarded mail joins only by a list.
 - Some mailing lists take the reply mark off. So a reply without a mark, none of whose references is known, joins the
   latest earlier message with the same subject, at most SUBJECT_DAYS before, that was posted to the same list, or that
@@ -167,7 +168,7 @@ def _places(fact: Fact) -> Iterator[Row]:
     if fact.outsider:
         yield row(answers if fact.is_forwarded else _EARLIER | answers, _OUTSIDER, fact.outsider)
     for name in fact.lists:
-        yield row(_EARLIER | awaits | (looks if fact.is_specific else 0), _POSTED, name)
+        yield row(looks if fact.is_specific and looks else _EARLIER | awaits, _POSTED, name)
 
 
 @dataclass(slots=True)
