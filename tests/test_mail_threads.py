@@ -212,5 +212,4 @@ def test_forwarded_mail_is_told_from_replies_by_the_outermost_mark(subject: str,
 
 
 def test_words_of_forwarded_mail_are_reply_marks() -> None:
-    known = {word.replace(" ", "\u00a0") for word in REPLY_WORDS} | {"fw", "fwd"}
-    assert known >= FORWARD_WORDS
+    assert REPLY_WORDS | {"fw", "fwd"} >= FORWARD_WORDS

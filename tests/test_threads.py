@@ -35,15 +35,20 @@ def are_joined(earlier: Fact, later: Fact) -> bool:
     """Whether these two are joined for good."""
     if {earlier.id, *earlier.references} & {later.id, *later.references}:
         return True
-    if not later.is_marked or later.references or not later.subject:
+    if not is_lone_reply(later) or not later.subject:
         return False
     if later.subject != earlier.subject or later.date - earlier.date > MONTH:
         return False
-    is_lone_reply = earlier.is_marked and not earlier.references
-    if later.is_specific and {*later.lists} & {*earlier.lists} and not is_lone_reply:
+    if later.is_specific and {*later.lists} & {*earlier.lists} and not is_lone_reply(earlier):
         return True
-    if later.is_forwarded:
-        return False
+    return not later.is_forwarded and have_the_same_other_side(earlier, later)
+
+
+def is_lone_reply(fact: Fact) -> bool:
+    return fact.is_marked and not fact.references
+
+
+def have_the_same_other_side(earlier: Fact, later: Fact) -> bool:
     if answers_what_its_sender_received(earlier, later):
         return True
     if earlier.sender == later.sender and first(earlier) == first(later):
@@ -67,7 +72,7 @@ def expected(facts: list[Fact]) -> set[frozenset[int]]:
         settled = any(ids & set(one.references) for one in facts if one.id == later.id and soft(one))
         if soft(later) and not settled:
             alike = [one for one in ordered[:at] if one.subject == later.subject]
-            posted = [one for one in alike if not (one.is_specific and one.is_marked and not one.references)]
+            posted = [one for one in alike if not (one.is_specific and is_lone_reply(one))]
             places = [[one for one in posted if name in one.lists] for name in later.lists]
             for seen in [*places, [one for one in alike if answers_what_its_sender_received(one, later)]]:
                 if seen and later.date - seen[-1].date <= MONTH:

@@ -45,12 +45,12 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
 
     Messages with the same `id` are copies of one message; `digest` tells those with different content apart.
     `participants` are the hashes of sender and receivers, `lists` those of the mailing lists that it was posted to,
-    `outsider` that of the other side, if the organization's addresses are known and the message has one of them (else
-    0), `subject` that of the subject without reply marks (0 for none). `is_marked` says that the subject had a reply
-    mark, `is_forwarded` that its outermost one was that of forwarded mail, `is_reply` that the message refers to another
-    one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether the message names its
-    sender. `is_own` says that its sender belongs to the organization, `is_specific` that its subject is not one that
-    strangers use by chance.
+    `outsider` that of the other side if the organization's addresses are known and one of them takes part (else 0).
+    `subject` is the hash of the subject without reply marks (0 for none). `is_marked` says that the subject had a reply
+    mark, `is_forwarded` that its outermost mark was that of forwarded mail, `is_reply` that the message refers to
+    another one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether the message
+    names its sender. `is_own` says that its sender belongs to the organization, `is_specific` that its subject is not
+    one that strangers use by chance.
     """
 
     id: int
