@@ -55,6 +55,7 @@ class Change(Generic[Source]):
     trashed: int = 0
     deleted: int = 0
     is_shortened: bool = False
+    hidden: int = 0
     shrinks: bool = False
     record_version: int = -1
     problem: str | None = None
@@ -311,6 +312,7 @@ class Planner(Generic[Source]):
             there=len(ids & there),
             trashed=sum(piece.fact.state.is_left_out for piece in group.pieces),
             is_shortened=made.is_shortened and not is_same,
+            hidden=made.hidden,
             record_version=entry.record_version,
             shrinks=not {fact.copy for fact in entry.facts} <= {fact.copy for fact in made.facts},
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -133,6 +133,20 @@ def chosen(facts: Iterable[Fact]) -> list[Fact]:
         if known is None or (fact.date, fact.digest) < (known.date, known.digest):
             first[fact.id] = fact
     return sorted(first.values(), key=_order)
+
+
+def hidden(facts: Collection[Fact], messages: Collection[Fact]) -> int:
+    """How many of the facts are of other messages than the `chosen` ones, though they have the id of one.
+
+    Copies of one message may differ, such as those that mailing lists send, but not in date and sender or subject.
+    """
+    if len(facts) == len(messages):
+        return 0
+    counted = {fact.id: fact for fact in messages}
+    others = ((fact, counted[fact.id]) for fact in facts)
+    return sum(
+        fact.date != one.date and (fact.sender, fact.subject) != (one.sender, one.subject) for fact, one in others
+    )
 
 
 def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:

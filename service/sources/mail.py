@@ -72,6 +72,7 @@ class Counts:
     this import. `deleted` belong to conversations that were deleted.
     `shortened` counts conversations in which a text or a list was cut (shortening.py). `dates_ahead` counts messages
     whose date was too far in the future and was replaced. `left_out` counts trash and junk that was not asked for.
+    `same_ids` counts messages that are not shown, because different ones have the same id.
     """
 
     read: int = 0
@@ -83,6 +84,7 @@ class Counts:
     rejected: int = 0
     shortened: int = 0
     dates_ahead: int = 0
+    same_ids: int = 0
 
     def record(self) -> dict[str, int]:
         return {
@@ -95,6 +97,7 @@ class Counts:
             "rejected_messages": self.rejected,
             "shortened": self.shortened,
             "dates_ahead": self.dates_ahead,
+            "same_ids": self.same_ids,
         }
 
 
@@ -149,6 +152,7 @@ def made(
         else:
             counts.in_conversations += len({piece.fact.id for piece in pieces})
             counts.shortened += united.is_shortened
+            counts.same_ids += united.hidden
             yield united.item
 
 

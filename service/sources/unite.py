@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from service.conversation import LIMITS, Channel, Conversation, Direction, Metadata, Status
-from service.sources.facts import Fact, Hasher, State, chosen, ends, time_of, together, united
+from service.sources.facts import Fact, Hasher, State, chosen, ends, hidden, time_of, together, united
 from service.sources.groups import Rule, are_linked, components
 from service.sources.shortening import Fit
 from service.sources.spool import Piece
@@ -102,13 +102,17 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class United:
-    """A conversation as it should be, with the facts of all its messages. Its version is that of the last message."""
+    """A conversation as it should be, with the facts of all its messages. Its version is that of the last message.
+
+    `hidden` messages are not in it, because others have their ids (facts.hidden).
+    """
 
     item: Conversation
     parts: tuple[Part, ...]
     facts: tuple[Fact, ...]
     written: Mapping[str, int]
     is_shortened: bool
+    hidden: int
 
 
 def with_states(facts: Iterable[Fact], pieces: Iterable[Piece[Source]]) -> list[Fact]:
@@ -180,7 +184,7 @@ def unite(
         **values,
     )
     item = _with_unseen(item, known)
-    return United(item, content.parts(facts), tuple(facts), written, fit.shortened)
+    return United(item, content.parts(facts), tuple(facts), written, fit.shortened, hidden(facts, messages))
 
 
 def _with_unseen(item: Conversation, known: Sequence[Known]) -> Conversation:
