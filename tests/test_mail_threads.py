@@ -176,6 +176,13 @@ def test_systems_that_refer_to_ids_of_their_own_do_not_join_strangers() -> None:
     box.check()
 
 
+def test_messages_without_a_sender_are_not_one_persons() -> None:
+    box = Mailbox()
+    for number in range(2):
+        box.add(f"unknown {number}", "", DESK, "Re: Help")
+    box.check()
+
+
 def test_tickets_are_told_apart_by_their_numbers() -> None:
     box = Mailbox()
     for number in ("4711", "4712"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import struct
+from binascii import b2a_base64
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,6 +24,8 @@ from service.errors import IndexUnusable
 from service.times import EPOCH
 
 _HASH_BYTES = 8
+_KEY_CHARACTERS = 11  # of base64, without the padding
+_IN_URLS = bytes.maketrans(b"+/", b"-_")  # base64 as in base64.urlsafe_b64encode, which takes twice the time
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -214,4 +217,4 @@ def unpacked(text: str) -> Memory:
 def key(*hashes: int) -> str:
     """A hash as the text that is indexed."""
     number = hashes[0] if len(hashes) == 1 else combined(*hashes)
-    return base64.urlsafe_b64encode(number.to_bytes(_HASH_BYTES, "big")).decode().rstrip("=")
+    return b2a_base64(number.to_bytes(_HASH_BYTES, "big"))[:_KEY_CHARACTERS].translate(_IN_URLS).decode()

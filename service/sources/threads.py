@@ -152,24 +152,28 @@ def _places(fact: Fact) -> Iterator[Row]:
     """The places of a message: where it may be joined, and where it may join earlier ones."""
     if not fact.subject:
         return
+    looks = _LATER if fact.is_marked and not fact.references else 0
+    awaits = _LATER | _SOFT if _awaited(fact) else 0
+    for shared, roles in _of_people(fact, 0 if fact.is_forwarded else looks, awaits):
+        yield combined(fact.subject, *shared), fact.date, fact.id, roles
+    for name in fact.lists:
+        roles = looks if looks and fact.is_specific else _EARLIER | awaits
+        yield combined(fact.subject, _POSTED, name), fact.date, fact.id, roles
+
+
+def _of_people(fact: Fact, answers: int, awaits: int) -> Iterator[tuple[tuple[int, ...], int]]:
+    """What the places of sender and receivers are combined of, and the roles there."""
+    if fact.sender not in fact.participants:
+        return  # nobody knows who wrote it
     receivers = [person for person in fact.participants if person != fact.sender]
     first = receivers[0] if receivers else fact.sender
-    looks = _LATER if fact.is_marked and not fact.references else 0
-    answers = 0 if fact.is_forwarded else looks
-    awaits = _LATER | _SOFT if _awaited(fact) else 0
-
-    def row(roles: int, *shared: int) -> Row:
-        return combined(fact.subject, *shared), fact.date, fact.id, roles
-
     for person in receivers:
-        yield row(_EARLIER, _WRITTEN_TO, fact.sender, person)
+        yield (_WRITTEN_TO, fact.sender, person), _EARLIER
     if receivers and (answers or awaits):
-        yield row(answers or awaits, _WRITTEN_TO, first, fact.sender)
-    yield row(_EARLIER | answers, _WRITTEN_AGAIN, fact.sender, first)
+        yield (_WRITTEN_TO, first, fact.sender), answers or awaits
+    yield (_WRITTEN_AGAIN, fact.sender, first), _EARLIER | answers
     if fact.outsider:
-        yield row(answers if fact.is_forwarded else _EARLIER | answers, _OUTSIDER, fact.outsider)
-    for name in fact.lists:
-        yield row(looks if fact.is_specific and looks else _EARLIER | awaits, _POSTED, name)
+        yield (_OUTSIDER, fact.outsider), answers if fact.is_forwarded else _EARLIER | answers
 
 
 @dataclass(slots=True)
