@@ -183,6 +183,14 @@ def test_messages_without_a_sender_are_not_one_persons() -> None:
     box.check()
 
 
+@pytest.mark.parametrize("robot", ["mailer-daemon@mx.example", "no-reply@tickets.example"])
+def test_programs_that_answer_for_many_join_nobody(robot: str) -> None:
+    box = Mailbox()
+    for customer in CUSTOMERS:
+        box.add(customer, robot, DESK, "Re: Help")
+    box.check()
+
+
 def test_tickets_are_told_apart_by_their_numbers() -> None:
     box = Mailbox()
     for number in ("4711", "4712"):

@@ -44,6 +44,10 @@ def are_joined(earlier: Fact, later: Fact) -> bool:
     return not later.is_forwarded and have_the_same_other_side(earlier, later)
 
 
+def is_answer(fact: Fact) -> bool:
+    return is_lone_reply(fact) and not fact.is_forwarded
+
+
 def is_lone_reply(fact: Fact) -> bool:
     return fact.is_marked and not fact.references
 
@@ -51,7 +55,7 @@ def is_lone_reply(fact: Fact) -> bool:
 def have_the_same_other_side(earlier: Fact, later: Fact) -> bool:
     if answers_what_its_sender_received(earlier, later):
         return True
-    if earlier.sender == later.sender and first(earlier) == first(later):
+    if earlier.sender == later.sender and first(earlier) == first(later) and not is_answer(earlier):
         return True
     return bool(later.outsider) and later.outsider == earlier.outsider and not earlier.is_forwarded
 

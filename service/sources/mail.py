@@ -28,6 +28,7 @@ Reject = Callable[[str, int, str, bytes, int], None]
 """Called with (source, number, reason, data, offset) for each message that cannot be imported."""
 
 Source = TypeVar("Source")
+_ROBOTS = frozenset({"mailerdaemon", "postmaster", "noreply", "donotreply", "notification", "notifications", "bounces"})
 TRASH = "Trash"  # the label of a message that its mailbox marks as deleted
 BATCH_MESSAGES = 100
 BATCH_BYTES = 2_000_000  # of raw messages
@@ -52,8 +53,8 @@ class Own:
         """The other side of a message that somebody of the organization sent or received, as far as is known."""
         sender, receivers = message.sender.email or "", (*message.to, *message.cc)
         if self.has(sender):
-            return next((email for email in receivers if not self.has(email)), None)
-        return (sender or None) if any(map(self.has, receivers)) else None
+            return next((email for email in receivers if not self.has(email) and not _is_robot(email)), None)
+        return sender if sender and not _is_robot(sender) and any(map(self.has, receivers)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +356,11 @@ def _content(message: Message) -> bytes:
             *(message.references, message.lists, message.snippet, message.attachments),
         )
     )
+
+
+def _is_robot(email: str) -> bool:
+    """Whether the address is that of a program, which writes on behalf of many people."""
+    return email.partition("@")[0].replace("-", "").replace("_", "") in _ROBOTS
 
 
 def _list_address(name: str) -> str:

@@ -5,7 +5,8 @@
 - A reply mark without any reference joins earlier messages with the same subject, at most SUBJECT_DAYS before, if the
   other side is the same one:
   - what its first receiver wrote to its sender;
-  - what its sender wrote to the same first receiver;
+  - what its sender wrote to the same first receiver, unless that is such a reply itself: a ticket system writes to
+    the desk in the name of many customers;
   - what anybody of the organization exchanged with the same outsider, if the organization's addresses are known;
   - if the subject is specific ("Offer 17", but not "Help"), what was posted to the same mailing list, unless that is
     such a reply itself: a desk may receive its customers' mail as a list.
@@ -171,7 +172,7 @@ def _of_people(fact: Fact, answers: int, awaits: int) -> Iterator[tuple[tuple[in
         yield (_WRITTEN_TO, fact.sender, person), _EARLIER
     if receivers and (answers or awaits):
         yield (_WRITTEN_TO, first, fact.sender), answers or awaits
-    yield (_WRITTEN_AGAIN, fact.sender, first), _EARLIER | answers
+    yield (_WRITTEN_AGAIN, fact.sender, first), answers or _EARLIER
     if fact.outsider:
         yield (_OUTSIDER, fact.outsider), answers if fact.is_forwarded else _EARLIER | answers
 
