@@ -122,6 +122,20 @@ def test_a_desk_that_answers_from_another_address_is_followed_if_its_addresses_a
     assert all(len({box.groups[at] for at in group}) == 1 for group in box.found(mail.Own()))
 
 
+def test_an_import_that_names_the_organizations_addresses_mends_one_that_did_not() -> None:
+    box = Mailbox()
+    box.add(ANNA, ANNA, DESK, "Help")
+    box.add(ANNA, JANE, ANNA, "Re: Help")
+    unknown, known = (mail.Mail(Hasher(ORGANIZATION), own, mail.Rules()) for own in (mail.Own(), KNOWN))
+    index = Index(unknown)
+    index.imports(pieces(box.messages, unknown))
+    assert len(index.items()) == 2
+    index.kind = known
+    for one in box.messages:
+        index.imports(pieces([one], known))
+    assert [item.message_count for item in index.items()] == [2]
+
+
 @pytest.mark.parametrize("headers", [[], ["List-Id: <desk.shop.example>", f"List-Post: <mailto:{DESK}>"]])
 def test_forms_that_look_alike_are_answered_apart(headers: list[str]) -> None:
     """Also where the desk receives them as a group that has a list's headers."""

@@ -121,14 +121,16 @@ def with_states(facts: Iterable[Fact], pieces: Iterable[Piece[Source]]) -> list[
     for piece in pieces:
         seen.setdefault(piece.fact.id, []).append(piece.fact.state)
     states = {name: together(some) for name, some in seen.items()}
-    own = {piece.fact.copy: piece.fact.is_own for piece in pieces}
+    looks = {piece.fact.copy: piece.fact for piece in pieces}
     every = united([*facts, *(piece.fact for piece in pieces)])
-    return [_seen(fact, states.get(fact.id, fact.state), own.get(fact.copy, fact.is_own)) for fact in every.values()]
+    return [_seen(fact, states.get(fact.id, fact.state), looks.get(fact.copy, fact)) for fact in every.values()]
 
 
-def _seen(fact: Fact, state: State, is_own: bool) -> Fact:
-    is_same = state == fact.state and is_own == fact.is_own
-    return fact if is_same else msgspec.structs.replace(fact, state=state, is_own=is_own)
+def _seen(fact: Fact, state: State, look: Fact) -> Fact:
+    """The fact with what depends on this import: the state, and which addresses are the organization's."""
+    own = {"is_own": look.is_own, "outsider": look.outsider, "lists": look.lists}
+    is_same = state == fact.state and (fact.is_own, fact.outsider, fact.lists) == tuple(own.values())
+    return fact if is_same else msgspec.structs.replace(fact, state=state, **own)
 
 
 def unite(
