@@ -222,6 +222,10 @@ def _import(
             f"dated ahead of the clock: {counted(counts.dates_ahead, 'message')}, "
             "given the time of receipt or of this import"
         )
+    if counts.same_ids:
+        progress.say(
+            f"not shown, because another message has the same Message-ID: {counted(counts.same_ids, 'message')}"
+        )
     if counts.deleted:
         progress.say(
             f"not imported, because their conversations were deleted: {counted(counts.deleted, 'message')}; "
@@ -265,6 +269,7 @@ class _Import(Generic[Message]):
         counts.in_conversations, counts.there = outcome.in_conversations, outcome.there
         counts.left_out -= outcome.trashed  # they are counted as there
         counts.deleted, counts.shortened = outcome.deleted, outcome.shortened
+        counts.same_ids = outcome.same_ids
         return outcome.tally
 
 
