@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from service.search.paging.order import Key
 from service.search.paging.remembered import CountedBuckets, Place
-from service.search.paging.steps import Counter, Step, TooManyBuckets
+from service.search.paging.steps import Counter, Step, TooManyBuckets, for_few
 from service.search.subject_clauses import Clause
 
 DIGEST, DIGEST_BITS = "order.digest_1", 32
@@ -72,7 +72,7 @@ async def place_in(
         if not steps:
             return place
         narrowing = (*place.narrowing.values(), bucket.clause, sampling.clause)
-        node.inside[at] = await count(counter, steps, narrowing)
+        node.inside[at] = await count(counter, for_few(steps, bucket.count), narrowing)
 
 
 async def count(counter: Counter, steps: tuple[Step, ...], narrowing: Sequence[Clause]) -> CountedBuckets:
