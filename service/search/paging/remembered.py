@@ -109,19 +109,17 @@ class CountedBuckets:
 
         Neighbours with at most `small` documents together are one bucket.
         """
-        node, narrowing, before, fixed = self, dict[str, Clause](), list[tuple[Clause, ...]](), 0
+        node, narrowing, before, fixed = self, dict[str, Clause](), dict[str, tuple[Clause, ...]](), 0
         while node.upto and offset < node.upto[-1]:
             first = bisect_right(node.upto, offset)
             last = min(bisect_right(node.upto, offset + size - 1), len(node.upto) - 1)
             if first < last or first not in node.inside:
                 around = {f"around {name}": clause for name, clause in narrowing.items()}
                 buckets, at = node._candidates(first, last, small)
-                if (in_front := buckets[0].before) is not None:
-                    before.append((*narrowing.values(), in_front))
-                return Place(around, tuple(buckets), tuple(before), node._steps, fixed, at)
+                before |= _in_front(buckets[0], narrowing)
+                return Place(around, tuple(buckets), tuple(before.values()), node._steps, fixed, at)
             bucket = node.bucket(first)
-            if (in_front := bucket.before) is not None:
-                before.append((*narrowing.values(), in_front))
+            before |= _in_front(bucket, narrowing)
             narrowing[bucket.column.name] = bucket.clause
             fixed += not bucket.inside
             offset -= node.start(first)
@@ -176,3 +174,11 @@ class CountedBuckets:
 
     def _merged(self, count: int, lower: Bounds, upper: Bounds) -> Bucket:
         return Bucket(self.step.column, count, lower, upper, (self.step.within(lower, upper), *self.rest))
+
+
+def _in_front(bucket: Bucket, narrowing: Mapping[str, Clause]) -> dict[str, tuple[Clause, ...]]:
+    """The part in front of the bucket, by its column; with a coarser bucket's part, which it stands for."""
+    if bucket.before is None:
+        return {}
+    name = bucket.column.name
+    return {name: (*(clause for other, clause in narrowing.items() if other != name), bucket.before)}

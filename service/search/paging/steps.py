@@ -15,7 +15,7 @@ from service.search.subject_clauses import Clause
 
 MOST_TIERS = 16  # counted at once; each is a filter over all that match
 WITHIN = 5  # bits: several neighbouring buckets are parted into 32 to 64
-FEW = 8_000  # documents; there are at most so many buckets of them, whatever the width
+FEW = 4_000  # documents; there are at most so many buckets of them, whatever the width
 
 
 class TooManyBuckets(Exception):
