@@ -5,7 +5,7 @@ inside it: finer buckets of the same key, then the next key, until so few docume
 What was counted is remembered (remembered.py), so that the next page of the same query begins near its place.
 
 Round trips of a page: a point in time, at most one count a step, and one slice (or up to three side by side, where the
-page crosses buckets). A date has 4 steps (5 where the dates span more than 250 years), a status 1, relevance one for
+page crosses buckets). A date has 4 steps (5 where the dates span more than 1,100 years), a status 1, relevance one for
 each factor of 16 in its possible scores, a subject 12 and then about two for each factor of 60 among those that agree
 so far, the uid 16. A million conversations take one or two counts for dates and three to five for subjects.
 """
