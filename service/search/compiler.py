@@ -191,9 +191,9 @@ def missing(field: str) -> Clause:
 
 def excluded_by(clause: Clause) -> Clause | None:
     """The clause for documents with a value, of a clause for those without one; else None."""
-    match clause:
-        case {"bool": {"must_not": [{"exists": {"field": str(field)}}], **others}} if not others:
-            return {"exists": {"field": field}}
+    match clause.get("bool"):
+        case {"must_not": [{"exists": {"field": str(field)} as named}]} if clause == missing(field):
+            return {"exists": named}
     return None
 
 
