@@ -189,6 +189,14 @@ def missing(field: str) -> Clause:
     return {"bool": {"must_not": [{"exists": {"field": field}}]}}
 
 
+def excluded_by(clause: Clause) -> Clause | None:
+    """The clause for documents with a value, of a clause for those without one; else None."""
+    match clause.get("bool"):
+        case {"must_not": [{"exists": {"field": str(field)} as named}]} if clause == missing(field):
+            return {"exists": named}
+    return None
+
+
 def compile_page(query: ConversationQuery, organization_uid: UUID) -> Clause:
     """The search body of a page that `from` and `size` can reach."""
     return {
