@@ -31,6 +31,7 @@ from service.api.middleware.security_headers import SecurityHeaders
 from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
 from service.api.writes import Writes
+from service.audit import Audit
 from service.client import Client, connect
 from service.client.responses import SearchAnswer
 from service.identity.api_keys import Store
@@ -81,6 +82,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         ),
         metrics=Metrics(lambda: status(admin, settings.alias, expected, refresh=False)),
         index_fits=fits,
+        audit=Audit(settings.audit_file),
         ready=_readiness(settings, admin, searcher, fits, disk),
     )
 
