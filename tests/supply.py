@@ -60,7 +60,8 @@ def main() -> None:
 
 
 def locked_jars() -> list[Jar]:
-    return [Jar(*jar["coordinate"].split(":"), jar["sha256"]) for jar in json.loads(LOCK.read_text())["jars"]]
+    parts = [(jar["coordinate"].split(":"), jar["sha256"]) for jar in json.loads(LOCK.read_text())["jars"]]
+    return [Jar(group, artifact, version, sha256) for (group, artifact, version), sha256 in parts]
 
 
 def changed_jars(cache: Path) -> Iterator[str]:
