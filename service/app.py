@@ -82,7 +82,6 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         ),
         metrics=Metrics(lambda: status(admin, settings.alias, expected, refresh=False)),
         index_fits=fits,
-        audit=Audit(settings.audit_file),
         ready=_readiness(settings, admin, searcher, fits, disk),
     )
 
@@ -97,7 +96,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
 
     application = Litestar(
         route_handlers=[*HANDLERS, home(HANDLERS), *PAGES],
-        state=State({"parts": parts}),
+        state=State({"parts": parts, "audit": Audit(settings.audit_file)}),
         openapi_config=None,  # service.api.openapi makes the document
         exception_handlers={Exception: error_response},
         middleware=[lambda app: Deadline(app, seconds=settings.request_timeout)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -15,18 +15,16 @@ from litestar.response import Stream
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service import telemetry
-from service.api import conditional_requests, responses
+from service.api import conditional_requests, responses, trail
 from service.api.auth import Caller, Tokens
 from service.api.links import links
 from service.api.media_type import NDJSON, check_body
 from service.api.metrics import Metrics
-from service.api.middleware.access_log import note, request_id
+from service.api.middleware.access_log import note
 from service.api.middleware.head import is_head
 from service.api.requests import ApiRequest
-from service.api.response_models import BulkResult, DeletionResult, DeletionResults, WriteResult
-from service.api.writes import MAX_BODY_BYTES, Line, Writes, parse_lines
-from service.audit import Audit, who
-from service.conversation import is_tombstone
+from service.api.response_models import BulkResult, DeletionResult, DeletionResults
+from service.api.writes import MAX_BODY_BYTES, Writes, parse_lines
 from service.errors import TooBusy, Unauthorized
 from service.query.conversation_query import ConversationQuery
 from service.query.parameters import (
@@ -66,7 +64,6 @@ class Parts:
     metrics: Metrics
     index_fits: Callable[[], Awaitable[None]]
     ready: Callable[[], Awaitable[None]]
-    audit: Audit
     exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXPORTS_AT_ONCE))
 
 
@@ -164,7 +161,7 @@ async def _export_lines(request: ApiRequest, query: ConversationQuery, organizat
             is_complete = True
             yield export_end_line(total, organization_uid, request.scope["query_string"], matched)
     finally:
-        _audit(request, "export", {organization_uid}, conversations=sent, complete=is_complete)
+        trail.record(request, "export", {organization_uid}, conversations=sent, complete=is_complete)
 
 
 async def _one_empty_part() -> AsyncGenerator[bytes]:
@@ -198,13 +195,14 @@ async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Respon
     organization_uid, conversation_uid, values = await _parsed_item_request(
         request, uid, DELETE_PARAMETERS, scope=WRITE
     )
-    outcome = await parts.writes.delete(
-        organization_uid,
-        conversation_uid,
-        deleted_on=values.get(DELETED_ON, None),
-        refresh=values.get(REFRESH, "false"),
-    )
-    _audit(request, "delete", {organization_uid}, uid=str(conversation_uid), **{outcome: 1})
+    with trail.record_failure(request, "delete", {organization_uid}, uid=str(conversation_uid)):
+        outcome = await parts.writes.delete(
+            organization_uid,
+            conversation_uid,
+            deleted_on=values.get(DELETED_ON, None),
+            refresh=values.get(REFRESH, "false"),
+        )
+    trail.record(request, "delete", {organization_uid}, uid=str(conversation_uid), **{outcome: 1})
     result = DeletionResult(uid=str(conversation_uid), outcome=outcome)
     return _json(responses.data(DeletionResults(items=[result])))
 
@@ -227,10 +225,11 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
         max_ahead=parts.writes.max_ahead,
         is_json=request.content_type[0] == MediaType.JSON,
     )
-    results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
+    with trail.record_failure(request, "write", trail.organizations_of(lines), lines=len(lines)):
+        results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
     counts = Counter[str](result.outcome for result in results)
     note(request.scope, **counts)
-    _audit_writes(request, lines, results)
+    trail.record_writes(request, lines, results)
     for outcome, count in counts.items():
         telemetry.lines.labels(outcome).inc(count)
     return _json(
@@ -252,29 +251,9 @@ async def _caller(request: ApiRequest, scope: str) -> Caller:
     if len(headers) > 1:
         raise Unauthorized("the Authorization header must be sent once")
     caller = await parts.tokens.verify(headers[0].decode("latin-1") if headers else None)
-    request.scope["state"]["who"] = who(caller.user)
+    trail.remember(request, caller)
     caller.require_scope(scope)
     return caller
-
-
-def _audit(request: ApiRequest, action: str, organizations: Iterable[UUID | str], **facts: object) -> None:
-    parts: Parts = request.app.state.parts
-    state = request.scope["state"]
-    parts.audit.record(
-        action, who=state["who"], organizations=organizations, request_id=request_id(request.scope), **facts
-    )
-
-
-def _audit_writes(request: ApiRequest, lines: Sequence[Line], results: Sequence[WriteResult]) -> None:
-    """One line for each organization that was written to. Lines that are no writes belong to none."""
-    counts: dict[str, Counter[str]] = {}
-    for line, result in zip(lines, results, strict=True):
-        if line.write is not None:
-            counted = counts.setdefault(line.write.routing, Counter())
-            counted[result.outcome] += 1
-            counted["deletions"] += result.outcome == "written" and is_tombstone(line.write.source)
-    for organization, counted in counts.items():
-        _audit(request, "write", {organization}, **{name: number for name, number in counted.items() if number})
 
 
 async def _parsed_item_request(

@@ -37,7 +37,7 @@ from tests.node.test_monitoring import Sink
 FIELDS = {
     "event", "level", "timestamp", "method", "route", "status", "milliseconds", "request_id", "organization", "took",
     "error", "cause", "places", "client_disconnected", "cut_off", "opensearch_status", "opensearch_error", "written", "unchanged", "rejected",
-    "issuer", "reason", "has_older", "logger", "action", "who", "deletions", "conversations", "complete", "uid",
+    "issuer", "reason", "has_older", "logger", "action", "who", "deletions", "conversations", "complete", "uid", "lines", "organizations",
 }  # fmt: skip
 TELLING = [word for word in WORDS if len(word) > 5 or not word.isascii()]
 MARK = "zqxj"
