@@ -14,7 +14,17 @@ import click
 
 from service import progress
 from service.cli.export_file import write_ndjson
-from service.cli.options import INPUT, Duration, Pair, Uuid, act, cluster_options, create_option, rejects_option
+from service.cli.options import (
+    INPUT,
+    Duration,
+    Pair,
+    Uuid,
+    act,
+    cluster_options,
+    create_option,
+    recorded,
+    rejects_option,
+)
 from service.cli.transfer import max_ahead, require_index, summary
 from service.client import Client
 from service.conversation import STATUSES, Status
@@ -215,6 +225,7 @@ def _import(
         else:
             importing = _Import(settings, source, spool, fill, rejected, counts, reading)
             tally = act(settings, lambda client: importing.run(client, create=create, restores=restores))
+            recorded(settings, "import", (source.organization,), **tally.record())
     if counts.shortened:
         progress.say(f"shortened to the limits of a document: {counted(counts.shortened, 'conversation')}")
     if counts.dates_ahead:
