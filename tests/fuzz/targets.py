@@ -87,7 +87,7 @@ def cursors(data: bytes) -> None:
         except InvalidQuery:
             continue
         # The last character may differ in bits that base64 does not use: then it seals the same.
-        assert (found == position and text[:-1] == real[:-1]) or (text == "*" and found is None), text
+        assert (found == position and text.rstrip("=")[:-1] == real[:-1]) or (text == "*" and found is None), text
 
 
 def tokens(data: bytes) -> None:
