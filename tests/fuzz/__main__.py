@@ -6,6 +6,7 @@ Guided by coverage where atheris is installed; elsewhere by random changes of th
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.util
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def _guided(name: str, seconds: int) -> None:
             f"-max_total_time={seconds}", f"-timeout={SLOWEST_SECONDS}", f"-max_len={LONGEST_BYTES}", "-rss_limit_mb=1500",
             f"-artifact_prefix={folder}/found-", f"-dict={dictionary.name}", grown,
         ]  # fmt: skip
-        atheris.Setup([sys.argv[0], *options], TARGETS[name])
+        atheris.Setup([sys.argv[0], *options], lambda data: _kept(TARGETS[name], name, data))
         atheris.Fuzz()
 
 
@@ -96,13 +97,20 @@ def _unguided(name: str, seconds: int) -> None:
 def _check(target: Callable[[bytes], None], name: str, data: bytes) -> None:
     started = time.monotonic()
     try:
-        target(data)
+        _kept(target, name, data)
         assert time.monotonic() - started < SLOWEST_SECONDS, "it took too long"
     except Exception:
-        found = CORPUS / name / f"found-{hash(data) & 0xFFFFFFFF:08x}"
-        found.write_bytes(data)
         traceback.print_exc()
-        raise SystemExit(f"{found}: {data[:300]!r}") from None
+        raise SystemExit(f"{name}: {data[:300]!r}") from None
+
+
+def _kept(target: Callable[[bytes], None], name: str, data: bytes) -> None:
+    """Runs the target once. An input that makes it fail is written to a file first."""
+    try:
+        target(data)
+    except Exception:
+        (CORPUS / name / f"found-{hashlib.sha256(data).hexdigest()[:12]}").write_bytes(data)
+        raise
 
 
 if __name__ == "__main__":

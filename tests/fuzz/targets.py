@@ -76,7 +76,8 @@ def cursors(data: bytes) -> None:
     """A text as a cursor, and a real cursor that was changed: only those that were written are read."""
     _, query = parse_query(b"search=a&sort=subject", ORGANIZATION, known=LIST_PARAMETERS)
     real = CURSORS.write((1, 2.5, data[:50].decode("utf-8", "replace"), None), query, ORGANIZATION)
-    assert CURSORS.read(replace(query, cursor=real), ORGANIZATION) is not None
+    position = CURSORS.read(replace(query, cursor=real), ORGANIZATION)
+    assert position is not None
     changed = bytearray(real.encode())
     for at, byte in enumerate(data[:8]):
         changed[(at * 31 + byte) % len(changed)] = data[-1 - at % len(data)]
@@ -85,7 +86,8 @@ def cursors(data: bytes) -> None:
             found = CURSORS.read(replace(query, cursor=text), ORGANIZATION)
         except InvalidQuery:
             continue
-        assert text.rstrip("=") == real or text == "*" or found is None
+        # The last character may differ in bits that base64 does not use: then it seals the same.
+        assert (found == position and text.rstrip("=")[:-1] == real[:-1]) or (text == "*" and found is None), text
 
 
 def tokens(data: bytes) -> None:
