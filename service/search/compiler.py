@@ -124,7 +124,7 @@ def node_clause(node: Node, now: datetime, organization_uid: UUID) -> Clause:  #
         case AllOf(nodes):
             return all_of([node_clause(part, now, organization_uid) for part in nodes])
         case AnyOf(nodes):
-            return any_of(*(node_clause(part, now, organization_uid) for part in nodes))
+            return any_of(*(node_clause(part, now, organization_uid) for part in dict.fromkeys(nodes)))
 
 
 def _ranges(bounds: Bounds, now: datetime) -> Sequence[Clause]:
