@@ -104,7 +104,7 @@ def _operation(request: str, operation: Operation, components: Components) -> It
     parameters = [_found(one, components.parameters) for one in operation.parameters]
     if parameters:
         rows = [_parameter_row(one) for one in parameters]
-        yield from _table(("parameter", "type", "meaning", "example"), rows)
+        yield from _table(("parameter", "type", "meaning"), rows)
     if operation.request_body is not None:
         yield from ("Body:", operation.request_body.description, "")
         yield from _examples(operation.request_body.content)
@@ -116,7 +116,8 @@ def _operation(request: str, operation: Operation, components: Components) -> It
 
 def _parameter_row(parameter: Parameter) -> tuple[str, ...]:
     needed = " (required)" if parameter.required else ""
-    return f"`{parameter.name}`{needed}", _kind(parameter.schema), parameter.description, _code(parameter.example)
+    meaning = f"{parameter.description}. Example: {_code(parameter.example)}"
+    return f"`{parameter.name}`{needed}", _kind(parameter.schema), meaning
 
 
 def _answer_row(status: str, answer: Answer, components: Components) -> tuple[str, ...]:

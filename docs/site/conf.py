@@ -28,10 +28,7 @@ version = release = service.__version__
 copyright = "the authors, under the MIT licence"  # noqa: A001
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-include_patterns = [
-    "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/**.md", "clients/python/README.md",
-    "index_mappings/README.md", "tests/samples/README.md",
-]  # fmt: skip
+include_patterns = contents.PAGES
 exclude_patterns = [".*", "build", "dist", "**/node_modules", "service", "scripts", "deploy", "tests/node", "tests/bench"]
 myst_heading_anchors = 4
 suppress_warnings = ["misc.highlighting_failure"]  # pages shorten JSON with "…"
