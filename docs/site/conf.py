@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import api_reference
-import contents
 import msgspec
 
+import api_reference
+import contents
 import service
 from service.api.openapi import document
 
@@ -29,7 +29,17 @@ copyright = "the authors, under the MIT licence"  # noqa: A001
 extensions = ["myst_parser"]
 root_doc = "docs/index"
 include_patterns = contents.PAGES
-exclude_patterns = [".*", "build", "dist", "**/node_modules", "service", "scripts", "deploy", "tests/node", "tests/bench"]
+exclude_patterns = [
+    ".*",
+    "build",
+    "dist",
+    "**/node_modules",
+    "service",
+    "scripts",
+    "deploy",
+    "tests/node",
+    "tests/bench",
+]
 myst_heading_anchors = 4
 suppress_warnings = ["misc.highlighting_failure"]  # pages shorten JSON with "…"
 

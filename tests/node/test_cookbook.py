@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 ADDRESS = "http://127.0.0.1:8000"
 END = "\f"  # printed after each task
 _TASK = re.compile(
-    r"^```sh\n(?P<typed>.+?)^```$(?:\n\n```text\n(?P<printed>.*?)^```$)?|^##+ (?P<heading>[^\n]+)$", re.MULTILINE | re.DOTALL
+    r"^```sh\n(?P<typed>.+?)^```$(?:\n\n```text\n(?P<printed>.*?)^```$)?|^##+ (?P<heading>[^\n]+)$",
+    re.MULTILINE | re.DOTALL,
 )
 
 
@@ -80,6 +81,8 @@ def test_a_task_prints_what_the_page_says(outputs: list[str], place: int) -> Non
 
 def test_there_are_tasks_for_everybody() -> None:
     numbered = [task for task in TASKS if re.match(r"\d+\. ", task.heading)]
-    assert [task.heading.partition(".")[0] for task in numbered] == [str(number) for number in range(1, len(numbered) + 1)]
+    assert [task.heading.partition(".")[0] for task in numbered] == [
+        str(number) for number in range(1, len(numbered) + 1)
+    ]
     assert len(numbered) >= 20
     assert all(task.printed.replace("…", "").strip() for task in numbered)
