@@ -58,6 +58,7 @@ def complete(_app: Sphinx, name: str, source: list[str]) -> None:
     if name in contents.HOLDERS:
         source[0] += contents.trees(name, source[0])
     if name == "docs/reference":
+        source[0] += '<a href="openapi.json">The OpenAPI document</a> is beside this page.\n\n'
         source[0] += api_reference.page(document())
 
 
