@@ -24,10 +24,12 @@ from service.search.word_forms import (
     MOST_SPLIT,
     japanese_forms,
     joined,
+    joined_codes,
     joined_numbers,
     joined_words,
     short_number,
     split,
+    thousands,
 )
 from service.text import EAST_ASIAN, SPACELESS, fold, has_letters, has_words, kind_of_character, pieces_of, symbols_of
 from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, owner, parts_of
@@ -145,7 +147,9 @@ def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
     for piece, words in joined_words(pieces).items():
         found[piece] += [_phrase(EXACT, word) for word in words]
     for piece, number in joined_numbers(pieces).items():
-        found[piece].append(_phrase(STEMS, number))
+        found[piece].append(_phrase(EXACT if short_number(number) else STEMS, number))
+    for piece, code in joined_codes(pieces).items():
+        found[piece].append(_phrase(STEMS, code))
     if len(pieces) <= MOST_SPLIT:
         for piece, clauses in found.items():
             clauses += [_phrase(EXACT, words) for words in split(piece)]
@@ -195,10 +199,11 @@ def _words(piece: str) -> Clause:
     """
     if SPACELESS.search(piece):
         return any_of(_run(piece), _all(STEMS, piece))
-    if number := short_number(piece):
-        return _phrase(EXACT, number)
-    one = joined(piece)
-    return any_of(_phrase(STEMS, piece), _phrase(STEMS, one)) if one else _phrase(STEMS, piece)
+    number, one = short_number(piece), joined(piece)
+    ways = [_phrase(EXACT, number) if number else _phrase(STEMS, piece)]
+    ways += [_phrase(EXACT, way) for way in thousands(piece)]
+    ways += [_phrase(STEMS, one)] if one else []
+    return any_of(*ways) if len(ways) > 1 else ways[0]
 
 
 def any_part(piece: str) -> Clause:
