@@ -31,8 +31,18 @@ from service.search.word_forms import (
     split,
     thousands,
 )
-from service.text import EAST_ASIAN, SPACELESS, fold, has_letters, has_words, kind_of_character, pieces_of, symbols_of
-from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, owner, parts_of
+from service.text import (
+    EAST_ASIAN,
+    SPACELESS,
+    fold,
+    has_letters,
+    has_words,
+    kind_of_character,
+    pieces_of,
+    plain_of,
+    symbols_of,
+)
+from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, SENDER, owner, parts_of
 from service.vocabulary import joined as joined_term
 
 Clause = Mapping[str, object]
@@ -126,6 +136,17 @@ def own_term(term: str, organization_uid: UUID) -> Clause:
 def own_beginning(term: str, organization_uid: UUID) -> Clause:
     """Conversations of the organization with a term of its vocabulary that begins like this one."""
     return {"match_bool_prefix": {FIELD: {"query": owner(organization_uid) + term}}}
+
+
+def sender_begun(text: str, organization_uid: UUID) -> Clause | None:
+    """Conversations whose sender has the parts of the text in one piece; the last one may go on.
+
+    None for what is not stored together: several pieces, many parts, and scripts without spaces.
+    """
+    parts = parts_of(plain_of(text).lower())
+    if not parts or len(text.split()) != 1 or SPACELESS.search(text) or len(parts) > MOST_JOINED:
+        return None
+    return own_beginning(SENDER + (parts[0] if len(parts) == 1 else joined_term(parts)), organization_uid)
 
 
 def near_word(word: str, organization_uid: UUID, *, mistakes: int, same: int = 1) -> Clause:
