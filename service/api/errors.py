@@ -65,6 +65,9 @@ BY_ERROR: dict[type[Exception], Answer] = {
         415, "unsupported_media_type", "The body is compressed.", {"Accept-Encoding": "identity"}
     ),
     errors.TooBusy: BUSY,
+    errors.Saturated: Answer(
+        503, "busy", "The service is busy with others' requests.", {"Retry-After": RETRY_AFTER_SECONDS}
+    ),
     errors.PushedBack: BUSY,
     errors.Overloaded: BUSY,  # must stand before SearchUnavailable, its base class
     errors.WriteFailed: UNAVAILABLE,
@@ -109,6 +112,8 @@ def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
     elif answer.status >= 500:
         note(request.scope, error=type(error).__name__, cause=type(error.__cause__).__name__, **facts_of(error))
     headers = dict(answer.headers)
+    if isinstance(error, errors.RateExceeded):
+        headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, HTTPException) and error.headers:
         headers |= {name: value for name, value in error.headers.items() if name.lower() == "allow"}
     return Response(
