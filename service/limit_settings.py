@@ -161,7 +161,7 @@ class LimitSettings(BaseSettings):
     @classmethod
     def _address_is_host_and_port(cls, value: str | None) -> str | None:
         found = None if value is None else _ADDRESS.fullmatch(value)
-        if value is None or (found is not None and int(found["port"]) <= 65_535):
+        if value is None or (found is not None and 1 <= int(found["port"]) <= 65_535):
             return value
         raise ValueError("must be a host and a port, such as 127.0.0.1:9100 or [::1]:9100")
 
