@@ -119,8 +119,8 @@ class LimitSettings(BaseSettings):
         gt=0,
         le=3_600,
         validation_alias=_env("CONVERSATIONS_UNREAD_SECONDS"),
-        description="seconds that a client may leave an answer or an export unread, after which its connection is "
-        "closed; one that reads less than 10 kB a second uses them up too",
+        description="seconds that a client may take to read 250 kB of an answer or an export, after which its "
+        "connection is closed",
     )
     connections: int = Field(
         1_000,

@@ -8,6 +8,7 @@ can still be sent, and the connection is closed.
 from __future__ import annotations
 
 import asyncio
+import socket
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ MAX_FRAMING_BYTES = 65_536  # chunk sizes and extensions, above as many bytes as
 MAX_PIPELINED = 16  # requests that wait on one connection while an earlier one is answered
 UNREAD_BODY_SECONDS = 5.0  # a body that no handler reads is discarded for this long; then the connection is closed
 KEEP_ALIVE_SECONDS = 75  # longer than the idle timeout of common load balancers, so that they close first
-READ_BYTES_A_SECOND = 10_000  # by this much reading, a client earns a second of not reading
+UNSENT_BYTES = 65_536  # in the kernel; else it takes megabytes, and a client that reads slowly seems not to read
 SLICE_BYTES = 65_536  # of received data; the limits are checked after each slice
 
 
@@ -102,11 +103,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
-        self._may_stall = self.limits.unread_seconds
-        self._stalled_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        if (connection := transport.get_extra_info("socket")) is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         self._idle_since = self.loop.time()
         if self._has_room():
             self._start_timer(self.limits.head_seconds, self._head_timed_out)
@@ -287,17 +288,13 @@ class BoundedProtocol(HttpToolsProtocol):
         """Called when the client has left more than the transport's buffer unread."""
         super().pause_writing()
         if self._stalled is None:
-            self._stalled_at = self.loop.time()
-            self._stalled = self.loop.call_later(self._may_stall, self._end_unread)
+            self._stalled = self.loop.call_later(self.limits.unread_seconds, self._end_unread)
 
     def resume_writing(self) -> None:
-        """Called when the client has read most of the buffer. A slow reader uses up its time bit by bit."""
+        """Called when the client has read most of the buffer, which has up to a quarter of a megabyte."""
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
-            low, high = self.transport.get_write_buffer_limits()
-            earned = (high - low) / READ_BYTES_A_SECOND - (self.loop.time() - self._stalled_at)
-            self._may_stall = min(self.limits.unread_seconds, self._may_stall + earned)
         super().resume_writing()
 
     def _end_unread(self) -> None:

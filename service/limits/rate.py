@@ -47,7 +47,7 @@ class Buckets:
         if not self.rate:
             return
         bucket = self._filled(who)
-        if bucket.balance < 1:
+        if bucket.balance < 1 - 1e-9:  # it is a sum of fractions
             telemetry.refused.labels("rate", "own").inc()
             raise RateExceeded(
                 f"your requests cost more than {self.rate:g} units a second, or {self.burst:,} at once: "

@@ -93,7 +93,6 @@ class Room:
         self._line_up(who, tenant, waiter)
         self._admit(now)
         if waiter.place.done():
-            tenant.standing_since = None
             return
         try:
             self._shed(who, tenant, waiter)
@@ -127,6 +126,8 @@ class Room:
             del self._tenants[who]
 
     def _line_up(self, who: Hashable, tenant: _Tenant, waiter: _Waiter) -> None:
+        if not tenant.waiting:
+            tenant.standing_since = None
         tenant.waiting.append(waiter)
         self._turns.setdefault(who, tenant)
         self._queued += 1

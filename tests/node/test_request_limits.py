@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ from service.conversation import Conversation
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, conversation
 from tests.node.asking import error
-from tests.node.conftest import Api, Cluster, own_alias, serving
+from tests.node.conftest import Api, Cluster, own_alias, serve_process, serving
 from tests.processes import wait_until
 
 ONE, OTHER = ORGANIZATIONS[:2]
@@ -63,7 +62,7 @@ def at_once(api: Api, paths: list[str], tokens: list[str]) -> list[httpx.Respons
 
 def test_a_caller_is_told_its_balance_and_when_to_come_again(cluster: Cluster) -> None:
     with limited(cluster, caller_rate=0.5, caller_burst=10) as api:
-        token, colleague = api.token(ONE), api.token(ONE, lifetime=__import__("datetime").timedelta(hours=1))
+        token, colleague = api.token(ONE), api.token(ONE, lifetime=timedelta(hours=1))
         answer = api.get("/api/conversations", token)
         assert answer.headers["ratelimit-policy"] == '"caller";q=10;w=20'
         assert answer.headers["ratelimit"] == '"caller";r=9;t=2'
@@ -125,9 +124,9 @@ def test_a_room_full_of_others_is_503(cluster: Cluster) -> None:
 class Unread:
     """An export whose client reads only its beginning."""
 
-    def __init__(self, api: Api, organization: Any) -> None:
+    def __init__(self, api: Api, organization: Any, *, buffer: int = 4_096) -> None:
         self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self._socket.settimeout(60)
         address = urlsplit(api.address)
         self._socket.connect((address.hostname, address.port))
@@ -137,14 +136,18 @@ class Unread:
         self._socket.sendall(self._head.encode())
         assert self._socket.recv(100).startswith(b"HTTP/1.1 200 ")
 
-    def is_over(self) -> bool:
-        """Whether the server has closed the connection; reads everything."""
-        try:
-            while self._socket.recv(1_000_000):
-                pass
-        except ConnectionError:
-            return True
-        return False
+    def read(self, size: int) -> None:
+        """Reads so many bytes, or up to the end."""
+        while size > 0 and (more := self._socket.recv(min(size, 4_096))):
+            size -= len(more)
+
+    def rest(self) -> bytes:
+        """Everything up to the end of the connection."""
+        found = b""
+        with suppress(ConnectionError):
+            while more := self._socket.recv(1_000_000):
+                found += more
+        return found
 
     def close(self) -> None:
         self._socket.close()
@@ -174,25 +177,28 @@ def test_exports_that_nobody_reads_end_and_hold_back_no_other_organization(large
         assert '"complete":true' in whole.text[-300:]
         wait_until(lambda: metric(api, "limit_in_use", "exports") == 0)
         assert metric(api, "refused_total", "unread_seconds") == 2
-        assert all(one.is_over() for one in held)
+        assert all(b'"complete":true' not in one.rest() for one in held)
+        for one in held:
+            one.close()
         assert '"complete":true' in api.get("/api/conversations/export", api.token(ONE)).text[-300:]
     large.await_no_points_in_time()
 
 
 def test_one_that_reads_drop_by_drop_is_cut_off_too(large: Cluster) -> None:
-    """It reads 20 kB every half second at first, so that no pause is long, which is more than it may; then waits."""
-    with limited(large, unread_seconds=1.0) as api:
-        slow = Unread(api, ONE)
-        slow.begin()
-        started = time.monotonic()
-        try:
-            while slow._socket.recv(2_000):
-                time.sleep(0.5)
-                assert time.monotonic() < started + 60
-        except ConnectionError:
-            pass
-        wait_until(lambda: metric(api, "limit_in_use", "exports") == 0)
-        slow.close()
+    """One that is only slow is not: it reads 400 kB a second, and the other one 4 kB."""
+    with limited(large, unread_seconds=2.0) as api:
+        for bytes_read, is_cut_off in ((40_000, False), (400, True)):
+            reader = Unread(api, ONE, buffer=65_536)
+            reader.begin()
+            started = time.monotonic()
+            while time.monotonic() < started + (30 if is_cut_off else 6):
+                reader.read(bytes_read)
+                if metric(api, "limit_in_use", "exports") == 0:
+                    break
+                time.sleep(0.1)
+            assert (metric(api, "limit_in_use", "exports") == 0) == is_cut_off
+            reader.close()
+            wait_until(lambda: metric(api, "limit_in_use", "exports") == 0)
 
 
 def test_bodies_beyond_the_bytes_wait_and_are_then_refused(cluster: Cluster) -> None:
@@ -254,8 +260,6 @@ def test_more_deep_pages_than_the_cluster_has_points_in_time(cluster: Cluster) -
 
 
 def test_operators_have_an_address_of_their_own(cluster: Cluster, tmp_path: Any) -> None:
-    from tests.node.conftest import serve_process
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -290,7 +294,7 @@ def test_a_client_that_hangs_up_ends_its_bulk_write(cluster: Cluster, settings: 
     lines = b"".join(conversation(rng, ONE).model_dump_json().encode() + b"\n" for _ in range(3_000))
     with own_alias(settings, opensearch_url) as own:
         own.load([])
-        for api in serving(own.settings, own.url):
+        with limited(own) as api:
             address = urlsplit(api.address)
             head = (
                 f"POST {BULK} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.token(ONE, scopes=WRITE)}\r\n"
@@ -303,4 +307,3 @@ def test_a_client_that_hangs_up_ends_its_bulk_write(cluster: Cluster, settings: 
             own.act(lambda client: client.indices.refresh(index=own.settings.alias))
             found = api.conversations(api.token(ONE))["data"]["pagination"]["total"]
             assert found < 3_000
-    _ = json, threading
