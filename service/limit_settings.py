@@ -31,14 +31,14 @@ class LimitSettings(BaseSettings):
         description="units that a caller may use at once after a pause",
     )
     searches: int = Field(
-        16,
+        12,
         ge=1,
         le=10_000,
         validation_alias=_env("CONVERSATIONS_SEARCHES"),
         description="requests for which a process searches or reads in OpenSearch at the same time",
     )
     searches_per_organization: int = Field(
-        8,
+        4,
         ge=1,
         le=10_000,
         validation_alias=_env("CONVERSATIONS_SEARCHES_PER_ORGANIZATION"),

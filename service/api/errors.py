@@ -65,9 +65,6 @@ BY_ERROR: dict[type[Exception], Answer] = {
         415, "unsupported_media_type", "The body is compressed.", {"Accept-Encoding": "identity"}
     ),
     errors.TooBusy: BUSY,
-    errors.Saturated: Answer(
-        503, "busy", "The service is busy with others' requests.", {"Retry-After": RETRY_AFTER_SECONDS}
-    ),
     errors.PushedBack: BUSY,
     errors.Overloaded: BUSY,  # must stand before SearchUnavailable, its base class
     errors.WriteFailed: UNAVAILABLE,
@@ -78,6 +75,9 @@ BY_ERROR: dict[type[Exception], Answer] = {
         "keys_unavailable",
         "The token cannot be verified now, because its issuer does not answer.",
         {"Retry-After": RETRY_AFTER_SECONDS},
+    ),
+    errors.Saturated: Answer(
+        503, "busy", "The service is busy with others' requests.", {"Retry-After": RETRY_AFTER_SECONDS}
     ),
     errors.SearchTimeout: Answer(504, "search_timeout", "The request did not end within its deadline."),
 }

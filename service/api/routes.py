@@ -266,6 +266,7 @@ async def _body(request: ApiRequest, most: int) -> bytes:
 
 def _require_fit(size: int, most: int) -> None:
     if size > most:
+        telemetry.refused.labels("body_bytes", "own").inc()
         raise TooLarge(f"the body may have at most {most:,} bytes: send it in parts")
 
 

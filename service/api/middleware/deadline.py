@@ -10,7 +10,7 @@ import asyncio
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage, Send
 
-from service import deadline
+from service import deadline, telemetry
 from service.api.middleware.access_log import note
 from service.api.middleware.http import HttpMiddleware
 from service.errors import BodyIncomplete, SearchTimeout, SlowRequest
@@ -69,6 +69,7 @@ class Deadline(HttpMiddleware):
             if not limit.expired():
                 raise
             if is_reading:
+                telemetry.refused.labels("body_seconds", "own").inc()
                 raise SlowRequest(f"the body must arrive within {self._body_seconds:g} seconds: send less") from None
             raise SearchTimeout(_message(scope["method"] in READING, self._seconds)) from None
 
