@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import resource
 import statistics
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import aiohttp
@@ -29,6 +31,7 @@ FLOODING_CLIENTS = 100
 SECONDS = 12.0
 WARM_SECONDS = 2.0
 PAUSE_SECONDS = 0.03  # of the quiet client
+SLOW, IDLE, DROP_SECONDS = 500, 2_000, 2.0
 SHARES = (0.8, 2.0)  # of what the service can do
 CLIENTS_AT_CAPACITY = 8
 WITHOUT = {
@@ -135,6 +138,33 @@ class Service:
         await asyncio.gather(*tasks)
         return answers, files
 
+    @asynccontextmanager
+    async def crowded(self) -> AsyncIterator[None]:
+        """Connections that send nothing, and others that send a byte now and then; each comes again when it is closed."""
+        url = urlsplit(self._address)
+
+        async def hold(sent: bytes) -> None:
+            while True:
+                try:
+                    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+                    reading = asyncio.create_task(reader.read())
+                    while not reading.done():
+                        writer.write(sent)
+                        await asyncio.wait({reading}, timeout=DROP_SECONDS)
+                    writer.close()
+                except OSError:
+                    await asyncio.sleep(DROP_SECONDS)
+
+        held = [asyncio.create_task(hold(b"")) for _ in range(IDLE)]
+        held += [asyncio.create_task(hold(b"X")) for _ in range(SLOW)]
+        await asyncio.sleep(WARM_SECONDS)
+        try:
+            yield
+        finally:
+            for one in held:
+                one.cancel()
+            await asyncio.gather(*held, return_exceptions=True)
+
     def megabytes(self) -> float:
         found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self._pid}/status").read_text())
         return int(found[1]) / 1024 if found else 0.0
@@ -142,6 +172,8 @@ class Service:
 
 async def run(settings: Settings, url: str, folder: Path, conversations: int) -> str:
     """Loads, measures, and returns the tables."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     wanted = conversations * (generate.REST + 1) // generate.REST
     await rig.load(settings, url, generate.conversations(wanted), wanted)
     await rig.load(settings, url, generate.steady(20_000), 20_000)
@@ -182,7 +214,10 @@ async def _overload(name: str, service: Service) -> Sequence[str]:
         rows.append(
             f"| {name}: {share:g} of {capacity:.0f}/s | {answers.text} | {service.megabytes():.0f} MB | {files} |"
         )
-    return rows
+    async with service.crowded():
+        answers, files = await service.at_rate(SHARES[0] * capacity)
+    crowd = f"{SHARES[0]:g}, with {SLOW} slow senders and {IDLE:,} idle connections"
+    return [*rows, f"| {name}: {crowd} | {answers.text} | {service.megabytes():.0f} MB | {files} |"]
 
 
 def _heading(conversations: int) -> list[str]:
