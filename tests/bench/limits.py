@@ -13,7 +13,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,20 +140,21 @@ class Service:
 
     @asynccontextmanager
     async def crowded(self) -> AsyncIterator[None]:
-        """Connections that send nothing, and others that send a byte now and then; each comes again when it is closed."""
+        """Connections that send nothing, and others that send a byte now and then. Once closed, each comes again."""
         url = urlsplit(self._address)
 
         async def hold(sent: bytes) -> None:
             while True:
                 try:
                     reader, writer = await asyncio.open_connection(url.hostname, url.port)
-                    reading = asyncio.create_task(reader.read())
-                    while not reading.done():
+                    while not reader.at_eof():
                         writer.write(sent)
-                        await asyncio.wait({reading}, timeout=DROP_SECONDS)
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(reader.read(1_000), DROP_SECONDS)
                     writer.close()
                 except OSError:
-                    await asyncio.sleep(DROP_SECONDS)
+                    pass
+                await asyncio.sleep(DROP_SECONDS)
 
         held = [asyncio.create_task(hold(b"")) for _ in range(IDLE)]
         held += [asyncio.create_task(hold(b"X")) for _ in range(SLOW)]
