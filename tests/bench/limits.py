@@ -13,7 +13,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -140,21 +140,21 @@ class Service:
 
     @asynccontextmanager
     async def crowded(self) -> AsyncIterator[None]:
-        """Connections that send nothing, and others that send a byte now and then. Once closed, each comes again."""
+        """Connections that send nothing, and others that send a byte now and then; each comes again at once when it is closed."""
         url = urlsplit(self._address)
 
         async def hold(sent: bytes) -> None:
             while True:
                 try:
                     reader, writer = await asyncio.open_connection(url.hostname, url.port)
-                    while not reader.at_eof():
+                    reading = asyncio.create_task(reader.read())
+                    while not reading.done():
                         writer.write(sent)
-                        with suppress(TimeoutError):
-                            await asyncio.wait_for(reader.read(1_000), DROP_SECONDS)
+                        await asyncio.wait({reading}, timeout=DROP_SECONDS)
+                    reading.exception()
                     writer.close()
                 except OSError:
-                    pass
-                await asyncio.sleep(DROP_SECONDS)
+                    await asyncio.sleep(DROP_SECONDS)
 
         held = [asyncio.create_task(hold(b"")) for _ in range(IDLE)]
         held += [asyncio.create_task(hold(b"X")) for _ in range(SLOW)]
