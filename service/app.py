@@ -34,6 +34,7 @@ from service.api.middleware.security_headers import SecurityHeaders
 from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
 from service.api.writes import Writes
+from service.audit import Audit
 from service.client import Client, connect
 from service.client.responses import SearchAnswer
 from service.identity.api_keys import Store
@@ -101,7 +102,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
 
     application = Litestar(
         route_handlers=[*HANDLERS, home(HANDLERS), *PAGES],
-        state=State({"parts": parts}),
+        state=State({"parts": parts, "audit": Audit(settings.audit_file)}),
         openapi_config=None,  # service.api.openapi makes the document
         exception_handlers={Exception: error_response},
         middleware=[lambda app: Deadline(app, seconds=settings.request_timeout, body_seconds=settings.body_seconds)],

@@ -124,7 +124,7 @@ def node_clause(node: Node, now: datetime, organization_uid: UUID) -> Clause:  #
         case AllOf(nodes):
             return all_of([node_clause(part, now, organization_uid) for part in nodes])
         case AnyOf(nodes):
-            return any_of(*(node_clause(part, now, organization_uid) for part in nodes))
+            return any_of(*(node_clause(part, now, organization_uid) for part in dict.fromkeys(nodes)))
 
 
 def _ranges(bounds: Bounds, now: datetime) -> Sequence[Clause]:
@@ -187,6 +187,14 @@ def compile_walk(
 def missing(field: str) -> Clause:
     """Documents without a value."""
     return {"bool": {"must_not": [{"exists": {"field": field}}]}}
+
+
+def excluded_by(clause: Clause) -> Clause | None:
+    """The clause for documents with a value, of a clause for those without one; else None."""
+    match clause.get("bool"):
+        case {"must_not": [{"exists": {"field": str(field)} as named}]} if clause == missing(field):
+            return {"exists": named}
+    return None
 
 
 def compile_page(query: ConversationQuery, organization_uid: UUID) -> Clause:
