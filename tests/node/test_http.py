@@ -14,7 +14,7 @@ from tests.node.conftest import Api, Cluster
 
 CACHED = ("/api/conversations", "/api/conversations/count?facets=status", "/api/conversations/suggest?q=a")
 OPEN = ("/", "/docs", "/docs/openapi.json", "/health/live", "/health/ready", "/nowhere")
-OF_THE_REQUEST = {"date", "x-request-id"}
+OF_THE_REQUEST = {"ratelimit", "date", "x-request-id"}
 
 
 @pytest.fixture(scope="module")
