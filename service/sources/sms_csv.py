@@ -209,8 +209,8 @@ def _record(table: _Table, data: bytes, lines: _Lines, text: _Decoder) -> dict[s
 def _joined(table: _Table, data: bytes, lines: _Lines) -> list[tuple[bytes, bool]] | None:
     """The fields of a record over several lines, or None if the open quote is not the beginning of one.
 
-    A line that is a record by itself is none of a field's lines. If it has an odd number of quotes, too, that holds only
-    if the first line is such a record: else one of the quotes closes the field.
+    A line that is a record by itself is none of a field's lines. If it has an odd number of quotes, that holds only if
+    the first line is such a record, too: else one of the quotes closes the field.
     """
     parts, is_open, length = [data], data.count(b'"') % 2 == 1, 0
     is_whole = _is_record(table, data, with_odd_quotes=True)
