@@ -81,6 +81,11 @@ BY_ERROR: dict[type[Exception], Answer] = {
     ),
     errors.SearchTimeout: Answer(504, "search_timeout", "The request did not end within its deadline."),
 }
+# What http_protocol.py refuses before there is a request.
+BEFORE_A_REQUEST = (
+    Answer(414, "uri_too_long", "The request line is too long.", {"Connection": "close"}),
+    Answer(431, "headers_too_large", "The headers are too many or too long.", {"Connection": "close"}),
+)
 BY_STATUS: dict[int, Answer] = {
     400: Answer(400, "bad_request", "The request cannot be understood.", message="the request cannot be understood"),
     404: Answer(404, "not_found", "There is no such path.", message="there is no such path"),

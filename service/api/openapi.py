@@ -60,7 +60,7 @@ def _by_status(answers: Iterable[errors.Answer]) -> tuple[errors.Answer, ...]:
     return tuple(found[status] for status in sorted(found))
 
 
-ALL_FAILURES = _by_status((*errors.BY_ERROR.values(), errors.INTERNAL))
+ALL_FAILURES = _by_status((*errors.BY_ERROR.values(), *errors.BEFORE_A_REQUEST, errors.INTERNAL))
 _OF_A_BODY = (413, 415)
 
 
@@ -94,8 +94,8 @@ class Operation:
     failures: Sequence[errors.Answer] = tuple(answer for answer in ALL_FAILURES if answer.status not in _OF_A_BODY)
 
 
-_HEALTH_FAILURES = (errors.INVALID, errors.INTERNAL)
-_READY_FAILURES = tuple(answer for answer in ALL_FAILURES if answer.status in (400, 500, 503, 504))
+_HEALTH_FAILURES = tuple(answer for answer in ALL_FAILURES if answer.status in (400, 414, 431, 500))
+_READY_FAILURES = tuple(answer for answer in ALL_FAILURES if answer.status in (400, 414, 431, 500, 503, 504))
 
 
 def _ref(kind: str, name: str) -> dict[str, object]:

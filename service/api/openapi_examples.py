@@ -114,8 +114,10 @@ _MESSAGES = {
     404: "there is no such conversation in this organization",
     408: "the body must arrive within 60 seconds: send less",
     413: "a request may have at most 5,000 lines, this one has 6,000: send it in parts",
+    414: "the request line must have at most 65,536 bytes",
     415: "Content-Encoding: gzip is not supported: send the body without compression",
-    429: "4 exports are under way: try again when one has ended",
+    429: "at most 2 exports of an organization at once: try again shortly",
+    431: "the request line and headers must have at most 65,536 bytes and 100 headers",
     503: "OpenSearch cannot be reached: try again shortly",
     504: "the search took too long and was stopped: narrow the request, or try again",
 }
