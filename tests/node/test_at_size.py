@@ -343,7 +343,7 @@ def test_a_reindex_its_rollback_and_the_pruning_keep_all(sized: Sized, service: 
 
 ROUTES_ASKED = {
     "/api/conversations", "/api/conversations/count", "/api/conversations/suggest", "/api/conversations/export",
-    "/api/conversations/{uid:str}", "/api/conversations/bulk", "/health/live", "/health/ready", "/metrics",
+    "/api/conversations/{uid:str}", "/api/conversations/bulk", "/api/caller", "/health/live", "/health/ready", "/metrics",
 }  # fmt: skip
 COMMANDS_RUN = {
     "create", "load", "export", "verify", "reindex", "rollback", "prune", "status", "doctor", "healthy",
