@@ -1,6 +1,6 @@
 // Saves everything that the search finds, as NDJSON. The last line says that it is whole, and is checked.
 
-import { isAborted, open } from './api.js';
+import { Failure, isAborted, open } from './api.js';
 import { exportParameters } from './parameters.js';
 import { now, set } from './store.js';
 import { zone } from './times.js';
@@ -14,18 +14,20 @@ export function cancelExport() {
 }
 
 export async function startExport() {
-  const { asked, token } = now();
+  const { answer, token } = now();
   running = new AbortController();
   const { signal } = running;
   set({ exporting: { lines: 0 } });
   try {
-    const answer = await open('api/conversations/export', { parameters: exportParameters(asked, zone()), token, signal });
-    const parts = await read(answer.body.getReader(), (lines) => set({ exporting: { lines } }));
+    const reply = await open('api/conversations/export', { parameters: exportParameters(answer.sent, zone()), token, signal });
+    const parts = await read(reply.body.getReader(), (lines) => set({ exporting: { lines } }));
     const isWhole = parts.last.includes('"export":{"complete":true');
     save(new Blob(parts.chunks, { type: 'application/x-ndjson' }));
     set({ exporting: { isDone: true, isWhole, lines: parts.lines - 1 } });
   } catch (failure) {
-    if (!isAborted(failure)) set({ exporting: { failure } });
+    if (isAborted(failure)) return;
+    set({ exporting: { failure: failure instanceof Failure ? failure : new Failure('broken') } });
+    if (!(failure instanceof Failure)) throw failure;
   }
 }
 

@@ -50,6 +50,12 @@ export function countParameters(asked, zone, interval) {
   return [...filters, ['facets', FACETS], ['facets[created_on]', interval], ...(zone ? [['tz', zone]] : [])];
 }
 
+// A search whose last word may go on, or null: what people mean while they type, and often also when they are done.
+export function begun(q) {
+  const isPlain = /(^|\s)[\p{L}\p{N}]{2,}$/u.test(q) && (q.match(/"/g) ?? []).length % 2 === 0 && !/(^|\s)OR$/.test(q);
+  return isPlain ? `${q}*` : null;
+}
+
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
 // A line for a shell. The token is not in it: people paste such lines into tickets.

@@ -3,7 +3,7 @@
 import { Failure, ask } from './api.js';
 import { partOfCounts, partOfResults } from './address.js';
 import { betterInterval } from './histogram.js';
-import { countParameters, pageParameters } from './parameters.js';
+import { begun, countParameters, pageParameters } from './parameters.js';
 import { now, set } from './store.js';
 import { zone } from './times.js';
 import { Turns } from './turns.js';
@@ -14,30 +14,52 @@ const results = new Turns();
 const counts = new Turns();
 const opened = new Turns();
 let interval = 'month';
+let counting = ''; // what is counted now
 let retry = 0;
 
 export function search() {
   clearTimeout(retry);
   const { token, asked } = now();
   if (!token) return;
-  set({ isLoading: true });
+  set({ isLoading: true, ...(now().exporting?.isDone ? { exporting: null } : {}) });
   const path = 'api/conversations';
   results.take(
-    (signal) => ask(path, { parameters: pageParameters(asked, zone()), token, signal }),
-    (data) => {
-      set({ answer: { ...data, asked }, failure: null, isLoading: false });
+    (signal) => found((parameters) => ask(path, { parameters, token, signal }), asked),
+    (answer) => {
+      set({ answer, failure: null, isLoading: false });
+      if (now().counts?.part !== partOfCounts(asked) && counting !== partOfCounts(asked)) count(answer.sent, token);
       show();
     },
     failed,
   );
-  if (now().counts?.part !== partOfCounts(asked)) count(asked, token);
+  const isKnown = now().counts?.part === partOfCounts(asked);
+  counts.end();
+  counting = '';
+  if (!isKnown && begun(asked.q) === null) count(asked, token); // else the answer says first what is counted
+}
+
+// The answer, with `sent`: what it was asked for. If no conversation has all of the words, the last one may go on.
+async function found(page, asked) {
+  const data = await page(pageParameters(asked, zone()));
+  const plain = { ...data, asked, sent: asked };
+  const q = data.pagination.total === 0 || data.matched === 'any' ? begun(asked.q) : null;
+  if (q === null) return plain;
+  const sent = { ...asked, q };
+  const more = await page(pageParameters(sent, zone()));
+  const isBetter = more.pagination.total > 0 && more.matched !== 'any';
+  return isBetter ? { ...more, asked, sent, begun: q.match(/\S+$/u)[0] } : plain;
 }
 
 function count(asked, token) {
+  const part = partOfCounts(now().asked);
+  counting = part;
   counts.take(
     (signal) => counted(asked, token, signal),
-    (data) => set({ counts: { ...data, part: partOfCounts(asked) } }),
-    () => {}, // the page of results tells what is wrong
+    (data) => {
+      counting = '';
+      set({ counts: { ...data, part } });
+    },
+    () => { counting = ''; }, // the page of results tells what is wrong
   );
 }
 
@@ -68,13 +90,12 @@ export function stop() {
 // The conversation that the address names: from the page of results, or else asked for.
 export function show() {
   const { asked, answer, token, opened: shown } = now();
-  opened.end();
-  if (!asked.open) return set({ opened: null });
-  const found = answer && partOfResults(answer.asked) === partOfResults(asked)
+  const found = asked.open && answer && partOfResults(answer.asked) === partOfResults(asked)
     ? answer.items.find((item) => item.uid === asked.open) : undefined;
+  if (!asked.open || found) opened.end();
+  if (!asked.open) return set({ opened: null });
   if (found) return set({ opened: { uid: asked.open, item: found } });
-  if (shown?.uid === asked.open && (shown.item || shown.failure === undefined)) return undefined;
-  if (!token) return undefined;
+  if (!token || (shown?.uid === asked.open && !shown.failure)) return undefined; // it is there, or under way
   set({ opened: { uid: asked.open, item: null } });
   const parameters = asked.organization_uid ? [['organization_uid', asked.organization_uid]] : [];
   return opened.take(

@@ -31,6 +31,7 @@ from pydantic import SecretStr
 
 from service.api.auth import Tokens
 from service.api.http_protocol import BoundedProtocol
+from service.api.sign_in import SignInCodes
 from service.app import create_app
 from service.client import Client, connect
 from service.conversation import Conversation
@@ -256,13 +257,15 @@ class Api:
         return body
 
 
-def serving(settings: Settings, url: str, windows: Windows | None = None) -> Iterator[Api]:
+def serving(
+    settings: Settings, url: str, windows: Windows | None = None, codes: SignInCodes | None = None
+) -> Iterator[Api]:
     """Runs the application in a thread until the generator is closed."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(settings, url, windows=windows),
+                create_app(settings, url, windows=windows, codes=codes),
                 http=BoundedProtocol,
                 ws="none",
                 log_config=None,

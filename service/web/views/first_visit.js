@@ -16,16 +16,22 @@ export function firstVisit({ asked, answer }) {
 
 export function examples(items) {
   const sender = items.map((item) => item.metadata.from_email).find(Boolean);
-  const category = items.flatMap((item) => item.categories)[0];
+  const labelled = items.find((item) => item.categories.length > 0 && item.status);
   return [
     wordOf(items.map((item) => item.subject ?? '')),
-    sender ? `from:${quotedName(sender)}` : 'has:attachment',
-    category ? `is:read category:${quotedName(category)}` : 'is:unread status:active',
-  ].filter(Boolean);
+    sender ? `from:${quotedName(sender)}` : stateOf(items[0]),
+    labelled ? `status:${labelled.status} category:${quotedName(labelled.categories[0])}` : `after:${items[0].updated_on.slice(0, 10)}`,
+  ];
 }
+
+const stateOf = (item) => (item.is_read === false ? 'is:unread' : item.has_reply ? 'is:replied' : `updated:${item.updated_on.slice(0, 7)}`);
+
+const OF_LATIN = /(?<![\w'@./#-])\p{Script=Latin}{5,10}(?![\w'@./-])/gu;
+const OF_ANY = /(?<![\w'@./#-])\p{L}{2,10}(?![\w'@./-])/gu;
 
 // A plain word of the subjects, of middling length.
 function wordOf(subjects) {
-  const words = subjects.flatMap((subject) => subject.replace(/\[[^\]]*\]/g, ' ').match(/(?<![\w'@./-])\p{L}{5,10}(?![\w'@./-])/gu) ?? []);
-  return (words.find((word) => word.length > 6) ?? words[0] ?? '').toLowerCase();
+  const plain = subjects.map((subject) => subject.replace(/\[[^\]]*\]/g, ' '));
+  const words = [OF_LATIN, OF_ANY].flatMap((kind) => plain.flatMap((subject) => subject.match(kind) ?? []));
+  return words[0]?.toLowerCase() ?? 'subject:any';
 }

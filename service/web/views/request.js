@@ -7,8 +7,8 @@ import { curlLine, shownParameters } from '../parameters.js';
 import { zone } from '../times.js';
 import { t } from '../words.js';
 
-export function request({ asked, copied }) {
-  const parameters = shownParameters(asked, zone());
+export function request({ asked, answer, copied }) {
+  const parameters = shownParameters(answer?.sent ?? asked, zone());
   const line = curlLine(new URL('api/conversations', document.baseURI).href, parameters);
   return html`<details class="request">
     <summary>${t('request')}</summary>

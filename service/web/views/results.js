@@ -15,7 +15,8 @@ export function results(state) {
   const told = failure ? failed(failure) : nothing;
   if (!answer) return html`${told}${failure ? nothing : skeleton()}`;
   if (answer.items.length === 0) return html`${told}${empty(state)}`;
-  const note = answer.matched === 'any' ? html`<p class="note" id="matched">${t('matched.any')}</p>` : nothing;
+  const said = answer.begun ? t('matched.begun', { word: answer.begun }) : answer.matched === 'any' ? t('matched.any') : '';
+  const note = said ? html`<p class="note" id="matched">${said}</p>` : nothing;
   const moment = Date.now();
   return html`${told}${note}
     <ul class="rows" aria-label=${t('results')}>
@@ -31,14 +32,14 @@ function row(item, state, moment) {
       href=${hrefOf({ ...answer.asked, open: item.uid })} aria-current=${isOpen ? 'true' : nothing}>
       <span class="channel" title=${named('channel', item.channel ?? 'none')}>${ICONS[item.channel] ?? ICONS.unknown}
         <span class="unseen">${named('channel', item.channel ?? 'none')}${item.is_read === false ? `, ${named('is_read', 'false')}` : ''}</span></span>
-      <span class="sender" dir="auto">${senderOf(item)}</span>
+      <span class="sender ${isKnown(item) ? '' : 'unknown'}" dir="auto">${senderOf(item)}</span>
       <span class="text">
         <span class="first">
           <span class="subject" dir="auto">${subject(item, answer.highlights?.[item.uid]?.subject.ranges ?? [])}</span>
           ${item.status && item.status !== 'active' ? html`<span class="label status">${named('status', item.status)}</span>` : nothing}
           ${[...item.categories, ...item.metadata.labels].slice(0, 3).map((one) => html`<span class="label" dir="auto">${one}</span>`)}
         </span>
-        <span class="snippet" dir="auto">${item.metadata.snippet ?? ''}</span>
+        ${item.metadata.snippet ? html`<span class="snippet" dir="auto">${item.metadata.snippet}</span>` : nothing}
       </span>
       <span class="facts">
         ${item.metadata.has_attachments ? html`<span title=${t('attachments')}>${ICONS.clip}<span class="unseen">${t('attachments')}</span></span>` : nothing}
@@ -49,6 +50,8 @@ function row(item, state, moment) {
       <time datetime=${item.updated_on} title=${exact(item.updated_on, language)}>${relative(item.updated_on, moment, language)}</time>
     </a></li>`;
 }
+
+const isKnown = ({ metadata }) => Boolean(metadata.from_name || metadata.from_email);
 
 export const senderOf = (item) => item.metadata.from_name || item.metadata.from_email || t('no_sender');
 

@@ -17,7 +17,7 @@ export function timeRange({ counts, asked, language }) {
     <legend>${t('filter.created_on')}</legend>
     ${found.length ? chart(found, picked ? rangeOf(picked.first, picked.last) : asked, language) : html`<div class="no-chart"></div>`}
     <div class="dates">
-      ${date('from', asked)} <span aria-hidden="true">–</span> ${date('to', asked)}
+      ${date('from', asked)} ${date('to', asked)}
     </div>
     ${asked.from || asked.to ? html`<a href=${hrefOf(changed(asked, { from: '', to: '' }))}>${t('time.all')}</a>` : nothing}
   </fieldset>`;
@@ -72,5 +72,5 @@ function cancel() {
   set({});
 }
 
-const date = (name, asked) => html`<input type="date" name=${name} aria-label=${t(`time.${name}`)} .value=${asked[name].length === 10 ? asked[name] : ''}
+const date = (name, asked) => html`<span aria-hidden="true">${t(`filter.${name}`)}</span> <input type="date" name=${name} aria-label=${t(`time.${name}`)} .value=${asked[name].length === 10 ? asked[name] : ''}
   @change=${(event) => change({ [name]: event.target.value })}>`;

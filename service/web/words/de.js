@@ -46,6 +46,7 @@ export default {
   'box_field.sent': 'gesendet an einem Datum',
   'results': 'Ergebnisse',
   'matched.any': 'Keine Konversation hat alle diese Wörter. Diese haben einige davon.',
+  'matched.begun': 'Keine Konversation hat genau diese Wörter. In diesen darf das letzte Wort weitergehen: {word}',
   'attachments': 'hat Anhänge',
   'replied': 'beantwortet',
   'messages': { one: '{n} Nachricht', other: '{n} Nachrichten' },

@@ -46,6 +46,7 @@ export default {
   'box_field.sent': 'sent on a date',
   'results': 'Results',
   'matched.any': 'No conversation has all of these words. These have some of them.',
+  'matched.begun': 'No conversation has exactly these words. In these, the last word may go on: {word}',
   'attachments': 'has attachments',
   'replied': 'answered',
   'messages': { one: '{n} message', other: '{n} messages' },

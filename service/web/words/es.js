@@ -46,6 +46,7 @@ export default {
   'box_field.sent': 'enviada en una fecha',
   'results': 'Resultados',
   'matched.any': 'Ninguna conversación tiene todas estas palabras. Estas tienen algunas.',
+  'matched.begun': 'Ninguna conversación tiene exactamente estas palabras. En estas, la última puede continuar: {word}',
   'attachments': 'tiene adjuntos',
   'replied': 'respondida',
   'messages': { one: '{n} mensaje', other: '{n} mensajes' },

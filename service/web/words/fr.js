@@ -46,6 +46,7 @@ export default {
   'box_field.sent': 'envoyée à une date',
   'results': 'Résultats',
   'matched.any': 'Aucune conversation n’a tous ces mots. Celles-ci en ont quelques-uns.',
+  'matched.begun': 'Aucune conversation n’a exactement ces mots. Ici, le dernier peut continuer : {word}',
   'attachments': 'a des pièces jointes',
   'replied': 'avec réponse',
   'messages': { one: '{n} message', other: '{n} messages' },
