@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import docker
@@ -47,6 +47,9 @@ from tests.node import containers
 from tests.node.impatient import DEAD_AFTER_SECONDS
 from tests.processes import wait_until
 from tests.served import await_address
+
+if TYPE_CHECKING:
+    from tests.node.pages import Site
 
 SECRET = SecretStr(secrets.token_urlsafe(48))
 
@@ -334,3 +337,21 @@ def sample_api(fresh: Cluster, samples: Path) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def samples() -> Path:
     return Path(__file__).parents[1] / "samples"
+
+
+@pytest.fixture(scope="module")
+def opened_site(settings: Settings, opensearch_url: str, samples: Path) -> Iterator[Site]:
+    """The page for people, in one browser and over the sample."""
+    from tests.node.pages import sample, site  # it imports this module, and a browser's driver
+
+    codes = SignInCodes()
+    with own_alias(settings, opensearch_url) as cluster:
+        cluster.load(sample(samples))
+        for api in serving(cluster.settings, cluster.url, codes=codes):
+            with site(api, codes) as opened:
+                yield opened
+
+
+@pytest.fixture
+def web(opened_site: Site) -> Iterator[Site]:
+    yield from opened_site.watched()

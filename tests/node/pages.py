@@ -104,6 +104,17 @@ class Site:
         data: dict[str, object] = self.api.conversations(self.token, parameters)["data"]
         return data
 
+    def watched(self) -> Iterator[Site]:
+        """For one test. Afterwards, no page may have complained, asked another place, or put a token in an address."""
+        self.troubles.clear()
+        self.requested.clear()
+        yield self
+        for context in self.browser.contexts:
+            context.close()
+        assert self.troubles == []
+        assert [url for url in self.requested if not url.startswith((self.api.address, "blob:", "data:"))] == []
+        assert [url for url in self.requested if "eyJ" in url] == []
+
 
 @contextmanager
 def site(api: Api, codes: SignInCodes) -> Iterator[Site]:

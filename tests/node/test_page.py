@@ -5,46 +5,16 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from service.api.sign_in import SignInCodes
-from service.settings import Settings
 from tests.node import browser
-from tests.node.conftest import own_alias, serving
-from tests.node.pages import MINE, OTHER, Site, sample, search, settled, site, total, uids
+from tests.node.pages import MINE, OTHER, Site, search, settled, total, uids
 
 pytestmark = pytest.mark.skipif(browser.is_missing(), reason="needs a Chromium; CI installs one")
-
-
-@pytest.fixture(scope="module")
-def opened_site(settings: Settings, opensearch_url: str, samples: Path) -> Iterator[Site]:
-    codes = SignInCodes()
-    with own_alias(settings, opensearch_url) as cluster:
-        cluster.load(sample(samples))
-        for api in serving(cluster.settings, cluster.url, codes=codes):
-            with site(api, codes) as found:
-                yield found
-
-
-@pytest.fixture
-def web(opened_site: Site) -> Iterator[Site]:
-    """The site. Afterwards, no page may have complained, or asked anything of another place."""
-    opened_site.troubles.clear()
-    opened_site.requested.clear()
-    yield opened_site
-    for context in opened_site.browser.contexts:
-        context.close()
-    assert opened_site.troubles == []
-    elsewhere = [
-        url for url in opened_site.requested if not url.startswith((opened_site.api.address, "blob:", "data:"))
-    ]
-    assert elsewhere == []
-    assert not [url for url in opened_site.requested if "eyJ" in url]  # a token
 
 
 def test_the_link_of_run_signs_in_once(web: Site) -> None:

@@ -17,7 +17,7 @@ export function chips({ asked, language }) {
 }
 
 function chipsOf(asked, name, language) {
-  if (LISTS.includes(name)) return asked[name].map((value) => chip(name, shown(name, value), toggled(asked, name, value), value));
+  if (LISTS.includes(name)) return asked[name].map((value) => chip(name, shown(name, value), toggled(asked, name, value), name === 'agent_uid' ? value : undefined));
   if (!asked[name]) return [];
   const text = name === 'from' || name === 'to' ? written(asked[name], language) : named(name, asked[name]);
   return [chip(name, text, changed(asked, { [name]: NOTHING_ASKED[name] }))];

@@ -29,7 +29,7 @@ export const filters = (state) => html`
     </div>
   </nav>`;
 
-const isOld = ({ counts, asked, failure }) => counts !== null && !failure && counts.part !== partOfCounts(asked);
+const isOld = ({ counts, asked, failure }) => !failure && counts?.part !== partOfCounts(asked);
 const toggle = () => set({ filtersShown: !now().filtersShown });
 
 function view(asked, name, patch) {
