@@ -12,7 +12,12 @@ import pytest
 from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, Cluster
 
-CACHED = ("/api/conversations", "/api/conversations/count?facets=status", "/api/conversations/suggest?q=a")
+CACHED = (
+    "/api/conversations",
+    "/api/conversations/count?facets=status",
+    "/api/conversations/suggest?q=a",
+    "/api/caller",
+)
 OPEN = ("/", "/docs", "/docs/openapi.json", "/health/live", "/health/ready", "/nowhere")
 OF_THE_REQUEST = {"date", "x-request-id"}
 
