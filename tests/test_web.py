@@ -62,9 +62,7 @@ def test_every_word_that_a_view_names_exists_and_is_used() -> None:
     source = "\n".join(path.read_text() for path in modules() if path.parent.name != "words")
     plain = set(re.findall(r"\bt\('([^']+)'", source))
     assert plain <= known
-    begun = set(re.findall(r"`([\w.]+\.)\$\{", source)) | {
-        f"{name}." for name in (*FACET_FIELDS, "has_reply")
-    }
+    begun = set(re.findall(r"`([\w.]+\.)\$\{", source)) | {f"{name}." for name in (*FACET_FIELDS, "has_reply")}
     assert {key for key in known - plain if not key.startswith(tuple(begun)) and f"'{key}'" not in source} == set()
 
 

@@ -120,16 +120,21 @@ class Service:
         answer = send(self._settings, self._url, path, method=method, headers=headers)
         body = answer.json()
         if not isinstance(body, dict) or body.get("status") not in ("success", "error"):
-            raise SearchUnavailable(
-                f"the server at {self.name} is not this service "
-                f"(it answered {answer.status}, and no JSON of its): does another program use this port?"
-            )
+            raise SearchUnavailable(another_program(self._url, answer))
         if body["status"] == "error":
             raise _error(self.name, answer.status, body.get("error"))
         found = body.get("data")
         if not isinstance(found, dict):
             raise SearchUnavailable(f"{self.name} answered without data")
         return found
+
+
+def another_program(url: str, answer: Answer) -> str:
+    """What to tell of an answer that this service does not give."""
+    return (
+        f"the server at {address(url)} is not this service "
+        f"(it answered {answer.status} without this service's JSON): does another program use this port?"
+    )
 
 
 def _scope(organization: UUID | None) -> str:

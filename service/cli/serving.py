@@ -12,7 +12,7 @@ import click
 
 from service import progress
 from service.cli import global_options
-from service.cli.connectivity import address, check_ca_file, problem_at, require_opensearch
+from service.cli.connectivity import check_ca_file, problem_at, require_opensearch
 from service.cli.options import (
     Duration,
     Uuid,
@@ -24,7 +24,7 @@ from service.cli.options import (
     local_options,
     parties_option,
 )
-from service.cli.service_http import send
+from service.cli.service_http import another_program, send
 from service.errors import ConversationsError, Misconfigured
 from service.settings import Settings
 from service.terminal import json_text
@@ -128,13 +128,11 @@ def healthy_command(settings: Settings, url: str | None, timeout: float) -> None
     """
     if global_options.is_typed("url"):
         settings = global_options.settings(url=url)
-    answer = send(settings, settings.url or _LOCAL_URL, "/health/ready", timeout=timeout)
+    url = settings.url or _LOCAL_URL
+    answer = send(settings, url, "/health/ready", timeout=timeout)
     body = answer.json()
     if not isinstance(body, dict) or "status" not in body:
-        raise ConversationsError(
-            f"the server at {address(settings.url or _LOCAL_URL)} is not this service "
-            f"(it answered {answer.status}, and no JSON of its): does another program use this port?"
-        )
+        raise ConversationsError(another_program(url, answer))
     if answer.status != 200:
         error = body.get("error")
         message = error.get("message") if isinstance(error, dict) else None

@@ -24,6 +24,7 @@ from tests.node.conftest import Api
 CLIENTS = Path(__file__).parents[1] / "clients"
 ROOT = Path(__file__).parents[2]
 SWAGGER_UI = ROOT / "service" / "api" / "swagger_ui"
+DOCS = ROOT / "docs" / "clients.md"
 HAS_NODE = shutil.which("npm") is not None and shutil.which("node") is not None
 needs_node = pytest.mark.skipif(
     not HAS_NODE and "CI" not in os.environ, reason="needs nodejs and npm; CI installs them"
@@ -117,10 +118,12 @@ def test_a_client_of_openapi_typescript_is_strictly_typed_and_works(
     (tmp_path / "node_modules").symlink_to(node_modules)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     shutil.copy(CLIENTS / "ask.ts", tmp_path)
+    example = DOCS.read_text("utf-8").partition("```typescript\n")[2].partition("```")[0]
+    (tmp_path / "example.ts").write_text(f"declare const TOKEN: string;\n{example}")
     run(programs / "openapi-typescript", document, "--output", tmp_path / "api.d.ts")
     run(
         programs / "tsc", "--strict", "--noUncheckedIndexedAccess", "--exactOptionalPropertyTypes", "--target", "es2022",
-        "--module", "nodenext", "--lib", "es2022,dom,dom.iterable", "ask.ts", "api.d.ts", cwd=tmp_path,
+        "--module", "nodenext", "--lib", "es2022,dom,dom.iterable", "ask.ts", "example.ts", "api.d.ts", cwd=tmp_path,
     )  # fmt: skip
     check_findings(json.loads(run("node", tmp_path / "ask.js", *arguments(sample_api))), sample_rows(samples))
 

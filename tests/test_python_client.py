@@ -1,0 +1,405 @@
+"""The Python client against a server that fails as networks, proxies and busy services do."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import threading
+import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+from uuid import UUID
+
+import pytest
+from httpx import QueryParams
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conversation_search import (
+    AsyncClient,
+    Client,
+    ConnectionFailed,
+    Conversation,
+    ConversationSearchError,
+    Deletion,
+    Forbidden,
+    IncompleteExport,
+    InvalidRequest,
+    Metadata,
+    NotFound,
+    Retries,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    UnexpectedAnswer,
+)
+from conversation_search._calls import line
+from conversation_search._parameters import parameters
+from service.conversation import Conversation as Stored
+from service.query.conditions import OneOf
+from service.query.parameters import LIST_PARAMETERS
+from service.query.query_string import parse_values
+
+Answer = tuple[int, dict[str, str], bytes]
+UID, ORGANIZATION = UUID(int=1), UUID(int=2)
+ITEM = {"uid": str(UID), "organization_uid": str(ORGANIZATION), "updated_on": "2026-01-02T03:04:05.678Z"}
+QUICK = Retries(attempts=3, longest_wait=0.01)
+
+
+class Server:
+    """Gives the answers of a list in turn, the last one again and again, and notes the requests.
+
+    An answer whose Content-Length is wrong is cut off: the connection breaks.
+    """
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.requests: list[tuple[str, str, bytes]] = []
+        outer = self
+
+        class Answering(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.requests.append((self.command, self.path, body))
+                status, headers, content = outer.answers[min(len(outer.requests), len(outer.answers)) - 1]
+                self.send_response(status)
+                for name, value in {"Content-Length": str(len(content)), **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+                self.close_connection = True
+
+            do_GET = do_POST = do_DELETE = _answer
+
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def close(self) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+    def client(self, retries: Retries = QUICK) -> Client:
+        return Client(self.url, token="a-token", retries=retries)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    found = Server()
+    yield found
+    found.close()
+
+
+def success(data: Any) -> Answer:
+    return 200, {}, json.dumps({"status": "success", "data": data}).encode()
+
+
+def failure(status: int, code: str = "a_code", **headers: str) -> Answer:
+    details = [{"parameter": "per_page", "message": "must be less", "value": "500"}]
+    error = {"code": code, "message": "It failed", "details": details, "request_id": "an-id"}
+    return status, headers, json.dumps({"status": "error", "error": error}).encode()
+
+
+def page(*items: Any, **pagination: Any) -> Answer:
+    return success({"items": items, "pagination": {"per_page": 100, "total": len(items), **pagination}})
+
+
+def lines(*rows: Any) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+
+def export_end(conversations: int) -> dict[str, Any]:
+    return {"export": {"complete": True, "conversations": conversations, "organization_uid": "", "where": ""}}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, InvalidRequest), (401, Unauthorized), (403, Forbidden), (404, NotFound), (413, InvalidRequest),
+        (429, TooManyRequests), (500, Unavailable), (503, Unavailable), (504, Unavailable),
+    ],
+)  # fmt: skip
+def test_an_error_is_an_exception_with_its_details(
+    server: Server, status: int, kind: type[ConversationSearchError]
+) -> None:
+    server.answers = [failure(status, **{"Retry-After": "7"})]
+    with server.client() as client, pytest.raises(kind) as caught:
+        client.search(per_page=500)
+    error: Any = caught.value
+    assert (error.status, error.code, error.message, error.request_id) == (status, "a_code", "It failed", "an-id")
+    assert (error.problems[0].parameter, error.problems[0].value, error.retry_after) == ("per_page", "500", 7.0)
+    assert "per_page: must be less" in str(error)
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_request_is_sent_again_until_it_succeeds(server: Server, status: int) -> None:
+    server.answers = [failure(status), failure(status), page(ITEM)]
+    with server.client() as client:
+        assert client.search()[0].uid == UID
+    assert len(server.requests) == 3
+
+
+def test_a_request_is_sent_at_most_as_often_as_the_caller_says(server: Server) -> None:
+    server.answers = [failure(503)]
+    for attempts in (1, 3):
+        server.requests.clear()
+        with server.client(Retries(attempts, 0)) as client, pytest.raises(Unavailable):
+            client.count()
+        assert len(server.requests) == attempts
+
+
+def test_it_does_not_wait_longer_than_the_caller_says(server: Server) -> None:
+    server.answers = [failure(429, **{"Retry-After": "60"})]
+    with server.client(Retries(longest_wait=59)) as client, pytest.raises(TooManyRequests):
+        client.count()
+    assert len(server.requests) == 1
+
+
+def test_it_waits_at_least_as_long_as_the_service_says() -> None:
+    retries = Retries(attempts=100, longest_wait=5)
+    assert retries.wait(1, 3.0) == 3.0
+    assert 2.5 <= (retries.wait(99, None) or 0) <= 5
+    assert retries.wait(1, 5.1) is None
+    assert retries.wait(100, None) is None
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
+def test_what_would_fail_again_is_not_sent_again(server: Server, status: int) -> None:
+    server.answers = [failure(status)]
+    with server.client() as client, pytest.raises(ConversationSearchError):
+        client.get(UID)
+    assert len(server.requests) == 1
+
+
+def test_a_deletion_is_sent_again_only_if_that_is_safe(server: Server) -> None:
+    """A second deletion could delete what was written after the first."""
+    server.answers = [failure(503)]
+    with server.client() as client:
+        with pytest.raises(Unavailable):
+            client.delete(UID)
+        assert len(server.requests) == 1
+        with pytest.raises(Unavailable):
+            client.delete(UID, deleted_on=datetime.now(UTC))
+        assert len(server.requests) == 4
+        server.answers, before = [failure(429)], len(server.requests)
+        with pytest.raises(TooManyRequests):
+            client.delete(UID)
+        assert len(server.requests) - before == 3
+
+
+def test_a_broken_connection_is_tried_again(server: Server) -> None:
+    server.answers = [(200, {"Content-Length": "9999"}, b'{"status'), page(ITEM)]
+    with server.client() as client:
+        assert len(client.search()) == 1
+
+
+def test_a_service_that_is_not_there_is_told_by_its_address() -> None:
+    with Client("http://127.0.0.1:1", token="t", retries=QUICK) as client, pytest.raises(ConnectionFailed) as caught:
+        client.count()
+    assert "127.0.0.1:1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, {}, b"<html>a proxy</html>"),
+        (200, {}, b'{"status":"success"}'),
+        (200, {}, b'{"status":"success","data":{}}'),
+        (302, {"Location": "http://127.0.0.1:1/"}, b""),
+        (404, {}, b"<html>not found</html>"),
+    ],
+)
+def test_a_foreign_answer_is_no_result(server: Server, answer: Answer) -> None:
+    server.answers = [answer]
+    with server.client() as client, pytest.raises(UnexpectedAnswer):
+        client.search()
+
+
+def test_an_error_of_a_proxy_is_an_error_of_the_service(server: Server) -> None:
+    server.answers = [(502, {}, b"<html>bad gateway</html>")]
+    with server.client() as client, pytest.raises(Unavailable):
+        client.search()
+
+
+def test_a_walk_goes_from_cursor_to_cursor(server: Server) -> None:
+    server.answers = [page(ITEM, next_cursor="second"), failure(503), page(ITEM, ITEM, next_cursor=None)]
+    with server.client() as client:
+        assert len(list(client.walk(status="active"))) == 3
+    cursors = [dict(parse_qsl(urlsplit(path).query))["cursor"] for _method, path, _body in server.requests]
+    assert cursors == ["*", "second", "second"]
+
+
+def test_an_export_is_whole_or_an_error(server: Server) -> None:
+    def read(content: bytes, **headers: str) -> int:
+        server.answers = [(200, headers, content)]
+        with server.client() as client:
+            return len(list(client.export(status="active")))
+
+    whole = lines(ITEM, ITEM, export_end(2))
+    assert read(whole) == 2
+    assert read(lines(export_end(0))) == 0
+    for broken in (lines(ITEM, ITEM), lines(ITEM, export_end(2)), whole[:-20], whole[:100], b"", b"<html>\n"):
+        with pytest.raises(IncompleteExport):
+            read(broken)
+    with pytest.raises(IncompleteExport) as caught:
+        read(lines(ITEM), **{"Content-Length": "9999"})
+    assert caught.value.received == 1
+
+
+def test_an_export_that_is_refused_is_tried_again(server: Server) -> None:
+    server.answers = [failure(429), (200, {}, lines(export_end(0)))]
+    with server.client() as client:
+        assert list(client.export()) == []
+        server.answers = [failure(403)]
+        with pytest.raises(Forbidden):
+            list(client.export())
+
+
+def test_any_number_of_conversations_is_written_in_batches(server: Server) -> None:
+    def items(count: int) -> list[dict[str, Any]]:
+        return [{"line": place, "uid": str(UID), "outcome": "written"} for place in range(1, count + 1)]
+
+    server.answers = [success({"items": items(1_000)}), failure(429), success({"items": items(1_000)}),
+                      success({"items": items(500)})]  # fmt: skip
+    with server.client() as client:
+        results = list(client.write_all(ITEM for _ in range(2_500)))
+        assert [result.line for result in results] == list(range(1, 2_501))
+        assert [body.count(b"\n") for _method, _path, body in server.requests] == [1_000, 1_000, 1_000, 500]
+        assert list(client.write_all([])) == []
+
+
+def test_a_batch_has_a_bounded_size(server: Server) -> None:
+    server.answers = [success({"items": []})]
+    with server.client() as client:
+        list(client.write_all({**ITEM, "subject": "x" * 1_500_000} for _ in range(5)))
+    assert [body.count(b"\n") for _method, _path, body in server.requests] == [2, 2, 1]
+
+
+def test_an_unknown_field_of_a_newer_service_is_ignored(server: Server) -> None:
+    server.answers = [
+        success({**ITEM, "mood": "happy", "metadata": {"from_name": "Ada", "mood": 1}, "categories": ["a"]})
+    ]
+    with server.client() as client:
+        found = client.get(UID)
+    assert found.updated_on == datetime(2026, 1, 2, 3, 4, 5, 678_000, UTC)
+    assert (found.metadata.from_name, found.categories, found.sent_at) == ("Ada", ("a",), None)
+
+
+def test_what_is_written_is_what_the_service_accepts() -> None:
+    written = Conversation(
+        uid=UID, organization_uid=ORGANIZATION, updated_on=datetime(2026, 1, 2, tzinfo=UTC), subject="ü", status="active",
+        categories=("a", "b"), metadata=Metadata(to_emails=("ada@example.org",), attachment_count=2), agent_uid=UUID(int=3),
+    )  # fmt: skip
+    stored = Stored.model_validate_json(line(written))
+    assert (stored.subject, stored.categories, stored.metadata.attachment_count) == ("ü", ["a", "b"], 2)
+    gone = json.loads(
+        line(Deletion(uid=UID, organization_uid=ORGANIZATION, deleted_on=datetime(2026, 1, 2, tzinfo=UTC)))
+    )
+    assert gone == {
+        "uid": str(UID), "organization_uid": str(ORGANIZATION), "deleted_on": "2026-01-02T00:00:00.000+00:00",
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r"updated_on: .* has no time zone"):
+        line(Conversation(uid=UID, organization_uid=ORGANIZATION, updated_on=datetime(2026, 1, 2)))
+
+
+NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(
+    lambda name: name.strip() == name and name.lower() not in ("none", "any")
+)
+
+
+@given(names=st.lists(NAMES, min_size=1, max_size=5))
+def test_names_arrive_as_they_are_whatever_they_hold(names: list[str]) -> None:
+    query_string = str(QueryParams(tuple(parameters({"category": names})))).encode()
+    ((_field, asked),) = parse_values(query_string, LIST_PARAMETERS).items()
+    assert isinstance(asked, OneOf)
+    assert set(asked.values) == {unicodedata.normalize("NFC", name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("filters", "pairs"),
+    [
+        ({"status": "active"}, [("status", "active")]),
+        ({"status": ["active", "draft"]}, [("status", "active"), ("status", "draft")]),
+        ({"is_read": False}, [("is_read", "false")]),
+        ({"agent_uid": UID}, [("agent_uid", str(UID))]),
+        ({"category": "Docs, translations"}, [("category", '"Docs, translations"')]),
+        ({"category": 'The "new" one'}, [("category", '"The ""new"" one"')]),
+        ({"search": 'a "phrase", and more'}, [("search", 'a "phrase", and more')]),
+        ({"where": {"created_on[gte]": date(2024, 7, 1)}}, [("created_on[gte]", "2024-07-01")]),
+        ({"where": {"sent_at[lt]": datetime(2024, 7, 1, tzinfo=UTC)}}, [("sent_at[lt]", "2024-07-01T00:00:00+00:00")]),
+        ({"where": {"message_count[gte]": 3}}, [("message_count[gte]", "3")]),
+        ({"q": None}, []),
+    ],
+)
+def test_filters_become_parameters(filters: dict[str, Any], pairs: list[tuple[str, str]]) -> None:
+    assert parameters(filters) == pairs
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"stauts": "active"}, "stauts: not a filter"),
+        ({"status": []}, "status: an empty list"),
+        ({"where": "status=active"}, "where: must be a mapping"),
+        ({"where": {"created_on[gte]": datetime(2024, 7, 1)}}, "no time zone"),
+        ({"where": {"message_count[gte]": 1.5}}, "float is not a value"),
+    ],
+)
+def test_a_wrong_filter_is_told_before_anything_is_sent(filters: dict[str, Any], message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        parameters(filters)
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://example.org", "http://"])
+def test_a_wrong_address_is_told(url: str) -> None:
+    with pytest.raises(ValueError, match="address of a service"):
+        Client(url, token="t")
+
+
+@pytest.mark.parametrize("token", ["", "two words", "line\nend", "ü"])
+def test_a_wrong_token_is_told_and_not_shown(token: str) -> None:
+    with pytest.raises(ValueError, match="one word") as caught:
+        Client("http://127.0.0.1", token=token)
+    assert not token or token not in str(caught.value)
+
+
+def test_the_asynchronous_client_does_the_same(server: Server) -> None:
+    async def ask() -> None:
+        async with AsyncClient(server.url, token="t", retries=QUICK) as client:
+            server.answers = [page(ITEM, next_cursor="second"), failure(503), page(ITEM, ITEM, next_cursor=None)]
+            assert len([item async for item in client.walk()]) == 3
+            server.requests.clear()
+            server.answers = [failure(429), (200, {}, lines(ITEM, export_end(1)))]
+            assert len([item async for item in client.export()]) == 1
+            server.answers = [(200, {}, lines(ITEM))]
+            with pytest.raises(IncompleteExport):
+                assert [item async for item in client.export()]
+            server.answers = [success({"items": [{"line": 1, "uid": str(UID), "outcome": "written"}]})]
+            assert [result.line async for result in client.write_all([ITEM])] == [1]
+            server.answers = [failure(404)]
+            with pytest.raises(NotFound):
+                await client.get(UID)
+
+    asyncio.run(ask())
+
+
+def test_both_clients_have_the_same_methods_and_parameters() -> None:
+    def methods(kind: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(member).parameters)
+            for name, member in vars(kind).items()
+            if callable(member) and not name.startswith("__")
+        }
+
+    assert methods(Client) == methods(AsyncClient)
