@@ -3,7 +3,7 @@
 import { render } from './vendor/lit-html/lit-html.js';
 import { arrive, go } from './actions.js';
 import { listen } from './keyboard.js';
-import { speak, bestOf, LANGUAGES } from './words.js';
+import { speak, bestOf, LANGUAGES, t } from './words.js';
 import { hasCode, missingOrganization, start } from './signing.js';
 import { now, onChange, set } from './store.js';
 import { page } from './views/page.js';
@@ -17,6 +17,8 @@ function chosenLanguage() {
 function draw(state) {
   render(page(state), document.getElementById('page'));
   announce(state);
+  const q = state.token ? state.asked.q.trim() : '';
+  document.title = q ? `${q} – ${t('title')}` : t('title');
 }
 
 let hadToken = false;

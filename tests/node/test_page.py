@@ -306,7 +306,7 @@ def test_keys(web: Site) -> None:
     expect(page.locator("dialog")).to_have_count(0)
     page.keyboard.press("/")
     assert focused(page) != "box"
-    page.click(".keys")
+    page.click(".show-keys")
     page.locator("dialog input").check()
     page.keyboard.press("Escape")
     page.keyboard.press("/")

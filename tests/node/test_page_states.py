@@ -202,7 +202,7 @@ def completing_state(web: Site, page: Page) -> None:
 
 def help_state(web: Site, page: Page) -> None:
     signed_in(web, page)
-    page.evaluate("document.querySelector('.keys').click()")
+    page.evaluate("document.querySelector('.show-keys').click()")
     expect(page.locator("dialog")).to_be_visible()
 
 

@@ -13,7 +13,7 @@ export const header = (state, box) => html`
     <a class="home" href="#" @click=${home} aria-label=${t('home')}>${logo()}</a>
     ${box}
     <div class="own">
-      <button class="plain keys" @click=${() => set({ dialog: 'help' })} aria-label=${t('help.title')}>?</button>
+      <button class="plain show-keys" @click=${() => set({ dialog: 'help' })} aria-label=${t('help.title')}>?</button>
       <details class="menu" @focusout=${closeWhenLeft} @keydown=${closeByKey}>
         <summary aria-label=${t('menu')}><span class="initial" aria-hidden="true">${initial(state.caller)}</span></summary>
         <div class="card">

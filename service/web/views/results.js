@@ -36,10 +36,9 @@ function row(item, state, moment) {
       <span class="text">
         <span class="first">
           <span class="subject" dir="auto">${subject(item, answer.highlights?.[item.uid]?.subject.ranges ?? [])}</span>
-          ${item.status && item.status !== 'active' ? html`<span class="label status">${named('status', item.status)}</span>` : nothing}
-          ${[...item.categories, ...item.metadata.labels].slice(0, 3).map((one) => html`<span class="label" dir="auto">${one}</span>`)}
+          ${item.metadata.snippet ? nothing : labels(item)}
         </span>
-        ${item.metadata.snippet ? html`<span class="snippet" dir="auto">${item.metadata.snippet}</span>` : nothing}
+        ${item.metadata.snippet ? html`<span class="second"><span class="snippet" dir="auto">${item.metadata.snippet}</span>${labels(item)}</span>` : nothing}
       </span>
       <span class="facts">
         ${item.metadata.has_attachments ? html`<span title=${t('attachments')}>${ICONS.clip}<span class="unseen">${t('attachments')}</span></span>` : nothing}
@@ -50,6 +49,11 @@ function row(item, state, moment) {
       <time datetime=${item.updated_on} title=${exact(item.updated_on, language)}>${relative(item.updated_on, moment, language)}</time>
     </a></li>`;
 }
+
+// The subject has the whole first line where there is a second one.
+const labels = (item) => html`
+  ${item.status && item.status !== 'active' ? html`<span class="label status">${named('status', item.status)}</span>` : nothing}
+  ${[...item.categories, ...item.metadata.labels].slice(0, 3).map((one) => html`<span class="label" dir="auto">${one}</span>`)}`;
 
 const isKnown = ({ metadata }) => Boolean(metadata.from_name || metadata.from_email);
 
