@@ -22,7 +22,7 @@ from service.query.query_string import no_parameters
 
 FILES = "/web"
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-LATE = ("words/", "late/")  # folders of modules that are loaded when they are needed
+LATE = "words/"  # the folder of modules of which one is loaded when it is needed
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'none'"

@@ -51,7 +51,12 @@ export function closeItem() {
 
 export const toPage = (page, options) => go({ ...now().asked, page, open: '' }, options);
 
-export const startAfresh = () => go({ ...NOTHING_ASKED, organization_uid: now().asked.organization_uid });
+// Keeps the organization, unless the token does not cover it: it came with somebody else's link.
+export function startAfresh() {
+  const { asked, caller } = now();
+  const isOwn = caller.organizations.includes(asked.organization_uid);
+  go({ ...NOTHING_ASKED, organization_uid: isOwn ? asked.organization_uid : '' });
+}
 
 export const rowOf = (uid) => document.querySelector(`.row[data-uid="${CSS.escape(uid)}"]`);
 

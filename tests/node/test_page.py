@@ -67,6 +67,15 @@ def test_another_organization_has_other_conversations(web: Site) -> None:
     expect(page.locator("#organization")).to_have_value(str(OTHER))
 
 
+def test_a_link_to_an_organization_of_somebody_else_says_so(web: Site) -> None:
+    page = web.open(("organization_uid", "00000000-0000-0000-0000-00000000ffff"), ("q", "windows"))
+    expect(page.locator("main [role=alert]")).to_contain_text("The token does not allow this")
+    page.click(".home")
+    expect(page.locator("main [role=alert]")).to_have_count(0)
+    settled(page)
+    assert total(page) == 281
+
+
 def test_a_token_without_a_default_organization_begins_with_its_first(web: Site) -> None:
     page = web.blank()
     web.sign_in(page, web.api.token(MINE, OTHER))
@@ -146,7 +155,7 @@ def test_a_warning_stands_under_its_words(web: Site) -> None:
 
 def test_what_cannot_be_asked_is_said_below_the_box(web: Site) -> None:
     page = web.open()
-    search(page, " ".join(f"word{number}" for number in range(40)))
+    search(page, " ".join("abcdefghijklmnopqrstuvwxyzabcdefgh"))
     expect(page.locator("#told .error")).to_contain_text("q:")
     search(page, "windows")
     expect(page.locator("#told")).to_have_count(0)
