@@ -77,7 +77,7 @@ function failed(error) {
   if (!(error instanceof Failure)) throw error;
   if (error.kind === 'expired') return signOut('expired');
   set({ failure: error, isLoading: false });
-  if (['busy', 'unavailable', 'slow'].includes(error.kind)) {
+  if (['offline', 'busy', 'unavailable', 'slow'].includes(error.kind)) {
     retry = setTimeout(search, 1000 * Math.min(Math.max(error.wait, 2), LONGEST_WAIT));
   }
 }
