@@ -33,6 +33,7 @@ from service.api.routes import HANDLERS, Parts
 from service.api.sign_in import SignInCodes, sign_in
 from service.api.web import web_file
 from service.api.writes import Writes
+from service.audit import Audit
 from service.client import Client, connect
 from service.client.responses import SearchAnswer
 from service.identity.api_keys import Store
@@ -102,7 +103,7 @@ def create_app(
 
     application = Litestar(
         route_handlers=[*HANDLERS, home(HANDLERS), web_file, sign_in(codes or SignInCodes()), *PAGES],
-        state=State({"parts": parts}),
+        state=State({"parts": parts, "audit": Audit(settings.audit_file)}),
         openapi_config=None,  # service.api.openapi makes the document
         exception_handlers={Exception: error_response},
         middleware=[lambda app: Deadline(app, seconds=settings.request_timeout)],

@@ -119,7 +119,7 @@ def _record(text: bytes) -> tuple[str, int, dict[str, object]] | None:
     """The record in this line with its source and line number, or None if there is none."""
     try:
         record = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # any file may begin like this
         return None
     if not isinstance(record, dict) or "reason" not in record:
         return None

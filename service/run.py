@@ -273,7 +273,9 @@ def local_node(settings: Settings) -> Iterator[LocalNode]:
     progress.say("Starting OpenSearch")
     try:
         node.start()
-        progress.say(f"OpenSearch answers at {node.url}")
+        progress.say(
+            f"OpenSearch answers at {node.url}, without a password: every user of this machine can read and write it"
+        )
         yield node
     finally:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)

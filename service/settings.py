@@ -139,6 +139,12 @@ class Settings(HttpSettings, TokenSettings):
     log_format: Literal["console", "json"] = Field(
         "console", validation_alias=_env("CONVERSATIONS_LOG_FORMAT"), description="console or json"
     )
+    audit_file: Path | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_AUDIT_FILE"),
+        description="file to which the audit trail is appended, as JSON, by the service and by commands that work on "
+        "the cluster; without it, only the log of the service has it",
+    )
     traces_endpoint: str | None = Field(
         None,
         validation_alias=_env("OTEL_EXPORTER_OTLP_ENDPOINT"),

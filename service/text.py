@@ -35,6 +35,10 @@ INVISIBLE_CHARACTER = re.compile(f"[{INVISIBLE}]")
 # Of these, two may part words, as in Thai, Khmer and Persian: the zero-width space and the zero-width non-joiner.
 PARTING = re.compile("[\u200b\u200c]+")
 _NOT_PARTING = re.compile(f"(?![\u200b\u200c])[{INVISIBLE}]")
+# Signs of words that normalization would join to the word before: ™ is TM, № is No; and fractions: 1½ is not 11⁄2.
+APART = re.compile("[\u00bc-\u00be\u2116\u2120-\u2122\u213b\u2150-\u215f\u2189]")
+# Marks of owners, which are punctuation next to a word that is looked for.
+_OWNED = re.compile(r"(?<=[^\W_])[\u00a9\u00ae\u2117\u2120\u2122]+|[\u00a9\u00ae\u2117]+(?=[^\W_])")
 # Letters that folding removes, so that they are no word alone: modifier letters and the Arabic tatweel.
 _NO_WORD = re.compile("[\u02b9-\u02ff\u0640]")
 _KEYCAP = re.compile("[#*]\ufe0f?\u20e3")
@@ -118,7 +122,7 @@ def pieces_of(text: str) -> list[str]:
 
     Next to words, ASCII signs such as the + of `a + b` are punctuation. Alone, they are what is looked for.
     """
-    plain = REPLY_MARKS.sub(r"\1 ", plain_of(text))
+    plain = REPLY_MARKS.sub(r"\1 ", plain_of(_OWNED.sub(" ", text)))
     pieces = [piece for piece in plain.split() if has_words(REPLY_MARKS.sub("", piece))]
     return [piece for piece in pieces if not piece.isascii() or has_letters(piece)] or pieces
 
@@ -126,12 +130,13 @@ def pieces_of(text: str) -> list[str]:
 def plain_of(text: str) -> str:
     """The text in NFKC, as in the mapping's char filters: in plain width, with ligatures and symbols spelled out.
 
-    Runs of marks are cut first, as in the char filter "marks", because NFKC reorders the marks of a run. Invisible
-    characters are removed, except those that may part words.
+    Runs of marks are cut first, as in the char filter "marks", because NFKC reorders the marks of a run. Signs such as
+    ™ become words of their own, as in the char filter "apart". Invisible characters are removed, except those that may
+    part words.
     """
     if text.isascii():
         return text
-    return without_invisible(unicodedata.normalize("NFKC", _cut_marks(text)))
+    return without_invisible(unicodedata.normalize("NFKC", APART.sub(r" \g<0> ", _cut_marks(text))))
 
 
 def without_invisible(text: str) -> str:
@@ -150,7 +155,8 @@ def _cut_marks(text: str) -> str:
 
 def check_plain_length(text: str) -> None:
     """Raises ValueError if the text is too long after `plain_of`."""
-    if (length := len(plain_of(text))) > MAX_PLAIN_CHARACTERS:
+    spaces = 2 * len(APART.findall(text))  # which cost nothing
+    if (length := len(plain_of(text)) - spaces) > MAX_PLAIN_CHARACTERS:
         raise ValueError(
             f"must have at most {MAX_PLAIN_CHARACTERS} characters once ligatures and symbols are spelled out, "
             f"not {length}"

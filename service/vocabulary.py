@@ -56,14 +56,19 @@ def own_words(
     """The terms of a conversation, with spaces between. `sender` has the sender's address and name."""
     code = owner(organization_uid)
     terms = dict.fromkeys(_subject_terms(subject))
-    terms |= dict.fromkeys(SENDER + part for text in sender for part in parts_of(plain_of(text).lower()))
+    terms |= dict.fromkeys(SENDER + term for text in sender for term in _terms_of(plain_of(text).lower()))
     terms |= dict.fromkeys(name_term(CATEGORY, name) for name in categories)
     terms |= dict.fromkeys(name_term(LABEL, name) for name in labels)
     return " ".join([code + term for term in terms])
 
 
 def _subject_terms(subject: str) -> Iterator[str]:
-    for piece in REPLY_MARKS.sub(r"\1 ", plain_of(subject)).split():
+    return _terms_of(REPLY_MARKS.sub(r"\1 ", plain_of(subject)))
+
+
+def _terms_of(text: str) -> Iterator[str]:
+    """The words of the text, and the parts of each piece together."""
+    for piece in text.split():
         if piece.isascii() and piece.isalpha() and len(piece) <= LONGEST:
             yield piece
             continue

@@ -216,6 +216,10 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
         by_words = bool(wanted) and all(any(one & place for place in stems) for one in wanted)
         in_variants = _is_east_asian(piece) and _holds(tokens(VARIANTS, subject), tokens(VARIANTS, piece))
         return by_words or in_variants or _holds(there, tokens(EXACT, piece))
+    if number := re.fullmatch(r"\W*([1-9])([.,'’]?)([0-9]{3})\W*", piece):
+        other = f"{number[1]}{number[3]}" if number[2] else f"{number[1]} {number[3]}"
+        if _holds(there, tokens(EXACT_ASKED, other)):
+            return True
     if re.fullmatch(r"\W*\d{1,4}\W*", piece):
         return _holds(there, tokens(EXACT_ASKED, piece))
     joined = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 
 import pytest
@@ -127,6 +128,22 @@ def test_code_in_a_quote_is_a_quote(quote: str) -> None:
 @pytest.mark.parametrize("text", ["He said:", "I wrote to him: no.", "Steps:\n1. open\n2. close"])
 def test_what_only_looks_like_an_attribution_stays(text: str) -> None:
     assert snippet(text) == " ".join(text.split())
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/html; charset=us-ascii"])
+@pytest.mark.parametrize(
+    ("meta", "charset"),
+    [
+        ('<meta charset="windows-1251">', "cp1251"), ("<META charset=koi8-r />", "koi8-r"),
+        ('<meta http-equiv="Content-Type" content="text/html; charset=koi8-r">', "koi8-r"),
+        ('<meta charset="windows-1251">', "utf-8"),
+    ],
+)  # fmt: skip
+def test_html_may_name_its_charset_itself(kind: str, meta: str, charset: str) -> None:
+    """Unless the header names one. Text that is UTF-8 is UTF-8, whatever it names."""
+    html = f"<html><head>{meta}</head><body>Привет, как дела?</body></html>".encode(charset)
+    head = f"{HEAD}Content-Type: {kind}\nContent-Transfer-Encoding: base64\n\n"
+    assert message(head.encode() + base64.encodebytes(html)).snippet == "Привет, как дела?"
 
 
 def test_a_bracket_in_an_attribute_does_not_end_its_tag() -> None:

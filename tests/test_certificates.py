@@ -305,11 +305,21 @@ def test_names_of_the_outside_are_in_the_certificate_of_the_web(
     assert changed(before, folder) == set()
 
 
-@pytest.mark.parametrize("name", ["1.2.3.999", "::1::2", "5", "*.example.com", "a;b", "$(id)"])
-def test_what_is_no_name_is_told(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_have_other_names_where_others_ask_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(folder)
-    monkeypatch.setenv("CERTIFICATE_NAMES", name)
+    monkeypatch.setenv("NODE_NAMES", "opensearch-cluster-master.opensearch.svc,10.0.0.5")
+    assert make(folder).returncode == 0
+    assert changed(before, folder) == pair("opensearch/node")
+    for host in ("opensearch-cluster-master.opensearch.svc", "10.0.0.5", "opensearch"):
+        connect(folder, "opensearch/node", host)
+
+
+@pytest.mark.parametrize("variable", ["CERTIFICATE_NAMES", "NODE_NAMES"])
+@pytest.mark.parametrize("name", ["1.2.3.999", "::1::2", "5", "*.example.com", "a;b", "$(id)"])
+def test_what_is_no_name_is_told(folder: Path, variable: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(folder)
+    monkeypatch.setenv(variable, name)
     done = make(folder)
     assert done.returncode == 1
-    assert done.stderr == f"certificates: CERTIFICATE_NAMES: '{name}' is neither a host name nor an address\n"
+    assert done.stderr == f"certificates: {variable}: '{name}' is neither a host name nor an address\n"
     assert contents(folder) == before

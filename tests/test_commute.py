@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from service.sources import mail
 from service.sources.facts import Hasher, milliseconds
-from service.sources.message import Address, Message
+from service.sources.message import ARCHIVE, Address, Message
 from service.sources.spool import Piece
 from tests.import_model import KIND, Index
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 NAMES = [f"{letter}@x" for letter in "abcdefghijkl"]
 PEOPLE = ["anna@x", "boris@x", "own@x"]
-SUBJECTS = ["Plan", "Re: plan", "Plan 9", "Re: plan 9", "(no subject)", None]
+SUBJECTS = ["Plan", "Re: plan", "Fwd: plan", "Plan 9", "Re: plan 9", "(no subject)", None]
 
 
 def message(
@@ -47,15 +47,15 @@ messages = st.lists(
         sender=st.sampled_from(PEOPLE),
         to=st.lists(st.sampled_from([*PEOPLE, "support@x"]), max_size=2, unique=True).map(tuple),
         labels=st.just(()),
-        lists=st.sampled_from([(), ("list.x",)]),
+        lists=st.sampled_from([(), ("list.x",), (ARCHIVE,)]),
     ),
     min_size=1,
     max_size=9,
 )
 
 
-def pieces(some: list[Message]) -> list[Piece[Message]]:
-    return [Piece(KIND.fact(one), one) for one in some]
+def pieces(some: list[Message], kind: mail.Mail = KIND) -> list[Piece[Message]]:
+    return [Piece(kind.fact(one), one) for one in some]
 
 
 def imported(*parts: list[Message]) -> Index:
@@ -104,15 +104,17 @@ def test_a_generic_subject_does_not_merge_different_customers() -> None:
     assert sorted(item.message_count or 0 for item in imported(help_, [answered]).items()) == [1, 2]
 
 
-def test_a_specific_subject_and_a_shared_receiver_join_in_any_order() -> None:
-    offer = message("a@x", subject="Offer 17", to=("support@x",))
-    answer = message("b@x", subject="SV: Offer 17", day=9, sender="boris@x", to=("support@x",))
-    later = message("c@x", subject="SV: Offer 17", day=40, sender="boris@x", to=("support@x",))
-    elsewhere = message("d@x", subject="SV: Offer 17", day=9, sender="boris@x", to=("jane@x",))
+def test_a_specific_subject_and_a_shared_list_join_in_any_order() -> None:
+    to = ("support@x",)
+    offer = message("a@x", subject="Offer 17", to=to, lists=to)
+    answer = message("b@x", subject="SV: Offer 17", day=9, sender="boris@x", to=to, lists=("support.x",))
+    later = message("c@x", subject="SV: Offer 17", day=40, sender="boris@x", to=to, lists=to)
+    elsewhere = message("d@x", subject="SV: Offer 17", day=9, sender="boris@x", to=("jane@x",), lists=to)
+    by_mail = message("e@x", subject="SV: Offer 17", day=9, sender="boris@x", to=to)
     for first, second in ((offer, answer), (answer, offer)):
         assert [item.message_count for item in imported([first], [second]).items()] == [2]
-    assert len(imported([offer], [later]).items()) == 2
-    assert len(imported([offer], [elsewhere]).items()) == 2
+    for other in (later, elsewhere, by_mail):
+        assert len(imported([offer], [other]).items()) == 2
 
 
 def test_a_dangling_reference_forbids_joining_by_subject() -> None:

@@ -6,6 +6,7 @@ import random
 import re
 import time
 import timeit
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,10 +21,12 @@ from service.query.fields import SORT_FIELDS
 from service.query.time_bounds import UTC_ZONE
 from service.reach import Reach, Restriction, identity_of
 from service.search import compiler
-from service.search.compiler import compile_page, compile_query, compile_sort
+from service.search.compiler import compile_page, compile_query, compile_sort, excluded_by, missing, node_clause
 from service.search.facets import compile_facets
+from service.search.subject_clauses import none_of
 from service.text import REPLY_MARKS, pieces_of
 
+NOW = datetime(2024, 7, 1, tzinfo=UTC)
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 FORBIDDEN = {"query_string", "simple_query_string", "regexp", "wildcard", "prefix", "script", "more_like_this"}
 TEXTS = [
@@ -212,7 +215,7 @@ def test_no_pattern_of_the_analysis_repeats_a_group_that_java_would_recurse_on()
     analysis = mapping.load().settings["index"]["analysis"]
     parts = [part for kind in analysis.values() for part in kind.values()]
     patterns = [part["pattern"] for part in parts if "pattern" in part]
-    assert len(patterns) == 8
+    assert len(patterns) == 9
     recursive = re.compile(r"\)(?:[*+]|\{\d*,\d*\})(?!\+)")
     assert recursive.search("(?:re:)+")
     assert [pattern for pattern in patterns if recursive.search(pattern)] == []
@@ -230,6 +233,24 @@ def test_a_text_that_is_long_once_it_is_spelled_out_is_refused(text: str) -> Non
     with pytest.raises(search_syntax.TooLong, match="spelled out"):
         search_syntax.parse(text, UTC_ZONE)
     assert values.search("ﬁ½…" * 100)
+
+
+def test_what_stands_twice_between_ors_is_asked_once() -> None:
+    once, twice = (search_syntax.parse(text, UTC_ZONE).nodes[-1] for text in ("a* OR b", "a* OR b OR a* OR b"))
+    assert node_clause(once, NOW, ORGANIZATION) == node_clause(twice, NOW, ORGANIZATION)
+
+
+def test_what_a_clause_for_documents_without_a_value_excludes() -> None:
+    exists = {"exists": {"field": "sent_at"}}
+    assert excluded_by(missing("sent_at")) == exists
+    term = {"term": {"status": "closed"}}
+    for other in (
+        exists,
+        none_of(term),
+        none_of(missing("sent_at")),
+        {"bool": {"must_not": [exists], "filter": [term]}},
+    ):
+        assert excluded_by(other) is None, other
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,16 @@ def test_settings_are_known_and_name_files_that_are_mounted() -> None:
             assert file.name in made[sources[folders[str(file.parent)]]], file
 
 
+def test_opensearch_has_the_name_of_its_own_chart() -> None:
+    """The fact `chart`: a certificate must hold this name."""
+    facts = yaml.safe_load((Path(__file__).parent / "deploy_facts.yml").read_text("utf-8"))["chart"]
+    page = (Path(__file__).parents[1] / "docs" / "kubernetes.md").read_text("utf-8")
+    host = f"{facts['service']}.opensearch.svc"
+    assert KINDS["ConfigMap"]["data"]["OPENSEARCH_URL"] == f"https://{host}:{facts['port']}"
+    assert f"NODE_NAMES={host} " in page
+    assert all(f"`{name}" in page for name in facts["values"])
+
+
 def test_probes_ask_what_the_service_answers() -> None:
     paths = document()["paths"]
     (container,) = pod("Deployment")["containers"]

@@ -14,6 +14,9 @@ PAGES = sorted(
         ROOT / "README.md",
         ROOT / "CHANGELOG.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
+        ROOT / "clients" / "python" / "README.md",
+        ROOT / "tests" / "samples" / "README.md",
         ROOT / "index_mappings" / "README.md",
         *ROOT.glob("docs/**/*.md"),
     ]

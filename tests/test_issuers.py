@@ -222,6 +222,15 @@ def test_a_name_stands_in_a_token_once(bare_settings: Settings, served: Issuer, 
     refused(settings, by_hand(b'{"alg":"RS256","kid":"first","alg":"HS256"}', claims, b"x" * 32), "not a JWT")
 
 
+@pytest.mark.parametrize("nested", [b"[" * 20_000, b'{"a":' * 6_000, b'{"alg":' + b"[" * 20_000])
+def test_a_token_may_not_be_nested_deeper_than_a_parser_goes(
+    bare_settings: Settings, served: Issuer, settings: Settings, nested: bytes
+) -> None:
+    for used in (settings, bare_settings.but(token_secret=SECRET)):
+        refused(used, by_hand(nested, b"{}", b"x" * 32), "not a JWT")
+    refused(bare_settings.but(token_secret=SECRET), by_hand({"alg": "HS256"}, nested, SECRET.encode()), "not a JWT")
+
+
 WRONG: tuple[object, ...] = (None, True, 5, -1, 1.5, "", "x", [], ["x"], [None], {}, {"a": 1}, [[]], 10**400)
 MAY_BE_NULL = {"nbf", "iat", "jti", "default_organization", "scope"}
 

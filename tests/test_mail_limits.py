@@ -108,6 +108,16 @@ def test_a_date_a_little_ahead_is_believed_and_a_setting_believes_more() -> None
     assert (far.date, far.is_ahead) == ((NOW + timedelta(days=400)).replace(microsecond=0), False)
 
 
+def test_different_messages_with_one_id_are_told(tmp_path: Path) -> None:
+    copy = numbered(1, Subject="[list] Hello", List_Id="<l.x>")
+    other = numbered(2, Message_ID="<1@x>", Subject="Something else")
+    for some in ([numbered(1), other], [other, copy, numbered(1)]):
+        (found,), counts = summed(tmp_path, *some)
+        assert (found.message_count, counts.duplicates, counts.same_ids) == (1, len(some) - 1, 1)
+    _found, counts = summed(tmp_path, numbered(1), copy)
+    assert (counts.duplicates, counts.same_ids) == (1, 0)
+
+
 def test_messages_dated_ahead_are_kept_and_counted(tmp_path: Path) -> None:
     found, counts = summed(tmp_path, numbered(1, Date=AHEAD), numbered(2, Subject="b", Date=AHEAD, Received=RECEIVED))
     assert [one.updated_on for one in found] == [

@@ -96,6 +96,16 @@ def test_a_lock_names_no_registry_and_has_a_hash_for_every_package(file: str) ->
     assert all("==" in entry for entry in entries if entry.strip())
 
 
+@pytest.mark.parametrize("file", ["requirements-bench.txt", "requirements-docs.txt"])
+def test_a_larger_lock_holds_the_packages_of_development_in_the_same_versions(file: str) -> None:
+    """So scripts/setup need not change an environment back and forth: run scripts/lock after a change of one."""
+    entries = [
+        set(re.findall(r"^\S+==\S+", (ROOT / name).read_text("utf-8"), re.M)) for name in ("requirements-dev.txt", file)
+    ]
+    assert 100 < len(entries[0]) < len(entries[1])
+    assert entries[0] - entries[1] == set()
+
+
 @pytest.mark.slow
 def test_the_locked_packages_need_no_others() -> None:
     """Set-up installs what the requirements files name and resolves nothing."""

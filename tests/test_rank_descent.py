@@ -88,7 +88,9 @@ documents = lists_of_documents(dates, subjects) | ties | all_equal
 worths = st.lists(st.integers(1, 9), max_size=CLAUSES) | st.just([8, 4, 2, 1]) | st.just([10**6, 10**6, 1, 1, 3])
 offsets, sizes = st.integers(0, 30), st.integers(1, 8)
 limits = st.integers(0, 6)
-samplings = st.builds(Sampling, bits=st.integers(0, 2), least=st.sampled_from([0, 3, 99]))
+samplings = st.builds(
+    Sampling, bits=st.integers(0, 2), least=st.sampled_from([0, 3, 99]), equal=st.sampled_from([0, 4, 99])
+)
 windows = st.builds(
     Windows, dates=limits, numbers=limits, texts=limits, scores=limits, slice=st.integers(1, 6), sampling=samplings
 )

@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from service.errors import Misconfigured
 from service.operations import doctor
 from service.run import with_token_secret
-from service.settings import PUBLISHED_SECRETS, Settings, is_published
+from service.secret_files import FILES
+from service.settings import PUBLISHED_SECRETS, SECRETS, Settings, is_published, variable_of
 from service.urls import without_password
 
 ROOT = Path(__file__).parents[1]
@@ -294,3 +295,10 @@ def test_a_secret_may_stand_in_a_file(name: str, field: str, tmp_path: Path, mon
     assert settings.child_environment()["OPENSEARCH_PASSWORD_FILE"] == ""
     monkeypatch.setenv(name, "v" * 40)
     assert getattr(Settings.load(), field).get_secret_value() == "v" * 40, "the variable itself takes precedence"
+
+
+def test_every_secret_can_stand_in_a_file() -> None:
+    for name in SECRETS:
+        assert f"{name}_file" in Settings.model_fields, name
+        assert variable_of(f"{name}_file") == f"{variable_of(name)}_FILE"
+    assert {variable_of(name) for name in SECRETS} - set(FILES.values()) == {"CONVERSATIONS_TOKEN"}  # commands read it

@@ -323,6 +323,21 @@ def test_unquoted_lines_are_as_many_as_their_messages_and_rejects(
     assert len(entries(tmp_path_factory.mktemp("tsv"), data)) == len(lines)
 
 
+@pytest.mark.parametrize(
+    ("data", "begin"),
+    [
+        ('<calls count="1"><call number="+15550100001" date="1709632800000" type="1" /></calls>', "calls"),
+        ("<html/>", "html"),
+    ],
+)
+def test_a_file_of_something_else_is_told(tmp_path: Path, data: str, begin: str) -> None:
+    """The app saves calls in a file of their own, calls-*.xml."""
+    (found,) = entries(tmp_path, f"<?xml version='1.0' encoding='UTF-8'?>\n{data}")
+    assert isinstance(found, str)
+    assert f"holds no messages: it begins with <{begin}>" in found
+    assert entries(tmp_path, xml()) == []
+
+
 NOON = datetime(2024, 7, 1, 12, tzinfo=UTC)
 
 

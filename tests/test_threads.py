@@ -19,22 +19,45 @@ def order(fact: Fact) -> tuple[int, int]:
     return fact.date, fact.id
 
 
+def receivers(fact: Fact) -> list[int]:
+    return [person for person in fact.participants if person != fact.sender]
+
+
+def first(fact: Fact) -> int:
+    return (receivers(fact) or [fact.sender])[0]
+
+
+def answers_what_its_sender_received(earlier: Fact, later: Fact) -> bool:
+    return earlier.sender == first(later) and later.sender in receivers(earlier)
+
+
 def are_joined(earlier: Fact, later: Fact) -> bool:
     """Whether these two are joined for good."""
     if {earlier.id, *earlier.references} & {later.id, *later.references}:
         return True
-    if not later.is_marked or later.references or not later.subject or later.subject != earlier.subject:
+    if not is_lone_reply(later) or not later.subject:
         return False
-    if later.date - earlier.date > MONTH:
+    if later.subject != earlier.subject or later.date - earlier.date > MONTH:
         return False
-    everybody = {*later.participants, *later.lists} & {*earlier.participants, *earlier.lists}
-    if later.is_specific and everybody:
+    if later.is_specific and {*later.lists} & {*earlier.lists} and not is_lone_reply(earlier):
         return True
-    others = set(later.participants) - {later.sender}, set(earlier.participants) - {earlier.sender}
-    if earlier.sender == later.sender:
-        return bool(others[0] & others[1]) or not (others[0] or others[1])
-    is_original = not (earlier.is_marked or earlier.is_reply)
-    return earlier.sender in others[0] and (later.sender in others[1] or is_original)
+    return not later.is_forwarded and have_the_same_other_side(earlier, later)
+
+
+def is_answer(fact: Fact) -> bool:
+    return is_lone_reply(fact) and not fact.is_forwarded
+
+
+def is_lone_reply(fact: Fact) -> bool:
+    return fact.is_marked and not fact.references
+
+
+def have_the_same_other_side(earlier: Fact, later: Fact) -> bool:
+    if answers_what_its_sender_received(earlier, later):
+        return True
+    if earlier.sender == later.sender and first(earlier) == first(later) and not is_answer(earlier):
+        return True
+    return bool(later.outsider) and later.outsider == earlier.outsider and not earlier.is_forwarded
 
 
 def expected(facts: list[Fact]) -> set[frozenset[int]]:
@@ -52,12 +75,10 @@ def expected(facts: list[Fact]) -> set[frozenset[int]]:
                 join(earlier.id, later.id)
         settled = any(ids & set(one.references) for one in facts if one.id == later.id and soft(one))
         if soft(later) and not settled:
-            for place in {*later.participants, *later.lists}:
-                seen = [
-                    one
-                    for one in ordered[:at]
-                    if one.subject == later.subject and place in (*one.participants, *one.lists)
-                ]
+            alike = [one for one in ordered[:at] if one.subject == later.subject]
+            posted = [one for one in alike if not (one.is_specific and is_lone_reply(one))]
+            places = [[one for one in posted if name in one.lists] for name in later.lists]
+            for seen in [*places, [one for one in alike if answers_what_its_sender_received(one, later)]]:
                 if seen and later.date - seen[-1].date <= MONTH:
                     join(seen[-1].id, later.id)
     return {frozenset(group) for group in joined.values()}

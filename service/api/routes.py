@@ -15,7 +15,7 @@ from litestar.response import Stream
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service import telemetry
-from service.api import conditional_requests, responses
+from service.api import conditional_requests, responses, trail
 from service.api.auth import Caller, Tokens
 from service.api.links import links
 from service.api.media_type import NDJSON, check_body
@@ -117,7 +117,7 @@ async def export_conversations(request: ApiRequest) -> Stream:
         raise TooBusy(f"{EXPORTS_AT_ONCE} exports are under way: try again when one has ended")
     if is_head(request.scope):
         return Stream(_one_empty_part(), media_type=NDJSON)
-    lines = _export_lines(parts, query, organization_uid, request.scope["query_string"])
+    lines = _export_lines(request, query, organization_uid)
     first = await anext(lines)  # an error before the first line still gets an error response
     return Stream(_chained(first, lines), media_type=NDJSON)
 
@@ -148,16 +148,21 @@ def _applied(request: ApiRequest) -> dict[str, str]:
     return {"Preference-Applied": "handling=strict"} if _is_strict(request) else {}
 
 
-async def _export_lines(
-    parts: Parts, query: ConversationQuery, organization_uid: UUID, query_string: bytes
-) -> AsyncGenerator[bytes]:
-    async with parts.exports, aclosing(export(parts.searcher, query, organization_uid)) as batches:
-        total, matched = 0, None
-        async for batch in batches:
-            total, matched = batch.total, batch.matched
-            async for part in conditional_requests.chunks([b"%s\n" % item for item in batch.items]):
-                yield part
-        yield export_end_line(total, organization_uid, query_string, matched)
+async def _export_lines(request: ApiRequest, query: ConversationQuery, organization_uid: UUID) -> AsyncGenerator[bytes]:
+    parts: Parts = request.app.state.parts
+    sent, is_complete = 0, False
+    try:
+        async with parts.exports, aclosing(export(parts.searcher, query, organization_uid)) as batches:
+            total, matched = 0, None
+            async for batch in batches:
+                total, matched = batch.total, batch.matched
+                sent += len(batch.items)
+                async for part in conditional_requests.chunks([b"%s\n" % item for item in batch.items]):
+                    yield part
+            is_complete = True
+            yield export_end_line(total, organization_uid, request.scope["query_string"], matched)
+    finally:
+        trail.record(request, "export", {organization_uid}, conversations=sent, complete=is_complete)
 
 
 async def _one_empty_part() -> AsyncGenerator[bytes]:
@@ -191,12 +196,14 @@ async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Respon
     organization_uid, conversation_uid, values = await _parsed_item_request(
         request, uid, DELETE_PARAMETERS, scope=WRITE
     )
-    outcome = await parts.writes.delete(
-        organization_uid,
-        conversation_uid,
-        deleted_on=values.get(DELETED_ON, None),
-        refresh=values.get(REFRESH, "false"),
-    )
+    with trail.record_failure(request, "delete", {organization_uid}, uid=str(conversation_uid)):
+        outcome = await parts.writes.delete(
+            organization_uid,
+            conversation_uid,
+            deleted_on=values.get(DELETED_ON, None),
+            refresh=values.get(REFRESH, "false"),
+        )
+    trail.record(request, "delete", {organization_uid}, uid=str(conversation_uid), **{outcome: 1})
     result = DeletionResult(uid=str(conversation_uid), outcome=outcome)
     return _json(responses.data(DeletionResults(items=[result])))
 
@@ -219,9 +226,11 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
         max_ahead=parts.writes.max_ahead,
         is_json=request.content_type[0] == MediaType.JSON,
     )
-    results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
+    with trail.record_failure(request, "write", trail.organizations_of(lines), lines=len(lines)):
+        results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
     counts = Counter[str](result.outcome for result in results)
     note(request.scope, **counts)
+    trail.record_writes(request, lines, results)
     for outcome, count in counts.items():
         telemetry.lines.labels(outcome).inc(count)
     return _json(
@@ -265,7 +274,9 @@ async def _verified(request: ApiRequest) -> Caller:
     headers = [value for name, value in request.scope["headers"] if name == b"authorization"]
     if len(headers) > 1:
         raise Unauthorized("the Authorization header must be sent once")
-    return await parts.tokens.verify(headers[0].decode("latin-1") if headers else None)
+    caller = await parts.tokens.verify(headers[0].decode("latin-1") if headers else None)
+    trail.remember(request, caller)
+    return caller
 
 
 async def _parsed_item_request(

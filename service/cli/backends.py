@@ -11,7 +11,7 @@ import msgspec
 
 from service.cli.answers import Count, Item, Page
 from service.cli.connectivity import address
-from service.cli.options import act, cluster_url
+from service.cli.options import act, cluster_url, recorded
 from service.cli.service_http import Service
 from service.client import Client, connect
 from service.client.responses import SearchAnswer
@@ -103,7 +103,9 @@ class Cluster:
             writer = Writer(client, self._settings.alias, lease=self._settings.write_lease)
             return await delete(writer, searcher, scope, uid, refresh="wait_for")
 
-        return self._read(remove)
+        outcome = self._read(remove)
+        recorded(self._settings, "delete", (scope,), uid=str(uid), **{outcome: 1})
+        return outcome
 
     def _require_scope(self, query: bytes) -> None:
         if b"organization_uid=" not in query:

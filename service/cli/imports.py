@@ -14,7 +14,17 @@ import click
 
 from service import progress
 from service.cli.export_file import write_ndjson
-from service.cli.options import INPUT, Duration, Pair, Uuid, act, cluster_options, create_option, rejects_option
+from service.cli.options import (
+    INPUT,
+    Duration,
+    Pair,
+    Uuid,
+    act,
+    cluster_options,
+    create_option,
+    recorded,
+    rejects_option,
+)
 from service.cli.transfer import max_ahead, require_index, summary
 from service.client import Client
 from service.conversation import STATUSES, Status
@@ -215,12 +225,17 @@ def _import(
         else:
             importing = _Import(settings, source, spool, fill, rejected, counts, reading)
             tally = act(settings, lambda client: importing.run(client, create=create, restores=restores))
+            recorded(settings, "import", (source.organization,), **tally.record())
     if counts.shortened:
         progress.say(f"shortened to the limits of a document: {counted(counts.shortened, 'conversation')}")
     if counts.dates_ahead:
         progress.say(
             f"dated ahead of the clock: {counted(counts.dates_ahead, 'message')}, "
             "given the time of receipt or of this import"
+        )
+    if counts.same_ids:
+        progress.say(
+            f"not shown, because another message has the same Message-ID: {counted(counts.same_ids, 'message')}"
         )
     if counts.deleted:
         progress.say(
@@ -265,6 +280,7 @@ class _Import(Generic[Message]):
         counts.in_conversations, counts.there = outcome.in_conversations, outcome.there
         counts.left_out -= outcome.trashed  # they are counted as there
         counts.deleted, counts.shortened = outcome.deleted, outcome.shortened
+        counts.same_ids = outcome.same_ids
         return outcome.tally
 
 

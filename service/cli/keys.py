@@ -19,6 +19,7 @@ from service.cli.options import (
     cluster_options,
     default_option,
     parties_option,
+    recorded,
     show,
 )
 from service.cli.output import Form
@@ -27,6 +28,7 @@ from service.client import Client
 from service.errors import Misconfigured
 from service.identity.api_keys import ApiKey, Store, new
 from service.settings import Settings
+from service.times import format_time
 from service.token_settings import SCOPES, WRITE
 
 LONGEST_NAME = 100
@@ -85,6 +87,7 @@ def create_command(
         return Store(client, settings.alias).create(key)
 
     key_id, text = act(settings, create)
+    recorded(settings, "key_create", organizations, key=key_id, scopes=list(scopes), until=format_time(key.expires_on))
     progress.say(f"Made the key {key_id}. It is not shown again; 'conversations key revoke {key_id}' ends it.")
     print(text)
 
@@ -128,7 +131,9 @@ def revoke_command(settings: Settings, key_id: str) -> None:
     def revoke(client: Client) -> Awaitable[bool]:
         return Store(client, settings.alias).revoke(key_id, datetime.now(UTC))
 
-    show({"id": key_id, "revoked": act(settings, revoke)})
+    revoked = act(settings, revoke)
+    recorded(settings, "key_revoke", (), key=key_id, revoked=revoked)
+    show({"id": key_id, "revoked": revoked})
 
 
 COMMANDS = (key_group,)

@@ -6,7 +6,7 @@ import asyncio
 import functools
 import re
 import sys
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -15,7 +15,7 @@ from uuid import UUID
 import click
 from opensearchpy.exceptions import TransportError
 
-from service import terminal
+from service import audit, terminal
 from service.cli import connectivity, global_options
 from service.client import Client, connect
 from service.conversation import parse_uuid
@@ -228,6 +228,12 @@ def cluster_url(settings: Settings) -> str:
             f"or 'conversations node' (none runs in {settings.data})"
         )
     return url
+
+
+def recorded(settings: Settings, action: str, organizations: Iterable[UUID], **facts: object) -> None:
+    """Adds what the command did to the audit trail, if there is a file for it."""
+    trail = audit.Audit(settings.audit_file, is_logged=False)
+    trail.record(action, who=audit.operator(), organizations=organizations, **facts)
 
 
 def show(record: Mapping[str, object], *, to_error: bool = False) -> None:

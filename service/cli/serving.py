@@ -146,7 +146,10 @@ _LOCAL_URL = "http://127.0.0.1:8000"
 @click.command("node")
 @local_options
 def node_command(settings: Settings) -> None:
-    """Run the local OpenSearch node alone, until ctrl-C. It prints the node's address."""
+    """Run the local OpenSearch node alone, until ctrl-C. It prints the node's address.
+
+    The node has no password, so every user of this machine can read and write it.
+    """
     from service.run import local_node
 
     with local_node(settings) as node:

@@ -20,6 +20,7 @@ from service.cli.options import (
     act,
     cluster_options,
     create_option,
+    recorded,
     rejects_option,
     show,
 )
@@ -102,6 +103,7 @@ def load_command(
         act(settings, lambda client: require_index(client, settings, create=create))
         with exit_codes.hint(lambda: _go_on(files, True)), progress.track("Loading", total, "byte") as advance:
             sums = load_files(settings, own, processes=parallel, rejects=rejects, resume=resume, advance=advance)
+        recorded(settings, "load", (), **sums)
         _finish(sums, rejects)
         return
     reading = progress.Reading(total)
@@ -132,6 +134,7 @@ def load_command(
             settled=lambda line: done.reach(line.source, line.number),
         )
     done.remove()
+    recorded(settings, "load", (), **tally.record())
     summary(tally, rejected)
 
 
@@ -161,6 +164,7 @@ def export_command(settings: Settings, file: str, organization: UUID, where: str
         return export_file(client, settings, query, uid, file=file, where=where.encode())
 
     count = act(settings, export, answer=SearchAnswer)
+    recorded(settings, "export", (uid,), conversations=count)
     if count:
         progress.say(f"{counted(count, 'conversation')} exported")
     else:

@@ -71,6 +71,12 @@ class Connection(AIOHttpConnection):
             )
         )
 
+    def _log_request_response(self, body: object, response: str | None) -> None:
+        """Logs nothing, at no level: bodies hold what callers search for, and conversations. The base logs both."""
+
+    def _log_trace(self, *_call: object) -> None:
+        """Logs nothing, as above."""
+
     def _raise_error(self, status_code: int, raw_data: str | bytes, content_type: str | None = None) -> None:
         """Raises opensearch-py's error for the status. If the body is not a JSON object, its type is "unknown"."""
         try:

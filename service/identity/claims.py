@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from service.conversation import parse_uuid
+from service.conversation import parse_uuids
 from service.errors import Unauthorized
 from service.identity.caller import Caller
 from service.reach import Restriction
@@ -86,12 +86,8 @@ def _organizations(claims: Claims, name: str) -> frozenset[UUID]:
 def _uuids(listed: list[object], name: str) -> frozenset[UUID]:
     if len(listed) > MOST_UIDS:
         raise Unauthorized(f"the token's claim {name} must hold at most {MOST_UIDS:,} UUIDs")
-    return frozenset(_uuid(value, name) for value in listed)
-
-
-def _uuid(value: object, name: str) -> UUID:
     try:
-        return parse_uuid(value)
+        return frozenset(parse_uuids(listed))
     except ValueError:
         raise Unauthorized(f"the token's claim {name} holds something that is not a UUID") from None
 
@@ -100,7 +96,7 @@ def _default(claims: Claims, name: str, organizations: frozenset[UUID]) -> UUID 
     """The organization of the default claim; without that claim, the token's only organization, or None."""
     if not has(claims, name):
         return next(iter(organizations)) if len(organizations) == 1 else None
-    default = _uuid(_value(claims, name), name)
+    (default,) = _uuids([_value(claims, name)], name)
     if default not in organizations:
         raise Unauthorized(f"the token's {name} is not one of its organizations")
     return default

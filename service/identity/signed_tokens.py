@@ -131,7 +131,11 @@ def part(token: str, number: int) -> dict[str, object]:
     if len(parts) != 3:
         raise ValueError("it does not have three parts")
     text = parts[number]
-    found = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True), **_STRICT)
+    decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    try:
+        found = json.loads(decoded, **_STRICT)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(found, dict):
         raise ValueError("it is not an object")
     return found

@@ -44,6 +44,7 @@ class Outcome:
     trashed: int = 0
     deleted: int = 0
     shortened: int = 0
+    same_ids: int = 0
     tally: Tally = field(default_factory=Tally)
 
 
@@ -160,6 +161,7 @@ class Importer(Generic[Source]):
         self.outcome.trashed += change.trashed
         self.outcome.deleted += change.deleted
         self.outcome.shortened += change.is_shortened
+        self.outcome.same_ids += change.hidden
         if change.item is None and not change.deleted:
             self.outcome.tally.count("unchanged")
 

@@ -55,6 +55,7 @@ class Change(Generic[Source]):
     trashed: int = 0
     deleted: int = 0
     is_shortened: bool = False
+    hidden: int = 0
     shrinks: bool = False
     record_version: int = -1
     problem: str | None = None
@@ -109,7 +110,10 @@ class Planner(Generic[Source]):
         if unknown := moved - self.entries.keys():
             raise Missing(unknown)
         stays = self._uids([group for group in self._groups_of_known() if group.pieces or group.facts])
-        made = [self._change(group, uid) for group, uid in stays]
+        taken: dict[int, list[UUID]] = {}
+        for uid, group in self._taken.items():
+            taken.setdefault(id(group), []).append(uid)
+        made = [self._change(group, uid, taken.get(id(group), [])) for group, uid in stays]
         return [*made, *(self._forgotten(self.entries[uid], some) for uid, some in self._deleted.items())]
 
     # Which messages are together
@@ -282,9 +286,10 @@ class Planner(Generic[Source]):
 
     # What is written
 
-    def _change(self, group: _Group[Source], uid: UUID) -> Change[Source]:
+    def _change(self, group: _Group[Source], uid: UUID, taken: Sequence[UUID]) -> Change[Source]:
+        """What becomes of a group under this uid. `taken` are all uids that belong to it."""
         entry = self.entries.get(uid, Entry(uid))
-        merged = [self.entries[one] for one, taker in self._taken.items() if taker is group and one != uid]
+        merged = [self.entries[one] for one in taken if one != uid]
         others = [one for one in group.live if one.uid != uid]
         sources = [one.known for one in ([entry] if entry.item is not None else []) + others]
         own = {uid, *(one.uid for one in merged), *(one.uid for one in group.live if one.uid not in self._taken)}
@@ -311,6 +316,7 @@ class Planner(Generic[Source]):
             there=len(ids & there),
             trashed=sum(piece.fact.state.is_left_out for piece in group.pieces),
             is_shortened=made.is_shortened and not is_same,
+            hidden=made.hidden,
             record_version=entry.record_version,
             shrinks=not {fact.copy for fact in entry.facts} <= {fact.copy for fact in made.facts},
         )

@@ -164,8 +164,8 @@ def _values_text(row: Field, values: tuple[str | bool | int, ...]) -> str | None
 
 
 def _presence_text(row: Field, word: str) -> str | None:
-    """`from:none` and `subject:none` would search for the word, so these fields have no such text."""
-    return f"{row.syntax.name}:{word}" if row.syntax is not None and row.kind not in ("address", "text") else None
+    """`subject:none` would search for the word, so this field has no such text."""
+    return f"{row.syntax.name}:{word}" if row.syntax is not None and row.kind != "text" else None
 
 
 def _value(row: Field, value: str) -> str | None:

@@ -88,7 +88,9 @@ def _number(row: Field) -> Make:
 
 
 def _address(row: Field) -> Make:
-    def make(text: str, _quoted: bool, _zone: ZoneInfo) -> Node:
+    def make(text: str, quoted: bool, _zone: ZoneInfo) -> Node:
+        if not quoted and text.lower() in (NONE, ANY):
+            return _presence(row, text.lower())
         if not has_words(text):
             raise ValueError("must be an address, or a part of one or of a name")
         return Person(row.syntax.name if row.syntax is not None else row.name, address_in(text))
@@ -154,7 +156,7 @@ _BOUND_DESCRIPTIONS: dict[Operator, str] = {
     "lt": "before the start of a date, a time, or so long ago",
 }
 _KINDS: dict[Kind, tuple[Callable[[Field], Make], Callable[[Field], str]]] = {
-    "address": (_address, _described),
+    "address": (_address, lambda row: f"{_described(row)}; none or any"),
     "choice": (_choice, lambda row: f"{', '.join(row.choices)}, none or any"),
     "uid": (_uid, lambda row: f"{_described(row)}, none or any"),
     "name": (_name, _described_name),

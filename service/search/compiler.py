@@ -40,6 +40,7 @@ from service.search.subject_clauses import (
     constant_scores,
     none_of,
     relevance,
+    sender_begun,
 )
 from service.times import format_time
 
@@ -116,7 +117,7 @@ def node_clause(node: Node, now: datetime, organization_uid: UUID) -> Clause:  #
         case Words():
             return clause_of(node, organization_uid)
         case Person():
-            return _person_clause(node)
+            return _person_clause(node, organization_uid)
         case Not(Missing(field)):
             return {"exists": {"field": index_field(field)}}
         case Not(inner):
@@ -124,7 +125,7 @@ def node_clause(node: Node, now: datetime, organization_uid: UUID) -> Clause:  #
         case AllOf(nodes):
             return all_of([node_clause(part, now, organization_uid) for part in nodes])
         case AnyOf(nodes):
-            return any_of(*(node_clause(part, now, organization_uid) for part in nodes))
+            return any_of(*(node_clause(part, now, organization_uid) for part in dict.fromkeys(nodes)))
 
 
 def _ranges(bounds: Bounds, now: datetime) -> Sequence[Clause]:
@@ -148,13 +149,15 @@ def index_field(field: str) -> str:
     return FIELDS_BY_NAME[field].index_path
 
 
-def _person_clause(person: Person) -> Clause:
+def _person_clause(person: Person, organization_uid: UUID) -> Clause:
     """A whole address; or a part of one with an @, whose last word may go on; or words of a name or an address."""
     whole, parts = PERSON_FIELDS[person.role]
     if person.is_whole_address:
         return any_of(*({"term": {field: person.text}} for field in whole))
     _local, at, domain = person.text.rpartition("@")
     if (at and domain) or person.text.endswith("*"):
+        if person.role == "from" and (begun_here := sender_begun(person.text.rstrip("*"), organization_uid)):
+            return begun_here
         return any_of(*(begun(field, person.text.rstrip("*")) for field in parts))
     return any_of(*({"match_phrase": {field: {"query": person.text}}} for field in parts))
 
@@ -187,6 +190,14 @@ def compile_walk(
 def missing(field: str) -> Clause:
     """Documents without a value."""
     return {"bool": {"must_not": [{"exists": {"field": field}}]}}
+
+
+def excluded_by(clause: Clause) -> Clause | None:
+    """The clause for documents with a value, of a clause for those without one; else None."""
+    match clause.get("bool"):
+        case {"must_not": [{"exists": {"field": str(field)} as named}]} if clause == missing(field):
+            return {"exists": named}
+    return None
 
 
 def compile_page(query: ConversationQuery, organization_uid: UUID) -> Clause:

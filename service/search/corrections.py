@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -35,6 +36,9 @@ LEAST_ALIKE = 0.6
 MOST_CANDIDATES = 1_000  # a comparison takes about 20 microseconds
 MOST_CORRECTIONS = 6  # of a word
 CHANGE, FIRST_LETTER, SPACE = 5.0, 2.0, 3.0  # bits
+
+
+_BEFORE = "เแโใไເແໂໃໄ"  # vowels of Thai and Lao that stand before their consonant, so that no word ends with one
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,7 @@ async def _near(searcher: Searcher, place: int, word: Word, organization_uid: UU
     plain = [REPLY_MARKS.sub(r"\1 ", plain_of(subject)).lower() for subject in sorted(subjects)]
     if not word.is_spaceless:
         return _likely(place, word, (part for subject in plain for part in parts_of(subject)))
-    length = len(word.text)  # a shorter part of a run is always at least as frequent, so it comes second
+    length = len(_letters(word.text))  # a shorter part of a run is always at least as frequent, so it comes second
     same = _likely(place, word, (part for subject in plain for part in _runs(subject, length)))
     return same or _likely(
         place, word, (part for subject in plain for size in (length + 1, length - 1) for part in _runs(subject, size))
@@ -159,11 +163,12 @@ async def _near(searcher: Searcher, place: int, word: Word, organization_uid: UU
 
 
 def _likely(place: int, word: Word, candidates: Iterable[str]) -> list[Correction]:
-    typed = comparable(word.text)
+    compared = plain_of if word.is_spaceless else comparable  # in scripts without spaces, marks are letters
+    typed = compared(word.text)
     distinct = list(islice(dict.fromkeys(one for one in candidates if len(one) <= LONGEST), MOST_CANDIDATES))
-    scored = [Correction(place, place + 1, one, -_cost(typed, comparable(one))) for one in distinct]
+    scored = [Correction(place, place + 1, one, -_cost(typed, compared(one))) for one in distinct]
     most = CHANGE * (1 - LEAST_ALIKE) * len(typed) + FIRST_LETTER
-    likely = [one for one in scored if -one.score <= most and comparable(one.text) != typed]
+    likely = [one for one in scored if -one.score <= most and compared(one.text) != typed]
     return sorted(likely, key=lambda one: (-one.score, one.text))[: 4 * MOST_CORRECTIONS]
 
 
@@ -182,15 +187,28 @@ def _word_clauses(word: str, organization_uid: UUID) -> list[Clause]:
 
 
 def _run_clauses(run: str) -> list[Clause]:
-    """Subjects with nearly all characters of a run."""
-    missing = 1 if len(run) <= 5 else 2
-    return [{"match": {EXACT: {"query": run, "minimum_should_match": len(run) - missing}}}]
+    """Subjects with nearly all letters of a run."""
+    letters = len(_letters(run))
+    missing = 1 if letters <= 5 else 2
+    return [{"match": {EXACT: {"query": run, "minimum_should_match": letters - missing}}}]
 
 
 def _runs(subject: str, length: int) -> list[str]:
-    """The parts of a subject in a script without spaces that have this length."""
-    parts = [subject[at : at + length] for at in range(len(subject) - length + 1)]
-    return [part for part in parts if length > 1 and all(map(SPACELESS.match, part))]
+    """The parts of a subject in a script without spaces that have so many letters."""
+    letters = _letters(subject)
+    parts = ["".join(letters[at : at + length]) for at in range(len(letters) - length + 1)]
+    return [part for part in parts if length > 1 and all(map(SPACELESS.match, part)) and part[-1] not in _BEFORE]
+
+
+def _letters(text: str) -> list[str]:
+    """The letters with their marks, as the mapping's tokenizer `runs` cuts a script without spaces."""
+    letters: list[str] = []
+    for character in text:
+        if letters and unicodedata.category(character)[0] == "M":
+            letters[-1] += character
+        else:
+            letters.append(character)
+    return letters
 
 
 def _newest(clause: Clause, organization_uid: UUID) -> Clause:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 import secrets
+import unicodedata
 from collections.abc import Sequence
 
 import msgspec
@@ -59,11 +60,20 @@ def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, Highlight]:
     found = responses.decode(hit.source, _Subject)
     subject = found.subject or ""
     texts = [text for marks in (hit.highlight or {}).values() for text in marks]
-    ranges = merged([one for text in texts for one in ranges_of(text)])
+    ranges = merged([(start, _whole(subject, end)) for text in texts for start, end in ranges_of(text)])
     if is_whole and subject:
         ranges = [(0, len(subject))]
     marks = Marks(ranges=[list(one) for one in ranges], html=as_html(subject, ranges))
     return found.uid, Highlight(subject=marks)
+
+
+def _whole(subject: str, end: int) -> int:
+    """The end, behind the marks of the last character, such as the frame of a keycap or the tone of a skin."""
+    while end < len(subject) and (
+        unicodedata.category(subject[end])[0] == "M" or "\U0001f3fb" <= subject[end] <= "\U0001f3ff"
+    ):
+        end += 1
+    return end
 
 
 def ranges_of(text: str) -> list[Range]:

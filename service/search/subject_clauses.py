@@ -24,13 +24,25 @@ from service.search.word_forms import (
     MOST_SPLIT,
     japanese_forms,
     joined,
+    joined_codes,
     joined_numbers,
     joined_words,
     short_number,
     split,
+    thousands,
 )
-from service.text import EAST_ASIAN, SPACELESS, fold, has_letters, has_words, kind_of_character, pieces_of, symbols_of
-from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, owner, parts_of
+from service.text import (
+    EAST_ASIAN,
+    SPACELESS,
+    fold,
+    has_letters,
+    has_words,
+    kind_of_character,
+    pieces_of,
+    plain_of,
+    symbols_of,
+)
+from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, SENDER, owner, parts_of
 from service.vocabulary import joined as joined_term
 
 Clause = Mapping[str, object]
@@ -126,6 +138,17 @@ def own_beginning(term: str, organization_uid: UUID) -> Clause:
     return {"match_bool_prefix": {FIELD: {"query": owner(organization_uid) + term}}}
 
 
+def sender_begun(text: str, organization_uid: UUID) -> Clause | None:
+    """Conversations whose sender has the parts of the text in one piece; the last one may go on.
+
+    None for what is not stored together: several pieces, many parts, and scripts without spaces.
+    """
+    parts = parts_of(plain_of(text).lower())
+    if not parts or len(text.split()) != 1 or SPACELESS.search(text) or len(parts) > MOST_JOINED:
+        return None
+    return own_beginning(SENDER + (parts[0] if len(parts) == 1 else joined_term(parts)), organization_uid)
+
+
 def near_word(word: str, organization_uid: UUID, *, mistakes: int, same: int = 1) -> Clause:
     """The organization's words that differ from the word by so many letters, and not in the first `same` ones."""
     term = owner(organization_uid) + word[:LONGEST]
@@ -145,7 +168,9 @@ def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
     for piece, words in joined_words(pieces).items():
         found[piece] += [_phrase(EXACT, word) for word in words]
     for piece, number in joined_numbers(pieces).items():
-        found[piece].append(_phrase(STEMS, number))
+        found[piece].append(_phrase(EXACT if short_number(number) else STEMS, number))
+    for piece, code in joined_codes(pieces).items():
+        found[piece].append(_phrase(STEMS, code))
     if len(pieces) <= MOST_SPLIT:
         for piece, clauses in found.items():
             clauses += [_phrase(EXACT, words) for words in split(piece)]
@@ -195,10 +220,11 @@ def _words(piece: str) -> Clause:
     """
     if SPACELESS.search(piece):
         return any_of(_run(piece), _all(STEMS, piece))
-    if number := short_number(piece):
-        return _phrase(EXACT, number)
-    one = joined(piece)
-    return any_of(_phrase(STEMS, piece), _phrase(STEMS, one)) if one else _phrase(STEMS, piece)
+    number, one = short_number(piece), joined(piece)
+    ways = [_phrase(EXACT, number) if number else _phrase(STEMS, piece)]
+    ways += [_phrase(EXACT, way) for way in thousands(piece)]
+    ways += [_phrase(STEMS, one)] if one else []
+    return any_of(*ways) if len(ways) > 1 else ways[0]
 
 
 def any_part(piece: str) -> Clause:

@@ -104,7 +104,9 @@ def _names(text: str, kind: str, field: str, organization_uid: UUID) -> Clause:
 def _begun(text: str, answer: SearchAnswer) -> list[tuple[str, int]]:
     """The names that begin with the text. Conversations with such a name have other names too."""
     begun = comparable(" ".join(text.split()))
-    return [(name, count) for name, count in _found(answer) if comparable(name).startswith(begun)][:MOST]
+    return [(name, count) for name, count in _found(answer) if comparable(" ".join(name.split())).startswith(begun)][
+        :MOST
+    ]
 
 
 def _found(answer: SearchAnswer) -> list[tuple[str, int]]:

@@ -15,10 +15,14 @@ from service.text import PARTING, SPACELESS
 LEAST_GROUPED = 5  # digits: shorter numbers are not joined, because 1.5 is not 15
 MOST_JOINED, MOST_SPLIT = 8, 4  # pieces of a text: longer texts are not read in other ways, which bounds the clauses
 LONGEST_SPLIT = 16  # letters
+MOST_CODES = 16  # pieces of a text with a code: an IBAN has up to nine groups
 
 _LETTERS = r"[^\W\d_]"
 _HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:[-'’ʼ‐‑_\u200b\u200c]{_LETTERS}+)+)\W*")
 _GROUPED = re.compile(r"\W*([0-9]+(?:[-.,'’/()_]{1,3}[0-9]+)*)\W*")
+_THOUSANDS = re.compile(r"\W*([1-9])[.,'’ ]([0-9]{3})\W*")
+_CODE = re.compile(r"[A-Z0-9]{1,8}")
+SHORTEST_CODE, LEAST_GROUPS = 10, 3  # letters and digits of a code that is written in groups, such as an IBAN
 _SHORT_NUMBER = re.compile(rf"\W*([0-9]{{1,{LEAST_GROUPED - 1}}})\W*")
 _WORD = re.compile(rf"\W*({_LETTERS}+)\W*")
 
@@ -27,6 +31,14 @@ def short_number(piece: str) -> str:
     """The number, if the piece is one of few digits; else an empty text."""
     found = _SHORT_NUMBER.fullmatch(piece)
     return found[1] if found else ""
+
+
+def thousands(piece: str) -> list[str]:
+    """A number of four digits in its other forms: `1 000` of `1000`, as `1,000` is cut too; or `1000`."""
+    if found := _THOUSANDS.fullmatch(piece):
+        return [found[1] + found[2]]
+    number = short_number(piece)
+    return [f"{number[0]} {number[1:]}"] if len(number) == LEAST_GROUPED - 1 and number[0] != "0" else []
 
 
 def joined(piece: str) -> str:
@@ -60,9 +72,20 @@ def joined_numbers(pieces: Sequence[str]) -> dict[str, str]:
             run.append(piece)
             continue
         number = "".join(map(_digits, run))
-        if len(run) > 1 and len(number) >= LEAST_GROUPED:
+        if len(run) > 1 and (len(number) >= LEAST_GROUPED or thousands(" ".join(run))):
             found |= dict.fromkeys(run, number)
         run = []
+    return found
+
+
+def joined_codes(pieces: Sequence[str]) -> dict[str, str]:
+    """For each piece of a code in groups, such as `DE89 3704 0044 0532 0130 00`, the whole code."""
+    found: dict[str, str] = {}
+    groups = itertools.groupby(pieces, lambda piece: bool(_CODE.fullmatch(piece))) if len(pieces) <= MOST_CODES else ()
+    for is_code, group in groups:
+        run = list(itertools.dropwhile(lambda piece: not re.search("[0-9]", piece), group if is_code else ()))
+        if len(run) >= LEAST_GROUPS and len(code := "".join(run)) >= SHORTEST_CODE and re.search("[A-Z]", code):
+            found |= dict.fromkeys(run, code)
     return found
 
 

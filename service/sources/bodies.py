@@ -18,6 +18,7 @@ from service.sources.parameters import Content, content
 DEEPEST = 30  # parts in parts; what is deeper is not looked at
 MOST_PARTS = 20_000
 TEXT_BYTES = 200_000  # of a text are decoded
+META_BYTES = 4_096  # of HTML may name its charset
 
 # Leaves that are part of the message's form. They are not counted as attachments.
 _FORM = frozenset({
@@ -39,6 +40,10 @@ _FOOTER = re.compile(rb"[=\n][ \t]*\r?\n(?:[ \t]*\r?\n)*+(?=[^\s]*[^A-Za-z0-9+/=
 _PADDED_BREAK = re.compile(rb"=[ \t]+(\r?\n)")  # spaces that a server added to a soft line end of quoted-printable
 
 
+_ASCII = frozenset({"us-ascii", "ascii"})  # what programs write into the header without looking at the text
+_META = re.compile(rb"<meta\s[^>]{0,300}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """A text part: plain or HTML, decoded when it is asked for."""
@@ -56,7 +61,10 @@ class Text:
 
     def decoded(self) -> str:
         raw = _transferred(self.data[self.begin : min(self.end, self.begin + TEXT_BYTES)], self.encoding)
-        return decode(raw, self.kind.first("charset"), self.hint)
+        charset, hint = self.kind.first("charset"), self.hint
+        if self.is_html and (charset is None or charset.lower() in _ASCII) and (said := _META.search(raw[:META_BYTES])):
+            charset, hint = None, said[1].decode()
+        return decode(raw, charset, hint)
 
 
 @dataclass(slots=True)

@@ -77,3 +77,33 @@ _ZONES = {
     -660: "SST",
 }
 ZONES = {name.upper(): minutes for minutes, names in _ZONES.items() for name in names.split()}
+
+# The names that Windows and others write in full, without their last words: "W. Europe Standard Time".
+_LONG_ZONES = {
+    0: "gmt|greenwich|western european",
+    60: "w. europe|central europe|central european|romance|w. central africa",
+    120: "e. europe|eastern european|fle|gtb|israel|south africa|egypt",
+    180: "russian|moscow|turkey|arab|arabic|e. africa|east africa",
+    210: "iran",
+    240: "arabian",
+    300: "pakistan",
+    330: "india|sri lanka",
+    345: "nepal",
+    360: "bangladesh",
+    420: "se asia",
+    480: "china|singapore|taipei|w. australia|australian western",
+    540: "tokyo|japan|korea",
+    570: "cen. australia|aus central|australian central",
+    600: "aus eastern|e. australia|australian eastern|tasmania",
+    720: "new zealand",
+    -180: "e. south america|brasilia|argentina|sa eastern",
+    -210: "newfoundland",
+    -240: "atlantic|sa western",
+    -300: "eastern|us eastern|sa pacific|colombia",
+    -360: "central|canada central|central america",
+    -420: "mountain|us mountain",
+    -480: "pacific",
+    -540: "alaskan|alaska",
+    -600: "hawaiian|hawaii",
+}
+LONG_ZONES = {name: minutes for minutes, names in _LONG_ZONES.items() for name in names.split("|")}

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from service.sources.date_words import MONTHS, ZONES
+from service.sources.date_words import LONG_ZONES, MONTHS, ZONES
 from service.sources.encoded_words import decoded_words
 from service.sources.headers import Headers
 from service.text import fold
@@ -41,6 +41,7 @@ _LOOSE_OFFSET = re.compile(
     r"(?:([+\u2212-])\s+|\s)(0\d|1[0-4])([0-5]\d)\s*\Z", re.ASCII
 )  # a space behind the sign, or no sign
 _ZONE_NAME = re.compile(r"(?<![^\W\d_])[A-Za-z]{1,5}(?![^\W\d_])")
+_LONG_ZONE = re.compile(r"((?:[a-z]+\.?\s+){1,3})(standard|mean|daylight|summer)\s+time\b", re.IGNORECASE | re.ASCII)
 _HALF = re.compile(r"\b([ap])\.?\s?m\b\.?|([下오]午|오후|p\.\s?m\.)|(上午|午前|오전)", re.IGNORECASE)
 _AFTERNOON = re.compile(r"下午|午後|오후|晚上", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+|\d+")
@@ -189,15 +190,27 @@ def _time(text: str) -> tuple[tuple[int, int, int], str]:
 
 
 def _zone(text: str, comments: str) -> tuple[timedelta, str]:
-    """How far the text's zone is ahead of UTC: its number, or else its name, or else a name in the comments."""
+    """How far the text's zone is ahead of UTC, by its number, or else by its name, which may stand in the comments."""
     if (offset := _OFFSET.search(text) or _LOOSE_OFFSET.search(text)) is not None:
         rest = text[: offset.start()] + " " + text[offset.end() :]
         return _ahead(offset[1] or "+", int(offset[2]), int(offset[3] or 0)), rest
+    if (named := _LONG_ZONE.search(text) or _LONG_ZONE.search(comments)) is not None:
+        return _of_long_name(named), text.replace(named[0], " ")
     for words in (text, comments):
         for word in _ZONE_NAME.findall(words)[:WORDS]:
             if (minutes := ZONES.get(word.upper())) is not None and word.lower() not in MONTHS:
                 return timedelta(minutes=minutes), text.replace(word, " ", 1) if words is text else text
     return timedelta(0), text
+
+
+def _of_long_name(named: re.Match[str]) -> timedelta:
+    """The offset of "W. Europe Daylight Time". A name that is not known tells nothing."""
+    words = named[1].lower().split()
+    known = (LONG_ZONES.get(" ".join(words[at:])) for at in range(len(words)))
+    minutes = next((minutes for minutes in known if minutes is not None), None)
+    if minutes is None:
+        return timedelta(0)
+    return timedelta(minutes=minutes + 60 * (named[2].lower() in ("daylight", "summer")))
 
 
 def _ahead(sign: str, hours: int, minutes: int) -> timedelta:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from binascii import b2a_base64
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -23,6 +24,8 @@ from service.errors import IndexUnusable
 from service.times import EPOCH
 
 _HASH_BYTES = 8
+_KEY_CHARACTERS = 11  # of base64, without the padding
+_IN_URLS = bytes.maketrans(b"+/", b"-_")  # base64 as in base64.urlsafe_b64encode, which takes twice the time
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -44,11 +47,13 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     """One message as an import remembers it. `date` is in milliseconds since 1970.
 
     Messages with the same `id` are copies of one message; `digest` tells those with different content apart.
-    `participants` are the hashes of sender and receivers, `lists` those of mailing lists, `subject` that of the subject
-    without reply marks (0 for none). `is_marked` says that the subject had a reply mark, `is_reply` that the message
-    refers to another one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether
-    the message names its sender. `is_own` says that its sender belongs to the organization, `is_specific` that its
-    subject is not one that strangers use by chance.
+    `participants` are the hashes of sender and receivers, `lists` those of the mailing lists that it was posted to,
+    `outsider` that of the other side if the organization's addresses are known and one of them takes part (else 0).
+    `subject` is the hash of the subject without reply marks (0 for none). `is_marked` says that the subject had a reply
+    mark, `is_forwarded` that its outermost mark was that of forwarded mail, `is_reply` that the message refers to
+    another one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether the message
+    names its sender. `is_own` says that its sender belongs to the organization, `is_specific` that its subject is not
+    one that strangers use by chance.
     """
 
     id: int
@@ -66,6 +71,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     is_own: bool = False
     state: State = State()
     is_specific: bool = False
+    is_forwarded: bool = False
+    outsider: int = 0
 
     @property
     def is_outbound(self) -> bool:
@@ -129,6 +136,20 @@ def chosen(facts: Iterable[Fact]) -> list[Fact]:
         if known is None or (fact.date, fact.digest) < (known.date, known.digest):
             first[fact.id] = fact
     return sorted(first.values(), key=_order)
+
+
+def hidden(facts: Collection[Fact], messages: Collection[Fact]) -> int:
+    """How many of the facts are of other messages than the `chosen` ones, though they have the id of one.
+
+    Copies of one message may differ, such as those that mailing lists send, but not in date and sender or subject.
+    """
+    if len(facts) == len(messages):
+        return 0
+    counted = {fact.id: fact for fact in messages}
+    others = ((fact, counted[fact.id]) for fact in facts)
+    return sum(
+        fact.date != one.date and (fact.sender, fact.subject) != (one.sender, one.subject) for fact, one in others
+    )
 
 
 def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
@@ -196,4 +217,4 @@ def unpacked(text: str) -> Memory:
 def key(*hashes: int) -> str:
     """A hash as the text that is indexed."""
     number = hashes[0] if len(hashes) == 1 else combined(*hashes)
-    return base64.urlsafe_b64encode(number.to_bytes(_HASH_BYTES, "big")).decode().rstrip("=")
+    return b2a_base64(number.to_bytes(_HASH_BYTES, "big"))[:_KEY_CHARACTERS].translate(_IN_URLS).decode()

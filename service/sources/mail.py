@@ -20,7 +20,7 @@ from service.sources.message import Address, Clock, Message, parse
 from service.sources.message_ids import GMAIL_THREAD, is_of_digest
 from service.sources.shortening import Fit
 from service.sources.spool import Piece, Spool
-from service.sources.threads import MOST_PARTICIPANTS, MailRule, is_specific, normalised_subject
+from service.sources.threads import MOST_PARTICIPANTS, MailRule, is_forwarded, is_specific, normalised_subject
 from service.sources.unite import First, Kind, unite, with_states
 from service.times import MAX_AHEAD
 
@@ -28,6 +28,7 @@ Reject = Callable[[str, int, str, bytes, int], None]
 """Called with (source, number, reason, data, offset) for each message that cannot be imported."""
 
 Source = TypeVar("Source")
+_ROBOTS = frozenset({"mailerdaemon", "postmaster", "noreply", "donotreply", "notification", "notifications", "bounces"})
 TRASH = "Trash"  # the label of a message that its mailbox marks as deleted
 BATCH_MESSAGES = 100
 BATCH_BYTES = 2_000_000  # of raw messages
@@ -43,8 +44,17 @@ class Own:
     domains: frozenset[str] = frozenset()
 
     def __contains__(self, address: Address) -> bool:
-        email = address.email or ""
+        return self.has(address.email or "")
+
+    def has(self, email: str) -> bool:
         return email in self.addresses or email.rpartition("@")[2] in self.domains
+
+    def outsider(self, message: Message) -> str | None:
+        """The other side of a message that somebody of the organization sent or received, as far as is known."""
+        sender, receivers = message.sender.email or "", (*message.to, *message.cc)
+        if self.has(sender):
+            return next((email for email in receivers if not self.has(email) and not _is_robot(email)), None)
+        return sender if sender and not _is_robot(sender) and any(map(self.has, receivers)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,7 @@ class Counts:
     this import. `deleted` belong to conversations that were deleted.
     `shortened` counts conversations in which a text or a list was cut (shortening.py). `dates_ahead` counts messages
     whose date was too far in the future and was replaced. `left_out` counts trash and junk that was not asked for.
+    `same_ids` counts messages that are not shown, because different ones have the same id.
     """
 
     read: int = 0
@@ -74,6 +85,7 @@ class Counts:
     rejected: int = 0
     shortened: int = 0
     dates_ahead: int = 0
+    same_ids: int = 0
 
     def record(self) -> dict[str, int]:
         return {
@@ -86,6 +98,7 @@ class Counts:
             "rejected_messages": self.rejected,
             "shortened": self.shortened,
             "dates_ahead": self.dates_ahead,
+            "same_ids": self.same_ids,
         }
 
 
@@ -140,6 +153,7 @@ def made(
         else:
             counts.in_conversations += len({piece.fact.id for piece in pieces})
             counts.shortened += united.is_shortened
+            counts.same_ids += united.hidden
             yield united.item
 
 
@@ -265,7 +279,7 @@ class Mail:
             is_marked=is_marked,
             is_reply=any(not reference.endswith(GMAIL_THREAD) for reference in message.references),
             participants=tuple(map(self.hasher, participants)),
-            lists=tuple(map(self.hasher, _lists(message))),
+            lists=tuple(map(self.hasher, self._lists(message))),
             attachments=message.attachments,
             is_own=message.sender in self.own,
             state=State(
@@ -277,7 +291,21 @@ class Mail:
                 is_left_out=message.is_left_out,
             ),
             is_specific=is_specific(base),
+            is_forwarded=is_marked and is_forwarded(message.subject),
+            outsider=self.hasher(outsider) if (outsider := self.own.outsider(message)) else 0,
         )
+
+    def _lists(self, message: Message) -> Iterator[str]:
+        """The mailing lists that the message was posted to, as addresses.
+
+        Newsletters name their list, too, but are sent to persons. A list of the organization to which others write is
+        where it receives their mail: they do not write to each other.
+        """
+        receivers = {*message.to, *message.cc}
+        is_from_outside = message.sender not in self.own
+        for name in dict.fromkeys(map(_list_address, message.lists[:MOST_LISTS])):
+            if (name in receivers or not receivers) and not (is_from_outside and self.own.has(name)):
+                yield name
 
     def root(self, message: Message) -> str:
         return f"mail:{_root(message)}"
@@ -330,10 +358,14 @@ def _content(message: Message) -> bytes:
     )
 
 
-def _lists(message: Message) -> tuple[str, ...]:
-    """The mailing lists of a message. Archives without receivers, such as Mailman's, are one list without a name."""
-    is_archived = not (message.lists or message.to or message.cc)
-    return ("",) if is_archived else message.lists[:MOST_LISTS]
+def _is_robot(email: str) -> bool:
+    """Whether the address is that of a program, which writes on behalf of many people."""
+    return email.partition("@")[0].replace("-", "").replace("_", "") in _ROBOTS
+
+
+def _list_address(name: str) -> str:
+    """The address of a list with this id: dev@x.org for dev.x.org."""
+    return name if "@" in name else name.replace(".", "@", 1)
 
 
 def _root(message: Message) -> str:

@@ -28,6 +28,10 @@ HINTED_BYTES = 50_000  # of a message are searched for the name of its charset
 _LIST_CHARACTERS = 1_000  # of a list's id or address are compared
 _SUBJECT_CHARACTERS = MOST_TIMES * LIMITS["subject"].characters
 _CHARSET = re.compile(rb"charset\*?\s*=\s*[\"']?([\w.:-]{2,40})|=\?([\w.:-]{2,40})[?*]", re.IGNORECASE)
+ARCHIVE = ""  # the mailing list of messages in an archive that names none
+_OF_DELIVERY = frozenset(  # Mailman's archives keep none of these
+    ("to", "cc", "bcc", "received", "return-path", "delivered-to", "envelope-to", "x-original-to", "x-gmail-labels")
+)
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
@@ -99,7 +103,9 @@ def parse(raw: RawMessage, clock: Clock | None = None) -> Message:
 
 
 def _lists(headers: Headers) -> tuple[str, ...]:
-    """The ids and addresses of List-Id and List-Post (RFC 2919, RFC 2369), in lower case."""
+    """The ids and addresses of List-Id and List-Post (RFC 2919, RFC 2369), in lower case, or ARCHIVE."""
+    if _OF_DELIVERY.isdisjoint(headers) and not ("list-id" in headers or "list-post" in headers):
+        return (ARCHIVE,)
     values = [value for name in ("list-id", "list-post") for value in headers.get(name, [])[:1]]
     found = (value.rpartition("<")[2].partition(">")[0].lower().removeprefix("mailto:") for value in values)
     return tuple(dict.fromkeys(name.strip()[:_LIST_CHARACTERS] for name in found if name.strip()))

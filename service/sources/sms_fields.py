@@ -35,6 +35,22 @@ _FORMS = (  # with the month's name, or with dots, which only write the day firs
     "%d %b %Y %H:%M", "%d-%b-%Y %H:%M:%S", "%d %b %Y %I:%M:%S %p", "%a, %d %b %Y %H:%M:%S", "%d.%m.%Y %H:%M:%S",
     "%d.%m.%Y %H:%M", "%d.%m.%Y, %H:%M:%S", "%d.%m.%Y, %H:%M", "%a %b %d %H:%M:%S %Y", "%Y%m%dT%H%M%S",
 )  # fmt: skip
+_LETTERS_OR_DIGITS = re.compile(r"[^\W\d_]+|\d+")
+
+
+def _shape(text: str) -> str:
+    """The text with one letter for each word and one digit for each number."""
+    return _LETTERS_OR_DIGITS.sub(lambda match: "0" if match[0][0].isdigit() else "a", text)
+
+
+def _by_shape(forms: tuple[str, ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for form in forms:
+        found.setdefault(_shape(EPOCH.strftime(form)), []).append(form)
+    return found
+
+
+_FORMS_BY_SHAPE = _by_shape(_FORMS)  # trying all forms would take most of the time of a file with other dates
 _ZONE = re.compile(r" ?(?:Z|UTC|GMT|([+-]\d\d):?(\d\d))$")
 _LONGEST_DATE = 100
 SHOWN_BYTES = 2_000  # of a rejected message, in the rejects file
@@ -140,7 +156,7 @@ def _written(text: str) -> datetime:
         return _in_zone(datetime(year, month, day, hour, minute, second, tzinfo=UTC), match[7] or "")
     zone = _ZONE.search(text)
     plain = " ".join((text[: zone.start()] if zone else text).replace("\u202f", " ").split())
-    for form in _FORMS:
+    for form in _FORMS_BY_SHAPE.get(_shape(plain), []):
         try:
             return _in_zone(datetime.strptime(plain, form).replace(tzinfo=UTC), zone[0].strip() if zone else "")
         except ValueError:

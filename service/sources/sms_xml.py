@@ -64,6 +64,8 @@ def read_xml(window: Window, peers: Peers, limits: Limits) -> Iterator[Found]:
             yield from reader.taken()
         reader.feed(_valid(rest + decoder.decode(begun, True)), is_last=True)
         yield from reader.taken()
+        if reader.number == 0 and reader.root != "smses":
+            yield 1, f"holds no messages: it begins with <{reader.root[:50]}>, and a backup of messages with <smses>"
     except (expat.ExpatError, SourceUnreadable) as error:
         yield from reader.taken()
         if window.failure is None:
@@ -132,6 +134,7 @@ class _Reader:
 
     def __init__(self, peers: Peers, limits: Limits) -> None:
         self.number = 0
+        self.root = ""
         self._peers, self._limits = peers, limits
         self._found: list[Found] = []
         self._mms: _Mms | None = None
@@ -199,6 +202,7 @@ class _Reader:
 
     def _begin(self, tag: str, attributes: dict[str, str]) -> None:
         self._since = 0
+        self.root = self.root or tag
         self._depth += 1
         if self._depth > self._limits.depth:
             raise SourceUnreadable(f"elements are nested more than {self._limits.depth} deep")

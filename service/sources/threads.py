@@ -2,20 +2,28 @@
 
 - A message belongs to every id that it refers to. So two messages with the same unknown parent are one thread, unless
   the parent is a mailing list's digest and their subjects differ.
-- A reply mark without any reference joins earlier messages with the same subject, at most SUBJECT_DAYS before: those
-  that the same two people exchanged, and the original of somebody whom it is sent to. A shared receiver, such as
-  support@, is enough only for a specific subject ("Offer 17", but not "Help").
+- A reply mark without any reference joins earlier messages with the same subject, at most SUBJECT_DAYS before, if the
+  other side is the same one:
+  - what its first receiver wrote to its sender;
+  - what its sender wrote to the same first receiver, unless that is such a reply itself: a ticket system writes to
+    the desk in the name of many customers;
+  - what anybody of the organization exchanged with the same outsider, if the organization's addresses are known;
+  - if the subject is specific ("Offer 17", but not "Help"), what was posted to the same mailing list, unless that is
+    such a reply itself: a desk may receive its customers' mail as a list.
+  A receiver in common is not enough: all customers have support@ in common. Forwarded mail joins only by a list.
 - Some mailing lists take the reply mark off. So a reply without a mark, none of whose references is known, joins the
-  latest earlier message with the same subject, at most SUBJECT_DAYS before; there, a shared receiver or list is enough.
-  This is a soft join: it ends when the message that the reply refers to arrives, or a later one with the subject.
+  latest earlier message with the same subject, at most SUBJECT_DAYS before, that was posted to the same list, or that
+  its first receiver wrote to its sender. This is a soft join: it ends when the message that the reply refers to
+  arrives, or a later one with the subject.
 
-The result depends on the set of messages only (docs/decisions/0018). The first two rules come from Jamie Zawinski's
+The result depends on the set of messages only (docs/decisions/0018). The first rule comes from Jamie Zawinski's
 algorithm (https://www.jwz.org/doc/threading.html).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -32,13 +40,23 @@ COMPARED_CHARACTERS = 2_000  # of a subject; removing each of its prefixes copie
 SPECIFIC_WORDS = 4
 MOST_PARTICIPANTS = 50  # of a message are compared, the sender first
 NO_SUBJECTS = frozenset({"(no subject)", "no subject", "(kein betreff)", "(sans objet)", "(sin asunto)"})
-# What lists and spam filters put in front: [list], *****SPAM***** (SpamAssassin), {Spam?} (MailScanner).
-_TAG = re.compile(r"^\s*(?:\[[^\[\]]{1,40}\]|\*{2,10}[^*]{1,40}\*{2,10}|\{[^{}]{1,40}\})\s*")
+# What lists and spam filters put in front: [list], *****SPAM***** (SpamAssassin), {Spam?} (MailScanner). A number tells
+# mails apart: [Ticket#4711].
+_TAG = re.compile(
+    r"^\s*(?:\[(?![^\[\]]{0,40}(?<![^\W_])\d{2})[^\[\]]{1,40}\]|\*{2,10}[^*]{1,40}\*{2,10}|\{[^{}]{1,40}\})\s*"
+)
+# The reply marks of text.py that stand for forwarded mail alone.
+_FORWARD_WORDS = (
+    "fw|fwd|forward|wg|doorst|vb|vl|rv|tr|i|enc|pd|prosl|edasi|trs|ilt|i\u0307lt|yml|továbbítás|tov|chuyển tiếp"
+    "|пер|пересл|препр|πρθ|προώθ|הועבר|إعادة توجيه|转发|轉寄|轉發|転送|전달|转寄|ส่งต่อ"
+)
+FORWARD_WORDS = frozenset(_FORWARD_WORDS.split("|"))
 _WINDOW = SUBJECT_DAYS // timedelta(milliseconds=1)
 
 # The roles of a message among those that share a place: a subject, and what is combined with it.
 _EARLIER, _LATER, _SOFT = 1, 2, 4
-_ORIGINAL_OF, _SEEN_BY = 1, 2  # combined with a person, they make other places than two people do
+# The kinds of places.
+_WRITTEN_TO, _WRITTEN_AGAIN, _OUTSIDER, _POSTED = 1, 2, 3, 4
 
 
 def normalised_subject(subject: str | None) -> tuple[str, bool]:
@@ -63,6 +81,18 @@ def _without_mark(text: str) -> str:
     if not (":" in text or "：" in text or "(" in text):
         return text
     return MAIL_REPLY_MARK.sub("", MAIL_FORWARDED.sub(r"\1\2\3", text), count=1)
+
+
+def is_forwarded(subject: str | None) -> bool:
+    """Whether the outermost mark of the subject says that the message was forwarded. "Re: Fwd: x" is a reply."""
+    text = (subject or "")[:COMPARED_CHARACTERS]
+    while (rest := _TAG.sub("", text, count=1)) not in (text, ""):
+        text = rest
+    mark = MAIL_REPLY_MARK.match(text)
+    if mark is None:
+        return MAIL_FORWARDED.match(text) is not None
+    word = unicodedata.normalize("NFC", mark[0]).strip().rstrip(".:：0123456789[]()^*- \t").casefold()
+    return word in FORWARD_WORDS
 
 
 def is_specific(subject: str) -> bool:
@@ -120,29 +150,31 @@ def _rows(fact: Fact) -> tuple[Row, ...]:
 
 
 def _places(fact: Fact) -> Iterator[Row]:
-    """The places of a message.
-
-    They are: each pair of its sender and a receiver; its sender, if it is an original, and its receivers, if it is
-    a reply that looks for one; and, for soft joins and specific subjects, everybody and every list that saw it.
-    """
+    """The places of a message: where it may be joined, and where it may join earlier ones."""
     if not fact.subject:
         return
-    is_reply = fact.is_marked and not fact.references
-    others = [person for person in fact.participants if person != fact.sender]
-    role = _EARLIER | (_LATER if is_reply else 0)
-    for person in others or [fact.sender]:
-        pair = sorted((fact.sender, person))
-        yield combined(fact.subject, *pair), fact.date, fact.id, role
-    if is_reply:
-        for person in others:
-            yield combined(fact.subject, person, _ORIGINAL_OF), fact.date, fact.id, _LATER
-    elif not (fact.is_marked or fact.is_reply):
-        yield combined(fact.subject, fact.sender, _ORIGINAL_OF), fact.date, fact.id, _EARLIER
-    role = _EARLIER | _SOFT | (_LATER if _awaited(fact) else 0)
-    if is_reply and fact.is_specific:
-        role = _EARLIER | _LATER
-    for place in dict.fromkeys((*fact.participants, *fact.lists)):
-        yield combined(fact.subject, place, _SEEN_BY), fact.date, fact.id, role
+    looks = _LATER if fact.is_marked and not fact.references else 0
+    awaits = _LATER | _SOFT if _awaited(fact) else 0
+    for shared, roles in _of_people(fact, 0 if fact.is_forwarded else looks, awaits):
+        yield combined(fact.subject, *shared), fact.date, fact.id, roles
+    for name in fact.lists:
+        roles = looks if looks and fact.is_specific else _EARLIER | awaits
+        yield combined(fact.subject, _POSTED, name), fact.date, fact.id, roles
+
+
+def _of_people(fact: Fact, answers: int, awaits: int) -> Iterator[tuple[tuple[int, ...], int]]:
+    """What the places of sender and receivers are combined of, and the roles there."""
+    if fact.sender not in fact.participants:
+        return  # nobody knows who wrote it
+    receivers = [person for person in fact.participants if person != fact.sender]
+    first = receivers[0] if receivers else fact.sender
+    for person in receivers:
+        yield (_WRITTEN_TO, fact.sender, person), _EARLIER
+    if receivers and (answers or awaits):
+        yield (_WRITTEN_TO, first, fact.sender), answers or awaits
+    yield (_WRITTEN_AGAIN, fact.sender, first), answers or _EARLIER
+    if fact.outsider:
+        yield (_OUTSIDER, fact.outsider), answers if fact.is_forwarded else _EARLIER | answers
 
 
 @dataclass(slots=True)

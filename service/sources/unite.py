@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from service.conversation import LIMITS, Channel, Conversation, Direction, Metadata, Status
-from service.sources.facts import Fact, Hasher, State, chosen, ends, time_of, together, united
+from service.sources.facts import Fact, Hasher, State, chosen, ends, hidden, time_of, together, united
 from service.sources.groups import Rule, are_linked, components
 from service.sources.shortening import Fit
 from service.sources.spool import Piece
@@ -102,13 +102,17 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class United:
-    """A conversation as it should be, with the facts of all its messages. Its version is that of the last message."""
+    """A conversation as it should be, with the facts of all its messages. Its version is that of the last message.
+
+    `hidden` messages are not in it, because others have their ids (facts.hidden).
+    """
 
     item: Conversation
     parts: tuple[Part, ...]
     facts: tuple[Fact, ...]
     written: Mapping[str, int]
     is_shortened: bool
+    hidden: int
 
 
 def with_states(facts: Iterable[Fact], pieces: Iterable[Piece[Source]]) -> list[Fact]:
@@ -117,14 +121,16 @@ def with_states(facts: Iterable[Fact], pieces: Iterable[Piece[Source]]) -> list[
     for piece in pieces:
         seen.setdefault(piece.fact.id, []).append(piece.fact.state)
     states = {name: together(some) for name, some in seen.items()}
-    own = {piece.fact.copy: piece.fact.is_own for piece in pieces}
+    looks = {piece.fact.copy: piece.fact for piece in pieces}
     every = united([*facts, *(piece.fact for piece in pieces)])
-    return [_seen(fact, states.get(fact.id, fact.state), own.get(fact.copy, fact.is_own)) for fact in every.values()]
+    return [_seen(fact, states.get(fact.id, fact.state), looks.get(fact.copy, fact)) for fact in every.values()]
 
 
-def _seen(fact: Fact, state: State, is_own: bool) -> Fact:
-    is_same = state == fact.state and is_own == fact.is_own
-    return fact if is_same else msgspec.structs.replace(fact, state=state, is_own=is_own)
+def _seen(fact: Fact, state: State, look: Fact) -> Fact:
+    """The fact with what depends on this import: the state, and which addresses are the organization's."""
+    own = {"is_own": look.is_own, "outsider": look.outsider, "lists": look.lists}
+    is_same = state == fact.state and (fact.is_own, fact.outsider, fact.lists) == tuple(own.values())
+    return fact if is_same else msgspec.structs.replace(fact, state=state, **own)
 
 
 def unite(
@@ -180,7 +186,7 @@ def unite(
         **values,
     )
     item = _with_unseen(item, known)
-    return United(item, content.parts(facts), tuple(facts), written, fit.shortened)
+    return United(item, content.parts(facts), tuple(facts), written, fit.shortened, hidden(facts, messages))
 
 
 def _with_unseen(item: Conversation, known: Sequence[Known]) -> Conversation:

@@ -60,6 +60,21 @@ async def latencies(case: Case, targets: dict[str, Ask]) -> dict[str, Spread]:
     return {name: spread(values) for name, values in found.items()}
 
 
+async def processor_time(
+    case: Case, targets: dict[str, Ask], node: Callable[[], Awaitable[float]], *, requests: int = 20
+) -> dict[str, float]:
+    """Seconds a request of this process and the node; the targets take turns. `node` tells the node's until now."""
+    found: dict[str, list[float]] = {name: [] for name in targets}
+    for _ in range(SLOW_ROUNDS + 1):
+        for name, ask in targets.items():
+            began = await node() + time.process_time()
+            for _ in range(requests):
+                await ask(case)
+            own = time.process_time()
+            found[name].append((await node() + own - began) / requests)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
 async def throughput(
     cases: Sequence[Case], targets: dict[str, Ask], *, clients: int, seconds: float
 ) -> dict[str, float]:

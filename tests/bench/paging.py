@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from service import progress
@@ -26,7 +28,7 @@ async def run(settings: Settings, url: str, conversations: int) -> dict[str, Any
     await rig.load(settings, url, generate.conversations(conversations), total)
     broad = generate.vocabulary()[0]
     orders = [{"sort": order} for order in ORDERS] + [{"sort": "relevance", "search": broad}]
-    client = connect(settings, url, answer=SearchAnswer, timeout=60)
+    client, bare = connect(settings, url, answer=SearchAnswer, timeout=60), connect(settings, url)
 
     def searcher() -> Searcher:
         return Searcher(client, settings.alias, deadline=60, cursors=Cursors(b""))
@@ -49,8 +51,12 @@ async def run(settings: Settings, url: str, conversations: int) -> dict[str, Any
             async def plain(_case: Case) -> None:
                 await kept.page(default.query, generate.LARGEST)
 
-            spreads = await measure.latencies(default, {"plain": plain, "way": ask})
-            found[f"{order['sort']}: {way}"] = {name: asdict(spread) for name, spread in spreads.items()}
+            asks: dict[str, measure.Ask] = {"plain": plain, "way": ask}
+            spreads = await measure.latencies(default, asks)
+            processor = await measure.processor_time(default, asks, partial(rig.processor_seconds, bare))
+            found[f"{order['sort']}: {way}"] = {
+                name: asdict(spread) | {"processor": processor[name]} for name, spread in spreads.items()
+            }
             advance(1)
-    await client.close()
+    await asyncio.gather(client.close(), bare.close())
     return found

@@ -204,10 +204,13 @@ def search_table(figures: Figures) -> str:
 
 def paging_table(figures: Figures) -> str:
     rows = [
-        [name, milliseconds(way["way"]), milliseconds(way["plain"]), f"{ratio(way['way'], way['plain']):.1f}"]
+        [
+            name, milliseconds(way["way"]), milliseconds(way["plain"]), f"{ratio(way['way'], way['plain']):.1f}",
+            f"{way['way']['processor'] / way['plain']['processor']:.1f}",
+        ]
         for name, way in figures["paging"].items()
-    ]
-    head = ["page", "median / p99, ms", "default first page in turns with it", "ratio"]
+    ]  # fmt: skip
+    head = ["page", "median / p99, ms", "default first page in turns with it", "ratio", "ratio of processor time"]
     where = f"{figures['conversations']:,} conversations in the organization"
     return f"{figures['date']}, `{figures['command']}`, {figures['machine']}, {where}.\n\n" + table(head, rows)
 

@@ -78,6 +78,13 @@ async def load(settings: Settings, url: str, conversations: Iterable[Conversatio
         await settle(opened, settings.alias)
 
 
+async def processor_seconds(opened: Client) -> float:
+    """The processor time of the nodes until now. They measure it once a second."""
+    await asyncio.sleep(1.1)
+    nodes = (await opened.nodes.stats(metric="process"))["nodes"]
+    return float(sum(one["process"]["cpu"]["total_in_millis"] for one in nodes.values()) / 1000)
+
+
 async def settle(opened: Client, alias: str) -> None:
     await opened.indices.refresh(index=alias)
     while await _merging(opened, alias):  # noqa: ASYNC110 (the cluster tells of no event)

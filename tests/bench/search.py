@@ -32,7 +32,8 @@ class Way:
 
 def ways(vocabulary: list[str]) -> list[Way]:
     broad, middle, rare = vocabulary[0], vocabulary[60], vocabulary[3000]
-    mistyped = rare[:2] + rare[3] + rare[2] + rare[4:]
+    mistyped = _mistyped(rare)
+    three = " ".join(map(_mistyped, (vocabulary[300], vocabulary[900], rare)))
     return [
         Way("search, a broad word", {"search": broad}),
         Way("search, two words", {"search": f"{broad} {middle}"}),
@@ -41,9 +42,10 @@ def ways(vocabulary: list[str]) -> list[Way]:
         Way("match=prefix", {"search": rare[:4], "match": "prefix"}),
         Way("match=prefix, one letter", {"search": rare[:1], "match": "prefix"}),
         Way("match=fuzzy", {"search": mistyped, "match": "fuzzy"}),
+        Way("match=fuzzy, three words", {"search": three, "match": "fuzzy"}, aim=2),
         Way("match=exact", {"search": f"{broad} {middle}", "match": "exact"}),
         Way("sort=relevance, two words", {"search": f"{broad} {middle}", "sort": "relevance"}),
-        Way("sort=relevance, a broad word", {"search": broad, "sort": "relevance"}),
+        Way("sort=relevance, a broad word", {"search": broad, "sort": "relevance"}, aim=3),
         Way("sort=is_read,-updated_on", {"sort": "is_read,-updated_on"}),
         Way("q, words and fields", {"q": f"{middle} -{rare} status:active,draft is:unread"}),
         Way("q, OR and brackets", {"q": f"({middle} OR {rare}) -(channel:sms agent:none)"}),
@@ -63,8 +65,12 @@ def ways(vocabulary: list[str]) -> list[Way]:
         Way("nothing found, suggest=true", {"search": f"{mistyped}x {broad}", "suggest": "true"}),
         Way("the longest search", {"search": " ".join(vocabulary[:160])[:500], "match": "prefix", "sort": "relevance"}),
         Way("the longest search, all broad", {"search": f"{broad} " * (500 // (len(broad) + 1)), "match": "fuzzy"}),
-        Way("the longest q", {"q": " OR ".join(f"{word[:1]}*" for word in vocabulary[:30])}),
+        Way("the longest q", {"q": " OR ".join(f"{word[:1]}*" for word in vocabulary[:30])}, aim=5),
     ]
+
+
+def _mistyped(word: str) -> str:
+    return word[:2] + word[3] + word[2] + word[4:]
 
 
 async def run(settings: Settings, url: str, folder: Any, conversations: int) -> dict[str, Any]:

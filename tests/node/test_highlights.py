@@ -28,6 +28,8 @@ MARKED: list[tuple[dict[str, str], str, list[str]]] = [
     ({"search": "full"}, "Ｆｕｌｌ width", ["Ｆｕｌｌ"]),
     ({"search": "1.2.3"}, "v1.2.3 out", ["1", "2", "3"]),
     ({"search": "𠮷野"}, "𠮷野家", ["𠮷野"]),
+    ({"search": "1\ufe0f\u20e3"}, "step 1\ufe0f\u20e3 done", ["1\ufe0f\u20e3"]),
+    ({"search": "👍"}, "yes 👍🏽!", ["👍🏽"]),
     ({"search": "invo", "match": "prefix"}, "an invoice", ["invoice"]),
     ({"search": "invioce", "match": "fuzzy"}, "an invoice", ["invoice"]),
     ({"search": "the report", "match": "phrase"}, "report on the report", ["the", "report"]),

@@ -43,7 +43,9 @@ def office(settings: Settings, opensearch_url: str) -> Iterator[Api]:
         own.load(
             [
                 conversation(
-                    "named", categories=["Łódź Süd", "Über uns", "返品"], metadata=Metadata(labels=["Wörk/Ops"])
+                    "named",
+                    categories=["Łódź Süd", "Über uns", "返品"],
+                    metadata=Metadata(labels=["Wörk/Ops", "Two  spaces"]),
                 ),
                 conversation(
                     "named too", metadata=Metadata(from_email="Ada.Lovelace@example.com", from_name="Ada Ünal")
@@ -162,6 +164,8 @@ def test_names_are_completed_whatever_their_case_and_accents(office: Api) -> Non
     for typed, category in (("lod", "Łódź Süd"), ("łódź s", "Łódź Süd"), ("UBER", "Über uns"), ("返", "返品")):
         assert ask(office, "/suggest", q=typed)["categories"] == [{"category": category, "count": 1}]
     assert ask(office, "/suggest", q="work/")["labels"] == [{"label": "Wörk/Ops", "count": 1}]
+    for typed in ("two s", "Two  Sp"):
+        assert ask(office, "/suggest", q=typed)["labels"] == [{"label": "Two  spaces", "count": 1}]
     for typed in ("ada.love", "LOVE", "unal", "ada u", "ada@exa", "exam"):
         assert ask(office, "/suggest", q=typed)["senders"] == [{"from_email": "ada.lovelace@example.com", "count": 1}]
 
@@ -175,7 +179,7 @@ def test_names_are_completed_whatever_their_case_and_accents(office: Api) -> Non
         ("invioce", "invoice"), ("invoide", "invoice"), ("nvoice", "invoice"), ("datbase migratoin", "database migration"),
         ("data base migration", "database migration"), ("loginpage", "login page"), ("log in page", "login page"),
         ("зопрос", "запрос"), ("القائمه الجديده", None), ("हिन्दि", "हिन्दी"), ("注文確任", "注文確認"), ("한극", "한국"),
-        ("angstrm", "ångström"), ("stasse", "straße"), ("zzzzzzzz", None), ("budget invioce", None),
+        ("ภาษาไทบง่าย", "ภาษาไทยง่าย"), ("ภาษาไทยงายมาก", "ภาษาไทยง่ายมาก"), ("ພາສາລາງ", "ພາສາລາວ"), ("angstrm", "ångström"), ("stasse", "straße"), ("zzzzzzzz", None), ("budget invioce", None),
     ],
 )  # fmt: skip
 def test_a_text_that_finds_nothing_is_corrected(typed: str, corrected: str | None, office: Api) -> None:

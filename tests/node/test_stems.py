@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import snowballstemmer
 
+from service.index import mapping
 from tests import oracle
 
 WORDS = {
@@ -26,7 +27,13 @@ WORDS = {
     "greek": "λογαριασμοί λογαριασμός παραγγελίες",
     "armenian": "փոխարինել գրքերը",
 }
-SHORTEST = {"finnish": 4, "hungarian": 4, "romanian": 4, "turkish": 4}
+SHORTEST, SHORTEST_WORDS = 3, {"finnish": 5, "hungarian": 5, "romanian": 5, "turkish": 5}
+ENGLISH: list[str] = mapping.load().settings["index"]["analysis"]["filter"]["english_words"]["keywords"]
+# Words whose stems are the same in another language: data and date in Italian, internal and internet in Hungarian.
+STRANGERS = (
+    ("data", "date"), ("internal", "internet"), ("compile", "compute"), ("file", "fill"), ("line", "linear"),
+    ("not", "note"), ("are", "area"), ("state", "status"), ("part", "party"), ("color", "cool"), ("server", "serving"),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("language", WORDS)
@@ -37,8 +44,28 @@ def test_each_word_has_its_form_and_its_stem(language: str, tokens: oracle.Token
     assert len(places) == len(words)
     for word, place in zip(words, places, strict=True):
         stem = stemmer.stemWord(word.lower())
-        wanted = {oracle.folded(word)} | ({oracle.folded(stem)} if len(stem) >= SHORTEST.get(language, 3) else set())
+        wanted = {oracle.folded(word)} | ({oracle.folded(stem)} if _counts(language, word, stem) else set())
         assert wanted <= place, word
+
+
+def _counts(language: str, word: str, stem: str) -> bool:
+    return len(stem) >= SHORTEST and len(word) >= SHORTEST_WORDS.get(language, 1)
+
+
+def test_listed_english_words_have_english_stems_only(tokens: oracle.Tokens) -> None:
+    stemmer = snowballstemmer.stemmer("english")
+    assert len(ENGLISH) > 1_000
+    assert sorted(set(ENGLISH)) == ENGLISH
+    for start in range(0, len(ENGLISH), 100):
+        words = ENGLISH[start : start + 100]
+        for word, place in zip(words, tokens(oracle.STEMS, " ".join(words)), strict=True):
+            assert place == {word, stemmer.stemWord(word)}
+
+
+@pytest.mark.parametrize(("one", "other"), STRANGERS)
+def test_english_words_do_not_meet_in_another_language(one: str, other: str, tokens: oracle.Tokens) -> None:
+    for asked, found in ((one, other), (other, one)):
+        assert not tokens(oracle.STEMS_ASKED, asked)[0] & tokens(oracle.STEMS, found)[0]
 
 
 def test_news_is_no_form_of_new_in_any_language(tokens: oracle.Tokens) -> None:

@@ -16,7 +16,7 @@ from service.search.paging.buckets import FieldColumn
 from service.search.paging.steps import Numbers, Scores, Step, Texts
 from service.search.paging.tiers import Tiers
 
-DATE_WIDTHS = (27, 19, 11, 0)  # 37 hours, 9 minutes, 2 seconds, 1 millisecond
+DATE_WIDTHS = (29, 20, 10, 0)  # 6 days, 17 minutes, 1 second, 1 millisecond
 WIDEST_DATE = 33  # 99 days: 36 700 buckets for all the years from 1 to 9999
 WIDER_NUMBERS = (8, 16, 24)  # of 31 bits
 PREFIX_WIDTHS = (32, 16, 0)  # two bytes of UTF-8 a step
@@ -56,7 +56,7 @@ def _key(sort: Sort, tiers: Tiers | None) -> Key:
     match FIELDS_BY_NAME[sort.field].kind:
         case "text":
             prefixes = [FieldColumn(prefix, descending) for prefix in SUBJECT_PREFIXES]
-            counts = [Numbers(column, width) for column in prefixes for width in PREFIX_WIDTHS]
+            counts = [Numbers(column, width, is_crowded=True) for column in prefixes for width in PREFIX_WIDTHS]
             return Key(sort.field, descending, "text", (*counts, Texts(FieldColumn(name, descending, "text"))))
         case "time":
             first, *finer = (Numbers(FieldColumn(name, descending, "date"), width) for width in DATE_WIDTHS)

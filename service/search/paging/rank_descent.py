@@ -5,7 +5,7 @@ inside it: finer buckets of the same key, then the next key, until so few docume
 What was counted is remembered (remembered.py), so that the next page of the same query begins near its place.
 
 Round trips of a page: a point in time, at most one count a step, and one slice (or up to three side by side, where the
-page crosses buckets). A date has 4 steps (5 where the dates span more than 250 years), a status 1, relevance one for
+page crosses buckets). A date has 4 steps (5 where the dates span more than 1,100 years), a status 1, relevance one for
 each factor of 16 in its possible scores, a subject 12 and then about two for each factor of 60 among those that agree
 so far, the uid 16. A million conversations take one or two counts for dates and three to five for subjects.
 """
@@ -21,7 +21,7 @@ from service.search.paging.order import Key
 from service.search.paging.remembered import CountedBuckets, Place
 from service.search.paging.sampling import Sample, Sampling, count, place_in, take
 from service.search.paging.slices import Slice, crossing, nearer
-from service.search.paging.steps import Counter
+from service.search.paging.steps import Counter, for_few
 from service.search.subject_clauses import Clause
 
 Known = CountedBuckets | Sample
@@ -129,13 +129,11 @@ class _Way:
         `is_counted` where all was counted, in which further counts belong. Else the place is larger, and what is in it
         is counted in buckets at once.
         """
-        (total, before), counts = await asyncio.gather(
-            asyncio.gather(
-                self._counter.total(()),
-                self._counter.total((place.before,)) if place.before is not None else _none(),
-            ),
+        (total, *parts), counts = await asyncio.gather(
+            asyncio.gather(*(self._counter.total(part) for part in ((), *place.before))),
             self._counted(place) if is_counted else self._counted_inside(place),
         )
+        before = sum(parts)
         size = min(self._size, total - self._offset)
         if size > 0 and not before <= self._offset <= self._offset + size <= before + sum(counts):
             return None
@@ -188,6 +186,7 @@ class _Way:
             self._keys = self._keys[1:]
             self._steps = self._keys[0].steps if self._keys else ()
         if bucket.count > self._windows.slice:
+            self._steps = for_few(self._steps, bucket.count)
             return None
         return (
             nearer(tuple(self._narrowing.values()), self._offset, self._size, count=bucket.count, fixed=self._fixed),
@@ -196,10 +195,6 @@ class _Way:
     @property
     def _fixed(self) -> int:
         return len(self._all_keys) - len(self._keys)
-
-
-async def _none() -> int:
-    return 0
 
 
 def _find(buckets: list[Bucket], offset: int) -> tuple[int, int]:

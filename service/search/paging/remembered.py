@@ -15,7 +15,7 @@ from itertools import accumulate
 
 from service.search.paging.buckets import Bounds, Bucket, bounds_before, bounds_behind, together
 from service.search.paging.steps import Step
-from service.search.subject_clauses import Clause, all_of, any_of
+from service.search.subject_clauses import Clause
 
 Ends = tuple[Bounds, Bounds]
 BYTES_OF_A_TEXT = 500  # the two ends of a bucket of texts, about
@@ -54,7 +54,9 @@ class TextEnds:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`buckets` stand side by side inside `narrowing`; `before` finds what stands in front of them, if anything can.
+    """`buckets` stand side by side inside `narrowing`. What stands in front of them is found by `before`, in parts.
+
+    No document is in two parts; each is counted alone, since OpenSearch counts one of several ways much more slowly.
 
     All of `narrowing` is equal by the first `fixed` keys, and `steps` count inside. `at` is where in the tree the only
     bucket is, if there is one and what is inside is to be counted.
@@ -62,7 +64,7 @@ class Place:
 
     narrowing: Mapping[str, Clause]
     buckets: tuple[Bucket, ...]
-    before: Clause | None
+    before: tuple[tuple[Clause, ...], ...]
     steps: tuple[Step, ...]
     fixed: int
     at: tuple[CountedBuckets, int] | None
@@ -107,19 +109,17 @@ class CountedBuckets:
 
         Neighbours with at most `small` documents together are one bucket.
         """
-        node, narrowing, before, fixed = self, dict[str, Clause](), list[Clause](), 0
+        node, narrowing, before, fixed = self, dict[str, Clause](), dict[str, tuple[Clause, ...]](), 0
         while node.upto and offset < node.upto[-1]:
             first = bisect_right(node.upto, offset)
             last = min(bisect_right(node.upto, offset + size - 1), len(node.upto) - 1)
             if first < last or first not in node.inside:
                 around = {f"around {name}": clause for name, clause in narrowing.items()}
                 buckets, at = node._candidates(first, last, small)
-                if (in_front := buckets[0].before) is not None:
-                    before.append(all_of([*narrowing.values(), in_front]))
-                return Place(around, tuple(buckets), any_of(*before) if before else None, node._steps, fixed, at)
+                before |= _in_front(buckets[0], narrowing)
+                return Place(around, tuple(buckets), tuple(before.values()), node._steps, fixed, at)
             bucket = node.bucket(first)
-            if (in_front := bucket.before) is not None:
-                before.append(all_of([*narrowing.values(), in_front]))
+            before |= _in_front(bucket, narrowing)
             narrowing[bucket.column.name] = bucket.clause
             fixed += not bucket.inside
             offset -= node.start(first)
@@ -174,3 +174,11 @@ class CountedBuckets:
 
     def _merged(self, count: int, lower: Bounds, upper: Bounds) -> Bucket:
         return Bucket(self.step.column, count, lower, upper, (self.step.within(lower, upper), *self.rest))
+
+
+def _in_front(bucket: Bucket, narrowing: Mapping[str, Clause]) -> dict[str, tuple[Clause, ...]]:
+    """The part in front of the bucket, by its column; with a coarser bucket's part, which it stands for."""
+    if bucket.before is None:
+        return {}
+    name = bucket.column.name
+    return {name: (*(clause for other, clause in narrowing.items() if other != name), bucket.before)}

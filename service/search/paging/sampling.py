@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from service.search.paging.order import Key
 from service.search.paging.remembered import CountedBuckets, Place
-from service.search.paging.steps import Counter, Step, TooManyBuckets
+from service.search.paging.steps import Counter, Step, TooManyBuckets, for_few
 from service.search.subject_clauses import Clause
 
 DIGEST, DIGEST_BITS = "order.digest_1", 32
@@ -23,10 +23,14 @@ DEVIATIONS = 3  # one place in 400 misses its rank; then everything is counted
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """One of `2 ** bits` documents is in the sample. With fewer than `least` in it, all are counted as fast."""
+    """One of `2 ** bits` documents is in the sample. With fewer than `least` in it, all are counted as fast.
+
+    So are all documents with the same value of a key, such as those without one, if there are at most `equal`.
+    """
 
     bits: int = 4
     least: int = 3_000
+    equal: int = 60_000
 
     @property
     def clause(self) -> Clause:
@@ -69,10 +73,10 @@ async def place_in(
         node, at = place.at
         (bucket,) = place.buckets
         steps = bucket.inside or next((key.steps for key in keys[place.fixed + 1 :]), ())
-        if not steps:
+        if not steps or (not bucket.inside and bucket.count << sampling.bits <= sampling.equal):
             return place
         narrowing = (*place.narrowing.values(), bucket.clause, sampling.clause)
-        node.inside[at] = await count(counter, steps, narrowing)
+        node.inside[at] = await count(counter, for_few(steps, bucket.count), narrowing)
 
 
 async def count(counter: Counter, steps: tuple[Step, ...], narrowing: Sequence[Clause]) -> CountedBuckets:

@@ -14,6 +14,8 @@ from service.search.paging.tiers import EVERYTHING, Tiers
 from service.search.subject_clauses import Clause
 
 MOST_TIERS = 16  # counted at once; each is a filter over all that match
+WITHIN = 5  # bits: several neighbouring buckets are parted into 32 to 64
+FEW = 4_000  # documents; there are at most so many buckets of them, whatever the width
 
 
 class TooManyBuckets(Exception):
@@ -52,7 +54,7 @@ class Step(Protocol):
         """The steps that go on in one of its buckets, which has these bounds."""
 
     def within(self, lower: Bounds, upper: Bounds) -> Step:
-        """The same count, of several neighbouring buckets of it, which have these bounds together."""
+        """A count of several neighbouring buckets of it, which have these bounds together; as fine, or finer."""
 
     def coarser(self) -> Step:
         """The step to take before this one where it has too many buckets. Raises SearchUnavailable if there is none."""
@@ -60,11 +62,15 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A count of a numeric column, in buckets 2 ** width wide. Where they are too many, the `wider` ones are tried."""
+    """A count of a numeric column, in buckets 2 ** width wide. Where they are too many, the `wider` ones are tried.
+
+    Where `is_crowded`, many values are in few of the buckets, as many subjects begin with the name of a mailing list.
+    """
 
     column: FieldColumn
     width: int
     wider: tuple[int, ...] = ()
+    is_crowded: bool = False
     is_of_numbers: ClassVar[bool] = True
 
     async def ask(self, counter: Counter, narrowing: Sequence[Clause], rest: tuple[Step, ...]) -> list[Bucket]:
@@ -81,7 +87,10 @@ class Numbers:
         return rest
 
     def within(self, lower: Bounds, upper: Bounds) -> Step:
-        return self
+        if not {"gte", "lt"} <= {*lower, *upper}:
+            return self
+        span = int(upper["lt"]) - int(lower["gte"])
+        return replace(self, width=max(0, min(self.width, span.bit_length() - 1 - WITHIN)))
 
     def coarser(self) -> Step:
         if not self.wider:
@@ -168,6 +177,16 @@ class Texts:
 
     def coarser(self) -> Step:
         raise too_few_buckets()
+
+
+def for_few(steps: tuple[Step, ...], documents: int) -> tuple[Step, ...]:
+    """The steps for so many documents: if they are few, the last one of a crowded column stands for those before it."""
+    if documents > FEW:
+        return steps
+    first, *rest = steps
+    while isinstance(first, Numbers) and first.is_crowded and rest and rest[0].column == first.column:
+        first, *rest = rest
+    return (first, *rest)
 
 
 def too_few_buckets() -> SearchUnavailable:

@@ -1,0 +1,59 @@
+"""What requests leave in the audit trail (service/audit.py): writes, deletions and exports, with the caller's name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+from service import audit
+from service.api.middleware.access_log import request_id
+from service.api.requests import ApiRequest
+from service.api.response_models import WriteResult
+from service.api.writes import Line
+from service.conversation import is_tombstone
+from service.errors import NotFound
+from service.identity.caller import Caller
+
+
+def remember(request: ApiRequest, caller: Caller) -> None:
+    """Keeps who sent the request, for its lines."""
+    request.scope["state"]["who"] = audit.who(caller.user)
+
+
+def record(request: ApiRequest, action: str, organizations: Iterable[UUID | str], **facts: object) -> None:
+    """Adds one line."""
+    trail: audit.Audit = request.app.state.audit
+    who = request.scope["state"]["who"]
+    trail.record(action, who=who, organizations=organizations, request_id=request_id(request.scope), **facts)
+
+
+@contextmanager
+def record_failure(
+    request: ApiRequest, action: str, organizations: Iterable[UUID | str], **facts: object
+) -> Iterator[None]:
+    """Adds a line if the block does not end well, because part of what it does may be done."""
+    try:
+        yield
+    except NotFound:  # nothing was done
+        raise
+    except BaseException:
+        record(request, action, organizations, complete=False, **facts)
+        raise
+
+
+def organizations_of(lines: Sequence[Line]) -> set[str]:
+    return {line.write.routing for line in lines if line.write is not None}
+
+
+def record_writes(request: ApiRequest, lines: Sequence[Line], results: Sequence[WriteResult]) -> None:
+    """Adds one line for each organization that was written to. Lines that are no writes belong to none."""
+    counts: dict[str, Counter[str]] = {}
+    for line, result in zip(lines, results, strict=True):
+        if line.write is not None:
+            counted = counts.setdefault(line.write.routing, Counter())
+            counted[result.outcome] += 1
+            counted["deletions"] += result.outcome == "written" and is_tombstone(line.write.source)
+    for organization, counted in counts.items():
+        record(request, "write", {organization}, **{name: number for name, number in counted.items() if number})

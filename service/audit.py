@@ -1,0 +1,77 @@
+"""The audit trail: a line for each write, export, deletion and change of an API key: who, what organization, how many.
+
+The service logs the lines, and with CONVERSATIONS_AUDIT_FILE appends them to that file too. Commands that work on the
+cluster itself have no log, so they only append.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pwd
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from service.errors import Misconfigured
+
+NAME = "conversations.audit"
+_OPAQUE = re.compile(r"[A-Za-z0-9._|:-]{1,64}|key [0-9a-f]{16}")
+
+logger = structlog.get_logger(NAME)
+
+
+def who(user: str) -> str:
+    """A name for the `sub` of a token: itself, or its hash if it could be an address or the name of a person."""
+    if _OPAQUE.fullmatch(user):
+        return user
+    return f"sha256:{hashlib.sha256(user.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def operator() -> str:
+    """Who runs this process."""
+    try:
+        return f"user {pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:  # a container may run as a user without a name
+        return f"user {os.getuid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Records what was done. `file` gets each line as JSON; `is_logged`: so does the log."""
+
+    file: Path | None = None
+    is_logged: bool = True
+
+    def record(self, action: str, *, who: str, organizations: Iterable[UUID | str], **facts: object) -> None:
+        """Writes one line. `facts` are numbers and identifiers, never texts of callers or conversations."""
+        named = sorted(map(str, organizations))
+        organization = {"organization": named[0]} if len(named) == 1 else {"organizations": named}
+        line = {"action": action, "who": who, **(organization if named else {}), **facts}
+        if self.is_logged:
+            logger.info("audit", logger=NAME, **line)
+        if self.file is not None:
+            self._append({"timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", **line})
+
+    def _append(self, line: dict[str, object]) -> None:
+        assert self.file is not None
+        try:
+            descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.write(descriptor, json.dumps(line).encode() + b"\n")
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if self.is_logged:  # the log has the line itself
+                logger.error("audit_file_failed", reason=error.strerror)
+                return
+            raise Misconfigured(
+                f"CONVERSATIONS_AUDIT_FILE names {self.file}, which cannot be written ({error.strerror or error}): "
+                "what was asked for was done, and is not recorded there"
+            ) from None

@@ -1,0 +1,215 @@
+"""No answer depends on, or holds, what another organization wrote, or what the caller's restriction hides.
+
+Each random request goes to a service over the conversations of all, and to one over a copy of those only that its caller
+sees: both must answer the same, byte by byte, and neither may hold a mark or a uid of others. Plain Python tells the
+totals of some of them. ISOLATION_REQUESTS=20000 asks as many; the figures are in docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import httpx
+import pytest
+
+from service.conversation import Conversation
+from service.query.parameters import LIST_PARAMETERS
+from service.settings import Settings
+from tests import isolation
+from tests.corpus import ORGANIZATIONS
+from tests.isolation import CALLERS, Asker, Request, Who
+from tests.node.asking import SCOPE
+from tests.node.conftest import Api, own_alias, serving
+
+REQUESTS = int(os.environ.get("ISOLATION_REQUESTS", "1000"))
+SECONDS, LEAST = (45.0, 200) if REQUESTS <= 1000 else (7200.0, REQUESTS)  # a busy machine asks fewer in the suite
+SEED = int(os.environ.get("ISOLATION_SEED", "18"))
+OWN_HEADERS = {"date", "x-request-id"}  # of each answer its own
+SIZES = {"content-length", "etag"}  # which change with a cursor in the body
+_CURSOR = re.compile(r'(?<="next_cursor":")[^"]+|(?<=[?&]cursor=)[A-Za-z0-9_%-]{20,}')
+_REQUEST_ID = re.compile(r'(?<="request_id":")[0-9a-f]{32}')
+
+
+@dataclass
+class Pair:
+    """A caller at the service over everything, and at one over only what it sees: without its restriction there."""
+
+    who: Who
+    everything: Api
+    only_its_own: Api
+    tokens: tuple[str, str]
+    cursors: list[tuple[Request, tuple[str, str]]] = field(default_factory=list)
+
+    def ask(self, asked: Request, at: int) -> httpx.Response:
+        api = (self.everything, self.only_its_own)[at]
+        headers = {"Authorization": f"Bearer {self.tokens[at]}", **asked.headers}
+        return api.http.request(asked.method, api.address + asked.target, headers=headers, content=asked.body or None)
+
+
+@dataclass
+class Tally:
+    """What was asked, so that a test can tell that it was not all refused."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    parameters: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+
+
+@pytest.fixture(scope="module")
+def everything() -> list[Conversation]:
+    return isolation.conversations()
+
+
+@pytest.fixture(scope="module")
+def pairs(settings: Settings, opensearch_url: str, everything: list[Conversation]) -> Iterator[list[Pair]]:
+    with ExitStack() as stack:
+
+        def served(conversations: list[Conversation]) -> Api:
+            cluster = stack.enter_context(own_alias(settings, opensearch_url))
+            cluster.load(conversations)
+            return stack.enter_context(contextmanager(serving)(cluster.settings, cluster.url))
+
+        whole = served(everything)
+        found = []
+        for who in CALLERS:
+            own = served([one for one in everything if who.sees(one)])
+            options = {"default": who.uids[0]}
+            tokens = (
+                whole.token(
+                    *who.uids, **options, **who.restriction, scopes=SCOPE if not who.is_restricted else SCOPE[1:]
+                ),
+                own.token(*who.uids, **options, scopes=SCOPE if not who.is_restricted else SCOPE[1:]),
+            )
+            found.append(Pair(who, whole, own, tokens))
+        yield found
+
+
+def comparable(answer: httpx.Response) -> tuple[int, dict[str, str], str]:
+    """The status, the headers and the body, without what differs from one answer to the next."""
+    body = _REQUEST_ID.sub("ID", answer.text)
+    has_cursor = bool(_CURSOR.search(body))
+    left_out = OWN_HEADERS | (SIZES if has_cursor or body != answer.text else set())
+    headers = {
+        name: _CURSOR.sub("CURSOR", value)
+        for name, value in answer.headers.items()
+        if name not in left_out and not name.startswith("ratelimit")
+    }
+    return answer.status_code, headers, _CURSOR.sub("CURSOR", body)
+
+
+def organization_of(pair: Pair, asked: Request) -> UUID:
+    named = dict(asked.parameters).get("organization_uid")
+    return UUID(named) if named else pair.who.uids[0]
+
+
+def check(pair: Pair, asked: Request, everything: list[Conversation], tally: Tally) -> None:
+    given = asked
+    cursors = ("", "")
+    if pair.cursors and asked.path == isolation.LIST and tally.statuses.total() % 6 == 0:
+        given, cursors = pair.cursors.pop(0)
+    answers = []
+    for at in (0, 1):
+        sent = given
+        if cursors[at]:
+            others = [(name, value) for name, value in given.parameters if name != "cursor"]
+            sent = Request(given.method, given.path, [*others, ("cursor", cursors[at])], given.headers)
+        answers.append(pair.ask(sent, at))
+    whole, alone = answers
+    said = f"{whole.headers} {whole.text}"
+    assert comparable(whole) == comparable(alone), (pair.who, given)
+    found = isolation.leaked(pair.who, organization_of(pair, given), given, everything, said)
+    assert not found, (pair.who, given, found)
+    if given.total is not None:
+        data = whole.json()["data"]
+        assert data.get("pagination", data)["total"] == given.total, (pair.who, given)
+    _note(pair, given, whole, alone, tally)
+
+
+def _note(pair: Pair, asked: Request, whole: httpx.Response, alone: httpx.Response, tally: Tally) -> None:
+    tally.statuses[whole.status_code] += 1
+    if whole.status_code != 200 or not whole.text:
+        return
+    tally.parameters.update(name for name, _value in asked.parameters)
+    tally.seen.update(
+        name for name in ("did_you_mean\":{", "\"highlights\":{\"", "\"words\":[{", "\"senders\":[{", "\"facets\":{") if name in whole.text
+    )  # fmt: skip
+    if etag := whole.headers.get("etag"):
+        for at, tag in enumerate((etag, alone.headers["etag"])):
+            again = Request(
+                asked.method, asked.path, asked.parameters, {**asked.headers, "If-None-Match": tag}, asked.body
+            )
+            if tally.statuses.total() % 25 == 0 and "cursor" not in dict(asked.parameters):
+                assert pair.ask(again, at).status_code == 304
+    cursors = [_CURSOR.search(answer.text) for answer in (whole, alone)]
+    if cursors[0] is not None and cursors[1] is not None and len(pair.cursors) < 50:
+        pair.cursors.append((asked, (cursors[0][0], cursors[1][0])))
+
+
+def test_random_requests_are_answered_as_if_the_others_were_not_there(
+    pairs: list[Pair], everything: list[Conversation]
+) -> None:
+    rng = random.Random(SEED)
+    asker = Asker(everything, rng)
+    tally = Tally()
+    until = time.monotonic() + SECONDS
+    while tally.statuses.total() < REQUESTS and (time.monotonic() < until or tally.statuses.total() < LEAST):
+        pair = rng.choice(pairs)
+        check(pair, asker.request(pair.who), everything, tally)
+    assert {200, 400, 403, 404} <= tally.statuses.keys(), tally.statuses
+    assert not [status for status in tally.statuses if status >= 429], tally.statuses
+    assert tally.statuses[200] > tally.statuses.total() * 0.6, tally.statuses
+    assert len(tally.seen) == 5, tally.seen
+    if REQUESTS >= 5000:
+        assert {one.name for one in LIST_PARAMETERS} <= tally.parameters.keys()
+    print(tally.statuses.total(), "requests", dict(tally.statuses), dict(tally.seen))
+
+
+def test_a_cursor_is_of_no_use_to_anybody_else(pairs: list[Pair]) -> None:
+    start = Request("GET", isolation.LIST, [("cursor", "*"), ("per_page", "1")])
+    owned = [(pair, pair.ask(start, 0).json()["data"]["pagination"]["next_cursor"]) for pair in pairs]
+    used = 0
+    for owner, cursor in owned:
+        for pair in pairs:
+            if cursor and pair is not owner:
+                answer = pair.ask(Request("GET", isolation.LIST, [("cursor", cursor), ("per_page", "1")]), 0)
+                shares = owner.who.uids[0] == pair.who.uids[0] and not (
+                    owner.who.is_restricted or pair.who.is_restricted
+                )
+                assert answer.status_code == (200 if shares else 400), (owner.who, pair.who)
+                used += 1
+    assert used > 30
+
+
+def test_what_exists_elsewhere_and_what_exists_nowhere_are_told_apart_by_nothing(
+    pairs: list[Pair], everything: list[Conversation]
+) -> None:
+    for pair in pairs:
+        hidden = [one for one in everything if not pair.who.sees(one)][:40]
+        nowhere = comparable(pair.ask(Request("GET", f"{isolation.LIST}/{UUID(int=9, version=4)}"), 0))
+        assert nowhere[0] == 404
+        for one in hidden:
+            assert comparable(pair.ask(Request("GET", f"{isolation.LIST}/{one.uid}"), 0)) == nowhere
+
+
+def test_words_that_are_near_or_begun_are_found_by_their_owners(
+    pairs: list[Pair], everything: list[Conversation]
+) -> None:
+    """Otherwise the other tests would show nothing: with such requests, the words of others could be met."""
+    for place in (0, 1):
+        pair = pairs[place]
+        subject = next(one.subject for one in everything if one.organization_uid == ORGANIZATIONS[place])
+        mine = next(word for word in (subject or "").split() if isolation.MARK.search(word))
+        fuzzy = [("search", f"{mine[:-1]}q"), ("match", "fuzzy")]
+        found = pair.ask(Request("GET", isolation.LIST, fuzzy), 0).json()["data"]
+        assert found["pagination"]["total"] > 0
+        typed = pair.ask(Request("GET", f"{isolation.LIST}/suggest", [("q", mine[:6])]), 0).json()["data"]
+        assert isolation.MARK.search(json.dumps(typed["words"]))

@@ -1,0 +1,51 @@
+"""scripts/audit: changed jars are told, and a service that cannot say anything is no all-clear."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tests import supply
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_a_changed_jar_and_one_that_nobody_knows_are_told(tmp_path: Path) -> None:
+    assert list(supply.changed_jars(tmp_path)) == []
+    folder = tmp_path / f"opensearch-{json.loads(supply.LOCK.read_text())['opensearch']}"
+    folder.mkdir()
+    jar = supply.locked_jars()[0]
+    (folder / jar.file).write_bytes(b"changed")
+    (folder / "zzz-1.jar").write_bytes(b"")
+    changed, unknown = supply.changed_jars(tmp_path)
+    assert "was changed" in changed
+    assert "none of the jars" in unknown
+
+
+def test_silence_is_no_all_clear() -> None:
+    def package(**more: object) -> str:
+        return json.dumps({"dependencies": [{"name": "a", "version": "1", "vulns": [], **more}]})
+
+    assert supply.judged(package(), "") is None
+    assert supply.judged("", "requests.exceptions.ConnectionError: ...") == supply.NOT_REACHED
+    assert supply.judged("", "") == "pip-audit gave no reason"
+    assert supply.NOT_KNOWN in (supply.judged(package(skip_reason="not found"), "") or "")
+    assert supply.judged(package(vulns=[{"id": "X-1"}]), "") == "vulnerable: a 1 (X-1)"
+
+
+def test_every_image_from_elsewhere_is_pinned_by_its_digest() -> None:
+    files = [
+        ROOT / "Dockerfile",
+        ROOT / "docker-compose.yml",
+        *(ROOT / "deploy").rglob("Dockerfile*"),
+        *(ROOT / "deploy").rglob("*.y*ml"),
+    ]
+    named = [
+        name
+        for file in files
+        for name in re.findall(r"^\s*(?:-\s+)?(?:FROM|image:)\s+(\S+)", file.read_text(), re.MULTILINE)
+    ]
+    assert len(named) >= 4
+    for name in named:
+        assert name.startswith("conversation-search/") or re.search("@sha256:[0-9a-f]{64}$", name), name
