@@ -40,14 +40,13 @@ async function run() {
   const theme = localStorage.getItem('conversations.theme') ?? 'auto';
   document.documentElement.dataset.theme = theme;
   const language = chosenLanguage();
-  await speak(language);
-  set({ language, theme, shortcuts: localStorage.getItem('conversations.shortcuts') !== 'off' });
+  await Promise.all([speak(language), start()]); // neither needs the other
   onChange(draw);
   onChange(follow);
+  set({ language, theme, shortcuts: localStorage.getItem('conversations.shortcuts') !== 'off' });
   addEventListener('popstate', () => (hasCode() ? start() : arrive()));
   addEventListener('online', () => now().failure?.kind === 'offline' && arrive());
   listen();
-  await start();
 }
 
 run();
