@@ -19,6 +19,7 @@ from service.api.auth import Tokens
 from service.api.documentation import PAGES
 from service.api.errors import error_response
 from service.api.home import home
+from service.api.limits import Limits
 from service.api.metrics import Metrics
 from service.api.middleware.access_log import AccessLog
 from service.api.middleware.compression import Compression
@@ -27,6 +28,8 @@ from service.api.middleware.deadline import Deadline
 from service.api.middleware.disconnect import Disconnect
 from service.api.middleware.head import Head
 from service.api.middleware.hosts import Hosts
+from service.api.middleware.operations import Operations
+from service.api.middleware.rate_limit import RateLimit
 from service.api.middleware.security_headers import SecurityHeaders
 from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
@@ -65,12 +68,14 @@ def create_app(
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
     telemetry.pool.labels("size").set(2 * settings.opensearch_connections)  # each client has its own connections
     tokens = Tokens(settings, KeyRing(Store(admin, settings.alias).all))
+    limits = Limits.of(settings)
     searcher = Searcher(
         searches,
         settings.alias,
         deadline=settings.request_timeout,
         cursors=Cursors(*tokens.cursor_secrets),
         windows=windows,
+        points=limits.points,
     )
     expected = mapping.load()
 
@@ -88,6 +93,7 @@ def create_app(
             max_ahead=timedelta(seconds=settings.max_ahead),
         ),
         metrics=Metrics(lambda: status(admin, settings.alias, expected, refresh=False)),
+        limits=limits,
         index_fits=fits,
         ready=_readiness(settings, admin, searcher, fits, disk),
     )
@@ -106,15 +112,18 @@ def create_app(
         state=State({"parts": parts, "audit": Audit(settings.audit_file)}),
         openapi_config=None,  # service.api.openapi makes the document
         exception_handlers={Exception: error_response},
-        middleware=[lambda app: Deadline(app, seconds=settings.request_timeout)],
+        middleware=[lambda app: Deadline(app, seconds=settings.request_timeout, body_seconds=settings.body_seconds)],
         lifespan=[clients],
         logging_config=None,
     )
-    return AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(Compression(application))))))
+    limited = RateLimit(Compression(application), callers=limits.callers)
+    return AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited)))))
 
 
 def _named(settings: Settings, app: ASGIApp) -> ASGIApp:
-    """The application, for the host names and the origins of the settings only."""
+    """The application, for the host names, the origins and the addresses of the settings only."""
+    if (operations := settings.operations_host_and_port) is not None:
+        app = Operations(app, port=operations[1])
     if settings.cors_origins is not None:
         app = Cors(app, origins=frozenset(settings.cors_origins.encode().split()))
     return app if settings.allowed_hosts is None else Hosts(app, allowed=frozenset(settings.allowed_hosts.split()))

@@ -10,6 +10,8 @@ ConversationsError
 ├── UnsupportedMediaType  the body is not NDJSON or JSON
 ├── UnsupportedEncoding   the body is compressed
 ├── TooBusy               too many concurrent requests of this kind, or too many concurrent writes to a conversation
+│   └── RateExceeded      the caller has sent too many requests in a time
+├── Saturated             the service does as much as it can for other organizations
 ├── SlowRequest           the caller took too long to send the body
 ├── BodyIncomplete        the caller disconnected before the body was complete
 ├── SearchUnavailable     OpenSearch cannot respond now, or its response is incomplete
@@ -81,6 +83,17 @@ class UnsupportedEncoding(ConversationsError):
 
 
 class TooBusy(ConversationsError):
+    pass
+
+
+class RateExceeded(TooBusy):
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        """`retry_after` is in seconds."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Saturated(ConversationsError):
     pass
 
 

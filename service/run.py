@@ -27,7 +27,7 @@ from pydantic import SecretStr
 
 from service import progress, telemetry
 from service.api.auth import Tokens
-from service.api.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol
+from service.api.http_protocol import KEEP_ALIVE_SECONDS, ConnectionLimits, bounded
 from service.api.sign_in import LIFETIME, SignInCodes
 from service.app import configure_logging, create_app
 from service.client import Client, connect
@@ -46,7 +46,8 @@ from service.token_settings import EXPORT, WRITE
 SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
 FIRST_LOOK_SECONDS = 5.0  # timeout of the check of the index at the start; a slower cluster does not stop the start
-OPEN_FILES = 4_096  # above the connections that http_protocol and OPENSEARCH_CONNECTIONS allow
+OPEN_FILES = 4_096  # more than the connections that the settings allow by default
+OTHER_FILES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +182,14 @@ def serve(
     if settings.traces_endpoint is not None and not settings.telemetry_off:
         telemetry.tracing.switch_on(settings.alias)
     asyncio.run(_check_index(settings, url))
-    _allow_open_files()
+    _allow_open_files(settings)
     config = uvicorn.Config(
         create_app(settings, url, codes=codes),
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # neither the caller's address nor the scheme is used for anything
-        http=BoundedProtocol,
+        http=bounded(ConnectionLimits.of(settings)),
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         lifespan="on",
@@ -200,16 +201,34 @@ def serve(
     reasons: list[str] = []
     if node is not None:
         threading.Thread(target=_watch, args=(node, server, reasons), daemon=True).start()
-    server.run(sockets=[listener])
+    with _operations(settings, listener) as sockets:
+        server.run(sockets=[listener, *sockets])
     telemetry.tracing.switch_off()
     if reasons:
         raise NodeFailed(reasons[0])
 
 
-def _allow_open_files() -> None:
+@contextmanager
+def _operations(settings: Settings, listener: socket.socket) -> Iterator[list[socket.socket]]:
+    """Yields the socket of /metrics and /health/ready, if they have an address of their own."""
+    address = settings.operations_host_and_port
+    if address is None:
+        yield []
+        return
+    if address[1] == listener.getsockname()[1]:
+        raise Misconfigured("CONVERSATIONS_OPERATIONS_ADDRESS must have another port than the API")
+    try:
+        with listening(*address) as own:
+            yield [own]
+    except Misconfigured as error:
+        raise Misconfigured(f"CONVERSATIONS_OPERATIONS_ADDRESS: {error}") from None
+
+
+def _allow_open_files(settings: Settings) -> None:
     """Raises the soft limit on open files, often 1,024. Each connection of a client or to OpenSearch needs one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    needed = max(OPEN_FILES, settings.connections + 2 * settings.opensearch_connections + OTHER_FILES)
+    wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 

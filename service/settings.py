@@ -31,6 +31,7 @@ from pydantic_settings import SettingsConfigDict
 from service import message_texts, secret_files, urls
 from service.errors import Misconfigured
 from service.http_settings import HttpSettings
+from service.limit_settings import LimitSettings
 from service.token_settings import TokenSettings
 
 PROJECT = "conversation-search"
@@ -43,7 +44,7 @@ OPTIONS = {"OPENSEARCH_URL": "--opensearch-url", "CONVERSATIONS_DATA": "--data"}
 _env = AliasChoices  # the name of an environment variable
 
 
-class Settings(HttpSettings, TokenSettings):
+class Settings(HttpSettings, LimitSettings, TokenSettings):
     """The settings of a process. `Settings.load()` reads the environment; tests pass keyword arguments."""
 
     # Compose files pass an empty string for a variable that is not set, so an empty one counts as not set.

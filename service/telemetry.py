@@ -56,6 +56,19 @@ pages = Counter(
     registry=REGISTRY,
 )
 lines = Counter("conversations_lines", "Lines of bulk requests, by outcome", ("outcome",), registry=REGISTRY)
+refused = Counter(
+    "conversations_refused",
+    "Requests and connections that a limit refused; reason: own (the caller's or its organization's share) or all",
+    ("limit", "reason"),
+    registry=REGISTRY,
+)
+limit_in_use = Gauge(
+    "conversations_limit_in_use", "Units of a limit that are in use, such as searches", ("limit",), registry=REGISTRY
+)
+limit_waiting = Gauge(
+    "conversations_limit_waiting", "Requests that wait for units of a limit", ("limit",), registry=REGISTRY
+)
+limit_size = Gauge("conversations_limit_size", "Units of a limit in all", ("limit",), registry=REGISTRY)
 key_fetches = Counter(
     "conversations_issuer_key_fetches",
     "Fetches of the keys of tokens' issuers, by outcome",

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.middleware import deadline
 from service.api.middleware.deadline import Deadline
 from service.deadline import remaining, within
 from service.errors import BodyIncomplete, SearchTimeout, SlowRequest
@@ -18,11 +17,6 @@ from tests import virtual_time
 
 SECONDS = 0.2
 Received = Callable[[], Awaitable[dict[str, Any]]]
-
-
-@pytest.fixture(autouse=True)
-def _short_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deadline, "BODY_SECONDS", SECONDS)
 
 
 async def _for_ever() -> dict[str, Any]:
@@ -42,7 +36,7 @@ def run(app: Any, *messages: dict[str, Any], method: str = "POST", then: Receive
         sent.append(message)
 
     scope = {"type": "http", "method": method, "state": {"notes": {}}}
-    asyncio.run(Deadline(app, seconds=SECONDS)(scope, receive, send))  # type: ignore[arg-type]
+    asyncio.run(Deadline(app, seconds=SECONDS, body_seconds=SECONDS)(scope, receive, send))  # type: ignore[arg-type]
     return sent
 
 

@@ -78,8 +78,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     shortened = "; ".join(
         f"limits.{name} = {seconds}"
         for name, seconds in (
-            ("HEAD_SECONDS", 1.5), ("BODY_SECONDS", 1.5), ("UNREAD_BODY_SECONDS", 1.5), ("KEEP_ALIVE_SECONDS", 2),
-            ("STALLED_SECONDS", 2), ("MAX_CONNECTIONS", 60),
+            ("UNREAD_BODY_SECONDS", 1.5), ("KEEP_ALIVE_SECONDS", 2),
         )
     )  # fmt: skip
     program = f"from service.api import http_protocol as limits; {shortened}; from service.cli import main; main()"
@@ -87,6 +86,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "OPENSEARCH_URL": "http://127.0.0.1:9",
         "CONVERSATIONS_TOKEN_SECRET": "s" * 40,
         "CONVERSATIONS_REQUEST_TIMEOUT": "2",
+        "CONVERSATIONS_HEAD_SECONDS": "1.5",
+        "CONVERSATIONS_BODY_SECONDS": "1.5",
+        "CONVERSATIONS_UNREAD_SECONDS": "2",
+        "CONVERSATIONS_CONNECTIONS": "60",
     }
     with log.open("wb") as stderr:
         process = subprocess.Popen(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.errors import Misconfigured
@@ -299,6 +299,8 @@ ROWS = st.lists(
 
 @settings(max_examples=200, deadline=None)
 @given(ROWS, st.sampled_from([",", ";", "\t", "|"]), st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
+@example(["\n;"], ";", csv.QUOTE_ALL)
+@example(["\n1;0"], ";", csv.QUOTE_ALL)
 def test_what_csv_writes_comes_out_again(
     tmp_path_factory: pytest.TempPathFactory, rows: list[str], separator: str, quoting: int
 ) -> None:

@@ -76,6 +76,9 @@ BY_ERROR: dict[type[Exception], Answer] = {
         "The token cannot be verified now, because its issuer does not answer.",
         {"Retry-After": RETRY_AFTER_SECONDS},
     ),
+    errors.Saturated: Answer(
+        503, "busy", "The service is busy with others' requests.", {"Retry-After": RETRY_AFTER_SECONDS}
+    ),
     errors.SearchTimeout: Answer(504, "search_timeout", "The request did not end within its deadline."),
 }
 BY_STATUS: dict[int, Answer] = {
@@ -109,6 +112,8 @@ def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
     elif answer.status >= 500:
         note(request.scope, error=type(error).__name__, cause=type(error.__cause__).__name__, **facts_of(error))
     headers = dict(answer.headers)
+    if isinstance(error, errors.RateExceeded):
+        headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, HTTPException) and error.headers:
         headers |= {name: value for name, value in error.headers.items() if name.lower() == "allow"}
     return Response(

@@ -8,43 +8,73 @@ can still be sent, and the connection is closed.
 from __future__ import annotations
 
 import asyncio
+import socket
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from service import telemetry
 from service.api import responses
+from service.limit_settings import LimitSettings
 
-MAX_HEAD_BYTES = 65_536  # the request line and all headers; trailers count too
 MAX_HEADERS = 100  # as Apache's LimitRequestFields
 MAX_FRAMING_BYTES = 65_536  # chunk sizes and extensions, above as many bytes as the body itself has
 MAX_PIPELINED = 16  # requests that wait on one connection while an earlier one is answered
-MAX_CONNECTIONS = 1_000
-HEAD_SECONDS = 10.0  # from the connection, or the first byte of a later request, to the end of the headers
-BODY_SECONDS = 60.0  # from the end of the headers to the end of the body
 UNREAD_BODY_SECONDS = 5.0  # a body that no handler reads is discarded for this long; then the connection is closed
 KEEP_ALIVE_SECONDS = 75  # longer than the idle timeout of common load balancers, so that they close first
-STALLED_SECONDS = 300.0  # a client may stop reading a response for this long: the keep-alive of an export's snapshot
+UNSENT_BYTES = 65_536  # in the kernel; else it takes megabytes, and a client that reads slowly seems not to read
 SLICE_BYTES = 65_536  # of received data; the limits are checked after each slice
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What one connection may do, and how many there may be. The times are in seconds.
+
+    `head_bytes` counts the request line and all headers, and trailers. `head_seconds` is from the connection, or the
+    first byte of a later request, to the end of the headers; `body_seconds` from there to the end of the body.
+    """
+
+    connections: int = 1_000
+    head_bytes: int = 65_536
+    head_seconds: float = 10.0
+    body_seconds: float = 60.0
+    unread_seconds: float = 30.0
+
+    @classmethod
+    def of(cls, settings: LimitSettings) -> ConnectionLimits:
+        return cls(**{name: getattr(settings, name) for name in cls.__slots__})
+
+    def refusal(self, status: int) -> tuple[str, str]:
+        """The code and the message of an error."""
+        code, message = _REFUSALS[status]
+        return code, message.format(limits=self, headers=MAX_HEADERS)
+
 
 _REFUSALS: dict[int, tuple[str, str]] = {
     400: ("bad_request", "the request is not valid HTTP/1.1"),
-    408: ("request_timeout", f"the request line and headers must arrive within {HEAD_SECONDS:.0f} seconds"),
-    414: ("uri_too_long", f"the request line must have at most {MAX_HEAD_BYTES:,} bytes"),
+    408: ("request_timeout", "the request line and headers must arrive within {limits.head_seconds:g} seconds"),
+    414: ("uri_too_long", "the request line must have at most {limits.head_bytes:,} bytes"),
     431: (
         "headers_too_large",
-        f"the request line and headers must have at most {MAX_HEAD_BYTES:,} bytes and {MAX_HEADERS} headers",
+        "the request line and headers must have at most {limits.head_bytes:,} bytes and {headers} headers",
     ),
     501: (
         "not_implemented",
         "a body must be sent with Content-Length or Transfer-Encoding: chunked, without any other transfer coding and "
         "without the header Upgrade",
     ),
-    503: ("too_many_connections", f"the server allows at most {MAX_CONNECTIONS:,} connections: try again shortly"),
+    503: (
+        "too_many_connections",
+        "the server allows at most {limits.connections:,} connections: try again shortly",
+    ),
 }
+_LIMIT_OF = {408: "head_seconds", 414: "head_bytes", 431: "head_bytes", 503: "connections"}  # in the metrics
 
 
 class _Refused(Exception):
@@ -52,7 +82,9 @@ class _Refused(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. For `uvicorn.Config(http=BoundedProtocol, ws="none")`."""
+    """One connection. For `uvicorn.Config(http=bounded(limits), ws="none")`."""
+
+    limits: ClassVar[ConnectionLimits] = ConnectionLimits()
 
     def __init__(
         self,
@@ -74,9 +106,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        if (connection := transport.get_extra_info("socket")) is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         self._idle_since = self.loop.time()
         if self._has_room():
-            self._start_timer(HEAD_SECONDS, self._head_timed_out)
+            self._start_timer(self.limits.head_seconds, self._head_timed_out)
         else:
             self._refuse(503)
 
@@ -121,11 +155,11 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._raw_bytes > 2 * self._body_bytes + MAX_FRAMING_BYTES:
                 self._refuse(400)
             elif self._timer is None:
-                self._start_timer(BODY_SECONDS + UNREAD_BODY_SECONDS, self._close)
-        elif self._raw_bytes > MAX_HEAD_BYTES:
+                self._start_timer(self.limits.body_seconds + UNREAD_BODY_SECONDS, self._close)
+        elif self._raw_bytes > self.limits.head_bytes:
             self._refuse(431)
         elif self._timer is None and self.is_idle:
-            self._start_timer(HEAD_SECONDS, self._head_timed_out)
+            self._start_timer(self.limits.head_seconds, self._head_timed_out)
 
     # Callbacks of the parser. An exception in one stops the parser, which then raises HttpParserError.
 
@@ -185,7 +219,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _count(self, size: int, *, refusal: int) -> None:
         self._head_bytes += size
-        if self._head_bytes > MAX_HEAD_BYTES:
+        if self._head_bytes > self.limits.head_bytes:
             self._refusal = refusal
             raise _Refused
 
@@ -197,8 +231,8 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def _has_room(self) -> bool:
-        """Whether this connection may stay. At MAX_CONNECTIONS, the longest idle connection is closed to make room."""
-        if len(self.connections) <= MAX_CONNECTIONS:
+        """Whether this connection may stay. At the limit, the longest idle connection is closed to make room."""
+        if len(self.connections) <= self.limits.connections:
             return True
         others = [
             connection
@@ -207,11 +241,12 @@ class BoundedProtocol(HttpToolsProtocol):
             and connection is not self
             and not connection.transport.is_closing()
         ]
-        if len(others) < MAX_CONNECTIONS:
+        if len(others) < self.limits.connections:
             return True
         idle = [connection for connection in others if connection.is_idle]
         longest_idle = min(idle, key=lambda connection: connection._idle_since, default=None)
         if longest_idle is not None:
+            telemetry.refused.labels("connections", "idle").inc()
             longest_idle._close()
         return longest_idle is not None
 
@@ -222,10 +257,11 @@ class BoundedProtocol(HttpToolsProtocol):
         error response is not sent.
         """
         self._is_over = True
+        telemetry.refused.labels(_LIMIT_OF.get(status, "http"), "own").inc()
         if self._in_body and (self.is_idle or self.pipeline):
             self._close()
         elif self.is_idle or (self._in_body and not self.cycle.response_started):
-            self.transport.write(_refusal(status))
+            self.transport.write(_refusal(status, self.limits))
             self._close()
         else:
             self.cycle.keep_alive = False
@@ -249,19 +285,30 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = None
 
     def pause_writing(self) -> None:
+        """Called when the client has left more than the transport's buffer unread."""
         super().pause_writing()
         if self._stalled is None:
-            self._stalled = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+            self._stalled = self.loop.call_later(self.limits.unread_seconds, self._end_unread)
 
     def resume_writing(self) -> None:
+        """Called when the client has read most of the buffer, which has up to a quarter of a megabyte."""
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
         super().resume_writing()
 
+    def _end_unread(self) -> None:
+        telemetry.refused.labels("unread_seconds", "own").inc()
+        self.transport.abort()
 
-def _refusal(status: int) -> bytes:
-    code, message = _REFUSALS[status]
+
+def bounded(limits: ConnectionLimits) -> type[BoundedProtocol]:
+    """The protocol with these limits."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
+
+
+def _refusal(status: int, limits: ConnectionLimits) -> bytes:
+    code, message = limits.refusal(status)
     request_id = uuid.uuid4().hex
     body = responses.error(code, message, request_id, [])
     headers = [

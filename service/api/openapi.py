@@ -234,11 +234,24 @@ _HEADERS: dict[str, object] = {
         "schema": {"type": "string"},
         "description": "A value for If-None-Match. If the answer has not changed, the status is 304.",
     },
+    "RateLimit": {
+        "schema": {"type": "string"},
+        "description": "The units that are left to the caller (r), and the seconds until all are there again (t).",
+        "example": '"caller";r=1989;t=1',
+    },
+    "RateLimit-Policy": {
+        "schema": {"type": "string"},
+        "description": "The units (q) that a caller has in so many seconds (w): draft-ietf-httpapi-ratelimit-headers.",
+        "example": '"caller";q=2000;w=10',
+    },
     "RetryAfter": {"schema": {"type": "integer"}, "description": "Seconds to wait before the next try.", "example": 1},
     "WwwAuthenticate": {"schema": {"type": "string"}, "description": "The scheme to use.", "example": "Bearer"},
     "Accept": {"schema": {"type": "string"}, "description": "The accepted media types.", "example": NDJSON},
     "Connection": {"schema": {"type": "string"}, "description": "The connection ends.", "example": "close"},
 }
+
+
+_RATE_LIMIT = ("RateLimit", "RateLimit-Policy")
 
 
 def _operation(operation: Operation) -> dict[str, object]:
@@ -265,8 +278,9 @@ def _operation(operation: Operation) -> dict[str, object]:
 
 def _responses(operation: Operation) -> dict[str, object]:
     success: dict[str, object] = {"description": operation.answers, "content": operation.answer.document()}
-    if operation.headers:
-        success["headers"] = {name: _ref("headers", name) for name in operation.headers}
+    headers = (*operation.headers, *(_RATE_LIMIT if operation.tag == "conversations" else ()))
+    if headers:
+        success["headers"] = {name: _ref("headers", name) for name in headers}
     responses: dict[str, object] = {"200": success}
     if "ETag" in operation.headers:
         responses["304"] = {"description": "The answer has not changed since the one with the ETag in If-None-Match."}

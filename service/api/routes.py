@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
 
 from litestar import MediaType, Response, delete, get, post
@@ -15,8 +14,9 @@ from litestar.response import Stream
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service import telemetry
-from service.api import conditional_requests, responses, trail
+from service.api import conditional_requests, responses, trail, weights
 from service.api.auth import Caller, Tokens
+from service.api.limits import Limits
 from service.api.links import links
 from service.api.media_type import NDJSON, check_body
 from service.api.metrics import Metrics
@@ -25,7 +25,7 @@ from service.api.middleware.head import is_head
 from service.api.requests import ApiRequest
 from service.api.response_models import BulkResult, DeletionResult, DeletionResults, Identity
 from service.api.writes import MAX_BODY_BYTES, Writes, parse_lines
-from service.errors import TooBusy, Unauthorized
+from service.errors import TooLarge, Unauthorized
 from service.query.conversation_query import ConversationQuery
 from service.query.parameters import (
     BULK_PARAMETERS,
@@ -47,7 +47,6 @@ from service.search.suggest import suggest
 from service.sources.ndjson import export_end_line
 from service.token_settings import EXPORT, READ, WRITE
 
-EXPORTS_AT_ONCE = 4
 EXPOSITION = CONTENT_TYPE_LATEST.partition("; charset=")[0]  # Litestar adds the charset of text itself
 
 
@@ -65,7 +64,7 @@ class Parts:
     metrics: Metrics
     index_fits: Callable[[], Awaitable[None]]
     ready: Callable[[], Awaitable[None]]
-    exports: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(EXPORTS_AT_ONCE))
+    limits: Limits
 
 
 Answer = Response[bytes] | Stream
@@ -76,7 +75,8 @@ async def list_conversations(request: ApiRequest) -> Answer:
     """A page of the conversations that match, in a total order, with the exact total."""
     parts: Parts = request.app.state.parts
     organization_uid, query = await _parsed_query(request, LIST_PARAMETERS)
-    page = await search_results.page(parts.searcher, query, organization_uid)
+    async with parts.limits.search(organization_uid):
+        page = await search_results.page(parts.searcher, query, organization_uid)
     note(request.scope, took=page.took)
     link = links(request.scope["path"], request.scope["query_string"], page)
     return await conditional_requests.answer(request, responses.page(page), {**link, **_applied(request)})
@@ -87,7 +87,8 @@ async def count_conversations(request: ApiRequest) -> Answer:
     """The exact number of conversations that match, and their facets."""
     parts: Parts = request.app.state.parts
     organization_uid, query = await _parsed_query(request, COUNT_PARAMETERS)
-    counts = await search_results.count(parts.searcher, query, organization_uid)
+    async with parts.limits.search(organization_uid):
+        counts = await search_results.count(parts.searcher, query, organization_uid)
     return await conditional_requests.answer(request, [responses.data(counts)], _applied(request))
 
 
@@ -100,7 +101,8 @@ async def suggest_conversations(request: ApiRequest) -> Answer:
     organization_uid = caller.require(asked_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
-    suggestions = await suggest(parts.searcher, typed, organization_uid)
+    async with parts.limits.search(organization_uid):
+        suggestions = await suggest(parts.searcher, typed, organization_uid)
     return await conditional_requests.answer(request, [responses.data(suggestions)], {})
 
 
@@ -113,10 +115,9 @@ async def export_conversations(request: ApiRequest) -> Stream:
     """
     parts: Parts = request.app.state.parts
     organization_uid, query = await _parsed_query(request, EXPORT_PARAMETERS, scope=EXPORT)
-    if parts.exports.locked():
-        raise TooBusy(f"{EXPORTS_AT_ONCE} exports are under way: try again when one has ended")
     if is_head(request.scope):
-        return Stream(_one_empty_part(), media_type=NDJSON)
+        async with parts.limits.export(organization_uid):
+            return Stream(_one_empty_part(), media_type=NDJSON)
     lines = _export_lines(request, query, organization_uid)
     first = await anext(lines)  # an error before the first line still gets an error response
     return Stream(_chained(first, lines), media_type=NDJSON)
@@ -132,6 +133,7 @@ async def _parsed_query(request: ApiRequest, known: Known, *, scope: str = READ)
     asked_uid, query = parse_query(
         request.scope["query_string"], caller.default_organization, known=known, strict=_is_strict(request)
     )
+    parts.limits.charge(caller, weights.EXPORT if scope == EXPORT else weights.of_query(query))
     organization_uid = caller.require(asked_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
@@ -152,7 +154,10 @@ async def _export_lines(request: ApiRequest, query: ConversationQuery, organizat
     parts: Parts = request.app.state.parts
     sent, is_complete = 0, False
     try:
-        async with parts.exports, aclosing(export(parts.searcher, query, organization_uid)) as batches:
+        async with (
+            parts.limits.export(organization_uid),
+            aclosing(export(parts.searcher, query, organization_uid)) as batches,
+        ):
             total, matched = 0, None
             async for batch in batches:
                 total, matched = batch.total, batch.matched
@@ -182,7 +187,8 @@ async def get_conversation(request: ApiRequest, uid: FromPath[str]) -> Answer:
     """Returns the newest version of a conversation. Unlike a search, it does not wait for a refresh of the index."""
     parts: Parts = request.app.state.parts
     organization_uid, conversation_uid, _values = await _parsed_item_request(request, uid, GET_PARAMETERS)
-    item = await parts.searcher.one(organization_uid, conversation_uid)
+    async with parts.limits.search(organization_uid):
+        item = await parts.searcher.one(organization_uid, conversation_uid)
     return await conditional_requests.answer(request, [responses.one(item)], {})
 
 
@@ -196,13 +202,14 @@ async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Respon
     organization_uid, conversation_uid, values = await _parsed_item_request(
         request, uid, DELETE_PARAMETERS, scope=WRITE
     )
-    with trail.record_failure(request, "delete", {organization_uid}, uid=str(conversation_uid)):
-        outcome = await parts.writes.delete(
-            organization_uid,
-            conversation_uid,
-            deleted_on=values.get(DELETED_ON, None),
-            refresh=values.get(REFRESH, "false"),
-        )
+    async with parts.limits.search(organization_uid):
+        with trail.record_failure(request, "delete", {organization_uid}, uid=str(conversation_uid)):
+            outcome = await parts.writes.delete(
+                organization_uid,
+                conversation_uid,
+                deleted_on=values.get(DELETED_ON, None),
+                refresh=values.get(REFRESH, "false"),
+            )
     trail.record(request, "delete", {organization_uid}, uid=str(conversation_uid), **{outcome: 1})
     result = DeletionResult(uid=str(conversation_uid), outcome=outcome)
     return _json(responses.data(DeletionResults(items=[result])))
@@ -220,14 +227,16 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
     values = parse_values(request.scope["query_string"], BULK_PARAMETERS)
     check_body(request.scope["headers"])
     await parts.index_fits()
-    lines = await parse_lines(
-        await request.body(),
-        caller.organizations,
-        max_ahead=parts.writes.max_ahead,
-        is_json=request.content_type[0] == MediaType.JSON,
-    )
-    with trail.record_failure(request, "write", trail.organizations_of(lines), lines=len(lines)):
-        results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
+    async with parts.limits.body(caller, _announced_bytes(request, parts.limits.body_bytes)):
+        lines = await parse_lines(
+            await _body(request, parts.limits.body_bytes),
+            caller.organizations,
+            max_ahead=parts.writes.max_ahead,
+            is_json=request.content_type[0] == MediaType.JSON,
+        )
+        parts.limits.charge(caller, weights.of_lines(len(lines)))
+        with trail.record_failure(request, "write", trail.organizations_of(lines), lines=len(lines)):
+            results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
     counts = Counter[str](result.outcome for result in results)
     note(request.scope, **counts)
     trail.record_writes(request, lines, results)
@@ -261,20 +270,47 @@ async def get_caller(request: ApiRequest) -> Answer:
     return await conditional_requests.answer(request, [responses.data(identity)], {})
 
 
+def _announced_bytes(request: ApiRequest, most: int) -> int | None:
+    """The bytes of the body, if the request says so. Raises TooLarge if they are too many."""
+    announced = request.headers.get("content-length")
+    if announced is None:
+        return None
+    _require_fit(int(announced), most)
+    return int(announced)
+
+
+async def _body(request: ApiRequest, most: int) -> bytes:
+    """The body. Raises TooLarge while it is read, if it gets too large."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        _require_fit(size, most)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _require_fit(size: int, most: int) -> None:
+    if size > most:
+        telemetry.refused.labels("body_bytes", "own").inc()
+        raise TooLarge(f"the body may have at most {most:,} bytes: send it in parts")
+
+
 async def _caller(request: ApiRequest, scope: str) -> Caller:
-    """The caller. Raises Unauthorized, and Forbidden if it does not have the scope."""
+    """The caller. Raises Unauthorized, RateExceeded, and Forbidden if it does not have the scope."""
     caller = await _verified(request)
     caller.require_scope(scope)
     return caller
 
 
 async def _verified(request: ApiRequest) -> Caller:
-    """The caller. Raises Unauthorized."""
+    """The caller. Raises Unauthorized and RateExceeded."""
     parts: Parts = request.app.state.parts
     headers = [value for name, value in request.scope["headers"] if name == b"authorization"]
     if len(headers) > 1:
         raise Unauthorized("the Authorization header must be sent once")
     caller = await parts.tokens.verify(headers[0].decode("latin-1") if headers else None)
+    parts.limits.take(request.scope, caller)
     trail.remember(request, caller)
     return caller
 

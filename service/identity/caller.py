@@ -22,7 +22,7 @@ GRANTED_BY = {
 class Caller:
     """The user behind a token: its organizations, the default one for requests that name none, and its scopes.
 
-    `restriction` says which conversations of these organizations it sees.
+    `restriction` says which conversations of these organizations it sees. `issuer` is the token's `iss`, if it has one.
     """
 
     user: str
@@ -30,6 +30,12 @@ class Caller:
     default_organization: UUID | None
     scopes: frozenset[str] = frozenset()
     restriction: Restriction = field(default_factory=Restriction)
+    issuer: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What tells the caller from all others: subjects are unique in their issuer only."""
+        return f"{self.issuer}\n{self.user}"
 
     def require_scope(self, scope: str) -> None:
         """Raises Forbidden if the token does not have the scope, nor one that includes it.

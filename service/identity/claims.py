@@ -40,6 +40,7 @@ def caller_of(claims: Claims, names: ClaimNames, default_scopes: frozenset[str])
         default_organization=_default(claims, names.default_organization, organizations),
         scopes=scopes if scopes & _OWN else scopes | default_scopes,
         restriction=Restriction(_restricted(claims, names.agents), _restricted(claims, names.parties)),
+        issuer=str(claims.get("iss") or ""),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from service import telemetry
+from service import deadline, telemetry
 from service.client import Client
 from service.conversation import (
     Conversation,
@@ -121,7 +121,7 @@ class Writer:
         that is the cause, whatever OpenSearch reported. If one document makes a whole request fail, only that document
         is rejected (bulk_requests.py). `refresh` has the values of OpenSearch: false, true or wait_for.
         """
-        patience = self._patience if patience is None else patience
+        patience = deadline.remaining(self._patience if patience is None else patience)
         work = self._write(writes, refresh, patience)
         return await unless_full(work, self.client, seconds=min(DISK_SECONDS, patience * DISK_SHARE))
 

@@ -23,8 +23,8 @@ from service.errors import (
     NotFound,
     Problem,
     SearchUnavailable,
-    TooBusy,
 )
+from service.limits.room import Room, Size
 from service.message_texts import counted
 from service.query.conversation_query import ConversationQuery, Resolution
 from service.reach import identity_of, restriction_of
@@ -40,7 +40,7 @@ from service.search.paging.tiers import Tiers
 from service.search.snapshot import Snapshot
 from service.search.subject_clauses import Clause
 
-DEEP_AT_ONCE = 50  # each needs a point in time; a node allows 300 (search.max_open_pit_context)
+POINTS_IN_TIME = Size(units=50, share=50, waiting=400, waiting_share=400, patience=1.0)  # of commands
 
 _TOO_LARGE = f"these conversations have more than {MAX_ANSWER_BYTES // 1_000_000} MB together: ask for fewer at once"
 
@@ -52,7 +52,14 @@ class Searcher:
     """
 
     def __init__(
-        self, client: Client, alias: str, *, deadline: float, cursors: Cursors, windows: Windows | None = None
+        self,
+        client: Client,
+        alias: str,
+        *,
+        deadline: float,
+        cursors: Cursors,
+        windows: Windows | None = None,
+        points: Room | None = None,
     ) -> None:
         self._client = client
         self._alias = alias
@@ -61,7 +68,7 @@ class Searcher:
         self._windows = windows or Windows()
         self._rank_cache = RankCache()
         self._closing: set[asyncio.Task[None]] = set()
-        self._deep_places = asyncio.Semaphore(DEEP_AT_ONCE)
+        self._points = points or Room("points_in_time", POINTS_IN_TIME, what="deep pages and exports")
 
     async def page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
         """The requested page.
@@ -90,25 +97,12 @@ class Searcher:
     async def _snapshot(self, query: ConversationQuery, organization_uid: UUID) -> AsyncIterator[Snapshot]:
         """One state of the index for a page that takes several searches."""
         keep_alive = f"{self._deadline * 1000 + 1000:.0f}ms"
-        async with self._deep_turn(), self.point_in_time(organization_uid, keep_alive) as point_in_time:
+        async with self.point_in_time(organization_uid, keep_alive) as point_in_time:
             yield Snapshot(self._ask_scoped, query, organization_uid, point_in_time)
 
     def resolution_of(self, query: ConversationQuery, organization_uid: UUID) -> Resolution | None:
         """What the query's cursor says that the query means. Raises InvalidQuery for an invalid cursor."""
         return self._cursors.resolution(query, organization_uid)
-
-    @asynccontextmanager
-    async def _deep_turn(self) -> AsyncIterator[None]:
-        """Waits for one of DEEP_AT_ONCE places. Raises TooBusy after half of the remaining time."""
-        try:
-            async with asyncio.timeout(deadline.remaining(self._deadline) / 2):
-                await self._deep_places.acquire()
-        except TimeoutError:
-            raise TooBusy(f"{DEEP_AT_ONCE} deep pages are under way: try again shortly") from None
-        try:
-            yield
-        finally:
-            self._deep_places.release()
 
     async def one(self, organization_uid: UUID, uid: UUID) -> bytes:
         """The current conversation, even if searches do not find it yet. Raises NotFound."""
@@ -146,10 +140,11 @@ class Searcher:
     async def search(self, body: Clause, *, params: dict[str, str]) -> SearchAnswer:
         """Sends one search. Raises an error unless the answer is complete and fits the body (check_search)."""
         index = params.pop("index", None)
+        left = f"{max(1.0, deadline.remaining(self._deadline) * 1000):.0f}ms"
         answer: SearchAnswer = await self._client.search(
             index=index,
-            body={**body, "timeout": f"{max(1.0, deadline.remaining(self._deadline) * 1000):.0f}ms"},
-            params={**params, "allow_partial_search_results": "false"},
+            body={**body, "timeout": left},
+            params={**params, "allow_partial_search_results": "false", "cancel_after_time_interval": left},
         )
         responses.check_search(answer, body)
         return answer
@@ -235,24 +230,35 @@ class Searcher:
 
     @asynccontextmanager
     async def point_in_time(self, organization_uid: UUID, keep_alive: str) -> AsyncIterator[str]:
-        """A snapshot of the index for all steps of an answer. It is always closed after the answer."""
+        """A snapshot of the index for all steps of an answer. It is always closed after the answer.
+
+        Its place is free only once OpenSearch has closed it. If the request ends while it is opened, it is closed too.
+        """
+        tenant = organization_uid.bytes
+        await self._points.enter(tenant)
+        opening = asyncio.create_task(self._open(organization_uid, keep_alive))
+        try:
+            yield await asyncio.shield(opening)
+        finally:
+            task = asyncio.create_task(self._close_point_in_time(opening, tenant))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _open(self, organization_uid: UUID, keep_alive: str) -> str:
         async with self.deadlined():
             opened: SearchAnswer = await self._client.create_pit(
                 index=self._alias, params={"keep_alive": keep_alive, "routing": str(organization_uid)}
             )
-        point_in_time = opened.pit_id
-        if not point_in_time:
+        if not opened.pit_id:
             raise responses.unusable("it holds no point in time")
-        try:
-            yield point_in_time
-        finally:
-            task = asyncio.create_task(self._close_point_in_time(point_in_time))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        return opened.pit_id
 
-    async def _close_point_in_time(self, point_in_time: str) -> None:
-        with suppress(TransportError, ConversationsError):  # it ends by itself when its keep_alive is over
-            await self._client.delete_pit(body={"pit_id": [point_in_time]})
+    async def _close_point_in_time(self, opening: asyncio.Task[str], tenant: bytes) -> None:
+        try:
+            with suppress(TransportError, ConversationsError):  # it ends by itself when its keep_alive is over
+                await self._client.delete_pit(body={"pit_id": [await opening]})
+        finally:
+            self._points.leave(tenant)
 
 
 @dataclass(frozen=True, slots=True)

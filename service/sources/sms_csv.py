@@ -209,11 +209,15 @@ def _record(table: _Table, data: bytes, lines: _Lines, text: _Decoder) -> dict[s
 def _joined(table: _Table, data: bytes, lines: _Lines) -> list[tuple[bytes, bool]] | None:
     """The fields of a record over several lines, or None if the open quote is not the beginning of one.
 
-    A line that is a record by itself is none of a field's lines.
+    A line that is a record by itself is none of a field's lines. If it has an odd number of quotes, that holds only if
+    the first line is such a record, too: else one of the quotes closes the field.
     """
     parts, is_open, length = [data], data.count(b'"') % 2 == 1, 0
+    is_whole = _is_record(table, data, with_odd_quotes=True)
     for count, (_number, line) in enumerate(lines.ahead(), start=1):
-        if not is_open or count > MOST_LINES or line is None or length > MOST_BYTES or _is_record(table, line):
+        if not is_open or count > MOST_LINES or line is None or length > MOST_BYTES:
+            return None
+        if _is_record(table, line, with_odd_quotes=is_whole):
             return None
         parts.append(line)
         length += len(line)
@@ -227,11 +231,11 @@ def _joined(table: _Table, data: bytes, lines: _Lines) -> list[tuple[bytes, bool
     return None
 
 
-def _is_record(table: _Table, line: bytes) -> bool:
+def _is_record(table: _Table, line: bytes, *, with_odd_quotes: bool) -> bool:
     if line.count(table.separator) < table.width - 1:
         return False
     fields = table.split(line)
-    if len(fields) != table.width:
+    if len(fields) != table.width or (line.count(b'"') % 2 and not with_odd_quotes):
         return False
     try:
         date_of(fields[table.places["date"]][0].decode("ascii", "replace").strip())

@@ -30,8 +30,8 @@ PLACEHOLDER = "the-alias"
 
 
 @contextmanager
-def served(settings: Settings, url: str, log: Path) -> Iterator[tuple[str, int]]:
-    """`conversations serve`; yields its address and process id."""
+def served(settings: Settings, url: str, log: Path, **limits: str) -> Iterator[tuple[str, int]]:
+    """`conversations serve`; yields its address and process id. Callers have no limit, unless `limits` says so."""
     assert settings.token_secret is not None
     environment = os.environ | {
         "OPENSEARCH_URL": url,
@@ -39,6 +39,8 @@ def served(settings: Settings, url: str, log: Path) -> Iterator[tuple[str, int]]
         "CONVERSATIONS_TOKEN_SECRET": settings.token_secret.get_secret_value(),
         "CONVERSATIONS_LOG_FORMAT": "json",
         "CONVERSATIONS_REQUEST_TIMEOUT": "60",
+        "CONVERSATIONS_CALLER_RATE": "0",
+        **limits,
     }
     with log.open("wb") as stderr:
         command = [sys.executable, "-m", "service", "serve", "--port", "0"]

@@ -38,8 +38,8 @@ def _archives() -> list[bytes]:
     )
     zipped, tarred = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a/mail.mbox", message)
-        archive.writestr("../b.eml", message)
+        archive.writestr(zipfile.ZipInfo("a/mail.mbox"), message, zipfile.ZIP_DEFLATED)
+        archive.writestr(zipfile.ZipInfo("../b.eml"), message)
     with tarfile.open(fileobj=tarred, mode="w") as tar:
         entry = tarfile.TarInfo("cur/1:2,S")
         entry.size = len(message)
@@ -51,7 +51,7 @@ def _archives() -> list[bytes]:
         packed,
         zipped.getvalue(),
         tarred.getvalue(),
-        gzip.compress(tarred.getvalue()),
+        gzip.compress(tarred.getvalue(), mtime=0),
     ]
 
 

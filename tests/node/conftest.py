@@ -30,7 +30,7 @@ from docker.utils import parse_host
 from pydantic import SecretStr
 
 from service.api.auth import Tokens
-from service.api.http_protocol import BoundedProtocol
+from service.api.http_protocol import ConnectionLimits, bounded
 from service.api.sign_in import SignInCodes
 from service.app import create_app
 from service.client import Client, connect
@@ -269,7 +269,7 @@ def serving(
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(settings, url, windows=windows, codes=codes),
-                http=BoundedProtocol,
+                http=bounded(ConnectionLimits.of(settings)),
                 ws="none",
                 log_config=None,
                 access_log=False,

@@ -125,9 +125,15 @@ def test_suggestions_that_fail_do_not_lose_the_page(
         assert data["suggestions"] is None
 
 
-def test_a_body_that_comes_too_slowly_is_408(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.api.middleware.deadline.BODY_SECONDS", 1.0)
-    token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
+def test_a_body_that_comes_too_slowly_is_408(cluster: Cluster) -> None:
+    for api in serving(cluster.settings.but(body_seconds=1.0), cluster.url):
+        token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
+        answer = _answer_to_a_slow_body(api, token)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"request_timeout"' in answer
+
+
+def _answer_to_a_slow_body(api: Api, token: str) -> bytes:
     address = urlsplit(api.address)
     with socket.create_connection((address.hostname, address.port)) as connection:
         connection.settimeout(60)
@@ -138,8 +144,7 @@ def test_a_body_that_comes_too_slowly_is_408(api: Api, monkeypatch: pytest.Monke
         answer = b""
         while more := connection.recv(65_536):
             answer += more
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b'"code":"request_timeout"' in answer
+    return answer
 
 
 def test_a_body_above_the_limit_is_refused_unread_or_as_it_comes(api: Api) -> None:

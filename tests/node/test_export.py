@@ -92,7 +92,7 @@ def test_a_client_that_leaves_an_export_ends_it_and_only_so_many_run_at_once(
     fresh: Cluster, large: list[Conversation]
 ) -> None:
     fresh.load(large)
-    for api in serving(fresh.settings, fresh.url):
+    for api in serving(fresh.settings.but(exports_per_organization=4), fresh.url):
         headers = {"Authorization": f"Bearer {api.token(LARGE)}", "Accept-Encoding": "identity"}
         url = f"{api.address}/api/conversations/export"
         streams = [api.http.stream("GET", url, headers=headers) for _ in range(4)]

@@ -19,7 +19,7 @@ CACHED = (
     "/api/caller",
 )
 OPEN = ("/", "/docs", "/docs/openapi.json", "/health/live", "/health/ready", "/nowhere")
-OF_THE_REQUEST = {"date", "x-request-id"}
+OF_THE_REQUEST = {"ratelimit", "date", "x-request-id"}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ API = "/api/"
 MAX_AGE_SECONDS = b"600"
 METHODS = b"GET, HEAD, POST, DELETE"
 SENT = b"Authorization, Content-Type, If-None-Match, Prefer, X-Request-ID"
-SHOWN = b"ETag, Link, Preference-Applied, Retry-After, X-Request-ID"
+SHOWN = b"ETag, Link, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID"
 
 Headers = list[tuple[bytes, bytes]]
 

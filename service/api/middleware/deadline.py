@@ -1,7 +1,7 @@
 """Gives every request the deadline of the setting `request_timeout`.
 
-The deadline applies until the response begins. Reading the body has its own timeout (BODY_SECONDS), and the deadline
-starts again when the body is complete. A streamed response limits the time of its later parts itself.
+The deadline applies until the response begins. Reading the body has its own timeout, and the deadline starts again
+when the body is complete. A streamed response limits the time of its later parts itself.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import asyncio
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage, Send
 
-from service import deadline
-from service.api.http_protocol import BODY_SECONDS
+from service import deadline, telemetry
 from service.api.middleware.access_log import note
 from service.api.middleware.http import HttpMiddleware
 from service.errors import BodyIncomplete, SearchTimeout, SlowRequest
@@ -23,17 +22,18 @@ READING = frozenset({"GET", "HEAD", "OPTIONS"})
 class Deadline(HttpMiddleware):
     """ASGI middleware inside Litestar, so that Litestar's exception handler turns its errors into responses."""
 
-    def __init__(self, app: ASGIApp, *, seconds: float) -> None:
+    def __init__(self, app: ASGIApp, *, seconds: float, body_seconds: float) -> None:
         super().__init__(app)
         self._seconds = seconds
+        self._body_seconds = body_seconds
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        """Raises SearchTimeout at the deadline, and SlowRequest if the body is not complete within BODY_SECONDS.
+        """Raises SearchTimeout at the deadline, and SlowRequest if the body is not complete within `body_seconds`.
 
         Raises BodyIncomplete if the client disconnects before the body is complete.
         """
         clock = asyncio.get_running_loop().time
-        body_ends = clock() + BODY_SECONDS
+        body_ends = clock() + self._body_seconds
         is_reading = is_complete = has_begun = False
 
         def move(ends: float | None) -> None:
@@ -69,7 +69,8 @@ class Deadline(HttpMiddleware):
             if not limit.expired():
                 raise
             if is_reading:
-                raise SlowRequest(f"the body must arrive within {BODY_SECONDS:.0f} seconds: send less") from None
+                telemetry.refused.labels("body_seconds", "own").inc()
+                raise SlowRequest(f"the body must arrive within {self._body_seconds:g} seconds: send less") from None
             raise SearchTimeout(_message(scope["method"] in READING, self._seconds)) from None
 
 

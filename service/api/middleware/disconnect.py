@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import asyncio
 
-from litestar.types import HTTPScope, Message, Receive, Send
+from litestar.types import HTTPScope, Message, Receive, ReceiveMessage, Send
 
 from service.api.middleware.access_log import note
 from service.api.middleware.http import HttpMiddleware
 
 MOMENT_SECONDS = 0.05
-WATCHED_METHODS = frozenset({"GET"})  # a write is completed even if its client disconnects
+WATCHED_METHODS = frozenset({"GET", "POST"})  # a deletion is of one conversation, and is completed
 WATCHED_PATHS = "/api/"
 
 
 class Disconnect(HttpMiddleware):
-    """ASGI middleware. It reads from `receive`, so handlers of the watched methods must not read a body."""
+    """ASGI middleware. It reads from `receive`: of a GET, whose handlers must not read a body, or behind a whole body.
+
+    A bulk write that is cancelled may be done in part. It is safe to send all of it again.
+    """
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         if scope["method"] not in WATCHED_METHODS or not scope["path"].startswith(WATCHED_PATHS):
@@ -28,6 +31,7 @@ class Disconnect(HttpMiddleware):
         assert work is not None
         watchers: list[asyncio.Task[None]] = []
         is_complete = False
+        moment: asyncio.TimerHandle | None = None
 
         async def watch() -> None:
             while (await receive())["type"] != "http.disconnect":
@@ -45,15 +49,27 @@ class Disconnect(HttpMiddleware):
         def begin() -> None:
             watchers.append(asyncio.create_task(watch()))
 
-        moment = asyncio.get_running_loop().call_later(MOMENT_SECONDS, begin)
+        def begin_soon() -> asyncio.TimerHandle:
+            return asyncio.get_running_loop().call_later(MOMENT_SECONDS, begin)
+
+        async def read() -> ReceiveMessage:
+            nonlocal moment
+            message = await receive()
+            if moment is None and message["type"] == "http.request" and not message.get("more_body"):
+                moment = begin_soon()
+            return message
+
+        if scope["method"] == "GET":
+            moment = begin_soon()
         try:
-            await self.app(scope, receive, noted)
+            await self.app(scope, read, noted)
         except asyncio.CancelledError as error:
             if error.args != (_DISCONNECTED,):
                 raise
             work.uncancel()
         finally:
-            moment.cancel()
+            if moment is not None:
+                moment.cancel()
             for watcher in watchers:
                 watcher.cancel()
 

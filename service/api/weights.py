@@ -1,0 +1,30 @@
+"""What requests cost in the units of CONVERSATIONS_CALLER_RATE: 1 for each, and more for dear ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from service.query.conditions import AllOf, texts_of
+from service.query.conversation_query import ConversationQuery
+
+EXPORT = 20.0
+LINES_A_UNIT = 100  # of a bulk write
+DEEP_RANK = 10_000  # pages beyond it are found by counting
+
+# What a query costs above the unit of each request. The figures are about how much longer than a first page it takes.
+_EXTRAS: tuple[tuple[float, Callable[[ConversationQuery], bool]], ...] = (
+    (4.0, lambda query: query.offset + query.per_page > DEEP_RANK),
+    (2.0, lambda query: bool(query.extras.facets)),
+    (4.0, lambda query: any(words.match == "fuzzy" for words in texts_of(AllOf(query.where)))),
+    (1.0, lambda query: query.extras.suggest),
+)
+
+
+def of_query(query: ConversationQuery) -> float:
+    """What the query costs above 1."""
+    return sum(units for units, applies in _EXTRAS if applies(query))
+
+
+def of_lines(lines: int) -> float:
+    """What a bulk write costs above 1."""
+    return lines / LINES_A_UNIT

@@ -1,0 +1,173 @@
+"""The settings of the limits. All of them hold for one process."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import AliasChoices as _env
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+_ADDRESS = re.compile(r"(?P<host>[a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>[0-9]{1,5})")
+MOST_BODY_BYTES = 10_000_000
+
+
+class LimitSettings(BaseSettings):
+    """`units` are what requests cost: most of them 1, dear ones more (service/api/weights.py)."""
+
+    caller_rate: float = Field(
+        200.0,
+        ge=0,
+        le=1_000_000,
+        validation_alias=_env("CONVERSATIONS_CALLER_RATE"),
+        description="units that a caller (a subject of an issuer, or an API key) may use in a second, after which it "
+        "gets 429; 0 turns the limit off",
+    )
+    caller_burst: int = Field(
+        2_000,
+        ge=1,
+        le=100_000_000,
+        validation_alias=_env("CONVERSATIONS_CALLER_BURST"),
+        description="units that a caller may use at once after a pause",
+    )
+    searches: int = Field(
+        12,
+        ge=1,
+        le=10_000,
+        validation_alias=_env("CONVERSATIONS_SEARCHES"),
+        description="requests for which a process searches or reads in OpenSearch at the same time",
+    )
+    searches_per_organization: int = Field(
+        4,
+        ge=1,
+        le=10_000,
+        validation_alias=_env("CONVERSATIONS_SEARCHES_PER_ORGANIZATION"),
+        description="those of one organization while others search too; alone, it may use all",
+    )
+    searches_waiting: int = Field(
+        400,
+        ge=0,
+        le=100_000,
+        validation_alias=_env("CONVERSATIONS_SEARCHES_WAITING"),
+        description="searches that wait for their turn, after which others get 503",
+    )
+    searches_waiting_per_organization: int = Field(
+        100,
+        ge=0,
+        le=100_000,
+        validation_alias=_env("CONVERSATIONS_SEARCHES_WAITING_PER_ORGANIZATION"),
+        description="those of one organization, after which it gets 429",
+    )
+    search_patience: float = Field(
+        1.0,
+        gt=0,
+        le=300,
+        validation_alias=_env("CONVERSATIONS_SEARCH_PATIENCE"),
+        description="seconds that a search may wait for its turn; where its organization has had others waiting for "
+        "that long, only as long as four searches take",
+    )
+    bulk_bytes: int = Field(
+        64_000_000,
+        ge=1,
+        validation_alias=_env("CONVERSATIONS_BULK_BYTES"),
+        description="bytes of all bodies of bulk writes that are read and written at the same time",
+    )
+    bulk_bytes_per_organization: int = Field(
+        32_000_000,
+        ge=1,
+        validation_alias=_env("CONVERSATIONS_BULK_BYTES_PER_ORGANIZATION"),
+        description="those of one organization while others write too; beyond it, bodies wait up to 5 s, then get 429",
+    )
+    body_bytes: int = Field(
+        MOST_BODY_BYTES,
+        ge=1_000,
+        le=MOST_BODY_BYTES,
+        validation_alias=_env("CONVERSATIONS_BODY_BYTES"),
+        description="bytes of the body of one bulk write, after which it is 413",
+    )
+    points_in_time: int = Field(
+        50,
+        ge=1,
+        le=10_000,
+        validation_alias=_env("CONVERSATIONS_POINTS_IN_TIME"),
+        description="points in time that a process has open, for deep pages and exports; those of all processes "
+        "together must stay below the cluster's search.max_open_pit_context, which is 300 on each node",
+    )
+    points_in_time_per_organization: int = Field(
+        25,
+        ge=1,
+        le=10_000,
+        validation_alias=_env("CONVERSATIONS_POINTS_IN_TIME_PER_ORGANIZATION"),
+        description="those of one organization while others have some too",
+    )
+    exports: int = Field(
+        4,
+        ge=1,
+        le=1_000,
+        validation_alias=_env("CONVERSATIONS_EXPORTS"),
+        description="exports at the same time, after which others get 503",
+    )
+    exports_per_organization: int = Field(
+        2,
+        ge=1,
+        le=1_000,
+        validation_alias=_env("CONVERSATIONS_EXPORTS_PER_ORGANIZATION"),
+        description="exports of one organization at the same time, after which it gets 429",
+    )
+    unread_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=3_600,
+        validation_alias=_env("CONVERSATIONS_UNREAD_SECONDS"),
+        description="seconds that a client may take to read 250 kB of an answer or an export, after which its "
+        "connection is closed",
+    )
+    connections: int = Field(
+        1_000,
+        ge=1,
+        le=100_000,
+        validation_alias=_env("CONVERSATIONS_CONNECTIONS"),
+        description="connections of clients; for one more, the longest idle one is closed, and it gets 503 if none is",
+    )
+    head_bytes: int = Field(
+        65_536,
+        ge=1_000,
+        le=1_000_000,
+        validation_alias=_env("CONVERSATIONS_HEAD_BYTES"),
+        description="bytes of a request line with all headers, after which it is 414 or 431",
+    )
+    head_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=3_600,
+        validation_alias=_env("CONVERSATIONS_HEAD_SECONDS"),
+        description="seconds until a request's headers are complete, after which it is 408",
+    )
+    body_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=3_600,
+        validation_alias=_env("CONVERSATIONS_BODY_SECONDS"),
+        description="seconds until a request's body is complete, after which it is 408",
+    )
+    operations_address: str | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_OPERATIONS_ADDRESS"),
+        description="host and port, such as 127.0.0.1:9100, of /metrics and /health/ready, which are then not on the "
+        "port of the API; the port must be another",
+    )
+
+    @field_validator("operations_address")
+    @classmethod
+    def _address_is_host_and_port(cls, value: str | None) -> str | None:
+        found = None if value is None else _ADDRESS.fullmatch(value)
+        if value is None or (found is not None and 1 <= int(found["port"]) <= 65_535):
+            return value
+        raise ValueError("must be a host and a port, such as 127.0.0.1:9100 or [::1]:9100")
+
+    @property
+    def operations_host_and_port(self) -> tuple[str, int] | None:
+        if self.operations_address is None:
+            return None
+        host, _, port = self.operations_address.rpartition(":")
+        return host.strip("[]"), int(port)

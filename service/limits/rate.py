@@ -1,0 +1,78 @@
+"""Token buckets: how much each caller may ask in how much time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service import telemetry
+from service.errors import RateExceeded
+
+REMEMBERED_CALLERS = 10_000
+NAME = "caller"
+
+
+@dataclass(slots=True)
+class _Bucket:
+    balance: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What a caller has left, in whole units, and the seconds until it has `burst` again."""
+
+    left: int
+    seconds: int
+
+
+class Buckets:
+    """A bucket for each caller. It holds `burst` units at most, and `rate` units flow in each second. 0 means no limit.
+
+    A request is refused while its caller has less than 1 unit. A charge may make a balance negative, because the weight
+    of a request is known only once it is parsed.
+    """
+
+    def __init__(self, rate: float, burst: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._clock = clock
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()  # the one used last is at the end
+
+    def take(self, who: str) -> None:
+        """Takes 1 unit. Raises RateExceeded, with the time to wait, if there is none."""
+        if not self.rate:
+            return
+        bucket = self._filled(who)
+        if bucket.balance < 1 - 1e-9:  # it is a sum of fractions
+            telemetry.refused.labels("rate", "own").inc()
+            raise RateExceeded(
+                f"your requests cost more than {self.rate:g} units a second, or {self.burst:,} at once: "
+                "wait as long as Retry-After says",
+                retry_after=math.ceil((1 - bucket.balance) / self.rate),
+            )
+        bucket.balance -= 1
+
+    def charge(self, who: str, units: float) -> None:
+        """Takes what a request costs above the 1 unit of every request."""
+        if self.rate and units > 0:
+            self._filled(who).balance -= units
+
+    def balance(self, who: str) -> Balance:
+        bucket = self._filled(who)
+        return Balance(max(0, math.floor(bucket.balance)), math.ceil((self.burst - bucket.balance) / self.rate))
+
+    def _filled(self, who: str) -> _Bucket:
+        now = self._clock()
+        bucket = self._buckets.get(who)
+        if bucket is None:
+            bucket = self._buckets[who] = _Bucket(self.burst, now)
+            if len(self._buckets) > REMEMBERED_CALLERS:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(who)
+        bucket.balance = min(float(self.burst), bucket.balance + (now - bucket.at) * self.rate)
+        bucket.at = now
+        return bucket

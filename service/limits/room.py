@@ -1,0 +1,199 @@
+"""A room: so many units in use at once, shared fairly among tenants, with a queue that cannot grow without end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from service import telemetry
+from service.errors import Saturated, TooBusy
+
+STANDING_TURNS = 4  # in a queue that does not become empty, requests wait for as long as this many take
+LEAST_PATIENCE = 0.02  # seconds
+SMOOTHING = 0.05  # the weight of the latest request in how long one takes
+CONTENDED_SECONDS = 10.0  # after this time without another tenant, one counts as alone
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The size of a room: units in all and for one tenant, waiting requests in all and of one tenant.
+
+    `patience` is how many seconds a request may wait. The share holds `always`, or only while there are other tenants.
+    """
+
+    units: int
+    share: int
+    waiting: int = 0
+    waiting_share: int = 0
+    patience: float = 0.0
+    always: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    units: int
+    place: asyncio.Future[None]
+
+
+@dataclass(slots=True, eq=False)
+class _Tenant:
+    held: int = 0
+    waiting: deque[_Waiter] = field(default_factory=deque)
+    standing_since: float | None = None  # since then, its queue was never empty
+
+
+class Room:
+    """Tenants enter with some units and leave with as many. Whoever holds least is the next to enter.
+
+    `what` names the units in messages, as in "at most 8 searches of an organization run at once".
+    """
+
+    def __init__(self, name: str, size: Size, *, what: str) -> None:
+        self.size = size
+        self._what = what
+        self._name = name
+        self._held = 0
+        self._queued = 0
+        self._tenants: dict[Hashable, _Tenant] = {}
+        self._turns: dict[Hashable, _Tenant] = {}  # tenants that wait; the one whose turn was last is at the end
+        self._newest: Hashable = None
+        self._contended_until = 0.0
+        self._takes = 0.0  # seconds for which a request holds its units, smoothed
+        self._shows_held = telemetry.limit_in_use.labels(name)
+        self._shows_queued = telemetry.limit_waiting.labels(name)
+        telemetry.limit_size.labels(name).set(size.units)
+
+    @asynccontextmanager
+    async def place(self, who: Hashable, units: int = 1) -> AsyncIterator[None]:
+        """Holds units while the block runs. Raises TooBusy or Saturated."""
+        await self.enter(who, units)
+        clock = asyncio.get_running_loop().time
+        since = clock()
+        try:
+            yield
+        finally:
+            self._takes += SMOOTHING * (clock() - since - self._takes)
+            self.leave(who, units)
+
+    async def enter(self, who: Hashable, units: int = 1) -> None:
+        """Returns once the tenant holds the units, of which one request has no more than the share.
+
+        Raises TooBusy if the tenant itself uses or waits for too much, and Saturated if the others do.
+        """
+        now = asyncio.get_running_loop().time()
+        if who != self._newest:
+            if self._newest is not None:
+                self._contended_until = now + CONTENDED_SECONDS
+            self._newest = who
+        tenant = self._tenants.setdefault(who, _Tenant())
+        waiter = _Waiter(self._counted(units), asyncio.get_running_loop().create_future())
+        self._line_up(who, tenant, waiter)
+        self._admit(now)
+        if waiter.place.done():
+            return
+        try:
+            self._shed(who, tenant, waiter)
+            async with asyncio.timeout(self._patience(tenant, now)):
+                await waiter.place
+        except TimeoutError:
+            refusal = self._refusal(tenant, waiter.units)
+            self._withdraw(who, tenant, waiter)
+            raise refusal from None
+        except BaseException:
+            self._withdraw(who, tenant, waiter)
+            raise
+
+    def leave(self, who: Hashable, units: int = 1) -> None:
+        """Gives back the units of one `enter`."""
+        tenant = self._tenants[who]
+        self._give_back(tenant, self._counted(units))
+        self._forget(who, tenant)
+        self._admit(asyncio.get_running_loop().time())
+
+    def _counted(self, units: int) -> int:
+        return min(units, self.size.share)
+
+    def _give_back(self, tenant: _Tenant, units: int) -> None:
+        tenant.held -= units
+        self._held -= units
+        self._shows_held.set(self._held)
+
+    def _forget(self, who: Hashable, tenant: _Tenant) -> None:
+        if not tenant.held and not tenant.waiting and self._tenants.get(who) is tenant:
+            del self._tenants[who]
+
+    def _line_up(self, who: Hashable, tenant: _Tenant, waiter: _Waiter) -> None:
+        if not tenant.waiting:
+            tenant.standing_since = None
+        tenant.waiting.append(waiter)
+        self._turns.setdefault(who, tenant)
+        self._queued += 1
+
+    def _admit(self, now: float) -> None:
+        """Lets in whoever is next, until it does not fit."""
+        share = self.size.share if self.size.always or now < self._contended_until else self.size.units
+        while self._turns:
+            ready = (who for who, one in self._turns.items() if one.held + one.waiting[0].units <= share)
+            who = min(ready, key=lambda one: self._turns[one].held, default=None)
+            if who is None or self._held + self._turns[who].waiting[0].units > self.size.units:
+                break
+            tenant = self._turns.pop(who)
+            waiter = tenant.waiting.popleft()
+            self._queued -= 1
+            if tenant.waiting:
+                self._turns[who] = tenant
+            if waiter.place.done():  # its request was cancelled, and has not noticed yet
+                continue
+            tenant.held += waiter.units
+            self._held += waiter.units
+            waiter.place.set_result(None)
+        self._shows_held.set(self._held)
+        self._shows_queued.set(self._queued)
+
+    def _shed(self, who: Hashable, tenant: _Tenant, waiter: _Waiter) -> None:
+        """Keeps the queue within its bounds. Raises TooBusy or Saturated if the new one must go."""
+        if len(tenant.waiting) > self.size.waiting_share:
+            raise self._refusal(tenant, waiter.units)
+        if self._queued <= self.size.waiting:
+            return
+        longest_of, longest = max(self._turns.items(), key=lambda turn: len(turn[1].waiting))
+        if len(longest.waiting) <= len(tenant.waiting):
+            raise self._refusal(tenant, waiter.units)
+        newest = longest.waiting[-1]
+        if not newest.place.done():
+            newest.place.set_exception(self._refusal(longest, newest.units))
+        self._remove(longest_of, longest, newest)
+
+    def _patience(self, tenant: _Tenant, now: float) -> float:
+        if tenant.standing_since is None:
+            tenant.standing_since = now
+        if now - tenant.standing_since <= self.size.patience:
+            return self.size.patience
+        return min(self.size.patience, max(LEAST_PATIENCE, STANDING_TURNS * self._takes))
+
+    def _withdraw(self, who: Hashable, tenant: _Tenant, waiter: _Waiter) -> None:
+        """Takes a request back that was refused or cancelled, perhaps in the moment in which it was let in."""
+        if waiter in tenant.waiting:
+            self._remove(who, tenant, waiter)
+        elif waiter.place.done() and not waiter.place.cancelled() and waiter.place.exception() is None:
+            self._give_back(tenant, waiter.units)
+        self._forget(who, tenant)
+        self._admit(asyncio.get_running_loop().time())
+
+    def _remove(self, who: Hashable, tenant: _Tenant, waiter: _Waiter) -> None:
+        tenant.waiting.remove(waiter)
+        self._queued -= 1
+        if not tenant.waiting:
+            del self._turns[who]
+
+    def _refusal(self, tenant: _Tenant, units: int) -> TooBusy | Saturated:
+        """TooBusy if the tenant has its share, or would have had room without what it holds itself; else Saturated."""
+        others = self._held - tenant.held
+        is_own = tenant.held + units > self.size.share or others + units <= self.size.units
+        telemetry.refused.labels(self._name, "own" if is_own else "all").inc()
+        if is_own:
+            return TooBusy(f"at most {self.size.share:,} {self._what} of an organization at once: try again shortly")
+        return Saturated(f"all {self.size.units:,} {self._what} that the service takes are in use: try again shortly")

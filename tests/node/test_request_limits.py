@@ -1,0 +1,309 @@
+"""The limits on requests over real HTTP and a real node, each with a small one: what is refused, how, and its metric."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from service.conversation import Conversation
+from service.settings import Settings
+from tests.corpus import ORGANIZATIONS, conversation
+from tests.node.asking import error
+from tests.node.conftest import Api, Cluster, own_alias, serve_process, serving
+from tests.processes import wait_until
+
+ONE, OTHER = ORGANIZATIONS[:2]
+WRITE = ("conversations:write", "conversations:export")
+BULK = "/api/conversations/bulk"
+
+
+@contextmanager
+def limited(cluster: Cluster, **limits: Any) -> Iterator[Api]:
+    yield from serving(cluster.settings.but(**limits), cluster.url)
+
+
+def metric(api: Api, name: str, limit: str, **labels: str) -> float:
+    """The value of a metric of a limit, at /metrics."""
+    wanted = {"limit": limit, **labels}
+    for line in api.get("/metrics").text.splitlines():
+        found, _, value = line.rpartition(" ")
+        if found.startswith(f"conversations_{name}{{") and all(
+            f'{key}="{one}"' in found for key, one in wanted.items()
+        ):
+            return float(value)
+    return 0.0
+
+
+def at_once(api: Api, paths: list[str], tokens: list[str]) -> list[httpx.Response]:
+    """The answers to all of these, asked for in the same moment."""
+
+    async def ask() -> list[httpx.Response]:
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=api.address, timeout=60, limits=limits) as client:
+            headers = [{"Authorization": f"Bearer {token}"} for token in tokens]
+            return await asyncio.gather(
+                *(client.get(path, headers=one) for path, one in zip(paths, headers, strict=True))
+            )
+
+    return asyncio.run(ask())
+
+
+def test_a_caller_is_told_its_balance_and_when_to_come_again(cluster: Cluster) -> None:
+    with limited(cluster, caller_rate=0.5, caller_burst=10) as api:
+        token, colleague = api.token(ONE), api.token(ONE, lifetime=timedelta(hours=1))
+        answer = api.get("/api/conversations", token)
+        assert answer.headers["ratelimit-policy"] == '"caller";q=10;w=20'
+        assert answer.headers["ratelimit"] == '"caller";r=9;t=2'
+        left = [api.get(path, token).headers["ratelimit"] for path in (
+            "/api/conversations?facets=status", "/api/conversations?status=nonsense", "/api/conversations?page=1&per_page=1",
+        )]  # fmt: skip
+        assert [one.partition(";t")[0] for one in left] == ['"caller";r=6', '"caller";r=5', '"caller";r=4']
+        assert api.get("/api/conversations?search=invoice&match=fuzzy", token).status_code == 200  # costs 5: owes 1
+        refused = api.get("/api/conversations", token)
+        message = error(refused, 429, "too_many_requests")["message"]
+        assert "0.5 units a second" in message
+        assert 2 <= int(refused.headers["retry-after"]) <= 4
+        assert refused.headers["ratelimit"].startswith('"caller";r=0;t=')
+        assert error(api.get("/api/conversations", colleague), 429, "too_many_requests")  # the same subject
+        assert "ratelimit" not in api.get("/health/live").headers
+        assert metric(api, "refused_total", "rate", reason="own") >= 2
+        time.sleep(int(refused.headers["retry-after"]) - 1)
+        wait_until(lambda: api.get("/api/conversations", token).status_code == 200)
+
+
+def test_a_flood_of_one_organization_is_429_and_the_other_is_served(cluster: Cluster) -> None:
+    limits = {
+        "searches": 2,
+        "searches_per_organization": 1,
+        "searches_waiting": 8,
+        "searches_waiting_per_organization": 4,
+    }
+    with limited(cluster, **limits, search_patience=10.0) as api:
+        ours, theirs = api.token(ONE), api.token(OTHER)
+        tokens = [theirs, *[ours] * 40, theirs]
+        answers = at_once(api, ["/api/conversations?sort=subject"] * len(tokens), tokens)
+        statuses = Counter((token == ours, one.status_code) for token, one in zip(tokens, answers, strict=True))
+        assert statuses[False, 200] == 2
+        assert statuses[True, 200] >= 5
+        assert statuses[True, 429] == 40 - statuses[True, 200] > 0
+        refused = next(one for one in answers if one.status_code == 429)
+        assert refused.headers["retry-after"] == "1"
+        assert "at most 1 searches of an organization" in error(refused, 429, "too_many_requests")["message"]
+        assert metric(api, "refused_total", "searches", reason="own") >= statuses[True, 429]
+        assert metric(api, "limit_in_use", "searches") == metric(api, "limit_waiting", "searches") == 0
+        assert metric(api, "limit_size", "searches") == 2
+
+
+def test_a_room_full_of_others_is_503(cluster: Cluster) -> None:
+    with limited(cluster, exports=2, exports_per_organization=1) as api:
+        held = [Unread(api, organization) for organization in ORGANIZATIONS[:2]]
+        try:
+            for one in held:
+                one.begin()
+            other = ORGANIZATIONS[2]
+            answer = api.get("/api/conversations/export", api.token(other))
+            assert "all 2 exports" in error(answer, 503, "busy")["message"]
+            assert answer.headers["retry-after"] == "1"
+        finally:
+            for one in held:
+                one.close()
+
+
+class Unread:
+    """An export whose client reads only its beginning."""
+
+    def __init__(self, api: Api, organization: Any, *, buffer: int = 4_096) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self._socket.settimeout(60)
+        address = urlsplit(api.address)
+        self._socket.connect((address.hostname, address.port))
+        self._head = f"GET /api/conversations/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.token(organization)}\r\n\r\n"
+
+    def begin(self) -> None:
+        self._socket.sendall(self._head.encode())
+        assert self._socket.recv(100).startswith(b"HTTP/1.1 200 ")
+
+    def read(self, size: int) -> None:
+        """Reads so many bytes, or up to the end."""
+        while size > 0 and (more := self._socket.recv(min(size, 4_096))):
+            size -= len(more)
+
+    def rest(self) -> bytes:
+        """Everything up to the end of the connection."""
+        found = b""
+        with suppress(ConnectionError):
+            while more := self._socket.recv(1_000_000):
+                found += more
+        return found
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(scope="module")
+def large(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
+    """For each of two organizations, 80 conversations of 100 kB: more than what lies in buffers on the way."""
+    rng = random.Random(1)
+    made: list[Conversation] = []
+    for organization in (ONE, OTHER):
+        for _ in range(80):
+            one = conversation(rng, organization)
+            made.append(one.model_copy(update={"metadata": one.metadata.model_copy(update={"snippet": "x" * 100_000})}))
+    with own_alias(settings, opensearch_url) as cluster:
+        cluster.load(made)
+        yield cluster
+
+
+def test_exports_that_nobody_reads_end_and_hold_back_no_other_organization(large: Cluster) -> None:
+    with limited(large, exports=3, exports_per_organization=2, unread_seconds=2.0) as api:
+        held = [Unread(api, ONE) for _ in range(2)]
+        for one in held:
+            one.begin()
+        error(api.get("/api/conversations/export", api.token(ONE)), 429, "too_many_requests")
+        whole = api.get("/api/conversations/export", api.token(OTHER))
+        assert '"complete":true' in whole.text[-300:]
+        wait_until(lambda: metric(api, "limit_in_use", "exports") == 0)
+        assert metric(api, "refused_total", "unread_seconds") == 2
+        assert all(b'"complete":true' not in one.rest() for one in held)
+        for one in held:
+            one.close()
+        assert '"complete":true' in api.get("/api/conversations/export", api.token(ONE)).text[-300:]
+    large.await_no_points_in_time()
+
+
+def test_one_that_reads_drop_by_drop_is_cut_off_too(large: Cluster) -> None:
+    """One that is only slow is not: it reads 400 kB a second, and the other one 4 kB."""
+    with limited(large, unread_seconds=2.0) as api:
+        for bytes_read, is_cut_off in ((40_000, False), (400, True)):
+            reader = Unread(api, ONE, buffer=65_536)
+            reader.begin()
+            started = time.monotonic()
+            while time.monotonic() < started + (30 if is_cut_off else 6):
+                reader.read(bytes_read)
+                if metric(api, "limit_in_use", "exports") == 0:
+                    break
+                time.sleep(0.1)
+            assert (metric(api, "limit_in_use", "exports") == 0) == is_cut_off
+            reader.close()
+            wait_until(lambda: metric(api, "limit_in_use", "exports") == 0)
+
+
+def test_bodies_beyond_the_bytes_wait_and_are_then_refused(cluster: Cluster) -> None:
+    """The first two bodies never come to their end."""
+    with limited(cluster, bulk_bytes=3_000, bulk_bytes_per_organization=2_000, body_seconds=30.0) as api:
+        address = urlsplit(api.address)
+        token = api.token(ONE, scopes=WRITE)
+        slow = []
+        for bearer in (api.token(OTHER, scopes=WRITE), token, token):
+            connection = socket.create_connection((address.hostname, address.port))
+            connection.sendall(
+                f"POST {BULK} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n"
+                f"Content-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n{{".encode()
+            )
+            slow.append(connection)
+        wait_until(lambda: metric(api, "limit_in_use", "bulk_bytes") == 3_000)
+        headers = {"Authorization": f"Bearer {token}"}
+        refused = api.http.post(f"{api.address}{BULK}", headers=headers, content=b" " * 999)
+        assert "at most 2,000 bytes of bulk writes" in error(refused, 429, "too_many_requests")["message"]
+        assert metric(api, "refused_total", "bulk_bytes", reason="own") >= 1
+        waiting = ThreadPoolExecutor(1).submit(
+            api.http.post, f"{api.address}{BULK}", headers=headers, content=b"\n" * 999, timeout=30
+        )
+        wait_until(lambda: metric(api, "limit_waiting", "bulk_bytes") == 1)
+        for connection in slow:
+            connection.close()
+        assert waiting.result().status_code == 200
+        wait_until(lambda: metric(api, "limit_in_use", "bulk_bytes") == 0)
+
+
+def test_a_body_above_the_setting_is_413_however_it_comes(cluster: Cluster) -> None:
+    with limited(cluster, body_bytes=1_000) as api:
+        headers = {"Authorization": f"Bearer {api.token(ONE, scopes=WRITE)}"}
+        for content in (b" " * 1_001, (b" " * 300 for _ in range(4))):
+            answer = api.http.post(f"{api.address}{BULK}", headers=headers, content=content)
+            assert "at most 1,000 bytes" in error(answer, 413, "too_large")["message"]
+        assert api.http.post(f"{api.address}{BULK}", headers=headers, content=b"\n" * 1_000).status_code == 200
+
+
+def test_more_deep_pages_than_the_cluster_has_points_in_time(cluster: Cluster) -> None:
+    """The cluster's own limit is set low; the service's is below it, and all pages are answered."""
+    before = cluster.points_in_time()[0]
+
+    def set_most(most: int | None) -> None:
+        body = {"transient": {"search.max_open_pit_context": most}}
+        cluster.act(lambda client: client.cluster.put_settings(body=body))
+
+    set_most(before + 8)
+    try:
+        with limited(cluster, points_in_time=6, points_in_time_per_organization=4, search_patience=30.0) as api:
+            tokens = [api.token(organization) for organization in (ONE, OTHER) for _ in range(30)]
+            paths = [f"/api/conversations?page={20_000 + at}&per_page=1&sort=subject" for at in range(60)]
+            answers = at_once(api, paths, tokens)
+            assert Counter(one.status_code for one in answers) == {200: 60}
+            wait_until(lambda: metric(api, "limit_in_use", "points_in_time") == 0)
+            assert cluster.points_in_time()[0] <= before
+    finally:
+        set_most(None)
+
+
+def test_operators_have_an_address_of_their_own(cluster: Cluster, tmp_path: Any) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = f"127.0.0.1:{port}"
+    with serve_process(cluster, tmp_path, CONVERSATIONS_OPERATIONS_ADDRESS=own) as (_process, address, _log):
+        for path in ("/metrics", "/health/ready"):
+            assert httpx.get(f"http://{own}{path}").status_code == 200
+            error(httpx.get(f"{address}{path}"), 404, "not_found")
+        for base in (f"http://{own}", address):
+            assert httpx.get(f"{base}/health/live").status_code == 200
+        assert httpx.get(f"{address}/api/conversations").status_code == 401
+        error(httpx.get(f"http://{own}/api/conversations"), 404, "not_found")
+
+
+def test_many_scrapes_look_at_the_cluster_once(cluster: Cluster) -> None:
+    with limited(cluster) as api:
+        before = _looks(cluster)
+        with ThreadPoolExecutor(8) as pool:
+            assert all(one.status_code == 200 for one in pool.map(lambda _: api.get("/metrics"), range(40)))
+        assert _looks(cluster) - before <= 8  # those of one status: it asks each index
+
+
+def _looks(cluster: Cluster) -> int:
+    """Searches that the index has had."""
+    stats = cluster.act(lambda client: client.indices.stats(index=cluster.settings.alias, metric="search"))
+    return int(stats["_all"]["total"]["search"]["query_total"])
+
+
+def test_a_client_that_hangs_up_ends_its_bulk_write(cluster: Cluster, settings: Settings, opensearch_url: str) -> None:
+    """5,000 lines are ten batches and more; the client goes while they are written."""
+    rng = random.Random(2)
+    lines = b"".join(conversation(rng, ONE).model_dump_json().encode() + b"\n" for _ in range(3_000))
+    with own_alias(settings, opensearch_url) as own:
+        own.load([])
+        with limited(own) as api:
+            address = urlsplit(api.address)
+            head = (
+                f"POST {BULK} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {api.token(ONE, scopes=WRITE)}\r\n"
+                f"Content-Type: application/x-ndjson\r\nContent-Length: {len(lines)}\r\n\r\n"
+            ).encode()
+            with socket.create_connection((address.hostname, address.port)) as connection:
+                connection.sendall(head + lines)
+                wait_until(lambda: metric(api, "limit_in_use", "bulk_bytes") > 0)
+            wait_until(lambda: metric(api, "limit_in_use", "bulk_bytes") == 0)
+            own.act(lambda client: client.indices.refresh(index=own.settings.alias))
+            found = api.conversations(api.token(ONE))["data"]["pagination"]["total"]
+            assert found < 3_000

@@ -1,0 +1,260 @@
+"""Rooms and buckets: never over their size, fair among tenants, nothing lost, and queues that end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.errors import RateExceeded, Saturated, TooBusy
+from service.limits.rate import REMEMBERED_CALLERS, Buckets
+from service.limits.room import Room, Size
+from tests import virtual_time
+
+Outcomes = Counter[tuple[str, str]]
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    virtual_time.run(work)
+
+
+def room(units: int, share: int, **size: Any) -> Room:
+    return Room("test", Size(units, share, **size), what="searches")
+
+
+async def hold(room: Room, who: str, seconds: float, outcomes: Outcomes, *, units: int = 1) -> None:
+    try:
+        async with room.place(who, units):
+            await asyncio.sleep(seconds)
+            outcomes[who, "served"] += 1
+    except TooBusy:
+        outcomes[who, "own"] += 1
+    except Saturated:
+        outcomes[who, "all"] += 1
+
+
+arrivals = st.lists(
+    st.tuples(
+        st.floats(0, 3),  # when it comes
+        st.sampled_from("abc"),
+        st.integers(1, 7),  # units
+        st.floats(0, 1),  # how long it holds them
+        st.one_of(st.none(), st.floats(0, 2)),  # when it is cancelled
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrivals, st.integers(1, 8), st.integers(1, 8), st.integers(0, 6), st.integers(0, 6), st.booleans())
+def test_a_room_is_never_over_its_size_and_is_empty_in_the_end(
+    given: list[tuple[float, str, int, float, float | None]],
+    units: int,
+    share: int,
+    waiting: int,
+    waiting_share: int,
+    always: bool,
+) -> None:
+    share = min(share, units)
+    made = room(units, share, waiting=waiting, waiting_share=waiting_share, patience=0.5, always=always)
+    held: Counter[str] = Counter()
+
+    async def one(at: float, who: str, wanted: int, seconds: float) -> None:
+        await asyncio.sleep(at)
+        try:
+            async with made.place(who, wanted):
+                held[who] += min(wanted, share)
+                assert held.total() <= units
+                assert not always or held[who] <= share
+                await asyncio.sleep(seconds)
+                held[who] -= min(wanted, share)
+        except (TooBusy, Saturated):
+            pass
+        except asyncio.CancelledError:
+            held[who] -= min(wanted, share) if asyncio.current_task() in inside else 0
+            raise
+
+    inside: set[asyncio.Task[None] | None] = set()
+
+    async def work() -> None:
+        tasks = []
+        for at, who, wanted, seconds, cancelled in given:
+            task = asyncio.create_task(one(at, who, wanted, seconds))
+            tasks.append(task)
+            if cancelled is not None:
+                asyncio.get_running_loop().call_later(cancelled, lambda task=task: task.cancel())  # type: ignore[misc]
+        while not all(task.done() for task in tasks):
+            assert made._queued <= waiting
+            await asyncio.sleep(0.2)
+        assert (made._held, made._queued, made._tenants, made._turns) == (0, 0, {}, {})
+
+    run(work())
+
+
+@pytest.mark.parametrize("flooding", [10, 100, 400])
+def test_one_that_floods_does_not_delay_another(flooding: int) -> None:
+    """The quiet one waits for no more than the end of one other search, however many the other one sends."""
+    made = room(8, 4, waiting=400, waiting_share=100, patience=1.0)
+    outcomes: Outcomes = Counter()
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        stop = loop.time() + 5
+
+        async def flood() -> None:
+            while loop.time() < stop:
+                await hold(made, "flood", 0.1, outcomes)
+                await asyncio.sleep(0.1)
+
+        flooders = [asyncio.create_task(flood()) for _ in range(flooding)]
+        await asyncio.sleep(1)
+        for number in range(20):
+            before = loop.time()
+            await hold(made, "quiet", 0.1, outcomes)
+            assert loop.time() - before <= (0.1 if number else 0.2) + 1e-6
+            await asyncio.sleep(0.05)
+        await asyncio.gather(*flooders)
+
+    run(work())
+    assert outcomes["quiet", "served"] == 20
+    assert outcomes["quiet", "own"] == outcomes["quiet", "all"] == 0
+    assert outcomes["flood", "served"] > 170
+    assert (outcomes["flood", "own"] > 0) == (flooding > 10)
+
+
+def test_all_that_flood_get_as_much() -> None:
+    """Whether they send 20 or 200 at once, and whether their searches are short or long, they hold as much."""
+    made = room(6, 6, waiting=400, waiting_share=100, patience=1.0)
+    time: Counter[str] = Counter()
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def flood(who: str, seconds: float) -> None:
+            while loop.time() < 12:
+                try:
+                    async with made.place(who):
+                        await asyncio.sleep(seconds)
+                        time[who] += round(seconds * 1000)
+                except (TooBusy, Saturated):
+                    await asyncio.sleep(0.2)
+
+        kinds = {"many": (150, 0.1), "few": (20, 0.1), "long": (50, 0.4)}
+        await asyncio.gather(*(flood(who, took) for who, (count, took) in kinds.items() for _ in range(count)))
+
+    run(work())
+    assert max(time.values()) < 1.2 * min(time.values()), time
+
+
+def test_a_burst_waits_and_a_lasting_excess_is_refused_soon() -> None:
+    made = room(4, 4, waiting=400, waiting_share=100, patience=1.0)
+    outcomes: Outcomes = Counter()
+    waited: list[float] = []
+
+    async def timed(seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        try:
+            async with made.place("one"):
+                waited.append(loop.time() - before)
+                await asyncio.sleep(seconds)
+        except TooBusy:
+            outcomes["one", "own"] += 1
+
+    async def work() -> None:
+        await asyncio.gather(*(timed(0.02) for _ in range(100)))  # 0.5 s of work
+        assert outcomes.total() == 0
+        waited.clear()
+        tasks = []
+        for _ in range(1_000):  # twice what it can do, for 5 s
+            tasks.append(asyncio.create_task(timed(0.04)))
+            await asyncio.sleep(0.005)
+        await asyncio.gather(*tasks)
+
+    run(work())
+    assert 0.35 < outcomes["one", "own"] / 1_000 < 0.6
+    late = sorted(waited[len(waited) // 2 :])
+    assert late[-len(late) // 20] <= 4 * 0.04 + 0.01
+
+
+def test_the_longest_queue_gives_way_when_all_is_full() -> None:
+    made = room(2, 1, waiting=4, waiting_share=4, patience=10.0, always=True)
+    outcomes: Outcomes = Counter()
+
+    async def work() -> None:
+        tasks = [asyncio.create_task(hold(made, who, 0.1, outcomes)) for who in "aabaaabcd"]
+        await asyncio.gather(*tasks)
+
+    run(work())
+    assert outcomes["a", "own"] == 3
+    assert outcomes["b", "served"] == 2
+    assert outcomes["c", "served"] == outcomes["d", "served"] == 1
+    assert sum(count for (_who, what), count in outcomes.items() if what == "all") == 0
+
+
+def test_one_that_is_alone_uses_the_whole_room() -> None:
+    outcomes: Outcomes = Counter()
+
+    async def work() -> None:
+        for always, served in ((False, 4), (True, 2)):
+            outcomes.clear()
+            made = room(4, 2, always=always)
+            await asyncio.gather(*(hold(made, "one", 0.1, outcomes) for _ in range(5)))
+            assert outcomes == {("one", "served"): served, ("one", "own"): 5 - served}
+
+    run(work())
+
+
+def test_who_meets_a_room_full_of_others_is_told_so() -> None:
+    outcomes: Outcomes = Counter()
+
+    async def work() -> None:
+        made = room(4, 2, always=True)
+        await asyncio.gather(*(hold(made, who, 0.1, outcomes) for who in "aabbc"))
+
+    run(work())
+    assert outcomes["c", "all"] == 1
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.integers(0, 5)), min_size=1, max_size=200), st.integers(1, 20))
+def test_a_caller_gets_no_more_than_its_rate_and_burst(steps: list[tuple[float, int]], burst: int) -> None:
+    clock = Clock()
+    buckets = Buckets(5.0, burst, clock=clock)
+    used = 0.0
+    for pause, extra in steps:
+        clock.now += pause
+        balance = buckets.balance("one")
+        try:
+            buckets.take("one")
+        except RateExceeded as error:
+            assert balance.left == 0
+            clock.now += error.retry_after
+            buckets.take("one")  # the time that it names is enough
+        used += 1 + extra
+        buckets.charge("one", extra)
+        assert used <= burst + 5.0 * clock.now + 5 + 1e-6  # one request's weight may be owed
+        buckets.take("another") if clock.now == 0 and burst > len(steps) else None
+
+
+def test_callers_are_forgotten_and_0_is_no_limit() -> None:
+    buckets = Buckets(1.0, 1, clock=Clock())
+    for number in range(REMEMBERED_CALLERS + 100):
+        buckets.take(str(number))
+    assert len(buckets._buckets) == REMEMBERED_CALLERS
+    with pytest.raises(RateExceeded, match="1 units a second"):
+        buckets.take(str(REMEMBERED_CALLERS))
+    free = Buckets(0, 1)
+    for _ in range(100):
+        free.take("one")
