@@ -33,6 +33,8 @@ from service.api.middleware.rate_limit import RateLimit
 from service.api.middleware.security_headers import SecurityHeaders
 from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
+from service.api.sign_in import SignInCodes, sign_in
+from service.api.web import web_file
 from service.api.writes import Writes
 from service.audit import Audit
 from service.client import Client, connect
@@ -55,8 +57,13 @@ WRITE_SHARE = 0.8  # of a request's deadline, for a write to OpenSearch
 LOOK_SHARE = 0.8  # of a request's deadline, for checks of the index; the rest is for finding out why they failed
 
 
-def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | None = None) -> ASGIApp:
-    """Creates the ASGI application. Does not connect to OpenSearch yet. Raises Misconfigured for unusable settings."""
+def create_app(
+    settings: Settings, opensearch_url: str, *, windows: Windows | None = None, codes: SignInCodes | None = None
+) -> ASGIApp:
+    """Creates the ASGI application. Does not connect to OpenSearch yet. Raises Misconfigured for unusable settings.
+
+    `codes` are those with which the page for people signs in.
+    """
     searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
     telemetry.pool.labels("size").set(2 * settings.opensearch_connections)  # each client has its own connections
@@ -101,7 +108,7 @@ def create_app(settings: Settings, opensearch_url: str, *, windows: Windows | No
         await admin.close()
 
     application = Litestar(
-        route_handlers=[*HANDLERS, home(HANDLERS), *PAGES],
+        route_handlers=[*HANDLERS, home(HANDLERS), web_file, sign_in(codes or SignInCodes()), *PAGES],
         state=State({"parts": parts, "audit": Audit(settings.audit_file)}),
         openapi_config=None,  # service.api.openapi makes the document
         exception_handlers={Exception: error_response},

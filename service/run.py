@@ -28,6 +28,7 @@ from pydantic import SecretStr
 from service import progress, telemetry
 from service.api.auth import Tokens
 from service.api.http_protocol import KEEP_ALIVE_SECONDS, ConnectionLimits, bounded
+from service.api.sign_in import LIFETIME, SignInCodes
 from service.app import configure_logging, create_app
 from service.client import Client, connect
 from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
@@ -98,7 +99,12 @@ def _serve_prepared(
     organizations = asyncio.run(_prepare(settings, url, prepare))
     token = _token(Tokens(settings), organizations)
     host, port = listener.getsockname()[:2]
-    serve(settings, url, listener, node=node, announce=lambda: _announce(f"http://{host}:{port}", token))
+    codes = SignInCodes()
+
+    def announce() -> None:
+        _announce(f"http://{host}:{port}", token, None if token is None else codes.make(token))
+
+    serve(settings, url, listener, node=node, announce=announce, codes=codes)
 
 
 def _token(tokens: Tokens, organizations: list[UUID]) -> str | None:
@@ -110,10 +116,14 @@ def _token(tokens: Tokens, organizations: list[UUID]) -> str | None:
     )
 
 
-def _announce(address: str, token: str | None) -> None:
+def _announce(address: str, token: str | None, code: str | None) -> None:
+    minutes = int(LIFETIME.total_seconds() / 60)
+    once = f" (this link signs you in, once and within {minutes} minutes)" if code is not None else ""
+    page = f"{address}/#sign-in={code}" if code is not None else f"{address}/"
     known = f"\nThe token, valid for {TOKEN_LIFETIME.days} days:\n  {token}\n" if token is not None else ""
     print(
-        f"\nTry it:\n  curl -s -H 'Authorization: Bearer {token or 'TOKEN'}' "
+        f"\nOpen it in a browser{once}:\n  {page}\n"
+        f"\nOr ask the API:\n  curl -s -H 'Authorization: Bearer {token or 'TOKEN'}' "
         f"'{address}/api/conversations?per_page=3'\n{known}"
         f"\nThe API's documentation:\n  {address}/docs\n\nctrl-C stops everything.",
         flush=True,
@@ -160,6 +170,7 @@ def serve(
     *,
     node: LocalNode | None = None,
     announce: Callable[[], None] = lambda: None,
+    codes: SignInCodes | None = None,
     tls: Tls | None = None,
 ) -> None:
     """Serves the API until SIGINT or SIGTERM, and then completes the running requests.
@@ -173,7 +184,7 @@ def serve(
     asyncio.run(_check_index(settings, url))
     _allow_open_files(settings)
     config = uvicorn.Config(
-        create_app(settings, url),
+        create_app(settings, url, codes=codes),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -21,7 +21,17 @@ from service.settings import Settings
 
 NOWHERE = "http://127.0.0.1:1"
 ORIGIN = "https://app.example.com"
-PATHS = ["/", "/docs", "/docs/openapi.json", "/docs/assets/swagger-ui.css", "/health/live", "/api/conversations", "/x"]
+PATHS = [
+    "/",
+    "/sign-in",
+    "/web/0/app.js",
+    "/docs",
+    "/docs/openapi.json",
+    "/docs/assets/swagger-ui.css",
+    "/health/live",
+    "/api/conversations",
+    "/x",
+]
 PREFLIGHT = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
 
 

@@ -24,7 +24,7 @@ from service.search.answers import Suggestions
 MINE = UUID(EXAMPLE_ORGANIZATION)
 NAMES = {
     "listConversations", "countConversations", "suggestConversations", "exportConversations", "getConversation",
-    "deleteConversation", "writeConversations", "isLive", "isReady", "getMetrics",
+    "deleteConversation", "writeConversations", "getCaller", "isLive", "isReady", "getMetrics",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`GET /`: the documentation for a browser, and a list of the endpoints for every other client."""
+"""`GET /`: the page for a browser, and a list of the endpoints for every other client."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 from litestar import MediaType, Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from service.api import responses
+from service.api import responses, web
 from service.api.documentation import DOCS
 from service.api.openapi import OPERATIONS
 from service.api.quality_values import weights
@@ -42,7 +42,7 @@ def home(handlers: Sequence[HTTPRouteHandler]) -> HTTPRouteHandler:
     async def show_home(request: ApiRequest) -> Response[bytes]:
         no_parameters(request.scope["query_string"])
         if prefers_html(request.headers.get("accept", "")):
-            return Response(b"", status_code=303, headers={"Location": DOCS, **VARYING}, media_type=MediaType.HTML)
+            return web.page(request, VARYING)
         return Response(body, media_type=MediaType.JSON, headers=VARYING)
 
     return show_home

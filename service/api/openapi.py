@@ -163,6 +163,11 @@ OPERATIONS = (
         parameters=DELETE_PARAMETERS,
     ),
     Operation(
+        "get", "/api/caller", "getCaller", "Who is asking?",
+        "Whom the token names, its organizations, the default one, and its scopes. It needs no scope.",
+        _json(response_models.IdentityAnswer, openapi_examples.CALLER), "The caller.", headers=("ETag",),
+    ),
+    Operation(
         "get", "/health/live", "isLive", "Is the process running?",
         "Answers while the process runs. It does not ask OpenSearch.",
         _json(response_models.Health, {"status": "live"}), "It runs.", tag="health", failures=_HEALTH_FAILURES,

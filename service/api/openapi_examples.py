@@ -77,6 +77,16 @@ PAGE = _success({"items": [ITEM], "pagination": {"page": 1, "per_page": 25, "tot
 COUNT = _success(
     {"total": 280, "facets": {"status": {"values": [{"value": "active", "count": 140}], "none": 0, "other": 0}}}
 )
+CALLER: dict[str, object] = {
+    "status": "success",
+    "data": {
+        "user": "ada",
+        "organizations": [EXAMPLE_ORGANIZATION],
+        "default_organization": EXAMPLE_ORGANIZATION,
+        "scopes": ["conversations:export", "conversations:read"],
+        "is_restricted": False,
+    },
+}
 SUGGESTIONS = _success({"words": [{"text": "twisted", "count": 12}], "senders": [], "categories": [], "labels": []})
 ONE = _success(ITEM)
 DELETION = _success({"items": [{"uid": DELETED_UID, "outcome": "written"}]})

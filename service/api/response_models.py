@@ -27,6 +27,18 @@ class Page(PageExtras, kw_only=True):
     pagination: Pagination
 
 
+class Identity(Shape):
+    """Whom the token names, the organizations that it covers, the default one, its scopes, and whether it is restricted
+    to some agents or parties.
+    """
+
+    user: str
+    organizations: list[Uid]
+    default_organization: Uid | None
+    scopes: list[str]
+    is_restricted: bool
+
+
 class DeletionResult(Shape):
     """The result of the deletion."""
 
@@ -119,6 +131,13 @@ class ConversationAnswer(Shape):
     data: Conversation
 
 
+class IdentityAnswer(Shape):
+    """The caller."""
+
+    status: Success
+    data: Identity
+
+
 class DeletionAnswer(Shape):
     """The response to a deletion."""
 
@@ -134,5 +153,6 @@ class BulkAnswer(Shape):
 
 
 ANSWERS = (
-    PageAnswer, CountAnswer, SuggestAnswer, ConversationAnswer, DeletionAnswer, BulkAnswer, Health, ErrorAnswer,
+    PageAnswer, CountAnswer, SuggestAnswer, ConversationAnswer, DeletionAnswer, BulkAnswer, IdentityAnswer, Health,
+    ErrorAnswer,
 )  # fmt: skip

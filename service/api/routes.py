@@ -23,7 +23,7 @@ from service.api.metrics import Metrics
 from service.api.middleware.access_log import note
 from service.api.middleware.head import is_head
 from service.api.requests import ApiRequest
-from service.api.response_models import BulkResult, DeletionResult, DeletionResults
+from service.api.response_models import BulkResult, DeletionResult, DeletionResults, Identity
 from service.api.writes import MAX_BODY_BYTES, Writes, parse_lines
 from service.errors import TooLarge, Unauthorized
 from service.query.conversation_query import ConversationQuery
@@ -39,6 +39,7 @@ from service.query.parameters import (
 )
 from service.query.parser import parse_one, parse_query, parse_suggest
 from service.query.query_string import Known, Values, no_parameters, parse_values
+from service.reach import Restriction
 from service.search import results as search_results
 from service.search.export import export
 from service.search.searcher import Searcher
@@ -253,6 +254,22 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
     )
 
 
+@get("/api/caller")
+async def get_caller(request: ApiRequest) -> Answer:
+    """What the token allows. It needs no scope, and asks OpenSearch nothing unless the token is an API key."""
+    no_parameters(request.scope["query_string"])
+    caller = await _verified(request)
+    default = caller.default_organization
+    identity = Identity(
+        user=caller.user,
+        organizations=sorted(map(str, caller.organizations)),
+        default_organization=None if default is None else str(default),
+        scopes=sorted(caller.scopes),
+        is_restricted=caller.restriction != Restriction(),
+    )
+    return await conditional_requests.answer(request, [responses.data(identity)], {})
+
+
 def _announced_bytes(request: ApiRequest, most: int) -> int | None:
     """The bytes of the body, if the request says so. Raises TooLarge if they are too many."""
     announced = request.headers.get("content-length")
@@ -281,6 +298,13 @@ def _require_fit(size: int, most: int) -> None:
 
 async def _caller(request: ApiRequest, scope: str) -> Caller:
     """The caller. Raises Unauthorized, RateExceeded, and Forbidden if it does not have the scope."""
+    caller = await _verified(request)
+    caller.require_scope(scope)
+    return caller
+
+
+async def _verified(request: ApiRequest) -> Caller:
+    """The caller. Raises Unauthorized and RateExceeded."""
     parts: Parts = request.app.state.parts
     headers = [value for name, value in request.scope["headers"] if name == b"authorization"]
     if len(headers) > 1:
@@ -288,7 +312,6 @@ async def _caller(request: ApiRequest, scope: str) -> Caller:
     caller = await parts.tokens.verify(headers[0].decode("latin-1") if headers else None)
     parts.limits.take(request.scope, caller)
     trail.remember(request, caller)
-    caller.require_scope(scope)
     return caller
 
 
@@ -340,6 +363,7 @@ HANDLERS = [
     get_conversation,
     delete_conversation,
     write_conversations,
+    get_caller,
     live,
     ready,
     metrics,

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import docker
@@ -31,6 +31,7 @@ from pydantic import SecretStr
 
 from service.api.auth import Tokens
 from service.api.http_protocol import ConnectionLimits, bounded
+from service.api.sign_in import SignInCodes
 from service.app import create_app
 from service.client import Client, connect
 from service.conversation import Conversation
@@ -46,6 +47,9 @@ from tests.node import containers
 from tests.node.impatient import DEAD_AFTER_SECONDS
 from tests.processes import wait_until
 from tests.served import await_address
+
+if TYPE_CHECKING:
+    from tests.node.pages import Site
 
 SECRET = SecretStr(secrets.token_urlsafe(48))
 
@@ -256,13 +260,15 @@ class Api:
         return body
 
 
-def serving(settings: Settings, url: str, windows: Windows | None = None) -> Iterator[Api]:
+def serving(
+    settings: Settings, url: str, windows: Windows | None = None, codes: SignInCodes | None = None
+) -> Iterator[Api]:
     """Runs the application in a thread until the generator is closed."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(settings, url, windows=windows),
+                create_app(settings, url, windows=windows, codes=codes),
                 http=bounded(ConnectionLimits.of(settings)),
                 ws="none",
                 log_config=None,
@@ -331,3 +337,21 @@ def sample_api(fresh: Cluster, samples: Path) -> Iterator[Api]:
 @pytest.fixture(scope="session")
 def samples() -> Path:
     return Path(__file__).parents[1] / "samples"
+
+
+@pytest.fixture(scope="module")
+def opened_site(settings: Settings, opensearch_url: str, samples: Path) -> Iterator[Site]:
+    """The page for people, in one browser and over the sample."""
+    from tests.node.pages import sample, site  # it imports this module, and a browser's driver
+
+    codes = SignInCodes()
+    with own_alias(settings, opensearch_url) as cluster:
+        cluster.load(sample(samples))
+        for api in serving(cluster.settings, cluster.url, codes=codes):
+            with site(api, codes) as opened:
+                yield opened
+
+
+@pytest.fixture
+def web(opened_site: Site) -> Iterator[Site]:
+    yield from opened_site.watched()

@@ -273,6 +273,7 @@ def test_one_is_read_deleted_and_written_again_among_many(sized: Sized, service:
 
 def test_health_metrics_and_documentation_answer(sized: Sized, service: Service) -> None:
     assert service.http.get("/health/live").status_code == 200
+    assert service.http.get("/api/caller").status_code == 200
     ready = service.http.get("/health/ready")
     assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
     sized.command("healthy", "--url", service.address)
@@ -343,7 +344,7 @@ def test_a_reindex_its_rollback_and_the_pruning_keep_all(sized: Sized, service: 
 
 ROUTES_ASKED = {
     "/api/conversations", "/api/conversations/count", "/api/conversations/suggest", "/api/conversations/export",
-    "/api/conversations/{uid:str}", "/api/conversations/bulk", "/health/live", "/health/ready", "/metrics",
+    "/api/conversations/{uid:str}", "/api/conversations/bulk", "/api/caller", "/health/live", "/health/ready", "/metrics",
 }  # fmt: skip
 COMMANDS_RUN = {
     "create", "load", "export", "verify", "reindex", "rollback", "prune", "status", "doctor", "healthy",

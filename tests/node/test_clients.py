@@ -22,8 +22,9 @@ from service.query.parameters import EXAMPLE_ORGANIZATION
 from tests.node.conftest import Api
 
 CLIENTS = Path(__file__).parents[1] / "clients"
-SWAGGER_UI = Path(__file__).parents[2] / "service" / "api" / "swagger_ui"
-DOCS = Path(__file__).parents[2] / "docs" / "clients.md"
+ROOT = Path(__file__).parents[2]
+SWAGGER_UI = ROOT / "service" / "api" / "swagger_ui"
+DOCS = ROOT / "docs" / "clients.md"
 HAS_NODE = shutil.which("npm") is not None and shutil.which("node") is not None
 needs_node = pytest.mark.skipif(
     not HAS_NODE and "CI" not in os.environ, reason="needs nodejs and npm; CI installs them"
@@ -144,3 +145,14 @@ def test_the_files_of_swagger_ui_are_those_of_the_locked_package(node_modules: P
         assert gzip.decompress((SWAGGER_UI / f"{name}.gz").read_bytes()) == (package / name).read_bytes()
     for name in ("LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"):
         assert (SWAGGER_UI / name).read_bytes() == (package / name).read_bytes()
+
+
+@needs_node
+def test_what_the_page_and_its_tests_need_is_of_the_locked_packages(node_modules: Path) -> None:
+    page = ROOT / "service" / "web" / "vendor" / "lit-html"
+    version = json.loads((node_modules / "lit-html" / "package.json").read_text())["version"]
+    assert (page / "README.md").read_text().startswith(f"# lit-html {version}\n")
+    for path in [*page.rglob("*.js"), page / "LICENSE"]:
+        assert path.read_bytes() == (node_modules / "lit-html" / path.relative_to(page)).read_bytes()
+    axe = gzip.decompress((ROOT / "tests" / "browser" / "axe.min.js.gz").read_bytes())
+    assert axe == (node_modules / "axe-core" / "axe.min.js").read_bytes()

@@ -57,6 +57,10 @@ def test_run_answers_the_curl_line_and_ctrl_c_leaves_no_process(tmp_path: Path) 
     body = run.ask()
     assert body["status"] == "success"
     assert httpx.get(f"{run.address}/docs/").status_code == 200
+    (code,) = re.findall(rf"^  {run.address}/#sign-in=(\S+)$", run.printed, re.MULTILINE)
+    answers = [httpx.post(f"{run.address}/sign-in", json={"code": code}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 401]
+    assert answers[0].json()["data"]["token"] in run.curl
     status = json.loads(conversations("status", "--data", str(data)).stdout)
     assert (status["conversations"], status["problem"]) == (400, None)
     for port in ("0", run.address.rpartition(":")[2]):  # a busy port is not the reason that helps

@@ -1,0 +1,106 @@
+// Asks for the page of results, the counts beside it, and the open conversation.
+
+import { Failure, ask } from './api.js';
+import { partOfCounts, partOfResults } from './address.js';
+import { betterInterval } from './histogram.js';
+import { begun, countParameters, pageParameters } from './parameters.js';
+import { now, set } from './store.js';
+import { zone } from './times.js';
+import { Turns } from './turns.js';
+import { signOut } from './signing.js';
+
+const LONGEST_WAIT = 30; // seconds
+const results = new Turns();
+const counts = new Turns();
+const opened = new Turns();
+let interval = 'month';
+let counting = ''; // what is counted now
+let retry = 0;
+
+export function search() {
+  clearTimeout(retry);
+  const { token, asked } = now();
+  if (!token) return;
+  set({ isLoading: true, ...(now().exporting?.isDone ? { exporting: null } : {}) });
+  const path = 'api/conversations';
+  results.take(
+    (signal) => found((parameters) => ask(path, { parameters, token, signal }), asked),
+    (answer) => {
+      set({ answer, failure: null, isLoading: false });
+      if (now().counts?.part !== partOfCounts(asked) && counting !== partOfCounts(asked)) count(answer.sent, token);
+      show();
+    },
+    failed,
+  );
+  const isKnown = now().counts?.part === partOfCounts(asked);
+  counts.end();
+  counting = '';
+  if (!isKnown && begun(asked.q) === null) count(asked, token); // else the answer says first what is counted
+}
+
+// The answer, with `sent`: what it was asked for. If no conversation has all of the words, the last one may go on.
+async function found(page, asked) {
+  const data = await page(pageParameters(asked, zone()));
+  const plain = { ...data, asked, sent: asked };
+  const q = data.pagination.total === 0 || data.matched === 'any' ? begun(asked.q) : null;
+  if (q === null) return plain;
+  const sent = { ...asked, q };
+  const more = await page(pageParameters(sent, zone()));
+  const isBetter = more.pagination.total > 0 && more.matched !== 'any';
+  return isBetter ? { ...more, asked, sent, begun: q.match(/\S+$/u)[0] } : plain;
+}
+
+function count(asked, token) {
+  const part = partOfCounts(now().asked);
+  counting = part;
+  counts.take(
+    (signal) => counted(asked, token, signal),
+    (data) => {
+      counting = '';
+      set({ counts: { ...data, part } });
+    },
+    () => { counting = ''; }, // the page of results tells what is wrong
+  );
+}
+
+async function counted(asked, token, signal) {
+  const load = () =>
+    ask('api/conversations/count', { parameters: countParameters(asked, zone(), interval), token, signal });
+  const data = await load();
+  const better = betterInterval(data.facets.created_on.values);
+  if (better === interval || data.facets.created_on.values.length === 0) return data;
+  interval = better;
+  return load();
+}
+
+function failed(error) {
+  if (!(error instanceof Failure)) throw error;
+  if (error.kind === 'expired') return signOut('expired');
+  set({ failure: error, isLoading: false });
+  if (['offline', 'busy', 'unavailable', 'slow'].includes(error.kind)) {
+    retry = setTimeout(search, 1000 * Math.min(Math.max(error.wait, 2), LONGEST_WAIT));
+  }
+}
+
+export function stop() {
+  clearTimeout(retry);
+  for (const turns of [results, counts, opened]) turns.end();
+}
+
+// The conversation that the address names: from the page of results, or else asked for.
+export function show() {
+  const { asked, answer, token, opened: shown } = now();
+  const found = asked.open && answer && partOfResults(answer.asked) === partOfResults(asked)
+    ? answer.items.find((item) => item.uid === asked.open) : undefined;
+  if (!asked.open || found) opened.end();
+  if (!asked.open) return set({ opened: null });
+  if (found) return set({ opened: { uid: asked.open, item: found } });
+  if (!token || (shown?.uid === asked.open && !shown.failure)) return undefined; // it is there, or under way
+  set({ opened: { uid: asked.open, item: null } });
+  const parameters = asked.organization_uid ? [['organization_uid', asked.organization_uid]] : [];
+  return opened.take(
+    (signal) => ask(`api/conversations/${encodeURIComponent(asked.open)}`, { parameters, token, signal }),
+    (item) => set({ opened: { uid: asked.open, item } }),
+    (failure) => set({ opened: { uid: asked.open, item: null, failure } }),
+  );
+}

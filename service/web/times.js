@@ -1,0 +1,36 @@
+// Times as people read them.
+
+// The language as the reader's own region writes it: dates differ between en-GB and en-US.
+const regional = (language) =>
+  (globalThis.navigator?.languages ?? []).find((one) => one.toLowerCase().startsWith(`${language}-`)) ?? language;
+
+const STEPS = [
+  ['second', 60], ['minute', 60], ['hour', 24], ['day', 7], ['week', 4.34524], ['month', 12], ['year', Infinity],
+];
+
+// "3 hours ago"
+export function relative(then, now, language) {
+  let amount = (new Date(then) - now) / 1000;
+  if (Number.isNaN(amount)) return '';
+  const format = new Intl.RelativeTimeFormat(regional(language), { numeric: 'auto', style: 'short' });
+  for (const [unit, size] of STEPS) {
+    if (Math.abs(Math.round(amount)) < size) return format.format(Math.round(amount), unit);
+    amount /= size;
+  }
+  return '';
+}
+
+export const exact = (then, language, timeZone) =>
+  then ? new Intl.DateTimeFormat(regional(language), { dateStyle: 'full', timeStyle: 'long', timeZone }).format(new Date(then)) : '';
+
+export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+
+const OPTIONS = {
+  4: { year: 'numeric' },
+  7: { year: 'numeric', month: 'short' },
+  10: { year: 'numeric', month: 'short', day: 'numeric' },
+};
+
+// A date such as 2024, 2024-07 or 2024-07-01, written out.
+export const written = (date, language) =>
+  new Intl.DateTimeFormat(regional(language), { ...OPTIONS[date.length], timeZone: 'UTC' }).format(new Date(date));

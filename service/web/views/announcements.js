@@ -1,0 +1,23 @@
+// What a screen reader is told when something on the page has changed.
+
+import { number, t } from '../words.js';
+
+let said = '';
+
+export function announce(state) {
+  const text = textOf(state);
+  if (text === null || text === said) return;
+  said = text;
+  document.getElementById('said').textContent = text;
+}
+
+function textOf({ token, isLoading, answer, failure, copied, exporting }) {
+  if (copied) return t('copied');
+  if (exporting?.isDone) return t('export.done', { n: exporting.lines });
+  if (isLoading || !token) return null;
+  if (failure) return t(`failure.${failure.kind}`);
+  if (!answer) return null;
+  const { total, page, total_pages: pages } = answer.pagination;
+  if (total === 0) return t('nothing');
+  return `${t('found', { n: total })}${pages > 1 ? `, ${t('page_of', { page: number(page), pages: number(pages) })}` : ''}`;
+}

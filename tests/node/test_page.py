@@ -1,0 +1,395 @@
+"""The page for people: searching, filtering, paging and reading, with the keys and clicks of a person."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.node import browser
+from tests.node.pages import MINE, OTHER, Site, search, settled, total, uids
+
+pytestmark = pytest.mark.skipif(browser.is_missing(), reason="needs a Chromium; CI installs one")
+
+
+def test_the_link_of_run_signs_in_once(web: Site) -> None:
+    link = f"{web.api.address}/#sign-in={web.codes.make(web.token)}"
+    page = web.blank()
+    page.goto(link)
+    settled(page)
+    assert page.url == f"{web.api.address}/"
+    assert page.evaluate("Object.keys(localStorage)") == []
+    page.reload()
+    settled(page)
+    again = web.blank()
+    again.goto(link)
+    expect(again.locator("[role=alert]")).to_contain_text("used already")
+    expect(again.locator("#token")).to_be_visible()
+
+
+def test_a_pasted_token_signs_in_where_the_address_leads(web: Site) -> None:
+    page = web.blank()
+    page.goto(f"{web.api.address}/#q=windows")
+    page.fill("#token", "nonsense")
+    page.keyboard.press("Enter")
+    expect(page.locator("[role=alert]")).to_contain_text("does not accept")
+    page.fill("#token", f" Bearer {web.token}\n")
+    page.keyboard.press("Enter")
+    settled(page)
+    assert uids(page) == [item["uid"] for item in items(web, q="windows", sort="relevance")]
+    page.click(".menu summary")
+    page.click("text=Sign out")
+    expect(page.locator("#token")).to_be_visible()
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def items(web: Site, **parameters: object) -> list[dict[str, Any]]:
+    found: Any = web.asked(**parameters)["items"]
+    return list(found)
+
+
+def test_another_organization_has_other_conversations(web: Site) -> None:
+    page = web.open()
+    first = uids(page)
+    page.click(".menu summary")
+    page.select_option("#organization", str(OTHER))
+    settled(page)
+    assert uids(page) == [item["uid"] for item in items(web, organization_uid=OTHER)] != first
+    page.reload()
+    settled(page)
+    assert total(page) == 120
+    page.click(".menu summary")
+    expect(page.locator("#organization")).to_have_value(str(OTHER))
+
+
+def test_a_link_to_an_organization_of_somebody_else_says_so(web: Site) -> None:
+    page = web.open(("organization_uid", "00000000-0000-0000-0000-00000000ffff"), ("q", "windows"))
+    expect(page.locator("main [role=alert]")).to_contain_text("The token does not allow this")
+    page.click(".home")
+    expect(page.locator("main [role=alert]")).to_have_count(0)
+    settled(page)
+    assert total(page) == 281
+
+
+def test_a_token_without_a_default_organization_begins_with_its_first(web: Site) -> None:
+    page = web.blank()
+    web.sign_in(page, web.api.token(MINE, OTHER))
+    web.go(page)
+    assert str(MINE) in page.url
+
+
+def test_words_find_and_mark_and_the_address_holds_everything(web: Site) -> None:
+    page = web.open()
+    search(page, "windows")
+    assert page.locator(".row mark").all_inner_texts() == ["windows", "windows", "Windows"]
+    assert uids(page) == [item["uid"] for item in items(web, q="windows", sort="relevance")]
+    page.click("[data-filter=category] .value >> text=Bugs")
+    settled(page)
+    shown = uids(page)
+    other = web.blank()
+    web.sign_in(other)
+    other.goto(page.url)
+    settled(other)
+    assert uids(other) == shown
+    expect(other.locator("#box")).to_have_value("windows")
+    page.go_back()
+    settled(page)
+    assert total(page) == 3
+    page.go_back()
+    settled(page)
+    assert total(page) == 281
+    expect(page.locator("#box")).to_have_value("")
+    page.go_forward()
+    settled(page)
+    assert total(page) == 3
+
+
+def test_completions_of_words_senders_fields_and_values(web: Site) -> None:
+    page = web.open()
+    page.keyboard.press("/")
+    page.keyboard.type("windo")
+    expect(page.locator("#completions .words .name").first).to_have_text("windows")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#box")).to_have_attribute("aria-activedescendant", "completion-0")
+    page.keyboard.press("Enter")
+    expect(page.locator("#box")).to_have_value("windows ")
+    page.keyboard.type("fro")
+    page.locator("#completions .field", has_text="from:").click()
+    page.keyboard.type("dalke")
+    page.locator("#completions .senders", has_text="dalke@dalkescientific.com").click()
+    expect(page.locator("#box")).to_have_value("windows from:dalke@dalkescientific.com ")
+    settled(page)
+    assert total(page) == 1
+    page.keyboard.type("status:cl")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Tab")
+    expect(page.locator("#box")).to_have_value("windows from:dalke@dalkescientific.com status:closed ")
+    page.keyboard.type("category:docs")
+    page.locator("#completions .categories").click()
+    expect(page.locator("#box")).to_have_value(re.compile('category:"Docs, translations" $'))
+    page.keyboard.type("is:un")
+    expect(page.locator("#completions .value")).to_have_count(3)
+    page.keyboard.press("Escape")
+    expect(page.locator("#completions")).to_be_hidden()
+
+
+def test_a_warning_stands_under_its_words(web: Site) -> None:
+    page = web.open()
+    search(page, "😀 windows status:activ")
+    expect(page.locator(".mirror .wrong")).to_have_text("activ")
+    expect(page.locator("#told li")).to_contain_text("did you mean active?")
+    expect(page.locator("#box")).to_have_attribute("aria-describedby", "told")
+    box, wrong = page.locator("#box").bounding_box(), page.locator(".wrong").bounding_box()
+    assert box is not None
+    assert wrong is not None
+    assert box["x"] < wrong["x"]
+    assert wrong["x"] + wrong["width"] < box["x"] + box["width"]
+    search(page, "windows")
+    expect(page.locator("#told")).to_have_count(0)
+
+
+def test_what_cannot_be_asked_is_said_below_the_box(web: Site) -> None:
+    page = web.open()
+    search(page, " ".join("abcdefghijklmnopqrstuvwxyzabcdefgh"))
+    expect(page.locator("#told .error")).to_contain_text("q:")
+    search(page, "windows")
+    expect(page.locator("#told")).to_have_count(0)
+    assert total(page) == 3
+
+
+def test_it_says_when_not_all_words_matched(web: Site) -> None:
+    page = web.open()
+    search(page, "windows zebra")
+    expect(page.locator("#matched")).to_contain_text("some of them")
+    assert total(page) == 3
+    search(page, "windo")
+    expect(page.locator("#matched")).to_contain_text("windo*")
+    assert total(page) == 3
+    expect(page.locator("[data-filter=channel] .count")).to_have_text("3")
+    page.click(".request summary")
+    expect(page.locator(".request pre")).to_contain_text("q=windo*")
+    search(page, "windows")
+    expect(page.locator("#matched")).to_have_count(0)
+
+
+def test_nothing_found_leads_on(web: Site) -> None:
+    page = web.open(("status", "draft"), ("is_read", "true"))
+    search(page, "wimdows ")
+    expect(page.locator(".empty h2")).to_have_text("Nothing found")
+    meant = page.locator(".meant a")
+    expect(meant).to_have_text("windows")
+    page.locator(".ways a", has_text="without the words").click()
+    settled(page)
+    assert total(page) > 0
+    page.go_back()
+    settled(page)
+    meant.click()
+    settled(page)
+    assert total(page) == 3
+
+
+def test_filters_count_combine_and_are_removed(web: Site) -> None:
+    page = web.open()
+    facets: Any = web.asked(facets="status,category")["facets"]
+    shown = dict(
+        zip(
+            *(page.locator(f"[data-filter=status] .{part}").all_inner_texts() for part in ("name", "count")),
+            strict=True,
+        )
+    )
+    assert {name.lower(): int(count) for name, count in shown.items()} == {
+        one["value"]: one["count"] for one in facets["status"]["values"]
+    }
+    for status in ("Draft", "Closed"):
+        page.click(f"[data-filter=status] .value >> text={status}")
+        settled(page)
+    page.click('[data-filter=category] .value >> text="Docs, translations"')
+    settled(page)
+    assert total(page) == len(items(web, status="draft,closed", category='"Docs, translations"', per_page=100))
+    chips = page.locator(".chip:not(.all)")
+    expect(chips).to_have_count(3)
+    chips.filter(has_text="Docs").click()
+    settled(page)
+    assert total(page) == 98
+    for name in ("No category", "Bugs"):  # "none" stands alone
+        page.click(f"[data-filter=category] .value >> text={name}")
+        settled(page)
+    expect(page.locator("[data-filter=category] [aria-pressed=true]")).to_have_text(re.compile("Bugs"))
+    page.click(".chip.all")
+    settled(page)
+    assert total(page) == 281
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("Unread", {"is_read": "false"}), ("Unassigned", {"agent_uid": "none"}), ("No reply", {"has_reply": "false"})],
+)
+def test_saved_views(web: Site, name: str, asked: dict[str, str]) -> None:
+    page = web.open()
+    page.click(f".views >> text={name}")
+    settled(page)
+    assert uids(page) == [item["uid"] for item in items(web, **asked)]
+    expect(page.locator(".views [aria-current=page]")).to_have_text(name)
+
+
+def test_a_range_of_time_is_dragged_or_typed(web: Site) -> None:
+    page = web.open()
+    box = page.locator(".histogram").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 1, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20)
+    page.mouse.up()
+    settled(page)
+    start, end = (page.locator(f"[name={name}]").input_value() for name in ("from", "to"))
+    assert start == "2003-01-01"
+    expected = {"created_on[gte]": start, "created_on[lte]": end, "tz": "Europe/Berlin"}
+    pagination: Any = web.asked(**expected)["pagination"]
+    assert 0 < total(page) == pagination["total"] < 281
+    page.fill("[name=to]", "2003-05-03")
+    page.fill("[name=from]", "2003-05-01")
+    settled(page)
+    shown: Any = web.asked(**{**expected, "created_on[gte]": "2003-05-01", "created_on[lte]": "2003-05-03"})[
+        "pagination"
+    ]
+    assert total(page) == shown["total"] > 0
+    page.click("text=Any time")
+    settled(page)
+    assert total(page) == 281
+
+
+def test_any_page_any_size_and_any_order(web: Site) -> None:
+    page = web.open(("per_page", "10"))
+    page.fill("#page-number", "17")
+    page.keyboard.press("Enter")
+    settled(page)
+    assert uids(page) == [item["uid"] for item in items(web, page=17, per_page=10)]
+    page.click("text=Next")
+    settled(page)
+    assert "page=18" in page.url
+    page.locator("h1").focus()
+    for key, number in (("p", 17), ("p", 16), ("n", 17)):
+        page.keyboard.press(key)
+        settled(page)
+        expect(page.locator("#page-number")).to_have_value(str(number))
+    page.select_option("#order", "subject")
+    settled(page)
+    assert uids(page) == [item["uid"] for item in items(web, sort="subject", per_page=10)]
+    page.select_option("#per-page", "100")
+    settled(page)
+    assert len(uids(page)) == 100
+    web.go(page, ("page", "900"))
+    page.click("text=Go to the last page")
+    settled(page)
+    assert page.locator("#page-number").input_value() == "12"
+
+
+def focused(page: Page) -> str:
+    uid: str = page.evaluate("document.activeElement.dataset.uid ?? document.activeElement.id")
+    return uid
+
+
+def test_keys(web: Site) -> None:
+    page = web.open()
+    shown = uids(page)
+    for key, place in (("j", 0), ("j", 1), ("j", 2), ("k", 1)):
+        page.keyboard.press(key)
+        assert focused(page) == shown[place]
+    page.keyboard.press("Enter")
+    expect(page.locator(".detail dl")).to_be_visible()
+    assert focused(page) == "detail-title"
+    page.keyboard.press("j")
+    expect(page.locator(".row.is-open")).to_have_attribute("data-uid", shown[2])
+    page.keyboard.press("Escape")
+    expect(page.locator(".detail")).to_have_count(0)
+    assert focused(page) == shown[2]
+    page.keyboard.press("?")
+    expect(page.locator("dialog")).to_be_visible()
+    page.locator("dialog input").uncheck()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+    page.keyboard.press("/")
+    assert focused(page) != "box"
+    page.click(".show-keys")
+    page.locator("dialog input").check()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("jk?np")
+    expect(page.locator("#box")).to_have_value("jk?np")
+
+
+def test_the_pane_has_every_field_and_copies(web: Site) -> None:
+    page = web.open()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.locator(".row").first.click()
+    pane = page.locator(".detail")
+    for text in ("שלום עולם invoice", "dana@example.com", "<b>not bold</b>", "urgent", "help@example.com", "SMS"):
+        expect(pane).to_contain_text(text)
+    (item,) = items(web, per_page=1)
+    names = {name for name in item if name not in ("metadata", "subject")} | set(item["metadata"]) - {
+        "from_name",
+        "from_email",
+        "snippet",
+    }
+    assert pane.locator("dt").count() == len(names)
+    page.click(".copy-uid")
+    expect(page.locator(".copy-uid")).to_contain_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == item["uid"]
+    page.click(".copy-link")
+    expect(page.locator(".copy-link")).to_contain_text("Copied")
+    link = page.evaluate("navigator.clipboard.readText()")
+    other = web.blank()
+    web.sign_in(other)
+    other.goto(f"{link}&status=closed")  # the conversation is not on the page that the link leads to
+    expect(other.locator("#detail-title")).to_have_text("שלום עולם invoice")
+    other.goto(f"{web.api.address}/#open=00000000-0000-0000-0000-00000000ffff")
+    expect(other.locator("#detail-title")).to_contain_text("no such conversation")
+    direction = "(element) => getComputedStyle(element).direction"
+    assert page.locator("#detail-title").evaluate(direction) == "rtl"
+    assert page.locator(".row .subject").first.evaluate(direction) == "rtl"
+    pane.locator("text=dana@example.com").click()
+    settled(page)
+    assert total(page) == 1
+
+
+def test_the_curl_line_finds_what_is_on_the_screen(web: Site) -> None:
+    page = web.open(
+        ("q", "windows it's"),
+        ("category", "Docs, translations"),
+        ("per_page", "10"),
+        ("from", "2003-05-01"),
+        ("channel", "email"),
+    )
+    page.click(".request summary")
+    line = page.locator(".request pre").inner_text()
+    assert "eyJ" not in line
+    done = subprocess.run(
+        ["bash", "-c", line],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"TOKEN": web.token, "PATH": "/usr/bin:/bin"},
+    )
+    data = json.loads(done.stdout)["data"]
+    assert [item["uid"] for item in data["items"]] == uids(page)
+    assert len(data["items"]) > 0
+
+
+def test_the_export_has_all_that_is_found(web: Site) -> None:
+    page = web.open(("status", "closed"))
+    with page.expect_download() as download:
+        page.click(".export")
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert download.value.suggested_filename.endswith(".ndjson")
+    assert len(lines) - 1 == total(page) == 74
+    assert json.loads(lines[-1])["export"]["complete"] is True
+    expect(page.locator(".export-told")).to_contain_text("74 conversations saved")
+    reader = web.blank()
+    web.sign_in(reader, web.api.token(MINE, scopes=("conversations:read",)))
+    web.go(reader)
+    expect(reader.locator(".export")).to_be_disabled()

@@ -1,0 +1,277 @@
+"""The page for people in every state: without a connection or a right, small, dark, in other languages, below a path."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from service.api import web as web_files
+from tests.node import browser
+from tests.node.pages import Site, check_access, search, settled, total, uids
+
+pytestmark = pytest.mark.skipif(browser.is_missing(), reason="needs a Chromium; CI installs one")
+
+MOST_BYTES = 120_000  # of the first load, compressed
+LISTED = "**/api/conversations?*"
+
+
+def test_without_a_connection_it_says_so_and_goes_on_by_itself(web: Site) -> None:
+    page = web.open()
+    shown = uids(page)
+    page.context.set_offline(True)
+    search(page, "windows")
+    expect(page.locator("main [role=alert]")).to_contain_text("cannot be reached")
+    assert uids(page) == shown
+    page.context.set_offline(False)
+    expect(page.locator("main [role=alert]")).to_have_count(0)
+    settled(page)
+    assert total(page) == 3
+
+
+def refuse(page: Page, status: int, code: str, *, times: int = 1_000, **headers: str) -> None:
+    """The next answers of the list are errors as the service would send them."""
+    body = json.dumps({"status": "error", "error": {"code": code, "message": code, "details": [], "request_id": "0"}})
+    page.route(LISTED, lambda route: route.fulfill(status=status, body=body, headers=headers), times=times)
+
+
+def test_a_busy_service_is_asked_again(web: Site) -> None:
+    page = web.open()
+    refuse(page, 429, "too_many_requests", times=1, **{"Retry-After": "1"})
+    search(page, "windows")
+    expect(page.locator(".rows")).to_be_visible()
+    expect(page.locator(".total")).to_have_text("3 conversations")
+    expect(page.locator("main [role=alert]")).to_have_count(0)
+    refuse(page, 503, "search_unavailable")
+    search(page, "twisted")
+    expect(page.locator("main [role=alert]")).to_contain_text("asked again in a moment")
+    page.unroute(LISTED)
+    page.click("main [role=alert] button")
+    expect(page.locator("main [role=alert]")).to_have_count(0)
+
+
+def test_an_expired_token_asks_for_another_and_keeps_the_place(web: Site) -> None:
+    page = web.open(("q", "windows"))
+    refuse(page, 401, "unauthorized", times=1)
+    page.click("[data-filter=category] .value >> text=Bugs")
+    expect(page.locator("[role=alert]")).to_contain_text("no longer accepted")
+    expect(page.locator(".row")).to_have_count(0)
+    page.fill("#token", web.token)
+    page.keyboard.press("Enter")
+    settled(page)
+    assert total(page) == 1
+    assert "category=Bugs" in page.url
+
+
+def test_a_slower_older_answer_never_replaces_a_newer_one(web: Site) -> None:
+    page = web.open()
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/api/conversations?*q=twisted&*", hold)
+    page.click("#box")
+    page.keyboard.type("twisted")
+    page.keyboard.press("Enter")
+    expect(page.locator("main[aria-busy=true]")).to_be_visible()
+    assert held
+    search(page, "windows")
+    shown = uids(page)
+    for route in held:
+        route.continue_()
+    page.keyboard.press("Escape")
+    settled(page)
+    assert uids(page) == shown
+    assert total(page) == 3
+
+
+@pytest.mark.parametrize(
+    ("locale", "found", "unread"),
+    [("de-AT", "281 Konversationen", "Ungelesen"), ("es", "281 conversaciones", "No leídas"), ("fr-CA", "281 conversations", "Non lues")],
+)  # fmt: skip
+def test_it_speaks_the_language_of_the_browser(web: Site, locale: str, found: str, unread: str) -> None:
+    page = web.open(locale=locale)
+    expect(page.locator(".total")).to_have_text(found)
+    expect(page.locator(".views")).to_contain_text(unread)
+    assert page.locator("html").get_attribute("lang") == locale[:2]
+    page.click(".menu summary")
+    page.select_option("#language", "en")
+    expect(page.locator(".total")).to_have_text("281 conversations")
+    expect(page.locator(".views")).to_contain_text("Unread")
+    page.reload()
+    settled(page)
+    expect(page.locator(".views")).to_contain_text("Unread")
+
+
+def test_it_works_below_a_path_of_another_server(web: Site) -> None:
+    page = web.blank()
+    web.sign_in(page)
+    prefix = f"{web.api.address}/tools/search"
+    asked: list[str] = []
+
+    def pass_on(route: Route) -> None:
+        asked.append(urlsplit(route.request.url).path)
+        route.fulfill(response=route.fetch(url=route.request.url.replace("/tools/search", "", 1)))
+
+    page.route(f"{prefix}/**", pass_on)
+    page.goto(f"{prefix}/#q=windows")
+    settled(page)
+    assert total(page) == 3
+    assert [path for path in asked if not path.startswith("/tools/search/")] == []
+    assert [url for url in web.requested if not url.startswith(prefix)] == []
+
+
+def test_the_first_load_is_small_and_kept(web: Site) -> None:
+    page = web.blank()
+    web.sign_in(page)
+    sizes: list[int] = []
+    page.on(
+        "response",
+        lambda answer: sizes.append(answer.request.sizes()["responseBodySize"]) if "/api/" not in answer.url else None,
+    )
+    web.go(page)
+    assert 0 < sum(sizes) < MOST_BYTES
+    assert len(sizes) > 40
+    web.requested.clear()
+    page.reload()
+    settled(page)
+    policy = page.evaluate(
+        "fetch('.', { headers: { Accept: 'text/html' } }).then((answer) => answer.headers.get('content-security-policy'))"
+    )
+    assert policy == web_files.POLICY
+    assert (
+        page.evaluate(
+            "performance.getEntriesByType('resource').filter((one) => one.name.includes('/web/') && one.transferSize > 0).length"
+        )
+        == 0
+    )
+
+
+def sign_in_state(web: Site, page: Page) -> None:
+    page.goto(web.api.address)
+    expect(page.locator("#token")).to_be_visible()
+    page.fill("#token", "nonsense")
+    page.keyboard.press("Enter")
+    expect(page.locator("[role=alert]")).to_be_visible()
+
+
+def signed_in(web: Site, page: Page, *parameters: tuple[str, str]) -> None:
+    web.sign_in(page)
+    web.go(page, *parameters)
+
+
+def first_state(web: Site, page: Page) -> None:
+    signed_in(web, page)
+    expect(page.locator(".example")).to_have_count(3)
+    for place in range(3):
+        page.locator(".example").nth(place).click()
+        settled(page)
+        assert total(page) > 0
+        page.go_back()
+        settled(page)
+
+
+def detail_state(web: Site, page: Page) -> None:
+    signed_in(web, page, ("q", "windows"), ("status", "active"), ("channel", "email"))
+    page.locator(".row").first.click()
+    expect(page.locator(".detail dl")).to_be_visible()
+
+
+def request_state(web: Site, page: Page) -> None:
+    signed_in(web, page, ("q", "windows zebra status:activ"), ("from", "2003-01-01"))
+    page.click(".request summary")
+    expect(page.locator(".request table")).to_be_visible()
+
+
+def empty_state(web: Site, page: Page) -> None:
+    signed_in(web, page, ("q", "wimdows "), ("is_read", "false"))
+    expect(page.locator(".empty")).to_be_visible()
+
+
+def completing_state(web: Site, page: Page) -> None:
+    signed_in(web, page)
+    page.click("#box")
+    page.keyboard.type("st")
+    expect(page.locator("#completions li").nth(1)).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    settled(page)
+
+
+def help_state(web: Site, page: Page) -> None:
+    signed_in(web, page)
+    page.evaluate("document.querySelector('.show-keys').click()")
+    expect(page.locator("dialog")).to_be_visible()
+
+
+def menu_state(web: Site, page: Page) -> None:
+    signed_in(web, page)
+    page.click(".menu summary")
+    expect(page.locator("#theme")).to_be_visible()
+
+
+def failed_state(web: Site, page: Page) -> None:
+    signed_in(web, page)
+    refuse(page, 503, "search_unavailable")
+    search(page, "twisted")
+    expect(page.locator("main [role=alert]")).to_be_visible()
+
+
+STATES = (
+    sign_in_state, first_state, detail_state, request_state, empty_state, completing_state, help_state, menu_state,
+    failed_state,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
+def test_every_state_is_accessible_in_light_and_dark(web: Site, state: object) -> None:
+    assert callable(state)
+    page = web.blank()
+    state(web, page)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        check_access(page)
+
+
+def test_a_phone_shows_everything_without_scrolling_sideways(web: Site) -> None:
+    page = web.open(("q", "windows"), width=360, height=740)
+    wide = "document.documentElement.scrollWidth <= innerWidth"
+    assert page.evaluate(wide)
+    expect(page.locator("#filters")).to_be_hidden()
+    page.click(".show-filters")
+    page.click("[data-filter=category] .value >> text=Bugs")
+    settled(page)
+    assert total(page) == 1
+    check_access(page)
+    page.click(".show-filters")
+    page.locator(".row").click()
+    expect(page.locator(".detail")).to_be_visible()
+    assert page.evaluate(wide)
+    check_access(page)
+    page.click("#close-detail")
+    expect(page.locator(".detail")).to_have_count(0)
+
+
+def test_colours_are_chosen_and_kept(web: Site) -> None:
+    page = web.open()
+    back = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(back)
+    page.click(".menu summary")
+    page.select_option("#theme", "dark")
+    dark = page.evaluate(back)
+    assert dark != light
+    page.reload()
+    settled(page)
+    assert page.evaluate(back) == dark
+
+
+def test_changes_are_announced(web: Site) -> None:
+    page = web.open()
+    expect(page.locator("#said")).to_have_text("281 conversations, page 1 of 12")
+    search(page, "windows")
+    expect(page.locator("#said")).to_have_text("3 conversations")
+    search(page, "qqqqq ")
+    expect(page.locator("#said")).to_have_text("Nothing found")
+    assert page.locator("#said").get_attribute("aria-live") == "polite"

@@ -1,0 +1,178 @@
+"""The page's files and routes, as far as they need neither a browser nor a node."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from service.api import web
+from service.api.auth import Tokens
+from service.api.sign_in import LIFETIME, SignInCodes
+from service.conversation import Conversation, Metadata
+from service.errors import Unauthorized
+from service.query.fields import FACET_FIELDS, FIELDS, SORT_FIELDS
+from service.settings import Settings
+from tests.test_browser import ask
+
+WEB = Path(__file__).parents[1] / "service" / "web"
+LANGUAGES = ("en", "de", "es", "fr")
+ONE, OTHER = UUID(int=1), UUID(int=2)
+HTML = {"Accept": "text/html"}
+
+
+def keys(language: str) -> list[str]:
+    return re.findall(r"^  '([^']+)': ", (WEB / "words" / f"{language}.js").read_text(), re.MULTILINE)
+
+
+def modules() -> list[Path]:
+    return [path for path in WEB.rglob("*.js") if "vendor" not in path.parts]
+
+
+@pytest.mark.skipif(shutil.which("node") is None and "CI" not in os.environ, reason="needs node; CI installs one")
+def test_the_functions_that_need_no_browser() -> None:
+    done = subprocess.run(
+        ["node", "--test", str(Path(__file__).parent / "web" / "pure.test.mjs")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_every_language_has_the_same_words_with_the_same_places() -> None:
+    texts = {language: (WEB / "words" / f"{language}.js").read_text().splitlines() for language in LANGUAGES}
+    assert len(set(keys("en"))) == len(keys("en"))
+    for language in LANGUAGES:
+        assert keys(language) == keys("en")
+    for lines in zip(*(text[2:] for text in texts.values()), strict=True):
+        assert len({tuple(sorted(re.findall(r"\{\w+\}", line))) for line in lines}) == 1, lines
+
+
+def test_every_word_that_a_view_names_exists_and_is_used() -> None:
+    known = set(keys("en"))
+    source = "\n".join(path.read_text() for path in modules() if path.parent.name != "words")
+    plain = set(re.findall(r"\bt\('([^']+)'", source))
+    assert plain <= known
+    begun = set(re.findall(r"`([\w.]+\.)\$\{", source)) | {f"{name}." for name in (*FACET_FIELDS, "has_reply")}
+    assert {key for key in known - plain if not key.startswith(tuple(begun)) and f"'{key}'" not in source} == set()
+
+
+def test_the_words_cover_every_field_order_and_choice() -> None:
+    known = set(keys("en"))
+    fields = set(Conversation.model_fields) | set(Metadata.model_fields)
+    elsewhere = {"subject", "metadata", "from_email", "from_name", "snippet"}
+    assert {f"field.{name}" for name in fields - elsewhere} <= known
+    for row in FIELDS:
+        if row.facet and row.choices:
+            assert {f"{row.name}.{choice}" for choice in row.choices} <= known
+    orders = re.findall(r"'order\.([^']+)'", (WEB / "words" / "en.js").read_text())
+    assert {key.lstrip("-") for order in orders for key in order.split(",")} <= set(SORT_FIELDS)
+    parameters = (WEB / "parameters.js").read_text()
+    assert re.findall(r"FACETS = '([^']+)'", parameters) == [",".join(FACET_FIELDS)]
+
+
+def test_the_box_completes_the_fields_that_the_service_has() -> None:
+    text = (WEB / "boxfields.js").read_text().partition("BOX_FIELDS = {")[2].partition("};")[0]
+    found = {name: re.findall(r"'(\w+)'", values) for name, values in re.findall(r"(\w+): \[([^\]]*)\]", text)}
+    expected: dict[str, list[str]] = {}
+    for row in FIELDS:
+        if row.syntax is not None:
+            names = [row.syntax.name, *row.syntax.bounds]
+            expected |= {name: [*row.choices, "none", "any"] if row.choices else [] for name in names}
+        for state in row.shown_states.values():
+            prefix, _, word = state.partition(":")
+            expected.setdefault(prefix, []).append(word)
+    assert found == expected
+    assert {f"box_field.{name}" for name in found} <= set(keys("en"))
+
+
+def test_modules_are_short_and_name_no_other_host() -> None:
+    for path in [*modules(), *WEB.rglob("*.css"), WEB / "index.html"]:
+        text = path.read_text()
+        assert text.count("\n") < 400, path
+        assert not re.search(r"https?://(?!www\.w3\.org)", text), path
+        assert "style=" not in text, path  # the policy forbids it
+    assert not re.search(r"<script(?![^>]* src=)|<style|\son\w+=", (WEB / "index.html").read_text())
+
+
+def test_the_vendored_files_are_those_that_are_named() -> None:
+    folder = WEB / "vendor" / "lit-html"
+    named = dict(re.findall(r"^    ([0-9a-f]{64})  (\S+)$", (folder / "README.md").read_text(), re.MULTILINE))
+    assert {
+        hashlib.sha256(path.read_bytes()).hexdigest(): str(path.relative_to(folder)) for path in folder.rglob("*.js")
+    } == named
+    assert (folder / "LICENSE").read_text().startswith("BSD 3-Clause")
+
+
+def test_the_page_and_its_files_are_cached_by_what_they_hold(bare_settings: Settings) -> None:
+    name = f"/web/{web.version()}/app.js"
+    page, file, old, missing, outside = ask(
+        bare_settings, {"headers": HTML}, {"url": name}, {"url": "/web/0123/app.js"}, {"url": "/web/0/x.js"},
+        {"url": f"/web/{web.version()}/%2e%2e/__init__.py"},
+    )  # fmt: skip
+    assert page.headers["content-security-policy"] == web.POLICY
+    assert page.headers["cache-control"] == "no-cache"
+    assert (file.headers["cache-control"], old.headers["cache-control"]) == (web.FOR_GOOD, "no-cache")
+    assert file.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert file.content == old.content == (WEB / "app.js").read_bytes()
+    assert (missing.status_code, outside.status_code) == (404, 404)
+    again = ask(
+        bare_settings,
+        {"headers": {**HTML, "If-None-Match": page.headers["etag"]}},
+        {"url": name, "headers": {"If-None-Match": file.headers["etag"]}},
+    )
+    assert [answer.status_code for answer in again] == [304, 304]
+
+
+def test_every_address_of_the_page_is_relative_and_leads_to_a_file(bare_settings: Settings) -> None:
+    (page,) = ask(bare_settings, {"headers": HTML})
+    addresses = re.findall(r'(?:href|src)="([^"]+)"', page.text)
+    assert not [address for address in addresses if address.startswith(("/", "http"))]
+    answers = ask(bare_settings, *({"url": f"/{address}"} for address in addresses))
+    assert {answer.status_code for answer in answers} == {200}
+    first = [file.content for name, file in web.files().items() if name != "words/en.js"]
+    assert sum(len(gzip.compress(content, 1)) for content in first) < 100_000
+
+
+def test_a_code_is_good_once_and_for_a_while() -> None:
+    now = [0.0]
+    codes = SignInCodes(lambda: now[0])
+    code, late = codes.make("token"), codes.make("other")
+    assert len(code) >= 32
+    assert codes.use(code) == "token"
+    now[0] = LIFETIME.total_seconds()
+    for wrong in (code, late, "", "x", "\ud800"):
+        with pytest.raises(Unauthorized):
+            codes.use(wrong)
+
+
+def test_codes_are_refused_in_words(bare_settings: Settings) -> None:
+    bodies: list[Any] = [b"", b"{}", b'{"code": 1}', b'{"code": "x"}', b"[", b'{"code": "\xff"}']
+    answers = ask(bare_settings, *({"url": "/sign-in", "method": "POST", "content": body} for body in bodies))
+    assert {answer.status_code for answer in answers} == {401}
+    large, get = ask(bare_settings, {"url": "/sign-in", "method": "POST", "content": b"x" * 2_000}, {"url": "/sign-in"})
+    assert (large.status_code, get.status_code) == (413, 405)
+
+
+def test_a_caller_learns_what_its_token_allows(bare_settings: Settings) -> None:
+    tokens = Tokens(bare_settings)
+    plain = tokens.mint("ada", [OTHER, ONE], scopes=("conversations:write",))
+    bound = tokens.mint("bob", [ONE], default=ONE, agents=(OTHER,))
+    known = [{"url": "/api/caller", "headers": {"Authorization": f"Bearer {token}"}} for token in (plain, bound)]
+    ada, bob, unknown, odd = ask(bare_settings, *known, {"url": "/api/caller"}, {**known[0], "url": "/api/caller?x=1"})
+    assert ada.json()["data"] == {
+        "user": "ada", "organizations": [str(ONE), str(OTHER)], "default_organization": None,
+        "scopes": ["conversations:write"], "is_restricted": False,
+    }  # fmt: skip
+    assert (bob.json()["data"]["default_organization"], bob.json()["data"]["is_restricted"]) == (str(ONE), True)
+    assert (unknown.status_code, odd.status_code) == (401, 400)
+    assert "no-cache" in ada.headers["cache-control"]
