@@ -10,8 +10,8 @@ from litestar.types import Scope
 
 from service.identity.caller import Caller
 from service.limit_settings import LimitSettings
-from service.limits.rate import Buckets
-from service.limits.room import Room, Size
+from service.limits.fair_semaphore import FairSemaphore, Size
+from service.limits.token_buckets import Buckets
 
 BODIES_WAITING, BODIES_WAITING_SHARE = 100, 25
 BODY_PATIENCE_SECONDS = 5.0
@@ -24,17 +24,17 @@ class Limits:
     """The limits of a process. `points` is shared with the searcher, which opens points in time."""
 
     callers: Buckets
-    searches: Room
-    bodies: Room
-    exports: Room
-    points: Room
+    searches: FairSemaphore
+    bodies: FairSemaphore
+    exports: FairSemaphore
+    points: FairSemaphore
     body_bytes: int
 
     @classmethod
     def of(cls, settings: LimitSettings) -> Limits:
         return cls(
             callers=Buckets(settings.caller_rate, settings.caller_burst),
-            searches=Room(
+            searches=FairSemaphore(
                 "searches",
                 Size(
                     settings.searches,
@@ -45,7 +45,7 @@ class Limits:
                 ),
                 what="searches",
             ),
-            bodies=Room(
+            bodies=FairSemaphore(
                 "bulk_bytes",
                 Size(
                     settings.bulk_bytes,
@@ -56,12 +56,12 @@ class Limits:
                 ),
                 what="bytes of bulk writes",
             ),
-            exports=Room(
+            exports=FairSemaphore(
                 "exports",
                 Size(settings.exports, min(settings.exports, settings.exports_per_organization), always=True),
                 what="exports",
             ),
-            points=Room(
+            points=FairSemaphore(
                 "points_in_time",
                 Size(
                     settings.points_in_time,
@@ -85,18 +85,18 @@ class Limits:
         self.callers.charge(caller.identity, units)
 
     def search(self, organization_uid: UUID) -> AbstractAsyncContextManager[None]:
-        """A place among the searches, for a request that reads in OpenSearch. Raises TooBusy and Saturated."""
-        return self.searches.place(organization_uid.bytes)
+        """A slot among the searches, for a request that reads in OpenSearch. Raises TooBusy and Saturated."""
+        return self.searches.slot(organization_uid.bytes)
 
     def body(self, caller: Caller, announced: int | None) -> AbstractAsyncContextManager[None]:
-        """Room for a body with so many bytes; None if it does not say. Raises TooBusy and Saturated.
+        """A slot for a body with so many bytes; None if it does not say. Raises TooBusy and Saturated.
 
         The lines say whose they are only once they are read, so the caller's organization counts, or the caller.
         """
         default = caller.default_organization
         units = self.body_bytes if announced is None else min(announced, self.body_bytes)
-        return self.bodies.place(caller.identity if default is None else default.bytes, max(1, units))
+        return self.bodies.slot(caller.identity if default is None else default.bytes, max(1, units))
 
     def export(self, organization_uid: UUID) -> AbstractAsyncContextManager[None]:
-        """A place among the exports. Raises TooBusy and Saturated."""
-        return self.exports.place(organization_uid.bytes)
+        """A slot among the exports. Raises TooBusy and Saturated."""
+        return self.exports.slot(organization_uid.bytes)

@@ -1,1 +1,1 @@
-"""Limits of one process: rooms with fair queues, and buckets for callers. They know neither HTTP nor OpenSearch."""
+"""Limits of one process: semaphores with fair queues, and token buckets. They know neither HTTP nor OpenSearch."""

@@ -24,7 +24,7 @@ from service.errors import (
     Problem,
     SearchUnavailable,
 )
-from service.limits.room import Room, Size
+from service.limits.fair_semaphore import FairSemaphore, Size
 from service.message_texts import counted
 from service.query.conversation_query import ConversationQuery, Resolution
 from service.reach import identity_of, restriction_of
@@ -59,7 +59,7 @@ class Searcher:
         deadline: float,
         cursors: Cursors,
         windows: Windows | None = None,
-        points: Room | None = None,
+        points: FairSemaphore | None = None,
     ) -> None:
         self._client = client
         self._alias = alias
@@ -68,7 +68,7 @@ class Searcher:
         self._windows = windows or Windows()
         self._rank_cache = RankCache()
         self._closing: set[asyncio.Task[None]] = set()
-        self._points = points or Room("points_in_time", POINTS_IN_TIME, what="deep pages and exports")
+        self._points = points or FairSemaphore("points_in_time", POINTS_IN_TIME, what="deep pages and exports")
 
     async def page(self, query: ConversationQuery, organization_uid: UUID) -> Page:
         """The requested page.
@@ -232,10 +232,10 @@ class Searcher:
     async def point_in_time(self, organization_uid: UUID, keep_alive: str) -> AsyncIterator[str]:
         """A snapshot of the index for all steps of an answer. It is always closed after the answer.
 
-        Its place is free only once OpenSearch has closed it. If the request ends while it is opened, it is closed too.
+        Its slot is free only once OpenSearch has closed it. If the request ends while it is opened, it is closed too.
         """
         tenant = organization_uid.bytes
-        await self._points.enter(tenant)
+        await self._points.acquire(tenant)
         opening = asyncio.create_task(self._open(organization_uid, keep_alive))
         try:
             yield await asyncio.shield(opening)
@@ -258,7 +258,7 @@ class Searcher:
             with suppress(TransportError, ConversationsError):  # it ends by itself when its keep_alive is over
                 await self._client.delete_pit(body={"pit_id": [await opening]})
         finally:
-            self._points.leave(tenant)
+            self._points.release(tenant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 
 from service.api.limits import CHARGED
 from service.api.middleware.http import HttpMiddleware
-from service.limits.rate import NAME, Buckets
+from service.limits.token_buckets import NAME, Buckets
 
 HOLD_SECONDS = 0.5  # a client that ignores Retry-After would keep the process busy with refusals
 MOST_HELD = 500

@@ -1,4 +1,4 @@
-"""A room: so many units in use at once, shared fairly among tenants, with a queue that cannot grow without end."""
+"""A semaphore that tenants share fairly: so many units in use at once, and a queue that cannot grow without end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONTENDED_SECONDS = 10.0  # after this time without another tenant, one counts a
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The size of a room: units in all and for one tenant, waiting requests in all and of one tenant.
+    """The size of a semaphore: units in all and for one tenant, waiting requests in all and of one tenant.
 
     `patience` is how many seconds a request may wait. The share holds `always`, or only while there are other tenants.
     """
@@ -35,7 +35,7 @@ class Size:
 @dataclass(slots=True, eq=False)
 class _Waiter:
     units: int
-    place: asyncio.Future[None]
+    admitted: asyncio.Future[None]
 
 
 @dataclass(slots=True, eq=False)
@@ -45,8 +45,8 @@ class _Tenant:
     standing_since: float | None = None  # since then, its queue was never empty
 
 
-class Room:
-    """Tenants enter with some units and leave with as many. Whoever holds least is the next to enter.
+class FairSemaphore:
+    """Tenants acquire units and release as many. Whoever holds least is next.
 
     `what` names the units in messages, as in "at most 8 searches of an organization run at once".
     """
@@ -67,18 +67,18 @@ class Room:
         telemetry.limit_size.labels(name).set(size.units)
 
     @asynccontextmanager
-    async def place(self, who: Hashable, units: int = 1) -> AsyncIterator[None]:
+    async def slot(self, who: Hashable, units: int = 1) -> AsyncIterator[None]:
         """Holds units while the block runs. Raises TooBusy or Saturated."""
-        await self.enter(who, units)
+        await self.acquire(who, units)
         clock = asyncio.get_running_loop().time
         since = clock()
         try:
             yield
         finally:
             self._takes += SMOOTHING * (clock() - since - self._takes)
-            self.leave(who, units)
+            self.release(who, units)
 
-    async def enter(self, who: Hashable, units: int = 1) -> None:
+    async def acquire(self, who: Hashable, units: int = 1) -> None:
         """Returns once the tenant holds the units, of which one request has no more than the share.
 
         Raises TooBusy if the tenant itself uses or waits for too much, and Saturated if the others do.
@@ -92,12 +92,12 @@ class Room:
         waiter = _Waiter(self._counted(units), asyncio.get_running_loop().create_future())
         self._line_up(who, tenant, waiter)
         self._admit(now)
-        if waiter.place.done():
+        if waiter.admitted.done():
             return
         try:
             self._shed(who, tenant, waiter)
             async with asyncio.timeout(self._patience(tenant, now)):
-                await waiter.place
+                await waiter.admitted
         except TimeoutError:
             refusal = self._refusal(tenant, waiter.units)
             self._withdraw(who, tenant, waiter)
@@ -106,8 +106,8 @@ class Room:
             self._withdraw(who, tenant, waiter)
             raise
 
-    def leave(self, who: Hashable, units: int = 1) -> None:
-        """Gives back the units of one `enter`."""
+    def release(self, who: Hashable, units: int = 1) -> None:
+        """Gives back the units of one `acquire`."""
         tenant = self._tenants[who]
         self._give_back(tenant, self._counted(units))
         self._forget(who, tenant)
@@ -145,11 +145,11 @@ class Room:
             self._queued -= 1
             if tenant.waiting:
                 self._turns[who] = tenant
-            if waiter.place.done():  # its request was cancelled, and has not noticed yet
+            if waiter.admitted.done():  # its request was cancelled, and has not noticed yet
                 continue
             tenant.held += waiter.units
             self._held += waiter.units
-            waiter.place.set_result(None)
+            waiter.admitted.set_result(None)
         self._shows_held.set(self._held)
         self._shows_queued.set(self._queued)
 
@@ -163,8 +163,8 @@ class Room:
         if len(longest.waiting) <= len(tenant.waiting):
             raise self._refusal(tenant, waiter.units)
         newest = longest.waiting[-1]
-        if not newest.place.done():
-            newest.place.set_exception(self._refusal(longest, newest.units))
+        if not newest.admitted.done():
+            newest.admitted.set_exception(self._refusal(longest, newest.units))
         self._remove(longest_of, longest, newest)
 
     def _patience(self, tenant: _Tenant, now: float) -> float:
@@ -178,7 +178,7 @@ class Room:
         """Takes a request back that was refused or cancelled, perhaps in the moment in which it was let in."""
         if waiter in tenant.waiting:
             self._remove(who, tenant, waiter)
-        elif waiter.place.done() and not waiter.place.cancelled() and waiter.place.exception() is None:
+        elif waiter.admitted.done() and not waiter.admitted.cancelled() and waiter.admitted.exception() is None:
             self._give_back(tenant, waiter.units)
         self._forget(who, tenant)
         self._admit(asyncio.get_running_loop().time())
@@ -190,7 +190,7 @@ class Room:
             del self._turns[who]
 
     def _refusal(self, tenant: _Tenant, units: int) -> TooBusy | Saturated:
-        """TooBusy if the tenant has its share, or would have had room without what it holds itself; else Saturated."""
+        """TooBusy if the tenant has its share, or would fit without what it holds itself; else Saturated."""
         others = self._held - tenant.held
         is_own = tenant.held + units > self.size.share or others + units <= self.size.units
         telemetry.refused.labels(self._name, "own" if is_own else "all").inc()

@@ -1,4 +1,4 @@
-"""Rooms and buckets: never over their size, fair among tenants, nothing lost, and queues that end."""
+"""Fair semaphores and token buckets: never over their size, fair among tenants, nothing lost, and queues that end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.errors import RateExceeded, Saturated, TooBusy
-from service.limits.rate import REMEMBERED_CALLERS, Buckets
-from service.limits.room import Room, Size
+from service.limits.fair_semaphore import FairSemaphore, Size
+from service.limits.token_buckets import REMEMBERED_CALLERS, Buckets
 from tests import virtual_time
 
 Outcomes = Counter[tuple[str, str]]
@@ -23,13 +23,13 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     virtual_time.run(work)
 
 
-def room(units: int, share: int, **size: Any) -> Room:
-    return Room("test", Size(units, share, **size), what="searches")
+def made_semaphore(units: int, share: int, **size: Any) -> FairSemaphore:
+    return FairSemaphore("test", Size(units, share, **size), what="searches")
 
 
-async def hold(room: Room, who: str, seconds: float, outcomes: Outcomes, *, units: int = 1) -> None:
+async def hold(semaphore: FairSemaphore, who: str, seconds: float, outcomes: Outcomes, *, units: int = 1) -> None:
     try:
-        async with room.place(who, units):
+        async with semaphore.slot(who, units):
             await asyncio.sleep(seconds)
             outcomes[who, "served"] += 1
     except TooBusy:
@@ -61,13 +61,13 @@ def test_a_room_is_never_over_its_size_and_is_empty_in_the_end(
     always: bool,
 ) -> None:
     share = min(share, units)
-    made = room(units, share, waiting=waiting, waiting_share=waiting_share, patience=0.5, always=always)
+    made = made_semaphore(units, share, waiting=waiting, waiting_share=waiting_share, patience=0.5, always=always)
     held: Counter[str] = Counter()
 
     async def one(at: float, who: str, wanted: int, seconds: float) -> None:
         await asyncio.sleep(at)
         try:
-            async with made.place(who, wanted):
+            async with made.slot(who, wanted):
                 held[who] += min(wanted, share)
                 assert held.total() <= units
                 assert not always or held[who] <= share
@@ -99,7 +99,7 @@ def test_a_room_is_never_over_its_size_and_is_empty_in_the_end(
 @pytest.mark.parametrize("flooding", [10, 100, 400])
 def test_one_that_floods_does_not_delay_another(flooding: int) -> None:
     """The quiet one waits for no more than the end of one other search, however many the other one sends."""
-    made = room(8, 4, waiting=400, waiting_share=100, patience=1.0)
+    made = made_semaphore(8, 4, waiting=400, waiting_share=100, patience=1.0)
     outcomes: Outcomes = Counter()
 
     async def work() -> None:
@@ -129,7 +129,7 @@ def test_one_that_floods_does_not_delay_another(flooding: int) -> None:
 
 def test_all_that_flood_get_as_much() -> None:
     """Whether they send 20 or 200 at once, and whether their searches are short or long, they hold as much."""
-    made = room(6, 6, waiting=400, waiting_share=100, patience=1.0)
+    made = made_semaphore(6, 6, waiting=400, waiting_share=100, patience=1.0)
     time: Counter[str] = Counter()
 
     async def work() -> None:
@@ -138,7 +138,7 @@ def test_all_that_flood_get_as_much() -> None:
         async def flood(who: str, seconds: float) -> None:
             while loop.time() < 12:
                 try:
-                    async with made.place(who):
+                    async with made.slot(who):
                         await asyncio.sleep(seconds)
                         time[who] += round(seconds * 1000)
                 except (TooBusy, Saturated):
@@ -152,7 +152,7 @@ def test_all_that_flood_get_as_much() -> None:
 
 
 def test_a_burst_waits_and_a_lasting_excess_is_refused_soon() -> None:
-    made = room(4, 4, waiting=400, waiting_share=100, patience=1.0)
+    made = made_semaphore(4, 4, waiting=400, waiting_share=100, patience=1.0)
     outcomes: Outcomes = Counter()
     waited: list[float] = []
 
@@ -160,7 +160,7 @@ def test_a_burst_waits_and_a_lasting_excess_is_refused_soon() -> None:
         loop = asyncio.get_running_loop()
         before = loop.time()
         try:
-            async with made.place("one"):
+            async with made.slot("one"):
                 waited.append(loop.time() - before)
                 await asyncio.sleep(seconds)
         except TooBusy:
@@ -183,7 +183,7 @@ def test_a_burst_waits_and_a_lasting_excess_is_refused_soon() -> None:
 
 
 def test_the_longest_queue_gives_way_when_all_is_full() -> None:
-    made = room(2, 1, waiting=4, waiting_share=4, patience=10.0, always=True)
+    made = made_semaphore(2, 1, waiting=4, waiting_share=4, patience=10.0, always=True)
     outcomes: Outcomes = Counter()
 
     async def work() -> None:
@@ -203,7 +203,7 @@ def test_one_that_is_alone_uses_the_whole_room() -> None:
     async def work() -> None:
         for always, served in ((False, 4), (True, 2)):
             outcomes.clear()
-            made = room(4, 2, always=always)
+            made = made_semaphore(4, 2, always=always)
             await asyncio.gather(*(hold(made, "one", 0.1, outcomes) for _ in range(5)))
             assert outcomes == {("one", "served"): served, ("one", "own"): 5 - served}
 
@@ -214,7 +214,7 @@ def test_who_meets_a_room_full_of_others_is_told_so() -> None:
     outcomes: Outcomes = Counter()
 
     async def work() -> None:
-        made = room(4, 2, always=True)
+        made = made_semaphore(4, 2, always=True)
         await asyncio.gather(*(hold(made, who, 0.1, outcomes) for who in "aabbc"))
 
     run(work())
