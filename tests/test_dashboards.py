@@ -20,6 +20,7 @@ from service.index import mapping
 from service.operations.dashboards import saved_objects
 from tests import dql
 from tests.dashboards import Dashboards, Times
+from tests.facts import without_source
 
 ROOT = Path(__file__).parents[1]
 FACTS: dict[str, Any] = yaml.safe_load((ROOT / "tests/dashboards_facts.yml").read_text("utf-8"))
@@ -45,6 +46,13 @@ def source(one: Record) -> Record:
 def pattern_of(one: Record) -> str | None:
     names = {ref["name"]: ref["id"] for ref in one["references"]}
     return names.get(f"{META}.searchSourceJSON.index")
+
+
+def test_every_fact_has_its_source() -> None:
+    for group, facts in FACTS.items():
+        assert without_source(facts, group) == []
+        for name, fact in {} if "path" in facts else facts.items():
+            assert without_source(fact, f"{group}.{name}") == []
 
 
 def test_the_file_is_what_its_source_says() -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from service import __version__
+from tests.facts import without_source
 
 ROOT = Path(__file__).parents[1]
 FACTS: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "tests/deploy_facts.yml").read_text("utf-8"))
@@ -46,10 +47,21 @@ def security(name: str) -> dict[str, Any]:
 
 def test_every_fact_has_its_source() -> None:
     for name, fact in FACTS.items():
-        if name != "digests":
-            assert fact["repository"].count("/") == 1, name
-            assert fact["path"], name
-            assert fact.get("lines") or fact.get("place"), f"{name}: a line, or a name in the file"
+        assert without_source(fact, name) == []
+        assert "why" in fact or fact["repository"].count("/") == 1, name
+    for name in ("dashboards_entrypoint", "dashboards_own_settings"):
+        assert set(FACTS[name]["settings"]) <= set(FACTS[name]["lines"]), name
+    for name in ("security_files", "authentication_domains"):
+        assert set(FACTS[name]["names"]) <= set(FACTS[name]["lines"]), name
+
+
+def test_a_row_needs_a_line_or_a_reason() -> None:
+    row = {"path": "a/file", "commit": "0" * 40, "lines": {"name": 1}}
+    assert without_source(row | {"inside": {"why": "nothing was at hand"}}, "row") == []
+    for wrong in ({"lines": {}}, {"lines": {"name": 0}}, {"lines": None}, {"commit": "main"}, {"why": ""}):
+        assert without_source(row | wrong, "row") == ["row"]
+        assert without_source(row | {"inside": row | wrong}, "row") == ["row.inside"]
+    assert without_source({"place": "somewhere"}, "row") == ["row"]
 
 
 def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
@@ -112,7 +124,7 @@ def test_one_service_of_a_profile_builds_an_image(name: str) -> None:
 
 
 def test_the_images_of_others_are_pinned() -> None:
-    digests: dict[str, str] = FACTS["digests"]
+    digests: dict[str, str] = FACTS["digests"]["images"]
     variable = re.compile(r"\$\{DASHBOARDS_IMAGE:-(.+)\}")
     named = [variable.sub(r"\1", SERVICES[service]["image"]) for service in ("dashboards", "dev-dashboards")]
     assert f"DASHBOARDS_IMAGE={named[0]}\n" in (ROOT / ".env.example").read_text("utf-8")
