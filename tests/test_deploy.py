@@ -57,7 +57,13 @@ def test_every_fact_has_its_source() -> None:
 
 def test_a_row_needs_a_line_or_a_reason() -> None:
     row: dict[str, object] = {"path": "a/file", "commit": "0" * 40, "lines": {"name": 1}}
-    wrongs: list[dict[str, object]] = [{"lines": {}}, {"lines": {"name": 0}}, {"lines": None}, {"commit": "main"}, {"why": ""}]
+    wrongs: list[dict[str, object]] = [
+        {"lines": {}},
+        {"lines": {"name": 0}},
+        {"lines": None},
+        {"commit": "main"},
+        {"why": ""},
+    ]
     assert without_source(row | {"inside": {"why": "nothing was at hand"}}, "row") == []
     for wrong in wrongs:
         assert without_source(row | wrong, "row") == ["row"]
