@@ -15,16 +15,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
-
-import structlog
 
 from service.errors import Misconfigured
 
 NAME = "conversations.audit"
 _OPAQUE = re.compile(r"[A-Za-z0-9._|:-]{1,64}|key [0-9a-f]{16}")
 
-logger = structlog.get_logger(NAME)
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+
+def _logger() -> FilteringBoundLogger:
+    import structlog  # commands begin without it
+
+    made: FilteringBoundLogger = structlog.get_logger(NAME)
+    return made
 
 
 def who(user: str) -> str:
@@ -55,7 +62,7 @@ class Audit:
         organization = {"organization": named[0]} if len(named) == 1 else {"organizations": named}
         line = {"action": action, "who": who, **(organization if named else {}), **facts}
         if self.is_logged:
-            logger.info("audit", logger=NAME, **line)
+            _logger().info("audit", logger=NAME, **line)
         if self.file is not None:
             self._append({"timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", **line})
 
@@ -69,7 +76,7 @@ class Audit:
                 os.close(descriptor)
         except OSError as error:
             if self.is_logged:  # the log has the line itself
-                logger.error("audit_file_failed", reason=error.strerror)
+                _logger().error("audit_file_failed", reason=error.strerror)
                 return
             raise Misconfigured(
                 f"CONVERSATIONS_AUDIT_FILE names {self.file}, which cannot be written ({error.strerror or error}): "

@@ -75,10 +75,10 @@ def _terms_of(text: str) -> Iterator[str]:
         parts = parts_of(piece)
         yield from parts
         for start in range(len(parts) - 1):
-            yield joined(parts[start : start + MOST_JOINED])
+            yield parts_term(parts[start : start + MOST_JOINED])
 
 
-def joined(parts: Iterable[str]) -> str:
+def parts_term(parts: Iterable[str]) -> str:
     """The term of neighbouring parts of one piece."""
     return (JOINED + JOINED.join(parts))[:LONGEST]
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,22 +75,23 @@ def statuses(answers: bytes) -> list[int]:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Seconds are shortened, so that the test of each need not wait for so long."""
-    log = tmp_path_factory.mktemp("served") / "log"
-    shortened = "; ".join(
-        f"limits.{name} = {seconds}"
-        for name, seconds in (
-            ("UNREAD_BODY_SECONDS", 1.5), ("KEEP_ALIVE_SECONDS", 2),
-        )
-    )  # fmt: skip
-    program = f"from service.api import http_protocol as limits; {shortened}; from service.cli import main; main()"
-    environment = os.environ | {
+    with serving(
+        tmp_path_factory.mktemp("served") / "log",
+        "limits.UNREAD_BODY_SECONDS = 1.5; limits.KEEP_ALIVE_SECONDS = 2",
+        HEAD_SECONDS="1.5", BODY_SECONDS="1.5", UNREAD_SECONDS="2", CONNECTIONS="60",
+    ) as found:  # fmt: skip
+        yield found
+
+
+@contextmanager
+def serving(log: Path, changes: str = "", **options: str) -> Iterator[Served]:
+    program = f"from service.api import http_protocol as limits; {changes}\nfrom service.cli import main; main()"
+    environment = {
+        **os.environ,
         "OPENSEARCH_URL": "http://127.0.0.1:9",
         "CONVERSATIONS_TOKEN_SECRET": "s" * 40,
         "CONVERSATIONS_REQUEST_TIMEOUT": "2",
-        "CONVERSATIONS_HEAD_SECONDS": "1.5",
-        "CONVERSATIONS_BODY_SECONDS": "1.5",
-        "CONVERSATIONS_UNREAD_SECONDS": "2",
-        "CONVERSATIONS_CONNECTIONS": "60",
+        **{f"CONVERSATIONS_{name}": value for name, value in options.items()},
     }
     with log.open("wb") as stderr:
         process = subprocess.Popen(
@@ -288,3 +290,22 @@ def test_others_are_answered_among_more_connections_than_the_server_holds(served
     finally:
         for connection in crowd:
             connection.close()
+
+
+def test_the_connection_that_was_idle_the_longest_gives_way(tmp_path: Path) -> None:
+    """One that was used meanwhile is not that one, although it is older."""
+    with serving(tmp_path / "log", HEAD_SECONDS="600", CONNECTIONS="5") as one, ExitStack() as closing:
+        used, *crowd = [closing.enter_context(one.connect()) for _ in range(5)]
+        assert all(map(is_answered, (*crowd, used)))
+        crowd += [closing.enter_context(one.connect()) for _ in range(2)]
+        assert statuses(one.answer(CLOSING)) == [200]
+        assert [connection.recv(1) for connection in crowd[:3]] == [b""] * 3
+        assert all(map(is_answered, (used, *crowd[3:])))
+
+
+def is_answered(connection: socket.socket) -> bool:
+    connection.sendall(GET + b"\r\n")
+    found = b""
+    while not found.endswith(b'{"status":"live"}') and (more := connection.recv(65_536)):
+        found += more
+    return statuses(found) == [200]

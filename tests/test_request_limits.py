@@ -52,7 +52,7 @@ arrivals = st.lists(
 
 @settings(max_examples=60, deadline=None)
 @given(arrivals, st.integers(1, 8), st.integers(1, 8), st.integers(0, 6), st.integers(0, 6), st.booleans())
-def test_a_room_is_never_over_its_size_and_is_empty_in_the_end(
+def test_a_semaphore_is_never_over_its_size_and_is_empty_in_the_end(
     given: list[tuple[float, str, int, float, float | None]],
     units: int,
     share: int,
@@ -197,7 +197,7 @@ def test_the_longest_queue_gives_way_when_all_is_full() -> None:
     assert sum(count for (_who, what), count in outcomes.items() if what == "all") == 0
 
 
-def test_one_that_is_alone_uses_the_whole_room() -> None:
+def test_one_that_is_alone_uses_all_units() -> None:
     outcomes: Outcomes = Counter()
 
     async def work() -> None:
@@ -210,7 +210,7 @@ def test_one_that_is_alone_uses_the_whole_room() -> None:
     run(work())
 
 
-def test_who_meets_a_room_full_of_others_is_told_so() -> None:
+def test_who_meets_only_others_is_told_so() -> None:
     outcomes: Outcomes = Counter()
 
     async def work() -> None:

@@ -82,9 +82,15 @@ class _Refused(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. For `uvicorn.Config(http=bounded(limits), ws="none")`."""
+    """One connection. For `uvicorn.Config(http=bounded(limits), ws="none")`.
+
+    All connections share `idle`, those whose requests are all answered, the longest idle first, and `closing`, those
+    that this class has closed and that are not gone yet. So making room takes as long with thousands of connections.
+    """
 
     limits: ClassVar[ConnectionLimits] = ConnectionLimits()
+    idle: ClassVar[dict[BoundedProtocol, None]] = {}
+    closing: ClassVar[set[BoundedProtocol]] = set()
 
     def __init__(
         self,
@@ -102,19 +108,20 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal = 400
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
-        self._idle_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
         if (connection := transport.get_extra_info("socket")) is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-        self._idle_since = self.loop.time()
         if self._has_room():
+            self.idle[self] = None
             self._start_timer(self.limits.head_seconds, self._head_timed_out)
         else:
             self._refuse(503)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.idle.pop(self, None)
+        self.closing.discard(self)
         self._stop_timer()
         self.resume_writing()
         super().connection_lost(exc)
@@ -187,6 +194,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refusal = 501
             raise _Refused
         super().on_headers_complete()
+        self.idle.pop(self, None)
         self._stop_timer()
         self._in_body, self._raw_bytes = True, 0
 
@@ -208,7 +216,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._idle_since = self.loop.time()
+        if self.is_idle and not self.transport.is_closing():
+            self.idle[self] = None
         if not self._in_body or not self.is_idle:
             return
         self._stop_timer()
@@ -232,19 +241,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _has_room(self) -> bool:
         """Whether this connection may stay. At the limit, the longest idle connection is closed to make room."""
-        if len(self.connections) <= self.limits.connections:
+        if len(self.connections) - len(self.closing) <= self.limits.connections:
             return True
-        others = [
-            connection
-            for connection in self.connections
-            if isinstance(connection, BoundedProtocol)
-            and connection is not self
-            and not connection.transport.is_closing()
-        ]
-        if len(others) < self.limits.connections:
-            return True
-        idle = [connection for connection in others if connection.is_idle]
-        longest_idle = min(idle, key=lambda connection: connection._idle_since, default=None)
+        longest_idle = next(iter(self.idle), None)
         if longest_idle is not None:
             telemetry.refused.labels("connections", "idle").inc()
             longest_idle._close()
@@ -273,7 +272,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._close()
 
     def _close(self) -> None:
+        self.idle.pop(self, None)
         if not self.transport.is_closing():
+            self.closing.add(self)
             self.transport.close()
 
     def _start_timer(self, seconds: float, then: Callable[[], None]) -> None:
@@ -303,8 +304,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def bounded(limits: ConnectionLimits) -> type[BoundedProtocol]:
-    """The protocol with these limits."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
+    """The protocol of one server with these limits."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits, "idle": {}, "closing": set()})
 
 
 def _refusal(status: int, limits: ConnectionLimits) -> bytes:

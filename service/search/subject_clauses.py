@@ -23,13 +23,13 @@ from service.query.conditions import Words
 from service.search.word_forms import (
     MOST_SPLIT,
     japanese_forms,
-    joined,
     joined_codes,
     joined_numbers,
     joined_words,
     short_number,
     split,
     thousands,
+    without_separators,
 )
 from service.text import (
     EAST_ASIAN,
@@ -42,8 +42,7 @@ from service.text import (
     plain_of,
     symbols_of,
 )
-from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, SENDER, owner, parts_of
-from service.vocabulary import joined as joined_term
+from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, SENDER, owner, parts_of, parts_term
 
 Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
@@ -114,7 +113,7 @@ class _Own:
         return near_word(word, self.organization_uid, mistakes=mistakes_in(word))
 
     def begun(self, parts: list[str]) -> Clause:
-        term = parts[0] if len(parts) == 1 else joined_term(parts[-MOST_JOINED:])
+        term = parts[0] if len(parts) == 1 else parts_term(parts[-MOST_JOINED:])
         return own_beginning(term, self.organization_uid)
 
 
@@ -146,7 +145,7 @@ def sender_begun(text: str, organization_uid: UUID) -> Clause | None:
     parts = parts_of(plain_of(text).lower())
     if not parts or len(text.split()) != 1 or SPACELESS.search(text) or len(parts) > MOST_JOINED:
         return None
-    return own_beginning(SENDER + (parts[0] if len(parts) == 1 else joined_term(parts)), organization_uid)
+    return own_beginning(SENDER + (parts[0] if len(parts) == 1 else parts_term(parts)), organization_uid)
 
 
 def near_word(word: str, organization_uid: UUID, *, mistakes: int, same: int = 1) -> Clause:
@@ -220,7 +219,7 @@ def _words(piece: str) -> Clause:
     """
     if SPACELESS.search(piece):
         return any_of(_run(piece), _all(STEMS, piece))
-    number, one = short_number(piece), joined(piece)
+    number, one = short_number(piece), without_separators(piece)
     ways = [_phrase(EXACT, number) if number else _phrase(STEMS, piece)]
     ways += [_phrase(EXACT, way) for way in thousands(piece)]
     ways += [_phrase(STEMS, one)] if one else []

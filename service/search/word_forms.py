@@ -41,7 +41,7 @@ def thousands(piece: str) -> list[str]:
     return [f"{number[0]} {number[1:]}"] if len(number) == LEAST_GROUPED - 1 and number[0] != "0" else []
 
 
-def joined(piece: str) -> str:
+def without_separators(piece: str) -> str:
     """The piece in one word: `email` of `e-mail`, `10000` of `10,000`. An empty text if it is not of several parts."""
     if found := _HYPHENATED.fullmatch(piece):
         return "".join(re.findall(_LETTERS, found[1]))

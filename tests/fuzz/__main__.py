@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fuzz.corpus import CORPUS, seeds, words
+from tests.fuzz.corpus import CORPUS, WORDS, seeds, words
 from tests.fuzz.mutation import mutated
 
 SLOWEST_SECONDS = 20
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--only", help="one target")
     parser.add_argument("--run", help=argparse.SUPPRESS)  # in a process of its own
     given = parser.parse_args()
-    names = sorted(path.name for path in CORPUS.iterdir() if path.is_dir())
+    names = sorted(WORDS)
     if given.only is not None and given.only not in names:
         parser.error(f"--only must be one of {', '.join(names)}")
     chosen = [given.only] if given.only else names
@@ -65,6 +65,7 @@ def _guided(name: str, seconds: int) -> None:
     with atheris.instrument_imports(include=["service"]):
         from tests.fuzz.targets import TARGETS
     folder = CORPUS / name
+    folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as grown, tempfile.NamedTemporaryFile("w", suffix=".dict") as dictionary:
         for number, data in enumerate(seeds(name)):
             Path(grown, f"seed-{number}").write_bytes(data)
@@ -109,6 +110,7 @@ def _kept(target: Callable[[bytes], None], name: str, data: bytes) -> None:
     try:
         target(data)
     except Exception:
+        (CORPUS / name).mkdir(exist_ok=True)
         (CORPUS / name / f"found-{hashlib.sha256(data).hexdigest()[:12]}").write_bytes(data)
         raise
 

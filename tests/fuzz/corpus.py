@@ -20,12 +20,12 @@ CORPUS = Path(__file__).parent / "seeds"
 
 def seeds(name: str) -> list[bytes]:
     """The files of a target, and those that are made."""
-    kept = [path.read_bytes() for path in sorted((CORPUS / name).iterdir()) if path.is_file()]
+    kept = [path.read_bytes() for path in sorted((CORPUS / name).glob("*")) if path.is_file()]
     return [*kept, *_MADE.get(name, list)()]
 
 
 def words(name: str) -> list[bytes]:
-    return [word.encode() for word in _WORDS[name]]
+    return [word.encode() for word in WORDS[name]]
 
 
 def _parameters() -> list[bytes]:
@@ -67,10 +67,10 @@ _MADE: dict[str, Callable[[], list[bytes]]] = {
     "ndjson": _deep,
     "mail": lambda: [b"c" + data for data in _deep()],
 }
-_FIELD_WORDS = [row.name for row in FIELDS] + [row.syntax.name + ":" for row in FIELDS if row.syntax]
-_WORDS: dict[str, list[str]] = {
+_FIELDWORDS = [row.name for row in FIELDS] + [row.syntax.name + ":" for row in FIELDS if row.syntax]
+WORDS: dict[str, list[str]] = {
     "parameters": [*(f"&{one.name}=" for one in LIST_PARAMETERS), "%00", "%ff", "none", "any", "[in]", "&", "=", "+", "*", "now-1d"],
-    "search_box": [*_FIELD_WORDS, " OR ", " AND ", " NOT ", "(", ")", '"', "-", "*", "is:", "has:", "before:", "..", "none", "2024-07"],
+    "search_box": [*_FIELDWORDS, " OR ", " AND ", " NOT ", "(", ")", '"', "-", "*", "is:", "has:", "before:", "..", "none", "2024-07"],
     "cursors": ["*", "=", "-", "_"],
     "tokens": ["alg", "HS256", "none", "kid", "typ", "sub", "aud", "conversations", "exp", "nbf", "iat", "organizations",
                "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f", "scope", "agents", "parties", "default_organization", "4102444800", "1e400"],

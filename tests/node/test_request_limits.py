@@ -106,7 +106,7 @@ def test_a_flood_of_one_organization_is_429_and_the_other_is_served(cluster: Clu
         assert metric(api, "limit_size", "searches") == 2
 
 
-def test_a_room_full_of_others_is_503(cluster: Cluster) -> None:
+def test_when_others_use_everything_it_is_503(cluster: Cluster) -> None:
     with limited(cluster, exports=2, exports_per_organization=1) as api:
         held = [Unread(api, organization) for organization in ORGANIZATIONS[:2]]
         try:
