@@ -211,6 +211,8 @@ SMALL = Limits(line=20_000, element=200_000)
         ("date,peer,text" + "x" * 900_000 + f"\n{WHEN},1,y\n", "longer than 20,000 bytes"),
         ("x" * 900_000, "longer than 20,000 bytes"),
         ("\n" * 3_000_000 + "date\n", "lacks peer, text"),
+        ("," * 9_000 + "\0" + "," * 9_000 + "r\n", "lacks peer, date, text"),
+        ("a;" * 9_000 + "\0\n", "lacks peer, date, text"),
         ('date,peer,text\n' + '"\n' * 100_000, "has no peer number"),
         ('date,peer,text\n' + '"a""\n' * 100_000, "has no peer number"),
         ("date,peer,text\n" + '"' * 19_000 + "\n" + ',"' * 9_000 + "\n", "has no peer number"),

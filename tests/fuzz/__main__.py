@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="for all targets together (default: 10)")
     parser.add_argument("--without-atheris", action="store_true", help="as where it is not installed")
     parser.add_argument("--only", help="one target")
+    parser.add_argument("--seed", type=int, default=0, help="repeats a run with atheris; 0 is another run each time")
     parser.add_argument("--run", help=argparse.SUPPRESS)  # in a process of its own
     given = parser.parse_args()
     names = sorted(WORDS)
@@ -37,7 +38,10 @@ def main() -> None:
     seconds = max(1, round(given.minutes * 60 / len(chosen)))
     guided = importlib.util.find_spec("atheris") is not None and not given.without_atheris
     if given.run:
-        (_guided if guided else _unguided)(given.run, seconds)
+        if guided:
+            _guided(given.run, seconds, given.seed)
+        else:
+            _unguided(given.run, seconds)
         return
     print(f"{'atheris' if guided else 'random changes (without atheris)'}: {seconds} s for each of {', '.join(chosen)}")
     failed = [name for name in chosen if not _run(name, given, seconds)]
@@ -48,6 +52,7 @@ def main() -> None:
 def _run(name: str, given: argparse.Namespace, seconds: float) -> bool:
     """Runs one target in a process of its own, and says what came of it."""
     command = [sys.executable, "-m", "tests.fuzz", "--run", name, "--only", name, "--minutes", str(seconds / 60)]
+    command += ["--seed", str(given.seed)]
     command += ["--without-atheris"] if given.without_atheris else []
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     text = done.stdout + done.stderr
@@ -58,7 +63,7 @@ def _run(name: str, given: argparse.Namespace, seconds: float) -> bool:
     return done.returncode == 0
 
 
-def _guided(name: str, seconds: int) -> None:
+def _guided(name: str, seconds: int, seed: int) -> None:
     """atheris ends the process itself: with 0 at the end of the time, with another code at a finding."""
     import atheris
 
@@ -73,7 +78,7 @@ def _guided(name: str, seconds: int) -> None:
         dictionary.flush()
         options = [
             f"-max_total_time={seconds}", f"-timeout={SLOWEST_SECONDS}", f"-max_len={LONGEST_BYTES}", "-rss_limit_mb=1500",
-            f"-artifact_prefix={folder}/found-", f"-dict={dictionary.name}", grown,
+            f"-seed={seed}", f"-artifact_prefix={folder}/found-", f"-dict={dictionary.name}", grown,
         ]  # fmt: skip
         atheris.Setup([sys.argv[0], *options], lambda data: _kept(TARGETS[name], name, data))
         atheris.Fuzz()
