@@ -16,6 +16,7 @@ from service.limits.token_buckets import Buckets
 BODIES_WAITING, BODIES_WAITING_SHARE = 100, 25
 BODY_PATIENCE_SECONDS = 5.0
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
+EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # so that the next one may follow at once when one has ended
 CHARGED = "charged_caller"  # the caller whose balance the answer tells, in the state of a request
 
 
@@ -58,7 +59,14 @@ class Limits:
             ),
             exports=FairSemaphore(
                 "exports",
-                Size(settings.exports, min(settings.exports, settings.exports_per_organization), always=True),
+                Size(
+                    settings.exports,
+                    min(settings.exports, settings.exports_per_organization),
+                    EXPORTS_WAITING,
+                    EXPORTS_WAITING,
+                    EXPORT_PATIENCE_SECONDS,
+                    always=True,
+                ),
                 what="exports",
             ),
             points=FairSemaphore(

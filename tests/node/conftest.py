@@ -76,8 +76,14 @@ def await_room(url: str) -> None:
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The environment's settings with a secret, an alias and a data folder of the tests' own."""
-    return Settings.load().but(token_secret=SECRET, alias=unique_alias(), data=tmp_path_factory.mktemp("data"))
+    """The environment's settings with a secret, an alias and a data folder of the tests' own.
+
+    The tests ask faster than a caller may, and export in four threads. test_request_limits.py tests the limits.
+    """
+    return Settings.load().but(
+        token_secret=SECRET, alias=unique_alias(), data=tmp_path_factory.mktemp("data"),
+        caller_rate=0.0, exports=16, exports_per_organization=16,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
