@@ -150,7 +150,7 @@ def test_an_export_that_is_cut_off_cannot_be_mistaken_for_a_whole_one(
     node, cluster = own_node
     for api in serving(cluster.settings, cluster.url):
         headers = {"Authorization": f"Bearer {api.token(LARGE)}", "Accept-Encoding": "identity"}
-        got = b""
+        got = bytearray()
         with api.http.stream("GET", f"{api.address}/api/conversations/export", headers=headers) as answer:
             assert answer.status_code == 200
             chunks = answer.iter_raw(1000)
