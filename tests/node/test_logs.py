@@ -82,6 +82,7 @@ class Provoked:
                 *(("GET", f"/api/conversations?{query}", "") for query in self._queries(cursor)),
                 ("GET", f"/api/conversations/count?search={MARK}subject&facets=category,from_email", ""),
                 ("GET", f"/api/conversations/suggest?q={MARK}s", ""),
+                ("GET", "/api/caller", ""),
                 ("GET", f"/api/conversations/export?search={MARK}subject", ""),
                 ("GET", f"/api/conversations/{marked('one').uid}", ""),
                 ("GET", f"/api/conversations/{MARK}?{MARK}={MARK}", ""),
