@@ -6,18 +6,14 @@ import asyncio
 import inspect
 import json
 import threading
-import unicodedata
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import UUID
 
 import pytest
-from httpx import QueryParams
-from hypothesis import given
-from hypothesis import strategies as st
 
 from conversation_search import (
     AsyncClient,
@@ -38,11 +34,7 @@ from conversation_search import (
     UnexpectedAnswer,
 )
 from conversation_search._calls import line
-from conversation_search._parameters import parameters
 from service.conversation import Conversation as Stored
-from service.query.conditions import OneOf
-from service.query.parameters import LIST_PARAMETERS
-from service.query.query_string import parse_values
 
 Answer = tuple[int, dict[str, str], bytes]
 UID, ORGANIZATION = UUID(int=1), UUID(int=2)
@@ -311,54 +303,6 @@ def test_what_is_written_is_what_the_service_accepts() -> None:
     }  # fmt: skip
     with pytest.raises(ValueError, match=r"updated_on: .* has no time zone"):
         line(Conversation(uid=UID, organization_uid=ORGANIZATION, updated_on=datetime(2026, 1, 2)))
-
-
-NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(
-    lambda name: name.strip() == name and name.lower() not in ("none", "any")
-)
-
-
-@given(names=st.lists(NAMES, min_size=1, max_size=5))
-def test_names_arrive_as_they_are_whatever_they_hold(names: list[str]) -> None:
-    query_string = str(QueryParams(tuple(parameters({"category": names})))).encode()
-    ((_field, asked),) = parse_values(query_string, LIST_PARAMETERS).items()
-    assert isinstance(asked, OneOf)
-    assert set(asked.values) == {unicodedata.normalize("NFC", name) for name in names}
-
-
-@pytest.mark.parametrize(
-    ("filters", "pairs"),
-    [
-        ({"status": "active"}, [("status", "active")]),
-        ({"status": ["active", "draft"]}, [("status", "active"), ("status", "draft")]),
-        ({"is_read": False}, [("is_read", "false")]),
-        ({"agent_uid": UID}, [("agent_uid", str(UID))]),
-        ({"category": "Docs, translations"}, [("category", '"Docs, translations"')]),
-        ({"category": 'The "new" one'}, [("category", '"The ""new"" one"')]),
-        ({"search": 'a "phrase", and more'}, [("search", 'a "phrase", and more')]),
-        ({"where": {"created_on[gte]": date(2024, 7, 1)}}, [("created_on[gte]", "2024-07-01")]),
-        ({"where": {"sent_at[lt]": datetime(2024, 7, 1, tzinfo=UTC)}}, [("sent_at[lt]", "2024-07-01T00:00:00+00:00")]),
-        ({"where": {"message_count[gte]": 3}}, [("message_count[gte]", "3")]),
-        ({"q": None}, []),
-    ],
-)
-def test_filters_become_parameters(filters: dict[str, Any], pairs: list[tuple[str, str]]) -> None:
-    assert parameters(filters) == pairs
-
-
-@pytest.mark.parametrize(
-    ("filters", "message"),
-    [
-        ({"stauts": "active"}, "stauts: not a filter"),
-        ({"status": []}, "status: an empty list"),
-        ({"where": "status=active"}, "where: must be a mapping"),
-        ({"where": {"created_on[gte]": datetime(2024, 7, 1)}}, "no time zone"),
-        ({"where": {"message_count[gte]": 1.5}}, "float is not a value"),
-    ],
-)
-def test_a_wrong_filter_is_told_before_anything_is_sent(filters: dict[str, Any], message: str) -> None:
-    with pytest.raises((TypeError, ValueError), match=message):
-        parameters(filters)
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://example.org", "http://"])

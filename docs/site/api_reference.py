@@ -207,7 +207,7 @@ def _cell(text: str) -> str:
 
 
 def _code(value: object) -> str:
-    """A value as it is written in a query string."""
+    """A value in the form that a query string has."""
     if isinstance(value, list):
         return _code(",".join(map(str, value)))
     return f"`{value if isinstance(value, str) else json.dumps(value)}`"

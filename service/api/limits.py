@@ -35,50 +35,34 @@ class Limits:
     def of(cls, settings: LimitSettings) -> Limits:
         return cls(
             callers=Buckets(settings.caller_rate, settings.caller_burst),
-            searches=FairSemaphore(
+            searches=_shared(
+                settings,
                 "searches",
-                Size(
-                    settings.searches,
-                    min(settings.searches, settings.searches_per_organization),
-                    settings.searches_waiting,
-                    settings.searches_waiting_per_organization,
-                    settings.search_patience,
-                ),
-                what="searches",
+                "searches",
+                waiting=(settings.searches_waiting, settings.searches_waiting_per_organization),
+                patience=settings.search_patience,
             ),
-            bodies=FairSemaphore(
+            bodies=_shared(
+                settings,
                 "bulk_bytes",
-                Size(
-                    settings.bulk_bytes,
-                    min(settings.bulk_bytes, settings.bulk_bytes_per_organization),
-                    BODIES_WAITING,
-                    BODIES_WAITING_SHARE,
-                    BODY_PATIENCE_SECONDS,
-                ),
-                what="bytes of bulk writes",
+                "bytes of bulk writes",
+                waiting=(BODIES_WAITING, BODIES_WAITING_SHARE),
+                patience=BODY_PATIENCE_SECONDS,
             ),
-            exports=FairSemaphore(
+            exports=_shared(
+                settings,
                 "exports",
-                Size(
-                    settings.exports,
-                    min(settings.exports, settings.exports_per_organization),
-                    EXPORTS_WAITING,
-                    EXPORTS_WAITING,
-                    EXPORT_PATIENCE_SECONDS,
-                    always=True,
-                ),
-                what="exports",
+                "exports",
+                waiting=(EXPORTS_WAITING, EXPORTS_WAITING),
+                patience=EXPORT_PATIENCE_SECONDS,
+                always=True,
             ),
-            points=FairSemaphore(
+            points=_shared(
+                settings,
                 "points_in_time",
-                Size(
-                    settings.points_in_time,
-                    min(settings.points_in_time, settings.points_in_time_per_organization),
-                    DEEP_WAITING,
-                    DEEP_WAITING_SHARE,
-                    settings.search_patience,
-                ),
-                what="deep pages and exports",
+                "deep pages and exports",
+                waiting=(DEEP_WAITING, DEEP_WAITING_SHARE),
+                patience=settings.search_patience,
             ),
             body_bytes=settings.body_bytes,
         )
@@ -108,3 +92,12 @@ class Limits:
     def export(self, organization_uid: UUID) -> AbstractAsyncContextManager[None]:
         """A slot among the exports. Raises TooBusy and Saturated."""
         return self.exports.slot(organization_uid.bytes)
+
+
+def _shared(
+    settings: LimitSettings, name: str, what: str, *, waiting: tuple[int, int], patience: float, always: bool = False
+) -> FairSemaphore:
+    """A semaphore with the units of the setting `name`. `<name>_per_organization` bounds those of one organization."""
+    units: int = getattr(settings, name)
+    share: int = min(units, getattr(settings, f"{name}_per_organization"))
+    return FairSemaphore(name, Size(units, share, *waiting, patience, always=always), what=what)

@@ -16,8 +16,9 @@ import msgspec
 
 from service.api import errors, openapi_examples, openapi_schemas, response_models
 from service.api.links import MAX_LINK_BYTES
-from service.api.writes import MAX_BODY_BYTES, MAX_LINES
+from service.api.writes import MAX_LINES
 from service.conversation import MAX_ITEM_BYTES, MAX_LINE_BYTES
+from service.limit_settings import MOST_BODY_BYTES
 from service.query.parameters import (
     BULK_PARAMETERS,
     COUNT_PARAMETERS,
@@ -36,7 +37,7 @@ JSON, NDJSON, TEXT = "application/json", "application/x-ndjson", "text/plain"
 
 WRITE_DESCRIPTION = (
     "Conversations, or deletions: one JSON object a line, or a JSON array of them. "
-    f"At most {MAX_BODY_BYTES:,} bytes and {MAX_LINES:,} lines or elements; one has at most {MAX_LINE_BYTES:,} bytes, "
+    f"At most {MOST_BODY_BYTES:,} bytes and {MAX_LINES:,} lines or elements; one has at most {MAX_LINE_BYTES:,} bytes, "
     f"and an item at most {MAX_ITEM_BYTES:,} bytes as JSON. A conversation has the fields of an item of a page, with "
     "their maxLength and maxItems; only uid, organization_uid and updated_on are required."
 )

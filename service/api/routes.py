@@ -24,8 +24,9 @@ from service.api.middleware.access_log import note
 from service.api.middleware.head import is_head
 from service.api.requests import ApiRequest
 from service.api.response_models import BulkResult, DeletionResult, DeletionResults, Identity
-from service.api.writes import MAX_BODY_BYTES, Writes, parse_lines
+from service.api.writes import Writes, parse_lines
 from service.errors import TooLarge, Unauthorized
+from service.limit_settings import MOST_BODY_BYTES
 from service.query.conversation_query import ConversationQuery
 from service.query.parameters import (
     BULK_PARAMETERS,
@@ -218,7 +219,7 @@ async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Respon
 @post(
     "/api/conversations/bulk",
     status_code=200,
-    request_max_body_size=MAX_BODY_BYTES,
+    request_max_body_size=MOST_BODY_BYTES,
 )
 async def write_conversations(request: ApiRequest) -> Response[bytes]:
     """Writes upserts and deletions from NDJSON or a JSON array. The response has the result of each, in their order."""

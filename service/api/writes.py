@@ -26,7 +26,6 @@ from service.search.searcher import Searcher
 from service.sources import lines
 from service.times import MAX_AHEAD, check_not_ahead, format_time
 
-MAX_BODY_BYTES = 10_000_000
 MAX_LINES = 5_000
 BATCH = 500
 BATCH_BYTES = 250_000  # smaller than a load's: the writes of other requests come between

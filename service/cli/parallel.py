@@ -1,4 +1,4 @@
-"""Loads several inputs at the same time. Each has a process of its own, because validation keeps a processor busy."""
+"""Loads several inputs at the same time, each in its own process, because validation uses a whole processor."""
 
 from __future__ import annotations
 

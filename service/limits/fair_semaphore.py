@@ -133,7 +133,7 @@ class FairSemaphore:
         self._queued += 1
 
     def _admit(self, now: float) -> None:
-        """Lets in whoever is next, until it does not fit."""
+        """Admits waiting requests in turn, as long as the next one fits."""
         share = self.size.share if self.size.always or now < self._contended_until else self.size.units
         while self._turns:
             ready = (who for who, one in self._turns.items() if one.held + one.waiting[0].units <= share)
