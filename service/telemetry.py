@@ -62,6 +62,14 @@ refused = Counter(
     ("limit", "reason"),
     registry=REGISTRY,
 )
+
+
+def refuses(limit: str) -> None:
+    """Shows a limit's refusals from 0 on, so that the rate of the first one is seen."""
+    for reason in ("own", "all"):
+        refused.labels(limit, reason)
+
+
 limit_in_use = Gauge(
     "conversations_limit_in_use", "Units of a limit that are in use, such as searches", ("limit",), registry=REGISTRY
 )

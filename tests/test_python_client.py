@@ -61,7 +61,8 @@ class Server:
                 outer.requests.append((self.command, self.path, body))
                 status, headers, content = outer.answers[min(len(outer.requests), len(outer.answers)) - 1]
                 self.send_response(status)
-                for name, value in {"Content-Length": str(len(content)), **headers}.items():
+                length = {"Content-Length": str(len(content)), "Connection": "close"}
+                for name, value in {**length, **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)

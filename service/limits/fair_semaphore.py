@@ -65,6 +65,7 @@ class FairSemaphore:
         self._shows_held = telemetry.limit_in_use.labels(name)
         self._shows_queued = telemetry.limit_waiting.labels(name)
         telemetry.limit_size.labels(name).set(size.units)
+        telemetry.refuses(name)
 
     @asynccontextmanager
     async def slot(self, who: Hashable, units: int = 1) -> AsyncIterator[None]:

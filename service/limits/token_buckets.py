@@ -41,6 +41,7 @@ class Buckets:
         self.burst = burst
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()  # the one used last is at the end
+        telemetry.refuses("rate")
 
     def take(self, who: str) -> None:
         """Takes 1 unit. Raises RateExceeded, with the time to wait, if there is none."""
