@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -58,11 +60,16 @@ LOOK_SHARE = 0.8  # of a request's deadline, for checks of the index; the rest i
 
 
 def create_app(
-    settings: Settings, opensearch_url: str, *, windows: Windows | None = None, codes: SignInCodes | None = None
+    settings: Settings,
+    opensearch_url: str,
+    *,
+    windows: Windows | None = None,
+    codes: SignInCodes | None = None,
+    folder: Path | None = None,
 ) -> ASGIApp:
     """Creates the ASGI application. Does not connect to OpenSearch yet. Raises Misconfigured for unusable settings.
 
-    `codes` are those with which the page for people signs in.
+    `codes` are those with which the page for people signs in. `folder` is that of the workers, if there are several.
     """
     searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
@@ -92,7 +99,7 @@ def create_app(
             searcher,
             max_ahead=timedelta(seconds=settings.max_ahead),
         ),
-        metrics=Metrics(lambda: status(admin, settings.alias, expected, refresh=False)),
+        metrics=Metrics(lambda: status(admin, settings.alias, expected, refresh=False), folder=folder),
         limits=limits,
         index_fits=fits,
         ready=_readiness(settings, admin, searcher, fits, disk),
@@ -146,8 +153,13 @@ def _readiness(
     return Readiness(fits.now, searcher.ping, takes_writes, seconds=seconds, reason=disk)
 
 
-def configure_logging(settings: Settings) -> None:
+def configure_logging(settings: Settings, *, with_pid: bool = False) -> None:
     """Makes structlog write to standard error, as JSON or for a console. Libraries log only warnings and errors."""
+    pid = os.getpid()
+
+    def add_pid(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {**event, "pid": pid}
+
     as_json = settings.log_format == "json"
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(serializer=lambda event, **_options: msgspec.json.encode(event))
@@ -158,6 +170,7 @@ def configure_logging(settings: Settings) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([add_pid] if with_pid else []),
             renderer,
         ],
         logger_factory=(

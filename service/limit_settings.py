@@ -8,6 +8,23 @@ from pydantic import AliasChoices as _env
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
+# What the workers of one service share: each has its part of them.
+DIVIDED = (
+    "caller_rate",
+    "caller_burst",
+    "searches",
+    "searches_per_organization",
+    "searches_waiting",
+    "searches_waiting_per_organization",
+    "bulk_bytes",
+    "bulk_bytes_per_organization",
+    "points_in_time",
+    "points_in_time_per_organization",
+    "exports",
+    "exports_per_organization",
+    "connections",
+    "opensearch_connections",
+)
 _ADDRESS = re.compile(r"(?P<host>[a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>[0-9]{1,5})")
 MOST_BODY_BYTES = 10_000_000
 
@@ -171,3 +188,12 @@ class LimitSettings(BaseSettings):
             return None
         host, _, port = self.operations_address.rpartition(":")
         return host.strip("[]"), int(port)
+
+
+def divided(settings: LimitSettings, workers: int) -> dict[str, float]:
+    """The part of each worker in the limits of a process, rounded down, and at least 1 where there is a limit."""
+    parts: dict[str, float] = {}
+    for name in DIVIDED:
+        value = getattr(settings, name)
+        parts[name] = value / workers if isinstance(value, float) else max(min(1, value), value // workers)
+    return parts

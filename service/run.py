@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import gc
 import os
-import resource
 import secrets
 import signal
 import socket
-import ssl
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,17 +16,13 @@ from importlib import resources
 from pathlib import Path
 from uuid import UUID
 
-import uvicorn
-from opensearchpy.exceptions import TransportError
 from pydantic import SecretStr
 
-from service import progress, telemetry
+from service import progress
 from service.api.auth import Tokens
-from service.api.http_protocol import KEEP_ALIVE_SECONDS, ConnectionLimits, bounded
 from service.api.sign_in import LIFETIME, SignInCodes
-from service.app import configure_logging, create_app
 from service.client import Client, connect
-from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
+from service.errors import IndexUnusable, Misconfigured
 from service.index import aliases, loader, mapping
 from service.index.index_settings import chosen
 from service.message_texts import counted
@@ -39,34 +30,13 @@ from service.node import LocalNode, prepare
 from service.node.folder import make_private, unwritable
 from service.node.lock import require_free
 from service.reindex import first_index
+from service.server import listening, serve
 from service.settings import SECRET_MIN_BYTES, Settings
 from service.sources import ndjson
 from service.token_settings import EXPORT, WRITE
 
 SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
-FIRST_LOOK_SECONDS = 5.0  # timeout of the check of the index at the start; a slower cluster does not stop the start
-OPEN_FILES = 4_096  # more than the connections that the settings allow by default
-OTHER_FILES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """The files of a certificate (with its chain) and of its private key, both in PEM format."""
-
-    certificate: Path
-    key: Path
-
-    @classmethod
-    def load(cls, certificate: Path, key: Path) -> Tls:
-        """Raises Misconfigured if the files cannot be read, or the key does not belong to the certificate."""
-        try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
-        except (OSError, ssl.SSLError) as error:
-            raise Misconfigured(
-                f"--tls-certificate {certificate} and --tls-key {key} cannot be used: {error.strerror or error}"
-            ) from None
-        return cls(certificate, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,127 +133,6 @@ def sample_path() -> str:
     return str(packaged if packaged.is_file() else Path(__file__).parents[1] / "tests" / "samples" / SAMPLE)
 
 
-def serve(
-    settings: Settings,
-    url: str,
-    listener: socket.socket,
-    *,
-    node: LocalNode | None = None,
-    announce: Callable[[], None] = lambda: None,
-    codes: SignInCodes | None = None,
-    tls: Tls | None = None,
-) -> None:
-    """Serves the API until SIGINT or SIGTERM, and then completes the running requests.
-
-    Raises IndexUnusable at the start if the index does not fit the mapping, and NodeFailed when `node` dies. A cluster
-    that cannot be reached yet, or has no index yet, does not prevent the start.
-    """
-    configure_logging(settings)
-    if settings.traces_endpoint is not None and not settings.telemetry_off:
-        telemetry.tracing.switch_on(settings.alias)
-    asyncio.run(_check_index(settings, url))
-    _allow_open_files(settings)
-    config = uvicorn.Config(
-        create_app(settings, url, codes=codes),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # neither the caller's address nor the scheme is used for anything
-        http=bounded(ConnectionLimits.of(settings)),
-        ws="none",
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        lifespan="on",
-        ssl_certfile=None if tls is None else tls.certificate,
-        ssl_keyfile=None if tls is None else tls.key,
-        timeout_graceful_shutdown=int(settings.request_timeout) + 5,
-    )
-    server = _Server(config, announce)
-    reasons: list[str] = []
-    if node is not None:
-        threading.Thread(target=_watch, args=(node, server, reasons), daemon=True).start()
-    with _operations(settings, listener) as sockets:
-        server.run(sockets=[listener, *sockets])
-    telemetry.tracing.switch_off()
-    if reasons:
-        raise NodeFailed(reasons[0])
-
-
-@contextmanager
-def _operations(settings: Settings, listener: socket.socket) -> Iterator[list[socket.socket]]:
-    """Yields the socket of /metrics and /health/ready, if they have an address of their own."""
-    address = settings.operations_host_and_port
-    if address is None:
-        yield []
-        return
-    if address[1] == listener.getsockname()[1]:
-        raise Misconfigured("CONVERSATIONS_OPERATIONS_ADDRESS must have another port than the API")
-    try:
-        with listening(*address) as own:
-            yield [own]
-    except Misconfigured as error:
-        raise Misconfigured(f"CONVERSATIONS_OPERATIONS_ADDRESS: {error}") from None
-
-
-def _allow_open_files(settings: Settings) -> None:
-    """Raises the soft limit on open files, often 1,024. Each connection of a client or to OpenSearch needs one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = max(OPEN_FILES, settings.connections + 2 * settings.opensearch_connections + OTHER_FILES)
-    wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-async def _check_index(settings: Settings, url: str) -> None:
-    """Raises errors that will not go away by waiting. Prints a note about others, such as an unreachable cluster."""
-    client = connect(settings, url, timeout=FIRST_LOOK_SECONDS)
-    try:
-        async with asyncio.timeout(FIRST_LOOK_SECONDS):
-            await aliases.check(client, settings.alias, mapping.load())
-    except Exception as error:  # a cluster, or a proxy before one, that is just starting may answer anything
-        if _is_lasting(error):
-            raise
-        progress.say(f"Not ready yet: {_reason(error)}. Requests are refused until it is.")
-    finally:
-        await client.close()
-
-
-def _is_lasting(error: Exception) -> bool:
-    return isinstance(error, Misconfigured) or (
-        isinstance(error, IndexUnusable) and "does not exist" not in str(error)  # which may be made at any time
-    )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError | SearchTimeout):
-        return f"OpenSearch did not answer within {FIRST_LOOK_SECONDS:g} s"
-    if isinstance(error, ConversationsError):
-        return str(error)
-    if isinstance(error, TransportError):
-        return f"OpenSearch responds with {error.status_code} ({error.error})"
-    return f"its response cannot be parsed ({type(error).__name__})"
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._announce = announce
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        # Without this, a recently closed connection could prevent the socket from listening after a restart.
-        for listener in sockets or ():
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        await super().startup(sockets=sockets)
-        gc.freeze()  # the objects so far live until the end, so the garbage collector can skip them
-        self._announce()
-
-
-def _watch(node: LocalNode, server: uvicorn.Server, reasons: list[str]) -> None:
-    reason = node.wait()
-    if not server.should_exit:
-        reasons.append(reason)
-        server.should_exit = True
-
-
 @contextmanager
 def local_node(settings: Settings) -> Iterator[LocalNode]:
     """Runs a local node while the block runs. ctrl-C is ignored while the node stops, because it would stay running."""
@@ -300,26 +149,6 @@ def local_node(settings: Settings) -> Iterator[LocalNode]:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         node.stop()
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
-    """Yields a socket that is bound to the address but does not listen yet. Raises Misconfigured if binding fails.
-
-    Linux allows two sockets that do not listen yet to bind to one port if both have SO_REUSEADDR. So the option is off
-    between binding and listening: otherwise a second start could take the port of the first.
-    """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "no such port"
-            is_host = isinstance(error, socket.gaierror) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL
-            advice = "choose an address of this machine with --host" if is_host else "choose another port with --port"
-            raise Misconfigured(f"cannot listen on {host}:{port} ({reason}): {advice}") from None
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-        yield listener
 
 
 def with_token_secret(settings: Settings) -> Settings:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # OpenTelemetry is optional
 disable_created_metrics()  # type: ignore[no-untyped-call]  # avoids an additional series for each metric
 REGISTRY = CollectorRegistry()
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+SUM: Literal["livesum"] = "livesum"  # with several workers: the sum of those that live
 TRACER = "conversations"
 Fact = str | int
 
@@ -29,7 +30,12 @@ requests = Histogram(
     buckets=SECONDS,
     registry=REGISTRY,
 )
-under_way = Gauge("conversations_requests_under_way", "Requests that are being processed", registry=REGISTRY)
+under_way = Gauge(
+    "conversations_requests_under_way",
+    "Requests that are being processed",
+    registry=REGISTRY,
+    multiprocess_mode=SUM,
+)
 calls = Histogram(
     "conversations_opensearch_seconds",
     "Seconds of calls to OpenSearch, including the network, by kind of call",
@@ -48,6 +54,7 @@ pool = Gauge(
     "Running calls to OpenSearch (in_use), and the maximum of all clients of the process (size)",
     ("state",),
     registry=REGISTRY,
+    multiprocess_mode=SUM,
 )
 pages = Counter(
     "conversations_pages",
@@ -71,12 +78,22 @@ def refuses(limit: str) -> None:
 
 
 limit_in_use = Gauge(
-    "conversations_limit_in_use", "Units of a limit that are in use, such as searches", ("limit",), registry=REGISTRY
+    "conversations_limit_in_use",
+    "Units of a limit that are in use, such as searches",
+    ("limit",),
+    registry=REGISTRY,
+    multiprocess_mode=SUM,
 )
 limit_waiting = Gauge(
-    "conversations_limit_waiting", "Requests that wait for units of a limit", ("limit",), registry=REGISTRY
+    "conversations_limit_waiting",
+    "Requests that wait for units of a limit",
+    ("limit",),
+    registry=REGISTRY,
+    multiprocess_mode=SUM,
 )
-limit_size = Gauge("conversations_limit_size", "Units of a limit in all", ("limit",), registry=REGISTRY)
+limit_size = Gauge(
+    "conversations_limit_size", "Units of a limit in all", ("limit",), registry=REGISTRY, multiprocess_mode=SUM
+)
 key_fetches = Counter(
     "conversations_issuer_key_fetches",
     "Fetches of the keys of tokens' issuers, by outcome",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from service import run
+from service import server
 from service.errors import Misconfigured
 from service.settings import Settings
 
@@ -73,9 +73,9 @@ def test_what_may_mend_itself_is_said_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if reply is None:
-        monkeypatch.setattr(run, "FIRST_LOOK_SECONDS", 0.5)
+        monkeypatch.setattr(server, "FIRST_LOOK_SECONDS", 0.5)
     with listening(reply) as url:
-        asyncio.run(run._check_index(bare_settings, url))
+        asyncio.run(server.check_index(bare_settings, url))
     said = capsys.readouterr().err
     assert said.startswith("Not ready yet: ")
     assert told in said
@@ -85,7 +85,7 @@ def test_what_may_mend_itself_is_said_in_one_line(
 def test_nobody_there_is_waited_for_too(bare_settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        asyncio.run(run._check_index(bare_settings, f"http://127.0.0.1:{nobody.getsockname()[1]}"))
+        asyncio.run(server.check_index(bare_settings, f"http://127.0.0.1:{nobody.getsockname()[1]}"))
     assert "cannot be reached" in capsys.readouterr().err
 
 
@@ -95,4 +95,4 @@ def test_an_authority_that_cannot_be_read_ends_it(bare_settings: Settings, tmp_p
         (tmp_path / "ca.pem").write_text(content)
     wrong = bare_settings.but(opensearch_ca_file=tmp_path / "ca.pem")
     with pytest.raises(Misconfigured, match=r"OPENSEARCH_CA_FILE .*ca\.pem cannot be used"):
-        asyncio.run(run._check_index(wrong, "https://127.0.0.1:1"))
+        asyncio.run(server.check_index(wrong, "https://127.0.0.1:1"))

@@ -11,7 +11,7 @@ import pytest
 import uvicorn
 
 from service.errors import Misconfigured
-from service.run import _Server, listening
+from service.server import Server, listening
 
 
 def test_a_port_is_refused_to_a_second_start_before_the_first_listens() -> None:
@@ -37,7 +37,7 @@ def test_the_port_can_be_had_again_at_once_after_connections() -> None:
 
     async def serve_once(listener: socket.socket) -> None:
         ready = asyncio.Event()
-        server = _Server(uvicorn.Config(_answer, log_config=None, lifespan="off"), ready.set)
+        server = Server(uvicorn.Config(_answer, log_config=None, lifespan="off"), ready.set)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await asyncio.wait_for(ready.wait(), 60)
         reader, writer = await asyncio.open_connection(*listener.getsockname())

@@ -239,6 +239,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
+    def announce_end(self) -> None:
+        """Has the answer that is under way say that the connection is closed after it."""
+        if not self.is_idle:
+            self.cycle.keep_alive = False
+
     def _has_room(self) -> bool:
         """Whether this connection may stay. At the limit, the longest idle connection is closed to make room."""
         if len(self.connections) - len(self.closing) <= self.limits.connections:

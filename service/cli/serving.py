@@ -83,11 +83,28 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @_PORT
 @click.option("--tls-certificate", type=_FILE, help="Serve HTTPS with this certificate (PEM, with its chain).")
 @click.option("--tls-key", type=_FILE, help="The certificate's private key (PEM).")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Serve with this many processes, and divide the limits of a process among them. SIGHUP replaces them one by "
+    "one, and no request is lost. Without it, one process serves.",
+)
+@click.option("--as-worker", hidden=True, help="Used by --workers for the processes that it starts.")
 @cluster_options
-def serve_command(settings: Settings, host: str, port: int, tls_certificate: Path | None, tls_key: Path | None) -> None:
+def serve_command(
+    settings: Settings,
+    host: str,
+    port: int,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    workers: int | None,
+    as_worker: str | None,
+) -> None:
     """Serve the API for a cluster that runs already: OPENSEARCH_URL, or the local node in --data."""
     from service.api.auth import Tokens
-    from service.run import Tls, listening, serve, with_token_secret
+    from service.run import with_token_secret
+    from service.server import Tls, listening, serve, supervise, work
+    from service.workers.part import Part
 
     if (tls_certificate is None) != (tls_key is None):
         raise Misconfigured("--tls-certificate and --tls-key go together: give both, or neither")
@@ -96,13 +113,19 @@ def serve_command(settings: Settings, host: str, port: int, tls_certificate: Pat
         settings = with_token_secret(settings)
     _ = Tokens(settings).cursor_secrets  # raises where a secret is missing, before anything is served
     check_ca_file(settings, cluster_url(settings))
+    if as_worker is not None:
+        work(settings, cluster_url(settings), Part.parse(as_worker), tls=tls)
+        return
     with listening(host, port) as listener:
         scheme = "http" if tls is None else "https"
         progress.say(f"Serving on {scheme}://{host}:{listener.getsockname()[1]}")
         problem = asyncio.run(problem_at(settings, cluster_url(settings)))
         if problem is not None:
             progress.say(f"Not ready yet: {problem}")
-        serve(settings, cluster_url(settings), listener, tls=tls)
+        if workers is None:
+            serve(settings, cluster_url(settings), listener, tls=tls)
+        else:
+            supervise(settings, cluster_url(settings), listener, workers=workers)
 
 
 @click.command("healthy")

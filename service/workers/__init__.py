@@ -1,0 +1,1 @@
+"""Several processes that serve one address: the supervisor, what a worker is told, and what workers share."""
