@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -15,9 +14,8 @@ from typing import Any
 
 import aiohttp
 
-from service.index import aliases, mapping
 from service.settings import Settings
-from tests.bench import generate, measure, rig
+from tests.bench import backfill, generate, measure, rig
 from tests.bench.workload import first_pages
 
 CONVERSATIONS = 60_000
@@ -64,28 +62,11 @@ async def run(settings: Settings, url: str, folder: Path) -> dict[str, Any]:
             loop = asyncio.get_running_loop()
             found["p99_before"] = await p99_while(loop.create_task(asyncio.sleep(15)))
             for name, options in (("throttled", ["--throttle", str(THROTTLE)]), ("full speed", [])):
-                work = loop.run_in_executor(None, _reindex, settings, url, options)
+                work = loop.run_in_executor(None, backfill.ours, settings, url, options)
                 p99 = await p99_while(work)
                 found[f"reindex, {name}"] = {"rate": work.result(), "p99": p99}
-    found["reindex"] = {"reindex": _reindex(settings, url, []), "_reindex": await _server_side(settings, url)}
+    found["reindex"] = {"reindex": backfill.ours(settings, url, []), "_reindex": await backfill.theirs(settings, url)}
     return found
-
-
-def _reindex(settings: Settings, url: str, options: list[str]) -> float:
-    """Documents a second of the backfill alone, as the command tells it."""
-    environment = os.environ | {
-        "OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": settings.alias, "CONVERSATIONS_WRITE_LEASE": "1",
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "reindex", *options],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise SystemExit(f"bench: {done.stderr}")
-    subprocess.run(
-        [sys.executable, "-m", "service", "prune", "--keep", "0"], env=environment, capture_output=True, check=True
-    )
-    return float(re.findall(r"Backfill: .*documents, ([\d,]+)/s", done.stderr)[-1].replace(",", ""))
 
 
 def _verify(settings: Settings, url: str, file: Path) -> float:
@@ -99,19 +80,6 @@ def _verify(settings: Settings, url: str, file: Path) -> float:
     if done.returncode:
         raise SystemExit(f"bench: {done.stdout}{done.stderr}")
     return CONVERSATIONS / (time.perf_counter() - started)
-
-
-async def _server_side(settings: Settings, url: str) -> float:
-    """Documents a second of OpenSearch's own `_reindex`, which verifies nothing and loses what is written meanwhile."""
-    async with rig.client(settings, url) as opened:
-        source = await aliases.current_index(opened, settings.alias)
-        target = await aliases.create(opened, settings.alias, mapping.load())
-        body = {"source": {"index": source, "size": 2000}, "dest": {"index": target, "version_type": "external"}}
-        started = time.perf_counter()
-        done = await opened.reindex(body=body, params={"request_timeout": 3600})
-        rate = float(done["total"] / (time.perf_counter() - started))
-        await opened.indices.delete(index=target)
-    return rate
 
 
 def _import(folder: Path) -> dict[str, float]:
