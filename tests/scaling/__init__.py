@@ -1,0 +1,1 @@
+"""scripts/simulate: organizations on shards, and searches in queues. It needs Python alone."""

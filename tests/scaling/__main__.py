@@ -1,0 +1,78 @@
+"""Places organizations of very unequal size on shards as OpenSearch does, and lets their searches queue.
+
+It prints, for each routing partition, the largest shard and node as multiples of the mean, the share of the largest
+organization in its shard, and the median and p99 of searches at a share of what the cluster can do. Where the busiest machine has 100 %, its queue grows
+without end. docs/scaling.md says where the costs come from, and how far the predictions held.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from tests.scaling.routing import Shape
+from tests.scaling.simulation import Cluster, Cost, capacity, imbalance, organizations, place, queue, sizes
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/simulate", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = parser.add_argument
+    add("--tenants", type=_count, default=100_000, help="organizations, such as 10,000 to 1,000,000")
+    add("--conversations", type=_count, default=1_000_000_000, help="of all together")
+    add("--skew", type=float, default=1.0, help="exponent of the power law; 0: all have the same size")
+    add("--shards", type=_count, default=48, help="primary shards")
+    add("--partitions", type=_count, nargs="+", default=[1, 3, 8], help="routing partitions to compare; 1: none")
+    add("--nodes", type=_count, default=6)
+    add("--replicas", type=int, default=1, help="copies of each shard in addition to the first")
+    add("--cores", type=_count, default=8, help="of each machine")
+    add("--machines", type=int, default=0, help="if nodes share machines; 0: each node has its own")
+    add("--base", type=float, default=Cost.base, help="milliseconds of processor time of a search in one shard")
+    add("--per-million", type=float, default=Cost.per_million, help="more for each million of its conversations")
+    add("--loads", type=float, nargs="+", default=[0.3, 0.6], help="shares of what all cores together can do")
+    add("--rate", type=float, help="searches a second, instead of --loads")
+    add("--searches", type=_count, default=20_000, help="to simulate in each case")
+    add("--seed", type=int, default=1, help="the same seed gives the same figures")
+    return parser.parse_args()
+
+
+def _count(text: str) -> int:
+    number = int(text.replace(",", "").replace("_", ""))
+    if number < 1:
+        raise ValueError
+    return number
+
+
+_count.__name__ = "whole number of at least 1"
+
+
+def main() -> None:
+    options = arguments()
+    uids = organizations(options.tenants, options.seed)
+    amounts = sizes(options.tenants, options.conversations, options.skew)
+    cluster = Cluster(options.nodes, options.replicas, options.cores, options.machines)
+    cost = Cost(options.base, options.per_million)
+    print(
+        f"{options.tenants:,} organizations with {options.conversations:,} conversations, the largest with "
+        f"{amounts[0]:,.0f}; {options.shards} shards, {options.nodes} nodes of {options.cores} cores"
+    )
+    print("| partition | largest shard | largest node | searches/s at most | load | median | p99 | busiest machine |")
+    print("|---|---|---|---|---|---|---|---|")
+    for partition in options.partitions:
+        if partition >= options.shards > 1 and partition > 1:
+            print(f"| {partition} | needs more shards | | | | | | |")
+            continue
+        placed = place(uids, amounts, Shape(options.shards, partition))
+        most = capacity(placed, cluster, cost)
+        shares = options.loads if options.rate is None else [options.rate / most]
+        for share in shares:
+            found = queue(placed, cluster, cost, rate=share * most, searches=options.searches, seed=options.seed)
+            print(
+                f"| {partition} | {imbalance(placed.shards):.2f} ({max(placed.shards):,.0f}) | "
+                f"{imbalance(placed.nodes(cluster)):.2f} | {most:,.0f} | {share:.0%} | {found.median:.1f} ms | "
+                f"{found.p99:.0f} ms | {min(1.0, found.busiest):.0%} |"
+            )
+
+
+if __name__ == "__main__":
+    main()
