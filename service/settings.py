@@ -99,8 +99,8 @@ class Settings(HttpSettings, LimitSettings, TokenSettings):
         ge=0,
         le=100,
         validation_alias=_env("CONVERSATIONS_REPLICAS"),
-        description="number of replicas of each shard of a new index; the default is 0 for `create`, and that of the "
-        "running index for `reindex`",
+        description="number of replicas of each shard of a new index; the default for `create` is 1 where several "
+        "nodes hold data and 0 on one, and that of the running index for `reindex`",
     )
     routing_partition: int | None = Field(
         None,

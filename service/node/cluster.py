@@ -103,6 +103,10 @@ class LocalCluster:
         self._await_complete()
         self.write_running()
 
+    def await_green(self) -> None:
+        """Waits until each shard has all of its copies."""
+        self._await_complete(status="green")
+
     def deaths(self) -> Iterator[tuple[Member, str]]:
         """Each node when it dies, with the reason as a predicate. Ends when no node is left."""
         deaths = queue.SimpleQueue[tuple[Member, str]]()
@@ -142,9 +146,9 @@ class LocalCluster:
         finally:
             pool.shutdown()
 
-    def _await_complete(self) -> None:
+    def _await_complete(self, status: str = "yellow") -> None:
         deadline = time.monotonic() + RECOVERY_SECONDS
-        while not health.is_complete(self.urls[0], len(self.nodes)):
+        while not health.is_complete(self.urls[0], len(self.nodes), status):
             problem, is_lasting = health.shard_problem(self.urls[0])
             if is_lasting or time.monotonic() > deadline:
                 raise NodeFailed(f"the cluster did not start: {problem or 'its nodes do not find each other'}")

@@ -63,11 +63,11 @@ def has_joined(url: str) -> bool:
     return _get(url, "/_cluster/health?timeout=2s&cluster_manager_timeout=2s", _Health) is not None
 
 
-def is_complete(url: str, count: int) -> bool:
-    """Whether so many nodes are in the cluster and all primary shards are started. Waits up to 2 s for them."""
-    path = f"/_cluster/health?wait_for_nodes={count}&wait_for_status=yellow&timeout=2s&cluster_manager_timeout=2s"
+def is_complete(url: str, count: int, status: str) -> bool:
+    """Whether so many nodes are in the cluster and its shards are yellow, or green. Waits up to 2 s for both."""
+    path = f"/_cluster/health?wait_for_nodes={count}&wait_for_status={status}&timeout=2s&cluster_manager_timeout=2s"
     found = _get(url, path, _Health)
-    return found is not None and found.number_of_nodes == count and found.status in ("yellow", "green")
+    return found is not None and found.number_of_nodes == count and found.status in (status, "green")
 
 
 def shard_problem(url: str) -> tuple[str | None, bool]:

@@ -233,6 +233,10 @@ def cluster(settings: Settings, opensearch_url: str, conversations: list[Convers
 
 @pytest.fixture(scope="session")
 def tokens(cluster: Cluster) -> Iterator[oracle.Tokens]:
+    yield from tokens_of(cluster)
+
+
+def tokens_of(cluster: Cluster) -> Iterator[oracle.Tokens]:
     """The analyzers' own tokens of a text, asked of the node and remembered: what stands at each position."""
     known: dict[tuple[str, str], oracle.Positions] = {}
     with httpx.Client(base_url=f"{cluster.url}/{cluster.settings.alias}") as client:
