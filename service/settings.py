@@ -99,8 +99,16 @@ class Settings(HttpSettings, LimitSettings, TokenSettings):
         ge=0,
         le=100,
         validation_alias=_env("CONVERSATIONS_REPLICAS"),
-        description="number of replicas of each shard of a new index; the default is 0 for `create`, and that of the "
-        "running index for `reindex`",
+        description="number of replicas of each shard of a new index; the default for `create` is 1 where several "
+        "nodes hold data and 0 on one, and that of the running index for `reindex`",
+    )
+    routing_partition: int | None = Field(
+        None,
+        ge=1,
+        le=1023,
+        validation_alias=_env("CONVERSATIONS_ROUTING_PARTITION"),
+        description="over how many shards of a new index the conversations of each organization are spread; more than "
+        "1 needs more shards than that; the default is 1 for `create`, and that of the running index for `reindex`",
     )
     refresh_interval: str | None = Field(
         None,

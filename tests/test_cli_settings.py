@@ -27,6 +27,7 @@ from tests.command_line import (
         ({"CONVERSATIONS_NODE_HEAP": "much"}, "512m"),
         ({"CONVERSATIONS_SHARDS": "0"}, "a whole number from 1 up to 1024"),
         ({"CONVERSATIONS_REPLICAS": "-1"}, "a whole number from 0 up to 100"),
+        ({"CONVERSATIONS_ROUTING_PARTITION": "0"}, "a whole number from 1 up to 1023"),
         ({"CONVERSATIONS_REFRESH_INTERVAL": "1"}, "a time in ms, s, m or h, such as 500ms or 30s, or -1 for never"),
         ({"CONVERSATIONS_TOKEN_SECRET": "not-long-enough"}, "at least 32 bytes"),
     ],
@@ -46,6 +47,7 @@ def test_a_wrong_option_is_refused_as_the_setting_is(tmp_path: Path) -> None:
     for name, variable in (
         ("--shards", "CONVERSATIONS_SHARDS"),
         ("--replicas", "CONVERSATIONS_REPLICAS"),
+        ("--routing-partition", "CONVERSATIONS_ROUTING_PARTITION"),
         ("--refresh-interval", "CONVERSATIONS_REFRESH_INTERVAL"),
     ):
         for command in ("create", "reindex"):

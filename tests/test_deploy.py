@@ -20,7 +20,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OPENSEARCH: dict[str, Any] = yaml.safe_load((ROOT / "deploy/opensearch/opensearch.yml").read_text("utf-8"))
 DASHBOARDS: dict[str, Any] = yaml.safe_load((ROOT / "deploy/dashboards/opensearch_dashboards.yml").read_text("utf-8"))
 VERSION = "3.8.0"
-JOBS = {"dev-setup", "dev-views", "check-secrets", "certificates", "setup", "views"}
+JOBS = {"dev-setup", "dev-views", "check-secrets", "certificates", "setup", "views", "cluster-setup", "cluster-views"}
+CLUSTER = ("cluster-opensearch-1", "cluster-opensearch-2", "cluster-opensearch-3")
 TMP, EVERYWHERE = "/tmp", "0.0.0.0"  # noqa: S104, S108 in containers
 # The image's entry point removes the security plugin from the image's own files.
 WRITABLE = {"dev-dashboards"}
@@ -37,7 +38,7 @@ def subject(certificate: Path) -> str:
 
 
 def profile(name: str) -> dict[str, dict[str, Any]]:
-    return {service: held for service, held in SERVICES.items() if held["profiles"] == [name]}
+    return {service: held for service, held in SERVICES.items() if name in held["profiles"]}
 
 
 def security(name: str) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
 
 
 def test_the_profiles_are_whole_and_wait_for_what_they_need() -> None:
-    for name in ("dev", "production"):
+    for name in ("dev", "production", "cluster"):
         services = profile(name)
         for service, held in services.items():
             assert set(held.get("depends_on", {})) <= set(services), service
@@ -87,7 +88,7 @@ def test_the_profiles_are_whole_and_wait_for_what_they_need() -> None:
                     assert "test" in services[needed]["healthcheck"], f"{service} waits for the health of {needed}"
                 else:
                     assert needed in JOBS, f"{service} waits for the end of {needed}"
-    assert set(profile("dev")) | set(profile("production")) == set(SERVICES)
+    assert set(profile("dev")) | set(profile("production")) | set(profile("cluster")) == set(SERVICES)
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
@@ -107,7 +108,7 @@ def test_every_container_is_guarded_and_bounded(service: str) -> None:
 
 def test_opensearch_and_dashboards_have_time_to_start() -> None:
     """`up` ends with "is unhealthy" otherwise: with a load of 35 on two cores, OpenSearch took four minutes."""
-    for service in ("dev-opensearch", "opensearch", "dev-dashboards", "dashboards"):
+    for service in ("dev-opensearch", "opensearch", *CLUSTER, "dev-dashboards", "dashboards"):
         assert SERVICES[service]["healthcheck"]["start_period"] == "5m"
 
 
@@ -118,7 +119,7 @@ def test_containers_have_time_to_end() -> None:
             assert held["stop_grace_period"] == ("2m" if "/opensearch:" in held["image"] else "1m"), service
 
 
-@pytest.mark.parametrize("name", ["dev", "production"])
+@pytest.mark.parametrize("name", ["dev", "production", "cluster"])
 def test_one_service_of_a_profile_builds_an_image(name: str) -> None:
     """As `images_that_others_build` says, Compose then does not look for it in a registry."""
     own = [held for held in profile(name).values() if held["image"].startswith("conversation-search/")]
@@ -177,7 +178,8 @@ def test_secrets_are_files_and_each_container_has_its_own_only() -> None:
     for name, held in COMPOSE["secrets"].items():
         # As `secrets_of_read_only_containers` says, nothing but a file can be given to a read-only container.
         assert held == {"file": f"./secrets/{name}"}
-    users = {name: {service for service, held in SERVICES.items() if name in held.get("secrets", [])} for name in names}
+    of_one = profile("production")
+    users = {name: {service for service, held in of_one.items() if name in held.get("secrets", [])} for name in names}
     assert all("check-secrets" in held for held in users.values())
     assert {name: held - {"check-secrets"} for name, held in users.items()} == {
         "token_secret": {"setup", "views", "service"},
@@ -192,6 +194,39 @@ def test_secrets_are_files_and_each_container_has_its_own_only() -> None:
         for variable, value in held.get("environment", {}).items():
             if re.search("PASSWORD|SECRET", variable):
                 assert value.removeprefix("/run/secrets/") in held["secrets"], f"{service}: {variable}"
+
+
+def test_three_nodes_are_one_cluster_and_else_as_production() -> None:
+    """`lists_of_settings`: a text is split at its commas. The settings of a single node in opensearch.yml are replaced."""
+    rows = FACTS["nodes_of_a_cluster"]
+    assert OPENSEARCH[rows["type"]["setting"]] == "single-node"
+    names = [SERVICES[node]["environment"]["node.name"] for node in CLUSTER]
+    assert names == ["opensearch-1", "opensearch-2", "opensearch-3"]
+    single = SERVICES["opensearch"]
+    volumes = set()
+    for node, name in zip(CLUSTER, names, strict=True):
+        held = SERVICES[node]
+        assert held["environment"] == {
+            **single["environment"], "node.name": name, rows["type"]["setting"]: rows["type"]["value"],
+            rows["hosts"]["setting"]: ",".join(names), rows["first"]["setting"]: ",".join(names),
+        }  # fmt: skip
+        # The certificate of the nodes is for the name that all of them answer to.
+        assert held["networks"] == {"inside": {"aliases": ["opensearch", name]}}
+        volumes.add(held["volumes"][0].partition(":")[0])
+        own = {"build", "profiles", "environment", "networks", "volumes"}
+        assert {key: value for key, value in held.items() if key not in own} == {
+            key: value for key, value in single.items() if key not in own
+        }
+        assert held["volumes"][1:] == single["volumes"][1:]
+    assert len(volumes) == 3
+    for service in ("dashboards", "setup", "views", "service"):
+        one, several = SERVICES[service], SERVICES[f"cluster-{service}"]
+        own = {"profiles", "depends_on", "networks"}
+        assert {key: value for key, value in one.items() if key not in own} == {
+            key: value for key, value in several.items() if key not in own
+        }
+        assert set(several["networks"]) == set(one["networks"])
+    assert set(SERVICES["cluster-setup"]["depends_on"]) == set(CLUSTER)
 
 
 def mounted(service: str) -> dict[str, str]:

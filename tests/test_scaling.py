@@ -92,7 +92,7 @@ def test_one_core_waits_as_the_theory_says(load: float) -> None:
 
 def test_the_same_seed_prints_the_same_and_the_help_tells_the_options() -> None:
     def simulate(*options: str) -> str:
-        command = [ROOT / "scripts" / "simulate", *options]
+        command = [str(ROOT / "scripts" / "simulate"), *options]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     small = ("--tenants", "500", "--searches", "500", "--shards", "6", "--partitions", "1", "3", "9")

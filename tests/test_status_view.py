@@ -21,7 +21,7 @@ from service.operations.status import IndexStatus, Status, age_of
 NAME = "conversations-0123456789ab-20240701t120000"
 INDEX = IndexStatus(
     NAME, "0123456789ab", derived_version=1, reads=True, writes=True, conversations=1_234_567, tombstones=1, bytes=123_456_789,
-    shards=1, replicas=0, refresh_interval=None, differing_ranges=3,
+    shards=1, replicas=0, routing_partition=1, refresh_interval=None, differing_ranges=3,
 )  # fmt: skip
 FOUND = Status(
     "search", "3.3.1", "green", nodes=1, alias="conversations", index=NAME, conversations=1_234_567, tombstones=1,

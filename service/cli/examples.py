@@ -14,7 +14,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "conversations serve --host 0.0.0.0 --tls-certificate cert.pem --tls-key key.pem",
         "conversations serve --opensearch-url https://search:9200",
     ),
-    "conversations node": ("conversations node --data ./data",),
+    "conversations node": ("conversations node --data ./data", "conversations node --nodes 3 --data ./cluster"),
     "conversations healthy": ("conversations healthy --url https://127.0.0.1:8000 --timeout 2",),
     "conversations token": (
         f"conversations token --organization {_ORGANIZATION} --scope conversations:write --expires 30m",
@@ -40,7 +40,9 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         f"conversations delete {_UID} --dry-run",
         "conversations search 'label:zh' -o name | conversations delete - --dry-run",
     ),
-    "conversations create": ("conversations create", "conversations create --shards 3 --replicas 1"),
+    "conversations create": (
+        "conversations create", "conversations create --shards 5 --replicas 1 --routing-partition 3",
+    ),
     "conversations status": (
         "conversations status", "conversations status --watch --interval 5", "conversations status -o json",
     ),

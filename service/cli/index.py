@@ -49,8 +49,10 @@ from service.terminal import json_text, printable
 def create_command(settings: Settings) -> None:
     """Create the index and its alias, if they do not exist.
 
-    Without options and variables, the index has one shard, no replicas, and a refresh interval of 1s. An index that
-    exists already is not changed; 'conversations reindex' makes one with other settings.
+    Without options and variables, the index has one shard, a refresh interval of 1s, and one replica if several nodes
+    of the cluster hold data, else none. With --routing-partition 3, the conversations of each organization are spread
+    over three shards, for organizations that are too large for one. An index that exists already is not changed;
+    'conversations reindex' makes one with other settings.
     """
 
     def create(client: Client) -> Awaitable[tuple[str, bool]]:
@@ -129,7 +131,7 @@ def reindex_command(
 
     The steps are: create, write to both, backfill, verify (by hashes of uid and version), swap. Readers notice nothing,
     and writers find the new index by themselves. A reindex may be killed at any moment; --resume continues it, and
-    --abandon gives it up. The new index has the shards, replicas and refresh interval of the running one, unless an
+    --abandon gives it up. The new index has the shards, replicas and other such settings of the running one, unless an
     option or a variable sets others. Writes also go to the old index, for 'conversations rollback', until
     'conversations prune' removes it.
 

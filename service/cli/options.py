@@ -93,6 +93,10 @@ _INDEX_OPTIONS = {
         "--replicas", metavar="NUMBER", envvar="CONVERSATIONS_REPLICAS", show_envvar=True,
         help="Copies of each shard, in addition to the first.",
     ),
+    "routing_partition": click.option(
+        "--routing-partition", metavar="NUMBER", envvar="CONVERSATIONS_ROUTING_PARTITION", show_envvar=True,
+        help="Over how many of the shards each organization is spread.",
+    ),
     "refresh_interval": click.option(
         "--refresh-interval", metavar="TIME", envvar="CONVERSATIONS_REFRESH_INTERVAL", show_envvar=True,
         help="How soon searches find a write, such as 500ms or 30s; -1 is never.",
@@ -101,7 +105,7 @@ _INDEX_OPTIONS = {
 
 
 def index_options(command: Command) -> Command:
-    """Adds --shards, --replicas and --refresh-interval to the options of `cluster_options`. All go into `settings`."""
+    """Adds the options of a new index to those of `cluster_options`. All go into `settings`."""
 
     @functools.wraps(command)
     def wrapped(*arguments: object, **options: object) -> None:

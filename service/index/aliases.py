@@ -17,7 +17,7 @@ from opensearchpy.exceptions import RequestError
 from service.client import Client, translated
 from service.client.responses import Json, part
 from service.errors import AnswerUnusable, IndexUnusable
-from service.index.index_settings import DEFAULTS, IndexSettings
+from service.index.index_settings import DEFAULTS, IndexSettings, for_opensearch, partition_of
 from service.index.mapping import Mapping
 from service.index.write_targets import holders, own_alias
 
@@ -98,12 +98,13 @@ async def create(
     Without `aliases`, it is not read or written yet. `settings` override the defaults; None means OpenSearch's default.
     """
     name = name or index_name(alias, mapping, datetime.now(UTC))
-    index = {**mapping.settings["index"], **DEFAULTS, **(settings or {})}
-    own = {**mapping.settings, "index": {name: value for name, value in index.items() if value is not None}}
+    index = for_opensearch({**mapping.settings["index"], **DEFAULTS, **(settings or {})})
+    own = {**mapping.settings, "index": index}
+    routing = {"_routing": {"required": True}} if partition_of(index) > 1 else {}  # OpenSearch demands it then
     meta = {"mapping": mapping.checksum, "derived_version": mapping.derived_version, "alias": alias}
     body = {
         "settings": own,
-        "mappings": {"_meta": {META: meta}, **mapping.mappings},
+        "mappings": {"_meta": {META: meta}, **routing, **mapping.mappings},
         "aliases": {one: {} for one in (own_alias(name), *aliases)},
     }
     with translated(alias=alias):

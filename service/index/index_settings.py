@@ -1,7 +1,10 @@
-"""Shards, replicas and refresh interval. Each index has its own; they are not part of the mapping and its checksum.
+"""Shards, replicas, routing partition and refresh interval. Each index has its own; they are not part of the mapping.
 
 Options and the environment come first. Otherwise, a reindex takes the settings of the running index, and a first index
 gets the defaults. Names and values are those of OpenSearch.
+
+All documents of an organization have its uid as their routing, so they are in one shard. With a routing partition of 3,
+they are spread over three shards by their ids, and a search of the organization asks these three.
 """
 
 from __future__ import annotations
@@ -9,15 +12,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from service.client.responses import unusable
+from service.client import Client
+from service.client.responses import part, unusable
+from service.errors import Misconfigured
 from service.settings import Settings
 
 IndexSettings = Mapping[str, int | str | None]
 """Settings of an index by OpenSearch's names. None leaves one to OpenSearch's default."""
 
 DEFAULTS: IndexSettings = {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "1s"}
-KEPT = ("number_of_shards", "number_of_replicas", "auto_expand_replicas", "refresh_interval")
+KEPT = ("number_of_shards", "number_of_replicas", "auto_expand_replicas", "routing_partition_size", "refresh_interval")
 """The settings that an operator may have changed, and that a reindex takes over."""
+
+
+async def defaults(client: Client) -> IndexSettings:
+    """Those of a first index. Where several nodes hold data, each shard is copied to a second one."""
+    nodes = part(await client.cluster.health(), "number_of_data_nodes", expected=int)
+    return {**DEFAULTS, "number_of_replicas": 1 if nodes > 1 else 0}
 
 
 def chosen(settings: Settings) -> dict[str, int | str]:
@@ -25,6 +36,7 @@ def chosen(settings: Settings) -> dict[str, int | str]:
     said = {
         "number_of_shards": settings.shards,
         "number_of_replicas": settings.replicas,
+        "routing_partition_size": settings.routing_partition,
         "refresh_interval": settings.refresh_interval,
     }
     return {name: value for name, value in said.items() if value is not None}
@@ -38,12 +50,38 @@ def of_successor(running: IndexSettings, chosen: IndexSettings) -> IndexSettings
     return {**kept, **chosen}
 
 
+def for_opensearch(settings: IndexSettings) -> dict[str, int | str]:
+    """The settings as an index is created with them. Raises Misconfigured if shards and routing partition do not fit.
+
+    OpenSearch numbers many more routing shards than shards by default, so that an index can be split. Neighbouring
+    numbers are in the same shard then, and a routing partition, which takes neighbours, would spread nothing.
+    """
+    known = {name: value for name, value in settings.items() if value is not None}
+    shards, partition = int(known["number_of_shards"]), partition_of(known)
+    if partition == 1:
+        known.pop("routing_partition_size", None)
+    elif partition >= shards:
+        raise Misconfigured(
+            f"a routing partition of {partition} needs more than {partition} shards, and this index would have "
+            f"{shards}: give a larger --shards, or a smaller --routing-partition (1 spreads no organization)"
+        )
+    else:
+        known["number_of_routing_shards"] = shards
+    return known
+
+
+def partition_of(settings: IndexSettings) -> int:
+    """Over how many shards each organization is spread."""
+    return int(settings.get("routing_partition_size") or 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """The settings by the names of the options, for records."""
 
     shards: int
     replicas: int
+    routing_partition: int
     refresh_interval: str | None
 
 
@@ -53,7 +91,8 @@ def shown(settings: IndexSettings) -> Shown:
     interval = settings.get("refresh_interval")
     try:
         if shards is not None and replicas is not None:
-            return Shown(int(shards), int(replicas), None if interval is None else str(interval))
+            known = None if interval is None else str(interval)
+            return Shown(int(shards), int(replicas), partition_of(settings), known)
     except ValueError:
         pass
     raise unusable("an index lacks its number of shards or of replicas")

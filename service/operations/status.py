@@ -37,6 +37,7 @@ class IndexStatus:
     bytes: int
     shards: int
     replicas: int
+    routing_partition: int
     refresh_interval: str | None
     differing_ranges: int | None
 
@@ -133,6 +134,7 @@ async def _index(client: Client, alias: str, name: str, read: str | None) -> Ind
         bytes=part(stats, "indices", name, "primaries", "store", "size_in_bytes", expected=int),
         shards=settings.shards,
         replicas=settings.replicas,
+        routing_partition=settings.routing_partition,
         refresh_interval=settings.refresh_interval,
         differing_ranges=differing,
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 from service import progress
 from service.errors import IndexUnusable, Misconfigured, ReindexFailed
 from service.index import aliases
+from service.index.index_settings import for_opensearch, of_successor
 from service.index.write_targets import holders, writes_alias
 from service.reindex import steps, verification
 from service.reindex.context import Job
@@ -34,6 +35,7 @@ async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = Tru
         old = await aliases.current_index(job.client, job.alias)
         if old is None:
             raise IndexUnusable(f"{job.alias} does not exist in OpenSearch: create it with 'conversations create'")
+        for_opensearch(of_successor(await steps.settings_of(job, old), job.index_settings))
         if not from_index:
             await verification.say_what_files_lack(job, paths, old)
         new = aliases.index_name(job.alias, job.mapping, datetime.now(UTC))

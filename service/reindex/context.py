@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from service import progress
 from service.client import SLOW_SECONDS, Client, translated
+from service.client.responses import part
 from service.conversation import BESIDE_ITEM, Conversation, ImportRecord, Tombstone, reason
-from service.errors import ConversationsError, ReindexFailed
+from service.errors import ConversationsError, ReindexFailed, SearchUnavailable
 from service.index import loader
 from service.index import writer as index_writer
 from service.index.mapping import Mapping
@@ -230,6 +231,13 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def refresh(job: Job, *names: str) -> None:
-    """Refreshes these indices, with a timeout of SLOW_SECONDS."""
+    """Refreshes these indices, with a timeout of SLOW_SECONDS.
+
+    Raises SearchUnavailable if a copy of a shard was not refreshed: searches ask any of its copies.
+    """
     with translated(alias=job.alias):
-        await job.client.indices.refresh(index=",".join(names), params={"request_timeout": SLOW_SECONDS})
+        answer = await job.client.indices.refresh(index=",".join(names), params={"request_timeout": SLOW_SECONDS})
+    if failed := part(answer, "_shards", "failed", expected=int):
+        raise SearchUnavailable(
+            f"{counted(failed, 'copy', 'copies')} of a shard could not be refreshed: try again shortly"
+        )

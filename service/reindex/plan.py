@@ -39,6 +39,7 @@ async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True
         stats = await job.client.indices.stats(index=old, metric="docs,store")
     problem = await aliases.drift(job.client, old, job.mapping)
     settings = index_settings.of_successor(await settings_of(job, old), job.index_settings)
+    index_settings.for_opensearch(settings)
     primaries = ("indices", old, "primaries")
     return {
         "would_reindex": old,

@@ -15,6 +15,7 @@ from service.errors import IndexUnusable, SearchTimeout, SearchUnavailable
 from service.query.conversation_query import ConversationQuery
 from service.query.explain import Explanation, explain
 from service.query.search_syntax import Warning  # noqa: A004
+from service.search import exact_terms
 from service.search.answers import Count, Facets, WaysOut
 from service.search.did_you_mean import explain_no_results
 from service.search.facets import CACHED, compile_count, compile_facets, read_facets
@@ -77,7 +78,9 @@ async def _facets(searcher: Searcher, query: ConversationQuery, organization_uid
         return UNSET
     async with searcher.deadlined():
         bodies = compile_facets(query, organization_uid)
-        answers = await asyncio.gather(*(searcher.ask(body, organization_uid, **CACHED) for body in bodies))
+        answers = await asyncio.gather(
+            *(exact_terms.ask(searcher, body, organization_uid, **CACHED) for body in bodies)
+        )
     return read_facets(query, answers)
 
 

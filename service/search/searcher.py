@@ -22,10 +22,8 @@ from service.errors import (
     InvalidQuery,
     NotFound,
     Problem,
-    SearchUnavailable,
 )
 from service.limits.fair_semaphore import FairSemaphore, Size
-from service.message_texts import counted
 from service.query.conversation_query import ConversationQuery, Resolution
 from service.reach import identity_of, restriction_of
 from service.search.compiler import compile_page, compile_walk, scored_clauses
@@ -38,6 +36,7 @@ from service.search.paging.rank_cache import RankCache
 from service.search.paging.rank_descent import Windows
 from service.search.paging.tiers import Tiers
 from service.search.snapshot import Snapshot
+from service.search.spread import Spread
 from service.search.subject_clauses import Clause
 
 POINTS_IN_TIME = Size(units=50, share=50, waiting=400, waiting_share=400, patience=1.0)  # of commands
@@ -67,6 +66,7 @@ class Searcher:
         self._cursors = cursors
         self._windows = windows or Windows()
         self._rank_cache = RankCache()
+        self._spread = Spread(client, alias)
         self._closing: set[asyncio.Task[None]] = set()
         self._points = points or FairSemaphore("points_in_time", POINTS_IN_TIME, what="deep pages and exports")
 
@@ -98,7 +98,7 @@ class Searcher:
         """One state of the index for a page that takes several searches."""
         keep_alive = f"{self._deadline * 1000 + 1000:.0f}ms"
         async with self.point_in_time(organization_uid, keep_alive) as point_in_time:
-            yield Snapshot(self._ask_scoped, query, organization_uid, point_in_time)
+            yield Snapshot(self.ask_pinned, query, organization_uid, point_in_time)
 
     def resolution_of(self, query: ConversationQuery, organization_uid: UUID) -> Resolution | None:
         """What the query's cursor says that the query means. Raises InvalidQuery for an invalid cursor."""
@@ -205,14 +205,19 @@ class Searcher:
         """Searches one organization. The query of the body must come from `compile_query` or `bool_query`."""
         routing = str(organization_uid)
         answer = await self.search(body, params={"index": self._alias, "routing": routing, **params})
-        check_scope(answer, organization_uid)
+        await self._check_scope(answer, organization_uid)
         return answer
 
-    async def _ask_scoped(self, body: Clause, organization_uid: UUID) -> SearchAnswer:
-        """Searches the point in time that the body names."""
+    async def ask_pinned(self, body: Clause, organization_uid: UUID) -> SearchAnswer:
+        """Searches the point in time that the body names, which must be one of this organization."""
         answer = await self.search(body, params={})
-        check_scope(answer, organization_uid)
+        await self._check_scope(answer, organization_uid)
         return answer
+
+    async def _check_scope(self, answer: SearchAnswer, organization_uid: UUID) -> None:
+        """Raises SearchUnavailable or AnswerUnusable unless the answer is of the organization only, and once."""
+        await self._spread.check(answer.shards.total, organization_uid)
+        responses.check_owner(answer.hits.hits, str(organization_uid))
 
     async def _deep(self, asked: _Asked, snapshot: Snapshot) -> Page:
         query = asked.query
@@ -318,16 +323,3 @@ def item_of(source: bytes, document: str) -> bytes:
 
 
 _BEGINNING = b'{"uid":"%s","organization_uid":"%s",'
-
-
-def check_scope(answer: SearchAnswer, organization_uid: UUID) -> None:
-    """Raises SearchUnavailable if several shards answered, because an organization is in one shard.
-
-    Raises AnswerUnusable if the answer holds another organization's conversations.
-    """
-    if answer.shards.total != 1:
-        raise SearchUnavailable(
-            f"{counted(answer.shards.total, 'shard')} answered where an organization is in one shard: "
-            "the alias may point to several indices, see 'conversations doctor'"
-        )
-    responses.check_owner(answer.hits.hits, str(organization_uid))

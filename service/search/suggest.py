@@ -18,6 +18,7 @@ from service.client import responses
 from service.client.responses import SearchAnswer, listed
 from service.query.conditions import Words
 from service.query.conversation_query import Sort
+from service.search import exact_terms
 from service.search.answers import SuggestedCategory, SuggestedLabel, SuggestedSender, SuggestedText, Suggestions
 from service.search.compiler import bool_query, compile_sort
 from service.search.facets import CACHED
@@ -43,9 +44,13 @@ async def suggest(searcher: Searcher, text: str, organization_uid: UUID) -> Sugg
     async with searcher.deadlined():
         words, senders, categories, labels = await asyncio.gather(
             _completions(searcher, text, organization_uid),
-            searcher.ask(_senders(text, organization_uid), organization_uid, **CACHED),
-            searcher.ask(_names(text, CATEGORY, "categories", organization_uid), organization_uid, **CACHED),
-            searcher.ask(_names(text, LABEL, "metadata.labels", organization_uid), organization_uid, **CACHED),
+            exact_terms.ask(searcher, _senders(text, organization_uid), organization_uid, **CACHED),
+            exact_terms.ask(
+                searcher, _names(text, CATEGORY, "categories", organization_uid), organization_uid, **CACHED
+            ),
+            exact_terms.ask(
+                searcher, _names(text, LABEL, "metadata.labels", organization_uid), organization_uid, **CACHED
+            ),
         )
     return Suggestions(
         words=words,
@@ -81,7 +86,7 @@ def _counted(clause: Clause, field: str, size: int, organization_uid: UUID) -> C
         "query": bool_query(organization_uid, [clause]),
         "size": 0,
         "track_total_hits": False,
-        "aggs": {"found": {"terms": {"field": field, "size": size, "order": order}}},
+        "aggs": {"found": {"terms": {"field": field, "size": size, "shard_size": exact_terms.SENT, "order": order}}},
     }
 
 

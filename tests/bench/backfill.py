@@ -77,7 +77,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         settings = rig.own_settings(Path(folder)).but(node_heap="1g")
-        settings.data.mkdir(parents=True)
+        settings.data.mkdir(parents=True, mode=0o700)
         with LocalNode(settings.data, prepare(settings.cache), heap=settings.node_heap) as node:
             asyncio.run(run(settings, node.url, options.documents, options.rounds))
 

@@ -25,6 +25,7 @@ class Aggregation(TypedDict, total=False):
     buckets: list[Bucket] | dict[str, Bucket]
     doc_count: Count
     sum_other_doc_count: Count
+    doc_count_error_upper_bound: int
 
 
 def listed(aggregation: Aggregation) -> list[Bucket]:

@@ -41,8 +41,17 @@ class Shards(msgspec.Struct):
     failed: Count
 
 
+class Copy(msgspec.Struct):
+    """One copy of a shard."""
+
+    index: str
+
+
 class SearchAnswer(msgspec.Struct):
-    """The response to a search, to opening a point in time, or to getting a document. Documents stay bytes."""
+    """The response to a search, to opening a point in time, or to getting a document. Documents stay bytes.
+
+    `copies` are those of each shard that a search would ask, if that was the question.
+    """
 
     shards: Shards = msgspec.field(name="_shards", default_factory=lambda: Shards(0, 0, 0))
     took: Count = 0
@@ -50,6 +59,7 @@ class SearchAnswer(msgspec.Struct):
     hits: Hits = msgspec.field(default_factory=lambda: NO_HITS)
     aggregations: dict[str, Aggregation] = {}
     pit_id: str | None = None
+    copies: list[list[Copy]] = msgspec.field(name="shards", default_factory=list)
     id: str = msgspec.field(name="_id", default="")
     found: bool = False
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b""))

@@ -1,0 +1,66 @@
+"""The tests of test_oracle.py once more, on a cluster of three nodes, where each organization is spread over shards.
+
+The index has five shards, each with a replica, and a routing partition of 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from service.conversation import Conversation
+from service.node import LocalCluster
+from service.search.paging.rank_descent import Windows
+from service.settings import Settings
+from tests import oracle
+from tests.corpus import ORGANIZATIONS
+from tests.node.conftest import Api, Cluster, own_alias, serving, tokens_of
+from tests.node.test_oracle import (  # noqa: F401 (they are run here with the fixtures of this module)
+    test_a_page_past_the_end_is_empty_with_the_true_total,
+    test_no_caller_ever_sees_another_organizations_conversation,
+    test_random_combinations_of_parameters_answer_as_brute_force_does,
+    test_walking_all_pages_visits_every_conversation_once_and_in_order,
+)
+
+SHARDS, PARTITION = 5, 3
+
+
+@pytest.fixture(scope="session")
+def cluster(settings: Settings, _one_cluster: LocalCluster, conversations: list[Conversation]) -> Iterator[Cluster]:
+    shape = settings.but(shards=SHARDS, replicas=1, routing_partition=PARTITION)
+    with own_alias(shape, _one_cluster.urls[0]) as cluster:
+        assert cluster.load(conversations).written == len(conversations)
+        _one_cluster.await_green()
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def tokens(cluster: Cluster) -> Iterator[oracle.Tokens]:
+    yield from tokens_of(cluster)
+
+
+@pytest.fixture(scope="session")
+def api(cluster: Cluster) -> Iterator[Api]:
+    yield from serving(cluster.settings, cluster.url)
+
+
+@pytest.fixture(scope="session")
+def deep_api(cluster: Cluster) -> Iterator[Api]:
+    yield from serving(cluster.settings, cluster.url, Windows(dates=0, numbers=0, texts=0, scores=0, slice=3))
+
+
+def test_each_organization_is_spread_over_as_many_shards_and_no_more(cluster: Cluster) -> None:
+    """With OpenSearch's default number of routing shards, it would be in one shard, whatever the partition is."""
+    search = f"{cluster.url}/{cluster.settings.alias}/_search"
+    for organization in ORGANIZATIONS[:2]:
+        query = {"term": {"organization_uid": str(organization)}}
+        counts = [
+            httpx.post(
+                search, params={"preference": f"_shards:{shard}"}, json={"query": query, "size": 0}, timeout=60
+            ).json()["hits"]["total"]["value"]
+            for shard in range(SHARDS)
+        ]  # fmt: skip
+        assert sum(1 for count in counts if count) == PARTITION, counts
+        assert min(count for count in counts if count) > sum(counts) / PARTITION / 2

@@ -1,0 +1,183 @@
+"""Shapes of an index: shards, and a routing partition that spreads each organization over several of them."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.client import Client
+from service.conversation import Conversation, document_id
+from service.index import aliases
+from service.search import exact_terms, facets
+from service.search.searcher import Searcher
+from service.settings import Settings
+from tests.corpus import conversation
+from tests.node.conftest import Api, Cluster, own_alias, serving
+from tests.node.reindexing import FIRST, SECOND, command, current, exported, of, stored
+from tests.node.test_reindex_interrupted import Readers, Writers, threads
+
+SPREAD = {"shards": 5, "replicas": 0, "routing_partition": 3}
+
+
+def held(cluster: Cluster) -> dict[str, Any]:
+    """The settings of the index that is read."""
+
+    async def read(client: Client) -> Any:
+        name = await aliases.current_index(client, cluster.settings.alias)
+        return (await client.indices.get(index=name))[name]
+
+    index: dict[str, Any] = cluster.act(read)
+    return {**index["settings"]["index"], "_routing": index["mappings"].get("_routing")}
+
+
+def test_a_routing_partition_is_chosen_shown_kept_and_given_up(fresh: Cluster) -> None:
+    refused = command(fresh, "create", "--shards", "3", "--routing-partition", "3")
+    assert refused.returncode == 2
+    assert "a routing partition of 3 needs more than 3 shards, and this index would have 3" in refused.stderr
+    made = command(fresh, "create", "--shards", "5", "--routing-partition", "3")
+    assert (made.returncode, json.loads(made.stdout)["created"]) == (0, True), made.stderr
+    shape = held(fresh)
+    assert (shape["number_of_shards"], shape["routing_partition_size"], shape["number_of_routing_shards"]) == (
+        "5", "3", "5",
+    )  # fmt: skip
+    assert shape["_routing"] == {"required": True}
+    for arguments in (("reindex", "--shards", "3", "--dry-run"), ("reindex", "--shards", "3")):
+        refused = command(fresh, *arguments)
+        assert (refused.returncode, "needs more than 3 shards" in refused.stderr) == (2, True), refused.stderr
+    done = command(fresh, "reindex", "--shards", "6")
+    assert done.returncode == 0, done.stderr  # also: the refused one left no lock
+    shape = held(fresh)
+    assert (shape["number_of_shards"], shape["routing_partition_size"], shape["number_of_routing_shards"]) == (
+        "6", "3", "6",
+    )  # fmt: skip
+    status = json.loads(command(fresh, "status", "-o", "json").stdout)
+    assert [(one["shards"], one["routing_partition"]) for one in status["indices"]] == [(5, 3), (6, 3)]
+    assert status["problem"] is None
+    planned = json.loads(command(fresh, "reindex", "--dry-run", "--shards", "1", "--routing-partition", "1").stdout)
+    assert (planned["shards"], planned["routing_partition"]) == (1, 1)
+    assert command(fresh, "reindex", "--shards", "1", "--routing-partition", "1").returncode == 0
+    assert "routing_partition_size" not in held(fresh)
+    assert held(fresh)["_routing"] is None
+
+
+@pytest.fixture
+def many(settings: Settings, opensearch_url: str) -> Iterator[tuple[Api, list[Conversation]]]:
+    """An organization on three shards with more senders and categories than a shard sends at once."""
+    rng = random.Random(5)
+    conversations = []
+    for number in range(600):
+        named = [f"of {int(rng.paretovariate(0.4)) % 300}" for _ in range(3)]
+        one = conversation(rng, FIRST)
+        sender = f"ada.{int(rng.paretovariate(0.5)) % 200}@example.com"
+        who = one.metadata.model_copy(update={"from_email": sender, "from_name": f"Ada {number}"})
+        conversations.append(one.model_copy(update={"categories": list(dict.fromkeys(named)), "metadata": who}))
+    with own_alias(settings.but(**SPREAD), opensearch_url) as cluster:
+        assert cluster.load(conversations).written == len(conversations)
+        for api in serving(cluster.settings, cluster.url):
+            yield api, conversations
+
+
+def test_values_are_counted_exactly_where_shards_do_not_send_them_all(
+    many: tuple[Api, list[Conversation]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, conversations = many
+    counts = Counter(name for one in conversations for name in one.categories)
+    best = sorted(counts, key=lambda name: (-counts[name], name))
+    asked: list[int] = []
+    ask_pinned = Searcher.ask_pinned
+
+    async def counted(self: Any, body: Any, organization: Any) -> Any:
+        asked.append(1)
+        return await ask_pinned(self, body, organization)
+
+    monkeypatch.setattr(Searcher, "ask_pinned", counted)
+    monkeypatch.setattr(facets, "MOST_VALUES", 12)  # of which a shard sends 28
+    for sent, least in ((exact_terms.SENT_AGAIN, 2), (20, 10)):  # all at once, and in parts
+        asked.clear()
+        monkeypatch.setattr(exact_terms, "SENT_AGAIN", sent)
+        data = api.conversations(api.token(FIRST), {"facets": "category", "per_page": 1})["data"]
+        facet = data["facets"]["category"]
+        assert [(one["value"], one["count"]) for one in facet["values"]] == [(name, counts[name]) for name in best[:12]]
+        assert facet["other"] == sum(counts[name] for name in best[12:])
+        assert facet["none"] == sum(1 for one in conversations if not one.categories)
+        assert len(asked) >= least, "the test proves nothing if the first answer was exact"
+    senders = Counter(one.metadata.from_email for one in conversations)
+    best_senders = sorted(senders, key=lambda name: (-senders[name], str(name)))[:5]
+    monkeypatch.setattr(exact_terms, "SENT", 5)
+    asked.clear()
+    answer = api.get("/api/conversations/suggest", api.token(FIRST), params={"text": "ada"}).json()["data"]
+    assert [(one["from_email"], one["count"]) for one in answer["senders"]] == [
+        (name, senders[name]) for name in best_senders
+    ]
+    assert asked
+
+
+def test_a_reindex_to_more_shards_and_to_a_partition_is_not_noticed(fresh: Cluster) -> None:
+    rng = random.Random(98)
+    still = [conversation(rng, FIRST).model_copy(update={"categories": ["still"]}) for _ in range(80)]
+    assert fresh.load([*still, *of(SECOND, 200)]).written == 280
+    writers = Writers(fresh)
+    for api in serving(fresh.settings, fresh.url):
+        readers = Readers(api, api.token(FIRST), frozenset(str(one.uid) for one in still))
+        with threads(*((writers.run, n) for n in range(2)), *((readers.run, n) for n in range(2))):
+            try:
+                shapes = [
+                    ("--shards", "6"),
+                    ("--routing-partition", "3"),
+                    ("--shards", "1", "--routing-partition", "1"),
+                ]
+                for options in shapes:
+                    before, answers = writers.writes, readers.answers
+                    done = command(fresh, "reindex", *options)
+                    assert done.returncode == 0, done.stderr
+                    assert writers.writes > before
+                    assert readers.answers > answers
+            finally:
+                writers.stop.set()
+                readers.stop.set()
+    assert writers.errors == []
+    assert readers.faults == []
+    expected = {document_id(one.organization_uid, one.uid): one.version for one in [*still, *of(SECOND, 200)]}
+    expected |= {name: live.version for name, live in writers.expected_versions.items() if live is not None}
+    shapes_now = json.loads(command(fresh, "status", "-o", "json").stdout)["indices"]
+    assert [(one["shards"], one["routing_partition"]) for one in shapes_now] == [(1, 1), (6, 1), (6, 3), (1, 1)]
+    assert {one["differing_ranges"] for one in shapes_now} == {None, 0}
+    for index in shapes_now:
+        assert stored(fresh, index["name"]) == expected
+    assert current(fresh) == shapes_now[-1]["name"]
+
+
+def test_on_several_shards_documents_are_found_by_their_ids_and_repaired(
+    settings: Settings, opensearch_url: str, tmp_path: Path
+) -> None:
+    mine = of(FIRST, 60)
+    with own_alias(settings.but(**SPREAD), opensearch_url) as cluster:
+        cluster.load(mine)
+        file = exported(cluster, tmp_path / "all.ndjson", FIRST)
+        for api in serving(cluster.settings, cluster.url):
+            token = api.token(FIRST, scopes=("conversations:read", "conversations:write"))
+            for one in mine[:9]:
+                found = api.get(f"/api/conversations/{one.uid}", token)
+                assert (found.status_code, found.json()["data"]["uid"]) == (200, str(one.uid))
+            gone = api.http.delete(
+                f"{api.address}/api/conversations/{mine[0].uid}", headers={"Authorization": f"Bearer {token}"}
+            )
+            assert gone.status_code in (200, 204), gone.text
+            assert api.get(f"/api/conversations/{mine[0].uid}", token).status_code == 404
+
+        async def lose(client: Client) -> None:
+            for one in mine[1:8]:
+                name = document_id(one.organization_uid, one.uid)
+                await client.delete(index=cluster.settings.alias, id=name, params={"routing": str(FIRST)})
+
+        cluster.act(lose)
+        told = json.loads(command(cluster, "verify", str(file)).stdout)
+        assert (told["missing"], told["newer"]) == (7, 1)
+        assert command(cluster, "verify", str(file), "--repair").returncode == 0
+        assert len(stored(cluster, current(cluster))) == len(mine) - 1
