@@ -2,4 +2,5 @@
 
 from service.entry import main
 
-main()
+if __name__ == "__main__":  # the processes of `load --workers` import this module too
+    main()

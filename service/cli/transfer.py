@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -29,7 +30,7 @@ from service.client import Client
 from service.client.responses import SearchAnswer
 from service.errors import IndexUnusable, Misconfigured
 from service.files import STANDARD_STREAM, require_distinct
-from service.index import aliases, loader, mapping, writer
+from service.index import aliases, loader, mapping, preparing, writer
 from service.index.index_settings import chosen
 from service.message_texts import counted
 from service.operations import load_progress
@@ -61,6 +62,11 @@ Origin = TypeVar("Origin")
     show_default=True,
     help="How many files are loaded at the same time.",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="How many processes check and prepare the lines. Without it, the one that also sends them does.",
+)
 @create_option
 @dry_run.option("Check every line, and write neither conversations nor a rejects file.")
 @cluster_options
@@ -71,6 +77,7 @@ def load_command(
     checkpoint: Path,
     resume: bool,
     parallel: int,
+    workers: int | None,
     create: bool,
     is_dry_run: bool,
 ) -> None:
@@ -83,6 +90,8 @@ def load_command(
     """
     if is_dry_run and (resume or create):
         raise Misconfigured(f"--dry-run writes nothing: leave out {'--resume' if resume else '--create'}")
+    if parallel > 1 and workers is not None:
+        raise Misconfigured("--parallel and --workers exclude each other: --parallel has a process for each file")
     is_parallel = parallel > 1 and len(files) > 1
     own = parallel_files(files, rejects, checkpoint) if is_parallel else []
     require_distinct(
@@ -114,20 +123,16 @@ def load_command(
         progress.track("Loading", total, "byte") as advance,
     ):
 
-        def writes() -> Iterator[tuple[ndjson.Line, writer.Write]]:
+        def lines() -> Iterator[ndjson.Line]:
             for file in files:
-                for line in ndjson.read(
-                    file, after=done.lines[file], advance=reading.along(advance), max_ahead=max_ahead(settings)
-                ):
-                    write = _write_of(line)
-                    if write is None:
-                        rejected.add(line.source, line.number, line.reason or "", line.text)
-                    else:
-                        yield line, write
+                yield from ndjson.texts(file, after=done.lines[file], advance=reading.along(advance))
+
+        def reject(line: ndjson.Line) -> None:
+            rejected.add(line.source, line.number, line.reason or "", line.text)
 
         tally = _load(
             settings,
-            writes(),
+            _prepared(lines(), max_ahead(settings), reject, workers=workers),
             lambda line, reason: rejected.add(line.source, line.number, reason, line.text),
             reading,
             create=create,
@@ -173,7 +178,7 @@ def export_command(settings: Settings, file: str, organization: UUID, where: str
 
 def _load(
     settings: Settings,
-    writes: Iterable[tuple[Origin, writer.Write]],
+    prepared: AbstractAsyncContextManager[loader.Pairs[Origin]],
     reject: Callable[[Origin, str], None],
     reading: progress.Reading,
     *,
@@ -187,7 +192,7 @@ def _load(
 
     async def load(client: Client) -> loader.Tally:
         await require_index(client, settings, create=create)
-        async with load_progress.published(client, settings.alias, now):
+        async with load_progress.published(client, settings.alias, now), prepared as writes:
             return await loader.load_writes(
                 client,
                 settings.alias,
@@ -201,11 +206,22 @@ def _load(
     return act(settings, load)
 
 
-def _write_of(line: ndjson.Line) -> writer.Write | None:
-    if line.conversation is not None:
-        return writer.write_of(line.conversation)
-    gone = line.deletion
-    return None if gone is None else writer.deletion_of(gone.organization_uid, gone.uid, gone.deleted_on)
+def _prepared(
+    lines: Iterable[ndjson.Line], most_ahead: timedelta, reject: Callable[[ndjson.Line], None], *, workers: int | None
+) -> AbstractAsyncContextManager[loader.Pairs[ndjson.Line]]:
+    """The writes of the lines, made in other processes or here."""
+    if workers is not None:
+        return preparing.in_processes(lines, workers=workers, max_ahead=most_ahead, reject=reject)
+
+    def writes() -> Iterator[tuple[ndjson.Line, writer.Write]]:
+        for line in lines:
+            prepared = preparing.write_or_reason(line, most_ahead)
+            if isinstance(prepared, writer.Write):
+                yield line, prepared
+            else:
+                reject(prepared)
+
+    return nullcontext(writes())
 
 
 def max_ahead(settings: Settings) -> timedelta:

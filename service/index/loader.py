@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -22,6 +22,8 @@ ACTION_BYTES = 200
 BATCHES_AT_ONCE = 6
 
 Origin = TypeVar("Origin")
+Pairs = Iterable[tuple[Origin, Write]] | AsyncIterable[Sequence[tuple[Origin, Write]]]
+"""Writes with their origins, one by one or, where they are waited for, several at a time."""
 
 
 @dataclass(slots=True)
@@ -81,7 +83,7 @@ async def load(
 async def load_writes(
     client: Client,
     alias: str,
-    writes: Iterable[tuple[Origin, Write]],
+    writes: Pairs[Origin],
     *,
     reject: Callable[[Origin, str], None],
     advance: Callable[[int], None] = lambda _count: None,
@@ -106,7 +108,7 @@ async def load_writes(
         advance(len(batch.writes))
 
     try:
-        for batch in _batches(writes):
+        async for batch in _batches(writes):
             task = asyncio.create_task(send(batch))
             under_way.add(task)
             in_order.append((task, batch.origins[-1]))
@@ -152,12 +154,22 @@ async def _settle(tasks: set[asyncio.Task[None]], when: str) -> set[asyncio.Task
     return rest
 
 
-def _batches(writes: Iterable[tuple[Origin, Write]]) -> Iterable[_Batch[Origin]]:
+async def _batches(writes: Pairs[Origin]) -> AsyncIterator[_Batch[Origin]]:
     batch: _Batch[Origin] = _Batch()
-    for origin, write in writes:
+    async for origin, write in _each(writes):
         batch.add(origin, write)
         if batch.is_full:
             yield batch
             batch = _Batch()
     if batch.writes:
         yield batch
+
+
+async def _each(writes: Pairs[Origin]) -> AsyncIterator[tuple[Origin, Write]]:
+    if isinstance(writes, AsyncIterable):
+        async for several in writes:
+            for pair in several:
+                yield pair
+    else:
+        for pair in writes:
+            yield pair

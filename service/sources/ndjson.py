@@ -12,7 +12,7 @@ import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, cast
@@ -67,11 +67,28 @@ def read(
     max_ahead: timedelta = MAX_AHEAD,
     ended: Callable[[ExportEnd], None] = lambda _end: None,
 ) -> Iterator[Line]:
-    """Yields each line of the file that is not blank and comes after line `after`. The path "-" is standard input.
+    """Yields each line of the file that is not blank and comes after line `after`, parsed. For the rest, see `texts`.
+
+    A line whose version lies further ahead of the clock than `max_ahead` is rejected.
+    """
+    for line in texts(path, after=after, advance=advance, ended=ended):
+        yield line if line.reason is not None else parsed(line, max_ahead)
+
+
+def texts(
+    path: str,
+    *,
+    after: int = 0,
+    advance: Callable[[int], None] = lambda _count: None,
+    ended: Callable[[ExportEnd], None] = lambda _end: None,
+) -> Iterator[Line]:
+    """Yields each line that is not blank and comes after line `after`, without a conversation: it is not parsed yet.
+
+    The path "-" is standard input. A line that ends an export with a wrong number has a `reason` already.
 
     `advance` is called with the number of bytes of each read; for a compressed file, these are compressed bytes.
-    `ended` is called with the last line of each complete export in the file. A line whose version lies further ahead of
-    the clock than `max_ahead` is rejected. Raises SourceUnreadable if the file cannot be read or is cut off.
+    `ended` is called with the last line of each complete export in the file. Raises SourceUnreadable if the file cannot
+    be read or is cut off.
     """
     number = since_end = 0
     try:
@@ -91,7 +108,7 @@ def read(
                     since_end += 1
                     if number <= after:
                         continue
-                    yield _line(path, number, text.removeprefix(lines.BOM) if number == 1 else text, max_ahead)
+                    yield Line(path, number, text.removeprefix(lines.BOM) if number == 1 else text, None)
     except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
         raise SourceUnreadable(
             f"{path} is incomplete or damaged after line {number} ({error}): get the whole file and try again"
@@ -165,15 +182,16 @@ def _texts(stream: IO[bytes]) -> Iterator[bytes]:
             text = stream.readline(_READ_BYTES)
 
 
-def _line(source: str, number: int, text: bytes, max_ahead: timedelta) -> Line:
+def parsed(line: Line, max_ahead: timedelta) -> Line:
+    """The line with its conversation or its deletion, or with the reason why it has none."""
     try:
-        content = lines.parse(text.rstrip(b"\r\n"), max_ahead=max_ahead)
+        content = lines.parse(line.text.rstrip(b"\r\n"), max_ahead=max_ahead)
     except lines.InvalidLine as error:
-        shown = text[:SHOWN_BYTES] if len(text) > MAX_LINE_BYTES else text
-        return Line(source, number, shown, None, str(error))
+        shown = line.text[:SHOWN_BYTES] if len(line.text) > MAX_LINE_BYTES else line.text
+        return replace(line, text=shown, reason=str(error))
     if isinstance(content, Tombstone):
-        return Line(source, number, text, None, "is a deletion: only 'conversations load' accepts deletions", content)
-    return Line(source, number, text, content)
+        return replace(line, reason="is a deletion: only 'conversations load' accepts deletions", deletion=content)
+    return replace(line, conversation=content)
 
 
 def _open(path: str) -> io.FileIO:

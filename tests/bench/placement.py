@@ -14,6 +14,7 @@ import random
 import tempfile
 import time
 from bisect import bisect
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
@@ -57,12 +58,13 @@ async def run(settings: Settings, url: str, shape: Shape, documents: int) -> Non
         index, _made = await first_index.ensure(opened, settings.alias, mapping.load(), settings=own)
         pairs = ((one, one) for one in conversations(uids, amounts))
         await load(opened, settings.alias, pairs, reject=rig._refuse)
-        rows = await opened.cat.shards(index=index, params={"format": "json", "h": "shard,prirep,docs,node"})
+        stats = (await opened.indices.stats(index=index, params={"level": "shards"}))["indices"][index]["shards"]
     placed, cluster = place(uids, amounts, shape), Cluster(nodes=3, replicas=1, cores=os.cpu_count() or 1, machines=1)
-    found = {int(row["shard"]): int(row["docs"]) for row in rows if row["prirep"] == "p"}
-    on_nodes: dict[str, int] = {}
-    for row in rows:
-        on_nodes[row["node"]] = on_nodes.get(row["node"], 0) + int(row["docs"] or 0)
+    found = {int(shard): copies[0]["docs"]["count"] for shard, copies in stats.items()}
+    on_nodes: Counter[str] = Counter()
+    for copies in stats.values():
+        for copy in copies:
+            on_nodes[copy["routing"]["node"]] += copy["docs"]["count"]
     off = max(abs(found[at] - size) / size for at, size in enumerate(placed.shards))
     print(
         f"partition {shape.partition}: largest shard {imbalance(list(found.values())):.2f} of the mean, predicted "

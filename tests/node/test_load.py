@@ -45,15 +45,16 @@ def everything(cluster: Cluster) -> int:
     return count
 
 
-def test_a_load_that_was_killed_goes_on_where_it_stopped(fresh: Cluster, file: Path) -> None:
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["", "workers"])
+def test_a_load_that_was_killed_goes_on_where_it_stopped(fresh: Cluster, file: Path, workers: tuple[str, ...]) -> None:
     checkpoint = file.parent / "load.checkpoint"
-    killed = begin_load(fresh.url, fresh.settings.alias, file)
+    killed = begin_load(fresh.url, fresh.settings.alias, file, *workers)
     wait_until(checkpoint.exists, process=killed, says=killed.communicate)
     killed.kill()
     killed.communicate()
     reached = json.loads(checkpoint.read_text())["lines"][str(file)]
     assert 0 < reached < COUNT
-    resumed = begin_load(fresh.url, fresh.settings.alias, file, "--resume")
+    resumed = begin_load(fresh.url, fresh.settings.alias, file, "--resume", *workers)
     out, _errors = resumed.communicate(timeout=120)
     assert resumed.returncode == 3  # two lines are wrong
     told = json.loads(out)
