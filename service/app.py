@@ -109,7 +109,7 @@ def create_app(
         await searches.close()
 
     application = Litestar(
-        route_handlers=[*HANDLERS, home(HANDLERS), web_file, sign_in(codes or SignInCodes()), *PAGES],
+        route_handlers=[*HANDLERS, home(HANDLERS, tokens.providers), web_file, sign_in(codes or SignInCodes()), *PAGES],
         state=State({"parts": parts, "audit": Audit(settings.audit_file)}),
         openapi_config=None,  # service.api.openapi makes the document
         exception_handlers={Exception: error_response},

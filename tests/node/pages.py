@@ -58,6 +58,7 @@ class Site:
     browser: Browser
     troubles: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)  # other places that a test's pages may ask
 
     @property
     def token(self) -> str:
@@ -108,11 +109,13 @@ class Site:
         """For one test. Afterwards, no page may have complained, asked another place, or put a token in an address."""
         self.troubles.clear()
         self.requested.clear()
+        self.others.clear()
         yield self
         for context in self.browser.contexts:
             context.close()
         assert self.troubles == []
-        assert [url for url in self.requested if not url.startswith((self.api.address, "blob:", "data:"))] == []
+        known = (self.api.address, "blob:", "data:", *self.others)
+        assert [url for url in self.requested if not url.startswith(known)] == []
         assert [url for url in self.requested if "eyJ" in url] == []
 
 
@@ -158,11 +161,12 @@ def search(page: Page, text: str) -> None:
     settled(page)
 
 
-def check_access(page: Page) -> None:
-    """Fails with what axe finds wrong with the page as it is."""
+def check_access(page: Page, *, only: str | None = None) -> None:
+    """Fails with what axe finds wrong with the page as it is, by all rules or by one."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
-    found = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", STANDARDS)
+    rules: object = STANDARDS if only is None else {"type": "rule", "values": [only]}
+    found = page.evaluate("(rules) => axe.run(document, { runOnly: rules })", rules)
     wrong = [
         f"{one['id']}: {one['help']}\n  "
         + "\n  ".join(f"{node['html'][:200]} | {node['failureSummary'][:300]}" for node in one["nodes"][:3])
