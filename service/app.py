@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import msgspec
-import structlog
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from service import telemetry, terminal
+from service import telemetry
 from service.api.auth import Tokens
 from service.api.documentation import PAGES
 from service.api.errors import error_response
@@ -144,27 +140,3 @@ def _readiness(
 
     seconds = settings.request_timeout * LOOK_SHARE
     return Readiness(fits.now, searcher.ping, takes_writes, seconds=seconds, reason=disk)
-
-
-def configure_logging(settings: Settings) -> None:
-    """Makes structlog write to standard error, as JSON or for a console. Libraries log only warnings and errors."""
-    as_json = settings.log_format == "json"
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer(serializer=lambda event, **_options: msgspec.json.encode(event))
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=terminal.has_colors(sys.stderr))
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
-        logger_factory=(
-            structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(sys.stderr)
-        ),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    for name in ("opensearch", "opensearchpy.trace"):  # they would log requests, and the bodies of failed ones
-        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -25,11 +25,11 @@ import uvicorn
 from opensearchpy.exceptions import TransportError
 from pydantic import SecretStr
 
-from service import progress, telemetry
+from service import log_lines, progress, telemetry
 from service.api.auth import Tokens
 from service.api.http_protocol import KEEP_ALIVE_SECONDS, ConnectionLimits, bounded
 from service.api.sign_in import LIFETIME, SignInCodes
-from service.app import configure_logging, create_app
+from service.app import create_app
 from service.client import Client, connect
 from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
 from service.index import aliases, loader, mapping
@@ -178,7 +178,7 @@ def serve(
     Raises IndexUnusable at the start if the index does not fit the mapping, and NodeFailed when `node` dies. A cluster
     that cannot be reached yet, or has no index yet, does not prevent the start.
     """
-    configure_logging(settings)
+    log_lines.configure(settings)
     if settings.traces_endpoint is not None and not settings.telemetry_off:
         telemetry.tracing.switch_on(settings.alias)
     asyncio.run(_check_index(settings, url))
