@@ -12,6 +12,7 @@ from litestar.types import ASGIApp
 
 from service import telemetry
 from service.api.auth import Tokens
+from service.api.client_address import ClientAddresses
 from service.api.documentation import PAGES
 from service.api.errors import error_response
 from service.api.home import home
@@ -27,6 +28,7 @@ from service.api.middleware.hosts import Hosts
 from service.api.middleware.operations import Operations
 from service.api.middleware.rate_limit import RateLimit
 from service.api.middleware.security_headers import SecurityHeaders
+from service.api.middleware.strangers import Strangers
 from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
 from service.api.sign_in import SignInCodes, sign_in
@@ -95,7 +97,7 @@ def create_app(
     )
 
     @asynccontextmanager
-    async def clients(_app: Litestar) -> AsyncIterator[None]:
+    async def closing(_app: Litestar) -> AsyncIterator[None]:
         yield
         await fits.close()
         await tokens.close()
@@ -109,10 +111,12 @@ def create_app(
         openapi_config=None,  # service.api.openapi makes the document
         exception_handlers={Exception: error_response},
         middleware=[lambda app: Deadline(app, seconds=settings.request_timeout, body_seconds=settings.body_seconds)],
-        lifespan=[clients],
+        lifespan=[closing],
         logging_config=None,
     )
-    limited = RateLimit(Compression(application), callers=limits.callers)
+    clients = ClientAddresses(settings.trusted_proxies)
+    known = Strangers(Compression(application), tokens=tokens, addresses=limits.addresses, clients=clients)
+    limited = RateLimit(known, callers=limits.callers)
     return AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited)))))
 
 

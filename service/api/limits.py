@@ -25,6 +25,7 @@ class Limits:
     """The limits of a process. `points` is shared with the searcher, which opens points in time."""
 
     callers: Buckets
+    addresses: Buckets
     searches: FairSemaphore
     bodies: FairSemaphore
     exports: FairSemaphore
@@ -35,6 +36,12 @@ class Limits:
     def of(cls, settings: LimitSettings) -> Limits:
         return cls(
             callers=Buckets(settings.caller_rate, settings.caller_burst),
+            addresses=Buckets(
+                settings.address_rate,
+                settings.address_burst,
+                limit="address",
+                what="requests without a valid token from your address are",
+            ),
             searches=_shared(
                 settings,
                 "searches",
