@@ -48,6 +48,7 @@ class Limits:
                 "searches",
                 waiting=(settings.searches_waiting, settings.searches_waiting_per_organization),
                 patience=settings.search_patience,
+                brisk=True,
             ),
             bodies=_shared(
                 settings,
@@ -102,9 +103,16 @@ class Limits:
 
 
 def _shared(
-    settings: LimitSettings, name: str, what: str, *, waiting: tuple[int, int], patience: float, always: bool = False
+    settings: LimitSettings,
+    name: str,
+    what: str,
+    *,
+    waiting: tuple[int, int],
+    patience: float,
+    always: bool = False,
+    brisk: bool = False,
 ) -> FairSemaphore:
     """A semaphore with the units of the setting `name`. `<name>_per_organization` bounds those of one organization."""
     units: int = getattr(settings, name)
     share: int = min(units, getattr(settings, f"{name}_per_organization"))
-    return FairSemaphore(name, Size(units, share, *waiting, patience, always=always), what=what)
+    return FairSemaphore(name, Size(units, share, *waiting, patience, always=always, brisk=brisk), what=what)
