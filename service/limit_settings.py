@@ -138,7 +138,7 @@ class LimitSettings(BaseSettings):
         "connection is closed",
     )
     connections: int = Field(
-        1_000,
+        3_000,
         ge=1,
         le=100_000,
         validation_alias=_env("CONVERSATIONS_CONNECTIONS"),

@@ -30,7 +30,7 @@ STRANGE: list[dict[str, Any]] = [
 
 
 def refusals() -> float:
-    return telemetry.refused.labels("address", "own")._value.get()
+    return float(telemetry.refused.labels("address", "own")._value.get())
 
 
 @pytest.mark.parametrize("strange", STRANGE, ids=lambda one: f"{one['url']} {len(one)}")
@@ -107,7 +107,8 @@ def test_the_address_is_the_last_that_no_trusted_proxy_has(peer: str, hops: list
     headers = [(b"x-forwarded-for", hop.encode("latin-1")) for hop in hops]
     scope: Any = {"client": (peer, 5), "headers": headers}
     assert ClientAddresses("10.0.0.0/8 fd00::/8").of(scope) == expected
-    assert ClientAddresses(None).of({**scope, "client": None}) == ""
+    nowhere: Any = {**scope, "client": None}
+    assert ClientAddresses(None).of(nowhere) == ""
 
 
 @pytest.mark.parametrize("value", ["proxy.example", "10.0.0.0/33", "10.0.0.1/8", "*", " "])

@@ -96,5 +96,7 @@ class Sender:
         return made
 
     def close(self) -> None:
+        """Closes what no request uses."""
         for one in self._free:
             one.close()
+        self._free.clear()
