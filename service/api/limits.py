@@ -25,6 +25,7 @@ class Limits:
     """The limits of a process. `points` is shared with the searcher, which opens points in time."""
 
     callers: Buckets
+    addresses: Buckets
     searches: FairSemaphore
     bodies: FairSemaphore
     exports: FairSemaphore
@@ -35,12 +36,19 @@ class Limits:
     def of(cls, settings: LimitSettings) -> Limits:
         return cls(
             callers=Buckets(settings.caller_rate, settings.caller_burst),
+            addresses=Buckets(
+                settings.address_rate,
+                settings.address_burst,
+                limit="address",
+                what="requests without a valid token from your address are",
+            ),
             searches=_shared(
                 settings,
                 "searches",
                 "searches",
                 waiting=(settings.searches_waiting, settings.searches_waiting_per_organization),
                 patience=settings.search_patience,
+                brisk=True,
             ),
             bodies=_shared(
                 settings,
@@ -95,9 +103,16 @@ class Limits:
 
 
 def _shared(
-    settings: LimitSettings, name: str, what: str, *, waiting: tuple[int, int], patience: float, always: bool = False
+    settings: LimitSettings,
+    name: str,
+    what: str,
+    *,
+    waiting: tuple[int, int],
+    patience: float,
+    always: bool = False,
+    brisk: bool = False,
 ) -> FairSemaphore:
     """A semaphore with the units of the setting `name`. `<name>_per_organization` bounds those of one organization."""
     units: int = getattr(settings, name)
     share: int = min(units, getattr(settings, f"{name}_per_organization"))
-    return FairSemaphore(name, Size(units, share, *waiting, patience, always=always), what=what)
+    return FairSemaphore(name, Size(units, share, *waiting, patience, always=always, brisk=brisk), what=what)

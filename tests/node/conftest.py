@@ -82,7 +82,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """
     return Settings.load().but(
         token_secret=SECRET, alias=unique_alias(), data=tmp_path_factory.mktemp("data"),
-        caller_rate=0.0, exports=16, exports_per_organization=16,
+        caller_rate=0.0, address_rate=0.0, exports=16, exports_per_organization=16,
     )  # fmt: skip
 
 
