@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from service.api.middleware.rate_limit import HOLD_SECONDS
 from service.conversation import Conversation
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, conversation
@@ -124,6 +125,7 @@ def test_when_others_use_everything_it_is_503(cluster: Cluster) -> None:
             other = ORGANIZATIONS[2]
             answer = api.get("/api/conversations/export", api.token(other))
             assert "all 2 exports" in error(answer, 503, "busy")["message"]
+            assert answer.elapsed >= timedelta(seconds=HOLD_SECONDS), "else clients come again at once"
             assert answer.headers["retry-after"] == "1"
         finally:
             for one in held:
