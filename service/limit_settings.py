@@ -78,8 +78,8 @@ class LimitSettings(BaseSettings):
         gt=0,
         le=300,
         validation_alias=_env("CONVERSATIONS_SEARCH_PATIENCE"),
-        description="seconds that a search may wait for its turn; where its organization has had others waiting for "
-        "that long, only as long as four searches take",
+        description="seconds that a search may wait for its turn; where its organization sends more than can be done "
+        "for longer than a burst, only as long as one search takes",
     )
     bulk_bytes: int = Field(
         64_000_000,

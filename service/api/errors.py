@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException
 
 from service import errors
 from service.api import responses
+from service.api.limits import SHED
 from service.api.media_type import NDJSON
 from service.api.middleware.access_log import note, request_id
 from service.api.requests import ApiRequest
@@ -116,6 +117,8 @@ def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
         logger.error("fault", request_id=request_id(request.scope), error=type(error).__name__, places=where)
     elif answer.status >= 500:
         note(request.scope, error=type(error).__name__, cause=type(error.__cause__).__name__, **facts_of(error))
+    if isinstance(error, errors.Saturated):
+        request.scope["state"][SHED] = True
     headers = dict(answer.headers)
     if isinstance(error, errors.RateExceeded):
         headers["Retry-After"] = str(error.retry_after)

@@ -17,6 +17,7 @@ BODIES_WAITING, BODIES_WAITING_SHARE = 100, 25
 BODY_PATIENCE_SECONDS = 5.0
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
 EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # so that the next one may follow at once when one has ended
+SHED = "shed"  # in the state of a request that is refused because the service is busy with others'
 CHARGED = "charged_caller"  # the caller whose balance the answer tells, in the state of a request
 
 

@@ -14,6 +14,7 @@ from service.errors import Saturated, TooBusy
 STANDING_TURNS = 4.0  # in a queue that does not become empty, requests wait for as long as this many take
 BRISK_TURNS = 1.0  # the same, where answers must stay quick
 LEAST_PATIENCE = 0.02  # seconds
+BURST_QUEUES = 2.0  # a burst takes as long as so many full queues need, on the average, to become empty
 LEAST_BURST = 0.1  # seconds, after which a brisk queue may count as one that does not become empty
 SMOOTHING = 0.05  # the weight of the latest request in how long one takes
 CONTENDED_SECONDS = 10.0  # after this time without another tenant, one counts as alone
@@ -143,7 +144,7 @@ class FairSemaphore:
 
     def _admit(self, now: float) -> None:
         """Admits waiting requests in turn, as long as the next one fits."""
-        share = self.size.share if self.size.always or now < self._contended_until else self.size.units
+        share = self._share(now)
         while self._turns:
             ready = (who for who, one in self._turns.items() if one.held + one.waiting[0].units <= share)
             who = min(ready, key=lambda one: self._turns[one].held, default=None)
@@ -161,6 +162,10 @@ class FairSemaphore:
             waiter.admitted.set_result(None)
         self._shows_held.set(self._held)
         self._shows_queued.set(self._queued)
+
+    def _share(self, now: float) -> int:
+        """The units that one tenant may hold now."""
+        return self.size.share if self.size.always or now < self._contended_until else self.size.units
 
     def _next(self, tenant: _Tenant, now: float) -> _Waiter:
         """Takes out who is next: the newest where a brisk queue does not become empty. Others may be refused then."""
@@ -199,7 +204,8 @@ class FairSemaphore:
         """Whether the queue was there for longer than a burst takes, now or a moment ago."""
         burst = self.size.patience
         if self.size.brisk:
-            burst = min(burst, max(LEAST_BURST, self.size.waiting_share / self.size.units * self._takes))
+            turns = BURST_QUEUES * self.size.waiting_share / self._share(now)
+            burst = min(burst, max(LEAST_BURST, turns * self._takes))
         if tenant.waiting and now - tenant.queued_since > burst:
             self._stands(tenant, now)
             return True
