@@ -12,6 +12,7 @@ from playwright.sync_api import Page, Route, expect
 
 from service.api.sign_in import SignInCodes
 from tests.node import browser
+from tests.node.below_path import below_path
 from tests.node.conftest import Api, serving
 from tests.node.pages import MINE, Site, check_access, settled, site, total
 from tests.provider import CLIENT_ID, Provider, provider
@@ -169,19 +170,16 @@ def test_a_token_that_the_service_refuses_says_why(web: Site, at: Provider) -> N
 
 
 def test_it_works_below_a_path_of_another_server(web: Site, at: Provider) -> None:
-    page = web.blank()
-    prefix = f"{web.api.address}/tools/search"
-    at.returns = {f"{prefix}/"}
-    page.route(
-        f"{prefix}/**",
-        lambda route: route.fulfill(response=route.fetch(url=route.request.url.replace("/tools/search", "", 1))),
-    )
-    page.goto(f"{prefix}/#q=windows")
-    page.click(".provider")
-    page.click("text=Go on")
-    settled(page)
-    assert page.url == f"{prefix}/#q=windows"
-    assert total(page) == 3
+    with below_path(web.api.address, "/tools/search") as below:
+        web.others.append(below)
+        at.returns = {f"{below}/"}
+        page = web.blank()
+        page.goto(f"{below}/#q=windows")
+        page.click(".provider")
+        page.click("text=Go on")
+        settled(page)
+        assert page.url == f"{below}/#q=windows"
+        assert total(page) == 3
 
 
 def test_two_tabs_sign_in_side_by_side(web: Site, at: Provider) -> None:
