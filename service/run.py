@@ -322,8 +322,8 @@ def local_cluster(settings: Settings, count: int) -> Iterator[LocalCluster]:
     try:
         cluster.start()
         progress.say(
-            f"{counted(count, 'node')} are one cluster, without a password: every user of this machine can read and write it. "
-            "A new index gets a copy of each shard on a second node."
+            f"{counted(count, 'node')} are one cluster, without a password: every user of this machine can read and "
+            "write it. A new index gets a copy of each shard on a second node."
         )
         for node in cluster.nodes:
             progress.say(f"  {node.name} answers at {node.url} (process {node.pid}, data in {node.data})")
