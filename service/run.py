@@ -159,12 +159,12 @@ def local_cluster(settings: Settings, count: int) -> Iterator[LocalCluster]:
     heap = settings.node_heap if "node_heap" in settings.model_fields_set else HEAP
     distribution = prepare(settings.cache, java_home=settings.java_home)
     cluster = LocalCluster(settings.data, distribution, count=count, heap=heap)
-    progress.say(f"Starting {count} nodes of OpenSearch, with a heap of {heap} each")
+    progress.say(f"Starting {counted(count, 'node')} of OpenSearch, with a heap of {heap} each")
     try:
         cluster.start()
         progress.say(
-            f"{count} nodes are one cluster, without a password: every user of this machine can read and write it. "
-            "A new index gets a copy of each shard on a second node."
+            f"{counted(count, 'node')} are one cluster, without a password: every user of this machine can read and "
+            "write it. A new index gets a copy of each shard on a second node."
         )
         for node in cluster.nodes:
             progress.say(f"  {node.name} answers at {node.url} (process {node.pid}, data in {node.data})")
@@ -184,8 +184,10 @@ def until_too_few(cluster: LocalCluster) -> str:
         if left <= count // 2:
             break
         cluster.write_running()
-        progress.say(f"{words}. The other {left} of {count} nodes go on; start again to have {node.name} back.")
-    return f"{words}, and {left} of {count} nodes are too few to go on. The log is {node.log}"
+        progress.say(
+            f"{words}. The other {left} of {counted(count, 'node')} go on; start again to have {node.name} back."
+        )
+    return f"{words}, and {left} of {counted(count, 'node')} are too few to go on. The log is {node.log}"
 
 
 def with_token_secret(settings: Settings) -> Settings:

@@ -14,16 +14,16 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvicorn
 from opensearchpy.exceptions import TransportError
 
-from service import limit_settings, progress, telemetry
+from service import limit_settings, log_lines, progress, telemetry
 from service.api.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, ConnectionLimits, bounded
 from service.api.sign_in import SignInCodes
-from service.app import configure_logging, create_app
+from service.app import create_app
 from service.client import connect
 from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
 from service.index import aliases, mapping
@@ -76,7 +76,7 @@ def serve(
     Raises IndexUnusable at the start if the index does not fit the mapping, and NodeFailed when `node` dies. A cluster
     that cannot be reached yet, or has no index yet, does not prevent the start.
     """
-    configure_logging(settings)
+    log_lines.configure(settings)
     asyncio.run(check_index(settings, url))
     server = Server(_config(settings, url, tls, codes=codes), announce)
     reasons: list[str] = []
@@ -94,7 +94,7 @@ def supervise(settings: Settings, url: str, listener: socket.socket, *, workers:
     Each is this process's own command once more, with an option for its part (`work`). Raises SystemExit with the exit
     code of a worker that cannot start; it has said why.
     """
-    configure_logging(settings, with_pid=True)
+    log_lines.configure(settings, with_pid=True)
     asyncio.run(check_index(settings, url))
     parts = ", ".join(f"{name} {value:,}" for name, value in limit_settings.divided(settings, workers).items())
     progress.say(f"Starting {counted(workers, 'worker')}. The limits are divided among them. Each has: {parts}")
@@ -115,7 +115,7 @@ def supervise(settings: Settings, url: str, listener: socket.socket, *, workers:
 
 def work(settings: Settings, url: str, part: Part, *, tls: Tls | None) -> None:
     """Serves the API as one of several workers, until SIGTERM or the end of the supervisor."""
-    configure_logging(settings, with_pid=True)
+    log_lines.configure(settings, with_pid=True)
     own = settings.but(**limit_settings.divided(settings, part.count))
     server = Server(_config(own, url, tls, folder=part.folder), drain_seconds=DRAIN_SECONDS)
 
@@ -130,14 +130,14 @@ def work(settings: Settings, url: str, part: Part, *, tls: Tls | None) -> None:
 def _config(
     settings: Settings, url: str, tls: Tls | None, *, codes: SignInCodes | None = None, folder: Path | None = None
 ) -> uvicorn.Config:
-    _allow_open_files(settings)
+    limits = replace(ConnectionLimits.of(settings), connections=allow_open_files(settings))
     return uvicorn.Config(
         create_app(settings, url, codes=codes, folder=folder),
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # neither the caller's address nor the scheme is used for anything
-        http=bounded(ConnectionLimits.of(settings)),
+        http=bounded(limits),
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         lifespan="on",
@@ -176,13 +176,21 @@ def _operations(settings: Settings, listener: socket.socket) -> Iterator[list[so
         raise Misconfigured(f"CONVERSATIONS_OPERATIONS_ADDRESS: {error}") from None
 
 
-def _allow_open_files(settings: Settings) -> None:
-    """Raises the soft limit on open files, often 1,024. Each connection of a client or to OpenSearch needs one."""
+def allow_open_files(settings: Settings) -> int:
+    """Raises the soft limit on open files, often 1,024. Each connection of a client or to OpenSearch needs one.
+
+    Returns how many connections of clients it has room for, at most those of the settings.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = max(OPEN_FILES, settings.connections + 2 * settings.opensearch_connections + OTHER_FILES)
+    others = 2 * settings.opensearch_connections + OTHER_FILES
+    needed = max(OPEN_FILES, settings.connections + others)
     wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    room = settings.connections if soft == resource.RLIM_INFINITY else max(soft, wanted) - others
+    if room < settings.connections:
+        progress.say(f"The limit on open files leaves room for {max(1, room):,} connections only: raise it (ulimit -n)")
+    return max(1, min(settings.connections, room))
 
 
 async def check_index(settings: Settings, url: str) -> None:

@@ -36,6 +36,7 @@ under_way = Gauge(
     registry=REGISTRY,
     multiprocess_mode=SUM,
 )
+tasks = Gauge("conversations_tasks", "Tasks of the process's event loop", registry=REGISTRY, multiprocess_mode=SUM)
 calls = Histogram(
     "conversations_opensearch_seconds",
     "Seconds of calls to OpenSearch, including the network, by kind of call",
@@ -55,6 +56,27 @@ pool = Gauge(
     ("state",),
     registry=REGISTRY,
     multiprocess_mode=SUM,
+)
+nodes = Gauge(
+    "conversations_opensearch_nodes",
+    "Nodes of OPENSEARCH_URL by state: ready, resting (failed, so others are asked first), dead (only probed)",
+    ("state",),
+    registry=REGISTRY,
+    multiprocess_mode="livemax",  # what any worker sees
+)
+retried = Counter(
+    "conversations_opensearch_retried",
+    "Reads that were also sent to another node; reason: failed (the first did not answer) or slow (it was late)",
+    ("reason",),
+    registry=REGISTRY,
+)
+for _reason in ("failed", "slow"):
+    retried.labels(_reason)
+circuits_opened = Counter(
+    "conversations_opensearch_circuits_opened", "Times that a node was found to be dead", registry=REGISTRY
+)
+unsent = Counter(
+    "conversations_opensearch_unsent", "Calls that failed at once because all nodes were dead", registry=REGISTRY
 )
 pages = Counter(
     "conversations_pages",

@@ -43,7 +43,8 @@ def here(file: Path) -> tuple[list[Write], list[Line]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_other_processes_prepare_what_this_one_would(file: Path, workers: int) -> None:
-    writes, rejects = [], []
+    writes: list[Write] = []
+    rejects: list[Line] = []
 
     async def prepare() -> None:
         lines = ndjson.texts(str(file))

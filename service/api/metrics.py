@@ -73,6 +73,7 @@ class Metrics:
         """All metrics in Prometheus's text format."""
         async with self._lock:  # concurrent scrapes wait for the first and use its result
             cluster = await (self._own() if self._shared is None else self._shared.text(self._read))
+        telemetry.tasks.set(len(asyncio.all_tasks()))
         if self._folder is not None:
             return metric_files.exposition(self._folder) + cluster
         return generate_latest(telemetry.REGISTRY) + cluster
