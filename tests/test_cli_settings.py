@@ -30,6 +30,8 @@ from tests.command_line import (
         ({"CONVERSATIONS_ROUTING_PARTITION": "0"}, "a whole number from 1 up to 1023"),
         ({"CONVERSATIONS_REFRESH_INTERVAL": "1"}, "a time in ms, s, m or h, such as 500ms or 30s, or -1 for never"),
         ({"CONVERSATIONS_TOKEN_SECRET": "not-long-enough"}, "at least 32 bytes"),
+        ({"CONVERSATIONS_TOKEN_SECRET": "s" * 40 + "\udcff"}, "must be UTF-8"),
+        ({"CONVERSATIONS_TOKEN_ISSUER": "a\udcff"}, "must be UTF-8"),
     ],
 )
 def test_a_wrong_setting_is_a_plain_sentence(variables: dict[str, str], says: str, tmp_path: Path) -> None:

@@ -117,7 +117,8 @@ def test_every_request_is_counted_by_route_and_status_and_its_time_and_opensearc
     assert more("conversations_pages_total", plan="counted") == 1
     searches = more("conversations_opensearch_seconds_count", call="_search")
     assert searches >= 2
-    assert 0 < more("conversations_opensearch_seconds_sum", call="_search") < more("conversations_request_seconds_sum")
+    assert more("conversations_opensearch_seconds_sum", call="_search") > 0
+    assert more("conversations_request_seconds_sum") > 0  # perhaps less: a deep page's searches run side by side
     assert value(after, "conversations_opensearch_connections", state="size") > 0
 
 
