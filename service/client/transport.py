@@ -143,6 +143,9 @@ class Transport(AsyncTransport):
         """The connection of the node that was chosen for this call."""
         return _connection.get()
 
+    def mark_dead(self, connection: object) -> None:
+        """Nothing: the base would take the connection out of its pool, and so never close it."""
+
     async def close(self) -> None:
         watches = list(self._watches.values())
         for watch in watches:

@@ -18,7 +18,7 @@ from typing import Any
 from service.client import Client
 from tests.faults import speed
 from tests.faults.speed import Speed
-from tests.faults.table import KINDS
+from tests.faults.table import KINDS, NotNow
 from tests.faults.workers import Work, load_until_over, reindex_until_over, work_until_over
 from tests.faults.world import ALIAS, World
 
@@ -66,15 +66,18 @@ class Run:
         self.work, self.given = work, given
         self.rng = random.Random(given.seed)
         self.times: dict[str, list[float]] = {}
+        self.later: list[str] = []
         self.before = Speed(0.0, 0.0, is_clean=False)
 
     def run(self) -> None:
         given, work = self.given, self.work
         say(f"seed {given.seed}: {len(KINDS)} kinds of faults, {given.minutes:g} minutes, {given.readers} readers")
         threads = [
-            threading.Thread(target=lambda: asyncio.run(work_until_over(work, given.readers, given.writers))),
-            threading.Thread(target=load_until_over, args=(work,)),
-            threading.Thread(target=reindex_until_over, args=(work,)),
+            threading.Thread(
+                target=lambda: asyncio.run(work_until_over(work, given.readers, given.writers)), daemon=True
+            ),
+            threading.Thread(target=load_until_over, args=(work,), daemon=True),
+            threading.Thread(target=reindex_until_over, args=(work,), daemon=True),
         ]
         for thread in threads:
             thread.start()
@@ -85,6 +88,8 @@ class Run:
                 if time.monotonic() > ends:
                     break
                 self._one(name)
+                if self.later and not self.work.world.reindexing.locked():
+                    self._one(self.later.pop(0))
         finally:
             work.is_over = True
             for thread in threads:
@@ -116,8 +121,12 @@ class Run:
         self.work.fault = name
         hold = self.rng.uniform(1.5, 3.0) if self.given.minutes <= 5 else self.rng.uniform(2.0, 10.0)
         began = time.monotonic()
-        with KINDS[name](self.work, random.Random(self.rng.random()), hold):
-            ended = time.monotonic()
+        try:
+            with KINDS[name](self.work, random.Random(self.rng.random()), hold):
+                ended = time.monotonic()
+        except NotNow:
+            self.later.append(name)
+            return
         found = self._await_full_speed(name, ended)
         self.times.setdefault(name, []).append(found)
         say(f"{name}: {ended - began:.1f} s, then at full speed after {found:.1f} s")

@@ -19,6 +19,10 @@ Kind = Callable[[Work, random.Random, float], AbstractContextManager[None]]
 """Begins in the block, holds for about so many seconds, and is undone before the block ends."""
 
 
+class NotNow(Exception):
+    """The fault cannot happen now. It is left for later."""
+
+
 def _proxies(fault: Fault) -> Kind:
     """One to three of the proxies do this to every answer."""
 
@@ -44,7 +48,7 @@ def _killed_node(work: Work, rng: random.Random, seconds: float) -> Iterator[Non
 
 @contextmanager
 def _killed_manager(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
-    manager = work.world.act(lambda client: client.cat.cluster_manager(format="json"))[0]["node"]
+    manager = work.world.cat("cluster_manager")[0]["node"]
     next(node for node in work.world.cluster.nodes if node.name == manager).kill()
     time.sleep(seconds)
     work.world.revive()
@@ -77,20 +81,16 @@ def _rolling_nodes(work: Work, _rng: random.Random, _seconds: float) -> Iterator
 
 
 def _setting(name: str) -> Kind:
-    """A setting of the index that is read now is true."""
+    """A setting of the index that is read now is true, also while it is copied by a reindex."""
 
     @contextmanager
     def kind(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
-        def put(index: str, value: bool | None) -> None:
-            work.world.act(lambda client: client.indices.put_settings(index=index, body={name: value}))
-
-        with work.world.reindexing:
-            index = work.world.index()
-            put(index, True)
-            try:
-                time.sleep(seconds)
-            finally:
-                put(index, None)
+        index = work.world.index()
+        work.world.act(lambda client: client.indices.put_settings(index=index, body={name: True}))
+        try:
+            time.sleep(seconds)
+        finally:
+            work.world.act(lambda client: client.indices.put_settings(index=index, body={name: None}), ignores=(404,))
         yield
 
     return kind
@@ -100,49 +100,67 @@ def _move(work: Work, actions: list[dict[str, Any]]) -> None:
     work.world.act(lambda client: client.indices.update_aliases(body={"actions": actions}))
 
 
+def _between_reindexes(kind: Kind) -> Kind:
+    """People do not move the alias by hand while a reindex does. Raises NotNow while there is one."""
+
+    @contextmanager
+    def guarded(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
+        if not work.world.reindexing.acquire(timeout=1):
+            raise NotNow
+        try:
+            with kind(work, rng, seconds):
+                pass
+        finally:
+            work.world.reindexing.release()
+        yield
+
+    return guarded
+
+
+@_between_reindexes
 @contextmanager
 def _alias_away(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
-    with work.world.reindexing:
-        index = work.world.index()
-        _move(work, [{"remove": {"index": index, "alias": ALIAS}}])
-        try:
-            time.sleep(seconds)
-        finally:
-            _move(work, [{"add": {"index": index, "alias": ALIAS}}])
+    index = work.world.index()
+    _move(work, [{"remove": {"index": index, "alias": ALIAS}}])
+    try:
+        time.sleep(seconds)
+    finally:
+        _move(work, [{"add": {"index": index, "alias": ALIAS}}])
     yield
 
 
+@_between_reindexes
 @contextmanager
 def _alias_moved(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
-    """To the other index that receives writes, if there is one after a reindex, and back; else it stays."""
-    with work.world.reindexing:
-        index = work.world.index()
-        found = work.world.act(lambda client: client.indices.get_alias(index=writes_alias(ALIAS)))
-        others = sorted(set(found) - {index})
-        for one, other in [(index, others[0]), (others[0], index)] if others else []:
-            work.world.act(lambda client: client.indices.refresh(index=f"{ALIAS}-*"))
-            _move(work, [{"remove": {"index": one, "alias": ALIAS}}, {"add": {"index": other, "alias": ALIAS}}])
-            time.sleep(seconds)
+    """To the other index that receives writes, which a reindex has left, and back."""
+    index = work.world.index()
+    found = work.world.act(lambda client: client.indices.get_alias(index=writes_alias(ALIAS)))
+    others = sorted(set(found) - {index})
+    if not others:
+        raise NotNow
+    for one, other in ((index, others[0]), (others[0], index)):
+        work.world.act(lambda client: client.indices.refresh(index=f"{ALIAS}-*"))
+        _move(work, [{"remove": {"index": one, "alias": ALIAS}}, {"add": {"index": other, "alias": ALIAS}}])
+        time.sleep(seconds)
     yield
 
 
+@_between_reindexes
 @contextmanager
 def _alias_twice(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
     """The alias points to an index of somebody else, too."""
     other = "somebody-elses"
-    with work.world.reindexing:
-        work.world.act(lambda client: client.indices.create(index=other, body={"settings": {"number_of_replicas": 0}}))
-        _move(work, [{"add": {"index": other, "alias": ALIAS}}])
-        try:
-            time.sleep(seconds)
-        finally:
-            work.world.act(lambda client: client.indices.delete(index=other))
+    work.world.act(lambda client: client.indices.create(index=other, body={"settings": {"number_of_replicas": 0}}))
+    _move(work, [{"add": {"index": other, "alias": ALIAS}}])
+    try:
+        time.sleep(seconds)
+    finally:
+        work.world.act(lambda client: client.indices.delete(index=other), ignores=(404,))
     yield
 
 
 def _copies(work: Work, index: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = work.world.act(lambda client: client.cat.shards(index=index, format="json"))
-    return found
+    return [copy for copy in work.world.cat("shards") if copy["index"] == index]
 
 
 @contextmanager

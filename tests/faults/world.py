@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -121,7 +121,18 @@ class World:
             process.send_signal(how)
             process.wait(60)
 
-    def act(self, action: Callable[[Client], Any]) -> Any:
+    def cat(self, what: str) -> list[dict[str, Any]]:
+        """A table of the cluster, from the first node that answers."""
+        for _attempt in range(30):
+            for node in self.cluster.nodes:
+                with suppress(httpx.HTTPError, ValueError):
+                    answer = httpx.get(f"{node.url}/_cat/{what}?format=json", timeout=5)
+                    if answer.status_code == 200:
+                        return list(answer.json())
+            time.sleep(1)
+        raise AssertionError(f"no node says what {what} there are")
+
+    def act(self, action: Callable[[Client], Any], *, ignores: tuple[int, ...] = ()) -> Any:
         """Asks the cluster itself, past the proxies; a few times, because it may be electing its manager."""
 
         async def run() -> Any:
@@ -136,7 +147,9 @@ class World:
             try:
                 return asyncio.run(run())
             except (ConversationsError, TransportError) as error:
-                self.say(f"asking again: {type(error).__name__}")
+                if isinstance(error, TransportError) and error.status_code in ignores:
+                    return None
+                self.say(f"asking again: {type(error).__name__} {str(error)[:200]}")
                 time.sleep(1)
         return asyncio.run(run())
 

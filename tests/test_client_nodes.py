@@ -1,0 +1,86 @@
+"""A client whose nodes do not listen: what it tells, how fast, and that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from contextlib import ExitStack
+from typing import cast
+
+import pytest
+from opensearchpy.exceptions import ConnectionError as Unreachable
+
+from service import telemetry
+from service.client import Client, connect, nodes_in_words
+from service.client.connection import Connection
+from service.client.error_types import failure_of, is_lost
+from service.client.node_health import Failure
+from service.errors import CircuitOpen
+from service.settings import Settings
+
+
+def closed_ports(stack: ExitStack, count: int) -> str:
+    """Addresses that refuse connections: their ports are taken, and nothing listens."""
+    ports = []
+    for _port in range(count):
+        taken = stack.enter_context(socket.socket())
+        taken.bind(("127.0.0.1", 0))
+        ports.append(taken.getsockname()[1])
+    return ",".join(f"http://127.0.0.1:{port}" for port in ports)
+
+
+async def failures_of(client: Client, calls: int) -> list[Unreachable]:
+    found = []
+    for call in range(calls):
+        with pytest.raises(Unreachable) as raised:
+            await (client.info() if call % 2 else client.bulk(body=b"{}\n"))
+        found.append(raised.value)
+    return found
+
+
+@pytest.mark.parametrize(("nodes", "told"), [(1, "OpenSearch cannot be reached"), (3, "none of OpenSearch's 3 nodes")])
+def test_a_cluster_that_is_down_is_not_asked_again_and_again(bare_settings: Settings, nodes: int, told: str) -> None:
+    before = telemetry.REGISTRY.get_sample_value("conversations_opensearch_nodes", {"state": "dead"}) or 0.0
+
+    async def run() -> None:
+        with ExitStack() as stack:
+            settings = bare_settings.but(opensearch_probe_seconds=60.0)
+            client = connect(settings, closed_ports(stack, nodes))
+            first, second, third = await failures_of(client, 3)
+            assert {failure_of(error) for error in (first, second, third)} == {Failure.DOWN}
+            (opened,) = await failures_of(client, 1)
+            assert isinstance(opened.info, CircuitOpen)
+            assert str(opened.info).startswith(told)
+            assert failure_of(opened) is None
+            assert not is_lost(opened)
+            dead = telemetry.REGISTRY.get_sample_value("conversations_opensearch_nodes", {"state": "dead"})
+            assert dead == before + nodes
+            assert nodes_in_words(client) == (None if nodes == 1 else "0 of 3 nodes of OpenSearch answer")
+            started = time.monotonic()
+            await failures_of(client, 20)
+            assert time.monotonic() - started < 1
+            await client.close()
+            kept = [cast(Connection, one) for one, _host in client.transport.connection_pool.connection_opts]
+            assert [one.session for one in kept] == [None] * nodes
+
+    asyncio.run(run())
+    assert telemetry.REGISTRY.get_sample_value("conversations_opensearch_nodes", {"state": "dead"}) == before
+
+
+def test_two_clients_of_a_cluster_share_what_they_know(bare_settings: Settings) -> None:
+    async def run() -> None:
+        with ExitStack() as stack:
+            url = closed_ports(stack, 2)
+            settings = bare_settings.but(opensearch_failures=1, opensearch_probe_seconds=60.0)
+            first = connect(settings, url)
+            second = connect(settings, url, beside=first)
+            await failures_of(first, 1)
+            (opened,) = await failures_of(second, 1)
+            assert isinstance(opened.info, CircuitOpen)
+            await second.close()
+            (opened,) = await failures_of(first, 1)
+            assert str(opened.info).startswith("none of OpenSearch's 2 nodes")
+            await first.close()
+
+    asyncio.run(run())
