@@ -35,7 +35,7 @@ from service.api.sign_in import SignInCodes, sign_in
 from service.api.web import web_file
 from service.api.writes import Writes
 from service.audit import Audit
-from service.client import Client, connect
+from service.client import Client, connect, nodes_in_words
 from service.client.responses import SearchAnswer
 from service.identity.api_keys import Store
 from service.identity.key_ring import KeyRing
@@ -63,7 +63,7 @@ def create_app(
     `codes` are those with which the page for people signs in.
     """
     searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
-    admin = connect(settings, opensearch_url, timeout=settings.request_timeout)
+    admin = connect(settings, opensearch_url, timeout=settings.request_timeout, beside=searches)
     telemetry.pool.labels("size").set(2 * settings.opensearch_connections)  # each client has its own connections
     tokens = Tokens(settings, KeyRing(Store(admin, settings.alias).all))
     limits = Limits.of(settings)
@@ -94,6 +94,7 @@ def create_app(
         limits=limits,
         index_fits=fits,
         ready=_readiness(settings, admin, searcher, fits, disk),
+        nodes=lambda: nodes_in_words(searches),
     )
 
     @asynccontextmanager
@@ -102,11 +103,11 @@ def create_app(
         await fits.close()
         await tokens.close()
         await searcher.close()
-        await searches.close()
         await admin.close()
+        await searches.close()
 
     application = Litestar(
-        route_handlers=[*HANDLERS, home(HANDLERS), web_file, sign_in(codes or SignInCodes()), *PAGES],
+        route_handlers=[*HANDLERS, home(HANDLERS, tokens.providers), web_file, sign_in(codes or SignInCodes()), *PAGES],
         state=State({"parts": parts, "audit": Audit(settings.audit_file)}),
         openapi_config=None,  # service.api.openapi makes the document
         exception_handlers={Exception: error_response},

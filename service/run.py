@@ -35,7 +35,8 @@ from service.errors import ConversationsError, IndexUnusable, Misconfigured, Nod
 from service.index import aliases, loader, mapping
 from service.index.index_settings import chosen
 from service.message_texts import counted
-from service.node import LocalNode, prepare
+from service.node import LocalCluster, LocalNode, prepare
+from service.node.cluster import HEAP
 from service.node.folder import make_private, unwritable
 from service.node.lock import require_free
 from service.reindex import first_index
@@ -308,6 +309,44 @@ def local_node(settings: Settings) -> Iterator[LocalNode]:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         node.stop()
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def local_cluster(settings: Settings, count: int) -> Iterator[LocalCluster]:
+    """Runs a cluster of so many local nodes while the block runs. ctrl-C is ignored while they stop."""
+    require_free(settings.data)
+    heap = settings.node_heap if "node_heap" in settings.model_fields_set else HEAP
+    distribution = prepare(settings.cache, java_home=settings.java_home)
+    cluster = LocalCluster(settings.data, distribution, count=count, heap=heap)
+    progress.say(f"Starting {counted(count, 'node')} of OpenSearch, with a heap of {heap} each")
+    try:
+        cluster.start()
+        progress.say(
+            f"{counted(count, 'node')} are one cluster, without a password: every user of this machine can read and "
+            "write it. A new index gets a copy of each shard on a second node."
+        )
+        for node in cluster.nodes:
+            progress.say(f"  {node.name} answers at {node.url} (process {node.pid}, data in {node.data})")
+        yield cluster
+    finally:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        cluster.stop()
+        signal.signal(signal.SIGINT, before)
+
+
+def until_too_few(cluster: LocalCluster) -> str:
+    """Tells each death of a node. Returns when too few are left to elect a manager, with a sentence that says so."""
+    count = len(cluster.nodes)
+    for node, reason in cluster.deaths():
+        left = len(cluster.running())
+        words = f"{node.name} at {node.url} {reason}"
+        if left <= count // 2:
+            break
+        cluster.write_running()
+        progress.say(
+            f"{words}. The other {left} of {counted(count, 'node')} go on; start again to have {node.name} back."
+        )
+    return f"{words}, and {left} of {counted(count, 'node')} are too few to go on. The log is {node.log}"
 
 
 @contextmanager

@@ -50,6 +50,26 @@ pool = Gauge(
     ("state",),
     registry=REGISTRY,
 )
+nodes = Gauge(
+    "conversations_opensearch_nodes",
+    "Nodes of OPENSEARCH_URL by state: ready, resting (failed, so others are asked first), dead (only probed)",
+    ("state",),
+    registry=REGISTRY,
+)
+retried = Counter(
+    "conversations_opensearch_retried",
+    "Reads that were also sent to another node; reason: failed (the first did not answer) or slow (it was late)",
+    ("reason",),
+    registry=REGISTRY,
+)
+for _reason in ("failed", "slow"):
+    retried.labels(_reason)
+circuits_opened = Counter(
+    "conversations_opensearch_circuits_opened", "Times that a node was found to be dead", registry=REGISTRY
+)
+unsent = Counter(
+    "conversations_opensearch_unsent", "Calls that failed at once because all nodes were dead", registry=REGISTRY
+)
 pages = Counter(
     "conversations_pages",
     "Pages answered, by plan: plain (from/size), hinted and counted (rank descent), walk (cursor)",

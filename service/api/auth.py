@@ -17,6 +17,7 @@ from service.identity.claims import caller_of, expiry
 from service.identity.issuers import SHARED, Issuer, issuers, trusted
 from service.identity.key_ring import KeyRing
 from service.identity.key_set import KeySet
+from service.identity.providers import Providers, reader
 from service.identity.signed_tokens import Verifier, part
 from service.settings import Settings
 
@@ -41,6 +42,7 @@ class Tokens:
         given = (settings.token_secret, settings.token_secret_previous)
         self._secrets = [secret.get_secret_value() for secret in given if secret is not None]
         found = issuers(settings)
+        self.providers = Providers(found, reader(settings.token_ca_file), lifetime=settings.token_keys_lifetime)
         if settings.token_secret is None and any(SHARED in issuer.accepted for issuer in found):
             raise Misconfigured(
                 "CONVERSATIONS_TOKEN_SECRET is not set: set it to 32 random bytes or more, or set the keys of an "
@@ -60,6 +62,7 @@ class Tokens:
 
     async def close(self) -> None:
         """Ends what is under way."""
+        await self.providers.close()
         for keys in (self._keys, *(verifier.keys for verifier in self._verifiers)):
             if keys is not None:
                 await keys.close()

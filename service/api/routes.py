@@ -56,7 +56,7 @@ class Parts:
     """The objects that the handlers use; app.py creates them.
 
     `index_fits` raises while the index is missing or its mapping does not fit. `ready` raises while the index cannot be
-    read or written.
+    read or written. `nodes` says how many of several nodes answer.
     """
 
     tokens: Tokens
@@ -65,6 +65,7 @@ class Parts:
     metrics: Metrics
     index_fits: Callable[[], Awaitable[None]]
     ready: Callable[[], Awaitable[None]]
+    nodes: Callable[[], str | None]
     limits: Limits
 
 
@@ -350,7 +351,8 @@ async def ready(request: ApiRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
     await parts.ready()
-    return {"status": "ready"}
+    nodes = parts.nodes()
+    return {"status": "ready"} if nodes is None else {"status": "ready", "nodes": nodes}
 
 
 @get("/metrics", media_type=MediaType.TEXT)
