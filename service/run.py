@@ -26,6 +26,7 @@ from opensearchpy.exceptions import TransportError
 from pydantic import SecretStr
 
 from service import progress, telemetry
+from service.api import web
 from service.api.auth import Tokens
 from service.api.http_protocol import KEEP_ALIVE_SECONDS, ConnectionLimits, bounded
 from service.api.sign_in import LIFETIME, SignInCodes
@@ -179,6 +180,7 @@ def serve(
     that cannot be reached yet, or has no index yet, does not prevent the start.
     """
     configure_logging(settings)
+    web.version()  # makes the files of the page, so that the first visitor does not wait for it
     if settings.traces_endpoint is not None and not settings.telemetry_off:
         telemetry.tracing.switch_on(settings.alias)
     asyncio.run(_check_index(settings, url))
