@@ -17,6 +17,7 @@ ConversationsError
 ├── SearchUnavailable     OpenSearch cannot respond now, or its response is incomplete
 │   ├── AnswerTooLarge    its response exceeds the limit in bytes
 │   ├── AnswerUnusable    its response does not have the expected shape or content
+│   ├── CircuitOpen       nothing is sent to it, because none of its nodes answered the last calls
 │   └── Overloaded        it refused a request because of overload (429, or too little memory)
 ├── SearchTimeout         OpenSearch, or the whole request, took too long
 ├── WriteFailed           OpenSearch refused a whole bulk request
@@ -110,6 +111,10 @@ class SearchUnavailable(ConversationsError):
 
 
 class AnswerTooLarge(SearchUnavailable):
+    pass
+
+
+class CircuitOpen(SearchUnavailable):
     pass
 
 

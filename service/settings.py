@@ -29,6 +29,7 @@ from pydantic import (
 from pydantic_settings import SettingsConfigDict
 
 from service import message_texts, secret_files, urls
+from service.cluster_settings import ClusterSettings
 from service.errors import Misconfigured
 from service.http_settings import HttpSettings
 from service.limit_settings import LimitSettings
@@ -44,7 +45,7 @@ OPTIONS = {"OPENSEARCH_URL": "--opensearch-url", "CONVERSATIONS_DATA": "--data"}
 _env = AliasChoices  # the name of an environment variable
 
 
-class Settings(HttpSettings, LimitSettings, TokenSettings):
+class Settings(ClusterSettings, HttpSettings, LimitSettings, TokenSettings):
     """The settings of a process. `Settings.load()` reads the environment; tests pass keyword arguments."""
 
     # Compose files pass an empty string for a variable that is not set, so an empty one counts as not set.
@@ -54,7 +55,8 @@ class Settings(HttpSettings, LimitSettings, TokenSettings):
         None,
         validation_alias=_env("OPENSEARCH_URL"),
         description="URL of the cluster, such as https://search:9200 or https://user:password@host/path (the default "
-        "port is 443 for https and 9200 for http); without it, the local node is used",
+        "port is 443 for https and 9200 for http), or the URLs of several of its nodes, separated by commas or spaces; "
+        "without it, the local node is used",
     )
     opensearch_user: str | None = Field(
         None, validation_alias=_env("OPENSEARCH_USER"), description="user name for the cluster"
@@ -196,16 +198,27 @@ class Settings(HttpSettings, LimitSettings, TokenSettings):
     @model_validator(mode="wrap")
     @classmethod
     def _take_credentials_out(cls, values: dict[str, object], validate: ModelWrapValidatorHandler[Self]) -> Self:
-        """Removes user and password from the URL, so that no message, log or command line shows them."""
+        """Removes user and password from the URLs, so that no message, log or command line shows them."""
         credentials = None
         for name in ("opensearch_url", "OPENSEARCH_URL"):
             if isinstance(given := values.get(name), str):
-                url, credentials = urls.without_credentials(given)
+                url, credentials = urls.cluster_without_credentials(given)
                 values = {**values, name: url}
         made = validate(secret_files.read(values))
         made._url_credentials = credentials
         made._check_credentials()
         return made
+
+    @field_validator("*")
+    @classmethod
+    def _text_is_utf_8(cls, value: object) -> object:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str) and not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise ValueError("must be UTF-8") from None
+        return value
 
     @field_validator("opensearch_url")
     @classmethod

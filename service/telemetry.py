@@ -30,6 +30,7 @@ requests = Histogram(
     registry=REGISTRY,
 )
 under_way = Gauge("conversations_requests_under_way", "Requests that are being processed", registry=REGISTRY)
+tasks = Gauge("conversations_tasks", "Tasks of the process's event loop", registry=REGISTRY)
 calls = Histogram(
     "conversations_opensearch_seconds",
     "Seconds of calls to OpenSearch, including the network, by kind of call",
@@ -48,6 +49,26 @@ pool = Gauge(
     "Running calls to OpenSearch (in_use), and the maximum of all clients of the process (size)",
     ("state",),
     registry=REGISTRY,
+)
+nodes = Gauge(
+    "conversations_opensearch_nodes",
+    "Nodes of OPENSEARCH_URL by state: ready, resting (failed, so others are asked first), dead (only probed)",
+    ("state",),
+    registry=REGISTRY,
+)
+retried = Counter(
+    "conversations_opensearch_retried",
+    "Reads that were also sent to another node; reason: failed (the first did not answer) or slow (it was late)",
+    ("reason",),
+    registry=REGISTRY,
+)
+for _reason in ("failed", "slow"):
+    retried.labels(_reason)
+circuits_opened = Counter(
+    "conversations_opensearch_circuits_opened", "Times that a node was found to be dead", registry=REGISTRY
+)
+unsent = Counter(
+    "conversations_opensearch_unsent", "Calls that failed at once because all nodes were dead", registry=REGISTRY
 )
 pages = Counter(
     "conversations_pages",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import SecretStr
@@ -29,8 +30,37 @@ def _has_spaces(text: str) -> bool:
     return any(character.isspace() or not character.isprintable() for character in text)
 
 
+_BETWEEN = re.compile(r"[\s,]+(?=https?://)", re.IGNORECASE)
+
+
+def nodes(value: str) -> list[str]:
+    """The URLs of a cluster's nodes, which commas or spaces separate."""
+    return _BETWEEN.split(value)
+
+
+def cluster_without_credentials(value: str) -> tuple[str, tuple[str, SecretStr] | None]:
+    """Like without_credentials, for several URLs. Raises ValueError if they have different users or passwords."""
+    found = [without_credentials(url) for url in nodes(value)]
+    if all(credentials is None for _url, credentials in found):
+        return value, None
+    secrets = {
+        (user, password.get_secret_value()) for _url, given in found if given is not None for user, password in [given]
+    }
+    if len(secrets) > 1:
+        raise ValueError("OPENSEARCH_URL must have the same user and password in all of its URLs")
+    return ",".join(url for url, _credentials in found), next(given for _url, given in found if given is not None)
+
+
 def of_cluster(value: str) -> str:
-    """Validates the URL of a cluster. Raises ValueError, whose message never repeats the URL and its password."""
+    """Validates the URLs of a cluster's nodes; returns them with commas between. Raises ValueError like of_server."""
+    found = list(dict.fromkeys(of_server(url) for url in nodes(value)))
+    if len({url.partition("://")[0] for url in found}) > 1:
+        raise ValueError("must begin with https:// in all of its URLs, or with http:// in all of them")
+    return ",".join(found)
+
+
+def of_server(value: str) -> str:
+    """Validates one URL. Raises ValueError, whose message never repeats the URL and its password."""
     if _has_spaces(value):
         raise ValueError("must not contain spaces or control characters")
     if not value.lower().startswith(("http://", "https://")):
@@ -52,6 +82,8 @@ def _check_parts(parts: SplitResult) -> None:
         raise ValueError("must have its user and password in UTF-8, percent-encoded")
     if not parts.hostname:
         raise ValueError("must name a host, such as https://search:9200")
+    if set(",;") & set(parts.hostname):
+        raise ValueError("must begin with http:// or https:// in each of its URLs")
     if parts.port == 0:
         raise ValueError("must have a port from 1 to 65535")
     if parts.query or parts.fragment:
@@ -62,4 +94,4 @@ def of_service(value: str) -> str:
     """Validates the URL of a running service. It has no user, because a token is sent instead. Raises ValueError."""
     if value != without_password(value):
         raise ValueError("must not contain a user and password: use a token instead")
-    return of_cluster(value)
+    return of_server(value)

@@ -151,12 +151,45 @@ def test_a_url_may_hold_a_user_which_is_kept_apart(
 
 
 @pytest.mark.parametrize(
+    ("url", "kept", "credentials"),
+    [
+        ("http://one:9200,http://two:9200", "http://one:9200,http://two:9200", None),
+        ("http://one:9200, http://two:9200", "http://one:9200,http://two:9200", None),
+        ("http://one:9200 \t http://two/a/", "http://one:9200,http://two/a", None),
+        ("http://one\nhttp://two\nHTTP://three", "http://one,http://two,http://three", None),
+        ("http://one,http://two,http://one", "http://one,http://two", None),
+        ("https://ada:hu%2Csh@one,https://two", "https://one,https://two", ("ada", "hu,sh")),
+        ("https://one,https://ada:hush@two", "https://one,https://two", ("ada", "hush")),
+        ("https://ada:hush@one,https://ada:hush@two", "https://one,https://two", ("ada", "hush")),
+    ],
+)
+def test_a_cluster_may_have_several_urls(
+    bare_settings: Settings, url: str, kept: str, credentials: tuple[str, str] | None
+) -> None:
+    settings = bare_settings.but(opensearch_url=url)
+    assert (settings.opensearch_url, settings.credentials) == (kept, credentials)
+    again = settings.but(alias="other")
+    assert (again.opensearch_url, again.credentials) == (kept, credentials)
+    child = settings.child_environment()
+    assert (child["OPENSEARCH_URL"], child["OPENSEARCH_USER"]) == (kept, credentials[0] if credentials else "")
+
+
+def test_several_urls_have_one_user(bare_settings: Settings) -> None:
+    with pytest.raises(Misconfigured) as raised:
+        bare_settings.but(opensearch_url="https://ada:hush@one,https://eve:hush@two")
+    assert str(raised.value) == "OPENSEARCH_URL must have the same user and password in all of its URLs"
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "https://", "https:///path", "https://ada:hush@", "https://host:99999", "https://host:0", "https://host:port",
         "https://ada:hush@host:99999", "https://ada:hu/sh@host", "https://ada:hu#sh@host", "https://ada:hush @host",
         "https://ada:hush@host?x", "https://ada:hush%ff@host", "https://[::1", "https:// host", " https://host",
-        "https://host\n", "ftp://ada:hush@host", "ada:hush@host", "https://one:9200,https://two:9200", "localhost:9200",
+        "https://host\n", "ftp://ada:hush@host", "ada:hush@host", "localhost:9200",
+        "https://one:9200,http://two:9200", "https://one,two:9200", "https://one:9200,two", "https://one;https://two",
+        "https://ada:hush@one:99999,https://two", "https://one:9200 https://ada:hush@two/x?y", "https://one,ftp://two",
+        "https://one,,", ", https://one",
     ],
 )  # fmt: skip
 def test_a_url_that_is_none_is_refused_and_no_password_shown(bare_settings: Settings, url: str) -> None:

@@ -204,7 +204,7 @@ def test_a_code_is_good_once_and_for_a_while() -> None:
 
 
 def test_codes_are_refused_in_words(bare_settings: Settings) -> None:
-    bodies: list[Any] = [b"", b"{}", b'{"code": 1}', b'{"code": "x"}', b"[", b'{"code": "\xff"}']
+    bodies: list[Any] = [b"", b"{}", b'{"code": 1}', b'{"code": "x"}', b"[", b'{"code": "\xff"}', b'{"x":' + b"[" * 980]
     answers = ask(bare_settings, *({"url": "/sign-in", "method": "POST", "content": body} for body in bodies))
     assert {answer.status_code for answer in answers} == {401}
     large, get = ask(bare_settings, {"url": "/sign-in", "method": "POST", "content": b"x" * 2_000}, {"url": "/sign-in"})

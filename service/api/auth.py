@@ -96,7 +96,7 @@ class Tokens:
         token = _bearer(header)
         if self._keys is not None and token.startswith(PREFIX):
             return await self._keys.caller(token)
-        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        digest = _digest(token)
         until, _uids, caller = self._remembered.get(digest, (0.0, 0, None))
         if caller is not None and now < until:
             return caller
@@ -105,6 +105,17 @@ class Tokens:
         caller = caller_of(claims, verifier.issuer.names, frozenset(verifier.issuer.default_scopes))
         self._remember(digest, min(now + REMEMBERED_SECONDS, expiry(claims) + verifier.issuer.leeway), caller)
         return caller
+
+    def known(self, header: str | None) -> Caller | None:
+        """The caller of an `Authorization` header, if it was verified before and is remembered."""
+        try:
+            token = _bearer(header)
+        except Unauthorized:
+            return None
+        if self._keys is not None and token.startswith(PREFIX):
+            return self._keys.known(token)
+        until, _uids, caller = self._remembered.get(_digest(token), (0.0, 0, None))
+        return caller if time.time() < until else None
 
     def _of_issuer(self, token: str) -> Verifier:
         """The verifier of the issuer that the token names. With one issuer, it also says what is wrong."""
@@ -172,6 +183,10 @@ class Tokens:
         }
         claims |= {name: value for name, value in optional.items() if value}
         return jwt.encode(claims, self._secrets[0], algorithm=SHARED)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _bearer(header: str | None) -> str:

@@ -71,9 +71,10 @@ class BulkResult(Shape):
 
 
 class Health(Shape):
-    """The service is live, or ready."""
+    """The service is live, or ready. `nodes` says how many of several nodes of OpenSearch answer."""
 
     status: Literal["live", "ready"]
+    nodes: str | UnsetType = UNSET
 
 
 class Problem(Shape):

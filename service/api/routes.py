@@ -56,7 +56,7 @@ class Parts:
     """The objects that the handlers use; app.py creates them.
 
     `index_fits` raises while the index is missing or its mapping does not fit. `ready` raises while the index cannot be
-    read or written.
+    read or written. `nodes` says how many of several nodes answer.
     """
 
     tokens: Tokens
@@ -65,6 +65,7 @@ class Parts:
     metrics: Metrics
     index_fits: Callable[[], Awaitable[None]]
     ready: Callable[[], Awaitable[None]]
+    nodes: Callable[[], str | None]
     limits: Limits
 
 
@@ -134,11 +135,15 @@ async def _parsed_query(request: ApiRequest, known: Known, *, scope: str = READ)
     asked_uid, query = parse_query(
         request.scope["query_string"], caller.default_organization, known=known, strict=_is_strict(request)
     )
-    parts.limits.charge(caller, weights.EXPORT if scope == EXPORT else weights.of_query(query))
+    parts.limits.charge(caller, _units(parts, query, scope))
     organization_uid = caller.require(asked_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
     return organization_uid, query
+
+
+def _units(parts: Parts, query: ConversationQuery, scope: str) -> float:
+    return weights.EXPORT if scope == EXPORT else weights.of_query(query, parts.searcher.windows)
 
 
 def _is_strict(request: ApiRequest) -> bool:
@@ -346,7 +351,8 @@ async def ready(request: ApiRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
     await parts.ready()
-    return {"status": "ready"}
+    nodes = parts.nodes()
+    return {"status": "ready"} if nodes is None else {"status": "ready", "nodes": nodes}
 
 
 @get("/metrics", media_type=MediaType.TEXT)

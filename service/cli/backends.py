@@ -126,7 +126,9 @@ class Cluster:
 
         async def run(client: Client) -> Result:
             await aliases.check(client, settings.alias, mapping.load())
-            searches = connect(settings, cluster_url(settings), answer=SearchAnswer, timeout=settings.request_timeout)
+            searches = connect(
+                settings, cluster_url(settings), answer=SearchAnswer, timeout=settings.request_timeout, beside=client
+            )
             searcher = Searcher(searches, settings.alias, deadline=settings.request_timeout, cursors=Cursors(b""))
             try:
                 return await ask(client, searcher)

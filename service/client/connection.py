@@ -16,6 +16,7 @@ from opensearchpy.exceptions import HTTP_EXCEPTIONS, TransportError
 from service.errors import AnswerTooLarge
 
 MAX_ANSWER_BYTES = 32_000_000  # 100 conversations of the greatest size have 26 MB
+CONNECT_SECONDS = 3.0  # a machine that is off accepts no connection, and refuses none
 HEADER_BYTES = 65_536  # OpenSearch sends a header for each deprecation warning; aiohttp's default is 8 kB
 
 
@@ -47,8 +48,9 @@ class _Session:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    def request(self, *arguments: Any, **options: Any) -> object:
-        return self._session.request(*arguments, **options, allow_redirects=False)
+    def request(self, *arguments: Any, timeout: aiohttp.ClientTimeout, **options: Any) -> object:
+        limits = aiohttp.ClientTimeout(total=timeout.total, sock_connect=CONNECT_SECONDS)
+        return self._session.request(*arguments, timeout=limits, **options, allow_redirects=False)
 
     async def close(self) -> None:
         await self._session.close()

@@ -11,9 +11,13 @@ from collections.abc import Mapping
 
 import aiohttp
 from opensearchpy.exceptions import ConnectionError as Unreachable
-from opensearchpy.exceptions import SSLError, TransportError
+from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
 
+from service.client.node_health import Failure
 from service.errors import (
+    AnswerTooLarge,
+    AnswerUnusable,
+    CircuitOpen,
     ConversationsError,
     IndexUnusable,
     InvalidQuery,
@@ -22,6 +26,7 @@ from service.errors import (
     SearchTimeout,
     SearchUnavailable,
 )
+from service.message_texts import counted
 
 BUSY = (429, 502, 503, 504)
 TIMEOUT_TYPES = frozenset({"timeout_exception", "task_cancelled_exception", "process_cluster_event_timeout_exception"})
@@ -185,6 +190,59 @@ def _is_timeout(causes: list[tuple[str, str]]) -> bool:
 
 def is_lost(error: TransportError) -> bool:
     """Whether an established connection was lost. OpenSearch may have executed the request in that case."""
-    if not isinstance(error, Unreachable) or isinstance(error, SSLError):
+    return isinstance(error, Unreachable) and not _was_never_sent(error)
+
+
+def _was_never_sent(error: Unreachable) -> bool:
+    never = (ssl.SSLError, aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, CircuitOpen)
+    return isinstance(error, SSLError) or isinstance(error.info, never)
+
+
+def is_opensearchs(error: TransportError) -> bool:
+    """Whether the error came from OpenSearch itself, not from a proxy in between."""
+    info = error.info
+    if not isinstance(info, dict):
         return False
-    return not isinstance(error.info, ssl.SSLError | aiohttp.ClientConnectorError)
+    has_error = isinstance(info.get("error"), dict | str) and isinstance(info.get("status"), int)
+    return has_error or info.get("found") is False or info.get("result") == "not_found"
+
+
+_OF_THE_NODE = frozenset(
+    {
+        "cluster_manager_not_discovered_exception",
+        "master_not_discovered_exception",
+        "node_closed_exception",
+        "node_disconnected_exception",
+        "node_not_connected_exception",
+        "no_node_available_exception",
+        "no_shard_available_action_exception",
+        "receive_timeout_transport_exception",
+    }
+)
+_NO_MANAGER = re.compile(r"blocked by: \[SERVICE_UNAVAILABLE/")
+
+
+def failure_of(error: BaseException) -> Failure | None:
+    """How the call failed, if another node may answer it; None if OpenSearch answered, and another would not differ."""
+    if isinstance(error, AnswerUnusable):
+        return Failure.SICK
+    if not isinstance(error, TransportError) or isinstance(error.info, AnswerTooLarge | CircuitOpen):
+        return None
+    if isinstance(error, Unreachable):
+        if _was_never_sent(error):
+            return Failure.DOWN
+        return Failure.SILENT if isinstance(error, ConnectionTimeout) else Failure.LOST
+    if not is_opensearchs(error):
+        return Failure.SICK
+    causes = causes_of(error)
+    is_of_the_node = any(kind in _OF_THE_NODE or _NO_MANAGER.search(reason) for kind, reason in causes)
+    return Failure.SICK if is_of_the_node else None
+
+
+def circuit_open(last: Exception | None, nodes: int) -> CircuitOpen:
+    """The error while no node answers. `last` is the last failure of one of them."""
+    if nodes > 1:
+        return CircuitOpen(f"none of the {counted(nodes, 'node')} of OpenSearch answers: try again shortly")
+    if isinstance(last, Unreachable) and not isinstance(last, ConnectionTimeout):
+        return CircuitOpen(str(translate_unreachable(last)))
+    return CircuitOpen("OpenSearch does not answer: try again shortly")

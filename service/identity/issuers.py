@@ -172,7 +172,7 @@ def _of_file(path: Path, shared: dict[str, object]) -> list[Issuer]:
     where = f"CONVERSATIONS_TOKEN_ISSUERS_FILE {path}"
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise Misconfigured(f"{where} cannot be read: {reason}") from None
     tables = content.get("issuer")

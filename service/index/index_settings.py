@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from service.client.responses import unusable
+from service.client import Client
+from service.client.responses import part, unusable
 from service.settings import Settings
 
 IndexSettings = Mapping[str, int | str | None]
@@ -18,6 +19,12 @@ IndexSettings = Mapping[str, int | str | None]
 DEFAULTS: IndexSettings = {"number_of_shards": 1, "number_of_replicas": 0, "refresh_interval": "1s"}
 KEPT = ("number_of_shards", "number_of_replicas", "auto_expand_replicas", "refresh_interval")
 """The settings that an operator may have changed, and that a reindex takes over."""
+
+
+async def defaults(client: Client) -> IndexSettings:
+    """Those of a first index. Where several nodes hold data, each shard is copied to a second one."""
+    nodes = part(await client.cluster.health(), "number_of_data_nodes", expected=int)
+    return {**DEFAULTS, "number_of_replicas": 1 if nodes > 1 else 0}
 
 
 def chosen(settings: Settings) -> dict[str, int | str]:

@@ -7,9 +7,12 @@ import stat
 from pathlib import Path
 
 from service import progress
+from service.errors import NodeFailed
+from service.message_texts import counted
 
 UMASK = 0o077  # of the node's process: only the owner can read the files that it writes
 FOLDERS = ("config", "index", "logs", "work", "snapshots")
+NODES = "nodes"  # the folder that holds those of the nodes of a cluster; each has FOLDERS of its own
 FILES = ("lock", "node.json", "node.partial", "port.json", "port.partial", "token-secret")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -22,11 +25,11 @@ def make_private(data: Path) -> None:
     """
     data.parent.mkdir(parents=True, exist_ok=True)
     data.mkdir(mode=0o700, exist_ok=True)
-    for name in (*FOLDERS, *FILES):
+    for name in (*FOLDERS, *FILES, NODES):
         _remove_others_permissions(data / name)
     if not _is_open_to_others(data):
         return
-    if any(entry.name not in (*FOLDERS, *FILES) for entry in data.iterdir()):
+    if any(entry.name not in (*FOLDERS, *FILES, NODES) for entry in data.iterdir()):
         progress.say(
             f"Other users can list {data}, because it holds other files too: choose a separate folder with --data"
         )
@@ -46,6 +49,25 @@ def make_folders(data: Path) -> None:
     make_private(data)
     for name in FOLDERS:
         (data / name).mkdir(mode=0o700, exist_ok=True)
+
+
+def require_shape(data: Path, count: int) -> None:
+    """Raises NodeFailed if the data folder holds the data of another number of nodes."""
+    if (found := shape(data)) is not None and found != count:
+        nodes = "one node" if found == 1 else f"a cluster of {counted(found, 'node')}"
+        option = "without --nodes" if found == 1 else f"with --nodes {found}"
+        raise NodeFailed(
+            f"{data} holds the data of {nodes}: "
+            f"start 'conversations node' {option}, or choose another folder with --data"
+        )
+
+
+def shape(data: Path) -> int | None:
+    """Of how many nodes a data folder holds data. None if it holds none."""
+    nodes = [folder for folder in (data / NODES).glob("[1-9]") if (folder / "index").exists()]
+    if nodes:
+        return len(nodes)
+    return 1 if (data / "index").exists() else None
 
 
 def for_owner(path: str, flags: int) -> int:

@@ -29,6 +29,7 @@ class _Nodes(msgspec.Struct):
 
 class _Health(msgspec.Struct):
     status: str
+    number_of_nodes: int = 1
 
 
 class _Unassigned(msgspec.Struct):
@@ -55,6 +56,18 @@ def is_usable(url: str) -> bool:
     """Whether all primary shards are started. Waits up to 2 s for them."""
     health = _get(url, "/_cluster/health?wait_for_status=yellow&timeout=2s", _Health)
     return health is not None and health.status in ("yellow", "green")
+
+
+def has_joined(url: str) -> bool:
+    """Whether the node is in a cluster that has elected a manager."""
+    return _get(url, "/_cluster/health?timeout=2s&cluster_manager_timeout=2s", _Health) is not None
+
+
+def is_complete(url: str, count: int) -> bool:
+    """Whether so many nodes are in the cluster and all primary shards are started. Waits up to 2 s for them."""
+    path = f"/_cluster/health?wait_for_nodes={count}&wait_for_status=yellow&timeout=2s&cluster_manager_timeout=2s"
+    found = _get(url, path, _Health)
+    return found is not None and found.number_of_nodes == count and found.status in ("yellow", "green")
 
 
 def shard_problem(url: str) -> tuple[str | None, bool]:

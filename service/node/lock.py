@@ -27,11 +27,15 @@ Expected = TypeVar("Expected")
 
 
 class Running(msgspec.Struct):
-    """The file node.json: the running node, its process, and the process that started it."""
+    """The file node.json: the running node, its process, and the process that started it.
+
+    `urls` are those of all nodes that run, where there are several; `url` and `pid` are those of the first.
+    """
 
     url: str
     pid: int
     owner: int
+    urls: list[str] = []
 
 
 class LastPort(msgspec.Struct):
@@ -138,7 +142,7 @@ def _signal_leftover(data: Path, pid: int, number: signal.Signals) -> None:
     """
     try:
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if b"org.codelibs.opensearch.runner.OpenSearchRunner" in arguments and os.fsencode(data / "index") in arguments:
+        if any(word.endswith(b".OpenSearchRunner") for word in arguments) and os.fsencode(data / "index") in arguments:
             os.kill(pid, number)
     except OSError:
         pass  # it has ended

@@ -25,7 +25,7 @@ from service import progress
 from service.errors import NodeFailed
 from service.node import failure, health, lock
 from service.node.distribution import Distribution
-from service.node.folder import UMASK, for_owner, make_folders, unwritable
+from service.node.folder import UMASK, for_owner, make_folders, require_shape, unwritable
 from service.node.watch import Watch, last_lines
 from service.settings import child_environment
 
@@ -54,10 +54,11 @@ JVM_OPTIONS = (
     "-Djava.locale.providers=CLDR,SPI",
 )
 
+TRANSPORT_PORTS = range(10_000, 30_000)
+RUNNER = "org.codelibs.opensearch.runner.OpenSearchRunner"
+
 CONFIG = """\
-discovery.type: single-node
-network.host: 127.0.0.1
-transport.port: {transport_port}
+{discovery}network.host: 127.0.0.1
 path.repo: [{snapshots}]
 action.auto_create_index: false
 # Above the largest bulk request that the service sends, and far below the heap.
@@ -106,6 +107,7 @@ class LocalNode:
 
         Raises NodeFailed with the reason and the last lines of the log.
         """
+        require_shape(self.data, 1)
         self._prepare_folders()
         self._lock = lock.take(self.data)
         try:
@@ -114,7 +116,7 @@ class LocalNode:
             lock.write(self.data / "port.json", lock.LastPort(int(self.url.rpartition(":")[2])))
             lock.write(self.data / "node.json", lock.Running(self.url, self.process.pid, os.getpid()))
         except BaseException:
-            self._kill()
+            self.kill_process()
             self._release()
             raise
 
@@ -142,15 +144,20 @@ class LocalNode:
             try:
                 self.process.wait(patience)
             except subprocess.TimeoutExpired:
-                self._kill()
+                self.kill_process()
         if self._lock is not None:  # else node.json belongs to another process, which has the lock
             (self.data / "node.json").unlink(missing_ok=True)
         self._release()
 
     def kill(self) -> None:
         """Sends SIGKILL, like a crash. For tests of crash recovery."""
-        self._kill()
+        self.kill_process()
         self._release()
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder in which OpenSearch may make a repository of snapshots."""
+        return self.data / "snapshots"
 
     @property
     def log(self) -> Path:
@@ -158,16 +165,20 @@ class LocalNode:
         return self.data / "logs" / "node.out"
 
     def wait(self) -> str:
-        """Blocks until the node is dead, and returns a line with the reason, followed by its last log lines.
+        """Blocks until the node is dead, and returns a line with the reason, followed by its last log lines."""
+        return self._with_log_lines(f"OpenSearch {self.wait_for_reason()}")
+
+    def wait_for_reason(self) -> str:
+        """Blocks until the node is dead, and returns the reason as a predicate, such as "was ended by SIGTERM".
 
         A node can be dead while its process still runs (see service.node.watch). That process is killed.
         """
         assert self.process is not None
         reason = Watch(self.process, self.url, self.log).wait()
-        self._kill()  # SIGKILL loses no data: acknowledged writes are in the translog
+        self.kill_process()  # SIGKILL loses no data: acknowledged writes are in the translog
         if failure.disk_is_full(_end(self.log)):
             reason += f", and the disk that holds {self.data} is full: free some space"
-        return self._with_log_lines(f"OpenSearch {reason}")
+        return reason
 
     def _with_log_lines(self, sentence: str) -> str:
         return f"{sentence}. Its last log lines, from {self.log}:\n{self.last_log_lines()}"
@@ -195,8 +206,8 @@ class LocalNode:
 
     def _launch(self, *, logs_exceptions: bool) -> None:
         base = self._port()
-        snapshots = json.dumps(str(self.data / "snapshots"), ensure_ascii=False)  # a JSON string is valid YAML
-        config = CONFIG.format(transport_port=_free_port(range(10000, 30000)), snapshots=snapshots)
+        snapshots = json.dumps(str(self.snapshots), ensure_ascii=False)  # a JSON string is valid YAML
+        config = CONFIG.format(discovery=self._discovery(), snapshots=snapshots)
         config += "".join(f"{name}: {value}\n" for name, value in self.options.items())
         (self.data / "config" / "opensearch.yml").write_text(config, "utf-8")
         shutil.rmtree(self.data / "work", ignore_errors=True)
@@ -208,9 +219,7 @@ class LocalNode:
             *self._class_cache(),
             *self.jvm_options,
             *([failure.exception_logging(self.data / "logs")] if logs_exceptions else []),
-            "-cp",
-            os.pathsep.join(map(str, self.distribution.jars)),
-            "org.codelibs.opensearch.runner.OpenSearchRunner",
+            *self._program(),
             *("-basePath", str(self.data / "work")),
             *("-confPath", str(self.data / "config")),
             *("-dataPath", str(self.data / "index")),
@@ -236,6 +245,17 @@ class LocalNode:
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509 (no thread is started before)
             )
 
+    def _discovery(self) -> str:
+        """The lines of opensearch.yml that say with which nodes this one is a cluster, and its port for them."""
+        return f"discovery.type: single-node\ntransport.port: {free_port(TRANSPORT_PORTS)}\n"
+
+    def _program(self) -> list[str]:
+        """The class path and the main class."""
+        return ["-cp", os.pathsep.join(map(str, self.distribution.jars)), RUNNER]
+
+    def _is_usable(self, url: str) -> bool:
+        return health.is_usable(url)
+
     def _class_cache(self) -> list[str]:
         """The JVM options that use the class cache, if there is one. The JVM ignores a cache that does not fit."""
         path = self.distribution.class_cache
@@ -244,9 +264,9 @@ class LocalNode:
     def _port(self) -> int:
         """The node's last port if it is free, so that its URL stays the same; else any free port."""
         last = lock.read(self.data / "port.json", lock.LastPort)
-        if last is not None and _is_free(last.port):
+        if last is not None and is_free(last.port):
             return last.port
-        return _free_port(range(LOWEST_PORT, HIGHEST_PORT))
+        return free_port(range(LOWEST_PORT, HIGHEST_PORT))
 
     def _is_started(self) -> bool:
         """Waits until the node is healthy. Returns False if its process ended. Raises NodeFailed after the timeout."""
@@ -258,7 +278,7 @@ class LocalNode:
             if self.process.poll() is not None:
                 return False
             if (url := self._announced_url()) and health.is_own(url, self.process.pid):
-                if health.is_usable(url):
+                if self._is_usable(url):
                     self.url = url
                     return True
                 problem, is_lasting = health.shard_problem(url)
@@ -279,7 +299,8 @@ class LocalNode:
                 return f"http://{line.split('publish_address {')[1].split('}')[0]}"
         return None
 
-    def _kill(self) -> None:
+    def kill_process(self) -> None:
+        """Sends SIGKILL and keeps the lock."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -307,14 +328,14 @@ def _die_with_parent() -> Callable[[], None] | None:
     return lambda: prctl(1, signal.SIGTERM, 0, 0, 0) and None
 
 
-def _free_port(candidates: range) -> int:
+def free_port(candidates: range) -> int:
     for port in random.sample(candidates, min(200, len(candidates))):
-        if _is_free(port):
+        if is_free(port):
             return port
     raise NodeFailed(f"no free port between {candidates.start} and {candidates.stop} on 127.0.0.1: free one")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as OpenSearch does
         try:

@@ -7,7 +7,7 @@ import asyncio
 from service.client import Client
 from service.errors import UnderWay
 from service.index.aliases import check, create, current_index
-from service.index.index_settings import IndexSettings
+from service.index.index_settings import IndexSettings, defaults
 from service.index.mapping import Mapping
 from service.index.write_targets import writes_alias
 from service.reindex.lock import LOOK, State, holding
@@ -28,7 +28,8 @@ async def ensure(
                 if await current_index(client, alias) is None:
                     await lock.save()  # raises if the lock was lost
                     own = (alias, writes_alias(alias))
-                    return await create(client, alias, mapping, settings=settings, aliases=own), True
+                    made = {**await defaults(client), **(settings or {})}
+                    return await create(client, alias, mapping, settings=made, aliases=own), True
         except UnderWay:
             if asyncio.get_running_loop().time() > ends:
                 raise

@@ -36,7 +36,7 @@ from service.app import create_app
 from service.client import Client, connect
 from service.conversation import Conversation
 from service.index import index_settings, loader, mapping
-from service.node import Distribution, LocalNode, prepare
+from service.node import Distribution, LocalCluster, LocalNode, prepare
 from service.reindex import first_index
 from service.reindex import lock as reindex_lock
 from service.search.paging.rank_descent import Windows
@@ -82,7 +82,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """
     return Settings.load().but(
         token_secret=SECRET, alias=unique_alias(), data=tmp_path_factory.mktemp("data"),
-        caller_rate=0.0, exports=16, exports_per_organization=16,
+        caller_rate=0.0, address_rate=0.0, exports=16, exports_per_organization=16,
     )  # fmt: skip
 
 
@@ -103,6 +103,38 @@ def opensearch_url(settings: Settings, request: pytest.FixtureRequest) -> Iterat
         return
     with LocalNode(settings.data, request.getfixturevalue("distribution")) as node:
         yield node.url
+
+
+@pytest.fixture(scope="session")
+def _one_cluster(tmp_path_factory: pytest.TempPathFactory, distribution: Distribution) -> Iterator[LocalCluster]:
+    with LocalCluster(tmp_path_factory.mktemp("cluster"), distribution) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def three_nodes(_one_cluster: LocalCluster) -> Iterator[LocalCluster]:
+    """A cluster of three nodes that are processes of their own, which a test may kill, suspend and restart.
+
+    All tests that ask for it share one, which starts with the first of them. After each, all nodes run again.
+    """
+    yield _one_cluster
+    _one_cluster.revive()
+
+
+@pytest.fixture
+def on_three_nodes(settings: Settings, three_nodes: LocalCluster) -> Iterator[Cluster]:
+    """An alias of its own in the cluster of three nodes, with nothing in it."""
+    with own_alias(settings, three_nodes.urls[0]) as cluster:
+        yield cluster
+        three_nodes.revive()  # so that the indices can be removed
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several workers run the tests (--dist loadgroup), only one starts the cluster of three nodes."""
+    for item in items:
+        if "_one_cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("three nodes"))
 
 
 def container_engine_answers() -> bool:

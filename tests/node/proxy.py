@@ -62,8 +62,7 @@ class Proxy:
     """Forwards to the node at `node_url`; use as a context manager. Each connection carries one call."""
 
     def __init__(self, node_url: str) -> None:
-        node = urlsplit(node_url)
-        self._node = (node.hostname or "", node.port or 80)
+        self.move_to(node_url)
         self._fault: Fault | None = None
         self._kinds: frozenset[str] = frozenset()
         self._instead: Callable[[Call], Answer | None] = lambda _call: None
@@ -90,9 +89,14 @@ class Proxy:
         self._server.server_close()  # waits for the threads of the connections
         self._thread.join(10)
 
+    def move_to(self, node_url: str) -> None:
+        """Forwards to this node from now on."""
+        node = urlsplit(node_url)
+        self._node = (node.hostname or "", node.port or 80)
+
     @contextmanager
     def faulty(self, fault: Fault, *kinds: str) -> Iterator[None]:
-        """Every answer to a call of these kinds is what `fault` makes of it. `met` counts them."""
+        """Every answer to a call of these kinds, or to any, is what `fault` makes of it. `met` counts them."""
         self._fault, self._kinds, self.met = fault, frozenset(kinds), 0
         try:
             yield
@@ -115,7 +119,7 @@ class Proxy:
         headers = http.client.parse_headers(reader)
         call = Call(first[0], first[1], reader.read(int(headers.get("content-length", 0))))
         fault, answer = self._fault, self._instead(call) or self._ask(call, dict(headers))
-        if fault is not None and call.kind in self._kinds:
+        if fault is not None and (call.kind in self._kinds or not self._kinds):
             self.met += 1
             answer = fault(call, answer)
         if answer.send is None:
@@ -164,6 +168,16 @@ def head_only(connection: socket.socket, sent: bytes, ended: threading.Event) ->
     """The headers, and then nothing for ever."""
     connection.sendall(sent.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
     silent(connection, sent, ended)
+
+
+def late(seconds: float) -> Send:
+    """The whole answer, after so many seconds."""
+
+    def send(connection: socket.socket, sent: bytes, ended: threading.Event) -> None:
+        if not ended.wait(seconds):
+            connection.sendall(sent)
+
+    return send
 
 
 def dripping(connection: socket.socket, sent: bytes, ended: threading.Event) -> None:

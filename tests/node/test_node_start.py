@@ -136,7 +136,7 @@ def test_a_port_that_was_taken_meanwhile_is_no_failure(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        find, found = process._free_port, list[int]()
+        find, found = process.free_port, list[int]()
 
         def taken_first(candidates: range) -> int:
             if candidates.start == 10_000 and not found:
@@ -144,7 +144,7 @@ def test_a_port_that_was_taken_meanwhile_is_no_failure(
                 return found[0]
             return find(candidates)
 
-        monkeypatch.setattr(process, "_free_port", taken_first)
+        monkeypatch.setattr(process, "free_port", taken_first)
         with LocalNode(tmp_path, distribution) as node:
             assert found
             assert httpx.get(node.url).status_code == 200

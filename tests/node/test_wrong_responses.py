@@ -93,24 +93,22 @@ class Behind:
             return dict(zip(names, pool.map(self.ask, names), strict=True))
 
     def check_recovered(self, names: list[str]) -> None:
-        """All is right again, at once; a machine that is busy may need another try for a timeout."""
+        """All is right again, once a probe found the node; a machine that is busy may need another try for a timeout."""
         deadline = time.monotonic() + 60
         while True:
-            wrong = {
-                name: answer.text[:500]
-                for name, answer in self.ask_all(names).items()
-                if answer.status_code != 200 or answer.text != self.right[name]
-            }
+            answers = self.ask_all(names)
+            wrong = {name: answer for name, answer in answers.items() if answer.text != self.right[name]}
             if not wrong or time.monotonic() > deadline:
-                assert wrong == {}
+                assert {name: answer.text[:500] for name, answer in wrong.items()} == {}
                 return
-            assert all("in time" in text or "took" in text for text in wrong.values()), wrong
+            for name, answer in wrong.items():  # a search for suggestions may be left out where time is short
+                assert answer.status_code in EXPECTED or name == "nothing found", (name, answer.text[:500])
             names = list(wrong)
 
 
 @pytest.fixture(scope="module")
 def behind(settings: Settings, opensearch_url: str) -> Iterator[Behind]:
-    own = settings.but(alias=f"test_{secrets.token_hex(4)}", request_timeout=5.0)
+    own = settings.but(alias=f"test_{secrets.token_hex(4)}", request_timeout=5.0, opensearch_probe_seconds=0.1)
     cluster = Cluster(own, opensearch_url)
     some = [one for one in corpus() if one.organization_uid == MINE][:60]
     cluster.load([*some, *[one for one in corpus() if one.organization_uid != MINE][:20]])

@@ -1,0 +1,99 @@
+"""What is known of each node of the cluster, and which of them is asked next. It knows no network and no clock.
+
+A node that failed is rested: others are asked first. A node that could not be reached, or stayed silent, several times
+in a row is dead: its circuit is open, and no request is sent to it but a probe. Any answer of OpenSearch closes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class State(Enum):
+    READY = "ready"
+    RESTING = "resting"
+    DEAD = "dead"
+
+
+class Failure(Enum):
+    """How a call failed that OpenSearch did not answer."""
+
+    DOWN = "no connection: the request was never sent"
+    LOST = "the connection was lost: the request may have been executed"
+    SILENT = "no answer in time"
+    SICK = "a proxy or a node outside its cluster answered, or the answer was garbage"
+
+
+COSTLY = frozenset({Failure.DOWN, Failure.SILENT})
+"""These open the circuit. The others are answers: they come at once, and asking again may help."""
+
+
+@dataclass(slots=True)
+class Node:
+    """One node. `failures` counts those since the last answer."""
+
+    number: int
+    most_failures: int
+    on_change: Callable[[State, State], None] = lambda _before, _after: None
+    state: State = State.READY
+    failures: int = 0
+    last: Exception | None = None
+
+    def answered(self) -> None:
+        self.failures, self.last = 0, None
+        self._become(State.READY)
+
+    def failed(self, failure: Failure, error: Exception | None = None) -> None:
+        self.failures += 1
+        self.last = error or self.last
+        is_dead = failure in COSTLY and self.failures >= self.most_failures
+        self._become(State.DEAD if is_dead else State.RESTING)
+
+    def suspected(self) -> None:
+        """It has been silent for long. That is no failure yet."""
+        if self.state is State.READY:
+            self._become(State.RESTING)
+
+    def _become(self, state: State) -> None:
+        before, self.state = self.state, state
+        if before is not state:
+            self.on_change(before, state)
+
+
+@dataclass(slots=True)
+class Nodes:
+    """The nodes of one client, which are asked in turn."""
+
+    all: list[Node]
+    _turn: int = 0
+
+    def pick(self, but: Collection[Node] = ()) -> Node | None:
+        """The next node to ask: a ready one if there is any, else a resting one; None if all the others are dead."""
+        count = len(self.all)
+        rotated = [self.all[(self._turn + step) % count] for step in range(count)]
+        for state in (State.READY, State.RESTING):
+            for node in rotated:
+                if node.state is state and not any(node is other for other in but):
+                    self._turn = node.number + 1
+                    return node
+        return None
+
+
+@dataclass(slots=True)
+class Budget:
+    """How many slow reads may also be sent to another node: a share of all reads, so that load is never doubled."""
+
+    most: float = 64.0
+    share: float = 0.1
+    _left: float = field(default=64.0)
+
+    def add(self) -> None:
+        self._left = min(self.most, self._left + self.share)
+
+    def take(self) -> bool:
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

@@ -1,0 +1,331 @@
+"""Sends each call to a node that answers, and a read to a second one if the first fails or is late.
+
+opensearch-py's own pool and retries are not used: its pool asks dead nodes when all are dead, and with every request at
+once when a rest is over; its retries repeat writes. What is sent again here:
+
+- any call whose connection could not be made, to each of the other nodes, because it was never sent;
+- a read, once, if its connection was lost, if it had no answer within a share of its deadline, or if its answer was no
+  answer of OpenSearch.
+
+Other writes are repeated only by their callers, who know whether that is safe (service.index.writer).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from opensearchpy import AsyncTransport, JSONSerializer
+from opensearchpy.exceptions import ConnectionError as Unreachable
+from opensearchpy.exceptions import TransportError
+from opensearchpy.serializer import Deserializer
+
+from service import deadline, telemetry
+from service.client import error_types, responses
+from service.client.connection import Connection
+from service.client.node_health import Budget, Failure, Node, Nodes, State
+from service.errors import AnswerUnusable, ConversationsError
+from service.message_texts import counted
+
+EXPECTED = (404, 409)  # normal outcomes, not failures: no such document, or a newer version exists
+LATE_SECONDS = 5.0  # a node is probed after this time without an answer, however long the call may take
+LEAST_SECONDS = 0.2  # nobody is late before, however little time a call has
+PROBE_TIMEOUT = 1.5
+FIRST_PAUSE_SECONDS = 0.2
+_READS = frozenset({"_search", "_search/point_in_time", "_mget", "_count", "_analyze"})  # with POST
+_LEAVES_SOMETHING = "_search/point_in_time"  # so it is not sent to two nodes at the same time
+
+_connection: ContextVar[Connection] = ContextVar("connection")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """See service.cluster_settings. `timeout` is the default of a call, in seconds."""
+
+    timeout: float
+    slow_share: float
+    failures: int
+    probe_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, and the event loop's time when it must have ended."""
+
+    method: str
+    url: str
+    params: Mapping[str, object]
+    body: bytes | None
+    ends: float
+    ignore: Collection[int]
+    headers: Mapping[str, str] | None
+
+    @property
+    def kind(self) -> str:
+        return responses.kind_of(self.url)
+
+    @property
+    def is_read(self) -> bool:
+        return self.method in ("GET", "HEAD") or (self.method == "POST" and self.kind in _READS)
+
+
+class _Deserializer(Deserializer):
+    """Decodes every response as JSON, whatever its content type, so that HTML raises the same error as broken JSON."""
+
+    def loads(self, s: str, mimetype: str | None = None) -> object:
+        return self.default.loads(s)
+
+
+class Transport(AsyncTransport):
+    """opensearch-py's transport, which also counts and traces calls, checks their responses and chooses the nodes."""
+
+    def __init__(
+        self, hosts: Collection[object], *, policy: Policy, beside: Transport | None = None, **options: Any
+    ) -> None:
+        """`beside` is the transport of another client of the same cluster, which then probes the nodes for both."""
+        super().__init__(hosts, **options)
+        self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
+        self._policy = policy
+        self._probes: dict[int, Connection] = {}
+        self._watches: dict[int, asyncio.Task[None]] = {}
+        self._budget = Budget()
+        self._keeper: Transport = beside or self
+        self._nodes: Nodes = (
+            Nodes([Node(number, policy.failures, _count_state) for number in range(len(hosts))])
+            if beside is None
+            else beside._nodes
+        )
+        if beside is None:
+            telemetry.nodes.labels(State.READY.value).inc(len(hosts))
+
+    async def perform_request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, object] | None = None,
+        body: bytes | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (the base class has it)
+        ignore: Collection[int] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> object:
+        name = telemetry.call_of(url)
+        started = time.perf_counter()
+        in_use = telemetry.pool.labels("in_use")
+        in_use.inc()
+        try:
+            await self._async_call()
+            with telemetry.tracing.span(f"opensearch {name}", "client") as facts:
+                facts |= {"db.system.name": "opensearch", "db.operation.name": name, "http.request.method": method}
+                return await self._send(self._call_of(method, url, params, body, timeout, ignore, headers))
+        except TransportError as error:
+            status = error.status_code if isinstance(error.status_code, int) else 0
+            is_its_own = error_types.is_opensearchs(error)
+            if status not in EXPECTED or not is_its_own:
+                telemetry.failures.labels(name, str(status)).inc()
+            if status in EXPECTED and not is_its_own:
+                raise AnswerUnusable(
+                    f"a server that is not OpenSearch responded with {status}: "
+                    "check OPENSEARCH_URL, and any proxy between the service and OpenSearch"
+                ) from error
+            raise
+        except AnswerUnusable:
+            telemetry.failures.labels(name, "unusable").inc()
+            raise
+        finally:
+            in_use.dec()
+            telemetry.calls.labels(name).observe(time.perf_counter() - started)
+
+    def get_connection(self) -> Connection:
+        """The connection of the node that was chosen for this call."""
+        return _connection.get()
+
+    async def close(self) -> None:
+        watches = list(self._watches.values())
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
+        for probe in self._probes.values():
+            await probe.close()
+        if self._keeper is self:
+            for node in self._nodes.all:
+                telemetry.nodes.labels(node.state.value).dec()
+            self._nodes.all.clear()
+        await super().close()
+
+    def nodes_in_words(self) -> str | None:
+        """How many nodes answered the last calls; None if there is only one."""
+        nodes = self._nodes.all
+        ready = sum(node.state is State.READY for node in nodes)
+        return None if len(nodes) == 1 else f"{ready} of {counted(len(nodes), 'node')} of OpenSearch answer"
+
+    def _call_of(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, object] | None,
+        body: bytes | None,
+        seconds: float | None,
+        ignore: Collection[int],
+        headers: Mapping[str, str] | None,
+    ) -> Call:
+        rest = dict(params or {})
+        given = seconds or rest.pop("request_timeout", None) or self._policy.timeout
+        ends = asyncio.get_running_loop().time() + float(str(given))
+        return Call(method, url, rest, body, ends, ignore, headers)
+
+    async def _send(self, call: Call) -> object:
+        self._budget.add()
+        if call.is_read and len(self._nodes.all) > 1:
+            return await self._read(call)
+        tried: list[Node] = []
+        last: Unreachable | None = None
+        while (node := self._nodes.pick(tried)) is not None:
+            tried.append(node)
+            try:
+                return await self._watched(node, call)
+            except Unreachable as error:
+                if error_types.failure_of(error) is not Failure.DOWN:
+                    raise
+                last = error
+        raise last or self._open_circuit()
+
+    async def _read(self, call: Call) -> object:
+        """The first answer: of one node, or of a second one if the first failed or is late."""
+        tried: list[Node] = []
+        running: set[asyncio.Task[object]] = set()
+        last: Exception | None = None
+        may_be_late = self._policy.slow_share < 1 and call.kind != _LEAVES_SOMETHING
+        left = 2  # a node that cannot be reached costs no time, so it does not count
+        try:
+            while True:
+                if not running:
+                    node = self._nodes.pick(tried) if left > 0 else None
+                    if node is None:
+                        raise last or self._open_circuit()
+                    if last is not None:
+                        telemetry.retried.labels("failed").inc()
+                    left -= 1
+                    running.add(self._start(node, call, tried))
+                wait = self._slow_after(call) if may_be_late and left > 0 else None
+                done, running = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    may_be_late = False
+                    if (other := self._nodes.pick(tried)) is not None and self._budget.take():
+                        telemetry.retried.labels("slow").inc()
+                        left -= 1
+                        running.add(self._start(other, call, tried))
+                for task in done:
+                    error = task.exception()
+                    if error is None:
+                        return task.result()
+                    failure = error_types.failure_of(error)
+                    if failure is None or not isinstance(error, Exception):
+                        raise error
+                    left += failure is Failure.DOWN
+                    last = error
+        finally:
+            for task in running:
+                task.cancel()
+
+    def _start(self, node: Node, call: Call, tried: list[Node]) -> asyncio.Task[object]:
+        tried.append(node)
+        task = asyncio.create_task(self._watched(node, call))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait for it any more
+        return task
+
+    def _slow_after(self, call: Call) -> float:
+        left = call.ends - asyncio.get_running_loop().time()
+        return max(LEAST_SECONDS, min(LATE_SECONDS, self._policy.slow_share * deadline.remaining(left)))
+
+    async def _watched(self, node: Node, call: Call) -> object:
+        """One attempt. A node that is late is probed meanwhile, and rested until it answers."""
+        late = asyncio.get_running_loop().call_later(self._slow_after(call), self._keeper._suspect, node)
+        try:
+            answer = await self._attempt(node, call)
+        except (TransportError, ConversationsError) as error:
+            if (failure := error_types.failure_of(error)) is None:
+                node.answered()
+            else:
+                self._keeper._failed(node, failure, error)
+            raise
+        finally:
+            late.cancel()
+        node.answered()
+        return answer
+
+    async def _attempt(self, node: Node, call: Call) -> object:
+        chosen = _connection.set(self.connection_pool.connection_opts[node.number][0])
+        seconds = max(0.001, call.ends - asyncio.get_running_loop().time())
+        try:
+            answer: object = await super().perform_request(
+                call.method, call.url, dict(call.params), call.body, seconds, call.ignore, call.headers
+            )
+        finally:
+            _connection.reset(chosen)
+        if call.method != "HEAD":
+            responses.check_shape(call.method, call.url, answer, call.body)
+        return answer
+
+    def _failed(self, node: Node, failure: Failure, error: Exception) -> None:
+        """Once one node is dead, the others are probed, so that a cluster that is dead is soon known to be."""
+        before = node.state
+        node.failed(failure, error)
+        self._watch(node)
+        if node.state is State.DEAD and before is not State.DEAD:
+            for other in self._nodes.all:
+                if other.state is State.READY:
+                    self._suspect(other)
+
+    def _suspect(self, node: Node) -> None:
+        node.suspected()
+        self._watch(node, at_once=True)
+
+    def _watch(self, node: Node, *, at_once: bool = False) -> None:
+        """Probes the node in the background until it answers."""
+        running = self._watches.get(node.number)
+        if (running is None or running.done()) and self._nodes.all:
+            self._watches[node.number] = asyncio.create_task(
+                self._probe_until_ready(node, 0.0 if at_once else FIRST_PAUSE_SECONDS)
+            )
+
+    async def _probe_until_ready(self, node: Node, pause: float) -> None:
+        while True:
+            await asyncio.sleep(pause)
+            if node.state is State.READY:
+                return
+            await self._probe(node)
+            pause = self._policy.probe_seconds
+
+    async def _probe(self, node: Node) -> None:
+        """Asks the node for its name, over a connection of its own, because the others may all be in use."""
+        if node.number not in self._probes:
+            await self._async_call()
+            host = self.connection_pool.connection_opts[node.number][1]
+            self._probes[node.number] = Connection(**{**self.kwargs, **host, "pool_maxsize": 1})
+        try:
+            _status, _headers, data = await self._probes[node.number].perform_request("GET", "/", timeout=PROBE_TIMEOUT)
+            if not (isinstance(data, bytes | bytearray) and b"cluster_name" in data):
+                raise responses.unusable("it does not name its cluster")
+        except (TransportError, ConversationsError) as error:
+            if (failure := error_types.failure_of(error)) is not None:
+                self._failed(node, failure, error)
+                return
+        node.answered()
+
+    def _open_circuit(self) -> Unreachable:
+        """The error for a call that is not sent, because all nodes are dead."""
+        last = next((node.last for node in self._nodes.all if node.last is not None), None)
+        opened = error_types.circuit_open(last, len(self._nodes.all))
+        telemetry.unsent.inc()
+        return Unreachable("N/A", str(opened), opened)
+
+
+def _count_state(before: State, after: State) -> None:
+    telemetry.nodes.labels(before.value).dec()
+    telemetry.nodes.labels(after.value).inc()
+    if after is State.DEAD:
+        telemetry.circuits_opened.inc()

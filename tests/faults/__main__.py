@@ -1,0 +1,186 @@
+"""Lets faults happen to a cluster of three nodes while it is loaded, written, reindexed and read, and checks each answer.
+
+A line for each fault says how soon the service was as fast as before. Exit code 1: an answer was wrong or partial, an
+acknowledged write is lost, or the service was slow for too long; one line names the seed and the fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+from service.client import Client
+from tests.faults import speed
+from tests.faults.speed import Speed
+from tests.faults.table import KINDS
+from tests.faults.workers import Work, load_until_over, reindex_until_over, work_until_over
+from tests.faults.world import ALIAS, World
+
+WARM_SECONDS = 8.0
+ROUNDS = 12
+SLOW_SECONDS = 1.0
+BEFORE_SECONDS = 6.0
+REMEMBERED_SECONDS = 200.0
+
+
+class Failed(Exception):
+    """The run found something. Its text is the line that says what."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="repeats a sequence of faults")
+    parser.add_argument("--minutes", type=float, default=3.0, help="of faults, after the start (default: 3)")
+    parser.add_argument("--only", help="one kind of fault, again and again")
+    parser.add_argument("--readers", type=int, default=100, help="default: 100")
+    parser.add_argument("--writers", type=int, default=4, help="default: 4")
+    parser.add_argument("--pause", type=float, default=3.0, help="mean seconds between reads of a reader (default: 3)")
+    parser.add_argument("--heap", default="768m", help="of each node (default: 768m)")
+    parser.add_argument("--recover", type=float, default=10.0, help="seconds until full speed (default: 10)")
+    given = parser.parse_args()
+    if given.only is not None and given.only not in KINDS:
+        parser.error("--only must be one of:\n" + "\n".join(sorted(KINDS)))
+    try:
+        with World(given.heap, say) as world:
+            Run(Work(world, given.seed, given.pause), given).run()
+    except Failed as found:
+        say(f"faults: seed {given.seed}: {found}")
+        sys.exit(1)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+class Run:
+    """One run, and what became of each fault."""
+
+    def __init__(self, work: Work, given: argparse.Namespace) -> None:
+        self.work, self.given = work, given
+        self.rng = random.Random(given.seed)
+        self.times: dict[str, list[float]] = {}
+        self.before = Speed(0.0, 0.0, is_clean=False)
+
+    def run(self) -> None:
+        given, work = self.given, self.work
+        say(f"seed {given.seed}: {len(KINDS)} kinds of faults, {given.minutes:g} minutes, {given.readers} readers")
+        threads = [
+            threading.Thread(target=lambda: asyncio.run(work_until_over(work, given.readers, given.writers))),
+            threading.Thread(target=load_until_over, args=(work,)),
+            threading.Thread(target=reindex_until_over, args=(work,)),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._warm_up()
+            ends = time.monotonic() + 60 * given.minutes
+            for name in self._deck():
+                if time.monotonic() > ends:
+                    break
+                self._one(name)
+        finally:
+            work.is_over = True
+            for thread in threads:
+                thread.join()
+        self._check_the_index()
+        self._tell()
+
+    def _warm_up(self) -> None:
+        """Waits until the service answers all reads, and slows the readers down if the machine is too busy for them."""
+        for _round in range(ROUNDS):
+            time.sleep(WARM_SECONDS)
+            now = time.monotonic()
+            self.before = Speed.of(list(self.work.answers), now - BEFORE_SECONDS, now)
+            if self.before.is_clean and self.before.rate > 0 and self.before.median < SLOW_SECONDS:
+                say(f"before: {self.before.rate:.1f} reads a second, {1000 * self.before.median:.0f} ms")
+                return
+            self.work.pause *= 1.5
+        raise Failed(f"the service does not answer before any fault: {self.before}, {dict(self.work.counts)}")
+
+    def _deck(self) -> Any:
+        """All kinds in random order, and again."""
+        while True:
+            kinds = [self.given.only] if self.given.only else sorted(KINDS)
+            self.rng.shuffle(kinds)
+            yield from kinds
+
+    def _one(self, name: str) -> None:
+        self._measure()
+        self.work.fault = name
+        hold = self.rng.uniform(1.5, 3.0) if self.given.minutes <= 5 else self.rng.uniform(2.0, 10.0)
+        began = time.monotonic()
+        with KINDS[name](self.work, random.Random(self.rng.random()), hold):
+            ended = time.monotonic()
+        found = self._await_full_speed(name, ended)
+        self.times.setdefault(name, []).append(found)
+        say(f"{name}: {ended - began:.1f} s, then at full speed after {found:.1f} s")
+
+    def _measure(self) -> None:
+        """The speed before a fault. One that is not clean, because of what is still under way, does not count."""
+        now = time.monotonic()
+        self.work.answers[:] = [one for one in self.work.answers if one.ended > now - REMEMBERED_SECONDS]
+        found = Speed.of(self.work.answers, now - BEFORE_SECONDS, now)
+        if found.is_clean and found.rate > 0:
+            self.before = found
+
+    def _await_full_speed(self, name: str, ended: float) -> float:
+        while True:
+            self._refuse_wrong()
+            now = time.monotonic()
+            found = speed.recovered_after(list(self.work.answers), ended, now, self.before)
+            if found is not None:
+                return found
+            if now - ended > self.given.recover + 2 * speed.WINDOW_SECONDS:
+                last = Speed.of(list(self.work.answers), now - BEFORE_SECONDS, now)
+                raise Failed(
+                    f"after '{name}': not at full speed within {self.given.recover:g} s ({last}, before {self.before})"
+                )
+            time.sleep(0.25)
+
+    def _refuse_wrong(self) -> None:
+        if self.work.wrong:
+            raise Failed(self.work.wrong[0])
+
+    def _check_the_index(self) -> None:
+        """The ledger equals the index."""
+        self._refuse_wrong()
+        self.work.world.revive()
+        found = self.work.world.act(everything)
+        wrong = self.work.ledger.problems(found)
+        if wrong:
+            raise Failed(f"{len(wrong)} differences between the ledger and the index at the end, such as: {wrong[0]}")
+        self.found = len(found)
+
+    def _tell(self) -> None:
+        ledger, times = self.work.ledger, [one for found in self.times.values() for one in found]
+        say(f"{len(times)} faults of {len(self.times)} kinds; full speed after {max(times):.1f} s at most, "
+            f"{sorted(times)[len(times) // 2]:.1f} s in the middle")  # fmt: skip
+        say(f"{ledger.sent_writes} writes sent, {ledger.acknowledged_writes} acknowledged, none lost; "
+            f"{self.found} conversations at the end; no answer was wrong or partial")  # fmt: skip
+        for what, count in sorted(Counter(self.work.counts).items()):
+            say(f"{what}: {count}")
+
+
+async def everything(client: Client) -> dict[tuple[str, str], tuple[int, str]]:
+    """All conversations of the index: version and subject, by organization and uid."""
+    await client.indices.refresh(index=f"{ALIAS}-*")
+    found: dict[tuple[str, str], tuple[int, str]] = {}
+    answer = await client.search(index=ALIAS, body={"size": 2000, "version": True}, params={"scroll": "5m"})
+    while answer["hits"]["hits"]:
+        for hit in answer["hits"]["hits"]:
+            one = hit["_source"]
+            if "tombstone" not in one:
+                found[one["organization_uid"], one["uid"]] = hit["_version"], one["subject"]
+        answer = await client.scroll(body={"scroll_id": answer["_scroll_id"], "scroll": "5m"})
+    return found
+
+
+if __name__ == "__main__":
+    main()

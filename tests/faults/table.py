@@ -1,0 +1,242 @@
+"""The kinds of faults: each by its name, what it does, and what undoes it."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+from service.index.write_targets import writes_alias
+from tests.faults.workers import Work
+from tests.faults.world import ALIAS
+from tests.node import faults, proxy
+from tests.node.proxy import Fault
+
+Kind = Callable[[Work, random.Random, float], AbstractContextManager[None]]
+"""Begins in the block, holds for about so many seconds, and is undone before the block ends."""
+
+
+def _proxies(fault: Fault) -> Kind:
+    """One to three of the proxies do this to every answer."""
+
+    @contextmanager
+    def kind(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
+        chosen = rng.sample(work.world.proxies, rng.randint(1, len(work.world.proxies)))
+        with ExitStack() as stack:
+            for one in chosen:
+                stack.enter_context(one.faulty(fault))
+            time.sleep(seconds)
+            yield
+
+    return kind
+
+
+@contextmanager
+def _killed_node(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
+    rng.choice(work.world.cluster.nodes).kill()
+    time.sleep(seconds)
+    work.world.revive()
+    yield
+
+
+@contextmanager
+def _killed_manager(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
+    manager = work.world.act(lambda client: client.cat.cluster_manager(format="json"))[0]["node"]
+    next(node for node in work.world.cluster.nodes if node.name == manager).kill()
+    time.sleep(seconds)
+    work.world.revive()
+    yield
+
+
+@contextmanager
+def _suspended_node(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
+    node = rng.choice(work.world.cluster.nodes)
+    node.suspend()
+    try:
+        time.sleep(min(30.0, 3 * seconds))
+    finally:
+        node.resume()
+    work.world.revive()
+    yield
+
+
+@contextmanager
+def _rolling_nodes(work: Work, _rng: random.Random, _seconds: float) -> Iterator[None]:
+    for node in work.world.cluster.nodes:
+        node.stop()
+        work.world.revive()
+        work.world.act(
+            lambda client: client.cluster.health(
+                index=f"{ALIAS}*", params={"wait_for_status": "green", "timeout": "60s", "request_timeout": 90}
+            )
+        )
+    yield
+
+
+def _setting(name: str) -> Kind:
+    """A setting of the index that is read now is true."""
+
+    @contextmanager
+    def kind(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
+        def put(index: str, value: bool | None) -> None:
+            work.world.act(lambda client: client.indices.put_settings(index=index, body={name: value}))
+
+        with work.world.reindexing:
+            index = work.world.index()
+            put(index, True)
+            try:
+                time.sleep(seconds)
+            finally:
+                put(index, None)
+        yield
+
+    return kind
+
+
+def _move(work: Work, actions: list[dict[str, Any]]) -> None:
+    work.world.act(lambda client: client.indices.update_aliases(body={"actions": actions}))
+
+
+@contextmanager
+def _alias_away(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
+    with work.world.reindexing:
+        index = work.world.index()
+        _move(work, [{"remove": {"index": index, "alias": ALIAS}}])
+        try:
+            time.sleep(seconds)
+        finally:
+            _move(work, [{"add": {"index": index, "alias": ALIAS}}])
+    yield
+
+
+@contextmanager
+def _alias_moved(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
+    """To the other index that receives writes, if there is one after a reindex, and back; else it stays."""
+    with work.world.reindexing:
+        index = work.world.index()
+        found = work.world.act(lambda client: client.indices.get_alias(index=writes_alias(ALIAS)))
+        others = sorted(set(found) - {index})
+        for one, other in [(index, others[0]), (others[0], index)] if others else []:
+            work.world.act(lambda client: client.indices.refresh(index=f"{ALIAS}-*"))
+            _move(work, [{"remove": {"index": one, "alias": ALIAS}}, {"add": {"index": other, "alias": ALIAS}}])
+            time.sleep(seconds)
+    yield
+
+
+@contextmanager
+def _alias_twice(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
+    """The alias points to an index of somebody else, too."""
+    other = "somebody-elses"
+    with work.world.reindexing:
+        work.world.act(lambda client: client.indices.create(index=other, body={"settings": {"number_of_replicas": 0}}))
+        _move(work, [{"add": {"index": other, "alias": ALIAS}}])
+        try:
+            time.sleep(seconds)
+        finally:
+            work.world.act(lambda client: client.indices.delete(index=other))
+    yield
+
+
+def _copies(work: Work, index: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = work.world.act(lambda client: client.cat.shards(index=index, format="json"))
+    return found
+
+
+@contextmanager
+def _moved_shard(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
+    index = work.world.index()
+    held = {copy["node"] for copy in _copies(work, index)}
+    free = [node.name for node in work.world.cluster.nodes if node.name not in held]
+    if free and None not in held:
+        command = {"index": index, "shard": 0, "from_node": rng.choice(sorted(held)), "to_node": free[0]}
+        work.world.act(lambda client: client.cluster.reroute(body={"commands": [{"move": command}]}))
+    time.sleep(seconds)
+    yield
+
+
+@contextmanager
+def _lost_shard(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
+    """One copy of the shard is given up, and made again."""
+    index = work.world.index()
+    primary = next((copy["node"] for copy in _copies(work, index) if copy["prirep"] == "p"), None)
+    if primary is not None:
+        command = {"index": index, "shard": 0, "node": primary, "allow_primary": True}
+        work.world.act(lambda client: client.cluster.reroute(body={"commands": [{"cancel": command}]}))
+    time.sleep(seconds)
+    yield
+
+
+@contextmanager
+def _killed_service(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
+    number = rng.randrange(len(work.world.services))
+    work.world.stop_service(number, signal.SIGKILL)
+    time.sleep(seconds)
+    work.world.start_service(number)
+    yield
+
+
+@contextmanager
+def _rolling_services(work: Work, _rng: random.Random, _seconds: float) -> Iterator[None]:
+    for number in range(len(work.world.services)):
+        work.world.stop_service(number, signal.SIGTERM)
+        work.world.start_service(number)
+    yield
+
+
+def _killed_command(name: str) -> Kind:
+    @contextmanager
+    def kind(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
+        process = getattr(work.world, name)
+        if process is not None and process.poll() is None:
+            process.kill()
+        time.sleep(seconds)
+        yield
+
+    return kind
+
+
+@contextmanager
+def _clock_ahead(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
+    """What is written meanwhile has dates of an hour ahead, as of a writer whose clock is wrong."""
+    work.ahead_seconds = 3600.0
+    time.sleep(seconds)
+    work.ahead_seconds = 0.0
+    yield
+
+
+KINDS: dict[str, Kind] = {
+    "connections cut in the body": _proxies(faults.sent(proxy.partly(0.7))),
+    "connections reset": _proxies(faults.sent(proxy.reset)),
+    "connections closed without an answer": _proxies(faults.sent(proxy.exactly(b""))),
+    "JSON truncated": _proxies(faults.ANY["cut JSON"]),
+    "answers 5 s late": _proxies(faults.sent(proxy.late(5.0))),
+    "silence": _proxies(faults.sent(proxy.silent)),
+    "429 of a proxy": _proxies(faults.page(429)),
+    "429 of OpenSearch": _proxies(faults.ANY["full queue"]),
+    "502": _proxies(faults.page(502)),
+    "503": _proxies(faults.ANY["no manager"]),
+    "HTML with 200": _proxies(faults.page(200)),
+    "empty answers": _proxies(faults.ANY["nothing"]),
+    "garbage": _proxies(faults.ANY["no HTTP"]),
+    "partial shards": _proxies(faults.WHOLE["a failed shard"]),
+    "timed_out": _proxies(faults.WHOLE["timed out"]),
+    "a node killed": _killed_node,
+    "the cluster manager killed": _killed_manager,
+    "a node suspended": _suspended_node,
+    "rolling restart of the cluster": _rolling_nodes,
+    "disk full": _setting("index.blocks.read_only_allow_delete"),
+    "index read-only": _setting("index.blocks.read_only"),
+    "alias taken away": _alias_away,
+    "alias moved by hand": _alias_moved,
+    "alias on a foreign index too": _alias_twice,
+    "shard relocated": _moved_shard,
+    "shard lost": _lost_shard,
+    "service killed": _killed_service,
+    "rolling restart of the service": _rolling_services,
+    "load killed": _killed_command("load"),
+    "reindex killed": _killed_command("reindex"),
+    "clock an hour ahead": _clock_ahead,
+}

@@ -1,0 +1,253 @@
+"""Who works while the faults happen: readers and writers over HTTP, loads and reindexes as commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+
+from tests.faults import checker
+from tests.faults.ledger import Ledger, Write
+from tests.faults.speed import Answer
+from tests.faults.world import ORGANIZATIONS, World
+
+PER_PAGE = 20
+STATUSES = ("active", "closed", "archived")
+Params = dict[str, str]
+
+
+def line_of(write: Write, created: float) -> bytes:
+    """A write as NDJSON."""
+    when = datetime.fromtimestamp(write.version / 1000, UTC).isoformat(timespec="milliseconds")
+    one: dict[str, Any] = {"uid": write.uid, "organization_uid": write.organization}
+    if write.subject is None:
+        return json.dumps({**one, "deleted_on": when}).encode() + b"\n"
+    sent = datetime.fromtimestamp(round(created, 3), UTC).isoformat(timespec="milliseconds")
+    one |= {"subject": write.subject, "status": STATUSES[UUID(write.uid).int % 3], "channel": "email"}
+    return json.dumps({**one, "sent_at": sent, "created_on": sent, "updated_on": when}).encode() + b"\n"
+
+
+@dataclass
+class Work:
+    """The state that all workers share. The ledger is changed under its lock, by the event loop's thread and the load's."""
+
+    world: World
+    seed: int
+    pause: float
+    ledger: Ledger = field(default_factory=Ledger)
+    answers: list[Answer] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    fault: str = "none"
+    ahead_seconds: float = 0.0
+    is_over: bool = False
+    counts: dict[str, int] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    def judge(self, what: str, problem: str | None) -> None:
+        if problem is not None:
+            self.wrong.append(f"{what} during or after '{self.fault}': {problem}")
+
+    def version(self) -> int:
+        return round((time.time() + self.ahead_seconds) * 1000)
+
+
+class Http:
+    """One client over HTTP, which asks both services in turn."""
+
+    def __init__(self, work: Work, session: aiohttp.ClientSession, rng: random.Random) -> None:
+        self.work, self.session, self.rng = work, session, rng
+
+    async def ask(self, method: str, path: str, params: Params, body: bytes | None = None) -> tuple[int, Any]:
+        """The status and the JSON of an answer; 0 if there was none."""
+        address = self.rng.choice(self.work.world.addresses)
+        headers = {"Authorization": f"Bearer {self.work.world.token}", "Content-Type": "application/x-ndjson"}
+        try:
+            async with self.session.request(
+                method, address + path, params=params, data=body, headers=headers
+            ) as answer:
+                return answer.status, await answer.json()
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return 0, None
+
+
+class Reader(Http):
+    async def read(self) -> None:
+        organization = self.rng.choice(ORGANIZATIONS)
+        kind = self.rng.choices((self._page, self._count, self._one, self._walk), (5, 3, 3, 1))[0]
+        started = time.monotonic()
+        status = await kind(organization)
+        self.work.count(f"reads answered {status}")
+        if status not in (200, 0, 429, 503, 504):
+            self.work.judge("a read", f"status {status}")
+        ended = time.monotonic()
+        self.work.answers.append(Answer(ended, status == 200, ended - started))
+
+    async def _page(self, organization: str) -> int:
+        start = self.work.ledger.start(organization)
+        params = {"organization_uid": organization, "sort": "-sent_at", "per_page": str(PER_PAGE)}
+        status, told = await self.ask("GET", "/api/conversations", params)
+        if status == 200:
+            self.work.judge(
+                "a page",
+                checker.checked(lambda: checker.wrong_page(self.work.ledger, organization, start, told, PER_PAGE)),
+            )
+        return status
+
+    async def _count(self, organization: str) -> int:
+        start = self.work.ledger.start(organization)
+        params = {"organization_uid": organization, "facets": "status"}
+        status, told = await self.ask("GET", "/api/conversations/count", params)
+        if status == 200:
+            self.work.judge(
+                "a count", checker.checked(lambda: checker.wrong_count(self.work.ledger, organization, start, told))
+            )
+        return status
+
+    async def _one(self, organization: str) -> int:
+        uids = self.work.ledger.visible_uids(organization)
+        if not uids:
+            return await self._page(organization)
+        uid = self.rng.choice(uids)
+        start = self.work.ledger.start(organization)
+        status, told = await self.ask("GET", f"/api/conversations/{uid}", {"organization_uid": organization})
+        if status in (200, 404):
+            found = told if status == 200 else None
+            self.work.judge(
+                "a conversation",
+                checker.checked(lambda: checker.wrong_one(self.work.ledger, organization, uid, start, found)),
+            )
+        return 200 if status == 404 else status
+
+    async def _walk(self, organization: str) -> int:
+        start = self.work.ledger.start(organization)
+        pages: list[Any] = []
+        cursor = "*"
+        while cursor and len(pages) < 3:
+            params = {"organization_uid": organization, "sort": "-sent_at", "per_page": "50", "cursor": cursor}
+            status, told = await self.ask("GET", "/api/conversations", params)
+            if status != 200:
+                return status
+            pages.append(told)
+            cursor = told["data"]["pagination"].get("next_cursor")
+        self.work.judge(
+            "a walk", checker.checked(lambda: checker.wrong_walk(self.work.ledger, organization, start, pages))
+        )
+        return 200
+
+
+class HttpWriter(Http):
+    """Creates conversations, changes them, and deletes some of them for good."""
+
+    def __init__(self, work: Work, session: aiohttp.ClientSession, rng: random.Random) -> None:
+        super().__init__(work, session, rng)
+        self._created: dict[tuple[str, str], float] = {}
+        self._versions: dict[tuple[str, str], int] = {}
+        self._alive: list[tuple[str, str]] = []
+
+    async def write(self) -> None:
+        batch = [self._next() for _line in range(self.rng.randint(1, 5))]
+        writes = list({write.key: write for write in batch}.values())
+        body = b"".join(line_of(write, self._created[write.key]) for write in writes)
+        is_visible = self.rng.random() < 0.5
+        params = {"refresh": "wait_for"} if is_visible else {}
+        with self.work.lock:
+            self.work.ledger.sent(writes)
+        for _attempt in range(4):  # as a client does; the version makes it safe
+            status, told = await self.ask("POST", "/api/conversations/bulk", params, body)
+            self.work.count(f"writes answered {status}")
+            if status == 200:
+                outcomes = [entry["outcome"] for entry in told["data"]["items"]]
+                self.work.judge("a write", None if "rejected" not in outcomes else f"it was rejected: {told}")
+                with self.work.lock:
+                    self.work.ledger.acknowledged(writes, is_visible=is_visible)
+                return
+            await asyncio.sleep(self.rng.uniform(0.2, 1.5))
+
+    def _next(self) -> Write:
+        if self._alive and self.rng.random() < 0.5:
+            key = self.rng.choice(self._alive)
+        else:
+            key = (self.rng.choice(ORGANIZATIONS), str(UUID(int=self.rng.getrandbits(128), version=4)))
+            self._created[key] = time.time()
+            self._alive.append(key)
+        version = self._versions[key] = max(self.work.version(), self._versions.get(key, 0) + 1)
+        if self.rng.random() < 0.05:
+            self._alive.remove(key)
+            return Write(*key, version, None)
+        return Write(*key, version, f"subject {version}")
+
+
+async def work_until_over(work: Work, readers: int, writers: int) -> None:
+    """Lets all readers and writers work until `work.is_over`."""
+    limits = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=limits, timeout=aiohttp.ClientTimeout(total=15)) as session:
+
+        async def go_on(step: Any, pause: float, rng: random.Random) -> None:
+            await asyncio.sleep(rng.uniform(0, pause))
+            while not work.is_over:
+                await step()
+                await asyncio.sleep(rng.uniform(0.2 * pause, 1.8 * pause))
+
+        jobs = []
+        for number in range(readers):
+            rng = random.Random(f"{work.seed} reader {number}")
+            jobs.append(go_on(Reader(work, session, rng).read, work.pause, rng))
+        for number in range(writers):
+            rng = random.Random(f"{work.seed} writer {number}")
+            jobs.append(go_on(HttpWriter(work, session, rng).write, 0.5, rng))
+        await asyncio.gather(*jobs)
+
+
+def load_until_over(work: Work) -> None:
+    """Loads one file after the other. A load that fails is repeated until it succeeds: the versions make that safe."""
+    rng = random.Random(f"{work.seed} load")
+    number = 0
+    while not work.is_over:
+        number += 1
+        now = work.version() - 60_000
+        writes = [
+            Write(ORGANIZATIONS[2], str(UUID(int=rng.getrandbits(128), version=4)), now + at, f"load {number} {at}")
+            for at in range(400)
+        ]
+        file = work.world.folder / f"load-{number}.ndjson"
+        file.write_bytes(b"".join(line_of(write, write.version / 1000) for write in writes))
+        with work.lock:
+            work.ledger.sent(writes)
+        while not work.is_over:
+            process = work.world.load = work.world.run("load", file.name, "--no-progress")
+            code = process.wait()
+            work.count(f"loads ended with {code}")
+            if code == 0:
+                with work.lock:
+                    work.ledger.acknowledged(writes, is_visible=False)
+                break
+            time.sleep(1)
+        file.unlink()
+        time.sleep(3 * work.pause)
+
+
+def reindex_until_over(work: Work) -> None:
+    """Reindexes again and again; removes what was replaced, and goes on with what was interrupted."""
+    resume: tuple[str, ...] = ()
+    while not work.is_over:
+        with work.world.reindexing:
+            process = work.world.reindex = work.world.run("reindex", *resume)
+            code = process.wait()
+            work.count(f"reindexes ended with {code}")
+            resume = () if code == 0 else ("--resume",) if not resume else ()
+        time.sleep(4 * work.pause)
+        with work.world.reindexing:
+            if code == 0 and not work.is_over:
+                process = work.world.reindex = work.world.run("prune")
+                work.count(f"prunes ended with {process.wait()}")

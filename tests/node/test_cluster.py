@@ -1,0 +1,129 @@
+"""Three local nodes are one cluster: started together, killed and suspended one by one, told, and stopped together."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.errors import NodeFailed
+from service.node import Distribution, LocalCluster, LocalNode, member_jar, running_url
+from service.node.member import Member
+from tests.corpus import corpus
+from tests.node.conftest import Cluster
+from tests.node.running import COMMAND, conversations, environment
+from tests.processes import end_with_the_test, wait_until
+
+
+def names(url: str) -> set[str]:
+    """Those of the nodes that are in the cluster of this node."""
+    return {row["name"] for row in httpx.get(f"{url}/_cat/nodes?format=json", timeout=60).raise_for_status().json()}
+
+
+def health(url: str, **wanted: str) -> dict[str, object]:
+    found: dict[str, object] = httpx.get(
+        f"{url}/_cluster/health", params={"timeout": "60s", **wanted}, timeout=90
+    ).raise_for_status().json()  # fmt: skip
+    return found
+
+
+def test_a_first_index_has_a_replica_and_outlives_a_killed_node(
+    three_nodes: LocalCluster, on_three_nodes: Cluster
+) -> None:
+    some = corpus()[:40]
+    assert on_three_nodes.load(some).written == len(some)
+    alias = on_three_nodes.settings.alias
+    assert health(three_nodes.urls[0], wait_for_status="green")["status"] == "green"
+    shards = httpx.get(f"{three_nodes.urls[0]}/_cat/shards/{alias}?format=json", timeout=60).json()
+    assert sorted(row["prirep"] for row in shards) == ["p", "r"]
+    primary = next(row["node"] for row in shards if row["prirep"] == "p")
+    killed = next(node for node in three_nodes.nodes if node.name == primary)
+    other = next(node for node in three_nodes.nodes if node is not killed)
+    killed.kill()
+    assert not killed.is_running
+    wait_until(lambda: killed.name not in names(other.url))
+    found = httpx.get(f"{other.url}/{alias}/_count", timeout=60).raise_for_status().json()
+    assert found["count"] == len(some)
+    url = killed.url
+    killed.start()
+    assert killed.url == url
+    assert names(url) == {"node-1", "node-2", "node-3"}
+
+
+def test_a_suspended_node_is_missed_and_joins_again(three_nodes: LocalCluster) -> None:
+    suspended, other = three_nodes.nodes[2], three_nodes.nodes[0]
+    suspended.suspend()
+    with pytest.raises(httpx.TimeoutException):
+        httpx.get(suspended.url, timeout=1)
+    assert httpx.get(other.url, timeout=60).status_code == 200
+    suspended.resume()
+    assert health(suspended.url, wait_for_nodes="3")["number_of_nodes"] == 3
+    suspended.suspend()
+    suspended.restart()  # its SIGTERM is not noticed while it is suspended
+    assert names(suspended.url) == {"node-1", "node-2", "node-3"}
+
+
+def test_the_command_tells_each_death_and_ends_when_too_few_are_left(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "node", "--nodes", "3", "--data", str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True,
+    )  # fmt: skip
+    end_with_the_test(process)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    urls = [process.stdout.readline().strip() for _node in range(3)]
+    assert all(httpx.URL(url).host == "127.0.0.1" for url in urls)
+    running = json.loads((tmp_path / "node.json").read_text())
+    assert (running["urls"], running_url(tmp_path)) == (urls, urls[0])
+    assert len(names(urls[0])) == 3
+    pids = [json.loads((tmp_path / "nodes" / str(number) / "node.json").read_text())["pid"] for number in (1, 2, 3)]
+
+    refused = conversations("node", "--data", str(tmp_path))
+    assert (refused.returncode, "already runs" in refused.stderr) == (1, True), refused.stderr
+    shown = conversations("status", "--data", str(tmp_path))
+    assert "3 nodes" in shown.stdout + shown.stderr or '"nodes": 3' in shown.stdout, shown
+
+    os.kill(pids[0], signal.SIGKILL)
+    told = next(line for line in process.stderr if "go on" in line)
+    assert f"node-1 at {urls[0]} was killed by SIGKILL" in told
+    assert "The other 2 of 3 nodes go on" in told
+    assert running_url(tmp_path) == urls[1]
+    os.kill(pids[1], signal.SIGKILL)
+    _printed, rest = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"node-2 at {urls[1]} was killed by SIGKILL" in rest
+    assert "1 of 3 nodes are too few to go on" in rest
+    assert running_url(tmp_path) is None
+    wait_until(lambda: not Path(f"/proc/{pids[2]}").exists())
+
+    refused = conversations("node", "--data", str(tmp_path))
+    assert refused.returncode == 1
+    assert "holds the data of a cluster of 3 nodes" in refused.stderr
+    assert "with --nodes 3" in refused.stderr
+
+
+def test_the_folder_of_one_node_is_not_taken_for_a_cluster(tmp_path: Path, distribution: Distribution) -> None:
+    (tmp_path / "index").mkdir()
+    with pytest.raises(NodeFailed, match=r"holds the data of one node: start 'conversations node' without --nodes"):
+        LocalCluster(tmp_path, distribution).start()
+    for number in (1, 2, 3):
+        (tmp_path / "other" / "nodes" / str(number) / "index").mkdir(parents=True)
+    with pytest.raises(NodeFailed, match="holds the data of a cluster of 3 nodes"):
+        LocalNode(tmp_path / "other", distribution).start()
+    with pytest.raises(NodeFailed, match="with --nodes 3"):
+        LocalCluster(tmp_path / "other", distribution, count=5).start()
+
+
+def test_a_member_loads_its_classes_from_the_cache(three_nodes: LocalCluster, distribution: Distribution) -> None:
+    """A class path that does not begin as the cache's own makes the JVM ignore the cache."""
+    assert distribution.class_cache is not None
+    for node in three_nodes.nodes:
+        assert isinstance(node, Member)
+        maps = Path(f"/proc/{node.pid}/maps").read_text()
+        assert str(distribution.class_cache) in maps
+        assert member_jar.MAIN in Path(f"/proc/{node.pid}/cmdline").read_text()

@@ -1,0 +1,243 @@
+"""Several URLs of a cluster, some of them sick: proxies before one real node, each with faults of its own."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from service import telemetry
+from service.api import readiness
+from service.settings import Settings
+from tests.corpus import ORGANIZATIONS, corpus
+from tests.node import faults, proxy
+from tests.node.asking import error
+from tests.node.conftest import Api, Cluster, serving
+from tests.node.proxy import Fault, Proxy
+from tests.processes import wait_until
+
+MINE = ORGANIZATIONS[0]
+TIMEOUT = 6.0
+ALL = ("_search", "_search/point_in_time", "_doc", "_bulk", "_alias", "_mapping", "_settings", "/", "", "_nodes")
+AT_ONCE = 0.25  # of a second, on a busy machine: an open circuit is not waited for
+
+
+@dataclass
+class Several:
+    """The service behind three proxies, and the addresses in the order of OPENSEARCH_URL."""
+
+    proxies: list[Proxy]
+    api: Api
+    cluster: Cluster
+
+    def page(self) -> httpx.Response:
+        return self.api.get("/api/conversations?per_page=5", self.api.token(MINE))
+
+    def write(self) -> httpx.Response:
+        token = self.api.token(MINE, scopes=("conversations:write",))
+        return self.api.http.post(
+            f"{self.api.address}/api/conversations/bulk",
+            content=corpus()[0].model_dump_json(), headers={"Authorization": f"Bearer {token}"},
+        )  # fmt: skip
+
+    @contextmanager
+    def sick(self, fault: Fault, *numbers: int) -> Iterator[None]:
+        """These nodes do this to every answer."""
+        with ExitStack() as stack:
+            for number in numbers:
+                stack.enter_context(self.proxies[number].faulty(fault, *ALL))
+            yield
+
+    def await_all_ready(self) -> None:
+        def told() -> object:
+            return self.api.get("/health/ready").json()
+
+        wait_until(lambda: told() == {"status": "ready", "nodes": "3 of 3 nodes of OpenSearch answer"}, says=told)
+
+
+@pytest.fixture(scope="module")
+def several(settings: Settings, opensearch_url: str) -> Iterator[Several]:
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(readiness, "REMEMBERED_SECONDS", 0.0)
+        proxies = [stack.enter_context(Proxy(opensearch_url)) for _node in range(3)]
+        own = settings.but(
+            alias=f"test_{secrets.token_hex(4)}", opensearch_url=", ".join(one.url for one in proxies),
+            request_timeout=TIMEOUT, opensearch_probe_seconds=0.2,
+        )  # fmt: skip
+        cluster = Cluster(own, opensearch_url)
+        cluster.load([one for one in corpus() if one.organization_uid == MINE][:50])
+        assert own.opensearch_url is not None
+        api = stack.enter_context(contextmanager(serving)(own, own.opensearch_url))
+        found = Several(proxies, api, cluster)
+        found.await_all_ready()
+        yield found
+        cluster.drop()
+
+
+@pytest.fixture(autouse=True)
+def _each_begins_with_all_nodes(several: Several) -> Iterator[None]:
+    several.await_all_ready()
+    yield
+    several.await_all_ready()
+
+
+def count(name: str, **labels: str) -> float:
+    return telemetry.REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+SICK = {
+    name: faults.ANY[name]
+    for name in (
+        "a page, 200", "a page, 404", "a page, 429", "a page, 502", "a page, 503", "no manager", "nothing", "null",
+        "HTML that says it is JSON", "cut JSON", "longer than sent", "half a gzip", "reset", "closed in the body",
+        "closed before the headers", "no HTTP", "an error in 200",
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SICK)
+def test_a_read_goes_to_another_node(several: Several, name: str) -> None:
+    right = several.page().text
+    before = count("conversations_opensearch_retried_total", reason="failed")
+    with several.sick(SICK[name], 0, 1):
+        for _read in range(4):
+            answer = several.page()
+            if answer.status_code != 200:  # both of the sick ones were asked
+                assert answer.status_code in (429, 503)
+                assert answer.headers["retry-after"] == "1"
+            else:
+                assert answer.text == right
+    with several.sick(SICK[name], 2):
+        assert [(several.page().status_code, several.page().text) for _read in range(4)] == [(200, right)] * 4
+    assert count("conversations_opensearch_retried_total", reason="failed") > before
+
+
+def test_a_failed_node_is_rested_and_asked_again(several: Several) -> None:
+    with several.sick(faults.ANY["a page, 502"], 0):
+        for _read in range(6):
+            assert several.page().status_code == 200
+        wait_until(lambda: "2 of 3" in several.api.get("/health/ready").text)
+        met = several.proxies[0].met
+        for _read in range(6):
+            assert several.page().status_code == 200
+        assert several.proxies[0].met - met <= 6  # its probes, and no read
+    several.await_all_ready()
+    reached: list[str] = []
+    with several.proxies[0].answering(lambda call: reached.append(call.kind)):
+        for _read in range(6):
+            assert several.page().status_code == 200
+    assert "_search" in reached
+
+
+def test_a_silent_node_costs_a_read_a_part_of_its_deadline(several: Several) -> None:
+    right = several.page().text
+    with several.sick(faults.ANY["silence"], 1):
+        times = []
+        for _read in range(6):
+            started = time.monotonic()
+            answer = several.page()
+            times.append(time.monotonic() - started)
+            assert (answer.status_code, answer.text) == (200, right)
+        assert max(times) < TIMEOUT / 2
+        assert sum(one > TIMEOUT / 8 for one in times) <= 2
+    assert count("conversations_opensearch_retried_total", reason="slow") >= 1
+
+
+def test_many_readers_beside_a_silent_node(several: Several) -> None:
+    right = several.page().text
+    with several.sick(faults.ANY["silence"], 2), ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _read: several.page(), range(60)))
+    assert {(answer.status_code, answer.text) for answer in answers} == {(200, right)}
+
+
+@pytest.mark.parametrize("name", ["silence", "headers, then silence"])
+def test_a_dead_cluster_costs_nobody_the_time_out_and_comes_back_by_itself(several: Several, name: str) -> None:
+    opened = count("conversations_opensearch_circuits_opened_total")
+    unsent = count("conversations_opensearch_unsent_total")
+    with several.sick(faults.ANY[name], 0, 1, 2):
+        wait_until(lambda: several.page().headers.get("retry-after") == "1")
+        for ask in (several.page, several.page, several.page):
+            started = time.monotonic()
+            told = error(ask(), 503, "search_unavailable")
+            assert time.monotonic() - started < AT_ONCE
+            assert told["message"] == "none of the 3 nodes of OpenSearch answers: try again shortly"
+        assert "none of the 3 nodes of OpenSearch answers" in error(
+            several.api.get("/health/ready"), 503, "search_unavailable"
+        )["message"]  # fmt: skip
+    wait_until(lambda: several.page().status_code == 200)
+    assert count("conversations_opensearch_circuits_opened_total") >= opened + 3
+    assert count("conversations_opensearch_unsent_total") >= unsent + 4
+
+
+@pytest.mark.parametrize("name", ["a failed shard", "timed out", "a shard that is missing", "no shards"])
+def test_a_partial_answer_is_none(several: Several, name: str) -> None:
+    right = several.page().text
+    with several.sick(faults.WHOLE[name], 0, 1):
+        answers = [several.page() for _read in range(6)]
+    assert {answer.status_code for answer in answers} == {200, 503 if name != "timed out" else 504}
+    assert {answer.text for answer in answers if answer.status_code == 200} == {right}
+
+
+def test_a_write_whose_connection_was_lost_is_sent_again_by_its_version(several: Several) -> None:
+    outcomes = []
+    with several.sick(faults.sent(proxy.reset), 0, 1):
+        for _write in range(4):
+            answer = several.write()
+            assert answer.status_code == 200, answer.text
+            outcomes.append(answer.json()["data"]["items"][0]["outcome"])
+    assert set(outcomes) == {"unchanged"}
+
+
+def test_metrics_exist_from_the_start(several: Several) -> None:
+    text = several.api.get("/metrics").text
+    for name in (
+        'conversations_opensearch_retried_total{reason="failed"}', 'conversations_opensearch_retried_total{reason="slow"}',
+        "conversations_opensearch_circuits_opened_total", "conversations_opensearch_unsent_total",
+        'conversations_opensearch_nodes{state="ready"}', 'conversations_opensearch_nodes{state="dead"}',
+    ):  # fmt: skip
+        assert f"\n{name} " in text, name
+
+
+def test_a_port_where_nothing_listens_is_passed_over_by_reads_writes_and_commands(
+    several: Several, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = "http://127.0.0.1:9"
+    urls = f"{gone},{several.cluster.url} {gone}1"
+    own = several.cluster.settings.but(opensearch_url=urls)
+    assert own.opensearch_url is not None
+    with contextmanager(serving)(own, own.opensearch_url) as api:
+        token = api.token(MINE, scopes=("conversations:write",))
+        for _read in range(4):
+            assert api.get("/api/conversations?per_page=1", token).status_code == 200
+            written = api.http.post(
+                f"{api.address}/api/conversations/bulk",
+                content=corpus()[0].model_dump_json(), headers={"Authorization": f"Bearer {token}"},
+            )  # fmt: skip
+            assert written.status_code == 200
+
+
+def test_one_url_that_is_dead_is_asked_no_more_until_it_answers(several: Several, opensearch_url: str) -> None:
+    with Proxy(opensearch_url) as one:
+        own = several.cluster.settings.but(opensearch_url=one.url, opensearch_probe_seconds=0.2, request_timeout=4.0)
+        with contextmanager(serving)(own, one.url) as api:
+            token = api.token(MINE)
+
+            def page() -> httpx.Response:
+                return api.get("/api/conversations?per_page=1", token)
+
+            assert page().status_code == 200
+            with one.faulty(faults.ANY["silence"], *ALL):
+                wait_until(lambda: page().status_code == 503)
+                started = time.monotonic()
+                told = error(page(), 503, "search_unavailable")
+                assert time.monotonic() - started < AT_ONCE
+                assert told["message"] == "OpenSearch does not answer: try again shortly"
+            wait_until(lambda: page().status_code == 200)
+            assert api.get("/health/ready").json() == {"status": "ready"}
