@@ -21,6 +21,7 @@ import uvicorn
 from opensearchpy.exceptions import TransportError
 
 from service import limit_settings, log_lines, progress, telemetry
+from service.api import web
 from service.api.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, ConnectionLimits, bounded
 from service.api.sign_in import SignInCodes
 from service.app import create_app
@@ -130,6 +131,7 @@ def work(settings: Settings, url: str, part: Part, *, tls: Tls | None) -> None:
 def _config(
     settings: Settings, url: str, tls: Tls | None, *, codes: SignInCodes | None = None, folder: Path | None = None
 ) -> uvicorn.Config:
+    web.version()  # makes the files of the page, so that the first visitor does not wait for it
     limits = replace(ConnectionLimits.of(settings), connections=allow_open_files(settings))
     return uvicorn.Config(
         create_app(settings, url, codes=codes, folder=folder),

@@ -22,7 +22,8 @@ new MutationObserver(() => {
 }).observe(document, { subtree: true, childList: true });
 globalThis.marks = marks;
 """
-PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
+PAINT = """new Promise((done) => new PerformanceObserver((list) => list.getEntriesByName('first-contentful-paint')
+  .forEach((one) => done(one.startTime))).observe({ type: 'paint', buffered: true }))"""
 
 
 def opened(browser: Browser, address: str, token: str) -> dict[str, float]:
@@ -33,7 +34,6 @@ def opened(browser: Browser, address: str, token: str) -> dict[str, float]:
     page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": PHONE})
     page.goto(address)
     page.wait_for_selector(".row[data-uid]")
-    page.wait_for_function(PAINT)
     found = {"paint": float(page.evaluate(PAINT)), **page.evaluate("marks")}
     context.close()
     return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -16,6 +18,7 @@ pytestmark = pytest.mark.skipif(browser.is_missing(), reason="needs a Chromium; 
 
 MOST_BYTES = 60_000  # of the first load, compressed
 MOST_FILES = 5  # the page, its script, its style sheet, its texts and its icon
+PICTURES = os.environ.get("PICTURES")  # a folder
 LISTED = "**/api/conversations?*"
 
 
@@ -221,10 +224,64 @@ def failed_state(web: Site, page: Page) -> None:
     expect(page.locator("main [role=alert]")).to_be_visible()
 
 
+def picking_state(web: Site, page: Page) -> None:
+    signed_in(web, page)
+    page.locator(".histogram").focus()
+    for key in ("Home", "Shift+ArrowRight", "Shift+ArrowRight"):
+        page.keyboard.press(key)
+    expect(page.locator(".histogram [aria-selected=true]")).to_have_count(3)
+
+
+def expired_state(web: Site, page: Page) -> None:
+    signed_in(web, page, ("q", "windows"))
+    refuse(page, 401, "unauthorized")
+    page.fill("#box", "twisted")
+    expect(page.locator("[role=alert]")).to_be_visible()
+
+
+def offline_state(web: Site, page: Page) -> None:
+    signed_in(web, page)
+    page.context.set_offline(True)
+    search(page, "twisted")
+    expect(page.locator("main [role=alert]")).to_be_visible()
+
+
+def loading_state(web: Site, page: Page) -> None:
+    web.sign_in(page)
+    page.route(LISTED, lambda route: None)
+    page.goto(web.api.address)
+    expect(page.locator(".skeleton").first).to_be_visible()
+    expect(page.locator("#box")).to_be_visible()
+
+
+def rtl_state(web: Site, page: Page) -> None:
+    signed_in(web, page)
+    page.locator(".row").first.click()
+    expect(page.locator(".detail dl")).to_be_visible()
+
+
 STATES = (
+    picking_state, expired_state, offline_state, loading_state, rtl_state,
     sign_in_state, first_state, detail_state, request_state, empty_state, completing_state, help_state, menu_state,
     failed_state,
 )  # fmt: skip
+
+
+def keep_pictures(page: Page, name: str) -> None:
+    """For `scripts/pictures`: the state in light, dark, and on a phone."""
+    if PICTURES is None:
+        return
+    folder = Path(PICTURES)
+    for look, width, height, scheme in (
+        ("light", 1280, 800, "light"),
+        ("dark", 1280, 800, "dark"),
+        ("phone", 390, 844, "light"),
+    ):
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        page.screenshot(path=folder / f"{name}-{look}.png")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
@@ -232,6 +289,7 @@ def test_every_state_is_accessible_in_light_and_dark(web: Site, state: object) -
     assert callable(state)
     page = web.blank()
     state(web, page)
+    keep_pictures(page, state.__name__.removesuffix("_state"))
     check_access(page)
     page.emulate_media(color_scheme="dark")
     check_access(page, only="color-contrast")  # nothing else depends on colours

@@ -17,7 +17,8 @@ function textOf({ token, isLoading, answer, failure, copied, exporting, picked, 
   if (picked?.all) return pickedText(picked, language);
   if (copied) return t('copied');
   if (exporting?.isDone) return t('export.done', { n: exporting.lines });
-  if (isLoading || !token) return null;
+  if (!token) return '';
+  if (isLoading) return null;
   if (failure) return t(`failure.${failure.kind}`);
   if (!answer) return null;
   const { total, page, total_pages: pages } = answer.pagination;
