@@ -10,10 +10,11 @@ from uuid import UUID
 import msgspec
 from pydantic import ValidationError
 
-from service.client import SLOW_SECONDS, Client, translated
+from service.client import Client
 from service.client.responses import Json
 from service.conversation import BESIDE_ITEM, Conversation, ImportRecord, document_id, record_id
 from service.errors import IndexUnusable
+from service.index import refreshing
 from service.index.write_targets import writes_alias
 from service.reindex import comparison, documents
 from service.sources.facts import Fact, Memory, unpacked
@@ -136,12 +137,8 @@ def _conversation(uid: UUID, source: dict[str, object]) -> Conversation:
 
 
 async def refresh(client: Client, alias: str) -> None:
-    """Makes what was written so far visible to `find`."""
-    with translated(alias=alias):
-        await client.indices.refresh(
-            index=f"{alias},{writes_alias(alias)}",
-            params={"ignore_unavailable": "true", "request_timeout": SLOW_SECONDS},
-        )
+    """Makes what was written so far visible to `find`. Raises SearchUnavailable."""
+    await refreshing.refresh(client, f"{alias},{writes_alias(alias)}", alias=alias, may_lack=True)
 
 
 def packed_parts(parts: Sequence[Part]) -> str:

@@ -14,11 +14,10 @@ import msgspec
 from pydantic import ValidationError
 
 from service import progress
-from service.client import SLOW_SECONDS, Client, translated
-from service.client.responses import part
+from service.client import Client
 from service.conversation import BESIDE_ITEM, Conversation, ImportRecord, Tombstone, reason
-from service.errors import ConversationsError, ReindexFailed, SearchUnavailable
-from service.index import loader
+from service.errors import ConversationsError, ReindexFailed
+from service.index import loader, refreshing
 from service.index import writer as index_writer
 from service.index.mapping import Mapping
 from service.index.write_targets import Only
@@ -231,13 +230,5 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def refresh(job: Job, *names: str) -> None:
-    """Refreshes these indices, with a timeout of SLOW_SECONDS.
-
-    Raises SearchUnavailable if a copy of a shard was not refreshed: searches ask any of its copies.
-    """
-    with translated(alias=job.alias):
-        answer = await job.client.indices.refresh(index=",".join(names), params={"request_timeout": SLOW_SECONDS})
-    if failed := part(answer, "_shards", "failed", expected=int):
-        raise SearchUnavailable(
-            f"{counted(failed, 'copy', 'copies')} of a shard could not be refreshed: try again shortly"
-        )
+    """Refreshes all copies of these indices. Raises SearchUnavailable."""
+    await refreshing.refresh(job.client, ",".join(names), alias=job.alias)

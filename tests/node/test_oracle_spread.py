@@ -31,7 +31,8 @@ SHARDS, PARTITION = 5, 3
 def cluster(settings: Settings, _one_cluster: LocalCluster, conversations: list[Conversation]) -> Iterator[Cluster]:
     shape = settings.but(shards=SHARDS, replicas=1, routing_partition=PARTITION)
     with own_alias(shape, _one_cluster.urls[0]) as cluster:
-        assert cluster.load(conversations).written == len(conversations)
+        tally = cluster.load(conversations)
+        assert tally.written + tally.unchanged == len(conversations)  # unchanged: sent again on a busy machine
         _one_cluster.await_green()
         yield cluster
 

@@ -19,7 +19,7 @@ from service.search.searcher import Searcher
 from service.settings import Settings
 from tests.corpus import conversation
 from tests.node.conftest import Api, Cluster, own_alias, serving
-from tests.node.reindexing import FIRST, SECOND, command, current, exported, of, stored
+from tests.node.reindexing import FIRST, SECOND, command, current, exported, lines, of, stored
 from tests.node.test_reindex_interrupted import Readers, Writers, threads
 
 SPREAD = {"shards": 5, "replicas": 0, "routing_partition": 3}
@@ -78,7 +78,7 @@ def many(settings: Settings, opensearch_url: str) -> Iterator[tuple[Api, list[Co
         who = one.metadata.model_copy(update={"from_email": sender, "from_name": f"Ada {number}"})
         conversations.append(one.model_copy(update={"categories": list(dict.fromkeys(named)), "metadata": who}))
     with own_alias(settings.but(**SPREAD), opensearch_url) as cluster:
-        assert cluster.load(conversations).written == len(conversations)
+        cluster.load(conversations)
         for api in serving(cluster.settings, cluster.url):
             yield api, conversations
 
@@ -98,7 +98,7 @@ def test_values_are_counted_exactly_where_shards_do_not_send_them_all(
 
     monkeypatch.setattr(Searcher, "ask_pinned", counted)
     monkeypatch.setattr(facets, "MOST_VALUES", 12)  # of which a shard sends 28
-    for sent, least in ((exact_terms.SENT_AGAIN, 2), (20, 10)):  # all at once, and in parts
+    for sent, least in ((exact_terms.SENT_AGAIN, 2), (60, 10)):  # all at once, and in parts
         asked.clear()
         monkeypatch.setattr(exact_terms, "SENT_AGAIN", sent)
         data = api.conversations(api.token(FIRST), {"facets": "category", "per_page": 1})["data"]
@@ -111,7 +111,7 @@ def test_values_are_counted_exactly_where_shards_do_not_send_them_all(
     best_senders = sorted(senders, key=lambda name: (-senders[name], str(name)))[:5]
     monkeypatch.setattr(exact_terms, "SENT", 5)
     asked.clear()
-    answer = api.get("/api/conversations/suggest", api.token(FIRST), params={"text": "ada"}).json()["data"]
+    answer = api.get("/api/conversations/suggest", api.token(FIRST), params={"q": "ada"}).json()["data"]
     assert [(one["from_email"], one["count"]) for one in answer["senders"]] == [
         (name, senders[name]) for name in best_senders
     ]
@@ -121,18 +121,13 @@ def test_values_are_counted_exactly_where_shards_do_not_send_them_all(
 def test_a_reindex_to_more_shards_and_to_a_partition_is_not_noticed(fresh: Cluster) -> None:
     rng = random.Random(98)
     still = [conversation(rng, FIRST).model_copy(update={"categories": ["still"]}) for _ in range(80)]
-    assert fresh.load([*still, *of(SECOND, 200)]).written == 280
+    fresh.load([*still, *of(SECOND, 200)])
     writers = Writers(fresh)
     for api in serving(fresh.settings, fresh.url):
         readers = Readers(api, api.token(FIRST), frozenset(str(one.uid) for one in still))
-        with threads(*((writers.run, n) for n in range(2)), *((readers.run, n) for n in range(2))):
+        with threads((writers.run, 1), *((readers.run, n) for n in range(2))):
             try:
-                shapes = [
-                    ("--shards", "6"),
-                    ("--routing-partition", "3"),
-                    ("--shards", "1", "--routing-partition", "1"),
-                ]
-                for options in shapes:
+                for options in (("--shards", "6"), ("--routing-partition", "3")):
                     before, answers = writers.writes, readers.answers
                     done = command(fresh, "reindex", *options)
                     assert done.returncode == 0, done.stderr
@@ -146,9 +141,9 @@ def test_a_reindex_to_more_shards_and_to_a_partition_is_not_noticed(fresh: Clust
     expected = {document_id(one.organization_uid, one.uid): one.version for one in [*still, *of(SECOND, 200)]}
     expected |= {name: live.version for name, live in writers.expected_versions.items() if live is not None}
     shapes_now = json.loads(command(fresh, "status", "-o", "json").stdout)["indices"]
-    assert [(one["shards"], one["routing_partition"]) for one in shapes_now] == [(1, 1), (6, 1), (6, 3), (1, 1)]
-    assert {one["differing_ranges"] for one in shapes_now} == {None, 0}
-    for index in shapes_now:
+    assert [(one["shards"], one["routing_partition"]) for one in shapes_now] == [(1, 1), (6, 1), (6, 3)]
+    assert {one["differing_ranges"] for one in shapes_now[-2:]} == {None, 0}
+    for index in shapes_now[-2:]:  # those before get no writes any more
         assert stored(fresh, index["name"]) == expected
     assert current(fresh) == shapes_now[-1]["name"]
 
@@ -157,27 +152,22 @@ def test_on_several_shards_documents_are_found_by_their_ids_and_repaired(
     settings: Settings, opensearch_url: str, tmp_path: Path
 ) -> None:
     mine = of(FIRST, 60)
+    file = lines(tmp_path / "all.ndjson", mine)
     with own_alias(settings.but(**SPREAD), opensearch_url) as cluster:
-        cluster.load(mine)
-        file = exported(cluster, tmp_path / "all.ndjson", FIRST)
+        cluster.load(mine[7:])
         for api in serving(cluster.settings, cluster.url):
             token = api.token(FIRST, scopes=("conversations:read", "conversations:write"))
-            for one in mine[:9]:
+            headers = {"Authorization": f"Bearer {token}"}
+            for one in mine[7:16]:
                 found = api.get(f"/api/conversations/{one.uid}", token)
                 assert (found.status_code, found.json()["data"]["uid"]) == (200, str(one.uid))
-            gone = api.http.delete(
-                f"{api.address}/api/conversations/{mine[0].uid}", headers={"Authorization": f"Bearer {token}"}
-            )
-            assert gone.status_code in (200, 204), gone.text
-            assert api.get(f"/api/conversations/{mine[0].uid}", token).status_code == 404
-
-        async def lose(client: Client) -> None:
-            for one in mine[1:8]:
-                name = document_id(one.organization_uid, one.uid)
-                await client.delete(index=cluster.settings.alias, id=name, params={"routing": str(FIRST)})
-
-        cluster.act(lose)
+            gone = api.http.delete(f"{api.address}/api/conversations/{mine[7].uid}", headers=headers)
+            assert gone.is_success, gone.text
+            assert api.get(f"/api/conversations/{mine[7].uid}", token).status_code == 404
         told = json.loads(command(cluster, "verify", str(file)).stdout)
         assert (told["missing"], told["newer"]) == (7, 1)
         assert command(cluster, "verify", str(file), "--repair").returncode == 0
-        assert len(stored(cluster, current(cluster))) == len(mine) - 1
+        kept = {document_id(one.organization_uid, one.uid) for one in mine} - {document_id(FIRST, mine[7].uid)}
+        assert set(stored(cluster, current(cluster))) == kept
+        again = exported(cluster, tmp_path / "again.ndjson", FIRST)
+        assert command(cluster, "verify", str(again)).returncode == 0
