@@ -17,7 +17,7 @@ from tests.node.reindexing import current, stored
 from tests.node.running import begin_load
 from tests.processes import wait_until
 
-COUNT = 4_000  # more than one search shows, and enough batches to be interrupted between them
+COUNT = 12_000  # more than one search shows, and enough batches to be interrupted between them
 
 
 @pytest.fixture(scope="module")
