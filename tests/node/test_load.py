@@ -55,8 +55,8 @@ def test_a_load_that_was_killed_goes_on_where_it_stopped(fresh: Cluster, file: P
     reached = json.loads(checkpoint.read_text())["lines"][str(file)]
     assert 0 < reached < COUNT
     resumed = begin_load(fresh.url, fresh.settings.alias, file, "--resume", *workers)
-    out, _errors = resumed.communicate(timeout=120)
-    assert resumed.returncode == 3  # two lines are wrong
+    out, errors = resumed.communicate(timeout=120)
+    assert resumed.returncode == 3, errors  # two lines are wrong
     told = json.loads(out)
     assert told["written"] + told["unchanged"] == COUNT + 1 - reached
     assert everything(fresh) == COUNT
