@@ -25,16 +25,22 @@ def test_random_combinations_of_parameters_answer_as_brute_force_does(
     conversations: list[Conversation],
     tokens: oracle.Tokens,
 ) -> None:
+    compare(seed, REQUESTS_PER_BATCH, api, deep_api, conversations, tokens)
+
+
+def compare(
+    seed: int, requests: int, api: Api, deep_api: Api, conversations: list[Conversation], tokens: oracle.Tokens
+) -> None:
     rng = random.Random(seed)
     token = api.token(*ORGANIZATIONS)
     found = 0
-    for _ in range(REQUESTS_PER_BATCH):
+    for _ in range(requests):
         request = random_request(rng)
         expected = oracle.answer(request, conversations, tokens)
         assert api.conversations(token, query_parameters(request)) == expected, request
         assert deep_api.conversations(token, query_parameters(request)) == expected, request
         found += bool(expected["data"]["items"])
-    assert found > REQUESTS_PER_BATCH / 3, "too few of the random requests find anything to prove much"
+    assert found > requests / 3, "too few of the random requests find anything to prove much"
 
 
 @pytest.mark.parametrize("sort", SORTS)

@@ -1,6 +1,6 @@
-"""The tests of test_oracle.py once more, on a cluster of three nodes, where each organization is spread over shards.
+"""The tests of test_oracle.py once more where each organization is spread over three of five shards.
 
-The index has five shards, each with a replica, and a routing partition of 3.
+Most of them run on one node, and some on a cluster of three nodes, where each shard has a replica.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from tests import oracle
 from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, Cluster, own_alias, serving, tokens_of
 from tests.node.test_oracle import (  # noqa: F401 (they are run here with the fixtures of this module)
+    compare,
     test_a_page_past_the_end_is_empty_with_the_true_total,
     test_no_caller_ever_sees_another_organizations_conversation,
-    test_random_combinations_of_parameters_answer_as_brute_force_does,
     test_walking_all_pages_visits_every_conversation_once_and_in_order,
 )
 
 SHARDS, PARTITION = 5, 3
+DEEP = Windows(dates=0, numbers=0, texts=0, scores=0, slice=3)
 
 
 @pytest.fixture(scope="session")
-def cluster(settings: Settings, _one_cluster: LocalCluster, conversations: list[Conversation]) -> Iterator[Cluster]:
-    shape = settings.but(shards=SHARDS, replicas=1, routing_partition=PARTITION)
-    with own_alias(shape, _one_cluster.urls[0]) as cluster:
+def cluster(settings: Settings, opensearch_url: str, conversations: list[Conversation]) -> Iterator[Cluster]:
+    shape = settings.but(shards=SHARDS, replicas=0, routing_partition=PARTITION)
+    with own_alias(shape, opensearch_url) as cluster:
         tally = cluster.load(conversations)
         assert tally.written + tally.unchanged == len(conversations)  # unchanged: sent again on a busy machine
-        _one_cluster.await_green()
         yield cluster
 
 
@@ -49,7 +49,27 @@ def api(cluster: Cluster) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def deep_api(cluster: Cluster) -> Iterator[Api]:
-    yield from serving(cluster.settings, cluster.url, Windows(dates=0, numbers=0, texts=0, scores=0, slice=3))
+    yield from serving(cluster.settings, cluster.url, DEEP)
+
+
+@pytest.mark.parametrize("seed", range(8, 12))
+def test_random_requests_are_answered_as_brute_force_does(
+    seed: int, api: Api, deep_api: Api, conversations: list[Conversation], tokens: oracle.Tokens
+) -> None:
+    compare(seed, 60, api, deep_api, conversations, tokens)
+
+
+def test_on_three_nodes_with_replicas_too(
+    settings: Settings, three_nodes: LocalCluster, conversations: list[Conversation]
+) -> None:
+    shape = settings.but(shards=SHARDS, replicas=1, routing_partition=PARTITION)
+    with own_alias(shape, three_nodes.urls[1]) as cluster:
+        cluster.load(conversations)
+        three_nodes.await_green()
+        for api in serving(cluster.settings, cluster.url):
+            for deep_api in serving(cluster.settings, cluster.url, DEEP):
+                for tokens in tokens_of(cluster):
+                    compare(12, 30, api, deep_api, conversations, tokens)
 
 
 def test_each_organization_is_spread_over_as_many_shards_and_no_more(cluster: Cluster) -> None:
