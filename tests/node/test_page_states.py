@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -285,8 +286,7 @@ def keep_pictures(page: Page, name: str) -> None:
 
 
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.__name__)
-def test_every_state_is_accessible_in_light_and_dark(web: Site, state: object) -> None:
-    assert callable(state)
+def test_every_state_is_accessible_in_light_and_dark(web: Site, state: Callable[[Site, Page], None]) -> None:
     page = web.blank()
     state(web, page)
     keep_pictures(page, state.__name__.removesuffix("_state"))
