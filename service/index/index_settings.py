@@ -62,8 +62,8 @@ def for_opensearch(settings: IndexSettings) -> dict[str, int | str]:
         known.pop("routing_partition_size", None)
     elif partition >= shards:
         raise Misconfigured(
-            f"a routing partition of {partition} needs more shards than that, and this index would have "
-            f"{shards}: give a larger --shards, or a smaller --routing-partition (1 spreads no organization)"
+            f"a routing partition of {partition} needs more shards than that, and this index would have {shards}: "
+            "give a larger --shards, or a smaller --routing-partition (1 spreads no organization)"
         )
     else:
         known["number_of_routing_shards"] = shards

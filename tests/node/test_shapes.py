@@ -49,7 +49,7 @@ def test_a_routing_partition_is_chosen_shown_kept_and_given_up(fresh: Cluster) -
     assert shape["_routing"] == {"required": True}
     for arguments in (("reindex", "--shards", "3", "--dry-run"), ("reindex", "--shards", "3")):
         refused = command(fresh, *arguments)
-        assert (refused.returncode, "needs more than 3 shards" in refused.stderr) == (2, True), refused.stderr
+        assert (refused.returncode, "needs more shards than that" in refused.stderr) == (2, True), refused.stderr
     done = command(fresh, "reindex", "--shards", "6")
     assert done.returncode == 0, done.stderr  # also: the refused one left no lock
     shape = held(fresh)
