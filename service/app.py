@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import msgspec
-import structlog
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from service import telemetry, terminal
+from service import telemetry
 from service.api.auth import Tokens
+from service.api.client_address import ClientAddresses
 from service.api.documentation import PAGES
 from service.api.errors import error_response
 from service.api.home import home
@@ -31,6 +28,7 @@ from service.api.middleware.hosts import Hosts
 from service.api.middleware.operations import Operations
 from service.api.middleware.rate_limit import RateLimit
 from service.api.middleware.security_headers import SecurityHeaders
+from service.api.middleware.strangers import Strangers
 from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
 from service.api.sign_in import SignInCodes, sign_in
@@ -100,7 +98,7 @@ def create_app(
     )
 
     @asynccontextmanager
-    async def clients(_app: Litestar) -> AsyncIterator[None]:
+    async def closing(_app: Litestar) -> AsyncIterator[None]:
         yield
         await fits.close()
         await tokens.close()
@@ -109,15 +107,17 @@ def create_app(
         await searches.close()
 
     application = Litestar(
-        route_handlers=[*HANDLERS, home(HANDLERS), web_file, sign_in(codes or SignInCodes()), *PAGES],
+        route_handlers=[*HANDLERS, home(HANDLERS, tokens.providers), web_file, sign_in(codes or SignInCodes()), *PAGES],
         state=State({"parts": parts, "audit": Audit(settings.audit_file)}),
         openapi_config=None,  # service.api.openapi makes the document
         exception_handlers={Exception: error_response},
         middleware=[lambda app: Deadline(app, seconds=settings.request_timeout, body_seconds=settings.body_seconds)],
-        lifespan=[clients],
+        lifespan=[closing],
         logging_config=None,
     )
-    limited = RateLimit(Compression(application), callers=limits.callers)
+    clients = ClientAddresses(settings.trusted_proxies)
+    known = Strangers(Compression(application), tokens=tokens, addresses=limits.addresses, clients=clients)
+    limited = RateLimit(known, callers=limits.callers)
     return AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited)))))
 
 
@@ -145,27 +145,3 @@ def _readiness(
 
     seconds = settings.request_timeout * LOOK_SHARE
     return Readiness(fits.now, searcher.ping, takes_writes, seconds=seconds, reason=disk)
-
-
-def configure_logging(settings: Settings) -> None:
-    """Makes structlog write to standard error, as JSON or for a console. Libraries log only warnings and errors."""
-    as_json = settings.log_format == "json"
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer(serializer=lambda event, **_options: msgspec.json.encode(event))
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=terminal.has_colors(sys.stderr))
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
-        logger_factory=(
-            structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(sys.stderr)
-        ),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    for name in ("opensearch", "opensearchpy.trace"):  # they would log requests, and the bodies of failed ones
-        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from pydantic import AliasChoices as _env
@@ -27,6 +28,26 @@ class HttpSettings(BaseSettings):
         description="host names, without ports and separated by spaces, under which the service answers, except for "
         "/health; all without it",
     )
+
+    trusted_proxies: str | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_TRUSTED_PROXIES"),
+        description="addresses and networks of proxies, separated by spaces, such as 10.0.0.0/8, whose "
+        "X-Forwarded-For says from which address a request comes; nobody is believed without it",
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_networks(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            networks = [ipaddress.ip_network(part) for part in value.split()]
+        except ValueError:
+            networks = []
+        if not networks:
+            raise ValueError("must be addresses or networks, such as 10.0.0.7 10.1.0.0/16")
+        return " ".join(map(str, networks))
 
     @field_validator("cors_origins")
     @classmethod

@@ -30,6 +30,21 @@ class LimitSettings(BaseSettings):
         validation_alias=_env("CONVERSATIONS_CALLER_BURST"),
         description="units that a caller may use at once after a pause",
     )
+    address_rate: float = Field(
+        100.0,
+        ge=0,
+        le=1_000_000,
+        validation_alias=_env("CONVERSATIONS_ADDRESS_RATE"),
+        description="requests without a valid token that come from one address in a second, after which it gets 429; "
+        "0 turns the limit off",
+    )
+    address_burst: int = Field(
+        2_000,
+        ge=1,
+        le=100_000_000,
+        validation_alias=_env("CONVERSATIONS_ADDRESS_BURST"),
+        description="such requests that an address may send at once after a pause",
+    )
     searches: int = Field(
         12,
         ge=1,
@@ -63,8 +78,8 @@ class LimitSettings(BaseSettings):
         gt=0,
         le=300,
         validation_alias=_env("CONVERSATIONS_SEARCH_PATIENCE"),
-        description="seconds that a search may wait for its turn; where its organization has had others waiting for "
-        "that long, only as long as four searches take",
+        description="seconds that a search may wait for its turn; where its organization sends more than can be done "
+        "for longer than a burst, only as long as one search takes",
     )
     bulk_bytes: int = Field(
         64_000_000,
@@ -123,7 +138,7 @@ class LimitSettings(BaseSettings):
         "connection is closed",
     )
     connections: int = Field(
-        1_000,
+        3_000,
         ge=1,
         le=100_000,
         validation_alias=_env("CONVERSATIONS_CONNECTIONS"),

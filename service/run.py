@@ -15,7 +15,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from importlib import resources
 from pathlib import Path
@@ -25,11 +25,11 @@ import uvicorn
 from opensearchpy.exceptions import TransportError
 from pydantic import SecretStr
 
-from service import progress, telemetry
+from service import log_lines, progress, telemetry
 from service.api.auth import Tokens
 from service.api.http_protocol import KEEP_ALIVE_SECONDS, ConnectionLimits, bounded
 from service.api.sign_in import LIFETIME, SignInCodes
-from service.app import configure_logging, create_app
+from service.app import create_app
 from service.client import Client, connect
 from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
 from service.index import aliases, loader, mapping
@@ -179,18 +179,18 @@ def serve(
     Raises IndexUnusable at the start if the index does not fit the mapping, and NodeFailed when `node` dies. A cluster
     that cannot be reached yet, or has no index yet, does not prevent the start.
     """
-    configure_logging(settings)
+    log_lines.configure(settings)
     if settings.traces_endpoint is not None and not settings.telemetry_off:
         telemetry.tracing.switch_on(settings.alias)
     asyncio.run(_check_index(settings, url))
-    _allow_open_files(settings)
+    limits = replace(ConnectionLimits.of(settings), connections=_allow_open_files(settings))
     config = uvicorn.Config(
         create_app(settings, url, codes=codes),
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # neither the caller's address nor the scheme is used for anything
-        http=bounded(ConnectionLimits.of(settings)),
+        http=bounded(limits),
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         lifespan="on",
@@ -225,13 +225,21 @@ def _operations(settings: Settings, listener: socket.socket) -> Iterator[list[so
         raise Misconfigured(f"CONVERSATIONS_OPERATIONS_ADDRESS: {error}") from None
 
 
-def _allow_open_files(settings: Settings) -> None:
-    """Raises the soft limit on open files, often 1,024. Each connection of a client or to OpenSearch needs one."""
+def _allow_open_files(settings: Settings) -> int:
+    """Raises the soft limit on open files, often 1,024. Each connection of a client or to OpenSearch needs one.
+
+    Returns how many connections of clients it has room for, at most those of the settings.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = max(OPEN_FILES, settings.connections + 2 * settings.opensearch_connections + OTHER_FILES)
+    others = 2 * settings.opensearch_connections + OTHER_FILES
+    needed = max(OPEN_FILES, settings.connections + others)
     wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    room = settings.connections if soft == resource.RLIM_INFINITY else max(soft, wanted) - others
+    if room < settings.connections:
+        progress.say(f"The limit on open files leaves room for {max(1, room):,} connections only: raise it (ulimit -n)")
+    return max(1, min(settings.connections, room))
 
 
 async def _check_index(settings: Settings, url: str) -> None:
@@ -310,12 +318,12 @@ def local_cluster(settings: Settings, count: int) -> Iterator[LocalCluster]:
     heap = settings.node_heap if "node_heap" in settings.model_fields_set else HEAP
     distribution = prepare(settings.cache, java_home=settings.java_home)
     cluster = LocalCluster(settings.data, distribution, count=count, heap=heap)
-    progress.say(f"Starting {count} nodes of OpenSearch, with a heap of {heap} each")
+    progress.say(f"Starting {counted(count, 'node')} of OpenSearch, with a heap of {heap} each")
     try:
         cluster.start()
         progress.say(
-            f"{count} nodes are one cluster, without a password: every user of this machine can read and write it. "
-            "A new index gets a copy of each shard on a second node."
+            f"{counted(count, 'node')} are one cluster, without a password: every user of this machine can read and "
+            "write it. A new index gets a copy of each shard on a second node."
         )
         for node in cluster.nodes:
             progress.say(f"  {node.name} answers at {node.url} (process {node.pid}, data in {node.data})")
@@ -335,8 +343,10 @@ def until_too_few(cluster: LocalCluster) -> str:
         if left <= count // 2:
             break
         cluster.write_running()
-        progress.say(f"{words}. The other {left} of {count} nodes go on; start again to have {node.name} back.")
-    return f"{words}, and {left} of {count} nodes are too few to go on. The log is {node.log}"
+        progress.say(
+            f"{words}. The other {left} of {counted(count, 'node')} go on; start again to have {node.name} back."
+        )
+    return f"{words}, and {left} of {counted(count, 'node')} are too few to go on. The log is {node.log}"
 
 
 @contextmanager

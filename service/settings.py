@@ -209,6 +209,17 @@ class Settings(ClusterSettings, HttpSettings, LimitSettings, TokenSettings):
         made._check_credentials()
         return made
 
+    @field_validator("*")
+    @classmethod
+    def _text_is_utf_8(cls, value: object) -> object:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str) and not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise ValueError("must be UTF-8") from None
+        return value
+
     @field_validator("opensearch_url")
     @classmethod
     def _url_is_one_of_a_cluster(cls, value: str | None) -> str | None:

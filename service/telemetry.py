@@ -30,6 +30,7 @@ requests = Histogram(
     registry=REGISTRY,
 )
 under_way = Gauge("conversations_requests_under_way", "Requests that are being processed", registry=REGISTRY)
+tasks = Gauge("conversations_tasks", "Tasks of the process's event loop", registry=REGISTRY)
 calls = Histogram(
     "conversations_opensearch_seconds",
     "Seconds of calls to OpenSearch, including the network, by kind of call",

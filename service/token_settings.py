@@ -95,6 +95,23 @@ class TokenSettings(SecretFiles):
         validation_alias=_env("CONVERSATIONS_TOKEN_KEYS_LIFETIME"),
         description="seconds after which an issuer's keys are fetched again",
     )
+    oidc_client_id: str | None = Field(
+        None,
+        validation_alias=_env("CONVERSATIONS_OIDC_CLIENT_ID"),
+        description="the id under which the issuer knows the page for people, as a public client with PKCE; with it, "
+        "people sign in there",
+    )
+    oidc_scopes: str = Field(
+        "openid",
+        validation_alias=_env("CONVERSATIONS_OIDC_SCOPES"),
+        description="scopes that the page asks the issuer for, separated by spaces; openid always",
+    )
+    oidc_parameters: str = Field(
+        "",
+        validation_alias=_env("CONVERSATIONS_OIDC_PARAMETERS"),
+        description="more parameters of the page's request to sign in, written as a query string, such as "
+        "audience=conversations",
+    )
     organizations_claim: str = Field(
         "organizations",
         validation_alias=_env("CONVERSATIONS_ORGANIZATIONS_CLAIM"),

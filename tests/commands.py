@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
-from service import progress, run
+from service import log_lines, progress
 from service.cli import exit_codes, run_line
 
 
@@ -53,7 +53,7 @@ def _own_output() -> Iterator[None]:
     calls = logging.getLogger("opensearch")
     handlers, level, propagates = list(calls.handlers), calls.level, calls.propagate
     try:
-        with mock.patch.object(progress, "shown", progress.Shown()), mock.patch.object(run, "configure_logging"):
+        with mock.patch.object(progress, "shown", progress.Shown()), mock.patch.object(log_lines, "configure"):
             yield
     finally:
         calls.handlers[:], calls.propagate = handlers, propagates

@@ -29,6 +29,8 @@ from tests.command_line import (
         ({"CONVERSATIONS_REPLICAS": "-1"}, "a whole number from 0 up to 100"),
         ({"CONVERSATIONS_REFRESH_INTERVAL": "1"}, "a time in ms, s, m or h, such as 500ms or 30s, or -1 for never"),
         ({"CONVERSATIONS_TOKEN_SECRET": "not-long-enough"}, "at least 32 bytes"),
+        ({"CONVERSATIONS_TOKEN_SECRET": "s" * 40 + "\udcff"}, "must be UTF-8"),
+        ({"CONVERSATIONS_TOKEN_ISSUER": "a\udcff"}, "must be UTF-8"),
     ],
 )
 def test_a_wrong_setting_is_a_plain_sentence(variables: dict[str, str], says: str, tmp_path: Path) -> None:

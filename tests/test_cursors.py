@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
 from uuid import UUID
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +21,7 @@ from service.errors import InvalidQuery
 from service.query.conversation_query import ConversationQuery
 from service.query.parameters import LIST_PARAMETERS
 from service.query.parser import parse_query
-from service.search.paging.cursors import Cursors, Position, fingerprint
+from service.search.paging.cursors import Cursors, Position, _bound_to, fingerprint
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 CURSORS = Cursors(b"x" * 32)
@@ -48,6 +52,15 @@ def test_the_same_question_in_other_words_may_go_on(other: str) -> None:
 def test_a_cursor_of_another_derived_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     cursor = CURSORS.write((1, "a", None), query_of("status=closed"), ORGANIZATION)
     monkeypatch.setattr("service.search.paging.cursors.DERIVED_VERSION", DERIVED_VERSION + 1)
+    with pytest.raises(InvalidQuery):
+        CURSORS.read(query_of("status=closed", cursor), ORGANIZATION)
+
+
+@pytest.mark.parametrize("sealed", [b"", b"\xff", b"\xa1x", msgspec.msgpack.encode([["\x00"], 5]), b"\x91\x91\xa1\xff"])
+def test_what_another_version_sealed_is_refused_and_no_fault(sealed: bytes) -> None:
+    key = AESSIV(hmac.digest(b"x" * 32, b"conversation search: sealed cursors", hashlib.sha512))
+    query = query_of("status=closed")
+    cursor = base64.urlsafe_b64encode(key.encrypt(sealed, _bound_to(query, ORGANIZATION))).rstrip(b"=").decode()
     with pytest.raises(InvalidQuery):
         CURSORS.read(query_of("status=closed", cursor), ORGANIZATION)
 

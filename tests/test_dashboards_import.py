@@ -104,6 +104,7 @@ SEVEN = [failure("visualization", str(number), type="unsupported_type") for numb
         (401, "", ["OPENSEARCH_USER"]),
         (403, "", ["OPENSEARCH_USER"]),
         (200, "<html>", ["check that it is OpenSearch Dashboards"]),
+        (200, "[" * 100_000, ["check that it is OpenSearch Dashboards"]),
         (404, "{}", ["check that it is OpenSearch Dashboards"]),
         (
             200, json.dumps({"success": False, "successCount": 27, "errors": [MISSING, REFUSED]}),

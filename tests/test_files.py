@@ -157,12 +157,13 @@ def test_rejects_of_any_text_are_kept_by_a_load_that_goes_on(tmp_path: Path) -> 
     "kept",
     [
         "{}", "[]", "null", '{"lines": {}}', '{"lines": [], "sizes": {}}', '{"lines": {}, "sizes": {"in.ndjson": SIZE}}',
-        '{"lines": {"in.ndjson": "x"}, "sizes": {"in.ndjson": SIZE}}', "\x00", "",
+        '{"lines": {"in.ndjson": "x"}, "sizes": {"in.ndjson": SIZE}}', "\x00", "", "\udcff",
+        "[" * 100_000,
     ],
 )  # fmt: skip
 def test_a_checkpoint_of_another_version_is_refused_in_one_sentence(kept: str, folder: Path) -> None:
     size = os.stat("in.ndjson").st_size
-    (folder / "checkpoint").write_text(kept.replace("SIZE", str(size)))
+    (folder / "checkpoint").write_bytes(kept.replace("SIZE", str(size)).encode("utf-8", "surrogateescape"))
     with pytest.raises(Misconfigured, match="leave --resume out"):
         Checkpoint.resumed(Path("checkpoint"), ("in.ndjson",))
 

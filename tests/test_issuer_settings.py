@@ -84,13 +84,15 @@ def test_settings_that_cannot_work_are_refused_at_the_start(
         ("[[issuer]]\nissuer = 'a'\nsecret = 'b'", "table 1: secret"),
         ("[[issuer]]\nissuer = 'a'\nleeway = -5", "table 1: leeway"),
         ("[[issuer]\n", "cannot be read"),
+        ("\udcff = 1", "cannot be read"),
+        ("x = " + "[" * 10_000, "cannot be read"),
     ],
 )
 def test_a_file_of_issuers_that_cannot_work_is_refused(
     bare_settings: Settings, tmp_path: Path, content: str, says: str
 ) -> None:
     file = tmp_path / "issuers.toml"
-    file.write_text(content)
+    file.write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(Misconfigured, match=says):
         Tokens(bare_settings.but(token_issuers_file=file))
     with pytest.raises(Misconfigured, match="unset"):

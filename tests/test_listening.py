@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 import uvicorn
 
 from service.errors import Misconfigured
-from service.run import _Server, listening
+from service.run import _allow_open_files, _Server, listening
+from service.settings import Settings
 
 
 def test_a_port_is_refused_to_a_second_start_before_the_first_listens() -> None:
@@ -25,6 +27,26 @@ def test_a_port_is_refused_to_a_second_start_before_the_first_listens() -> None:
 def test_a_host_of_another_machine_is_no_matter_of_the_port(host: str) -> None:
     with pytest.raises(Misconfigured, match="choose an address of this machine with --host"), listening(host, 0):
         pass
+
+
+@pytest.mark.parametrize(
+    ("hard", "raised", "connections"),
+    [
+        (resource.RLIM_INFINITY, 4_096, 3_000),
+        (1_048_576, 4_096, 3_000),
+        (4_096, 4_096, 3_000),
+        (1_024, 1_024, 624),
+        (100, 100, 1),
+    ],
+)
+def test_no_more_connections_are_taken_than_files_may_be_open(
+    bare_settings: Settings, monkeypatch: pytest.MonkeyPatch, hard: int, raised: int, connections: int
+) -> None:
+    allowed: list[tuple[int, int]] = [(min(512, hard) if hard > 0 else 512, hard)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _what: allowed[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _what, limits: allowed.append(limits))
+    assert _allow_open_files(bare_settings.but(opensearch_connections=100)) == connections
+    assert allowed[-1] == (raised, hard)
 
 
 async def _answer(_scope: Any, _receive: Any, send: Any) -> None:

@@ -34,6 +34,8 @@ from conversation_search import (
     UnexpectedAnswer,
 )
 from conversation_search._calls import line
+from conversation_search._settings import IDLE_SECONDS
+from service.api.http_protocol import KEEP_ALIVE_SECONDS
 from service.conversation import Conversation as Stored
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -195,6 +197,77 @@ def test_a_broken_connection_is_tried_again(server: Server) -> None:
     server.answers = [(200, {"Content-Length": "9999"}, b'{"status'), page(ITEM)]
     with server.client() as client:
         assert len(client.search()) == 1
+
+
+class Closing:
+    """A server that keeps each connection open after its first answer, and closes it when the next request comes."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        outer = self
+
+        class Answering(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            answered = False
+
+            def _answer(self) -> None:
+                outer.requests += 1
+                self.close_connection = self.answered
+                if not self.answered:
+                    self.answered = True
+                    content = success({"items": [{"outcome": "written"}], "total": 7})[2]
+                    self.send_response(200)
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
+
+            do_GET = do_DELETE = _answer
+
+            def log_message(self, *_arguments: object) -> None:
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+        self.thread = threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.01})
+
+    def __enter__(self) -> Client:
+        self.thread.start()
+        return Client(f"http://127.0.0.1:{self.http.server_address[1]}", token="t", retries=QUICK)
+
+    def __exit__(self, *_error: object) -> None:
+        self.http.shutdown()
+        self.thread.join()
+        self.http.server_close()
+
+
+def test_a_connection_that_was_closed_meanwhile_is_no_error_for_what_may_be_sent_twice() -> None:
+    with (closing := Closing()) as client, client:
+        assert [client.count().total for _ in range(3)] == [7, 7, 7]
+        assert client.delete(UID, deleted_on=datetime.now(UTC))
+        assert closing.requests == 7  # each but the first was sent again, over a new connection
+
+
+def test_a_deletion_without_a_date_is_not_sent_again_when_nobody_knows_whether_it_arrived() -> None:
+    with (closing := Closing()) as client, client:
+        assert client.delete(UID)
+        with pytest.raises(ConnectionFailed, match=r"may have been applied or not: .* deleted_on"):
+            client.delete(UID)
+        assert closing.requests == 2
+        assert client.delete(UID)
+
+
+def test_idle_connections_are_closed_before_the_service_closes_them() -> None:
+    assert IDLE_SECONDS < KEEP_ALIVE_SECONDS
+
+
+def test_the_caller_is_told_as_objects(server: Server) -> None:
+    told = {"user": "ada", "organizations": [str(UID)], "scopes": ["conversations:write"], "is_restricted": False}
+    for default in (None, str(UID)):
+        server.answers = [success({**told, "default_organization": default, "mood": "happy"})]
+        with server.client() as client:
+            found = client.caller()
+        assert (found.user, found.organizations, found.scopes) == ("ada", (UID,), ("conversations:write",))
+        assert found.default_organization == (None if default is None else UID)
+        assert not found.is_restricted
 
 
 def test_a_service_that_is_not_there_is_told_by_its_address() -> None:

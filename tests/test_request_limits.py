@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Coroutine
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as profile
 from hypothesis import strategies as st
 
+from service.api.limits import Limits
 from service.errors import RateExceeded, Saturated, TooBusy
 from service.limits.fair_semaphore import FairSemaphore, Size
 from service.limits.token_buckets import REMEMBERED_CALLERS, Buckets
+from service.settings import Settings
 from tests import virtual_time
 
 Outcomes = Counter[tuple[str, str]]
@@ -50,8 +55,10 @@ arrivals = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(arrivals, st.integers(1, 8), st.integers(1, 8), st.integers(0, 6), st.integers(0, 6), st.booleans())
+@profile(max_examples=60, deadline=None)
+@given(
+    arrivals, st.integers(1, 8), st.integers(1, 8), st.integers(0, 6), st.integers(0, 6), st.booleans(), st.booleans()
+)
 def test_a_semaphore_is_never_over_its_size_and_is_empty_in_the_end(
     given: list[tuple[float, str, int, float, float | None]],
     units: int,
@@ -59,9 +66,11 @@ def test_a_semaphore_is_never_over_its_size_and_is_empty_in_the_end(
     waiting: int,
     waiting_share: int,
     always: bool,
+    brisk: bool,
 ) -> None:
     share = min(share, units)
-    made = made_semaphore(units, share, waiting=waiting, waiting_share=waiting_share, patience=0.5, always=always)
+    queue = {"waiting": waiting, "waiting_share": waiting_share, "patience": 0.5, "brisk": brisk}
+    made = made_semaphore(units, share, always=always, **queue)
     held: Counter[str] = Counter()
 
     async def one(at: float, who: str, wanted: int, seconds: float) -> None:
@@ -180,6 +189,68 @@ def test_a_burst_waits_and_a_lasting_excess_is_refused_soon() -> None:
     assert 0.35 < outcomes["one", "own"] / 1_000 < 0.6
     late = sorted(waited[len(waited) // 2 :])
     assert late[-len(late) // 20] <= 4 * 0.04 + 0.01
+
+
+@dataclass
+class Load:
+    """Requests at a rate to a server whose answers take the longer the more there are, as with two processors."""
+
+    made: FairSemaphore
+    rng: random.Random = field(default_factory=lambda: random.Random(7))
+    under_way: int = 0
+    seconds: list[float] = field(default_factory=list)
+    refused: int = 0
+
+    async def ask(self, who: str) -> None:
+        clock = asyncio.get_running_loop().time
+        before = clock()
+        try:
+            async with self.made.slot(who):
+                self.under_way += 1
+                await asyncio.sleep(self.rng.uniform(0.5, 1.5) * 0.01 * max(1, self.under_way / 2))
+                self.under_way -= 1
+        except (TooBusy, Saturated):
+            self.refused += 1
+        else:
+            self.seconds.append(clock() - before)
+
+    async def at(self, rate: float, seconds: float, tenants: str = "abcd") -> tuple[int, float]:
+        """How many were answered, and their 99th percentile; what the first two seconds bring does not count."""
+        tasks = []
+        for number in range(int(rate * seconds)):
+            tasks.append(asyncio.create_task(self.ask(tenants[number % len(tenants)])))
+            await asyncio.sleep(self.rng.expovariate(rate))
+            if number == int(rate * 2):
+                self.seconds.clear()
+        await asyncio.gather(*tasks)
+        return len(self.seconds), sorted(self.seconds)[int(0.99 * len(self.seconds))]
+
+
+@pytest.mark.parametrize("tenants", ["a", "abcd"])
+def test_at_twice_what_can_be_done_the_answered_are_nearly_as_quick_as_before(tenants: str) -> None:
+    settings = Settings.load()
+
+    async def work() -> None:
+        _, quiet = await Load(Limits.of(settings).searches).at(0.8 * 200, 12, tenants)
+        load = Load(Limits.of(settings).searches)
+        answered, busy = await load.at(2 * 200, 12, tenants)
+        assert answered > 0.9 * 200 * 10
+        assert load.refused > 0.4 * 2 * 200 * 12 * 0.9
+        assert busy <= 2 * quiet, (busy, quiet)
+
+    run(work())
+
+
+def test_a_burst_is_served_by_a_brisk_queue_too() -> None:
+    outcomes: Outcomes = Counter()
+
+    async def work() -> None:
+        made = Limits.of(Settings.load()).searches
+        for seconds in (0.001, 0.01, 0.1):
+            await asyncio.gather(*(hold(made, "one", seconds, outcomes) for _ in range(100)))
+
+    run(work())
+    assert outcomes == {("one", "served"): 300}
 
 
 def test_the_longest_queue_gives_way_when_all_is_full() -> None:

@@ -17,6 +17,7 @@ import pytest
 from service.api import web
 from service.api.auth import Tokens
 from service.api.sign_in import LIFETIME, SignInCodes
+from service.api.web_bundle import NotBundled, bundle
 from service.conversation import Conversation, Metadata
 from service.errors import Unauthorized
 from service.query.fields import FACET_FIELDS, FIELDS, SORT_FIELDS
@@ -33,11 +34,22 @@ def keys(language: str) -> list[str]:
     return re.findall(r"^  '([^']+)': ", (WEB / "words" / f"{language}.js").read_text(), re.MULTILINE)
 
 
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None and "CI" not in os.environ, reason="needs node; CI installs one"
+)
+
+
+def run_node(script: str) -> str:
+    done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
 def modules() -> list[Path]:
     return [path for path in WEB.rglob("*.js") if "vendor" not in path.parts]
 
 
-@pytest.mark.skipif(shutil.which("node") is None and "CI" not in os.environ, reason="needs node; CI installs one")
+@needs_node
 def test_the_functions_that_need_no_browser() -> None:
     done = subprocess.run(
         ["node", "--test", str(Path(__file__).parent / "web" / "pure.test.mjs")],
@@ -119,11 +131,12 @@ def test_the_page_and_its_files_are_cached_by_what_they_hold(bare_settings: Sett
         bare_settings, {"headers": HTML}, {"url": name}, {"url": "/web/0123/app.js"}, {"url": "/web/0/x.js"},
         {"url": f"/web/{web.version()}/%2e%2e/__init__.py"},
     )  # fmt: skip
-    assert page.headers["content-security-policy"] == web.POLICY
+    assert page.headers["content-security-policy"] == web.policy([])
+    assert "connect-src 'self';" in web.policy([])
     assert page.headers["cache-control"] == "no-cache"
     assert (file.headers["cache-control"], old.headers["cache-control"]) == (web.FOR_GOOD, "no-cache")
     assert file.headers["content-type"] == "text/javascript; charset=utf-8"
-    assert file.content == old.content == (WEB / "app.js").read_bytes()
+    assert file.content == old.content == web.files()["app.js"].content
     assert (missing.status_code, outside.status_code) == (404, 404)
     again = ask(
         bare_settings,
@@ -136,11 +149,46 @@ def test_the_page_and_its_files_are_cached_by_what_they_hold(bare_settings: Sett
 def test_every_address_of_the_page_is_relative_and_leads_to_a_file(bare_settings: Settings) -> None:
     (page,) = ask(bare_settings, {"headers": HTML})
     addresses = re.findall(r'(?:href|src)="([^"]+)"', page.text)
+    assert len(addresses) == 4  # with the link for those without scripts
     assert not [address for address in addresses if address.startswith(("/", "http"))]
     answers = ask(bare_settings, *({"url": f"/{address}"} for address in addresses))
     assert {answer.status_code for answer in answers} == {200}
-    first = [file.content for name, file in web.files().items() if name != "words/en.js"]
-    assert sum(len(gzip.compress(content, 1)) for content in first) < 100_000
+    assert sum(len(gzip.compress(file.content, 1)) for file in web.files().values()) < 80_000
+
+
+def test_the_script_holds_every_module_once_and_no_import() -> None:
+    script = web.files()["app.js"].content.decode()
+    late = {"words/" + f"{language}.js" for language in LANGUAGES}
+    for path in WEB.rglob("*.js"):
+        name = str(path.relative_to(WEB))
+        assert script.count(f"\n// {name}\n") + script.startswith(f"// {name}\n") == (name not in late), name
+    assert not re.search(r"^(import|export)\b(?!\()", script, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("modules", "says"),
+    [
+        ({"a.js": "import { b } from './b.js';", "b.js": "import { a } from './a.js';"}, "a circle"),
+        ({"a.js": "import { b } from './b.js';", "b.js": "export const c = 1;"}, "exports no b"),
+        ({"a.js": "import b from './b.js';", "b.js": ""}, "import b"),
+        ({"a.js": "export let a = 1;"}, "export let"),
+        ({"a.js": "export default 1;"}, "export default"),
+        ({"a.js": "f();export * from './b.js';", "b.js": ""}, "export [*]"),
+    ],
+)
+def test_what_cannot_be_bundled_is_an_error(modules: dict[str, str], says: str) -> None:
+    with pytest.raises(NotBundled, match=says):
+        bundle(modules, "a.js")
+
+
+@needs_node
+def test_a_bundle_runs_each_module_once_before_those_that_import_it() -> None:
+    modules = {
+        "a.js": "import { two as b } from './x/b.js';\nimport { one } from './c.js';\nconsole.log(b(), one);",
+        "x/b.js": "import{o as e}from'../c.js';const t=()=>e+1;export{t as two};",
+        "c.js": "console.log('c');\nexport const one = 1;\nconst own = 5;\nexport { own as o };",
+    }
+    assert run_node(bundle(modules, "a.js")) == "c\n6 1\n"
 
 
 def test_a_code_is_good_once_and_for_a_while() -> None:
@@ -156,7 +204,7 @@ def test_a_code_is_good_once_and_for_a_while() -> None:
 
 
 def test_codes_are_refused_in_words(bare_settings: Settings) -> None:
-    bodies: list[Any] = [b"", b"{}", b'{"code": 1}', b'{"code": "x"}', b"[", b'{"code": "\xff"}']
+    bodies: list[Any] = [b"", b"{}", b'{"code": 1}', b'{"code": "x"}', b"[", b'{"code": "\xff"}', b'{"x":' + b"[" * 980]
     answers = ask(bare_settings, *({"url": "/sign-in", "method": "POST", "content": body} for body in bodies))
     assert {answer.status_code for answer in answers} == {401}
     large, get = ask(bare_settings, {"url": "/sign-in", "method": "POST", "content": b"x" * 2_000}, {"url": "/sign-in"})

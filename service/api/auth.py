@@ -17,6 +17,7 @@ from service.identity.claims import caller_of, expiry
 from service.identity.issuers import SHARED, Issuer, issuers, trusted
 from service.identity.key_ring import KeyRing
 from service.identity.key_set import KeySet
+from service.identity.providers import Providers, reader
 from service.identity.signed_tokens import Verifier, part
 from service.settings import Settings
 
@@ -41,6 +42,7 @@ class Tokens:
         given = (settings.token_secret, settings.token_secret_previous)
         self._secrets = [secret.get_secret_value() for secret in given if secret is not None]
         found = issuers(settings)
+        self.providers = Providers(found, reader(settings.token_ca_file), lifetime=settings.token_keys_lifetime)
         if settings.token_secret is None and any(SHARED in issuer.accepted for issuer in found):
             raise Misconfigured(
                 "CONVERSATIONS_TOKEN_SECRET is not set: set it to 32 random bytes or more, or set the keys of an "
@@ -60,6 +62,7 @@ class Tokens:
 
     async def close(self) -> None:
         """Ends what is under way."""
+        await self.providers.close()
         for keys in (self._keys, *(verifier.keys for verifier in self._verifiers)):
             if keys is not None:
                 await keys.close()
@@ -93,7 +96,7 @@ class Tokens:
         token = _bearer(header)
         if self._keys is not None and token.startswith(PREFIX):
             return await self._keys.caller(token)
-        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        digest = _digest(token)
         until, _uids, caller = self._remembered.get(digest, (0.0, 0, None))
         if caller is not None and now < until:
             return caller
@@ -102,6 +105,17 @@ class Tokens:
         caller = caller_of(claims, verifier.issuer.names, frozenset(verifier.issuer.default_scopes))
         self._remember(digest, min(now + REMEMBERED_SECONDS, expiry(claims) + verifier.issuer.leeway), caller)
         return caller
+
+    def known(self, header: str | None) -> Caller | None:
+        """The caller of an `Authorization` header, if it was verified before and is remembered."""
+        try:
+            token = _bearer(header)
+        except Unauthorized:
+            return None
+        if self._keys is not None and token.startswith(PREFIX):
+            return self._keys.known(token)
+        until, _uids, caller = self._remembered.get(_digest(token), (0.0, 0, None))
+        return caller if time.time() < until else None
 
     def _of_issuer(self, token: str) -> Verifier:
         """The verifier of the issuer that the token names. With one issuer, it also says what is wrong."""
@@ -169,6 +183,10 @@ class Tokens:
         }
         claims |= {name: value for name, value in optional.items() if value}
         return jwt.encode(claims, self._secrets[0], algorithm=SHARED)
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _bearer(header: str | None) -> str:

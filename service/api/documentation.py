@@ -35,8 +35,13 @@ function withoutOptionalExamples(specification) {
   }
   return specification;
 }
-fetch("/docs/openapi.json").then((answer) => answer.json()).then((specification) => SwaggerUIBundle({
-  spec: withoutOptionalExamples(specification),
+// Below a path of another server, everything is below that path.
+const docs = new URL("..", document.querySelector("script[src]").src);
+function here(specification) {
+  return { ...specification, servers: [{ url: new URL("..", docs).href.replace(/[/]$/, "") }] };
+}
+fetch(new URL("openapi.json", docs)).then((answer) => answer.json()).then((specification) => SwaggerUIBundle({
+  spec: here(withoutOptionalExamples(specification)),
   dom_id: "#swagger-ui",
   deepLinking: true,
   displayOperationId: true,
@@ -51,11 +56,11 @@ PAGE = f"""<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Conversation search</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="{ASSETS}/swagger-ui.css">
+<link rel="stylesheet" href="FOLDERassets/swagger-ui.css">
 </head>
 <body>
 <div id="swagger-ui"></div>
-<script src="{ASSETS}/swagger-ui-bundle.js"></script>
+<script src="FOLDERassets/swagger-ui-bundle.js"></script>
 <script>{SCRIPT}</script>
 </body>
 </html>
@@ -72,7 +77,9 @@ POLICY = (
 @get(DOCS, include_in_schema=False)
 async def page(request: ApiRequest) -> Response[str]:
     no_parameters(request.scope["query_string"])
-    return Response(PAGE, media_type=MediaType.HTML, headers={"Content-Security-Policy": POLICY})
+    folder = "" if request.scope["raw_path"].endswith(b"/") else f"{DOCS[1:]}/"
+    text = PAGE.replace("FOLDER", folder)
+    return Response(text, media_type=MediaType.HTML, headers={"Content-Security-Policy": POLICY})
 
 
 @get(f"{DOCS}/openapi.json", include_in_schema=False)

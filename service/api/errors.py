@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass, field
 
 import structlog
@@ -11,10 +10,12 @@ from litestar.exceptions import HTTPException
 
 from service import errors
 from service.api import responses
+from service.api.limits import SHED
 from service.api.media_type import NDJSON
 from service.api.middleware.access_log import note, request_id
 from service.api.requests import ApiRequest
 from service.client.error_types import facts_of
+from service.log_lines import places
 
 RETRY_AFTER_SECONDS = "1"
 
@@ -112,10 +113,12 @@ def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
     """
     answer = _answer_of(error)
     if answer is INTERNAL:
-        places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-6:]]
-        logger.error("fault", request_id=request_id(request.scope), error=type(error).__name__, places=places)
+        where = places(error.__traceback__)
+        logger.error("fault", request_id=request_id(request.scope), error=type(error).__name__, places=where)
     elif answer.status >= 500:
         note(request.scope, error=type(error).__name__, cause=type(error.__cause__).__name__, **facts_of(error))
+    if isinstance(error, errors.Saturated):
+        request.scope["state"][SHED] = True
     headers = dict(answer.headers)
     if isinstance(error, errors.RateExceeded):
         headers["Retry-After"] = str(error.retry_after)

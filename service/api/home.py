@@ -13,6 +13,7 @@ from service.api.documentation import DOCS
 from service.api.openapi import OPERATIONS
 from service.api.quality_values import weights
 from service.api.requests import ApiRequest
+from service.identity.providers import Providers
 from service.query.query_string import no_parameters
 
 VARYING = {"Vary": "Accept"}
@@ -33,8 +34,8 @@ class Home(msgspec.Struct):
     endpoints: list[Endpoint]
 
 
-def home(handlers: Sequence[HTTPRouteHandler]) -> HTTPRouteHandler:
-    """Makes the route for `/`, which lists the endpoints of `handlers`."""
+def home(handlers: Sequence[HTTPRouteHandler], providers: Providers) -> HTTPRouteHandler:
+    """Makes the route for `/`, which lists the endpoints of `handlers`. People sign in at the `providers`."""
     endpoints = [endpoint for handler in handlers for endpoint in _endpoints(handler)]
     body = responses.data(Home("Conversation search", DOCS, f"{DOCS}/openapi.json", endpoints))
 
@@ -42,7 +43,7 @@ def home(handlers: Sequence[HTTPRouteHandler]) -> HTTPRouteHandler:
     async def show_home(request: ApiRequest) -> Response[bytes]:
         no_parameters(request.scope["query_string"])
         if prefers_html(request.headers.get("accept", "")):
-            return web.page(request, VARYING)
+            return web.page(request, VARYING, await providers.known())
         return Response(body, media_type=MediaType.JSON, headers=VARYING)
 
     return show_home

@@ -40,7 +40,7 @@ class ConnectionLimits:
     first byte of a later request, to the end of the headers; `body_seconds` from there to the end of the body.
     """
 
-    connections: int = 1_000
+    connections: int = 3_000
     head_bytes: int = 65_536
     head_seconds: float = 10.0
     body_seconds: float = 60.0

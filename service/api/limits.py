@@ -17,6 +17,7 @@ BODIES_WAITING, BODIES_WAITING_SHARE = 100, 25
 BODY_PATIENCE_SECONDS = 5.0
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
 EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # so that the next one may follow at once when one has ended
+SHED = "shed"  # in the state of a request that is refused because the service is busy with others'
 CHARGED = "charged_caller"  # the caller whose balance the answer tells, in the state of a request
 
 
@@ -25,6 +26,7 @@ class Limits:
     """The limits of a process. `points` is shared with the searcher, which opens points in time."""
 
     callers: Buckets
+    addresses: Buckets
     searches: FairSemaphore
     bodies: FairSemaphore
     exports: FairSemaphore
@@ -35,12 +37,19 @@ class Limits:
     def of(cls, settings: LimitSettings) -> Limits:
         return cls(
             callers=Buckets(settings.caller_rate, settings.caller_burst),
+            addresses=Buckets(
+                settings.address_rate,
+                settings.address_burst,
+                limit="address",
+                what="requests without a valid token from your address are",
+            ),
             searches=_shared(
                 settings,
                 "searches",
                 "searches",
                 waiting=(settings.searches_waiting, settings.searches_waiting_per_organization),
                 patience=settings.search_patience,
+                brisk=True,
             ),
             bodies=_shared(
                 settings,
@@ -95,9 +104,16 @@ class Limits:
 
 
 def _shared(
-    settings: LimitSettings, name: str, what: str, *, waiting: tuple[int, int], patience: float, always: bool = False
+    settings: LimitSettings,
+    name: str,
+    what: str,
+    *,
+    waiting: tuple[int, int],
+    patience: float,
+    always: bool = False,
+    brisk: bool = False,
 ) -> FairSemaphore:
     """A semaphore with the units of the setting `name`. `<name>_per_organization` bounds those of one organization."""
     units: int = getattr(settings, name)
     share: int = min(units, getattr(settings, f"{name}_per_organization"))
-    return FairSemaphore(name, Size(units, share, *waiting, patience, always=always), what=what)
+    return FairSemaphore(name, Size(units, share, *waiting, patience, always=always, brisk=brisk), what=what)

@@ -68,6 +68,7 @@ class Metrics:
             if time.monotonic() - self._read_at > FRESH_SECONDS or not self._read_at:
                 await self._refresh()
                 self._read_at = time.monotonic()
+        telemetry.tasks.set(len(asyncio.all_tasks()))
         return generate_latest(telemetry.REGISTRY) + generate_latest(self._registry)
 
     async def _refresh(self) -> None:

@@ -135,11 +135,15 @@ async def _parsed_query(request: ApiRequest, known: Known, *, scope: str = READ)
     asked_uid, query = parse_query(
         request.scope["query_string"], caller.default_organization, known=known, strict=_is_strict(request)
     )
-    parts.limits.charge(caller, weights.EXPORT if scope == EXPORT else weights.of_query(query))
+    parts.limits.charge(caller, _units(parts, query, scope))
     organization_uid = caller.require(asked_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
     return organization_uid, query
+
+
+def _units(parts: Parts, query: ConversationQuery, scope: str) -> float:
+    return weights.EXPORT if scope == EXPORT else weights.of_query(query, parts.searcher.windows)
 
 
 def _is_strict(request: ApiRequest) -> bool:

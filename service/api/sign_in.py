@@ -67,7 +67,7 @@ def sign_in(codes: SignInCodes) -> HTTPRouteHandler:
         no_parameters(request.scope["query_string"])
         try:
             given = msgspec.json.decode(await request.body(), type=_Given)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise Unauthorized('the body must be {"code": CODE}') from None
         answer = responses.data(_Token(codes.use(given.code)))
         return Response(answer, media_type=MediaType.JSON, headers={"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""The page for people at `/`, and its files in service/web.
+"""The page for people at `/`, and its files, which are made of service/web: one script, one style sheet, the texts.
 
 The addresses of the files hold a checksum of them all, so a browser keeps them for good and never mixes two versions.
 All addresses are relative, so the page also works below a path of another server.
@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 
+import msgspec
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from service.api.conditional_requests import names
 from service.api.requests import ApiRequest
+from service.api.web_bundle import bundle
+from service.identity.providers import Provider, origin
 from service.query.query_string import no_parameters
 
 FILES = "/web"
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 LATE = "words/"  # the folder of modules of which one is loaded when it is needed
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src {}; img-src 'self' data:; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
 )
 FOR_GOOD = "public, max-age=31536000, immutable"
@@ -41,20 +46,26 @@ class _File:
 @functools.cache
 def files() -> dict[str, _File]:
     """Every file of the page by its path, except for index.html."""
-    found: dict[str, _File] = {}
+    found: dict[str, str] = {}
     _collect(resources.files("service").joinpath("web"), "", found)
-    return found
+    modules = {name: text for name, text in found.items() if name.endswith(".js")}
+    styles = [text for name, text in found.items() if name.endswith(".css")]
+    served = {name: text for name, text in found.items() if name.startswith(LATE) or name.endswith(".svg")}
+    served |= {"app.js": bundle(modules, "app.js"), "style.css": "\n".join(styles)}
+    return {name: _file(name, text) for name, text in served.items()}
 
 
-def _collect(folder: Traversable, before: str, found: dict[str, _File]) -> None:
+def _collect(folder: Traversable, before: str, found: dict[str, str]) -> None:
     for entry in sorted(folder.iterdir(), key=lambda one: one.name):
         if entry.is_dir():
             _collect(entry, f"{before}{entry.name}/", found)
-            continue
-        kind = KINDS.get(entry.name[entry.name.rfind(".") :])
-        if kind is not None:
-            content = entry.read_bytes()
-            found[before + entry.name] = _File(content, kind, _checksum(content))
+        elif entry.name.endswith(tuple(KINDS)):
+            found[before + entry.name] = entry.read_text("utf-8")
+
+
+def _file(name: str, text: str) -> _File:
+    content = text.encode()
+    return _File(content, KINDS[name[name.rfind(".") :]], _checksum(content))
 
 
 @functools.cache
@@ -63,27 +74,26 @@ def version() -> str:
     return _checksum(b"".join(f"{name}:{file.tag};".encode() for name, file in files().items()))
 
 
-@functools.cache
-def index() -> _File:
-    """The page, which names its style sheets and modules, so that the browser asks for all of them at once."""
-    folder = f"{FILES[1:]}/{version()}"
-    styles = [f'<link rel="stylesheet" href="{folder}/{name}">' for name in files() if name.endswith(".css")]
-    modules = [
-        f'<link rel="modulepreload" href="{folder}/{name}">'
-        for name in files()
-        if name.endswith(".js") and not name.startswith(LATE)
-    ]
+def policy(providers: Sequence[Provider]) -> str:
+    """The page may ask this service, and exchange codes for tokens where people sign in."""
+    return POLICY.format(" ".join(["'self'", *dict.fromkeys(origin(one.token_endpoint) for one in providers)]))
+
+
+def index(providers: Sequence[Provider]) -> _File:
+    """The page. Its checksum covers the policy too: browsers take no new one from a 304."""
     text = resources.files("service").joinpath("web", "index.html").read_text("utf-8")
-    content = text.replace("<!-- files -->", "\n".join([*styles, *modules])).replace("FOLDER", folder).encode()
-    return _File(content, "text/html", _checksum(content))
+    known = html.escape(msgspec.json.encode(providers).decode()) if providers else "[]"
+    content = text.replace("FOLDER", f"{FILES[1:]}/{version()}").replace("PROVIDERS", known).encode()
+    return _File(content, "text/html", _checksum(content + policy(providers).encode()))
 
 
 def _checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:20]
 
 
-def page(request: ApiRequest, varying: dict[str, str]) -> Response[bytes]:
-    return _answer(request, index(), {"Cache-Control": EACH_TIME, "Content-Security-Policy": POLICY, **varying})
+def page(request: ApiRequest, varying: dict[str, str], providers: Sequence[Provider]) -> Response[bytes]:
+    headers = {"Cache-Control": EACH_TIME, "Content-Security-Policy": policy(providers), **varying}
+    return _answer(request, index(providers), headers)
 
 
 @get(f"{FILES}/{{folder:str}}/{{path:path}}", include_in_schema=False)

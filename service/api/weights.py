@@ -6,23 +6,23 @@ from collections.abc import Callable
 
 from service.query.conditions import AllOf, texts_of
 from service.query.conversation_query import ConversationQuery
+from service.search.paging.rank_descent import Windows
 
 EXPORT = 20.0
 LINES_A_UNIT = 100  # of a bulk write
-DEEP_RANK = 10_000  # pages beyond it are found by counting
+DEEP = 4.0  # a page that is found by counting
 
 # What a query costs above the unit of each request. The figures are about how much longer than a first page it takes.
 _EXTRAS: tuple[tuple[float, Callable[[ConversationQuery], bool]], ...] = (
-    (4.0, lambda query: query.offset + query.per_page > DEEP_RANK),
     (2.0, lambda query: bool(query.extras.facets)),
     (4.0, lambda query: any(words.match == "fuzzy" for words in texts_of(AllOf(query.where)))),
     (1.0, lambda query: query.extras.suggest),
 )
 
 
-def of_query(query: ConversationQuery) -> float:
+def of_query(query: ConversationQuery, windows: Windows) -> float:
     """What the query costs above 1."""
-    return sum(units for units, applies in _EXTRAS if applies(query))
+    return sum(units for units, applies in _EXTRAS if applies(query)) + DEEP * windows.is_deep(query)
 
 
 def of_lines(lines: int) -> float:

@@ -77,7 +77,7 @@ def _read(path: Path) -> dict[str, dict[str, object]]:
         kept = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise Misconfigured(f"there is no {path}: {_LOAD_ANEW}") from None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise Misconfigured(f"{path} cannot be read: {_LOAD_ANEW}") from None
     if not isinstance(kept, dict) or not all(isinstance(kept.get(name), dict) for name in ("lines", "sizes")):
         raise Misconfigured(f"{path} was written by another version of this command: {_LOAD_ANEW}")

@@ -79,7 +79,7 @@ def read(path: Path, *, must_exist: bool = False) -> Config:
         return Config(path, None, {})
     except OSError as error:
         raise Misconfigured(f"{path} cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{path} is not TOML: {error}") from None
     contexts = held.get("contexts", {})
     problems = [_unknown(key, ("current", "contexts"), "") for key in held if key not in ("current", "contexts")]

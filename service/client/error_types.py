@@ -26,6 +26,7 @@ from service.errors import (
     SearchTimeout,
     SearchUnavailable,
 )
+from service.message_texts import counted
 
 BUSY = (429, 502, 503, 504)
 TIMEOUT_TYPES = frozenset({"timeout_exception", "task_cancelled_exception", "process_cluster_event_timeout_exception"})
@@ -241,7 +242,7 @@ def failure_of(error: BaseException) -> Failure | None:
 def circuit_open(last: Exception | None, nodes: int) -> CircuitOpen:
     """The error while no node answers. `last` is the last failure of one of them."""
     if nodes > 1:
-        return CircuitOpen(f"none of OpenSearch's {nodes} nodes answers: try again shortly")
+        return CircuitOpen(f"none of the {counted(nodes, 'node')} of OpenSearch answers: try again shortly")
     if isinstance(last, Unreachable) and not isinstance(last, ConnectionTimeout):
         return CircuitOpen(str(translate_unreachable(last)))
     return CircuitOpen("OpenSearch does not answer: try again shortly")

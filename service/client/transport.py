@@ -29,6 +29,7 @@ from service.client import error_types, responses
 from service.client.connection import Connection
 from service.client.node_health import Budget, Failure, Node, Nodes, State
 from service.errors import AnswerUnusable, ConversationsError
+from service.message_texts import counted
 
 EXPECTED = (404, 409)  # normal outcomes, not failures: no such document, or a newer version exists
 LATE_SECONDS = 5.0  # a node is probed after this time without an answer, however long the call may take
@@ -162,7 +163,7 @@ class Transport(AsyncTransport):
         """How many nodes answered the last calls; None if there is only one."""
         nodes = self._nodes.all
         ready = sum(node.state is State.READY for node in nodes)
-        return None if len(nodes) == 1 else f"{ready} of {len(nodes)} nodes of OpenSearch answer"
+        return None if len(nodes) == 1 else f"{ready} of {counted(len(nodes), 'node')} of OpenSearch answer"
 
     def _call_of(
         self,

@@ -7,6 +7,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Self
+from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,6 +21,12 @@ from service.token_settings import SCOPES, TokenSettings
 
 SHARED = "HS256"
 ALWAYS_REQUIRED = ("exp", "sub", "aud")
+OF_THE_PAGE = frozenset(
+    {
+        "client_id", "code_challenge", "code_challenge_method", "nonce", "redirect_uri", "response_mode",
+        "response_type", "scope", "state",
+    }
+)  # fmt: skip
 
 
 class Issuer(BaseModel):
@@ -44,6 +51,9 @@ class Issuer(BaseModel):
     agents_claim: str = Field(min_length=1)
     parties_claim: str = Field(min_length=1)
     default_scopes: tuple[str, ...] = ()
+    client_id: str | None = Field(None, min_length=1)
+    client_scopes: tuple[str, ...] = ()
+    client_parameters: str = ""
 
     @property
     def has_keys(self) -> bool:
@@ -70,6 +80,15 @@ class Issuer(BaseModel):
             self.parties_claim,
         )
 
+    @property
+    def more_parameters(self) -> list[tuple[str, str]]:
+        """Those of `client_parameters`. Raises ValueError if it is no query string, or names what the page sets."""
+        text = self.client_parameters
+        pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
+        if own := sorted(OF_THE_PAGE & {name for name, _value in pairs}):
+            raise ValueError(f"the page itself sets the parameter {own[0]}")
+        return pairs
+
     def source(self, trusted: ssl.SSLContext) -> KeySource:
         """Where its keys are fetched from."""
         if self.jwks_url is not None:
@@ -87,6 +106,9 @@ class Issuer(BaseModel):
         looked_up = self.jwks_url or (self.issuer if self.discovery else None)
         if looked_up is not None and not key_sources.is_safe(looked_up):
             raise ValueError("its keys must be at a URL with https (or with http on this machine)")
+        if self.client_id is not None and not (self.has_keys and key_sources.is_safe(self.issuer or "")):
+            raise ValueError("people can sign in only at an issuer with keys, whose name is a URL with https")
+        _ = self.more_parameters
         known = (SHARED, *ASYMMETRIC)
         if unknown := [name for name in self.algorithms if name not in known]:
             raise ValueError(f"{unknown[0]} is not an accepted algorithm: choose from {' '.join(known)}")
@@ -97,14 +119,22 @@ class Issuer(BaseModel):
         return self
 
 
+_OF_ONE = {
+    "issuer": "CONVERSATIONS_TOKEN_ISSUER",
+    "jwks_url": "CONVERSATIONS_TOKEN_JWKS_URL",
+    "jwks_file": "CONVERSATIONS_TOKEN_JWKS_FILE",
+    "discovery": "CONVERSATIONS_TOKEN_DISCOVERY",
+    "client_id": "CONVERSATIONS_OIDC_CLIENT_ID",
+}  # the settings of the one issuer, which a file with several excludes
+
+
 def issuers(settings: Settings) -> list[Issuer]:
     """The issuers of the settings. Raises Misconfigured if they are not consistent, or the file cannot be used."""
     if settings.token_issuers_file is None:
         return [_issuer(_of_settings(settings), "the settings of tokens")]
-    if settings.token_issuer or settings.token_jwks_url or settings.token_jwks_file or settings.token_discovery:
+    if given := [name for name, value in _of_settings(settings).items() if name in _OF_ONE and value]:
         raise Misconfigured(
-            "CONVERSATIONS_TOKEN_ISSUERS_FILE names the issuers: unset CONVERSATIONS_TOKEN_ISSUER, "
-            "CONVERSATIONS_TOKEN_JWKS_URL, CONVERSATIONS_TOKEN_JWKS_FILE and CONVERSATIONS_TOKEN_DISCOVERY"
+            f"CONVERSATIONS_TOKEN_ISSUERS_FILE names the issuers: unset {', '.join(_OF_ONE[name] for name in given)}"
         )
     return _of_file(settings.token_issuers_file, _shared(settings))
 
@@ -123,6 +153,8 @@ def _shared(settings: TokenSettings) -> dict[str, object]:
         "agents_claim": settings.agents_claim,
         "parties_claim": settings.parties_claim,
         "default_scopes": [] if default_scopes == ["none"] else default_scopes,
+        "client_scopes": settings.oidc_scopes.split(),
+        "client_parameters": settings.oidc_parameters,
     }
 
 
@@ -132,6 +164,7 @@ def _of_settings(settings: TokenSettings) -> dict[str, object]:
         "jwks_url": settings.token_jwks_url,
         "jwks_file": settings.token_jwks_file,
         "discovery": settings.token_discovery,
+        "client_id": settings.oidc_client_id,
     }
 
 
@@ -139,7 +172,7 @@ def _of_file(path: Path, shared: dict[str, object]) -> list[Issuer]:
     where = f"CONVERSATIONS_TOKEN_ISSUERS_FILE {path}"
     try:
         content = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise Misconfigured(f"{where} cannot be read: {reason}") from None
     tables = content.get("issuer")

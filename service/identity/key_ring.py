@@ -41,6 +41,15 @@ class KeyRing:
             raise Unauthorized(reason)
         return key.caller(key_id)
 
+    def known(self, text: str) -> Caller | None:
+        """The caller that a key identifies, if that is known without reading."""
+        parts = split(text)
+        key = None if parts is None else self._keys.get(parts[0])
+        if parts is None or key is None or not is_same(key.hash, parts[1]):
+            return None
+        is_over = key.ended(datetime.now(UTC)) is not None or self._clock() - self._read_at > OLDEST_SECONDS
+        return None if is_over else key.caller(parts[0])
+
     async def _find(self, key_id: str) -> ApiKey | None:
         now = self._clock()
         if now - self._read_at > FRESH_SECONDS or key_id not in self._keys:

@@ -23,11 +23,16 @@ KeySource = Callable[[], Awaitable[bytes]]
 """Fetches a key set. Raises ValueError, OSError, TimeoutError or aiohttp's ClientError."""
 
 
-class _Configuration(msgspec.Struct):
+class Configuration(msgspec.Struct):
     """The part of an issuer's configuration that is used."""
 
     issuer: str
-    jwks_uri: str
+    jwks_uri: str = ""
+    authorization_endpoint: str = ""
+    token_endpoint: str = ""
+    end_session_endpoint: str | None = None
+    response_modes_supported: tuple[str, ...] = ("query", "fragment")  # as the standard says
+    authorization_response_iss_parameter_supported: bool = False
 
 
 def of_file(path: Path) -> KeySource:
@@ -48,18 +53,24 @@ def of_discovery(issuer: str, trusted: ssl.SSLContext) -> KeySource:
     """The keys at the `jwks_uri` of the issuer's configuration, which must name exactly this issuer."""
 
     async def fetch() -> bytes:
-        content = await _get(issuer.rstrip("/") + DISCOVERY, trusted)
-        try:
-            found = msgspec.json.decode(content, type=_Configuration)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            raise ValueError("its configuration is not one of OpenID Connect") from None
-        if found.issuer != issuer:
-            raise ValueError("its configuration is of another issuer")
+        found = await configuration(issuer, trusted)
         if not is_safe(found.jwks_uri):
             raise ValueError("its configuration names keys at a URL without https")
         return await _get(found.jwks_uri, trusted)
 
     return fetch
+
+
+async def configuration(issuer: str, trusted: ssl.SSLContext) -> Configuration:
+    """What the issuer says of itself. Raises as a KeySource does, also if it is of another issuer."""
+    content = await _get(issuer.rstrip("/") + DISCOVERY, trusted)
+    try:
+        found = msgspec.json.decode(content, type=Configuration)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise ValueError("its configuration is not one of OpenID Connect") from None
+    if found.issuer != issuer:
+        raise ValueError("its configuration is of another issuer")
+    return found
 
 
 def is_safe(url: str) -> bool:

@@ -109,7 +109,7 @@ def _entry(uid: UUID, document: documents.Hit | None, record: documents.Hit | No
             values["deleted_on"] = epoch_milliseconds(parse_time(source["tombstone"]["deleted_on"]))
         else:
             values["item"] = _conversation(uid, source)
-            values["parts"] = _parts.decode(base64.b64decode(source["parts"])) if source.get("parts") else ()
+            values["parts"] = _unpacked_parts(source["parts"]) if source.get("parts") else ()
     if record is not None:
         held = ImportRecord.model_validate(record["_source"]["record"])
         values |= {"record_version": record["_version"], "moved_to": held.moved_to}
@@ -117,6 +117,15 @@ def _entry(uid: UUID, document: documents.Hit | None, record: documents.Hit | No
             memory = unpacked(held.data)
             values |= {"facts": memory.facts, "written": memory.written}
     return Entry(uid, **values)
+
+
+def _unpacked_parts(text: str) -> tuple[Part, ...]:
+    try:
+        return _parts.decode(base64.b64decode(text))
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        raise IndexUnusable(
+            "the parts of a stored conversation cannot be read: another version of this service wrote them"
+        ) from None
 
 
 def _conversation(uid: UUID, source: dict[str, object]) -> Conversation:

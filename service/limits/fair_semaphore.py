@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from service import telemetry
 from service.errors import Saturated, TooBusy
 
-STANDING_TURNS = 4  # in a queue that does not become empty, requests wait for as long as this many take
+STANDING_TURNS = 4.0  # in a queue that does not become empty, requests wait for as long as this many take
+BRISK_TURNS = 1.0  # the same, where answers must stay quick
 LEAST_PATIENCE = 0.02  # seconds
+BURST_QUEUES = 2.0  # a burst takes as long as so many full queues need, on the average, to become empty
+LEAST_BURST = 0.1  # seconds, after which a brisk queue may count as one that does not become empty
 SMOOTHING = 0.05  # the weight of the latest request in how long one takes
 CONTENDED_SECONDS = 10.0  # after this time without another tenant, one counts as alone
 
@@ -22,6 +25,8 @@ class Size:
     """The size of a semaphore: units in all and for one tenant, waiting requests in all and of one tenant.
 
     `patience` is how many seconds a request may wait. The share holds `always`, or only while there are other tenants.
+    While there is more than the units can do, a `brisk` queue serves the newest, and refuses who has waited too long:
+    so those that are served wait for moments only.
     """
 
     units: int
@@ -30,11 +35,13 @@ class Size:
     waiting_share: int = 0
     patience: float = 0.0
     always: bool = False
+    brisk: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
     units: int
+    since: float
     admitted: asyncio.Future[None]
 
 
@@ -42,7 +49,8 @@ class _Waiter:
 class _Tenant:
     held: int = 0
     waiting: deque[_Waiter] = field(default_factory=deque)
-    standing_since: float | None = None  # since then, its queue was never empty
+    queued_since: float = 0.0  # since then, its queue was never empty
+    standing_until: float = 0.0  # until then, its queue counts as one that does not become empty
 
 
 class FairSemaphore:
@@ -76,7 +84,7 @@ class FairSemaphore:
         try:
             yield
         finally:
-            self._takes += SMOOTHING * (clock() - since - self._takes)
+            self._takes += (SMOOTHING if self._takes else 1.0) * (clock() - since - self._takes)
             self.release(who, units)
 
     async def acquire(self, who: Hashable, units: int = 1) -> None:
@@ -90,7 +98,7 @@ class FairSemaphore:
                 self._contended_until = now + CONTENDED_SECONDS
             self._newest = who
         tenant = self._tenants.setdefault(who, _Tenant())
-        waiter = _Waiter(self._counted(units), asyncio.get_running_loop().create_future())
+        waiter = _Waiter(self._counted(units), now, asyncio.get_running_loop().create_future())
         self._line_up(who, tenant, waiter)
         self._admit(now)
         if waiter.admitted.done():
@@ -100,6 +108,7 @@ class FairSemaphore:
             async with asyncio.timeout(self._patience(tenant, now)):
                 await waiter.admitted
         except TimeoutError:
+            self._stands(tenant, asyncio.get_running_loop().time())
             refusal = self._refusal(tenant, waiter.units)
             self._withdraw(who, tenant, waiter)
             raise refusal from None
@@ -128,21 +137,21 @@ class FairSemaphore:
 
     def _line_up(self, who: Hashable, tenant: _Tenant, waiter: _Waiter) -> None:
         if not tenant.waiting:
-            tenant.standing_since = None
+            tenant.queued_since = waiter.since
         tenant.waiting.append(waiter)
         self._turns.setdefault(who, tenant)
         self._queued += 1
 
     def _admit(self, now: float) -> None:
         """Admits waiting requests in turn, as long as the next one fits."""
-        share = self.size.share if self.size.always or now < self._contended_until else self.size.units
+        share = self._share(now)
         while self._turns:
             ready = (who for who, one in self._turns.items() if one.held + one.waiting[0].units <= share)
             who = min(ready, key=lambda one: self._turns[one].held, default=None)
             if who is None or self._held + self._turns[who].waiting[0].units > self.size.units:
                 break
             tenant = self._turns.pop(who)
-            waiter = tenant.waiting.popleft()
+            waiter = self._next(tenant, now)
             self._queued -= 1
             if tenant.waiting:
                 self._turns[who] = tenant
@@ -153,6 +162,23 @@ class FairSemaphore:
             waiter.admitted.set_result(None)
         self._shows_held.set(self._held)
         self._shows_queued.set(self._queued)
+
+    def _share(self, now: float) -> int:
+        """The units that one tenant may hold now."""
+        return self.size.share if self.size.always or now < self._contended_until else self.size.units
+
+    def _next(self, tenant: _Tenant, now: float) -> _Waiter:
+        """Takes out who is next: the newest where a brisk queue does not become empty. Others may be refused then."""
+        if not (self.size.brisk and self._is_standing(tenant, now)):
+            return tenant.waiting.popleft()
+        newest = tenant.waiting.pop()
+        while tenant.waiting and now - tenant.waiting[0].since > self._patience(tenant, now):
+            late = tenant.waiting.popleft()
+            self._queued -= 1
+            self._stands(tenant, now)
+            if not late.admitted.done():
+                late.admitted.set_exception(self._refusal(tenant, late.units))
+        return newest
 
     def _shed(self, who: Hashable, tenant: _Tenant, waiter: _Waiter) -> None:
         """Keeps the queue within its bounds. Raises TooBusy or Saturated if the new one must go."""
@@ -169,11 +195,26 @@ class FairSemaphore:
         self._remove(longest_of, longest, newest)
 
     def _patience(self, tenant: _Tenant, now: float) -> float:
-        if tenant.standing_since is None:
-            tenant.standing_since = now
-        if now - tenant.standing_since <= self.size.patience:
+        if not self._is_standing(tenant, now):
             return self.size.patience
-        return min(self.size.patience, max(LEAST_PATIENCE, STANDING_TURNS * self._takes))
+        turns = BRISK_TURNS if self.size.brisk else STANDING_TURNS
+        return min(self.size.patience, max(LEAST_PATIENCE, turns * self._takes))
+
+    def _is_standing(self, tenant: _Tenant, now: float) -> bool:
+        """Whether the queue was there for longer than a burst takes, now or a moment ago."""
+        burst = self.size.patience
+        if self.size.brisk:
+            turns = BURST_QUEUES * self.size.waiting_share / self._share(now)
+            burst = min(burst, max(LEAST_BURST, turns * self._takes))
+        if tenant.waiting and now - tenant.queued_since > burst:
+            self._stands(tenant, now)
+            return True
+        return now < tenant.standing_until
+
+    def _stands(self, tenant: _Tenant, now: float) -> None:
+        """Remembers that there is more than the units can do: a brisk queue may be empty in between."""
+        if self.size.brisk:
+            tenant.standing_until = now + self.size.patience
 
     def _withdraw(self, who: Hashable, tenant: _Tenant, waiter: _Waiter) -> None:
         """Takes a request back that was refused or cancelled, perhaps in the moment in which it was let in."""

@@ -30,18 +30,31 @@ class Balance:
 
 
 class Buckets:
-    """A bucket for each caller. It holds `burst` units at most, and `rate` units flow in each second. 0 means no limit.
+    """A bucket for each caller, or for each address. A rate of 0 means no limit.
+
+    It holds `burst` units at most, and `rate` units flow in each second.
 
     A request is refused while its caller has less than 1 unit. A charge may make a balance negative, because the weight
     of a request is known only once it is parsed.
     """
 
-    def __init__(self, rate: float, burst: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        rate: float,
+        burst: int,
+        *,
+        limit: str = "rate",
+        what: str = "your requests cost",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`limit` is its name in the metrics, and `what` begins the message of a refusal."""
         self.rate = rate
         self.burst = burst
+        self._limit = limit
+        self._what = what
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()  # the one used last is at the end
-        telemetry.refuses("rate")
+        telemetry.refuses(limit)
 
     def take(self, who: str) -> None:
         """Takes 1 unit. Raises RateExceeded, with the time to wait, if there is none."""
@@ -49,9 +62,9 @@ class Buckets:
             return
         bucket = self._filled(who)
         if bucket.balance < 1 - 1e-9:  # it is a sum of fractions
-            telemetry.refused.labels("rate", "own").inc()
+            telemetry.refused.labels(self._limit, "own").inc()
             raise RateExceeded(
-                f"your requests cost more than {self.rate:g} units a second, or {self.burst:,} at once: "
+                f"{self._what} more than {self.rate:g} units a second, or {self.burst:,} at once: "
                 "wait as long as Retry-After says",
                 retry_after=math.ceil((1 - bucket.balance) / self.rate),
             )
@@ -61,6 +74,11 @@ class Buckets:
         """Takes what a request costs above the 1 unit of every request."""
         if self.rate and units > 0:
             self._filled(who).balance -= units
+
+    def give_back(self, who: str) -> None:
+        """Undoes `take`, for a request that turned out not to count."""
+        if self.rate:
+            self._filled(who).balance += 1
 
     def balance(self, who: str) -> Balance:
         bucket = self._filled(who)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from service import progress
 from service.errors import NodeFailed
+from service.message_texts import counted
 
 UMASK = 0o077  # of the node's process: only the owner can read the files that it writes
 FOLDERS = ("config", "index", "logs", "work", "snapshots")
@@ -53,7 +54,7 @@ def make_folders(data: Path) -> None:
 def require_shape(data: Path, count: int) -> None:
     """Raises NodeFailed if the data folder holds the data of another number of nodes."""
     if (found := shape(data)) is not None and found != count:
-        nodes = "one node" if found == 1 else f"a cluster of {found} nodes"
+        nodes = "one node" if found == 1 else f"a cluster of {counted(found, 'node')}"
         option = "without --nodes" if found == 1 else f"with --nodes {found}"
         raise NodeFailed(
             f"{data} holds the data of {nodes}: "

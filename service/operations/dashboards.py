@@ -223,5 +223,5 @@ def _count(url: str, status: int, text: str) -> int:
 def _decoded(text: str, expected: type[Expected]) -> Expected | None:
     try:
         return msgspec.json.decode(text, type=expected)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None

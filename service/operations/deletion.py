@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from service.client import responses
 from service.errors import TooBusy
 from service.index.item_outcomes import Outcome
 from service.index.writer import Writer, deletion_of
@@ -14,6 +15,10 @@ from service.search.searcher import Searcher
 from service.times import LAST, parse_time
 
 ATTEMPTS = 5
+
+
+class _Versioned(msgspec.Struct):
+    updated_on: str
 
 
 async def delete(
@@ -40,8 +45,8 @@ async def delete(
 
 async def _now_or_later(searcher: Searcher, organization_uid: UUID, uid: UUID) -> datetime:
     """Now, or a millisecond after the conversation's `updated_on` if that is later; at most the last valid time."""
-    conversation = msgspec.json.decode(await searcher.one(organization_uid, uid))
-    updated_on = parse_time(conversation["updated_on"])
+    one = responses.decode(msgspec.Raw(await searcher.one(organization_uid, uid)), _Versioned)
+    updated_on = parse_time(one.updated_on)
     if updated_on >= LAST:
         return LAST
     return max(parse_time(datetime.now(UTC)), updated_on + timedelta(milliseconds=1))

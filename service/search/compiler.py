@@ -158,7 +158,10 @@ def _person_clause(person: Person, organization_uid: UUID) -> Clause:
     if (at and domain) or person.text.endswith("*"):
         if person.role == "from" and (begun_here := sender_begun(person.text.rstrip("*"), organization_uid)):
             return begun_here
-        return any_of(*(begun(field, person.text.rstrip("*")) for field in parts))
+        typed = person.text.rstrip("*")
+        # The beginning of an address finds it whatever others have; only what `begun` takes is bounded.
+        addresses = [{"match_bool_prefix": {field: {"query": typed}}} for field in whole if at and domain]
+        return any_of(*addresses, *(begun(field, typed) for field in parts))
     return any_of(*({"match_phrase": {field: {"query": person.text}}} for field in parts))
 
 

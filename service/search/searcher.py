@@ -65,7 +65,7 @@ class Searcher:
         self._alias = alias
         self._deadline = deadline
         self._cursors = cursors
-        self._windows = windows or Windows()
+        self.windows = windows or Windows()
         self._rank_cache = RankCache()
         self._closing: set[asyncio.Task[None]] = set()
         self._points = points or FairSemaphore("points_in_time", POINTS_IN_TIME, what="deep pages and exports")
@@ -88,7 +88,7 @@ class Searcher:
                 telemetry.pages.labels("walk").inc()
                 return await self._walk(query, organization_uid, after)
             asked = _Asked.of(query, organization_uid)
-            if asked.rank > self._windows.plain(asked.keys):
+            if asked.rank > self.windows.plain(asked.keys):
                 async with self._snapshot(query, organization_uid) as snapshot:
                     return await self._deep(asked, snapshot)
             return await self._near(asked) or await self._plain(asked)
@@ -218,7 +218,7 @@ class Searcher:
         query = asked.query
         memory = self._rank_cache.get(asked.key)
         plan = await rank_descent.descend(
-            snapshot, asked.keys, query.offset, query.per_page, windows=self._windows, remembered=memory.known
+            snapshot, asked.keys, query.offset, query.per_page, windows=self.windows, remembered=memory.known
         )
         if plan.known is not None:
             self._rank_cache.put(asked.key, replace(memory, known=plan.known))

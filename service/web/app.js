@@ -2,9 +2,12 @@
 
 import { render } from './vendor/lit-html/lit-html.js';
 import { arrive, go } from './actions.js';
+import { fromFragment } from './address.js';
 import { listen } from './keyboard.js';
 import { speak, bestOf, LANGUAGES, t } from './words.js';
-import { hasCode, missingOrganization, start } from './signing.js';
+import { isAnswer } from './oidc.js';
+import { askEarly } from './searching.js';
+import { hasCode, keptToken, missingOrganization, start } from './signing.js';
 import { now, onChange, set } from './store.js';
 import { page } from './views/page.js';
 import { announce } from './views/announcements.js';
@@ -40,6 +43,10 @@ async function run() {
   const theme = localStorage.getItem('conversations.theme') ?? 'auto';
   document.documentElement.dataset.theme = theme;
   const language = chosenLanguage();
+  if (keptToken() && !hasCode() && !isAnswer()) {
+    render(page(now()), document.getElementById('page'));
+    askEarly(fromFragment(location.hash), keptToken());
+  }
   await Promise.all([speak(language), start()]); // neither needs the other
   onChange(draw);
   onChange(follow);

@@ -9,6 +9,7 @@ import { zone } from './times.js';
 import { Turns } from './turns.js';
 import { signOut } from './signing.js';
 
+const PATH = 'api/conversations';
 const LONGEST_WAIT = 30; // seconds
 const results = new Turns();
 const counts = new Turns();
@@ -16,15 +17,31 @@ const opened = new Turns();
 let interval = 'month';
 let counting = ''; // what is counted now
 let retry = 0;
+let early = null; // what was asked for before it was known who asks: { key, answer }
+
+// A page that begins asks for its results and for its caller at the same time.
+export function askEarly(asked, token) {
+  const parameters = pageParameters(asked, zone());
+  const answer = ask(PATH, { parameters, token });
+  answer.catch(() => {}); // who takes it, tells of it
+  early = { key: keyOf(parameters, token), answer };
+}
+
+function pageOf(parameters, token, signal) {
+  const mine = early;
+  early = null;
+  return mine?.key === keyOf(parameters, token) ? mine.answer : ask(PATH, { parameters, token, signal });
+}
+
+const keyOf = (parameters, token) => JSON.stringify([parameters, token]);
 
 export function search() {
   clearTimeout(retry);
   const { token, asked } = now();
   if (!token) return;
   set({ isLoading: true, ...(now().exporting?.isDone ? { exporting: null } : {}) });
-  const path = 'api/conversations';
   results.take(
-    (signal) => found((parameters) => ask(path, { parameters, token, signal }), asked),
+    (signal) => found((parameters) => pageOf(parameters, token, signal), asked),
     (answer) => {
       set({ answer, failure: null, isLoading: false });
       if (now().counts?.part !== partOfCounts(asked) && counting !== partOfCounts(asked)) count(answer.sent, token);

@@ -1,17 +1,21 @@
-// The token: pasted, or exchanged for the code of a link. It is kept for this tab only, until the tab is closed.
+// The token: pasted, exchanged for the code of a link, or of an identity provider. It is kept for this tab only, until
+// the tab is closed.
 
 import { Failure, ask } from './api.js';
+import { finish, isAnswer, leaveFor, wayOut } from './oidc.js';
 import { now, set } from './store.js';
 
 const KEY = 'conversations.token';
 const CODE = /^#sign-in=([\w-]+)$/;
 
 export const hasCode = () => CODE.test(location.hash);
+export const keptToken = () => sessionStorage.getItem(KEY);
 
 // The token that this tab has. A code in the address is used up, and taken out of the address first.
 export async function start() {
+  if (isAnswer()) return startWithAnswer();
   const code = CODE.exec(location.hash)?.[1];
-  if (code === undefined) return signInWith(sessionStorage.getItem(KEY), null);
+  if (code === undefined) return signInWith(keptToken(), null);
   history.replaceState(null, '', location.pathname);
   try {
     const { token } = await ask('sign-in', {
@@ -19,7 +23,26 @@ export async function start() {
     });
     return signInWith(token, 'refused');
   } catch (error) {
-    return signInWith(sessionStorage.getItem(KEY), 'link', error.kind === 'offline' ? error : null);
+    return signInWith(keptToken(), 'link', error.kind === 'offline' ? error : null);
+  }
+}
+
+// Back from an identity provider. If that failed, a token that the tab already has goes on.
+async function startWithAnswer() {
+  try {
+    return await signInWith(await finish(), 'refused');
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return signInWith(keptToken(), null, error);
+  }
+}
+
+export async function signInAt(provider) {
+  try {
+    await leaveFor(provider);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    set({ signIn: { why: null, failure: error } });
   }
 }
 
@@ -35,9 +58,9 @@ export async function signInWith(given, why, failure = null) {
     return true;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    if (error.kind === 'expired') sessionStorage.removeItem(KEY);
-    const reason = error.kind === 'expired' ? (why ?? 'expired') : null;
-    return set({ signIn: { why: reason, failure: error.kind === 'expired' ? null : error } });
+    if (error.kind !== 'expired') return set({ signIn: { why: null, failure: error } });
+    sessionStorage.removeItem(KEY);
+    return set({ signIn: { why: why ?? 'expired', failure, told: why === 'refused' ? error.message : '' } });
   }
 }
 
@@ -48,6 +71,13 @@ export function signOut(why = null) {
     token: null, caller: null, answer: null, counts: null, opened: null, failure: null, isLoading: false,
     signIn: { why, failure: null },
   });
+}
+
+// What a person asks for: also at the identity provider, or the next one at this screen would be let in unasked.
+export function leave() {
+  const to = wayOut();
+  signOut();
+  if (to !== null) location.assign(to);
 }
 
 export const organizationOf = ({ asked, caller }) =>

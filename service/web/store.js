@@ -14,6 +14,8 @@ let state = {
   failure: null, // of the last search
   opened: null, // the conversation in the detail pane
   completions: { items: [], active: -1, isOpen: false },
+  picked: null, // the range of bars of the histogram that is being picked: first, last, and by keys all bars
+  bar: null, // the place of the bar that the keys are at
   dialog: null, // 'help' or null
   filtersShown: false, // on narrow screens
   exporting: null,

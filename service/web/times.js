@@ -4,6 +4,14 @@
 const regional = (language) =>
   (globalThis.navigator?.languages ?? []).find((one) => one.toLowerCase().startsWith(`${language}-`)) ?? language;
 
+// Making a format takes longer than using it, and a page of results needs each of them a hundred times.
+const kept = new Map();
+function format(kind, language, options) {
+  const key = `${kind} ${language} ${JSON.stringify(options)}`;
+  if (!kept.has(key)) kept.set(key, new Intl[kind](regional(language), options));
+  return kept.get(key);
+}
+
 const STEPS = [
   ['second', 60], ['minute', 60], ['hour', 24], ['day', 7], ['week', 4.34524], ['month', 12], ['year', Infinity],
 ];
@@ -12,18 +20,19 @@ const STEPS = [
 export function relative(then, now, language) {
   let amount = (new Date(then) - now) / 1000;
   if (Number.isNaN(amount)) return '';
-  const format = new Intl.RelativeTimeFormat(regional(language), { numeric: 'auto', style: 'short' });
+  const relation = format('RelativeTimeFormat', language, { numeric: 'auto', style: 'short' });
   for (const [unit, size] of STEPS) {
-    if (Math.abs(Math.round(amount)) < size) return format.format(Math.round(amount), unit);
+    if (Math.abs(Math.round(amount)) < size) return relation.format(Math.round(amount), unit);
     amount /= size;
   }
   return '';
 }
 
 export const exact = (then, language, timeZone) =>
-  then ? new Intl.DateTimeFormat(regional(language), { dateStyle: 'full', timeStyle: 'long', timeZone }).format(new Date(then)) : '';
+  then ? format('DateTimeFormat', language, { dateStyle: 'full', timeStyle: 'long', timeZone }).format(new Date(then)) : '';
 
-export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+let ownZone = '';
+export const zone = () => (ownZone ||= Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC');
 
 const OPTIONS = {
   4: { year: 'numeric' },
@@ -33,4 +42,4 @@ const OPTIONS = {
 
 // A date such as 2024, 2024-07 or 2024-07-01, written out.
 export const written = (date, language) =>
-  new Intl.DateTimeFormat(regional(language), { ...OPTIONS[date.length], timeZone: 'UTC' }).format(new Date(date));
+  format('DateTimeFormat', language, { ...OPTIONS[date.length], timeZone: 'UTC' }).format(new Date(date));

@@ -3,13 +3,13 @@
 export const LANGUAGES = { en: 'English', de: 'Deutsch', es: 'Español', fr: 'Français' };
 
 let words = {};
-let language = 'en';
 let plurals = new Intl.PluralRules('en');
+let numbers = new Intl.NumberFormat('en');
 
 export async function speak(chosen) {
   words = (await import(`./words/${chosen}.js`)).default;
-  language = chosen;
   plurals = new Intl.PluralRules(chosen);
+  numbers = new Intl.NumberFormat(chosen);
   document.documentElement.lang = chosen;
 }
 
@@ -25,7 +25,7 @@ export function t(key, values = {}) {
     typeof values[name] === 'number' ? number(values[name]) : String(values[name] ?? ''));
 }
 
-export const number = (value) => new Intl.NumberFormat(language).format(value);
+export const number = (value) => numbers.format(value);
 
 // The word for a value of a choice such as status, or the value itself.
 export const named = (name, value) => words[`${name}.${value}`] ?? value;

@@ -29,7 +29,7 @@ from service.search.paging.cursors import Cursors
 from service.search.paging.rank_descent import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
-from tests.bench import generate, limits, measure, paging, postgres, report, rig, search, writes
+from tests.bench import generate, limits, measure, paging, postgres, report, rig, search, soak, writes
 from tests.bench.measure import Ask
 from tests.bench.workload import DEEP_SORTS, Case, deep_pages, first_pages
 
@@ -50,6 +50,8 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--paging", action="store_true", help="measure first and deep pages of every order instead")
     parser.add_argument("--limits", action="store_true", help="measure a flood and an overload, without files, instead")
+    parser.add_argument("--soak", action="store_true", help="look for what grows under a lasting load, instead")
+    parser.add_argument("--minutes", type=float, default=10, help="of --soak")
     parser.add_argument("--client", action="store_true", help="measure what the client library costs instead")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="folder of performance.{json,md,png}")
     parser.add_argument("--work", type=Path, help="folder for the data, removed at the end [default: a temporary one]")
@@ -216,6 +218,9 @@ def main() -> None:
         with LocalNode(settings.data, distribution, heap=settings.node_heap) as node:
             if options.limits:
                 print(asyncio.run(limits.run(settings, node.url, folder, options.conversations)))
+                return
+            if options.soak:
+                print(asyncio.run(soak.run(settings, node.url, folder, options.conversations, options.minutes)))
                 return
             if options.client:
                 asyncio.run(bench.client_cost(node.url))

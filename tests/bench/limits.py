@@ -10,28 +10,30 @@ import os
 import re
 import resource
 import statistics
+import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import aiohttp
-
 from service import progress
 from service.settings import Settings
 from tests.bench import generate, rig
+from tests.bench.sender import Sender
 from tests.bench.workload import Case, first_pages
 
 FLOODING_CLIENTS = 100
 SECONDS = 12.0
+ROUNDS = 3
 WARM_SECONDS = 2.0
 PAUSE_SECONDS = 0.03  # of the quiet client
-SLOW, IDLE, DROP_SECONDS = 500, 2_000, 2.0
+SLOW, IDLE = 500, 2_000
+CROWD_SECONDS = 4.0  # until it is there
 SHARES = (0.8, 2.0)  # of what the service can do
 CLIENTS_AT_CAPACITY = 8
 WITHOUT = {
@@ -62,25 +64,38 @@ class Answers:
         )
 
 
+@dataclass
+class Measured:
+    """What several rounds brought."""
+
+    answers: Answers = field(default_factory=Answers)
+    files: int = 0
+    megabytes: list[float] = field(default_factory=list)
+
+    def add(self, answers: Answers, files: int, megabytes: float) -> None:
+        self.answers.statuses += answers.statuses
+        self.answers.seconds += answers.seconds
+        self.files = max(self.files, files)
+        self.megabytes.append(megabytes)
+
+    @property
+    def text(self) -> str:
+        return f"{self.answers.text} | {statistics.mean(self.megabytes):.0f} MB | {self.files}"
+
+
 class Service:
     """The running service, and what asks it."""
 
-    def __init__(self, session: aiohttp.ClientSession, address: str, pid: int, settings: Settings) -> None:
-        self._session, self._address, self._pid = session, address, pid
-        self._tokens = {one: rig.token(settings, one) for one in (*generate.ORGANIZATIONS[:4], generate.STEADY)}
+    def __init__(self, sender: Sender, address: str, pid: int, settings: Settings) -> None:
+        self.sender, self.address, self.pid = sender, address, pid
+        self.tokens = {one: rig.token(settings, one) for one in (*generate.ORGANIZATIONS[:4], generate.STEADY)}
         words = generate.vocabulary()
-        self.cases = {one: [c for c in first_pages(words, one) if c.kind != "sort"] for one in self._tokens}
+        self.cases = {one: [c for c in first_pages(words, one) if c.kind != "sort"] for one in self.tokens}
 
     async def ask(self, case: Case, answers: Answers) -> None:
         started = time.perf_counter()
-        headers = {"Authorization": f"Bearer {self._tokens[case.organization]}"}
-        try:
-            url = f"{self._address}/api/conversations?{case.query_string}"
-            async with self._session.get(url, headers=headers) as answer:
-                await answer.read()
-                status = answer.status
-        except (aiohttp.ClientError, TimeoutError):
-            status = 0
+        path = f"/api/conversations?{case.query_string}"
+        status = await self.sender.get(path, self.tokens[case.organization])
         answers.statuses[status] += 1
         if status == 200:
             answers.seconds.append(time.perf_counter() - started)
@@ -122,73 +137,69 @@ class Service:
         )
         return len(answers.seconds) / (time.perf_counter() - started)
 
-    async def at_rate(self, rate: float) -> tuple[Answers, int]:
+    async def at_rate(self, rate: float, seconds: float) -> tuple[Answers, int]:
         """So many requests a second, whether they are answered or not; and the most files that the process had open."""
         answers, tasks, files = Answers(), set[asyncio.Task[None]](), 0
         everything = [case for one in generate.ORGANIZATIONS[:4] for case in self.cases[one]]
+        begun = Answers()  # what comes in the first seconds, which does not count
         started, sent = time.perf_counter(), 0
-        while (now := time.perf_counter() - started) < SECONDS:
+        while (now := time.perf_counter() - started) < WARM_SECONDS + seconds:
+            counted = answers if now > WARM_SECONDS else begun
             while sent < now * rate:
-                task = asyncio.create_task(self.ask(everything[(sent * 7) % len(everything)], answers))
+                task = asyncio.create_task(self.ask(everything[(sent * 7) % len(everything)], counted))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
                 sent += 1
-            files = max(files, len(os.listdir(f"/proc/{self._pid}/fd")))
+            files = max(files, self.files())
             await asyncio.sleep(0.005)
         await asyncio.gather(*tasks)
         return answers, files
 
     @asynccontextmanager
     async def crowded(self) -> AsyncIterator[None]:
-        """Connections that send nothing, and others that send a byte now and then; each comes again at once when it is closed."""
-        url = urlsplit(self._address)
-
-        async def hold(sent: bytes) -> None:
-            while True:
-                try:
-                    reader, writer = await asyncio.open_connection(url.hostname, url.port)
-                    reading = asyncio.create_task(reader.read())
-                    while not reading.done():
-                        writer.write(sent)
-                        await asyncio.wait({reading}, timeout=DROP_SECONDS)
-                    reading.exception()
-                    writer.close()
-                except OSError:
-                    await asyncio.sleep(DROP_SECONDS)
-
-        held = [asyncio.create_task(hold(b"")) for _ in range(IDLE)]
-        held += [asyncio.create_task(hold(b"X")) for _ in range(SLOW)]
-        await asyncio.sleep(WARM_SECONDS)
+        """Beside the block, connections that send nothing, and others that send a byte now and then."""
+        url = urlsplit(self.address)
+        command = [sys.executable, "-m", "tests.bench.crowd", str(url.hostname), str(url.port), str(IDLE), str(SLOW)]
+        crowd = await asyncio.create_subprocess_exec(*command)
+        await asyncio.sleep(CROWD_SECONDS)
         try:
             yield
         finally:
-            for one in held:
-                one.cancel()
-            await asyncio.gather(*held, return_exceptions=True)
+            crowd.kill()
+            await crowd.wait()
+
+    def files(self) -> int:
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def megabytes(self) -> float:
-        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self._pid}/status").read_text())
+        found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
         return int(found[1]) / 1024 if found else 0.0
 
 
-async def run(settings: Settings, url: str, folder: Path, conversations: int) -> str:
-    """Loads, measures, and returns the tables."""
+async def prepare(settings: Settings, url: str, conversations: int) -> None:
+    """Loads, and allows this process as many connections as it needs."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     wanted = conversations * (generate.REST + 1) // generate.REST
     await rig.load(settings, url, generate.conversations(wanted), wanted)
     await rig.load(settings, url, generate.steady(20_000), 20_000)
+
+
+async def run(settings: Settings, url: str, folder: Path, conversations: int) -> str:
+    """Loads, measures, and returns the tables."""
+    await prepare(settings, url, conversations)
     flood: list[str] = []
     overload: list[str] = []
     for name, limits in SETTINGS.items():
         progress.say(f"Measuring {name}")
-        with rig.served(settings, url, folder / f"{name}.log", **limits) as (address, pid):
-            connector = aiohttp.TCPConnector(limit=0)
-            async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60)) as session:
-                service = Service(session, address, pid, settings)
-                await service.capacity()
-                flood += await _flood(name, service)
-                overload += await _overload(name, service)
+        with (
+            rig.served(settings, url, folder / f"{name}.log", **limits) as (address, pid),
+            closing(Sender(address)) as sender,
+        ):
+            service = Service(sender, address, pid, settings)
+            await service.capacity()
+            flood += await _flood(name, service)
+            overload += await _overload(name, service)
     return "\n".join([*_heading(conversations), *FLOOD_TABLE, *flood, "", *OVERLOAD_TABLE, *overload])
 
 
@@ -208,17 +219,22 @@ async def _flood(name: str, service: Service) -> Sequence[str]:
 
 
 async def _overload(name: str, service: Service) -> Sequence[str]:
+    """Each share alone and beside the crowd, in turn, so that other load on the machine meets both."""
     capacity = await service.capacity()
-    rows = []
-    for share in SHARES:
-        answers, files = await service.at_rate(share * capacity)
-        rows.append(
-            f"| {name}: {share:g} of {capacity:.0f}/s | {answers.text} | {service.megabytes():.0f} MB | {files} |"
-        )
-    async with service.crowded():
-        answers, files = await service.at_rate(SHARES[0] * capacity)
-    crowd = f"{SHARES[0]:g}, with {SLOW} slow senders and {IDLE:,} idle connections"
-    return [*rows, f"| {name}: {crowd} | {answers.text} | {service.megabytes():.0f} MB | {files} |"]
+    found: dict[tuple[float, bool], Measured] = {}
+    for _round in range(ROUNDS):
+        for is_crowded in (False, True):
+            async with service.crowded() if is_crowded else nullcontext():
+                for share in SHARES:
+                    measured = found.setdefault((share, is_crowded), Measured())
+                    answers, files = await service.at_rate(share * capacity, SECONDS / ROUNDS)
+                    measured.add(answers, files, service.megabytes())
+    crowd = f", with {SLOW} slow senders and {IDLE:,} idle connections"
+    return [
+        f"| {name}: {share:g} of {capacity:.0f}/s{crowd if is_crowded else ''} | {found[share, is_crowded].text} |"
+        for is_crowded in (False, True)
+        for share in SHARES
+    ]
 
 
 def _heading(conversations: int) -> list[str]:

@@ -40,6 +40,7 @@ def served(settings: Settings, url: str, log: Path, **limits: str) -> Iterator[t
         "CONVERSATIONS_LOG_FORMAT": "json",
         "CONVERSATIONS_REQUEST_TIMEOUT": "60",
         "CONVERSATIONS_CALLER_RATE": "0",
+        "CONVERSATIONS_ADDRESS_RATE": "0",
         **limits,
     }
     with log.open("wb") as stderr:

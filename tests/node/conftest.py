@@ -82,7 +82,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """
     return Settings.load().but(
         token_secret=SECRET, alias=unique_alias(), data=tmp_path_factory.mktemp("data"),
-        caller_rate=0.0, exports=16, exports_per_organization=16,
+        caller_rate=0.0, address_rate=0.0, exports=16, exports_per_organization=16,
     )  # fmt: skip
 
 
@@ -377,17 +377,25 @@ def samples() -> Path:
     return Path(__file__).parents[1] / "samples"
 
 
-@pytest.fixture(scope="module")
-def opened_site(settings: Settings, opensearch_url: str, samples: Path) -> Iterator[Site]:
-    """The page for people, in one browser and over the sample."""
-    from tests.node.pages import sample, site  # it imports this module, and a browser's driver
+@pytest.fixture(scope="session")
+def page_service(settings: Settings, opensearch_url: str, samples: Path) -> Iterator[tuple[Api, SignInCodes]]:
+    """The service over the sample, for all tests of the page."""
+    from tests.node.pages import sample  # it imports this module, and a browser's driver
 
     codes = SignInCodes()
     with own_alias(settings, opensearch_url) as cluster:
         cluster.load(sample(samples))
         for api in serving(cluster.settings, cluster.url, codes=codes):
-            with site(api, codes) as opened:
-                yield opened
+            yield api, codes
+
+
+@pytest.fixture(scope="module")
+def opened_site(page_service: tuple[Api, SignInCodes]) -> Iterator[Site]:
+    """The page for people in one browser: not for the whole session, because its driver has an event loop running."""
+    from tests.node.pages import site
+
+    with site(*page_service) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ SCOPES = ("conversations:export",)
 PLENTY = 30_000  # milliseconds: a bound on what is awaited, for machines that others use too
 AXE = gzip.decompress((Path(__file__).parents[1] / "browser" / "axe.min.js.gz").read_bytes()).decode()
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-EXPECTED = re.compile(r"Failed to load resource")  # what the browser itself says of answers with an error
+# What the browser itself says of answers with an error, and Swagger UI of a format that it shows as plain text.
+EXPECTED = re.compile(r"Failed to load resource|Could not find component: JsonSchema_")
 
 expect.set_options(timeout=PLENTY)
 
@@ -58,6 +59,7 @@ class Site:
     browser: Browser
     troubles: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)  # other places that a test's pages may ask
 
     @property
     def token(self) -> str:
@@ -108,11 +110,13 @@ class Site:
         """For one test. Afterwards, no page may have complained, asked another place, or put a token in an address."""
         self.troubles.clear()
         self.requested.clear()
+        self.others.clear()
         yield self
         for context in self.browser.contexts:
             context.close()
-        assert self.troubles == []
-        assert [url for url in self.requested if not url.startswith((self.api.address, "blob:", "data:"))] == []
+        assert self.troubles == [], self.troubles
+        known = (self.api.address, "blob:", "data:", *self.others)
+        assert [url for url in self.requested if not url.startswith(known)] == []
         assert [url for url in self.requested if "eyJ" in url] == []
 
 
@@ -158,11 +162,12 @@ def search(page: Page, text: str) -> None:
     settled(page)
 
 
-def check_access(page: Page) -> None:
-    """Fails with what axe finds wrong with the page as it is."""
+def check_access(page: Page, *, only: str | None = None) -> None:
+    """Fails with what axe finds wrong with the page as it is, by all rules or by one."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE)
-    found = page.evaluate("(tags) => axe.run(document, { runOnly: tags })", STANDARDS)
+    rules: object = STANDARDS if only is None else {"type": "rule", "values": [only]}
+    found = page.evaluate("(rules) => axe.run(document, { runOnly: rules })", rules)
     wrong = [
         f"{one['id']}: {one['help']}\n  "
         + "\n  ".join(f"{node['html'][:200]} | {node['failureSummary'][:300]}" for node in one["nodes"][:3])

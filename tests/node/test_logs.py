@@ -39,7 +39,8 @@ FIELDS = {
     "error", "cause", "places", "client_disconnected", "cut_off", "opensearch_status", "opensearch_error", "written", "unchanged", "rejected",
     "issuer", "reason", "has_older", "logger", "action", "who", "deletions", "conversations", "complete", "uid", "lines", "organizations",
 }  # fmt: skip
-TELLING = [word for word in WORDS if len(word) > 5 or not word.isascii()]
+ITS_OWN = {"running"}  # as asyncio says of each task
+TELLING = [word for word in WORDS if (len(word) > 5 or not word.isascii()) and word not in ITS_OWN]
 MARK = "zqxj"
 MINE = ORGANIZATIONS[0]
 CALLER = f"{MARK}caller@example.com"

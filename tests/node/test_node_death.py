@@ -37,6 +37,9 @@ def overflow_the_stack(url: str) -> None:
         httpx.put(f"{url}/recursive/_doc/1", json={"text": "ab" * 100_000}, timeout=5)
 
 
+OPEN_TO_ALL = "without a password: every user of this machine can read and write it"
+
+
 @pytest.fixture
 def node(tmp_path: Path, distribution: Distribution) -> LocalNode:
     return LocalNode(tmp_path / "data", distribution)
@@ -51,6 +54,7 @@ def test_the_command_ends_when_a_thread_of_the_node_ended_with_an_error(tmp_path
         overflow_the_stack(process.stdout.readline().strip())
         _out, errors = process.communicate(timeout=NOTICED_SECONDS)
     assert process.returncode == 1
+    assert OPEN_TO_ALL in errors
     said = [line for line in errors.splitlines() if line.startswith("conversations: ")]
     assert len(said) == 1
     assert said[0].startswith(
@@ -64,6 +68,7 @@ def test_run_ends_when_a_thread_of_the_node_ended_with_an_error(tmp_path: Path) 
     overflow_the_stack(json.loads((tmp_path / "data" / "node.json").read_text())["url"])
     _out, errors = run.process.communicate(timeout=NOTICED_SECONDS)
     assert run.process.returncode == 1
+    assert OPEN_TO_ALL in errors
     assert "conversations: OpenSearch cannot go on after a fatal error (java.lang.StackOverflowError). " in errors
 
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.node import browser
-from tests.node.pages import MINE, OTHER, Site, search, settled, total, uids
+from tests.node.pages import MINE, OTHER, Site, check_access, search, settled, total, uids
 
 pytestmark = pytest.mark.skipif(browser.is_missing(), reason="needs a Chromium; CI installs one")
 
@@ -261,6 +261,47 @@ def test_a_range_of_time_is_dragged_or_typed(web: Site) -> None:
     page.click("text=Any time")
     settled(page)
     assert total(page) == 281
+
+
+def test_a_range_of_time_is_picked_by_keys(web: Site) -> None:
+    page = web.open()
+    chart = page.locator(".histogram")
+    first = web.asked(**{"facets[created_on]": "month"})["facets"]["created_on"]["values"]  # type: ignore[index]
+    assert first
+    page.locator(".views a").last.focus()
+    page.keyboard.press("Tab")
+    expect(chart).to_be_focused()
+    bars = page.locator(".histogram [role=option]")
+    page.keyboard.press("End")
+    expect(chart).to_have_attribute("aria-activedescendant", f"bar-{bars.count() - 1}")
+    page.keyboard.press("Home")
+    expect(chart).to_have_attribute("aria-activedescendant", "bar-0")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    label = bars.first.get_attribute("aria-label")
+    assert label is not None
+    check_access(page)
+    page.keyboard.press("Enter")
+    settled(page)
+    expect(bars.first).to_have_attribute("aria-selected", "true")
+    assert label.endswith(f": {total(page)}")
+    expect(chart).to_be_focused()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator("#said")).to_contain_text("conversations")
+    said = page.locator("#said").inner_text()
+    check_access(page)
+    page.keyboard.press("Escape")
+    expect(page.locator(".histogram [aria-selected=true]")).to_have_count(1)
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Space")
+    settled(page)
+    expect(page.locator(".histogram [aria-selected=true]")).to_have_count(3)
+    assert said.endswith(f": {total(page)} conversations")
+    expect(page.locator(".chip:not(.all)")).to_have_count(2)
 
 
 def test_any_page_any_size_and_any_order(web: Site) -> None:

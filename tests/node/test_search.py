@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from service.conversation import Conversation
+from service.conversation import Conversation, Metadata
 from service.query.conditions import LOOSE_MATCHES, MATCHES
+from service.search import subject_clauses
 from tests import oracle
 from tests.corpus import ORGANIZATIONS, WORDS
 from tests.node.asking import ask, refused, refused_all
@@ -179,6 +180,28 @@ def test_words_of_another_organization_do_not_crowd_out_ones_own(fresh: Cluster)
     for api in serving(fresh.settings, fresh.url):
         found = ask(api, search=typed, match="fuzzy")
         assert [item["subject"] for item in found["items"]] == ["qwerabx"]
+
+
+def test_addresses_of_another_organization_do_not_crowd_out_ones_own(
+    fresh: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an address may go on to is looked for among so many words of the index: theirs are more, and come before."""
+    monkeypatch.setattr(subject_clauses, "MOST_ENDINGS", 20)
+    theirs = [f"ada.b.c@exam{first}{second}.com" for first in "abc" for second in string.ascii_lowercase]
+    mine = "ada.b.c@example.com"
+    one = Conversation(
+        uid=uuid5(ORGANIZATIONS[0], mine), organization_uid=ORGANIZATIONS[0], updated_on=datetime(2024, 1, 1, tzinfo=UTC),
+        metadata=Metadata(from_email=mine, to_emails=[mine], cc_emails=[mine]),
+    )  # fmt: skip
+    others = Conversation(
+        uid=uuid5(ORGANIZATIONS[1], mine), organization_uid=ORGANIZATIONS[1], updated_on=one.updated_on,
+        metadata=Metadata(from_email=theirs[0], to_emails=theirs, cc_emails=theirs),
+    )  # fmt: skip
+    fresh.load([one, others])
+    for api in serving(fresh.settings, fresh.url):
+        for role in ("from", "to"):
+            for typed in ("ada.b.c@exam", "ada.b.c@exampl", "ADA.B.c@exam*"):
+                assert ask(api, q=f"{role}:{typed}")["pagination"]["total"] == 1, (role, typed)
 
 
 # ---- whatever is typed ----

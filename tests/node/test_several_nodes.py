@@ -167,8 +167,8 @@ def test_a_dead_cluster_costs_nobody_the_time_out_and_comes_back_by_itself(sever
             started = time.monotonic()
             told = error(ask(), 503, "search_unavailable")
             assert time.monotonic() - started < AT_ONCE
-            assert told["message"] == "none of OpenSearch's 3 nodes answers: try again shortly"
-        assert "none of OpenSearch's 3 nodes answers" in error(
+            assert told["message"] == "none of the 3 nodes of OpenSearch answers: try again shortly"
+        assert "none of the 3 nodes of OpenSearch answers" in error(
             several.api.get("/health/ready"), 503, "search_unavailable"
         )["message"]  # fmt: skip
     wait_until(lambda: several.page().status_code == 200)

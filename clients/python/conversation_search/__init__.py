@@ -27,6 +27,7 @@ from conversation_search._errors import (
 )
 from conversation_search._models import (
     BulkResult,
+    Caller,
     Conversation,
     Count,
     Deletion,
@@ -48,6 +49,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AsyncClient",
     "BulkResult",
+    "Caller",
     "Client",
     "ConnectionFailed",
     "Conversation",

@@ -13,12 +13,13 @@ import httpx
 
 from conversation_search import _models
 from conversation_search._errors import (
+    ConnectionFailed,
     ConversationSearchError,
     IncompleteExport,
     UnexpectedAnswer,
     service_error,
 )
-from conversation_search._models import BulkResult, Conversation, Count, Deletion, Page, Suggestions
+from conversation_search._models import BulkResult, Caller, Conversation, Count, Deletion, Page, Suggestions
 from conversation_search._parameters import Parameters, parameters
 from conversation_search._retries import Retries
 
@@ -71,6 +72,10 @@ def suggest(text: str, organization_uid: UUID | str | None) -> Call[Suggestions]
 
 def get(uid: UUID | str, organization_uid: UUID | str | None) -> Call[Conversation]:
     return Call("GET", _path(uid), _models.conversation, parameters({}, organization_uid=organization_uid))
+
+
+def caller() -> Call[Caller]:
+    return Call("GET", "/api/caller", _models.caller, [])
 
 
 def export(filters: Mapping[str, object], *, strict: bool, **more: object) -> Call[None]:
@@ -146,14 +151,26 @@ def retry_after(response: httpx.Response) -> float | None:
     return float(value) if value.isdigit() else None
 
 
+def connection_failed(call: Call[Any], url: httpx.URL, failed: httpx.TransportError) -> ConnectionFailed:
+    """The exception for a call that got no answer. It says so if nobody knows whether the call was applied."""
+    text = f"{url}: {failed or type(failed).__name__}"
+    if not (call.may_follow_a_broken_connection or _was_never_sent(failed)):
+        text += "; the deletion may have been applied or not: look, or send it with deleted_on, which may be sent twice"
+    return ConnectionFailed(text)
+
+
+def _was_never_sent(failed: httpx.TransportError) -> bool:
+    return isinstance(failed, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
+
+
 def wait_before_retry(
     call: Call[Any], failed: httpx.Response | httpx.TransportError, attempt: int, retries: Retries
 ) -> float | None:
     """The seconds to wait before the call is sent again, or None if it must not be."""
     if isinstance(failed, httpx.Response):
         return retries.wait(attempt, retry_after(failed)) if failed.status_code in call.retried else None
-    never_sent = isinstance(failed, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-    if isinstance(failed, httpx.UnsupportedProtocol) or not (never_sent or call.may_follow_a_broken_connection):
+    is_safe = _was_never_sent(failed) or call.may_follow_a_broken_connection
+    if isinstance(failed, httpx.UnsupportedProtocol) or not is_safe:
         return None
     return retries.wait(attempt, None)
 

@@ -15,8 +15,8 @@ import httpx
 from conversation_search import _calls
 from conversation_search._batches import Batches
 from conversation_search._calls import CURSOR_START, Call, ExportReader, Written
-from conversation_search._errors import ConnectionFailed, IncompleteExport
-from conversation_search._models import BulkResult, Conversation, Count, Page, Suggestions, WriteResult
+from conversation_search._errors import IncompleteExport
+from conversation_search._models import BulkResult, Caller, Conversation, Count, Page, Suggestions, WriteResult
 from conversation_search._parameters import Filters
 from conversation_search._retries import Retries
 from conversation_search._settings import http_settings
@@ -113,6 +113,10 @@ class Client:
         """The exact number of conversations that match, and the numbers by the values of fields."""
         return self._send(_calls.count(filters, strict=strict, facets=facets))
 
+    def caller(self) -> Caller:
+        """Whom the token names, and what it allows. Raises Unauthorized if it is not accepted."""
+        return self._send(_calls.caller())
+
     def suggest(self, text: str, *, organization_uid: UUID | str | None = None) -> Suggestions:
         """Completions of the last word of a text: words, senders, categories and labels."""
         return self._send(_calls.suggest(text, organization_uid))
@@ -127,8 +131,10 @@ class Client:
     ) -> bool:  # fmt: skip
         """Deletes a conversation. Needs the scope conversations:write. Raises NotFound.
 
-        Returns whether it was deleted: not if it has a version after `deleted_on`, which is now by default. With
-        `refresh`, it returns when searches no longer find the conversation.
+        Returns whether it was deleted: not if it has a version after `deleted_on`. Without `deleted_on`, that is the
+        moment at which the service reads the request; such a deletion is not sent again after a broken connection,
+        because a second one could delete what was written meanwhile. With `refresh`, it returns when searches no
+        longer find the conversation.
         """
         return self._send(_calls.delete(uid, organization_uid, deleted_on, refresh=refresh)) == "written"
 
@@ -184,7 +190,7 @@ class Client:
             time.sleep(wait)
             attempt += 1
         if isinstance(failed, httpx.TransportError):
-            raise ConnectionFailed(f"{self._http.base_url}: {failed or type(failed).__name__}") from failed
+            raise _calls.connection_failed(call, self._http.base_url, failed) from failed
         try:
             yield failed
         finally:

@@ -65,6 +65,25 @@ class Deletion:
     deleted_on: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Whom the token names, and what it allows.
+
+    Attributes:
+        user: the subject of the token, or the name of the API key.
+        organizations: those whose conversations may be read.
+        default_organization: the one that is meant where a request names none, if there is one.
+        scopes: such as "conversations:export".
+        is_restricted: whether only the conversations of some agents or parties are seen.
+    """
+
+    user: str
+    organizations: tuple[UUID, ...]
+    default_organization: UUID | None
+    scopes: tuple[str, ...]
+    is_restricted: bool
+
+
 @dataclass(frozen=True, slots=True)
 class QueryWarning:
     """A part of `q` that was read as plain text or may mean something else. `position` counts characters from 0."""
@@ -247,6 +266,17 @@ def page(data: Json) -> Page:
         warnings=_warnings(data),
         suggestions=None if ways is None else _ways_out(ways),
         explanation=data.get("query"),
+    )
+
+
+def caller(data: Json) -> Caller:
+    """The caller as the service sends it."""
+    return Caller(
+        user=data["user"],
+        organizations=tuple(map(UUID, data["organizations"])),
+        default_organization=_uid(data["default_organization"]),
+        scopes=tuple(data["scopes"]),
+        is_restricted=data["is_restricted"],
     )
 
 

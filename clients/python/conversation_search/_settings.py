@@ -6,12 +6,17 @@ from typing import TypedDict
 
 import httpx
 
+# Idle connections are closed sooner than the service closes them: a request on one that the service just closed cannot
+# be told from a request that was lost.
+IDLE_SECONDS = 5.0
+
 
 class HttpSettings(TypedDict):
     base_url: str
     headers: dict[str, str]
     timeout: float
     follow_redirects: bool
+    limits: httpx.Limits
 
 
 def http_settings(url: str, token: str, timeout: float) -> HttpSettings:
@@ -23,4 +28,8 @@ def http_settings(url: str, token: str, timeout: float) -> HttpSettings:
         raise ValueError("the token must be one word of ASCII characters, without spaces and line ends")
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
     # A redirect is never followed, because the token must not go to another place.
-    return {"base_url": url.rstrip("/"), "headers": headers, "timeout": timeout, "follow_redirects": False}
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=IDLE_SECONDS)
+    return {
+        "base_url": url.rstrip("/"), "headers": headers, "timeout": timeout, "follow_redirects": False,
+        "limits": limits,
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Adds RateLimit and RateLimit-Policy to the answers, and holds back the 429 of clients that would come again at once.
+"""Adds RateLimit and RateLimit-Policy to the answers, and holds back refusals of clients that would come again at once.
 
 The fields are those of draft-ietf-httpapi-ratelimit-headers-10: the policy is `q` units in `w` seconds; `r` units are
 left, and all are there again after `t` seconds. The units are what requests cost (service/api/weights.py).
@@ -10,7 +10,7 @@ import asyncio
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 
-from service.api.limits import CHARGED
+from service.api.limits import CHARGED, SHED
 from service.api.middleware.http import HttpMiddleware
 from service.limits.token_buckets import NAME, Buckets
 
@@ -37,7 +37,7 @@ class RateLimit(HttpMiddleware):
                     field = f'"{NAME}";r={balance.left};t={balance.seconds}'.encode()
                     headers = [(b"ratelimit-policy", self._policy), (b"ratelimit", field)]
                     message["headers"] = [*message["headers"], *headers]
-                if message["status"] == 429:
+                if message["status"] == 429 or SHED in scope["state"]:
                     await self._hold()
             await send(message)
 

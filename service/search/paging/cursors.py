@@ -64,8 +64,8 @@ class Cursors:
         text = query.cursor
         if text is None or text == CURSOR_START:
             return None
-        values = self._opened(text, _bound_to(query, organization_uid))
-        if values is None:
+        content = self._opened(text, _bound_to(query, organization_uid))
+        if content is None:
             raise InvalidQuery(
                 [
                     Problem(
@@ -76,18 +76,21 @@ class Cursors:
                     )
                 ]
             )
-        return msgspec.msgpack.decode(values, type=_Content)
+        return content
 
-    def _opened(self, text: str, bound_to: list[bytes]) -> bytes | None:
-        """What the text seals; None where none of the keys made it, or not for this query and organization."""
+    def _opened(self, text: str, bound_to: list[bytes]) -> _Content | None:
+        """What the text seals; None where none of the keys made it, or not for this query and organization.
+
+        Another version of the service may have sealed something else.
+        """
         try:
             sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
             return None
         for key in self._keys:
             try:
-                return key.decrypt(sealed, bound_to)
-            except InvalidTag:
+                return msgspec.msgpack.decode(key.decrypt(sealed, bound_to), type=_Content)
+            except (InvalidTag, msgspec.MsgspecError, UnicodeDecodeError):
                 continue
         return None
 

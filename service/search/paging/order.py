@@ -47,6 +47,14 @@ def keys_of(sorts: Sequence[Sort], tiers: Tiers | None = None) -> tuple[Key, ...
     return (*keys, *(_uid_part(*part) for part in UID_PARTS))
 
 
+def weight_of(sort: Sort) -> Weight:
+    """How dear the key of this order is."""
+    if sort.field == RELEVANCE:
+        return "score"
+    kind = FIELDS_BY_NAME[sort.field].kind
+    return "text" if kind == "text" else "date" if kind == "time" else "number"
+
+
 def _key(sort: Sort, tiers: Tiers | None) -> Key:
     if sort.field == RELEVANCE:
         if tiers is None:

@@ -16,8 +16,9 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from service.client.responses import unusable
+from service.query.conversation_query import ConversationQuery
 from service.search.paging.buckets import Bucket
-from service.search.paging.order import Key
+from service.search.paging.order import Key, Weight, weight_of
 from service.search.paging.remembered import CountedBuckets, Place
 from service.search.paging.sampling import Sample, Sampling, count, place_in, take
 from service.search.paging.slices import Slice, crossing, nearer
@@ -45,8 +46,16 @@ class Windows:
     sampling: Sampling = field(default_factory=Sampling)
 
     def plain(self, keys: tuple[Key, ...]) -> int:
-        limits = {"date": self.dates, "number": self.numbers, "text": self.texts, "score": self.scores}
-        return min(limits[key.weight] for key in keys if not key.is_tie_break)
+        """The last rank that from/size reaches, in an order with these keys."""
+        return min(self._of(key.weight) for key in keys if not key.is_tie_break)
+
+    def is_deep(self, query: ConversationQuery) -> bool:
+        """Whether the page is beyond that rank."""
+        sorts = (query.sort, *query.then)
+        return query.offset + query.per_page > min(self._of(weight_of(sort)) for sort in sorts)
+
+    def _of(self, weight: Weight) -> int:
+        return {"date": self.dates, "number": self.numbers, "text": self.texts, "score": self.scores}[weight]
 
 
 @dataclass(frozen=True, slots=True)

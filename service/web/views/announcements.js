@@ -1,5 +1,7 @@
 // What a screen reader is told when something on the page has changed.
 
+import { isIn, rangeOf } from '../histogram.js';
+import { written } from '../times.js';
 import { number, t } from '../words.js';
 
 let said = '';
@@ -11,7 +13,8 @@ export function announce(state) {
   document.getElementById('said').textContent = text;
 }
 
-function textOf({ token, isLoading, answer, failure, copied, exporting }) {
+function textOf({ token, isLoading, answer, failure, copied, exporting, picked, language }) {
+  if (picked?.all) return pickedText(picked, language);
   if (copied) return t('copied');
   if (exporting?.isDone) return t('export.done', { n: exporting.lines });
   if (isLoading || !token) return null;
@@ -20,4 +23,10 @@ function textOf({ token, isLoading, answer, failure, copied, exporting }) {
   const { total, page, total_pages: pages } = answer.pagination;
   if (total === 0) return t('nothing');
   return `${t('found', { n: total })}${pages > 1 ? `, ${t('page_of', { page: number(page), pages: number(pages) })}` : ''}`;
+}
+
+function pickedText({ first, last, all }, language) {
+  const { from, to } = rangeOf(first, last);
+  const n = all.filter((one) => isIn(one, from, to)).reduce((sum, one) => sum + one.count, 0);
+  return t('time.picked', { from: written(from, language), to: written(to, language), n: t('found', { n }) });
 }

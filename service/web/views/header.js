@@ -3,7 +3,7 @@
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { setTheme, change, startAfresh } from '../actions.js';
 import { set } from '../store.js';
-import { organizationOf, signOut } from '../signing.js';
+import { leave, organizationOf } from '../signing.js';
 import { stop } from '../searching.js';
 import { LANGUAGES, speak, t } from '../words.js';
 import { logo } from './logo.js';
@@ -20,7 +20,7 @@ export const header = (state, box) => html`
           <p class="who"><strong dir="auto">${state.caller.user}</strong></p>
           ${organizations(state)} ${languages(state)} ${themes(state)}
           <p><a href="docs">${t('docs')}</a></p>
-          <button @click=${leave}>${t('sign_out')}</button>
+          <button @click=${signOut}>${t('sign_out')}</button>
         </div>
       </details>
     </div>
@@ -33,9 +33,9 @@ function home(event) {
   startAfresh();
 }
 
-function leave() {
+function signOut() {
   stop();
-  signOut();
+  leave();
 }
 
 function closeWhenLeft(event) {

@@ -12,11 +12,12 @@ import { help } from './help.js';
 import { firstVisit } from './first_visit.js';
 import { bar, paging } from './paging.js';
 import { request } from './request.js';
-import { results } from './results.js';
+import { logo } from './logo.js';
+import { results, skeleton } from './results.js';
 import { signIn } from './sign_in.js';
 
 export function page(state) {
-  if (!state.token) return state.signIn ? signIn(state) : html`<div class="waiting"></div>`;
+  if (!state.token) return state.signIn ? signIn(state) : waiting();
   return html`
     <a class="skip" href="#results" @click=${toResults}>${t('skip')}</a>
     ${header(state, box(state))}
@@ -38,3 +39,7 @@ function toResults(event) {
   event.preventDefault();
   document.getElementById('results').focus();
 }
+
+// Before it is known who asks, and in which language.
+const waiting = () => html`<div class="top"><span class="home">${logo()}</span></div>
+  <div class="columns" aria-hidden="true"><span></span><div class="waiting">${skeleton()}</div></div>`;

@@ -66,4 +66,5 @@ function leap(event, pages) {
   const page = Math.min(Math.max(Math.trunc(Number(field.value)) || 1, 1), pages);
   field.value = String(page);
   toPage(page);
+  if (event.type === 'submit') field.blur(); // so that n and p go on from there
 }

@@ -63,4 +63,4 @@ export const subject = (item, ranges) =>
   item.subject ? pieces(item.subject, ranges).map((piece) => (piece.isMarked ? html`<mark>${piece.text}</mark>` : piece.text))
     : html`<em>${t('no_subject')}</em>`;
 
-const skeleton = () => html`<ul class="rows skeleton" aria-hidden="true">${Array.from({ length: 8 }, () => html`<li><span class="row"></span></li>`)}</ul>`;
+export const skeleton = () => html`<ul class="rows skeleton" aria-hidden="true">${Array.from({ length: 8 }, () => html`<li><span class="row"></span></li>`)}</ul>`;

@@ -1,0 +1,86 @@
+"""How the service logs: its own lines by structlog, and of what libraries say, nothing that a caller could have sent.
+
+A library may put any value into a line: asyncio shows the results of slow tasks, and uvicorn the texts of exceptions.
+So a library's line keeps its constant words and its numbers; an exception in it keeps its type and its places.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from types import TracebackType
+
+import msgspec
+import structlog
+
+from service import terminal
+from service.settings import Settings
+
+LOGGER = "conversations.libraries"
+HIDDEN = "…"
+PLACES = 6
+
+
+def configure(settings: Settings) -> None:
+    """Makes structlog write to standard error, as JSON or for a console. Libraries log only warnings and errors."""
+    as_json = settings.log_format == "json"
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer(serializer=lambda event, **_options: msgspec.json.encode(event))
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=terminal.has_colors(sys.stderr))
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        logger_factory=(
+            structlog.BytesLoggerFactory(sys.stderr.buffer) if as_json else structlog.PrintLoggerFactory(sys.stderr)
+        ),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[Libraries()])
+    for name in ("opensearch", "opensearchpy.trace"):  # they would log requests, and the bodies of failed ones
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class Libraries(logging.Handler):
+    """Passes on what libraries log, without values."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        facts = {} if error is None else {"error": type(error).__name__, "places": places(error.__traceback__)}
+        level = max(logging.DEBUG, record.levelno)
+        structlog.get_logger(LOGGER).log(level, constant_words(record), logger=record.name, **facts)
+
+
+def constant_words(record: logging.LogRecord) -> str:
+    """The first line of the message, with its numbers and with HIDDEN for all other values.
+
+    What follows the first line, as in messages of asyncio, shows objects.
+    """
+    if not isinstance(record.msg, str):
+        return type(record.msg).__name__
+    words = record.msg.partition("\n")[0]
+    given = record.args or ()
+    shown = {name: _shown(value) for name, value in given.items()} if isinstance(given, dict) else None
+    try:
+        return words % (shown if shown is not None else tuple(map(_shown, given)))
+    except (TypeError, ValueError, KeyError):
+        return words
+
+
+def _shown(value: object) -> object:
+    return value if isinstance(value, int | float) else _Hidden()
+
+
+class _Hidden:
+    def __repr__(self) -> str:
+        return HIDDEN
+
+
+def places(where: TracebackType | None) -> list[str]:
+    """The last places in the code that an exception came through."""
+    return [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(where)[-PLACES:]]

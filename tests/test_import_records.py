@@ -1,0 +1,26 @@
+"""What an import finds in the cluster, and cannot read, is told, and no fault."""
+
+from __future__ import annotations
+
+import base64
+from uuid import UUID
+
+import pytest
+
+from service.errors import IndexUnusable
+from service.imports.records import _unpacked_parts
+from service.sources.facts import unpacked
+
+
+@pytest.mark.parametrize("packed", [b"", b"\xa1\xff", b"\x91\x91\xa1\xff", b"\xc1", b"x" * 50])
+def test_what_another_version_packed_is_told(packed: bytes) -> None:
+    text = base64.b64encode(packed).decode()
+    for read in (unpacked, _unpacked_parts):
+        with pytest.raises(IndexUnusable, match="another version"):
+            read(text)
+
+
+def test_parts_that_are_no_text_are_told() -> None:
+    for other in (5, None, ["x"], "é", str(UUID(int=1))):
+        with pytest.raises(IndexUnusable, match="another version"):
+            _unpacked_parts(other)  # type: ignore[arg-type]

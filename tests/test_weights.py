@@ -1,0 +1,43 @@
+"""What a request costs is decided by the same numbers as how its page is found."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from service.api import weights
+from service.query.conversation_query import ConversationQuery
+from service.query.fields import SORT_KEYS
+from service.query.parameters import LIST_PARAMETERS
+from service.query.parser import parse_query
+from service.search.compiler import scored_clauses
+from service.search.paging.order import keys_of
+from service.search.paging.rank_descent import Windows
+from service.search.paging.tiers import Tiers
+
+WINDOWS = Windows(dates=400, numbers=300, texts=200, scores=100)
+SORTS = [*SORT_KEYS, "sent_at,subject", "status,-sent_at", "-updated_on,status", "relevance", "relevance,subject"]
+
+
+def query_of(query_string: str) -> ConversationQuery:
+    return parse_query(query_string.encode(), UUID(int=1, version=4), known=LIST_PARAMETERS)[1]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_page_is_dear_where_it_is_found_by_counting(sort: str) -> None:
+    found = set()
+    for page in range(1, 42):
+        query = query_of(f"search=invoice&per_page=10&page={page}&sort={sort}")
+        keys = keys_of((query.sort, *query.then), Tiers.of(scored_clauses(query)))
+        is_deep = page * 10 > WINDOWS.plain(keys)
+        assert WINDOWS.is_deep(query) == is_deep
+        assert weights.of_query(query, WINDOWS) == weights.DEEP * is_deep
+        found.add(is_deep)
+    assert found == {True, False}
+
+
+def test_what_is_dear_adds_up() -> None:
+    query = query_of("search=invoice&match=fuzzy&facets=status&suggest=true&page=1000")
+    assert weights.of_query(query, Windows()) == 4 + 2 + 1 + weights.DEEP
+    assert weights.of_query(query_of("search=invoice"), Windows()) == 0
