@@ -146,9 +146,9 @@ class FairSemaphore:
         """Admits waiting requests in turn, as long as the next one fits."""
         share = self._share(now)
         while self._turns:
-            ready = (who for who, one in self._turns.items() if one.held + one.waiting[0].units <= share)
+            ready = (who for who, one in self._turns.items() if one.held + self._first(one, now).units <= share)
             who = min(ready, key=lambda one: self._turns[one].held, default=None)
-            if who is None or self._held + self._turns[who].waiting[0].units > self.size.units:
+            if who is None or self._held + self._first(self._turns[who], now).units > self.size.units:
                 break
             tenant = self._turns.pop(who)
             waiter = self._next(tenant, now)
@@ -167,8 +167,12 @@ class FairSemaphore:
         """The units that one tenant may hold now."""
         return self.size.share if self.size.always or now < self._contended_until else self.size.units
 
+    def _first(self, tenant: _Tenant, now: float) -> _Waiter:
+        """Who is next: the newest where a brisk queue does not become empty."""
+        return tenant.waiting[-1 if self.size.brisk and self._is_standing(tenant, now) else 0]
+
     def _next(self, tenant: _Tenant, now: float) -> _Waiter:
-        """Takes out who is next: the newest where a brisk queue does not become empty. Others may be refused then."""
+        """Takes out who is next. Those who have waited too long in a brisk queue are refused then."""
         if not (self.size.brisk and self._is_standing(tenant, now)):
             return tenant.waiting.popleft()
         newest = tenant.waiting.pop()
