@@ -39,6 +39,13 @@ function begin() {
   else arrive({ isNew: true });
 }
 
+// A link that signs in, opened in a page that is signed in already.
+async function startAgain() {
+  const wasIn = hadToken;
+  await start();
+  if (wasIn && now().token) begin();
+}
+
 async function run() {
   const theme = localStorage.getItem('conversations.theme') ?? 'auto';
   document.documentElement.dataset.theme = theme;
@@ -51,7 +58,7 @@ async function run() {
   onChange(draw);
   onChange(follow);
   set({ language, theme, shortcuts: localStorage.getItem('conversations.shortcuts') !== 'off' });
-  addEventListener('popstate', () => (hasCode() ? start() : arrive()));
+  addEventListener('popstate', () => (hasCode() || isAnswer() ? startAgain() : arrive()));
   addEventListener('online', () => now().failure?.kind === 'offline' && arrive());
   listen();
 }

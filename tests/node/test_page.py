@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.node import browser
-from tests.node.pages import MINE, OTHER, Site, check_access, search, settled, total, uids
+from tests.node.pages import MINE, OTHER, Site, search, settled, total, uids
 
 pytestmark = pytest.mark.skipif(browser.is_missing(), reason="needs a Chromium; CI installs one")
 
@@ -26,6 +26,9 @@ def test_the_link_of_run_signs_in_once(web: Site) -> None:
     assert page.evaluate("Object.keys(localStorage)") == []
     page.reload()
     settled(page)
+    page.evaluate("(hash) => { location.hash = hash; }", f"sign-in={web.codes.make(web.api.token(OTHER))}")
+    expect(page.locator(".total")).to_have_text("120 conversations")  # another link in the same tab
+    assert "sign-in" not in page.url
     again = web.blank()
     again.goto(link)
     expect(again.locator("[role=alert]")).to_contain_text("used already")
@@ -266,8 +269,6 @@ def test_a_range_of_time_is_dragged_or_typed(web: Site) -> None:
 def test_a_range_of_time_is_picked_by_keys(web: Site) -> None:
     page = web.open()
     chart = page.locator(".histogram")
-    first = web.asked(**{"facets[created_on]": "month"})["facets"]["created_on"]["values"]  # type: ignore[index]
-    assert first
     page.locator(".views a").last.focus()
     page.keyboard.press("Tab")
     expect(chart).to_be_focused()
@@ -280,7 +281,6 @@ def test_a_range_of_time_is_picked_by_keys(web: Site) -> None:
     page.keyboard.press("ArrowLeft")
     label = bars.first.get_attribute("aria-label")
     assert label is not None
-    check_access(page)
     page.keyboard.press("Enter")
     settled(page)
     expect(bars.first).to_have_attribute("aria-selected", "true")
@@ -290,7 +290,6 @@ def test_a_range_of_time_is_picked_by_keys(web: Site) -> None:
     page.keyboard.press("Shift+ArrowRight")
     expect(page.locator("#said")).to_contain_text("conversations")
     said = page.locator("#said").inner_text()
-    check_access(page)
     page.keyboard.press("Escape")
     expect(page.locator(".histogram [aria-selected=true]")).to_have_count(1)
     page.keyboard.press("ArrowLeft")
