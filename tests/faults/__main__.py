@@ -24,7 +24,7 @@ from tests.faults.world import ALIAS, World
 
 WARM_SECONDS = 8.0
 ROUNDS = 12
-SLOW_SECONDS = 1.0
+SLOW_SECONDS = 3.0
 BEFORE_SECONDS = 6.0
 REMEMBERED_SECONDS = 200.0
 
@@ -106,7 +106,7 @@ class Run:
             if self.before.is_clean and self.before.rate > 0 and self.before.median < SLOW_SECONDS:
                 say(f"before: {self.before.rate:.1f} reads a second, {1000 * self.before.median:.0f} ms")
                 return
-            self.work.pause *= 1.5
+            self.work.pause *= 1.3
         raise Failed(f"the service does not answer before any fault: {self.before}, {dict(self.work.counts)}")
 
     def _deck(self) -> Any:

@@ -7,6 +7,7 @@ import json
 import random
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -193,20 +194,27 @@ async def work_until_over(work: Work, readers: int, writers: int) -> None:
     limits = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=limits, timeout=aiohttp.ClientTimeout(total=15)) as session:
 
-        async def go_on(step: Any, pause: float, rng: random.Random) -> None:
-            await asyncio.sleep(rng.uniform(0, pause))
+        async def go_on(step: Callable[[], Awaitable[None]], pause: Callable[[], float], rng: random.Random) -> None:
+            await asyncio.sleep(rng.uniform(0, pause()))
             while not work.is_over:
                 await step()
-                await asyncio.sleep(rng.uniform(0.2 * pause, 1.8 * pause))
+                await asyncio.sleep(rng.uniform(0.2, 1.8) * pause())
 
         jobs = []
         for number in range(readers):
             rng = random.Random(f"{work.seed} reader {number}")
-            jobs.append(go_on(Reader(work, session, rng).read, work.pause, rng))
+            jobs.append(go_on(Reader(work, session, rng).read, lambda: work.pause, rng))
         for number in range(writers):
             rng = random.Random(f"{work.seed} writer {number}")
-            jobs.append(go_on(HttpWriter(work, session, rng).write, 0.5, rng))
+            jobs.append(go_on(HttpWriter(work, session, rng).write, lambda: 0.5, rng))
         await asyncio.gather(*jobs)
+
+
+def rest(work: Work, seconds: float) -> None:
+    """Sleeps, but not beyond the end of the work."""
+    ends = time.monotonic() + seconds
+    while not work.is_over and time.monotonic() < ends:
+        time.sleep(0.5)
 
 
 def load_until_over(work: Work) -> None:
@@ -234,7 +242,7 @@ def load_until_over(work: Work) -> None:
                 break
             time.sleep(1)
         file.unlink()
-        time.sleep(3 * work.pause)
+        rest(work, 10.0)
 
 
 def reindex_until_over(work: Work) -> None:
@@ -246,7 +254,7 @@ def reindex_until_over(work: Work) -> None:
             code = process.wait()
             work.count(f"reindexes ended with {code}")
             resume = () if code == 0 else ("--resume",) if not resume else ()
-        time.sleep(4 * work.pause)
+        rest(work, 15.0)
         with work.world.reindexing:
             if code == 0 and not work.is_over:
                 process = work.world.reindex = work.world.run("prune")
