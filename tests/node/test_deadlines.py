@@ -44,7 +44,8 @@ def own(
     node = LocalNode(tmp_path_factory.mktemp("node"), distribution)
     node.start()
     try:
-        cluster = Cluster(settings.but(request_timeout=SECONDS), node.url)
+        # A circuit that opened would answer at once, whatever the deadline: tests/node/test_several_nodes.py.
+        cluster = Cluster(settings.but(request_timeout=SECONDS, opensearch_failures=1_000), node.url)
         cluster.load(corpus())
         yield node, cluster
     finally:
