@@ -250,12 +250,15 @@ def reindex_until_over(work: Work) -> None:
     resume: tuple[str, ...] = ()
     while not work.is_over:
         with work.world.reindexing:
+            work.world.is_reindexed = False
             process = work.world.reindex = work.world.run("reindex", *resume)
             code = process.wait()
+            work.world.is_reindexed = code == 0
             work.count(f"reindexes ended with {code}")
             resume = () if code == 0 else ("--resume",) if not resume else ()
         rest(work, 15.0)
         with work.world.reindexing:
             if code == 0 and not work.is_over:
+                work.world.is_reindexed = False
                 process = work.world.reindex = work.world.run("prune")
                 work.count(f"prunes ended with {process.wait()}")

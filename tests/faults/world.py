@@ -45,6 +45,7 @@ class World:
         self.say = say
         self.services: list[subprocess.Popen[bytes] | None] = [None, None]
         self.reindexing = threading.Lock()
+        self.is_reindexed = False  # the last reindex ended, so that both indices are complete
         self.load: subprocess.Popen[bytes] | None = None
         self.reindex: subprocess.Popen[bytes] | None = None
 
