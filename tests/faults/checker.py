@@ -27,9 +27,18 @@ def wrong_page(ledger: Ledger, organization: str, start: Start, answer: Json, pe
 
 
 def wrong_walk(ledger: Ledger, organization: str, start: Start, pages: list[Json]) -> str | None:
-    """Some pages of a walk in the order -sent_at, one after the other."""
+    """Some pages of a walk in the order -sent_at, one after the other.
+
+    A conversation that changes meanwhile may come again, with its new date and version.
+    """
     items = [item for page in pages for item in page["data"]["items"]]
-    return _wrong_items(ledger, organization, start, items)
+    if len({(item["uid"], version_of(item)) for item in items}) < len(items):
+        return "the same version of a conversation is there twice"
+    if not _in_order(items):
+        return "the pages are not in order"
+    return next(
+        (why for page in pages if (why := _wrong_items(ledger, organization, start, page["data"]["items"]))), None
+    )
 
 
 def wrong_count(ledger: Ledger, organization: str, start: Start, answer: Json) -> str | None:
@@ -62,8 +71,7 @@ def _wrong_items(ledger: Ledger, organization: str, start: Start, items: list[Js
     uids = [item["uid"] for item in items]
     if len(set(uids)) < len(uids):
         return "a conversation is there twice"
-    dates = [item["sent_at"] for item in items]
-    if dates != sorted(dates, reverse=True):
+    if not _in_order(items):
         return "the items are not in order"
     for item in items:
         if item["organization_uid"] != organization:
@@ -71,6 +79,11 @@ def _wrong_items(ledger: Ledger, organization: str, start: Start, items: list[Js
         if why := ledger.wrong_item(organization, item["uid"], version_of(item), item["subject"], start):
             return why
     return None
+
+
+def _in_order(items: list[Json]) -> bool:
+    dates = [item["sent_at"] for item in items]
+    return dates == sorted(dates, reverse=True)
 
 
 Check = Callable[[], str | None]
