@@ -41,14 +41,12 @@ def nodes(value: str) -> list[str]:
 def cluster_without_credentials(value: str) -> tuple[str, tuple[str, SecretStr] | None]:
     """Like without_credentials, for several URLs. Raises ValueError if they have different users or passwords."""
     found = [without_credentials(url) for url in nodes(value)]
-    if all(credentials is None for _url, credentials in found):
+    named = [credentials for _url, credentials in found if credentials is not None]
+    if not named:
         return value, None
-    secrets = {
-        (user, password.get_secret_value()) for _url, given in found if given is not None for user, password in [given]
-    }
-    if len(secrets) > 1:
+    if len({(user, password.get_secret_value()) for user, password in named}) > 1:
         raise ValueError("OPENSEARCH_URL must have the same user and password in all of its URLs")
-    return ",".join(url for url, _credentials in found), next(given for _url, given in found if given is not None)
+    return ",".join(url for url, _credentials in found), named[0]
 
 
 def of_cluster(value: str) -> str:

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +14,7 @@ from pathlib import Path
 import click
 
 from service.cli import cli
+from tests import in_thread
 from tests.commands import run_here
 from tests.corpus import corpus
 
@@ -74,14 +74,8 @@ class Page(BaseHTTPRequestHandler):
 
 @contextmanager
 def web_server(page: type[Page] = Page) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), page) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join(30)
+    with ThreadingHTTPServer(("127.0.0.1", 0), page) as server, in_thread.serving(server):
+        yield f"http://127.0.0.1:{server.server_port}"
 
 
 def leaves(command: click.Command = cli, path: str = "conversations") -> Iterator[tuple[str, click.Command]]:

@@ -10,7 +10,6 @@ import hashlib
 import html
 import json
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from tests import in_thread
 from tests.issuer import Issuer, jwk
 
 CLIENT_ID = "page"
@@ -153,10 +153,5 @@ def provider() -> Iterator[Provider]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         served = Provider(Issuer(f"http://127.0.0.1:{server.server_address[1]}", keys=[jwk("first")]))
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
+        with in_thread.serving(server):
             yield served
-        finally:
-            server.shutdown()
-            thread.join()

@@ -145,6 +145,21 @@ def test_a_spoiled_page_is_noticed(spoil: Any) -> None:
     assert checker.checked(lambda: checker.wrong_page(right.ledger, ORGANIZATION, start, page, 5)) is not None
 
 
+def test_a_walk_may_meet_a_conversation_again_only_where_it_changed() -> None:
+    right, start = after([(uid, False, "acknowledged") for uid in range(1, 5)])
+    items = right.items()
+    pages = [{"data": {"items": items[:2]}}, {"data": {"items": items[2:]}}]
+    assert checker.wrong_walk(right.ledger, ORGANIZATION, start, pages) is None
+    newer = Write(ORGANIZATION, items[0]["uid"], 9, "subject 9")
+    right.ledger.sent([newer])
+    pages[1]["data"]["items"].append({**item(newer), "sent_at": "2026-01-01T00:00:00.000Z"})
+    assert checker.wrong_walk(right.ledger, ORGANIZATION, start, pages) is None
+    pages[1]["data"]["items"][-1] = items[0]
+    assert "the same version" in str(checker.wrong_walk(right.ledger, ORGANIZATION, start, pages))
+    pages = [{"data": {"items": items[2:]}}, {"data": {"items": items[:2]}}]
+    assert checker.wrong_walk(right.ledger, ORGANIZATION, start, pages) == "the pages are not in order"
+
+
 def test_a_facet_that_counts_a_part_is_noticed() -> None:
     right, start = after([(uid, False, "acknowledged") for uid in range(3)])
     facet = {"values": [{"value": "active", "count": 2}], "none": 0, "other": 0}

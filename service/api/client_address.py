@@ -8,7 +8,7 @@ import ipaddress
 from litestar.types import HTTPScope
 
 HEADER = b"x-forwarded-for"
-PREFIX_V6 = 64  # whoever has one IPv6 address has that many
+PREFIX_V6 = 64  # bits: providers give a customer all the IPv6 addresses that begin with the same 64 bits
 MOST_HOPS = 20
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address

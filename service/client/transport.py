@@ -86,7 +86,7 @@ class Transport(AsyncTransport):
     def __init__(
         self, hosts: Collection[object], *, policy: Policy, beside: Transport | None = None, **options: Any
     ) -> None:
-        """`beside` is the transport of another client of the same cluster, which then probes the nodes for both."""
+        """`beside` is the transport of another client of the same cluster. If given, it probes the nodes for both."""
         super().__init__(hosts, **options)
         self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
         self._policy = policy

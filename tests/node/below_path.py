@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
+
+from tests import in_thread
 
 KEPT = ("content-type", "content-security-policy", "cache-control", "etag", "vary", "retry-after")
 
@@ -46,10 +47,5 @@ def below_path(address: str, path: str) -> Iterator[str]:
 
     with httpx.Client(timeout=60) as client, ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
+        with in_thread.serving(server):
             yield f"http://127.0.0.1:{server.server_address[1]}{path}"
-        finally:
-            server.shutdown()
-            thread.join()

@@ -15,18 +15,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import docker
 import httpx
 import pytest
 import uvicorn
-from docker.errors import DockerException
-from docker.utils import parse_host
 from pydantic import SecretStr
 
 from service.api.auth import Tokens
@@ -97,7 +94,7 @@ def opensearch_url(settings: Settings, request: pytest.FixtureRequest) -> Iterat
     if settings.opensearch_url is not None:
         yield settings.opensearch_url
         return
-    if container_engine_answers():
+    if containers.engine_answers():
         with containers.node() as url:
             yield url
         return
@@ -127,30 +124,6 @@ def on_three_nodes(settings: Settings, three_nodes: LocalCluster) -> Iterator[Cl
     with own_alias(settings, three_nodes.urls[0]) as cluster:
         yield cluster
         three_nodes.revive()  # so that the indices can be removed
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several workers run the tests (--dist loadgroup), only one starts the cluster of three nodes."""
-    for item in items:
-        if "_one_cluster" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("three nodes"))
-
-
-def container_engine_answers() -> bool:
-    """Docker, or what speaks its API, at DOCKER_HOST or its usual place."""
-    address = parse_host(os.environ.get("DOCKER_HOST"))
-    if address.startswith("http+unix://"):  # whose client leaves its socket open where nobody listens
-        with socket.socket(socket.AF_UNIX) as engine:
-            try:
-                engine.connect(address.removeprefix("http+unix://"))
-            except OSError:
-                return False
-    with closing(docker.from_env(version="1.41", timeout=5)) as client:
-        try:
-            return bool(client.ping())
-        except DockerException:
-            return False
 
 
 @dataclass

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import docker
 import httpx
+from docker.errors import DockerException
+from docker.utils import parse_host
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.image import DockerImage
 
 IMAGE = Path(__file__).parents[2] / "deploy" / "opensearch"
 START_SECONDS = 180.0
+
+
+def engine_answers() -> bool:
+    """Docker, or what speaks its API, at DOCKER_HOST or its usual place."""
+    address = parse_host(os.environ.get("DOCKER_HOST"))
+    if address.startswith("http+unix://"):  # whose client leaves its socket open where nobody listens
+        with socket.socket(socket.AF_UNIX) as engine:
+            try:
+                engine.connect(address.removeprefix("http+unix://"))
+            except OSError:
+                return False
+    with closing(docker.from_env(version="1.41", timeout=5)) as client:
+        try:
+            return bool(client.ping())
+        except DockerException:
+            return False
 
 
 @contextmanager

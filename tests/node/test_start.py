@@ -8,7 +8,6 @@ import os
 import signal
 import ssl
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +19,7 @@ import pytest
 
 from service.node import Distribution, LocalNode
 from service.settings import Settings
+from tests import in_thread
 from tests.commands import run_here
 from tests.node.conftest import Cluster, serve_process
 from tests.processes import wait_until
@@ -105,13 +105,8 @@ def gate(node: str, certificates: Path) -> Iterator[int]:
         server.daemon_threads = True
         server.block_on_close = False
         server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
+        with in_thread.serving(server):
             yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join(30)
 
 
 @pytest.mark.parametrize("place", ["url", "variables"])

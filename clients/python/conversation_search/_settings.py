@@ -6,8 +6,8 @@ from typing import TypedDict
 
 import httpx
 
-# Idle connections are closed sooner than the service closes them: a request on one that the service just closed cannot
-# be told from a request that was lost.
+# Idle connections are closed here before the service closes them. If the service closes one just as a request is sent,
+# nobody can say whether the request was executed.
 IDLE_SECONDS = 5.0
 
 
