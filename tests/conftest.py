@@ -10,17 +10,13 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 
 from service.settings import Settings
-from tests import setup_projects
+from tests import examples, setup_projects
 from tests.setup_projects import Project
 
-# How long an example takes says more of the machine than of the code.
-hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-hypothesis_settings.load_profile("any machine")
+examples.register()
 
 
 def pytest_configure() -> None:
@@ -39,8 +35,11 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks at what all other tests left behind comes last."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    """Files with a node come first, so that short ones fill the gaps at the end of a run in several processes.
+
+    What looks at what all other tests left behind comes last.
+    """
+    items.sort(key=lambda item: (item.get_closest_marker("last") is not None, item.path.parent.name != "node"))
 
 
 @pytest.fixture(scope="session")
