@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from opensearchpy.exceptions import TransportError
@@ -22,6 +22,11 @@ from service.errors import ConversationsError
 TIMEOUT = 1.5
 _STATE = "/_cluster/state/version,cluster_manager_node"
 _LOCAL = {"local": "true"}
+Told = TypeVar("Told")
+
+
+class _Info(msgspec.Struct):
+    cluster_name: str
 
 
 class _State(msgspec.Struct):
@@ -45,7 +50,7 @@ class Probes:
 
     async def check_answers(self, number: int) -> None:
         """Raises an error unless OpenSearch answers."""
-        await self._ask(number, "/", {})
+        await self._ask(number, "/", {}, _Info)
 
     async def check_member(self, number: int, others: Collection[int]) -> None:
         """Raises an error unless the node is part of the cluster of the others, those of them that answer.
@@ -53,7 +58,7 @@ class Probes:
         A node that refuses to tell its state has answered: its error is one of OpenSearch's own.
         """
         known = asyncio.gather(*(self._version(other) for other in others))
-        found, versions = await asyncio.gather(self._ask(number, _STATE, _LOCAL), known)
+        found, versions = await asyncio.gather(self._ask(number, _STATE, _LOCAL, _State), known)
         if found.cluster_manager_node is None:
             raise responses.unusable("its node has no cluster manager")
         if found.version < max(versions, default=-1):
@@ -61,18 +66,18 @@ class Probes:
 
     async def _version(self, number: int) -> int:
         try:
-            found = await self._ask(number, _STATE, _LOCAL)
+            found = await self._ask(number, _STATE, _LOCAL, _State)
         except (TransportError, ConversationsError):
             return -1
         return -1 if found.cluster_manager_node is None else found.version
 
-    async def _ask(self, number: int, path: str, params: Mapping[str, str]) -> _State:
+    async def _ask(self, number: int, path: str, params: Mapping[str, str], expected: type[Told]) -> Told:
         if number not in self._connections:
             self._connections[number] = Connection(**{**self._options, **self._hosts[number], "pool_maxsize": 1})
         _status, _headers, data = await self._connections[number].perform_request(
             "GET", path, params=params, timeout=TIMEOUT
         )
         try:
-            return msgspec.json.decode(data, type=_State)
+            return msgspec.json.decode(data, type=expected)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise responses.unusable("it does not name its cluster") from error

@@ -154,12 +154,11 @@ class Writer:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _await_refresh(self, delivery: Delivery) -> None:
-        """Keeps the promise of `wait_for` for what is unchanged, too: OpenSearch waits only for what it writes.
+        """Keeps the promise of `wait_for` where OpenSearch has not waited.
 
-        The newer document may be a moment old: a write is often sent again because nobody answered the first one.
+        What is unchanged may be a moment old: a write is often sent again because nobody answered the first one.
         """
-        names = sorted({name for (_at, name), result in delivery.settled.items() if result.outcome == "unchanged"})
-        if delivery.refresh == "wait_for" and names:
+        if names := sorted(delivery.unrefreshed):
             left = max(LEAST_SECONDS, delivery.deadline - asyncio.get_running_loop().time())
             await refreshing.refresh(self.client, ",".join(names), alias=self.alias, may_lack=True, seconds=left)
 
