@@ -204,6 +204,7 @@ def test_three_nodes_are_one_cluster_and_else_as_production() -> None:
         assert held["environment"] == {
             **single["environment"], "node.name": name, rows["type"]["setting"]: rows["type"]["value"],
             rows["hosts"]["setting"]: ",".join(names), rows["first"]["setting"]: ",".join(names),
+            rows["alone"]["setting"]: rows["alone"]["value"],
         }  # fmt: skip
         # The certificate of the nodes is for the name that all of them answer to.
         assert held["networks"] == {"inside": {"aliases": ["opensearch", name]}}

@@ -114,6 +114,10 @@ class Store:
     async def blocks(self, **_options: Any) -> dict[str, Any]:
         return {"blocks": {}}
 
+    async def mget(self, *, body: dict[str, Any], **_options: Any) -> dict[str, Any]:
+        found = [(one["_id"], self.held[one["_index"].removesuffix("_own")].get(one["_id"])) for one in body["docs"]]
+        return {"docs": [{"_id": name, "found": held is not None, "_version": held or 0} for name, held in found]}
+
     async def disks(self, **_options: Any) -> dict[str, Any]:
         return {}
 

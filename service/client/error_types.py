@@ -239,6 +239,19 @@ def failure_of(error: BaseException) -> Failure | None:
     return Failure.SICK if is_of_the_node else None
 
 
+_OF_A_LOST_NODE = frozenset({"node_closed_exception", "node_disconnected_exception", "node_not_connected_exception"})
+
+
+def is_snapshot_lost(error: TransportError) -> bool:
+    """Whether a point in time is gone: it was closed, or the node that held it is no longer part of the cluster."""
+    return any(
+        kind == "search_context_missing_exception"
+        or kind in _OF_A_LOST_NODE
+        or reason.startswith("no node found for id")
+        for kind, reason in causes_of(error)
+    )
+
+
 def circuit_open(last: Exception | None, nodes: int) -> CircuitOpen:
     """The error while no node answers. `last` is the last failure of one of them."""
     if nodes > 1:

@@ -1,7 +1,10 @@
 """What is known of each node of the cluster, and which of them is asked next. It knows no network and no clock.
 
 A node that failed is rested: others are asked first. A node that could not be reached, or stayed silent, several times
-in a row is dead: its circuit is open, and no request is sent to it but a probe. Any answer of OpenSearch closes it.
+in a row is dead: its circuit is open, and no request is sent to it but a probe, whose answer closes it.
+
+A node that was silent is doubted until a probe has found that it is part of its cluster: it may have been frozen, and
+answers then with the state of the index before that.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ COSTLY = frozenset({Failure.DOWN, Failure.SILENT})
 
 @dataclass(slots=True)
 class Node:
-    """One node. `failures` counts those since the last answer."""
+    """One node. `failures` counts those since the last answer. `is_doubted`: it was silent, and not probed since."""
 
     number: int
     most_failures: int
@@ -40,19 +43,27 @@ class Node:
     state: State = State.READY
     failures: int = 0
     last: Exception | None = None
+    is_doubted: bool = False
 
     def answered(self) -> None:
-        self.failures, self.last = 0, None
+        """It answered, and is known to be part of its cluster."""
+        self.failures, self.last, self.is_doubted = 0, None, False
         self._become(State.READY)
+
+    def spoke(self) -> None:
+        """It answered. Whether it may be asked before others, a probe decides."""
+        self.failures = 0
 
     def failed(self, failure: Failure, error: Exception | None = None) -> None:
         self.failures += 1
         self.last = error or self.last
+        self.is_doubted |= failure is Failure.SILENT
         is_dead = failure in COSTLY and self.failures >= self.most_failures
         self._become(State.DEAD if is_dead else State.RESTING)
 
     def suspected(self) -> None:
         """It has been silent for long. That is no failure yet."""
+        self.is_doubted = True
         if self.state is State.READY:
             self._become(State.RESTING)
 
@@ -68,6 +79,15 @@ class Nodes:
 
     all: list[Node]
     _turn: int = 0
+
+    def are_others_ready(self, node: Node) -> bool:
+        return any(other.state is State.READY for other in self.all if other is not node)
+
+    def witnesses(self, node: Node) -> list[Node]:
+        """The others, which say whether it is part of their cluster: those that are ready, or else those that rest."""
+        others = [other for other in self.all if other is not node]
+        ready = [other for other in others if other.state is State.READY]
+        return ready or [other for other in others if other.state is State.RESTING]
 
     def pick(self, but: Collection[Node] = ()) -> Node | None:
         """The next node to ask: a ready one if there is any, else a resting one; None if all the others are dead."""

@@ -16,7 +16,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opensearchpy import AsyncTransport, JSONSerializer
@@ -28,13 +28,13 @@ from service import deadline, telemetry
 from service.client import error_types, responses
 from service.client.connection import Connection
 from service.client.node_health import Budget, Failure, Node, Nodes, State
+from service.client.probes import Probes
 from service.errors import AnswerUnusable, ConversationsError
 from service.message_texts import counted
 
 EXPECTED = (404, 409)  # normal outcomes, not failures: no such document, or a newer version exists
 LATE_SECONDS = 5.0  # a node is probed after this time without an answer, however long the call may take
 LEAST_SECONDS = 0.2  # nobody is late before, however little time a call has
-PROBE_TIMEOUT = 1.5
 FIRST_PAUSE_SECONDS = 0.2
 _READS = frozenset({"_search", "_search/point_in_time", "_mget", "_count", "_analyze"})  # with POST
 _LEAVES_SOMETHING = "_search/point_in_time"  # so it is not sent to two nodes at the same time
@@ -72,6 +72,11 @@ class Call:
     def is_read(self) -> bool:
         return self.method in ("GET", "HEAD") or (self.method == "POST" and self.kind in _READS)
 
+    @property
+    def anywhere(self) -> Call:
+        """The same, of any copy of the shards: the one that it prefers may be what does not answer."""
+        return replace(self, params={name: value for name, value in self.params.items() if name != "preference"})
+
 
 class _Deserializer(Deserializer):
     """Decodes every response as JSON, whatever its content type, so that HTML raises the same error as broken JSON."""
@@ -90,7 +95,7 @@ class Transport(AsyncTransport):
         super().__init__(hosts, **options)
         self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
         self._policy = policy
-        self._probes: dict[int, Connection] = {}
+        self._probes: Probes | None = None
         self._watches: dict[int, asyncio.Task[None]] = {}
         self._budget = Budget()
         self._keeper: Transport = beside or self
@@ -151,8 +156,8 @@ class Transport(AsyncTransport):
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
-        for probe in self._probes.values():
-            await probe.close()
+        if self._probes is not None:
+            await self._probes.close()
         if self._keeper is self:
             for node in self._nodes.all:
                 telemetry.nodes.labels(node.state.value).dec()
@@ -212,7 +217,7 @@ class Transport(AsyncTransport):
                     if last is not None:
                         telemetry.retried.labels("failed").inc()
                     left -= 1
-                    running.add(self._start(node, call, tried))
+                    running.add(self._start(node, call.anywhere if tried else call, tried))
                 wait = self._slow_after(call) if may_be_late and left > 0 else None
                 done, running = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
                 if not done:
@@ -220,7 +225,7 @@ class Transport(AsyncTransport):
                     if (other := self._nodes.pick(tried)) is not None and self._budget.take():
                         telemetry.retried.labels("slow").inc()
                         left -= 1
-                        running.add(self._start(other, call, tried))
+                        running.add(self._start(other, call.anywhere, tried))
                 for task in done:
                     error = task.exception()
                     if error is None:
@@ -245,20 +250,29 @@ class Transport(AsyncTransport):
         return max(LEAST_SECONDS, min(LATE_SECONDS, self._policy.slow_share * deadline.remaining(left)))
 
     async def _watched(self, node: Node, call: Call) -> object:
-        """One attempt. A node that is late is probed meanwhile, and rested until it answers."""
+        """One attempt. A node that is late is probed meanwhile, and rested until the probe finds it well."""
         late = asyncio.get_running_loop().call_later(self._slow_after(call), self._keeper._suspect, node)
         try:
             answer = await self._attempt(node, call)
         except (TransportError, ConversationsError) as error:
-            if (failure := error_types.failure_of(error)) is None:
-                node.answered()
-            else:
+            if (failure := error_types.failure_of(error)) is not None:
                 self._keeper._failed(node, failure, error)
+            else:
+                self._heard(node, call)
             raise
         finally:
             late.cancel()
-        node.answered()
+        self._heard(node, call)
         return answer
+
+    def _heard(self, node: Node, call: Call) -> None:
+        """An answer came. Raises AnswerUnusable for a read if the node was silent, and another one was not."""
+        if node.state is State.READY or len(self._nodes.all) == 1:
+            node.answered()
+            return
+        node.spoke()
+        if node.is_doubted and call.is_read and self._nodes.are_others_ready(node):
+            raise responses.unusable("its node was silent, and may not know yet what happened meanwhile")
 
     async def _attempt(self, node: Node, call: Call) -> object:
         chosen = _connection.set(self.connection_pool.connection_opts[node.number][0])
@@ -304,15 +318,15 @@ class Transport(AsyncTransport):
             pause = self._policy.probe_seconds
 
     async def _probe(self, node: Node) -> None:
-        """Asks the node for its name, over a connection of its own, because the others may all be in use."""
-        if node.number not in self._probes:
+        if self._probes is None:
             await self._async_call()
-            host = self.connection_pool.connection_opts[node.number][1]
-            self._probes[node.number] = Connection(**{**self.kwargs, **host, "pool_maxsize": 1})
+            hosts = [host for _connection, host in self.connection_pool.connection_opts]
+            self._probes = Probes(hosts, self.kwargs)
         try:
-            _status, _headers, data = await self._probes[node.number].perform_request("GET", "/", timeout=PROBE_TIMEOUT)
-            if not (isinstance(data, bytes | bytearray) and b"cluster_name" in data):
-                raise responses.unusable("it does not name its cluster")
+            if len(self._nodes.all) == 1:
+                await self._probes.check_answers(node.number)
+            else:
+                await self._probes.check_member(node.number, [one.number for one in self._nodes.witnesses(node)])
         except (TransportError, ConversationsError) as error:
             if (failure := error_types.failure_of(error)) is not None:
                 self._failed(node, failure, error)

@@ -22,7 +22,7 @@ from service.client.responses import Bulk, BulkEntry, convert, unusable
 from service.conversation import is_tombstone
 from service.errors import ConversationsError, IndexUnusable, Overloaded, SearchTimeout, SearchUnavailable, WriteFailed
 from service.index.item_outcomes import Again, Result, judge
-from service.index.write_check import check_writable
+from service.index.write_check import check_writable, held_version
 from service.index.write_targets import own_alias
 from service.times import LAST, epoch_milliseconds
 
@@ -68,7 +68,11 @@ class Failure:
 
 @dataclass(slots=True)
 class Delivery:
-    """The writes of one call, and the results so far at each of their places. `patience` is in seconds."""
+    """The writes of one call, and the results so far at each of their places. `patience` is in seconds.
+
+    `unrefreshed` are the indices where searches may not find yet what was to be found (`refresh` is wait_for).
+    OpenSearch does not wait for what is unchanged, and a request in parts does not wait either: it would be late.
+    """
 
     client: Client
     alias: str
@@ -77,6 +81,7 @@ class Delivery:
     patience: float
     deadline: float
     settled: dict[Place, Result] = field(default_factory=dict)
+    unrefreshed: set[str] = field(default_factory=set)
     _failed_alone: dict[Place, int] = field(default_factory=dict)
     _written_since_failure: int = 0
     _has_failed: bool = False
@@ -95,8 +100,12 @@ class Delivery:
         self._has_failed = True
         if outcome.proof is not Proof.ITSELF and (doubt := await self._doubt(places)) is not None:
             return doubt
-        if len(places) > 1:
-            return await self._send_parts(places)
+        return await (self._send_parts(places) if len(places) > 1 else self._blame(places, outcome, seconds))
+
+    async def _blame(self, places: list[Place], outcome: Failure, seconds: float) -> Again | None:
+        """Rejects a document that failed alone, or sends it once more, or says why neither can be."""
+        if outcome.proof is Proof.NEIGHBOUR and await self._may_be_there(places[0]):
+            return outcome.again
         if self._is_rejected(places[0], outcome):
             return None
         is_first = self._failed_alone[places[0]] < FAILURES_ALONE
@@ -131,6 +140,16 @@ class Delivery:
             return Again(str(error))
         return None
 
+    async def _may_be_there(self, place: Place) -> bool:
+        """Whether the index took the document, and only its answer is late, or cannot say that it did not."""
+        write, name = self.writes[place[0]], place[1]
+        seconds = max(0.1, min(PROBE_SECONDS, self._left()))
+        try:
+            held = await held_version(self.client, name, write.id, write.routing, seconds=seconds)
+        except ConversationsError:
+            return True
+        return held >= write.version
+
     def _left(self) -> float:
         return self.deadline - asyncio.get_running_loop().time()
 
@@ -138,10 +157,11 @@ class Delivery:
         """Sends one request and stores the results. Returns why some have none, or how the request failed."""
         if seconds < LEAST_SECONDS:
             return Again(TIME_IS_UP)
+        refresh = "false" if self._has_failed else self.refresh
         body = b"".join(lines(self.writes[at], own_alias(name)) for at, name in places)
         params = {
             "require_alias": "true",
-            "refresh": self.refresh,
+            "refresh": refresh,
             "timeout": f"{max(1, seconds * 900):.0f}ms",  # so a missing shard is reported before the request times out
             "filter_path": "items.index._id,items.index._index,items.index.status,items.index.error",
             "request_timeout": seconds,
@@ -152,9 +172,9 @@ class Delivery:
                     answer = await self.client.bulk(body=body, params=params)
         except (SearchUnavailable, SearchTimeout, IndexUnusable) as error:
             return _failure(error, is_alone=len(places) == 1)
-        return self._settle(places, answer)
+        return self._settle(places, answer, has_waited=refresh == self.refresh)
 
-    def _settle(self, places: list[Place], answer: object) -> Again | None:
+    def _settle(self, places: list[Place], answer: object, *, has_waited: bool) -> Again | None:
         entries = [item.index for item in convert(answer, Bulk).items]
         if not self._are_of(places, entries):
             return Again(str(unusable("it has other documents than were sent")))
@@ -164,6 +184,8 @@ class Delivery:
                 why = verdict
                 continue
             self.settled[place] = verdict
+            if self.refresh == "wait_for" and (verdict.outcome == "unchanged" or not has_waited):
+                self.unrefreshed.add(place[1])
             if self._has_failed and verdict.outcome != "rejected":
                 self._written_since_failure += 1
         return why

@@ -8,14 +8,16 @@ from service.errors import SearchUnavailable
 from service.message_texts import counted
 
 
-async def refresh(client: Client, names: str, *, alias: str, may_lack: bool = False) -> None:
-    """Refreshes these indices, with a timeout of SLOW_SECONDS. With `may_lack`, names that do not exist are ignored.
+async def refresh(
+    client: Client, names: str, *, alias: str, may_lack: bool = False, seconds: float = SLOW_SECONDS
+) -> None:
+    """Refreshes these indices, within so many seconds. With `may_lack`, names that do not exist are ignored.
 
     Raises SearchUnavailable if a copy of a shard could not be refreshed: a search that asks it would miss something.
     """
     ignoring = {"ignore_unavailable": "true"} if may_lack else {}
     with translated(alias=alias):
-        answer = await client.indices.refresh(index=names, params={**ignoring, "request_timeout": SLOW_SECONDS})
+        answer = await client.indices.refresh(index=names, params={**ignoring, "request_timeout": seconds})
     if failed := part(answer, "_shards", "failed", expected=int):
         copies = counted(failed, "copy", "copies")
         raise SearchUnavailable(f"{copies} of shards could not be refreshed: try again shortly")

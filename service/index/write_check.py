@@ -37,6 +37,22 @@ async def check_writable(client: Client, names: Sequence[str], *, seconds: float
         )
 
 
+class _Held(msgspec.Struct):
+    found: bool
+    version: int = msgspec.field(name="_version", default=-1)
+
+
+async def held_version(client: Client, name: str, document: str, routing: str, *, seconds: float) -> int:
+    """The version of a document that the index holds now, found by searches or not; -1 if it holds none."""
+    wanted = {"_index": own_alias(name), "_id": document, "routing": routing}
+    with translated(alias="the index that is written"):
+        answer = await client.mget(body={"docs": [wanted]}, params={"_source": "false", "request_timeout": seconds})
+    found = part(answer, "docs", expected=list[_Held])
+    if len(found) != 1:
+        raise unusable("it has other documents than were asked for")
+    return found[0].version if found[0].found else -1
+
+
 async def _check_shards(client: Client, names: Sequence[str], seconds: float) -> None:
     indices = ",".join(names)
     health, stats = await asyncio.gather(

@@ -24,7 +24,8 @@ from service.conversation import (
     tombstone,
 )
 from service.errors import Overloaded, PushedBack, SearchTimeout, SearchUnavailable, WriteFailed
-from service.index.bulk_requests import TIME_IS_UP, Delivery, Write, lines
+from service.index import refreshing
+from service.index.bulk_requests import LEAST_SECONDS, TIME_IS_UP, Delivery, Write, lines
 from service.index.disk_space import unless_full
 from service.index.item_outcomes import GONE, Again, Outcome, Result
 from service.index.write_targets import Only, Targets
@@ -142,6 +143,7 @@ class Writer:
                 found = await delivery.send(places) if places else None
                 why = why if why and found and found.reason == TIME_IS_UP else found
                 if why is None and self.targets.is_current(looked):
+                    await self._await_refresh(delivery)
                     return [
                         _summary([delivery.settled[at, name] for name in looked.names]) for at in range(len(writes))
                     ]
@@ -150,6 +152,15 @@ class Writer:
             if why is not None:
                 await self._wait(why, pause, left=delivery.deadline - loop.time(), patience=patience)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _await_refresh(self, delivery: Delivery) -> None:
+        """Keeps the promise of `wait_for` where OpenSearch has not waited.
+
+        What is unchanged may be a moment old: a write is often sent again because nobody answered the first one.
+        """
+        if names := sorted(delivery.unrefreshed):
+            left = max(LEAST_SECONDS, delivery.deadline - asyncio.get_running_loop().time())
+            await refreshing.refresh(self.client, ",".join(names), alias=self.alias, may_lack=True, seconds=left)
 
     async def _wait(self, why: Again, pause: float, *, left: float, patience: float) -> None:
         """Waits before another attempt. Raises PushedBack or WriteFailed if no time is left for one."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
 from opensearchpy.exceptions import NotFoundError, TransportError
 
 from service import deadline, telemetry
-from service.client import Client, responses, translated
+from service.client import Client, error_types, responses, translated
 from service.client.connection import MAX_ANSWER_BYTES
 from service.client.responses import Hit, SearchAnswer, total_of
 from service.conversation import document_id, is_tombstone, item
@@ -40,6 +42,8 @@ from service.search.spread import Spread
 from service.search.subject_clauses import Clause
 
 POINTS_IN_TIME = Size(units=50, share=50, waiting=400, waiting_share=400, patience=1.0)  # of commands
+
+Made = TypeVar("Made")
 
 _TOO_LARGE = f"these conversations have more than {MAX_ANSWER_BYTES // 1_000_000} MB together: ask for fewer at once"
 
@@ -89,9 +93,19 @@ class Searcher:
                 return await self._walk(query, organization_uid, after)
             asked = _Asked.of(query, organization_uid)
             if asked.rank > self.windows.plain(asked.keys):
-                async with self._snapshot(query, organization_uid) as snapshot:
-                    return await self._deep(asked, snapshot)
+                return await self._pinned(asked, self._deep)
             return await self._near(asked) or await self._plain(asked)
+
+    async def _pinned(self, asked: _Asked, work: Callable[[_Asked, Snapshot], Awaitable[Made]]) -> Made:
+        """What `work` makes of one state of the index; of a newer one if the first was lost with its node."""
+        try:
+            async with self._snapshot(asked.query, asked.organization_uid) as snapshot:
+                return await work(asked, snapshot)
+        except TransportError as error:
+            if not error_types.is_snapshot_lost(error):
+                raise
+        async with self._snapshot(asked.query, asked.organization_uid) as snapshot:
+            return await work(asked, snapshot)
 
     @asynccontextmanager
     async def _snapshot(self, query: ConversationQuery, organization_uid: UUID) -> AsyncIterator[Snapshot]:
@@ -173,17 +187,21 @@ class Searcher:
         if end is None or asked.rank > near_pages.FARTHEST:
             return None
         parts = near_pages.slices_up_to(asked.keys, end, asked.rank)
-        async with self._snapshot(asked.query, asked.organization_uid) as snapshot:
+
+        async def work(asked: _Asked, snapshot: Snapshot) -> tuple[int, list[list[Hit]], int]:
             total, found = await asyncio.gather(
                 snapshot.total(()), asyncio.gather(*(snapshot.slice(part, may_be_short=True) for part in parts))
             )
+            return total, found, snapshot.took
+
+        total, found, took = await self._pinned(asked, work)
         hits = [hit for part in found for hit in part][: asked.rank]
         if len(hits) < min(asked.rank, total):
             return None
         telemetry.pages.labels("hinted").inc()
         hits = hits[asked.query.offset :]
         items = items_of(hits, asked.organization_uid)
-        return Page(asked.query, total, items, snapshot.took, extras=marked(asked.query, hits))
+        return Page(asked.query, total, items, took, extras=marked(asked.query, hits))
 
     def _remember_end(self, asked: _Asked, hits: Sequence[Hit], total: int) -> None:
         if len(hits) == asked.query.per_page and near_pages.is_worth_it(asked.keys, asked.rank, total):
@@ -191,9 +209,14 @@ class Searcher:
             self._rank_cache.put(asked.key, replace(memory, end=hits[-1].sort))
 
     async def _walk(self, query: ConversationQuery, organization_uid: UUID, after: Position | None) -> Page:
-        """Requests one more conversation than the page has. If there is none, this is the last page."""
+        """Requests one more conversation than the page has. If there is none, this is the last page.
+
+        All pages of a walk ask the same copy of a shard while it is there: each copy refreshes at its own moment, and
+        one that is behind could give the older version of a conversation that was on an earlier page.
+        """
         body = compile_walk(query, organization_uid, after=after, size=query.per_page + 1)
-        answer = await self.ask({**body, "track_total_hits": True}, organization_uid)
+        copy = blake2b(identity_of(organization_uid) + fingerprint(query), digest_size=8).hexdigest()
+        answer = await self.ask({**body, "track_total_hits": True}, organization_uid, preference=copy)
         hits = answer.hits.hits[: query.per_page]
         items = items_of(hits, organization_uid)
         following = None

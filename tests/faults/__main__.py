@@ -1,7 +1,7 @@
 """Lets faults happen to a cluster of three nodes while it is loaded, written, reindexed and read, and checks each answer.
 
-A line for each fault says how soon the service was as fast as before. Exit code 1: an answer was wrong or partial, an
-acknowledged write is lost, or the service was slow for too long; one line names the seed and the fault.
+A line for each fault says how soon the service was as fast as before. Exit code 1: an answer was wrong or partial, or an
+acknowledged write is lost; 2: the service was slow for too long. One line names the seed and the fault.
 """
 
 from __future__ import annotations
@@ -32,6 +32,14 @@ REMEMBERED_SECONDS = 200.0
 class Failed(Exception):
     """The run found something. Its text is the line that says what."""
 
+    code = 1
+
+
+class TooSlow(Failed):
+    """The service was slow for too long, which may be the machine's doing."""
+
+    code = 2
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
@@ -51,7 +59,7 @@ def main() -> None:
             Run(Work(world, given.seed, given.pause), given).run()
     except Failed as found:
         say(f"faults: seed {given.seed}: {found}")
-        sys.exit(1)
+        sys.exit(found.code)
 
 
 def say(line: str) -> None:
@@ -107,7 +115,7 @@ class Run:
                 say(f"before: {self.before.rate:.1f} reads a second, {1000 * self.before.median:.0f} ms")
                 return
             self.work.pause *= 1.3
-        raise Failed(f"the service does not answer before any fault: {self.before}, {dict(self.work.counts)}")
+        raise TooSlow(f"the service does not answer before any fault: {self.before}, {dict(self.work.counts)}")
 
     def _deck(self) -> Any:
         """All kinds in random order, and again."""
@@ -148,7 +156,7 @@ class Run:
                 return found
             if now - ended > self.given.recover + 2 * speed.WINDOW_SECONDS:
                 last = Speed.of(list(self.work.answers), now - BEFORE_SECONDS, now)
-                raise Failed(
+                raise TooSlow(
                     f"after '{name}': not at full speed within {self.given.recover:g} s ({last}, before {self.before})"
                 )
             time.sleep(0.25)

@@ -19,6 +19,9 @@ Kind = Callable[[Work, random.Random, float], AbstractContextManager[None]]
 """Begins in the block, holds for about so many seconds, and is undone before the block ends."""
 
 
+SUSPENDED_SECONDS = 12.0  # the other nodes remove it before; see world.DETECTION
+
+
 class NotNow(Exception):
     """The fault cannot happen now. It is left for later."""
 
@@ -60,7 +63,7 @@ def _suspended_node(work: Work, rng: random.Random, seconds: float) -> Iterator[
     node = rng.choice(work.world.cluster.nodes)
     node.suspend()
     try:
-        time.sleep(min(30.0, 3 * seconds))
+        time.sleep(min(30.0, max(SUSPENDED_SECONDS, 3 * seconds)))
     finally:
         node.resume()
     work.world.revive()

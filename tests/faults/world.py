@@ -34,6 +34,12 @@ ORGANIZATIONS = [str(uuid5(NAMESPACE_URL, f"faults:{number}")) for number in ran
 SECRET = "the secret of the fault runs, of this process only"
 LEASE_SECONDS = 3.0
 START_SECONDS = 180.0
+# So that a node that is suspended for 12 s is removed from its cluster, and wakes up outside of it. By default: 30 s.
+DETECTION = {
+    f"cluster.fault_detection.{check}.{name}": value
+    for check in ("follower_check", "leader_check")
+    for name, value in (("timeout", "3s"), ("retry_count", "2"))
+}
 
 
 class World:
@@ -65,7 +71,7 @@ class World:
         self.folder = Path(folder)
         settings = Settings.load()
         distribution = prepare(settings.cache, java_home=settings.java_home)
-        self.cluster = LocalCluster(self.folder / "cluster", distribution, heap=self._heap)
+        self.cluster = LocalCluster(self.folder / "cluster", distribution, heap=self._heap, options=DETECTION)
         self._stack.callback(self.cluster.stop)
         self.cluster.start()
         self.proxies = [self._stack.enter_context(Proxy(url)) for url in self.cluster.urls]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import time
 from collections.abc import Iterator
@@ -14,17 +15,25 @@ import pytest
 
 from service import telemetry
 from service.api import readiness
+from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node import faults, proxy
 from tests.node.asking import error
 from tests.node.conftest import Api, Cluster, serving
-from tests.node.proxy import Fault, Proxy
+from tests.node.proxy import Answer, Call, Fault, Proxy
 from tests.processes import wait_until
 
 MINE = ORGANIZATIONS[0]
 TIMEOUT = 6.0
-ALL = ("_search", "_search/point_in_time", "_doc", "_bulk", "_alias", "_mapping", "_settings", "/", "", "_nodes")
+ALL = (
+    "_search", "_search/point_in_time", "_doc", "_bulk", "_alias", "_mapping", "_settings", "/", "", "_nodes",
+    "_cluster/state",
+)  # fmt: skip
+DEEP = Windows(dates=0, numbers=0, texts=0, scores=0, slice=3)
+LATE = 2.5  # seconds: longer than a read waits before it asks another node, and less than its deadline
+NOTHING = b"""{"took":1,"timed_out":false,"_shards":{"total":1,"successful":1,"skipped":0,"failed":0},
+    "hits":{"total":{"value":0,"relation":"eq"},"max_score":null,"hits":[]}}"""
 AT_ONCE = 0.25  # of a second, on a busy machine: an open circuit is not waited for
 
 
@@ -150,6 +159,44 @@ def test_a_silent_node_costs_a_read_a_part_of_its_deadline(several: Several) -> 
     assert count("conversations_opensearch_retried_total", reason="slow") >= 1
 
 
+def _frozen(call: Call, answer: Answer) -> Answer:
+    """A node that was frozen, and whose cluster removed it: its answers are late, and of the index as it was then."""
+    if call.kind == "_cluster/state":
+        return faults.put("version", value=1)(call, answer)
+    if call.kind == "_doc":
+        return faults.error(404, "index_not_found_exception")(call, answer).but(send=proxy.late(LATE))
+    return faults.body(NOTHING)(call, answer).but(send=proxy.late(LATE)) if call.kind == "_search" else answer
+
+
+def test_a_node_that_wakes_up_is_believed_once_it_knows_what_the_others_know(several: Several) -> None:
+    right = several.page().text
+    with several.sick(_frozen, 1), ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _read: several.page(), range(12)))
+        assert {(answer.status_code, answer.text) for answer in answers} == {(200, right)}
+        wait_until(lambda: "2 of 3" in several.api.get("/health/ready").text)
+    searched: list[str] = []
+    woken = several.proxies[1]
+    with several.sick(lambda call, answer: _frozen(call, answer).but(send=None), 1):
+        met = woken.met
+        wait_until(lambda: woken.met > met + 2)  # its probes, which it answers at once, and now from its own memory
+        with woken.answering(lambda call: searched.append(call.kind) if call.kind == "_search" else None):
+            assert {several.page().text for _read in range(6)} == {right}
+        assert "2 of 3" in several.api.get("/health/ready").text
+    assert searched == []
+
+
+def test_a_node_without_a_manager_is_not_asked_before_others(several: Several) -> None:
+    def alone(call: Call, answer: Answer) -> Answer:
+        change = faults.put("cluster_manager_node", value=None) if call.kind == "_cluster/state" else None
+        return change(call, answer) if change else answer.but(send=proxy.reset)
+
+    with several.sick(alone, 1):
+        assert {several.page().status_code for _read in range(6)} == {200}
+        met = several.proxies[1].met
+        wait_until(lambda: several.proxies[1].met > met + 2)
+        assert "2 of 3" in several.api.get("/health/ready").text
+
+
 def test_many_readers_beside_a_silent_node(several: Several) -> None:
     right = several.page().text
     with several.sick(faults.ANY["silence"], 2), ThreadPoolExecutor(12) as pool:
@@ -193,6 +240,29 @@ def test_a_write_whose_connection_was_lost_is_sent_again_by_its_version(several:
             assert answer.status_code == 200, answer.text
             outcomes.append(answer.json()["data"]["items"][0]["outcome"])
     assert set(outcomes) == {"unchanged"}
+
+
+@pytest.mark.parametrize("page", [2, 30])
+def test_a_page_goes_on_with_a_newer_snapshot_if_the_first_is_lost(several: Several, page: int) -> None:
+    """As when the node that holds it dies: it is closed before the first search that needs it, and then no more."""
+    own = several.cluster.settings
+    assert own.opensearch_url is not None
+    path = f"/api/conversations?per_page=1&page={page}"
+    lost: list[bytes] = []
+
+    def lose(call: Call) -> None:
+        if call.kind == "_search" and b'"pit"' in call.body and not lost:
+            lost.append(call.body)
+            ids = {"pit_id": [json.loads(call.body)["pit"]["id"]]}
+            httpx.request("DELETE", f"{several.cluster.url}/_search/point_in_time", json=ids, timeout=60)
+
+    with contextmanager(serving)(own, own.opensearch_url, DEEP) as api, ExitStack() as stack:
+        right = api.get(path, api.token(MINE)).json()
+        for one in several.proxies:
+            stack.enter_context(one.answering(lose))
+        answer = api.get(path, api.token(MINE))
+    assert lost
+    assert (answer.status_code, answer.json()) == (200, right)
 
 
 def test_metrics_exist_from_the_start(several: Several) -> None:

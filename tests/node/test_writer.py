@@ -102,6 +102,19 @@ def test_a_document_alone_is_not_rejected_where_nothing_else_was_written(
         write(fresh.settings, between.url, some(1), patience=3.0)
 
 
+def test_a_document_that_was_taken_and_not_answered_is_not_at_fault(between: Proxy, fresh: Cluster) -> None:
+    """As where a copy of the shard is late: the first request writes it, and none that holds it is answered in time."""
+    conversations = some(3, 1)
+    write(fresh.settings, fresh.url, conversations[:1])
+
+    def unanswered(call: Call, answer: Answer) -> Answer:
+        return answer.but(send=proxy.silent) if POISON.encode() in call.body else answer
+
+    with between.faulty(unanswered, "_bulk"), pytest.raises(WriteFailed):
+        write(fresh.settings, between.url, conversations, patience=4.0)
+    assert {result.outcome for result in write(fresh.settings, fresh.url, conversations)} == {"unchanged"}
+
+
 def test_no_outage_looks_like_a_bad_document(between: Proxy, fresh: Cluster) -> None:
     """Whatever is answered in place of every bulk request: the writes fail, and no document is told to be at fault."""
     for name, fault in faults.ANY.items():

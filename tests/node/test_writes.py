@@ -88,6 +88,21 @@ def test_late_and_duplicate_deliveries_are_harmless(own: Api) -> None:
     assert own.get(url, own.token(MINE)).json()["data"]["subject"] == "back"
 
 
+def test_what_is_sent_again_is_found_when_it_is_answered(own: Api, fresh: Cluster) -> None:
+    """A writer whose first request was not answered sends it again, and waits for what the first one wrote."""
+    settings = f"{fresh.url}/{fresh.settings.alias}/_settings"
+    httpx.put(settings, json={"index": {"refresh_interval": "1h"}}, timeout=60).raise_for_status()
+    one, other = mine()[:2]
+    lines = [line(one), deletion(other, other.updated_on)]
+    token = own.token(MINE)
+    assert outcomes(send(own, [line(other, updated_on="1990-01-01T00:00:00Z")])) == ["written"]
+    httpx.post(f"{fresh.url}/{fresh.settings.alias}/_refresh", timeout=60).raise_for_status()
+    assert outcomes(send(own, lines)) == ["written", "written"]
+    assert [found["uid"] for found in own.conversations(token)["data"]["items"]] == [str(other.uid)]
+    assert outcomes(send(own, lines, refresh="wait_for")) == ["unchanged", "unchanged"]
+    assert [found["uid"] for found in own.conversations(token)["data"]["items"]] == [str(one.uid)]
+
+
 def test_one_conversation_is_read_at_once_and_only_by_its_organization(own: Api) -> None:
     one = mine()[0]
     send(own, [line(one)])

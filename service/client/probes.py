@@ -1,0 +1,83 @@
+"""Asks a node whether it answers, and whether it knows what the others know.
+
+A node that was frozen, or cut off from its cluster, wakes up with the state of then. Until it notices that the cluster
+has gone on without it, it takes its copies of shards for current, and answers searches from them with status 200. So of
+several nodes, one that was silent or failed is trusted again only once it has a cluster manager, and a cluster state no
+older than those of the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from opensearchpy.exceptions import TransportError
+
+from service.client import responses
+from service.client.connection import Connection
+from service.errors import ConversationsError
+
+TIMEOUT = 1.5
+_STATE = "/_cluster/state/version,cluster_manager_node"
+_LOCAL = {"local": "true"}
+Told = TypeVar("Told")
+
+
+class _Info(msgspec.Struct):
+    cluster_name: str
+
+
+class _State(msgspec.Struct):
+    """What a node knows of its cluster. One without a cluster manager knows nothing that is sure."""
+
+    cluster_name: str
+    version: int = -1
+    cluster_manager_node: str | None = None
+
+
+class Probes:
+    """Connections of their own to each node, because the others may all be in use."""
+
+    def __init__(self, hosts: Sequence[Mapping[str, object]], options: Mapping[str, Any]) -> None:
+        self._hosts, self._options = hosts, options
+        self._connections: dict[int, Connection] = {}
+
+    async def close(self) -> None:
+        for connection in self._connections.values():
+            await connection.close()
+
+    async def check_answers(self, number: int) -> None:
+        """Raises an error unless OpenSearch answers."""
+        await self._ask(number, "/", {}, _Info)
+
+    async def check_member(self, number: int, others: Collection[int]) -> None:
+        """Raises an error unless the node is part of the cluster of the others, those of them that answer.
+
+        A node that refuses to tell its state has answered: its error is one of OpenSearch's own.
+        """
+        known = asyncio.gather(*(self._version(other) for other in others))
+        found, versions = await asyncio.gather(self._ask(number, _STATE, _LOCAL, _State), known)
+        if found.cluster_manager_node is None:
+            raise responses.unusable("its node has no cluster manager")
+        if found.version < max(versions, default=-1):
+            raise responses.unusable("its node knows an older state of the cluster than the others")
+
+    async def _version(self, number: int) -> int:
+        try:
+            found = await self._ask(number, _STATE, _LOCAL, _State)
+        except (TransportError, ConversationsError):
+            return -1
+        return -1 if found.cluster_manager_node is None else found.version
+
+    async def _ask(self, number: int, path: str, params: Mapping[str, str], expected: type[Told]) -> Told:
+        if number not in self._connections:
+            self._connections[number] = Connection(**{**self._options, **self._hosts[number], "pool_maxsize": 1})
+        _status, _headers, data = await self._connections[number].perform_request(
+            "GET", path, params=params, timeout=TIMEOUT
+        )
+        try:
+            return msgspec.json.decode(data, type=expected)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            raise responses.unusable("it does not name its cluster") from error
