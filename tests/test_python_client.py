@@ -42,6 +42,7 @@ Answer = tuple[int, dict[str, str], bytes]
 UID, ORGANIZATION = UUID(int=1), UUID(int=2)
 ITEM = {"uid": str(UID), "organization_uid": str(ORGANIZATION), "updated_on": "2026-01-02T03:04:05.678Z"}
 QUICK = Retries(attempts=3, longest_wait=0.01)
+NESTED = b"[" * 100_000  # deeper than any parser goes
 
 
 class Server:
@@ -284,6 +285,8 @@ def test_a_service_that_is_not_there_is_told_by_its_address() -> None:
         (200, {}, b'{"status":"success","data":{}}'),
         (302, {"Location": "http://127.0.0.1:1/"}, b""),
         (404, {}, b"<html>not found</html>"),
+        (200, {}, NESTED),
+        (404, {}, NESTED),
     ],
 )
 def test_a_foreign_answer_is_no_result(server: Server, answer: Answer) -> None:
@@ -315,7 +318,7 @@ def test_an_export_is_whole_or_an_error(server: Server) -> None:
     whole = lines(ITEM, ITEM, export_end(2))
     assert read(whole) == 2
     assert read(lines(export_end(0))) == 0
-    for broken in (lines(ITEM, ITEM), lines(ITEM, export_end(2)), whole[:-20], whole[:100], b"", b"<html>\n"):
+    for broken in (lines(ITEM, ITEM), lines(ITEM, export_end(2)), whole[:-20], whole[:100], b"", b"<html>\n", NESTED):
         with pytest.raises(IncompleteExport):
             read(broken)
     with pytest.raises(IncompleteExport) as caught:
