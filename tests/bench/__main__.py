@@ -18,6 +18,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import msgspec
+import uvloop
 
 from service import progress
 from service.client import Client, connect
@@ -217,10 +218,10 @@ def main() -> None:
         distribution = fetch(settings.cache, java_home=settings.java_home)
         with LocalNode(settings.data, distribution, heap=settings.node_heap) as node:
             if options.limits:
-                print(asyncio.run(limits.run(settings, node.url, folder, options.conversations)))
+                print(uvloop.run(limits.run(settings, node.url, folder, options.conversations)))
                 return
             if options.soak:
-                print(asyncio.run(soak.run(settings, node.url, folder, options.conversations, options.minutes)))
+                print(uvloop.run(soak.run(settings, node.url, folder, options.conversations, options.minutes)))
                 return
             if options.client:
                 asyncio.run(bench.client_cost(node.url))
