@@ -27,6 +27,7 @@ from service.api.middleware.disconnect import Disconnect
 from service.api.middleware.head import Head
 from service.api.middleware.hosts import Hosts
 from service.api.middleware.operations import Operations
+from service.api.middleware.places import Places
 from service.api.middleware.rate_limit import RateLimit
 from service.api.middleware.security_headers import SecurityHeaders
 from service.api.middleware.strangers import Strangers
@@ -122,7 +123,8 @@ def create_app(
         logging_config=None,
     )
     clients = ClientAddresses(settings.trusted_proxies)
-    known = Strangers(Compression(application), tokens=tokens, addresses=limits.addresses, clients=clients)
+    placed = Places(Compression(application), tokens=tokens, limits=limits)
+    known = Strangers(placed, tokens=tokens, addresses=limits.addresses, clients=clients)
     limited = RateLimit(known, callers=limits.callers)
     return AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited)))))
 

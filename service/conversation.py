@@ -317,6 +317,8 @@ def _words(conversation: Conversation) -> str:
         conversation.organization_uid,
         conversation.subject or "",
         sender=[text for text in (given.from_email, given.from_name) if text],
+        recipients=given.to_emails,
+        copies=given.cc_emails,
         categories=conversation.categories,
         labels=given.labels,
     )

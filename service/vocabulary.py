@@ -28,7 +28,7 @@ OWNER_CHARACTERS = 10  # in front of each term: 50 bits of a hash of the organiz
 LONGEST = 100  # code points of a term without them; the tokenizer divides terms of more than 255 UTF-16 units
 MOST_JOINED = 4  # parts of a piece that are stored together
 # The second character of a term that is not a word of a subject. A word begins with a letter or a digit.
-JOINED, SENDER, CATEGORY, LABEL = "-", "@", "#", "="
+JOINED, SENDER, RECIPIENT, COPY, CATEGORY, LABEL = "-", "@", ">", "&", "#", "="
 
 _ASCII_PARTS = re.compile(r"[A-Za-z]+|[0-9]+")
 _NUMBERS = re.compile(r"\d+|\D+")
@@ -50,13 +50,20 @@ def own_words(
     subject: str,
     *,
     sender: Sequence[str] = (),
+    recipients: Sequence[str] = (),
+    copies: Sequence[str] = (),
     categories: Sequence[str] = (),
     labels: Sequence[str] = (),
 ) -> str:
-    """The terms of a conversation, with spaces between. `sender` has the sender's address and name."""
+    """The terms of a conversation, with spaces between. `sender` has the sender's address and name.
+
+    Of recipients, of which there may be many, only neighbouring parts are stored: their beginnings are single parts.
+    """
     code = owner(organization_uid)
     terms = dict.fromkeys(_subject_terms(subject))
     terms |= dict.fromkeys(SENDER + term for text in sender for term in _terms_of(plain_of(text).lower()))
+    for kind, addresses in ((RECIPIENT, recipients), (COPY, copies)):
+        terms |= dict.fromkeys(kind + term for one in addresses for term in _neighbours(plain_of(one).lower()))
     terms |= dict.fromkeys(name_term(CATEGORY, name) for name in categories)
     terms |= dict.fromkeys(name_term(LABEL, name) for name in labels)
     return " ".join([code + term for term in terms])
@@ -75,6 +82,14 @@ def _terms_of(text: str) -> Iterator[str]:
         parts = parts_of(piece)
         yield from parts
         for start in range(len(parts) - 1):
+            yield parts_term(parts[start : start + MOST_JOINED])
+
+
+def _neighbours(text: str) -> Iterator[str]:
+    """For each part of the text, the term of it and those behind it in its piece."""
+    for piece in text.split():
+        parts = parts_of(piece)
+        for start in range(len(parts)):
             yield parts_term(parts[start : start + MOST_JOINED])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,8 @@ def test_no_input_makes_a_target_fail(name: str) -> None:
         TARGETS[name](data)
     for data in (b"", b"\0", b"\xff" * 300):
         TARGETS[name](data)
+
+
+def test_ci_fuzzes_for_two_minutes_with_the_same_seed() -> None:
+    workflow = (Path(__file__).parents[1] / ".github/workflows/ci.yml").read_text("utf-8")
+    assert "- run: scripts/fuzz --minutes 2 --seed 18\n" in workflow

@@ -11,8 +11,13 @@ from service.errors import IndexUnusable
 from service.imports.records import _unpacked_parts
 from service.sources.facts import unpacked
 
+# An array with more elements than are known, the last one nested deeper than a parser goes.
+NESTED = b"\x91\x9f" + b"\x91" * 100_000
 
-@pytest.mark.parametrize("packed", [b"", b"\xa1\xff", b"\x91\x91\xa1\xff", b"\xc1", b"x" * 50])
+
+@pytest.mark.parametrize(
+    "packed", [b"", b"\xa1\xff", b"\x91\x91\xa1\xff", b"\xc1", b"x" * 50, pytest.param(NESTED, id="nested")]
+)
 def test_what_another_version_packed_is_told(packed: bytes) -> None:
     text = base64.b64encode(packed).decode()
     for read in (unpacked, _unpacked_parts):

@@ -51,6 +51,8 @@ from tests.scripted_server import (
     success,
 )
 
+NESTED = b"[" * 100_000  # deeper than any parser goes
+
 
 @pytest.fixture
 def server() -> Iterator[Server]:
@@ -225,6 +227,8 @@ def test_a_service_that_is_not_there_is_told_by_its_address() -> None:
         (200, {}, b'{"status":"success","data":{}}'),
         (302, {"Location": "http://127.0.0.1:1/"}, b""),
         (404, {}, b"<html>not found</html>"),
+        (200, {}, NESTED),
+        (404, {}, NESTED),
     ],
 )
 def test_a_foreign_answer_is_no_result(server: Server, answer: Answer) -> None:
@@ -256,7 +260,7 @@ def test_an_export_is_whole_or_an_error(server: Server) -> None:
     whole = lines(ITEM, ITEM, export_end(2))
     assert read(whole) == 2
     assert read(lines(export_end(0))) == 0
-    for broken in (lines(ITEM, ITEM), lines(ITEM, export_end(2)), whole[:-20], whole[:100], b"", b"<html>\n"):
+    for broken in (lines(ITEM, ITEM), lines(ITEM, export_end(2)), whole[:-20], whole[:100], b"", b"<html>\n", NESTED):
         with pytest.raises(IncompleteExport):
             read(broken)
     with pytest.raises(IncompleteExport) as caught:

@@ -30,13 +30,19 @@ def test_names_and_senders_stand_behind_signs() -> None:
     assert [term[OWNER_CHARACTERS:] for term in found.split()] == [
         "@ada", "@x", "@org", "@-ada-x-org", "@-x-org", "#Über-uns", "=Work/Ops",
     ]  # fmt: skip
+    found = own_words(ORGANIZATION, "", recipients=["Ada@x.org", "bob@x.org"], copies=["a.b@c.d.e"])
+    assert [term[OWNER_CHARACTERS:] for term in found.split()] == [
+        ">-ada-x-org", ">-x-org", ">-org", ">-bob-x-org", "&-a-b-c-d", "&-b-c-d-e", "&-c-d-e", "&-d-e", "&-e",
+    ]  # fmt: skip
     assert comparable("ŁÓDŹ Ærlig") == "lodz aerlig"
 
 
 @given(st.text(max_size=300), st.lists(st.text(max_size=256), max_size=3))
 def test_each_term_begins_with_the_organizations_code_and_is_short(subject: str, names: list[str]) -> None:
     assert owner(ORGANIZATION) != owner(OTHER)
-    for term in own_words(ORGANIZATION, subject, sender=names, categories=names, labels=names).split():
+    for term in own_words(
+        ORGANIZATION, subject, sender=names, recipients=names, copies=names, categories=names, labels=names
+    ).split():
         assert term.startswith(owner(ORGANIZATION))
         assert len(term.encode("utf-16-le", "surrogatepass")) // 2 <= 255
     assert all(part and not part.isspace() for part in parts_of(subject))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -18,6 +18,7 @@ BODY_PATIENCE_SECONDS = 5.0
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
 EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # so that the next one may follow at once when one has ended
 SHED = "shed"  # in the state of a request that is refused because the service is busy with others'
+PLACE = "place"  # the organization among whose searches a request has its place already, in its state
 CHARGED = "charged_caller"  # the caller whose balance the answer tells, in the state of a request
 
 
@@ -85,8 +86,13 @@ class Limits:
         """Takes what a request costs above that."""
         self.callers.charge(caller.identity, units)
 
-    def search(self, organization_uid: UUID) -> AbstractAsyncContextManager[None]:
-        """A slot among the searches, for a request that reads in OpenSearch. Raises TooBusy and Saturated."""
+    def search(self, scope: Scope, organization_uid: UUID) -> AbstractAsyncContextManager[None]:
+        """A slot among the searches, for a request that reads in OpenSearch. Raises TooBusy and Saturated.
+
+        A request that has got one from service.api.middleware.places goes on with that.
+        """
+        if scope["state"].get(PLACE) == organization_uid.bytes:
+            return nullcontext()
         return self.searches.slot(organization_uid.bytes)
 
     def body(self, caller: Caller, announced: int | None) -> AbstractAsyncContextManager[None]:

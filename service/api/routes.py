@@ -77,7 +77,7 @@ async def list_conversations(request: ApiRequest) -> Answer:
     """A page of the conversations that match, in a total order, with the exact total."""
     parts: Parts = request.app.state.parts
     organization_uid, query = await _parsed_query(request, LIST_PARAMETERS)
-    async with parts.limits.search(organization_uid):
+    async with parts.limits.search(request.scope, organization_uid):
         page = await search_results.page(parts.searcher, query, organization_uid)
     note(request.scope, took=page.took)
     link = links(request.scope["path"], request.scope["query_string"], page)
@@ -89,7 +89,7 @@ async def count_conversations(request: ApiRequest) -> Answer:
     """The exact number of conversations that match, and their facets."""
     parts: Parts = request.app.state.parts
     organization_uid, query = await _parsed_query(request, COUNT_PARAMETERS)
-    async with parts.limits.search(organization_uid):
+    async with parts.limits.search(request.scope, organization_uid):
         counts = await search_results.count(parts.searcher, query, organization_uid)
     return await conditional_requests.answer(request, [responses.data(counts)], _applied(request))
 
@@ -103,7 +103,7 @@ async def suggest_conversations(request: ApiRequest) -> Answer:
     organization_uid = caller.require(asked_uid)
     note(request.scope, organization=str(organization_uid))
     await parts.index_fits()
-    async with parts.limits.search(organization_uid):
+    async with parts.limits.search(request.scope, organization_uid):
         suggestions = await suggest(parts.searcher, typed, organization_uid)
     return await conditional_requests.answer(request, [responses.data(suggestions)], {})
 
@@ -193,7 +193,7 @@ async def get_conversation(request: ApiRequest, uid: FromPath[str]) -> Answer:
     """Returns the newest version of a conversation. Unlike a search, it does not wait for a refresh of the index."""
     parts: Parts = request.app.state.parts
     organization_uid, conversation_uid, _values = await _parsed_item_request(request, uid, GET_PARAMETERS)
-    async with parts.limits.search(organization_uid):
+    async with parts.limits.search(request.scope, organization_uid):
         item = await parts.searcher.one(organization_uid, conversation_uid)
     return await conditional_requests.answer(request, [responses.one(item)], {})
 
@@ -208,7 +208,7 @@ async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Respon
     organization_uid, conversation_uid, values = await _parsed_item_request(
         request, uid, DELETE_PARAMETERS, scope=WRITE
     )
-    async with parts.limits.search(organization_uid):
+    async with parts.limits.search(request.scope, organization_uid):
         with trail.record_failure(request, "delete", {organization_uid}, uid=str(conversation_uid)):
             outcome = await parts.writes.delete(
                 organization_uid,

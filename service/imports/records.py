@@ -123,7 +123,7 @@ def _entry(uid: UUID, document: documents.Hit | None, record: documents.Hit | No
 def _unpacked_parts(text: str) -> tuple[Part, ...]:
     try:
         return _parts.decode(base64.b64decode(text))
-    except (TypeError, ValueError, msgspec.MsgspecError):
+    except (TypeError, ValueError, msgspec.MsgspecError, RecursionError):
         raise IndexUnusable(
             "the parts of a stored conversation cannot be read: another version of this service wrote them"
         ) from None

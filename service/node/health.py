@@ -97,7 +97,7 @@ def _get(url: str, path: str, expected: type[Expected]) -> Expected | None:
         connection.request("GET", path)
         answer = connection.getresponse()
         return msgspec.json.decode(answer.read(), type=expected) if answer.status == 200 else None
-    except (OSError, http.client.HTTPException, msgspec.MsgspecError, UnicodeError):
+    except (OSError, http.client.HTTPException, msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     finally:
         connection.close()

@@ -99,7 +99,7 @@ def read(path: Path, expected: type[Expected]) -> Expected | None:
     """The JSON object in the file, or None if it cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=expected)
-    except (OSError, msgspec.MsgspecError, UnicodeError):
+    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
 
 

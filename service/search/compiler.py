@@ -35,14 +35,14 @@ from service.search.subject_clauses import (
     Scored,
     all_of,
     any_of,
-    begun,
     clause_of,
     constant_scores,
     none_of,
+    person_begun,
     relevance,
-    sender_begun,
 )
 from service.times import format_time
+from service.vocabulary import COPY, RECIPIENT, SENDER
 
 # By the name in the search box: the fields of whole addresses, and those of their words and of names.
 PERSON_FIELDS = {
@@ -53,6 +53,7 @@ PERSON_FIELDS = {
     for row in FIELDS
     if row.kind == "address" and row.syntax
 }
+PERSON_KINDS = {"from": (SENDER,), "to": (RECIPIENT, COPY), "cc": (COPY,)}  # in the vocabulary
 TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc"))
 
 
@@ -156,12 +157,7 @@ def _person_clause(person: Person, organization_uid: UUID) -> Clause:
         return any_of(*({"term": {field: person.text}} for field in whole))
     _local, at, domain = person.text.rpartition("@")
     if (at and domain) or person.text.endswith("*"):
-        if person.role == "from" and (begun_here := sender_begun(person.text.rstrip("*"), organization_uid)):
-            return begun_here
-        typed = person.text.rstrip("*")
-        # The beginning of an address finds it whatever others have; only what `begun` takes is bounded.
-        addresses = [{"match_bool_prefix": {field: {"query": typed}}} for field in whole if at and domain]
-        return any_of(*addresses, *(begun(field, typed) for field in parts))
+        return person_begun(person.text.rstrip("*"), PERSON_KINDS[person.role], parts, organization_uid)
     return any_of(*({"match_phrase": {field: {"query": person.text}}} for field in parts))
 
 

@@ -50,10 +50,6 @@ Clause = Mapping[str, object]
 EXACT, STEMS, VARIANTS, WHOLE = "subject", "subject.stems", "subject.variants", "subject.whole"
 ALL_NEAR = "constant_score"  # the rewrite with which every near word counts, and together they are one clause
 UP_TO_2, UP_TO_5 = 2, 5  # letters of words without a mistake, and with at most one; longer words may have two
-# How many words of the whole index the last of several parts may go on to, in alphabetical order. Each is looked up,
-# and is no clause of its own. An index may hold any number of long numbers, so each next digit has a share of its own:
-# a number goes on by one digit whatever else there is, as in dates, times and versions.
-MOST_ENDINGS = 10_000
 
 LEAST_SHARE, SHARES = "1", ("1", "34%", "67%")  # of the words in a piece of a script without spaces
 
@@ -137,15 +133,25 @@ def own_beginning(term: str, organization_uid: UUID) -> Clause:
     return {"match_bool_prefix": {FIELD: {"query": owner(organization_uid) + term}}}
 
 
-def sender_begun(text: str, organization_uid: UUID) -> Clause | None:
-    """Conversations whose sender has the parts of the text in one piece; the last one may go on.
+def person_begun(text: str, kinds: Sequence[str], fields: Sequence[str], organization_uid: UUID) -> Clause:
+    """Conversations with the parts of the text next to each other in an address or a name; the last one may go on.
 
-    None for what is not stored together: several pieces, many parts, and scripts without spaces.
+    What it may go on to is looked up among the people of these `kinds` in the organization's vocabulary. What is not
+    stored together, as many parts and several pieces, stands before it in one of the `fields`.
     """
-    parts = parts_of(plain_of(text).lower())
-    if not parts or len(text.split()) != 1 or SPACELESS.search(text) or len(parts) > MOST_JOINED:
-        return None
-    return own_beginning(SENDER + (parts[0] if len(parts) == 1 else parts_term(parts)), organization_uid)
+    parts = parts_of(plain_of(text.rsplit(maxsplit=1)[-1]).lower()) if text.split() else []
+    if not parts or SPACELESS.search(text[-1]):
+        return any_of(*(_phrase(field, text) for field in fields))
+    last = parts_term(parts[-MOST_JOINED:])
+    own = any_of(
+        *(own_beginning(kind + (parts[0] if kind == SENDER and len(parts) == 1 else last), organization_uid)
+          for kind in kinds)
+    )  # fmt: skip
+    head = _head(text.rstrip())
+    is_cut = len(parts) > MOST_JOINED or len(text.split()) > 1 or SPACELESS.search(text)
+    if not (is_cut and has_words(head)):
+        return own
+    return all_of([own, any_of(*(_phrase(field, head) for field in fields))])
 
 
 def near_word(word: str, organization_uid: UUID, *, mistakes: int, same: int = 1) -> Clause:
@@ -274,21 +280,6 @@ def _symbols(piece: str) -> list[Clause]:
     """The symbols of a piece, which are not among its parts."""
     symbols = symbols_of(piece)
     return [_all(EXACT, symbols)] if symbols else []
-
-
-def begun(field: str, text: str) -> Clause:
-    """The parts of the text next to each other, in their order; the last one may be incomplete."""
-    if not has_words(_head(text)):
-        return {"match_bool_prefix": {field: {"query": text, "operator": "and"}}}
-    if not text[-1].isdecimal():
-        return _going_on(field, text, MOST_ENDINGS)
-    return any_of(
-        _phrase(field, text), *(_going_on(field, f"{text}{digit}", MOST_ENDINGS // 10) for digit in range(10))
-    )
-
-
-def _going_on(field: str, text: str, most: int) -> Clause:
-    return {"match_phrase_prefix": {field: {"query": text, "max_expansions": most}}}
 
 
 def _head(piece: str) -> str:

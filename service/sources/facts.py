@@ -210,7 +210,7 @@ def unpacked(text: str) -> Memory:
     """The inverse of `packed`. Raises IndexUnusable if another version of the service wrote the text."""
     try:
         return _decoder.decode(base64.b64decode(text))
-    except (ValueError, msgspec.MsgspecError):
+    except (ValueError, msgspec.MsgspecError, RecursionError):
         raise IndexUnusable("an import record cannot be read: another version of this service wrote it") from None
 
 

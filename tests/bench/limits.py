@@ -33,6 +33,7 @@ ROUNDS = 3
 WARM_SECONDS = 2.0
 PAUSE_SECONDS = 0.03  # of the quiet client
 SLOW, IDLE = 500, 2_000
+FILES_SECONDS = 0.1  # between looks at the files that the process has open
 CROWD_SECONDS = 4.0  # until it is there
 SHARES = (0.8, 2.0)  # of what the service can do
 CLIENTS_AT_CAPACITY = 8
@@ -43,16 +44,26 @@ WITHOUT = {
 SETTINGS: dict[str, dict[str, str]] = {"with limits": {}, "without": WITHOUT}
 
 
+def quantile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
+
+
 @dataclass
 class Answers:
-    """The answers to one client or more: statuses, and the seconds of those that were 200."""
+    """The answers to one client or more: statuses, the seconds of those that were 200, and how late they were sent."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
+
+    def add(self, more: Answers) -> None:
+        self.statuses += more.statuses
+        self.seconds += more.seconds
+        self.late += more.late
 
     def milliseconds(self, share: float) -> float:
-        ordered = sorted(self.seconds)
-        return 1000 * ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("nan")
+        return 1000 * quantile(self.seconds, share)
 
     @property
     def text(self) -> str:
@@ -73,8 +84,7 @@ class Measured:
     megabytes: list[float] = field(default_factory=list)
 
     def add(self, answers: Answers, files: int, megabytes: float) -> None:
-        self.answers.statuses += answers.statuses
-        self.answers.seconds += answers.seconds
+        self.answers.add(answers)
         self.files = max(self.files, files)
         self.megabytes.append(megabytes)
 
@@ -92,8 +102,8 @@ class Service:
         words = generate.vocabulary()
         self.cases = {one: [c for c in first_pages(words, one) if c.kind != "sort"] for one in self.tokens}
 
-    async def ask(self, case: Case, answers: Answers) -> None:
-        started = time.perf_counter()
+    async def ask(self, case: Case, answers: Answers, due: float | None = None) -> None:
+        started = time.perf_counter() if due is None else due
         path = f"/api/conversations?{case.query_string}"
         status = await self.sender.get(path, self.tokens[case.organization])
         answers.statuses[status] += 1
@@ -138,20 +148,25 @@ class Service:
         return len(answers.seconds) / (time.perf_counter() - started)
 
     async def at_rate(self, rate: float, seconds: float) -> tuple[Answers, int]:
-        """So many requests a second, whether they are answered or not; and the most files that the process had open."""
+        """So many requests a second, whether they are answered or not; and the most files that the process had open.
+
+        They are spread evenly, and each takes as long as from when it was due: one that is sent late counts from then.
+        """
         answers, tasks, files = Answers(), set[asyncio.Task[None]](), 0
         everything = [case for one in generate.ORGANIZATIONS[:4] for case in self.cases[one]]
         begun = Answers()  # what comes in the first seconds, which does not count
-        started, sent = time.perf_counter(), 0
-        while (now := time.perf_counter() - started) < WARM_SECONDS + seconds:
-            counted = answers if now > WARM_SECONDS else begun
-            while sent < now * rate:
-                task = asyncio.create_task(self.ask(everything[(sent * 7) % len(everything)], counted))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-                sent += 1
-            files = max(files, self.files())
-            await asyncio.sleep(0.005)
+        started, looked = time.perf_counter(), 0.0
+        for sent in range(int(rate * (WARM_SECONDS + seconds))):
+            due = started + sent / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            now = time.perf_counter()
+            counted = answers if due > started + WARM_SECONDS else begun
+            counted.late.append(now - due)
+            task = asyncio.create_task(self.ask(everything[(sent * 7) % len(everything)], counted, due))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            if now > looked + FILES_SECONDS:
+                files, looked = max(files, self.files()), now
         await asyncio.gather(*tasks)
         return answers, files
 

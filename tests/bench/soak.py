@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
+import msgspec
 
 from service.settings import Settings
 from tests.bench import generate, limits, rig
-from tests.bench.limits import Answers, Service
+from tests.bench.limits import Answers, Service, quantile
 from tests.bench.sender import Sender
 
 QUIET_SHARE, SHARE = 0.05, 0.8
@@ -26,6 +27,7 @@ WARM_UP_SECONDS, QUIET_SECONDS, AFTER_SECONDS = 30.0, 20.0, 40.0
 DEEP_EVERY, EXPORT_EVERY = 1.0, 5.0
 DEEP = "/api/conversations?sort=subject&page=150"
 EXPORT = "/api/conversations/export?status=draft"
+PAGES = "/api/conversations"
 ROUND_SECONDS = 60.0
 
 
@@ -57,10 +59,13 @@ class Held:
 async def run(settings: Settings, url: str, folder: Path, conversations: int, minutes: float) -> str:
     await limits.prepare(settings, url, conversations)
     with rig.served(settings, url, folder / "service.log") as (address, pid), closing(Sender(address)) as sender:
-        return await measured(Service(sender, address, pid, settings), url, settings.alias, minutes)
+        service = Service(sender, address, pid, settings)
+        table, busy, since = await measured(service, url, settings.alias, minutes)
+    return f"{table}\n{where(folder / 'service.log', since, busy)}"
 
 
-async def measured(service: Service, url: str, alias: str, minutes: float) -> str:
+async def measured(service: Service, url: str, alias: str, minutes: float) -> tuple[str, Answers, datetime]:
+    """The table, the answers at the busy rate, and when they began."""
     await service.capacity()
     capacity = await service.capacity()
     quiet, _files = await service.at_rate(QUIET_SHARE * capacity, QUIET_SECONDS)
@@ -73,12 +78,11 @@ async def measured(service: Service, url: str, alias: str, minutes: float) -> st
     await service.at_rate(SHARE * capacity, WARM_UP_SECONDS)
     first = await Held.of(service, url, alias)
     rows.append(f"| after {WARM_UP_SECONDS:g} s at {SHARE:g} | | | | | | {first.text} |")
-    busy = Answers()
+    busy, since = Answers(), datetime.now(UTC)
     held = [first]
     for number in range(1, max(1, round(minutes * 60 / ROUND_SECONDS)) + 1):
         answers, _files = await service.at_rate(SHARE * capacity, ROUND_SECONDS)
-        busy.statuses += answers.statuses
-        busy.seconds += answers.seconds
+        busy.add(answers)
         held.append(await Held.of(service, url, alias))
         rows.append(f"| minute {number} at {SHARE:g} | {answers.text} | {held[-1].text} |")
     for one in beside:
@@ -94,7 +98,33 @@ async def measured(service: Service, url: str, alias: str, minutes: float) -> st
         f"Memory grew by at most {growth:.1f} %; p99 is {ratio:.1f} times the quiet p50; left behind: "
         f"{after.files - idle.files} descriptors, {after.tasks - idle.tasks} tasks, {after.points_in_time} points in time."
     )
-    return "\n".join([*_heading(minutes), *TABLE, *rows, "", verdict])
+    return "\n".join([*_heading(minutes), *TABLE, *rows, "", verdict]), busy, since
+
+
+class _Line(msgspec.Struct):
+    """A line of the service's log, of a request."""
+
+    timestamp: datetime
+    event: str
+    route: str = ""
+    status: int = 0
+    milliseconds: float = 0.0
+    took: float = 0.0
+
+
+def where(log: Path, since: datetime, busy: Answers) -> str:
+    """Where the time of pages went, from the service's log: what the clients waited for beyond it was in queues to it."""
+    lines = [msgspec.json.decode(line, type=_Line) for line in log.read_bytes().splitlines() if line.startswith(b"{")]
+    pages = [one for one in lines if (one.route, one.status) == (PAGES, 200) and one.timestamp > since]
+    parts = {
+        "for the clients": [1000 * seconds for seconds in busy.seconds],
+        "in the service": [one.milliseconds for one in pages],
+        "of that in OpenSearch (took)": [one.took for one in pages],
+        "and the rest": [one.milliseconds - one.took for one in pages],
+        "sent late by the clients": [1000 * seconds for seconds in busy.late],
+    }
+    told = (f"{name} {quantile(of, 0.5):.0f} and {quantile(of, 0.99):.0f} ms" for name, of in parts.items())
+    return f"p50 and p99 of pages: {', '.join(told)}."
 
 
 async def _now_and_then(service: Service, path: str, every: float) -> None:

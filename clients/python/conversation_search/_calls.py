@@ -132,7 +132,7 @@ def result(call: Call[Result], response: httpx.Response) -> Result:
         raise error(response)
     try:
         return call.result(response.json()["data"])
-    except (ValueError, LookupError, TypeError) as problem:
+    except (ValueError, LookupError, TypeError, RecursionError) as problem:
         raise UnexpectedAnswer(f"{response.url} did not answer as conversation search does: {problem!r}") from problem
 
 
@@ -140,7 +140,7 @@ def error(response: httpx.Response) -> ConversationSearchError:
     """The exception for an answer with an error, whose body was read."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     return service_error(response.status_code, body, retry_after(response))
 
@@ -192,7 +192,7 @@ class ExportReader:
                 self._ended = data["export"]["complete"] is True and data["export"]["conversations"] == self.received
                 return None
             found = _models.conversation(data)
-        except (ValueError, LookupError, TypeError, AttributeError) as problem:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as problem:
             raise IncompleteExport(self.received, f"a line is cut off or no conversation: {problem!r}") from problem
         self.received += 1
         return found

@@ -1,0 +1,86 @@
+"""Gives a search its place among all searches before Litestar begins to work on it.
+
+With more requests than the process can do, it would be busy with what it does for a request before it refuses it. So
+the caller and the organization are looked up here, if that takes no more than a look: a token that was verified before,
+and an organization that stands plainly in the query string. All other requests get their place in their handlers.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import AsyncExitStack
+from uuid import UUID
+
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
+
+from service.api.auth import Tokens
+from service.api.limits import CHARGED, PLACE, SHED, Limits
+from service.api.middleware.access_log import note
+from service.api.middleware.http import HttpMiddleware
+from service.api.middleware.refusal import refuse_for
+from service.errors import Saturated, TooBusy
+from service.identity.caller import Caller
+
+SEARCHES = frozenset({"/api/conversations", "/api/conversations/count", "/api/conversations/suggest"})
+_NAMED = re.compile(rb"(?:^|&)organization_uid=([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})(?=&|$)")
+_NAME = b"organization"
+
+
+class Places(HttpMiddleware):
+    """ASGI middleware. A place is held until the answer begins."""
+
+    def __init__(self, app: ASGIApp, *, tokens: Tokens, limits: Limits) -> None:
+        super().__init__(app)
+        self._tokens = tokens
+        self._limits = limits
+
+    async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        caller = self._known(scope) if scope["path"] in SEARCHES and scope["method"] in ("GET", "HEAD") else None
+        organization_uid = None if caller is None or self._is_spent(caller) else _asked(caller, scope["query_string"])
+        if caller is None or organization_uid is None:
+            await self.app(scope, receive, send)
+            return
+        async with AsyncExitStack() as place:
+
+            async def begun(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    await place.aclose()
+                await send(message)
+
+            try:
+                await place.enter_async_context(self._limits.search(scope, organization_uid))
+            except (TooBusy, Saturated) as error:
+                await self._refuse(scope, send, caller, organization_uid, error)
+                return
+            scope["state"][PLACE] = organization_uid.bytes
+            await self.app(scope, receive, begun)
+
+    def _known(self, scope: HTTPScope) -> Caller | None:
+        headers = [value for name, value in scope["headers"] if name == b"authorization"]
+        return self._tokens.known(headers[0].decode("latin-1")) if len(headers) == 1 else None
+
+    def _is_spent(self, caller: Caller) -> bool:
+        """Whether the caller has used up its rate, for which the handler refuses the request."""
+        callers = self._limits.callers
+        return bool(callers.rate) and callers.balance(caller.identity).left < 1
+
+    async def _refuse(
+        self, scope: HTTPScope, send: Send, caller: Caller, organization_uid: UUID, error: TooBusy | Saturated
+    ) -> None:
+        """A refusal costs the caller one unit, as every request does."""
+        self._limits.charge(caller, 1)
+        scope["state"][CHARGED] = caller.identity
+        if isinstance(error, Saturated):
+            scope["state"][SHED] = True
+        scope["path_template"] = scope["path"]  # for the log line: Litestar has not seen the request
+        note(scope, organization=str(organization_uid))
+        await refuse_for(scope, send, error)
+
+
+def _asked(caller: Caller, query_string: bytes) -> UUID | None:
+    """The caller's organization that the request is for; None if more than a look is needed, or it is no right one."""
+    named = _NAMED.search(query_string)
+    if named is None:
+        return None if _NAME in query_string else caller.default_organization
+    uid = UUID(named[1].decode())
+    return uid if uid in caller.organizations else None

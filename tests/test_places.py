@@ -1,0 +1,182 @@
+"""A search gets its place before Litestar works on it, if a look is enough to know whose it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from service.api.auth import Tokens
+from service.api.limits import CHARGED, SHED, Limits
+from service.api.middleware.places import Places
+from service.settings import Settings
+from tests import virtual_time
+
+ONE, TWO, THREE = (UUID(int=number, version=4) for number in (1, 2, 3))
+LIST = "/api/conversations"
+
+
+class Rig:
+    """The middleware around an application that notes what is held while it works and when its answer begins."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.tokens = Tokens(settings)
+        self.limits = Limits.of(settings)
+        self.token = self.tokens.mint("ada", [ONE, TWO], default=ONE)
+        self.held: list[tuple[str, int]] = []
+        self.sent: list[dict[str, Any]] = []
+        self.places = Places(self._application, tokens=self.tokens, limits=self.limits)
+        self.fails = False
+
+    async def _application(self, scope: Any, _receive: Any, send: Any) -> None:
+        self.held.append(("comes", self.limits.searches._held))
+        async with self.limits.search(scope, scope["asked"]):
+            self.held.append(("works", self.limits.searches._held))
+        if self.fails:
+            raise ValueError("a fault")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.held.append(("begins", self.limits.searches._held))
+        self.sent.append(message)
+
+    async def ask(
+        self, query: str, *, path: str = LIST, token: str | None = None, asked: UUID = ONE, method: str = "GET"
+    ) -> dict[str, Any]:
+        authorization = f"Bearer {token or self.token}".encode()
+        scope: Any = {
+            "type": "http", "path": path, "method": method, "query_string": query.encode(), "asked": asked,
+            "headers": [(b"authorization", authorization)], "state": {"notes": {"request_id": "an-id"}},
+        }  # fmt: skip
+
+        async def receive() -> Any:
+            return await asyncio.Event().wait()
+
+        await self.places(scope, receive, self._send)
+        state: dict[str, Any] = scope["state"]
+        return state
+
+    async def remember(self) -> None:
+        await self.tokens.verify(f"Bearer {self.token}")
+
+
+def run(settings: Settings, work: Callable[[Rig], Any]) -> None:
+    async def whole() -> None:
+        rig = Rig(settings)
+        await rig.remember()
+        await work(rig)
+        assert (rig.limits.searches._held, rig.limits.searches._queued) == (0, 0)
+
+    virtual_time.run(whole())
+
+
+@pytest.mark.parametrize(
+    ("query", "path", "asked"),
+    [
+        ("", LIST, ONE),
+        (f"organization_uid={TWO}", LIST, TWO),
+        (f"q=x&organization_uid={ONE}&page=2", f"{LIST}/count", ONE),
+        (f"q=x&organization_uid={TWO}", f"{LIST}/suggest", TWO),
+    ],
+)
+def test_a_search_has_one_place_until_its_answer_begins(
+    bare_settings: Settings, query: str, path: str, asked: UUID
+) -> None:
+    async def work(rig: Rig) -> None:
+        await rig.ask(query, path=path, asked=asked)
+        assert rig.held == [("comes", 1), ("works", 1), ("begins", 0)]
+
+    run(bare_settings, work)
+
+
+@pytest.mark.parametrize(
+    ("query", "path", "method"),
+    [
+        (f"organization_uid={THREE}", LIST, "GET"),  # not the caller's: its handler refuses it
+        (f"organization%5Fuid={TWO}", LIST, "GET"),
+        (f"organization_uid={TWO.hex}", LIST, "GET"),
+        ("organization_uid=x", LIST, "GET"),
+        ("", f"{LIST}/export", "GET"),
+        ("", f"{LIST}/bulk", "POST"),
+        ("", f"{LIST}/{ONE}", "GET"),
+        ("", "/api/caller", "GET"),
+    ],
+)
+def test_what_needs_more_than_a_look_gets_its_place_in_its_handler(
+    bare_settings: Settings, query: str, path: str, method: str
+) -> None:
+    async def work(rig: Rig) -> None:
+        await rig.ask(query, path=path, method=method, asked=TWO)
+        assert rig.held == [("comes", 0), ("works", 1), ("begins", 0)]
+
+    run(bare_settings, work)
+
+
+def test_a_token_that_was_not_verified_yet_has_no_place(bare_settings: Settings) -> None:
+    async def work(rig: Rig) -> None:
+        other = rig.tokens.mint("bob", [ONE], default=ONE)
+        await rig.ask("", token=other)
+        assert rig.held == [("comes", 0), ("works", 1), ("begins", 0)]
+
+    run(bare_settings, work)
+
+
+def test_one_that_has_to_go_never_reaches_the_application(bare_settings: Settings) -> None:
+    few = bare_settings.but(
+        searches=2, searches_per_organization=1, searches_waiting=0, searches_waiting_per_organization=0
+    )
+
+    async def work(rig: Rig) -> None:
+        searches = rig.limits.searches
+        async with searches.slot(TWO.bytes), searches.slot(ONE.bytes):
+            before = rig.limits.callers.balance("\nada").left
+            state = await rig.ask("")
+            assert rig.limits.callers.balance("\nada").left == before - 1
+        assert state[CHARGED] == "\nada"
+        assert SHED not in state
+        assert _refused(rig) == (429, "too_many_requests", b"1")
+        rig.sent.clear()
+        async with searches.slot(TWO.bytes), searches.slot(THREE.bytes):
+            state = await rig.ask("")
+        assert state[SHED]
+        assert _refused(rig) == (503, "busy", b"1")
+        assert [what for what, _held in rig.held] == ["begins", "begins"]
+
+    run(few, work)
+
+
+def test_who_has_used_up_the_rate_does_not_wait_for_a_place(bare_settings: Settings) -> None:
+    async def work(rig: Rig) -> None:
+        rig.limits.callers.take("\nada")
+        await rig.ask("", asked=TWO)
+        assert rig.held == [("comes", 0), ("works", 1), ("begins", 0)]
+
+    run(bare_settings.but(caller_rate=0.01, caller_burst=1), work)
+
+
+def test_a_place_is_given_back_after_a_fault_and_a_cancellation(bare_settings: Settings) -> None:
+    async def work(rig: Rig) -> None:
+        rig.fails = True
+        with pytest.raises(ValueError, match="a fault"):
+            await rig.ask("")
+        rig.fails = False
+        async with rig.limits.searches.slot(ONE.bytes):
+            waits = [asyncio.create_task(rig.ask("")) for _ in range(3)]
+            await asyncio.sleep(0.001)
+            assert rig.limits.searches._queued == 3
+            for one in waits:
+                one.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    run(bare_settings.but(searches=1, searches_per_organization=1), work)
+
+
+def _refused(rig: Rig) -> tuple[int, str, bytes]:
+    begin, body = rig.sent
+    return begin["status"], msgspec.json.decode(body["body"])["error"]["code"], dict(begin["headers"])[b"retry-after"]
