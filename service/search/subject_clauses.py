@@ -22,6 +22,7 @@ from uuid import UUID
 from service.query.conditions import Words
 from service.search.word_forms import (
     MOST_SPLIT,
+    in_usual_groups,
     japanese_forms,
     joined_codes,
     joined_numbers,
@@ -221,7 +222,7 @@ def _words(piece: str) -> Clause:
         return any_of(_run(piece), _all(STEMS, piece))
     number, one = short_number(piece), without_separators(piece)
     ways = [_phrase(EXACT, number) if number else _phrase(STEMS, piece)]
-    ways += [_phrase(EXACT, way) for way in thousands(piece)]
+    ways += [_phrase(EXACT, way) for way in (*thousands(piece), *in_usual_groups(piece))]
     ways += [_phrase(STEMS, one)] if one else []
     return any_of(*ways) if len(ways) > 1 else ways[0]
 
