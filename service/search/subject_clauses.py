@@ -7,7 +7,7 @@ languages, and dictionary words in those scripts) and `subject.variants` (simpli
 costs a few clauses, so the longest text costs some hundreds. A repeated piece costs them once.
 
 Two kinds of match look for words that are only like the given ones: fuzzy and prefix. They look through the words of
-the organization (service/vocabulary.py). However many are alike, each of these clauses is one clause.
+the organization (service/vocabulary.py). However many are alike, none is left out (service/search/near_words.py).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Protocol
 from uuid import UUID
 
 from service.query.conditions import Words
+from service.search import near_words
 from service.search.word_forms import (
     MOST_SPLIT,
     in_usual_groups,
@@ -49,7 +50,6 @@ Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
 
 EXACT, STEMS, VARIANTS, WHOLE = "subject", "subject.stems", "subject.variants", "subject.whole"
-ALL_NEAR = "constant_score"  # the rewrite with which every near word counts, and together they are one clause
 UP_TO_2, UP_TO_5 = 2, 5  # letters of words without a mistake, and with at most one; longer words may have two
 # How many words of the whole index the last of several parts may go on to, in alphabetical order. Each is looked up,
 # and is no clause of its own. An index may hold any number of long numbers, so each next digit has a share of its own:
@@ -122,7 +122,7 @@ class _Anywhere:
     """The words of a subject that was found."""
 
     def near(self, word: str) -> Clause:
-        return _all(EXACT, word, fuzziness=mistakes_in(word), prefix_length=1, fuzzy_rewrite=ALL_NEAR)
+        return _all(EXACT, word, fuzziness=mistakes_in(word), prefix_length=1, fuzzy_rewrite=near_words.TOGETHER)
 
     def begun(self, parts: list[str]) -> Clause:
         return {"match_bool_prefix": {EXACT: {"query": " ".join(parts), "operator": "and"}}}
@@ -153,7 +153,7 @@ def near_word(word: str, organization_uid: UUID, *, mistakes: int, same: int = 1
     """The organization's words that differ from the word by so many letters, and not in the first `same` ones."""
     term = owner(organization_uid) + word[:LONGEST]
     prefix = OWNER_CHARACTERS + same
-    return _all(FIELD, term, fuzziness=mistakes, prefix_length=prefix, fuzzy_rewrite=ALL_NEAR)
+    return _all(FIELD, term, fuzziness=mistakes, prefix_length=prefix, **{near_words.PARAMETER: near_words.AS_CLAUSES})
 
 
 def mistakes_in(word: str) -> int:
