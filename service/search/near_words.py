@@ -1,9 +1,9 @@
 """How words that are near to another one become a part of a query: found once, or together.
 
-OpenSearch finds near words with an automaton. It takes up to some milliseconds to make, for a long word with two mistakes. If the
-words become clauses, it is made once for an index. If they are one clause together, it is made for each segment. A query
-has a limit of clauses (1,024), which an organization with many words that are alike may reach. So a search is sent with
-clauses first, and if these are too many, once more with the words together. Its answer is the same.
+OpenSearch finds near words with an automaton, which takes up to some milliseconds to make for a long word with two
+mistakes. If the words become clauses, it is made once for an index; if they are one clause together, once for each
+segment. A query has a limit of clauses (1,024), which an organization with many words that are alike may reach. So a
+search is sent with clauses first, and if these are too many, once more with the words together. Its answer is the same.
 """
 
 from __future__ import annotations
