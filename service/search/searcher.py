@@ -1,4 +1,4 @@
-"""Sends searches, refuses incomplete answers, and returns pages. No search is repeated."""
+"""Sends searches, refuses incomplete answers, and returns pages. No search is repeated, but for near_words.py."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from service.errors import (
 from service.limits.fair_semaphore import FairSemaphore, Size
 from service.query.conversation_query import ConversationQuery, Resolution
 from service.reach import identity_of, restriction_of
+from service.search import near_words
 from service.search.compiler import compile_page, compile_walk, scored_clauses
 from service.search.highlight import marked
 from service.search.paging import near_pages, rank_descent
@@ -153,14 +154,23 @@ class Searcher:
 
     async def search(self, body: Clause, *, params: dict[str, str]) -> SearchAnswer:
         """Sends one search. Raises an error unless the answer is complete and fits the body (check_search)."""
-        index = params.pop("index", None)
+        try:
+            answer = await self._sent(body, **params)
+        except TransportError as error:
+            other = near_words.together(body)
+            if other == body or not error_types.has_too_many_clauses(error):
+                raise
+            answer = await self._sent(other, **params)
+        responses.check_search(answer, body)
+        return answer
+
+    async def _sent(self, body: Clause, *, index: str | None = None, **params: str) -> SearchAnswer:
         left = f"{max(1.0, deadline.remaining(self._deadline) * 1000):.0f}ms"
         answer: SearchAnswer = await self._client.search(
             index=index,
             body={**body, "timeout": left},
             params={**params, "allow_partial_search_results": "false", "cancel_after_time_interval": left},
         )
-        responses.check_search(answer, body)
         return answer
 
     @asynccontextmanager

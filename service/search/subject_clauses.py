@@ -7,7 +7,7 @@ languages, and dictionary words in those scripts) and `subject.variants` (simpli
 costs a few clauses, so the longest text costs some hundreds. A repeated piece costs them once.
 
 Two kinds of match look for words that are only like the given ones: fuzzy and prefix. They look through the words of
-the organization (service/vocabulary.py). However many are alike, each of these clauses is one clause.
+the organization (service/vocabulary.py). However many are alike, none is left out (service/search/near_words.py).
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from typing import Protocol
 from uuid import UUID
 
 from service.query.conditions import Words
+from service.search import near_words
 from service.search.word_forms import (
     MOST_SPLIT,
+    in_usual_groups,
     japanese_forms,
     joined_codes,
     joined_numbers,
@@ -48,7 +50,6 @@ Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
 
 EXACT, STEMS, VARIANTS, WHOLE = "subject", "subject.stems", "subject.variants", "subject.whole"
-ALL_NEAR = "constant_score"  # the rewrite with which every near word counts, and together they are one clause
 UP_TO_2, UP_TO_5 = 2, 5  # letters of words without a mistake, and with at most one; longer words may have two
 
 LEAST_SHARE, SHARES = "1", ("1", "34%", "67%")  # of the words in a piece of a script without spaces
@@ -117,7 +118,7 @@ class _Anywhere:
     """The words of a subject that was found."""
 
     def near(self, word: str) -> Clause:
-        return _all(EXACT, word, fuzziness=mistakes_in(word), prefix_length=1, fuzzy_rewrite=ALL_NEAR)
+        return _all(EXACT, word, fuzziness=mistakes_in(word), prefix_length=1, fuzzy_rewrite=near_words.TOGETHER)
 
     def begun(self, parts: list[str]) -> Clause:
         return {"match_bool_prefix": {EXACT: {"query": " ".join(parts), "operator": "and"}}}
@@ -158,7 +159,7 @@ def near_word(word: str, organization_uid: UUID, *, mistakes: int, same: int = 1
     """The organization's words that differ from the word by so many letters, and not in the first `same` ones."""
     term = owner(organization_uid) + word[:LONGEST]
     prefix = OWNER_CHARACTERS + same
-    return _all(FIELD, term, fuzziness=mistakes, prefix_length=prefix, fuzzy_rewrite=ALL_NEAR)
+    return _all(FIELD, term, fuzziness=mistakes, prefix_length=prefix, **{near_words.PARAMETER: near_words.AS_CLAUSES})
 
 
 def mistakes_in(word: str) -> int:
@@ -227,7 +228,7 @@ def _words(piece: str) -> Clause:
         return any_of(_run(piece), _all(STEMS, piece))
     number, one = short_number(piece), without_separators(piece)
     ways = [_phrase(EXACT, number) if number else _phrase(STEMS, piece)]
-    ways += [_phrase(EXACT, way) for way in thousands(piece)]
+    ways += [_phrase(EXACT, way) for way in (*thousands(piece), *in_usual_groups(piece))]
     ways += [_phrase(STEMS, one)] if one else []
     return any_of(*ways) if len(ways) > 1 else ways[0]
 

@@ -21,7 +21,11 @@ _LETTERS = r"[^\W\d_]"
 _HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:[-'’ʼ‐‑_\u200b\u200c]{_LETTERS}+)+)\W*")
 _GROUPED = re.compile(r"\W*([0-9]+(?:[-.,'’/()_]{1,3}[0-9]+)*)\W*")
 _THOUSANDS = re.compile(r"\W*([1-9])[.,'’ ]([0-9]{3})\W*")
-_CODE = re.compile(r"[A-Z0-9]{1,8}")
+_CODE = re.compile(r"[A-Z0-9]{1,8}|(?=[a-z]*[0-9])[a-z0-9]{1,8}")
+_GROUPED_CODE = re.compile(r"\W*([A-Za-z0-9]+(?:[-.][A-Za-z0-9]+){2,})\W*")
+# What is usually written in groups: an account number (IBAN) in fours, a number in North America as 1 800 555 1234.
+_IBAN = re.compile(r"\W*([A-Z]{2}[0-9]{2}[A-Z0-9]{11,30})\W*", re.IGNORECASE | re.ASCII)
+_NORTH_AMERICAN = re.compile(r"\W*(1)([0-9]{3})([0-9]{3})([0-9]{4})\W*", re.ASCII)
 SHORTEST_CODE, LEAST_GROUPS = 10, 3  # letters and digits of a code that is written in groups, such as an IBAN
 _SHORT_NUMBER = re.compile(rf"\W*([0-9]{{1,{LEAST_GROUPED - 1}}})\W*")
 _WORD = re.compile(rf"\W*({_LETTERS}+)\W*")
@@ -47,8 +51,21 @@ def without_separators(piece: str) -> str:
         return "".join(re.findall(_LETTERS, found[1]))
     if PARTING.search(piece):
         return PARTING.sub("", piece)
+    if (found := _GROUPED_CODE.fullmatch(piece)) and _is_code(code := re.sub("[-.]", "", found[1])):
+        return code
     number = _digits(piece)
     return number if len(number) >= LEAST_GROUPED and number != piece else ""
+
+
+def in_usual_groups(piece: str) -> list[str]:
+    """A number that is usually written in groups of which the last or the first may be a single character."""
+    if found := _IBAN.fullmatch(piece):
+        return [" ".join(re.findall(".{1,4}", found[1]))]
+    return [" ".join(found.groups())] if (found := _NORTH_AMERICAN.fullmatch(piece)) else []
+
+
+def _is_code(text: str) -> bool:
+    return len(text) >= SHORTEST_CODE and bool(re.search("[0-9]", text) and re.search("[A-Za-z]", text))
 
 
 def joined_words(pieces: Sequence[str]) -> dict[str, list[str]]:
@@ -84,7 +101,7 @@ def joined_codes(pieces: Sequence[str]) -> dict[str, str]:
     groups = itertools.groupby(pieces, lambda piece: bool(_CODE.fullmatch(piece))) if len(pieces) <= MOST_CODES else ()
     for is_code, group in groups:
         run = list(itertools.dropwhile(lambda piece: not re.search("[0-9]", piece), group if is_code else ()))
-        if len(run) >= LEAST_GROUPS and len(code := "".join(run)) >= SHORTEST_CODE and re.search("[A-Z]", code):
+        if len(run) >= LEAST_GROUPS and _is_code(code := "".join(run)):
             found |= dict.fromkeys(run, code)
     return found
 

@@ -14,11 +14,13 @@ import pytest
 
 from service.conversation import Conversation, Metadata
 from service.settings import Settings
+from tests import oracle_codes
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import ask, refused
 from tests.node.conftest import Api, Cluster, own_alias, serving
 
-MINE, THEIRS = ORGANIZATIONS[:2]
+MINE, THEIRS, CODED = ORGANIZATIONS[:3]
+CODES = oracle_codes.written_codes(random.Random(17))
 SUBJECTS = [  # the oldest first
     "Re: report for May", "Re: return label", "Fwd: refund", "हिन्दी भाषा", "தமிழ் மொழி", "বাংলা ভাষা", "한국 출장",
     "Łódź zakupy", "đơn hàng mới", "ærlig talt", "Øresund bro", "ภาษาไทยง่ายมาก", "ພາສາລາວ", "注文確認のお知らせ",
@@ -52,6 +54,7 @@ def office(settings: Settings, opensearch_url: str) -> Iterator[Api]:
                 ),
             ]
         )
+        own.load([conversation(f"paid {way} now", CODED) for ways in CODES.values() for way in ways])
         yield from serving(own.settings, own.url)
 
 
@@ -269,3 +272,14 @@ def test_the_longest_texts_of_a_dense_vocabulary_are_answered(fresh: Cluster) ->
         for match in ("fuzzy", "any", "auto", "prefix", "words"):
             asked = {"search": longest, "match": match, "sort": "relevance", "highlight": "subject", "suggest": "true"}
             assert ask(api, **asked)["pagination"]["total"] >= 1
+
+
+# ---- codes and numbers ----
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_is_found_in_any_groups_and_no_other_code_is(code: str, office: Api) -> None:
+    everything = sorted({f"paid {way} now" for way in CODES[code]})
+    for way in CODES[code]:
+        found = ask(office, "", CODED, search=way, per_page=100)["items"]
+        assert sorted(item["subject"] for item in found) == everything, way
