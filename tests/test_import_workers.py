@@ -36,10 +36,8 @@ def test_other_processes_make_what_this_one_makes(mailboxes: list[str], tmp_path
         done = process(
             tmp_path, "import-mail", *mailboxes, "--organization", ORGANIZATION, "--output", "made.ndjson", *options
         )
-        return (
-            *(done.returncode, done.stdout),
-            *((tmp_path / name).read_bytes() for name in ("made.ndjson", "rejects.ndjson")),
-        )
+        made, rejects = ((tmp_path / name).read_bytes() for name in ("made.ndjson", "rejects.ndjson"))
+        return done.returncode, done.stdout, made, rejects
 
     alone = imported()
     assert alone[0] == 3
