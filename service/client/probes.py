@@ -9,8 +9,8 @@ older than those of the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import TypeVar
 
 import msgspec
 from opensearchpy.exceptions import TransportError
@@ -38,10 +38,10 @@ class _State(msgspec.Struct):
 
 
 class Probes:
-    """Connections of their own to each node, because the others may all be in use."""
+    """Connections of their own to each node, because the others may all be in use. `connect` makes one for a number."""
 
-    def __init__(self, hosts: Sequence[Mapping[str, object]], options: Mapping[str, Any]) -> None:
-        self._hosts, self._options = hosts, options
+    def __init__(self, connect: Callable[[int], Connection]) -> None:
+        self._connect = connect
         self._connections: dict[int, Connection] = {}
 
     async def close(self) -> None:
@@ -73,7 +73,7 @@ class Probes:
 
     async def _ask(self, number: int, path: str, params: Mapping[str, str], expected: type[Told]) -> Told:
         if number not in self._connections:
-            self._connections[number] = Connection(**{**self._options, **self._hosts[number], "pool_maxsize": 1})
+            self._connections[number] = self._connect(number)
         _status, _headers, data = await self._connections[number].perform_request(
             "GET", path, params=params, timeout=TIMEOUT
         )

@@ -321,7 +321,7 @@ class Transport(AsyncTransport):
         if self._probes is None:
             await self._async_call()
             hosts = [host for _connection, host in self.connection_pool.connection_opts]
-            self._probes = Probes(hosts, self.kwargs)
+            self._probes = Probes(lambda number: Connection(**{**self.kwargs, **hosts[number], "pool_maxsize": 1}))
         try:
             if len(self._nodes.all) == 1:
                 await self._probes.check_answers(node.number)

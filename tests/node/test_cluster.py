@@ -6,20 +6,16 @@ import json
 import os
 import signal
 import subprocess
-from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import httpx
 import pytest
 
-from service.conversation import Conversation
 from service.errors import NodeFailed
 from service.node import Distribution, LocalCluster, LocalNode, member_jar, running_url
 from service.node.member import Member
 from tests.corpus import corpus
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.conftest import Cluster
 from tests.node.running import COMMAND, conversations, environment
 from tests.processes import end_with_the_test, wait_until
 
@@ -70,48 +66,6 @@ def test_a_suspended_node_is_missed_and_joins_again(three_nodes: LocalCluster) -
     suspended.suspend()
     suspended.restart()  # its SIGTERM is not noticed while it is suspended
     assert names(suspended.url) == {"node-1", "node-2", "node-3"}
-
-
-def test_a_walk_keeps_to_one_copy_of_a_shard_that_refreshes_later_than_the_other(
-    three_nodes: LocalCluster, on_three_nodes: Cluster
-) -> None:
-    """A replica is made anew, and so shows what the primary will show with its next refresh."""
-    one = corpus()[0].organization_uid
-    before = [found.model_copy(update={"subject": "before"}) for found in corpus() if found.organization_uid == one][
-        :12
-    ]
-    on_three_nodes.load(before)
-    index = f"{on_three_nodes.url}/{on_three_nodes.settings.alias}"
-    for settings in ({"number_of_replicas": 0, "refresh_interval": "1h"}, {"number_of_replicas": 1}):
-        httpx.put(f"{index}/_settings", json={"index": settings}, timeout=60).raise_for_status()
-        if settings["number_of_replicas"] == 0:
-            httpx.post(f"{index}/_refresh", timeout=60).raise_for_status()
-            on_three_nodes.load([newer(found, subject="after") for found in before])
-    three_nodes.await_green()
-    walks = []
-    for urls in (three_nodes.urls[0], " ".join(three_nodes.urls)):
-        own = on_three_nodes.settings.but(opensearch_url=urls)
-        with contextmanager(serving)(own, urls) as api:
-            for key in ("created_on", "sent_at", "subject", "status", "channel", "-created_on", "-sent_at", "-status"):
-                walks.append(walked(api, {"organization_uid": str(one), "per_page": "2", "sort": key}))
-    assert {len(walk) for walk in walks} == {12}
-    assert {subject for walk in walks for subject in walk} == {"before", "after"}  # both copies were asked
-    assert {len(set(walk)) for walk in walks} == {1}
-
-
-def newer(conversation: Conversation, **changes: object) -> Conversation:
-    later = conversation.updated_on + timedelta(days=1)
-    return conversation.model_copy(update={"updated_on": later, **changes})
-
-
-def walked(api: Api, parameters: dict[str, str]) -> list[str]:
-    """The subjects of all pages of a walk."""
-    token, cursor, subjects = api.token(UUID(parameters["organization_uid"])), "*", list[str]()
-    while cursor:
-        data = api.conversations(token, {**parameters, "cursor": cursor})["data"]
-        subjects += [found["subject"] for found in data["items"]]
-        cursor = data["pagination"].get("next_cursor")
-    return subjects
 
 
 def test_the_command_tells_each_death_and_ends_when_too_few_are_left(tmp_path: Path) -> None:

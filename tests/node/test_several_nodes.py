@@ -242,6 +242,35 @@ def test_a_write_whose_connection_was_lost_is_sent_again_by_its_version(several:
     assert set(outcomes) == {"unchanged"}
 
 
+def test_the_pages_of_a_walk_ask_the_same_copy_unless_it_is_late(several: Several) -> None:
+    """Each copy of a shard refreshes at its own moment. A read that is sent again may ask any."""
+    asked: list[str | None] = []
+
+    def listen(call: Call) -> None:
+        if call.kind == "_search":
+            asked.append(httpx.URL(call.path).params.get("preference"))
+
+    def walk(sort: str) -> set[str | None]:
+        asked.clear()
+        cursor = "*"
+        for _page in range(3):
+            path = f"/api/conversations?per_page=5&sort={sort}&cursor={cursor}"
+            cursor = several.api.get(path, several.api.token(MINE)).json()["data"]["pagination"]["next_cursor"]
+        return set(asked)
+
+    with ExitStack() as stack:
+        for one in several.proxies:
+            stack.enter_context(one.answering(listen))
+        first, second = walk("subject"), walk("-sent_at")
+        assert (len(first), len(second), len(first | second)) == (1, 1, 2)
+        assert None not in first | second
+        with several.sick(faults.sent(proxy.reset), 0):
+            assert walk("subject") == first | {None}
+        asked.clear()
+        several.page()
+        assert asked == [None]
+
+
 @pytest.mark.parametrize("page", [2, 30])
 def test_a_page_goes_on_with_a_newer_snapshot_if_the_first_is_lost(several: Several, page: int) -> None:
     """As when the node that holds it dies: it is closed before the first search that needs it, and then no more."""
