@@ -123,7 +123,7 @@ def create_app(
         logging_config=None,
     )
     clients = ClientAddresses(settings.trusted_proxies)
-    placed = Places(Compression(application), tokens=tokens, limits=limits)
+    placed = Places(Compression(application), tokens=tokens, limits=limits, seconds=settings.request_timeout)
     known = Strangers(placed, tokens=tokens, addresses=limits.addresses, clients=clients)
     limited = RateLimit(known, callers=limits.callers)
     return AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited)))))

@@ -12,7 +12,9 @@ import pytest
 
 from service.api.auth import Tokens
 from service.api.limits import CHARGED, SHED, Limits
+from service.api.middleware.deadline import Deadline
 from service.api.middleware.places import Places
+from service.errors import SearchTimeout
 from service.settings import Settings
 from tests import virtual_time
 
@@ -29,13 +31,17 @@ class Rig:
         self.token = self.tokens.mint("ada", [ONE, TWO], default=ONE)
         self.held: list[tuple[str, int]] = []
         self.sent: list[dict[str, Any]] = []
-        self.places = Places(self._application, tokens=self.tokens, limits=self.limits)
+        seconds = settings.request_timeout
+        within = Deadline(self._application, seconds=seconds, body_seconds=seconds)
+        self.places = Places(within, tokens=self.tokens, limits=self.limits, seconds=seconds)
         self.fails = False
+        self.takes = 0.0
 
     async def _application(self, scope: Any, _receive: Any, send: Any) -> None:
         self.held.append(("comes", self.limits.searches._held))
         async with self.limits.search(scope, scope["asked"]):
             self.held.append(("works", self.limits.searches._held))
+        await asyncio.sleep(self.takes)
         if self.fails:
             raise ValueError("a fault")
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -175,6 +181,24 @@ def test_a_place_is_given_back_after_a_fault_and_a_cancellation(bare_settings: S
             await asyncio.gather(*waits, return_exceptions=True)
 
     run(bare_settings.but(searches=1, searches_per_organization=1), work)
+
+
+@pytest.mark.parametrize("held", [0.7, 1.2])
+def test_waiting_for_a_place_counts_for_the_deadline(bare_settings: Settings, held: float) -> None:
+    """The application itself takes 0.5 s."""
+
+    async def work(rig: Rig) -> None:
+        rig.takes = 0.5
+        clock = asyncio.get_running_loop().time
+        async with rig.limits.searches.slot(ONE.bytes):
+            asked = asyncio.create_task(rig.ask(""))
+            began = clock()
+            await asyncio.sleep(held)
+        with pytest.raises(SearchTimeout):
+            await asked
+        assert clock() - began == pytest.approx(max(1.0, held), abs=0.01)
+
+    run(bare_settings.but(searches=1, searches_per_organization=1, search_patience=60.0, request_timeout=1.0), work)
 
 
 def _refused(rig: Rig) -> tuple[int, str, bytes]:

@@ -19,6 +19,7 @@ DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
 EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # so that the next one may follow at once when one has ended
 SHED = "shed"  # in the state of a request that is refused because the service is busy with others'
 PLACE = "place"  # the organization among whose searches a request has its place already, in its state
+WAITED = "waited"  # the seconds that it waited for that place, which count for its deadline
 CHARGED = "charged_caller"  # the caller whose balance the answer tells, in the state of a request
 
 

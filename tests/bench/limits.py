@@ -102,8 +102,8 @@ class Service:
         words = generate.vocabulary()
         self.cases = {one: [c for c in first_pages(words, one) if c.kind != "sort"] for one in self.tokens}
 
-    async def ask(self, case: Case, answers: Answers, due: float | None = None) -> None:
-        started = time.perf_counter() if due is None else due
+    async def ask(self, case: Case, answers: Answers) -> None:
+        started = time.perf_counter()
         path = f"/api/conversations?{case.query_string}"
         status = await self.sender.get(path, self.tokens[case.organization])
         answers.statuses[status] += 1
@@ -150,7 +150,7 @@ class Service:
     async def at_rate(self, rate: float, seconds: float) -> tuple[Answers, int]:
         """So many requests a second, whether they are answered or not; and the most files that the process had open.
 
-        They are spread evenly, and each takes as long as from when it was due: one that is sent late counts from then.
+        They are spread evenly. If clients that share the processors with the service send them late, `late` tells it.
         """
         answers, tasks, files = Answers(), set[asyncio.Task[None]](), 0
         everything = [case for one in generate.ORGANIZATIONS[:4] for case in self.cases[one]]
@@ -162,7 +162,7 @@ class Service:
             now = time.perf_counter()
             counted = answers if due > started + WARM_SECONDS else begun
             counted.late.append(now - due)
-            task = asyncio.create_task(self.ask(everything[(sent * 7) % len(everything)], counted, due))
+            task = asyncio.create_task(self.ask(everything[(sent * 7) % len(everything)], counted))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
             if now > looked + FILES_SECONDS:

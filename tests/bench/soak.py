@@ -23,7 +23,7 @@ from tests.bench.limits import Answers, Service, quantile
 from tests.bench.sender import Sender
 
 QUIET_SHARE, SHARE = 0.05, 0.8
-WARM_UP_SECONDS, QUIET_SECONDS, AFTER_SECONDS = 30.0, 20.0, 40.0
+WARM_UP_SECONDS, QUIET_SECONDS, AFTER_SECONDS = 90.0, 20.0, 40.0  # the JVM compiles for minutes
 DEEP_EVERY, EXPORT_EVERY = 1.0, 5.0
 DEEP = "/api/conversations?sort=subject&page=150"
 EXPORT = "/api/conversations/export?status=draft"

@@ -11,6 +11,7 @@ import asyncio
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage, Send
 
 from service import deadline, telemetry
+from service.api.limits import WAITED
 from service.api.middleware.access_log import note
 from service.api.middleware.http import HttpMiddleware
 from service.errors import BodyIncomplete, SearchTimeout, SlowRequest
@@ -63,7 +64,8 @@ class Deadline(HttpMiddleware):
             await send(message)
 
         try:
-            async with deadline.within(self._seconds) as limit:
+            waited: float = scope["state"].get(WAITED, 0.0) if "state" in scope else 0.0
+            async with deadline.within(max(0.0, self._seconds - waited)) as limit:
                 await self.app(scope, read, begin)
         except TimeoutError:
             if not limit.expired():

@@ -7,14 +7,15 @@ and an organization that stands plainly in the query string. All other requests 
 
 from __future__ import annotations
 
+import asyncio
 import re
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from uuid import UUID
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 
 from service.api.auth import Tokens
-from service.api.limits import CHARGED, PLACE, SHED, Limits
+from service.api.limits import CHARGED, PLACE, SHED, WAITED, Limits
 from service.api.middleware.access_log import note
 from service.api.middleware.http import HttpMiddleware
 from service.api.middleware.refusal import refuse_for
@@ -27,10 +28,11 @@ _NAME = b"organization"
 
 
 class Places(HttpMiddleware):
-    """ASGI middleware. A place is held until the answer begins."""
+    """ASGI middleware. A place is held until the answer begins. Waiting for it ends with the request's deadline."""
 
-    def __init__(self, app: ASGIApp, *, tokens: Tokens, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, *, tokens: Tokens, limits: Limits, seconds: float) -> None:
         super().__init__(app)
+        self._seconds = seconds
         self._tokens = tokens
         self._limits = limits
 
@@ -47,12 +49,17 @@ class Places(HttpMiddleware):
                     await place.aclose()
                 await send(message)
 
+            clock = asyncio.get_running_loop().time
+            since = clock()
             try:
-                await place.enter_async_context(self._limits.search(scope, organization_uid))
+                with suppress(TimeoutError):  # the middleware Deadline turns it into an answer
+                    async with asyncio.timeout(self._seconds):
+                        await place.enter_async_context(self._limits.search(scope, organization_uid))
+                    scope["state"][PLACE] = organization_uid.bytes
             except (TooBusy, Saturated) as error:
                 await self._refuse(scope, send, caller, organization_uid, error)
                 return
-            scope["state"][PLACE] = organization_uid.bytes
+            scope["state"][WAITED] = clock() - since
             await self.app(scope, receive, begun)
 
     def _known(self, scope: HTTPScope) -> Caller | None:
