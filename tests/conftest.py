@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -9,21 +10,19 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import HealthCheck
-from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
 
 from service.settings import Settings
-from tests import setup_projects
+from tests import examples, setup_projects
 from tests.setup_projects import Project
 
-# How long an example takes says more of the machine than of the code.
-hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-hypothesis_settings.load_profile("any machine")
+examples.register()
 
 
 def pytest_configure() -> None:
     """A run that is told to stop, as by a CI job's time limit, still ends the nodes and services that it started."""
+    # The second compiler of the JVM pays off for nodes that run for hours, and costs a quarter of a test node's time.
+    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
     signal.signal(signal.SIGTERM, lambda _number, _frame: pytest.exit("stopped by SIGTERM", returncode=143))
 
 
@@ -36,8 +35,11 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What looks at what all other tests left behind comes last."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    """Files with a node come first, so that short ones fill the gaps at the end of a run in several processes.
+
+    What looks at what all other tests left behind comes last.
+    """
+    items.sort(key=lambda item: (item.get_closest_marker("last") is not None, item.path.parent.name != "node"))
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import tokenize
 from pathlib import Path
 
+import pytest
+
 SERVICE = Path(__file__).parents[1] / "service"
 MOST = 39
 
@@ -16,6 +18,7 @@ def lines_with_any(file: Path) -> set[int]:
     return {token.start[0] for token in tokens if token.type == tokenize.NAME and token.string == "Any"}
 
 
+@pytest.mark.slow
 def test_few_lines_of_the_service_use_any() -> None:
     found = {file.relative_to(SERVICE): lines_with_any(file) for file in SERVICE.rglob("*.py")}
     places = [f"{file}:{number}" for file, numbers in sorted(found.items()) for number in sorted(numbers)]

@@ -14,6 +14,7 @@ from service.sources import mail
 from service.sources.facts import Hasher, milliseconds
 from service.sources.message import ARCHIVE, Address, Message
 from service.sources.spool import Piece
+from tests.examples import examples
 from tests.import_model import KIND, Index
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -65,7 +66,7 @@ def imported(*parts: list[Message]) -> Index:
     return index
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(messages, st.data())
 def test_any_parts_in_any_order_end_in_the_same_conversations(some: list[Message], data: st.DataObject) -> None:
     whole = imported(some)

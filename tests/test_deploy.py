@@ -11,18 +11,13 @@ import pytest
 import yaml
 
 from service import __version__
+from tests.deploy_files import COMPOSE, DASHBOARDS, FACTS, OPENSEARCH, ROOT, SERVICES
 from tests.facts import without_source
 
-ROOT = Path(__file__).parents[1]
-FACTS: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "tests/deploy_facts.yml").read_text("utf-8"))
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OPENSEARCH: dict[str, Any] = yaml.safe_load((ROOT / "deploy/opensearch/opensearch.yml").read_text("utf-8"))
-DASHBOARDS: dict[str, Any] = yaml.safe_load((ROOT / "deploy/dashboards/opensearch_dashboards.yml").read_text("utf-8"))
 VERSION = "3.8.0"
 JOBS = {"dev-setup", "dev-views", "check-secrets", "certificates", "setup", "views", "cluster-setup", "cluster-views"}
 CLUSTER = ("cluster-opensearch-1", "cluster-opensearch-2", "cluster-opensearch-3")
-TMP, EVERYWHERE = "/tmp", "0.0.0.0"  # noqa: S104, S108 in containers
+TMP = "/tmp"  # noqa: S108 in containers
 # The image's entry point removes the security plugin from the image's own files.
 WRITABLE = {"dev-dashboards"}
 
@@ -369,37 +364,6 @@ def test_saved_objects_of_others_are_nobodys_business() -> None:
         re.search(r"delete|manage|all|\*$", action)
         for action in allowed["conversations_views"] - {"indices:data/write/bulk*"}
     )
-
-
-def test_the_settings_of_dashboards_replace_all_of_the_images() -> None:
-    for name, how in FACTS["dashboards_own_settings"]["settings"].items():
-        if how == "variable":
-            assert name.upper().replace(".", "_") in SERVICES["dashboards"]["environment"]
-        elif how == "secret":
-            assert f"'{name}: " in (ROOT / "deploy/dashboards/start").read_text("utf-8")
-        else:
-            assert name in DASHBOARDS
-    assert DASHBOARDS["opensearch_security.cookie.secure"] is True
-    assert DASHBOARDS["opensearch_security.multitenancy.tenants.preferred"][0] == "Global"
-    assert DASHBOARDS["server.host"] == EVERYWHERE
-
-
-@pytest.mark.parametrize("password", ["1234567890123", "12345678901e5", "secret=with=signs", "a,b%c^d~e_f-g.h/i"])
-def test_dashboards_gets_every_password_as_it_is(tmp_path: Path, password: str) -> None:
-    """Its command line would cut it at "=" and take digits for a number (`dashboards_command_line`)."""
-    (tmp_path / "dashboards_password").write_text(password + "\n")
-    (tmp_path / "dashboards_cookie").write_text("7" * 32)
-    entry = tmp_path / "opensearch-dashboards-docker-entrypoint.sh"
-    entry.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-    entry.chmod(0o755)
-    folders = {"SECRETS": str(tmp_path), "TMPDIR": str(tmp_path), "DASHBOARDS_HOME": str(tmp_path)}
-    script = ROOT / "deploy/dashboards/start"
-    done = subprocess.run([script], env=folders | {"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True)
-    command, option, settings = done.stdout.splitlines()
-    assert (command, option) == ("opensearch-dashboards", "--config")
-    held = yaml.safe_load(Path(settings).read_text("utf-8"))
-    assert held == DASHBOARDS | {"opensearch.password": password, "opensearch_security.cookie.password": "7" * 32}
-    assert Path(settings).stat().st_mode & 0o777 == 0o600
 
 
 def test_the_service_runs_as_nobody_from_locked_requirements() -> None:

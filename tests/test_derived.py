@@ -93,6 +93,7 @@ def test_what_is_derived_is_that_of_its_version() -> None:
     assert len(set(PINNED.values())) == len(PINNED)
 
 
+@pytest.mark.slow
 def test_the_pin_notices_each_part(monkeypatch: pytest.MonkeyPatch) -> None:
     changes: dict[str, Any] = {
         "fold": str.casefold,

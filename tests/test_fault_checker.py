@@ -177,6 +177,7 @@ def answers(rate: int, since: float, until: float, *, seconds: float = 0.1, is_g
     return [Answer(since + (number + 0.5) / rate, is_good, seconds) for number in range(count)]
 
 
+@pytest.mark.slow
 @given(st.floats(0, 8), st.integers(10, 100))
 def test_the_time_until_full_speed(wait: float, rate: int) -> None:
     before = Speed.of(answers(rate, 0, 10), 0, 10)

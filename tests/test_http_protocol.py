@@ -292,6 +292,7 @@ def test_others_are_answered_among_more_connections_than_the_server_holds(served
             connection.close()
 
 
+@pytest.mark.slow
 def test_the_connection_that_was_idle_the_longest_gives_way(tmp_path: Path) -> None:
     """One that was used meanwhile is not that one, although it is older."""
     with serving(tmp_path / "log", HEAD_SECONDS="600", CONNECTIONS="5") as one, ExitStack() as closing:

@@ -26,6 +26,7 @@ from service.errors import KeysUnavailable, Misconfigured, Unauthorized
 from service.identity.caller import Caller
 from service.operations import doctor
 from service.settings import Settings
+from tests.examples import examples
 from tests.issuer import ALGORITHMS, Issuer, encoded, issuer, jwk, private_key
 
 SECRET = "s" * 40
@@ -361,7 +362,7 @@ def test_any_text_is_refused_with_a_reason_and_nothing_else(settings: Settings, 
     known = served.token()
 
     @given(TEXTS, st.integers(0, len(known) - 3), st.sampled_from("AZaz09-_.~ é"))
-    @hypothesis_settings(max_examples=300, derandomize=True)
+    @hypothesis_settings(max_examples=examples(300), derandomize=True)
     def refuses(text: str, at: int, other: str) -> None:
         changed = known[:at] + other + known[at + 1 :]
         for header in (text, f"Bearer {text}", *((changed,) if at > 6 and changed != known else ())):

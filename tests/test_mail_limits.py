@@ -51,6 +51,7 @@ def test_what_is_of_usual_length_is_not_shortened(tmp_path: Path) -> None:
     assert "…" not in found.model_dump_json()
 
 
+@pytest.mark.slow
 def test_a_thread_of_thousands_of_messages_with_labels_each_is_one_conversation(tmp_path: Path) -> None:
     box = [
         numbered(number, Message_ID=f"<{number}@x>", Date="Mon, 1 Jan 2024 10:00:00 +0000",

@@ -27,6 +27,7 @@ MAILBOXES = sorted((DATA / "mail").glob("*.txt.gz"))
 LISTS = {"r-help": 10_600, "r-sig-geo": 1_650, "twisted-python": 8_600}  # at least so many messages each
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MAILBOXES, ids=lambda path: path.name)
 def test_every_message_of_a_list_comes_out_whole(path: Path) -> None:
     data = gzip.decompress(path.read_bytes())

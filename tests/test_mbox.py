@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from service.sources import mailbox
 from service.sources.limits import Limits
 from service.sources.message import parse
+from tests.examples import examples
 from tests.mail_imports import imported, numbered
 
 FROM = "From ada@x.org Mon Jan  1 10:00:00 2024\n"
@@ -169,7 +170,7 @@ def written(bodies: list[bytes], variant: str) -> bytes:
     return box
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(BODY_LISTS, st.sampled_from(["mboxrd", "mboxo", "mboxcl", "cl2"]))
 @example([b"x\n\n" + FROM.encode() + b"From: y\nDate: z\n"], "cl2")
 def test_whatever_was_written_comes_out_again(
@@ -186,7 +187,7 @@ def test_whatever_was_written_comes_out_again(
             assert back.replace(b">From ", b"From ").replace(b">", b"") == body.replace(b">", b"")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.binary(max_size=300).map(lambda data: data.replace(b"x", FROM.encode()).replace(b"y", b"\nFrom: a\n")))
 def test_no_byte_is_lost(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     """Of any file: what is read holds all its text, but for white space, escapes and what a mark of encoding changes."""

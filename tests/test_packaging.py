@@ -64,6 +64,7 @@ def test_every_imported_package_is_declared() -> None:
     assert undeclared == set(), "declare these in pyproject.toml"
 
 
+@pytest.mark.slow
 def test_every_declared_package_is_imported() -> None:
     used = set().union(*packages_of_modules().values())
     unused = {canonical(requirement) for requirement in PROJECT["dependencies"]} - used - NEVER_IMPORTED

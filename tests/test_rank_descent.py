@@ -25,9 +25,10 @@ from service.search.paging.rank_descent import Known, Plan, Windows, descend
 from service.search.paging.sampling import Sampling
 from service.search.paging.tiers import Tiers
 from service.times import LAST, epoch_milliseconds
+from tests.examples import examples
 from tests.listed import DATES, Document, Listed, document, ordered, score, scored, scoring
 
-EXAMPLES = settings(max_examples=60)
+EXAMPLES = settings(max_examples=examples(60))
 FIRST_DATE, LAST_DATE = epoch_milliseconds(datetime(1, 1, 1, tzinfo=UTC)), epoch_milliseconds(LAST)
 STEPS = [2**width for width in (*DATE_WIDTHS, WIDEST_DATE)]
 EDGES = [FIRST_DATE, LAST_DATE, *(sign * step + by for step in STEPS for sign in (-1, 1) for by in (-1, 0))]
@@ -108,7 +109,7 @@ def found(
     return plan, counter.page(plan.slices)
 
 
-@settings(max_examples=90)
+@settings(max_examples=examples(90))
 @given(documents, orders(), worths, offsets, sizes, windows, st.randoms(use_true_random=False), st.integers(1, 3))
 def test_the_page_is_the_slice_of_the_sorted_list(
     documents: list[Document],
@@ -151,7 +152,7 @@ def test_no_slice_reads_far_into_many_documents(
         assert part.start == 0 or is_near or len(counter.left(part.narrowing)) <= windows.slice
 
 
-@settings(max_examples=90)
+@settings(max_examples=examples(90))
 @given(documents, documents, orders(), worths, st.lists(st.tuples(offsets, sizes), max_size=5), windows, st.data())
 def test_what_is_remembered_never_changes_a_page(
     before: list[Document],

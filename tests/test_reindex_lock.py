@@ -22,6 +22,7 @@ from opensearchpy.exceptions import ConflictError, ConnectionTimeout, NotFoundEr
 from service.client import Client
 from service.errors import ReindexFailed, SearchTimeout, SearchUnavailable, UnderWay
 from service.reindex.lock import BEAT_SECONDS, DEAD_AFTER_SECONDS, LOOK, Lock, State, holding
+from tests.examples import examples
 from tests.virtual_time import run
 
 ALIAS = "c"
@@ -193,7 +194,7 @@ processes = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(processes, min_size=2, max_size=4))
 def test_two_never_both_hold_the_lock_and_a_dead_ones_is_taken_over(processes: list[Process]) -> None:
     """A suspended one may believe so until its next heartbeat: no two that run do."""

@@ -20,6 +20,7 @@ from service.limits.fair_semaphore import FairSemaphore, Size
 from service.limits.token_buckets import REMEMBERED_CALLERS, Buckets
 from service.settings import Settings
 from tests import virtual_time
+from tests.examples import examples
 
 Outcomes = Counter[tuple[str, str]]
 
@@ -55,7 +56,7 @@ arrivals = st.lists(
 )
 
 
-@profile(max_examples=60, deadline=None)
+@profile(max_examples=examples(60))
 @given(
     arrivals, st.integers(1, 8), st.integers(1, 8), st.integers(0, 6), st.integers(0, 6), st.booleans(), st.booleans()
 )
@@ -105,6 +106,7 @@ def test_a_semaphore_is_never_over_its_size_and_is_empty_in_the_end(
     run(work())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flooding", [10, 100, 400])
 def test_one_that_floods_does_not_delay_another(flooding: int) -> None:
     """The quiet one waits for no more than the end of one other search, however many the other one sends."""
@@ -136,6 +138,7 @@ def test_one_that_floods_does_not_delay_another(flooding: int) -> None:
     assert (outcomes["flood", "own"] > 0) == (flooding > 10)
 
 
+@pytest.mark.slow
 def test_all_that_flood_get_as_much() -> None:
     """Whether they send 20 or 200 at once, and whether their searches are short or long, they hold as much."""
     made = made_semaphore(6, 6, waiting=400, waiting_share=100, patience=1.0)
@@ -226,6 +229,7 @@ class Load:
         return len(self.seconds), sorted(self.seconds)[int(0.99 * len(self.seconds))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tenants", ["a", "abcd"])
 def test_at_twice_what_can_be_done_the_answered_are_nearly_as_quick_as_before(tenants: str) -> None:
     settings = Settings.load()

@@ -61,6 +61,7 @@ def test_nothing_is_lost_where_it_is_placed(shape: Shape, tenants: int, skew: fl
     assert imbalance(placed.shards) >= 0.999
 
 
+@pytest.mark.slow
 def test_many_equal_organizations_are_spread_evenly_and_one_that_is_large_is_not() -> None:
     uids = organizations(20_000, 1)
     assert imbalance(place(uids, sizes(20_000, 1e6, 0.0), Shape(10)).shards) < 1.1
@@ -90,6 +91,7 @@ def test_one_core_waits_as_the_theory_says(load: float) -> None:
     assert found.busiest == pytest.approx(load, rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_same_seed_prints_the_same_and_the_help_tells_the_options() -> None:
     def simulate(*options: str) -> str:
         command = [str(ROOT / "scripts" / "simulate"), *options]

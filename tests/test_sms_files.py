@@ -18,6 +18,7 @@ from service.sources.limits import Limits
 from service.sources.phone_numbers import Peers
 from service.sources.sms_fields import date_of
 from service.sources.sms_files import Sms, Unusable, read
+from tests.examples import examples
 from tests.test_sms import COLLECTION, imported
 
 WHEN = "2024-07-01T12:00:00Z"
@@ -299,7 +300,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(ROWS, st.sampled_from([",", ";", "\t", "|"]), st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
 @example(["\n;"], ";", csv.QUOTE_ALL)
 @example(["\n1;0"], ";", csv.QUOTE_ALL)
@@ -313,7 +314,7 @@ def test_what_csv_writes_comes_out_again(
     assert texts(entries(tmp_path_factory.mktemp("csv"), file.getvalue())) == rows
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(
     st.lists(
         st.text(st.characters(blacklist_categories=("Cs", "Cc")) | st.sampled_from('",\t '), max_size=12), max_size=8

@@ -10,13 +10,14 @@ from service.query.conditions import Words
 from service.search.paging import tiers
 from service.search.paging.tiers import Tiers
 from service.search.subject_clauses import relevance
+from tests.examples import examples
 from tests.listed import document, matches, score, scored, scoring
 
 worths = st.lists(st.integers(1, 12), max_size=9) | st.just([8, 4, 2, 1]) | st.just([2**20, 2**20, 7])
 NUMBERS = st.frozensets(st.integers(0, 8))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(worths, NUMBERS, st.integers(-1, 60) | st.just(2**20))
 def test_a_filter_finds_the_scores_from_a_number_on(worths: list[int], numbers: frozenset[int], least: int) -> None:
     found = Tiers.of(scored(worths))

@@ -262,6 +262,7 @@ import os; print(os.getpid())
 """
 
 
+@pytest.mark.slow
 def test_what_dead_workers_counted_stays_and_their_gauges_go(tmp_path: Path) -> None:
     environment = os.environ | {metric_files.VARIABLE: str(tmp_path)}
     counting = [sys.executable, "-c", COUNTS]

@@ -26,6 +26,7 @@ from service.errors import PushedBack, WriteFailed
 from service.index.write_check import PROBE
 from service.index.write_targets import own_alias, writes_alias
 from service.index.writer import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Result, Write, Writer
+from tests.examples import examples
 from tests.virtual_time import run
 
 ALIAS, READ, OTHER = "c", "c-1", "c-2"
@@ -189,7 +190,7 @@ def faults(draw: st.DrawFn) -> list[tuple[str, int] | dict[int, str] | None]:
     return found
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     pieces,
     older,
@@ -229,7 +230,7 @@ def test_every_write_ends_and_only_the_poison_is_rejected(
             assert older.get(one.id, 0) < one.version
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(pieces, st.sampled_from(sorted(KINDS.keys() - {"413"})), st.sampled_from([0.5, 30.0]))
 def test_an_outage_rejects_nothing_and_ends_with_the_patience(writes: list[Write], kind: str, patience: float) -> None:
     store = Store(itertools.repeat((kind, 0)), is_green=False)

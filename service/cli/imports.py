@@ -75,6 +75,11 @@ _restore = click.option(
 @click.option("--label-category", "categories", type=Pair(), multiple=True, help="LABEL=CATEGORY. Repeatable.")
 @click.option("--include-trash", "asked_for", flag_value="trash", multiple=True, help="Import deleted messages, too.")
 @click.option("--include-junk", "asked_for", flag_value="junk", multiple=True, help="Import junk (spam), too.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="How many processes parse the messages. Without it, the one that also unites and sends them does.",
+)
 @_output
 @_restore
 @rejects_option
@@ -89,6 +94,7 @@ def import_mail_command(
     statuses: tuple[tuple[str, str], ...],
     categories: tuple[tuple[str, str], ...],
     asked_for: tuple[str, ...],
+    workers: int | None,
     output: str | None,
     rejects: Path,
     create: bool,
@@ -120,7 +126,7 @@ def import_mail_command(
         spool.fill(
             *mail.read(
                 paths, kind, reject=reject, counts=counts, advance=advance, max_ahead=max_ahead(settings),
-                asked_for=asked_for,
+                asked_for=asked_for, workers=workers,
             )
         )  # fmt: skip
 

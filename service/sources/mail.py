@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from pydantic import ValidationError
 
+from service import processes
 from service.conversation import Channel, Conversation, Status, reason
 from service.sources import mailbox
 from service.sources.facts import Fact, Hasher, State, ends, milliseconds, of_message
@@ -180,37 +181,40 @@ def read(
     advance: Callable[[int], None] = lambda _bytes: None,
     max_ahead: timedelta = MAX_AHEAD,
     asked_for: Collection[str] = (),
+    workers: int | None = None,
 ) -> tuple[Iterator[tuple[Fact, Message]], Callable[[Message], None]]:
     """The messages in the mailboxes, and what counts duplicates: the arguments of `Spool.fill`.
 
-    The arguments are those of `conversations`.
+    The arguments are those of `conversations`, and `workers`, the number of processes that parse (default: this one).
     """
-
-    def rejected(source: str, number: int, reason: str, data: bytes, offset: int) -> None:
-        counts.rejected += 1
-        reject(source, number, reason, data, offset)
 
     def duplicate(_message: Message) -> None:
         counts.duplicates += 1
 
-    reader = _Reader(rejected, counts, Clock(datetime.now(UTC), max_ahead), asked_for)
-
     def found() -> Iterator[tuple[Fact, Message]]:
-        for messages in _batches(paths, reader, advance):
-            facts = [kind.fact(message) for message in messages]
-            yield from zip(facts, messages, strict=True)
+        parsed = _Parser(kind, Clock(datetime.now(UTC), max_ahead), frozenset(asked_for))
+        for batch, results in processes.mapped(parsed, _batches(paths, advance), workers=workers):
+            counts.read += len(batch)
+            for raw, result in zip(batch, results, strict=True):
+                if isinstance(result, str):
+                    counts.rejected += 1
+                    reject(raw.source, raw.number, result, raw.data[:SHOWN_BYTES], raw.offset)
+                else:
+                    message = result[1]
+                    counts.left_out += message.is_left_out
+                    counts.dates_ahead += message.is_ahead and not message.is_left_out
+                    yield result
 
     return found(), duplicate
 
 
-def _batches(paths: Iterable[str], reader: _Reader, advance: Callable[[int], None]) -> Iterator[list[Message]]:
+def _batches(paths: Iterable[str], advance: Callable[[int], None]) -> Iterator[list[mailbox.RawMessage]]:
     """The messages, some at a time: the processor's caches then hold what one step needs (a sixth of the time)."""
-    batch: list[Message] = []
+    batch: list[mailbox.RawMessage] = []
     size = 0
     for path in paths:
         for raw in mailbox.read(path, advance=advance):
-            if (message := reader.message(raw)) is not None:
-                batch.append(message)
+            batch.append(raw)
             size += len(raw.data)
             if len(batch) >= BATCH_MESSAGES or size >= BATCH_BYTES:
                 yield batch
@@ -219,37 +223,34 @@ def _batches(paths: Iterable[str], reader: _Reader, advance: Callable[[int], Non
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
-    """Parses messages and counts them."""
+class _Parser:
+    """Parses messages. It holds nothing that changes, so that other processes can do it."""
 
-    reject: Reject
-    counts: Counts
+    kind: Mail
     clock: Clock
-    asked_for: Collection[str]
+    asked_for: frozenset[str]
 
-    def message(self, raw: mailbox.RawMessage) -> Message | None:
-        """The message, or None if it was rejected."""
-        self.counts.read += 1
+    def __call__(self, batch: list[mailbox.RawMessage]) -> list[tuple[Fact, Message] | str]:
+        """For each its fact and what is kept of it, or the reason why it is rejected."""
+        messages = [self._message(raw) for raw in batch]
+        return [one if isinstance(one, str) else (self.kind.fact(one), one) for one in messages]
+
+    def _message(self, raw: mailbox.RawMessage) -> Message | str:
+        if raw.problem is not None:
+            return raw.problem
         try:
-            if raw.problem is not None:
-                raise ValueError(raw.problem)
-            message = parse(raw, self.clock)
+            return self._placed(parse(raw, self.clock), raw)
         except ValueError as error:
-            self.reject(raw.source, raw.number, str(error), raw.data[:SHOWN_BYTES], raw.offset)
+            return str(error)
         except Exception as error:  # malformed mail can make the parser raise anything; only this message is lost
-            self.reject(raw.source, raw.number, f"cannot be read: {error!r}", raw.data[:SHOWN_BYTES], raw.offset)
-        else:
-            return self._placed(message, raw)
-        return None
+            return f"cannot be read: {error!r}"
 
     def _placed(self, message: Message, raw: mailbox.RawMessage) -> Message:
         """The message as its mailbox marks it."""
         if raw.is_deleted and not has_role(message.labels, "trash"):
             message = replace(message, labels=(*message.labels, TRASH))
         if message.labels and is_left_out(message.labels, self.asked_for):
-            self.counts.left_out += 1
             return replace(message, is_left_out=True)
-        self.counts.dates_ahead += message.is_ahead
         return message
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -140,6 +141,11 @@ def settled(page: Page) -> None:
     expect(page.locator("main[aria-busy=false]")).to_be_visible()
     expect(page.locator(".rows:not(.skeleton), .empty, main .problem").first).to_be_visible()
     expect(page.locator(".facets.is-old")).to_have_count(0)
+
+
+def items(web: Site, **parameters: object) -> list[dict[str, Any]]:
+    found: Any = web.asked(**parameters)["items"]
+    return list(found)
 
 
 def uids(page: Page) -> list[str]:
