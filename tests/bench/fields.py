@@ -88,6 +88,7 @@ PARTS: Mapping[str, Change] = {
     "`subject.variants`": without(f"{PROPERTIES}/subject/fields/variants"),
     "`subject.whole`": without(f"{PROPERTIES}/subject/fields/whole"),
     "`words`": without(f"{PROPERTIES}/words"),
+    "`words`: first letters": without(f"{PROPERTIES}/words/index_prefixes"),
     "words of addresses and names": without_words_of_addresses,
     "doc values of `uid`": without_doc_values("uid"),
     "`order`": without(f"{PROPERTIES}/order"),
