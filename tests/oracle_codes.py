@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import re
 import unicodedata
+from collections.abc import Sequence
+from functools import cache
 
 
 def in_other_groups(at: int, pieces: list[str], subject: str) -> bool:
@@ -13,8 +15,7 @@ def in_other_groups(at: int, pieces: list[str], subject: str) -> bool:
     A code has a digit in its first group, ten characters or more, and its capital letters and digits in at least three
     groups; a number has five digits or more. So what is compared are letters and digits without what stands between.
     """
-    runs = [pieces[start:end] for start in range(at + 1) for end in range(at + 1, len(pieces) + 1)]
-    wanted = {"".join(filter(str.isalnum, "".join(run))).casefold() for run in runs if _is_number(run) or _is_code(run)}
+    wanted = _wanted(at, tuple(pieces))
     if not wanted:
         return False
     there = [group for group in re.split(r"[\s./()+-]+", unicodedata.normalize("NFKC", subject).casefold()) if group]
@@ -23,16 +24,23 @@ def in_other_groups(at: int, pieces: list[str], subject: str) -> bool:
     return not wanted.isdisjoint(stretches)
 
 
+@cache
+def _wanted(at: int, pieces: tuple[str, ...]) -> frozenset[str]:
+    runs = [pieces[start:end] for start in range(at + 1) for end in range(at + 1, len(pieces) + 1)]
+    codes = ["".join(run) for run in runs if _is_number(run) or _is_code(run)]
+    return frozenset("".join(filter(str.isalnum, code)).casefold() for code in codes)
+
+
 def _ends(start: int, groups: list[str], most: int) -> range:
     return range(start + 1, min(start + most, len(groups)) + 1)
 
 
-def _is_number(run: list[str]) -> bool:
+def _is_number(run: Sequence[str]) -> bool:
     groups = [group for piece in run for group in re.split(r"[-./()+]+", piece) if group]
     return len(run) <= 8 and all(map(str.isdecimal, groups)) and len("".join(groups)) > 4
 
 
-def _is_code(run: list[str]) -> bool:
+def _is_code(run: Sequence[str]) -> bool:
     groups = [group for piece in run for group in re.split("[-.]", piece)]
     code = "".join(groups)
     in_groups = all(re.fullmatch("[A-Z0-9]{1,8}|[a-z0-9]{1,8}", group) for group in groups) and len(groups) > 2
