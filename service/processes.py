@@ -1,53 +1,98 @@
-"""Works on the pieces of a long input in other processes, in the order of the input."""
+"""Works on the pieces of a long input in other processes, in the order of the input.
+
+Each process has a pipe of its own and one piece at a time. So one that is killed, at whatever moment, is noticed by the
+end of its pipe; in the standard library's pool, which has one queue for all, others may wait for it for ever.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Generic, TypeVar
 
 from service.errors import ConversationsError
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
-PIECES_AHEAD = 2  # of each process
+STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    error: Exception
+
+
+class Worker(Generic[Piece, Result]):
+    """A process that calls the function with each piece that it is sent."""
+
+    def __init__(self, function: Callable[[Piece], Result]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, other = context.Pipe()
+        self._process = context.Process(target=_work, args=(other, function), daemon=True)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # ctrl-C is for the first process
+        try:
+            self._process.start()
+        except BrokenPipeError as error:
+            raise _killed() from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            other.close()
+
+    def send(self, piece: Piece) -> None:
+        try:
+            self._connection.send(piece)
+        except OSError as error:
+            raise _killed() from error
+
+    def result(self) -> Result:
+        """Waits for the result of the piece. Raises what the function raised."""
+        try:
+            found: Result | _Raised = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise _killed() from error
+        if isinstance(found, _Raised):
+            raise found.error
+        return found
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.join(STOP_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._connection.close()
 
 
 @contextmanager
-def pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """The processes end with the block, and also when this process is killed.
-
-    If one of them is killed, ConversationsError is raised in place of what waits for a result.
-    """
-    found = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin)
-    try:
-        yield found
-    except BrokenProcessPool as error:
-        raise ConversationsError(
-            "one of the processes of --workers was killed, perhaps for want of memory: run the command again, "
-            "with fewer of them"
-        ) from error
-    finally:
-        found.shutdown(cancel_futures=True)
+def started(function: Callable[[Piece], Result], count: int) -> Iterator[Sequence[Worker[Piece, Result]]]:
+    """So many processes. They end with the block, and also when this process is killed."""
+    with ExitStack() as stack:
+        workers: list[Worker[Piece, Result]] = []
+        for _number in range(count):
+            worker = Worker(function)
+            stack.callback(worker.stop)
+            workers.append(worker)
+        yield workers
 
 
-def submitted(
-    found: ProcessPoolExecutor, function: Callable[[Piece], Result], pieces: Iterable[Piece], *, ahead: int
-) -> Iterator[tuple[Piece, Future[Result]]]:
-    """Each piece with the result to wait for. At most `ahead` pieces are under way."""
-    waiting: deque[tuple[Piece, Future[Result]]] = deque()
+def handed_out(
+    workers: Sequence[Worker[Piece, Result]], pieces: Iterable[Piece]
+) -> Iterator[tuple[Piece, Worker[Piece, Result]]]:
+    """Each piece with the process that works on it. Take its result before the next."""
+    idle, busy = deque(workers), deque[tuple[Piece, Worker[Piece, Result]]]()
     for piece in pieces:
-        waiting.append((piece, found.submit(function, piece)))
-        if len(waiting) >= ahead:
-            yield waiting.popleft()
-    yield from waiting
+        if not idle:
+            yield busy[0]
+            idle.append(busy.popleft()[1])
+        worker = idle.popleft()
+        worker.send(piece)
+        busy.append((piece, worker))
+    yield from busy
 
 
 def mapped(
@@ -58,20 +103,30 @@ def mapped(
         for piece in pieces:
             yield piece, function(piece)
         return
-    with pool(workers) as found:
-        for piece, future in submitted(found, function, pieces, ahead=workers * PIECES_AHEAD):
-            yield piece, future.result()
+    with started(function, workers) as others:
+        for piece, worker in handed_out(others, pieces):
+            yield piece, worker.result()
 
 
-def _begin() -> None:
-    """In a new process: ctrl-C is for the first process, and the end of that is the end of this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_end_with_the_first, daemon=True).start()
+def _killed() -> ConversationsError:
+    return ConversationsError(
+        "one of the processes of --workers was killed, perhaps for want of memory: run the command again, "
+        "with fewer of them"
+    )
 
 
-def _end_with_the_first() -> None:
-    first = multiprocessing.parent_process()
-    if first is not None:
-        first.join()
-        os._exit(1)
+def _work(connection: Connection, function: Callable[[Piece], Result]) -> None:
+    """The main function of the process. The end of the first process ends it."""
+    while True:
+        try:
+            piece = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            result: Result | _Raised = function(piece)
+        except Exception as error:
+            result = _Raised(error)
+        try:
+            connection.send(result)
+        except OSError:
+            return

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -12,6 +11,7 @@ from itertools import islice
 
 from service import processes
 from service.index.writer import Write, deletion_of, write_of
+from service.processes import Worker
 from service.sources import ndjson
 from service.sources.ndjson import Line
 
@@ -39,17 +39,16 @@ async def in_processes(
 
     The processes end with the block, and also when this process is killed.
     """
-    with processes.pool(workers) as pool:
-        yield _pairs(lines, pool, workers * processes.PIECES_AHEAD, max_ahead, reject)
+    with processes.started(partial(_prepare, max_ahead=max_ahead), workers) as others:
+        yield _pairs(lines, others, reject)
 
 
 async def _pairs(
-    lines: Iterable[Line], pool: ProcessPoolExecutor, ahead: int, max_ahead: timedelta, reject: Callable[[Line], None]
+    lines: Iterable[Line], others: Sequence[Worker[list[Line], list[Prepared]]], reject: Callable[[Line], None]
 ) -> AsyncIterator[list[tuple[Line, Write]]]:
-    prepare = partial(_prepare, max_ahead=max_ahead)
-    for chunk, future in processes.submitted(pool, prepare, _chunks(lines), ahead=ahead):
+    for chunk, worker in processes.handed_out(others, _chunks(lines)):
         found: list[tuple[Line, Write]] = []
-        done = await asyncio.wrap_future(future)
+        done = await asyncio.to_thread(worker.result)
         for line, prepared in zip(chunk, done, strict=True):
             if isinstance(prepared, Write):
                 found.append((line, prepared))
