@@ -329,7 +329,8 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 
 def free_port(candidates: range) -> int:
-    for port in random.sample(candidates, min(200, len(candidates))):
+    """Any of these that is free, and not the same in processes whose `random` was seeded alike."""
+    for port in random.SystemRandom().sample(candidates, min(200, len(candidates))):
         if is_free(port):
             return port
     raise NodeFailed(f"no free port between {candidates.start} and {candidates.stop} on 127.0.0.1: free one")
