@@ -165,6 +165,14 @@ def test_what_is_not_understood_is_told_with_its_place_and_the_nearest(
     [
         ("--option a", (Words("--option a"),)),
         ("-- word", (Words("word"),)),
+        ("…", (Words("…"),)),  # which nothing matches, and so for all that holds no word
+        (" -… ", (Words("-…"),)),
+        ('"" ()', (Words('"" ()'),)),
+        ("(… OR …)", (Words("(… OR …)"),)),
+        ("… OR a", (Words("a"),)),
+        ("… a", (Words("a"),)),
+        ("()", ()),
+        (" ", ()),
         ("status: closed", (OneOf("status", ("closed",)),)),
         ("from: ada lovelace", (Person("from", "ada"), Words("lovelace"))),
         ("x -from: ada", (Words("x"), Not(Person("from", "ada")))),

@@ -76,6 +76,8 @@ def parse(text: str, zone: ZoneInfo) -> ParsedSearch:
         raise TooLong(str(error)) from None
     parser = _Parser(text, text.translate(_PLAIN), zone)
     node = parser.query(0)
+    if node is None and parser.is_wordless:
+        node = Words(text.strip())  # which nothing matches
     if node is not None and _GAP.sub("", parser.plain, 1).startswith("-") and _has_words_only(node):
         node = AnyOf((node, Words(text.strip(), "exact")))  # the whole subject, pasted
     if parser.clauses > MAX_CLAUSES:
@@ -130,6 +132,7 @@ class _Parser:
     clauses: int = 0
     warnings: list[Warning] = field(default_factory=list)
     hints: list[Warning] = field(default_factory=list)
+    is_wordless: bool = False  # for a part at least
 
     def query(self, depth: int) -> Node | None:
         """or = and *("OR" and), to the end of the text or to the closing bracket."""
@@ -201,10 +204,14 @@ class _Parser:
     def _phrase(self, start: int) -> Node | None:
         text = self._quoted()
         if not has_words(text):
-            self._warn(start, self.at, "holds no word: left out")
+            self._leave_out(start)
             return None
         self.clauses += 1
         return Words(text, "phrase", stems=False)
+
+    def _leave_out(self, start: int) -> None:
+        self.is_wordless = True
+        self._warn(start, self.at, "holds no word: left out")
 
     def _quoted(self) -> str:
         """The text between this quotation mark and the next one, or to the end if there is none."""
@@ -226,7 +233,7 @@ class _Parser:
         is_begun = raw.endswith("*") and has_words(text)
         text = text[:-1] if is_begun else text
         if not has_words(text):
-            self._warn(start, self.at, "holds no word: left out")
+            self._leave_out(start)
             return None
         if raw in ("AND", "NOT"):
             way = "what stands side by side must be found anyway" if raw == "AND" else "- in front leaves out"

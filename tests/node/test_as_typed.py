@@ -211,6 +211,7 @@ ASKED: dict[str, list[tuple[dict[str, str], Found]]] = {
             ("-wire", ("one", "two", "-10% off", "10% off", "--help is missing", "help is missing", "- a list", "-wire",
                        "this or that")),
             ("this or that", ("this or that",)),
+            *((wordless, ()) for wordless in ("…", "!!!", '""', "-…", "(… OR …)")),
             ("one or two", ()),
             ("one OR two", ("one", "two")),
         ]
