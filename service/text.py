@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Normalization turns one character into up to 18 characters and 4 words. A token may become a clause of a query, and
 # OpenSearch allows 1,024 clauses.
@@ -134,9 +135,18 @@ def plain_of(text: str) -> str:
     ™ become words of their own, as in the char filter "apart". Invisible characters are removed, except those that may
     part words.
     """
-    if text.isascii():
+    if text.isascii() or not any(map(_may_change, set(text))):
         return text
     return without_invisible(unicodedata.normalize("NFKC", APART.sub(r" \g<0> ", _cut_marks(text))))
+
+
+@lru_cache(maxsize=2**16)
+def _may_change(character: str) -> bool:
+    """Whether `plain_of` may change a text because of this character."""
+    is_jamo = "\u1100" <= character <= "\u11ff"  # which make syllables together
+    is_mark = unicodedata.category(character)[0] == "M" or character in "\uff9e\uff9f"
+    alone = without_invisible(unicodedata.normalize("NFKC", APART.sub(r" \g<0> ", character)))
+    return is_jamo or is_mark or alone != character
 
 
 def without_invisible(text: str) -> str:

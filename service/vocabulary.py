@@ -62,7 +62,7 @@ def own_words(
     code = owner(organization_uid)
     terms = dict.fromkeys(_subject_terms(subject))
     terms |= dict.fromkeys(SENDER + term for text in sender for term in _terms_of(plain_of(text).lower()))
-    for kind, addresses in ((RECIPIENT, recipients), (COPY, copies)):
+    for kind, addresses in ((RECIPIENT, dict.fromkeys(recipients)), (COPY, dict.fromkeys(copies))):
         terms |= dict.fromkeys(kind + term for one in addresses for term in _neighbours(plain_of(one).lower()))
     terms |= dict.fromkeys(name_term(CATEGORY, name) for name in categories)
     terms |= dict.fromkeys(name_term(LABEL, name) for name in labels)

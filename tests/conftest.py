@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,13 +15,13 @@ from service.settings import Settings
 from tests import examples, setup_projects
 from tests.setup_projects import Project
 
+LONGEST = ("test_at_size.py", "test_hostile_texts.py", "test_load.py")  # several minutes each
+
 examples.register()
 
 
 def pytest_configure() -> None:
     """A run that is told to stop, as by a CI job's time limit, still ends the nodes and services that it started."""
-    # The second compiler of the JVM pays off for nodes that run for hours, and costs a quarter of a test node's time.
-    os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
     signal.signal(signal.SIGTERM, lambda _number, _frame: pytest.exit("stopped by SIGTERM", returncode=143))
 
 
@@ -35,11 +34,16 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with a node come first, so that short ones fill the gaps at the end of a run in several processes.
+    """The longest file comes first, then those with a node, so that short ones fill the gaps at the end of a run.
 
     What looks at what all other tests left behind comes last.
     """
-    items.sort(key=lambda item: (item.get_closest_marker("last") is not None, item.path.parent.name != "node"))
+
+    def order(item: pytest.Item) -> tuple[bool, bool, bool]:
+        is_last = item.get_closest_marker("last") is not None
+        return is_last, item.path.name not in LONGEST, item.path.parent.name != "node"
+
+    items.sort(key=order)
 
 
 @pytest.fixture(scope="session")

@@ -166,9 +166,9 @@ def test_what_is_not_understood_is_told_with_its_place_and_the_nearest(
         ("--option a", (Words("--option a"),)),
         ("-- word", (Words("word"),)),
         ("…", (Words("…"),)),  # which nothing matches, and so for all that holds no word
-        (" -… ", (Words("-…"),)),
-        ('"" ()', (Words('"" ()'),)),
-        ("(… OR …)", (Words("(… OR …)"),)),
+        (" -… ", (Words("…"),)),
+        ('"" ()', (Words('""'),)),
+        ("(… OR ‥)", (Words("‥"),)),
         ("… OR a", (Words("a"),)),
         ("… a", (Words("a"),)),
         ("()", ()),

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from service.api import json_array
 from service.api.response_models import WriteResult
-from service.conversation import MAX_REASON_BYTES, Tombstone, shortened
+from service.conversation import MAX_REASON_BYTES, Conversation, Tombstone, shortened
 from service.errors import InvalidQuery, Problem, TooLarge
 from service.index import writer as index_writer
 from service.index.item_outcomes import Outcome
@@ -55,7 +55,8 @@ class Steps:
 
     async def pause(self) -> None:
         if time.monotonic() >= self._until:
-            await asyncio.sleep(0)
+            for _round in range(2):  # in the first, this task stands before what became ready meanwhile
+                await asyncio.sleep(0)
             self._until = time.monotonic() + STEP_SECONDS
 
 
@@ -74,7 +75,9 @@ async def parse_lines(
     steps = Steps()
     parsed: list[Line] = []
     for number, text in await (_elements if is_json and json_array.is_array(body) else _texts)(body, steps):
-        parsed.append(_line(number, text, organizations, max_ahead))
+        found = _content(number, text, organizations, max_ahead)
+        await steps.pause()
+        parsed.append(found if isinstance(found, Line) else _line(number, found))
         await steps.pause()
     return parsed
 
@@ -112,20 +115,25 @@ def _count(body: bytes) -> int:
     return body.count(b"\n") + (not body.endswith(b"\n"))
 
 
-def _line(number: int, text: bytes, organizations: frozenset[UUID], max_ahead: timedelta) -> Line:
+def _content(
+    number: int, text: bytes, organizations: frozenset[UUID], max_ahead: timedelta
+) -> Conversation | Tombstone | Line:
+    """What the line holds, or the reason why it is not taken."""
     try:
         content = lines.parse(text, max_ahead=max_ahead)
     except lines.InvalidLine as error:
         return Line(number, error.uid, None, str(error))
     if content.organization_uid not in organizations:
         return Line(number, str(content.uid), None, "the token does not cover this organization")
+    return content
+
+
+def _line(number: int, content: Conversation | Tombstone) -> Line:
     if isinstance(content, Tombstone):
-        return Line(
-            number,
-            str(content.uid),
-            index_writer.deletion_of(content.organization_uid, content.uid, content.deleted_on),
-        )
-    return Line(number, str(content.uid), index_writer.write_of(content))
+        write = index_writer.deletion_of(content.organization_uid, content.uid, content.deleted_on)
+    else:
+        write = index_writer.write_of(content)
+    return Line(number, str(content.uid), write)
 
 
 def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:

@@ -76,8 +76,8 @@ def parse(text: str, zone: ZoneInfo) -> ParsedSearch:
         raise TooLong(str(error)) from None
     parser = _Parser(text, text.translate(_PLAIN), zone)
     node = parser.query(0)
-    if node is None and parser.is_wordless:
-        node = Words(text.strip())  # which nothing matches
+    if node is None and parser.wordless:
+        node = Words(parser.wordless)  # which nothing matches
     if node is not None and _GAP.sub("", parser.plain, 1).startswith("-") and _has_words_only(node):
         node = AnyOf((node, Words(text.strip(), "exact")))  # the whole subject, pasted
     if parser.clauses > MAX_CLAUSES:
@@ -132,7 +132,7 @@ class _Parser:
     clauses: int = 0
     warnings: list[Warning] = field(default_factory=list)
     hints: list[Warning] = field(default_factory=list)
-    is_wordless: bool = False  # for a part at least
+    wordless: str = ""  # the last part that holds no word
 
     def query(self, depth: int) -> Node | None:
         """or = and *("OR" and), to the end of the text or to the closing bracket."""
@@ -210,7 +210,7 @@ class _Parser:
         return Words(text, "phrase", stems=False)
 
     def _leave_out(self, start: int) -> None:
-        self.is_wordless = True
+        self.wordless = self.text[start : self.at]
         self._warn(start, self.at, "holds no word: left out")
 
     def _quoted(self) -> str:

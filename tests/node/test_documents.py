@@ -232,7 +232,8 @@ print(answer.status_code, len(answer.content), answer.text[-60:].replace("\\n", 
 def bodies() -> dict[str, bytes]:
     """Ten megabytes each: whole conversations, few large ones, lines that are wrong in the ways that cost most."""
     usual = json.dumps(numbered(1, subject="Invoice", metadata={"snippet": "x" * 1_700})).encode()
-    large = json.dumps(numbered(1, metadata={"to_emails": ["é" * 200] * 600})).encode()
+    recipients = [f"{number}@{'é' * 196}" for number in range(600)]
+    large = json.dumps(numbered(1, metadata={"to_emails": recipients})).encode()
     unknown = b"{" + b",".join(b'"a%d":0' % number for number in range(200)) + b"}"
     many = b'{"metadata":{"to_emails":[' + b",".join([b'"a"'] * 370_000) + b"]}}"
     dense = b'{"subject":[' + b",".join([b"[]"] * 84_000) + b"]}"
