@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 PAGES = [
     "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/*.md", "docs/decisions/*.md",
-    "clients/python/README.md", "index_mappings/README.md", "tests/samples/README.md",
+    "clients/python/README.md", "index_mappings/README.md", "index_mappings/LICENSE-english-words.md",
+    "tests/samples/README.md",
 ]  # fmt: skip
 HOLDERS = ("docs/index", "docs/decisions/README")  # the pages whose lists are the table of contents
 _LINE = re.compile(r"^#+ (?P<heading>.+)$|^- \[(?P<title>[^\]]+)\]\((?P<target>[^)#:]+)\.md\)", re.MULTILINE)
