@@ -165,10 +165,10 @@ def test_what_is_not_understood_is_told_with_its_place_and_the_nearest(
     [
         ("--option a", (Words("--option a"),)),
         ("-- word", (Words("word"),)),
-        ("…", (Words("…"),)),  # which nothing matches, and so for all that holds no word
-        (" -… ", (Words("…"),)),
-        ('"" ()', (Words('""'),)),
-        ("(… OR ‥)", (Words("‥"),)),
+        ("…", (Words("…", stems=False),)),  # which nothing matches, and so for all that holds no word
+        (" -… ", (Words("…", stems=False),)),
+        ('"" ()', (Words('""', stems=False),)),
+        ("(… OR ‥)", (Words("‥", stems=False),)),
         ("… OR a", (Words("a"),)),
         ("… a", (Words("a"),)),
         ("()", ()),

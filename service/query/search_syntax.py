@@ -77,7 +77,7 @@ def parse(text: str, zone: ZoneInfo) -> ParsedSearch:
     parser = _Parser(text, text.translate(_PLAIN), zone)
     node = parser.query(0)
     if node is None and parser.wordless:
-        node = Words(parser.wordless)  # which nothing matches
+        node = Words(parser.wordless, stems=False)  # which nothing matches, however words match
     if node is not None and _GAP.sub("", parser.plain, 1).startswith("-") and _has_words_only(node):
         node = AnyOf((node, Words(text.strip(), "exact")))  # the whole subject, pasted
     if parser.clauses > MAX_CLAUSES:
