@@ -137,16 +137,22 @@ def plain_of(text: str) -> str:
     """
     if text.isascii() or not any(map(_may_change, set(text))):
         return text
-    return without_invisible(unicodedata.normalize("NFKC", APART.sub(r" \g<0> ", _cut_marks(text))))
+    return _spelled_out(_cut_marks(text))
 
 
 @lru_cache(maxsize=2**16)
 def _may_change(character: str) -> bool:
     """Whether `plain_of` may change a text because of this character."""
     is_jamo = "\u1100" <= character <= "\u11ff"  # which make syllables together
-    is_mark = unicodedata.category(character)[0] == "M" or character in "\uff9e\uff9f"
-    alone = without_invisible(unicodedata.normalize("NFKC", APART.sub(r" \g<0> ", character)))
-    return is_jamo or is_mark or alone != character
+    return is_jamo or _is_mark(character) or _spelled_out(character) != character
+
+
+def _spelled_out(text: str) -> str:
+    return without_invisible(unicodedata.normalize("NFKC", APART.sub(r" \g<0> ", text)))
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M" or character in "\uff9e\uff9f"
 
 
 def without_invisible(text: str) -> str:
@@ -157,7 +163,7 @@ def without_invisible(text: str) -> str:
 def _cut_marks(text: str) -> str:
     kept, run = [], 0
     for character in text:
-        run = run + 1 if unicodedata.category(character)[0] == "M" or character in "\uff9e\uff9f" else 0
+        run = run + 1 if _is_mark(character) else 0
         if run <= MOST_MARKS:
             kept.append(character)
     return "".join(kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,6 +21,9 @@ from service.identity.key_set import KeySet
 from service.identity.providers import Providers, reader
 from service.identity.signed_tokens import Verifier, part
 from service.settings import Settings
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""Those of an ASGI scope: names in small letters, and values."""
 
 LONGEST_TOKEN = 57_344  # one with 1,000 organizations has about 53,000 characters
 REMEMBERED_TOKENS = 1024
@@ -117,6 +121,11 @@ class Tokens:
         until, _uids, caller = self._remembered.get(_digest(token), (0.0, 0, None))
         return caller if time.time() < until else None
 
+    def known_of(self, headers: Headers) -> Caller | None:
+        """As `known`, for the headers of a request. None if it has several `Authorization` headers."""
+        found = authorizations(headers)
+        return self.known(found[0]) if len(found) == 1 else None
+
     def _of_issuer(self, token: str) -> Verifier:
         """The verifier of the issuer that the token names. With one issuer, it also says what is wrong."""
         if len(self._verifiers) == 1:
@@ -187,6 +196,11 @@ class Tokens:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def authorizations(headers: Headers) -> list[str]:
+    """The values of the request's `Authorization` headers."""
+    return [value.decode("latin-1") for name, value in headers if name == b"authorization"]
 
 
 def _bearer(header: str | None) -> str:

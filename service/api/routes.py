@@ -15,7 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service import telemetry
 from service.api import conditional_requests, responses, trail, weights
-from service.api.auth import Caller, Tokens
+from service.api.auth import Caller, Tokens, authorizations
 from service.api.limits import Limits
 from service.api.links import links
 from service.api.media_type import NDJSON, check_body
@@ -312,10 +312,10 @@ async def _caller(request: ApiRequest, scope: str) -> Caller:
 async def _verified(request: ApiRequest) -> Caller:
     """The caller. Raises Unauthorized and RateExceeded."""
     parts: Parts = request.app.state.parts
-    headers = [value for name, value in request.scope["headers"] if name == b"authorization"]
+    headers = authorizations(request.scope["headers"])
     if len(headers) > 1:
         raise Unauthorized("the Authorization header must be sent once")
-    caller = await parts.tokens.verify(headers[0].decode("latin-1") if headers else None)
+    caller = await parts.tokens.verify(headers[0] if headers else None)
     parts.limits.take(request.scope, caller)
     trail.remember(request, caller)
     return caller

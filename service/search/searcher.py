@@ -157,8 +157,7 @@ class Searcher:
         try:
             answer = await self._sent(body, **params)
         except TransportError as error:
-            other = near_words.together(body)
-            if other == body or not error_types.has_too_many_clauses(error):
+            if not error_types.has_too_many_clauses(error) or (other := near_words.together(body)) == body:
                 raise
             answer = await self._sent(other, **params)
         responses.check_search(answer, body)

@@ -159,7 +159,7 @@ def near_word(word: str, organization_uid: UUID, *, mistakes: int, same: int = 1
     """The organization's words that differ from the word by so many letters, and not in the first `same` ones."""
     term = owner(organization_uid) + word[:LONGEST]
     prefix = OWNER_CHARACTERS + same
-    return _all(FIELD, term, fuzziness=mistakes, prefix_length=prefix, **{near_words.PARAMETER: near_words.AS_CLAUSES})
+    return _all(FIELD, term, fuzziness=mistakes, prefix_length=prefix, fuzzy_rewrite=near_words.AS_CLAUSES)
 
 
 def mistakes_in(word: str) -> int:

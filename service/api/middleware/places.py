@@ -37,7 +37,8 @@ class Places(HttpMiddleware):
         self._limits = limits
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        caller = self._known(scope) if scope["path"] in SEARCHES and scope["method"] in ("GET", "HEAD") else None
+        is_search = scope["path"] in SEARCHES and scope["method"] in ("GET", "HEAD")
+        caller = self._tokens.known_of(scope["headers"]) if is_search else None
         organization_uid = None if caller is None or self._is_spent(caller) else _asked(caller, scope["query_string"])
         if caller is None or organization_uid is None:
             await self.app(scope, receive, send)
@@ -61,10 +62,6 @@ class Places(HttpMiddleware):
                 return
             scope["state"][WAITED] = clock() - since
             await self.app(scope, receive, begun)
-
-    def _known(self, scope: HTTPScope) -> Caller | None:
-        headers = [value for name, value in scope["headers"] if name == b"authorization"]
-        return self._tokens.known(headers[0].decode("latin-1")) if len(headers) == 1 else None
 
     def _is_spent(self, caller: Caller) -> bool:
         """Whether the caller has used up its rate, for which the handler refuses the request."""

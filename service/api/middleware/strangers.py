@@ -29,7 +29,7 @@ class Strangers(HttpMiddleware):
         self._clients = clients
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        if not self._addresses.rate or scope["path"] in FREE or self._is_known(scope):
+        if not self._addresses.rate or scope["path"] in FREE or self._tokens.known_of(scope["headers"]):
             await self.app(scope, receive, send)
             return
         address = self._clients.of(scope)
@@ -43,7 +43,3 @@ class Strangers(HttpMiddleware):
         finally:
             if CHARGED in scope["state"]:
                 self._addresses.give_back(address)
-
-    def _is_known(self, scope: HTTPScope) -> bool:
-        headers = [value for name, value in scope["headers"] if name == b"authorization"]
-        return len(headers) == 1 and self._tokens.known(headers[0].decode("latin-1")) is not None
