@@ -10,6 +10,10 @@ import functools
 import json
 import os
 import re
+import select
+import signal
+import socket
+import sys
 from typing import IO
 
 from rich.console import Console
@@ -41,6 +45,36 @@ def is_terminal(stream: IO[str] | None) -> bool:
         return stream is not None and stream.isatty()
     except ValueError:  # it was closed
         return False
+
+
+def confirmed(question: str) -> bool:
+    """Whether the person at the terminal answers yes. An empty line, and the end of the input, mean no.
+
+    Raises KeyboardInterrupt on ctrl-C, even one that comes between the question and the start of the wait: Python's
+    input() would not notice that one before the next line.
+    """
+    while True:
+        sys.stderr.write(f"{question} [y/N]: ")
+        sys.stderr.flush()
+        _wait_for_line()
+        answer = sys.stdin.readline().strip().lower()
+        if answer in ("", "n", "no"):
+            return False
+        if answer in ("y", "yes"):
+            return True
+        sys.stderr.write("Please answer y or n.\n")
+
+
+def _wait_for_line() -> None:
+    """Waits until standard input, a terminal, has a line. A signal ends the wait through the wakeup descriptor."""
+    woken, wake = socket.socketpair()
+    with woken, wake:
+        wake.setblocking(False)
+        before = signal.set_wakeup_fd(wake.fileno())
+        try:
+            select.select([sys.stdin, woken], [], [])
+        finally:
+            signal.set_wakeup_fd(before)
 
 
 def console(stream: IO[str]) -> Console:

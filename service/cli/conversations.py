@@ -13,7 +13,7 @@ from service import progress
 from service.cli import output
 from service.cli.answers import Count, Facet, Item, Page
 from service.cli.backends import Source, source
-from service.cli.exit_codes import DoneInPart
+from service.cli.exit_codes import DoneInPart, hint
 from service.cli.options import Uuid
 from service.cli.output import Form
 from service.cli.query_options import (
@@ -29,7 +29,7 @@ from service.errors import ConversationsError, Misconfigured, NotFound
 from service.message_texts import counted
 from service.query.search_fields import SEARCH_FIELDS
 from service.settings import Settings
-from service.terminal import is_terminal, printable
+from service.terminal import confirmed, is_terminal, printable
 
 MOST_DELETED = 1000
 MOST_CHARACTERS = 2**16  # of a line of standard input
@@ -157,11 +157,8 @@ _NOTHING = "nothing was deleted"
 
 
 def _is_confirmed(question: str) -> bool:
-    try:
-        return click.confirm(question, err=True)
-    except click.Abort as error:  # ctrl-C, or the end of the input
-        error.add_note(f"{_NOTHING.capitalize()}.")
-        raise
+    with hint(lambda: f"{_NOTHING.capitalize()}."):
+        return confirmed(question)
 
 
 def _uids(texts: tuple[str, ...]) -> list[UUID]:

@@ -120,6 +120,8 @@ def test_delete_asks_on_a_terminal_and_needs_yes_elsewhere(fresh: Cluster, tmp_p
     )
     for answer, code, says in (
         ("n\n", 1, "nothing was deleted"),
+        ("perhaps\n\n", 1, "Please answer y or n."),
+        ("\x04", 1, "nothing was deleted"),
         ("\x03", 130, "Nothing was deleted."),
         ("y\n", 0, first),
     ):
