@@ -193,7 +193,7 @@ def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) ->
 
 def _letters(piece: str) -> str:
     word = piece.strip(string.punctuation)
-    return word if word.isalpha() and not _is_spaceless(word) else ""
+    return word if word.isalpha() and not is_spaceless(word) else ""
 
 
 def folded(word: str) -> str:
@@ -215,7 +215,7 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
     if not any(unicodedata.category(c)[0] in "LN" for c in piece):
         return _holds(there, tokens(EXACT_ASKED, piece))
     wanted, stems = tokens(STEMS_ASKED, piece), tokens(STEMS, subject)
-    if _is_spaceless(piece):
+    if is_spaceless(piece):
         by_words = bool(wanted) and all(any(one & place for place in stems) for one in wanted)
         in_variants = _is_east_asian(piece) and _holds(tokens(VARIANTS, subject), tokens(VARIANTS, piece))
         return by_words or in_variants or _holds(there, tokens(EXACT, piece))
@@ -235,7 +235,7 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
 
 def _found_in_part(piece: str, subject: str, tokens: Tokens) -> bool:
     stems = tokens(STEMS, subject)
-    in_parts = _is_spaceless(piece) and any(one & place for one in tokens(STEMS_ASKED, piece) for place in stems)
+    in_parts = is_spaceless(piece) and any(one & place for one in tokens(STEMS_ASKED, piece) for place in stems)
     return in_parts or _found_in_any_form(piece, subject, tokens)
 
 
@@ -243,7 +243,7 @@ def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
     *whole, begun = tokens(EXACT_ASKED, piece)
-    if _is_spaceless(piece[-1]):
+    if is_spaceless(piece[-1]):
         return False
     if not whole:
         return any(token.startswith(_only(begun)) for place in tokens(EXACT_ASKED, subject) for token in place)
@@ -259,7 +259,7 @@ def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
 def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
-    if _is_spaceless(piece) or any(c.isdigit() for c in piece):
+    if is_spaceless(piece) or any(c.isdigit() for c in piece):
         return False
     wanted, there = tokens(EXACT_ASKED, piece), set(map(_only, tokens(EXACT_ASKED, subject)))
     return bool(wanted) and all(any(_is_near(_only(one), other) for other in there) for one in wanted)
@@ -301,7 +301,7 @@ def _whole(text: str, tokens: Tokens) -> Positions:
     return tokens("subject.whole", text)
 
 
-def _is_spaceless(text: str) -> bool:
+def is_spaceless(text: str) -> bool:
     return any(unicodedata.name(c, "").startswith(SPACELESS_SCRIPTS) for c in text)
 
 
