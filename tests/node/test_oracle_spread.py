@@ -1,6 +1,6 @@
-"""The tests of test_oracle.py once more where each organization is spread over three of five shards.
+"""The tests of test_oracle.py once more on three nodes, where each organization is spread over three of five shards.
 
-Most of them run on one node, and some on a cluster of three nodes, where each shard has a replica.
+Each shard has a replica.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from tests.node.conftest import Api, Cluster, own_alias, serving, tokens_of
 from tests.node.test_oracle import (  # noqa: F401 (they are run here with the fixtures of this module)
     compare,
     test_a_page_past_the_end_is_empty_with_the_true_total,
+    test_an_item_has_the_fields_of_the_contract_in_their_order,
+    test_an_organization_that_does_not_exist_is_refused_in_the_same_words,
     test_no_caller_ever_sees_another_organizations_conversation,
+    test_points_in_time_are_closed,
     test_walking_all_pages_visits_every_conversation_once_and_in_order,
 )
 
@@ -29,11 +32,12 @@ DEEP = Windows(dates=0, numbers=0, texts=0, scores=0, slice=3)
 
 
 @pytest.fixture(scope="session")
-def cluster(settings: Settings, opensearch_url: str, conversations: list[Conversation]) -> Iterator[Cluster]:
-    shape = settings.but(shards=SHARDS, replicas=0, routing_partition=PARTITION)
-    with own_alias(shape, opensearch_url) as cluster:
+def cluster(settings: Settings, _one_cluster: LocalCluster, conversations: list[Conversation]) -> Iterator[Cluster]:
+    shape = settings.but(shards=SHARDS, replicas=1, routing_partition=PARTITION)
+    with own_alias(shape, _one_cluster.urls[1]) as cluster:
         tally = cluster.load(conversations)
         assert tally.written + tally.unchanged == len(conversations)  # unchanged: sent again on a busy machine
+        _one_cluster.await_green()
         yield cluster
 
 
@@ -57,19 +61,6 @@ def test_random_requests_are_answered_as_brute_force_does(
     seed: int, api: Api, deep_api: Api, conversations: list[Conversation], tokens: oracle.Tokens
 ) -> None:
     compare(seed, 60, api, deep_api, conversations, tokens)
-
-
-def test_on_three_nodes_with_replicas_too(
-    settings: Settings, three_nodes: LocalCluster, conversations: list[Conversation]
-) -> None:
-    shape = settings.but(shards=SHARDS, replicas=1, routing_partition=PARTITION)
-    with own_alias(shape, three_nodes.urls[1]) as cluster:
-        cluster.load(conversations)
-        three_nodes.await_green()
-        for api in serving(cluster.settings, cluster.url):
-            for deep_api in serving(cluster.settings, cluster.url, DEEP):
-                for tokens in tokens_of(cluster):
-                    compare(12, 30, api, deep_api, conversations, tokens)
 
 
 def test_each_organization_is_spread_over_as_many_shards_and_no_more(cluster: Cluster) -> None:
