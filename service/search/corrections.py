@@ -1,7 +1,7 @@
 """Corrections of the words of a text that finds nothing, from the organization's own words.
 
-A word that no subject has may be another word with typing mistakes, two words written as one, or half of a word that
-was written as two. In scripts without spaces, a run of characters may have a wrong one. Each correction has a score in
+A word that no subject has may be another word with typing mistakes, two words written as one, half of a word that was
+written as two, or have letters of its neighbour. In scripts without spaces, a run of characters may have a wrong one. Each correction has a score in
 bits, as in a noisy channel: how frequent the right word is in the organization, less what each change costs.
 """
 
@@ -32,6 +32,7 @@ LOOKED_AT = 50  # of the newest subjects with a similar word
 MOST_WORDS = 8
 SHORTEST, LONGEST = 3, 50  # letters of a word that is corrected
 LEAST_PART = 2  # letters of each half of a divided word
+MOST_MOVED = 3  # letters that a space is away from its place
 LEAST_ALIKE = 0.6
 MOST_CANDIDATES = 1_000  # a comparison takes about 20 microseconds
 MOST_CORRECTIONS = 6  # of a word
@@ -100,7 +101,7 @@ async def corrections(
             if _is_correctable(words[place])
         )
     )
-    possible = [*(one for found in near for one in found), *_divided(words), *_united(text, words)]
+    possible = [*(one for found in near for one in found), *_divided(words), *_of_pairs(text, words)]
     texts = list(dict.fromkeys(one.text for one in possible))
     _total, found = await count_each(
         searcher, {one: clause_of(Words(one, "phrase"), organization_uid) for one in texts}, organization_uid
@@ -136,13 +137,19 @@ def _divided(words: Sequence[Word]) -> list[Correction]:
     ]
 
 
-def _united(text: str, words: Sequence[Word]) -> list[Correction]:
-    """Each pair of neighbours as one word: `data base` as `database`."""
-    return [
-        Correction(place, place + 2, one.text + other.text, -SPACE)
-        for place, (one, other) in enumerate(pairwise(words))
-        if not one.is_spaceless and not other.is_spaceless and not text[one.end : other.start].strip(" -")
-    ]
+def _of_pairs(text: str, words: Sequence[Word]) -> list[Correction]:
+    """Each pair of neighbours as one word (`data base` as `database`), and with the space elsewhere (`th ename`)."""
+    found: list[Correction] = []
+    for place, (one, other) in enumerate(pairwise(words)):
+        if one.is_spaceless or other.is_spaceless or text[one.end : other.start].strip(" -"):
+            continue
+        whole = one.text + other.text
+        found.append(Correction(place, place + 2, whole, -SPACE))
+        for at in range(len(one.text) - MOST_MOVED, len(one.text) + MOST_MOVED + 1):
+            is_elsewhere = at != len(one.text) and LEAST_PART <= at <= len(whole) - LEAST_PART
+            if is_elsewhere and kind_of_character(whole[at]) == "letter":
+                found.append(Correction(place, place + 2, f"{whole[:at]} {whole[at:]}", -2 * SPACE))
+    return found
 
 
 async def _near(searcher: Searcher, place: int, word: Word, organization_uid: UUID) -> list[Correction]:

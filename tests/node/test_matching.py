@@ -180,7 +180,8 @@ def test_names_are_completed_whatever_their_case_and_accents(office: Api) -> Non
     ("typed", "corrected"),
     [
         ("invioce", "invoice"), ("invoide", "invoice"), ("nvoice", "invoice"), ("datbase migratoin", "database migration"),
-        ("data base migration", "database migration"), ("loginpage", "login page"), ("log in page", "login page"),
+        ("data base migration", "database migration"), ("loginpage", "login page"), ("log in page", "login page"), ("databas emigration", "database migration"),
+        ("logi npage", "login page"), ("datab asemigration", "database migration"),
         ("зопрос", "запрос"), ("القائمه الجديده", None), ("हिन्दि", "हिन्दी"), ("注文確任", "注文確認"), ("한극", "한국"),
         ("ภาษาไทบง่าย", "ภาษาไทยง่าย"), ("ภาษาไทยงายมาก", "ภาษาไทยง่ายมาก"), ("ພາສາລາງ", "ພາສາລາວ"), ("angstrm", "ångström"), ("stasse", "straße"), ("zzzzzzzz", None), ("budget invioce", None),
     ],
