@@ -38,6 +38,12 @@ PARTING = re.compile("[\u200b\u200c]+")
 _NOT_PARTING = re.compile(f"(?![\u200b\u200c])[{INVISIBLE}]")
 # Signs of words that normalization would join to the word before: ™ is TM, № is No; and fractions: 1½ is not 11⁄2.
 APART = re.compile("[\u00bc-\u00be\u2116\u2120-\u2122\u213b\u2150-\u215f\u2189]")
+# Emoji that normalization would make punctuation of, and those that Unicode counts as punctuation.
+_EMOJI = str.maketrans({"\u203c": "\u2757\u2757", "\u2049": "\u2757\u2753"})
+_PUNCTUATION_EMOJI = frozenset("\u3030\u303d")
+# The vowel am, which normalization takes apart, with a tone mark within or not; dictionaries have it whole.
+_THAI_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
+_LAO_AM = re.compile("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
 # Marks of owners, which are punctuation next to a word that is looked for, or behind it with a space between.
 _OWNED = re.compile(r"(?<=[^\W_])\s?[\u00a9\u00ae\u2117\u2120\u2122]+|[\u00a9\u00ae\u2117]+(?=[^\W_])")
 # Letters that folding removes, so that they are no word alone: modifier letters and the Arabic tatweel.
@@ -148,7 +154,8 @@ def _may_change(character: str) -> bool:
 
 
 def _spelled_out(text: str) -> str:
-    return without_invisible(unicodedata.normalize("NFKC", APART.sub(r" \g<0> ", text)))
+    plain = unicodedata.normalize("NFKC", APART.sub(r" \g<0> ", text.translate(_EMOJI)))
+    return without_invisible(_LAO_AM.sub("\\1\u0eb3", _THAI_AM.sub("\\1\u0e33", plain)))
 
 
 def _is_mark(character: str) -> bool:
@@ -208,6 +215,8 @@ def kind_of_character(character: str) -> str:
     as symbols. A sign is one of mathematics or of a currency.
     """
     category = unicodedata.category(character)
+    if character in _PUNCTUATION_EMOJI:
+        return "symbol"
     if INVISIBLE_CHARACTER.match(character) or character in _PUNCTUATION:
         return ""
     if category == "Cn":

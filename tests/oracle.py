@@ -179,7 +179,7 @@ def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) ->
     """Whether the subject has the piece in one word with its neighbour, or in two words."""
     there = ["".join(place) for place in tokens(EXACT_ASKED, subject)]
     if len(pieces) <= 4 and len(word := _letters(pieces[at])) <= 16:
-        halves = {one + other for one, other in itertools.pairwise(there) if len(one) > 1 and len(other) > 1}
+        halves = {one + other for one, other in itertools.pairwise(there) if _are_halves(one, other)}
         if word and folded(word) in halves:
             return True
     if oracle_codes.in_other_groups(at, pieces, subject):
@@ -189,6 +189,11 @@ def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) ->
     pairs = [pieces[one : one + 2] for one in (at - 1, at) if one >= 0]
     words = [folded("".join(map(_letters, pair))) for pair in pairs if len(pair) == 2 and all(map(_letters, pair))]
     return any(word in there for word in words)
+
+
+def _are_halves(one: str, other: str) -> bool:
+    """Whether they may be one word: a single letter only in front, and none that is often a word."""
+    return len(other) > 1 and (len(one) > 1 or (one in "bcdefghijklmnpqrstuvx" and len(other) > 2))
 
 
 def _letters(piece: str) -> str:

@@ -31,6 +31,7 @@ from service.search.word_forms import (
     short_number,
     split,
     thousands,
+    without_article,
     without_separators,
 )
 from service.text import (
@@ -229,7 +230,7 @@ def _words(piece: str) -> Clause:
     number, one = short_number(piece), without_separators(piece)
     ways = [_phrase(EXACT, number) if number else _phrase(STEMS, piece)]
     ways += [_phrase(EXACT, way) for way in (*thousands(piece), *in_usual_groups(piece))]
-    ways += [_phrase(STEMS, one)] if one else []
+    ways += [_phrase(STEMS, way) for way in (one, without_article(piece)) if way]
     return any_of(*ways) if len(ways) > 1 else ways[0]
 
 

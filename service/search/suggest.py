@@ -32,7 +32,7 @@ MOST = 5
 LOOKED_AT = 50  # of the newest matching subjects
 MOST_TRIED = 20  # completions
 MOST_NAMES = 200  # categories or labels of the conversations that have one with the text
-RUN = 8  # further characters of a completion in scripts without spaces
+RUN = 16  # further characters of a completion in scripts without spaces
 
 
 class _Subject(msgspec.Struct):
@@ -163,7 +163,7 @@ def _words(subject: str, begun: str) -> list[str]:
     at = 0
     while begun and at < len(subject):
         start = at
-        while at < len(subject) and _is_of_word(subject[at]):
+        while at < len(subject) and _is_of_word(subject[at]) and not SPACELESS.match(subject[at]):
             at += 1
         if comparable(subject[start:at]).startswith(begun):
             found.append(subject[start:at])

@@ -18,7 +18,7 @@ LONGEST_SPLIT = 16  # letters
 MOST_CODES = 16  # pieces of a text with a code: an IBAN has up to nine groups
 
 _LETTERS = r"[^\W\d_]"
-_HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:[-'’ʼ‐‑_\u200b\u200c]{_LETTERS}+)+)\W*")
+_HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:[-.'’ʼ‐‑_\u200b\u200c]{_LETTERS}+)+)\W*")
 _GROUPED = re.compile(r"\W*([0-9]+(?:[-.,'’/()_]{1,3}[0-9]+)*)\W*")
 _THOUSANDS = re.compile(r"\W*([1-9])[.,'’ ]([0-9]{3})\W*")
 _CODE = re.compile(r"[A-Z0-9]{1,8}|(?=[a-z]*[0-9])[a-z0-9]{1,8}")
@@ -29,6 +29,12 @@ _NORTH_AMERICAN = re.compile(r"\W*(1)([0-9]{3})([0-9]{3})([0-9]{4})\W*", re.ASCI
 SHORTEST_CODE, LEAST_GROUPS = 10, 3  # letters and digits of a code that is written in groups, such as an IBAN
 _SHORT_NUMBER = re.compile(rf"\W*([0-9]{{1,{LEAST_GROUPED - 1}}})\W*")
 _WORD = re.compile(rf"\W*({_LETTERS}+)\W*")
+# French and Italian articles and the like, which lose their vowel in front of another one.
+_ELIDED = re.compile(
+    rf"\W*(?:[cdjlmnstv]|qu|jusqu|lorsqu|puisqu|quoiqu|un|gl|(?:d|n|c|p)?all|dell|nell|coll|sull|quell)['’ʼ]({_LETTERS}{{3,}})\W*",
+    re.IGNORECASE,
+)
+_LONE_LETTER = re.compile("[b-np-vx]", re.IGNORECASE)  # which may begin a word as in e-mail; others are words
 
 
 def short_number(piece: str) -> str:
@@ -62,6 +68,12 @@ def in_usual_groups(piece: str) -> list[str]:
     if found := _IBAN.fullmatch(piece):
         return [" ".join(re.findall(".{1,4}", found[1]))]
     return [" ".join(found.groups())] if (found := _NORTH_AMERICAN.fullmatch(piece)) else []
+
+
+def without_article(piece: str) -> str:
+    """The word behind an elided article or preposition: `hôtel` of `l'hôtel`. An empty text if there is none."""
+    found = _ELIDED.fullmatch(piece)
+    return found[1] if found else ""
 
 
 def _is_code(text: str) -> bool:
@@ -111,7 +123,8 @@ def split(piece: str) -> list[str]:
     word = _word(piece)
     if len(word) > LONGEST_SPLIT:
         return []
-    return [f"{word[:at]} {word[at:]}" for at in range(2, len(word) - 1)]
+    first = 1 if len(word) > 3 and _LONE_LETTER.match(word) else 2
+    return [f"{word[:at]} {word[at:]}" for at in range(first, len(word) - 1)]
 
 
 def _word(piece: str) -> str:

@@ -23,7 +23,8 @@ MINE, THEIRS, CODED = ORGANIZATIONS[:3]
 CODES = oracle_codes.written_codes(random.Random(17))
 SUBJECTS = [  # the oldest first
     "Re: report for May", "Re: return label", "Fwd: refund", "हिन्दी भाषा", "தமிழ் மொழி", "বাংলা ভাষা", "한국 출장",
-    "Łódź zakupy", "đơn hàng mới", "ærlig talt", "Øresund bro", "ภาษาไทยง่ายมาก", "ພາສາລາວ", "注文確認のお知らせ",
+    "Łódź zakupy", "đơn hàng mới", "ærlig talt", "Øresund bro", "กำหนดการ", "น้ำดื่ม 2024", "ຄຳຖາມ", "ARGFとStringIOの返り値", "うまくレンダリングできない問題を修正",
+    "ภาษาไทยง่ายมาก", "ພາສາລາວ", "注文確認のお知らせ",
     "database migration", "login page broken", "the quarterly budget", "the the", "budget review", "quarterly numbers",
     "ticket ada@example.com", "ada writes to exams", "meeting 10:30", "build 2024-07-01", "straße gesperrt", "don't panic",
     "invoice May", "invoice June", "invoice July", "invoke the function", "запрос на возврат", "القائمة الجديدة",
@@ -144,11 +145,12 @@ def test_an_export_says_which_words_its_conversations_have(office: Api) -> None:
         ("re", ["refund", "report", "return", "review"]),
         ("हि", ["हिन्दी"]), ("தமி", ["தமிழ்"]), ("বাং", ["বাংলা"]), ("한", ["한국"]),
         ("łód", ["łódź"]), ("lo", ["login", "łódź"]), ("đơ", ["đơn"]), ("ær", ["ærlig"]),
-        ("aer", ["ærlig"]), ("ø", ["øresund"]), ("ore", ["øresund"]), ("str", ["straße"]), ("ång", ["ångström"]),
+        ("aer", ["ærlig"]), ("ø", ["øresund"]), ("ore", ["øresund"]), ("str", ["straße", "stringio"]), ("ång", ["ångström"]),
         ("Ang", ["ångström"]), ("ภาษาไทย", ["ภาษาไทยง่ายมาก"]), ("ພາສາ", ["ພາສາລາວ"]), ("注文確", ["注文確認のお知らせ"]),
         ("запр", ["запрос"]), ("القا", ["القائمة"]), ("login pa", ["login page"]), ("ada@exa", ["ada@example"]),
         ("2024-0", ["2024-07"]), ("10:3", ["10:30"]), ("NAI", ["naïve"]), ("na\u00adi", ["naïve"]),
-        ("\u200elog\u2060i", ["login"]), ("re:", []), ("zzz", []),
+        ("\u200elog\u2060i", ["login"]), ("re:", []), ("zzz", []), ("กำ", ["กำหนดการ"]), ("น้", ["น้ำดื่ม"]), ("ຄຳ", ["ຄຳຖາມ"]),
+        ("stringi", ["stringio"]), ("うまくレ", ["うまくレンダリングできない問題を修正"]),
     ],
 )  # fmt: skip
 def test_a_word_is_completed_as_it_is_written_and_finds_something(typed: str, words: list[str], office: Api) -> None:
