@@ -31,7 +31,7 @@ _SHORT_NUMBER = re.compile(rf"\W*([0-9]{{1,{LEAST_GROUPED - 1}}})\W*")
 _WORD = re.compile(rf"\W*({_LETTERS}+)\W*")
 # French and Italian articles and the like, which lose their vowel in front of another one.
 _ELIDED = re.compile(
-    rf"\W*(?:[cdjlmnstv]|qu|jusqu|lorsqu|puisqu|quoiqu|un|gl|(?:d|n|c|p)?all|dell|nell|coll|sull|quell)['’ʼ]({_LETTERS}{{3,}})\W*",
+    rf"\W*(?:[cdjlmnstv]|qu|jusqu|lorsqu|puisqu|quoiqu|un|gl|d?all|dell|nell|coll|sull|quell)['’ʼ]({_LETTERS}{{3,}})\W*",
     re.IGNORECASE,
 )
 _LONE_LETTER = re.compile("[b-np-vx]", re.IGNORECASE)  # which may begin a word as in e-mail; others are words
