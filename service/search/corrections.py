@@ -181,9 +181,16 @@ def _likely(place: int, word: Word, candidates: Iterable[str]) -> list[Correctio
 
 
 def _cost(typed: str, candidate: str) -> float:
-    """In bits, by the letters that are not in both words in the same order."""
-    blocks = SequenceMatcher(None, typed, candidate, autojunk=False).get_matching_blocks()
-    changes = max(len(typed), len(candidate)) - sum(block.size for block in blocks)
+    """In bits, by the letters that are not in both words in the same order.
+
+    A run of as many characters in a script without spaces has other characters in their places: the run that begins one
+    character later in the subject would have nearly all of them in the same order.
+    """
+    if SPACELESS.match(typed) and len(typed) == len(candidate):
+        changes = sum(one != other for one, other in zip(typed, candidate, strict=True))
+    else:
+        blocks = SequenceMatcher(None, typed, candidate, autojunk=False).get_matching_blocks()
+        changes = max(len(typed), len(candidate)) - sum(block.size for block in blocks)
     return CHANGE * changes + (FIRST_LETTER if typed[:1] != candidate[:1] else 0.0)
 
 
