@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
+
+import httpx
 
 from conversation_search import Client, Retries
 
 Answer = tuple[int, dict[str, str], bytes]
 UID, ORGANIZATION = UUID(int=1), UUID(int=2)
 ITEM = {"uid": str(UID), "organization_uid": str(ORGANIZATION), "updated_on": "2026-01-02T03:04:05.678Z"}
+CERTIFICATES = ssl.create_default_context()  # reading them anew for each client takes longer than most tests
 QUICK = Retries(attempts=3, longest_wait=0.01)
 
 
@@ -58,7 +62,7 @@ class Server:
         self._http.server_close()
 
     def client(self, retries: Retries = QUICK) -> Client:
-        return Client(self.url, token="a-token", retries=retries)
+        return Client(self.url, token="a-token", retries=retries, transport=httpx.HTTPTransport(verify=CERTIFICATES))
 
 
 def success(data: Any) -> Answer:
