@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,11 +11,11 @@ from uuid import UUID
 import httpx
 
 from conversation_search import Client, Retries
+from tests.served import CERTIFICATES
 
 Answer = tuple[int, dict[str, str], bytes]
 UID, ORGANIZATION = UUID(int=1), UUID(int=2)
 ITEM = {"uid": str(UID), "organization_uid": str(ORGANIZATION), "updated_on": "2026-01-02T03:04:05.678Z"}
-CERTIFICATES = ssl.create_default_context()  # reading them anew for each client takes longer than most tests
 QUICK = Retries(attempts=3, longest_wait=0.01)
 
 
