@@ -6,12 +6,13 @@ The forms are those of src/core/server/saved_objects/import/types.ts and src/cor
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests import in_thread
 
 SETTINGS = "/api/opensearch-dashboards/settings"
 
@@ -57,13 +58,6 @@ def serving(kept: Kept) -> Iterator[Kept]:
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    kept.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server, in_thread.serving(server):
+        kept.url = f"http://127.0.0.1:{server.server_port}"
         yield kept
-    finally:
-        server.shutdown()
-        thread.join(30)
-        server.server_close()

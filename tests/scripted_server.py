@@ -8,7 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
 
+import httpx
+
 from conversation_search import Client, Retries
+from tests.served import CERTIFICATES
 
 Answer = tuple[int, dict[str, str], bytes]
 UID, ORGANIZATION = UUID(int=1), UUID(int=2)
@@ -58,7 +61,7 @@ class Server:
         self._http.server_close()
 
     def client(self, retries: Retries = QUICK) -> Client:
-        return Client(self.url, token="a-token", retries=retries)
+        return Client(self.url, token="a-token", retries=retries, transport=httpx.HTTPTransport(verify=CERTIFICATES))
 
 
 def success(data: Any) -> Answer:

@@ -25,6 +25,7 @@ from service.search.compiler import compile_page, compile_query, compile_sort, e
 from service.search.facets import compile_facets
 from service.search.subject_clauses import none_of
 from service.text import REPLY_MARKS, pieces_of
+from tests.examples import examples
 
 NOW = datetime(2024, 7, 1, tzinfo=UTC)
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
@@ -87,7 +88,7 @@ def bools(clause: Any) -> list[dict[str, Any]]:
 
 def test_every_query_is_the_organization_and_clauses_that_narrow() -> None:
     rng = random.Random(1)
-    for _ in range(2000):
+    for _ in range(examples(2000)):
         asked = random_query(rng)
         query: Any = compile_query(asked, ORGANIZATION)
         assert list(query) == ["bool"]
@@ -109,7 +110,7 @@ def test_what_a_caller_may_see_stands_in_every_query_behind_the_organization() -
     agents: Any = {"terms": {"agent_uid": [str(one), str(other)]}}
     parties: Any = {"terms": {"party_uid": []}}
     reach = Reach(ORGANIZATION, Restriction(frozenset({one, other}), frozenset()))
-    for _ in range(200):
+    for _ in range(examples(200)):
         asked = random_query(rng)
         bodies = [{"query": compile_query(asked, reach)}, compile_page(asked, reach), *compile_facets(asked, reach)]
         for body in bodies:

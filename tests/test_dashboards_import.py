@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from service.errors import ConversationsError, SearchUnavailable
+from service.operations import dashboards
 from service.operations.dashboards import Imported, saved_objects, send
 from service.settings import Settings
 from tests.command_line import conversations
@@ -20,6 +21,11 @@ from tests.dashboards_server import Kept, serving
 ALIAS = "threads"
 OBJECTS = [json.loads(line) for line in saved_objects("conversations").splitlines()]
 DONE = (200, json.dumps({"success": True, "successCount": len(OBJECTS)}))
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboards, "PAUSE_SECONDS", 0.01)
 
 
 def imported(kept: Kept, *, wait: float = 20, since: str | None = None) -> Imported:

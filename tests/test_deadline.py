@@ -36,7 +36,7 @@ def run(app: Any, *messages: dict[str, Any], method: str = "POST", then: Receive
         sent.append(message)
 
     scope = {"type": "http", "method": method, "state": {"notes": {}}}
-    asyncio.run(Deadline(app, seconds=SECONDS, body_seconds=SECONDS)(scope, receive, send))  # type: ignore[arg-type]
+    virtual_time.run(Deadline(app, seconds=SECONDS, body_seconds=SECONDS)(scope, receive, send))  # type: ignore[arg-type]
     return sent
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,11 +35,16 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def links(page: Path) -> Iterator[tuple[Path, str]]:
-    for target in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text("utf-8"))):
-        if "://" not in target:
-            path, _, anchor = target.partition("#")
-            yield (page.parent / path if path else page), anchor
+@cache
+def links(page: Path) -> tuple[tuple[Path, str], ...]:
+    targets = re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text("utf-8")))
+    parts = [target.partition("#") for target in targets if "://" not in target]
+    return tuple((page.parent / path if path else page, anchor) for path, _, anchor in parts)
+
+
+@cache
+def linked() -> frozenset[Path]:
+    return frozenset(path.resolve() for page in PAGES for path, _ in links(page))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -57,9 +62,7 @@ def test_paths_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_every_page_is_linked(page: Path) -> None:
-    linked = {path.resolve() for other in PAGES for path, _ in links(other)}
-    folders = {path for path in linked if path.is_dir()}
-    assert page.name == "README.md" or page in linked or page.parent in folders
+    assert page.name == "README.md" or page in linked() or (page.parent in linked() and page.parent.is_dir())
 
 
 def test_lists_of_contents_name_every_section() -> None:

@@ -68,6 +68,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_end_of_the_process_is_noticed(log: Path) -> None:
     with running(LISTENS) as (process, port):
         waiting = Waiting(process, port, log)
@@ -80,6 +81,7 @@ def test_the_end_of_the_process_is_noticed(log: Path) -> None:
     assert waiting.reason == "ended with the exit code 3"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", STDERR])
 def test_an_error_that_ended_a_thread_is_noticed(prefix: str, log: Path) -> None:
     with running(LISTENS) as (process, port), log.open("a") as writing:
@@ -109,6 +111,7 @@ def test_what_somebody_wrote_is_not_taken_for_an_error(log: Path) -> None:
         assert not waiting.ends_within(0.5)
 
 
+@pytest.mark.slow
 def test_a_process_that_lives_but_no_longer_listens_is_noticed(log: Path) -> None:
     program = LISTENS.replace("    time.sleep(600)", "") + "time.sleep(600)"
     with running(program) as (process, port):

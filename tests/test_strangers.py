@@ -11,6 +11,7 @@ import pytest
 from service import telemetry
 from service.api.auth import Tokens
 from service.api.client_address import ClientAddresses
+from service.api.middleware import rate_limit
 from service.errors import Misconfigured
 from service.settings import Settings
 from tests.test_browser import ask
@@ -27,6 +28,12 @@ STRANGE: list[dict[str, Any]] = [
     {"url": "/"},
     {"url": "/nowhere", "method": "PURGE"},
 ]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/node/test_request_limits.py tests how long a refusal is held back."""
+    monkeypatch.setattr(rate_limit, "HOLD_SECONDS", 0.0)
 
 
 def refusals() -> float:

@@ -25,6 +25,7 @@ from service.workers.once_for_all import OnceForAll
 from service.workers.part import Part
 from service.workers.supervisor import Supervisor
 from tests.processes import WAIT_SECONDS, end_all, end_with_the_test, wait_until
+from tests.served import CERTIFICATES
 
 CLIENTS = 4
 
@@ -62,11 +63,11 @@ class Served:
     def pids(self) -> set[int]:
         """Those that answer. Each connection is new, so that any worker may accept it."""
         for _ in range(20):
-            httpx.get(f"{self.address}/health/live")
+            httpx.get(f"{self.address}/health/live", verify=CERTIFICATES)
         return {int(str(line["pid"])) for line in self.lines()[-20:] if line["event"] == "request"}
 
     def sample(self, name: str) -> float:
-        text = httpx.get(f"{self.address}/metrics").text
+        text = httpx.get(f"{self.address}/metrics", verify=CERTIFICATES).text
         return float(next(line.rpartition(" ")[2] for line in text.splitlines() if line.startswith(name)))
 
 

@@ -43,7 +43,7 @@ from tests.corpus import corpus
 from tests.node import containers
 from tests.node.impatient import DEAD_AFTER_SECONDS
 from tests.processes import wait_until
-from tests.served import await_address
+from tests.served import CERTIFICATES, await_address
 
 if TYPE_CHECKING:
     from tests.node.pages import Site
@@ -66,7 +66,7 @@ def _node_has_room(request: pytest.FixtureRequest) -> None:
 
 def await_room(url: str) -> None:
     deadline = time.monotonic() + 60
-    while (answer := httpx.get(f"{url}/_search?size=0", timeout=60)).status_code == 429:
+    while (answer := httpx.get(f"{url}/_search?size=0", timeout=60, verify=CERTIFICATES)).status_code == 429:
         assert time.monotonic() < deadline, answer.text[:500]
         time.sleep(0.1)
 
@@ -182,9 +182,9 @@ class Cluster:
 
     def drop(self) -> None:
         async def drop(client: Client) -> None:
-            for pattern in (f"{self.settings.alias}-*", f"{self.settings.alias}_state*"):
-                for name in await client.indices.get(index=pattern, params={"expand_wildcards": "all"}):
-                    await client.indices.delete(index=name)
+            patterns = f"{self.settings.alias}-*,{self.settings.alias}_state*"
+            if names := list(await client.indices.get(index=patterns, params={"expand_wildcards": "all"})):
+                await client.indices.delete(index=",".join(names))
 
         self.act(drop)
 
@@ -212,7 +212,7 @@ def tokens(cluster: Cluster) -> Iterator[oracle.Tokens]:
 def tokens_of(cluster: Cluster) -> Iterator[oracle.Tokens]:
     """The analyzers' own tokens of a text, asked of the node and remembered: what stands at each position."""
     known: dict[tuple[str, str], oracle.Positions] = {}
-    with httpx.Client(base_url=f"{cluster.url}/{cluster.settings.alias}") as client:
+    with httpx.Client(base_url=f"{cluster.url}/{cluster.settings.alias}", verify=CERTIFICATES) as client:
 
         def ask(field: str, text: str) -> oracle.Positions:
             if (field, text) not in known:
@@ -259,7 +259,7 @@ class Api:
 
     settings: Settings
     address: str
-    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+    http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, verify=CERTIFICATES))
 
     def token(self, *organizations: UUID, **options: Any) -> str:
         return Tokens(self.settings).mint("tester", list(organizations), **options)

@@ -18,6 +18,7 @@ from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Cluster, serve_process
 from tests.node.running import COMMAND
 from tests.processes import wait_until
+from tests.served import CERTIFICATES
 
 SIZE = "750m"  # above what a node needs to start
 
@@ -70,7 +71,7 @@ def test_a_full_disk_is_named_by_the_api_by_readiness_by_load_and_by_doctor(
         )
         with serve_process(cluster, tmp_path, CONVERSATIONS_REQUEST_TIMEOUT="5") as (process, address, log):
             wait_until(
-                lambda: httpx.get(f"{address}/health/ready", timeout=60).status_code == 200,
+                lambda: httpx.get(f"{address}/health/ready", timeout=60, verify=CERTIFICATES).status_code == 200,
                 process=process, says=log.read_text,
             )  # fmt: skip
             fill(small_disk)

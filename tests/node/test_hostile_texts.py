@@ -22,6 +22,7 @@ from service.reindex import first_index
 from service.text import pieces_of
 from tests.hostile import HOSTILE, PLAIN, Text
 from tests.node.conftest import Api, Cluster, await_room, serving
+from tests.served import CERTIFICATES
 
 ORGANIZATION = UUID("5f0c52a4-35cb-4d3c-9f0e-6f5b1f4f3c11")
 MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -53,6 +54,14 @@ def hostile(settings: Any, opensearch_url: str) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
+def node(hostile: Cluster) -> Iterator[httpx.Client]:
+    """Sends to the index itself."""
+    url = f"{hostile.url}/{hostile.settings.alias}"
+    with httpx.Client(base_url=url, timeout=300, verify=CERTIFICATES) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
 def hostile_api(hostile: Cluster) -> Iterator[Api]:
     """The service over that index, in which each text is the subject of a conversation."""
     hostile.load([_conversation(name, subject=_sent(text)) for name, text in HOSTILE.items()])
@@ -60,16 +69,15 @@ def hostile_api(hostile: Cluster) -> Iterator[Api]:
 
 
 @pytest.fixture(autouse=True)
-def _writer_is_alive(hostile: Cluster) -> Iterator[None]:
+def _writer_is_alive(hostile: Cluster, node: httpx.Client) -> Iterator[None]:
     """After each test, a new document can be written and found, and no thread of the local node ended with an Error."""
     yield
     await_room(hostile.url)
-    url = f"{hostile.url}/{hostile.settings.alias}"
     name = uuid4().hex.translate(str.maketrans("0123456789", "ghijklmnop"))  # one word
-    httpx.put(f"{url}/_doc/{name}?refresh=true", json={"subject": name}, timeout=60).raise_for_status()
-    found = httpx.post(f"{url}/_search", json={"query": {"match": {"subject": name}}}, timeout=60).raise_for_status()
+    node.put(f"/_doc/{name}?refresh=true", json={"subject": name}).raise_for_status()
+    found = node.post("/_search", json={"query": {"match": {"subject": name}}}).raise_for_status()
     assert [hit["_id"] for hit in found.json()["hits"]["hits"]] == [name]
-    httpx.delete(f"{url}/_doc/{name}?refresh=true", timeout=60).raise_for_status()
+    node.delete(f"/_doc/{name}?refresh=true").raise_for_status()
     log = hostile.settings.data / "logs" / "node.out"
     assert not log.exists() or "Exception in thread" not in log.read_text("utf-8", "replace")
 
@@ -83,13 +91,12 @@ def _conversation(name: str, **fields: Any) -> Conversation:
     return Conversation(uid=uuid5(ORGANIZATION, name), organization_uid=ORGANIZATION, updated_on=MOMENT, **fields)
 
 
-def _analyzed_seconds(cluster: Cluster, text: str) -> float:
+def _analyzed_seconds(node: httpx.Client, text: str) -> float:
     """How long the node takes to write a document whose analyzed fields hold the text. It must take it."""
     body = json.dumps({"subject": text, "metadata": {"from_name": text}})
-    url = f"{cluster.url}/{cluster.settings.alias}/_doc/large"
     for _attempt in range(20):
         begun = time.monotonic()
-        answer = httpx.put(url, content=body, headers={"Content-Type": "application/json"}, timeout=300)
+        answer = node.put("/_doc/large", content=body, headers={"Content-Type": "application/json"})
         if answer.status_code != 429:  # the circuit breaker: what came before is not collected yet
             break
         time.sleep(0.5)
@@ -97,24 +104,24 @@ def _analyzed_seconds(cluster: Cluster, text: str) -> float:
     return time.monotonic() - begun
 
 
-def _too_slow(cluster: Cluster, texts: Mapping[str, Text], length: int) -> dict[str, float]:
+def _too_slow(node: httpx.Client, texts: Mapping[str, Text], length: int) -> dict[str, float]:
     """Those of the texts that take the node far longer than a plain text of the same length, with their seconds."""
-    _analyzed_seconds(cluster, PLAIN(length))
-    plain = max(_analyzed_seconds(cluster, PLAIN(length)), LEAST_SECONDS)
-    took = {name: _analyzed_seconds(cluster, text(length)) for name, text in texts.items()}
+    _analyzed_seconds(node, PLAIN(length))
+    plain = max(_analyzed_seconds(node, PLAIN(length)), LEAST_SECONDS)
+    took = {name: _analyzed_seconds(node, text(length)) for name, text in texts.items()}
     return {name: seconds for name, seconds in took.items() if seconds > plain * TIMES_SLOWER}
 
 
-def test_the_analysis_holds_for_texts_of_every_kind(hostile: Cluster) -> None:
-    assert _too_slow(hostile, HOSTILE, LENGTH) == {}
+def test_the_analysis_holds_for_texts_of_every_kind(node: httpx.Client) -> None:
+    assert _too_slow(node, HOSTILE, LENGTH) == {}
 
 
-def test_the_analysis_holds_for_a_million_characters(hostile: Cluster) -> None:
+def test_the_analysis_holds_for_a_million_characters(node: httpx.Client) -> None:
     worst = (
         "repeated 're:'", "spaces behind ]", "variation selectors", "families", "unbroken 'a'", "unbroken '漢'",
         "marks all to be reordered", "expanding '\ufdfa'", "punctuated 'a-'",
     )  # fmt: skip
-    assert _too_slow(hostile, {name: HOSTILE[name] for name in worst}, GREATEST) == {}
+    assert _too_slow(node, {name: HOSTILE[name] for name in worst}, GREATEST) == {}
 
 
 def _limits() -> dict[str, int]:
@@ -159,19 +166,18 @@ def test_a_document_within_the_limits_is_written(field: str, hostile: Cluster) -
 
 
 @pytest.mark.parametrize("field", ["subject.whole", "metadata.from_email", "metadata.to_emails", "metadata.labels"])
-def test_no_term_is_longer_than_lucene_takes(field: str, hostile: Cluster) -> None:
+def test_no_term_is_longer_than_lucene_takes(field: str, node: httpx.Client) -> None:
     """A keyword of the greatest length that is indexed, of the characters that grow most, is found as a whole."""
-    url = f"{hostile.url}/{hostile.settings.alias}"
     for unit in ("\ufdfa", "漢", "Ⱥ", "ẞ", "\u0390", "\U00010400"):
         text = unit * (10_000 // (2 if ord(unit) > 0xFFFF else 1))
         path = field.removesuffix(".whole").split(".")
         document: dict[str, Any] = {path[-1]: text}
         for part in reversed(path[:-1]):
             document = {part: document}
-        httpx.put(f"{url}/_doc/term?refresh=true", json=document, timeout=60).raise_for_status()
-        answer = httpx.post(f"{url}/_search", json={"query": {"term": {field: text}}}, timeout=60).raise_for_status()
+        node.put("/_doc/term?refresh=true", json=document).raise_for_status()
+        answer = node.post("/_search", json={"query": {"term": {field: text}}}).raise_for_status()
         assert "term" in [hit["_id"] for hit in answer.json()["hits"]["hits"]], unit
-    httpx.delete(f"{url}/_doc/term?refresh=true", timeout=60).raise_for_status()
+    node.delete("/_doc/term?refresh=true").raise_for_status()
 
 
 @pytest.mark.parametrize("match", MATCHES)

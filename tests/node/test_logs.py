@@ -157,7 +157,7 @@ def provoked(settings: Settings, opensearch_url: str, logs: Path) -> Iterator[Pr
         found = Provoked(cluster, key, {key, key.split("_")[-1], cluster.environment["CONVERSATIONS_TOKEN_SECRET"]})
         http = stack.enter_context(httpx.Client(timeout=60))
         sink = Sink()
-        thread = threading.Thread(target=sink.serve_forever)
+        thread = threading.Thread(target=sink.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink.server_port}", "PYTHONASYNCIODEBUG": "1"}
         audit = {"CONVERSATIONS_AUDIT_FILE": str(logs / "audit")}

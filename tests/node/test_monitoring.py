@@ -258,7 +258,7 @@ def test_traces_show_the_request_and_its_calls_under_the_callers_own_and_nothing
 ) -> None:
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     sink = Sink()
-    thread = threading.Thread(target=sink.serve_forever)
+    thread = threading.Thread(target=sink.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink.server_port}", "OTEL_BSP_SCHEDULE_DELAY": "100"}
     token = api.token(ORGANIZATIONS[0])

@@ -23,13 +23,14 @@ from tests import in_thread
 from tests.commands import run_here
 from tests.node.conftest import Cluster, serve_process
 from tests.processes import wait_until
+from tests.served import CERTIFICATES
 
 USER, PASSWORD = "ada", "p@ss:wörd/"
 QUOTED = "ada:p%40ss%3Aw%C3%B6rd%2F"
 
 
 def ready(address: str) -> int:
-    return httpx.get(f"{address}/health/ready", timeout=60).status_code
+    return httpx.get(f"{address}/health/ready", timeout=60, verify=CERTIFICATES).status_code
 
 
 def test_a_cluster_that_is_slow_or_not_there_yet_is_waited_for(
