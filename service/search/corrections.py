@@ -1,8 +1,9 @@
 """Corrections of the words of a text that finds nothing, from the organization's own words.
 
 A word that no subject has may be another word with typing mistakes, two words written as one, half of a word that was
-written as two, or have letters of its neighbour. In scripts without spaces, a run of characters may have a wrong one. Each correction has a score in
-bits, as in a noisy channel: how frequent the right word is in the organization, less what each change costs.
+written as two, or have letters of its neighbour. In scripts without spaces, a run of characters may have a wrong one.
+Each correction has a score in bits, as in a noisy channel: how frequent the right word is in the organization, less
+what each change costs.
 """
 
 from __future__ import annotations
