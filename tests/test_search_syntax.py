@@ -213,6 +213,11 @@ def test_what_is_not_understood_is_told_with_its_place_and_the_nearest(
         ('category:a,"B"', (AnyOf((OneOf("category", ("a",), any_case=True), OneOf("category", ("B",)))),)),
         ("sent:none", (Missing("sent_at"),)),
         ("created:any", (Not(Missing("created_on")),)),
+        ("status:closed\u200e", (OneOf("status", ("closed",)),)),
+        ("from:zoe@x.org\u200b", (Person("from", "zoe@x.org"),)),
+        ("from:\u202anone\u202c", (Missing("from_email"),)),
+        ("to:Zoe <zoe@x.org\u200b>", (Person("to", "zoe@x.org"),)),
+        ('label:"\ufeffIn box\u2060 "', (OneOf("label", ("In box",)),)),
         ("is:unread,unassigned", (AnyOf((OneOf("is_read", (False,)), Missing("agent_uid"))),)),
     ],
 )

@@ -25,7 +25,7 @@ from service.query.addresses import PASTED
 from service.query.conditions import AllOf, AnyOf, Missing, Node, Not, OneOf, Words
 from service.query.fields import ANY, NONE
 from service.query.search_fields import SEARCH_FIELDS_BY_NAME, SearchField
-from service.text import INVISIBLE, REPLY_WORDS, check_plain_length, has_words
+from service.text import INVISIBLE, REPLY_WORDS, check_plain_length, has_words, trimmed
 
 MAX_CHARACTERS = 512
 MAX_CLAUSES = 30
@@ -348,7 +348,7 @@ class _Parser:
             return self.text[begun : self.at], False
         if self.plain[begun : begun + 1] == '"':
             return self._quoted(), True
-        return self.text[begun : begun + len(self._bare(depth, commas=False))], False
+        return trimmed(self.text[begun : begun + len(self._bare(depth, commas=False))]), False
 
     def _is_or(self) -> bool:
         behind = self.plain[self.at + 2 : self.at + 3]
