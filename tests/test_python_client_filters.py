@@ -16,10 +16,11 @@ from conversation_search._parameters import parameters
 from service.query.conditions import OneOf
 from service.query.parameters import LIST_PARAMETERS
 from service.query.query_string import parse_values
+from service.text import trimmed
 
 UID = UUID(int=1)
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).filter(
-    lambda name: name.strip() == name and name.lower() not in ("none", "any")
+    lambda name: trimmed(name) == name and name.lower() not in ("none", "any")
 )
 
 
