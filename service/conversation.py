@@ -28,7 +28,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from service import message_texts
-from service.text import fold
+from service.text import fold, trimmed
 from service.times import epoch_milliseconds, format_time, parse_time, parse_version
 from service.vocabulary import own_words
 
@@ -107,9 +107,16 @@ Version = Annotated[datetime, BeforeValidator(parse_version), PlainSerializer(fo
 Uid = Annotated[UUID, BeforeValidator(_before_uuid)]
 
 
-def _text(field: str, *, strip: bool | None = None, least: int | None = None) -> StringConstraints:
+def _text(field: str, *, least: int | None = None) -> StringConstraints:
     """The field's limit. With a limit, pydantic also refuses lone surrogates, which are not valid text."""
-    return StringConstraints(max_length=LIMITS[field].characters, strip_whitespace=strip, min_length=least)
+    return StringConstraints(max_length=LIMITS[field].characters, min_length=least)
+
+
+def _trim(value: object) -> object:
+    return trimmed(value) if isinstance(value, str) else value
+
+
+_TRIMMED = BeforeValidator(_trim)  # before the limit counts the characters
 
 
 def _list(field: str) -> list[str]:
@@ -127,12 +134,12 @@ class _Document(BaseModel):
 class Metadata(_Document):
     """Data from the provider of the messages, stored and returned with the conversation."""
 
-    from_email: Annotated[str, _text("metadata.from_email", strip=True)] | None = None
+    from_email: Annotated[str, _text("metadata.from_email"), _TRIMMED] | None = None
     from_name: Annotated[str, _text("metadata.from_name")] | None = None
-    to_emails: list[Annotated[str, _text("metadata.to_emails", strip=True)]] = _list("metadata.to_emails")
-    cc_emails: list[Annotated[str, _text("metadata.cc_emails", strip=True)]] = _list("metadata.cc_emails")
+    to_emails: list[Annotated[str, _text("metadata.to_emails"), _TRIMMED]] = _list("metadata.to_emails")
+    cc_emails: list[Annotated[str, _text("metadata.cc_emails"), _TRIMMED]] = _list("metadata.cc_emails")
     snippet: Annotated[str, _text("metadata.snippet")] | None = None
-    labels: list[Annotated[str, _text("metadata.labels", strip=True)]] = _list("metadata.labels")
+    labels: list[Annotated[str, _text("metadata.labels"), _TRIMMED]] = _list("metadata.labels")
     provider_message_id: Annotated[str, _text("metadata.provider_message_id")] | None = None
     thread_id: Annotated[str, _text("metadata.thread_id")] | None = None
     has_attachments: bool | None = None
@@ -153,7 +160,7 @@ class Conversation(_Document):
     direction: Direction | None = None
     status: Status | None = None
     subject: Annotated[str, _text("subject")] | None = None
-    categories: list[Annotated[str, _text("categories", strip=True, least=1)]] = _list("categories")
+    categories: list[Annotated[str, _text("categories", least=1), _TRIMMED]] = _list("categories")
     sent_at: Time | None = None
     is_read: bool | None = None
     has_reply: bool | None = None

@@ -36,6 +36,13 @@ INVISIBLE_CHARACTER = re.compile(f"[{INVISIBLE}]")
 # Of these, two may part words, as in Thai, Khmer and Persian: the zero-width space and the zero-width non-joiner.
 PARTING = re.compile("[\u200b\u200c]+")
 _NOT_PARTING = re.compile(f"(?![\u200b\u200c])[{INVISIBLE}]")
+# What is cut off at both ends of names, labels and addresses: Unicode's white space, and what is invisible in pasted
+# texts: zero-width spaces and joiners, soft hyphens, marks of direction. Variation selectors are parts of emoji.
+_EDGES = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+    "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
 # Signs of words that normalization would join to the word before: ™ is TM, № is No; and fractions: 1½ is not 11⁄2.
 APART = re.compile("[\u00bc-\u00be\u2116\u2120-\u2122\u213b\u2150-\u215f\u2189]")
 # Emoji that normalization would make punctuation of, and those that Unicode counts as punctuation.
@@ -94,6 +101,11 @@ MAIL_REPLY_MARK = re.compile(
 MAIL_FORWARDED = re.compile(
     rf"^\s*+(?:\[((?:{_REPLY_WORDS})\s?[:：].*)\]|\(fwd\)\s*+(\S.*)|(\S.*)\(fwd\))\s*$", re.IGNORECASE | re.DOTALL
 )
+
+
+def trimmed(text: str) -> str:
+    """A name, label or address without white space and invisible characters at its ends."""
+    return text.strip(_EDGES)
 
 
 def fold(text: str) -> str:

@@ -24,6 +24,7 @@ Document = dict[str, Any]
 Worths = Sequence[int]
 DATES = ("created_on", "updated_on", "sent_at")
 BOOLEANS = tuple(row.name for row in FIELDS_BY_NAME.values() if row.kind == "boolean")
+BYTES = ("order.status", "order.channel")  # the mapping's type is byte
 COMPARES = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": operator.lt}
 
 
@@ -73,6 +74,9 @@ def _has(document: Document, kind: str, inside: Mapping[str, Any]) -> bool:
         return document.get(name) in wanted
     assert wanted.get("format") == ("epoch_millis" if name in DATES else None)
     bounds = {bound: value for bound, value in wanted.items() if bound != "format"}
+    bits = 7 if name in BYTES else 63
+    numbers = [value for value in bounds.values() if isinstance(value, int)]
+    assert all(-(2**bits) <= value < 2**bits for value in numbers), "OpenSearch refuses what its type cannot hold"
     return name in document and all(COMPARES[bound](document[name], value) for bound, value in bounds.items())
 
 

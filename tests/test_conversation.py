@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service.conversation import (
+    LIMITS,
     Conversation,
     item,
     order_fields,
@@ -95,21 +96,29 @@ def test_what_is_wrong_is_named(change: dict[str, Any], field: str) -> None:
 
 
 def test_uids_are_lower_case_and_categories_trimmed() -> None:
-    found = Conversation.model_validate(LEAST | {"uid": UID.upper(), "categories": [" a b "]})
+    found = Conversation.model_validate(LEAST | {"uid": UID.upper(), "categories": [" a b\u00ad "]})
     assert str(found.uid) == UID
     assert found.categories == ["a b"]
 
 
 def test_labels_and_addresses_are_trimmed_and_names_are_not() -> None:
-    spaced = {"from_email": " a@b.cd\n", "to_emails": ["\ta@b.cd", "\u3000x "], "cc_emails": [" c@d.ef "]}
+    spaced = {"from_email": " a@b.cd\n\u200b", "to_emails": ["\ta@b.cd", "\u3000x "], "cc_emails": [" c@d.ef \u200e"]}
     found = Conversation.model_validate(
-        LEAST | {"metadata": spaced | {"labels": ["\u00a0In box "], "from_name": " A "}}
+        LEAST | {"metadata": spaced | {"labels": ["\u00a0In box \u2060\ufeff"], "from_name": " A "}}
     )
     assert found.metadata.from_email == "a@b.cd"
     assert found.metadata.to_emails == ["a@b.cd", "x"]
     assert found.metadata.cc_emails == ["c@d.ef"]
     assert found.metadata.labels == ["In box"]
     assert found.metadata.from_name == " A "
+
+
+def test_a_category_of_invisible_characters_is_empty_and_a_limit_does_not_count_them() -> None:
+    with pytest.raises(ValidationError):
+        Conversation.model_validate(LEAST | {"categories": ["\u200b"]})
+    longest = "x" * LIMITS["categories"].characters
+    line = json.dumps(LEAST | {"categories": [f"\u200b{longest}\u200b"]})
+    assert Conversation.model_validate_json(line).categories == [longest]
 
 
 def test_the_item_is_cut_out_of_the_stored_document_exactly() -> None:

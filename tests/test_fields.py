@@ -103,7 +103,7 @@ def test_a_choice_that_there_is_not_is_no_condition() -> None:
 def test_each_row_is_in_the_mapping_as_its_kind_needs(row: Field) -> None:
     types = {
         "uid": "keyword", "choice": "keyword", "name": "keyword", "address": "keyword", "boolean": "boolean",
-        "number": "integer", "time": "date", "text": "text",
+        "number": "long", "time": "date", "text": "text",
     }  # fmt: skip
     properties = mapping.load().mappings["properties"]
     found: dict[str, Any] = {"properties": properties}

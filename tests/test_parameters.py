@@ -71,6 +71,8 @@ def test_every_parameter_is_understood() -> None:
         ('"a, b",c', ("a, b", "c")),
         ('"say ""hi"""', ('say "hi"',)),
         (" a b , c ", ("a b", "c")),
+        ("\u200ba b\ufeff,\u2060c\u00ad", ("a b", "c")),
+        ('\u202a"a, b",c\u202c', ("a, b", "c")),
         ("a,a", ("a",)),
         ("返品,Über uns", ("返品", "Über uns")),
     ],

@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.query import search_syntax
-from service.query.conditions import AllOf, AnyOf, Between, Missing, Node, Not, OneOf, Person, SearchText, Words
+from service.query.conditions import (
+    AllOf,
+    AnyOf,
+    Between,
+    Missing,
+    Node,
+    Not,
+    OneOf,
+    Person,
+    SearchText,
+    Words,
+    loosened,
+)
 from service.query.conversation_query import ConversationQuery, Extras
 from service.query.explain import as_parameters, as_text
 from service.query.fields import Operator
@@ -20,6 +32,9 @@ BERLIN = ZoneInfo("Europe/Berlin")
 UID = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"
 PIECES = ["invoice", "-", "(", ")", "OR", '"', "status:", "closed", "from:", "created:", "..", "-7d", ":", "*", ",", " ", "“",
           "：", "is:unread", "注文", "\u0000", "\ud83d\udc4d", "a" * 40, "none", "AND"]  # fmt: skip
+
+
+WORDLESS = ["OR", "OR OR", "-()", "()()", "() ()", "(())", "(", ")", "-(OR)", "(OR) OR ()", "\u200e()-()"]
 
 
 def nodes(text: str, zone: ZoneInfo = UTC_ZONE) -> tuple[Node, ...]:
@@ -172,7 +187,12 @@ def test_what_is_not_understood_is_told_with_its_place_and_the_nearest(
         ("… OR a", (Words("a"),)),
         ("… a", (Words("a"),)),
         ("()", ()),
+        (" （ ）", ()),
         (" ", ()),
+        *((text, (Words("…", stems=False),)) for text in WORDLESS),
+        ("OR alpha", (Words("alpha"),)),
+        ("alpha OR OR ()", (Words("alpha"),)),
+        ("-() alpha", (Words("alpha"),)),
         ("status: closed", (OneOf("status", ("closed",)),)),
         ("from: ada lovelace", (Person("from", "ada"), Words("lovelace"))),
         ("x -from: ada", (Words("x"), Not(Person("from", "ada")))),
@@ -193,11 +213,40 @@ def test_what_is_not_understood_is_told_with_its_place_and_the_nearest(
         ('category:a,"B"', (AnyOf((OneOf("category", ("a",), any_case=True), OneOf("category", ("B",)))),)),
         ("sent:none", (Missing("sent_at"),)),
         ("created:any", (Not(Missing("created_on")),)),
+        ("status:closed\u200e", (OneOf("status", ("closed",)),)),
+        ("from:zoe@x.org\u200b", (Person("from", "zoe@x.org"),)),
+        ("from:\u202anone\u202c", (Missing("from_email"),)),
+        ("to:Zoe <zoe@x.org\u200b>", (Person("to", "zoe@x.org"),)),
+        ('label:"\ufeffIn box\u2060 "', (OneOf("label", ("In box",)),)),
         ("is:unread,unassigned", (AnyOf((OneOf("is_read", (False,)), Missing("agent_uid"))),)),
     ],
 )
 def test_what_people_write_that_is_nearly_the_syntax(text: str, expected: tuple[Node, ...]) -> None:
     assert nodes(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("red apple", (Words("red apple"),)),
+        ("red (apple boat)", (Words("red"), AllOf((Words("apple boat"),)))),
+        ("(apple boat)", (AllOf((Words("apple boat"),)),)),
+        ("(apple status:draft)", (AllOf((AllOf((Words("apple"), OneOf("status", ("draft",)))),)),)),
+        ("red subject:apple boat", (Words("red"), AllOf((Words("apple"),)), Words("boat"))),
+        ("subject:apple", (AllOf((Words("apple"),)),)),
+        ("red (apple OR boat)", (Words("red"), AnyOf((Words("apple"), Words("boat"))))),
+        ("-(red) ()", (AnyOf((Not(AllOf((Words("red", stems=False),))), Words("-(red) ()", "exact"))),)),
+        ("()", ()),
+    ],
+)
+def test_brackets_and_subject_can_be_kept_apart_from_plain_words(text: str, expected: tuple[Node, ...]) -> None:
+    assert search_syntax.parse(text, UTC_ZONE, keeps_groups=True).nodes == expected
+
+
+def test_only_plain_words_outside_of_brackets_are_loosened() -> None:
+    asked = search_syntax.parse("red subject:apple (blue boat) -(old) car", UTC_ZONE, keeps_groups=True).nodes
+    kept = (AllOf((Words("apple"),)), AllOf((Words("blue boat"),)), Not(AllOf((Words("old", stems=False),))))
+    assert loosened(asked, "any") == (Words("red car", "any"), *kept)
 
 
 def test_a_small_or_is_a_word_and_hints_at_the_other() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
+
 import pytest
 
-from service.text import MAIL_REPLY_MARK, REPLY_MARKS, REPLY_WORDS
+from service.text import MAIL_REPLY_MARK, REPLY_MARKS, REPLY_WORDS, trimmed
 
 
 @pytest.mark.parametrize("word", sorted(REPLY_WORDS))
@@ -33,3 +36,23 @@ def test_search_and_mail_take_the_same_marks(mark: str) -> None:
 )  # fmt: skip
 def test_mail_takes_marks_as_they_were_written(subject: str, mail: str) -> None:
     assert MAIL_REPLY_MARK.sub("", subject) == mail
+
+
+def test_all_white_space_and_the_invisible_characters_of_pasted_texts_are_trimmed() -> None:
+    cut = {character for character in map(chr, range(sys.maxunicode + 1)) if not trimmed(character)}
+    assert {character for character in cut if not character.isspace()} == set(
+        "\u00ad\u061c\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+    )
+    assert cut >= {character for character in map(chr, range(sys.maxunicode + 1)) if character.isspace()}
+    assert {unicodedata.category(character) for character in cut} == {"Cc", "Cf", "Zs", "Zl", "Zp"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\u200b \u2060zoe@x.org\ufeff \u200e", "zoe@x.org"), ("in\u00advoice\u00ad", "in\u00advoice"),
+        ("☑\ufe0f", "☑\ufe0f"), ("👩\u200d👧\u200d", "👩\u200d👧"), ("\u200b", ""), ("", ""),
+    ],
+)  # fmt: skip
+def test_what_stands_within_a_name_and_its_variation_selectors_stay(text: str, expected: str) -> None:
+    assert trimmed(text) == expected

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from service.text import trimmed
+
 _WHOLE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.*]{2,}")
 _IN_BRACKETS = re.compile(r"<\s*([^<>\s]+@[^<>\s]+)\s*>\s*$")
 _WORD = r'(?!-|OR[\s<])[^<>"():@,\s]+'
@@ -18,5 +20,6 @@ def is_whole(text: str) -> bool:
 
 def address_in(text: str) -> str:
     """The address in angle brackets, if the text ends with one; else the text."""
+    text = trimmed(text)
     found = _IN_BRACKETS.search(text)
-    return found[1] if found is not None else text.strip()
+    return text if found is None else trimmed(found[1])

@@ -143,7 +143,8 @@ def texts_of(node: Node) -> list[Words]:
 def loosened(nodes: tuple[Node, ...], match: Match) -> tuple[Node, ...]:
     """The parts of q, with all of its plain words in one text that matches as `match` says.
 
-    Phrases, beginnings of words and what stands in brackets are not plain words: they must match as before.
+    Phrases, beginnings of words, and what stands in brackets or behind `subject:` are not plain words: they must match
+    as before. So the text must have been parsed with `keeps_groups`.
     """
     plain = [node for node in nodes if isinstance(node, Words) and node.match == DEFAULT_MATCH and node.stems]
     if not plain:

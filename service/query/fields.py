@@ -13,7 +13,9 @@ from typing import Literal
 from service.conversation import CHANNELS, DIRECTIONS, STATUSES
 
 NONE, ANY = "none", "any"  # special values: conversations without a value, and with any value
-LARGEST_NUMBER = 2**31 - 1  # the maximum of OpenSearch's type `integer`
+# The greatest number that a field may have. The type in the mapping is `long`, not `integer`, as OpenSearch sorts a
+# missing number as the greatest one of its type. So this number must be less than that.
+LARGEST_NUMBER = 2**31 - 1
 Kind = Literal["uid", "choice", "name", "address", "boolean", "number", "time", "text"]
 Operator = Literal["gte", "gt", "lte", "lt"]
 OPERATORS: tuple[Operator, ...] = ("gte", "gt", "lte", "lt")

@@ -84,8 +84,9 @@ def _query(values: Values, problems: list[Problem], *, strict: bool) -> Conversa
     """The query of these values. Contradictions among them are added to the problems."""
     zone = values.get(TZ, UTC_ZONE)
     match = values.get(MATCH, DEFAULT_MATCH)
-    found = _parsed_search(values.get(Q, None), zone, problems, strict=strict)
-    if found is not None and match in LOOSE_MATCHES:
+    is_loose = match in LOOSE_MATCHES
+    found = _parsed_search(values.get(Q, None), zone, problems, strict=strict, keeps_groups=is_loose)
+    if found is not None and is_loose:
         found = replace(found, nodes=loosened(found.nodes, match))
     sort, *then = values.get(SORT, (Sort(),))
     text = values.get(SEARCH, None)
@@ -149,7 +150,7 @@ def _contradictions(
 
 
 def _parsed_search(
-    text: str | None, zone: ZoneInfo, problems: list[Problem], *, strict: bool
+    text: str | None, zone: ZoneInfo, problems: list[Problem], *, strict: bool, keeps_groups: bool
 ) -> search_syntax.ParsedSearch | None:
     if text is None:
         return None
@@ -157,7 +158,7 @@ def _parsed_search(
         problems.append(Problem("q", "must have something to search for", text))
         return None
     try:
-        found = search_syntax.parse(text, zone)
+        found = search_syntax.parse(text, zone, keeps_groups=keeps_groups)
     except search_syntax.TooLong as error:
         problems.append(Problem("q", str(error), shown(text)))
         return None

@@ -13,7 +13,7 @@ from service.query.conditions import Between, Missing, Node, Not, OneOf, Person,
 from service.query.fields import ANY, FIELDS, NONE, Field, Kind, Operator, shown_words, states_of
 from service.query.numbers import parse_number_span
 from service.query.time_bounds import TIMES_ALLOWED, check_order, parse_span, parse_when
-from service.text import has_words
+from service.text import has_words, trimmed
 
 Make = Callable[[str, bool, ZoneInfo], Node]
 
@@ -67,9 +67,9 @@ def _name(row: Field) -> Make:
     def make(text: str, quoted: bool, _zone: ZoneInfo) -> Node:
         if not quoted and text.lower() in (NONE, ANY):
             return _presence(row, text.lower())
-        if not text.strip():
+        if not trimmed(text):
             raise ValueError("must have a value")
-        return OneOf(row.name, (text.strip(),), any_case=not quoted and bool(row.any_case))
+        return OneOf(row.name, (trimmed(text),), any_case=not quoted and bool(row.any_case))
 
     return make
 

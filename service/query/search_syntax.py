@@ -25,7 +25,7 @@ from service.query.addresses import PASTED
 from service.query.conditions import AllOf, AnyOf, Missing, Node, Not, OneOf, Words
 from service.query.fields import ANY, NONE
 from service.query.search_fields import SEARCH_FIELDS_BY_NAME, SearchField
-from service.text import INVISIBLE, REPLY_WORDS, check_plain_length, has_words
+from service.text import INVISIBLE, REPLY_WORDS, check_plain_length, has_words, trimmed
 
 MAX_CHARACTERS = 512
 MAX_CLAUSES = 30
@@ -35,6 +35,10 @@ _PLAIN = str.maketrans("“”„‟«»＂：（），－＊", '""""""":(),-*')
 _NAME = re.compile(r"([A-Za-z_]+):(?!//)")
 # Spaces, and invisible characters in front of a part, such as the marks of direction that come with a pasted text.
 _GAP = re.compile(rf"(?:\s|[{INVISIBLE}]+(?=[^\s{INVISIBLE}]))*")
+
+# The texts that ask for nothing and find everything: spaces, and one pair of brackets with nothing in it.
+_EMPTY = re.compile(r"\s*(?:\(\s*\))?\s*")
+_NO_WORD = "…"  # stands for a text without a word, such as OR alone
 
 
 class Warning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # noqa: A001
@@ -66,23 +70,28 @@ class TooLong(ValueError):
     """The text has too many characters or clauses."""
 
 
-def parse(text: str, zone: ZoneInfo) -> ParsedSearch:
-    """Parses the text. Raises TooLong, and nothing else."""
+def parse(text: str, zone: ZoneInfo, *, keeps_groups: bool = False) -> ParsedSearch:
+    """Parses the text. Raises TooLong, and nothing else.
+
+    With `keeps_groups`, what stands in brackets and the words of `subject:` are nodes of their own (an AllOf). Without,
+    their plain words are joined to those next to them.
+    """
     if len(text) > MAX_CHARACTERS:
         raise TooLong(f"must have at most {MAX_CHARACTERS} characters")
     try:
         check_plain_length(text)
     except ValueError as error:
         raise TooLong(str(error)) from None
-    parser = _Parser(text, text.translate(_PLAIN), zone)
+    parser = _Parser(text, text.translate(_PLAIN), zone, keeps_groups)
     node = parser.query(0)
-    if node is None and parser.wordless:
-        node = Words(parser.wordless, stems=False)  # which nothing matches, however words match
+    if node is None and not _EMPTY.fullmatch(parser.plain):
+        node = Words(parser.wordless or _NO_WORD, stems=False)  # which nothing matches, however words match
     if node is not None and _GAP.sub("", parser.plain, 1).startswith("-") and _has_words_only(node):
         node = AnyOf((node, Words(text.strip(), "exact")))  # the whole subject, pasted
     if parser.clauses > MAX_CLAUSES:
         raise TooLong(f"must have at most {MAX_CLAUSES} clauses, not {parser.clauses}")
-    nodes = node.nodes if isinstance(node, AllOf) else () if node is None else (node,)
+    has_several = isinstance(node, AllOf) and len(node.nodes) > 1
+    nodes = node.nodes if isinstance(node, AllOf) and has_several else () if node is None else (node,)
     warnings = sorted(parser.warnings, key=lambda warning: warning.position)
     return ParsedSearch(text, nodes, tuple(warnings), tuple(parser.hints))
 
@@ -113,8 +122,15 @@ def _as_written(node: Node) -> Node:
 def _has_words_only(node: Node) -> bool:
     """Whether the node is of words alone, one of them left out."""
     parts = node.nodes if isinstance(node, AllOf) else (node,)
-    inner = [part.node if isinstance(part, Not) else part for part in parts]
-    return isinstance(parts[0], Not) and all(isinstance(part, Words) for part in inner)
+    return isinstance(parts[0], Not) and all(isinstance(_inside(part), Words) for part in parts)
+
+
+def _inside(node: Node) -> Node:
+    """The node without its dash, and without its brackets if it stands there alone."""
+    inner = node.node if isinstance(node, Not) else node
+    while isinstance(inner, AllOf) and len(inner.nodes) == 1:
+        inner = inner.nodes[0]
+    return inner
 
 
 def _is_plain(node: Node) -> bool:
@@ -128,6 +144,7 @@ class _Parser:
     text: str
     plain: str
     zone: ZoneInfo
+    keeps_groups: bool = False
     at: int = 0
     clauses: int = 0
     warnings: list[Warning] = field(default_factory=list)
@@ -192,14 +209,18 @@ class _Parser:
                 self._warn(start, start + 1, "this bracket is not closed: taken as closed at the end")
             if node is None and len(self.warnings) == told:
                 self._warn(start, self.at, "holds nothing: left out")
-            return node
+            return None if node is None else self._group(node)
         if character == '"':
             return self._phrase(start)
         if (found := _NAME.match(self.plain, start)) is not None:
             node = self._field(found[1], found.end(), depth)
             if node is not None:
-                return node
+                return self._group(node)
         return self._word(start, depth)
+
+    def _group(self, node: Node) -> Node:
+        """What stands in brackets or behind the name of a field: a node of its own, if groups are kept."""
+        return AllOf((node,)) if self.keeps_groups and (isinstance(node, AllOf) or _is_plain(node)) else node
 
     def _phrase(self, start: int) -> Node | None:
         text = self._quoted()
@@ -327,7 +348,7 @@ class _Parser:
             return self.text[begun : self.at], False
         if self.plain[begun : begun + 1] == '"':
             return self._quoted(), True
-        return self.text[begun : begun + len(self._bare(depth, commas=False))], False
+        return trimmed(self.text[begun : begun + len(self._bare(depth, commas=False))]), False
 
     def _is_or(self) -> bool:
         behind = self.plain[self.at + 2 : self.at + 3]

@@ -18,7 +18,7 @@ from service.query.fields import ANY, FACET_FIELDS, NONE, RELEVANCE, SORT_FIELDS
 from service.query.numbers import number
 from service.query.query_string import quoted
 from service.query.time_bounds import UTC_ZONE, Limit, parse_when
-from service.text import check_plain_length, has_words
+from service.text import check_plain_length, has_words, trimmed
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -52,18 +52,18 @@ def names(text: str) -> tuple[str, ...]:
 
     In double quotes, none and any are names.
     """
-    for part in map(str.strip, text.split(",")):
+    for part in map(trimmed, text.split(",")):
         if part in (NONE, ANY):
             raise ValueError(f'must have only names: use {part} alone, or write "{part}" if it is a name')
     try:
-        rows = list(csv.reader([text], strict=True, skipinitialspace=True))
+        rows = list(csv.reader([trimmed(text)], strict=True, skipinitialspace=True))
     except csv.Error:
         rows = []
     if len(rows) != 1:
         raise ValueError(
             'must be names with commas between, and double quotes around a name with a comma, as in "a, b",c'
         )
-    names = [name.strip() for name in rows[0]]
+    names = [trimmed(name) for name in rows[0]]
     if not names or not all(names):
         raise ValueError("has an empty name")
     if len(names) > MAX_VALUES:

@@ -12,7 +12,7 @@ from uuid import UUID
 from msgspec import UNSET
 
 from service.query import search_syntax
-from service.query.conditions import DEFAULT_MATCH, AllOf, SearchText, loosened, texts_of
+from service.query.conditions import DEFAULT_MATCH, AllOf, Node, SearchText, loosened, texts_of
 from service.query.conversation_query import ConversationQuery, Sort
 from service.search.answers import DidYouMean, WaysOut, WithoutFilter
 from service.search.compiler import bool_query, clauses, named_clauses
@@ -55,9 +55,12 @@ def _looser(query: ConversationQuery, organization_uid: UUID) -> dict[str, Claus
 
 
 def _with_any_words(query: ConversationQuery) -> ConversationQuery:
-    search = query.search
-    where = tuple(replace(node, match="any") if node is search else node for node in query.where)
-    return replace(query, where=loosened(where, "any"), sort=Sort(), then=(), resolution=None)
+    """As `match=any` has it."""
+    search, parsed = query.search, query.extras.parsed_search
+    own: tuple[Node, ...] = () if parsed is None else parsed.nodes
+    asked = () if parsed is None else search_syntax.parse(parsed.text, query.extras.zone, keeps_groups=True).nodes
+    others = (replace(node, match="any") if node is search else node for node in query.where if node not in own)
+    return replace(query, where=(*others, *loosened(asked, "any")), sort=Sort(), then=(), resolution=None)
 
 
 async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> DidYouMean | None:

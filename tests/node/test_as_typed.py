@@ -49,6 +49,18 @@ STORED: dict[str, dict[str, dict[str, Any]]] = {
         "accents": people(from_email=unicodedata.normalize("NFD", "josé@example.com"), from_name="José"),
         "host": people(from_email="root@localhost"),
     },
+    "pasted": {
+        "with more": {
+            "categories": ["\u200bBilling\ufeff "],
+            "metadata": {
+                "from_email": "zoe@x.org\u200b", "to_emails": ["\u2060yan@x.org\u200e"], "labels": ["\u202aIn box\u202c\u00ad"],
+            },
+        },
+        "plain": {
+            "categories": ["Billing"],
+            "metadata": {"from_email": "zoe@x.org", "to_emails": ["yan@x.org"], "labels": ["In box"]},
+        },
+    },
     "names": {
         "composed": {"categories": ["Café"], "metadata": {"labels": ["Büro"]}},
         "decomposed": {
@@ -93,6 +105,15 @@ STORED: dict[str, dict[str, dict[str, Any]]] = {
 Found = tuple[str, ...]
 # By table: the request, and the subjects that it finds.
 ASKED: dict[str, list[tuple[dict[str, str], Found]]] = {
+    "pasted": [
+        (asked | {"sort": "subject"}, ("plain", "with more"))
+        for asked in [
+            {"from_email": "zoe@x.org"}, {"from_email": "\u200bzoe@x.org\u200f"}, {"to_emails": "yan@x.org\ufeff"},
+            {"label": "In box"}, {"label": "In box\u2060,x"}, {"category": "Billing\u00ad"}, {"category[in]": '"Billing"'},
+            {"q": "from:zoe@x.org\u200b"}, {"q": "from:Zoe <zoe@x.org\u200b>"}, {"q": "to:\u2066yan@x.org\u2069"},
+            {"q": 'label:"In box\u200d"'}, {"q": "category:billing\u200c"},
+        ]
+    ],
     "beginnings": [
         *(
             (asked, found)
@@ -301,7 +322,8 @@ def test_a_box_without_plain_words_has_the_newest_first_by_relevance(text: str, 
     ("text", "warned"),
     [
         ("status: closed", 0), ("status:", 1), ("()", 1), ("from: ada", 1), ("--option", 1), ("-- word", 1),
-        ("status:none,closed", 1), ("this or that", 0), ("from:ada", 0), ("-10% off", 0),
+        ("status:none,closed", 1), ("this or that", 0), ("from:ada", 0), ("-10% off", 0), ("alpha OR", 1),
+        ("OR", 1), ("-()", 1), ("()()", 2), ("(", 1),
     ],
 )  # fmt: skip
 def test_the_box_warns_and_strictly_refuses(text: str, warned: int, typed: Api) -> None:

@@ -95,6 +95,13 @@ def test_in_the_search_box_only_plain_words_are_loosened(office: Api) -> None:
     ]
     assert subjects(office, q='"quarterly numbers" budget zebra', match="any") == []
     assert ask(office, q="quarterly status:active zebra", match="auto")["matched"] == "any"
+    for match in ("any", "auto"):
+        assert subjects(office, q="zebra budget (quarterly the)", match=match) == ["the quarterly budget"]
+        assert subjects(office, q="(quarterly budget)", match=match) == ["the quarterly budget"]
+        assert set(subjects(office, q="zebra budget subject:quarterly", match=match)) == {"the quarterly budget"}
+        assert subjects(office, q="budget subject:zebra", match=match) == []
+        assert ask(office, q="budget (quarterly zebra)", match=match, suggest="true")["suggestions"]["any_words"] == 0
+    assert ask(office, q="budget subject:zebra", suggest="true")["suggestions"]["any_words"] == 0
     assert ask(office, q="status:active", match="auto")["items"]
     without_text: list[dict[str, Any]] = [{}, {"status": "active"}]
     for parameters in without_text:

@@ -23,7 +23,7 @@ from service.errors import InvalidQuery, Problem
 from service.query.conversation_query import CURSOR_START, ConversationQuery, Resolution, Sort
 from service.reach import identity_of
 
-_LAYOUT = b"3"  # of the sort values; a new one makes cursors of the old one invalid rather than wrong
+_LAYOUT = b"4"  # of the sort values; a new one makes cursors of the old one invalid rather than wrong
 _PURPOSE = b"conversation search: sealed cursors"
 Position = tuple[int | float | str | None, ...]
 

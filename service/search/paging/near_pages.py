@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.conversation import sort_key_prefixes
+from service.query.fields import LARGEST_NUMBER
 from service.search.paging.buckets import Bucket, FieldColumn
 from service.search.paging.order import SUBJECT_PREFIXES, Key
 from service.search.paging.rank_cache import SortValues
@@ -36,7 +37,7 @@ def slices_up_to(keys: Sequence[Key], end: SortValues, rank: int) -> tuple[Slice
     narrowing: list[Clause] = []
     before: list[Clause] = []
     fixed = 0
-    for key, value in zip(keys, end, strict=True):
+    for key, value in zip(keys, map(_own_value, keys, end), strict=True):
         if value is not None and len(key.steps) > 1:
             break
         bucket = _bucket(key, value)
@@ -50,6 +51,17 @@ def slices_up_to(keys: Sequence[Key], end: SortValues, rank: int) -> tuple[Slice
         return ()
     at = Slice(tuple(narrowing), 0, rank, fixed)
     return (Slice((any_of(*before),), 0, rank), at) if before else (at,)
+
+
+def _own_value(key: Key, value: float | str | None) -> float | str | None:
+    """The value; None for the number that OpenSearch answers where there is none: the least or greatest of a type.
+
+    No number with one step is negative, or greater than the greatest `integer`. That one may also be a value, and then
+    the slices hold more than they need to.
+    """
+    if key.weight != "number" or len(key.steps) > 1 or not isinstance(value, int):
+        return value
+    return value if 0 <= value < LARGEST_NUMBER else None
 
 
 def _bucket(key: Key, value: float | str | None) -> Bucket:
