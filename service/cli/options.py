@@ -24,6 +24,7 @@ from service.index.disk_space import full_disks
 from service.message_texts import MOST_SHOWN
 from service.node import running_url
 from service.settings import Settings
+from service.text import trimmed
 from service.urls import of_service, without_password
 
 Result = TypeVar("Result")
@@ -185,9 +186,10 @@ class Pair(click.ParamType[tuple[str, str]]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         left, equals, right = str(value).partition("=")
-        if not (left.strip() and equals and right.strip()):
+        name, given = trimmed(left), trimmed(right)
+        if not (name and equals and given):
             self.fail(f"{value!r} must be NAME=VALUE", param, ctx)
-        return left.strip(), right.strip()
+        return name, given
 
 
 def act(

@@ -23,6 +23,7 @@ from service.sources.shortening import Fit
 from service.sources.spool import Piece, Spool
 from service.sources.threads import MOST_PARTICIPANTS, MailRule, is_forwarded, is_specific, normalised_subject
 from service.sources.unite import First, Kind, unite, with_states
+from service.text import trimmed
 from service.times import MAX_AHEAD
 
 Reject = Callable[[str, int, str, bytes, int], None]
@@ -376,4 +377,4 @@ def _root(message: Message) -> str:
 
 def _categories(labels: Sequence[str], rules: Rules) -> list[str]:
     """The categories of these labels, in their order, without repetition."""
-    return list(dict.fromkeys(rules.categories[label].strip() for label in labels if label in rules.categories))
+    return list(dict.fromkeys(trimmed(rules.categories[label]) for label in labels if label in rules.categories))
