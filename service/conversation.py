@@ -112,11 +112,8 @@ def _text(field: str, *, least: int | None = None) -> StringConstraints:
     return StringConstraints(max_length=LIMITS[field].characters, min_length=least)
 
 
-def _trim(value: object) -> object:
-    return trimmed(value) if isinstance(value, str) else value
-
-
-_TRIMMED = BeforeValidator(_trim)  # before the limit counts the characters
+# Before the limit counts the characters.
+_TRIMMED = BeforeValidator(lambda value: trimmed(value) if isinstance(value, str) else value)
 
 
 def _list(field: str) -> list[str]:

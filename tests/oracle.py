@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import functools
 import itertools
 import re
 import string
@@ -20,6 +19,7 @@ from typing import Any
 
 from service.conversation import Conversation
 from tests import oracle_codes
+from tests.oracle_mistakes import is_near
 
 Positions = tuple[frozenset[str], ...]  # the tokens at each place of a text
 Tokens = Callable[[str, str], Positions]  # of a field and a text: the analyzer's own, in their order
@@ -297,28 +297,7 @@ def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
     if is_spaceless(piece) or any(c.isdigit() for c in piece):
         return False
     wanted, there = tokens(EXACT_ASKED, piece), set(map(_only, tokens(EXACT_ASKED, subject)))
-    return bool(wanted) and all(any(_is_near(_only(one), other) for other in there) for one in wanted)
-
-
-def _is_near(typed: str, there: str) -> bool:
-    """AUTO: up to 2 letters as they are, up to 5 one mistake, else two; the first letter is right."""
-    allowed = 0 if len(typed) < 3 else 1 if len(typed) < 6 else 2
-    return typed[:1] == there[:1] and _distance(typed, there) <= allowed
-
-
-@functools.cache
-def _distance(one: str, other: str) -> int:
-    """Letters to insert, delete, change, or to swap with a neighbour (optimal string alignment)."""
-    rows = [list(range(len(other) + 1))]
-    for i, a in enumerate(one, start=1):
-        row = [i]
-        for j, b in enumerate(other, start=1):
-            best = min(rows[-1][j] + 1, row[-1] + 1, rows[-1][j - 1] + (a != b))
-            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
-                best = min(best, rows[-2][j - 2] + 1)
-            row.append(best)
-        rows.append(row)
-    return rows[-1][-1]
+    return bool(wanted) and all(any(is_near(_only(one), other) for other in there) for one in wanted)
 
 
 def _holds(there: Positions, wanted: Positions) -> bool:

@@ -219,7 +219,7 @@ class _Parser:
         return self._word(start, depth)
 
     def _group(self, node: Node) -> Node:
-        """What stands in brackets or behind the name of a field: a node of its own, if groups are kept."""
+        """Wraps words from brackets or from behind a field's name in a node of their own, if groups are kept."""
         return AllOf((node,)) if self.keeps_groups and (isinstance(node, AllOf) or _is_plain(node)) else node
 
     def _phrase(self, start: int) -> Node | None:

@@ -39,7 +39,7 @@ def test_words_are_divided_at_the_same_places(language: str, tokens: oracle.Toke
     places = tokens(oracle.STEMS, sentence)
     assert len(places) == len(words)
     if oracle.is_spaceless(sentence):
-        for word, place in zip(converted(words, "NFKC; Traditional-Simplified"), places, strict=True):
+        for word, place in zip(_converted(words, "NFKC; Traditional-Simplified"), places, strict=True):
             assert unicodedata.normalize("NFKC", word) in {unicodedata.normalize("NFKC", token) for token in place}
 
 
@@ -55,7 +55,7 @@ def test_both_ways_to_write_a_thai_or_lao_am_are_the_same_words(
 def test_traditional_characters_are_simplified_alike(tokens: oracle.Tokens) -> None:
     pairs = [
         (one, other)
-        for one, other in zip(HAN, converted(HAN, "Traditional-Simplified"), strict=True)
+        for one, other in zip(HAN, _converted(HAN, "Traditional-Simplified"), strict=True)
         if one != other and unicodedata.normalize("NFKC", one) == one
     ]
     assert len(pairs) > 2_500
@@ -63,7 +63,7 @@ def test_traditional_characters_are_simplified_alike(tokens: oracle.Tokens) -> N
 
 
 def test_katakana_are_hiragana_alike(tokens: oracle.Tokens) -> None:
-    assert _variants(KANA, tokens) == converted(KANA, "Katakana-Hiragana")
+    assert _variants(KANA, tokens) == _converted(KANA, "Katakana-Hiragana")
 
 
 def _variants(characters: list[str], tokens: oracle.Tokens) -> list[str]:
@@ -71,7 +71,7 @@ def _variants(characters: list[str], tokens: oracle.Tokens) -> list[str]:
     return [token for place in places for token in place]
 
 
-def converted(texts: list[str], transform: str) -> list[str]:
+def _converted(texts: list[str], transform: str) -> list[str]:
     """The texts as ICU's transform leaves them."""
     program = shutil.which("uconv")
     assert program is not None, "needs ICU's programs: sudo apt install icu-devtools"
