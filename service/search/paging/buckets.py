@@ -29,6 +29,9 @@ class Column(Protocol):
     def between(self, lower: Bounds, upper: Bounds) -> Clause:
         """The clause for the documents whose value is in these bounds."""
 
+    def is_empty(self, bounds: Bounds) -> bool:
+        """Whether no value that the column can have is in these bounds."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldColumn:
@@ -45,6 +48,9 @@ class FieldColumn:
             return {"terms": {self.name: [bool(value) for value in (0, 1) if _holds({**lower, **upper}, value)]}}
         unit: Bounds = {"format": "epoch_millis"} if self.kind == "date" else {}
         return {"range": {self.name: {**lower, **upper, **unit}}}
+
+    def is_empty(self, bounds: Bounds) -> bool:
+        return self.kind == "boolean" and not any(_holds(bounds, value) for value in (0, 1))
 
 
 def _holds(bounds: Bounds, value: int) -> bool:
@@ -72,11 +78,11 @@ class Bucket:
 
     @property
     def before(self) -> Clause | None:
-        """The clause for the documents in front of it; None if it has no bound there."""
+        """The clause for the documents in front of it; None if it has no bound there, or nothing can be in front."""
         if self.is_without_value:
             return self.column.between({}, {})
         found = bounds_before(self)
-        if not found:
+        if not found or self.column.is_empty(found):
             return None
         return self.column.between(found, {}) if self.column.descending else self.column.between({}, found)
 

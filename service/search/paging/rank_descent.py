@@ -81,14 +81,16 @@ async def descend(
     remembered: Known | None = None,
 ) -> Plan:
     """Finds the documents with the ranks offset .. offset + size - 1, counted from 0."""
-    known = remembered
+    known, total = remembered, None
     if known is None:
         known = await take(counter, keys, windows.sampling)
-        if (near := _near(offset, size, known.total, windows.plain(keys))) is not None:
-            return Plan(known.total, near, None)
+        total = known.total
+        if (near := _near(offset, size, total, windows.plain(keys))) is not None:
+            return Plan(total, near, None)
     way = _Way(counter, keys, windows, offset, size)
     place = await _place(counter, keys, range(offset, offset + size), windows, known)
-    slices = await way.begin_at(place, is_counted=isinstance(known, CountedBuckets)) if place is not None else None
+    is_counted = isinstance(known, CountedBuckets)
+    slices = await way.begin_at(place, total, is_counted=is_counted) if place is not None else None
     was_there = way.total is not None
     if not was_there:  # the index has changed since, or the sample misled: from the top
         way, known = _Way(counter, keys, windows, offset, size), None
@@ -132,17 +134,20 @@ class _Way:
         self.counted: CountedBuckets | None = None
         self.total: int | None = None
 
-    async def begin_at(self, place: Place, *, is_counted: bool) -> tuple[Slice, ...] | None:
-        """Goes to the place where the page should be, if it is there now; else `total` stays unknown.
+    async def begin_at(self, place: Place, total: int | None, *, is_counted: bool) -> tuple[Slice, ...] | None:
+        """Goes to the place where the page should be, if it is there now; else `self.total` stays unknown.
 
-        `is_counted` where all was counted, in which further counts belong. Else the place is larger, and what is in it
-        is counted in buckets at once.
+        `total` is how many documents there are; None where that is not counted yet. `is_counted` where all was counted,
+        in which further counts belong. Else the place is larger, and what is in it is counted in buckets at once.
         """
-        (total, *parts), counts = await asyncio.gather(
-            asyncio.gather(*(self._counter.total(part) for part in ((), *place.before))),
+        parts = place.before if total is not None else ((), *place.before)
+        totals, counts = await asyncio.gather(
+            asyncio.gather(*map(self._counter.total, parts)),
             self._counted(place) if is_counted else self._counted_inside(place),
         )
-        before = sum(parts)
+        if total is None:
+            total, *totals = totals
+        before = sum(totals)
         size = min(self._size, total - self._offset)
         if size > 0 and not before <= self._offset <= self._offset + size <= before + sum(counts):
             return None

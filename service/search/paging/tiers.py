@@ -57,6 +57,9 @@ class Tiers:
         parts += [none_of(self.at_least(int(value) + (operator == "lte"))) for operator, value in upper.items()]
         return all_of(parts) if parts else EVERYTHING
 
+    def is_empty(self, bounds: Mapping[str, int | str]) -> bool:
+        return int(bounds.get("gte", 0)) > self.sums[0]
+
     def at_least(self, least: int) -> Clause:
         """The conversations with this score or a higher one."""
         if least <= 0:
