@@ -229,7 +229,7 @@ def main() -> None:
             if options.client:
                 asyncio.run(bench.client_cost(node.url))
             elif options.paging:
-                bench.figures["paging"] = asyncio.run(paging.run(settings, node.url, options.conversations))
+                bench.figures["paging"] = uvloop.run(paging.run(settings, node.url, options.conversations))
             elif options.search:
                 bench.figures["search"] = asyncio.run(search.run(settings, node.url, folder, options.conversations))
             elif options.writes:
