@@ -22,6 +22,7 @@ from service.query.conditions import (
     SearchText,
     Words,
     loosened,
+    with_match,
 )
 from service.query.conversation_query import ConversationQuery, Extras
 from service.query.explain import as_parameters, as_text
@@ -163,6 +164,11 @@ def test_after_is_from_the_start_of_a_day_and_before_up_to_it_where_the_caller_l
         ("a (( ))", 3, "( )", "holds nothing"),
         ("status:none,closed", 12, "closed", "must stand alone"),
         ("label:x,any", 8, "any", "must stand alone"),
+        ("messages:5..2", 9, "5..2", "nothing can be within its bounds"),
+        ("from:(bob", 5, "(bob", "takes no brackets"),
+        ("from:(bob OR eve)", 5, "(bob", "takes no brackets"),
+        ("subject:(go OR plain)", 8, "(go", "takes no brackets"),
+        ("from:ada, grace", 9, "", "has nothing behind the comma"),
         ("a AND b", 2, "AND", "is a word here"),
         ("👍 stauts:x", 2, "stauts", "did you mean status?"),
     ],
@@ -241,6 +247,16 @@ def test_what_people_write_that_is_nearly_the_syntax(text: str, expected: tuple[
 )
 def test_brackets_and_subject_can_be_kept_apart_from_plain_words(text: str, expected: tuple[Node, ...]) -> None:
     assert search_syntax.parse(text, UTC_ZONE, keeps_groups=True).nodes == expected
+
+
+def test_words_behind_a_leading_dash_are_loosened_too() -> None:
+    """The whole text may also be a subject that begins with a dash; that changes nothing for its words."""
+    asked = search_syntax.parse("-book rank shelf", UTC_ZONE, keeps_groups=True).nodes
+    left_out = Not(Words("book", stems=False))
+    whole = Words("-book rank shelf", "exact")
+    (found,) = loosened(asked, "auto")
+    assert found == AnyOf((AllOf((left_out, Words("rank shelf", "auto"))), whole))
+    assert with_match((found,), "auto", "any") == (AnyOf((AllOf((left_out, Words("rank shelf", "any"))), whole)),)
 
 
 def test_only_plain_words_outside_of_brackets_are_loosened() -> None:

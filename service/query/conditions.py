@@ -6,7 +6,7 @@ its name in the API, as in the registry of fields.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from service.query import addresses
@@ -144,8 +144,14 @@ def loosened(nodes: tuple[Node, ...], match: Match) -> tuple[Node, ...]:
     """The parts of q, with all of its plain words in one text that matches as `match` says.
 
     Phrases, beginnings of words, and what stands in brackets or behind `subject:` are not plain words: they must match
-    as before. So the text must have been parsed with `keeps_groups`.
+    as before. So the text must have been parsed with `keeps_groups`. A text that begins with a dash may also be a whole
+    subject (an AnyOf): what else it may be has the plain words.
     """
+    if len(nodes) == 1 and isinstance(nodes[0], AnyOf) and _is_whole_subject(nodes[0].nodes[-1]):
+        asked, whole = nodes[0].nodes
+        if isinstance(asked, AllOf):
+            asked = AllOf(loosened(asked.nodes, match))
+        return (AnyOf((asked, whole)),)
     plain = [node for node in nodes if isinstance(node, Words) and node.match == DEFAULT_MATCH and node.stems]
     if not plain:
         return nodes
@@ -154,3 +160,20 @@ def loosened(nodes: tuple[Node, ...], match: Match) -> tuple[Node, ...]:
     return tuple(
         together if place == first else node for place, node in enumerate(nodes) if place == first or node not in plain
     )
+
+
+def _is_whole_subject(node: Node) -> bool:
+    return isinstance(node, Words) and node.match == "exact"
+
+
+def with_match(nodes: tuple[Node, ...], before: Match, after: Match) -> tuple[Node, ...]:
+    """The nodes, with words that match as `after` says instead of `before`."""
+    return tuple(_with_match(node, before, after) for node in nodes)
+
+
+def _with_match(node: Node, before: Match, after: Match) -> Node:
+    if isinstance(node, Words) and node.match == before:
+        return replace(node, match=after)
+    if isinstance(node, AllOf | AnyOf):
+        return type(node)(with_match(node.nodes, before, after))
+    return node

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
-from service.query.conditions import DEFAULT_MATCH, LOOSE_MATCHES, AllOf, Match, Node, SearchText, Words, texts_of
+from service.query.conditions import (
+    DEFAULT_MATCH,
+    LOOSE_MATCHES,
+    AllOf,
+    Match,
+    Node,
+    SearchText,
+    Words,
+    texts_of,
+    with_match,
+)
 from service.query.fields import FACET_FIELDS, RELEVANCE, SORT_FIELDS
 from service.query.search_syntax import ParsedSearch
 from service.query.time_bounds import UTC_ZONE
@@ -124,10 +134,7 @@ class ConversationQuery:
         if "auto" not in self.loose_matches:
             return self.where
         match: Match = "any" if self.resolution is not None and self.resolution.matched == "any" else "words"
-        return tuple(
-            replace(node, match=match) if isinstance(node, Words) and node.match == "auto" else node
-            for node in self.where
-        )
+        return with_match(self.where, "auto", match)
 
     @property
     def words(self) -> Words | None:

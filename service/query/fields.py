@@ -261,3 +261,11 @@ def states_of(fields: Sequence[Field]) -> dict[str, dict[str, tuple[Field, bool 
 def shown_words(states: Mapping[str, tuple[Field, bool | str]], prefix: str) -> tuple[str, ...]:
     """The words that are shown to users: one for each value."""
     return tuple(word for word, (row, value) in states.items() if row.shown_states[value] == f"{prefix}:{word}")
+
+
+def with_presence(message: str) -> str:
+    """The message of a value that may also be none or any: says so where it says what a value must be."""
+    if not message.startswith("must be "):  # not what a value may be, but what this one must not be
+        return message
+    must, semicolon, near = message.partition("; did you mean")
+    return f"{must}, or {NONE} or {ANY}{semicolon}{near}"

@@ -10,7 +10,7 @@ from service.conversation import parse_uuid
 from service.message_texts import nearest
 from service.query.addresses import address_in
 from service.query.conditions import Between, Missing, Node, Not, OneOf, Person, Words
-from service.query.fields import ANY, FIELDS, NONE, Field, Kind, Operator, shown_words, states_of
+from service.query.fields import ANY, FIELDS, NONE, Field, Kind, Operator, shown_words, states_of, with_presence
 from service.query.numbers import parse_number_span
 from service.query.time_bounds import TIMES_ALLOWED, check_order, parse_span, parse_when
 from service.text import has_words, trimmed
@@ -58,7 +58,7 @@ def _uid(row: Field) -> Make:
         try:
             return OneOf(row.name, (str(parse_uuid(text)),))
         except ValueError as error:
-            raise ValueError(f"{error}, or {NONE} or {ANY}") from None
+            raise ValueError(with_presence(str(error))) from None
 
     return make
 
@@ -81,7 +81,7 @@ def _number(row: Field) -> Make:
         try:
             found = parse_number_span(text)
         except ValueError as error:
-            raise ValueError(f"{error}, or {NONE} or {ANY}") from None
+            raise ValueError(with_presence(str(error))) from None
         return OneOf(row.name, (found,)) if isinstance(found, int) else Between(row.name, found)
 
     return make

@@ -329,6 +329,8 @@ class _Parser:
             begun = self.at
             value, is_quoted = self._value(known, depth)
             try:
+                if not is_quoted:
+                    _check_unquoted(value, is_first=not nodes)
                 nodes.append(known.condition(value, is_quoted, self.zone))
                 _check_list(known, nodes)
             except ValueError as error:
@@ -360,6 +362,14 @@ class _Parser:
 
     def _warn(self, start: int, end: int, message: str) -> None:
         self.warnings.append(Warning(start, self.text[start:end], message))
+
+
+def _check_unquoted(value: str, *, is_first: bool) -> None:
+    """Raises ValueError for what is no value, but looks as if others followed."""
+    if value.startswith("(") and value.count("(") > value.count(")"):
+        raise ValueError("takes no brackets: write commas between values, without spaces, or quote a value with spaces")
+    if not value and not is_first:
+        raise ValueError("has nothing behind the comma: values stand without spaces")
 
 
 def _check_list(known: SearchField, nodes: list[Node]) -> None:

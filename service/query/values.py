@@ -14,7 +14,7 @@ from service.message_texts import choice_of, nearest
 from service.query.addresses import address_in
 from service.query.conditions import MAX_SEARCH_CHARACTERS, Missing, Node, Not, OneOf
 from service.query.conversation_query import CURSOR_START, MAX_CURSOR_CHARACTERS, MAX_SORTS, Sort
-from service.query.fields import ANY, FACET_FIELDS, NONE, RELEVANCE, SORT_FIELDS, Operator
+from service.query.fields import ANY, FACET_FIELDS, NONE, RELEVANCE, SORT_FIELDS, Operator, with_presence
 from service.query.numbers import number
 from service.query.query_string import quoted
 from service.query.time_bounds import UTC_ZONE, Limit, parse_when
@@ -144,10 +144,10 @@ def or_presence(field: str, parse: Callable[[str], Node]) -> Callable[[str], Nod
         try:
             return parse(text) if found is None else found
         except ValueError as error:
-            if not str(error).startswith("must be "):  # not what a value may be, but what this one must not be
-                raise
-            must, semicolon, near = str(error).partition("; did you mean")
-            raise ValueError(f"{must}, or {NONE} or {ANY}{semicolon}{near}") from None
+            parts = list(map(trimmed, text.split(",")))
+            if str(error).startswith("must be ") and len(parts) > 1 and not {NONE, ANY}.isdisjoint(parts):
+                raise ValueError(f"has other values beside {NONE} or {ANY}, which must stand alone") from None
+            raise ValueError(with_presence(str(error))) from None
 
     return parsed
 

@@ -13,7 +13,7 @@ from msgspec import UNSET
 
 from service.query import search_syntax
 from service.query.conditions import DEFAULT_MATCH, AllOf, Node, SearchText, loosened, texts_of
-from service.query.conversation_query import ConversationQuery, Sort
+from service.query.conversation_query import ConversationQuery, Matched, Resolution, Sort
 from service.search.answers import DidYouMean, WaysOut, WithoutFilter
 from service.search.compiler import bool_query, clauses, named_clauses
 from service.search.corrections import Word, corrected_texts, corrections, words_in
@@ -22,6 +22,7 @@ from service.search.searcher import Searcher
 from service.search.subject_clauses import Clause
 
 MOST_TRIED = 20  # corrected texts
+MATCHED: tuple[Matched, ...] = ("all", "any")  # of match=auto, in this order
 
 
 async def explain_no_results(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut:
@@ -72,26 +73,34 @@ async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organizati
     if not words:
         return None
     unknown, possible = await corrections(searcher, text, words, organization_uid)
+    if query.loose_matches:  # a word that nothing is near to may stay, since the others find something
+        unknown = {place for place in unknown if any(one.first <= place < one.end for one in possible)}
     tried = corrected_texts(text, words, unknown, possible, MOST_TRIED)
+    ways = [
+        (with_filters, matched)
+        for with_filters in (True, False)
+        for matched in (MATCHED if "auto" in query.loose_matches else MATCHED[:1])
+    ]
     filters: dict[str, Clause] = {}
     for place, corrected in enumerate(tried):
-        for one, with_filters in _corrected_queries(query, name, corrected):
-            filters[_key(place, with_filters)] = bool_query(organization_uid, clauses(one, organization_uid))
+        for way in ways:
+            if (one := _corrected_query(query, name, corrected, *way)) is not None:
+                filters[_key(place, *way)] = bool_query(organization_uid, clauses(one, organization_uid))
     _total, counts = await count_each(searcher, filters, organization_uid)
-    for with_filters in (True, False):
+    for way in ways:
         for place, corrected in enumerate(tried):
-            if total := counts.get(_key(place, with_filters), 0):
+            if total := counts.get(_key(place, *way), 0):
                 return DidYouMean(
                     search=corrected if name == "search" else UNSET,
                     q=corrected if name == "q" else UNSET,
                     total=total,
-                    with_filters=with_filters,
+                    with_filters=way[0],
                 )
     return None
 
 
-def _key(place: int, with_filters: bool) -> str:
-    return f"{place} {'with' if with_filters else 'without'}"
+def _key(place: int, with_filters: bool, matched: Matched) -> str:
+    return f"{place} {'with' if with_filters else 'without'} {matched}"
 
 
 def _found_in(text: str, words: list[str]) -> list[Word]:
@@ -119,17 +128,22 @@ def _typed(query: ConversationQuery) -> tuple[str, str, str]:
     )
 
 
-def _corrected_queries(query: ConversationQuery, name: str, corrected: str) -> list[tuple[ConversationQuery, bool]]:
-    """The corrected query with the same filters (True), and without them (False)."""
-    plain = replace(query, page=1, cursor=None, sort=Sort(), then=(), resolution=None)
+def _corrected_query(
+    query: ConversationQuery, name: str, corrected: str, with_filters: bool, matched: Matched
+) -> ConversationQuery | None:
+    """The corrected query; of match=auto, the one for results with all or any of the words. None if it is too long."""
+    own: tuple[Node, ...]
+    asked: tuple[Node, ...]
     if name == "search":
-        search = SearchText(corrected, DEFAULT_MATCH if query.search is None else query.search.match)
-        where = tuple(search if isinstance(node, SearchText) else node for node in query.where)
-        return [(replace(plain, where=where), True), (ConversationQuery(where=(search,)), False)]
-    try:
-        parsed = search_syntax.parse(corrected, query.extras.zone)
-    except search_syntax.TooLong:
-        return []
-    own = query.extras.parsed_search.nodes if query.extras.parsed_search is not None else ()
-    others = tuple(node for node in query.where if node not in own)
-    return [(replace(plain, where=(*others, *parsed.nodes)), True), (ConversationQuery(where=parsed.nodes), False)]
+        own = () if query.search is None else (query.search,)
+        asked = (SearchText(corrected, DEFAULT_MATCH if query.search is None else query.search.match),)
+    else:
+        own = query.extras.parsed_search.nodes if query.extras.parsed_search is not None else ()
+        loose = next(iter(query.loose_matches), None)
+        try:
+            asked = search_syntax.parse(corrected, query.extras.zone, keeps_groups=loose is not None).nodes
+        except search_syntax.TooLong:
+            return None
+        asked = asked if loose is None else loosened(asked, loose)
+    others = tuple(node for node in query.where if node not in own) if with_filters else ()
+    return ConversationQuery(where=(*others, *asked), now=query.now, resolution=Resolution(matched))

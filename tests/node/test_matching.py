@@ -88,6 +88,21 @@ def test_all_words_if_a_conversation_has_them_and_else_any_of_them(office: Api) 
     assert filtered["matched"] == "all"
 
 
+@pytest.mark.parametrize("name", ["search", "q"])
+def test_a_correction_may_find_any_of_the_words_where_these_would_be_enough(name: str, office: Api) -> None:
+    def corrected(text: str, match: str) -> str | None:
+        told = ask(office, suggest="true", match=match, **{name: text})["suggestions"]["did_you_mean"]
+        return None if told is None else str(told[name])
+
+    for match in ("any", "auto"):
+        assert corrected("quartrly reveiw", match) == "quarterly review"
+        assert corrected("quartrly qqqqzz", match) == "quarterly qqqqzz"
+        assert corrected("qqqqzz zzqqxx", match) is None
+        assert ask(office, match=match, **{name: "quarterly review"})["pagination"]["total"] == 3
+    assert corrected("quartrly reveiw", "words") is None
+    assert corrected("quartrly nubmers", "auto") == "quarterly numbers"
+
+
 def test_in_the_search_box_only_plain_words_are_loosened(office: Api) -> None:
     assert subjects(office, q='quarterly budget -"the quarterly"', match="auto") == [
         "quarterly numbers",
@@ -95,6 +110,10 @@ def test_in_the_search_box_only_plain_words_are_loosened(office: Api) -> None:
     ]
     assert subjects(office, q='"quarterly numbers" budget zebra', match="any") == []
     assert ask(office, q="quarterly status:active zebra", match="auto")["matched"] == "any"
+    for text in ("-numbers quarterly zebra", "quarterly zebra -numbers", "-giraffe -numbers quarterly zebra"):
+        assert subjects(office, q=text, match="any") == ["the quarterly budget"]
+        found = ask(office, q=text, match="auto")
+        assert ([item["subject"] for item in found["items"]], found["matched"]) == (["the quarterly budget"], "any")
     for match in ("any", "auto"):
         assert subjects(office, q="zebra budget (quarterly the)", match=match) == ["the quarterly budget"]
         assert subjects(office, q="(quarterly budget)", match=match) == ["the quarterly budget"]
