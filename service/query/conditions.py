@@ -6,6 +6,7 @@ its name in the API, as in the registry of fields.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -168,12 +169,17 @@ def _is_whole_subject(node: Node) -> bool:
 
 def with_match(nodes: tuple[Node, ...], before: Match, after: Match) -> tuple[Node, ...]:
     """The nodes, with words that match as `after` says instead of `before`."""
-    return tuple(_with_match(node, before, after) for node in nodes)
+
+    def changed(words: Words) -> Words:
+        return replace(words, match=after) if words.match == before else words
+
+    return tuple(with_words(node, changed) for node in nodes)
 
 
-def _with_match(node: Node, before: Match, after: Match) -> Node:
-    if isinstance(node, Words) and node.match == before:
-        return replace(node, match=after)
+def with_words(node: Node, changed: Callable[[Words], Words]) -> Node:
+    """The node with its words changed, also inside of AllOf and AnyOf. What is negated stays as it is."""
+    if isinstance(node, Words):
+        return changed(node)
     if isinstance(node, AllOf | AnyOf):
-        return type(node)(with_match(node.nodes, before, after))
+        return type(node)(tuple(with_words(part, changed) for part in node.nodes))
     return node

@@ -22,7 +22,7 @@ from msgspec import Meta
 
 from service.message_texts import nearest
 from service.query.addresses import PASTED
-from service.query.conditions import AllOf, AnyOf, Missing, Node, Not, OneOf, Words
+from service.query.conditions import AllOf, AnyOf, Missing, Node, Not, OneOf, Words, with_words
 from service.query.fields import ANY, NONE
 from service.query.search_fields import SEARCH_FIELDS_BY_NAME, SearchField
 from service.text import INVISIBLE, REPLY_WORDS, check_plain_length, has_words, trimmed
@@ -112,11 +112,7 @@ def _together(nodes: list[Node]) -> list[Node]:
 
 def _as_written(node: Node) -> Node:
     """The same node, but matching exact forms only: `-wire` does not exclude "wires"."""
-    if isinstance(node, Words) and node.match == "words":
-        return Words(node.text, stems=False)
-    if isinstance(node, AllOf | AnyOf):
-        return type(node)(tuple(_as_written(part) for part in node.nodes))
-    return node
+    return with_words(node, lambda words: Words(words.text, stems=False) if words.match == "words" else words)
 
 
 def _has_words_only(node: Node) -> bool:
