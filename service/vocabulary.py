@@ -7,8 +7,11 @@ filtered by the organization itself: if two had the same code, still neither wou
 
 A word is a run of letters or of digits, as the mapping's tokenizer `runs` cuts it. The parts of one piece, as in
 `ada@example.com`, are also stored together, because the beginning of a piece finds it: `ada@exa`. The analyzer
-`own_words` folds terms as those of `subject` are folded. Scripts without spaces have no words here, because any part of
-a run is found in them anyway.
+`own_words` folds terms as those of `subject` are folded.
+
+Scripts without spaces have no words here, because any part of a run is found in them anyway. In some of them, a letter
+has marks behind it, or a syllable is one character. Of a run in these, each few neighbouring letters are stored
+together, so that a beginning also finds them if it ends within the last letter: `ใบเสร` finds `ใบเสร็จ`.
 """
 
 from __future__ import annotations
@@ -21,17 +24,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from uuid import UUID
 
-from service.text import REPLY_MARKS, SPACELESS, fold, plain_of
+from service.text import PARTING, REPLY_MARKS, SPACELESS, fold, plain_of
 
 FIELD = "words"
 OWNER_CHARACTERS = 10  # in front of each term: 50 bits of a hash of the organization's uid
 LONGEST = 100  # code points of a term without them; the tokenizer divides terms of more than 255 UTF-16 units
 MOST_JOINED = 4  # parts of a piece that are stored together
 # The second character of a term that is not a word of a subject. A word begins with a letter or a digit.
-JOINED, SENDER, RECIPIENT, COPY, CATEGORY, LABEL = "-", "@", ">", "&", "#", "="
+JOINED, SENDER, RECIPIENT, COPY, CATEGORY, LABEL, RUN = "-", "@", ">", "&", "#", "=", "~"
 
 _ASCII_PARTS = re.compile(r"[A-Za-z]+|[0-9]+")
 _NUMBERS = re.compile(r"\d+|\D+")
+# Thai, Lao, Burmese, Khmer and Hangul: the scripts without spaces in which a beginning may end within a letter.
+_OF_PARTS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\ua960-\ua97f\uac00-\ud7ff]+")
+_SYLLABLES, _OF_CONSONANT, _OF_VOWEL = 0xAC00, 588, 28  # the first syllable of Hangul, and how many begin alike
+_HANGUL = re.compile("[\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]")
 # Letters that have no decomposition, and that the analyzers fold too.
 _LETTERS = str.maketrans(
     {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ħ": "h", "ı": "i", "ŧ": "t"}
@@ -74,11 +81,14 @@ def _subject_terms(subject: str) -> Iterator[str]:
 
 
 def _terms_of(text: str) -> Iterator[str]:
-    """The words of the text, and the parts of each piece together."""
+    """The words of the text, the parts of each piece together, and the letters of each run together."""
     for piece in text.split():
         if piece.isascii() and piece.isalpha() and len(piece) <= LONGEST:
             yield piece
             continue
+        for run in _OF_PARTS.findall(PARTING.sub("", piece)):
+            letters = _letters_of(run)
+            yield from (letters_term(letters[start : start + MOST_JOINED]) for start in range(len(letters)))
         parts = parts_of(piece)
         yield from parts
         for start in range(len(parts) - 1):
@@ -96,6 +106,48 @@ def _neighbours(text: str) -> Iterator[str]:
 def parts_term(parts: Iterable[str]) -> str:
     """The term of neighbouring parts of one piece."""
     return (JOINED + JOINED.join(parts))[:LONGEST]
+
+
+def letters_at_end(piece: str) -> list[str]:
+    """The letters, each with its marks, of a run at the end of the piece in which a letter may be incomplete."""
+    text = PARTING.sub("", piece)
+    runs = list(_OF_PARTS.finditer(text))
+    return _letters_of(runs[-1][0]) if runs and runs[-1].end() == len(text) else []
+
+
+def _letters_of(run: str) -> list[str]:
+    found: list[str] = []
+    for character in run:
+        if found and unicodedata.category(character)[0] == "M":
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
+
+
+def letters_term(letters: Iterable[str]) -> str:
+    """The term of neighbouring letters of a run, in which a term of fewer letters or marks is a beginning of this one.
+
+    The parts of a syllable of Hangul are kept apart by a sign, because folding would make one character of them.
+    """
+    text = unicodedata.normalize("NFD", "".join(letters))
+    return (RUN + "".join(JOINED + c if _HANGUL.match(c) else c for c in text))[:LONGEST]
+
+
+def syllables_begun(letter: str) -> tuple[str, str] | None:
+    """The first and the last syllable of Hangul that begin like this consonant, or like this syllable without a final.
+
+    None if the letter is neither. Unicode orders the syllables by consonant, vowel and final (chapter 3.12).
+    """
+    if len(letter) != 1:
+        return None
+    if "\u1100" <= letter <= "\u1112":
+        first, number = _SYLLABLES + (ord(letter) - 0x1100) * _OF_CONSONANT, _OF_CONSONANT
+    elif "\uac00" <= letter <= "\ud7a3" and (ord(letter) - _SYLLABLES) % _OF_VOWEL == 0:
+        first, number = ord(letter), _OF_VOWEL
+    else:
+        return None
+    return chr(first), chr(first + number - 1)
 
 
 def name_term(kind: str, name: str) -> str:

@@ -277,6 +277,8 @@ def _found_in_part(piece: str, subject: str, tokens: Tokens) -> bool:
 def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
+    if _may_lack_marks(piece[-1]):
+        return _decomposed(piece) in _decomposed(subject)
     *whole, begun = tokens(EXACT_ASKED, piece)
     if is_spaceless(piece[-1]):
         return False
@@ -317,6 +319,14 @@ def _whole(text: str, tokens: Tokens) -> Positions:
 
 def is_spaceless(text: str) -> bool:
     return any(unicodedata.name(c, "").startswith(SPACELESS_SCRIPTS) for c in text)
+
+
+def _may_lack_marks(character: str) -> bool:
+    return unicodedata.name(character, "").startswith(("HANGUL", "THAI", "LAO", "KHMER", "MYANMAR"))
+
+
+def _decomposed(text: str) -> str:
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text)).casefold()
 
 
 def _is_east_asian(text: str) -> bool:

@@ -12,13 +12,12 @@ from functools import cache
 def in_other_groups(at: int, pieces: list[str], subject: str) -> bool:
     """Whether the subject has the code or number that the piece makes with its neighbours, in whatever groups.
 
-    A code has a digit in its first group, ten characters or more, and its capital letters and digits in at least three
-    groups; a number has five digits or more. So what is compared are letters and digits without what stands between.
+    A code has letters and digits, five characters or more, and a digit in its first group if spaces divide it; a number has five digits or more. So what is compared are letters and digits without what stands between.
     """
     wanted = _wanted(at, tuple(pieces))
     if not wanted:
         return False
-    there = [group for group in re.split(r"[\s./()+-]+", unicodedata.normalize("NFKC", subject).casefold()) if group]
+    there = [group for group in re.split(r"[\s./:()_+-]+", unicodedata.normalize("NFKC", subject).casefold()) if group]
     most = max(map(len, wanted))  # groups are of at least one character
     stretches = ("".join(there[start:end]) for start in range(len(there)) for end in _ends(start, there, most))
     return not wanted.isdisjoint(stretches)
@@ -41,12 +40,16 @@ def _is_number(run: Sequence[str]) -> bool:
 
 
 def _is_code(run: Sequence[str]) -> bool:
-    groups = [group for piece in run for group in re.split("[-.]", piece)]
+    """Groups of capital letters and digits, in pieces or with signs between; one piece may have small letters."""
+    text = " ".join(run)
+    groups = re.split("[-_.: ]", text)
     code = "".join(groups)
-    in_groups = all(re.fullmatch("[A-Z0-9]{1,8}|[a-z0-9]{1,8}", group) for group in groups) and len(groups) > 2
-    is_whole = len(run) == 1 and code.isalnum()
     has_both = any(map(str.isdigit, code)) and any(map(str.isalpha, code))
-    return len(run) <= 16 and (in_groups or is_whole) and len(code) >= 10 and has_both and code.isascii()
+    in_pieces = all(re.fullmatch("[A-Z0-9]{1,8}|(?=[a-z]*[0-9])[a-z0-9]{1,8}", piece) for piece in run)
+    begins = any(map(str.isdigit, run[0]))
+    least = 10 if "." in text or ":" in text else 5
+    is_one = len(run) == 1 or (in_pieces and begins and len(run) <= 16)
+    return is_one and code.isascii() and code.isalnum() and has_both and len(code) >= least
 
 
 def owned(text: str) -> str:
@@ -64,6 +67,12 @@ def _grouped(text: str, rng: random.Random, between: str) -> str:
     return between.join([*groups, text])
 
 
+def _hyphenated(text: str, rng: random.Random) -> str:
+    """The code with a hyphen at each of two or three places."""
+    places = sorted(rng.sample(range(1, len(text)), rng.randint(2, 3)))
+    return "-".join(text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True))
+
+
 def _in_fours(text: str, between: str) -> str:
     return between.join(text[at : at + 4] for at in range(0, len(text), 4))
 
@@ -79,6 +88,13 @@ def written_codes(rng: random.Random) -> dict[str, list[str]]:
               for one in accounts}  # fmt: skip
     written = (toll_free[:1], toll_free[1:4], toll_free[4:7], toll_free[7:])
     found[toll_free] = [toll_free, " ".join(written), "-".join(written), "+{} ({}) {}-{}".format(*written)]
+    for one in ("RG2024001", "XK97Q2ZZ1", "B1234", "550e8400e29b41d4a716446655440000"):
+        found[one] = [one, *(_hyphenated(one, rng) for _ in range(3)), one.lower()]
+    found["001A2B3C4D5E"] = [
+        "001A2B3C4D5E", "00:1A:2B:3C:4D:5E", "00-1a-2b-3c-4d-5e", "00 1A 2B 3C 4D 5E", "001a.2b3c.4d5e"
+    ]  # fmt: skip
+    found["1Z999AA10123456784"] = ["1Z999AA10123456784", "1Z 999 AA1 01 2345 6784", "1z999aa10123456784"]
+    found["RR473124829DE"] = ["RR473124829DE", "RR 473 124 829 DE", "RR-473-124-829-DE", "RR 47 31 24 829 DE"]
     found["ORD48213"] = ["ORD48213", "ORD-48213", "ord 48213", "ORD/48213", "#ORD-48213"]
     found["zorbly"] = ["Zorbly", "ZORBLY®", "Zorbly™", "©Zorbly", "zorbly"]
     return found

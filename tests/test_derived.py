@@ -31,6 +31,7 @@ from service.text import fold
 PINNED = {
     1: "df3f6757262f11ac41539b0a10eac5da7834fda269e14f1bf76df7de8efb4bb3",
     2: "35df65db14aac5642e00d8d12c84706b4e862464827bbbe0c808c4ec7424478b",
+    3: "85291a92164aa8b4558fce3114dedc9b46b136e6ac0b701c8744112062842123",
 }
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")

@@ -23,6 +23,8 @@ from service.query.conditions import Words
 from service.search import near_words
 from service.search.word_forms import (
     MOST_SPLIT,
+    code_in,
+    groups_between,
     in_usual_groups,
     japanese_forms,
     joined_codes,
@@ -36,6 +38,7 @@ from service.search.word_forms import (
 )
 from service.text import (
     EAST_ASIAN,
+    PARTING,
     SPACELESS,
     fold,
     has_letters,
@@ -45,7 +48,19 @@ from service.text import (
     plain_of,
     symbols_of,
 )
-from service.vocabulary import FIELD, LONGEST, MOST_JOINED, OWNER_CHARACTERS, SENDER, owner, parts_of, parts_term
+from service.vocabulary import (
+    FIELD,
+    LONGEST,
+    MOST_JOINED,
+    OWNER_CHARACTERS,
+    SENDER,
+    letters_at_end,
+    letters_term,
+    owner,
+    parts_of,
+    parts_term,
+    syllables_begun,
+)
 
 Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
@@ -55,9 +70,10 @@ UP_TO_2, UP_TO_5 = 2, 5  # letters of words without a mistake, and with at most 
 
 LEAST_SHARE, SHARES = "1", ("1", "34%", "67%")  # of the words in a piece of a script without spaces
 
+LAST_CHARACTER = "\U0010ffff"
 Scored = tuple[int, Clause]
 NO_WORTHS: Mapping[str, int] = MappingProxyType({})
-WHOLE_WORTH, PHRASE_WORTH, STEM_PHRASE_WORTH, FORMS_WORTH = 8, 4, 2, 1
+WHOLE_WORTH, PHRASE_WORTH, FORMS_WORTH, STEM_PHRASE_WORTH = 8, 4, 2, 1
 
 
 def clause_of(words: Words, organization_uid: UUID) -> Clause:
@@ -100,6 +116,9 @@ class _Vocabulary(Protocol):
     def begun(self, parts: list[str]) -> Clause:
         """The parts of a piece next to each other. The last one may be incomplete."""
 
+    def run_begun(self, letters: list[str]) -> Clause:
+        """The letters of a run in a script without spaces next to each other. The last one may lack marks."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Own:
@@ -114,6 +133,9 @@ class _Own:
         term = parts[0] if len(parts) == 1 else parts_term(parts[-MOST_JOINED:])
         return own_beginning(term, self.organization_uid)
 
+    def run_begun(self, letters: list[str]) -> Clause:
+        return own_beginning(letters_term(letters[-MOST_JOINED:]), self.organization_uid)
+
 
 class _Anywhere:
     """The words of a subject that was found."""
@@ -123,6 +145,18 @@ class _Anywhere:
 
     def begun(self, parts: list[str]) -> Clause:
         return {"match_bool_prefix": {EXACT: {"query": " ".join(parts), "operator": "and"}}}
+
+    def run_begun(self, letters: list[str]) -> Clause:
+        before: list[Clause] = [{"span_term": {EXACT: letter}} for letter in letters[:-1]]
+        ways = [{"span_multi": {"match": way}} for way in _letter_begun(letters[-1])]
+        last: Clause = {"span_or": {"clauses": ways}}
+        return {"span_near": {"clauses": [*before, last], "slop": 0, "in_order": True}} if before else last
+
+
+def _letter_begun(letter: str) -> list[Clause]:
+    """The letter with any further marks; of Hangul, any syllable that begins so."""
+    ranges = [(letter, letter + LAST_CHARACTER), *([syllables] if (syllables := syllables_begun(letter)) else [])]
+    return [{"range": {EXACT: {"gte": first, "lte": last}}} for first, last in ranges]
 
 
 def own_term(term: str, organization_uid: UUID) -> Clause:
@@ -177,7 +211,7 @@ def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
     for piece, number in joined_numbers(pieces).items():
         found[piece].append(_phrase(EXACT if short_number(number) else STEMS, number))
     for piece, code in joined_codes(pieces).items():
-        found[piece].append(_phrase(STEMS, code))
+        found[piece] += _code(code)
     if len(pieces) <= MOST_SPLIT:
         for piece, clauses in found.items():
             clauses += [_phrase(EXACT, words) for words in split(piece)]
@@ -229,9 +263,16 @@ def _words(piece: str) -> Clause:
         return any_of(_run(piece), _all(STEMS, piece))
     number, one = short_number(piece), without_separators(piece)
     ways = [_phrase(EXACT, number) if number else _phrase(STEMS, piece)]
-    ways += [_phrase(EXACT, way) for way in (*thousands(piece), *in_usual_groups(piece))]
+    code = code_in(piece)
+    ways += [_phrase(EXACT, way) for way in (*thousands(piece), *in_usual_groups(code or piece))]
     ways += [_phrase(STEMS, way) for way in (one, without_article(piece)) if way]
+    ways += _code(code) if code else []
     return any_of(*ways) if len(ways) > 1 else ways[0]
+
+
+def _code(code: str) -> list[Clause]:
+    """A code of letters and digits in one word, in groups with hyphens, or with its digits in groups."""
+    return [{"term": {STEMS: code.lower()}}, _phrase(STEMS, code, slop=groups_between(code))]
 
 
 def any_part(piece: str) -> Clause:
@@ -267,6 +308,8 @@ def _fuzzy(piece: str, vocabulary: _Vocabulary) -> Clause:
 
 def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
     """The last part of the piece may be incomplete. The parts before it are complete and stand right before it."""
+    if letters := letters_at_end(piece):
+        return any_of(_unfinished_run(piece, letters, vocabulary), _stems(piece))
     parts = parts_of(piece)
     if not parts or SPACELESS.search(piece[-1]):
         return _stems(piece)
@@ -276,6 +319,14 @@ def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
     is_cut = len(parts) > MOST_JOINED or SPACELESS.search(piece) or "sign" in kinds
     head = [_phrase(EXACT, _head(piece))] if is_cut and has_words(_head(piece)) else []
     return any_of(all_of([*_symbols(piece), *head, vocabulary.begun(parts)]), _stems(piece))
+
+
+def _unfinished_run(piece: str, letters: list[str], vocabulary: _Vocabulary) -> Clause:
+    """The last letter of the run at the end of the piece may be incomplete. All before it stands right before it."""
+    before = piece[: piece.rfind(letters[-1][0])]
+    is_cut = len(letters) > MOST_JOINED or PARTING.sub("", piece) != "".join(letters)
+    head = [_phrase(EXACT, before)] if is_cut and has_words(before) else []
+    return all_of([*_symbols(piece), *head, vocabulary.run_begun(letters)])
 
 
 def _symbols(piece: str) -> list[Clause]:
@@ -298,16 +349,23 @@ def _head(piece: str) -> str:
 def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Scored]:
     """What makes a match better, each with its worth in whole numbers. A score is the sum of the worths that apply.
 
-    The whole subject, the phrase, and the exact forms: so exact subjects come before phrases, phrases before single
-    words, and exact forms before stems. Scores can be equal, and then the newest comes first. In a text of one piece,
-    the phrase is the form. If any word is enough, each word counts by its worth, which is greater for rare words.
+    The whole subject, the phrase, the exact forms, and the phrase in any form: so exact subjects come before phrases,
+    and exact forms before stems. Scores can be equal, and then the newest comes first. In a text of one piece, the
+    phrase is the form. If any word is enough, each word counts by its worth, which is greater for rare words.
     """
     pieces = pieces_of(words.text) or [words.text]
-    tiers = [(WHOLE_WORTH, {"term": {WHOLE: words.text}}), (PHRASE_WORTH, _phrase(EXACT, words.text))]
+    tiers = [(WHOLE_WORTH, {"term": {WHOLE: words.text}}), (PHRASE_WORTH, _without_sign(words.text, pieces[-1]))]
     if len(pieces) > 1:
+        tiers.append((FORMS_WORTH, all_of([_without_sign(piece, piece) for piece in dict.fromkeys(pieces)])))
         tiers.append((STEM_PHRASE_WORTH, _phrase(STEMS, words.text)))
-        tiers.append((FORMS_WORTH, all_of([_forms(piece) for piece in dict.fromkeys(pieces)])))
     return [*tiers, *((worth, clause) for piece, worth in worths.items() for clause in _shares(piece))]
+
+
+def _without_sign(text: str, last: str) -> Clause:
+    """The text as it is written. If its last piece is a single letter, no sign may follow: C++ and C# are not C."""
+    if not (len(last) == 1 and last.isascii() and last.isalpha()):
+        return _forms(text)
+    return all_of([_forms(text), *(none_of(_phrase(EXACT, text.rstrip() + sign)) for sign in "+#")])
 
 
 def constant_scores(tiers: Sequence[Scored]) -> list[Clause]:

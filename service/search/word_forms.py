@@ -22,11 +22,19 @@ _HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:[-.'’ʼ‐‑_\u200b\u200c]{_LET
 _GROUPED = re.compile(r"\W*([0-9]+(?:[-.,'’/()_]{1,3}[0-9]+)*)\W*")
 _THOUSANDS = re.compile(r"\W*([1-9])[.,'’ ]([0-9]{3})\W*")
 _CODE = re.compile(r"[A-Z0-9]{1,8}|(?=[a-z]*[0-9])[a-z0-9]{1,8}")
-_GROUPED_CODE = re.compile(r"\W*([A-Za-z0-9]+(?:[-.][A-Za-z0-9]+){2,})\W*")
-# What is usually written in groups: an account number (IBAN) in fours, a number in North America as 1 800 555 1234.
+_GROUPED_CODE = re.compile(r"\W*([A-Za-z0-9]+(?:[-_\u2010\u2011][A-Za-z0-9]+)*)\W*")
+_DOTTED_CODE = re.compile(r"\W*([A-Za-z0-9]+(?:[-.:][A-Za-z0-9]+){2,})\W*")  # v1.2 is not v12
+# What is usually written in groups: an account number (IBAN) in fours, a number in North America as 1 800 555 1234, the
+# number of a parcel as 1Z 999 AA1 01 2345 6784, the address of a network card as 00:1A:2B:3C:4D:5E.
 _IBAN = re.compile(r"\W*([A-Z]{2}[0-9]{2}[A-Z0-9]{11,30})\W*", re.IGNORECASE | re.ASCII)
-_NORTH_AMERICAN = re.compile(r"\W*(1)([0-9]{3})([0-9]{3})([0-9]{4})\W*", re.ASCII)
-SHORTEST_CODE, LEAST_GROUPS = 10, 3  # letters and digits of a code that is written in groups, such as an IBAN
+_IN_GROUPS = (
+    re.compile(r"\W*(1)([0-9]{3})([0-9]{3})([0-9]{4})\W*", re.ASCII),
+    re.compile(r"\W*(1Z)([A-Z0-9]{3})([A-Z0-9]{3})([0-9]{2})([0-9]{4})([0-9]{4})\W*", re.IGNORECASE | re.ASCII),
+    re.compile(r"\W*(?=[A-F]*[0-9])" + "([0-9A-F]{2})" * 6 + r"\W*", re.IGNORECASE | re.ASCII),
+)
+_DIGITS_BETWEEN = re.compile(r"[A-Za-z]{1,4}([0-9]{5,})[A-Za-z]{1,4}")
+SHORTEST_CODE, SHORTEST_DOTTED = 5, 10  # letters and digits of a code that may be written in groups
+LEAST_GROUPS = 2
 _SHORT_NUMBER = re.compile(rf"\W*([0-9]{{1,{LEAST_GROUPED - 1}}})\W*")
 _WORD = re.compile(rf"\W*({_LETTERS}+)\W*")
 # French and Italian articles and the like, which lose their vowel in front of another one.
@@ -57,17 +65,35 @@ def without_separators(piece: str) -> str:
         return "".join(re.findall(_LETTERS, found[1]))
     if PARTING.search(piece):
         return PARTING.sub("", piece)
-    if (found := _GROUPED_CODE.fullmatch(piece)) and _is_code(code := re.sub("[-.]", "", found[1])):
-        return code
     number = _digits(piece)
     return number if len(number) >= LEAST_GROUPED and number != piece else ""
 
 
+def code_in(piece: str) -> str:
+    """The code in one word: `rg2024001` of `RG-2024-001`. An empty text if the piece is no code.
+
+    A code has letters and digits, in groups or not.
+    """
+    if found := _GROUPED_CODE.fullmatch(piece):
+        code = re.sub(r"[\W_]", "", found[1]).lower()
+        return code if _is_code(code) else ""
+    found = _DOTTED_CODE.fullmatch(piece)
+    code = re.sub("[-.:]", "", found[1]).lower() if found else ""
+    return code if len(code) >= SHORTEST_DOTTED and _is_code(code) else ""
+
+
+def groups_between(code: str) -> int:
+    """How many groups more than one the digits between the letters of a code may be in, as in `RR 123 456 789 DE`."""
+    found = _DIGITS_BETWEEN.fullmatch(code)
+    return len(found[1]) // 2 - 1 if found else 0
+
+
 def in_usual_groups(piece: str) -> list[str]:
-    """A number that is usually written in groups of which the last or the first may be a single character."""
+    """A code or a number in the groups in which such ones are usually written."""
+    ways = [" ".join(found.groups()) for pattern in _IN_GROUPS if (found := pattern.fullmatch(piece))]
     if found := _IBAN.fullmatch(piece):
-        return [" ".join(re.findall(".{1,4}", found[1]))]
-    return [" ".join(found.groups())] if (found := _NORTH_AMERICAN.fullmatch(piece)) else []
+        ways.append(" ".join(re.findall(".{1,4}", found[1])))
+    return ways
 
 
 def without_article(piece: str) -> str:
