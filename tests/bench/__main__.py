@@ -150,7 +150,7 @@ class Bench:
 
     async def measured(self, cases: list[Case], asks: dict[str, Ask]) -> dict[str, Any]:
         found = {}
-        with progress.track("Measuring", len(cases), "requests") as advance:
+        with progress.track("Measuring", len(cases), "request") as advance:
             for case in cases:
                 found[case.name] = self.spreads(await measure.latencies(case, asks))
                 advance(1)

@@ -151,7 +151,7 @@ async def measure(url: str, mappings: Mapping[str, Json], documents: int, rounds
         node = Node(session, url)
         for name in [*mappings][:2]:  # the code is compiled
             await node.write(copy.deepcopy(mappings[name]), bodies)
-        with progress.track("Measuring", rounds * len(mappings), "loads") as advance:
+        with progress.track("Measuring", rounds * len(mappings), "load") as advance:
             for _ in range(rounds):
                 for name, body in mappings.items():
                     found[name].append(await node.write(copy.deepcopy(body), bodies) / documents * 1_000)

@@ -36,7 +36,7 @@ async def run(settings: Settings, url: str, conversations: int) -> dict[str, Any
     kept, default = searcher(), Case("default", "sort", {})
     matches = {"relevance": (await kept.page(Case("", "", orders[-1]).query, generate.LARGEST)).total}
     found: dict[str, Any] = {}
-    with progress.track("Measuring", len(orders) * len(WAYS), "ways") as advance:
+    with progress.track("Measuring", len(orders) * len(WAYS), "way") as advance:
         for order, way in itertools.product(orders, WAYS):
             last = matches.get(order["sort"], conversations) // 25
             pages = itertools.cycle([int(last * depth) - by for by in range(50) for depth in DEPTHS])

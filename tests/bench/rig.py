@@ -75,7 +75,7 @@ async def load(settings: Settings, url: str, conversations: Iterable[Conversatio
     """Loads without measuring, and waits until no merge is under way."""
     async with client(settings, url) as opened:
         await first_index.ensure(opened, settings.alias, mapping.load())
-        with progress.track("Loading", total, "conversations") as advance:
+        with progress.track("Loading", total, "conversation") as advance:
             pairs = ((one, one) for one in conversations)
             await loader.load(opened, settings.alias, pairs, reject=_refuse, advance=advance)
         await settle(opened, settings.alias)

@@ -84,7 +84,7 @@ async def run(settings: Settings, url: str, folder: Any, conversations: int) -> 
             plain = _asked(session, address, bearer, Way(PLAIN, {}))
             fresh = _asked(session, address, bearer, Way(PLAIN, {}, fresh=True))
             wanted = ways(generate.vocabulary())
-            with progress.track("Measuring", len(wanted), "ways") as advance:
+            with progress.track("Measuring", len(wanted), "way") as advance:
                 for way in wanted:
                     asks = {PLAIN: fresh if way.fresh else plain, "way": _asked(session, address, bearer, way)}
                     spreads = await measure.latencies(Case("default", "sort", {}), asks)
