@@ -118,20 +118,28 @@ def letters_at_end(piece: str) -> list[str]:
 def _letters_of(run: str) -> list[str]:
     found: list[str] = []
     for character in run:
-        if found and unicodedata.category(character)[0] == "M":
+        if found and _is_mark(character):
             found[-1] += character
         else:
             found.append(character)
     return found
 
 
-def letters_term(letters: Iterable[str]) -> str:
-    """The term of neighbouring letters of a run, in which a term of fewer letters or marks is a beginning of this one.
+@lru_cache(maxsize=2**14)
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M"
 
-    The parts of a syllable of Hangul are kept apart by a sign, because folding would make one character of them.
-    """
-    text = unicodedata.normalize("NFD", "".join(letters))
-    return (RUN + "".join(JOINED + c if _HANGUL.match(c) else c for c in text))[:LONGEST]
+
+def letters_term(letters: Iterable[str]) -> str:
+    """The term of neighbouring letters of a run. It begins with the term of fewer of the same letters or marks."""
+    return (RUN + "".join(map(_in_parts, letters)))[:LONGEST]
+
+
+@lru_cache(maxsize=2**14)
+def _in_parts(letter: str) -> str:
+    """The letter, and of a syllable of Hangul its parts: with a sign between, because folding would join them again."""
+    parts = unicodedata.normalize("NFD", letter)
+    return "".join(JOINED + part for part in parts) if _HANGUL.match(parts) else parts
 
 
 def syllables_begun(letter: str) -> tuple[str, str] | None:
