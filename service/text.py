@@ -198,6 +198,14 @@ def check_plain_length(text: str) -> None:
         )
 
 
+def without_punctuation(text: str) -> str:
+    """The text without what is no part of a word at its end."""
+    end = len(text)
+    while end and not kind_of_character(text[end - 1]):
+        end -= 1
+    return text[:end]
+
+
 def has_words(text: str) -> bool:
     """Whether the text has anything that a search can find: letters, numbers, or symbols such as emoji."""
     return any(_is_word(character) for character in text) or bool(_KEYCAP.search(text))

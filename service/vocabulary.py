@@ -24,6 +24,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from uuid import UUID
 
+from service.codes import code_in
+from service.hangul import keys_of
 from service.text import PARTING, REPLY_MARKS, SPACELESS, fold, plain_of
 
 FIELD = "words"
@@ -37,8 +39,6 @@ _ASCII_PARTS = re.compile(r"[A-Za-z]+|[0-9]+")
 _NUMBERS = re.compile(r"\d+|\D+")
 # Thai, Lao, Burmese, Khmer and Hangul: the scripts without spaces in which a beginning may end within a letter.
 _OF_PARTS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\ua960-\ua97f\uac00-\ud7ff]+")
-_SYLLABLES, _OF_CONSONANT, _OF_VOWEL = 0xAC00, 588, 28  # the first syllable of Hangul, and how many begin alike
-_HANGUL = re.compile("[\u1100-\u11ff\ua960-\ua97f\ud7b0-\ud7ff]")
 # Letters that have no decomposition, and that the analyzers fold too.
 _LETTERS = str.maketrans(
     {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ħ": "h", "ı": "i", "ŧ": "t"}
@@ -93,6 +93,8 @@ def _terms_of(text: str) -> Iterator[str]:
         yield from parts
         for start in range(len(parts) - 1):
             yield parts_term(parts[start : start + MOST_JOINED])
+        if code := code_in(piece):
+            yield code[:LONGEST]
 
 
 def _neighbours(text: str) -> Iterator[str]:
@@ -109,7 +111,10 @@ def parts_term(parts: Iterable[str]) -> str:
 
 
 def letters_at_end(piece: str) -> list[str]:
-    """The letters, each with its marks, of a run at the end of the piece in which a letter may be incomplete."""
+    """The letters, each with its marks, of a run at the end of the piece in which a letter may be incomplete.
+
+    The piece must have no punctuation at its end.
+    """
     text = PARTING.sub("", piece)
     runs = list(_OF_PARTS.finditer(text))
     return _letters_of(runs[-1][0]) if runs and runs[-1].end() == len(text) else []
@@ -132,30 +137,13 @@ def _is_mark(character: str) -> bool:
 
 def letters_term(letters: Iterable[str]) -> str:
     """The term of neighbouring letters of a run. It begins with the term of fewer of the same letters or marks."""
-    return (RUN + "".join(map(_in_parts, letters)))[:LONGEST]
+    return (RUN + "".join(map(_as_typed, letters)))[:LONGEST]
 
 
 @lru_cache(maxsize=2**14)
-def _in_parts(letter: str) -> str:
-    """The letter, and of a syllable of Hangul its parts: with a sign between, because folding would join them again."""
-    parts = unicodedata.normalize("NFD", letter)
-    return "".join(JOINED + part for part in parts) if _HANGUL.match(parts) else parts
-
-
-def syllables_begun(letter: str) -> tuple[str, str] | None:
-    """The first and the last syllable of Hangul that begin like this consonant, or like this syllable without a final.
-
-    None if the letter is neither. Unicode orders the syllables by consonant, vowel and final (chapter 3.12).
-    """
-    if len(letter) != 1:
-        return None
-    if "\u1100" <= letter <= "\u1112":
-        first, number = _SYLLABLES + (ord(letter) - 0x1100) * _OF_CONSONANT, _OF_CONSONANT
-    elif "\uac00" <= letter <= "\ud7a3" and (ord(letter) - _SYLLABLES) % _OF_VOWEL == 0:
-        first, number = ord(letter), _OF_VOWEL
-    else:
-        return None
-    return chr(first), chr(first + number - 1)
+def _as_typed(letter: str) -> str:
+    """The letter, and of Hangul its keys."""
+    return keys_of(letter) or letter
 
 
 def name_term(kind: str, name: str) -> str:

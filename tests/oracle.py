@@ -225,9 +225,10 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
         by_words = bool(wanted) and all(any(one & place for place in stems) for one in wanted)
         in_variants = _is_east_asian(piece) and _holds(tokens(VARIANTS, subject), tokens(VARIANTS, piece))
         return by_words or in_variants or _holds(there, tokens(EXACT, piece))
-    if number := re.fullmatch(r"\W*([1-9])([.,'’]?)([0-9]{3})\W*", piece):
-        other = f"{number[1]}{number[3]}" if number[2] else f"{number[1]} {number[3]}"
-        if _holds(there, tokens(EXACT_ASKED, other)):
+    if number := re.fullmatch(r"\W*([1-9]\d{0,2}(?:[.,'’]\d{3})+|[1-9]\d{3,14})(?:[.,](\d{1,2}))?\W*", piece):
+        digits = "".join(filter(str.isdecimal, number[1]))
+        other = f"{int(digits):,}".replace(",", " ") if digits == number[1] else digits
+        if _holds(there, tokens(EXACT_ASKED, f"{other} {number[2] or ''}")):
             return True
     if re.fullmatch(r"\W*\d{1,4}\W*", piece):
         return _holds(there, tokens(EXACT_ASKED, piece))
@@ -300,7 +301,19 @@ def _may_lack_marks(character: str) -> bool:
 
 
 def _decomposed(text: str) -> str:
-    return unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text)).casefold()
+    """Single letters and marks. Of Hangul, consonants alike at both ends of a syllable, and each of two apart."""
+    parts = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text)).casefold()
+    names = [unicodedata.name(part, part) for part in parts]
+    return "".join(_sound(name) if name.startswith("HANGUL") else part for part, name in zip(parts, names, strict=True))
+
+
+def _sound(name: str) -> str:
+    """The consonants or vowels in the name of a jamo, as it is typed."""
+    kind, sound = name.split(" ")[1:]
+    if kind == "JUNGSEONG":
+        vowels = {"WA": "O A", "WAE": "O AE", "OE": "O I", "WEO": "U EO", "WE": "U E", "WI": "U I", "YI": "EU I"}
+        return f"<{vowels.get(sound, sound).replace(' ', '><')}>"
+    return "".join(f"<{one}>" for one in sound.split("-"))
 
 
 def _is_east_asian(text: str) -> bool:

@@ -19,20 +19,25 @@ from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
+from service.codes import (
+    amounts,
+    code_in,
+    codes_through,
+    groups_between,
+    in_usual_groups,
+    joined_codes,
+    joined_numbers,
+    short_code_in,
+    short_number,
+)
+from service.hangul import Range, parted, syllables_begun
 from service.query.conditions import Words
 from service.search import near_words
 from service.search.word_forms import (
     MOST_SPLIT,
-    code_in,
-    groups_between,
-    in_usual_groups,
     japanese_forms,
-    joined_codes,
-    joined_numbers,
     joined_words,
-    short_number,
     split,
-    thousands,
     without_article,
     without_separators,
 )
@@ -47,6 +52,7 @@ from service.text import (
     pieces_of,
     plain_of,
     symbols_of,
+    without_punctuation,
 )
 from service.vocabulary import (
     FIELD,
@@ -59,7 +65,6 @@ from service.vocabulary import (
     owner,
     parts_of,
     parts_term,
-    syllables_begun,
 )
 
 Clause = Mapping[str, object]
@@ -144,19 +149,27 @@ class _Anywhere:
         return _all(EXACT, word, fuzziness=mistakes_in(word), prefix_length=1, fuzzy_rewrite=near_words.TOGETHER)
 
     def begun(self, parts: list[str]) -> Clause:
-        return {"match_bool_prefix": {EXACT: {"query": " ".join(parts), "operator": "and"}}}
+        return {"match_phrase_prefix": {EXACT: {"query": " ".join(parts)}}}
 
     def run_begun(self, letters: list[str]) -> Clause:
-        before: list[Clause] = [{"span_term": {EXACT: letter}} for letter in letters[:-1]]
-        ways = [{"span_multi": {"match": way}} for way in _letter_begun(letters[-1])]
-        last: Clause = {"span_or": {"clauses": ways}}
-        return {"span_near": {"clauses": [*before, last], "slop": 0, "in_order": True}} if before else last
+        *before, last = letters
+        ways = [_near([*map(_letter, before), _letter_in([(last, last + LAST_CHARACTER), *syllables_begun(last)])])]
+        if syllables := parted(last):
+            ways.append(_near([*map(_letter, [*before, syllables[0]]), _letter_in(syllables[1])]))
+        return any_of(*ways)
 
 
-def _letter_begun(letter: str) -> list[Clause]:
-    """The letter with any further marks; of Hangul, any syllable that begins so."""
-    ranges = [(letter, letter + LAST_CHARACTER), *([syllables] if (syllables := syllables_begun(letter)) else [])]
-    return [{"range": {EXACT: {"gte": first, "lte": last}}} for first, last in ranges]
+def _near(letters: list[Clause]) -> Clause:
+    return {"span_near": {"clauses": letters, "slop": 0, "in_order": True}}
+
+
+def _letter(letter: str) -> Clause:
+    return {"span_term": {EXACT: letter}}
+
+
+def _letter_in(ranges: Sequence[Range]) -> Clause:
+    ways = [{"span_multi": {"match": {"range": {EXACT: {"gte": one, "lte": other}}}}} for one, other in ranges]
+    return {"span_or": {"clauses": ways}}
 
 
 def own_term(term: str, organization_uid: UUID) -> Clause:
@@ -212,6 +225,8 @@ def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
         found[piece].append(_phrase(EXACT if short_number(number) else STEMS, number))
     for piece, code in joined_codes(pieces).items():
         found[piece] += _code(code)
+    for piece, codes in codes_through(pieces).items():
+        found[piece].append({"terms": {STEMS: codes}})
     if len(pieces) <= MOST_SPLIT:
         for piece, clauses in found.items():
             clauses += [_phrase(EXACT, words) for words in split(piece)]
@@ -264,7 +279,7 @@ def _words(piece: str) -> Clause:
     number, one = short_number(piece), without_separators(piece)
     ways = [_phrase(EXACT, number) if number else _phrase(STEMS, piece)]
     code = code_in(piece)
-    ways += [_phrase(EXACT, way) for way in (*thousands(piece), *in_usual_groups(code or piece))]
+    ways += [_phrase(EXACT, way) for way in (*amounts(piece), *in_usual_groups(code or piece))]
     ways += [_phrase(STEMS, way) for way in (one, without_article(piece)) if way]
     ways += _code(code) if code else []
     return any_of(*ways) if len(ways) > 1 else ways[0]
@@ -308,7 +323,7 @@ def _fuzzy(piece: str, vocabulary: _Vocabulary) -> Clause:
 
 def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
     """The last part of the piece may be incomplete. The parts before it are complete and stand right before it."""
-    if letters := letters_at_end(piece):
+    if letters := letters_at_end(without_punctuation(piece)):
         return any_of(_unfinished_run(piece, letters, vocabulary), _stems(piece))
     parts = parts_of(piece)
     if not parts or SPACELESS.search(piece[-1]):
@@ -318,13 +333,14 @@ def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
         return any_of(_forms(piece), _stems(piece))
     is_cut = len(parts) > MOST_JOINED or SPACELESS.search(piece) or "sign" in kinds
     head = [_phrase(EXACT, _head(piece))] if is_cut and has_words(_head(piece)) else []
-    return any_of(all_of([*_symbols(piece), *head, vocabulary.begun(parts)]), _stems(piece))
+    ways = [all_of([*_symbols(piece), *head, vocabulary.begun(parts)]), _stems(piece)]
+    return any_of(*ways, *([vocabulary.begun([code])] if (code := code_in(piece)) else []))
 
 
 def _unfinished_run(piece: str, letters: list[str], vocabulary: _Vocabulary) -> Clause:
     """The last letter of the run at the end of the piece may be incomplete. All before it stands right before it."""
     before = piece[: piece.rfind(letters[-1][0])]
-    is_cut = len(letters) > MOST_JOINED or PARTING.sub("", piece) != "".join(letters)
+    is_cut = len(letters) > MOST_JOINED or PARTING.sub("", without_punctuation(piece)) != "".join(letters)
     head = [_phrase(EXACT, before)] if is_cut and has_words(before) else []
     return all_of([*_symbols(piece), *head, vocabulary.run_begun(letters)])
 
@@ -337,13 +353,11 @@ def _symbols(piece: str) -> list[Clause]:
 
 def _head(piece: str) -> str:
     """The piece without its last part. A part is a sequence of letters, or of digits."""
-    end = len(piece)
-    while end and not kind_of_character(piece[end - 1]):
-        end -= 1
-    start = end
-    while start and kind_of_character(piece[start - 1]) == kind_of_character(piece[end - 1]):
+    whole = without_punctuation(piece)
+    start = len(whole)
+    while start and kind_of_character(whole[start - 1]) == kind_of_character(whole[-1]):
         start -= 1
-    return piece[:start]
+    return whole[:start]
 
 
 def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Scored]:
@@ -354,18 +368,23 @@ def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Score
     phrase is the form. If any word is enough, each word counts by its worth, which is greater for rare words.
     """
     pieces = pieces_of(words.text) or [words.text]
-    tiers = [(WHOLE_WORTH, {"term": {WHOLE: words.text}}), (PHRASE_WORTH, _without_sign(words.text, pieces[-1]))]
+    tiers = [(WHOLE_WORTH, {"term": {WHOLE: words.text}}), (PHRASE_WORTH, _as_written(words.text, pieces[-1]))]
     if len(pieces) > 1:
-        tiers.append((FORMS_WORTH, all_of([_without_sign(piece, piece) for piece in dict.fromkeys(pieces)])))
+        tiers.append((FORMS_WORTH, all_of([_as_written(piece, piece) for piece in dict.fromkeys(pieces)])))
         tiers.append((STEM_PHRASE_WORTH, _phrase(STEMS, words.text)))
     return [*tiers, *((worth, clause) for piece, worth in worths.items() for clause in _shares(piece))]
 
 
-def _without_sign(text: str, last: str) -> Clause:
-    """The text as it is written. If its last piece is a single letter, no sign may follow: C++ and C# are not C."""
-    if not (len(last) == 1 and last.isascii() and last.isalpha()):
-        return _forms(text)
-    return all_of([_forms(text), *(none_of(_phrase(EXACT, text.rstrip() + sign)) for sign in "+#")])
+def _as_written(text: str, last: str) -> Clause:
+    """The text as it is written, and not as a part of something else.
+
+    If its last piece is a single letter, no sign may follow: C++ and C# are not C. A code alone must be whole: in
+    9f16ab2 is no F-16.
+    """
+    if last.isascii() and last.isalpha() and len(last) == 1:
+        return all_of([_forms(text), *(none_of(_phrase(EXACT, text.rstrip() + sign)) for sign in "+#")])
+    code = short_code_in(text)
+    return all_of([_forms(text), {"term": {STEMS: code}}]) if code else _forms(text)
 
 
 def constant_scores(tiers: Sequence[Scored]) -> list[Clause]:

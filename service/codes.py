@@ -1,0 +1,165 @@
+"""Codes and numbers in groups: order numbers, serial numbers, account numbers, amounts, and how else they are written.
+
+A code has letters and digits. In one word, it is a term of `subject.stems`, whatever its groups with hyphens are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+
+LEAST_GROUPED = 5  # digits: shorter numbers are not joined, because 1.5 is not 15
+MOST_NUMBERS = 8  # pieces of a text with a number in groups
+MOST_CODES = 16  # pieces of a text with a code in groups: an IBAN has up to nine
+SHORTEST = 5  # letters and digits of a code that may be written in groups
+SHORTEST_DOTTED = 10  # of one with dots or colons that could be a version otherwise: v1.2 is not v12
+
+_GROUPED = re.compile(r"\W*([0-9]+(?:[-.,'’/()_]{1,3}[0-9]+)*)\W*")
+# These mean their groups: an address, a date without zeros in front, an amount with decimals.
+_IPV4 = re.compile(r"\W*(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W*")
+_DATE = re.compile(
+    r"\W*(?:[0-9]{1,2}([-./])[0-9]{1,2}\1(?:[0-9]{2}|[0-9]{4})|[0-9]{4}([-./])[0-9]{1,2}\2[0-9]{1,2})\W*"
+)
+_LONE_DIGIT = re.compile(r"(?<![0-9])[0-9](?![0-9])")
+_DECIMAL = re.compile(r"\W*([0-9]{1,15}|[0-9]{1,3}(?:[.,'’][0-9]{3})+)[.,]([0-9]{1,2})\W*")
+_AMOUNT = re.compile(r"\W*([1-9][0-9]{0,2}(?:[.,'’ ][0-9]{3})+|[1-9][0-9]{3,14})(?:[.,]([0-9]{1,2}))?\W*")
+_SHORT_NUMBER = re.compile(rf"\W*([0-9]{{1,{LEAST_GROUPED - 1}}})\W*")
+
+_CODE = re.compile(r"\W*([A-Za-z0-9]+(?:[-_/\u2010\u2011\u2013\u2212][A-Za-z0-9]+)*)\W*")
+_DOTTED = re.compile(r"\W*([A-Za-z0-9]+(?:[-_/.:\u2010\u2011\u2013\u2212][A-Za-z0-9]+)*)\W*")
+_NAMED = re.compile(r"[A-Za-z]{2,}[^A-Za-z0-9]|.*[A-Za-z].*[^A-Za-z0-9].*[A-Za-z]")  # no version: INV.2024.07, XK9.7Q2
+_GROUP = re.compile(r"[A-Za-z0-9]{1,8}")
+_OF_CAPITALS = re.compile(r"[A-Z0-9]{1,8}|(?=[a-z]*[0-9])[a-z0-9]{1,8}")
+_DIGITS_BETWEEN = re.compile(r"[A-Za-z]{1,4}([0-9]{5,})[A-Za-z]{1,4}")
+# What is usually written in groups: an account number (IBAN) in fours, a number in North America as 1 800 555 1234, the
+# number of a parcel as 1Z 999 AA1 01 2345 6784, the address of a network card as 00:1A:2B:3C:4D:5E.
+_IBAN = re.compile(r"\W*([A-Z]{2}[0-9]{2}[A-Z0-9]{11,30})\W*", re.IGNORECASE | re.ASCII)
+_IN_GROUPS = (
+    re.compile(r"\W*(1)([0-9]{3})([0-9]{3})([0-9]{4})\W*", re.ASCII),
+    re.compile(r"\W*(1Z)([A-Z0-9]{3})([A-Z0-9]{3})([0-9]{2})([0-9]{4})([0-9]{4})\W*", re.IGNORECASE | re.ASCII),
+    re.compile(r"\W*(?=[A-F]*[0-9])" + "([0-9A-F]{2})" * 6 + r"\W*", re.IGNORECASE | re.ASCII),
+)
+
+
+def short_number(piece: str) -> str:
+    """The number, if the piece is one of few digits; else an empty text."""
+    found = _SHORT_NUMBER.fullmatch(piece)
+    return found[1] if found else ""
+
+
+def digits_in(piece: str) -> str:
+    """The digits of a number in any groups, such as a phone number. Empty if the groups mean something."""
+    found = _GROUPED.fullmatch(piece)
+    if not found or _IPV4.fullmatch(piece) or _DECIMAL.fullmatch(piece):
+        return ""
+    is_date = _DATE.fullmatch(piece) and _LONE_DIGIT.search(piece)
+    return "" if is_date else re.sub("[^0-9]", "", found[1])
+
+
+def amounts(piece: str) -> list[str]:
+    """A number of four digits and more in its other form as it is cut: `1 234 567 50` of `1234567,50`, and back."""
+    if not (found := _AMOUNT.fullmatch(piece)):
+        return []
+    whole, decimals = found[1], found[2]
+    digits = re.sub("[^0-9]", "", whole)
+    grouped = " ".join(re.findall("[0-9]{1,3}", digits[::-1]))[::-1]
+    return [" ".join(filter(None, (grouped if whole == digits else digits, decimals)))]
+
+
+def code_in(piece: str) -> str:
+    """The code in one word: `rg2024001` of `RG-2024-001`. An empty text if the piece is no code.
+
+    A code has letters and digits, in groups or not.
+    """
+    if found := _CODE.fullmatch(piece):
+        code = _joined(found[1])
+        return code if len(code) >= SHORTEST and _has_both(code) else ""
+    found = _DOTTED.fullmatch(piece)
+    code = _joined(found[1]) if found else ""
+    least = SHORTEST if found and _NAMED.match(found[1]) else SHORTEST_DOTTED
+    return code if len(code) >= least and _has_both(code) else ""
+
+
+def short_code_in(piece: str) -> str:
+    """The code in one word, however short: `f16` of `F-16`."""
+    found = _CODE.fullmatch(piece)
+    code = _joined(found[1]) if found else ""
+    return code if _has_both(code) else ""
+
+
+def groups_between(code: str) -> int:
+    """How many groups more than one the digits between the letters of a code may be in, as in `RR 123 456 789 DE`."""
+    found = _DIGITS_BETWEEN.fullmatch(code)
+    return len(found[1]) // 2 - 1 if found else 0
+
+
+def in_usual_groups(piece: str) -> list[str]:
+    """A code or a number in the groups in which such ones are usually written."""
+    ways = [" ".join(found.groups()) for pattern in _IN_GROUPS if (found := pattern.fullmatch(piece))]
+    if found := _IBAN.fullmatch(piece):
+        ways.append(" ".join(re.findall(".{1,4}", found[1])))
+    return ways
+
+
+def joined_numbers(pieces: Sequence[str]) -> dict[str, str]:
+    """For each piece of a number in groups, such as `030 123 456`, the whole number, with its decimals apart."""
+    found: dict[str, str] = {}
+    run: list[str] = []
+    for piece in (*pieces, "") if len(pieces) <= MOST_NUMBERS else ():
+        decimal = _DECIMAL.fullmatch(piece) if run else None
+        if decimal or digits_in(piece):
+            run.append(piece)
+        if decimal or not digits_in(piece):
+            found |= _number(run, decimal)
+            run = []
+    return found
+
+
+def _number(run: list[str], decimal: re.Match[str] | None) -> dict[str, str]:
+    whole = [*run[:-1], decimal[1]] if decimal else run
+    number = "".join(map(digits_in, whole))
+    if len(run) < 2 or not (len(number) >= LEAST_GROUPED or amounts(" ".join(whole))):
+        return {}
+    return dict.fromkeys(run, f"{number} {decimal[2]}" if decimal else number)
+
+
+def codes_through(pieces: Sequence[str]) -> dict[str, list[str]]:
+    """For each piece, the codes that it makes in one word with its neighbours: all of those that could be one."""
+    found: dict[str, list[str]] = {}
+    if len(pieces) > MOST_CODES or not any(map(str.isdigit, "".join(pieces))):
+        return found
+    groups = [_group(piece) for piece in pieces]
+    for start, end in itertools.combinations(range(len(pieces) + 1), 2):
+        code = "".join(groups[start:end]).lower()
+        if end - start > 1 and all(groups[start:end]) and len(code) >= SHORTEST and _has_both(code):
+            for piece in pieces[start:end]:
+                found.setdefault(piece, []).append(code)
+    return found
+
+
+def joined_codes(pieces: Sequence[str]) -> dict[str, str]:
+    """For each piece of a code in groups, such as `DE89 3704 0044 0532 0130 00`, the whole code."""
+    found: dict[str, str] = {}
+    whole = [_group(piece) for piece in pieces] if len(pieces) <= MOST_CODES else []
+    places = itertools.groupby(range(len(whole)), lambda place: bool(_OF_CAPITALS.fullmatch(whole[place])))
+    for is_code, group in places:
+        run = list(itertools.dropwhile(lambda place: not re.search("[0-9]", whole[place]), group if is_code else ()))
+        code = "".join(whole[place] for place in run)
+        if len(run) > 1 and len(code) >= SHORTEST and _has_both(code):
+            found |= dict.fromkeys((pieces[place] for place in run), code)
+    return found
+
+
+def _group(piece: str) -> str:
+    """The letters and digits of a piece that may be a group of a code; else an empty text."""
+    found = _DOTTED.fullmatch(piece)
+    return joined if found and _GROUP.fullmatch(joined := re.sub("[^A-Za-z0-9]", "", found[1])) else ""
+
+
+def _joined(text: str) -> str:
+    return re.sub("[^A-Za-z0-9]", "", text).lower()
+
+
+def _has_both(text: str) -> bool:
+    return bool(re.search("[0-9]", text) and re.search("[A-Za-z]", text))
