@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.search.likeness import likely_runs, likely_words
-from service.search.written_words import begun_words, key_of, words_of, written
+from service.search.written_words import LONGEST, begun_words, key_of, words_of, written
 from service.vocabulary import comparable
 
 
@@ -47,6 +48,16 @@ def test_words_stand_in_the_text(subject: str, typed: str) -> None:
     assert all(key_of(word).startswith(begun) for word in begun_words(text, begun))
 
 
+@pytest.mark.parametrize(
+    "subject", ["a-a-" * 500, "a " * 1_000, "a'aaa" * 400, "語" * 2_000, "กา" * 1_000, "1,1." * 500]
+)
+def test_a_long_subject_takes_little_time(subject: str) -> None:
+    begun = time.process_time()
+    found = [*begun_words(written(subject), key_of(subject[0])), *words_of(written(subject))]
+    assert time.process_time() - begun < 1
+    assert all(len(word) <= LONGEST for word in found)
+
+
 def test_marks_that_are_letters_are_compared() -> None:
     assert comparable("पासवर्ड") != comparable("पासवरड")
     assert comparable("น้ำ") != comparable("นำ")
@@ -70,3 +81,10 @@ def test_a_word_with_other_signs_is_the_likeliest() -> None:
     assert likely_words("dont", ["don’t don"])[0][1] == "don’t"
     assert likely_words("newsleter", ["letters newsletter"])[0][1] == "newsletter"
     assert [word for _cost, word in likely_words("don't", ["don’t"])] == [], "the same word"
+
+
+def test_of_the_forms_of_a_word_the_one_like_the_typed_one_is_told() -> None:
+    assert [word for _cost, word in likely_words("tradución", ["traduccion traducción", "traduccion"])] == [
+        "traducción"
+    ]
+    assert [word for _cost, word in likely_words("traducion", ["traducción", "traduccion"])] == ["traduccion"]

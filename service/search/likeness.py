@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import SequenceMatcher
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from service.search.written_words import BEFORE, BEHIND, key_of, words_of
 from service.text import SPACELESS, plain_of
 from service.vocabulary import comparable, parts_of
 
-LONGEST = 50  # letters of a word that is corrected
 LEAST_ALIKE = 0.6
-MOST_CANDIDATES = 1_000  # a comparison takes about 20 microseconds
+MOST_CANDIDATES = 3_000  # words of subjects
+MOST_PARTS = 30_000  # of runs, of which most have too few of the letters
+MOST_COMPARED = 30_000  # letters of the one with letters of the other, for a word: about 25 milliseconds
 MOST_LIKELY = 24
 CHANGE, FIRST_LETTER, SIGN = 5.0, 2.0, 1.0
 # Of runs in scripts without spaces: a part of the right run is in the same subjects, and must not be better than it.
@@ -31,14 +33,20 @@ Likely = tuple[float, str]
 
 def likely_words(typed: str, texts: Iterable[str]) -> list[Likely]:
     """The words of written texts that are like the typed one, each with its cost, the likeliest first."""
-    letters, signs, key = letters_in(typed), _parts(typed), key_of(typed)
-    candidates = (one for text in texts for one in words_of(text) if len(one) <= LONGEST)
-    costs = [
-        (_cost(letters, letters_in(one)) + (SIGN if _parts(one) != signs else 0.0), one)
-        for one in islice(dict.fromkeys(candidates), MOST_CANDIDATES)
-        if key_of(one) != key
-    ]
-    return _likeliest(costs, len(letters), FIRST_LETTER)
+    changes, signs = _Changes(letters_in(typed)), _parts(typed)
+    forms: dict[str, Counter[str]] = {}
+    for one in islice((one for text in texts for one in words_of(text)), MOST_CANDIDATES):
+        forms.setdefault(key_of(one), Counter())[one] += 1
+    forms.pop(key_of(typed), None)
+    costs = [(changes.cost_to(letters_in(key)) + (SIGN if _parts(key) != signs else 0.0), key) for key in forms]
+    likely = _likeliest(costs, len(changes.typed), FIRST_LETTER)
+    as_typed = _Changes(typed.lower())
+    return [(cost, _form(forms[key], as_typed)) for cost, key in likely]
+
+
+def _form(forms: Counter[str], typed: _Changes) -> str:
+    """One of the written forms of a word: the one nearest to what is typed, or else the most frequent."""
+    return min(forms, key=lambda form: (typed.to(form) if len(forms) > 1 else 0, -forms[form], form))
 
 
 def letters_in(word: str) -> str:
@@ -55,27 +63,54 @@ def _likeliest(costs: list[Likely], letters: int, ends: float) -> list[Likely]:
     return sorted(one for one in costs if one[0] <= most)[:MOST_LIKELY]
 
 
-def _cost(typed: Sequence[str], candidate: Sequence[str]) -> float:
-    """By the letters that are not in both words in the same order."""
-    changes = max(len(typed), len(candidate)) - _in_order(typed, candidate)
-    return CHANGE * changes + (FIRST_LETTER if typed[:1] != candidate[:1] else 0.0)
+class _Changes:
+    """How many changes lead from a typed text to others. What all comparisons together may cost is bounded."""
 
+    def __init__(self, typed: str) -> None:
+        self.typed = typed
+        self._letters = set(typed)
+        self._most = (1 - LEAST_ALIKE) * len(typed) + 1
+        self._left = MOST_COMPARED
 
-def _in_order(typed: Sequence[str], candidate: Sequence[str]) -> int:
-    blocks = SequenceMatcher(None, typed, candidate, autojunk=False).get_matching_blocks()
-    return sum(block.size for block in blocks)
+    def cost_to(self, there: str) -> float:
+        return CHANGE * self.to(there) + (FIRST_LETTER if self.typed[:1] != there[:1] else 0.0)
+
+    def to(self, there: str) -> float:
+        """Letters to insert, to leave out, to change, or to swap with a neighbour; infinite if these are too many."""
+        of_each = (
+            abs(len(self.typed) - len(there)),
+            len(self._letters.difference(there)),
+            len(set(there) - self._letters),
+        )
+        if max(of_each) > self._most or self._left < 0:
+            return math.inf
+        self._left -= len(self.typed) * len(there)
+        earlier: list[int] = []
+        before: list[int] = []
+        row = list(range(len(there) + 1))
+        for place, letter in enumerate(self.typed, start=1):
+            earlier, before, row = before, row, [place]
+            for at, other in enumerate(there, start=1):
+                best = min(before[at - 1] + (letter != other), before[at] + 1, row[at - 1] + 1)
+                if place > 1 and at > 1 and letter == there[at - 2] and other == self.typed[place - 2]:
+                    best = min(best, earlier[at - 2] + 1)
+                row.append(best)
+            if min(row) > self._most:
+                return math.inf
+        return row[-1]
 
 
 def likely_runs(typed: str, texts: Iterable[str]) -> list[Likely]:
     """The parts of written texts in a script without spaces that are like the typed run, each with its cost."""
     letters = letters_of(plain_of(typed).lower())
+    changes = _Changes("".join(letters))
     cuts: dict[tuple[str, ...], float] = {}
-    for part, cut in (one for text in texts for one in _parts_of_runs(letters_of(text), letters)):
-        if part not in cuts and len(cuts) == MOST_CANDIDATES:
-            break
-        cuts[part] = min(cut, cuts.get(part, cut))
+    for found in islice((one for text in texts for one in _parts_of_runs(letters_of(text), letters)), MOST_PARTS):
+        if found is not None and (found[0] in cuts or len(cuts) < MOST_CANDIDATES):
+            part, cut = found
+            cuts[part] = min(cut, cuts.get(part, cut))
     costs = [
-        (_cost_of_run(letters, there) + cut, "".join(part))
+        (_cost_of_run(letters, there, changes) + cut, "".join(part))
         for part, cut in cuts.items()
         if (there := [plain_of(letter) for letter in part]) != letters
     ]
@@ -87,18 +122,21 @@ def missing_letters(letters: int) -> int:
     return 1 if letters <= SHORT_RUN else 2
 
 
-def _parts_of_runs(there: list[str], typed: list[str]) -> Iterator[tuple[tuple[str, ...], float]]:
-    """The parts of about this length with enough of the letters, each with the cost of the words that it cuts."""
+def _parts_of_runs(there: list[str], typed: list[str]) -> Iterator[tuple[tuple[str, ...], float] | None]:
+    """The parts of about this length with enough of the letters, each with the cost of the words that it cuts.
+
+    None stands for each other part.
+    """
     wanted = set(typed)
     plain = [plain_of(letter) for letter in there]
     more = missing_letters(len(typed))
     for size in range(max(2, len(typed) - more), len(typed) + more + 1):
         for start in range(len(there) - size + 1):
-            if len(wanted.intersection(plain[start : start + size])) < LEAST_SHARED * len(wanted):
-                continue
             part = tuple(there[start : start + size])
-            if all(map(SPACELESS.match, part)) and part[0] not in BEHIND and part[-1] not in BEFORE:
-                yield part, _cut(there, start, start + size)
+            has_enough = len(wanted.intersection(plain[start : start + size])) >= LEAST_SHARED * len(wanted)
+            is_whole = part[0] not in BEHIND and part[-1] not in BEFORE
+            is_run = has_enough and is_whole and all(map(SPACELESS.match, part))
+            yield (part, _cut(there, start, start + size)) if is_run else None
 
 
 def _cut(there: list[str], start: int, end: int) -> float:
@@ -113,24 +151,23 @@ def _cut(there: list[str], start: int, end: int) -> float:
     return cost
 
 
-def _cost_of_run(typed: list[str], there: list[str]) -> float:
+def _cost_of_run(typed: list[str], there: list[str], changes: _Changes) -> float:
     """By the letters and marks that are not in both runs in the same order.
 
     A run of as many letters has other letters in their places: the run that begins one letter later in the subject
     would have nearly all of them in the same order.
     """
     if len(typed) == len(there):
-        changes = sum(
+        cost = sum(
             0.0 if one == other else MARK if one[0] == other[0] else CHANGE
             for one, other in zip(typed, there, strict=True)
         )
     else:
-        one, other = "".join(typed), "".join(there)
-        changes = CHANGE * (max(len(one), len(other)) - _in_order(one, other))
+        cost = CHANGE * changes.to("".join(there))
     ends = (FIRST_LETTER if typed[0][0] != there[0][0] else 0.0) + (
         LAST_LETTER if typed[-1][0] != there[-1][0] else 0.0
     )
-    return changes + ends + (SHORTER if len(there) < len(typed) else 0.0)
+    return cost + ends + (SHORTER if len(there) < len(typed) else 0.0)
 
 
 def letters_of(text: str) -> list[str]:

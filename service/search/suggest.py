@@ -148,7 +148,7 @@ def completed(text: str, subjects: Sequence[str]) -> list[SuggestedText]:
     before, last = _split(text)
     counts: Counter[str] = Counter()
     forms: dict[str, Counter[str]] = {}
-    for typed in dict.fromkeys((last, _without_end(last))):
+    for typed in dict.fromkeys((last, _without_punctuation(last))):
         for subject in subjects:
             found = begun_words(written(subject), key_of(typed))
             for key, word in {key_of(word): word for word in found}.items():
@@ -186,9 +186,9 @@ def _is_in_front(character: str) -> bool:
     )
 
 
-def _without_end(word: str) -> str:
-    """The word without punctuation behind it."""
+def _without_punctuation(word: str) -> str:
+    """The word without punctuation behind it, and without dots and the like in front. Other signs in front stay."""
     end = len(word)
     while end and not kind_of_character(word[end - 1]):
         end -= 1
-    return word[:end]
+    return word[:end].lstrip(".,:;!?/…")

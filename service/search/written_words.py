@@ -10,16 +10,20 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import accumulate
 
 from service.text import INVISIBLE_CHARACTER, REPLY_MARKS, SPACELESS, composed, kind_of_character
 from service.vocabulary import comparable
 
+LONGEST = 50  # characters of a word that is suggested
+MOST_PLACES = 50  # in a subject where a word could begin as typed
 RUN = 16  # further characters of a completion in scripts without spaces
 SHORTEST_BEHIND = 3  # letters of a word behind an apostrophe, as in l’eau; the t of don’t is none
 SHORTEST_GROUP = 4  # digits of a number behind a separator, as in 01.02.2024; the 000 of 1,000 is none
 
 APOSTROPHES = "'’ʼ‘＇"
+_APOSTROPHE = re.compile(f"[{APOSTROPHES}]")
 _BETWEEN_LETTERS = frozenset(f"{APOSTROPHES}-‐‑&._·")
 _BETWEEN_DIGITS = frozenset(f"{APOSTROPHES}.,٫٬_")
 _ALIKE = frozenset(f"{APOSTROPHES}-‐‑._·,:/٫٬")  # what may stand for one another between two parts of a word
@@ -68,17 +72,19 @@ _KEYS = _Keys()
 def begun_words(text: str, begun: str) -> Iterator[str]:
     """The words of a written text whose key begins with this one."""
     keys = key_of(text)
-    at = keys.find(begun) if begun else -1
-    if at < 0:
+    if not begun or begun not in keys:
         return
     ends = list(accumulate(len(_KEYS[ord(character)]) for character in text))
-    while at >= 0:
+    at = -1
+    for _place in range(MOST_PLACES):
+        at = keys.find(begun, at + 1)
+        if at < 0:
+            return
         start, last = bisect_right(ends, at), bisect_left(ends, at + len(begun))
         if (ends[start - 1] if start else 0) == at and _may_begin(text, start):
             word = text[start : _end(text, last + 1)]
-            if kind_of_character(word[-1]) or word[-1] in _SIGNS:
+            if len(word) <= LONGEST and (kind_of_character(word[-1]) or word[-1] in _SIGNS):
                 yield word
-        at = keys.find(begun, at + 1)
 
 
 def words_of(text: str) -> Iterator[str]:
@@ -89,12 +95,12 @@ def words_of(text: str) -> Iterator[str]:
         if _is_of_word(text[at]) and _may_begin(text, at):
             at = _end_of_word(text, at)
             word = text[start:at]
-            yield word
             parts = _PARTS.split(word)
-            yield from (part for part in parts if len(parts) > 1 and part and not part.isdecimal())
-            for apostrophe in re.finditer(f"[{APOSTROPHES}]", word):
+            candidates = [word, *(part for part in parts if len(parts) > 1 and part and not part.isdecimal())]
+            for apostrophe in _APOSTROPHE.finditer(word):
                 if _may_begin(text, start + apostrophe.end()):
-                    yield word[apostrophe.end() :]
+                    candidates.append(word[apostrophe.end() :])
+            yield from (one for one in candidates if len(one) <= LONGEST)
         at = max(at, start + 1)
 
 
@@ -103,6 +109,7 @@ def joins_letters(character: str) -> bool:
     return character in APOSTROPHES or (character != _ZERO_WIDTH_SPACE and bool(INVISIBLE_CHARACTER.match(character)))
 
 
+@lru_cache(maxsize=2**16)
 def _is_of_word(character: str) -> bool:
     return kind_of_character(character) in ("letter", "number") and not SPACELESS.match(character)
 
@@ -136,7 +143,7 @@ def _end(text: str, at: int) -> int:
     while sign and text[sign - 1] in _SIGNS:
         sign -= 1
     suffix = _SUFFIX.match(text, sign)
-    return suffix.end() if suffix else _end_of_word(text, at)
+    return suffix.end() if suffix else _end_of_word(text[: at + LONGEST + 1], at)
 
 
 def _end_of_word(text: str, at: int) -> int:

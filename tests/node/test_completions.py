@@ -79,7 +79,7 @@ def completions(api: Api, typed: str) -> list[str]:
         ("c#", ["c#"]), ("c+", ["c++"]), ("#bl", ["#blackfriday"]), ("@ad", ["@ada_lovelace"]), ("#inv", []), ("at&", ["at&t"]), ("covid-", ["covid-19"]),
         ("10²", ["10²"]), ("snake", ["snake_case"]), ("bil", ["bildirimi"]), ("BİL", ["bildirimi"]), ("ist", ["istanbul"]),
         ("l'e", ["l’eau"]), ("eau", ["eau"]), ("dell", ["dell'arte"]), ("ful", ["ｆｕｌｌ"]), ("cre", ["crème"]),
-        ("(inv", ["(invoice"]), ('"inv', ['"invoice']), ("invoice,", ["invoice"]), ("पास", ["पासवर्ड"]),
+        ("(inv", ["(invoice"]), ('"inv', ['"invoice']), ("invoice,", ["invoice"]), (".inv", ["invoice"]), ("…inv", ["invoice"]), ("पास", ["पासवर्ड"]),
         ("ශ්‍රී", ["ශ්‍රී"]), ("می‌خ", ["می‌خواهم"]), ("ใบเสร", ["ใบเสร็จรับเงิน"]), ("비ㅁ", ["비밀번호"]), ("영수", ["영수증"]),
         ("きーぼ", ["キーボード", "キーボードの設定"]), ("ﾊﾟｽ", ["ﾊﾟｽﾜｰﾄﾞ変更"]), ("パス", ["ﾊﾟｽﾜｰﾄﾞ変更"]), ("об'", ["обʼєкт"]),
     ],
