@@ -36,6 +36,8 @@ INVISIBLE_CHARACTER = re.compile(f"[{INVISIBLE}]")
 # Of these, two may part words, as in Thai, Khmer and Persian: the zero-width space and the zero-width non-joiner.
 PARTING = re.compile("[\u200b\u200c]+")
 _NOT_PARTING = re.compile(f"(?![\u200b\u200c])[{INVISIBLE}]")
+# Invisible characters that no script needs to show a word right, unlike joiners and variation selectors.
+_STRAY = re.compile(f"(?![\u200b-\u200d\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef])[{INVISIBLE}]")
 # What is cut off at both ends of names, labels and addresses: Unicode's white space, and what is invisible in pasted
 # texts: zero-width spaces and joiners, soft hyphens, marks of direction. Variation selectors are parts of emoji.
 _EDGES = (
@@ -167,7 +169,18 @@ def _may_change(character: str) -> bool:
 
 def _spelled_out(text: str) -> str:
     plain = unicodedata.normalize("NFKC", APART.sub(r" \g<0> ", text.translate(_EMOJI)))
-    return without_invisible(_LAO_AM.sub("\\1\u0eb3", _THAI_AM.sub("\\1\u0e33", plain)))
+    return without_invisible(_with_am(plain))
+
+
+def _with_am(text: str) -> str:
+    return _LAO_AM.sub("\\1\u0eb3", _THAI_AM.sub("\\1\u0e33", text))
+
+
+def composed(text: str) -> str:
+    """The text as it is written: in NFC, in its own width, without invisible characters that no word needs."""
+    if text.isascii():
+        return text
+    return _with_am(unicodedata.normalize("NFC", _STRAY.sub("", _cut_marks(text))))
 
 
 def _is_mark(character: str) -> bool:

@@ -26,7 +26,7 @@ from uuid import UUID
 
 from service.codes import code_in
 from service.hangul import keys_of
-from service.text import PARTING, REPLY_MARKS, SPACELESS, fold, plain_of
+from service.text import PARTING, REPLY_MARKS, SPACELESS, plain_of
 
 FIELD = "words"
 OWNER_CHARACTERS = 10  # in front of each term: 50 bits of a hash of the organization's uid
@@ -160,8 +160,31 @@ def parts_of(piece: str) -> list[str]:
 
 
 def comparable(text: str) -> str:
-    """The text folded like the terms, to compare a completion with what was typed."""
-    return fold(text).translate(_LETTERS)
+    """The text folded like the terms, to compare a completion or a correction with what was typed.
+
+    In Indian scripts, Thai, Lao, Khmer, Burmese and Tibetan, marks are letters: without its virama, a word is another.
+    """
+    return text.lower() if text.isascii() else text.translate(_COMPARABLE)
+
+
+class _Comparable(dict[int, str]):
+    """A cache of what the mapping's filter `folding` makes of each character."""
+
+    def __missing__(self, code_point: int) -> str:
+        decomposed = _FOLDED_MARKS.sub("", unicodedata.normalize("NFKD", chr(code_point)))
+        digits = (str(unicodedata.decimal(character, character)) for character in decomposed)
+        folded = "".join(digits).casefold().translate(_LETTERS)
+        if code_point <= _LAST_KEPT:
+            self[code_point] = folded
+        return folded
+
+
+# The marks that `folding` removes: those of the scripts that its set of characters names, and those of any script.
+_FOLDED_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0711\u0730-\u074a\u08ca-\u08e1\u08e3-\u08ff\u0951-\u0954"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\u2cef-\u2cf1\u2de0-\u2dff\ua66f\ua674-\ua67d\ua69e\ua69f\ufe20-\ufe2f]"
+)
 
 
 class _Separated(dict[int, str]):
@@ -178,3 +201,4 @@ class _Separated(dict[int, str]):
 
 _LAST_KEPT = 0xFFFF  # higher characters are not cached, which bounds the memory
 _SEPARATED = _Separated()
+_COMPARABLE = _Comparable()

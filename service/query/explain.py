@@ -173,7 +173,7 @@ def _value(row: Field, value: str) -> str | None:
         is_alike = Person(row.syntax.name, value).is_whole_address and not row.covers if row.syntax else False
         return value if is_alike and _is_plain(value) and "," not in value else None
     if row.kind == "name":
-        return f'"{value}"' if '"' not in value else None
+        return '"' + value.replace('"', '""') + '"'
     return value
 
 

@@ -33,6 +33,7 @@ MAX_DEPTH = 20
 
 _PLAIN = str.maketrans("“”„‟«»＂：（），－＊", '""""""":(),-*')
 _NAME = re.compile(r"([A-Za-z_]+):(?!//)")
+_QUOTED_NAME = re.compile(r'"((?:[^"]|"")*)"(?!")')  # in which a quotation mark is doubled, and a curly one is itself
 # Spaces, and invisible characters in front of a part, such as the marks of direction that come with a pasted text.
 _GAP = re.compile(rf"(?:\s|[{INVISIBLE}]+(?=[^\s{INVISIBLE}]))*")
 
@@ -344,6 +345,9 @@ class _Parser:
         if known.kind == "address" and (pasted := PASTED.match(self.plain, begun)) is not None:
             self.at = pasted.end()
             return self.text[begun : self.at], False
+        if known.kind in ("name", "address") and (name := _QUOTED_NAME.match(self.text, begun)) is not None:
+            self.at = name.end()
+            return name[1].replace('""', '"'), True
         if self.plain[begun : begun + 1] == '"':
             return self._quoted(), True
         return trimmed(self.text[begun : begun + len(self._bare(depth, commas=False))]), False

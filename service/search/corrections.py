@@ -11,36 +11,34 @@ from __future__ import annotations
 import asyncio
 import math
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from itertools import islice, pairwise
+from itertools import pairwise
 from uuid import UUID
 
 import msgspec
 
 from service.client import responses
-from service.query.conditions import Words
+from service.query.conditions import Match, Words
 from service.query.conversation_query import Sort
 from service.search.compiler import bool_query, compile_sort
+from service.search.likeness import SIGN, letters_of, likely_runs, likely_words, missing_letters
 from service.search.resolution import count_each
 from service.search.searcher import Searcher
-from service.search.subject_clauses import EXACT, Clause, clause_of, near_word
-from service.text import REPLY_MARKS, SPACELESS, kind_of_character, plain_of
+from service.search.subject_clauses import EXACT, Clause, any_of, clause_of, near_word
+from service.search.word_forms import split
+from service.search.written_words import LONGEST, joins_letters, written
+from service.text import SPACELESS, kind_of_character
 from service.vocabulary import comparable, parts_of
 
 LOOKED_AT = 50  # of the newest subjects with a similar word
 MOST_WORDS = 8
-SHORTEST, LONGEST = 3, 50  # letters of a word that is corrected
+SHORTEST = 3  # letters of a word that is corrected
 LEAST_PART = 2  # letters of each half of a divided word
 MOST_MOVED = 3  # letters that a space is away from its place
-LEAST_ALIKE = 0.6
-MOST_CANDIDATES = 1_000  # a comparison takes about 20 microseconds
 MOST_CORRECTIONS = 6  # of a word
-CHANGE, FIRST_LETTER, SPACE = 5.0, 2.0, 3.0  # bits
-
-
-_BEFORE = "เแโใไເແໂໃໄ"  # vowels of Thai and Lao that stand before their consonant, so that no word ends with one
+SPACE = 3.0  # bits
+OTHER_FORM = 6.0  # of a word that no subject has as it is written, only another form of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,7 @@ class Word:
     text: str
     start: int
     end: int
+    is_begun: bool = False  # it may go on, as the last word with match=prefix
 
     @property
     def is_spaceless(self) -> bool:
@@ -66,21 +65,37 @@ class Correction:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """The places of the words that are not written in any subject: those of which another form is, and the others."""
+
+    unknown: frozenset[int]
+    other_form: frozenset[int] = frozenset()
+
+    @property
+    def all(self) -> frozenset[int]:
+        return self.unknown | self.other_form
+
+
 class _Subject(msgspec.Struct):
     subject: str | None = None
 
 
 def words_in(text: str) -> list[Word]:
-    """The first words of a text: runs of letters, and runs of a script without spaces."""
+    """The first words of a text: runs of letters with their apostrophes, and runs of a script without spaces."""
     words: list[Word] = []
     at = 0
     while at < len(text) and len(words) < MOST_WORDS:
         start, kind = at, _kind(text[at])
-        while at < len(text) and _kind(text[at]) == kind:
+        while at < len(text) and (_kind(text[at]) == kind or (kind == "letter" and _is_within(text, at))):
             at += 1
         if kind in ("letter", "spaceless"):
             words.append(Word(text[start:at], start, at))
     return words
+
+
+def _is_within(text: str, at: int) -> bool:
+    return joins_letters(text[at]) and at + 1 < len(text) and _kind(text[at + 1]) == "letter"
 
 
 def _kind(character: str) -> str:
@@ -88,31 +103,47 @@ def _kind(character: str) -> str:
 
 
 async def corrections(
-    searcher: Searcher, text: str, words: Sequence[Word], organization_uid: UUID
-) -> tuple[set[int], list[Correction]]:
-    """The places of the words that no subject of the organization has, and the possible corrections."""
-    _total, counts = await count_each(
-        searcher, {word.text: clause_of(Words(word.text), organization_uid) for word in words}, organization_uid
-    )
-    unknown = {place for place, word in enumerate(words) if not counts[word.text]}
-    near = await asyncio.gather(
-        *(
-            _near(searcher, place, words[place], organization_uid)
-            for place in sorted(unknown)
-            if _is_correctable(words[place])
-        )
-    )
-    possible = [*(one for found in near for one in found), *_divided(words), *_of_pairs(text, words)]
+    searcher: Searcher, words: Sequence[Word], match: Match, text: str, organization_uid: UUID
+) -> tuple[Doubts, list[Correction]]:
+    """The words that no subject of the organization has as they are written, and the possible corrections."""
+    doubts = await _doubts(searcher, words, match, organization_uid)
+    places = [place for place in sorted(doubts.all) if _is_correctable(words[place])]
+    found = await asyncio.gather(*(_near(searcher, place, words[place], organization_uid) for place in places))
+    near = dict(zip(places, found, strict=True))
+    # A word that is written with other signs, as don't is for dont, is right where a search with it finds that.
+    right = {place for place in doubts.other_form if any(one.score == -SIGN for one in near.get(place, ()))}
+    doubts = Doubts(doubts.unknown, doubts.other_form - right)
+    possible = [one for place in places if place not in right for one in near[place]]
+    possible += [*_divided(words), *_of_pairs(text, words)]
     texts = list(dict.fromkeys(one.text for one in possible))
-    _total, found = await count_each(
+    _total, counts = await count_each(
         searcher, {one: clause_of(Words(one, "phrase"), organization_uid) for one in texts}, organization_uid
     )
     scored = [
-        Correction(one.first, one.end, one.text, one.score + math.log2(found[one.text] + 1))
+        Correction(one.first, one.end, one.text, one.score + math.log2(counts[one.text] + 1))
         for one in possible
-        if found[one.text]
+        if counts[one.text]
     ]
-    return unknown, _best(scored, len(words))
+    return doubts, _best(scored, len(words))
+
+
+async def _doubts(searcher: Searcher, words: Sequence[Word], match: Match, organization_uid: UUID) -> Doubts:
+    """Where neither the word is in a subject nor, where forms count, its two halves are one behind the other."""
+    only_written = match in ("phrase", "exact")
+    filters: dict[str, Clause] = {}
+    for place, word in enumerate(words):
+        ways = [word.text] if only_written else [word.text, *split(word.text)]
+        written_so = [clause_of(Words(way, "phrase"), organization_uid) for way in ways]
+        if word.is_begun:
+            written_so.append(clause_of(Words(word.text, "prefix"), organization_uid))
+        filters[f"{place} written"] = any_of(*written_so)
+        if not only_written:
+            form = Words(word.text, "fuzzy" if match == "fuzzy" else "words")
+            filters[f"{place} found"] = clause_of(form, organization_uid)
+    _total, counts = await count_each(searcher, filters, organization_uid)
+    doubtful = {place for place in range(len(words)) if not counts[f"{place} written"]}
+    unknown = frozenset(place for place in doubtful if not counts.get(f"{place} found"))
+    return Doubts(unknown, frozenset(doubtful - unknown))
 
 
 def _best(scored: list[Correction], places: int) -> list[Correction]:
@@ -134,7 +165,7 @@ def _divided(words: Sequence[Word]) -> list[Correction]:
         for place, word in enumerate(words)
         if not word.is_spaceless and len(word.text) <= LONGEST
         for at in range(LEAST_PART, len(word.text) - LEAST_PART + 1)
-        if kind_of_character(word.text[at]) == "letter" and comparable(word.text[at])
+        if unicodedata.category(word.text[at])[0] == "L" and not joins_letters(word.text[at - 1])
     ]
 
 
@@ -160,70 +191,23 @@ async def _near(searcher: Searcher, place: int, word: Word, organization_uid: UU
         *(searcher.ask(_newest(clause, organization_uid), organization_uid) for clause in clauses)
     )
     subjects = {responses.decode(hit.source, _Subject).subject or "" for answer in answers for hit in answer.hits.hits}
-    plain = [REPLY_MARKS.sub(r"\1 ", plain_of(subject)).lower() for subject in sorted(subjects)]
-    if not word.is_spaceless:
-        return _likely(place, word, (part for subject in plain for part in parts_of(subject)))
-    length = len(_letters(word.text))  # a shorter part of a run is always at least as frequent, so it comes second
-    same = _likely(place, word, (part for subject in plain for part in _runs(subject, length)))
-    return same or _likely(
-        place, word, (part for subject in plain for size in (length + 1, length - 1) for part in _runs(subject, size))
-    )
-
-
-def _likely(place: int, word: Word, candidates: Iterable[str]) -> list[Correction]:
-    compared = plain_of if word.is_spaceless else comparable  # in scripts without spaces, marks are letters
-    typed = compared(word.text)
-    distinct = list(islice(dict.fromkeys(one for one in candidates if len(one) <= LONGEST), MOST_CANDIDATES))
-    scored = [Correction(place, place + 1, one, -_cost(typed, compared(one))) for one in distinct]
-    most = CHANGE * (1 - LEAST_ALIKE) * len(typed) + FIRST_LETTER
-    likely = [one for one in scored if -one.score <= most and compared(one.text) != typed]
-    return sorted(likely, key=lambda one: (-one.score, one.text))[: 4 * MOST_CORRECTIONS]
-
-
-def _cost(typed: str, candidate: str) -> float:
-    """In bits, by the letters that are not in both words in the same order.
-
-    A run of as many characters in a script without spaces has other characters in their places: the run that begins one
-    character later in the subject would have nearly all of them in the same order.
-    """
-    if SPACELESS.match(typed) and len(typed) == len(candidate):
-        changes = sum(one != other for one, other in zip(typed, candidate, strict=True))
-    else:
-        blocks = SequenceMatcher(None, typed, candidate, autojunk=False).get_matching_blocks()
-        changes = max(len(typed), len(candidate)) - sum(block.size for block in blocks)
-    return CHANGE * changes + (FIRST_LETTER if typed[:1] != candidate[:1] else 0.0)
+    texts = [written(subject) for subject in sorted(subjects)]
+    likely = likely_runs(word.text, texts) if word.is_spaceless else likely_words(word.text, texts)
+    return [Correction(place, place + 1, one, -cost) for cost, one in likely]
 
 
 def _word_clauses(word: str, organization_uid: UUID) -> list[Clause]:
     """Words with one mistake anywhere, and with two mistakes behind the first letter."""
-    one = near_word(word, organization_uid, mistakes=1, same=0)
-    two = near_word(word, organization_uid, mistakes=2)
-    return [one, two] if len(word) > SHORTEST else [one]
+    longest = max(parts_of(word), key=len, default=word)
+    one = near_word(longest, organization_uid, mistakes=1, same=0)
+    two = near_word(longest, organization_uid, mistakes=2)
+    return [one, two] if len(longest) > SHORTEST else [one]
 
 
 def _run_clauses(run: str) -> list[Clause]:
     """Subjects with nearly all letters of a run."""
-    letters = len(_letters(run))
-    missing = 1 if letters <= 5 else 2
-    return [{"match": {EXACT: {"query": run, "minimum_should_match": letters - missing}}}]
-
-
-def _runs(subject: str, length: int) -> list[str]:
-    """The parts of a subject in a script without spaces that have so many letters."""
-    letters = _letters(subject)
-    parts = ["".join(letters[at : at + length]) for at in range(len(letters) - length + 1)]
-    return [part for part in parts if length > 1 and all(map(SPACELESS.match, part)) and part[-1] not in _BEFORE]
-
-
-def _letters(text: str) -> list[str]:
-    """The letters with their marks, as the mapping's tokenizer `runs` cuts a script without spaces."""
-    letters: list[str] = []
-    for character in text:
-        if letters and unicodedata.category(character)[0] == "M":
-            letters[-1] += character
-        else:
-            letters.append(character)
-    return letters
+    letters = len(letters_of(run))
+    return [{"match": {EXACT: {"query": run, "minimum_should_match": letters - missing_letters(letters)}}}]
 
 
 def _newest(clause: Clause, organization_uid: UUID) -> Clause:
@@ -237,18 +221,23 @@ def _newest(clause: Clause, organization_uid: UUID) -> Clause:
 
 
 def corrected_texts(
-    text: str, words: Sequence[Word], unknown: set[int], possible: Sequence[Correction], most: int
+    text: str, words: Sequence[Word], doubts: Doubts, possible: Sequence[Correction], most: int
 ) -> list[str]:
-    """The text with each unknown word corrected, in the best ways. If all words are known, with one correction."""
+    """The text with its doubtful words corrected, in the best ways. If there are none, with one correction.
+
+    A word of which there is another form may stay as it is.
+    """
+    doubtful = doubts.all
     ways: dict[int, list[tuple[float, int, str]]] = {0: [(0.0, 0, "")]}
     for place, word in enumerate(words):
         begun = sorted(ways.pop(place, []), key=lambda way: (-way[0], way[2]))[:most]
         before = text[words[place - 1].end if place else 0 : word.start]
         for score, changes, made in begun:
-            if place not in unknown:
-                ways.setdefault(place + 1, []).append((score, changes, made + before + word.text))
+            if place not in doubts.unknown:
+                kept = score - (OTHER_FORM if place in doubtful else 0.0)
+                ways.setdefault(place + 1, []).append((kept, changes, made + before + word.text))
             for one in possible:
-                if one.first == place and (place in unknown or unknown & set(range(place, one.end)) or not changes):
+                if one.first == place and (doubtful & set(range(place, one.end)) or not changes):
                     made_so = made + before + one.text
                     ways.setdefault(one.end, []).append((score + one.score, changes + 1, made_so))
     ended = sorted(ways.get(len(words), []), key=lambda way: (-way[0], way[2]))

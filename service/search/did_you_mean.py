@@ -6,17 +6,18 @@ Only the caller's organization is searched, so a word of another one is never su
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
 from msgspec import UNSET
 
 from service.query import search_syntax
-from service.query.conditions import DEFAULT_MATCH, AllOf, Node, SearchText, loosened, texts_of
+from service.query.conditions import DEFAULT_MATCH, AllOf, Node, SearchText, Words, loosened, texts_of
 from service.query.conversation_query import ConversationQuery, Matched, Resolution, Sort
 from service.search.answers import DidYouMean, WaysOut, WithoutFilter
 from service.search.compiler import bool_query, clauses, named_clauses
-from service.search.corrections import Word, corrected_texts, corrections, words_in
+from service.search.corrections import MOST_WORDS, Word, corrected_texts, corrections, words_in
 from service.search.resolution import count_each
 from service.search.searcher import Searcher
 from service.search.subject_clauses import Clause
@@ -67,15 +68,15 @@ def _with_any_words(query: ConversationQuery) -> ConversationQuery:
 async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> DidYouMean | None:
     """The best corrected text that has results: with the same filters, or else without them."""
     name, text, typed = _typed(query)
-    words = words_in(text) if name == "search" else words_in(typed)
-    if name == "q":
-        words = _found_in(text, [word.text for word in words])
+    words = _words_in(text, typed)
     if not words:
         return None
-    unknown, possible = await corrections(searcher, text, words, organization_uid)
+    match = query.search.match if query.search is not None else DEFAULT_MATCH
+    doubts, possible = await corrections(searcher, words, match, text, organization_uid)
     if query.loose_matches:  # a word that nothing is near to may stay, since the others find something
-        unknown = {place for place in unknown if any(one.first <= place < one.end for one in possible)}
-    tried = corrected_texts(text, words, unknown, possible, MOST_TRIED)
+        unknown = {place for place in doubts.unknown if any(one.first <= place < one.end for one in possible)}
+        doubts = replace(doubts, unknown=frozenset(unknown))
+    tried = corrected_texts(text, words, doubts, possible, MOST_TRIED)
     ways = [
         (with_filters, matched)
         for with_filters in (True, False)
@@ -103,29 +104,29 @@ def _key(place: int, with_filters: bool, matched: Matched) -> str:
     return f"{place} {'with' if with_filters else 'without'} {matched}"
 
 
-def _found_in(text: str, words: list[str]) -> list[Word]:
+def _words_in(text: str, typed: Sequence[Words]) -> list[Word]:
     """The words where they stand in the text, one behind the other."""
     found: list[Word] = []
     at = 0
-    for word in words:
-        start = text.find(word, at)
-        if start < 0:
-            return []
-        at = start + len(word)
-        found.append(Word(word, start, at))
+    for words in typed:
+        own = words_in(words.text)
+        for place, word in enumerate(own, start=1):
+            start = text.find(word.text, at)
+            if start < 0 or len(found) == MOST_WORDS:
+                return found if start >= 0 else []
+            at = start + len(word.text)
+            is_last = place == len(own) and word.end == len(words.text.rstrip())
+            found.append(Word(word.text, start, at, is_begun=words.match == "prefix" and is_last))
     return found
 
 
-def _typed(query: ConversationQuery) -> tuple[str, str, str]:
+def _typed(query: ConversationQuery) -> tuple[str, str, list[Words]]:
     """The parameter to correct (search or q), its text, and the words in it."""
-    if query.search is not None or query.extras.parsed_search is None:
-        text = "" if query.search is None else query.search.text
-        return "search", text, text
-    return (
-        "q",
-        query.extras.parsed_search.text,
-        " ".join(words.text for words in texts_of(AllOf(query.extras.parsed_search.nodes))),
-    )
+    if query.search is not None:
+        return "search", query.search.text, [query.search]
+    if query.extras.parsed_search is None:
+        return "search", "", []
+    return "q", query.extras.parsed_search.text, texts_of(AllOf(query.extras.parsed_search.nodes))
 
 
 def _corrected_query(

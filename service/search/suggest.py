@@ -1,7 +1,7 @@
 """Completions of a text while it is typed: words of subjects, senders, categories and labels of the organization.
 
-Words come from the newest matching subjects, as they are written there, but in lower case. A search with any of them
-finds something. The others are counted over all conversations.
+Words come from the newest matching subjects, whole and as they are written there, but in lower case. A search with any
+of them finds something. The others are counted over all conversations.
 """
 
 from __future__ import annotations
@@ -24,15 +24,25 @@ from service.search.compiler import bool_query, compile_sort
 from service.search.facets import CACHED
 from service.search.resolution import count_each
 from service.search.searcher import Searcher
-from service.search.subject_clauses import Clause, all_of, clause_of, own_beginning, own_term
-from service.text import REPLY_MARKS, SPACELESS, kind_of_character, plain_of, without_invisible
-from service.vocabulary import CATEGORY, LABEL, SENDER, comparable, name_term, parts_of
+from service.search.subject_clauses import Clause, all_of, any_of, clause_of, own_beginning, own_term
+from service.search.written_words import begun_words, key_of, written
+from service.text import SPACELESS, has_words, kind_of_character, plain_of, without_invisible
+from service.vocabulary import (
+    CATEGORY,
+    LABEL,
+    MOST_JOINED,
+    SENDER,
+    comparable,
+    letters_at_end,
+    letters_term,
+    name_term,
+    parts_of,
+)
 
 MOST = 5
 LOOKED_AT = 50  # of the newest matching subjects
 MOST_TRIED = 20  # completions
 MOST_NAMES = 200  # categories or labels of the conversations that have one with the text
-RUN = 16  # further characters of a completion in scripts without spaces
 
 
 class _Subject(msgspec.Struct):
@@ -93,12 +103,26 @@ def _counted(clause: Clause, field: str, size: int, organization_uid: UUID) -> C
 def _senders(text: str, organization_uid: UUID) -> Clause:
     """Conversations whose sender has all parts of the text. The last one may be incomplete."""
     *before, last = parts_of(plain_of(text).lower()) or [""]
-    name: Clause = {"match_phrase": {"metadata.from_name": {"query": text}}}
     if not last or SPACELESS.search(text):
-        return _counted(name, "metadata.from_email", MOST, organization_uid)
+        return _counted(_sender_with(text, organization_uid), "metadata.from_email", MOST, organization_uid)
     parts = [own_term(SENDER + part, organization_uid) for part in before]
     begun = all_of([*parts, own_beginning(SENDER + last, organization_uid)])
     return _counted(begun, "metadata.from_email", MOST, organization_uid)
+
+
+def _sender_with(text: str, organization_uid: UUID) -> Clause:
+    """Conversations whose sender has the text in the name or the address. Its last letter may be incomplete."""
+    ways, plain = [_in_sender(text)], plain_of(text)
+    if letters := letters_at_end(plain):
+        begun = own_beginning(SENDER + letters_term(letters[-MOST_JOINED:]), organization_uid)
+        before = plain[: plain.rfind(letters[-1][0])]
+        ways.append(all_of([begun, _in_sender(before)]) if has_words(before) else begun)
+    return any_of(*ways)
+
+
+def _in_sender(text: str) -> Clause:
+    fields = ("metadata.from_name", "metadata.from_email.words")
+    return any_of(*({"match_phrase": {field: {"query": text}}} for field in fields))
 
 
 def _names(text: str, kind: str, field: str, organization_uid: UUID) -> Clause:
@@ -120,67 +144,51 @@ def _found(answer: SearchAnswer) -> list[tuple[str, int]]:
 
 
 def completed(text: str, subjects: Sequence[str]) -> list[SuggestedText]:
-    """The text with its last word completed, as in the subjects. Those that begin as typed come first."""
+    """The text with its last word completed, as it is written in the subjects. Those that begin as typed come first."""
     before, last = _split(text)
-    begun = comparable(last)
     counts: Counter[str] = Counter()
-    written: dict[str, Counter[str]] = {}
-    for subject in subjects:
-        plain = REPLY_MARKS.sub(r"\1 ", plain_of(subject)).lower()
-        found = _runs(plain, plain_of(last)) if SPACELESS.search(last) else _words(plain, begun)
-        for folded, word in {comparable(word): word for word in found}.items():
-            counts[folded] += 1
-            written.setdefault(folded, Counter())[word] += 1
-    exact = plain_of(last).lower()
-    shown = {folded: _shown(words, exact) for folded, words in written.items()}
-    best = sorted(counts, key=lambda folded: (not shown[folded].startswith(exact), -counts[folded], folded))
-    return [SuggestedText(text=f"{before}{shown[folded]}", count=counts[folded]) for folded in best]
+    forms: dict[str, Counter[str]] = {}
+    for typed in dict.fromkeys((last, _without_punctuation(last))):
+        for subject in subjects:
+            found = begun_words(written(subject), key_of(typed))
+            for key, word in {key_of(word): word for word in found}.items():
+                counts[key] += 1
+                forms.setdefault(key, Counter())[word] += 1
+        if counts:
+            break
+    exact = written(last)
+    shown = {key: _shown(words, exact) for key, words in forms.items()}
+    best = sorted(counts, key=lambda key: (not shown[key].startswith(exact), -counts[key], key))
+    return [SuggestedText(text=f"{before}{shown[key]}", count=counts[key]) for key in best]
 
 
-def _shown(written: Counter[str], exact: str) -> str:
+def _shown(forms: Counter[str], exact: str) -> str:
     """One of the written forms of a word: one that begins as typed, or else the most frequent one."""
-    return min(written, key=lambda word: (not word.startswith(exact), -written[word], word))
+    return min(forms, key=lambda word: (not word.startswith(exact), -forms[word], word))
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The text before the last word, and the last word."""
-    end = len(text.rstrip())
-    while end and not _is_of_word(text[end - 1]):
+    """The text before the last word with the brackets and quotes in front of it, and the last word with its signs."""
+    *_before, piece = text.split() or [""]
+    start = text.rindex(piece)
+    end = start + len(piece)
+    while start < end and _is_in_front(text[start]):
+        start += 1
+    return text[: end - len(piece)] + without_invisible(text[end - len(piece) : start]), text[start:end]
+
+
+def _is_in_front(character: str) -> bool:
+    """Whether what a word is typed behind is no part of it: a quotation mark, a bracket, a dash, or invisible."""
+    return (
+        unicodedata.category(character) in ("Ps", "Pi", "Pf", "Pd", "Cf")
+        or character in "\"'*¿¡"
+        or not without_invisible(character)
+    )
+
+
+def _without_punctuation(word: str) -> str:
+    """The word without punctuation behind it, and without dots and the like in front. Other signs in front stay."""
+    end = len(word)
+    while end and not kind_of_character(word[end - 1]):
         end -= 1
-    start = end
-    while start and (_is_of_word(text[start - 1]) or not without_invisible(text[start - 1])):
-        start -= 1
-    return text[:start], without_invisible(text[start:end])
-
-
-def _is_of_word(character: str) -> bool:
-    return kind_of_character(character) in ("letter", "number")
-
-
-def _words(subject: str, begun: str) -> list[str]:
-    """The words that begin so, each with the digits or letters that follow it without a space or sign."""
-    found = []
-    at = 0
-    while begun and at < len(subject):
-        start = at
-        while at < len(subject) and _is_of_word(subject[at]) and not SPACELESS.match(subject[at]):
-            at += 1
-        if comparable(subject[start:at]).startswith(begun):
-            found.append(subject[start:at])
-        at = max(at, start + 1)
-    return found
-
-
-def _runs(subject: str, begun: str) -> list[str]:
-    """The completions in a script without spaces, with at most RUN further characters."""
-    found = []
-    at = subject.find(begun)
-    while at >= 0:
-        end = at + len(begun)
-        while end < len(subject) and end < at + len(begun) + RUN and SPACELESS.match(subject[end]):
-            end += 1
-        while end < len(subject) and unicodedata.category(subject[end])[0] == "M":
-            end += 1
-        found.append(subject[at:end])
-        at = subject.find(begun, at + 1)
-    return found
+    return word[:end].lstrip(".,:;!?/…")

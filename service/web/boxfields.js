@@ -49,7 +49,9 @@ function plainBefore(before) {
   return words.slice(from).join(' ').replace(/^[-(]+/, '').trimStart();
 }
 
-export const quotedName = (name) => (/[\s,:()"]/.test(name) ? `"${name.replaceAll('"', '')}"` : name);
+// A name as a value in the box: in quotes where it could be read otherwise.
+export const quotedName = (name) =>
+  (/[\s,:()"“”„‟«»＂：（），]|^(none|any)$/i.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
 
 // The text with the completion instead of what was typed, and where the cursor then is.
 export function completed(text, cursor, start, completion, isOpenEnded) {

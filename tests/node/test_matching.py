@@ -170,10 +170,10 @@ def test_an_export_says_which_words_its_conversations_have(office: Api) -> None:
     [
         ("re", ["refund", "report", "return", "review"]),
         ("हि", ["हिन्दी"]), ("தமி", ["தமிழ்"]), ("বাং", ["বাংলা"]), ("한", ["한국"]),
-        ("łód", ["łódź"]), ("lo", ["login", "łódź"]), ("đơ", ["đơn"]), ("ær", ["ærlig"]),
+        ("łód", ["łódź"]), ("lo", ["login", "łódź"]), ("đơ", ["don't", "đơn"]), ("ær", ["ærlig"]),
         ("aer", ["ærlig"]), ("ø", ["øresund"]), ("ore", ["øresund"]), ("str", ["straße", "stringio"]), ("ång", ["ångström"]),
         ("Ang", ["ångström"]), ("ภาษาไทย", ["ภาษาไทยง่ายมาก"]), ("ພາສາ", ["ພາສາລາວ"]), ("注文確", ["注文確認のお知らせ"]),
-        ("запр", ["запрос"]), ("القا", ["القائمة"]), ("login pa", ["login page"]), ("ada@exa", ["ada@example"]),
+        ("запр", ["запрос"]), ("القا", ["القائمة"]), ("login pa", ["login page"]), ("ada@exa", ["ada@example.com"]),
         ("2024-0", ["2024-07"]), ("10:3", ["10:30"]), ("NAI", ["naïve"]), ("na\u00adi", ["naïve"]),
         ("\u200elog\u2060i", ["login"]), ("re:", []), ("zzz", []), ("กำ", ["กำหนดการ"]), ("น้", ["น้ำดื่ม"]), ("ຄຳ", ["ຄຳຖາມ"]),
         ("stringi", ["stringio"]), ("うまくレ", ["うまくレンダリングできない問題を修正"]),
@@ -187,7 +187,7 @@ def test_a_word_is_completed_as_it_is_written_and_finds_something(typed: str, wo
 
 
 def test_words_that_begin_as_typed_come_first(office: Api) -> None:
-    for typed, first in (("đơ", "đơn"), ("do", "don"), ("łó", "łódź")):
+    for typed, first in (("đơ", "đơn"), ("do", "don't"), ("łó", "łódź")):
         assert ask(office, "/suggest", q=typed)["words"][0]["text"] == first
 
 

@@ -131,6 +131,7 @@ test('the word at the cursor says what is completed', () => {
   assert.deepEqual(completed('a sta', 5, 2, 'status:', true), { text: 'a status:', cursor: 9 });
   assert.equal(quotedName('Docs, translations'), '"Docs, translations"');
   assert.equal(quotedName('Bugs'), 'Bugs');
+  assert.deepEqual(['5" disk', '„low“', 'None'].map(quotedName), ['"5"" disk"', '"„low“"', '"None"']);
 });
 
 test('an answer that comes too late is dropped', async () => {

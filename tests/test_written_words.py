@@ -1,0 +1,91 @@
+"""What is a word of a subject, and which words are like a typed one, without a node."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.search.likeness import likely_runs, likely_words
+from service.search.written_words import LONGEST, begun_words, key_of, words_of, written
+from service.vocabulary import comparable
+
+
+@pytest.mark.parametrize(
+    ("subject", "words"),
+    [
+        ("Re: Don’t e-mail", ["don’t", "e-mail", "e", "mail"]), ("1,000 or 01.02.2024", ["1,000", "or", "01.02.2024"]),
+        ("l’eau d'or", ["l’eau", "eau", "d'or"]), ("BİLDİRİM", ["bildirim"]), ("C++ and C#", ["c++", "and", "c#"]), ("می‌خواهم", ["می‌خواهم"]),
+        ("注文 ok", ["ok"]), ("पासवर्ड", ["पासवर्ड"]), ("cafe\u0301", ["café"]), ("so\u00adft", ["soft"]), ("", []),
+    ],
+)  # fmt: skip
+def test_the_words_of_a_subject(subject: str, words: list[str]) -> None:
+    assert list(words_of(written(subject))) == words
+
+
+@pytest.mark.parametrize(
+    ("typed", "subject", "words"),
+    [
+        ("stra", "STRASSE, Straße", ["strasse", "straße"]), ("stras", "Straße", ["straße"]), ("ㅈ", "주문", ["주문"]), ("주무", "주문 확인", ["주문"]),
+        ("줌", "주문 확인", ["주문"]), ("호", "확인", ["확인"]), ("w", "주문", []), ("ㅈ", "word", []),
+        ("x", "", []), ("a", "a/b-a", ["a", "a"]), ("000", "1,000", []), ("2024", "1.2.2024", ["2024"]), ("2", "१२ 2०", ["2०"]), ("t", "don't", []),
+        ("パス", "ﾊﾟｽ", ["ﾊﾟｽ"]), ("ស", "ពាក្យ\u200bសម្ងាត់", ["សម្ងាត់"]), ("i♥", "I♥️NY", ["i♥️ny"]),
+    ],
+)  # fmt: skip
+def test_the_words_that_begin_so(typed: str, subject: str, words: list[str]) -> None:
+    assert list(begun_words(written(subject), key_of(typed))) == words
+
+
+@given(st.text(max_size=60), st.text(min_size=1, max_size=4))
+def test_words_stand_in_the_text(subject: str, typed: str) -> None:
+    text = written(subject)
+    begun = key_of(typed)
+    for word in (*begun_words(text, begun), *words_of(text)):
+        assert word
+        assert word in text
+    assert all(key_of(word).startswith(begun) for word in begun_words(text, begun))
+
+
+@pytest.mark.parametrize(
+    "subject", ["a-a-" * 500, "a " * 1_000, "a'aaa" * 400, "語" * 2_000, "กา" * 1_000, "1,1." * 500]
+)
+def test_a_long_subject_takes_little_time(subject: str) -> None:
+    begun = time.process_time()
+    found = [*begun_words(written(subject), key_of(subject[0])), *words_of(written(subject))]
+    assert time.process_time() - begun < 1
+    assert all(len(word) <= LONGEST for word in found)
+
+
+def test_marks_that_are_letters_are_compared() -> None:
+    assert comparable("पासवर्ड") != comparable("पासवरड")
+    assert comparable("น้ำ") != comparable("นำ")
+    assert comparable("क़") != comparable("क")
+    for one, other in (("Café", "cafe"), ("Й", "й"), ("כִּי", "כי"), ("كِتَاب", "كتاب"), ("٢", "2"), ("Ø", "o")):
+        assert comparable(one) == comparable(unicodedata.normalize("NFD", one)) == comparable(other)
+
+
+@pytest.mark.parametrize(
+    ("typed", "subject", "first"),
+    [
+        ("キーボド", "ワイヤレスキーボード、キーボードの設定", "キーボード"), ("注文確任", "注文確認のお知らせ", "注文確認"), ("ภาษาไย", "ภาษาไทยง่าย", "ภาษาไทย"),
+        ("パスード", "パスワードを忘れ", "パスワード"), ("เสรจ", "ใบเสร็จ", "เสร็จ"), ("한극", "한국을", "한국"), ("재성정", "재설정", "재설정"),
+    ],
+)  # fmt: skip
+def test_a_part_of_the_right_run_is_not_likelier(typed: str, subject: str, first: str) -> None:
+    assert likely_runs(typed, [written(subject)])[0][1] == first
+
+
+def test_a_word_with_other_signs_is_the_likeliest() -> None:
+    assert likely_words("dont", ["don’t don"])[0][1] == "don’t"
+    assert likely_words("newsleter", ["letters newsletter"])[0][1] == "newsletter"
+    assert [word for _cost, word in likely_words("don't", ["don’t"])] == [], "the same word"
+
+
+def test_of_the_forms_of_a_word_the_one_like_the_typed_one_is_told() -> None:
+    assert [word for _cost, word in likely_words("tradución", ["traduccion traducción", "traduccion"])] == [
+        "traducción"
+    ]
+    assert [word for _cost, word in likely_words("traducion", ["traducción", "traduccion"])] == ["traduccion"]
