@@ -149,7 +149,8 @@ class _Anywhere:
         return _all(EXACT, word, fuzziness=mistakes_in(word), prefix_length=1, fuzzy_rewrite=near_words.TOGETHER)
 
     def begun(self, parts: list[str]) -> Clause:
-        return {"match_phrase_prefix": {EXACT: {"query": " ".join(parts)}}}
+        ways = dict.fromkeys((" ".join(parts), "".join(parts)))  # an invisible sign may part them
+        return any_of(*({"match_phrase_prefix": {EXACT: {"query": way}}} for way in ways))
 
     def run_begun(self, letters: list[str]) -> Clause:
         *before, last = letters
