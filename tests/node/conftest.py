@@ -1,5 +1,5 @@
-"""A real OpenSearch for the tests: OPENSEARCH_URL where it is set, else a container where an engine answers, else a
-local node of the session's own.
+"""A real OpenSearch for the tests: OPENSEARCH_URL where it is set, else one that all processes of the run share, in a
+container where an engine answers and else a local node.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from service.app import create_app
 from service.client import Client, connect
 from service.conversation import Conversation
 from service.index import index_settings, loader, mapping
-from service.node import Distribution, LocalCluster, LocalNode, prepare
+from service.node import Distribution, LocalCluster, prepare
 from service.reindex import first_index
 from service.reindex import lock as reindex_lock
 from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests import oracle, processes
 from tests.corpus import corpus
-from tests.node import containers
+from tests.node import shared_node
 from tests.node.impatient import DEAD_AFTER_SECONDS
 from tests.processes import wait_until
 from tests.served import CERTIFICATES, await_address
@@ -90,16 +90,26 @@ def distribution(settings: Settings) -> Distribution:
 
 
 @pytest.fixture(scope="session")
-def opensearch_url(settings: Settings, request: pytest.FixtureRequest) -> Iterator[str]:
+def _node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the shared node: the same for all processes of a run."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared-node"
+
+
+@pytest.fixture(scope="session")
+def opensearch_url(settings: Settings, _node_folder: Path) -> Iterator[str]:
+    """The node that all tests share which need none of their own: they must change nothing that others see."""
     if settings.opensearch_url is not None:
         yield settings.opensearch_url
         return
-    if containers.engine_answers():
-        with containers.node() as url:
-            yield url
-        return
-    with LocalNode(settings.data, request.getfixturevalue("distribution")) as node:
-        yield node.url
+    with shared_node.used(_node_folder) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def node_log(_node_folder: Path) -> Path:
+    """What the shared node prints, if the run has started it and it is a process of this machine."""
+    return shared_node.log(_node_folder)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ import pytest
 
 from service.api.middleware.rate_limit import HOLD_SECONDS
 from service.conversation import Conversation
+from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, conversation
 from tests.node.asking import error
@@ -267,25 +269,21 @@ def test_a_body_above_the_setting_is_413_however_it_comes(cluster: Cluster) -> N
         assert api.http.post(f"{api.address}{BULK}", headers=headers, content=b"\n" * 1_000).status_code == 200
 
 
-def test_more_deep_pages_than_the_cluster_has_points_in_time(cluster: Cluster) -> None:
-    """The cluster's own limit is set low; the service's is below it, and all pages are answered."""
-    before = cluster.points_in_time()[0]
-
-    def set_most(most: int | None) -> None:
-        body = {"transient": {"search.max_open_pit_context": most}}
-        cluster.act(lambda client: client.cluster.put_settings(body=body))
-
-    set_most(before + 8)
-    try:
-        with limited(cluster, points_in_time=6, points_in_time_per_organization=4, search_patience=30.0) as api:
+def test_more_deep_pages_than_the_cluster_has_points_in_time(
+    settings: Settings, distribution: Distribution, conversations: list[Conversation], tmp_path: Path
+) -> None:
+    """The limit of a node of its own is set low; the service's is below it, and all pages are answered."""
+    with LocalNode(tmp_path, distribution, options={"search.max_open_pit_context": "8"}) as node:
+        own = Cluster(settings, node.url)
+        own.load(conversations)
+        with limited(own, points_in_time=6, points_in_time_per_organization=4, search_patience=30.0) as api:
             tokens = [api.token(organization) for organization in (ONE, OTHER) for _ in range(30)]
             paths = [f"/api/conversations?page={20_000 + at}&per_page=1&sort=subject" for at in range(60)]
             answers = at_once(api, paths, tokens)
             assert Counter(one.status_code for one in answers) == {200: 60}
             wait_until(lambda: metric(api, "limit_in_use", "points_in_time") == 0)
-            assert cluster.points_in_time()[0] <= before
-    finally:
-        set_most(None)
+        own.await_no_points_in_time()
+        assert own.points_in_time()[1] >= 60
 
 
 def test_operators_have_an_address_of_their_own(cluster: Cluster, tmp_path: Any) -> None:
