@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import itertools
 import os
 import secrets
 import socket
@@ -215,24 +214,10 @@ def cluster(settings: Settings, opensearch_url: str, conversations: list[Convers
 
 
 @pytest.fixture(scope="session")
-def tokens(cluster: Cluster) -> Iterator[oracle.Tokens]:
-    yield from tokens_of(cluster)
+def tokens(cluster: Cluster, conversations: list[Conversation]) -> Iterator[oracle.Tokens]:
+    from tests.node.analysis import tokens_of  # it imports this module
 
-
-def tokens_of(cluster: Cluster) -> Iterator[oracle.Tokens]:
-    """The analyzers' own tokens of a text, asked of the node and remembered: what stands at each position."""
-    known: dict[tuple[str, str], oracle.Positions] = {}
-    with httpx.Client(base_url=f"{cluster.url}/{cluster.settings.alias}", verify=CERTIFICATES) as client:
-
-        def ask(field: str, text: str) -> oracle.Positions:
-            if (field, text) not in known:
-                how = "analyzer" if field.endswith("_asked") else "field"
-                answer = client.post("/_analyze", json={how: field, "text": text}).raise_for_status()
-                places = itertools.groupby(answer.json()["tokens"], lambda token: token["position"])
-                known[field, text] = tuple(frozenset(token["token"] for token in found) for _at, found in places)
-            return known[field, text]
-
-        yield ask
+    yield from tokens_of(cluster, {one.subject for one in conversations if one.subject is not None})
 
 
 @contextmanager
