@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.node import LocalNode, prepare
-from service.settings import Settings
+from service.settings import Settings, child_environment
 from tests.node import containers
 from tests.processes import wait_until
 
@@ -46,8 +46,9 @@ def _address(folder: Path) -> str:
             with said.open("wb") as output:
                 owner = subprocess.Popen(
                     [sys.executable, "-m", "tests.node.shared_node", folder],
-                    stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                    cwd=Path(__file__).parents[2], start_new_session=True,  # a terminal's ctrl-C must not reach it
+                    stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=Path(__file__).parents[2],
+                    env=child_environment(without=("JDK_JAVA_OPTIONS",)),  # not those of one test
+                    start_new_session=True,  # a terminal's ctrl-C must not reach it
                 )  # fmt: skip
             _owners.append(owner)
             wait_until(url.exists, process=owner, says=said.read_text, seconds=600)
