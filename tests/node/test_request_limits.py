@@ -122,20 +122,20 @@ def test_a_flood_of_one_organization_is_429_and_the_other_is_served(cluster: Clu
         ThreadPoolExecutor() as pool,
     ):
         path, ours, theirs = "/api/conversations?sort=subject", api.token(ONE), api.token(OTHER)
-        for token in (ours, theirs):
-            api.conversations(token)  # the service knows it from now on, and so its organization before it is verified
         refused = metric(api, "refused_total", "searches", reason="own")
         stack.enter_context(proxy.faulty(held, "_search"))
         try:
+            first = pool.submit(at_once, api, [path], [theirs])  # so that no organization is alone
+            wait_until(lambda: metric(api, "limit_in_use", "searches") == 1)
             flood = pool.submit(at_once, api, [path] * 40, [ours] * 40)
-            wait_until(lambda: metric(api, "refused_total", "searches", reason="own") == refused + 35)
-            others = pool.submit(at_once, api, [path] * 2, [theirs] * 2)
-            wait_until(lambda: metric(api, "limit_waiting", "searches") == 4 + 1)
+            wait_until(lambda: metric(api, "refused_total", "searches", reason="own") >= refused + 35)
             assert metric(api, "limit_in_use", "searches") == metric(api, "limit_size", "searches") == 2
         finally:
             go_on.set()
-        assert [one.status_code for one in others.result()] == [200, 200]
-        assert Counter(one.status_code for one in flood.result()) == {200: 5, 429: 35}
+        assert [one.status_code for one in (*first.result(), *at_once(api, [path], [theirs]))] == [200, 200]
+        statuses = Counter(one.status_code for one in flood.result())
+        assert 1 <= statuses[200] <= 5  # those that waited may have been refused, too
+        assert statuses[200] + statuses[429] == 40
         answer = next(one for one in flood.result() if one.status_code == 429)
         assert answer.headers["retry-after"] == "1"
         assert "at most 1 searches of an organization" in error(answer, 429, "too_many_requests")["message"]
@@ -300,8 +300,9 @@ def test_more_deep_pages_than_the_cluster_has_points_in_time(
         own = Cluster(settings, node.url)
         own.load(conversations[SIZES[0] - 100 : SIZES[0] + 100])  # of both organizations
         with limited(
-            own, points_in_time=6, points_in_time_per_organization=4, search_patience=PATIENCE, request_timeout=PATIENCE
-        ) as api:
+            own, points_in_time=6, points_in_time_per_organization=4, search_patience=PATIENCE, request_timeout=PATIENCE,
+            searches=60, searches_per_organization=60,  # so that none is refused before it asks for a point in time
+        ) as api:  # fmt: skip
             tokens = [api.token(organization) for organization in (ONE, OTHER) for _ in range(30)]
             paths = [f"/api/conversations?page={20_000 + at}&per_page=1&sort=subject" for at in range(60)]
             answers = at_once(api, paths, tokens)
