@@ -1,12 +1,11 @@
-"""A real OpenSearch for the tests: OPENSEARCH_URL where it is set, else a container where an engine answers, else a
-local node of the session's own.
+"""A real OpenSearch for the tests: OPENSEARCH_URL where it is set, else one that all processes of the run share, in a
+container where an engine answers and else a local node.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
-import itertools
 import os
 import secrets
 import socket
@@ -33,14 +32,14 @@ from service.app import create_app
 from service.client import Client, connect
 from service.conversation import Conversation
 from service.index import index_settings, loader, mapping
-from service.node import Distribution, LocalCluster, LocalNode, prepare
+from service.node import Distribution, LocalCluster, prepare
 from service.reindex import first_index
 from service.reindex import lock as reindex_lock
 from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests import oracle, processes
 from tests.corpus import corpus
-from tests.node import containers
+from tests.node import shared_node
 from tests.node.impatient import DEAD_AFTER_SECONDS
 from tests.processes import wait_until
 from tests.served import CERTIFICATES, await_address
@@ -90,16 +89,26 @@ def distribution(settings: Settings) -> Distribution:
 
 
 @pytest.fixture(scope="session")
-def opensearch_url(settings: Settings, request: pytest.FixtureRequest) -> Iterator[str]:
+def _node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the shared node: the same for all processes of a run."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared-node"
+
+
+@pytest.fixture(scope="session")
+def opensearch_url(settings: Settings, _node_folder: Path) -> Iterator[str]:
+    """The node that all tests share which need none of their own: they must change nothing that others see."""
     if settings.opensearch_url is not None:
         yield settings.opensearch_url
         return
-    if containers.engine_answers():
-        with containers.node() as url:
-            yield url
-        return
-    with LocalNode(settings.data, request.getfixturevalue("distribution")) as node:
-        yield node.url
+    with shared_node.used(_node_folder) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def node_log(_node_folder: Path) -> Path:
+    """What the shared node prints, if the run has started it and it is a process of this machine."""
+    return shared_node.log(_node_folder)
 
 
 @pytest.fixture(scope="session")
@@ -205,24 +214,10 @@ def cluster(settings: Settings, opensearch_url: str, conversations: list[Convers
 
 
 @pytest.fixture(scope="session")
-def tokens(cluster: Cluster) -> Iterator[oracle.Tokens]:
-    yield from tokens_of(cluster)
+def tokens(cluster: Cluster, conversations: list[Conversation]) -> Iterator[oracle.Tokens]:
+    from tests.node.analysis import tokens_of  # it imports this module
 
-
-def tokens_of(cluster: Cluster) -> Iterator[oracle.Tokens]:
-    """The analyzers' own tokens of a text, asked of the node and remembered: what stands at each position."""
-    known: dict[tuple[str, str], oracle.Positions] = {}
-    with httpx.Client(base_url=f"{cluster.url}/{cluster.settings.alias}", verify=CERTIFICATES) as client:
-
-        def ask(field: str, text: str) -> oracle.Positions:
-            if (field, text) not in known:
-                how = "analyzer" if field.endswith("_asked") else "field"
-                answer = client.post("/_analyze", json={how: field, "text": text}).raise_for_status()
-                places = itertools.groupby(answer.json()["tokens"], lambda token: token["position"])
-                known[field, text] = tuple(frozenset(token["token"] for token in found) for _at, found in places)
-            return known[field, text]
-
-        yield ask
+    yield from tokens_of(cluster, {one.subject for one in conversations if one.subject is not None})
 
 
 @contextmanager
@@ -245,6 +240,12 @@ def fresh(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
     """An alias of its own for one test, with nothing in it."""
     with own_alias(settings, opensearch_url) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def nodes_start_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For nodes that little is asked of: without the second compiler, a start takes half of the processor's time."""
+    monkeypatch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture

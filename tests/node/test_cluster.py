@@ -46,12 +46,14 @@ def test_a_first_index_has_a_replica_and_outlives_a_killed_node(
     other = next(node for node in three_nodes.nodes if node is not killed)
     killed.kill()
     assert not killed.is_running
-    wait_until(lambda: killed.name not in names(other.url))
+    left = health(other.url, wait_for_nodes="2", wait_for_status="yellow", cluster_manager_timeout="60s")
+    assert (left["number_of_nodes"], left["status"] == "red") == (2, False), left
     found = httpx.get(f"{other.url}/{alias}/_count", timeout=60).raise_for_status().json()
     assert found["count"] == len(some)
     url = killed.url
     killed.start()
     assert killed.url == url
+    assert health(url, wait_for_nodes="3")["number_of_nodes"] == 3
     assert names(url) == {"node-1", "node-2", "node-3"}
 
 
@@ -65,6 +67,7 @@ def test_a_suspended_node_is_missed_and_joins_again(three_nodes: LocalCluster) -
     assert health(suspended.url, wait_for_nodes="3")["number_of_nodes"] == 3
     suspended.suspend()
     suspended.restart()  # its SIGTERM is not noticed while it is suspended
+    assert health(suspended.url, wait_for_nodes="3")["number_of_nodes"] == 3
     assert names(suspended.url) == {"node-1", "node-2", "node-3"}
 
 

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -69,7 +70,7 @@ def hostile_api(hostile: Cluster) -> Iterator[Api]:
 
 
 @pytest.fixture(autouse=True)
-def _writer_is_alive(hostile: Cluster, node: httpx.Client) -> Iterator[None]:
+def _writer_is_alive(hostile: Cluster, node: httpx.Client, node_log: Path) -> Iterator[None]:
     """After each test, a new document can be written and found, and no thread of the local node ended with an Error."""
     yield
     await_room(hostile.url)
@@ -78,8 +79,7 @@ def _writer_is_alive(hostile: Cluster, node: httpx.Client) -> Iterator[None]:
     found = node.post("/_search", json={"query": {"match": {"subject": name}}}).raise_for_status()
     assert [hit["_id"] for hit in found.json()["hits"]["hits"]] == [name]
     node.delete(f"/_doc/{name}?refresh=true").raise_for_status()
-    log = hostile.settings.data / "logs" / "node.out"
-    assert not log.exists() or "Exception in thread" not in log.read_text("utf-8", "replace")
+    assert not node_log.exists() or "Exception in thread" not in node_log.read_text("utf-8", "replace")
 
 
 def _sent(text: Text) -> str:

@@ -16,7 +16,8 @@ from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests import oracle
 from tests.corpus import ORGANIZATIONS
-from tests.node.conftest import Api, Cluster, own_alias, serving, tokens_of
+from tests.node.analysis import tokens_of
+from tests.node.conftest import Api, Cluster, own_alias, serving
 from tests.node.test_oracle import (  # noqa: F401 (they are run here with the fixtures of this module)
     compare,
     test_a_page_past_the_end_is_empty_with_the_true_total,
@@ -42,8 +43,8 @@ def cluster(settings: Settings, _one_cluster: LocalCluster, conversations: list[
 
 
 @pytest.fixture(scope="session")
-def tokens(cluster: Cluster) -> Iterator[oracle.Tokens]:
-    yield from tokens_of(cluster)
+def tokens(cluster: Cluster, conversations: list[Conversation]) -> Iterator[oracle.Tokens]:
+    yield from tokens_of(cluster, {one.subject for one in conversations if one.subject is not None})
 
 
 @pytest.fixture(scope="session")

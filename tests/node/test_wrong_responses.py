@@ -108,7 +108,10 @@ class Behind:
 
 @pytest.fixture(scope="module")
 def behind(settings: Settings, opensearch_url: str) -> Iterator[Behind]:
-    own = settings.but(alias=f"test_{secrets.token_hex(4)}", request_timeout=5.0, opensearch_probe_seconds=0.1)
+    own = settings.but(
+        alias=f"test_{secrets.token_hex(4)}", request_timeout=5.0, opensearch_probe_seconds=0.1,
+        opensearch_failures=1_000,  # a circuit that opened would keep calls from the fault: test_several_nodes.py
+    )  # fmt: skip
     cluster = Cluster(own, opensearch_url)
     some = [one for one in corpus() if one.organization_uid == MINE][:60]
     cluster.load([*some, *[one for one in corpus() if one.organization_uid != MINE][:20]])
