@@ -28,7 +28,6 @@ _SHORT_NUMBER = re.compile(rf"\W*([0-9]{{1,{LEAST_GROUPED - 1}}})\W*")
 
 _CODE = re.compile(r"\W*([A-Za-z0-9]+(?:[-_/\u2010\u2011\u2013\u2212][A-Za-z0-9]+)*)\W*")
 _DOTTED = re.compile(r"\W*([A-Za-z0-9]+(?:[-_/.:\u2010\u2011\u2013\u2212][A-Za-z0-9]+)*)\W*")
-_NAMED = re.compile(r"[A-Za-z]{2,}[^A-Za-z0-9]|.*[A-Za-z].*[^A-Za-z0-9].*[A-Za-z]")  # no version: INV.2024.07, XK9.7Q2
 _GROUP = re.compile(r"[A-Za-z0-9]{1,8}")
 _OF_CAPITALS = re.compile(r"[A-Z0-9]{1,8}|(?=[a-z]*[0-9])[a-z0-9]{1,8}")
 _DIGITS_BETWEEN = re.compile(r"[A-Za-z]{1,4}([0-9]{5,})[A-Za-z]{1,4}")
@@ -75,10 +74,22 @@ def code_in(piece: str) -> str:
     if found := _CODE.fullmatch(piece):
         code = _joined(found[1])
         return code if len(code) >= SHORTEST and _has_both(code) else ""
-    found = _DOTTED.fullmatch(piece)
-    code = _joined(found[1]) if found else ""
-    least = SHORTEST if found and _NAMED.match(found[1]) else SHORTEST_DOTTED
+    if not (found := _DOTTED.fullmatch(piece)):
+        return ""
+    code = _joined(found[1])
+    least = SHORTEST_DOTTED if _may_be_version(found[1]) else SHORTEST
     return code if len(code) >= least and _has_both(code) else ""
+
+
+def _may_be_version(text: str) -> bool:
+    """Whether at most one group has letters, and the first is no name: v1.2 and python3.11, but not INV.2024.07."""
+    first, *others = re.split("[^A-Za-z0-9]", text)
+    is_name = first.isalpha() and len(first) > 1
+    return not is_name and sum(map(_has_letter, (first, *others))) < 2
+
+
+def _has_letter(text: str) -> bool:
+    return bool(re.search("[A-Za-z]", text))
 
 
 def short_code_in(piece: str) -> str:
@@ -162,4 +173,4 @@ def _joined(text: str) -> str:
 
 
 def _has_both(text: str) -> bool:
-    return bool(re.search("[0-9]", text) and re.search("[A-Za-z]", text))
+    return _has_letter(text) and bool(re.search("[0-9]", text))
