@@ -98,6 +98,10 @@ class Run:
                 self._one(name)
                 if self.later and not self.work.world.reindexing.locked():
                     self._one(self.later.pop(0))
+        except TooSlow:
+            if not all(thread.is_alive() for thread in threads):
+                raise Failed("the run itself failed: a thread of its readers, writers or loads has ended") from None
+            raise
         finally:
             work.is_over = True
             for thread in threads:

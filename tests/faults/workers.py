@@ -116,7 +116,8 @@ class Reader(Http):
         return status
 
     async def _one(self, organization: str) -> int:
-        uids = self.work.ledger.visible_uids(organization)
+        with self.work.lock:  # which a load's thread adds to
+            uids = self.work.ledger.visible_uids(organization)
         if not uids:
             return await self._page(organization)
         uid = self.rng.choice(uids)
