@@ -57,7 +57,10 @@ def digits_in(piece: str) -> str:
 
 
 def amounts(piece: str) -> list[str]:
-    """A number of four digits and more in its other form as it is cut: `1 234 567 50` of `1234567,50`, and back."""
+    """The other form of a number of four digits or more: `1 234 567 50` of `1234567,50`, `1234567` of `1,234,567`.
+
+    Decimals stand behind a space, because search cuts a number there.
+    """
     if not (found := _AMOUNT.fullmatch(piece)):
         return []
     whole, decimals = found[1], found[2]
@@ -71,9 +74,8 @@ def code_in(piece: str) -> str:
 
     A code has letters and digits, in groups or not.
     """
-    if found := _CODE.fullmatch(piece):
-        code = _joined(found[1])
-        return code if len(code) >= SHORTEST and _has_both(code) else ""
+    if code := short_code_in(piece):
+        return code if len(code) >= SHORTEST else ""
     if not (found := _DOTTED.fullmatch(piece)):
         return ""
     code = _joined(found[1])

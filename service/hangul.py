@@ -1,4 +1,4 @@
-"""Hangul as it is typed: syllables as the keys of a Korean keyboard, so that each state of typing is a beginning.
+"""Hangul as it is typed: each syllable as the keys that a Korean keyboard has for it.
 
 While somebody types 주문 (order), the input method shows ㅈ, 주, 줌, 주무 and 주문: a consonant stands at the end of a
 syllable until a vowel follows it. The keys of each are a beginning of the keys of the last.
@@ -7,6 +7,7 @@ syllable until a vowel follows it. The keys of each are a beginning of the keys 
 from __future__ import annotations
 
 import unicodedata
+from functools import cache
 
 # The keys of the two-set keyboard (KS X 5002), in the order of Unicode's consonants, vowels and finals (chapter 3.12).
 # What needs the shift key there has a digit here.
@@ -94,10 +95,13 @@ def parted(letter: str) -> tuple[str, list[Range]] | None:
 
 
 def _ranges(keys: str) -> list[Range]:
-    places = [place for place, typed in enumerate(_TYPED) if keys and typed.startswith(keys)]
+    places = [place for place, typed in enumerate(_all_syllables()) if keys and typed.startswith(keys)]
     starts = [place for place in places if place - 1 not in set(places)]
     ends = [place for place in places if place + 1 not in set(places)]
     return [(chr(ord(_FIRST) + one), chr(ord(_FIRST) + other)) for one, other in zip(starts, ends, strict=True)]
 
 
-_TYPED = [keys_of(chr(code_point)) for code_point in range(ord(_FIRST), ord(_LAST) + 1)]
+@cache
+def _all_syllables() -> list[str]:
+    """The keys of each syllable. It takes 40 ms, so it is not done before the first highlight that needs it."""
+    return [keys_of(chr(code_point)) for code_point in range(ord(_FIRST), ord(_LAST) + 1)]

@@ -183,6 +183,18 @@ def composed(text: str) -> str:
     return _with_am(unicodedata.normalize("NFC", _STRAY.sub("", _cut_marks(text))))
 
 
+def letters_of(text: str) -> list[str]:
+    """The letters with their marks, as the mapping's tokenizer `runs` cuts a script without spaces."""
+    letters: list[str] = []
+    for character in text:
+        if letters and _is_mark(character):
+            letters[-1] += character
+        else:
+            letters.append(character)
+    return letters
+
+
+@lru_cache(maxsize=2**16)
 def _is_mark(character: str) -> bool:
     return unicodedata.category(character)[0] == "M" or character in "\uff9e\uff9f"
 

@@ -26,7 +26,7 @@ from uuid import UUID
 
 from service.codes import code_in
 from service.hangul import keys_of
-from service.text import PARTING, REPLY_MARKS, SPACELESS, plain_of
+from service.text import PARTING, REPLY_MARKS, SPACELESS, letters_of, plain_of
 
 FIELD = "words"
 OWNER_CHARACTERS = 10  # in front of each term: 50 bits of a hash of the organization's uid
@@ -87,7 +87,7 @@ def _terms_of(text: str) -> Iterator[str]:
             yield piece
             continue
         for run in _OF_PARTS.findall(PARTING.sub("", piece)):
-            letters = _letters_of(run)
+            letters = letters_of(run)
             yield from (letters_term(letters[start : start + MOST_JOINED]) for start in range(len(letters)))
         parts = parts_of(piece)
         yield from parts
@@ -117,22 +117,7 @@ def letters_at_end(piece: str) -> list[str]:
     """
     text = PARTING.sub("", piece)
     runs = list(_OF_PARTS.finditer(text))
-    return _letters_of(runs[-1][0]) if runs and runs[-1].end() == len(text) else []
-
-
-def _letters_of(run: str) -> list[str]:
-    found: list[str] = []
-    for character in run:
-        if found and _is_mark(character):
-            found[-1] += character
-        else:
-            found.append(character)
-    return found
-
-
-@lru_cache(maxsize=2**14)
-def _is_mark(character: str) -> bool:
-    return unicodedata.category(character)[0] == "M"
+    return letters_of(runs[-1][0]) if runs and runs[-1].end() == len(text) else []
 
 
 def letters_term(letters: Iterable[str]) -> str:

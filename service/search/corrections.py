@@ -22,13 +22,13 @@ from service.client import responses
 from service.query.conditions import Match, Words
 from service.query.conversation_query import Sort
 from service.search.compiler import bool_query, compile_sort
-from service.search.likeness import SIGN, letters_of, likely_runs, likely_words, missing_letters
+from service.search.likeness import SIGN, likely_runs, likely_words, missing_letters
 from service.search.resolution import count_each
 from service.search.searcher import Searcher
 from service.search.subject_clauses import EXACT, Clause, any_of, clause_of, near_word
 from service.search.word_forms import split
 from service.search.written_words import LONGEST, joins_letters, written
-from service.text import SPACELESS, kind_of_character
+from service.text import SPACELESS, kind_of_character, letters_of
 from service.vocabulary import comparable, parts_of
 
 LOOKED_AT = 50  # of the newest subjects with a similar word
@@ -38,7 +38,7 @@ LEAST_PART = 2  # letters of each half of a divided word
 MOST_MOVED = 3  # letters that a space is away from its place
 MOST_CORRECTIONS = 6  # of a word
 SPACE = 3.0  # bits
-OTHER_FORM = 6.0  # of a word that no subject has as it is written, only another form of it
+OTHER_FORM = 6.0  # bits; the cost of keeping a word that stands in subjects in other forms only
 
 
 @dataclass(frozen=True, slots=True)

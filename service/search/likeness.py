@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from service.search.written_words import BEFORE, BEHIND, key_of, words_of
-from service.text import SPACELESS, plain_of
+from service.text import SPACELESS, letters_of, plain_of
 from service.vocabulary import comparable, parts_of
 
 LEAST_ALIKE = 0.6
@@ -26,7 +25,6 @@ SHORT_RUN = 5  # letters of runs that lack at most one
 
 _KATAKANA = re.compile("[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 _HANGUL = re.compile("[\u1100-\u11ff\uac00-\ud7a3]")
-_VOICING = "\uff9e\uff9f"
 
 Likely = tuple[float, str]
 
@@ -168,14 +166,3 @@ def _cost_of_run(typed: list[str], there: list[str], changes: _Changes) -> float
         LAST_LETTER if typed[-1][0] != there[-1][0] else 0.0
     )
     return cost + ends + (SHORTER if len(there) < len(typed) else 0.0)
-
-
-def letters_of(text: str) -> list[str]:
-    """The letters with their marks, as the mapping's tokenizer `runs` cuts a script without spaces."""
-    letters: list[str] = []
-    for character in text:
-        if letters and (unicodedata.category(character)[0] == "M" or character in _VOICING):
-            letters[-1] += character
-        else:
-            letters.append(character)
-    return letters

@@ -324,8 +324,9 @@ def _fuzzy(piece: str, vocabulary: _Vocabulary) -> Clause:
 
 def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
     """The last part of the piece may be incomplete. The parts before it are complete and stand right before it."""
-    if letters := letters_at_end(without_punctuation(piece)):
-        return any_of(_unfinished_run(piece, letters, vocabulary), _stems(piece))
+    whole = without_punctuation(piece)
+    if letters := letters_at_end(whole):
+        return any_of(_unfinished_run(whole, letters, vocabulary), _stems(piece))
     parts = parts_of(piece)
     if not parts or SPACELESS.search(piece[-1]):
         return _stems(piece)
@@ -341,7 +342,7 @@ def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
 def _unfinished_run(piece: str, letters: list[str], vocabulary: _Vocabulary) -> Clause:
     """The last letter of the run at the end of the piece may be incomplete. All before it stands right before it."""
     before = piece[: piece.rfind(letters[-1][0])]
-    is_cut = len(letters) > MOST_JOINED or PARTING.sub("", without_punctuation(piece)) != "".join(letters)
+    is_cut = len(letters) > MOST_JOINED or PARTING.sub("", piece) != "".join(letters)
     head = [_phrase(EXACT, before)] if is_cut and has_words(before) else []
     return all_of([*_symbols(piece), *head, vocabulary.run_begun(letters)])
 
@@ -377,7 +378,7 @@ def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Score
 
 
 def _as_written(text: str, last: str) -> Clause:
-    """The text as it is written, and not as a part of something else.
+    """The text as it is written, and not a part of a longer word.
 
     If its last piece is a single letter, no sign may follow: C++ and C# are not C. A code alone must be whole: in
     9f16ab2 is no F-16.

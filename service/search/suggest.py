@@ -26,7 +26,7 @@ from service.search.resolution import count_each
 from service.search.searcher import Searcher
 from service.search.subject_clauses import Clause, all_of, any_of, clause_of, own_beginning, own_term
 from service.search.written_words import begun_words, key_of, written
-from service.text import SPACELESS, has_words, kind_of_character, plain_of, without_invisible
+from service.text import SPACELESS, has_words, plain_of, without_invisible, without_punctuation
 from service.vocabulary import (
     CATEGORY,
     LABEL,
@@ -188,7 +188,4 @@ def _is_in_front(character: str) -> bool:
 
 def _without_punctuation(word: str) -> str:
     """The word without punctuation behind it, and without dots and the like in front. Other signs in front stay."""
-    end = len(word)
-    while end and not kind_of_character(word[end - 1]):
-        end -= 1
-    return word[:end].lstrip(".,:;!?/…")
+    return without_punctuation(word).lstrip(".,:;!?/…")
