@@ -57,6 +57,8 @@ _LAO_AM = re.compile("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
 _OWNED = re.compile(r"(?<=[^\W_])\s?[\u00a9\u00ae\u2117\u2120\u2122]+|[\u00a9\u00ae\u2117]+(?=[^\W_])")
 # Letters that folding removes, so that they are no word alone: modifier letters and the Arabic tatweel.
 _NO_WORD = re.compile("[\u02b9-\u02ff\u0640]")
+_LETTERS = r"[^\W\d_]"
+_HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:[-.'’ʼ‐‑_\u200b\u200c]{_LETTERS}+)+)\W*")
 _KEYCAP = re.compile("[#*]\ufe0f?\u20e3")
 # Signs of mathematics that are punctuation here: those of ASCII, and those that normalization makes of fractions.
 _PUNCTUATION = frozenset("<=>|~\u2044\u2212\u2215")
@@ -221,6 +223,15 @@ def check_plain_length(text: str) -> None:
             f"must have at most {MAX_PLAIN_CHARACTERS} characters once ligatures and symbols are spelled out, "
             f"not {length}"
         )
+
+
+def in_one_word(piece: str) -> str:
+    """The word without the signs within it: `email` of `e-mail`, `dont` of `don’t`. Empty if it has none.
+
+    Scripts without spaces have no such words.
+    """
+    found = _HYPHENATED.fullmatch(piece) if not SPACELESS.search(piece) else None
+    return "".join(re.findall(_LETTERS, found[1])) if found else ""
 
 
 def without_punctuation(text: str) -> str:

@@ -6,8 +6,8 @@ so they are neither slowed down nor made to fail by the words of another organiz
 filtered by the organization itself: if two had the same code, still neither would find what the other one has.)
 
 A word is a run of letters or of digits, as the mapping's tokenizer `runs` cuts it. The parts of one piece, as in
-`ada@example.com`, are also stored together, because the beginning of a piece finds it: `ada@exa`. The analyzer
-`own_words` folds terms as those of `subject` are folded.
+`ada@example.com`, are also stored together, because the beginning of a piece finds it: `ada@exa`; and those of `e-mail`
+in one word too: `email`. The analyzer `own_words` folds terms as those of `subject` are folded.
 
 Scripts without spaces have no words here, because any part of a run is found in them anyway. In some of them, a letter
 has marks behind it, or a syllable is one character. Of a run in these, each few neighbouring letters are stored
@@ -26,7 +26,7 @@ from uuid import UUID
 
 from service.codes import code_in
 from service.hangul import keys_of
-from service.text import PARTING, REPLY_MARKS, SPACELESS, letters_of, plain_of
+from service.text import PARTING, REPLY_MARKS, SPACELESS, in_one_word, letters_of, plain_of
 
 FIELD = "words"
 OWNER_CHARACTERS = 10  # in front of each term: 50 bits of a hash of the organization's uid
@@ -81,7 +81,7 @@ def _subject_terms(subject: str) -> Iterator[str]:
 
 
 def _terms_of(text: str) -> Iterator[str]:
-    """The words of the text, the parts of each piece together, and the letters of each run together."""
+    """The words of the text, the parts of each piece together and in one word, and the letters of each run together."""
     for piece in text.split():
         if piece.isascii() and piece.isalpha() and len(piece) <= LONGEST:
             yield piece
@@ -93,8 +93,8 @@ def _terms_of(text: str) -> Iterator[str]:
         yield from parts
         for start in range(len(parts) - 1):
             yield parts_term(parts[start : start + MOST_JOINED])
-        if code := code_in(piece):
-            yield code[:LONGEST]
+        if word := in_one_word(piece) or code_in(piece):
+            yield word[:LONGEST]
 
 
 def _neighbours(text: str) -> Iterator[str]:

@@ -232,11 +232,8 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
             return True
     if re.fullmatch(r"\W*\d{1,4}\W*", piece):
         return _holds(there, tokens(EXACT_ASKED, piece))
-    joined = (
-        "".join(filter(str.isalnum, piece))
-        if re.fullmatch(r"\W*([^\W\d]+([.'’\u200b-][^\W\d]+)+|[\d.,/-]{6,})\W*", piece)
-        else ""
-    )
+    digits = "".join(filter(str.isdecimal, piece)) if re.fullmatch(r"\W*[\d.,/-]{6,}\W*", piece) else ""
+    joined = "".join(_in_one_word(piece)) or digits
     article, _mark, rest = piece.strip(string.punctuation).replace("’", "'").partition("'")
     behind = rest if ELIDED.fullmatch(article.lower()) and len(rest) > 2 and rest.isalpha() else ""
     ways = [tokens(STEMS_ASKED, way) for way in (joined, behind) if way]
@@ -258,7 +255,8 @@ def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if is_spaceless(piece[-1]):
         return False
     if not whole:
-        return any(token.startswith(_only(begun)) for place in tokens(EXACT_ASKED, subject) for token in place)
+        there = [*map(_only, tokens(EXACT_ASKED, subject)), *_in_one_word(subject)]
+        return any(token.startswith(_only(begun)) for token in there)
     in_pieces = [tokens(EXACT_ASKED, f"x {one}")[1:] for one in unicodedata.normalize("NFKC", subject).split()]
     return any(
         all(one & there[at + step] for step, one in enumerate(whole))
@@ -273,8 +271,16 @@ def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
         return True
     if is_spaceless(piece) or any(c.isdigit() for c in piece):
         return False
-    wanted, there = tokens(EXACT_ASKED, piece), set(map(_only, tokens(EXACT_ASKED, subject)))
-    return bool(wanted) and all(any(is_near(_only(one), other) for other in there) for one in wanted)
+    there = {*map(_only, tokens(EXACT_ASKED, subject)), *_in_one_word(subject)}
+    ways = [list(map(_only, tokens(EXACT_ASKED, piece))), _in_one_word(piece)]
+    return any(way and all(any(is_near(one, other) for other in there) for one in way) for way in ways)
+
+
+def _in_one_word(text: str) -> list[str]:
+    """The words of the text that have hyphens, apostrophes or dots within them, without these."""
+    pieces = [piece for piece in unicodedata.normalize("NFKC", text).split() if not is_spaceless(piece)]
+    found = [re.fullmatch(r"\W*([^\W\d_]+([-.'’\u200b\u200c_][^\W\d_]+)+)\W*", piece) for piece in pieces]
+    return [folded(re.sub(r"[\W_]", "", one[1])) for one in found if one]
 
 
 def _holds(there: Positions, wanted: Positions) -> bool:
@@ -303,8 +309,8 @@ def _may_lack_marks(character: str) -> bool:
 def _decomposed(text: str) -> str:
     """Single letters and marks. Of Hangul, consonants alike at both ends of a syllable, and each of two apart."""
     parts = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text)).casefold()
-    names = [unicodedata.name(part, part) for part in parts]
-    return "".join(_sound(name) if name.startswith("HANGUL") else part for part, name in zip(parts, names, strict=True))
+    named = [(part, unicodedata.name(part, part)) for part in parts]
+    return "".join(_sound(name) if name.startswith("HANGUL") else part for part, name in named)
 
 
 def _sound(name: str) -> str:

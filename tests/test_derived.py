@@ -32,6 +32,7 @@ PINNED = {
     1: "df3f6757262f11ac41539b0a10eac5da7834fda269e14f1bf76df7de8efb4bb3",
     2: "35df65db14aac5642e00d8d12c84706b4e862464827bbbe0c808c4ec7424478b",
     3: "e7feea0e3234e18ba41a88f0902e086177c5262af4e4e5469cb1655975203620",
+    4: "d5bbe217f519aa99d874eee7e13822994fe226c8ee54e37f84514697282bf2d6",
 }
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
@@ -44,7 +45,7 @@ SUBJECTS = (
     None, "", " ", "Invoice 2024", "RE: Re[2]: invoice", "ÀÉÎÕÜ àéîõü", "Straße STRASSE ẞ", "İstanbul ıI", "ﬃ Å Ⅷ ½ ①",
     "Ωμέγα ΣΊΣΥΦΟΣ ς", "Ёлка ёлка Й", "שָׁלוֹם", "الْعَرَبِيَّة ﷺ", "हिन्दी क़", "ภาษาไทย", "漢字 漢字 㐀", "カタカナ が か\u3099 ｶﾞ",
     "한국어 한국어", "Tiếng Việt", "🙂👍🏽 👨‍👩‍👧", "\U0001d400\U00020000\U0001f600", "e" + "\u0301\u0316" * 40, "a\u00adb\u2060c\u200cd",
-    "ab", "abc\u0000", "x" * 2000, "é" * 2000, "\uffff\U00010000",
+    "e-mail, don’t", "ab", "abc\u0000", "x" * 2000, "é" * 2000, "\uffff\U00010000",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ ORGANIZATION, OTHER = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"), UUID("6f2c1d
     [
         ("Re: Invoice 7", ["Invoice", "7"]), ("हिन्दी भाषा", ["हिन्दी", "भाषा"]), ("東京 abc", ["abc"]), ("", []), ("✅", []),
         ("ada@example.com", ["ada", "example", "com", "-ada-example-com", "-example-com"]), ("a a", ["a"]),
+        ("e-mail don’t", ["e", "mail", "-e-mail", "email", "don", "t", "-don-t", "dont"]), ("한-국", ["~gks", "~rnr"]),
         ("v1.2", ["v", "1", "2", "-v-1-2", "-1-2"]),
     ],
 )  # fmt: skip

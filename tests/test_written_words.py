@@ -32,6 +32,8 @@ def test_the_words_of_a_subject(subject: str, words: list[str]) -> None:
         ("stra", "STRASSE, Straße", ["strasse", "straße"]), ("stras", "Straße", ["straße"]), ("ㅈ", "주문", ["주문"]), ("주무", "주문 확인", ["주문"]),
         ("줌", "주문 확인", ["주문"]), ("호", "확인", ["확인"]), ("w", "주문", []), ("ㅈ", "word", []),
         ("x", "", []), ("a", "a/b-a", ["a", "a"]), ("000", "1,000", []), ("2024", "1.2.2024", ["2024"]), ("2", "१२ 2०", ["2०"]), ("t", "don't", []),
+        ("ema", "My E-mail, email", ["email", "e-mail"]), ("dont", "Don’t", ["don’t"]), ("nodej", "node.js", ["node.js"]), ("yesm", "yes/maybe", []),
+        ("15", "1.5", []), ("mai", "e-mail", ["mail"]), ("e-m", "email e-mail", ["e-mail"]), ("ema", "one-ma e-ma", ["e-ma"]),
         ("パス", "ﾊﾟｽ", ["ﾊﾟｽ"]), ("ស", "ពាក្យ\u200bសម្ងាត់", ["សម្ងាត់"]), ("i♥", "I♥️NY", ["i♥️ny"]),
     ],
 )  # fmt: skip

@@ -48,6 +48,7 @@ from service.text import (
     fold,
     has_letters,
     has_words,
+    in_one_word,
     kind_of_character,
     pieces_of,
     plain_of,
@@ -319,7 +320,8 @@ def _fuzzy(piece: str, vocabulary: _Vocabulary) -> Clause:
     parts = parts_of(piece)
     if not parts or SPACELESS.search(piece) or any(character.isdigit() for character in piece):
         return _stems(piece)
-    return any_of(_stems(piece), all_of([*_symbols(piece), *map(vocabulary.near, dict.fromkeys(parts))]))
+    ways = [dict.fromkeys(parts), *([[word]] if (word := in_one_word(piece)) else [])]
+    return any_of(_stems(piece), *(all_of([*_symbols(piece), *map(vocabulary.near, way)]) for way in ways))
 
 
 def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:

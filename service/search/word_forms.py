@@ -11,13 +11,12 @@ import re
 from collections.abc import Callable, Sequence
 
 from service import codes
-from service.text import PARTING, SPACELESS
+from service.text import PARTING, SPACELESS, in_one_word
 
 MOST_JOINED, MOST_SPLIT = 8, 4  # pieces of a text: longer texts are not read in other ways, which bounds the clauses
 LONGEST_SPLIT = 16  # letters
 
 _LETTERS = r"[^\W\d_]"
-_HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:[-.'’ʼ‐‑_\u200b\u200c]{_LETTERS}+)+)\W*")
 _WORD = re.compile(rf"\W*({_LETTERS}+)\W*")
 # French and Italian articles and the like, which lose their vowel in front of another one.
 _ELIDED = re.compile(
@@ -29,8 +28,8 @@ _LONE_LETTER = re.compile("[b-np-vx]", re.IGNORECASE)  # which may begin a word 
 
 def without_separators(piece: str) -> str:
     """The piece in one word: `email` of `e-mail`, `10000` of `10,000`. An empty text if it is not of several parts."""
-    if found := _HYPHENATED.fullmatch(piece):
-        return "".join(re.findall(_LETTERS, found[1]))
+    if word := in_one_word(piece):
+        return word
     if PARTING.search(piece):
         return PARTING.sub("", piece)
     number = codes.digits_in(piece)

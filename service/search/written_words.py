@@ -74,11 +74,27 @@ _KEYS = _Keys()
 
 
 def begun_words(text: str, begun: str) -> Iterator[str]:
-    """The words of a written text whose key begins with this one."""
-    keys = key_of(text)
+    """The words of a written text whose key begins with this one, also if it has fewer signs: `e-mail` for `ema`."""
+    own_keys = [_KEYS[ord(character)] for character in text]
+    yield from _begun(text, own_keys, begun)
+    if "-" in own_keys and begun.isalpha():
+        in_one_word = ["" if key == "-" and _joins(text, at) else key for at, key in enumerate(own_keys)]
+        if in_one_word != own_keys:
+            yield from (word for word in _begun(text, in_one_word, begun) if not key_of(word).startswith(begun))
+
+
+def _joins(text: str, at: int) -> bool:
+    """Whether the sign at this place stands between letters of one word."""
+    around = text[max(0, at - 1)] + text[at + 1 : at + 2]
+    return text[at] in _BETWEEN_LETTERS and len(around) == 2 and all(map(_is_letter, around))
+
+
+def _begun(text: str, own_keys: list[str], begun: str) -> Iterator[str]:
+    """The words whose characters have these keys, and that begin so."""
+    keys = "".join(own_keys)
     if not begun or begun not in keys:
         return
-    ends = list(accumulate(len(_KEYS[ord(character)]) for character in text))
+    ends = list(accumulate(map(len, own_keys)))
     at = -1
     for _place in range(MOST_PLACES):
         at = keys.find(begun, at + 1)
@@ -111,6 +127,10 @@ def words_of(text: str) -> Iterator[str]:
 def joins_letters(character: str) -> bool:
     """Whether letters on both sides of the character are one word whatever they are: an apostrophe, or invisible."""
     return character in APOSTROPHES or (character != _ZERO_WIDTH_SPACE and bool(INVISIBLE_CHARACTER.match(character)))
+
+
+def _is_letter(character: str) -> bool:
+    return _is_of_word(character) and kind_of_character(character) == "letter"
 
 
 @lru_cache(maxsize=2**16)
