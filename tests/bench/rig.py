@@ -9,7 +9,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -106,18 +106,12 @@ def _refuse(_one: object, reason: str) -> None:
 async def load_rates(settings: Settings, url: str, conversations: list[Conversation], folder: Path) -> dict[str, float]:
     """Conversations a second: `conversations load` from NDJSON, and a bare loop that sends ready-made bulk bodies."""
     file = folder / "load.ndjson"
-    file.write_text("".join(f"{one.model_dump_json()}\n" for one in conversations))
-    bodies = [
-        b"".join(
-            writer.lines(writer.write_of(one), PLACEHOLDER)
-            for one in conversations[start : start + loader.BATCH_DOCUMENTS]
-        )
-        for start in range(0, len(conversations), loader.BATCH_DOCUMENTS)
-    ]
+    write_lines(file, conversations)
+    bodies = bulk_bodies(conversations)
     found: dict[str, list[float]] = {"load": [], "bare": []}
     ways: dict[str, Callable[[str], object]] = {
-        "load": lambda alias: _load_command(settings, url, alias, file),
-        "bare": lambda alias: _bare_loop(url, alias, bodies),
+        "load": lambda alias: load_command(settings, url, alias, file),
+        "bare": lambda alias: bare_loop(url, alias, bodies),
     }
     for attempt in range(3):
         for name, way in ways.items():
@@ -131,9 +125,20 @@ async def load_rates(settings: Settings, url: str, conversations: list[Conversat
     return {name: sorted(rates)[1] for name, rates in found.items()}
 
 
-async def _load_command(settings: Settings, url: str, alias: str, file: Path) -> None:
+def write_lines(file: Path, conversations: Iterable[Conversation]) -> None:
+    file.write_text("".join(f"{one.model_dump_json()}\n" for one in conversations))
+
+
+def bulk_bodies(conversations: Sequence[Conversation]) -> list[bytes]:
+    """The bodies of `_bulk` that a bare loop sends, as large as those of a load."""
+    starts = range(0, len(conversations), loader.BATCH_DOCUMENTS)
+    batches = (conversations[start : start + loader.BATCH_DOCUMENTS] for start in starts)
+    return [b"".join(writer.lines(writer.write_of(one), PLACEHOLDER) for one in batch) for batch in batches]
+
+
+async def load_command(settings: Settings, url: str, alias: str, file: Path, *options: str) -> None:
     environment = os.environ | {"OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": alias}
-    command = [sys.executable, "-m", "service", "load", str(file)]
+    command = [sys.executable, "-m", "service", "load", *options, str(file)]
     process = await asyncio.create_subprocess_exec(
         *command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -141,7 +146,7 @@ async def _load_command(settings: Settings, url: str, alias: str, file: Path) ->
         raise SystemExit("bench: conversations load failed")
 
 
-async def _bare_loop(url: str, alias: str, bodies: list[bytes]) -> None:
+async def bare_loop(url: str, alias: str, bodies: list[bytes], writers: int = loader.BATCHES_AT_ONCE) -> None:
     waiting = iter(bodies)
     async with aiohttp.ClientSession() as session:
 
@@ -153,7 +158,7 @@ async def _bare_loop(url: str, alias: str, bodies: list[bytes]) -> None:
                 ) as answer:
                     await answer.read()
 
-        await asyncio.gather(*(sender() for _ in range(loader.BATCHES_AT_ONCE)))
+        await asyncio.gather(*(sender() for _ in range(writers)))
         async with session.post(f"{url}/{alias}/_refresh") as answer:
             await answer.read()
 
