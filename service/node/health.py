@@ -8,6 +8,7 @@ from typing import TypeVar
 import msgspec
 
 ATTEMPTS = 5  # OpenSearch gives up on a shard after these (index.allocation.max_retries)
+BUSY = "ShardLockObtainFailedException"  # the node still closes the shard that it shall open
 NO_COPY = "no_valid_shard_copy"  # OpenSearch looked for copies of the shard and found none
 REASON_CHARACTERS = 400
 
@@ -46,43 +47,53 @@ class _Explanation(msgspec.Struct):
     unassigned_info: _Unassigned = msgspec.field(default_factory=_Unassigned)
 
 
+class _Acknowledged(msgspec.Struct):
+    acknowledged: bool
+
+
 def is_own(url: str, pid: int) -> bool:
     """Whether the node that responds at `url` is the process `pid`, and not another node."""
-    found = _get(url, "/_nodes/_local/process", _Nodes)
+    found = _ask(url, "/_nodes/_local/process", _Nodes)
     return found is not None and any(node.process.id == pid for node in found.nodes.values())
 
 
 def is_usable(url: str) -> bool:
     """Whether all primary shards are started. Waits up to 2 s for them."""
-    health = _get(url, "/_cluster/health?wait_for_status=yellow&timeout=2s", _Health)
+    health = _ask(url, "/_cluster/health?wait_for_status=yellow&timeout=2s", _Health)
     return health is not None and health.status in ("yellow", "green")
 
 
 def has_joined(url: str) -> bool:
     """Whether the node is in a cluster that has elected a manager."""
-    return _get(url, "/_cluster/health?timeout=2s&cluster_manager_timeout=2s", _Health) is not None
+    return _ask(url, "/_cluster/health?timeout=2s&cluster_manager_timeout=2s", _Health) is not None
 
 
 def is_complete(url: str, count: int, status: str) -> bool:
     """Whether so many nodes are in the cluster and its shards are yellow, or green. Waits up to 2 s for both."""
     path = f"/_cluster/health?wait_for_nodes={count}&wait_for_status={status}&timeout=2s&cluster_manager_timeout=2s"
-    found = _get(url, path, _Health)
+    found = _ask(url, path, _Health)
     return found is not None and found.number_of_nodes == count and found.status in (status, "green")
 
 
 def shard_problem(url: str) -> tuple[str | None, bool]:
-    """Why a primary shard is missing (None if none is known to be), and whether that is permanent."""
-    explanation = _get(url, "/_cluster/allocation/explain", _Explanation)
+    """Why a primary shard is missing (None if none is known to be), and whether that is permanent.
+
+    If OpenSearch gave up on it only because the node was slow to close it, it is told to try again.
+    """
+    explanation = _ask(url, "/_cluster/allocation/explain", _Explanation)
     if explanation is None or not explanation.primary:
         return None, False
     why = explanation.unassigned_info
     details = why.details or why.last_allocation_status or "no reason is known"
     name = f"shard {explanation.shard} of the index {explanation.index}"
-    is_lasting = why.failed_allocation_attempts >= ATTEMPTS or explanation.can_allocate == NO_COPY
+    has_given_up = why.failed_allocation_attempts >= ATTEMPTS
+    if has_given_up and BUSY in details:
+        _ask(url, "/_cluster/reroute?retry_failed=true&metric=none", _Acknowledged, method="POST")
+        has_given_up = False
     return (
         f"{name} cannot be read ({_short(details)}): "
         "restore a snapshot into another folder, or start anew with another --data",
-        is_lasting,
+        has_given_up or explanation.can_allocate == NO_COPY,
     )
 
 
@@ -90,11 +101,11 @@ def _short(details: str) -> str:
     return " ".join(details.split())[:REASON_CHARACTERS]
 
 
-def _get(url: str, path: str, expected: type[Expected]) -> Expected | None:
+def _ask(url: str, path: str, expected: type[Expected], *, method: str = "GET") -> Expected | None:
     """The node's response, or None if it reports an error, is no JSON of this shape, or does not come."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
     try:
-        connection.request("GET", path)
+        connection.request(method, path)
         answer = connection.getresponse()
         return msgspec.json.decode(answer.read(), type=expected) if answer.status == 200 else None
     except (OSError, http.client.HTTPException, msgspec.MsgspecError, UnicodeError, RecursionError):
