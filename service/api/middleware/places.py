@@ -78,10 +78,6 @@ class Places(HttpMiddleware):
             scope["state"][SHED] = True
         scope["path_template"] = scope["path"]  # for the log line: Litestar has not seen the request
         note(scope, organization=str(organization_uid))
-        import os
-
-        if isinstance(error, TooBusy) and os.environ.get("TAR"):
-            await asyncio.sleep(float(os.environ["TAR"]))
         await refuse_for(scope, send, error)
 
 
