@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import snowballstemmer
 
@@ -27,6 +29,8 @@ WORDS = {
     "greek": "λογαριασμοί λογαριασμός παραγγελίες",
     "armenian": "փոխարինել գրքերը",
 }
+# Of each noun, the forms of its cases; the first one is the dictionary's.
+NOUNS = (Path(__file__).parents[1] / "samples" / "russian_nouns.txt").read_text("utf-8").splitlines()
 SHORTEST, SHORTEST_WORDS = 3, {"finnish": 5, "hungarian": 5, "romanian": 5, "turkish": 5}
 ENGLISH: list[str] = mapping.load().settings["index"]["analysis"]["filter"]["english_words"]["keywords"]
 # Words whose stems are the same in another language: data and date in Italian, internal and internet in Hungarian.
@@ -66,6 +70,18 @@ def test_listed_english_words_have_english_stems_only(tokens: oracle.Tokens) -> 
 def test_english_words_do_not_meet_in_another_language(one: str, other: str, tokens: oracle.Tokens) -> None:
     for asked, found in ((one, other), (other, one)):
         assert not tokens(oracle.STEMS_ASKED, asked)[0] & tokens(oracle.STEMS, found)[0]
+
+
+def test_a_russian_noun_is_found_in_each_of_its_cases(tokens: oracle.Tokens) -> None:
+    parted = []
+    for start in range(0, len(NOUNS), 10):
+        forms = [form for noun in NOUNS[start : start + 10] for form in noun.split()]
+        there = dict(zip(forms, tokens(oracle.STEMS, " ".join(forms)), strict=True))
+        asked = dict(zip(forms, tokens(oracle.STEMS_ASKED, " ".join(forms)), strict=True))
+        for noun in NOUNS[start : start + 10]:
+            word, *others = noun.split()
+            parted += [(word, one) for one in others if not (there[word] & asked[one] and there[one] & asked[word])]
+    assert parted == []
 
 
 def test_news_is_no_form_of_new_in_any_language(tokens: oracle.Tokens) -> None:
