@@ -12,7 +12,7 @@ import structlog
 from pydantic import SecretStr
 
 from service.settings import Settings
-from tests import examples, setup_projects
+from tests import examples, logged, setup_projects
 from tests.setup_projects import Project
 
 LONGEST = ("test_at_size.py", "test_hostile_texts.py", "test_load.py")  # several minutes each
@@ -46,10 +46,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=order)
 
 
+TOLD = pytest.StashKey[list[str]]()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """At the end of the whole run, whatever its processes logged must tell nothing that the tests stored or sent."""
+    if hasattr(session.config, "workerinput"):
+        return
+    factory: pytest.TempPathFactory = session.config._tmp_path_factory  # type: ignore[attr-defined]
+    logs = factory.getbasetemp() / "logs"
+    told = session.config.stash[TOLD] = list(logged.telling(logs, logged.hidden(logs)))
+    if told and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if told := config.stash.get(TOLD, []):
+        terminalreporter.section("what must not be in a log", red=True)
+        terminalreporter.write_line("\n".join(told))
+
+
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for what is logged while the tests run: by applications in their threads, and by processes of their own."""
-    return tmp_path_factory.mktemp("logs")
+    """A folder for what this process of the run has logged: applications in its threads, and processes that it starts."""
+    return logged.begin(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session", autouse=True)

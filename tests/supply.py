@@ -6,9 +6,11 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -114,8 +116,26 @@ def judged(output: str, errors: str) -> str | None:
     return f"{NOT_KNOWN} ({len(unknown)} of {len(packages)})" if unknown else None
 
 
+def locked_packages() -> list[tuple[str, str]]:
+    """Name and version of each package of the service."""
+    return re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / LOCKS[0]).read_text(), re.MULTILINE)
+
+
+def not_listed(document: str) -> list[str]:
+    """The locked packages and jars that a list of parts does not have exactly once; all if it is no CycloneDX."""
+    found = json.loads(document)
+    parts = found.get("components", []) if found.get("bomFormat") == "CycloneDX" else []
+    listed = Counter(part.get("purl", "").partition("?")[0] for part in parts)
+    packages = [f"pkg:pypi/{name.lower()}@{version}" for name, version in locked_packages()]
+    jars = [f"pkg:maven/{jar.group}/{jar.artifact}@{jar.version}" for jar in locked_jars()]
+    return [purl for purl in packages + jars if listed[purl] != 1]
+
+
 def write_sbom(file: Path) -> None:
-    """The packages by cyclonedx-py, and the jars and the JDK of the local node added to them."""
+    """The packages by cyclonedx-py, and the jars and the JDK of the local node added to them.
+
+    Raises SystemExit, and writes nothing, if a part of the locks is not in the list.
+    """
     from cyclonedx.model import HashAlgorithm, HashType
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.component import Component, ComponentType
@@ -156,6 +176,8 @@ def write_sbom(file: Path) -> None:
         )
     )  # fmt: skip
     text = make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=2)
+    if missing := not_listed(text):
+        raise SystemExit(f"audit: not listed once, so {file} was not written: {', '.join(missing)}")
     file.write_text(text + "\n")
     print(f"{file}: {len(bom.components)} parts")
 

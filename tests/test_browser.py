@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from service import __version__
 from service.api.documentation import PAGE, POLICY, SCRIPT
@@ -209,6 +210,30 @@ def test_a_request_id_is_taken_only_if_it_is_well_formed(bare_settings: Settings
 def test_an_error_shows_neither_the_cluster_nor_the_code(bare_settings: Settings) -> None:
     for answer in ask(bare_settings, {"url": "/health/ready"}, {"url": "/x"}, {"url": "/", "method": "PUT"}):
         assert not re.search(r"127\.0\.0\.1|:1\b|Traceback|\.py\b|site-packages|litestar", answer.text, re.IGNORECASE)
+
+
+def test_a_fault_of_the_code_shows_none_of_its_text(bare_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the log: it has the type of the error, and where in the code it happened."""
+
+    async def fails(*_arguments: object) -> None:
+        raise RuntimeError("/secret/path 10.0.0.1")
+
+    monkeypatch.setattr("service.api.routes._caller", fails)
+    with capture_logs() as logs:
+        answers = ask(
+            bare_settings, *({"url": f"/api/conversations{path}"} for path in ("", "/count", "/export", "/x"))
+        )
+    for answer in answers:
+        assert answer.status_code == 500
+        assert answer.json()["error"]["code"] == "internal_error"
+        shown = f"{answer.headers} {answer.text}"
+        assert not re.search(r"secret|10\.0\.0\.1|RuntimeError|Traceback|\.py\b|site-packages", shown)
+    faults = [line for line in logs if line["event"] == "fault"]
+    assert [line["request_id"] for line in faults] == [answer.headers["x-request-id"] for answer in answers]
+    for line in faults:
+        assert line["error"] == "RuntimeError"
+        assert "test_browser.py" in line["places"][-1]
+    assert not re.search(r"/secret|10\.0\.0\.1", str(logs))
 
 
 @pytest.mark.parametrize(

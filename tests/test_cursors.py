@@ -97,6 +97,15 @@ def test_a_cursor_of_another_query_or_organization_is_refused(
                 CURSORS.read(query_of(asked, cursor), asker)
 
 
+def test_nothing_in_a_cursor_can_be_read() -> None:
+    """Neither where the walk is nor what was asked."""
+    cursor = CURSORS.write(("a subject of somebody", "a uid"), query_of("search=something"), ORGANIZATION)
+    sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    for hidden in (b"subject", b"somebody", b"a uid", b"something", ORGANIZATION.bytes, str(ORGANIZATION).encode()):
+        assert hidden not in sealed
+        assert hidden not in cursor.encode()
+
+
 @given(positions, st.integers(0), st.integers(1, 255))
 def test_a_cursor_with_one_changed_byte_is_refused(position: Position, at: int, change: int) -> None:
     cursor = CURSORS.write(position, query_of(""), ORGANIZATION)

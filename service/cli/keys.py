@@ -128,11 +128,11 @@ def _state(key: ApiKey, now: datetime) -> str:
 def revoke_command(settings: Settings, key_id: str) -> None:
     """Revoke the API key with this ID. Within 60 seconds, no process of the service accepts it any more."""
 
-    def revoke(client: Client) -> Awaitable[bool]:
+    def revoke(client: Client) -> Awaitable[tuple[ApiKey, bool]]:
         return Store(client, settings.alias).revoke(key_id, datetime.now(UTC))
 
-    revoked = act(settings, revoke)
-    recorded(settings, "key_revoke", (), key=key_id, revoked=revoked)
+    ended, revoked = act(settings, revoke)
+    recorded(settings, "key_revoke", ended.organizations, key=key_id, revoked=revoked)
     show({"id": key_id, "revoked": revoked})
 
 

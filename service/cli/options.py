@@ -6,7 +6,8 @@ import asyncio
 import functools
 import re
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -236,10 +237,27 @@ def cluster_url(settings: Settings) -> str:
     return url
 
 
-def recorded(settings: Settings, action: str, organizations: Iterable[UUID], **facts: object) -> None:
+def recorded(settings: Settings, action: str, organizations: Iterable[UUID | str], **facts: object) -> None:
     """Adds what the command did to the audit trail, if there is a file for it."""
     trail = audit.Audit(settings.audit_file, is_logged=False)
     trail.record(action, who=audit.operator(), organizations=organizations, **facts)
+
+
+@contextmanager
+def recorded_at_the_end(record: Callable[[bool], None]) -> Iterator[None]:
+    """Calls `record` when the block has ended, with whether it ended well.
+
+    Raises what the block raises, also where nothing can be recorded, and else Misconfigured if nothing can be recorded.
+    """
+    try:
+        yield
+    except BaseException as error:
+        try:
+            record(False)
+        except Misconfigured:
+            error.add_note("CONVERSATIONS_AUDIT_FILE cannot be written: what was done is not recorded there.")
+        raise
+    record(True)
 
 
 def show(record: Mapping[str, object], *, to_error: bool = False) -> None:

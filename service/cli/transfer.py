@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +22,7 @@ from service.cli.options import (
     cluster_options,
     create_option,
     recorded,
+    recorded_at_the_end,
     rejects_option,
     show,
 )
@@ -40,6 +41,8 @@ from service.reindex import first_index
 from service.rejects import Rejects, is_rejects
 from service.settings import Settings
 from service.sources import ndjson
+
+MOST_NAMED = 100  # organizations in a line of the audit trail
 
 Origin = TypeVar("Origin")
 
@@ -112,7 +115,6 @@ def load_command(
         act(settings, lambda client: require_index(client, settings, create=create))
         with exit_codes.hint(lambda: _go_on(files, True)), progress.track("Loading", total, "byte") as advance:
             sums = load_files(settings, own, processes=parallel, rejects=rejects, resume=resume, advance=advance)
-        recorded(settings, "load", (), **sums)
         _finish(sums, rejects)
         return
     reading = progress.Reading(total)
@@ -130,16 +132,17 @@ def load_command(
         def reject(line: ndjson.Line) -> None:
             rejected.add(line.source, line.number, line.reason or "", line.text)
 
-        tally = _load(
-            settings,
-            _prepared(lines(), max_ahead(settings), reject, workers=workers),
-            lambda line, reason: rejected.add(line.source, line.number, reason, line.text),
-            reading,
-            create=create,
-            settled=lambda line: done.reach(line.source, line.number),
-        )
+        with _recorded(settings) as tally:
+            _load(
+                settings,
+                tally,
+                _prepared(lines(), max_ahead(settings), reject, workers=workers),
+                lambda line, reason: rejected.add(line.source, line.number, reason, line.text),
+                reading,
+                create=create,
+                settled=lambda line: done.reach(line.source, line.number),
+            )
     done.remove()
-    recorded(settings, "load", (), **tally.record())
     summary(tally, rejected)
 
 
@@ -178,22 +181,23 @@ def export_command(settings: Settings, file: str, organization: UUID, where: str
 
 def _load(
     settings: Settings,
+    tally: loader.Tally,
     prepared: AbstractAsyncContextManager[loader.Pairs[Origin]],
     reject: Callable[[Origin, str], None],
     reading: progress.Reading,
     *,
     create: bool,
     settled: Callable[[Origin], None] = lambda _origin: None,
-) -> loader.Tally:
-    tally = loader.Tally()
+) -> None:
+    """Loads the writes, and counts them in `tally`."""
 
     def now() -> dict[str, int]:
         return {"bytes_done": reading.done, "bytes": reading.bytes or 0, **tally.record()}
 
-    async def load(client: Client) -> loader.Tally:
+    async def load(client: Client) -> None:
         await require_index(client, settings, create=create)
         async with load_progress.published(client, settings.alias, now), prepared as writes:
-            return await loader.load_writes(
+            await loader.load_writes(
                 client,
                 settings.alias,
                 writes,
@@ -203,7 +207,22 @@ def _load(
                 tally=tally,
             )
 
-    return act(settings, load)
+    act(settings, load)
+
+
+@contextmanager
+def _recorded(settings: Settings) -> Iterator[loader.Tally]:
+    """Yields a tally, and adds it to the audit trail when the load has ended: well, or after something was sent."""
+    tally = loader.Tally()
+
+    def record(complete: bool) -> None:
+        named = sorted(tally.organizations)
+        more = {"organizations_in_all": len(named)} if len(named) > MOST_NAMED else {}
+        if complete or named:
+            recorded(settings, "load", named[:MOST_NAMED], **more, **tally.record(), complete=complete)
+
+    with recorded_at_the_end(record):
+        yield tally
 
 
 def _prepared(

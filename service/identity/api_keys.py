@@ -129,15 +129,15 @@ class Store:
         await self._put(key_id, msgspec.structs.replace(key, hash=_hashed(secret)), create=True)
         return key_id, f"{PREFIX}{key_id}_{secret}"
 
-    async def revoke(self, key_id: str, now: datetime) -> bool:
-        """Ends a key. Returns whether it was not revoked before. Raises NotFound."""
+    async def revoke(self, key_id: str, now: datetime) -> tuple[ApiKey, bool]:
+        """Ends a key. Returns the key as it was, and whether it was not revoked before. Raises NotFound."""
         found = (await self.all()).get(key_id)
         if found is None:
             raise NotFound(f"there is no API key {key_id}: 'conversations key list' prints those there are")
         if found.revoked_on is not None:
-            return False
+            return found, False
         await self._put(key_id, msgspec.structs.replace(found, revoked_on=now))
-        return True
+        return found, True
 
     async def _put(self, key_id: str, key: ApiKey, *, create: bool = False) -> None:
         params = {"refresh": "true"} | ({"op_type": "create"} if create else {})

@@ -20,6 +20,7 @@ BATCH_BYTES = 800_000  # aiohttp warns of a blocked event loop if a request is l
 
 ACTION_BYTES = 200
 BATCHES_AT_ONCE = 6
+MOST_ORGANIZATIONS = 10_000  # that a tally remembers: about 1 MB
 
 Origin = TypeVar("Origin")
 Pairs = Iterable[tuple[Origin, Write]] | AsyncIterable[Sequence[tuple[Origin, Write]]]
@@ -28,17 +29,26 @@ Pairs = Iterable[tuple[Origin, Write]] | AsyncIterable[Sequence[tuple[Origin, Wr
 
 @dataclass(slots=True)
 class Tally:
-    """The counts of a load. `written + unchanged + rejected` is the number of all documents."""
+    """The counts of a load. `written + unchanged + rejected` is the number of all documents.
+
+    `organizations` are those of the documents that were sent; beyond MOST_ORGANIZATIONS none is added.
+    """
 
     written: int = 0
     unchanged: int = 0
     rejected: int = 0
+    organizations: set[str] = field(default_factory=set, compare=False)
 
     def record(self) -> dict[str, int]:
         return {"written": self.written, "unchanged": self.unchanged, "rejected": self.rejected}
 
     def count(self, outcome: Outcome) -> None:
         setattr(self, outcome, getattr(self, outcome) + 1)
+
+    def send(self, writes: Sequence[Write]) -> None:
+        """Remembers the organizations of the documents that are about to be sent."""
+        if len(self.organizations) < MOST_ORGANIZATIONS:
+            self.organizations.update(write.routing for write in writes)
 
 
 @dataclass(slots=True)
@@ -100,6 +110,7 @@ async def load_writes(
     in_order: deque[tuple[asyncio.Task[None], Origin]] = deque()
 
     async def send(batch: _Batch[Origin]) -> None:
+        tally.send(batch.writes)
         for origin, result in zip(batch.origins, await writer.write(batch.writes), strict=True):
             tally.count(result.outcome)
             if result.outcome == "rejected":

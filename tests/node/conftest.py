@@ -37,7 +37,7 @@ from service.reindex import first_index
 from service.reindex import lock as reindex_lock
 from service.search.paging.rank_descent import Windows
 from service.settings import Settings
-from tests import oracle, processes
+from tests import logged, oracle, processes
 from tests.corpus import corpus
 from tests.node import shared_node
 from tests.node.impatient import DEAD_AFTER_SECONDS
@@ -76,6 +76,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
     The tests ask faster than a caller may, and export in four threads. test_request_limits.py tests the limits.
     """
+    logged.hide(SECRET.get_secret_value())
     return Settings.load().but(
         token_secret=SECRET, alias=unique_alias(), data=tmp_path_factory.mktemp("data"),
         caller_rate=0.0, address_rate=0.0, exports=16, exports_per_organization=16,
@@ -91,8 +92,7 @@ def distribution(settings: Settings) -> Distribution:
 @pytest.fixture(scope="session")
 def _node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the shared node: the same for all processes of a run."""
-    own = tmp_path_factory.getbasetemp()
-    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared-node"
+    return logged.shared(tmp_path_factory.getbasetemp(), "shared-node")
 
 
 @pytest.fixture(scope="session")
@@ -313,11 +313,9 @@ def serving(
 
 
 @contextmanager
-def serve_process(
-    cluster: Cluster, folder: Path, **environment: str
-) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+def serve_process(cluster: Cluster, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
     """`conversations serve` as a process of its own: the process, its address, and the file of its log."""
-    log = folder / "log"
+    log = logged.new_file("served")
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "service", "serve", "--port", "0"],

@@ -237,8 +237,8 @@ def test_a_cluster_that_is_gone_or_stands_still_is_503_or_504_and_recovers(
 
 
 @pytest.fixture
-def served(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
-    with serve_process(cluster, tmp_path) as process:
+def served(cluster: Cluster) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+    with serve_process(cluster) as process:
         yield process
 
 

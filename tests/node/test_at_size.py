@@ -132,14 +132,13 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(sized: Sized, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(sized: Sized) -> Iterator[Service]:
     token = Tokens(sized.cluster.settings).mint(
         "tester", [LARGE], scopes=("conversations:write", "conversations:export")
     )
     headers = {"Authorization": f"Bearer {token}"}
-    folder = tmp_path_factory.mktemp("service")
     with (
-        serve_process(sized.cluster, folder, CONVERSATIONS_WRITE_LEASE=LEASE) as (_process, address, _log),
+        serve_process(sized.cluster, CONVERSATIONS_WRITE_LEASE=LEASE) as (_process, address, _log),
         httpx.Client(base_url=address, headers=headers, timeout=60) as http,
     ):
         yield Service(address, http)

@@ -62,7 +62,7 @@ def outputs(
     with own_alias(settings, opensearch_url) as cluster:
         with gzip.open(samples / "conversations.ndjson.gz", "rt") as lines:
             cluster.load([Conversation.model_validate_json(line) for line in lines])
-        with serve_process(cluster, checkout, **lease) as (_process, address, _log):
+        with serve_process(cluster, **lease) as (_process, address, _log):
             script = "".join(f"{task.typed}printf '{END}'\n" for task in TASKS).replace(ADDRESS, address)
             done = subprocess.run(
                 ["bash", "-eu", "-c", script], cwd=checkout, env=cluster.environment | lease | {"HOME": str(checkout)},

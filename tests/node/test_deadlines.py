@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -164,8 +163,8 @@ def test_a_body_above_the_limit_is_refused_unread_or_as_it_comes(api: Api) -> No
             assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_whole_export_is_logged_and_counted_as_200(cluster: Cluster, tmp_path: Path) -> None:
-    with serve_process(cluster, tmp_path) as (_process, address, log):
+def test_a_whole_export_is_logged_and_counted_as_200(cluster: Cluster) -> None:
+    with serve_process(cluster) as (_process, address, log):
         headers = {"Authorization": f"Bearer {Api(cluster.settings, address).token(ORGANIZATIONS[0])}"}
         for encoding in ("identity", "gzip"):
             for _ in range(10):

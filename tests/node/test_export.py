@@ -164,12 +164,12 @@ def test_an_export_that_is_cut_off_cannot_be_mistaken_for_a_whole_one(
 
 
 def test_a_client_that_hangs_up_stops_the_search_behind_its_page(
-    own_node: tuple[LocalNode, Cluster], tmp_path: Path
+    own_node: tuple[LocalNode, Cluster],
 ) -> None:
     """The node stands still, so that the search would last until its deadline."""
     node, cluster = own_node
     assert node.process is not None
-    with serve_process(cluster, tmp_path, CONVERSATIONS_REQUEST_TIMEOUT="120") as (_process, address, log):
+    with serve_process(cluster, CONVERSATIONS_REQUEST_TIMEOUT="120") as (_process, address, log):
         headers = {"Authorization": f"Bearer {Api(cluster.settings, address).token(LARGE)}"}
         assert httpx.get(f"{address}/api/conversations?per_page=1", headers=headers).status_code == 200
         os.kill(node.process.pid, signal.SIGSTOP)

@@ -69,7 +69,7 @@ def test_a_full_disk_is_named_by_the_api_by_readiness_by_load_and_by_doctor(
         token = Tokens(cluster.settings).mint(
             "tester", [*ORGANIZATIONS], scopes=("conversations:write", "conversations:export")
         )
-        with serve_process(cluster, tmp_path, CONVERSATIONS_REQUEST_TIMEOUT="5") as (process, address, log):
+        with serve_process(cluster, CONVERSATIONS_REQUEST_TIMEOUT="5") as (process, address, log):
             wait_until(
                 lambda: httpx.get(f"{address}/health/ready", timeout=60, verify=CERTIFICATES).status_code == 200,
                 process=process, says=log.read_text,

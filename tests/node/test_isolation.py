@@ -216,6 +216,21 @@ def test_what_exists_elsewhere_and_what_exists_nowhere_are_told_apart_by_nothing
             assert comparable(pair.ask(Request("GET", f"{isolation.LIST}/{one.uid}"), 0)) == nowhere
 
 
+def test_an_organization_of_others_is_refused_alike_whether_it_exists_or_not(pairs: list[Pair]) -> None:
+    nowhere = UUID(int=9, version=4)
+    for pair in pairs:
+        for path in ("", "/count", "/export", f"/{UUID(int=7, version=4)}", "/suggest?q=a"):
+            answers = []
+            for organization in (nowhere, *(one for one in ORGANIZATIONS if one not in pair.who.uids)):
+                named = "&" if "?" in path else "?"
+                target = f"{isolation.LIST}{path}{named}organization_uid={organization}"
+                status, headers, body = comparable(pair.ask(Request("GET", target), 0))
+                assert status == 403
+                answers.append((headers, body.replace(str(organization), "ITS UID")))
+            assert len(answers) > 1
+            assert all(one == answers[0] for one in answers)
+
+
 def test_words_that_are_near_or_begun_are_found_by_their_owners(
     pairs: list[Pair], everything: list[Conversation]
 ) -> None:

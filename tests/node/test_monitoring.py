@@ -254,7 +254,7 @@ class _Receive(BaseHTTPRequestHandler):
 
 
 def test_traces_show_the_request_and_its_calls_under_the_callers_own_and_nothing_secret(
-    cluster: Cluster, api: Api, tmp_path: Path
+    cluster: Cluster, api: Api
 ) -> None:
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     sink = Sink()
@@ -263,7 +263,7 @@ def test_traces_show_the_request_and_its_calls_under_the_callers_own_and_nothing
     traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{sink.server_port}", "OTEL_BSP_SCHEDULE_DELAY": "100"}
     token = api.token(ORGANIZATIONS[0])
     try:
-        with serve_process(cluster, tmp_path, **traced) as (_process, address, _log):
+        with serve_process(cluster, **traced) as (_process, address, _log):
             answer = api.http.get(
                 f"{address}/api/conversations?search=unmistakable",
                 headers={"Authorization": f"Bearer {token}", "traceparent": parent},

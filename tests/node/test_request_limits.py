@@ -312,12 +312,12 @@ def test_more_deep_pages_than_the_cluster_has_points_in_time(
         assert own.points_in_time()[1] >= 60
 
 
-def test_operators_have_an_address_of_their_own(cluster: Cluster, tmp_path: Any) -> None:
+def test_operators_have_an_address_of_their_own(cluster: Cluster) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     own = f"127.0.0.1:{port}"
-    with serve_process(cluster, tmp_path, CONVERSATIONS_OPERATIONS_ADDRESS=own) as (_process, address, _log):
+    with serve_process(cluster, CONVERSATIONS_OPERATIONS_ADDRESS=own) as (_process, address, _log):
         for path in ("/metrics", "/health/ready"):
             assert httpx.get(f"http://{own}{path}").status_code == 200
             error(httpx.get(f"{address}{path}"), 404, "not_found")
@@ -342,7 +342,7 @@ def _looks(cluster: Cluster) -> int:
 
 
 def test_a_client_that_hangs_up_ends_its_bulk_write(cluster: Cluster, settings: Settings, opensearch_url: str) -> None:
-    """5,000 lines are ten batches and more; the client goes while they are written."""
+    """3,000 lines are several batches; the client goes while they are written."""
     rng = random.Random(2)
     lines = b"".join(conversation(rng, ONE).model_dump_json().encode() + b"\n" for _ in range(3_000))
     with own_alias(settings, opensearch_url) as own:

@@ -42,7 +42,7 @@ def test_a_cluster_that_is_slow_or_not_there_yet_is_waited_for(
         assert node.process is not None
         os.kill(node.process.pid, signal.SIGSTOP)  # it takes connections, and answers nothing
         try:
-            with serve_process(cluster, tmp_path, CONVERSATIONS_REQUEST_TIMEOUT="1") as (process, address, log):
+            with serve_process(cluster, CONVERSATIONS_REQUEST_TIMEOUT="1") as (process, address, log):
                 assert ready(address) in (503, 504)
                 assert process.poll() is None
                 assert "Not ready yet: OpenSearch did not answer" in log.read_text()
@@ -50,7 +50,7 @@ def test_a_cluster_that_is_slow_or_not_there_yet_is_waited_for(
                 wait_until(lambda: ready(address) == 200, process=process, says=log.read_text)
         finally:
             os.kill(node.process.pid, signal.SIGCONT)
-    with serve_process(cluster, tmp_path) as (process, address, log):
+    with serve_process(cluster) as (process, address, log):
         assert ready(address) == 503
         assert "Not ready yet: OpenSearch cannot be reached" in log.read_text()
         with LocalNode(tmp_path / "node", distribution) as again:
@@ -133,7 +133,7 @@ def test_tls_a_password_and_a_path_and_no_password_shown(
         assert "failed " not in doctor.stdout
         status = conversations("status")
         assert status.returncode == 0, status.stderr
-        with serve_process(fresh, tmp_path, **told) as (_process, address, log):
+        with serve_process(fresh, **told) as (_process, address, log):
             assert ready(address) == 200
             healthy = conversations("healthy", "--url", address)
             assert healthy.returncode == 0, healthy.stderr

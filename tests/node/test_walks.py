@@ -68,6 +68,25 @@ def test_links_keep_the_rest_of_the_request_and_stay_inside_their_brackets(api: 
     assert "next" not in past
 
 
+def test_links_do_not_lead_to_the_host_that_a_request_names(api: Api) -> None:
+    evil = {"Host": "evil.example", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil.example;proto=https"}
+    headers = evil | {"Authorization": f"Bearer {api.token(ORGANIZATIONS[0])}"}
+    for query, relations in (
+        ("?page=2&per_page=5", {"first", "prev", "next", "last"}),
+        ("?cursor=*", {"first", "next"}),
+    ):
+        answer = api.http.get(f"{api.address}/api/conversations{query}", headers=headers)
+        assert answer.status_code == 200
+        found = targets(answer.headers["link"])
+        assert set(found) == relations
+        assert all(target.startswith("/api/conversations?") for target in found.values())
+        assert "evil.example" not in f"{answer.headers} {answer.text}"
+    for path in ("/api/conversations/00000000-0000-4000-8000-0000000000aa", "/api/nothing"):
+        answer = api.http.get(f"{api.address}{path}", headers=headers)
+        error(answer, 404, "not_found")
+        assert "evil.example" not in f"{answer.headers} {answer.text}"
+
+
 def test_the_links_of_a_walk_go_forward_only(api: Api) -> None:
     token = api.token(ORGANIZATIONS[2])
     answer = api.get("/api/conversations?per_page=50&cursor=*", token)

@@ -118,6 +118,28 @@ def test_one_conversation_is_read_at_once_and_only_by_its_organization(own: Api)
     assert own.get(f"{url}?organization_uid={MINE}", own.token(MINE, OTHER)).status_code == 200
 
 
+def test_what_another_organization_does_under_a_uid_changes_nothing_of_its_owners(own: Api) -> None:
+    one = mine()[0]
+    assert outcomes(send(own, [line(one)])) == ["written"]
+    path = f"/api/conversations/{one.uid}"
+    before = own.get(path, own.token(MINE)).content
+    theirs = {"token": own.token(OTHER, scopes=SCOPE)}
+    later = format_time(one.updated_on + timedelta(days=1))
+    gone = deletion(one, one.updated_on + timedelta(days=2))
+    stolen = line(one, organization_uid=str(OTHER), subject="stolen", updated_on=later)
+    both = [line(one, subject="stolen", updated_on=later), gone]
+    assert outcomes(send(own, both, **theirs)) == ["rejected", "rejected"], "in the owner's name"
+    headers = {"Authorization": f"Bearer {theirs['token']}"}
+    error(own.http.delete(f"{own.address}{path}?organization_uid={MINE}", headers=headers), 403, "forbidden")
+    error(own.http.delete(f"{own.address}{path}", headers=headers), 404, "not_found")
+    assert outcomes(send(own, [stolen], **theirs)) == ["written"], "in its own name"
+    assert own.get(path, theirs["token"]).json()["data"]["subject"] == "stolen"
+    assert own.get(path, own.token(MINE)).content == before
+    assert own.http.delete(f"{own.address}{path}", headers=headers).status_code == 200
+    error(own.get(path, theirs["token"]), 404, "not_found")
+    assert own.get(path, own.token(MINE)).content == before
+
+
 def test_deleting_what_is_there_now_works_whatever_its_time_and_is_not_undone(own: Api, fresh: Cluster) -> None:
     token = own.token(MINE, scopes=SCOPE)
     headers = {"Authorization": f"Bearer {token}"}
