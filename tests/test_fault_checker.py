@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,3 +191,11 @@ def test_the_time_until_full_speed(wait: float, rate: int) -> None:
     assert speed.recovered_after(answers(rate, 12, 30, is_good=False), 12, 30, before) is None
     assert speed.recovered_after(answers(rate, 12, 30, seconds=2), 12, 30, before) is None
     assert speed.recovered_after([], 12, 30, before) is None
+
+
+@pytest.mark.parametrize("file", [".github/workflows/ci.yml", ".ci/run"])
+def test_ci_lets_faults_happen_for_three_minutes(file: str) -> None:
+    """Both have `faketime`, without which one kind of fault is left out."""
+    text = (Path(__file__).parents[1] / file).read_text("utf-8")
+    assert "scripts/faults --minutes 3 --seed 1 --recover 120" in text
+    assert re.search(r"(needs|apt-get install .*) faketime\b", text)
