@@ -87,7 +87,8 @@ pages = Counter(
 lines = Counter("conversations_lines", "Lines of bulk requests, by outcome", ("outcome",), registry=REGISTRY)
 refused = Counter(
     "conversations_refused",
-    "Requests and connections that a limit refused; reason: own (the caller's or its organization's share) or all",
+    "Requests and connections that a limit refused; reason: own (what the client, its caller or its organization did), "
+    "all (others use everything) or idle (an idle connection, closed so that a new one has room)",
     ("limit", "reason"),
     registry=REGISTRY,
 )

@@ -12,12 +12,14 @@ import structlog
 from pydantic import SecretStr
 
 from service.settings import Settings
-from tests import examples, logged, setup_projects
+from tests import examples, failed_before, logged, setup_projects
 from tests.setup_projects import Project
 
 LONGEST = ("test_at_size.py", "test_hostile_texts.py", "test_load.py")  # several minutes each
 
 examples.register()
+pytest_sessionstart = failed_before.pytest_sessionstart
+pytest_terminal_summary = failed_before.pytest_terminal_summary
 
 
 def pytest_configure() -> None:

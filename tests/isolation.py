@@ -6,11 +6,12 @@ so that whatever looks for near, begun or similar words would meet them.
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 from uuid import UUID
@@ -37,7 +38,7 @@ BASES = ("acquisition", "merger", "invoice", "rechnung", "paket")
 NEUTRAL = ("report", "weekly", "delta")
 MARK = re.compile(r"zq[a-d][f-k][vwxzj]", re.IGNORECASE)
 UID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-LIST = "/api/conversations"
+LIST, CALLER = "/api/conversations", "/api/caller"
 KIND_OF = {row.name: row.kind for row in FIELDS}
 LONG_AGO = "1980-01-01T00:00:00Z"
 
@@ -112,7 +113,10 @@ CALLERS = (
 
 @dataclass
 class Request:
-    """One request. `total` is what it must count, if plain Python can tell."""
+    """One request. `total` is what it must count, if plain Python can tell.
+
+    `is_deep`: it goes to a service that finds every page by rank descent, whatever the page's number.
+    """
 
     method: str
     path: str
@@ -120,6 +124,7 @@ class Request:
     headers: dict[str, str] = field(default_factory=dict)
     body: str = ""
     total: int | None = None
+    is_deep: bool = False
 
     @property
     def target(self) -> str:
@@ -136,17 +141,30 @@ class Asker:
 
     def __init__(self, everything: list[Conversation], rng: random.Random) -> None:
         self._all, self._rng = everything, rng
+        self._paged: dict[Who, Request] = {}  # the last one with a page, of each
 
     def request(self, who: Who) -> Request:
+        if who in self._paged and self._rng.random() < 0.15:
+            return self._again(who)
         ways = (
-            (self._list, 40), (self._counted, 18), (self._count, 10), (self._suggest, 16), (self._export, 4), (self._one, 12),
-            (self._delete, 3), (self._bulk, 3), (self._elsewhere, 1),
+            (self._list, 40), (self._counted, 20), (self._count, 10), (self._suggest, 16), (self._export, 4), (self._one, 12),
+            (self._delete, 3), (self._bulk, 3), (self._elsewhere, 1), (self._caller, 3), (self._sign_in, 2), (self._docs, 2),
         )  # fmt: skip
         (way,) = self._rng.choices([way for way, _ in ways], [weight for _, weight in ways])
         asked: Request = way(who)
+        asked.is_deep = self._rng.random() < 0.5
         if self._rng.random() < 0.1:
             asked.headers["Prefer"] = "handling=strict"
+        if asked.total is not None and asked.path == LIST:
+            self._paged[who] = asked
         return asked
+
+    def _again(self, who: Who) -> Request:
+        """The same page again, or another one of the same query: what was remembered of it is used."""
+        before = self._paged[who]
+        pages = (dict(before.parameters)["page"], str(self._rng.randint(1, 9)))
+        others = [one for one in before.parameters if one[0] != "page"]
+        return replace(before, parameters=[*others, ("page", self._rng.choice(pages))])
 
     def _list(self, who: Who) -> Request:
         return Request(
@@ -185,6 +203,16 @@ class Asker:
     def _elsewhere(self, _who: Who) -> Request:
         return Request("GET", self._rng.choice(("/nowhere", f"{LIST}/{self._word()}", "/health/live", f"{LIST}/x/y")))
 
+    def _caller(self, who: Who) -> Request:
+        return Request("GET", CALLER, self._organization(who) if self._rng.random() < 0.3 else [])
+
+    def _sign_in(self, _who: Who) -> Request:
+        body = json.dumps({"code": self._rng.choice((self._word(), "", str(self._uid())))})
+        return Request(self._rng.choice(("POST", "POST", "GET")), "/sign-in", body=body)
+
+    def _docs(self, _who: Who) -> Request:
+        return Request("GET", self._rng.choice(("/docs", "/docs", "/docs/openapi.json", f"/docs/{self._word()}")))
+
     def _counted(self, who: Who) -> Request:
         """A list or a count whose total plain Python can tell."""
         where: list[tuple[str, str]] = []
@@ -204,7 +232,11 @@ class Asker:
             word = self._rng.choice((*NEUTRAL, self._word(), (some.subject or "").split()[0]))
             where.append(("search", word))
             found = [one for one in found if word in (one.subject or "").split()]
-        path = self._rng.choice((LIST, f"{LIST}/count"))
+        path = self._rng.choice((LIST, LIST, f"{LIST}/count"))
+        if path == LIST:
+            orders = [order for order in ORDERS if order != "relevance" or "search" in dict(where)]
+            where += [("sort", self._rng.choice(orders)), ("page", str(self._rng.randint(1, 9)))]
+            where.append(("per_page", self._rng.choice(("1", "2", "5", "10"))))
         return Request("GET", path, [*where, ("facets", "agent_uid,category,status")], total=len(found))
 
     def _parameters(self, who: Who, known: tuple[object, ...]) -> list[tuple[str, str]]:
@@ -314,13 +346,22 @@ def mark_of(one: Conversation) -> str:
 
 
 def leaked(who: Who, organization: UUID, asked: Request, everything: list[Conversation], said: str) -> set[str]:
-    """Marks and uids in an answer that are neither of what the caller sees of the organization, nor in the request."""
+    """Marks and uids in an answer that are neither of what the caller sees of the organization, nor in the request.
+
+    What a token allows holds all organizations of its own caller.
+    """
     visible = [one for one in everything if who.sees(one) and one.organization_uid == organization]
     marks = {mark_of(one) for one in visible}
     uids = {
         str(uid) for one in visible for uid in (one.uid, one.agent_uid, one.party_uid, one.created_by_uid, organization)
     } | {str(organization)}
+    uids.update(map(str, who.uids) if asked.path == CALLER else ())
     uids.add(EXAMPLE_ORGANIZATION)  # messages say with it what a uid looks like
-    found = ({mark.casefold() for mark in MARK.findall(said)} - marks) | (set(UID.findall(said)) - uids)
+    told = set(UID.findall(said))
+    if asked.path.startswith("/docs"):  # whose examples have uids of nobody
+        told &= {
+            str(uid) for one in everything for uid in (one.uid, one.organization_uid, one.agent_uid, one.party_uid)
+        }
+    found = ({mark.casefold() for mark in MARK.findall(said)} - marks) | (told - uids)
     given = asked.text + quote(asked.text)
     return {one for one in found if one not in given}

@@ -73,6 +73,14 @@ def test_every_variable_of_the_compose_file_is_in_the_example() -> None:
     assert used == given
 
 
+def test_ci_validates_every_profile() -> None:
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text("utf-8")
+    validated = re.findall(r"^ +docker compose (.*) config --quiet$", workflow, re.MULTILINE)
+    assert {name for line in validated for name in re.findall(r"--profile (\w+)", line)} == {
+        name for held in COMPOSE["services"].values() for name in held["profiles"]
+    }
+
+
 def test_the_profiles_are_whole_and_wait_for_what_they_need() -> None:
     for name in ("dev", "production", "cluster"):
         services = profile(name)

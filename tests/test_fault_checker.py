@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.faults import checker, speed
+from tests.faults import checker, speed, table
 from tests.faults.ledger import Ledger, Start, Write
 from tests.faults.speed import Answer, Speed
 
@@ -189,3 +191,31 @@ def test_the_time_until_full_speed(wait: float, rate: int) -> None:
     assert speed.recovered_after(answers(rate, 12, 30, is_good=False), 12, 30, before) is None
     assert speed.recovered_after(answers(rate, 12, 30, seconds=2), 12, 30, before) is None
     assert speed.recovered_after([], 12, 30, before) is None
+
+
+def test_losses_that_add_up_are_seen_against_the_start() -> None:
+    """Each of three steps keeps six tenths of the speed before it, which is enough after a fault."""
+    first = Speed.of(answers(100, 0, 10), 0, 10)
+    assert first.share_of(first) == 1
+    steps = [first]
+    for rate in (60, 36, 22):
+        found = Speed.of(answers(rate, 0, 10), 0, 10)
+        assert found.is_as_fast_as(steps[-1])
+        steps.append(found)
+    assert [round(found.share_of(first), 2) for found in steps] == [1, 0.6, 0.36, 0.22]
+    assert Speed.of(answers(100, 0, 10, seconds=0.9), 0, 10).share_of(first) == 1
+    assert Speed.of(answers(100, 0, 10, seconds=1.8), 0, 10).share_of(first) == pytest.approx(0.25)
+    assert Speed.of([], 0, 10).share_of(first) == 0
+
+
+@pytest.mark.parametrize("file", [".github/workflows/ci.yml", ".ci/run"])
+def test_ci_lets_faults_happen_for_three_minutes(file: str) -> None:
+    """Both have `faketime`, without which one kind of fault is left out."""
+    text = (Path(__file__).parents[1] / file).read_text("utf-8")
+    assert "scripts/faults --minutes 3 --seed 1 --recover 120" in text
+    assert re.search(r"(needs|apt-get install .*) faketime\b", text)
+
+
+def test_the_page_says_how_many_kinds_of_faults_there_are() -> None:
+    page = (Path(__file__).parents[1] / "docs/reliability.md").read_text("utf-8")
+    assert f"after the other, among {len(table.KINDS) + len(table.LEFT_OUT)} kinds (`tests/faults/table.py`)" in page

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from service import __version__
+
 ROOT = Path(__file__).parents[1]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PROJECT: dict[str, Any] = PYPROJECT["project"]
@@ -71,7 +73,7 @@ def test_every_declared_package_is_imported() -> None:
     assert unused == set(), "nothing imports these: remove them from pyproject.toml"
 
 
-def test_the_version_stands_in_one_place() -> None:
+def test_pyproject_takes_the_version_from_the_one_module_that_has_it() -> None:
     assert "version" in PROJECT["dynamic"]
     assert PYPROJECT["tool"]["hatch"]["version"]["path"] == "service/__init__.py"
     holders = [
@@ -80,6 +82,31 @@ def test_the_version_stands_in_one_place() -> None:
         if re.search(r"^__version__ = ", source.read_text("utf-8"), re.MULTILINE)
     ]
     assert holders == [ROOT / "service" / "__init__.py"]
+
+
+TAG = re.compile(
+    r"""conversation-search/(?:service:|opensearch:[\d.]+-)([^\s`"'}]+)|name: conversation-search/service\n\s+newTag: "([^"]+)\""""
+)
+
+
+def test_every_tag_of_an_image_has_the_version_of_the_project() -> None:
+    """Container files cannot read it from pyproject.toml. CONTRIBUTING.md names those that have it."""
+    files = [
+        path
+        for folder, pattern in ((ROOT, "*.*"), (ROOT / "docs", "**/*.md"), (ROOT / "deploy", "**/*"))
+        for path in folder.glob(pattern)
+        if path.is_file() and path.suffix in {".md", ".yml", ".yaml", ""}
+    ]
+    tags = {
+        str(path.relative_to(ROOT)): {one or other for one, other in TAG.findall(path.read_text("utf-8"))}
+        for path in files
+    }
+    found = {name: versions for name, versions in tags.items() if versions}
+    assert found == {name: {__version__} for name in found}
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    sentence = re.search(r"The version stands in `service/__init__\.py`\.(?:.|\n)*?\n(?=\n)", page)
+    assert sentence is not None
+    assert set(re.findall(r"`([\w./-]+\.(?:yml|yaml|md))`", sentence[0])) == set(found)
 
 
 def test_the_service_runs_without_build_tools() -> None:

@@ -261,7 +261,7 @@ class BoundedProtocol(HttpToolsProtocol):
         error response is not sent.
         """
         self._is_over = True
-        telemetry.refused.labels(_LIMIT_OF.get(status, "http"), "own").inc()
+        telemetry.refused.labels(_LIMIT_OF.get(status, "http"), "all" if status == 503 else "own").inc()
         if self._in_body and (self.is_idle or self.pipeline):
             self._close()
         elif self.is_idle or (self._in_body and not self.cycle.response_started):

@@ -76,22 +76,24 @@ Answer = Response[bytes] | Stream
 async def list_conversations(request: ApiRequest) -> Answer:
     """A page of the conversations that match, in a total order, with the exact total."""
     parts: Parts = request.app.state.parts
-    organization_uid, query = await _parsed_query(request, LIST_PARAMETERS)
+    is_strict = _is_strict(request)
+    organization_uid, query = await _parsed_query(request, LIST_PARAMETERS, is_strict=is_strict)
     async with parts.limits.search(request.scope, organization_uid):
         page = await search_results.page(parts.searcher, query, organization_uid)
     note(request.scope, took=page.took)
     link = links(request.scope["path"], request.scope["query_string"], page)
-    return await conditional_requests.answer(request, responses.page(page), {**link, **_applied(request)})
+    return await conditional_requests.answer(request, responses.page(page), {**link, **_applied(is_strict=is_strict)})
 
 
 @get("/api/conversations/count")
 async def count_conversations(request: ApiRequest) -> Answer:
     """The exact number of conversations that match, and their facets."""
     parts: Parts = request.app.state.parts
-    organization_uid, query = await _parsed_query(request, COUNT_PARAMETERS)
+    is_strict = _is_strict(request)
+    organization_uid, query = await _parsed_query(request, COUNT_PARAMETERS, is_strict=is_strict)
     async with parts.limits.search(request.scope, organization_uid):
         counts = await search_results.count(parts.searcher, query, organization_uid)
-    return await conditional_requests.answer(request, [responses.data(counts)], _applied(request))
+    return await conditional_requests.answer(request, [responses.data(counts)], _applied(is_strict=is_strict))
 
 
 @get("/api/conversations/suggest")
@@ -116,7 +118,9 @@ async def export_conversations(request: ApiRequest) -> Stream:
     missing, the export is incomplete.
     """
     parts: Parts = request.app.state.parts
-    organization_uid, query = await _parsed_query(request, EXPORT_PARAMETERS, scope=EXPORT)
+    organization_uid, query = await _parsed_query(
+        request, EXPORT_PARAMETERS, is_strict=_is_strict(request), scope=EXPORT
+    )
     if is_head(request.scope):
         async with parts.limits.export(organization_uid):
             return Stream(_one_empty_part(), media_type=NDJSON)
@@ -125,7 +129,9 @@ async def export_conversations(request: ApiRequest) -> Stream:
     return Stream(_chained(first, lines), media_type=NDJSON)
 
 
-async def _parsed_query(request: ApiRequest, known: Known, *, scope: str = READ) -> tuple[UUID, ConversationQuery]:
+async def _parsed_query(
+    request: ApiRequest, known: Known, *, is_strict: bool, scope: str = READ
+) -> tuple[UUID, ConversationQuery]:
     """The organization, with what the caller sees of it, and the parsed query of a request.
 
     Checks in this order: the token and its scope, the parameters, the access to the organization, and the index.
@@ -133,7 +139,7 @@ async def _parsed_query(request: ApiRequest, known: Known, *, scope: str = READ)
     parts: Parts = request.app.state.parts
     caller = await _caller(request, scope)
     asked_uid, query = parse_query(
-        request.scope["query_string"], caller.default_organization, known=known, strict=_is_strict(request)
+        request.scope["query_string"], caller.default_organization, known=known, strict=is_strict
     )
     parts.limits.charge(caller, _units(parts, query, scope))
     organization_uid = caller.require(asked_uid)
@@ -152,8 +158,8 @@ def _is_strict(request: ApiRequest) -> bool:
     return any(preference.replace(" ", "").lower() == "handling=strict" for preference in preferences)
 
 
-def _applied(request: ApiRequest) -> dict[str, str]:
-    return {"Preference-Applied": "handling=strict"} if _is_strict(request) else {}
+def _applied(*, is_strict: bool) -> dict[str, str]:
+    return {"Preference-Applied": "handling=strict"} if is_strict else {}
 
 
 async def _export_lines(request: ApiRequest, query: ConversationQuery, organization_uid: UUID) -> AsyncGenerator[bytes]:

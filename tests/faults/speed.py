@@ -35,6 +35,15 @@ class Speed:
         median = good[len(good) // 2] if good else float("inf")
         return cls(len(good) / (until - since), median, len(good) >= CLEAN_SHARE * len(inside))
 
+    def share_of(self, first: Speed) -> float:
+        """How much of an earlier speed this is, by the reads a second.
+
+        It is less than a half if reads take longer than may be after a fault.
+        """
+        patience = MOST_TIMES_SLOWER * first.median + SLACK_SECONDS
+        quickness = LEAST_SHARE * patience / self.median if self.median > patience else 1.0
+        return min(self.rate / first.rate, quickness)
+
     def is_as_fast_as(self, before: Speed) -> bool:
         return (
             self.is_clean

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from service.index.write_targets import writes_alias
@@ -17,9 +18,6 @@ from tests.node.proxy import Fault
 
 Kind = Callable[[Work, random.Random, float], AbstractContextManager[None]]
 """Begins in the block, holds for about so many seconds, and is undone before the block ends."""
-
-
-SUSPENDED_SECONDS = 12.0  # the other nodes remove it before; see world.DETECTION
 
 
 class NotNow(Exception):
@@ -59,11 +57,11 @@ def _killed_manager(work: Work, _rng: random.Random, seconds: float) -> Iterator
 
 
 @contextmanager
-def _suspended_node(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
+def _suspended_node(work: Work, rng: random.Random, _seconds: float) -> Iterator[None]:
     node = rng.choice(work.world.cluster.nodes)
     node.suspend()
     try:
-        time.sleep(min(30.0, max(SUSPENDED_SECONDS, 3 * seconds)))
+        time.sleep(work.suspended_seconds)
     finally:
         node.resume()
     work.world.revive()
@@ -192,6 +190,33 @@ def _lost_shard(work: Work, _rng: random.Random, seconds: float) -> Iterator[Non
 
 
 @contextmanager
+def _all_copies_lost(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
+    """The index has one copy for a while, and the node that holds it is killed: nobody answers until it is back.
+
+    Each write that was acknowledged is on its disk, so the ledger holds. The cluster takes no older copy instead,
+    because it knows which one is current. Raises NotNow while that copy is being made or moved.
+    """
+    index = work.world.index()
+    states = {copy["node"]: copy["state"] for copy in _copies(work, index) if copy["prirep"] == "p"}
+    holder = next((node for node in work.world.cluster.nodes if states.get(node.name) == "STARTED"), None)
+    if holder is None:
+        raise NotNow
+
+    def keep(replicas: int) -> None:
+        body = {"index.number_of_replicas": replicas}
+        work.world.act(lambda client: client.indices.put_settings(index=index, body=body), ignores=(404,))
+
+    keep(0)
+    try:
+        holder.kill()
+        time.sleep(seconds)
+    finally:
+        work.world.revive()
+        keep(1)
+    yield
+
+
+@contextmanager
 def _killed_service(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
     number = rng.randrange(len(work.world.services))
     work.world.stop_service(number, signal.SIGKILL)
@@ -229,6 +254,25 @@ def _clock_ahead(work: Work, _rng: random.Random, seconds: float) -> Iterator[No
     yield
 
 
+@contextmanager
+def _service_ahead(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
+    """One process of the service believes that it is an hour later; its waits are as long as ever."""
+    number = rng.randrange(len(work.world.services))
+    for environment in (AHEAD, {}):
+        work.world.stop_service(number, signal.SIGTERM)
+        work.world.start_service(number, **environment)
+        if environment:
+            assert work.world.clock_ahead(number) > 3000, "faketime has no effect"
+            time.sleep(seconds)
+    yield
+
+
+FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
+AHEAD = {
+    "LD_PRELOAD": str(FAKETIME), "FAKETIME": "+1h", "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+}  # fmt: skip
+SERVICE_AHEAD = "service's clock an hour ahead"
+LEFT_OUT = [] if FAKETIME else [f"{SERVICE_AHEAD}: it needs the package faketime"]
 KINDS: dict[str, Kind] = {
     "connections cut in the body": _proxies(faults.sent(proxy.partly(0.7))),
     "connections reset": _proxies(faults.sent(proxy.reset)),
@@ -256,9 +300,10 @@ KINDS: dict[str, Kind] = {
     "alias on a foreign index too": _alias_twice,
     "shard relocated": _moved_shard,
     "shard lost": _lost_shard,
+    "all copies of a shard lost": _all_copies_lost,
     "service killed": _killed_service,
     "rolling restart of the service": _rolling_services,
     "load killed": _killed_command("load"),
     "reindex killed": _killed_command("reindex"),
     "clock an hour ahead": _clock_ahead,
-}
+} | ({SERVICE_AHEAD: _service_ahead} if FAKETIME else {})

@@ -48,6 +48,7 @@ class Work:
     wrong: list[str] = field(default_factory=list)
     fault: str = "none"
     ahead_seconds: float = 0.0
+    suspended_seconds: float = 12.0  # after which the other nodes have removed a suspended one; see world.DETECTION
     is_over: bool = False
     counts: dict[str, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -79,7 +80,7 @@ class World:
             opensearch_url=" ".join(proxy.url for proxy in self.proxies), alias=ALIAS, token_secret=SECRET,
             data=self.folder / "data", replicas=1, write_lease=LEASE_SECONDS, request_timeout=10.0,
         )  # fmt: skip
-        self.token = Tokens(self.settings).mint(
+        self.token = Tokens(self.settings).mint(  # for half a day, also of a service whose clock is an hour ahead
             "faults", [UUID(one) for one in ORGANIZATIONS], scopes=("conversations:write", "conversations:export")
         )
         self.run("create", "--replicas", "1").wait(START_SECONDS)
@@ -98,21 +99,21 @@ class World:
             "CONVERSATIONS_SEARCHES_PER_ORGANIZATION": "48", "CONVERSATIONS_LOG_FORMAT": "json",
         }  # fmt: skip
 
-    def run(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """A command, as a process. Its output is in a file of the folder."""
+    def run(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        """A command, as a process. Its output is in a file of the folder. `environment` is added to that of all."""
         with (self.folder / f"{arguments[0]}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "service", *arguments],
-                cwd=self.folder, env=self.environment() | {"PYTHONPATH": str(Path(__file__).parents[2])},
+                cwd=self.folder, env=self.environment() | {"PYTHONPATH": str(Path(__file__).parents[2])} | environment,
                 stdout=log, stderr=log,
             )  # fmt: skip
 
     def log(self, command: str) -> str:
         return (self.folder / f"{command}.log").read_text("utf-8", "replace")[-1500:]
 
-    def start_service(self, number: int) -> None:
+    def start_service(self, number: int, **environment: str) -> None:
         address = self.addresses[number]
-        process = self.services[number] = self.run("serve", "--port", address.rpartition(":")[2])
+        process = self.services[number] = self.run("serve", "--port", address.rpartition(":")[2], **environment)
 
         def is_live() -> bool:
             try:
@@ -121,6 +122,11 @@ class World:
                 return False
 
         wait_until(is_live, process=process, says=lambda: self.log("serve"), seconds=START_SECONDS)
+
+    def clock_ahead(self, number: int) -> float:
+        """By how many seconds the clock of a service is ahead of that of this process."""
+        told = httpx.get(f"{self.addresses[number]}/health/live", timeout=10).headers["date"]
+        return parsedate_to_datetime(told).timestamp() - time.time()
 
     def stop_service(self, number: int, how: signal.Signals) -> None:
         process = self.services[number]

@@ -2,7 +2,8 @@
 
 Each random request goes to a service over the conversations of all, and to one over a copy of those only that its caller
 sees: both must answer the same, byte by byte, and neither may hold a mark or a uid of others. Plain Python tells the
-totals of some of them. ISOLATION_REQUESTS=20000 asks as many; the figures are in docs/reliability.md.
+totals of some of them. Half of the requests go to services with such small windows that every page is a rank descent
+with a sample, and every near page that can be remembered is. ISOLATION_REQUESTS=20000 asks as many; the figures are in docs/reliability.md.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import httpx
 import pytest
 
+from service import telemetry
 from service.conversation import Conversation
 from service.query.parameters import LIST_PARAMETERS
+from service.search.paging import near_pages
+from service.search.paging.rank_descent import Windows
+from service.search.paging.sampling import Sampling
 from service.settings import Settings
 from tests import isolation
 from tests.corpus import ORGANIZATIONS
@@ -32,10 +37,20 @@ from tests.node.conftest import Api, own_alias, serving
 REQUESTS = int(os.environ.get("ISOLATION_REQUESTS", "600"))
 PATIENCE = 60.0  # seconds for each request: on a busy machine, a page would else come without its suggestions, or not
 SEED = int(os.environ.get("ISOLATION_SEED", "18"))
+DEEP = Windows(dates=0, numbers=0, texts=0, scores=0, slice=3, sampling=Sampling(bits=1, least=9))
 OWN_HEADERS = {"date", "x-request-id"}  # of each answer its own
 SIZES = {"content-length", "etag"}  # which change with a cursor in the body
 _CURSOR = re.compile(r'(?<="next_cursor":")[^"]+|(?<=[?&]cursor=)[A-Za-z0-9_%-]{20,}')
+_RESTRICTED = re.compile(r'"is_restricted":(?:true|false)')
 _REQUEST_ID = re.compile(r'(?<="request_id":")[0-9a-f]{32}')
+
+
+@dataclass
+class Served:
+    """Two services over the same conversations: with the windows that there are, and with DEEP."""
+
+    plain: Api
+    deep: Api
 
 
 @dataclass
@@ -43,13 +58,14 @@ class Pair:
     """A caller at the service over everything, and at one over only what it sees: without its restriction there."""
 
     who: Who
-    everything: Api
-    only_its_own: Api
+    everything: Served
+    only_its_own: Served
     tokens: tuple[str, str]
     cursors: list[tuple[Request, tuple[str, str]]] = field(default_factory=list)
 
     def ask(self, asked: Request, at: int) -> httpx.Response:
-        api = (self.everything, self.only_its_own)[at]
+        served = (self.everything, self.only_its_own)[at]
+        api = served.deep if asked.is_deep else served.plain
         headers = {"Authorization": f"Bearer {self.tokens[at]}", **asked.headers}
         return api.http.request(asked.method, api.address + asked.target, headers=headers, content=asked.body or None)
 
@@ -60,6 +76,7 @@ class Tally:
 
     statuses: Counter[int] = field(default_factory=Counter)
     parameters: Counter[str] = field(default_factory=Counter)
+    paths: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
 
 
@@ -70,13 +87,18 @@ def everything() -> list[Conversation]:
 
 @pytest.fixture(scope="module")
 def pairs(settings: Settings, opensearch_url: str, everything: list[Conversation]) -> Iterator[list[Pair]]:
-    with ExitStack() as stack:
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(near_pages, "WORTH_IT", 1)
 
-        def served(conversations: list[Conversation]) -> Api:
+        def served(conversations: list[Conversation]) -> Served:
             patient = settings.but(request_timeout=PATIENCE)
             cluster = stack.enter_context(own_alias(patient, opensearch_url))
             cluster.load(conversations)
-            return stack.enter_context(contextmanager(serving)(cluster.settings, cluster.url))
+            plain, deep = (
+                stack.enter_context(contextmanager(serving)(cluster.settings, cluster.url, windows))
+                for windows in (None, DEEP)
+            )
+            return Served(plain, deep)
 
         whole = served(everything)
         found = []
@@ -84,10 +106,10 @@ def pairs(settings: Settings, opensearch_url: str, everything: list[Conversation
             own = served([one for one in everything if who.sees(one)])
             options = {"default": who.uids[0]}
             tokens = (
-                whole.token(
+                whole.plain.token(
                     *who.uids, **options, **who.restriction, scopes=SCOPE if not who.is_restricted else SCOPE[1:]
                 ),
-                own.token(*who.uids, **options, scopes=SCOPE if not who.is_restricted else SCOPE[1:]),
+                own.plain.token(*who.uids, **options, scopes=SCOPE if not who.is_restricted else SCOPE[1:]),
             )
             found.append(Pair(who, whole, own, tokens))
         yield found
@@ -95,7 +117,7 @@ def pairs(settings: Settings, opensearch_url: str, everything: list[Conversation
 
 def comparable(answer: httpx.Response) -> tuple[int, dict[str, str], str]:
     """The status, the headers and the body, without what differs from one answer to the next."""
-    body = _REQUEST_ID.sub("ID", answer.text)
+    body = _RESTRICTED.sub("RESTRICTED", _REQUEST_ID.sub("ID", answer.text))  # the token for the copy is not restricted
     has_cursor = bool(_CURSOR.search(body))
     left_out = OWN_HEADERS | (SIZES if has_cursor or body != answer.text else set())
     headers = {
@@ -134,11 +156,13 @@ def check(pair: Pair, asked: Request, everything: list[Conversation], tally: Tal
         sent = given
         if cursors[at]:
             others = [(name, value) for name, value in given.parameters if name != "cursor"]
-            sent = Request(given.method, given.path, [*others, ("cursor", cursors[at])], given.headers)
+            sent = replace(given, parameters=[*others, ("cursor", cursors[at])], total=None)
         answers.append(pair.ask(sent, at))
     whole, alone = answers
     said = f"{whole.headers} {whole.text}"
     assert comparable(whole) == comparable(alone), (pair.who, given)
+    if given.path == isolation.CALLER and whole.status_code == 200:
+        assert whole.json()["data"]["is_restricted"] is pair.who.is_restricted
     found = isolation.leaked(pair.who, organization_of(pair, given), given, everything, said)
     assert not found, (pair.who, given, found)
     if given.total is not None:
@@ -150,6 +174,7 @@ def check(pair: Pair, asked: Request, everything: list[Conversation], tally: Tal
 
 def _note(pair: Pair, asked: Request, whole: httpx.Response, alone: httpx.Response, tally: Tally) -> None:
     tally.statuses[whole.status_code] += 1
+    tally.paths.update([asked.path])
     if whole.status_code != 200 or not whole.text:
         return
     tally.parameters.update(name for name, _value in asked.parameters)
@@ -158,9 +183,7 @@ def _note(pair: Pair, asked: Request, whole: httpx.Response, alone: httpx.Respon
     )  # fmt: skip
     if etag := whole.headers.get("etag"):
         for at, tag in enumerate((etag, alone.headers["etag"])):
-            again = Request(
-                asked.method, asked.path, asked.parameters, {**asked.headers, "If-None-Match": tag}, asked.body
-            )
+            again = replace(asked, headers={**asked.headers, "If-None-Match": tag})
             if tally.statuses.total() % 25 == 0 and "cursor" not in dict(asked.parameters):
                 assert pair.ask(again, at).status_code == 304
     cursors = [_CURSOR.search(answer.text) for answer in (whole, alone)]
@@ -174,6 +197,7 @@ def test_random_requests_are_answered_as_if_the_others_were_not_there(
     rng = random.Random(SEED)
     asker = Asker(everything, rng)
     tally = Tally()
+    before = plans()
     while tally.statuses.total() < REQUESTS:
         pair = rng.choice(pairs)
         asked = asker.request(pair.who)
@@ -184,9 +208,19 @@ def test_random_requests_are_answered_as_if_the_others_were_not_there(
     assert not [status for status in tally.statuses if status >= 429], tally.statuses
     assert tally.statuses[200] > tally.statuses.total() * 0.6, tally.statuses
     assert len(tally.seen) == 5, tally.seen
+    assert {isolation.CALLER, "/sign-in", "/docs"} <= tally.paths.keys(), tally.paths
+    pages = plans() - before
+    assert all(pages[plan] > tally.statuses.total() / 60 for plan in ("plain", "hinted", "counted", "walk")), pages
     if REQUESTS >= 5000:
         assert {one.name for one in LIST_PARAMETERS} <= tally.parameters.keys()
-    print(tally.statuses.total(), "requests", dict(tally.statuses), dict(tally.seen))
+    print(tally.statuses.total(), "requests", dict(tally.statuses), dict(tally.seen), dict(pages))
+
+
+def plans() -> Counter[str]:
+    """The pages so far by how they were found: this process has all the services."""
+    value = telemetry.REGISTRY.get_sample_value
+    names = ("plain", "hinted", "counted", "walk")
+    return Counter({name: int(value("conversations_pages_total", {"plan": name}) or 0) for name in names})
 
 
 def test_a_cursor_is_of_no_use_to_anybody_else(pairs: list[Pair]) -> None:

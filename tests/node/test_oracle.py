@@ -12,6 +12,7 @@ from tests import oracle
 from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, Cluster
 from tests.node.random_requests import SORTS, query_parameters, random_request
+from tests.node.test_walks import walk
 
 BATCHES = 8
 REQUESTS_PER_BATCH = 90
@@ -58,6 +59,15 @@ def test_walking_all_pages_visits_every_conversation_once_and_in_order(
         walked += [item["uid"] for item in items]
         page += 1
     assert walked == [str(one.uid) for one in expected]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_walking_by_cursor_visits_every_conversation_once_and_in_order(
+    sort: str, api: Api, conversations: list[Conversation]
+) -> None:
+    organization = ORGANIZATIONS[1]
+    expected = oracle.ordered([one for one in conversations if one.organization_uid == organization], sort)
+    assert walk(api, api.token(organization), sort=sort, per_page=100) == [str(one.uid) for one in expected]
 
 
 def test_points_in_time_are_closed(deep_api: Api, cluster: Cluster) -> None:

@@ -1,4 +1,4 @@
-"""The tests of test_oracle.py once more on three nodes, where each organization is spread over three of five shards.
+"""The tests of pages, cursors, exports, counts and facets once more on three nodes, where each organization is spread over three of five shards.
 
 Each shard has a replica.
 """
@@ -18,7 +18,15 @@ from tests import oracle
 from tests.corpus import ORGANIZATIONS
 from tests.node.analysis import tokens_of
 from tests.node.conftest import Api, Cluster, own_alias, serving
-from tests.node.test_oracle import (  # noqa: F401 (they are run here with the fixtures of this module)
+from tests.node.test_export import (  # noqa: F401 (these are run here with the fixtures of this module)
+    test_an_export_is_everything_that_matches_in_order_and_says_so,
+)
+from tests.node.test_facets import (  # noqa: F401
+    compare_counts,
+    test_created_on_is_counted_by_the_days_of_a_zone,
+)
+from tests.node.test_oracle import (  # noqa: F401
+    BATCHES,
     compare,
     test_a_page_past_the_end_is_empty_with_the_true_total,
     test_an_item_has_the_fields_of_the_contract_in_their_order,
@@ -26,9 +34,17 @@ from tests.node.test_oracle import (  # noqa: F401 (they are run here with the f
     test_no_caller_ever_sees_another_organizations_conversation,
     test_points_in_time_are_closed,
     test_walking_all_pages_visits_every_conversation_once_and_in_order,
+    test_walking_by_cursor_visits_every_conversation_once_and_in_order,
+)
+from tests.node.test_walks import (  # noqa: F401
+    test_a_walk_ends_with_its_last_full_page,
+    test_following_the_links_visits_every_page_both_ways,
+    test_only_a_walks_own_cursor_is_taken,
 )
 
 SHARDS, PARTITION = 5, 3
+REQUESTS_PER_BATCH = 30  # and as many batches as on one shard, with other seeds
+COUNTS_PER_BATCH = 5
 DEEP = Windows(dates=0, numbers=0, texts=0, scores=0, slice=3)
 
 
@@ -57,11 +73,12 @@ def deep_api(cluster: Cluster) -> Iterator[Api]:
     yield from serving(cluster.settings, cluster.url, DEEP)
 
 
-@pytest.mark.parametrize("seed", range(8, 12))
+@pytest.mark.parametrize("seed", range(BATCHES, 2 * BATCHES))
 def test_random_requests_are_answered_as_brute_force_does(
     seed: int, api: Api, deep_api: Api, conversations: list[Conversation], tokens: oracle.Tokens
 ) -> None:
-    compare(seed, 60, api, deep_api, conversations, tokens)
+    compare(seed, REQUESTS_PER_BATCH, api, deep_api, conversations, tokens)
+    compare_counts(seed, COUNTS_PER_BATCH, api, conversations, tokens)
 
 
 def test_each_organization_is_spread_over_as_many_shards_and_no_more(cluster: Cluster) -> None:

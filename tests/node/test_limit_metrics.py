@@ -1,0 +1,179 @@
+"""Each limit that docs/running.md names has a metric: what it refuses is counted, with the reason that is true."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from service import telemetry
+from service.api.http_protocol import MAX_PIPELINED
+from service.api.limits import Limits
+from service.errors import Saturated, TooBusy
+from service.limits.fair_semaphore import FairSemaphore
+from service.settings import Settings
+from tests import virtual_time
+from tests.corpus import ORGANIZATIONS
+from tests.node.conftest import Api, Cluster, serving
+from tests.processes import wait_until
+
+PAGE = (Path(__file__).parents[2] / "docs/running.md").read_text("utf-8")
+SECTION = PAGE.partition("\n## Limits on requests\n")[2].partition("\n## ")[0]
+NAMED = {*re.findall(r"\| `(\w+)` \|$", SECTION, re.MULTILINE), *re.findall(r'`limit="(\w+)"` in the metric', SECTION)}
+ANSWERED_AT_ONCE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+CONNECTIONS = 5
+SHARED: dict[str, Callable[[Limits], FairSemaphore]] = {
+    "searches": lambda limits: limits.searches,
+    "bulk_bytes": lambda limits: limits.bodies,
+    "points_in_time": lambda limits: limits.points,
+    "exports": lambda limits: limits.exports,
+}
+
+
+class Client:
+    """Connections to a service, which stay open until the test ends."""
+
+    def __init__(self, api: Api, stack: ExitStack) -> None:
+        self.api, self._stack = api, stack
+
+    def send(self, sent: bytes, *, buffer: int | None = None) -> socket.socket:
+        address = urlsplit(self.api.address)
+        connection = self._stack.enter_context(socket.socket())
+        connection.settimeout(60)
+        if buffer is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        connection.connect((address.hostname, address.port))
+        connection.sendall(sent)
+        return connection
+
+    def bulk(self, size: int) -> bytes:
+        """The head of a bulk write and the first byte of its body."""
+        token = self.api.token(ORGANIZATIONS[0], scopes=("conversations:write",))
+        return (
+            f"POST /api/conversations/bulk HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+            f"Content-Type: application/x-ndjson\r\nContent-Length: {size}\r\n\r\n{{"
+        ).encode()
+
+
+def refused(limit: str, reason: str) -> float:
+    labels = {"limit": limit, "reason": reason}
+    return telemetry.REGISTRY.get_sample_value("conversations_refused_total", labels) or 0.0
+
+
+def too_long_a_head(client: Client) -> None:
+    client.send(b"GET /?" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n")
+
+
+def no_request(client: Client) -> None:
+    client.send(b"nonsense\r\n\r\n")
+
+
+def too_many_in_a_row(client: Client) -> None:
+    client.send(ANSWERED_AT_ONCE * (MAX_PIPELINED * 20))
+
+
+def half_a_head(client: Client) -> None:
+    client.send(b"GET /health")
+
+
+def half_a_body(client: Client) -> None:
+    client.send(client.bulk(100))
+
+
+def too_long_a_body(client: Client) -> None:
+    client.send(client.bulk(1_001))
+
+
+def answers_that_nobody_reads(client: Client) -> None:
+    wanted = b"GET /docs/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    for _ in range(20):
+        client.send(wanted * MAX_PIPELINED, buffer=4_096)
+
+
+def idle_connections(client: Client) -> None:
+    for _ in range(CONNECTIONS + 1):
+        client.send(b"")
+
+
+def busy_connections(client: Client) -> None:
+    for _ in range(CONNECTIONS):
+        client.send(client.bulk(100))
+    in_use = {"limit": "bulk_bytes"}
+    wait_until(lambda: telemetry.REGISTRY.get_sample_value("conversations_limit_in_use", in_use) == 100 * CONNECTIONS)
+    client.send(ANSWERED_AT_ONCE)
+
+
+def no_token(client: Client) -> None:
+    for _ in range(2):
+        client.send(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def one_caller(client: Client) -> None:
+    token = client.api.token(ORGANIZATIONS[0])
+    for _ in range(2):
+        client.api.get("/api/caller", token)
+
+
+BREAKING: list[tuple[str, str, Callable[[Client], None], dict[str, Any]]] = [
+    ("head_bytes", "own", too_long_a_head, {}),
+    ("http", "own", no_request, {}),
+    ("http", "own", too_many_in_a_row, {}),
+    ("head_seconds", "own", half_a_head, {"head_seconds": 1.0}),
+    ("body_seconds", "own", half_a_body, {"body_seconds": 1.0}),
+    ("body_bytes", "own", too_long_a_body, {"body_bytes": 1_000}),
+    ("unread_seconds", "own", answers_that_nobody_reads, {"unread_seconds": 1.0}),
+    ("connections", "idle", idle_connections, {"connections": CONNECTIONS}),
+    ("connections", "all", busy_connections, {"connections": CONNECTIONS}),
+    ("address", "own", no_token, {"address_rate": 0.01, "address_burst": 1}),
+    ("rate", "own", one_caller, {"caller_rate": 0.01, "caller_burst": 1}),
+]
+
+
+def test_each_limit_of_the_page_with_a_metric_is_tested() -> None:
+    assert len(NAMED) > 10
+    assert {*(limit for limit, *_ in BREAKING), *SHARED} == NAMED
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason", "breaks", "options"),
+    BREAKING,
+    ids=[f"{limit} {reason} {breaks.__name__}" for limit, reason, breaks, _options in BREAKING],
+)
+def test_what_a_limit_of_connections_or_callers_refuses_is_counted(
+    limit: str,
+    reason: str,
+    breaks: Callable[[Client], None],
+    options: dict[str, Any],
+    cluster: Cluster,
+) -> None:
+    with contextmanager(serving)(cluster.settings.but(**options), cluster.url) as api, ExitStack() as stack:
+        before = refused(limit, reason)
+        breaks(Client(api, stack))
+        wait_until(lambda: refused(limit, reason) > before)
+
+
+@pytest.mark.parametrize("limit", SHARED)
+def test_what_a_limit_of_organizations_refuses_is_counted(limit: str, bare_settings: Settings) -> None:
+    """Two organizations hold all; one of them asks for more, and a third one for its first."""
+    limits = Limits.of(bare_settings.but(**{limit: 2, f"{limit}_per_organization": 1}))
+    shared = SHARED[limit](limits)
+    before = {reason: refused(limit, reason) for reason in ("own", "all")}
+
+    async def ask() -> None:
+        async with shared.slot(b"one"), shared.slot(b"other"):
+            with pytest.raises(TooBusy):
+                async with shared.slot(b"one"):
+                    pass
+            assert refused(limit, "own") == before["own"] + 1
+            with pytest.raises(Saturated):
+                async with shared.slot(b"third"):
+                    pass
+            assert refused(limit, "all") == before["all"] + 1
+
+    virtual_time.run(ask())
