@@ -167,7 +167,7 @@ def _uids(texts: tuple[str, ...]) -> list[UUID]:
     for name in _names(texts):
         uids[_uid(name)] = None
         if len(uids) > MOST_DELETED:
-            raise Misconfigured(f"at most {MOST_DELETED:,} conversations can be deleted at once, these are more")
+            raise Misconfigured(f"more than {MOST_DELETED:,} uids: delete at most {MOST_DELETED:,} at once")
     return list(uids)
 
 

@@ -96,7 +96,7 @@ def hint(say_how: Callable[[], str]) -> Iterator[None]:
 
 
 def code_of(error: ConversationsError) -> int:
-    """The exit code of an error of this package. A full disk is no wrong option, though another file would help."""
+    """The exit code of an error of this package. A full disk gives 1 and not 2, because no option was wrong."""
     if isinstance(error, DoneInPart):
         return IN_PART
     if isinstance(error, Misconfigured | InvalidQuery):

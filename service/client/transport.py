@@ -149,7 +149,7 @@ class Transport(AsyncTransport):
         return _connection.get()
 
     def mark_dead(self, connection: object) -> None:
-        """Nothing: the base would take the connection out of its pool, and so never close it."""
+        """Does nothing. The base class would take the connection out of its pool and never close it."""
 
     async def close(self) -> None:
         watches = list(self._watches.values())
@@ -272,7 +272,7 @@ class Transport(AsyncTransport):
             return
         node.spoke()
         if node.is_doubted and call.is_read and self._nodes.are_others_ready(node):
-            raise responses.unusable("its node was silent, and may not know yet what happened meanwhile")
+            raise responses.unusable("its node was silent before, so it may be old")
 
     async def _attempt(self, node: Node, call: Call) -> object:
         chosen = _connection.set(self.connection_pool.connection_opts[node.number][0])

@@ -102,7 +102,7 @@ class Issuer(BaseModel):
         if sum(map(bool, (self.jwks_url, self.jwks_file, self.discovery))) > 1:
             raise ValueError("its keys come from a URL, a file, or discovery: set one of them")
         if self.has_keys and self.issuer is None:
-            raise ValueError("with keys of an issuer, the issuer must be set too")
+            raise ValueError("issuer (CONVERSATIONS_TOKEN_ISSUER) must be set, because its keys are")
         looked_up = self.jwks_url or (self.issuer if self.discovery else None)
         if looked_up is not None and not key_sources.is_safe(looked_up):
             raise ValueError("its keys must be at a URL with https (or with http on this machine)")

@@ -126,7 +126,7 @@ class Importer(Generic[Source]):
     # Writing
 
     async def _write(self, changes: list[Change[Source]], lease: Lease) -> list[Piece[Source]]:
-        """Writes the changes, and returns the messages of those that others got in the way of."""
+        """Writes the changes. Returns the messages whose changes met a newer write, to try again."""
         again: list[Piece[Source]] = []
         for change in changes:
             if change.problem is not None:

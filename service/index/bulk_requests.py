@@ -141,7 +141,7 @@ class Delivery:
         return None
 
     async def _may_be_there(self, place: Place) -> bool:
-        """Whether the index took the document, and only its answer is late, or cannot say that it did not."""
+        """False only if the index is known to hold neither the document nor a newer one."""
         write, name = self.writes[place[0]], place[1]
         seconds = max(0.1, min(PROBE_SECONDS, self._left()))
         try:

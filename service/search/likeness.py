@@ -1,4 +1,4 @@
-"""How like a typed word the words of subjects are: what the changes between the two cost, in bits."""
+"""Measures how similar the words of subjects are to a typed one: the cost, in bits, of the changes between the two."""
 
 from __future__ import annotations
 

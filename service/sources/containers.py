@@ -121,7 +121,8 @@ class _Meter:
         self.unpacked += count
         if self.unpacked > max(self.limits.unpacked, self.limits.ratio * self.packed):
             raise SourceUnreadable(
-                f"unpacks to more than {self.limits.ratio} times its size: unpack it first if it is no attack"
+                f"unpacks to more than {self.limits.ratio} times its size, as attacks do: "
+                "if you trust it, unpack it yourself and import the files"
             )
 
 

@@ -196,7 +196,7 @@ class _Mbox:
         return True
 
     def _begins_message(self, form: Form, at: int) -> bool:
-        """Whether the lines around a separator of this form, which ends there, are those around a separator."""
+        """Whether the lines before and behind this line show that it is a separator. It ends at `at`."""
         window = self._window
         if more := _MORE_SEPARATORS.match(window.data, at, at + _JUDGED):
             at = more.end()
@@ -248,7 +248,7 @@ class _Mbox:
         return is_line_end and ends_well and self._quoted(end) <= MOST_QUOTED
 
     def _quoted(self, end: int) -> int:
-        """How many separators lie between the position and the end; no more than one too many are counted."""
+        """Counts the separators between the position and `end`. Stops when there are more than MOST_QUOTED."""
         window, found, at = self._window, 0, self._window.at - 1
         while found <= MOST_QUOTED and (at := window.data.find(self.mark, max(0, at), end)) >= 0:
             found += form_of(_line(window, at + 1)) in ("dated", "loose")

@@ -70,7 +70,7 @@ class First:
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """What is shown of a part of a conversation that soft joins hold together, for the day when it is alone.
+    """What one part of a softly joined conversation shows if it is ever separated again.
 
     `begins` and `ends` are `copy` of its first and last message.
     """

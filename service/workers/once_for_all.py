@@ -45,7 +45,7 @@ class OnceForAll:
 
     @contextmanager
     def _mine(self) -> Iterator[bool]:
-        """Whether this process may make the text. A process that dies gives the right back."""
+        """Whether this process may make the text. If it dies, another one may."""
         with self._file.with_suffix(".lock").open("wb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -82,7 +82,7 @@ class Places(HttpMiddleware):
 
 
 def _asked(caller: Caller, query_string: bytes) -> UUID | None:
-    """The caller's organization that the request is for; None if more than a look is needed, or it is no right one."""
+    """The organization that the request names, or the default. None if that is not easily read, or not the caller's."""
     named = _NAMED.search(query_string)
     if named is None:
         return None if _NAME in query_string else caller.default_organization

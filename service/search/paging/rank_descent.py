@@ -31,11 +31,10 @@ Known = CountedBuckets | Sample
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Where one way of paging gives way to the other, in documents; measured in docs/performance.md.
+    """Up to which rank, from either end, from/size is faster than a descent (docs/performance.md).
 
-    By the dearest key of the order: up to this rank, from either end, from/size is quicker than a descent. They differ
-    since from/size keeps that many sort values in a heap, texts being the dearest. `slice`: so few documents are
-    sorted at once in the end.
+    The slowest kind of key in the order decides, because from/size keeps the sort values of all these ranks in a heap.
+    `slice` is how many documents are sorted at once at the end of a descent.
     """
 
     dates: int = 4_000
@@ -135,10 +134,11 @@ class _Way:
         self.total: int | None = None
 
     async def begin_at(self, place: Place, total: int | None, *, is_counted: bool) -> tuple[Slice, ...] | None:
-        """Goes to the place where the page should be, if it is there now; else `self.total` stays unknown.
+        """Goes to the place where the page should be. If it is not there now, `self.total` stays unknown.
 
-        `total` is how many documents there are; None where that is not counted yet. `is_counted` where all was counted,
-        in which further counts belong. Else the place is larger, and what is in it is counted in buckets at once.
+        `total` is how many documents there are, or None if that is not counted yet. `is_counted` means that the place
+        comes from counts of all documents, to which further counts are added. If it comes from a sample, it is larger,
+        and its buckets are counted at once.
         """
         parts = place.before if total is not None else ((), *place.before)
         totals, counts = await asyncio.gather(
@@ -217,4 +217,4 @@ def _find(buckets: list[Bucket], offset: int) -> tuple[int, int]:
         if offset < bucket.count:
             return at, offset
         offset -= bucket.count
-    raise unusable("its counts add up to less than its total")
+    raise unusable("its buckets hold fewer documents than its total")

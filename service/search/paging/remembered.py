@@ -105,9 +105,9 @@ class CountedBuckets:
         return own + sum(one.bytes for one in self.inside.values())
 
     def place(self, offset: int, size: int, *, small: int) -> Place | None:
-        """Where the ranks from `offset` on should be; None if there were not so many.
+        """The place of the ranks from `offset` on, by the remembered counts; None if these are fewer.
 
-        Neighbours with at most `small` documents together are one bucket.
+        Neighbouring buckets with at most `small` documents together become one.
         """
         node, narrowing, before, fixed = self, dict[str, Clause](), dict[str, tuple[Clause, ...]](), 0
         while node.upto and offset < node.upto[-1]:
