@@ -5,9 +5,10 @@ inside it: finer buckets of the same key, then the next key, until so few docume
 What was counted is remembered (remembered.py), so that the next page of the same query begins near its place.
 
 Round trips of a page: a point in time, at most one count a step, and one slice (or up to three side by side, where the
-page crosses buckets). A date has 4 steps (5 where the dates span more than 1,100 years), a status 1, relevance one for
-each factor of 16 in its possible scores, a subject 12 and then about two for each factor of 60 among those that agree
-so far, the uid 16. A million conversations take one or two counts for dates and three to five for subjects.
+page crosses buckets). A date has 4 steps (5 if the dates span more than 1,100 years), a status 1, and the uid 16.
+Relevance has one for each factor of 16 in the number of its possible scores. A subject has 12, and then about two for
+each factor of 60 in the number of subjects that begin alike. A million conversations take one or two counts for dates
+and three to five for subjects.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The exact total, the slices that make up the page, in order.
+    """The exact total, and the slices that make up the page, in order.
 
-    `known` is what the next page of the same query may begin with.
+    `known` are the counts with which the next page of the same query may begin.
     """
 
     total: int
@@ -91,7 +92,7 @@ async def descend(
     is_counted = isinstance(known, CountedBuckets)
     slices = await way.begin_at(place, total, is_counted=is_counted) if place is not None else None
     was_there = way.total is not None
-    if not was_there:  # the index has changed since, or the sample misled: from the top
+    if not was_there:  # the index has changed since, or the sample was wrong: count everything
         way, known = _Way(counter, keys, windows, offset, size), None
     while slices is None:
         slices = await way.step()
