@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from service import telemetry
 from service.errors import Saturated, TooBusy
 
-STANDING_TURNS = 4.0  # in a queue that does not become empty, requests wait for as long as this many take
+STANDING_TURNS = 4.0  # in a queue that does not become empty, the patience is the time that this many requests take
 BRISK_TURNS = 1.0  # the same, where answers must stay quick
 LEAST_PATIENCE = 0.02  # seconds
-BURST_QUEUES = 2.0  # a burst takes as long as so many full queues need, on the average, to become empty
+BURST_QUEUES = 2.0  # a burst lasts as long as this many full queues take, on average, to become empty
 LEAST_BURST = 0.1  # seconds, after which a brisk queue may count as one that does not become empty
-SMOOTHING = 0.05  # the weight of the latest request in how long one takes
-CONTENDED_SECONDS = 10.0  # after this time without another tenant, one counts as alone
+SMOOTHING = 0.05  # the weight of the latest request in the average time of a request
+CONTENDED_SECONDS = 10.0  # after this time without others, a tenant counts as the only one
 
 
 @dataclass(frozen=True, slots=True)

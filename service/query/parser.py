@@ -132,7 +132,7 @@ def _contradictions(
 ) -> list[Problem]:
     """Values that are valid but contradict one another. A parameter with a problem is not reported twice.
 
-    With `is_asked`, there is a text of the search box. It may hold no plain words, as in `status:active`.
+    `is_asked` says that q was given. It may contain no plain words, as in `status:active`.
     """
     found: list[Problem] = []
     reported = {problem.parameter for problem in known}

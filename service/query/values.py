@@ -79,7 +79,7 @@ def addresses(text: str) -> tuple[str, ...]:
 
 
 def no_value(*others: str) -> Callable[[str], str]:
-    """A parser for a parameter that takes none and any only, beside others that take values."""
+    """A parser for a parameter that takes only none and any. `others` are the parameters that take values instead."""
 
     meant = " or ".join(filter(None, (", ".join(others[:-1]), others[-1])))
 
