@@ -80,5 +80,5 @@ class Audit:
                 return
             raise Misconfigured(
                 f"CONVERSATIONS_AUDIT_FILE names {self.file}, which cannot be written ({error.strerror or error}): "
-                "what was asked for was done, and is not recorded there"
+                "the request was carried out, but is not recorded there"
             ) from None

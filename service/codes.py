@@ -108,7 +108,7 @@ def groups_between(code: str) -> int:
 
 
 def in_usual_groups(piece: str) -> list[str]:
-    """A code or a number in the groups in which such ones are usually written."""
+    """The code or the number in the groups in which it is usually written. Empty if none are usual."""
     ways = [" ".join(found.groups()) for pattern in _IN_GROUPS if (found := pattern.fullmatch(piece))]
     if found := _IBAN.fullmatch(piece):
         ways.append(" ".join(re.findall(".{1,4}", found[1])))
@@ -138,7 +138,7 @@ def _number(run: list[str], decimal: re.Match[str] | None) -> dict[str, str]:
 
 
 def codes_through(pieces: Sequence[str]) -> dict[str, list[str]]:
-    """For each piece, the codes that it makes in one word with its neighbours: all of those that could be one."""
+    """For each piece, all codes that it and its neighbours could be, written in one word."""
     found: dict[str, list[str]] = {}
     if len(pieces) > MOST_CODES or not any(map(str.isdigit, "".join(pieces))):
         return found

@@ -32,7 +32,7 @@ MOST_BODY_BYTES = 10_000_000
 
 
 class LimitSettings(BaseSettings):
-    """`units` are what requests cost: most of them 1, dear ones more (service/api/weights.py)."""
+    """`units` are what requests cost: most of them 1, expensive ones more (service/api/weights.py)."""
 
     caller_rate: float = Field(
         200.0,

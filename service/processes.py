@@ -70,7 +70,7 @@ class Worker(Generic[Piece, Result]):
 
 @contextmanager
 def started(function: Callable[[Piece], Result], count: int) -> Iterator[Sequence[Worker[Piece, Result]]]:
-    """So many processes. They end with the block, and also when this process is killed."""
+    """Starts `count` processes. They end with the block, and also when this process is killed."""
     with ExitStack() as stack:
         workers: list[Worker[Piece, Result]] = []
         for _number in range(count):
@@ -98,7 +98,7 @@ def handed_out(
 def mapped(
     function: Callable[[Piece], Result], pieces: Iterable[Piece], *, workers: int | None
 ) -> Iterator[tuple[Piece, Result]]:
-    """Each piece with its result: in this process without `workers`, else in so many others."""
+    """Each piece with its result. With `workers`, that many other processes compute it, else this one."""
     if workers is None:
         for piece in pieces:
             yield piece, function(piece)

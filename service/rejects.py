@@ -128,7 +128,7 @@ def _record(text: bytes) -> tuple[str, int, dict[str, object]] | None:
 
 
 def is_rejects(path: Path) -> bool:
-    """Whether the path is a rejects file. A blank file is none."""
+    """Whether the path is a rejects file. A blank file is not one."""
     return path.is_file() and files.begins(path, _begins_rejects)
 
 

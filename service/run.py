@@ -154,7 +154,7 @@ def local_node(settings: Settings) -> Iterator[LocalNode]:
 
 @contextmanager
 def local_cluster(settings: Settings, count: int) -> Iterator[LocalCluster]:
-    """Runs a cluster of so many local nodes while the block runs. ctrl-C is ignored while they stop."""
+    """Runs a cluster of this many local nodes while the block runs. ctrl-C is ignored while they stop."""
     require_free(settings.data)
     heap = settings.node_heap if "node_heap" in settings.model_fields_set else HEAP
     distribution = prepare(settings.cache, java_home=settings.java_home)
@@ -176,7 +176,7 @@ def local_cluster(settings: Settings, count: int) -> Iterator[LocalCluster]:
 
 
 def until_too_few(cluster: LocalCluster) -> str:
-    """Tells each death of a node. Returns when too few are left to elect a manager, with a sentence that says so."""
+    """Reports each node that dies. When too few are left to elect a manager, returns a sentence that says so."""
     count = len(cluster.nodes)
     for node, reason in cluster.deaths():
         left = len(cluster.running())

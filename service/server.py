@@ -38,7 +38,7 @@ from service.workers.supervisor import Supervisor
 FIRST_LOOK_SECONDS = 5.0  # timeout of the check of the index at the start; a slower cluster does not stop the start
 OPEN_FILES = 4_096  # more than the connections that the settings allow by default
 OTHER_FILES = 200
-DRAIN_SECONDS = 2.0  # in which a worker that ends tells idle clients, with their next answer, to connect anew
+DRAIN_SECONDS = 2.0  # in which a worker that ends closes idle connections, each with its next answer
 DRAIN_LOOK_SECONDS = 0.02
 PATIENCE_SECONDS = 10.0  # that a worker may take to end beyond its time for running requests
 
@@ -92,8 +92,8 @@ def serve(
 def supervise(settings: Settings, url: str, listener: socket.socket, *, workers: int) -> None:
     """Serves the API in several workers until SIGINT or SIGTERM. On SIGHUP, new workers take the place of the old ones.
 
-    Each is this process's own command once more, with an option for its part (`work`). Raises SystemExit with the exit
-    code of a worker that cannot start; it has said why.
+    Each worker runs the command of this process again, with an option that names its part (`work`). Raises SystemExit
+    with the exit code of a worker that cannot start; the worker has said why.
     """
     log_lines.configure(settings, with_pid=True)
     asyncio.run(check_index(settings, url))

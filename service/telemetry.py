@@ -95,7 +95,7 @@ refused = Counter(
 
 
 def refuses(limit: str) -> None:
-    """Shows a limit's refusals from 0 on, so that the rate of the first one is seen."""
+    """Begins to count the refusals of a limit at 0, so that a rate shows the first one."""
     for reason in ("own", "all"):
         refused.labels(limit, reason)
 

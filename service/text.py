@@ -259,7 +259,7 @@ def symbols_of(text: str) -> str:
 
 
 def _is_word(character: str) -> bool:
-    """Whether the character is a word alone. Marks are parts of words, but none by themselves."""
+    """Whether the character alone is a word. Marks are parts of words, but are not words alone."""
     kind = kind_of_character(character)
     return bool(kind) and unicodedata.category(character)[0] != "M" and not _NO_WORD.match(character)
 

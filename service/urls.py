@@ -53,7 +53,7 @@ def of_cluster(value: str) -> str:
     """Validates the URLs of a cluster's nodes; returns them with commas between. Raises ValueError like of_server."""
     found = list(dict.fromkeys(of_server(url) for url in nodes(value)))
     if len({url.partition("://")[0] for url in found}) > 1:
-        raise ValueError("must begin with https:// in all of its URLs, or with http:// in all of them")
+        raise ValueError("must have the same scheme, http:// or https://, in all URLs")
     return ",".join(found)
 
 

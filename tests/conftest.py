@@ -19,7 +19,6 @@ LONGEST = ("test_at_size.py", "test_hostile_texts.py", "test_load.py")  # severa
 
 examples.register()
 pytest_sessionstart = failed_before.pytest_sessionstart
-pytest_terminal_summary = failed_before.pytest_terminal_summary
 
 
 def pytest_configure() -> None:
@@ -63,6 +62,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    failed_before.summarize(terminalreporter, config)
     if told := config.stash.get(TOLD, []):
         terminalreporter.section("what must not be in a log", red=True)
         terminalreporter.write_line("\n".join(told))

@@ -56,7 +56,7 @@ def test_small_and_private_keys_are_left_out() -> None:
         ({"token_jwks_url": "ftp://127.0.0.1/keys"}, "https"),
         ({"token_jwks_url": "https:///keys"}, "https"),
         ({"token_jwks_url": "https://[::1/keys"}, "https"),
-        ({"token_discovery": True}, "the issuer must be set too"),
+        ({"token_discovery": True}, "must be set, because its keys are"),
         ({"token_issuer": "login.example", "token_discovery": True}, "https"),
         ({"token_issuer": "a", "token_jwks_url": "https://a/k", "token_discovery": True}, "set one of them"),
         ({"token_algorithms": "RS256"}, "need the keys of an issuer"),

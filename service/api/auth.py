@@ -36,8 +36,8 @@ __all__ = ["Caller", "Tokens"]
 class Tokens:
     """Verifies tokens, and mints them for development and operators.
 
-    A verified token is remembered for a minute at most, and never beyond its own lifetime: verifying one takes as long
-    as everything else that the service does for a search. What is remembered is a hash of the token.
+    A verified token is remembered for a minute at most, and never beyond its own lifetime, because verifying one takes
+    as long as everything else that the service does for a search. Only a hash of the token is remembered.
     """
 
     def __init__(self, settings: Settings, keys: KeyRing | None = None) -> None:
@@ -65,7 +65,7 @@ class Tokens:
         return Verifier(issuer, keys, self._secrets)
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Cancels what is still running."""
         await self.providers.close()
         for keys in (self._keys, *(verifier.keys for verifier in self._verifiers)):
             if keys is not None:
@@ -73,9 +73,9 @@ class Tokens:
 
     @property
     def cursor_secrets(self) -> list[bytes]:
-        """The secrets of cursors: new ones are made with the first, and read with all.
+        """The secrets of cursors. New cursors are made with the first secret, and cursors of all secrets are read.
 
-        Without a secret of their own, they are those of the tokens. Raises Misconfigured if there is none at all.
+        Without a cursor secret, they are those of the tokens. Raises Misconfigured if there is none at all.
         """
         own = self._settings.cursor_secret
         found = [*([] if own is None else [own.get_secret_value()]), *self._secrets]
@@ -122,7 +122,7 @@ class Tokens:
         return caller if time.time() < until else None
 
     def known_of(self, headers: Headers) -> Caller | None:
-        """As `known`, for the headers of a request. None if it has several `Authorization` headers."""
+        """Like `known`, for the headers of a request. None if it has several `Authorization` headers."""
         found = authorizations(headers)
         return self.known(found[0]) if len(found) == 1 else None
 

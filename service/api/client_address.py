@@ -1,4 +1,4 @@
-"""From which address a request comes: the connection's, or what trusted proxies say in X-Forwarded-For."""
+"""Finds out from which address a request comes: the connection's, or the one that trusted proxies report."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ClientAddresses:
         return _name(address)
 
     def _behind(self, proxy: _Address, scope: HTTPScope) -> _Address:
-        """The last address in the header that is no trusted proxy's. Anybody may have written what is before it."""
+        """The last address in X-Forwarded-For that is not a trusted proxy's. Earlier ones may be forged."""
         values = [value for name, value in scope["headers"] if name == HEADER]
         last = proxy
         for hop in reversed(b",".join(values).decode("latin-1").split(",")[-MOST_HOPS:]):

@@ -24,7 +24,7 @@ logger = structlog.get_logger("conversations.api")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The response to one kind of error. Its message is `message`, or the error's own text where that is None."""
+    """The response to one kind of error. Its message is `message`, or if that is None, the error's own text."""
 
     status: int
     code: str

@@ -24,11 +24,11 @@ from service.api import responses
 from service.limit_settings import LimitSettings
 
 MAX_HEADERS = 100  # as Apache's LimitRequestFields
-MAX_FRAMING_BYTES = 65_536  # chunk sizes and extensions, above as many bytes as the body itself has
-MAX_PIPELINED = 16  # requests that wait on one connection while an earlier one is answered
+MAX_FRAMING_BYTES = 65_536  # chunk sizes and extensions may have so many bytes more than the body itself
+MAX_PIPELINED = 16  # requests that may wait on one connection while an earlier one is answered
 UNREAD_BODY_SECONDS = 5.0  # a body that no handler reads is discarded for this long; then the connection is closed
 KEEP_ALIVE_SECONDS = 75  # longer than the idle timeout of common load balancers, so that they close first
-UNSENT_BYTES = 65_536  # in the kernel; else it takes megabytes, and a client that reads slowly seems not to read
+UNSENT_BYTES = 65_536  # in the kernel, which takes megabytes by default: a slow reader would seem not to read
 SLICE_BYTES = 65_536  # of received data; the limits are checked after each slice
 
 
@@ -240,7 +240,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def announce_end(self) -> None:
-        """Has the answer that is under way say that the connection is closed after it."""
+        """Makes the current answer say that the connection will be closed after it."""
         if not self.is_idle:
             self.cycle.keep_alive = False
 
@@ -255,7 +255,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return longest_idle is not None
 
     def _refuse(self, status: int) -> None:
-        """Sends the error response to the request that broke a limit, and closes the connection.
+        """Sends the error response for the request that exceeded a limit, and closes the connection.
 
         If earlier requests of the connection are still being answered, it is closed after their responses, and the
         error response is not sent.

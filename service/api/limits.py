@@ -16,11 +16,11 @@ from service.limits.token_buckets import Buckets
 BODIES_WAITING, BODIES_WAITING_SHARE = 100, 25
 BODY_PATIENCE_SECONDS = 5.0
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
-EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # so that the next one may follow at once when one has ended
-SHED = "shed"  # in the state of a request that is refused because the service is busy with others'
-PLACE = "place"  # the organization among whose searches a request has its place already, in its state
-WAITED = "waited"  # the seconds that it waited for that place, which count for its deadline
-CHARGED = "charged_caller"  # the caller whose balance the answer tells, in the state of a request
+EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # so that the next one may begin as soon as one has ended
+SHED = "shed"  # in the state of a request that is refused because the service is busy with other organizations
+PLACE = "place"  # in the state of a request: the organization among whose searches it has a place already
+WAITED = "waited"  # the seconds that it waited for this place, which count towards its deadline
+CHARGED = "charged_caller"  # in the state of a request: the caller whose balance the answer shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,13 @@ class Limits:
         self.callers.take(caller.identity)
 
     def charge(self, caller: Caller, units: float) -> None:
-        """Takes what a request costs above that."""
+        """Takes the units that a request costs in addition."""
         self.callers.charge(caller.identity, units)
 
     def search(self, scope: Scope, organization_uid: UUID) -> AbstractAsyncContextManager[None]:
         """A slot among the searches, for a request that reads in OpenSearch. Raises TooBusy and Saturated.
 
-        A request that has got one from service.api.middleware.places goes on with that.
+        A request that got its slot in service.api.middleware.places keeps it.
         """
         if scope["state"].get(PLACE) == organization_uid.bytes:
             return nullcontext()
@@ -99,7 +99,8 @@ class Limits:
     def body(self, caller: Caller, announced: int | None) -> AbstractAsyncContextManager[None]:
         """A slot for a body with so many bytes; None if it does not say. Raises TooBusy and Saturated.
 
-        The lines say whose they are only once they are read, so the caller's organization counts, or the caller.
+        The organizations of the lines are not known before they are read, so the caller's organization counts, or else
+        the caller.
         """
         default = caller.default_organization
         units = self.body_bytes if announced is None else min(announced, self.body_bytes)

@@ -141,7 +141,7 @@ def plain(schema: Mapping[str, object]) -> Schema:
 
 
 def _fields(value: object) -> object:
-    """The fields of an object. A field may be called `title`, which is no title then."""
+    """The fields of an object. A field named `title` is kept; the title of a schema is not."""
     return {name: _plain_value(field) for name, field in value.items()} if isinstance(value, dict) else value
 
 

@@ -35,14 +35,14 @@ class _Token(msgspec.Struct):
 
 
 class SignInCodes:
-    """The codes that were made and not used yet, in this process only. What is remembered is a hash of each."""
+    """The codes that were made in this process and not used yet. Only a hash of each is remembered."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._tokens: dict[bytes, tuple[float, str]] = {}
 
     def make(self, token: str) -> str:
-        """A code that stands for the token, once and for LIFETIME."""
+        """Makes a code that can be exchanged for the token once, within LIFETIME."""
         code = secrets.token_urlsafe(24)
         self._tokens[_hash(code)] = (self._clock() + LIFETIME.total_seconds(), token)
         return code

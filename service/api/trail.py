@@ -1,4 +1,4 @@
-"""What requests leave in the audit trail (service/audit.py): writes, deletions and exports, with the caller's name."""
+"""The lines of requests in the audit trail (service/audit.py): writes, deletions, exports, each with its caller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from service.identity.caller import Caller
 
 
 def remember(request: ApiRequest, caller: Caller) -> None:
-    """Keeps who sent the request, for its lines."""
+    """Remembers who sent the request, for its lines."""
     request.scope["state"]["who"] = audit.who(caller.user)
 
 
@@ -33,7 +33,7 @@ def record(request: ApiRequest, action: str, organizations: Iterable[UUID | str]
 def record_failure(
     request: ApiRequest, action: str, organizations: Iterable[UUID | str], **facts: object
 ) -> Iterator[None]:
-    """Adds a line if the block does not end well, because part of what it does may be done."""
+    """Adds a line if the block fails, because part of its work may be done."""
     try:
         yield
     except NotFound:  # nothing was done

@@ -1,6 +1,6 @@
 """The page for people at `/`, and its files, which are made of service/web: one script, one style sheet, the texts.
 
-The addresses of the files hold a checksum of them all, so a browser keeps them for good and never mixes two versions.
+The addresses of the files contain a checksum of them all, so browsers may keep them forever and never mix two versions.
 All addresses are relative, so the page also works below a path of another server.
 """
 
@@ -27,7 +27,7 @@ from service.query.query_string import no_parameters
 
 FILES = "/web"
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-LATE = "words/"  # the folder of modules of which one is loaded when it is needed
+LATE = "words/"  # the folder of modules that are loaded only when they are needed
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src {}; img-src 'self' data:; "
     "base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
@@ -75,7 +75,7 @@ def version() -> str:
 
 
 def policy(providers: Sequence[Provider]) -> str:
-    """The page may ask this service, and exchange codes for tokens where people sign in."""
+    """The Content-Security-Policy: the page may send requests to this service, and where people sign in."""
     return POLICY.format(" ".join(["'self'", *dict.fromkeys(origin(one.token_endpoint) for one in providers)]))
 
 
@@ -98,7 +98,7 @@ def page(request: ApiRequest, varying: dict[str, str], providers: Sequence[Provi
 
 @get(f"{FILES}/{{folder:str}}/{{path:path}}", include_in_schema=False)
 async def web_file(request: ApiRequest, folder: FromPath[str], path: FromPath[str]) -> Response[bytes]:
-    """A file of the page. Under the checksum of another version, it is sent too, but not to be kept."""
+    """A file of the page. If the address has the checksum of another version, browsers must not keep the answer."""
     no_parameters(request.scope["query_string"])
     file = files().get(str(path).removeprefix("/"))
     if file is None:

@@ -1,4 +1,4 @@
-"""Makes one script of the page's modules, so that a browser asks once instead of fifty times.
+"""Makes one script of the page's modules, so that a browser sends one request instead of fifty.
 
 Each module becomes a function that is called once, after those that it imports. The few forms of `import` and `export`
 that the modules use are rewritten; another form is an error, and so is a circle of imports.

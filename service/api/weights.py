@@ -1,4 +1,4 @@
-"""What requests cost in the units of CONVERSATIONS_CALLER_RATE: 1 for each, and more for dear ones."""
+"""What requests cost in the units of CONVERSATIONS_CALLER_RATE: 1 for each, and more for expensive ones."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Steps:
 
     async def pause(self) -> None:
         if time.monotonic() >= self._until:
-            for _round in range(2):  # in the first, this task stands before what became ready meanwhile
+            for _round in range(2):  # in the first round, this task runs before those that became ready meanwhile
                 await asyncio.sleep(0)
             self._until = time.monotonic() + STEP_SECONDS
 

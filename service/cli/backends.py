@@ -1,4 +1,4 @@
-"""What the commands talk to: a running service over HTTP, or the cluster itself, with the same answers."""
+"""What commands ask: a running service over HTTP, or the cluster itself, with the same answers."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class Source(Protocol):
 
 
 def source(settings: Settings, *, prefers_cluster: bool = False) -> Source:
-    """The service that the settings name, else the cluster. `prefers_cluster`: an option named the cluster."""
+    """The service that the settings name, else the cluster. `prefers_cluster` says that an option named the cluster."""
     if settings.url is not None and not prefers_cluster:
         return Service(settings, settings.url)
     return Cluster(settings)
 
 
 class Cluster:
-    """The cluster itself, without a service between: it needs an organization, and no token."""
+    """The cluster itself, without a service. It needs an organization and no token."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -121,7 +121,7 @@ class Cluster:
         return found
 
     def _read(self, ask: Callable[[Client, Searcher], Awaitable[Result]]) -> Result:
-        """The result, once the index was found to fit."""
+        """The result. The index is checked first."""
         settings = self._settings
 
         async def run(client: Client) -> Result:

@@ -1,4 +1,4 @@
-"""How far a load came, in a file of its own: line by line of each input, so that a killed load can go on."""
+"""Records in a file up to which line of each input a load came, so that a killed load can continue."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _CHOOSE = "choose another file with --checkpoint"
 
 
 class Checkpoint:
-    """`lines`: of each file, the number of the line up to which everything is known to be written or rejected.
+    """`lines` has for each file the number of the line up to which everything is written or rejected.
 
-    Raises Misconfigured where another file than a checkpoint is there.
+    Raises Misconfigured if the path is another file than a checkpoint.
     """
 
     def __init__(self, path: Path, files: tuple[str, ...]) -> None:
@@ -28,22 +28,22 @@ class Checkpoint:
         self._saved = time.monotonic()
         try:
             if path.exists() and not path.is_file():
-                raise Misconfigured(f"{path} is no regular file: {_CHOOSE}")
+                raise Misconfigured(f"{path} is not a regular file: {_CHOOSE}")
             if paths.is_foreign(path, lambda first: first.startswith(b'{"lines":')):
-                raise Misconfigured(f"{path} is no checkpoint of a load and would be replaced: {_CHOOSE}")
+                raise Misconfigured(f"{path} is not a checkpoint of a load and would be replaced: {_CHOOSE}")
         except OSError as error:
             raise Misconfigured(f"cannot read {path} ({error.strerror}): {_CHOOSE}") from None
 
     @classmethod
     def resumed(cls, path: Path, files: tuple[str, ...]) -> Self:
-        """What an earlier load of these files left. Raises Misconfigured where it does not fit them."""
+        """The checkpoint of an earlier load of these files. Raises Misconfigured if it does not fit them."""
         if ndjson.STANDARD_INPUT in files:
             raise Misconfigured("--resume needs files: standard input cannot be read again")
         kept = _read(path)
         found = cls(path, files)
         for file in files:
             if kept["sizes"].get(file) != ndjson.size(file):
-                raise Misconfigured(f"{file} is not as it was when {path} was written: load without --resume")
+                raise Misconfigured(f"{file} has changed since {path} was written: load without --resume")
             reached = kept["lines"].get(file)
             if type(reached) is not int or reached < 0:
                 raise Misconfigured(f"{path} was written by another version of this command: {_LOAD_ANEW}")
@@ -54,7 +54,7 @@ class Checkpoint:
         return line <= self.lines.get(source, 0)
 
     def reach(self, source: str, line: int) -> None:
-        """Everything up to this line is settled. Kept on the disk once a second."""
+        """Records that everything up to this line is written or rejected. Saves this once a second."""
         self.lines[source] = line
         if time.monotonic() - self._saved >= EVERY_SECONDS:
             self._saved = time.monotonic()

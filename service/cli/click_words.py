@@ -1,4 +1,4 @@
-"""What click says about a wrong option or argument, in the words of this project.
+"""Click's messages about wrong options and arguments, in the words of this project.
 
 WORDS is a table of click's sentences. A sentence that is not in it stays as it is.
 """

@@ -51,7 +51,7 @@ async def require_opensearch(settings: Settings, url: str) -> None:
 
 
 async def problem_at(settings: Settings, url: str) -> str | None:
-    """Why OpenSearch does not answer at the URL, in words. None if it does, even if it refuses the user."""
+    """Why OpenSearch does not answer at the URL, as a sentence. None if it answers, even if it refuses the user."""
     check_ca_file(settings, url)
     client = connect(settings, url, timeout=PATIENCE_SECONDS)
     try:

@@ -162,12 +162,12 @@ def _is_confirmed(question: str) -> bool:
 
 
 def _uids(texts: tuple[str, ...]) -> list[UUID]:
-    """The uids, each once, in their order. Raises UsageError that names a text that is not a uid."""
+    """The uids, each once, in their order. Raises UsageError for other texts, and Misconfigured for too many."""
     uids: dict[UUID, None] = {}
     for name in _names(texts):
         uids[_uid(name)] = None
         if len(uids) > MOST_DELETED:
-            raise Misconfigured(f"at most {MOST_DELETED:,} conversations can be deleted at once, these are more")
+            raise Misconfigured(f"more than {MOST_DELETED:,} uids: delete at most {MOST_DELETED:,} at once")
     return list(uids)
 
 

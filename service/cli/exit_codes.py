@@ -1,4 +1,4 @@
-"""How a command ends: an exit code for each kind of end, and one line on standard error where it failed.
+"""How a command ends: an exit code for each kind of end, and one line on standard error if it failed.
 
 EXIT_CODES is the table of docs/commands.md. A traceback is printed with --verbose only.
 """
@@ -49,11 +49,11 @@ class NotBegun(SearchUnavailable):
 
 
 class Early(Exception):
-    """An end that click would treat in its own way: ctrl-C and a closed pipe. The cause is what ended the command."""
+    """Replaces ctrl-C and a closed pipe, which click would handle in its own way. They are its cause."""
 
 
 class Root(click.Group):
-    """The group of all commands, which leaves the ends of these to this module."""
+    """The group of all commands. This module, and not click, handles how they end."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -86,7 +86,7 @@ def run(command: Callable[[], object]) -> int:
 
 @contextmanager
 def hint(say_how: Callable[[], str]) -> Iterator[None]:
-    """Adds how to go on to what ends the block early: ctrl-C, SIGTERM, or a cluster that goes away."""
+    """If ctrl-C, SIGTERM or a lost cluster ends the block early, adds how to go on."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit, SearchUnavailable, SearchTimeout, WriteFailed) as error:
@@ -96,7 +96,7 @@ def hint(say_how: Callable[[], str]) -> Iterator[None]:
 
 
 def code_of(error: ConversationsError) -> int:
-    """The exit code of an error of this package. A full disk is no wrong option, though another file would help."""
+    """The exit code of an error of this package. A full disk gives 1 and not 2, because no option was wrong."""
     if isinstance(error, DoneInPart):
         return IN_PART
     if isinstance(error, Misconfigured | InvalidQuery):
@@ -159,7 +159,7 @@ def _refused(error: click.ClickException) -> int:
 
 
 def _dash(error: click.ClickException) -> str:
-    """What a word like -draft may have been meant as, where the command takes words."""
+    """A hint for words like -draft, if the command takes words."""
     is_short = isinstance(error, click.NoSuchOption) and not error.option_name.startswith("--")
     context = error.ctx if isinstance(error, click.UsageError) else None
     takes_words = context is not None and any(isinstance(one, click.Argument) for one in context.command.params)

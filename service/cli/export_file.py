@@ -27,7 +27,7 @@ from service.sources.ndjson import export_end_line
 async def export_file(
     client: Client, settings: Settings, query: ConversationQuery, organization_uid: UUID, *, file: str, where: bytes
 ) -> int:
-    """Writes everything that matches and returns how many that were. The client must decode to SearchAnswer.
+    """Writes all matches and returns their number. The client must decode to SearchAnswer.
 
     `where` is the query string of the filters, which the last line repeats.
     """

@@ -21,7 +21,7 @@ _KEY = "service.cli.global_options"
 
 @dataclass(slots=True)
 class Chosen:
-    """What the options of every command say. They are kept for the command and its group together."""
+    """The values of the options of every command. The command and its group share them."""
 
     config: Path | None = None
     context: str | None = None
@@ -47,7 +47,7 @@ def config(ctx: click.Context | None = None) -> contexts.Config:
 def settings(**options: object) -> Settings:
     """The settings: options before the environment, that before the context. Raises Misconfigured.
 
-    Of the options, those count that stand on the command line: the settings read the environment themselves.
+    Only options on the command line count here, because the settings read the environment themselves.
     """
     held = config()
     options = {name: value for name, value in options.items() if is_typed(name)}
@@ -139,7 +139,7 @@ def _choose_config(ctx: click.Context, param: click.Parameter, value: Path | Non
 
 
 def _was_typed(ctx: click.Context, param: click.Parameter) -> bool:
-    """Whether it stands on the command line: the environment does not go before what stood before the name."""
+    """Whether it is on the command line. The environment must not replace an option before the command's name."""
     return ctx.get_parameter_source(param.name or "") is ParameterSource.COMMANDLINE
 
 
@@ -147,11 +147,11 @@ def complete_contexts(ctx: click.Context, _param: click.Parameter, begun: str) -
     """The names of the configuration file's contexts that begin so."""
     try:
         return [name for name in config(ctx).contexts if name.startswith(begun)]
-    except Exception:  # a broken file is no reason to print errors into the command line that is being typed
+    except Exception:  # errors must not be printed into the command line that is being typed
         return []
 
 
 def reset() -> None:
-    """Forgets what an earlier command line of this process chose to show."""
+    """Resets what an earlier command line of this process chose to show."""
     progress.shown.notes = progress.shown.progress = True
     progress.shown.details = False

@@ -122,7 +122,7 @@ def index_options(command: Command) -> Command:
 
 
 def typed_index_options() -> list[str]:
-    """Which of these options stand on the command line."""
+    """Which of these options are on the command line."""
     return [f"--{name.replace('_', '-')}" for name in _INDEX_OPTIONS if global_options.is_typed(name)]
 
 
@@ -202,8 +202,8 @@ def act(
 ) -> Result:
     """Runs the action with a client of the cluster that the settings name, and returns its result.
 
-    Raises SearchUnavailable with the address and the cause where OpenSearch does not answer there, before the action
-    begins; not so without `must_answer`. A full disk of the cluster is named as the reason of whatever it stopped.
+    With `must_answer`, raises SearchUnavailable with the address and the cause before the action begins if OpenSearch
+    does not answer there. If a full disk of the cluster stops the action, the error names it.
     """
 
     async def run() -> Result:
@@ -227,7 +227,7 @@ def act(
 
 
 def cluster_url(settings: Settings) -> str:
-    """The cluster's address: what was set, else the local node that runs in the data folder."""
+    """The cluster's URL: the one that was set, else that of the local node that runs in the data folder."""
     url = settings.opensearch_url or running_url(settings.data)
     if url is None:
         raise Misconfigured(

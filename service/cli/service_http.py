@@ -43,7 +43,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """The body as JSON; None where it is none."""
+        """The body as JSON; None if it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -54,7 +54,7 @@ def send(
     settings: Settings, url: str, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None,
     timeout: float = 60.0,
 ) -> Answer:  # fmt: skip
-    """The answer, whatever its status. Raises SearchUnavailable with the address and the cause where none comes."""
+    """The answer, whatever its status. Raises SearchUnavailable with the address and the cause if there is none."""
     check_ca_file(settings, url)
     trusted = ssl.create_default_context(cafile=settings.opensearch_ca_file) if url.startswith("https://") else None
     opener = urllib.request.build_opener(_NoRedirects, urllib.request.HTTPSHandler(context=trusted))
@@ -88,7 +88,7 @@ def _reason(error: Exception, timeout: float) -> str:
 
 
 class Service:
-    """What the commands ask of a running service (see sources.Source). Raises Misconfigured where there is no token."""
+    """What commands ask of a running service (see backends.Source). Raises Misconfigured if there is no token."""
 
     def __init__(self, settings: Settings, url: str) -> None:
         self._settings, self._url = settings, url
@@ -130,7 +130,7 @@ class Service:
 
 
 def another_program(url: str, answer: Answer) -> str:
-    """What to tell of an answer that this service does not give."""
+    """The message for an answer that did not come from this service."""
     return (
         f"the server at {address(url)} is not this service "
         f"(it answered {answer.status} without this service's JSON): does another program use this port?"

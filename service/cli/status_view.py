@@ -79,7 +79,7 @@ def _summary(found: Status) -> dict[str, str | None]:
 
 
 def _unfinished(reindex: Json) -> str:
-    """What is known of a reindex, rollback or prune that has not ended."""
+    """The state of a reindex, rollback or prune that has not ended."""
     action, step, is_running = reindex.get("action"), reindex.get("step"), reindex.get("is_running")
     if is_running is None:
         return f"{action}, at the step {step}"

@@ -16,7 +16,7 @@ from opensearchpy.exceptions import HTTP_EXCEPTIONS, TransportError
 from service.errors import AnswerTooLarge
 
 MAX_ANSWER_BYTES = 32_000_000  # 100 conversations of the greatest size have 26 MB
-CONNECT_SECONDS = 3.0  # a machine that is off accepts no connection, and refuses none
+CONNECT_SECONDS = 3.0  # a machine that is off neither accepts nor refuses connections
 HEADER_BYTES = 65_536  # OpenSearch sends a header for each deprecation warning; aiohttp's default is 8 kB
 
 
@@ -74,7 +74,7 @@ class Connection(AIOHttpConnection):
         )
 
     def _log_request_response(self, body: object, response: str | None) -> None:
-        """Logs nothing, at no level: bodies hold what callers search for, and conversations. The base logs both."""
+        """Logs nothing, at any level. The base class would log bodies, which contain search texts and conversations."""
 
     def _log_trace(self, *_call: object) -> None:
         """Logs nothing, as above."""

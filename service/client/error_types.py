@@ -155,7 +155,7 @@ def causes_of(error: TransportError) -> list[tuple[str, str]]:
 
 
 def has_too_many_clauses(error: TransportError) -> bool:
-    """Whether OpenSearch refuses a query because it became too many clauses."""
+    """Whether OpenSearch refused a query because it has too many clauses."""
     return _too_large(causes_of(error)) is _CLAUSES
 
 
@@ -228,7 +228,7 @@ _NO_MANAGER = re.compile(r"blocked by: \[SERVICE_UNAVAILABLE/")
 
 
 def failure_of(error: BaseException) -> Failure | None:
-    """How the call failed, if another node may answer it; None if OpenSearch answered, and another would not differ."""
+    """How the call failed, if another node may answer it; None if OpenSearch answered, as any other node would."""
     if isinstance(error, AnswerUnusable):
         return Failure.SICK
     if not isinstance(error, TransportError) or isinstance(error.info, AnswerTooLarge | CircuitOpen):

@@ -1,10 +1,10 @@
 """What is known of each node of the cluster, and which of them is asked next. It knows no network and no clock.
 
 A node that failed is rested: others are asked first. A node that could not be reached, or stayed silent, several times
-in a row is dead: its circuit is open, and no request is sent to it but a probe, whose answer closes it.
+in a row is dead: its circuit is open, and only probes are sent to it. The answer to a probe closes the circuit.
 
-A node that was silent is doubted until a probe has found that it is part of its cluster: it may have been frozen, and
-answers then with the state of the index before that.
+A node that was silent is doubted until a probe has found that it is part of its cluster. It may have been frozen, and
+then answers with an old state of the index.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Node:
         self._become(State.READY)
 
     def spoke(self) -> None:
-        """It answered. Whether it may be asked before others, a probe decides."""
+        """It answered. A probe decides whether it may be asked before others."""
         self.failures = 0
 
     def failed(self, failure: Failure, error: Exception | None = None) -> None:
@@ -62,7 +62,7 @@ class Node:
         self._become(State.DEAD if is_dead else State.RESTING)
 
     def suspected(self) -> None:
-        """It has been silent for long. That is no failure yet."""
+        """It has been silent for a long time, which is not a failure yet."""
         self.is_doubted = True
         if self.state is State.READY:
             self._become(State.RESTING)
@@ -84,7 +84,7 @@ class Nodes:
         return any(other.state is State.READY for other in self.all if other is not node)
 
     def witnesses(self, node: Node) -> list[Node]:
-        """The others, which say whether it is part of their cluster: those that are ready, or else those that rest."""
+        """The nodes that show whether it is part of their cluster: the others that are ready, else those that rest."""
         others = [other for other in self.all if other is not node]
         ready = [other for other in others if other.state is State.READY]
         return ready or [other for other in others if other.state is State.RESTING]

@@ -1,9 +1,9 @@
 """Asks a node whether it answers, and whether it knows what the others know.
 
-A node that was frozen, or cut off from its cluster, wakes up with the state of then. Until it notices that the cluster
-has gone on without it, it takes its copies of shards for current, and answers searches from them with status 200. So of
-several nodes, one that was silent or failed is trusted again only once it has a cluster manager, and a cluster state no
-older than those of the others.
+A node that was frozen, or cut off from its cluster, wakes up with an old state. Until it notices that the cluster has
+gone on without it, it takes its copies of shards for current, and answers searches from them with status 200. So if
+there are several nodes, one that was silent or failed is trusted again only once it has a cluster manager, and a
+cluster state no older than those of the others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Info(msgspec.Struct):
 
 
 class _State(msgspec.Struct):
-    """What a node knows of its cluster. One without a cluster manager knows nothing that is sure."""
+    """What a node knows of its cluster. Without a cluster manager, its knowledge may be old."""
 
     cluster_name: str
     version: int = -1
@@ -38,7 +38,7 @@ class _State(msgspec.Struct):
 
 
 class Probes:
-    """Connections of their own to each node, because the others may all be in use. `connect` makes one for a number."""
+    """Separate connections to each node, because all others may be in use. `connect` makes that of a node's number."""
 
     def __init__(self, connect: Callable[[int], Connection]) -> None:
         self._connect = connect
@@ -53,7 +53,7 @@ class Probes:
         await self._ask(number, "/", {}, _Info)
 
     async def check_member(self, number: int, others: Collection[int]) -> None:
-        """Raises an error unless the node is part of the cluster of the others, those of them that answer.
+        """Raises an error unless the node is part of the same cluster as the others that answer.
 
         A node that refuses to tell its state has answered: its error is one of OpenSearch's own.
         """

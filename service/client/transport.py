@@ -1,11 +1,11 @@
 """Sends each call to a node that answers, and a read to a second one if the first fails or is late.
 
-opensearch-py's own pool and retries are not used: its pool asks dead nodes when all are dead, and with every request at
-once when a rest is over; its retries repeat writes. What is sent again here:
+opensearch-py's own pool and retries are not used. If all nodes are dead, its pool still asks them; when the rest of a
+node is over, it sends all requests to it at once; and its retries repeat writes. Sent again here are:
 
 - any call whose connection could not be made, to each of the other nodes, because it was never sent;
-- a read, once, if its connection was lost, if it had no answer within a share of its deadline, or if its answer was no
-  answer of OpenSearch.
+- a read, once, if its connection was lost, if it had no answer within a share of its deadline, or if its answer did not
+  come from OpenSearch.
 
 Other writes are repeated only by their callers, who know whether that is safe (service.index.writer).
 """
@@ -34,7 +34,7 @@ from service.message_texts import counted
 
 EXPECTED = (404, 409)  # normal outcomes, not failures: no such document, or a newer version exists
 LATE_SECONDS = 5.0  # a node is probed after this time without an answer, however long the call may take
-LEAST_SECONDS = 0.2  # nobody is late before, however little time a call has
+LEAST_SECONDS = 0.2  # no node is late before, however little time a call has
 FIRST_PAUSE_SECONDS = 0.2
 _READS = frozenset({"_search", "_search/point_in_time", "_mget", "_count", "_analyze"})  # with POST
 _LEAVES_SOMETHING = "_search/point_in_time"  # so it is not sent to two nodes at the same time
@@ -74,7 +74,7 @@ class Call:
 
     @property
     def anywhere(self) -> Call:
-        """The same, of any copy of the shards: the one that it prefers may be what does not answer."""
+        """The same call without its preference: the preferred copy of a shard may be the one that does not answer."""
         return replace(self, params={name: value for name, value in self.params.items() if name != "preference"})
 
 
@@ -149,7 +149,7 @@ class Transport(AsyncTransport):
         return _connection.get()
 
     def mark_dead(self, connection: object) -> None:
-        """Nothing: the base would take the connection out of its pool, and so never close it."""
+        """Does nothing. The base class would take the connection out of its pool and never close it."""
 
     async def close(self) -> None:
         watches = list(self._watches.values())
@@ -202,7 +202,7 @@ class Transport(AsyncTransport):
         raise last or self._open_circuit()
 
     async def _read(self, call: Call) -> object:
-        """The first answer: of one node, or of a second one if the first failed or is late."""
+        """The first answer: from one node, or from a second one if the first failed or is late."""
         tried: list[Node] = []
         running: set[asyncio.Task[object]] = set()
         last: Exception | None = None
@@ -266,13 +266,13 @@ class Transport(AsyncTransport):
         return answer
 
     def _heard(self, node: Node, call: Call) -> None:
-        """An answer came. Raises AnswerUnusable for a read if the node was silent, and another one was not."""
+        """Called after each answer. Raises AnswerUnusable for a read if the node was silent and another is ready."""
         if node.state is State.READY or len(self._nodes.all) == 1:
             node.answered()
             return
         node.spoke()
         if node.is_doubted and call.is_read and self._nodes.are_others_ready(node):
-            raise responses.unusable("its node was silent, and may not know yet what happened meanwhile")
+            raise responses.unusable("its node was silent before, so it may be old")
 
     async def _attempt(self, node: Node, call: Call) -> object:
         chosen = _connection.set(self.connection_pool.connection_opts[node.number][0])
@@ -288,7 +288,7 @@ class Transport(AsyncTransport):
         return answer
 
     def _failed(self, node: Node, failure: Failure, error: Exception) -> None:
-        """Once one node is dead, the others are probed, so that a cluster that is dead is soon known to be."""
+        """Records the failure. Once a node is dead, the others are probed, so that a dead cluster is noticed soon."""
         before = node.state
         node.failed(failure, error)
         self._watch(node)

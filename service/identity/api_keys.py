@@ -1,4 +1,4 @@
-"""API keys for machines: made by an operator, kept in the cluster as hashes, with rights and an end of their own.
+"""API keys for machines: made by an operator, stored in the cluster as hashes, each with its rights and its end.
 
 A key is `ck_<id>_<secret>`. The secret is 32 random bytes, so a plain SHA-256 of it can be stored: nobody can guess it.
 """
@@ -133,7 +133,7 @@ class Store:
         """Ends a key. Returns the key as it was, and whether it was not revoked before. Raises NotFound."""
         found = (await self.all()).get(key_id)
         if found is None:
-            raise NotFound(f"there is no API key {key_id}: 'conversations key list' prints those there are")
+            raise NotFound(f"there is no API key {key_id}: 'conversations key list' prints all keys")
         if found.revoked_on is not None:
             return found, False
         await self._put(key_id, msgspec.structs.replace(found, revoked_on=now))

@@ -34,7 +34,7 @@ class Caller:
 
     @property
     def identity(self) -> str:
-        """What tells the caller from all others: subjects are unique in their issuer only."""
+        """What identifies the caller: the subject together with its issuer, because subjects are unique only there."""
         return f"{self.issuer}\n{self.user}"
 
     def require_scope(self, scope: str) -> None:

@@ -49,7 +49,7 @@ _ABSENT = object()
 
 
 def _value(claims: Claims, name: str) -> object:
-    """The claim of this name, or else what its parts between dots lead to."""
+    """The claim of this name, or else the value inside objects that the parts of the name lead to."""
     if name in claims:
         return claims[name]
     found: object = claims
@@ -116,7 +116,7 @@ def _scopes(claims: Claims, name: str) -> frozenset[str]:
 
 
 def _restricted(claims: Claims, name: str) -> frozenset[UUID] | None:
-    """The only agents or parties that are seen; None without the claim. A claim with null is refused: it is no list."""
+    """The only agents or parties that are seen; None without the claim. A claim that is null is refused."""
     value = _value(claims, name)
     if value is _ABSENT:
         return None

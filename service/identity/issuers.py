@@ -32,7 +32,7 @@ OF_THE_PAGE = frozenset(
 class Issuer(BaseModel):
     """An issuer, what its tokens must look like, and where its keys are. `issuer` is None if any `iss` is accepted.
 
-    These names are the keys of a table [[issuer]]. What a table does not say is as in the settings.
+    These names are the keys of a table [[issuer]]. For a key that a table lacks, the settings count.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,7 +82,7 @@ class Issuer(BaseModel):
 
     @property
     def more_parameters(self) -> list[tuple[str, str]]:
-        """Those of `client_parameters`. Raises ValueError if it is no query string, or names what the page sets."""
+        """The pairs in `client_parameters`. Raises ValueError if it is no query string, or sets what the page sets."""
         text = self.client_parameters
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
         if own := sorted(OF_THE_PAGE & {name for name, _value in pairs}):
@@ -102,7 +102,7 @@ class Issuer(BaseModel):
         if sum(map(bool, (self.jwks_url, self.jwks_file, self.discovery))) > 1:
             raise ValueError("its keys come from a URL, a file, or discovery: set one of them")
         if self.has_keys and self.issuer is None:
-            raise ValueError("with keys of an issuer, the issuer must be set too")
+            raise ValueError("issuer (CONVERSATIONS_TOKEN_ISSUER) must be set, because its keys are")
         looked_up = self.jwks_url or (self.issuer if self.discovery else None)
         if looked_up is not None and not key_sources.is_safe(looked_up):
             raise ValueError("its keys must be at a URL with https (or with http on this machine)")

@@ -1,4 +1,4 @@
-"""The API keys that a process of the service knows: read from the cluster, and read again before they are too old."""
+"""The API keys that a process of the service knows. It reads them from the cluster again before they are too old."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from service.identity.caller import Caller
 
 FRESH_SECONDS = 20.0  # after which the keys are read again
 OLDEST_SECONDS = 55.0  # keys that are older are not believed: a revoked key ends within 60 seconds
-PAUSE_SECONDS = 2.0  # between two reads because of a key that is not there, or after one that failed
+PAUSE_SECONDS = 2.0  # between two reads for an unknown key, and after a failed read
 
 Read = Callable[[], Awaitable[Mapping[str, ApiKey]]]
 
 
 class KeyRing:
-    """Verifies API keys. `read` gets all of them; it runs once for all who wait, and only if somebody uses a key."""
+    """Verifies API keys. `read` gets all of them; it runs once for all waiting requests, and only if a key is used."""
 
     def __init__(self, read: Read, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._read = read
@@ -71,7 +71,7 @@ class KeyRing:
         self._reading = None
 
     async def _replace(self, now: float) -> None:
-        """Reads the keys. If that fails, the older ones serve, until they are too old since they were read."""
+        """Reads the keys. If that fails, the older ones are used until they are too old."""
         try:
             self._keys = await self._read()
         except ConversationsError:
@@ -79,7 +79,7 @@ class KeyRing:
         self._read_at = now
 
     async def close(self) -> None:
-        """Ends the read that is under way."""
+        """Cancels the running read."""
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.wait([self._reading])

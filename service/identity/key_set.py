@@ -1,4 +1,4 @@
-"""Keeps the keys of one issuer: fetched when needed, once for all who wait, and kept while the issuer is down."""
+"""Keeps the keys of one issuer: fetched once for all waiting requests, and kept while the issuer is down."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from service.identity import public_keys
 from service.identity.key_sources import KeySource
 from service.identity.public_keys import Key
 
-UNKNOWN_PAUSE_SECONDS = 30.0  # between two fetches because of keys that the set does not have
-UNKNOWN_SECONDS = 60.0  # for which such a key is refused without a fetch
+UNKNOWN_PAUSE_SECONDS = 30.0  # between two fetches for unknown keys
+UNKNOWN_SECONDS = 60.0  # for which an unknown key is refused without a fetch
 MOST_UNKNOWN = 1_000
 RETRY_SECONDS = 30.0  # after a failed fetch, while there are older keys
 FIRST_RETRY_SECONDS = 2.0  # after a failed fetch, while there are none
@@ -26,9 +26,7 @@ logger = structlog.get_logger("conversations.keys")
 
 
 class KeySet:
-    """The keys of `issuer`. Replaced keys are found without a restart: at the end of `lifetime`, or when one is asked
-    for that is not there.
-    """
+    """The keys of `issuer`. New keys are found without a restart: after `lifetime`, or when one is used."""
 
     def __init__(
         self, source: KeySource, *, issuer: str, lifetime: float, clock: Callable[[], float] = time.monotonic
@@ -87,7 +85,7 @@ class KeySet:
         return False
 
     async def _asked_for(self, kid: str) -> bool:
-        """Fetches the keys because of one that is not there, unless that was tried not long ago."""
+        """Fetches the keys because of an unknown one, unless that was tried a short time ago."""
         now = self._clock()
         if self._unknown.get(kid, now) > now:
             return False
@@ -99,7 +97,7 @@ class KeySet:
         return True
 
     def _remember(self, kid: str) -> None:
-        """Remembers that the issuer, just asked, has no such key."""
+        """Remembers that the issuer was asked just now, and has no such key."""
         now = self._clock()
         self._next_for_unknown = max(self._next_for_unknown, now + UNKNOWN_PAUSE_SECONDS)
         self._unknown[kid] = now + UNKNOWN_SECONDS
@@ -108,7 +106,7 @@ class KeySet:
             self._unknown.popitem(last=False)
 
     async def _fetched(self) -> None:
-        """Waits for the fetch that is under way, or for a new one. It goes on if who waits is cancelled."""
+        """Waits for the running fetch, or for a new one. It goes on if a request that waits is cancelled."""
         await asyncio.shield(self._begin())
 
     def _begin(self) -> asyncio.Task[None]:
@@ -135,7 +133,7 @@ class KeySet:
         telemetry.key_fetches.labels("fetched").inc()
 
     async def close(self) -> None:
-        """Ends the fetch that is under way."""
+        """Cancels the running fetch."""
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.wait([self._fetching])

@@ -62,7 +62,7 @@ def of_discovery(issuer: str, trusted: ssl.SSLContext) -> KeySource:
 
 
 async def configuration(issuer: str, trusted: ssl.SSLContext) -> Configuration:
-    """What the issuer says of itself. Raises as a KeySource does, also if it is of another issuer."""
+    """The issuer's own configuration. Raises what a KeySource raises, also if it names another issuer."""
     content = await _get(issuer.rstrip("/") + DISCOVERY, trusted)
     try:
         found = msgspec.json.decode(content, type=Configuration)
@@ -74,7 +74,7 @@ async def configuration(issuer: str, trusted: ssl.SSLContext) -> Configuration:
 
 
 def is_safe(url: str) -> bool:
-    """Whether nobody between can change the answer: https, or a server on this machine."""
+    """Whether nobody can change the answer on its way: https, or a server on this machine."""
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port

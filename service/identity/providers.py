@@ -17,7 +17,7 @@ from service.identity import key_sources
 from service.identity.issuers import Issuer, trusted
 from service.identity.key_sources import Configuration, is_safe
 
-PATIENCE_SECONDS = 2.0  # for which the page waits for an issuer of which nothing is known yet
+PATIENCE_SECONDS = 2.0  # for which the page waits for an issuer whose configuration is not known yet
 RETRY_SECONDS = 10.0  # after an issuer could not be asked
 ORIGIN = re.compile(r"https?://[\w.:\[\]-]+", re.ASCII)  # what may stand in a Content-Security-Policy
 
@@ -47,8 +47,8 @@ def origin(url: str) -> str:
 class Providers:
     """The issuers at which people sign in, as their own configurations describe them.
 
-    Each is asked at the first page, and again after `lifetime`. While one is down, its last configuration serves;
-    without one, it is left out.
+    Each is asked when the page is requested first, and again after `lifetime`. While one is down, its last
+    configuration is used; if there is none, it is left out.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Providers:
         self._asking: dict[str, asyncio.Task[None]] = {}
 
     async def known(self) -> list[Provider]:
-        """Those that can be used now. Waits only for those of which nothing is known."""
+        """The providers that can be used now. Waits only for those whose configuration is not known yet."""
         if not self._issuers:
             return []
         now = self._clock()
@@ -87,7 +87,7 @@ class Providers:
             self._asking.pop(name, None)
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Cancels the running requests to issuers."""
         tasks = list(self._asking.values())
         for task in tasks:
             task.cancel()

@@ -1,7 +1,8 @@
 """The public keys of an issuer, from a JSON Web Key Set (RFC 7517).
 
-Only keys for signatures are taken: RSA of 2,048 bits or more, the curves P-256 and P-384, and Ed25519. Each is good for
-its own algorithms only, whatever a token says. Symmetric and private keys are left out: what is published is no secret.
+Only keys for signatures are taken: RSA of 2,048 bits or more, the curves P-256 and P-384, and Ed25519. Each
+verifies its own algorithms only, whatever a token says. Symmetric and private keys are left out, because a published
+key is not secret.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _READERS: dict[str, Callable[[str], object]] = {
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A public key with its `kid`, and the algorithms that it is good for."""
+    """A public key with its `kid`, and the algorithms that it can verify."""
 
     kid: str | None
     algorithms: frozenset[str]
@@ -74,7 +75,7 @@ def _key(jwk: Jwk) -> Key | None:
 
 
 def _algorithms(jwk: Jwk) -> frozenset[str]:
-    """What the key is good for: nothing if it is private, or not for signatures."""
+    """The algorithms that the key can verify: none if it is private, or not for signatures."""
     operations = jwk.get("key_ops", ["verify"])
     is_for_signatures = jwk.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
     if "d" in jwk or not is_for_signatures:

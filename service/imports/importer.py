@@ -1,7 +1,7 @@
 """Imports messages into a cluster, batch by batch: finds what the index holds of them, plans, and writes.
 
-A conversation is written before its record, and a conversation that is merged into another goes last. So an import that
-is killed at any moment leaves nothing that the same import does not complete.
+A conversation is written before its record, and conversations that were merged into another are deleted last. So after
+an import was killed at any moment, the same import completes it.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Importer(Generic[Source]):
         entries |= await records.get(self.client, self.alias, self.organization_uid, unknown)
 
     async def _learn_around_deleted(self, entries: dict[UUID, records.Entry]) -> None:
-        """What followed a deleted conversation is connected by its messages alone: looks for that too."""
+        """Also looks for conversations that only the messages of a deleted conversation connect."""
         looked: set[UUID] = set()
         while gone := [entry for uid, entry in entries.items() if entry.is_deleted and uid not in looked]:
             looked |= {entry.uid for entry in gone}
@@ -126,7 +126,7 @@ class Importer(Generic[Source]):
     # Writing
 
     async def _write(self, changes: list[Change[Source]], lease: Lease) -> list[Piece[Source]]:
-        """Writes the changes, and returns the messages of those that others got in the way of."""
+        """Writes the changes. Returns the messages whose changes met a newer write, to try again."""
         again: list[Piece[Source]] = []
         for change in changes:
             if change.problem is not None:
@@ -166,7 +166,7 @@ class Importer(Generic[Source]):
             self.outcome.tally.count("unchanged")
 
     async def _remember(self, changes: list[Change[Source]], lease: Lease) -> list[Piece[Source]]:
-        """Writes the records. An index of an earlier version that is still written to, after a reindex, has none."""
+        """Writes the records. After a reindex, an older index that also gets all writes may not take them."""
         kept = [change for change in changes if change.memory is not None]
         results = await self._send([self._record(change) for change in kept], lease)
         refused = [change for change, result in zip(kept, results, strict=True) if result.outcome == "rejected"]

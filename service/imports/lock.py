@@ -1,8 +1,8 @@
 """A lock in the cluster that lets one import at a time unite the conversations of an organization.
 
-External versions cannot tell that somebody else wrote between reading and writing, so importers take turns. The lock is
-a document with a heartbeat, as that of a reindex: a waiter that sees no heartbeat for DEAD_AFTER_SECONDS takes it over.
-The holder stops sending earlier: after VALID_SECONDS without a heartbeat.
+External versions do not show whether somebody else wrote between reading and writing, so importers take turns. The lock
+is a document with a heartbeat, like that of a reindex: a process that waits takes it over if it sees no heartbeat for
+DEAD_AFTER_SECONDS. The holder stops writing earlier: after VALID_SECONDS without a heartbeat.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PREFIX = "import-"
 
 
 class LeaseLost(Exception):
-    """Another import has taken over the lock, or it could not be kept alive: what was done must be done again."""
+    """Another import has taken over the lock, or its heartbeats failed: the import must be done again."""
 
 
 class Lease:
@@ -43,7 +43,7 @@ class Lease:
         self._beat = 0
 
     def require(self) -> None:
-        """Raises LeaseLost unless the lock is surely still held."""
+        """Raises LeaseLost unless it is certain that the lock is still held."""
         if self._place is None or asyncio.get_running_loop().time() - self._at > VALID_SECONDS:
             raise LeaseLost
 
@@ -75,7 +75,7 @@ class Lease:
                     await self._own_place()
 
     async def release(self) -> None:
-        """Gives the lock back, also if a heartbeat was under way when it was cancelled, so that its answer is lost."""
+        """Releases the lock, even if a heartbeat was cancelled before its answer arrived."""
         while self._place is not None:
             with translated(alias=self._index):
                 try:
@@ -102,7 +102,7 @@ class Lease:
         return True
 
     async def _own_place(self) -> None:
-        """After a refused heartbeat: the document is an own one, whose answer was lost, or the lock is lost."""
+        """After a refused heartbeat: the lock is lost, unless the document is an own one whose answer was lost."""
         place, owner = await self._read()
         self._place = place if owner == self._owner else None
 

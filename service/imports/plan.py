@@ -28,7 +28,7 @@ _LAST = epoch_milliseconds(LAST)
 
 
 class Missing(Exception):
-    """The plan needs to know what the index holds under these uids."""
+    """Raised if the plan must know what the index holds under these uids."""
 
     def __init__(self, uids: Iterable[UUID]) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Change(Generic[Source]):
 
 @dataclass(slots=True)
 class _Group(Generic[Source]):
-    """Messages that are one conversation: those of the import, and those that the index knows."""
+    """The messages of one conversation: those of the import, and those that the index has."""
 
     facts: list[Fact]
     pieces: list[Piece[Source]]
@@ -80,7 +80,7 @@ class _Group(Generic[Source]):
 
 @dataclass(frozen=True, slots=True)
 class _Grouped(Generic[Source]):
-    """The groups of a plan, when so many conversations and deletions were `known`."""
+    """The groups of a plan, with the number of conversations and deletions that were known when it was made."""
 
     known: int
     groups: list[_Group[Source]]
@@ -91,7 +91,8 @@ class _Grouped(Generic[Source]):
 class Planner(Generic[Source]):
     """Makes the changes. `entries` is what the index holds; `changes` raises Missing until it has all that it needs.
 
-    `now` is the version of what is restored after `prune` removed its deletion, whose version OpenSearch still holds.
+    `now` is the version of conversations that are restored after `prune` removed their deletions: OpenSearch still
+    remembers the versions of these.
     """
 
     kind: Kind[Source]
@@ -119,7 +120,7 @@ class Planner(Generic[Source]):
     # Which messages are together
 
     def _groups_of_known(self) -> list[_Group[Source]]:
-        """The groups, which are made again only if something is known now that may change them."""
+        """The groups. They are made again only if something that may change them has become known."""
         known = sum(entry.item is not None or entry.is_deleted for entry in self.entries.values())
         if self._grouped is None or self._grouped.known != known:
             self._deleted = {}
@@ -129,7 +130,7 @@ class Planner(Generic[Source]):
         return [group.copy() for group in self._grouped.groups]
 
     def _groups(self) -> list[_Group[Source]]:
-        """The messages that become one conversation. Those that are left out change only what holds them already."""
+        """The messages of each conversation. Messages that are left out only change conversations that have them."""
         live = [entry for entry in self.entries.values() if entry.item is not None]
         gone = [] if self.restores else [entry for entry in self.entries.values() if entry.is_deleted]
         pieces = self._without_deleted(live, gone)
@@ -140,7 +141,7 @@ class Planner(Generic[Source]):
         return [group for group in groups if group.pieces or any(places[entry.uid] > 1 for entry in group.live)]
 
     def _without_deleted(self, live: list[Entry], gone: list[Entry]) -> list[Piece[Source]]:
-        """The messages that are imported: those that no deleted conversation holds, and that are not left out."""
+        """The messages that are imported: without those of deleted conversations, and those that are left out."""
         alive = {fact.id for entry in live for fact in entry.facts}
         copies = {fact.copy for entry in live for fact in entry.facts}
         deleted = {fact.id: entry.uid for entry in gone for fact in entry.facts if fact.id not in alive}
@@ -266,7 +267,7 @@ class Planner(Generic[Source]):
             if uid not in self.entries:
                 raise Missing([uid])
             entry = self.entries[uid]
-            if uid in self._taken or (entry.item is not None and entry.facts):  # it is another conversation's
+            if uid in self._taken or (entry.item is not None and entry.facts):  # another conversation has it
                 salt = f"{salt}:{group.first.id:x}"
                 continue
             if entry.is_deleted and not self.restores:
@@ -322,7 +323,7 @@ class Planner(Generic[Source]):
         )
 
     def _forgotten(self, entry: Entry, pieces: list[Piece[Source]]) -> Change[Source]:
-        """A deleted conversation remembers further messages that must not come back."""
+        """Adds messages to those of a deleted conversation, so that they do not come back."""
         facts = with_states(entry.facts, pieces)
         memory = Memory(tuple(facts), entry.written)
         is_same = memory.packed() == Memory(entry.facts, entry.written).packed()
@@ -338,7 +339,7 @@ def _of(facts: tuple[Fact, ...], some: Iterable[Fact]) -> tuple[Fact, ...]:
 
 
 def _deleted_at(entry: Entry) -> int:
-    """When it was deleted. If only the record is left, the date of its last message."""
+    """The time of the deletion. If only the record is left, the date of its last message."""
     if entry.deleted_on is not None:
         return entry.deleted_on
     return max((fact.date for fact in entry.facts), default=0)

@@ -91,7 +91,7 @@ async def find(client: Client, alias: str, organization_uid: UUID, keys: Collect
 
 
 async def get(client: Client, alias: str, organization_uid: UUID, uids: Iterable[UUID]) -> dict[UUID, Entry]:
-    """These uids as they are now, whether a search finds them already or not."""
+    """The current documents of these uids, even if searches do not find them yet."""
     wanted = list(uids)
     ids = [make(organization_uid, uid) for uid in wanted for make in (document_id, record_id)]
     found = {name: document async for name, document in comparison.stored(client, alias, ids)}
@@ -152,5 +152,5 @@ def record(organization_uid: UUID, uid: UUID, memory: Memory, rule: Rule, versio
 
 
 def moved(organization_uid: UUID, uid: UUID, moved_to: UUID, version: int) -> ImportRecord:
-    """What is left of a record whose conversation was merged into another."""
+    """The record of a conversation that was merged into another: it only says into which."""
     return ImportRecord(uid=uid, organization_uid=organization_uid, version=version, moved_to=moved_to)

@@ -26,7 +26,7 @@ from service.index.write_check import check_writable, held_version
 from service.index.write_targets import own_alias
 from service.times import LAST, epoch_milliseconds
 
-PARTS = 8  # of a failed request; after four divisions, each of 1,000 documents is alone
+PARTS = 8  # into which a failed request is divided; after four divisions, each of 1,000 documents is alone
 FAILURES_ALONE = 2
 FIRST_SHARE, PART_SHARE = 3, 8  # the first request may take a third of the patience, and each part an eighth
 LONGEST_REQUEST, LONGEST_PART = 60.0, 15.0  # seconds
@@ -70,8 +70,8 @@ class Failure:
 class Delivery:
     """The writes of one call, and the results so far at each of their places. `patience` is in seconds.
 
-    `unrefreshed` are the indices where searches may not find yet what was to be found (`refresh` is wait_for).
-    OpenSearch does not wait for what is unchanged, and a request in parts does not wait either: it would be late.
+    With `refresh` wait_for, `unrefreshed` are the indices in which searches may not find some of the documents yet:
+    OpenSearch does not wait for unchanged documents, and requests that were divided do not wait, to be in time.
     """
 
     client: Client
@@ -132,7 +132,7 @@ class Delivery:
         return is_proven
 
     async def _doubt(self, places: list[Place]) -> Again | None:
-        """Why the index may be the cause, not a document; None if it accepts writes."""
+        """Why the index and not a document may be the cause; None if the index accepts writes."""
         names = sorted({name for _at, name in places})
         try:
             await check_writable(self.client, names, seconds=max(0.1, min(PROBE_SECONDS, self._left())))
@@ -141,7 +141,7 @@ class Delivery:
         return None
 
     async def _may_be_there(self, place: Place) -> bool:
-        """Whether the index took the document, and only its answer is late, or cannot say that it did not."""
+        """False only if the index is known to hold neither the document nor a newer one."""
         write, name = self.writes[place[0]], place[1]
         seconds = max(0.1, min(PROBE_SECONDS, self._left()))
         try:

@@ -49,7 +49,7 @@ class CompatibilityCheck:
             await asyncio.shield(checking)
 
     async def now(self) -> None:
-        """Like calling it, but always checks now."""
+        """Checks now, even if the last result is fresh. Raises the same errors."""
         await asyncio.shield(self._begin())
 
     async def close(self) -> None:

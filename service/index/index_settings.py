@@ -26,7 +26,7 @@ KEPT = ("number_of_shards", "number_of_replicas", "auto_expand_replicas", "routi
 
 
 async def defaults(client: Client) -> IndexSettings:
-    """Those of a first index. Where several nodes hold data, each shard is copied to a second one."""
+    """The settings of a first index. If several nodes hold data, each shard has a copy on a second one."""
     nodes = part(await client.cluster.health(), "number_of_data_nodes", expected=int)
     return {**DEFAULTS, "number_of_replicas": 1 if nodes > 1 else 0}
 
@@ -53,8 +53,8 @@ def of_successor(running: IndexSettings, chosen: IndexSettings) -> IndexSettings
 def for_opensearch(settings: IndexSettings) -> dict[str, int | str]:
     """The settings as an index is created with them. Raises Misconfigured if shards and routing partition do not fit.
 
-    OpenSearch numbers many more routing shards than shards by default, so that an index can be split. Neighbouring
-    numbers are in the same shard then, and a routing partition, which takes neighbours, would spread nothing.
+    By default, OpenSearch makes many more routing shards than shards, so that an index can be split. Then neighbouring
+    routing shards are in the same shard, and a routing partition, which uses neighbours, would spread nothing.
     """
     known = {name: value for name, value in settings.items() if value is not None}
     shards, partition = int(known["number_of_shards"]), partition_of(known)

@@ -1,4 +1,4 @@
-"""Refreshes indices, so that searches find what was written so far, whichever copy of a shard they ask."""
+"""Refreshes indices, so that searches of any copy of a shard find what was written so far."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class _Held(msgspec.Struct):
 
 
 async def held_version(client: Client, name: str, document: str, routing: str, *, seconds: float) -> int:
-    """The version of a document that the index holds now, found by searches or not; -1 if it holds none."""
+    """The version of a document in the index, even if searches do not find it yet; -1 if it is not there."""
     wanted = {"_index": own_alias(name), "_id": document, "routing": routing}
     with translated(alias="the index that is written"):
         answer = await client.mget(body={"docs": [wanted]}, params={"_source": "false", "request_timeout": seconds})

@@ -154,9 +154,9 @@ class Writer:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _await_refresh(self, delivery: Delivery) -> None:
-        """Keeps the promise of `wait_for` where OpenSearch has not waited.
+        """Refreshes the indices if `refresh` is wait_for and OpenSearch has not waited.
 
-        What is unchanged may be a moment old: a write is often sent again because nobody answered the first one.
+        Even an unchanged document may be new: a write is often sent again because the first one had no answer.
         """
         if names := sorted(delivery.unrefreshed):
             left = max(LEAST_SECONDS, delivery.deadline - asyncio.get_running_loop().time())

@@ -1,4 +1,4 @@
-"""A semaphore that tenants share fairly: so many units in use at once, and a queue that cannot grow without end."""
+"""A semaphore that tenants share fairly. The units in use, and the waiting requests, are limited."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from service import telemetry
 from service.errors import Saturated, TooBusy
 
-STANDING_TURNS = 4.0  # in a queue that does not become empty, requests wait for as long as this many take
+STANDING_TURNS = 4.0  # in a queue that does not become empty, the patience is the time that this many requests take
 BRISK_TURNS = 1.0  # the same, where answers must stay quick
 LEAST_PATIENCE = 0.02  # seconds
-BURST_QUEUES = 2.0  # a burst takes as long as so many full queues need, on the average, to become empty
+BURST_QUEUES = 2.0  # a burst lasts as long as this many full queues take, on average, to become empty
 LEAST_BURST = 0.1  # seconds, after which a brisk queue may count as one that does not become empty
-SMOOTHING = 0.05  # the weight of the latest request in how long one takes
-CONTENDED_SECONDS = 10.0  # after this time without another tenant, one counts as alone
+SMOOTHING = 0.05  # the weight of the latest request in the average time of a request
+CONTENDED_SECONDS = 10.0  # after this time without others, a tenant counts as the only one
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Size:
     """The size of a semaphore: units in all and for one tenant, waiting requests in all and of one tenant.
 
     `patience` is how many seconds a request may wait. The share holds `always`, or only while there are other tenants.
-    While there is more than the units can do, a `brisk` queue serves the newest, and refuses who has waited too long:
-    so those that are served wait for moments only.
+    Under overload, a `brisk` queue serves the newest request first, and refuses those that have waited too long. So a
+    request that is served has not waited long.
     """
 
     units: int
@@ -54,7 +54,7 @@ class _Tenant:
 
 
 class FairSemaphore:
-    """Tenants acquire units and release as many. Whoever holds least is next.
+    """Tenants acquire units and release as many. The tenant that holds least is next.
 
     `what` names the units in messages, as in "at most 8 searches of an organization run at once".
     """
@@ -88,7 +88,7 @@ class FairSemaphore:
             self.release(who, units)
 
     async def acquire(self, who: Hashable, units: int = 1) -> None:
-        """Returns once the tenant holds the units, of which one request has no more than the share.
+        """Returns once the tenant holds the units. A request for more than the share gets the share.
 
         Raises TooBusy if the tenant itself uses or waits for too much, and Saturated if the others do.
         """
@@ -168,11 +168,11 @@ class FairSemaphore:
         return self.size.share if self.size.always or now < self._contended_until else self.size.units
 
     def _first(self, tenant: _Tenant, now: float) -> _Waiter:
-        """Who is next: the newest where a brisk queue does not become empty."""
+        """The request that is next: the newest if a brisk queue does not become empty, else the oldest."""
         return tenant.waiting[-1 if self.size.brisk and self._is_standing(tenant, now) else 0]
 
     def _next(self, tenant: _Tenant, now: float) -> _Waiter:
-        """Takes out who is next. Those who have waited too long in a brisk queue are refused then."""
+        """Takes out the request that is next. Refuses those that have waited too long in a brisk queue."""
         if not (self.size.brisk and self._is_standing(tenant, now)):
             return tenant.waiting.popleft()
         newest = tenant.waiting.pop()
@@ -185,7 +185,7 @@ class FairSemaphore:
         return newest
 
     def _shed(self, who: Hashable, tenant: _Tenant, waiter: _Waiter) -> None:
-        """Keeps the queue within its bounds. Raises TooBusy or Saturated if the new one must go."""
+        """Keeps the queue within its limits. Raises TooBusy or Saturated if the new request must be refused."""
         if len(tenant.waiting) > self.size.waiting_share:
             raise self._refusal(tenant, waiter.units)
         if self._queued <= self.size.waiting:
@@ -205,7 +205,7 @@ class FairSemaphore:
         return min(self.size.patience, max(LEAST_PATIENCE, turns * self._takes))
 
     def _is_standing(self, tenant: _Tenant, now: float) -> bool:
-        """Whether the queue was there for longer than a burst takes, now or a moment ago."""
+        """Whether the queue has lasted longer than a burst takes, now or a moment ago."""
         burst = self.size.patience
         if self.size.brisk:
             turns = BURST_QUEUES * self.size.waiting_share / self._share(now)
@@ -216,12 +216,12 @@ class FairSemaphore:
         return now < tenant.standing_until
 
     def _stands(self, tenant: _Tenant, now: float) -> None:
-        """Remembers that there is more than the units can do: a brisk queue may be empty in between."""
+        """Remembers the overload: a brisk queue may be empty in between."""
         if self.size.brisk:
             tenant.standing_until = now + self.size.patience
 
     def _withdraw(self, who: Hashable, tenant: _Tenant, waiter: _Waiter) -> None:
-        """Takes a request back that was refused or cancelled, perhaps in the moment in which it was let in."""
+        """Removes a refused or cancelled request. Gives its units back if it was just admitted."""
         if waiter in tenant.waiting:
             self._remove(who, tenant, waiter)
         elif waiter.admitted.done() and not waiter.admitted.cancelled() and waiter.admitted.exception() is None:
@@ -236,7 +236,7 @@ class FairSemaphore:
             del self._turns[who]
 
     def _refusal(self, tenant: _Tenant, units: int) -> TooBusy | Saturated:
-        """TooBusy if the tenant has its share, or would fit without what it holds itself; else Saturated."""
+        """TooBusy if the tenant would exceed its share, or if only its own units leave no room; else Saturated."""
         others = self._held - tenant.held
         is_own = tenant.held + units > self.size.share or others + units <= self.size.units
         telemetry.refused.labels(self._name, "own" if is_own else "all").inc()

@@ -1,4 +1,4 @@
-"""Token buckets: how much each caller may ask in how much time."""
+"""Token buckets: how much each caller may request in how much time."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ HEAP = "384m"  # of each node
 
 
 class LocalCluster:
-    """So many nodes in one data folder, on 127.0.0.1 only. A context manager: entering starts it, leaving stops it.
+    """Several nodes in one data folder, on 127.0.0.1 only. A context manager: entering starts it, leaving stops it.
 
     `nodes` are in the order of their names, node-1 first. Each can be killed, suspended, resumed and restarted, from
     any thread. More than half of them must run: otherwise the cluster answers nothing.
@@ -66,7 +66,7 @@ class LocalCluster:
 
     @property
     def urls(self) -> list[str]:
-        """Those of all nodes, also of the dead ones: a node has the same URL again if its port is still free."""
+        """The URLs of all nodes, also of dead ones: a restarted node has the same URL if its port is still free."""
         return [node.url for node in self.nodes]
 
     def start(self) -> None:
@@ -96,7 +96,7 @@ class LocalCluster:
             self._lock = None
 
     def revive(self) -> None:
-        """Resumes and starts again what is suspended or dead, and waits until all nodes are one cluster."""
+        """Resumes suspended nodes, restarts dead ones, and waits until all nodes are one cluster."""
         for node in self.nodes:
             node.resume()
         self._start_all([node for node in self.nodes if not node.is_running])
@@ -119,7 +119,7 @@ class LocalCluster:
         return [node for node in self.nodes if node.is_running]
 
     def write_running(self) -> None:
-        """Writes node.json, from which commands know where the cluster is: the nodes that run now."""
+        """Writes the nodes that run now to node.json, where commands look for the cluster."""
         running = self.running()
         if running and running[0].pid is not None:
             urls = [node.url for node in running]

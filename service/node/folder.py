@@ -63,7 +63,7 @@ def require_shape(data: Path, count: int) -> None:
 
 
 def shape(data: Path) -> int | None:
-    """Of how many nodes a data folder holds data. None if it holds none."""
+    """The number of nodes whose data are in the folder. None if it has no data."""
     nodes = [folder for folder in (data / NODES).glob("[1-9]") if (folder / "index").exists()]
     if nodes:
         return len(nodes)

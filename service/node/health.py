@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
-ATTEMPTS = 5  # OpenSearch gives up on a shard after these (index.allocation.max_retries)
-BUSY = "ShardLockObtainFailedException"  # the node still closes the shard that it shall open
+ATTEMPTS = 5  # after these, OpenSearch gives up on a shard (index.allocation.max_retries)
+BUSY = "ShardLockObtainFailedException"  # the node still closes the shard that it should open
 NO_COPY = "no_valid_shard_copy"  # OpenSearch looked for copies of the shard and found none
 REASON_CHARACTERS = 400
 
@@ -69,7 +69,7 @@ def has_joined(url: str) -> bool:
 
 
 def is_complete(url: str, count: int, status: str) -> bool:
-    """Whether so many nodes are in the cluster and its shards are yellow, or green. Waits up to 2 s for both."""
+    """Whether this many nodes are in the cluster and its shards are yellow, or green. Waits up to 2 s for both."""
     path = f"/_cluster/health?wait_for_nodes={count}&wait_for_status={status}&timeout=2s&cluster_manager_timeout=2s"
     found = _ask(url, path, _Health)
     return found is not None and found.number_of_nodes == count and found.status in (status, "green")

@@ -53,7 +53,7 @@ class Member(LocalNode):
 
     @property
     def pid(self) -> int | None:
-        """The id of the process, also of one that has ended. None before the first start."""
+        """The id of the process, even after its end. None before the first start."""
         return None if self.process is None else self.process.pid
 
     @property

@@ -31,7 +31,7 @@ def path(distribution: Distribution) -> Path:
 
 
 def make(distribution: Distribution) -> None:
-    """Makes the jar anew. Raises DistributionFailed if the runner's is another than this module knows."""
+    """Makes the jar. Raises DistributionFailed if the runner's jar is not the one that this module knows."""
     source, final = _runner(distribution), path(distribution)
     with tempfile.TemporaryDirectory(dir=source.parent, prefix=".download-", ignore_cleanup_errors=True) as folder:
         made = Path(folder, final.name)

@@ -329,11 +329,14 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 
 def free_port(candidates: range) -> int:
-    """Any of these that is free, and not the same in processes whose `random` was seeded alike."""
+    """A free port of these. Processes with the same seed of `random` get different ones. Raises NodeFailed."""
     for port in random.SystemRandom().sample(candidates, min(200, len(candidates))):
         if is_free(port):
             return port
-    raise NodeFailed(f"no free port between {candidates.start} and {candidates.stop} on 127.0.0.1: free one")
+    raise NodeFailed(
+        f"no free port was found from {candidates.start} to {candidates.stop - 1} on 127.0.0.1: "
+        "stop a program that uses one"
+    )
 
 
 def is_free(port: int) -> bool:

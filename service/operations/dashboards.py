@@ -142,7 +142,7 @@ async def _import(dashboards: _Dashboards, body: bytes, wait: float) -> tuple[in
 
 
 async def _set_where_unset(dashboards: _Dashboards, wanted: dict[str, str]) -> tuple[dict[str, str], str | None]:
-    """Sets each setting that nobody has set. Returns those, and in words what went wrong, if anything did."""
+    """Sets each setting that nobody has set. Returns these, and a sentence if something went wrong."""
     status, text = await dashboards.get(SETTINGS)
     found = _decoded(text, _Settings)
     if status != 200 or found is None:

@@ -233,7 +233,7 @@ async def _icu_plugin(deployment: Deployment) -> Check:
 
 
 def _untried_plugin(lacking: list[str]) -> Check:
-    """Before there is an index, the security plugin lets only administrators analyze text. Then its name must do."""
+    """Before there is an index, only administrators may analyze text, so only the plugin's name is checked."""
     if not lacking:
         return Check("icu plugin", "ok", "installed on every node; it is tried when there is an index")
     return Check(

@@ -148,7 +148,7 @@ async def _reindex(client: Client, alias: str, *, is_watched: bool) -> Json | No
 
 
 def age_of(newest: datetime) -> float:
-    """The seconds since a version; 0 for one that is ahead of the clock, as that of mail with a wrong date."""
+    """The seconds since a version; 0 if it is ahead of the clock, as of mail with a wrong date."""
     return max(0.0, round((datetime.now(UTC) - newest).total_seconds(), 3))
 
 

@@ -133,7 +133,7 @@ def field_of(node: Node) -> str | None:
 
 
 def texts_of(node: Node) -> list[Words]:
-    """The words that can have found a conversation. Negated words are left out, and q's text as a whole subject."""
+    """The words that may have found a conversation. Negated words and q as a whole subject are left out."""
     if isinstance(node, Words):
         return [node] if node.match != "exact" or isinstance(node, SearchText) else []
     if isinstance(node, AllOf | AnyOf):
@@ -145,8 +145,8 @@ def loosened(nodes: tuple[Node, ...], match: Match) -> tuple[Node, ...]:
     """The parts of q, with all of its plain words in one text that matches as `match` says.
 
     Phrases, beginnings of words, and what stands in brackets or behind `subject:` are not plain words: they must match
-    as before. So the text must have been parsed with `keeps_groups`. A text that begins with a dash may also be a whole
-    subject (an AnyOf): what else it may be has the plain words.
+    as before. So the text must have been parsed with `keeps_groups`. A text that begins with a dash is an AnyOf of its
+    parts and of itself as a whole subject: only its parts change.
     """
     if len(nodes) == 1 and isinstance(nodes[0], AnyOf) and _is_whole_subject(nodes[0].nodes[-1]):
         asked, whole = nodes[0].nodes

@@ -132,7 +132,7 @@ def _contradictions(
 ) -> list[Problem]:
     """Values that are valid but contradict one another. A parameter with a problem is not reported twice.
 
-    With `is_asked`, there is a text of the search box. It may hold no plain words, as in `status:active`.
+    `is_asked` says that q was given. It may contain no plain words, as in `status:active`.
     """
     found: list[Problem] = []
     reported = {problem.parameter for problem in known}
@@ -222,7 +222,7 @@ def parse_suggest(query_string: bytes, default_organization: UUID | None) -> tup
 
 
 def _without_organization(values: Values, problems: list[Problem], default_organization: UUID | None) -> list[Problem]:
-    """The problem that no organization is given, unless one is, or its value has another problem already."""
+    """The problem "no organization" in a list; an empty list if one is given, or its value already has a problem."""
     is_reported = any(problem.parameter == ORGANIZATION.name for problem in problems)
     if ORGANIZATION in values or default_organization is not None or is_reported:
         return []

@@ -22,7 +22,7 @@ Make = Callable[[str, bool, ZoneInfo], Node]
 class SearchField:
     """One field of the search syntax. `condition` makes the node for a value, or raises ValueError.
 
-    `kind` is that of a field with values; is: and has: have none.
+    `kind` is the kind of the field's values. It is None for is: and has:.
     """
 
     name: str

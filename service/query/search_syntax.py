@@ -52,8 +52,8 @@ class Warning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):  # noqa:
 
 @dataclass(frozen=True, slots=True)
 class ParsedSearch:
-    """A parsed text: its conditions, which must all match, the warnings, and hints: what is right but may be meant
-    otherwise.
+    """A parsed text: its conditions, which must all match; warnings; and hints, for parts that are valid but may be a
+    mistake.
     """
 
     text: str
@@ -117,7 +117,7 @@ def _as_written(node: Node) -> Node:
 
 
 def _has_words_only(node: Node) -> bool:
-    """Whether the node is of words alone, one of them left out."""
+    """Whether the node consists of words only, and excludes the first of them."""
     parts = node.nodes if isinstance(node, AllOf) else (node,)
     return isinstance(parts[0], Not) and all(isinstance(_inside(part), Words) for part in parts)
 
@@ -282,7 +282,7 @@ class _Parser:
         return self.plain[start : self.at]
 
     def _field(self, name: str, after: int, depth: int) -> Node | None:
-        """The condition of a field. If it is not valid, the state is restored and None returned: it is text then."""
+        """The condition of a field. If it is not valid, restores the state and returns None, so it is read as text."""
         start = self.at
         known = SEARCH_FIELDS_BY_NAME.get(name.lower())
         is_spaced = not self.plain[after : after + 1].strip()
@@ -310,7 +310,7 @@ class _Parser:
         return _any_of(nodes)
 
     def _comes_to_value(self, depth: int) -> bool:
-        """Goes over the spaces behind the name of a field. False if no value comes, but the end or another part."""
+        """Skips the spaces behind the name of a field. False if no value follows, but the end or another part."""
         self._skip_spaces()
         rest = self.plain[self.at :]
         name = _NAME.match(rest)
@@ -365,11 +365,11 @@ class _Parser:
 
 
 def _check_unquoted(value: str, *, is_first: bool) -> None:
-    """Raises ValueError for what is no value, but looks as if others followed."""
+    """Raises ValueError for a bracket or an empty value, which suggest that the list goes on behind a space."""
     if value.startswith("(") and value.count("(") > value.count(")"):
         raise ValueError("takes no brackets: write commas between values, without spaces, or quote a value with spaces")
     if not value and not is_first:
-        raise ValueError("has nothing behind the comma: values stand without spaces")
+        raise ValueError("has a comma without a value behind it: write values without spaces")
 
 
 def _check_list(known: SearchField, nodes: list[Node]) -> None:

@@ -25,7 +25,7 @@ FIRST = datetime(1, 1, 1, tzinfo=UTC)  # the earliest possible time; LAST is the
 NO_ZONES = frozenset({"EST", "Factory", "HST", "MST", "ROC", "localtime", "posixrules"})  # Java does not know these
 
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
-_FINER = re.compile(r":(?!60)\d\d\.\d{3}\d*[1-9]", re.ASCII)  # a leap second is already the last millisecond before it
+_FINER = re.compile(r":(?!60)\d\d\.\d{3}\d*[1-9]", re.ASCII)  # a leap second became the last millisecond before it
 _AGO = re.compile(r"-(\d{1,5})([hdw])", re.ASCII)
 
 
@@ -62,7 +62,7 @@ class Time:
     is_later: bool = False
 
     def bound(self, operator: Operator) -> tuple[Operator, Moment]:
-        """The bound that this time is. A date is all of its days: `gt` begins after the last one, `lte` includes it."""
+        """This time as a bound. A date means all of its days: `gt` begins after the last one, `lte` includes it."""
         if self.end is None:
             return _OF_LATER.get(operator, operator) if self.is_later else operator, self.start
         behind: Operator = "gt" if self.end == LAST else "gte"

@@ -54,7 +54,9 @@ def names(text: str) -> tuple[str, ...]:
     """
     for part in map(trimmed, text.split(",")):
         if part in (NONE, ANY):
-            raise ValueError(f'must have only names: use {part} alone, or write "{part}" if it is a name')
+            raise ValueError(
+                f'must have only names: write "{part}" if it is a name, or use {part} alone, without [in], [nin] or !'
+            )
     try:
         rows = list(csv.reader([trimmed(text)], strict=True, skipinitialspace=True))
     except csv.Error:
@@ -77,7 +79,7 @@ def addresses(text: str) -> tuple[str, ...]:
 
 
 def no_value(*others: str) -> Callable[[str], str]:
-    """A parser for a parameter that takes none and any only, beside others that take values."""
+    """A parser for a parameter that takes only none and any. `others` are the parameters that take values instead."""
 
     meant = " or ".join(filter(None, (", ".join(others[:-1]), others[-1])))
 
@@ -146,7 +148,7 @@ def or_presence(field: str, parse: Callable[[str], Node]) -> Callable[[str], Nod
         except ValueError as error:
             parts = list(map(trimmed, text.split(",")))
             if str(error).startswith("must be ") and len(parts) > 1 and not {NONE, ANY}.isdisjoint(parts):
-                raise ValueError(f"has other values beside {NONE} or {ANY}, which must stand alone") from None
+                raise ValueError(f"must be {NONE} or {ANY} alone, or a list without them") from None
             raise ValueError(with_presence(str(error))) from None
 
     return parsed

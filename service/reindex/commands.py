@@ -167,7 +167,8 @@ async def _go(job: Job, lock: Lock) -> dict[str, object]:
     names = [step for step, _function in STEPS]
     if lock.state.step not in names:
         raise ReindexFailed(
-            f"another version of this service began this ({lock.state.step}): resume it with that version"
+            f"this {lock.state.action} was begun by another version of the service (step {lock.state.step}): "
+            "use that version for --resume"
         )
     for step, function in STEPS[names.index(lock.state.step) :]:
         await lock.save(step=step)

@@ -21,10 +21,10 @@ async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True
     """The plan of a reindex, as a record.
 
     `documents` is the number of documents in the running index, including its `deletions` and `import_records`.
-    `bytes` is the size of its
-    primary shards, which is about the disk space that the new index needs in addition. `problem` says why the running
-    index does not fit this version of the service, if it does not. `lease_seconds` is how long the reindex waits until
-    every writer knows the new index. Raises the errors that the reindex would raise at its start.
+    `bytes` is the size of its primary shards, which is about the disk space that the new index needs in addition.
+    `problem` says why the running index does not fit this version of the service, if it does not. `lease_seconds` is
+    how long the reindex waits until every writer knows the new index. Raises the errors that the reindex would raise
+    at its start.
     """
     state = await lock.read(job.client, job.alias)
     if state is not None and state.step != lock.LOOK:

@@ -1,9 +1,9 @@
 """Corrections of the words of a text that finds nothing, from the organization's own words.
 
-A word that no subject has may be another word with typing mistakes, two words written as one, half of a word that was
-written as two, or have letters of its neighbour. In scripts without spaces, a run of characters may have a wrong one.
-Each correction has a score in bits, as in a noisy channel: how frequent the right word is in the organization, less
-what each change costs.
+A word that no subject has may contain typing mistakes or letters of its neighbour. It may also be two words written as
+one, or half of a word written as two. In scripts without spaces, a run of characters may contain a wrong one. Each
+correction has a score in bits, as in a noisy channel: the frequency of the right word in the organization, less the
+cost of each change.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LEAST_PART = 2  # letters of each half of a divided word
 MOST_MOVED = 3  # letters that a space is away from its place
 MOST_CORRECTIONS = 6  # of a word
 SPACE = 3.0  # bits
-OTHER_FORM = 6.0  # bits; the cost of keeping a word that stands in subjects in other forms only
+OTHER_FORM = 6.0  # bits: the cost of keeping a word that subjects have only in other forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,10 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """The places of the words that are not written in any subject: those of which another form is, and the others."""
+    """The places of words that no subject has as they are written.
+
+    `other_form` are those of which subjects have another form; `unknown` are the others.
+    """
 
     unknown: frozenset[int]
     other_form: frozenset[int] = frozenset()
@@ -110,7 +113,7 @@ async def corrections(
     places = [place for place in sorted(doubts.all) if _is_correctable(words[place])]
     found = await asyncio.gather(*(_near(searcher, place, words[place], organization_uid) for place in places))
     near = dict(zip(places, found, strict=True))
-    # A word that is written with other signs, as don't is for dont, is right where a search with it finds that.
+    # A word such as dont is right if it finds subjects with don't, which differs from it only in a sign.
     right = {place for place in doubts.other_form if any(one.score == -SIGN for one in near.get(place, ()))}
     doubts = Doubts(doubts.unknown, doubts.other_form - right)
     possible = [one for place in places if place not in right for one in near[place]]
@@ -128,7 +131,7 @@ async def corrections(
 
 
 async def _doubts(searcher: Searcher, words: Sequence[Word], match: Match, organization_uid: UUID) -> Doubts:
-    """Where neither the word is in a subject nor, where forms count, its two halves are one behind the other."""
+    """The words that no subject has as they are written. Where forms count, two words may make up the written one."""
     only_written = match in ("phrase", "exact")
     filters: dict[str, Clause] = {}
     for place, word in enumerate(words):
@@ -223,9 +226,9 @@ def _newest(clause: Clause, organization_uid: UUID) -> Clause:
 def corrected_texts(
     text: str, words: Sequence[Word], doubts: Doubts, possible: Sequence[Correction], most: int
 ) -> list[str]:
-    """The text with its doubtful words corrected, in the best ways. If there are none, with one correction.
+    """Up to `most` corrected texts, the best first. If no word is doubtful, each has one correction.
 
-    A word of which there is another form may stay as it is.
+    A doubtful word may stay as it is if subjects have another form of it.
     """
     doubtful = doubts.all
     ways: dict[int, list[tuple[float, int, str]]] = {0: [(0.0, 0, "")]}

@@ -57,7 +57,7 @@ def _looser(query: ConversationQuery, organization_uid: UUID) -> dict[str, Claus
 
 
 def _with_any_words(query: ConversationQuery) -> ConversationQuery:
-    """As `match=any` has it."""
+    """The same query for conversations with any of the words, as with `match=any`."""
     search, parsed = query.search, query.extras.parsed_search
     own: tuple[Node, ...] = () if parsed is None else parsed.nodes
     asked = () if parsed is None else search_syntax.parse(parsed.text, query.extras.zone, keeps_groups=True).nodes
@@ -73,7 +73,7 @@ async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organizati
         return None
     match = query.search.match if query.search is not None else DEFAULT_MATCH
     doubts, possible = await corrections(searcher, words, match, text, organization_uid)
-    if query.loose_matches:  # a word that nothing is near to may stay, since the others find something
+    if query.loose_matches:  # a word without a correction may stay, because the others find something
         unknown = {place for place in doubts.unknown if any(one.first <= place < one.end for one in possible)}
         doubts = replace(doubts, unknown=frozenset(unknown))
     tried = corrected_texts(text, words, doubts, possible, MOST_TRIED)
@@ -105,7 +105,7 @@ def _key(place: int, with_filters: bool, matched: Matched) -> str:
 
 
 def _words_in(text: str, typed: Sequence[Words]) -> list[Word]:
-    """The words where they stand in the text, one behind the other."""
+    """The words with their places in the text, in order. Empty if one of them is not in the text as it is."""
     found: list[Word] = []
     at = 0
     for words in typed:
@@ -132,7 +132,7 @@ def _typed(query: ConversationQuery) -> tuple[str, str, list[Words]]:
 def _corrected_query(
     query: ConversationQuery, name: str, corrected: str, with_filters: bool, matched: Matched
 ) -> ConversationQuery | None:
-    """The corrected query; of match=auto, the one for results with all or any of the words. None if it is too long."""
+    """The corrected query, with `matched` as the meaning of match=auto. None if the corrected text is too long."""
     own: tuple[Node, ...]
     asked: tuple[Node, ...]
     if name == "search":

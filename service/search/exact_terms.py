@@ -20,12 +20,12 @@ from service.search.subject_clauses import Clause
 
 SENT = 1_000  # values that a shard sends at first, at least: more than most organizations have
 SENT_AGAIN = 20_000  # of each part; OpenSearch allows 65,535 buckets in an answer (search.max_buckets)
-PARTS = (1, 8)  # at first and then; further parts are as many times as many as these
+PARTS = (1, 8)  # how many parts at first, and the factor by which they increase until the counts are exact
 KEEP_ALIVE = "1m"
 
 
 async def ask(searcher: Searcher, body: Clause, organization_uid: UUID, **params: str) -> SearchAnswer:
-    """Like `Searcher.ask`. The counts of values (`terms`, in the order of their counts) are exact in any case."""
+    """Like `Searcher.ask`, but the counts of values (`terms`, in the order of their counts) are always exact."""
     answer = await searcher.ask(body, organization_uid, **params)
     if not _inexact(answer):
         return answer

@@ -1,4 +1,4 @@
-"""Facets: exact counts of the matches by the values of fields. exact_terms.py sees to it that they are exact.
+"""Facets: exact counts of the matches by the values of fields. exact_terms.py makes them exact.
 
 A facet is a search of size 0. OpenSearch answers it from its cache until the index is refreshed.
 """

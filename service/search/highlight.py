@@ -68,7 +68,7 @@ def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, Highlight]:
 
 
 def _whole(subject: str, end: int) -> int:
-    """The end, behind the marks of the last character, such as the frame of a keycap or the tone of a skin."""
+    """The end of a match, moved behind marks of its last character, such as the frame of a keycap or a skin tone."""
     while end < len(subject) and (
         unicodedata.category(subject[end])[0] == "M" or "\U0001f3fb" <= subject[end] <= "\U0001f3ff"
     ):

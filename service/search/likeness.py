@@ -1,4 +1,4 @@
-"""How like a typed word the words of subjects are: what the changes between the two cost, in bits."""
+"""Measures how similar the words of subjects are to a typed one: the cost, in bits, of the changes between the two."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from service.vocabulary import comparable, parts_of
 
 LEAST_ALIKE = 0.6
 MOST_CANDIDATES = 3_000  # words of subjects
-MOST_PARTS = 30_000  # of runs, of which most have too few of the letters
-MOST_COMPARED = 30_000  # letters of the one with letters of the other, for a word: about 25 milliseconds
+MOST_PARTS = 30_000  # of runs; most of them have too few of the letters
+MOST_COMPARED = 30_000  # pairs of letters, for one word: about 25 milliseconds
 MOST_LIKELY = 24
 CHANGE, FIRST_LETTER, SIGN = 5.0, 2.0, 1.0
-# Of runs in scripts without spaces: a part of the right run is in the same subjects, and must not be better than it.
+# For runs in scripts without spaces. A part of the right run is in the same subjects, and must not score better.
 MARK, LAST_LETTER, SHORTER, CUT_WORD, CUT_ENDING = 3.0, 2.0, 3.0, 3.0, 1.0
 LEAST_SHARED = 0.5  # of the letters of a run
-SHORT_RUN = 5  # letters of runs that lack at most one
+SHORT_RUN = 5  # letters; a run of up to so many may lack only one
 
 _KATAKANA = re.compile("[\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 _HANGUL = re.compile("[\u1100-\u11ff\uac00-\ud7a3]")
@@ -43,7 +43,7 @@ def likely_words(typed: str, texts: Iterable[str]) -> list[Likely]:
 
 
 def _form(forms: Counter[str], typed: _Changes) -> str:
-    """One of the written forms of a word: the one nearest to what is typed, or else the most frequent."""
+    """The written form of a word that is nearest to the typed text; of equally near ones, the most frequent."""
     return min(forms, key=lambda form: (typed.to(form) if len(forms) > 1 else 0, -forms[form], form))
 
 
@@ -62,7 +62,7 @@ def _likeliest(costs: list[Likely], letters: int, ends: float) -> list[Likely]:
 
 
 class _Changes:
-    """How many changes lead from a typed text to others. What all comparisons together may cost is bounded."""
+    """Counts the changes between a typed text and others. The cost of all comparisons together is limited."""
 
     def __init__(self, typed: str) -> None:
         self.typed = typed
@@ -74,7 +74,7 @@ class _Changes:
         return CHANGE * self.to(there) + (FIRST_LETTER if self.typed[:1] != there[:1] else 0.0)
 
     def to(self, there: str) -> float:
-        """Letters to insert, to leave out, to change, or to swap with a neighbour; infinite if these are too many."""
+        """How many letters must be inserted, left out, changed, or swapped with a neighbour. Infinite if too many."""
         of_each = (
             abs(len(self.typed) - len(there)),
             len(self._letters.difference(there)),
@@ -121,9 +121,9 @@ def missing_letters(letters: int) -> int:
 
 
 def _parts_of_runs(there: list[str], typed: list[str]) -> Iterator[tuple[tuple[str, ...], float] | None]:
-    """The parts of about this length with enough of the letters, each with the cost of the words that it cuts.
+    """The parts of about this length that have enough of the letters, each with the cost of the words that it cuts.
 
-    None stands for each other part.
+    Yields None for every other part.
     """
     wanted = set(typed)
     plain = [plain_of(letter) for letter in there]
@@ -138,7 +138,7 @@ def _parts_of_runs(there: list[str], typed: list[str]) -> Iterator[tuple[tuple[s
 
 
 def _cut(there: list[str], start: int, end: int) -> float:
-    """The cost of cutting a word of katakana or Hangul, whose ends are known. A Korean word may lose an ending."""
+    """The cost of cutting words of katakana or Hangul, whose ends are known. A Korean ending costs less."""
     cost = 0.0
     for at, of_hangul in ((start, CUT_WORD), (end, CUT_ENDING)):
         if 0 < at < len(there):
@@ -150,10 +150,10 @@ def _cut(there: list[str], start: int, end: int) -> float:
 
 
 def _cost_of_run(typed: list[str], there: list[str], changes: _Changes) -> float:
-    """By the letters and marks that are not in both runs in the same order.
+    """The cost of the letters and marks that are not in both runs in the same order.
 
-    A run of as many letters has other letters in their places: the run that begins one letter later in the subject
-    would have nearly all of them in the same order.
+    Runs of equal length are compared letter by letter. Otherwise the run that begins one letter later in the subject
+    would be as near, because it has nearly all letters in the same order.
     """
     if len(typed) == len(there):
         cost = sum(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-AS_CLAUSES, TOGETHER = "constant_score_boolean", "constant_score"  # what OpenSearch calls these rewrites
+AS_CLAUSES, TOGETHER = "constant_score_boolean", "constant_score"  # OpenSearch's names of these rewrites
 PARAMETER = "fuzzy_rewrite"
 
 

@@ -1,4 +1,7 @@
-"""Sends searches, refuses incomplete answers, and returns pages. No search is repeated, but for near_words.py."""
+"""Sends searches, refuses incomplete answers, and returns pages.
+
+A search is repeated in two cases only: if it has too many clauses (near_words.py), and if its point in time was lost.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,7 @@ class Searcher:
             return await self._near(asked) or await self._plain(asked)
 
     async def _pinned(self, asked: _Asked, work: Callable[[_Asked, Snapshot], Awaitable[Made]]) -> Made:
-        """What `work` makes of one state of the index; of a newer one if the first was lost with its node."""
+        """Runs `work` on one state of the index. If its node was lost, runs it once more, on a newer state."""
         try:
             async with self._snapshot(asked.query, asked.organization_uid) as snapshot:
                 return await work(asked, snapshot)
@@ -116,7 +119,7 @@ class Searcher:
             yield Snapshot(self.ask_pinned, query, organization_uid, point_in_time)
 
     def resolution_of(self, query: ConversationQuery, organization_uid: UUID) -> Resolution | None:
-        """What the query's cursor says that the query means. Raises InvalidQuery for an invalid cursor."""
+        """The resolution in the query's cursor; None if there is none. Raises InvalidQuery for an invalid cursor."""
         return self._cursors.resolution(query, organization_uid)
 
     async def one(self, organization_uid: UUID, uid: UUID) -> bytes:
@@ -191,7 +194,7 @@ class Searcher:
         return Page(asked.query, total, items, answer.took, extras=marked(asked.query, hits))
 
     async def _near(self, asked: _Asked) -> Page | None:
-        """The page by where it ended before (near_pages.py); None if that is not known or is true no more."""
+        """The page, found from where it ended before (near_pages.py). None if that is unknown or no longer true."""
         end = self._rank_cache.get(asked.key).end
         if end is None or asked.rank > near_pages.FARTHEST:
             return None
@@ -247,7 +250,7 @@ class Searcher:
         return answer
 
     async def _check_scope(self, answer: SearchAnswer, organization_uid: UUID) -> None:
-        """Raises SearchUnavailable or AnswerUnusable unless the answer is of the organization only, and once."""
+        """Raises SearchUnavailable or AnswerUnusable if other shards or other organizations answered too."""
         await self._spread.check(answer.shards.total, organization_uid)
         responses.check_owner(answer.hits.hits, str(organization_uid))
 
@@ -269,7 +272,7 @@ class Searcher:
     async def point_in_time(self, organization_uid: UUID, keep_alive: str) -> AsyncIterator[str]:
         """A snapshot of the index for all steps of an answer. It is always closed after the answer.
 
-        Its slot is free only once OpenSearch has closed it. If the request ends while it is opened, it is closed too.
+        It keeps its slot until OpenSearch has closed it. If the request ends while it is opened, it is closed too.
         """
         tenant = organization_uid.bytes
         await self._points.acquire(tenant)

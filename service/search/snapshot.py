@@ -52,7 +52,7 @@ class Snapshot:
         return total_of(answer), found
 
     async def total(self, narrowing: Sequence[Clause]) -> int:
-        """Documents without a value are the others less those with one: four times as fast as to exclude these."""
+        """To count documents without a value, subtracts those with one from all, which is four times as fast."""
         for at, clause in enumerate(narrowing):
             if (exists := excluded_by(clause)) is not None:
                 others = (*narrowing[:at], *narrowing[at + 1 :])
@@ -82,7 +82,7 @@ class Snapshot:
         return [bucket["doc_count"] for bucket in listed(answer.aggregations["ranks"])]
 
     async def slice(self, part: Slice, *, may_be_short: bool = False) -> list[Hit]:
-        """The slice's hits, in the order of the query. Keys by which all are equal are left out: others sort faster."""
+        """The slice's hits, in the order of the query. Sorts faster by leaving out the keys by which all are equal."""
         keys = compile_sort(self.query.sort, self.query.then, reverse=part.reverse)
         sort = keys[part.fixed :] or keys[-1:]
         scored = "_score" in sort[0]
@@ -98,7 +98,7 @@ class Snapshot:
         )
         hits = answer.hits.hits
         if len(hits) != part.size and not may_be_short:
-            raise SearchUnavailable("the index changed under a page: try again")
+            raise SearchUnavailable("the index changed while the page was read: try again")
         return hits[::-1] if part.reverse else hits
 
     async def _count(self, narrowing: Sequence[Clause], body: Clause) -> SearchAnswer:

@@ -1,4 +1,4 @@
-"""Over how many shards an organization is spread: one, or as many as the routing partition of the index says.
+"""Checks how many shards answer for an organization: one, or the routing partition of the index.
 
 If more answer, the alias points to several indices, and every count would be too high.
 """

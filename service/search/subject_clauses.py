@@ -342,7 +342,7 @@ def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
 
 
 def _unfinished_run(piece: str, letters: list[str], vocabulary: _Vocabulary) -> Clause:
-    """The last letter of the run at the end of the piece may be incomplete. All before it stands right before it."""
+    """The clause for a run whose last letter may be incomplete. The letters before it must stand directly before it."""
     before = piece[: piece.rfind(letters[-1][0])]
     is_cut = len(letters) > MOST_JOINED or PARTING.sub("", piece) != "".join(letters)
     head = [_phrase(EXACT, before)] if is_cut and has_words(before) else []

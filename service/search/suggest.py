@@ -131,7 +131,7 @@ def _names(text: str, kind: str, field: str, organization_uid: UUID) -> Clause:
 
 
 def _begun(text: str, answer: SearchAnswer) -> list[tuple[str, int]]:
-    """The names that begin with the text. Conversations with such a name have other names too."""
+    """The names that begin with the text. The counts also have other names of the same conversations."""
     begun = comparable(" ".join(text.split()))
     return [(name, count) for name, count in _found(answer) if comparable(" ".join(name.split())).startswith(begun)][
         :MOST
@@ -163,12 +163,12 @@ def completed(text: str, subjects: Sequence[str]) -> list[SuggestedText]:
 
 
 def _shown(forms: Counter[str], exact: str) -> str:
-    """One of the written forms of a word: one that begins as typed, or else the most frequent one."""
+    """The written form of a word to show: one that begins as typed, or else the most frequent one."""
     return min(forms, key=lambda word: (not word.startswith(exact), -forms[word], word))
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The text before the last word with the brackets and quotes in front of it, and the last word with its signs."""
+    """The text up to the last word, with its opening brackets and quotes; and the last word, with its other signs."""
     *_before, piece = text.split() or [""]
     start = text.rindex(piece)
     end = start + len(piece)
@@ -178,7 +178,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _is_in_front(character: str) -> bool:
-    """Whether what a word is typed behind is no part of it: a quotation mark, a bracket, a dash, or invisible."""
+    """Whether the character is not part of the word behind it: a quotation mark, a bracket, a dash, or invisible."""
     return (
         unicodedata.category(character) in ("Ps", "Pi", "Pf", "Pd", "Cf")
         or character in "\"'*¿¡"

@@ -1,8 +1,8 @@
 """Reads the addresses of a header, as people and programs write them.
 
-An entry that ends in <a@b> has that address, and all before it is the name, whatever commas, quotes or brackets the
-name has. Only pieces before it that are addresses themselves are entries of their own. Encoded words are decoded last,
-so what they hold cannot divide an entry. The result is the same in every version of Python.
+If an entry ends in <a@b>, this is its address, and all before it is the name, even with commas, quotes or brackets.
+Only pieces of it that are addresses themselves are entries of their own. Encoded words are decoded last, so their
+content cannot divide an entry. The result is the same in every version of Python.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from service.conversation import LIMITS
 from service.sources.encoded_words import decoded
 
 MOST_TIMES = 10  # a text keeps up to 10 times its limit here; shortening.py cuts it to the limit
-LONGEST_PLAIN = 500  # characters of an address that is told at once
+LONGEST_PLAIN = 500  # characters of an address that one regular expression recognizes
 NAMED_CHARACTERS = 200_000  # of a name are read
 _NAME_CHARACTERS = MOST_TIMES * LIMITS["metadata.from_name"].characters
 _EMAIL_CHARACTERS = MOST_TIMES * LIMITS["metadata.from_email"].characters
@@ -89,7 +89,7 @@ def address(name: str, email: str, hint: str | None = None) -> Address:
 
 
 def _whole(name: str, email: str, hint: str | None) -> Address:
-    """The address, also where a mailer encoded it together with the name."""
+    """The address, even if a mailer encoded it together with the name."""
     found = address(name, email, hint)
     if found.email is None and found.name and "=?" in name and "@" in found.name:
         if (inside := _IN_BRACKETS.search(found.name)) is not None:
@@ -175,7 +175,7 @@ def _without_comment(piece: str) -> tuple[str, str]:
 
 
 def _email(text: str) -> str:
-    """The address in angle brackets, without a route, a scheme, spaces and what else is no part of it."""
+    """The address in angle brackets, without a route, a scheme, spaces and other additions."""
     text = _SCHEME.sub("", text.strip(" "))
     if text.startswith("@"):
         text = text.rpartition(":")[2]  # a route (RFC 822): <@relay,@other:name@host>
@@ -201,7 +201,7 @@ def _name(text: str) -> str:
 
 
 def _masked(value: str) -> str:
-    """The value with encoded words, quoted strings and comments blotted out, as far as they are closed."""
+    """The value with encoded words, quoted strings and comments masked, if they are closed."""
     masked = _WORD.sub(_blot, value) if "=?" in value else value
     if '"' in masked and all(quoted[2] == '"' for quoted in _QUOTED.finditer(masked)):
         masked = _QUOTED.sub(_blot, masked)
@@ -213,7 +213,7 @@ def _blot(match: re.Match[str]) -> str:
 
 
 def _without_comments(masked: str) -> str:
-    """Blots out comments, which may stand in each other; brackets that are not closed stay."""
+    """Masks comments, which may be nested. Brackets that are not closed stay."""
     opened: list[int] = []
     kept: list[str] = []
     done = 0

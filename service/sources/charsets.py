@@ -1,7 +1,7 @@
-"""Decodes bytes as the charset that a message names, or as what it must have meant.
+"""Decodes bytes as the charset that a message names, or as the one that it probably means.
 
-Mail names charsets loosely: a name often means a larger charset (Shift_JIS means Microsoft's code page 932), is spelled
-in a way of its own, or is wrong. WHATWG's table of names, which browsers use, is the base; the tables here add what it
+Mail names charsets loosely: a name often means a larger charset (Shift_JIS means Microsoft's code page 932), has an
+unusual spelling, or is wrong. WHATWG's table of names, which browsers use, is the base; the tables here add what it
 lacks. No input raises an error.
 """
 
@@ -151,11 +151,11 @@ _AROUND = " \t\r\n\"'`;:,.<>()[]"
 _SPELLED = re.compile(r"^(?:x-)?(?:cp|ibm|windows|win|ms|microsoft-cp|microsoft-codepage)[-_ ]?(\d{3,5})$")
 _ISO_8859 = re.compile(r"^(?:x-)?iso[-_ ]?8859[-_ ]?(\d{1,2})\b")
 _TWO_BYTES = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-# A UTF-8 character that was cut off, and is hardly an accented letter of another charset.
+# A UTF-8 character that was cut off, and is unlikely to be accented letters of another charset.
 _CUT_UTF8 = re.compile(rb"(?:[\xc2\xc3\xd0\xd1]|[\xe0-\xef][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{1,2})\Z")
 _PAIR = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")  # surrogates in UTF-8
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-# Charsets that text in another one hardly fits, so that a hint of one of these is believed.
+# Charsets that text in another charset seldom fits, so a hint that names one of these is believed.
 _MULTIBYTE = {"gb18030", "cp950", "big5hkscs", "cp932", "cp949", "euc_jp"}
 _KOREAN = b"\x1b$)C"  # ISO-2022-KR begins with this; without it, Python takes what follows for ASCII
 _ESCAPED = re.compile(rb"\x1b\$(?:[@AB]|\([CDOPQ])")
@@ -286,7 +286,7 @@ def _utf16_order(data: bytes, name: str) -> str:
 
 
 def _mostly(data: bytes, name: str) -> str | None:
-    """The text without what was cut off at its ends, and with U+FFFD for a few wrong bytes; None if most are wrong."""
+    """The text without characters cut off at its ends, and with U+FFFD for wrong bytes; None if most are wrong."""
     if name == "utf-8":
         data = data[next((at for at, byte in enumerate(data[:4]) if not 0x80 <= byte < 0xC0), 0) :]
     try:

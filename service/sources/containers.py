@@ -1,6 +1,6 @@
 """Reads .gz, .zst, .zip and .tar files, also nested ones, as streams. Formats are recognized by content, not name.
 
-A file that is damaged, or larger than its limits allow, costs only itself: the others of its archive are still read.
+If a file is damaged, or larger than its limits allow, the other files of its archive are still read.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ class _Meter:
         self.unpacked += count
         if self.unpacked > max(self.limits.unpacked, self.limits.ratio * self.packed):
             raise SourceUnreadable(
-                f"unpacks to more than {self.limits.ratio} times its size: unpack it first if it is no attack"
+                f"unpacks to more than {self.limits.ratio} times its size, as attacks do: "
+                "if you trust it, unpack it yourself and import the files"
             )
 
 
@@ -247,7 +248,7 @@ def _check_overlaps(members: list[zipfile.ZipInfo]) -> None:
     """Raises SourceUnreadable if two files share bytes, as in a zip made to unpack to far more than its size."""
     spans = sorted((member.header_offset, member.compress_size) for member in members)
     if any(offset + size > following for (offset, size), (following, _size) in pairwise(spans)):
-        raise SourceUnreadable("is a zip whose files overlap, which only an attack has")
+        raise SourceUnreadable("is a zip whose files overlap, as only attacks do")
 
 
 def _check_directory(whole: IO[bytes], limits: Limits) -> None:
@@ -274,7 +275,7 @@ class _Entry(tarfile.TarInfo):
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
-        """The next entry. Behind the first one, tarfile itself takes a damaged or incomplete one for the end."""
+        """The next entry. tarfile itself would take a damaged or incomplete entry behind the first one for the end."""
         try:
             return super().fromtarfile(archive)
         except (tarfile.TruncatedHeaderError, tarfile.InvalidHeaderError) as error:  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Reads the time of sending, as mailers write it.
 
 Usual dates (RFC 5322) are read at once. Others are read word by word: a word is a time, a year, a day, a month in one
-of many languages, or a zone; what is none of these is passed over.
+of many languages, or a zone; other words are passed over.
 """
 
 from __future__ import annotations
@@ -68,8 +68,7 @@ class Clock:
 def sent(headers: Headers, separator: bytes, clock: Clock) -> tuple[datetime, bool]:
     """The best known time of sending, and whether a better source had a date too far ahead of the clock.
 
-    A date of 1970 is taken only if the message has no other one.
-    Raises ValueError if the message has no valid date.
+    A date of 1970 counts only if the message has no other. Raises ValueError if the message has no valid date.
     """
     is_ahead, unset = False, None
     for date in _dates(headers, separator):
@@ -119,7 +118,7 @@ def parse_date(text: str) -> datetime | None:
 def _of_separator(separator: bytes) -> datetime | None:
     """The date in a separator line, such as: From ada@x.org Wed Jul 30 21:49:08 1993.
 
-    The zone may stand before or behind the year. The date that git writes for every patch is none.
+    The zone may stand before or behind the year. The date that git writes for every patch does not count.
     """
     if _PATCH.match(separator):
         return None
@@ -190,7 +189,7 @@ def _time(text: str) -> tuple[tuple[int, int, int], str]:
 
 
 def _zone(text: str, comments: str) -> tuple[timedelta, str]:
-    """How far the text's zone is ahead of UTC, by its number, or else by its name, which may stand in the comments."""
+    """How far the zone is ahead of UTC, by its number, or else by its name, which may be in the comments."""
     if (offset := _OFFSET.search(text) or _LOOSE_OFFSET.search(text)) is not None:
         rest = text[: offset.start()] + " " + text[offset.end() :]
         return _ahead(offset[1] or "+", int(offset[2]), int(offset[3] or 0)), rest

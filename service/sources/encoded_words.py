@@ -1,9 +1,9 @@
 """Decodes the text of a header: encoded words (RFC 2047) as they are meant, and raw bytes beside them.
 
-A header's value is given as Latin-1 text, in which each character is a byte, with its line folds. What RFC 2047 forbids
-but mailers write is accepted: spaces, folds and special characters in a word, words without space between them, a
-character that is divided between two words, wrong padding, unknown charsets. A word that cannot be told stays as it is
-and does not spoil the others. The time is linear in the length.
+A header's value is given as Latin-1 text, in which each character is a byte, with its line folds. Accepted is also what
+RFC 2047 forbids but mailers write: spaces, folds and special characters in a word, words without space between them, a
+character that is divided between two words, wrong padding, unknown charsets. A word that cannot be decoded stays as it
+is, and the others are still decoded. The time is linear in the length.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def _pieces(value: str) -> Iterator[Piece]:
 
 
 def _end(value: str, begin: int, limit: int, *, is_q: bool) -> re.Match[str] | None:
-    """Where a word ends. In Q, a literal "?" before an escaped byte looks like an end, and is none if one follows."""
+    """Where a word ends. In Q, a literal "?" before an escaped byte looks like an end, but is not if an end follows."""
     ends = _END.finditer(value, begin, limit)
     end = next(ends, None)
     while is_q and end is not None and _HEX_PAIR.match(value, end.end()):
@@ -143,14 +143,14 @@ def _from_q(payload: str) -> str:
 
 
 def _without_folds(payload: str) -> str:
-    """A fold replaced a space if the word has no other spaces, and was only put in if it has."""
+    """The word without folds. A fold stands for a space, unless the word has other spaces or is folded inside bytes."""
     has_spaces = "_" in payload or "=20" in payload
     is_inside = re.search(r"=[0-9A-Fa-f]{2}\r*\n[ \t]+=", payload) is not None
     return _FOLDED.sub("" if has_spaces or is_inside else " ", payload)
 
 
 def from_base64(text: str) -> bytes:
-    """The bytes of base64, whatever stands between its letters, with or without padding, and in several parts."""
+    """The bytes of base64, in one part or several, with or without padding. Other characters in it are ignored."""
     plain = _NO_BASE64.sub("", text.translate(_FOR_URLS))
     return b"".join(_unpadded(part) for part in plain.split("=") if part)
 

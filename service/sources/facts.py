@@ -30,7 +30,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class State(msgspec.Struct, frozen=True, array_like=True):
-    """What a mailbox records about a message, and what may differ at the next look.
+    """What a mailbox records about a message, which may be different at the next import.
 
     `is_left_out` says that it is in the trash or in junk, which this import was not asked for.
     """
@@ -81,7 +81,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def copy(self) -> tuple[int, int]:
-        """What is equal for copies with the same content."""
+        """Identifies copies with the same content."""
         return self.id, self.digest
 
     @property
@@ -121,7 +121,7 @@ def time_of(date: int) -> datetime:
     return EPOCH + timedelta(milliseconds=date)
 
 
-@lru_cache(maxsize=2**15)  # the places of a batch of messages, which are asked for several times
+@lru_cache(maxsize=2**15)  # for the places of a batch of messages, which are computed several times
 def combined(*hashes: int) -> int:
     """One hash of several, which depends on their order."""
     data = struct.pack(f">{len(hashes)}Q", *hashes)
@@ -153,10 +153,10 @@ def hidden(facts: Collection[Fact], messages: Collection[Fact]) -> int:
 
 
 def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
-    """The first and the last message. Copies that do not count are looked at too.
+    """The first and the last message, also among copies that do not count.
 
-    So a conversation that grows has an earlier first message or the same, and a later last one or the same: what is
-    shown of them is in the index, or comes with the import.
+    So when a conversation grows, its first message stays or is an earlier one, and its last message stays or is a later
+    one: what is shown of them is in the index, or comes with the import.
     """
     every = list(facts)
     return min(every, key=_order), max(every, key=_order)
@@ -165,7 +165,7 @@ def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
 def united(facts: Iterable[Fact]) -> dict[tuple[int, int], Fact]:
     """The facts by `copy`. Of equal copies, the one with the earliest date counts.
 
-    Dates differ where a message's own date was not believed and the time of its import stands for it.
+    Dates of copies differ if a message's own date was not believed, and was replaced by the time of the import.
     """
     found: dict[tuple[int, int], Fact] = {}
     for fact in facts:

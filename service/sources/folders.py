@@ -1,4 +1,4 @@
-"""What a mail folder or a label is for, told by its name in many languages: the inbox, sent mail, drafts, trash, junk.
+"""Finds out by its name, in many languages, what a mail folder or label is for: inbox, sent mail, drafts, trash, junk.
 
 Google translates the names of its own labels in an archive, and mail programs translate those of their folders.
 """
@@ -54,7 +54,7 @@ def is_left_out(labels: Iterable[str], asked_for: Collection[str]) -> bool:
 def decoded_name(name: str) -> str:
     """A folder's name in modified UTF-7 (RFC 3501, 5.1.3) as text: `Entw&APw-rfe` is Entwürfe.
 
-    A name that is no valid modified UTF-7 stays as it is.
+    A name that is not valid modified UTF-7 stays as it is.
     """
     try:
         return _SHIFTED.sub(_unshifted, name)

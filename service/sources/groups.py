@@ -27,7 +27,7 @@ class Rule(Protocol):
     def keeps_whole(self) -> bool: ...
 
     def links(self, fact: Fact) -> Iterable[int]:
-        """Ids that the message belongs to, whether there is such a message or not."""
+        """Ids that the message belongs to, even if there is no message with such an id."""
 
     def rows(self, fact: Fact) -> Iterable[Row]:
         """The places where the message may have neighbours."""
@@ -39,10 +39,10 @@ class Rule(Protocol):
         """The pairs of ids that are joined. `rows` are sorted. The ids in `settled` make no soft joins."""
 
     def stored_keys(self, fact: Fact) -> Iterable[str]:
-        """What finds the message. If a rule joins two messages, each has a key that the other one asks for."""
+        """The keys that find the message. If the rule joins two messages, each has a key that the other asks for."""
 
     def asked_keys(self, fact: Fact) -> Iterable[str]:
-        """What finds the messages that this one may be joined with."""
+        """The keys that find the messages with which this one may be joined."""
 
 
 class Groups:
@@ -79,7 +79,7 @@ def settled(facts: Collection[Fact], rule: Rule) -> set[int]:
 
 
 def are_linked(facts: Collection[Fact], rule: Rule) -> bool:
-    """Whether the links alone join all of the messages, which is quick to tell."""
+    """Whether the links alone join all of the messages. This is quick to compute."""
     groups = Groups()
     for fact in facts:
         for link in rule.links(fact):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 
-HEADER_BYTES = 8_000_000  # of a message's headers are read; no mail server accepts as many
+HEADER_BYTES = 8_000_000  # of a message's headers are read; no mail server accepts so many
 
 Headers = dict[str, list[str]]
 """The values of each header by its lower-case name: Latin-1 text, in which each character is a byte, with its folds."""
@@ -20,7 +20,7 @@ _NOTHING = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t\r]*\n)*")
 _SEPARATOR = re.compile(rb">*From [^\n]*\n(?:[ \t\r]*\n)*")
 _FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
 _LINE = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
-# Headers by which a line is known to belong to the headers, though a line before it does not.
+# Headers that mail has: a line that begins with one belongs to the headers, even if a line before it does not.
 _USUAL = re.compile(
     rb"^(?:from|to|cc|bcc|subject|date|message-id|reply-to|sender|in-reply-to|references|received|return-path"
     rb"|mime-version|content-[a-z-]+|delivered-to|status|x-[a-z0-9-]+|list-[a-z-]+|user-agent|resent-[a-z-]+"
@@ -38,7 +38,7 @@ _NAMES = {name: name.decode() for name in _READ}
 
 
 def split(data: bytes) -> tuple[bytes, Headers, int]:
-    """The message with line ends that can be read, those of its headers that are used, and where its body begins.
+    """The message with usual line ends, those of its headers that are used, and where its body begins.
 
     Raises ValueError if it has no headers.
     """

@@ -39,7 +39,7 @@ def decode_jis(data: bytes, *, is_euc: bool = False) -> str:
 
 
 def _run(run: bytes, kind: str) -> str:
-    """The text between two escape sequences. A line end goes back to ASCII."""
+    """The text between two escape sequences. A line end switches back to ASCII."""
     if kind == "ascii" or not run:
         return run.decode("cp932", "replace")
     if b"\n" in run:

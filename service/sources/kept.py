@@ -1,4 +1,4 @@
-"""Keeps a message while it is read: whole up to a size, and of a larger one what an import looks at."""
+"""Keeps a message while it is read: up to a size as a whole, of a larger one only the parts that an import uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source may hold, so that a hostile one is refused in bounded time and memory. docs/loading.md tells these."""
+"""The limits of sources, so that a hostile one is refused in bounded time and memory. docs/loading.md lists them."""
 
 from __future__ import annotations
 

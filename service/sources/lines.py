@@ -235,7 +235,7 @@ def _check_names(text: bytes, content: Conversation | Tombstone) -> None:
 def _check_unique(pairs: list[tuple[str, object]]) -> None:
     counts = Counter(name for name, _value in pairs)
     if len(counts) < len(pairs):
-        raise ValueError(f"{counts.most_common(1)[0][0]}: is given more than once")
+        raise ValueError(f"{counts.most_common(1)[0][0]} is given more than once")
 
 
 def _check_clock(content: Conversation | Tombstone, max_ahead: timedelta) -> None:

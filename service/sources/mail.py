@@ -31,7 +31,7 @@ Reject = Callable[[str, int, str, bytes, int], None]
 
 Source = TypeVar("Source")
 _ROBOTS = frozenset({"mailerdaemon", "postmaster", "noreply", "donotreply", "notification", "notifications", "bounces"})
-TRASH = "Trash"  # the label of a message that its mailbox marks as deleted
+TRASH = "Trash"  # the label of messages that their mailbox marks as deleted
 BATCH_MESSAGES = 100
 BATCH_BYTES = 2_000_000  # of raw messages
 MOST_LISTS = 5  # of a message are compared
@@ -232,7 +232,7 @@ class _Parser:
     asked_for: frozenset[str]
 
     def __call__(self, batch: list[mailbox.RawMessage]) -> list[tuple[Fact, Message] | str]:
-        """For each its fact and what is kept of it, or the reason why it is rejected."""
+        """For each message, its fact and what is kept of it, or the reason why it is rejected."""
         messages = [self._message(raw) for raw in batch]
         return [one if isinstance(one, str) else (self.kind.fact(one), one) for one in messages]
 
@@ -300,8 +300,8 @@ class Mail:
     def _lists(self, message: Message) -> Iterator[str]:
         """The mailing lists that the message was posted to, as addresses.
 
-        Newsletters name their list, too, but are sent to persons. A list of the organization to which others write is
-        where it receives their mail: they do not write to each other.
+        Newsletters also name their list, but are sent to persons. If others write to a list of the organization, it
+        receives their mail there: they do not write to each other.
         """
         receivers = {*message.to, *message.cc}
         is_from_outside = message.sender not in self.own
@@ -350,7 +350,7 @@ class Mail:
 
 
 def _content(message: Message) -> bytes:
-    """What makes two messages with the same id different. Flags do not, nor a date that stands for another one."""
+    """The content by which messages with the same id differ. It has no flags, and no date that replaced another."""
     date = None if message.is_ahead else message.date
     return msgspec.json.encode(
         (

@@ -1,6 +1,6 @@
 """Finds the mail in a folder as programs lay it out: Maildir (also Maildir++ and Dovecot's), MH, Thunderbird, Apple.
 
-A message's place tells its flags and the labels of its folder.
+The path of a message shows its flags and the labels of its folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SUFFIX = re.compile(r"\.(?:sbd|mbox|mbx|mbs|mbox\.gz|imapmbox|gz|zst)$", re.IGN
 _MAILDIR = ("cur", "new")
 _OWN_FOLDERS = frozenset({"cur", "new", "messages", "data", "attachments"})  # parts of a folder, not folders
 _UNNAMED = frozenset({"maildir", ".maildir", "mail", "mbox"})
-MOST_NESTED = 100  # folders in folders
+MOST_NESTED = 100  # levels of nested folders
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Place:
 
 
 def is_other_file(name: str) -> bool:
-    """Whether a file in an archive is one that mail programs or systems add, and that holds no messages."""
+    """Whether a file in an archive was added by a mail program or a system, and holds no messages."""
     return _OTHER.search(name.rpartition("/")[2]) is not None or _HIDDEN.search(name) is not None
 
 
@@ -133,7 +133,7 @@ def _is_maildir(folder: Path) -> bool:
 
 
 def _mh_flags(folder: Path) -> dict[str, str]:
-    """The flags of an MH folder's messages that were not just seen, by their names, from its sequences."""
+    """The flags of messages in an MH folder by their names. Messages that were only seen are left out."""
     flags: dict[str, str] = {}
     unseen: set[str] = set()
     try:
@@ -201,7 +201,7 @@ def _labels(folders: list[str], name: str, path: Path, root: Path | None) -> tup
 
 
 def _is_inner(name: str) -> bool:
-    """Whether a folder is a part of a mail folder or of an account, and no mail folder itself."""
+    """Whether the folder is only a part of a mail folder or of an account."""
     return name.lower() in _OWN_FOLDERS or name.isdigit() or _APPLE_ACCOUNT.match(name) is not None
 
 

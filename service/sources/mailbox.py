@@ -2,8 +2,8 @@
 these as mail programs lay them out, and archives.
 
 Messages are read one at a time, so a mailbox may be larger than memory. The format of a file is recognized by its
-content; its name tells whether it is one message, its flags, and its folder. A file or an archive that cannot be read
-is told as one message with a problem, and the others are still read.
+content; its name shows whether it is one message, its flags, and its folder. A file or an archive that cannot be read
+is reported as one message with a problem, and the others are still read.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _size(path: Path) -> int:
 
 
 def _file(file: File, place: Place, limits: Limits) -> Iterator[RawMessage]:
-    """The messages of a file, which may lie in an archive; its place is then the archive's with the name behind it."""
+    """The messages of a file. If it is in an archive, its place is that of the archive, followed by its name."""
     inner = file.name.removeprefix(str(place.path)).strip("/")
     if inner:
         if is_other_file(inner):

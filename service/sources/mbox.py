@@ -16,7 +16,7 @@ from service.sources.limits import Limits
 from service.sources.window import BEHIND, CHUNK, Window
 
 SEPARATOR_BYTES = 1_000  # the longest separator: an address and a date
-MOST_QUOTED = 20  # separators that a Content-Length may cover; a message that quotes more is a length that lies
+MOST_QUOTED = 20  # separators that a Content-Length may cover; if there are more, the length is wrong
 _AHEAD = 2**16  # bytes behind a separator that are in memory
 _HEAD = 2**14  # those that are looked at as the headers of a message
 _JUDGED = 2**12  # those that are looked at to judge a separator
@@ -69,7 +69,7 @@ def is_mbox(start: bytes) -> bool:
 
 
 def single(window: Window, limits: Limits) -> Piece:
-    """The whole window as one message. A separator in front of it, which some programs write, is none of its lines."""
+    """The whole window as one message, without the separator that some programs write in front of it."""
     begun = window.offset
     window.fill(SEPARATOR_BYTES)
     line = _line(window, window.at)
@@ -105,7 +105,7 @@ def form_of(line: bytes) -> Form | None:
 
 
 def _line(window: Window, at: int) -> bytes:
-    """The line that begins there, with its end. What is too long for a separator is cut."""
+    """The line that begins at `at`, with its line end; cut if it is too long for a separator."""
     end = window.data.find(b"\n", at, at + SEPARATOR_BYTES + 1)
     return window.data[at : end + 1 if end >= 0 else at + SEPARATOR_BYTES + 1]
 
@@ -121,7 +121,7 @@ class _Mbox:
         self._begin(window.at)
 
     def _begin(self, at: int) -> None:
-        """Begins a message, whose separator (if it has one) is there."""
+        """Begins a message at `at`, where its separator is, if it has one."""
         window = self._window
         window.at = at
         window.fill(_AHEAD)
@@ -190,13 +190,13 @@ class _Mbox:
             return False
         if window.offset < self._protected:
             if self._has_true_length():
-                self._is_escaped = False  # mboxcl2: a reader that believes in lengths needs no escapes
+                self._is_escaped = False  # mboxcl2: lengths make escapes unnecessary
                 return False
             self._protected = 0
         return True
 
     def _begins_message(self, form: Form, at: int) -> bool:
-        """Whether the lines around a separator of this form, which ends there, are those around a separator."""
+        """Whether the lines before and behind this line show that it is a separator. It ends at `at`."""
         window = self._window
         if more := _MORE_SEPARATORS.match(window.data, at, at + _JUDGED):
             at = more.end()
@@ -248,7 +248,7 @@ class _Mbox:
         return is_line_end and ends_well and self._quoted(end) <= MOST_QUOTED
 
     def _quoted(self, end: int) -> int:
-        """How many separators lie between the position and the end; no more than one too many are counted."""
+        """Counts the separators between the position and `end`. Stops when there are more than MOST_QUOTED."""
         window, found, at = self._window, 0, self._window.at - 1
         while found <= MOST_QUOTED and (at := window.data.find(self.mark, max(0, at), end)) >= 0:
             found += form_of(_line(window, at + 1)) in ("dated", "loose")

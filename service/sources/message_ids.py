@@ -15,7 +15,7 @@ from service.sources.headers import Headers
 GMAIL_THREAD = "@gmail-thread"  # the end of an id that stands for the number of a thread in Gmail
 READ_CHARACTERS = 1_000_000  # of a header are read
 SHORTEST_ID = 6  # digits of an id that is a number
-PERSON_CHARACTERS = 300  # before an address are looked at for the word that makes it a person's
+PERSON_CHARACTERS = 300  # before an address are searched for a word that shows that it is a person's
 
 _DIGEST = re.compile(r"mailman\.\d+\.\d{9,}\.\d+\.[^@]+@")  # the id that Mailman gives to a digest
 
@@ -33,7 +33,7 @@ _ENTITIES = (("&lt;", "<"), ("&gt;", ">"))
 
 
 def is_of_digest(name: str) -> bool:
-    """Whether the id is that of a mailing list's digest: those who reply to it reply to different messages in it."""
+    """Whether the id is that of a mailing list's digest. Replies to it are replies to different messages in it."""
     return name.startswith("mailman.") and _DIGEST.match(name) is not None
 
 
@@ -60,7 +60,7 @@ def references(headers: Headers, people: Collection[str]) -> tuple[str, ...]:
 
 
 def _text(value: str) -> str:
-    """The value, decoded if no id is seen in it otherwise."""
+    """The value. It is decoded if no id is found without that."""
     value = value[:READ_CHARACTERS]
     if "<" in value:
         return value
@@ -93,7 +93,7 @@ def _ids(text: str, people: Collection[str]) -> Iterator[str]:
 
 
 def _is_person(text: str, before: int, begin: int, one: str) -> bool:
-    """Whether a word such as "from" stands between the id before and this one, or the text is one name and address."""
+    """Whether the address is a person's: a word such as "from" is before it, or the text is one name and address."""
     if begin - before <= 3:
         return False
     if _OF_PERSON.search(text, max(before, begin - PERSON_CHARACTERS), begin) is not None:
@@ -109,7 +109,7 @@ def _is_placeholder(one: str) -> bool:
 
 
 def _bare(text: str) -> list[str]:
-    """The ids without brackets, if the text has nothing else: then it is a sentence."""
+    """The ids without brackets, if the text consists of them. Other text is a sentence."""
     words = [word for word in _BETWEEN.split(text) if word]
     if words and all(_BARE.fullmatch(word) for word in words):
         return words

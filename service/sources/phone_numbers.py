@@ -73,7 +73,7 @@ def is_international(peer: str) -> bool:
 
 @lru_cache(maxsize=50_000)
 def without_country(peer: str) -> tuple[str, ...]:
-    """How the same number, or group of numbers, is written where its country is not known: 0170… for +49170…."""
+    """How the number, or group of numbers, is written without a country: 0170… for +49170…."""
     if not is_international(peer):
         return ()
     members = [_short(member) for member in peer.split(GROUP)]

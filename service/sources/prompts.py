@@ -1,4 +1,4 @@
-"""Tells what a writer copied from an R or Python session, such as "> x <- 3", from quotes, which begin alike."""
+"""Distinguishes lines copied from an R or Python session, such as "> x <- 3", from quotes, which begin alike."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PROMPT = re.compile(r">(?:>>)?(?: |\Z)")
 
 
 def run_of_prompts(lines: Sequence[str], begin: int) -> tuple[int, bool]:
-    """Where the run of lines that begin with ">" ends, and whether all of it was typed into a session.
+    """Where the run of lines that begin with ">" ends, and whether all of it comes from a session.
 
     All lines must look like code, and one of them must be an assignment, a call or an import.
     """

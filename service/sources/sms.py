@@ -24,7 +24,7 @@ from service.sources.unite import First
 from service.times import MAX_AHEAD, parse_time
 
 SUBJECT_CHARACTERS = 200
-_OTHER_FORM = 1  # the role of a message in the place of another way to write its peer
+_OTHER_FORM = 1  # the role of a message at the place for another way to write its peer
 
 
 def conversations(
@@ -97,8 +97,8 @@ def read(
 class SmsRule:
     """What joins SMS (a groups.Rule): the same peer, and no silence of more than `gap` between them.
 
-    A number whose country is known is the same peer as one that is written so without its country. Numbers of two
-    countries are never joined directly.
+    A number with a country is the same peer as the same number written without it. Numbers of two countries are never
+    joined directly.
     """
 
     gap: timedelta | None = None

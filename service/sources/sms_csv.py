@@ -1,7 +1,7 @@
 """Reads SMS from CSV: separated by commas, semicolons, tabs or bars, in UTF-8, UTF-16 or Windows-1252.
 
-Every line that is not empty ends as part of one message or as one reject. A quote that is not closed is text: it does
-not swallow the lines behind it, as csv.reader's does.
+Every line that is not empty becomes part of one message, or one reject. A quote that is not closed is text: unlike
+csv.reader's, it does not swallow the lines behind it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _Lines:
                 return line
 
     def ahead(self) -> Iterator[Line]:
-        """The lines behind the last one, the empty ones too. They are not taken by this."""
+        """The lines behind the last one, including empty ones. They can still be read."""
         at = 0
         while True:
             if at == len(self._ahead):
@@ -163,7 +163,7 @@ class _Table:
     def values(self, fields: list[bytes], text: _Decoder) -> dict[str, str | None]:
         """The fields by their names. Raises ValueError if there are more than columns.
 
-        Where the text is the last column, what stands behind it is of the text: a separator that was not quoted.
+        If the text is the last column, further fields belong to it, because a separator in it was not quoted.
         """
         if len(fields) > self.width and any(field.strip() for field in fields[self.width :]):
             if self.places["text"] != self.width - 1:
@@ -176,7 +176,7 @@ class _Table:
         }
 
 
-_FORMULA = re.compile(rb'^\s*="([^"]*)"\s*$')  # how spreadsheets are told to keep the plus or the zeros of a number
+_FORMULA = re.compile(rb'^\s*="([^"]*)"\s*$')  # tells a spreadsheet to keep the plus or the zeros of a number
 
 
 def _folded(title: str) -> str:
@@ -211,8 +211,8 @@ def _record(table: _Table, data: bytes, lines: _Lines, text: _Decoder) -> dict[s
 def _joined(table: _Table, data: bytes, lines: _Lines) -> list[tuple[bytes, bool]] | None:
     """The fields of a record over several lines, or None if the open quote is not the beginning of one.
 
-    A line that is a record by itself is none of a field's lines. If it has an odd number of quotes, that holds only if
-    the first line is such a record, too: else one of the quotes closes the field.
+    A line that is a record by itself is not part of a field. If it has an odd number of quotes, this holds only if the
+    first line is also such a record: else one of its quotes closes the field.
     """
     parts, is_open, length = [data], data.count(b'"') % 2 == 1, 0
     is_whole = _is_record(table, data, with_odd_quotes=True)

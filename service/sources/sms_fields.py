@@ -124,7 +124,7 @@ def date_of(text: str) -> datetime:
 
 
 def _in_digits(text: str) -> datetime | None:
-    """A day, or a day and a time, in digits alone. As a number, it would lie before the first SMS or far ahead."""
+    """A day, or a day and a time, in digits only. Read as a number, it would be before the first SMS or far ahead."""
     if (match := _DIGITS.fullmatch(text)) is None:
         return None
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())

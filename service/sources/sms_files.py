@@ -1,6 +1,6 @@
 """Reads SMS files: CSV, whose columns are named by options, and the XML of Android's "SMS Backup & Restore".
 
-A file that is damaged costs only itself, and a line or an element that is wrong only itself.
+If a file is damaged, or a line or element is wrong, all others are still read.
 """
 
 from __future__ import annotations

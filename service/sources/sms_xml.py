@@ -1,4 +1,4 @@
-"""Reads the XML of Android's "SMS Backup & Restore", of any size and with what the app and others write wrongly.
+"""Reads the XML of Android's "SMS Backup & Restore", of any size and even where the app and others write it wrongly.
 
 The app writes emoji as pairs of surrogates and zeros as references to characters, which XML forbids. Its fields:
 https://www.synctech.com.au/sms-backup-restore/fields-in-xml-backup-files/
@@ -92,7 +92,7 @@ def _encoding(window: Window) -> str:
     declared = _DECLARED.match(window.data, window.at)
     try:
         name = codecs.lookup(declared[1].decode() if declared else "utf-8").name
-        "".encode(name)  # the codecs that are no text have no such name
+        "".encode(name)  # raises LookupError for a codec that makes no text
     except LookupError:
         return "utf-8"
     return "cp1252" if name == "iso8859-1" else "utf-8" if name.startswith("utf-16") else name
@@ -171,7 +171,7 @@ class _Reader:
             raise SourceUnreadable(f"it is longer than {self._limits.element:,} bytes")
 
     def _behind_broken(self, data: bytes) -> bytes | None:
-        """What is to be read: all, or, behind an element that is not valid, from the next message on."""
+        """The bytes to read: all of them, or those from the next message on if an element before it is not valid."""
         if self._skipped is None:
             return data
         data = self._skipped + data
@@ -272,7 +272,7 @@ def _shown(tag: str, attributes: Mapping[str, str]) -> bytes:
 
 
 def _addresses(mms: _Mms) -> str:
-    """Whom an MMS without an address of its own was exchanged with: its sender, or those that it was sent to."""
+    """The peers of an MMS without an address of its own: its sender, or its recipients."""
     is_sent = mms.attributes.get("msg_box") in ("2", "3", "4")
     wanted = [address for kind, address in mms.addresses if (kind == _SENDER) != is_sent]
     return GROUP.join(dict.fromkeys(wanted))

@@ -1,7 +1,7 @@
 """Finds what a writer wrote: without quotes, attributions such as "On Monday, Ada wrote:", signatures and footers.
 
-Attributions are told in many languages, and by what they all have: they end in a colon, name a time or an address,
-and a quote follows them.
+Attributions are recognized in many languages, and by what they have in common: they end in a colon, contain a time or
+an address, and are followed by a quote.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from service.sources.quote_words import FIELD, MARKERS, OPENERS, SENT_FROM, VERB
 from service.text import fold
 
 SNIPPET_CHARACTERS = 200
-ENOUGH_CHARACTERS = 600  # of own text are collected, so that an attribution behind the snippet is still told
+ENOUGH_CHARACTERS = 600  # of own text are collected, so that an attribution behind the snippet is still found
 LINES = 5_000  # are looked at
 LINE_CHARACTERS = 2_000  # of a line are looked at
 MOST_LINES = 5  # that an attribution spans
@@ -114,7 +114,7 @@ def _is_armor(line: str) -> bool:
 
 
 def _attribution(before: Sequence[str], line: str, after: Sequence[str]) -> int:
-    """How many of the last lines are an attribution that ends in this line; 0 if it is none."""
+    """How many of the last lines are an attribution that ends in this line; 0 if this line ends none."""
     follower = next((one for one in after if one.strip()), "")
     is_quote_next = _is_quoted(follower)
     if line[-1] not in ":：" and not is_quote_next:
@@ -135,7 +135,7 @@ def _attribution(before: Sequence[str], line: str, after: Sequence[str]) -> int:
 
 
 def _stands_alone(line: str) -> bool:
-    """Whether the line has all that an attribution has, so that the line before it is none of it."""
+    """Whether the line alone is a whole attribution, so that the line before it does not belong to it."""
     is_whole = line.count("<") == line.count(">") and " " in line
     return is_whole and (_TIME.search(line) is not None or _OLD.search(line) is not None)
 

@@ -42,7 +42,7 @@ class Kind(Protocol[Source_contra]):
     def rule(self) -> Rule: ...
 
     def root(self, message: Source_contra) -> str:
-        """What the uid of a conversation that begins with this message is made of."""
+        """The text from which the uid of a conversation that begins with this message is made."""
 
     def first(self, message: Source_contra, fact: Fact, fit: Fit) -> First:
         """The fields of a conversation that begins with this message."""
@@ -50,7 +50,7 @@ class Kind(Protocol[Source_contra]):
     def snippet(self, message: Source_contra, fit: Fit) -> str | None: ...
 
     def name(self, message: Source_contra, fit: Fit) -> str | None:
-        """The name of the other side. Asked of the first message that is named (Fact.is_named)."""
+        """The name of the other side, from the first message that has one (Fact.is_named)."""
 
     def labels(self, message: Source_contra, fit: Fit) -> Mapping[int, str]:
         """The labels by their hashes."""
@@ -70,7 +70,7 @@ class First:
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """What is shown of a part of a conversation that soft joins hold together, for the day when it is alone.
+    """What one part of a softly joined conversation shows if it is ever separated again.
 
     `begins` and `ends` are `copy` of its first and last message.
     """
@@ -192,7 +192,7 @@ def unite(
 def _with_unseen(item: Conversation, known: Sequence[Known]) -> Conversation:
     """The item, widened so that it loses nothing of messages which no import remembers.
 
-    Some of the messages of this import may be among these, so the number of messages is the least possible one.
+    Some messages of this import may be among them, so the number of messages may be too low.
     """
     whole = [one.item for one in known if one.unseen]
     if not whole:
@@ -227,7 +227,7 @@ def _wide_metadata(every: Sequence[Conversation], first: Conversation, last: Con
 
 
 class _Content(Generic[Source]):
-    """What single messages give to their conversation, from this import or from what the index has."""
+    """The data of single messages for their conversation, from this import or from the index."""
 
     def __init__(
         self,
@@ -270,7 +270,7 @@ class _Content(Generic[Source]):
         return self._holders[fact.copy].item.metadata.snippet
 
     def parts(self, facts: Sequence[Fact]) -> tuple[Part, ...]:
-        """The parts that stay together in any case, if there are several."""
+        """The parts that hard joins hold together, if there are several."""
         rule = self._kind.rule
         if are_linked(facts, rule) or not any(rule.awaits(fact) for fact in facts):
             return ()

@@ -1,4 +1,4 @@
-"""A part of a stream in memory, which can be looked at ahead of what was taken from it."""
+"""The part of a stream that is in memory, in which one can look ahead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOMS = (  # the longest first: that of UTF-32 begins with that of UTF-16
 
 
 def encoding_of(start: bytes) -> tuple[str | None, int]:
-    """The encoding that a byte order mark, or the zeros of UTF-16, tell; and the length of the mark."""
+    """The encoding that a byte order mark, or the zeros of UTF-16, show; and the length of the mark."""
     for mark, name in _BOMS:
         if start.startswith(mark):
             return name, len(mark)

@@ -1,7 +1,7 @@
 """The metrics of all workers together, in files of prometheus_client's multiprocess mode.
 
-Each worker has files of its own, named by its pid. When it is gone, its gauges go, and what it counted is added to the
-files of the dead, so that no counter falls and the number of files does not grow.
+Each worker has files of its own, named by its pid. After its end, its gauges are removed, and its counts are added to
+the files of ended workers. So no counter falls, and the number of files does not grow.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def exposition(folder: Path) -> bytes:
 
 
 def bury(folder: Path, pid: int) -> None:
-    """Adds what a worker that is gone has counted to the files of the dead, and removes its own."""
+    """Adds the counts of a worker that has ended to the files of ended workers, and removes its own files."""
     with _locked(folder, fcntl.LOCK_EX):
         for kind in _SUMMED:
             own = folder / f"{kind}_{pid}.db"

@@ -1,4 +1,4 @@
-"""A text that one of several processes makes, and that all of them show for a while."""
+"""A text that one of several processes makes, and that all of them use for some seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOOK_SECONDS = 0.02
 
 
 class OnceForAll:
-    """The text is in a file, with the time at which it was made: this clock is the same in all processes."""
+    """The text is in a file, with the time at which it was made. `clock` must be the same in all processes."""
 
     def __init__(self, file: Path, *, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._file = file
@@ -45,7 +45,7 @@ class OnceForAll:
 
     @contextmanager
     def _mine(self) -> Iterator[bool]:
-        """Whether this process may make the text. A process that dies gives the right back."""
+        """Whether this process may make the text. If it dies, another one may."""
         with self._file.with_suffix(".lock").open("wb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

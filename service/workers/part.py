@@ -1,4 +1,4 @@
-"""What the supervisor tells a worker when it starts it, and how the two notice each other's end."""
+"""What a worker is told when it is started, and how worker and supervisor notice that the other has ended."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Shared(socket.socket):
     """A listening socket that all workers have. Each accepts a few connections at a time, so that all get some."""
 
     def listen(self, _backlog: int = QUEUE) -> None:
-        """asyncio accepts as many connections at once as it lets wait: what it gives here is the former."""
+        """Lets QUEUE connections wait. asyncio's number is only how many a process accepts at once."""
         super().listen(QUEUE)
 
 
@@ -47,7 +47,7 @@ class Part:
         return [Shared(fileno=descriptor) for descriptor in self.listeners]
 
     def begin(self, orphaned: Callable[[], None]) -> None:
-        """Tells the supervisor that this worker serves. Calls `orphaned` when there is no supervisor any more."""
+        """Tells the supervisor that this worker serves. Calls `orphaned` when the supervisor has ended."""
         control = socket.socket(fileno=self.control)
         control.setblocking(False)
         control.send(b"+")

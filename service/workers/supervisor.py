@@ -19,7 +19,7 @@ import structlog
 from service.workers import metric_files
 from service.workers.part import Part
 
-LEAST_PAUSE, MOST_PAUSE = 1.0, 30.0  # seconds before another try, where new workers end before they serve
+LEAST_PAUSE, MOST_PAUSE = 1.0, 30.0  # seconds before another try, if new workers end before they serve
 logger = structlog.get_logger("conversations.workers")
 
 
@@ -55,7 +55,7 @@ class Supervisor:
     async def run(self) -> int | signal.Signals:
         """Runs until SIGINT or SIGTERM, which it returns, or returns the exit code of a worker that cannot start.
 
-        The first worker starts alone: if it cannot, the reason is said once.
+        The first worker starts alone, so that the reason is printed only once if workers cannot start.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -104,7 +104,7 @@ class Supervisor:
             logger.info("workers_replaced", workers=self.count)
 
     def _keep(self, slot: int, old: _Worker, code: int) -> None:
-        """Takes back that the worker is retired, because the one that was to follow cannot start."""
+        """Keeps a worker that was to be replaced, because the new one cannot start."""
         if self._end.is_set():
             return
         logger.error("workers_not_replaced", exit_code=code)
@@ -113,7 +113,7 @@ class Supervisor:
             self._refill_soon(slot)
 
     async def _fill(self, slot: int) -> int:
-        """Puts a new worker there once it serves, and returns 0. Otherwise returns its exit code, which is not 0."""
+        """Starts a new worker for the slot. Returns 0 once it serves, or its exit code if it ends before."""
         ours, theirs = socket.socketpair()
         descriptors = [listener.fileno() for listener in self.listeners]
         part = Part(self.count, theirs.fileno(), tuple(descriptors), self.folder)

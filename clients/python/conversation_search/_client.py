@@ -97,7 +97,7 @@ class Client:
     ) -> Iterator[Conversation]:
         """Every conversation that matches, from one snapshot, in one request. Needs the scope conversations:export.
 
-        Raises IncompleteExport if the export breaks off. Nothing is held in memory but one conversation.
+        Raises IncompleteExport if the export breaks off. Only one conversation at a time is in memory.
         """
         call, reader = _calls.export(filters, strict=strict, sort=sort), ExportReader()
         with self._stream(call) as response:
@@ -131,10 +131,10 @@ class Client:
     ) -> bool:  # fmt: skip
         """Deletes a conversation. Needs the scope conversations:write. Raises NotFound.
 
-        Returns whether it was deleted: not if it has a version after `deleted_on`. Without `deleted_on`, that is the
-        moment at which the service reads the request; such a deletion is not sent again after a broken connection,
-        because a second one could delete what was written meanwhile. With `refresh`, it returns when searches no
-        longer find the conversation.
+        Returns whether it was deleted: a version that is newer than `deleted_on` stays. Without `deleted_on`, the
+        current version is deleted. Such a deletion is not sent again after a broken connection, because a second one
+        could delete what was written meanwhile. With `refresh`, the method returns when searches no longer find the
+        conversation.
         """
         return self._send(_calls.delete(uid, organization_uid, deleted_on, refresh=refresh)) == "written"
 
@@ -142,7 +142,7 @@ class Client:
         """Writes up to 5,000 conversations and deletions in one request. Needs the scope conversations:write.
 
         An item is a Conversation, a Deletion, or a mapping in the form of the HTTP API. Look at `rejected` of the
-        result: one wrong item does not keep the others from being written. With `refresh`, the method returns when
+        result: one wrong item does not prevent the others from being written. With `refresh`, the method returns when
         searches find what was written.
         """
         return self._send(_calls.write(items, refresh=refresh))
@@ -151,7 +151,7 @@ class Client:
         """Writes any number of conversations and deletions, in requests of a good size.
 
         Yields the result of each when it is acknowledged. `line` counts through all of them. If an error is raised,
-        what was yielded before is written, and all the rest may be sent again.
+        the items whose results were yielded before are written, and all others may be sent again.
         """
         batches = Batches()
         for item in items:

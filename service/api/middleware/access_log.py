@@ -48,7 +48,7 @@ class AccessLog(HttpMiddleware):
                 await _traced(self.app, scope, receive, marked, answered=lambda: status)
             else:
                 await self.app(scope, receive, marked)
-        except Exception as error:  # the response had begun, as in an export, so its status does not show the error
+        except Exception as error:  # the response has begun, as in an export, so its status does not show the error
             notes["cut_off"] = type(error).__name__
             raise
         finally:

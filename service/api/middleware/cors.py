@@ -1,4 +1,4 @@
-"""Lets pages of the setting's origins call the API from a browser (CORS, in the Fetch standard).
+"""Lets pages of the origins in the setting call the API from a browser (CORS, in the Fetch standard).
 
 Without the setting, this middleware is not there, and browsers keep other origins out. Cookies are not used, so
 credentials are never allowed. An origin is compared as a whole, and `*` is never sent.
@@ -54,7 +54,7 @@ def _is_preflight(scope: HTTPScope) -> bool:
 
 
 async def _answer(send: Send, origin: bytes) -> None:
-    """Answers the question that a browser asks before it sends the request itself."""
+    """Answers the preflight request that a browser sends before the request itself."""
     headers: Headers = [
         (b"access-control-allow-origin", origin),
         (b"access-control-allow-methods", METHODS),

@@ -13,12 +13,12 @@ from service.api.middleware.access_log import note
 from service.api.middleware.http import HttpMiddleware
 
 MOMENT_SECONDS = 0.05
-WATCHED_METHODS = frozenset({"GET", "POST"})  # a deletion is of one conversation, and is completed
+WATCHED_METHODS = frozenset({"GET", "POST"})  # a DELETE concerns one conversation, and is completed
 WATCHED_PATHS = "/api/"
 
 
 class Disconnect(HttpMiddleware):
-    """ASGI middleware. It reads from `receive`: of a GET, whose handlers must not read a body, or behind a whole body.
+    """ASGI middleware. It reads from `receive` for a GET, whose handlers read no body, or after the whole body.
 
     A bulk write that is cancelled may be done in part. It is safe to send all of it again.
     """

@@ -1,5 +1,5 @@
-"""Refuses requests for other host names than those of the setting, as a page of somebody else's makes a browser send
-them (DNS rebinding). Checks of health are answered under any name, because load balancers use addresses.
+"""Refuses requests for host names that are not in the setting, such as a foreign page makes a browser send (DNS
+rebinding). Health checks are answered under any name, because load balancers use addresses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What middlewares share: they handle HTTP requests, and pass on everything else, such as lifespan; and Vary."""
+"""The base class of middlewares, which handle HTTP requests and pass on all else, such as lifespan; and Vary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gives /metrics and /health/ready an address of their own: the API's port does not have them, and theirs no API."""
+"""Gives /metrics and /health/ready an address of their own. Only that port serves them, and it serves nothing else."""
 
 from __future__ import annotations
 

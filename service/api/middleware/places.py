@@ -1,8 +1,8 @@
 """Gives a search its place among all searches before Litestar begins to work on it.
 
-With more requests than the process can do, it would be busy with what it does for a request before it refuses it. So
-the caller and the organization are looked up here, if that takes no more than a look: a token that was verified before,
-and an organization that stands plainly in the query string. All other requests get their place in their handlers.
+Under overload, the process would spend its time on the work that Litestar does for requests before they are refused. So
+the caller and the organization are looked up here, if that is cheap: if the token was verified before, and the query
+string has the organization in its usual form or none. All other requests get their place in their handlers.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Places(HttpMiddleware):
             await self.app(scope, receive, begun)
 
     def _is_spent(self, caller: Caller) -> bool:
-        """Whether the caller has used up its rate, for which the handler refuses the request."""
+        """Whether the caller has used up its rate. Then the handler refuses the request."""
         callers = self._limits.callers
         return bool(callers.rate) and callers.balance(caller.identity).left < 1
 
@@ -82,7 +82,7 @@ class Places(HttpMiddleware):
 
 
 def _asked(caller: Caller, query_string: bytes) -> UUID | None:
-    """The caller's organization that the request is for; None if more than a look is needed, or it is no right one."""
+    """The organization that the request names, or the default. None if that is not easily read, or not the caller's."""
     named = _NAMED.search(query_string)
     if named is None:
         return None if _NAME in query_string else caller.default_organization

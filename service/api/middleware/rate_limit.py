@@ -1,4 +1,4 @@
-"""Adds RateLimit and RateLimit-Policy to the answers, and holds back refusals of clients that would come again at once.
+"""Adds RateLimit and RateLimit-Policy to answers, and delays refusals, because some clients try again at once.
 
 The fields are those of draft-ietf-httpapi-ratelimit-headers-10: the policy is `q` units in `w` seconds; `r` units are
 left, and all are there again after `t` seconds. The units are what requests cost (service/api/weights.py).

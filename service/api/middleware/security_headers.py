@@ -1,4 +1,4 @@
-"""Adds the headers with which browsers protect the answers: no sniffing, framing, scripts, or leaks to other pages."""
+"""Adds headers that make browsers protect the answers: no sniffing, framing, scripts, or leaks to other pages."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Limits the requests without a valid token by the address they come from, before they cost more than a look.
+"""Limits requests without a valid token by the address they come from, before they cost more than a look.
 
-They are all those that end without a caller: bad tokens, none at all, sign-in codes, the documentation, the page's
-files, and paths that do not exist. Checks of health and metrics are free, because many may come from one address.
+These are all requests without a caller: with a bad token or none, sign-in codes, the documentation, the page's files,
+and paths that do not exist. Health checks and metrics are free, because many may come from one address.
 """
 
 from __future__ import annotations

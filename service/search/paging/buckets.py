@@ -60,9 +60,9 @@ def _holds(bounds: Bounds, value: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Documents that stand together. `inside` are the steps that part them further by the same key of the order.
+    """Documents that stand together. `inside` are the steps that divide them further by the same key of the order.
 
-    With no such steps, they are equal by that key.
+    If there are none, all documents are equal by that key.
     """
 
     column: Column

@@ -23,13 +23,13 @@ from service.errors import InvalidQuery, Problem
 from service.query.conversation_query import CURSOR_START, ConversationQuery, Resolution, Sort
 from service.reach import identity_of
 
-_LAYOUT = b"4"  # of the sort values; a new one makes cursors of the old one invalid rather than wrong
+_LAYOUT = b"4"  # of the sort values; raising it makes older cursors invalid, so that none is read wrongly
 _PURPOSE = b"conversation search: sealed cursors"
 Position = tuple[int | float | str | None, ...]
 
 
 class _Content(msgspec.Struct, array_like=True, omit_defaults=True):
-    """What a cursor seals. The resolution stays the same in a walk, whatever is written meanwhile."""
+    """The content of a cursor. The resolution stays the same in a walk, whatever is written meanwhile."""
 
     position: Position
     resolution: Resolution | None = None
@@ -56,7 +56,7 @@ class Cursors:
         return None if content is None else content.position
 
     def resolution(self, query: ConversationQuery, organization_uid: UUID) -> Resolution | None:
-        """What the query meant at the start of the walk; None at the start itself. Raises InvalidQuery like `read`."""
+        """The resolution that the walk began with; None at its start. Raises InvalidQuery like `read`."""
         content = self._content(query, organization_uid)
         return None if content is None else content.resolution
 
@@ -79,9 +79,9 @@ class Cursors:
         return content
 
     def _opened(self, text: str, bound_to: list[bytes]) -> _Content | None:
-        """What the text seals; None where none of the keys made it, or not for this query and organization.
+        """The content of the cursor. None if it was not made with one of the keys for this query and organization.
 
-        Another version of the service may have sealed something else.
+        Also None if another version of the service made it with other content.
         """
         try:
             sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -96,12 +96,12 @@ class Cursors:
 
 
 def _bound_to(query: ConversationQuery, organization_uid: UUID) -> list[bytes]:
-    """What a cursor is good for, and nothing else: sort values that were derived otherwise stand at another place."""
+    """All that a cursor is bound to. It holds sort values, so a change of derived fields makes it invalid."""
     return [_LAYOUT, b"%d" % DERIVED_VERSION, identity_of(organization_uid), fingerprint(query)]
 
 
 def fingerprint(query: ConversationQuery) -> bytes:
-    """Everything that decides which conversations match and in what order; what was left out is left out here."""
+    """Everything that decides which conversations match and in what order. Defaults are left out."""
     given: dict[str, object] = {"where": query.where} if query.where else {}
     given |= {"sort": query.sort} if query.sort != Sort() else {}
     return msgspec.json.encode(given | ({"then": query.then} if query.then else {}))

@@ -1,10 +1,9 @@
-"""Near pages of orders whose first keys have few values, such as the status: where the page ends is remembered.
+"""Near pages of orders whose first keys have few values, such as the status: remembers where a page ended.
 
-The first page by status would sort all that match, for the first of them by status. But all of the page stands before
-some values (none does, for most first pages) or at these values (most are active, and the newest of these are found
-without sorting the others). So it is enough to ask for the first documents before the remembered values, and for the
-first ones at these, which go on by the next key. Together they are the beginning of the order, whatever was written
-since: where they are too few for the page, more is asked.
+To find the first page by status, OpenSearch would sort all matches. But if it is known where the page ended before,
+such as among the active ones, two searches are enough: the first documents that come before this value (often there are
+none), and the first ones with this value, in the order of the next key. Together they are the beginning of the order,
+whatever was written since. If they are too few for the page, all matches are sorted.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from service.search.paging.rank_cache import SortValues
 from service.search.paging.slices import Slice
 from service.search.subject_clauses import Clause, all_of, any_of
 
-FARTHEST = 200  # the last rank of a near page: so many items are asked for twice
+FARTHEST = 200  # the last rank of a near page: up to so many items are requested twice
 WORTH_IT = 5_000  # matches; fewer are sorted faster than a point in time is opened
 PREFIXES = 2  # of the subject's key that bound a page; 6 bytes each
 
@@ -30,9 +29,9 @@ def is_worth_it(keys: Sequence[Key], rank: int, total: int) -> bool:
 
 
 def slices_up_to(keys: Sequence[Key], end: SortValues, rank: int) -> tuple[Slice, ...]:
-    """Slices that are, one behind the other, the beginning of the order; of a page that ended at these sort values.
+    """The slices that together are the beginning of the order, made from the sort values at which a page ended.
 
-    Each has at most `rank` documents. There is none if the values bound nothing.
+    Each has at most `rank` documents. Empty if the values do not narrow the search.
     """
     narrowing: list[Clause] = []
     before: list[Clause] = []
@@ -54,10 +53,10 @@ def slices_up_to(keys: Sequence[Key], end: SortValues, rank: int) -> tuple[Slice
 
 
 def _own_value(key: Key, value: float | str | None) -> float | str | None:
-    """The value; None for the number that OpenSearch answers where there is none: the least or greatest of a type.
+    """The value; None if it stands for a missing value: OpenSearch then answers the least or greatest of a type.
 
-    No number with one step is negative, or greater than the greatest `integer`. That one may also be a value, and then
-    the slices hold more than they need to.
+    No number with one step is negative, or greater than the greatest `integer`. If the value is that greatest one, it
+    is taken for missing, and the slices hold more than they need to.
     """
     if key.weight != "number" or len(key.steps) > 1 or not isinstance(value, int):
         return value
@@ -73,7 +72,7 @@ def _bucket(key: Key, value: float | str | None) -> Bucket:
 
 
 def _up_to(subject: str, *, descending: bool) -> Clause:
-    """The subjects up to this key and some more: those up to the beginning of the key."""
+    """The subjects up to this key, and others with the same first bytes."""
     ways: list[Clause] = []
     equal: list[Clause] = []
     prefixes = sort_key_prefixes(subject)

@@ -30,7 +30,7 @@ Weight = Literal["date", "number", "text", "score"]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of the order. The documents that its steps cannot part are equal by it."""
+    """A key of the order. Documents that its steps cannot divide are equal by it."""
 
     name: str
     descending: bool
@@ -48,7 +48,7 @@ def keys_of(sorts: Sequence[Sort], tiers: Tiers | None = None) -> tuple[Key, ...
 
 
 def weight_of(sort: Sort) -> Weight:
-    """How dear the key of this order is."""
+    """The kind of key that this order has, which decides how expensive it is."""
     if sort.field == RELEVANCE:
         return "score"
     kind = FIELDS_BY_NAME[sort.field].kind

@@ -43,7 +43,7 @@ class RankCache:
         return found[0]
 
     def put(self, key: bytes, memory: Memory) -> None:
-        """Remembers this of the query instead of what was. Counts may grow between: then they are put again."""
+        """Replaces what is remembered of the query. Counts that have grown since must be put again."""
         _memory, before = self._known.pop(key, (None, 0))
         size = len(key) + memory.bytes
         self._known[key] = (memory, size)

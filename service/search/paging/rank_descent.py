@@ -5,9 +5,10 @@ inside it: finer buckets of the same key, then the next key, until so few docume
 What was counted is remembered (remembered.py), so that the next page of the same query begins near its place.
 
 Round trips of a page: a point in time, at most one count a step, and one slice (or up to three side by side, where the
-page crosses buckets). A date has 4 steps (5 where the dates span more than 1,100 years), a status 1, relevance one for
-each factor of 16 in its possible scores, a subject 12 and then about two for each factor of 60 among those that agree
-so far, the uid 16. A million conversations take one or two counts for dates and three to five for subjects.
+page crosses buckets). A date has 4 steps (5 if the dates span more than 1,100 years), a status 1, and the uid 16.
+Relevance has one for each factor of 16 in the number of its possible scores. A subject has 12, and then about two for
+each factor of 60 in the number of subjects that begin alike. A million conversations take one or two counts for dates
+and three to five for subjects.
 """
 
 from __future__ import annotations
@@ -31,11 +32,10 @@ Known = CountedBuckets | Sample
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Where one way of paging gives way to the other, in documents; measured in docs/performance.md.
+    """Up to which rank, from either end, from/size is faster than a descent (docs/performance.md).
 
-    By the dearest key of the order: up to this rank, from either end, from/size is quicker than a descent. They differ
-    since from/size keeps that many sort values in a heap, texts being the dearest. `slice`: so few documents are
-    sorted at once in the end.
+    The slowest kind of key in the order decides, because from/size keeps the sort values of all these ranks in a heap.
+    `slice` is how many documents are sorted at once at the end of a descent.
     """
 
     dates: int = 4_000
@@ -60,9 +60,9 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The exact total, the slices that make up the page, in order.
+    """The exact total, and the slices that make up the page, in order.
 
-    `known` is what the next page of the same query may begin with.
+    `known` are the counts with which the next page of the same query may begin.
     """
 
     total: int
@@ -92,7 +92,7 @@ async def descend(
     is_counted = isinstance(known, CountedBuckets)
     slices = await way.begin_at(place, total, is_counted=is_counted) if place is not None else None
     was_there = way.total is not None
-    if not was_there:  # the index has changed since, or the sample misled: from the top
+    if not was_there:  # the index has changed since, or the sample was wrong: count everything
         way, known = _Way(counter, keys, windows, offset, size), None
     while slices is None:
         slices = await way.step()
@@ -135,10 +135,11 @@ class _Way:
         self.total: int | None = None
 
     async def begin_at(self, place: Place, total: int | None, *, is_counted: bool) -> tuple[Slice, ...] | None:
-        """Goes to the place where the page should be, if it is there now; else `self.total` stays unknown.
+        """Goes to the place where the page should be. If it is not there now, `self.total` stays unknown.
 
-        `total` is how many documents there are; None where that is not counted yet. `is_counted` where all was counted,
-        in which further counts belong. Else the place is larger, and what is in it is counted in buckets at once.
+        `total` is how many documents there are, or None if that is not counted yet. `is_counted` means that the place
+        comes from counts of all documents, to which further counts are added. If it comes from a sample, it is larger,
+        and its buckets are counted at once.
         """
         parts = place.before if total is not None else ((), *place.before)
         totals, counts = await asyncio.gather(
@@ -217,4 +218,4 @@ def _find(buckets: list[Bucket], offset: int) -> tuple[int, int]:
         if offset < bucket.count:
             return at, offset
         offset -= bucket.count
-    raise unusable("its counts add up to less than its total")
+    raise unusable("its buckets hold fewer documents than its total")

@@ -54,12 +54,12 @@ class TextEnds:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`buckets` stand side by side inside `narrowing`. What stands in front of them is found by `before`, in parts.
+    """`buckets` stand side by side inside `narrowing`. The parts of `before` are the documents in front of them.
 
-    No document is in two parts; each is counted alone, since OpenSearch counts one of several ways much more slowly.
+    No document is in two parts. Each part is counted alone, because OpenSearch counts their union much more slowly.
 
-    All of `narrowing` is equal by the first `fixed` keys, and `steps` count inside. `at` is where in the tree the only
-    bucket is, if there is one and what is inside is to be counted.
+    All documents of `narrowing` are equal by the first `fixed` keys, and `steps` count inside. `at` is the place of the
+    bucket in the tree, if there is only one and its inside has to be counted.
     """
 
     narrowing: Mapping[str, Clause]
@@ -105,9 +105,9 @@ class CountedBuckets:
         return own + sum(one.bytes for one in self.inside.values())
 
     def place(self, offset: int, size: int, *, small: int) -> Place | None:
-        """Where the ranks from `offset` on should be; None if there were not so many.
+        """The place of the ranks from `offset` on, by the remembered counts; None if these are fewer.
 
-        Neighbours with at most `small` documents together are one bucket.
+        Neighbouring buckets with at most `small` documents together become one.
         """
         node, narrowing, before, fixed = self, dict[str, Clause](), dict[str, tuple[Clause, ...]](), 0
         while node.upto and offset < node.upto[-1]:
@@ -159,10 +159,7 @@ class CountedBuckets:
         return [one, self._merged(count, lower, upper), other]
 
     def _as_one(self, first: int, last: int) -> list[Bucket]:
-        """All from the first to the last of these buckets, as one; open where no other bucket is behind.
-
-        So it holds what was added there since.
-        """
+        """These buckets as one. At an end of the order it has no bound, so it includes what was added there since."""
         merged = together([self.bucket(at) for at in range(first, last + 1)], self._steps)
         if merged[0].is_without_value:
             return merged
@@ -177,7 +174,7 @@ class CountedBuckets:
 
 
 def _in_front(bucket: Bucket, narrowing: Mapping[str, Clause]) -> dict[str, tuple[Clause, ...]]:
-    """The part in front of the bucket, by its column; with a coarser bucket's part, which it stands for."""
+    """The part in front of the bucket, by its column. It replaces the part in front of a coarser bucket."""
     if bucket.before is None:
         return {}
     name = bucket.column.name

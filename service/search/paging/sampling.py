@@ -1,8 +1,8 @@
-"""Where a page should be that no page of its query came before: counted in a sample of the matches.
+"""Estimates from a sample of the matches where a page is, if no page of its query was asked before.
 
 To count all of a million matches takes several times as long as a first page. A sixteenth of them, chosen by a hash
-that each document has, tells about where a rank is; how far from it the rank may be is known from the size of the
-sample. As with what is remembered, the place is then counted exactly, so a sample only ever saves time.
+that each document has, shows roughly where a rank is. How wrong this may be follows from the size of the sample. The
+place is then counted exactly, as a remembered one is. So a sample can only cost time, and never makes an answer wrong.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ DEVIATIONS = 3  # one place in 400 misses its rank; then everything is counted
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """One of `2 ** bits` documents is in the sample. With fewer than `least` in it, all are counted as fast.
+    """The sample holds one of `2 ** bits` documents. If it holds fewer than `least`, all documents are counted instead.
 
-    So are all documents with the same value of a key, such as those without one, if there are at most `equal`.
+    Up to `equal` documents with the same value of a key, or with none, are also counted instead of sampled further.
     """
 
     bits: int = 4
@@ -58,7 +58,7 @@ async def take(counter: Counter, keys: Sequence[Key], sampling: Sampling) -> Sam
 async def place_in(
     sample: Sample, counter: Counter, keys: Sequence[Key], ranks: range, *, sampling: Sampling, slice_size: int
 ) -> Place | None:
-    """Where these ranks should be. The sample is counted further, as far as it needs to be."""
+    """Where these ranks should be; None if the sample does not reach that far. Counts finer buckets where needed."""
     size = sample.counted.total
     share = min(ranks.start / max(sample.total, 1), 1.0)
     offset = size * share

@@ -14,7 +14,7 @@ Narrowing = tuple[Clause, ...]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`size` documents from `start` among those that `narrowing` leaves; from the far end where `reverse`.
+    """`size` documents from `start` among those that `narrowing` leaves. With `reverse`, counted from the end.
 
     These are equal by the first `fixed` keys of the order.
     """
@@ -54,7 +54,7 @@ def _fixed(bucket: Bucket, fixed: int) -> int:
 
 
 def _needed(buckets: Sequence[Bucket], size: int) -> list[Bucket]:
-    """The first ones that hold `size` documents."""
+    """As many of the first buckets as are needed for `size` documents."""
     needed: list[Bucket] = []
     for bucket in buckets:
         if size <= 0:

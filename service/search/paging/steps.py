@@ -14,7 +14,7 @@ from service.search.paging.tiers import EVERYTHING, Tiers
 from service.search.subject_clauses import Clause
 
 MOST_TIERS = 16  # counted at once; each is a filter over all that match
-WITHIN = 5  # bits: several neighbouring buckets are parted into 32 to 64
+WITHIN = 5  # bits: several neighbouring buckets are divided into 32 to 64
 FEW = 4_000  # documents; there are at most so many buckets of them, whatever the width
 
 
@@ -57,14 +57,14 @@ class Step(Protocol):
         """A count of several neighbouring buckets of it, which have these bounds together; as fine, or finer."""
 
     def coarser(self) -> Step:
-        """The step to take before this one where it has too many buckets. Raises SearchUnavailable if there is none."""
+        """The step to take first if this one has too many buckets. Raises SearchUnavailable if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """A count of a numeric column, in buckets 2 ** width wide. Where they are too many, the `wider` ones are tried.
+    """A count of a numeric column, in buckets 2 ** width wide. If they are too many, the `wider` ones are tried.
 
-    Where `is_crowded`, many values are in few of the buckets, as many subjects begin with the name of a mailing list.
+    `is_crowded` says that many values may be in few buckets: many subjects begin with the name of a mailing list.
     """
 
     column: FieldColumn
@@ -142,9 +142,9 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """A count of a text column, parted at sampled values: each value is a bucket, and each gap between two.
+    """A count of a text column, divided at sampled values: each value is a bucket, and so is each gap between two.
 
-    `lower` and `upper` are the bounds of the gap that it parts, if it is one.
+    `lower` and `upper` are the bounds of the gap that it divides, if it divides one.
     """
 
     column: FieldColumn
@@ -180,7 +180,7 @@ class Texts:
 
 
 def for_few(steps: tuple[Step, ...], documents: int) -> tuple[Step, ...]:
-    """The steps for so many documents: if they are few, the last one of a crowded column stands for those before it."""
+    """The steps for so many documents. If these are few, takes only the last of the steps of a crowded column."""
     if documents > FEW:
         return steps
     first, *rest = steps

@@ -72,7 +72,7 @@ class Tiers:
         return {"function_score": {"query": any_of(*constant_scores(self.clauses)), "min_score": least}}
 
     def _ways(self, least: int, start: int = 0) -> Iterator[list[Clause]]:
-        """The sets of clauses that reach the sum, each without a clause that it could do without."""
+        """The smallest sets of clauses that reach the sum: none has a clause that is not needed."""
         if least <= 0:
             yield []
         elif sum(worth for worth, _clause in self.clauses[start:]) >= least:
