@@ -62,7 +62,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    failed_before.summarize(terminalreporter, config)
+    failed_before.pytest_terminal_summary(terminalreporter, config)
     if told := config.stash.get(TOLD, []):
         terminalreporter.section("what must not be in a log", red=True)
         terminalreporter.write_line("\n".join(told))

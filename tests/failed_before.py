@@ -17,7 +17,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     session.config.stash[_KNOWN] = frozenset(known)
 
 
-def summarize(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Writes their count and names. What pytest sums up in its last line comes after it."""
     known = config.stash[_KNOWN]
     if not known:

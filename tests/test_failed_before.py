@@ -52,6 +52,6 @@ def test_a_second_run_names_what_failed_at_first_and_passed_then(tmp_path: Path)
 def test_ci_runs_what_failed_once_more_and_tells() -> None:
     script = (ROOT / ".ci/run").read_text("utf-8")
     assert '"the tests that failed, once more" scripts/test --last-failed' in script
-    assert "pytest_terminal_summary = failed_before.pytest_terminal_summary" in (ROOT / "tests/conftest.py").read_text(
+    assert "failed_before.pytest_terminal_summary(terminalreporter, config)" in (ROOT / "tests/conftest.py").read_text(
         "utf-8"
     )
