@@ -19,7 +19,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Writes their count and names. What pytest sums up in its last line comes after it."""
-    known = config.stash[_KNOWN]
+    known = config.stash.get(_KNOWN, frozenset())
     if not known:
         return
     failed = {report.nodeid for kind in ("failed", "error") for report in terminalreporter.stats.get(kind, [])}
