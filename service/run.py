@@ -30,7 +30,8 @@ from service.node import LocalCluster, LocalNode, prepare
 from service.node.cluster import HEAP
 from service.node.folder import make_private, unwritable
 from service.node.lock import require_free
-from service.reindex import first_index
+from service.reindex import commands, first_index, lock
+from service.reindex.context import Job
 from service.server import listening, serve
 from service.settings import SECRET_MIN_BYTES, Settings
 from service.sources import ndjson
@@ -38,14 +39,17 @@ from service.token_settings import EXPORT, WRITE
 
 SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
+WITH_REINDEX = "'scripts/run --reindex' or 'conversations run --reindex'"
+REINDEX_SECONDS = 5  # of a small index, beside the lease
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
-    """What `run` may write: `create` a missing index, and load the `sample`."""
+    """What `run` may write: `create` a missing index, `reindex` one that does not fit, and load the `sample`."""
 
     create: bool
     sample: bool
+    reindex: bool = False
 
 
 def run(settings: Settings, *, host: str, port: int, prepare: Prepare) -> None:
@@ -124,8 +128,28 @@ async def _index(client: Client, settings: Settings, prepare: Prepare) -> None:
         raise IndexUnusable(
             f"{settings.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS, or create it with --create"
         )
+    await _fit(client, settings, may_reindex=prepare.reindex)
     name, made = await first_index.ensure(client, settings.alias, mapping.load(), settings=chosen(settings))
     progress.say(f"{'Made' if made else 'Found'} the index {name}")
+
+
+async def _fit(client: Client, settings: Settings, *, may_reindex: bool) -> None:
+    """Reindexes an index that does not fit this version, if that is allowed. Raises IndexUnusable if it is not.
+
+    A reindex that was interrupted is resumed; one from files needs its own command, and its error says so.
+    """
+    current, needed = await aliases.current_index(client, settings.alias), mapping.load()
+    problem = None if current is None else await aliases.drift(client, current, needed)
+    if problem is None:
+        return
+    if not may_reindex:
+        raise IndexUnusable(f"{problem}. To reindex at the start, type {WITH_REINDEX}, with your other options")
+    progress.say(f"Reindexing, in about {settings.write_lease + REINDEX_SECONDS:.0f} s or more: {problem}")
+    job = Job(client, settings.alias, needed, lease=settings.write_lease, index_settings=chosen(settings))
+    begun = await lock.read(client, settings.alias)
+    is_interrupted = begun is not None and begun.action == "reindex" and begun.step != lock.LOOK and not begun.files
+    await (commands.resume(job) if is_interrupted else commands.begin(job))
+    progress.say("The index before is kept, and written to as well, until 'conversations prune' removes it")
 
 
 def sample_path() -> str:

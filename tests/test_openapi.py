@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +12,13 @@ import msgspec
 import pytest
 from openapi_spec_validator import validate
 
-from service.api import openapi, openapi_examples
+from service.api import errors, openapi, openapi_examples
 from service.api.documentation import FILES, _file
 from service.api.openapi import OPERATIONS, example_of
 from service.api.routes import HANDLERS
 from service.conversation import Conversation
+from service.errors import InvalidQuery
+from service.query.conversation_query import MAX_PER_PAGE
 from service.query.parameters import COUNT_PARAMETERS, EXAMPLE_ORGANIZATION, EXPORT_PARAMETERS, LIST_PARAMETERS
 from service.query.parser import parse_query
 from service.query.query_string import Parameter
@@ -160,6 +163,30 @@ def test_the_examples_of_documents_are_documents() -> None:
     Conversation.model_validate_json(msgspec.json.encode(openapi_examples.ITEM))
     Conversation.model_validate_json(msgspec.json.encode(openapi_examples.WRITES[0]))
     assert list(openapi_examples.ITEM) == list(Conversation.model_fields)
+
+
+def test_the_example_of_an_error_is_what_the_service_says() -> None:
+    told: Any = openapi_examples.error(errors.INVALID)
+    (detail,) = told["error"]["details"]
+    with pytest.raises(InvalidQuery) as raised:
+        parse_query(f"{detail['parameter']}={detail['value']}".encode(), MINE, known=LIST_PARAMETERS)
+    (problem,) = raised.value.problems
+    assert (problem.parameter, problem.message, problem.value) == tuple(detail.values())
+
+
+@pytest.mark.parametrize(
+    ("page", "says"),
+    [
+        ("docs/api.md", "must be between 1 and {}"),
+        ("docs/commands.md", "one page, at most {}"),
+        ("docs/cookbook.md", "up to {} uids"),
+        ("clients/python/README.md", "per_page must be between 1 and {}"),
+        ("clients/python/conversation_search/_client.py", "on a page (at most {})"),
+        ("clients/python/conversation_search/_async_client.py", "on a page (at most {})"),
+    ],
+)
+def test_the_most_on_a_page_is_the_same_on_each_page_of_documentation(page: str, says: str) -> None:
+    assert says.format(MAX_PER_PAGE) in (Path(__file__).parents[1] / page).read_text("utf-8")
 
 
 def test_the_example_of_suggestions_has_every_part() -> None:

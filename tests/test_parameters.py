@@ -146,6 +146,9 @@ def test_a_field_without_its_operator_is_answered_with_all_of_them(name: str, sa
         name: f"{says}; did you mean {field}[gte], {field}[gt], {field}[lte] or {field}[lt]?"
     }
     assert "did you mean status?" in problems("stat=x", known=LIST_PARAMETERS)["stat"]
+    found = problems("label[nin]=x&from_email!=x", known=LIST_PARAMETERS)
+    assert found["label[nin]"].endswith("; did you mean label?; q=-label:VALUE leaves one out")
+    assert found["from_email!"].endswith("; did you mean from_email?; q=-from:VALUE leaves one out")
 
 
 def test_more_than_two_choices_are_a_list() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -63,12 +64,33 @@ def test_nothing_else_reads_the_environment() -> None:
             assert not re.search(r"os\.environ|getenv", path.read_text("utf-8")), path
 
 
-def test_the_table_of_settings_is_the_code() -> None:
+def test_the_table_of_settings_and_defaults_is_the_code(tmp_path: Path) -> None:
     from service.settings import environment_names
 
     page = (ROOT / "docs" / "running.md").read_text("utf-8")
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \|$", page, re.MULTILINE))
-    assert rows == environment_names()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (\S+(?: \S+)*?) \| (.+?) \|$", page, re.MULTILINE)
+    assert {name: meaning for name, _default, meaning in rows} == environment_names()
+    assert {name: default for name, default, _meaning in rows} == defaults(tmp_path)
+
+
+def defaults(home: Path) -> dict[str, str]:
+    """The default of each variable, as the page writes it: as it is typed, and – where it is not set."""
+    code = (
+        "import json; from service.settings import Settings, variable_of; "
+        "print(json.dumps({variable_of(name): field.get_default(call_default_factory=True) "
+        "for name, field in Settings.model_fields.items()}, default=str))"
+    )
+    folders = {"HOME": str(home), "XDG_DATA_HOME": "", "XDG_CACHE_HOME": ""}
+    found: dict[str, object] = json.loads(run_python(code, **folders).stdout)
+    return {name: as_typed(value).replace(str(home), "~") for name, value in found.items()}
+
+
+def as_typed(value: object) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "–" if value in (None, "") else f"`{value}`"
 
 
 @pytest.mark.parametrize(

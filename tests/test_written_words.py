@@ -91,3 +91,33 @@ def test_of_the_forms_of_a_word_the_one_like_the_typed_one_is_told() -> None:
         "traducción"
     ]
     assert [word for _cost, word in likely_words("traducion", ["traducción", "traduccion"])] == ["traduccion"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "there"),
+    [
+        ("help", "he"),  # half of the word
+        ("voice", "votre"),
+        ("order", "rider"),
+        ("invoicing", "invading"),
+        ("registration", "reservation"),
+    ],
+)
+def test_a_word_with_many_other_letters_is_another_word(typed: str, there: str) -> None:
+    assert likely_words(typed, [there]) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "there"),
+    [
+        ("teh", "the"),
+        ("hlep", "help"),
+        ("vioce", "voice"),
+        ("leters", "letters"),
+        ("recieve", "receive"),
+        ("acomodation", "accommodation"),
+        ("banana", "mañana"),
+    ],
+)
+def test_a_word_with_few_other_letters_may_be_meant(typed: str, there: str) -> None:
+    assert [word for _cost, word in likely_words(typed, [there])] == [there]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from service.api import errors
+from service.query.conversation_query import MAX_PER_PAGE
 from service.query.fields import EXAMPLE_AGENT, EXAMPLE_PARTY
 from service.query.parameters import EXAMPLE_ORGANIZATION
 
@@ -138,8 +139,9 @@ def error(answer: errors.Answer) -> dict[str, object]:
     details = []
     message = _MESSAGES.get(answer.status, answer.message or answer.description)
     if answer is errors.INVALID:
-        details = [{"parameter": "per_page", "message": "must be between 1 and 100", "value": "500"}]
-        message = "per_page: must be between 1 and 100"
+        must = f"must be between 1 and {MAX_PER_PAGE}"
+        details = [{"parameter": "per_page", "message": must, "value": str(5 * MAX_PER_PAGE)}]
+        message = f"per_page: {must}"
     return {
         "status": "error",
         "error": {"code": answer.code, "message": message, "details": details, "request_id": "0a1b2c3d4e5f6071"},

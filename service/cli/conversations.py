@@ -27,6 +27,7 @@ from service.cli.query_options import (
 )
 from service.errors import ConversationsError, Misconfigured, NotFound
 from service.message_texts import counted
+from service.query.conversation_query import DEFAULT_PER_PAGE, MAX_PER_PAGE
 from service.query.search_fields import SEARCH_FIELDS
 from service.settings import Settings
 from service.terminal import confirmed, is_terminal, printable
@@ -39,7 +40,10 @@ MOST_CHARACTERS = 2**16  # of a line of standard input
 @click.argument("words", nargs=-1, metavar="[QUERY]...", shell_complete=complete_query)
 @filter_options
 @click.option("--sort", metavar="FIELDS", shell_complete=complete_sort, help="Such as -updated_on, or status,subject.")
-@click.option("--limit", type=click.IntRange(1, 100), default=25, show_default=True, help="Conversations on a page.")
+@click.option(
+    "--limit", type=click.IntRange(1, MAX_PER_PAGE), default=DEFAULT_PER_PAGE, show_default=True,
+    help="Conversations on a page.",
+)  # fmt: skip
 @click.option("--page", type=click.IntRange(min=1), help="The page to show. [default: 1]")
 @form_option("table", "json", "name")
 @service_options
@@ -245,7 +249,8 @@ def _say_if_cut(data: Page) -> None:
     if total and not shown:
         progress.say(_past(total))
     elif shown < total:
-        progress.say(f"{shown:,} of {counted(total, 'conversation')}: --limit (up to 100) and --page give the others")
+        others = f"--limit (up to {MAX_PER_PAGE}) and --page give the others"
+        progress.say(f"{shown:,} of {counted(total, 'conversation')}: {others}")
 
 
 def _facet_rows(facet: Facet) -> list[tuple[str, str]]:

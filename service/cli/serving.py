@@ -42,13 +42,18 @@ _PORT = click.option(
 @click.option("--empty", is_flag=True, help="Do not load the sample conversations into the local node.")
 @click.option("--sample", is_flag=True, help="Load the sample conversations into the cluster of --opensearch-url too.")
 @click.option("--create", is_flag=True, help="Create the index in the cluster of --opensearch-url, if it has none.")
+@click.option("--reindex", is_flag=True, help="First reindex an index that does not fit this version of the service.")
 @cluster_options
-def run_command(settings: Settings, host: str, port: int, empty: bool, sample: bool, create: bool) -> None:
+def run_command(
+    settings: Settings, host: str, port: int, empty: bool, sample: bool, create: bool, reindex: bool
+) -> None:
     """Start everything on this machine and serve the API until ctrl-C.
 
     A local node gets an index and the sample conversations. With --opensearch-url or OPENSEARCH_URL, the service uses
     that cluster and changes nothing in it: it creates an index only with --create, and loads the sample only with
     --sample.
+
+    An index of a version with another mapping is refused. With --reindex, a new one is made of it first.
     """
     from service.run import Prepare, run
 
@@ -58,7 +63,7 @@ def run_command(settings: Settings, host: str, port: int, empty: bool, sample: b
     if settings.opensearch_url is not None:
         asyncio.run(require_opensearch(settings, settings.opensearch_url))
     is_local = settings.opensearch_url is None
-    prepare = Prepare(create=is_local or create, sample=sample or (is_local and not empty))
+    prepare = Prepare(create=is_local or create, sample=sample or (is_local and not empty), reindex=reindex)
     run(settings, host=host, port=port, prepare=prepare)
 
 

@@ -6,7 +6,7 @@ its name in the API, as in the registry of fields.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -183,3 +183,15 @@ def with_words(node: Node, changed: Callable[[Words], Words]) -> Node:
     if isinstance(node, AllOf | AnyOf):
         return type(node)(tuple(with_words(part, changed) for part in node.nodes))
     return node
+
+
+def any_of_values(nodes: Sequence[Node]) -> Node:
+    """A node for any of these values of a field; one OneOf if all are."""
+    if len(nodes) == 1:
+        return nodes[0]
+    if all(isinstance(node, OneOf) for node in nodes):
+        alike = [node for node in nodes if isinstance(node, OneOf)]
+        if len({(node.field, node.any_case) for node in alike}) == 1:
+            values = dict.fromkeys(value for node in alike for value in node.values)
+            return replace(alike[0], values=tuple(values))
+    return AnyOf(tuple(nodes))

@@ -26,13 +26,14 @@ def integer(lowest: int, highest: int, allowed: str) -> Callable[[str], int]:
 
 
 number = integer(0, LARGEST_NUMBER, NUMBER_ALLOWED)
+_number_or_span = integer(0, LARGEST_NUMBER, f"{NUMBER_ALLOWED}, or a span such as 5..10, 5.. or ..10")
 
 
 def parse_number_span(text: str) -> int | Bounds:
     """Parses a number or a span: 5, 5..10, 5.. or ..10."""
     left, dots, right = text.partition("..")
     if not dots:
-        return number(text)
+        return _number_or_span(text)
     if not left and not right:
         raise ValueError(f"must have at least one end, and each end must be a whole number {NUMBER_ALLOWED}")
     ends: tuple[tuple[Operator, str], ...] = (("gte", left), ("lte", right))

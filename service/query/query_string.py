@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from service.errors import InvalidQuery, Problem
 from service.message_texts import counted, nearest
+from service.query.fields import FIELDS_BY_NAME
 
 MAX_QUERY_BYTES = 65_536
 MAX_PARAMETERS = 1_000  # pairs of name and value; a list may have one pair for each value
@@ -110,8 +111,16 @@ def _near(name: str, known: tuple[str, ...]) -> str:
     field = name.partition("[")[0]
     forms = [one for one in known if one.startswith(f"{field}[")]
     if f"{field}[gte]" not in forms:
-        return nearest(name, known)
+        plain = field.rstrip("!")
+        return _without_forms(plain) if name != plain and not forms and plain in known else nearest(name, known)
     return f"; did you mean {', '.join(forms[:-1])} or {forms[-1]}?"
+
+
+def _without_forms(name: str) -> str:
+    """What was meant by label[nin], of a parameter with no such forms: q can leave out what its field finds."""
+    row = FIELDS_BY_NAME.get(name)
+    out = f"; q=-{row.syntax.name}:VALUE leaves one out" if row is not None and row.syntax is not None else ""
+    return f"; did you mean {name}?{out}"
 
 
 def values_of(query_string: bytes, known: Known) -> tuple[Values, list[Problem]]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from service.conversation import parse_uuid
-from service.message_texts import nearest
 from service.query.addresses import address_in
 from service.query.conditions import Between, Missing, Node, Not, OneOf, Person, Words
 from service.query.fields import ANY, FIELDS, NONE, Field, Kind, Operator, shown_words, states_of, with_presence
 from service.query.numbers import parse_number_span
+from service.query.search_hints import choice_meant, state_meant
 from service.query.time_bounds import TIMES_ALLOWED, check_order, parse_span, parse_when
 from service.text import has_words, trimmed
 
@@ -29,6 +29,7 @@ class SearchField:
     condition: Make
     description: str
     kind: Kind | None = None
+    takes_times: bool = False
 
     @property
     def takes_any_text(self) -> bool:
@@ -45,7 +46,7 @@ def _choice(row: Field) -> Make:
         if value in (NONE, ANY):
             return _presence(row, value)
         if value not in row.choices:
-            raise ValueError(f"must be one of {', '.join((*row.choices, NONE, ANY))}{nearest(value, row.choices)}")
+            raise ValueError(f"must be one of {', '.join((*row.choices, NONE, ANY))}{choice_meant(value, row)}")
         return OneOf(row.name, (value,))
 
     return make
@@ -134,7 +135,7 @@ def _state(prefix: str, states: Mapping[str, tuple[Field, bool | str]]) -> Searc
     def make(text: str, _quoted: bool, _zone: ZoneInfo) -> Node:
         if text.lower() not in states:
             several = "one of " if len(shown) > 1 else ""
-            raise ValueError(f"must be {several}{', '.join(shown)}{nearest(text.lower(), shown)}")
+            raise ValueError(f"must be {several}{', '.join(shown)}{state_meant(text.lower(), shown)}")
         row, value = states[text.lower()]
         return OneOf(row.name, (value,)) if isinstance(value, bool) else _presence(row, value)
 
@@ -183,7 +184,7 @@ def search_fields(fields: Sequence[Field]) -> tuple[SearchField, ...]:
 def _of_kind(fields: Sequence[Field], kind: Kind) -> list[SearchField]:
     make, describe = _KINDS[kind]
     return [
-        SearchField(row.syntax.name, make(row), describe(row), kind)
+        SearchField(row.syntax.name, make(row), describe(row), kind, takes_times=kind == "time")
         for row in fields
         if row.kind == kind and row.syntax is not None
     ]
@@ -196,6 +197,7 @@ def _bounds(fields: Sequence[Field]) -> list[SearchField]:
             name,
             _span(row) if operator is None else _bound(row, operator),
             f"{row.name} {f'within {_TIME_SPAN}' if operator is None else _BOUND_DESCRIPTIONS[operator]}",
+            takes_times=True,
         )
         for row in fields
         if row.syntax is not None

@@ -13,16 +13,16 @@ Curly quotes and full-width punctuation count as plain punctuation. A quoted phr
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
 
-from service.message_texts import nearest
+from service.query import search_hints
 from service.query.addresses import PASTED
-from service.query.conditions import AllOf, AnyOf, Missing, Node, Not, OneOf, Words, with_words
+from service.query.conditions import AllOf, AnyOf, Missing, Node, Not, Words, any_of_values, with_words
 from service.query.fields import ANY, NONE
 from service.query.search_fields import SEARCH_FIELDS_BY_NAME, SearchField
 from service.text import INVISIBLE, REPLY_WORDS, check_plain_length, has_words, trimmed
@@ -147,6 +147,7 @@ class _Parser:
     warnings: list[Warning] = field(default_factory=list)
     hints: list[Warning] = field(default_factory=list)
     wordless: str = ""  # the last part that holds no word
+    named: tuple[str, int] = ("", -1)  # the field of the last name without quotation marks, and where it ends
 
     def query(self, depth: int) -> Node | None:
         """or = and *("OR" and), to the end of the text or to the closing bracket."""
@@ -229,7 +230,9 @@ class _Parser:
 
     def _leave_out(self, start: int) -> None:
         self.wordless = self.text[start : self.at]
-        self._warn(start, self.at, "holds no word: left out")
+        name, end = self.named
+        more = f"; {search_hints.NEEDS_QUOTES.format(name=name)}" if self.plain[max(end, 0) : start].isspace() else ""
+        self._warn(start, self.at, f"holds no word: left out{more}")
 
     def _quoted(self) -> str:
         """The text between this quotation mark and the next one, or to the end if there is none."""
@@ -256,8 +259,10 @@ class _Parser:
         if raw in ("AND", "NOT"):
             way = "what stands side by side must be found anyway" if raw == "AND" else "- in front leaves out"
             self._warn(start, self.at, f"{raw} is a word here: {way}")
-        if raw == "or" and self._stands_between(start, self.at):
-            self.hints.append(Warning(start, text, "or is a word here: OR in capitals finds either side"))
+        if raw in ("or", "Or", "oR") and self._stands_between(start, self.at):
+            self.hints.append(Warning(start, text, search_hints.OTHER_OR.format(raw)))
+        if (hint := search_hints.of_word(raw)) is not None:
+            self.hints.append(Warning(start, self.text[start : self.at], hint))
         self.clauses += 1
         return Words(text, "prefix" if is_begun else "words")
 
@@ -288,7 +293,7 @@ class _Parser:
         is_spaced = not self.plain[after : after + 1].strip()
         if known is None:
             if not is_spaced and name.lower() not in REPLY_WORDS:
-                near = nearest(name.lower(), tuple(SEARCH_FIELDS_BY_NAME))
+                near = search_hints.field_meant(name.lower(), tuple(SEARCH_FIELDS_BY_NAME))
                 self._warn(start, after - 1, f"there is no field {name}{near}")
             return None
         warned, clauses = len(self.warnings), self.clauses
@@ -307,7 +312,9 @@ class _Parser:
                 self.at,
                 f"{name}: is taken as a field with this value: leave out the space, or quote both as text",
             )
-        return _any_of(nodes)
+        if known.takes_times and (found := search_hints.clock_behind(self.plain, self.at)) is not None:
+            self._warn(*found)
+        return any_of_values(nodes)
 
     def _comes_to_value(self, depth: int) -> bool:
         """Skips the spaces behind the name of a field. False if no value follows, but the end or another part."""
@@ -322,6 +329,7 @@ class _Parser:
     def _values_of(self, name: str, known: SearchField, depth: int, warned: int) -> list[Node] | None:
         """The conditions of the values with commas between. If one is not valid, a warning and None."""
         nodes: list[Node] = []
+        hinted = len(self.hints)
         while True:
             begun = self.at
             value, is_quoted = self._value(known, depth)
@@ -330,14 +338,23 @@ class _Parser:
                     _check_unquoted(value, is_first=not nodes)
                 nodes.append(known.condition(value, is_quoted, self.zone))
                 _check_list(known, nodes)
+                self._hint_at_value(name, known, begun, is_quoted)
             except ValueError as error:
-                del self.warnings[warned:]
+                del self.warnings[warned:], self.hints[hinted:]
                 self._warn(begun, self.at, f"{name}: {error}")
                 return None
             self.clauses += 1
             if self.plain[self.at : self.at + 1] != ",":
                 return nodes
             self.at += 1
+
+    def _hint_at_value(self, name: str, known: SearchField, begun: int, is_quoted: bool) -> None:
+        if is_quoted:
+            return
+        if known.kind == "name":
+            self.named = name, self.at
+        if (hint := search_hints.of_value(name, known.kind, self.plain[begun : self.at])) is not None:
+            self.hints.append(Warning(begun, self.text[begun : self.at], hint))
 
     def _value(self, known: SearchField, depth: int) -> tuple[str, bool]:
         """The value that begins here, and whether it is quoted."""
@@ -380,15 +397,3 @@ def _check_list(known: SearchField, nodes: list[Node]) -> None:
         and any(isinstance(node.node if isinstance(node, Not) else node, Missing) for node in nodes)
     ):
         raise ValueError(f"{NONE} and {ANY} must stand alone")
-
-
-def _any_of(nodes: list[Node]) -> Node:
-    """A node for any of these values of a field; one OneOf if all are."""
-    if len(nodes) == 1:
-        return nodes[0]
-    if all(isinstance(node, OneOf) for node in nodes):
-        alike = [node for node in nodes if isinstance(node, OneOf)]
-        if len({(node.field, node.any_case) for node in alike}) == 1:
-            values = dict.fromkeys(value for node in alike for value in node.values)
-            return replace(alike[0], values=tuple(values))
-    return AnyOf(tuple(nodes))

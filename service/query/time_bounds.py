@@ -26,6 +26,8 @@ NO_ZONES = frozenset({"EST", "Factory", "HST", "MST", "ROC", "localtime", "posix
 
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
 _FINER = re.compile(r":(?!60)\d\d\.\d{3}\d*[1-9]", re.ASCII)  # a leap second became the last millisecond before it
+_LIKE_SPAN = re.compile(r"[<>=~]|(?<=\d)(?:-|\.|to|–)\d{4}", re.ASCII)  # such as >2024, or 2024-01-01-2024-03-01
+_OR_SPAN = "; a span is written with .., as 2024-01..2024-03, 2024.. or ..2024"
 _AGO = re.compile(r"-(\d{1,5})([hdw])", re.ASCII)
 
 
@@ -116,7 +118,10 @@ def parse_span(text: str, zone: ZoneInfo) -> Bounds:
     """Parses a time or a span: 2024-01, 2024-01..2024-03, -7d.. or ..2023."""
     left, dots, right = text.partition("..")
     if not dots:
-        when = parse_when(text, zone)
+        try:
+            when = parse_when(text, zone)
+        except ValueError as error:
+            raise ValueError(f"{error}{_OR_SPAN if _LIKE_SPAN.search(text) else ''}") from None
         if isinstance(when.start, Ago):
             return (when.bound("gte"),)
         return when.bound("gte"), when.bound("lte")

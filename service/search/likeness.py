@@ -17,6 +17,8 @@ MOST_CANDIDATES = 3_000  # words of subjects
 MOST_PARTS = 30_000  # of runs; most of them have too few of the letters
 MOST_COMPARED = 30_000  # pairs of letters, for one word: about 25 milliseconds
 MOST_LIKELY = 24
+MOST_CHANGES = 2  # of a word
+LETTERS_OF_A_CHANGE = 3  # a short word has one change for so many letters
 CHANGE, FIRST_LETTER, SIGN = 5.0, 2.0, 1.0
 # For runs in scripts without spaces. A part of the right run is in the same subjects, and must not score better.
 MARK, LAST_LETTER, SHORTER, CUT_WORD, CUT_ENDING = 3.0, 2.0, 3.0, 3.0, 1.0
@@ -71,7 +73,11 @@ class _Changes:
         self._left = MOST_COMPARED
 
     def cost_to(self, there: str) -> float:
-        return CHANGE * self.to(there) + (FIRST_LETTER if self.typed[:1] != there[:1] else 0.0)
+        """The cost of another word; infinite if it is made of so many changes that it is rather another one."""
+        made = self.to(there)
+        if made > min(MOST_CHANGES, max(1, len(self.typed) // LETTERS_OF_A_CHANGE)):
+            return math.inf
+        return CHANGE * made + (FIRST_LETTER if self.typed[:1] != there[:1] else 0.0)
 
     def to(self, there: str) -> float:
         """How many letters must be inserted, left out, changed, or swapped with a neighbour. Infinite if too many."""

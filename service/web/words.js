@@ -27,5 +27,8 @@ export function t(key, values = {}) {
 
 export const number = (value) => numbers.format(value);
 
+// What a field of the search box takes; nothing for a field without a text of its own.
+export const aboutField = (name) => words[`box_field.${name}`] ?? '';
+
 // The word for a value of a choice such as status, or the value itself.
 export const named = (name, value) => words[`${name}.${value}`] ?? value;

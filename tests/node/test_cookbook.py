@@ -63,20 +63,24 @@ def outputs(
         with gzip.open(samples / "conversations.ndjson.gz", "rt") as lines:
             cluster.load([Conversation.model_validate_json(line) for line in lines])
         with serve_process(cluster, **lease) as (_process, address, _log):
-            script = "".join(f"{task.typed}printf '{END}'\n" for task in TASKS).replace(ADDRESS, address)
+            script = "".join(f"{task.typed}printf '{END}'\n" for task in TASKS).replace(ADDRESS, address) + "ls -A"
             done = subprocess.run(
                 ["bash", "-eu", "-c", script], cwd=checkout, env=cluster.environment | lease | {"HOME": str(checkout)},
                 capture_output=True, text=True, check=False, timeout=600,
             )  # fmt: skip
     printed = done.stdout.split(END)
     assert done.returncode == 0, f"{TASKS[len(printed) - 1].heading}: {done.stderr[-2000:]}"
-    return printed[:-1]
+    return printed  # and behind them what files are left
 
 
 @pytest.mark.parametrize("place", range(len(TASKS)), ids=[task.heading for task in TASKS])
 def test_a_task_prints_what_the_page_says(outputs: list[str], place: int) -> None:
     printed = outputs[place].rstrip("\n")
     assert re.fullmatch(pattern(TASKS[place].printed.rstrip("\n")), printed), printed
+
+
+def test_the_last_task_leaves_no_file(outputs: list[str]) -> None:
+    assert outputs[len(TASKS) :] == [".venv\nlog\ntests\n"]
 
 
 def test_there_are_tasks_for_everybody() -> None:

@@ -22,6 +22,7 @@ const { relative, written } = await web('times.js');
 const { bars, betterInterval, isIn, rangeOf } = await web('histogram.js');
 const { completed, quotedName, wordAt } = await web('boxfields.js');
 const { Turns } = await web('turns.js');
+const { aboutField } = await web('words.js');
 
 const asked = (patch) => ({ ...address.NOTHING_ASKED, ...patch });
 
@@ -143,4 +144,8 @@ test('an answer that comes too late is dropped', async () => {
   answer('old');
   await Promise.all([old, newer]);
   assert.deepEqual(told, ['new']);
+});
+
+test('a field of the search box without a text of its own has none, and not the name of the text', () => {
+  assert.equal(aboutField('mood'), '');
 });

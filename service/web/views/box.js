@@ -8,7 +8,7 @@ import { closed, complete } from '../completing.js';
 import { pieces, warned } from '../highlights.js';
 import { ICONS } from '../icons.js';
 import { now, set } from '../store.js';
-import { number, t } from '../words.js';
+import { aboutField, number, t } from '../words.js';
 
 const PAUSE = 150; // milliseconds without a key, before the search begins by itself
 let timer = 0;
@@ -57,7 +57,7 @@ const option = (item, place, active) => html`
     @mousedown=${(event) => pick(event, item)}>
     <span class="kind">${t(`completion.${item.kind}`)}</span>
     <span class="name" dir="auto">${item.shown ?? item.text}</span>
-    <span class="about">${item.kind === 'field' ? t(`box_field.${item.name}`) : item.count === undefined ? '' : number(item.count)}</span>
+    <span class="about">${item.kind === 'field' ? aboutField(item.name) : item.count === undefined ? '' : number(item.count)}</span>
   </li>`;
 
 function input(event) {

@@ -1,0 +1,117 @@
+"""What the search box tells of texts that may be meant otherwise, and of names from other mail searches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from service.message_texts import nearest
+from service.query.fields import FIELDS, Field, Kind, states_of
+
+# Names of other mail searches, each with what it is here.
+_OTHER_NAMES = {
+    "sender": "from",
+    "author": "from",
+    "recipient": "to",
+    "recipients": "to",
+    "date": "after, before or on",
+    "day": "on",
+    "since": "after",
+    "newer": "after",
+    "newer_than": "after",
+    "until": "before",
+    "older": "before",
+    "older_than": "before",
+    "received": "sent",
+    "tag": "label",
+    "folder": "label",
+    "in": "label",
+    "title": "subject",
+    "state": "status",
+    "type": "channel",
+    "assignee": "agent",
+    "attachment": "has:attachment",
+    "attachments": "has:attachment",
+    "filename": "has:attachment",
+}
+_CLOCK = re.compile(r"(?<=\d\d\d\d-\d\d-\d\d)[ \t]+(\d\d?:\d\d(?::\d\d)?)(?![^\s)])", re.ASCII)
+_STAR = re.compile(r"\*(?=.)")
+
+OTHER_OR = "{} is a word here: OR in capitals finds either side"
+CLOSES_NOTHING = "this bracket closes nothing: read as a sign next to the word"
+INNER_STAR = "* is a sign here: it stands for more letters only at the end of a word"
+NEEDS_QUOTES = '{name}: takes a value with spaces in quotes, as {name}:"Friends & Family"'
+NEEDS_T = "a time behind a date is text here: write both as one, as {}T{}Z in UTC"
+
+
+def field_meant(name: str, names: Sequence[str], fields: Sequence[Field] = FIELDS) -> str:
+    """The question which field was meant by a name that none has; empty if none is near. The name is in lower case."""
+    meant = _OTHER_NAMES.get(name) or _own_names(fields).get(name)
+    return f"; did you mean {meant}?" if meant is not None else nearest(name, tuple(names))
+
+
+def _own_names(fields: Sequence[Field]) -> Mapping[str, str]:
+    """The names of parameters and of stored values whose field has another name in the search box."""
+    found = {}
+    for row in fields:
+        if row.syntax is not None:
+            for name in (row.name, row.index_path.rpartition(".")[2]):
+                found[name] = row.syntax.name
+    return found
+
+
+def state_meant(word: str, shown: Sequence[str], fields: Sequence[Field] = FIELDS) -> str:
+    """The question what was meant by a word behind is: or has: that is no state, such as `is:closed`."""
+    for row in fields:
+        if row.syntax is not None and word in row.choices:
+            return f"; did you mean {row.syntax.name}:{word}?"
+    return nearest(word, tuple(shown))
+
+
+def choice_meant(word: str, row: Field, fields: Sequence[Field] = FIELDS) -> str:
+    """The question what was meant by a word that is no choice of this field, such as `status:unread`."""
+    for prefix, words in states_of(fields).items():
+        if word in words:
+            return f"; did you mean {prefix}:{word}?"
+    for other in fields:
+        if other.syntax is not None and word in other.choices:
+            return f"; did you mean {other.syntax.name}:{word}?"
+    return nearest(word, row.choices)
+
+
+def of_word(word: str) -> str | None:
+    """The hint about a word of the text: a star that is not at its end, or a bracket that closes nothing."""
+    if _STAR.search(word):
+        return INNER_STAR
+    open_here = 0
+    for character in word:
+        open_here += (character == "(") - (character == ")")
+        if open_here < 0:
+            return CLOSES_NOTHING
+    return None
+
+
+def of_value(name: str, kind: Kind | None, value: str) -> str | None:
+    """The hint about a value without quotation marks in which a star is a sign."""
+    if kind == "text":
+        return of_word(value)
+    if "*" not in value or kind not in ("name", "address"):
+        return None
+    if kind == "name":
+        return f"{name}: compares whole names, and * is a part of one: {name}:any finds each"
+    if "@" in value and value.index("*") == len(value) - 1:
+        return None  # whose last word may go on anyway
+    return f"{name}: finds parts of an address, whole words of them: leave out the *"
+
+
+def clock_behind(plain: str, at: int) -> tuple[int, int, str] | None:
+    """Where a time stands behind the date that ends here, as its start and end, and what to tell of it."""
+    found = _CLOCK.match(plain, at)
+    if found is None:
+        return None
+    clock = found[1].zfill(8 if found[1].count(":") == 2 else 5)
+    return (
+        found.start(1),
+        found.end(1),
+        NEEDS_T.format(plain[at - 10 : at], clock if len(clock) == 8 else f"{clock}:00"),
+    )
