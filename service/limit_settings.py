@@ -72,7 +72,7 @@ class LimitSettings(BaseSettings):
         description="requests for which a process searches or reads in OpenSearch at the same time",
     )
     searches_per_organization: int = Field(
-        4,
+        2,
         ge=1,
         le=10_000,
         validation_alias=_env("CONVERSATIONS_SEARCHES_PER_ORGANIZATION"),
