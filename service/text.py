@@ -53,6 +53,8 @@ _PUNCTUATION_EMOJI = frozenset("\u3030\u303d")
 # The vowel am, which normalization takes apart, with a tone mark within or not; dictionaries have it whole.
 _THAI_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 _LAO_AM = re.compile("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
+# The Armenian ligature ev is spelled out with another letter than its capitals have: all are read as the capitals.
+_ARMENIAN_EV = re.compile("(?<=[\u0535\u0565])[\u0552\u0582]")
 # Marks of owners, which are punctuation next to a word that is looked for, or behind it with a space between.
 _OWNED = re.compile(r"(?<=[^\W_])\s?[\u00a9\u00ae\u2117\u2120\u2122]+|[\u00a9\u00ae\u2117]+(?=[^\W_])")
 # Letters that folding removes, so that they are no word alone: modifier letters and the Arabic tatweel.
@@ -62,6 +64,8 @@ _HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:[-.'’ʼ‐‑_\u200b\u200c]{_LET
 _KEYCAP = re.compile("[#*]\ufe0f?\u20e3")
 # Signs of mathematics that are punctuation here: those of ASCII, and those that normalization makes of fractions.
 _PUNCTUATION = frozenset("<=>|~\u2044\u2212\u2215")
+# Signs that Unicode counts as punctuation, and that are looked for like those of currencies: paragraphs and permille.
+_SIGNS = frozenset("\u00a7\u00b6\u2020\u2021\u2030\u2031\u0609\u060a")
 
 # The words that mail programs put in front of the subject of a reply or of forwarded mail, with their languages. This
 # is the one list: search, imports and the mapping's char filter "replies" follow from it. Words that people write
@@ -70,12 +74,13 @@ _REPLY_WORDS = (
     "re|r|fwd?|fw|forward"  # English, and the usual ones of most languages
     "|aw|antw|antwort|wg"  # German, Dutch
     "|doorst|tl"  # Dutch, Estonian
-    "|sv|svar|ang|vs|vb|vl"  # Swedish, Danish, Norwegian, Finnish, Icelandic
+    "|sv|svar|ang|vs|vb|vl|videresend"  # Swedish, Danish, Norwegian, Finnish, Icelandic
     "|rv|tr|réf|rép|rif|i|enc|res|rsp|resp"  # Spanish, French, Italian, Portuguese
     "|odp|pd|odg|prosl|ats|atb|pārs|edasi"  # Polish, Czech, Slovene, Croatian, Lithuanian, Latvian, Estonian
     "|vá|továbbítás|tov"  # Hungarian
     "|ynt|ilt|i\u0307lt"  # Turkish; the last is what case folding makes of its capital letters
     "|bls|trs"  # Indonesian
+    "|redir"  # Romanian
     "|yml|erantz"  # Welsh, Basque
     "|trả lời|chuyển tiếp"  # Vietnamese
     "|отв|ответ|пер|пересл|відп|відповідь|отг|препр|одг|на"  # Russian, Ukrainian, Bulgarian, Serbian
@@ -86,10 +91,12 @@ _REPLY_WORDS = (
 )
 _SPACE = r"[ \t\n\x0B\f\r]"  # Java's \s, which Python's differs from
 # The reply marks at the start of a subject, for search. The mapping's char filter "replies", which removes them from
-# subjects, has the same pattern. The possessive `++` keeps Java from recursing on the group.
+# subjects, has the same pattern. The possessive `++` keeps Java from recursing on the group. Among them are the other
+# marks of forwarded mail (MAIL_FORWARDED): [Fwd: invoice], (Fwd) invoice and, at the end, invoice (fwd).
 REPLY_MARKS = re.compile(
-    rf"(?iu)(^|\]){_SPACE}*(?:(?:re{_SPACE}{{1,3}})?(?:{_REPLY_WORDS})"
-    rf"\.?(?:{_SPACE}?[\[\(][0-9]{{1,3}}[\]\)]|{_SPACE}?[\^\*-][0-9]{{1,3}})?{_SPACE}*:{_SPACE}*)++"
+    rf"(?iu)(^|\]){_SPACE}*(?:(?:(?:\[(?=fwd?{_SPACE}?:))?(?:re{_SPACE}{{1,3}})?(?:{_REPLY_WORDS})"
+    rf"\.?(?:{_SPACE}?[\[\(][0-9]{{1,3}}[\]\)]|{_SPACE}?[\^\*-][0-9]{{1,3}})?{_SPACE}*:|\(fwd\)){_SPACE}*)++"
+    rf"|\(fwd\){_SPACE}*$"
 )
 # The words of these marks, which the search syntax could mistake for the name of a field.
 REPLY_WORDS = frozenset(_REPLY_WORDS.replace("?", "").split("|"))
@@ -166,12 +173,12 @@ def plain_of(text: str) -> str:
 def _may_change(character: str) -> bool:
     """Whether `plain_of` may change a text because of this character."""
     is_jamo = "\u1100" <= character <= "\u11ff"  # which make syllables together
-    return is_jamo or _is_mark(character) or _spelled_out(character) != character
+    return is_jamo or character in "\u0552\u0582" or _is_mark(character) or _spelled_out(character) != character
 
 
 def _spelled_out(text: str) -> str:
     plain = unicodedata.normalize("NFKC", APART.sub(r" \g<0> ", text.translate(_EMOJI)))
-    return without_invisible(_with_am(plain))
+    return without_invisible(_ARMENIAN_EV.sub("\u057e", _with_am(plain)))
 
 
 def _with_am(text: str) -> str:
@@ -267,12 +274,15 @@ def _is_word(character: str) -> bool:
 def kind_of_character(character: str) -> str:
     """`letter`, `number`, `symbol` or `sign`, or an empty string for a character that is not part of a word.
 
-    A symbol is an emoji or the like. Characters that this version of Python does not know yet, and private ones, count
-    as symbols. A sign is one of mathematics or of a currency.
+    A symbol is an emoji or the like, or a number that is not made of digits, as one in a black circle. Characters that
+    this version of Python does not know yet, and private ones, count as symbols. A sign is one of mathematics, of a
+    currency, or of a paragraph.
     """
     category = unicodedata.category(character)
-    if character in _PUNCTUATION_EMOJI:
+    if character in _PUNCTUATION_EMOJI or (category == "No" and unicodedata.normalize("NFKC", character) == character):
         return "symbol"
+    if character in _SIGNS:
+        return "sign"
     if INVISIBLE_CHARACTER.match(character) or character in _PUNCTUATION:
         return ""
     if category == "Cn":

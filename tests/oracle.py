@@ -209,16 +209,16 @@ def folded(word: str) -> str:
 def _pieces(text: str) -> list[str]:
     """Between spaces, where a reply's mark and what holds neither letter, number nor symbol are nothing."""
     words = unicodedata.normalize("NFKC", oracle_codes.owned(text)).split()
-    marks = {f"{mark}:" for mark in REPLY_MARKS}
+    marks = {"(fwd)", "[fwd:", *(f"{mark}:" for mark in REPLY_MARKS)}
     words = [word for word in words if word.lower() not in marks and any(_kind(c) for c in word)]
     return [word for word in words if not _is_sign(word)] or words
 
 
 def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
     there = tokens(EXACT, subject)
-    if not all(any(token in place for place in there) for token in filter(_is_pictograph, piece)):
+    if not all(_holds(there, tokens(EXACT_ASKED, character)) for character in filter(_is_pictograph, piece)):
         return False
-    if not any(unicodedata.category(c)[0] in "LN" for c in piece):
+    if not any(unicodedata.category(c)[0] in "LN" and not _is_pictograph(c) for c in piece):
         return _holds(there, tokens(EXACT_ASKED, piece))
     wanted, stems = tokens(STEMS_ASKED, piece), tokens(STEMS, subject)
     if is_spaceless(piece):
@@ -327,7 +327,8 @@ def _is_east_asian(text: str) -> bool:
 
 
 def _kind(character: str) -> bool:
-    return unicodedata.category(character)[0] in "LNS" or unicodedata.category(character) == "Cn"
+    category = unicodedata.category(character)
+    return category[0] in "LNS" or category == "Cn" or character in "§¶†‡‰‱"
 
 
 def _is_sign(piece: str) -> bool:
@@ -335,7 +336,7 @@ def _is_sign(piece: str) -> bool:
 
 
 def _is_pictograph(character: str) -> bool:
-    return unicodedata.category(character) in ("So", "Cn")
+    return unicodedata.category(character) in ("So", "Cn", "No")  # in NFKC: numerals that are no digits
 
 
 def condition_holds(name: str, value: str, conversation: Conversation) -> bool:

@@ -7,7 +7,17 @@ import unicodedata
 
 import pytest
 
-from service.text import MAIL_REPLY_MARK, REPLY_MARKS, REPLY_WORDS, trimmed
+from service.text import (
+    MAIL_REPLY_MARK,
+    REPLY_MARKS,
+    REPLY_WORDS,
+    fold,
+    has_letters,
+    kind_of_character,
+    pieces_of,
+    plain_of,
+    trimmed,
+)
 
 
 @pytest.mark.parametrize("word", sorted(REPLY_WORDS))
@@ -36,6 +46,30 @@ def test_search_and_mail_take_the_same_marks(mark: str) -> None:
 )  # fmt: skip
 def test_mail_takes_marks_as_they_were_written(subject: str, mail: str) -> None:
     assert MAIL_REPLY_MARK.sub("", subject) == mail
+
+
+@pytest.mark.parametrize(
+    ("subject", "rest"),
+    [("[Fwd: x y]", " x y]"), ("Re: [FW: Re: x]", " x]"), ("[Fwd: [Fwd: x]]", " x]]"), ("[list] [Fwd : x]", "[list] x]"), ("(Fwd) x", " x"), ("Re: (fwd) x", " x"), ("x (fwd) ", "x   "), ("[I: x]", "[I: x]"), ("[fwd x]", "[fwd x]"), ("a (fwd) b", "a (fwd) b"), ("(fwd", "(fwd")],
+)  # fmt: skip
+def test_search_takes_other_marks_of_forwarded_mail(subject: str, rest: str) -> None:
+    assert REPLY_MARKS.sub(r"\1 ", subject).strip() == rest.strip()
+
+
+@pytest.mark.parametrize("character", ["❶", "⓫", "௰", "㉈", "፲"])
+def test_a_numeral_that_is_not_made_of_digits_is_a_symbol(character: str) -> None:
+    assert kind_of_character(character) == "symbol"
+    assert pieces_of(f"a{character}") == [f"a{character}"]
+    assert not has_letters(character)
+
+
+def test_numerals_that_normalization_makes_digits_of_are_numbers() -> None:
+    assert {kind_of_character(character) for character in "¹①½5Ⅷ٣"} == {"number"}
+
+
+def test_an_armenian_ligature_is_read_as_its_capitals() -> None:
+    assert {fold(plain_of(text)) for text in ("Երևան", "ԵՐԵՎԱՆ", "ԵՐԵՒԱՆ", "երեւան")} == {"երեվան"}
+    assert plain_of("ու ՈՒ") == "ու ՈՒ"  # another letter before it
 
 
 def test_all_white_space_and_the_invisible_characters_of_pasted_texts_are_trimmed() -> None:

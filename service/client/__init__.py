@@ -44,11 +44,19 @@ class _Json(JSONSerializer):
     def loads(self, s: Any) -> object:
         """Decodes a response. Raises AnswerUnusable if it is not JSON, or JSON of another shape."""
         try:
-            return self._decoder.decode(s)
+            return self._decoded(s)
         except msgspec.ValidationError as error:
             raise responses.unusable("a field is missing or has the wrong type") from error
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise responses.unusable("it is not complete, valid JSON") from error
+
+    def _decoded(self, s: Any) -> object:
+        try:
+            return self._decoder.decode(s)
+        except msgspec.DecodeError:
+            if isinstance(s, str) or (whole := responses.whole_characters(s)) == s:
+                raise
+            return self._decoder.decode(whole)
 
     def dumps(self, data: object) -> object:
         return data if isinstance(data, (str, bytes)) else self._encoder.encode(data)

@@ -1,14 +1,14 @@
 """The matches in subjects, as ranges of Unicode code points and as safe HTML.
 
-OpenSearch marks each subject by exact forms, by stems and by variants of characters; all count. The marks are Unicode
-noncharacters with a random number between, so no subject can contain them.
+OpenSearch marks each subject by exact forms, by stems and by variants of characters; all count. An analyzer may make
+several letters of one character, as of a fraction: then OpenSearch counts all but the last from where the character
+begins, so that a mark may be empty, or end too early. Such a mark becomes one of the whole character.
 """
 
 from __future__ import annotations
 
 import html
 import re
-import secrets
 import unicodedata
 from collections.abc import Sequence
 
@@ -16,14 +16,16 @@ import msgspec
 
 from service.client import responses
 from service.client.responses import Hit
+from service.client.responses.marks import BEGIN, END
 from service.query.conditions import AllOf, Words, texts_of
 from service.query.conversation_query import ConversationQuery
 from service.search.answers import Highlight, Marks, PageExtras
 from service.search.subject_clauses import EXACT, STEMS, VARIANTS, Clause, any_of, clause_for_marks
+from service.text import SPACELESS, kind_of_character, plain_of
 
-_NONCE = secrets.token_hex(4)
-BEGIN, END = f"\ufdd0{_NONCE}\ufdd2", f"\ufdd1{_NONCE}\ufdd2"
 _MARK = re.compile(f"({BEGIN}|{END})")
+_BETWEEN = " -\u2010\u2011\uff0d_\u200b\u200c"  # between words, and in none at its ends
+_TONES_AND_TAGS = re.compile("[\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 MARKED_AS = ("<mark>", "</mark>")
 
 Range = tuple[int, int]
@@ -60,20 +62,40 @@ def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, Highlight]:
     found = responses.decode(hit.source, _Subject)
     subject = found.subject or ""
     texts = [text for marks in (hit.highlight or {}).values() for text in marks]
-    ranges = merged([(start, _whole(subject, end)) for text in texts for start, end in ranges_of(text)])
+    ranges = merged([_whole(subject, start, end) for text in texts for start, end in ranges_of(text)])
     if is_whole and subject:
         ranges = [(0, len(subject))]
     marks = Marks(ranges=[list(one) for one in ranges], html=as_html(subject, ranges))
     return found.uid, Highlight(subject=marks)
 
 
-def _whole(subject: str, end: int) -> int:
-    """The end of a match, moved behind marks of its last character, such as the frame of a keycap or a skin tone."""
-    while end < len(subject) and (
-        unicodedata.category(subject[end])[0] == "M" or "\U0001f3fb" <= subject[end] <= "\U0001f3ff"
-    ):
+def _whole(subject: str, start: int, end: int) -> Range:
+    """The range with the whole characters in which it begins and ends, and the marks of the last one.
+
+    Such marks are the frame of a keycap, the tone of a skin and the country of a flag.
+    """
+    start = min(start, max(len(subject) - 1, 0))
+    end = max(start + 1, end)
+    while end - start > 1 and subject[start] in _BETWEEN:
+        start += 1
+    while end - start > 1 and subject[end - 1] in _BETWEEN:
+        end -= 1
+    while end < len(subject) and (_is_mark(subject[end]) or _continues(subject[end - 1], subject[end])):
         end += 1
-    return end
+    return start, end
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "M" or bool(_TONES_AND_TAGS.match(character))
+
+
+def _continues(before: str, character: str) -> bool:
+    """Whether the character is spelled out in several letters, of which the first are in one word with those before."""
+    plain, last = plain_of(character), plain_of(before)[-1:]
+    if len(plain) < 2 or SPACELESS.match(plain):
+        return False
+    kind = kind_of_character(plain[0])
+    return kind in ("letter", "number") and kind == kind_of_character(last) and not SPACELESS.match(last)
 
 
 def ranges_of(text: str) -> list[Range]:

@@ -60,6 +60,8 @@ class _Keys(dict[int, str]):
             key = ""
         elif character in _ALIKE:
             key = "-"
+        elif character == "\u0587":  # the Armenian ligature ev, as in its capitals
+            key = "\u0565\u057e"
         elif keys := keys_of(character):
             key = "".join(chr(_PRIVATE + ord(one)) for one in keys)  # not the same as Latin letters
         else:

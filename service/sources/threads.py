@@ -47,7 +47,8 @@ _TAG = re.compile(
 )
 # The reply marks of text.py that stand for forwarded mail alone.
 _FORWARD_WORDS = (
-    "fw|fwd|forward|wg|doorst|vb|vl|rv|tr|i|enc|pd|prosl|edasi|trs|ilt|i\u0307lt|yml|továbbítás|tov|chuyển tiếp"
+    "fw|fwd|forward|wg|doorst|vb|vl|videresend|rv|tr|i|enc|pd|prosl|edasi|trs|redir|ilt|i\u0307lt|yml|továbbítás|tov"
+    "|chuyển tiếp"
     "|пер|пересл|препр|πρθ|προώθ|הועבר|إعادة توجيه|转发|轉寄|轉發|転送|전달|转寄|ส่งต่อ"
 )
 FORWARD_WORDS = frozenset(_FORWARD_WORDS.split("|"))

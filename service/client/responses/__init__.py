@@ -6,6 +6,7 @@ values and the aggregations. A response that does not fit raises AnswerUnusable.
 """
 
 from service.client.responses.aggregations import Aggregation, Bucket, listed, named
+from service.client.responses.marks import whole_characters
 from service.client.responses.parts import Json, convert, decode, part, unusable
 from service.client.responses.search import Hit, SearchAnswer, check_owner, check_search, total_of
 from service.client.responses.shapes import check_shape, kind_of
@@ -31,4 +32,5 @@ __all__ = (
     "part",
     "total_of",
     "unusable",
+    "whole_characters",
 )
