@@ -33,9 +33,9 @@ from service.codes import (
 from service.hangul import Range, parted, syllables_begun
 from service.query.conditions import Words
 from service.search import near_words
+from service.search.japanese import japanese_forms, without_polite_prefix
 from service.search.word_forms import (
     MOST_SPLIT,
-    japanese_forms,
     joined_words,
     split,
     without_article,
@@ -232,7 +232,7 @@ def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
     if len(pieces) <= MOST_SPLIT:
         for piece, clauses in found.items():
             clauses += [_phrase(EXACT, words) for words in split(piece)]
-            clauses += [_run(form) for form in japanese_forms(piece)]
+            clauses += [_run(form) for form in (*japanese_forms(piece), *without_polite_prefix(piece))]
     return found
 
 
