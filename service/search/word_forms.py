@@ -6,7 +6,8 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from service import codes
+from service import codes, korean
+from service.search.japanese import japanese_forms, without_polite_prefix
 from service.text import PARTING, SPACELESS, in_one_word
 
 MOST_JOINED, MOST_SPLIT = 8, 4  # pieces of a text: longer texts are not read in other ways, which bounds the clauses
@@ -62,3 +63,8 @@ def split(piece: str) -> list[str]:
 def _word(piece: str) -> str:
     found = _WORD.fullmatch(piece)
     return found[1] if found and not SPACELESS.search(piece) else ""
+
+
+def other_forms(piece: str) -> list[str]:
+    """What a run may have instead: a form of a Japanese verb, a word without お, or without a Korean ending."""
+    return [*japanese_forms(piece), *without_polite_prefix(piece), *korean.bare(piece)]
