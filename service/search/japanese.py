@@ -28,16 +28,18 @@ _SURU = re.compile(
     f"([{_HAN}\u30a1-\u30ff]{{2}})(?:する|した|して|します|しました|しません|しない|すれば|しよう|される|された|されて|されます|されました|させる"
     "|されません|されない|できる|できた|できて|できます|できました|できない|できなかった|できません|できませんでした|したい|したく|しませんでした|しなかった"
     "|しましょう|すべき|せず|しろ|せよ|です|でした|でしょう|ください|下さい|願います|(?:を)?お願い(?:します|いたします|致します)"
-    "|いたします|いたしました|致します|致しました|いただき|いただく|いただいた|いただきます|いただきました)$"
+    "|いたします|いたしました|致します|致しました|いただ[\u3041-\u3096]{1,8})$"
 )
 _VERB = re.compile(f"[{_HAN}][{_HIRAGANA}]{{1,8}}$")
 _STEM = f"(.*[{_HAN}][{_HIRAGANA}]{{0,5}}?)"
 
 # What may stand behind a form without changing what it means: a question, です, and auxiliaries behind て.
 _QUESTION = re.compile("(ます|ません|ました|ましょう|でした|ください|下さい)(?:か|が|ね|よ|ので|けど|けれど|から)$")
-_DESU = re.compile("(?<=[いうくぐすたつぬぶむるん])[んの]?(?:です|でした|でしょう)(?:か|が|ね|よ|けど|けれど|から)?$")
+_DESU = re.compile(
+    "(?<=[いうくぐすたつぬぶむるん])(?:よう|みたい)?[んの]?(?:です|でした|でしょう)(?:か|が|ね|よ|けど|けれど|から)?$"
+)
 _AUXILIARIES = re.compile(
-    f"([{_HAN}{_HIRAGANA}][てで])(?:"
+    f"([{_HAN}{_HIRAGANA}]て|[いん]で)(?:"
     "(?:い[るたてなまれ]|み[るたてなま]|く[るれだ]|き[たてま]|こな|来[るたてなま]|お[いかきくけらり]|しま[いうえっわ]|もら[いうえっわ]"
     "|(?:いただ|頂)[いかきくけ]|(?:くだ|下)さ[いっ]|あ[げっりる]|差し上げ|ほし[いかく]|欲し[いかく]|[い行][かきくけっ]|ござい|いらっしゃ"
     f")[{_HIRAGANA}]{{0,12}}|ほし[いく]|ちょうだい|頂戴|も(?:いい|よい|良い)?|は|から)$"
@@ -45,9 +47,11 @@ _AUXILIARIES = re.compile(
 _CONTRACTED = re.compile(
     f"([{_HAN}{_HIRAGANA}][いしっん][てで])(?:る|た|ます|ました|ません|ませんでした|ない|なかった|なくて)$"
 )
+_SIGNS = "?!。、.…"
 _IF = re.compile("(?<=[ただ])ら$")
 # A verb in hiragana alone, if its ending leaves no doubt that it is one; and できる, with what stands before it.
 _IN_HIRAGANA = re.compile(f"([{_HIRAGANA}]{{3,12}}?)(?:ませんでした|ましょう|ました|ません|まして|ます|なかった|ない)")
+_TTE_IN_HIRAGANA = re.compile(f"([{_HIRAGANA}]{{2,12}})っ[てた]")
 _RU_IN_HIRAGANA = re.compile(f"([{_HIRAGANA}]{{2,12}})る")
 _CAN = re.compile("(.*?)(?:でき|出来)(?:る|た|て|ます|ました|ません|ませんでした|ない|なかった|なくて?|れば|ず)")
 
@@ -55,7 +59,7 @@ _POLITE_PREFIX = re.compile(
     f"(?:^|(?<=[のをにはがとへで]))[おご御](?=[{_HAN}](?![をはがのにでとへもや])[{_HAN}{_HIRAGANA}])"
 )
 _ASKED = re.compile(
-    f"([{_HAN}][{_HIRAGANA}]{{0,4}}?)(?:ください|下さい|します|しました|いたします|いたしました|致します|いただ[{_HIRAGANA}]{{1,6}})$"
+    f"([{_HAN}][{_HIRAGANA}]{{0,4}}?)(?:ください|下さい|します|しました|して|いたします|いたしました|致します|いただ[{_HIRAGANA}]{{1,6}})$"
 )
 
 
@@ -95,7 +99,7 @@ def _passive_too(stem: str) -> list[str]:
 
 def _of_potential(beginning: str, row: str) -> list[str]:
     """What shows that there is a verb of this row. Its last syllable could be any: 届け is also a verb of its own."""
-    past = {"さ": "し", "が": "い"}.get(row[0], row[-1])
+    past = "っ" if beginning.endswith(_GO) else {"さ": "し", "が": "い"}.get(row[0], row[-1])
     voiced = row[0] in "がなばま"
     endings = (row[0] + "な", row[1] + "ま", row[1] + "た", row[1] + "方", row[2], row[4] + "う")
     return [beginning + ending for ending in (*endings, *(past + kana for kana in ("でだ" if voiced else "てた")))]
@@ -123,7 +127,10 @@ _ENDINGS: tuple[tuple[re.Pattern[str], Callable[[str], list[str]]], ...] = tuple
             "(?:かった|くない|くなかった|くありません|くありませんでした|くて|くな(?:る|った|ります|りました))",
             _adjective,
         ),
-        ("(?:ませんでした|ましょう|ました|ません|まして|ます|なかった|なくて|ない|なく|たい)", _derived),
+        (
+            "(?:ませんでした|ましょう|ました|ません|まして|ます|なかった|なくて|ない|なく|たい|そう|やすい|にくい|づらい)",
+            _derived,
+        ),
         ("い[てた]", lambda stem: _with(stem, _ROWS[1])),
         ("い[でだ]", lambda stem: _with(stem, _ROWS[2])),
         ("っ[てた]", lambda stem: _of_rows(stem, "わたら")),
@@ -136,7 +143,7 @@ _ENDINGS: tuple[tuple[re.Pattern[str], Callable[[str], list[str]]], ...] = tuple
 
 def japanese_forms(piece: str) -> list[str]:
     """The beginnings of the other forms of the verb or adjective at the end of the piece; empty if there is none."""
-    plain = _IF.sub("", _DESU.sub("", _QUESTION.sub(r"\1", piece)))
+    plain = _IF.sub("", _DESU.sub("", _QUESTION.sub(r"\1", piece.rstrip(_SIGNS))))
     plain = _CONTRACTED.sub(r"\1", _AUXILIARIES.sub(r"\1", plain))
     own = [plain] if plain != piece else []
     return list(dict.fromkeys((*own, *_forms_of(plain))))
@@ -146,14 +153,17 @@ def _forms_of(piece: str) -> list[str]:
     if _SURU.search(piece):
         return [_SURU.sub(r"\1", piece)]
     if found := _CAN.fullmatch(piece):
-        return [found[1] + "でき", found[1] + "出来"]
+        noun = [found[1][:-1]] if len(found[1]) > 2 and found[1][-1] in "がもは" else []
+        return [found[1] + "でき", found[1] + "出来", *noun]
     return _of_verb(piece) if _VERB.search(piece) else _of_hiragana(piece)
 
 
 def _of_hiragana(piece: str) -> list[str]:
     """The forms of a verb in hiragana alone, if its ending leaves no doubt that it is one."""
     if found := _IN_HIRAGANA.fullmatch(piece):
-        return _forms(found[1])
+        return _derived(found[1])
+    if (found := _TTE_IN_HIRAGANA.fullmatch(piece)) and found[1] != "あさ":  # あさって is a day
+        return _of_rows(found[1], "わたら")
     if found := _RU_IN_HIRAGANA.fullmatch(piece):
         return [found[1]] if len(found[1]) > 2 else _with(found[1], _ROWS[-1])
     return []
@@ -175,9 +185,9 @@ def without_polite_prefix(piece: str) -> list[str]:
 
     お茶 keeps it: one character alone is a part of too many words.
     """
-    plain = _POLITE_PREFIX.sub("", piece)
-    if plain == piece:
+    plain = _POLITE_PREFIX.sub("", piece.rstrip(_SIGNS))
+    if plain == piece.rstrip(_SIGNS):
         return []
-    asked = _ASKED.search(plain) if not _SURU.search(plain) else None
+    asked = _ASKED.search(_AUXILIARIES.sub(r"\1", plain)) if not _SURU.search(plain) else None
     stem = plain[: asked.end(1)] if asked else ""
     return list(dict.fromkeys((plain, *(_forms(stem) if _is_long(stem) else japanese_forms(plain)))))
