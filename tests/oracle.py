@@ -18,7 +18,7 @@ from datetime import date, datetime
 from typing import Any
 
 from service.conversation import Conversation
-from tests import oracle_codes
+from tests import oracle_codes, oracle_korean
 from tests.oracle_mistakes import is_near
 
 Positions = tuple[frozenset[str], ...]  # the tokens at each place of a text
@@ -183,7 +183,7 @@ def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) ->
         halves = {one + other for one, other in itertools.pairwise(there) if _are_halves(one, other)}
         if word and folded(word) in halves:
             return True
-    if oracle_codes.in_other_groups(at, pieces, subject):
+    if oracle_codes.in_other_groups(at, pieces, subject) or oracle_korean.in_parts(at, pieces, subject, tokens):
         return True
     if len(pieces) > 8:
         return False

@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
+from service import korean
 from service.codes import (
     amounts,
     code_in,
@@ -35,8 +36,8 @@ from service.query.conditions import Words
 from service.search import near_words
 from service.search.word_forms import (
     MOST_SPLIT,
-    japanese_forms,
     joined_words,
+    other_forms,
     split,
     without_article,
     without_separators,
@@ -232,7 +233,9 @@ def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
     if len(pieces) <= MOST_SPLIT:
         for piece, clauses in found.items():
             clauses += [_phrase(EXACT, words) for words in split(piece)]
-            clauses += [_run(form) for form in japanese_forms(piece)]
+            clauses += [_run(form) for form in other_forms(piece)]
+            for parts in korean.compounds(piece):  # of which one must be a word of the subject
+                clauses.append(all_of([*map(_run, parts), any_of(*(_all(STEMS, part) for part in parts))]))
     return found
 
 

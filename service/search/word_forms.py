@@ -1,16 +1,13 @@
-"""Other ways to write words: in one word or in several, and the forms of Japanese verbs. Codes are in service/codes.py.
-
-Forms in other languages are found by stems, in the index. Japanese has no spaces, so that a verb has no stem of its own
-there. Its forms are made here instead, and each is looked for as a part of a run.
-"""
+"""Other ways to write words: in one word or in several. Codes are in service/codes.py."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from service import codes
+from service import codes, korean
+from service.search.japanese import japanese_forms, without_polite_prefix
 from service.text import PARTING, SPACELESS, in_one_word
 
 MOST_JOINED, MOST_SPLIT = 8, 4  # pieces of a text: longer texts are not read in other ways, which bounds the clauses
@@ -68,84 +65,6 @@ def _word(piece: str) -> str:
     return found[1] if found and not SPACELESS.search(piece) else ""
 
 
-# A verb that ends in one of these syllables has forms with each of the others behind the same beginning.
-_ROWS = (
-    *("わいうえおっ", "かきくけこい", "がぎぐげごい", "さしすせそ", "たちつてとっ"),
-    *("なにぬねのん", "ばびぶべぼん", "まみむめもん", "らりるれろっ"),
-)
-_ADJECTIVE = "いくかけさそ"
-_LONE = "たてなまれよさ"  # what follows the one character of a verb such as 見る
-_GO, _DIE = "行", "死"  # 行く is the one verb in く that has 行って, and 死ぬ the one in ぬ
-# What could also be a particle behind a noun, as in 銀行から and 都立と, needs the syllable that follows in verbs.
-_LONGER = {syllable: tuple(syllable + kana for kana in "なれせさず") for syllable in "かがま"}
-_LONGER |= {syllable: (syllable + "う",) for syllable in "とのも"}
-_HAN = "\u3005\u3400-\u4dbf\u4e00-\u9fff"
-_SURU = re.compile(
-    f"([{_HAN}\u30a1-\u30ff]{{2}})(?:する|した|して|します|しました|しません|しない|すれば|しよう|される|された|されて|されます|されました|させる"
-    "|できる|できた|できない|できません|したい|したく|している|していた|しています|していました|してください|しませんでした|しなかった"
-    "|しましょう|すべき|せず|しろ|せよ)$"
-)
-_VERB = re.compile(f"[{_HAN}][\u3041-\u3096]{{1,8}}$")
-_STEM = f"(.*[{_HAN}][\u3041-\u3096]{{0,5}}?)"
-
-
-def _forms(stem: str) -> list[str]:
-    """The forms of a stem such as 書き, 書か or 食べ, or of one character such as 見."""
-    if not _is_long(stem):
-        return [stem + kana for kana in ("る", *_LONE)]
-    own = [] if stem[-1] in _LONGER else [stem]
-    return [*own, *(form for row in _ROWS if stem[-1] in row[:2] for form in _with(stem[:-1], row))]
-
-
-def _with(beginning: str, row: str) -> list[str]:
-    """The forms of a verb whose last syllable is of this row."""
-    if row[0] == "な" and not beginning.endswith(_DIE):
-        return []
-    irregular = "っ" if row[0] == "か" and beginning.endswith(_GO) else ""
-    return [beginning + kana for syllable in row + irregular for kana in _LONGER.get(syllable, (syllable,))]
-
-
-def _adjective(stem: str) -> list[str]:
-    return [stem + kana for kana in _ADJECTIVE]
-
-
-def _is_long(text: str) -> bool:
-    """Whether there is a syllable of the verb behind its Chinese characters."""
-    return bool(text) and "\u3041" <= text[-1] <= "\u3096"
-
-
-def _of_rows(stem: str, first: str) -> list[str]:
-    first += "か" if stem.endswith(_GO) else ""
-    return [form for row in _ROWS if row[0] in first for form in _with(stem, row)]
-
-
-# The endings, and how the forms follow from what stands before them. The first that fits counts.
-_ENDINGS: tuple[tuple[re.Pattern[str], Callable[[str], list[str]]], ...] = tuple(
-    (re.compile(_STEM + ending), forms)
-    for ending, forms in (
-        ("(?:かった|くない|くて)", _adjective),
-        ("(?:ませんでした|ましょう|ました|ません|まして|ます|なかった|ない|なく|たい)", _forms),
-        ("い[てた]", lambda stem: _with(stem, _ROWS[1])),
-        ("い[でだ]", lambda stem: _with(stem, _ROWS[2])),
-        ("っ[てた]", lambda stem: _of_rows(stem, "わたら")),
-        ("ん[でだ]", lambda stem: _of_rows(stem, "なばま")),
-        ("い", _adjective),
-        ("[てた]", _forms),
-    )
-)
-
-
-def japanese_forms(piece: str) -> list[str]:
-    """The beginnings of the other forms of the verb or adjective at the end of the piece; empty if there is none."""
-    if _SURU.search(piece):
-        return [_SURU.sub(r"\1", piece)]
-    if not _VERB.search(piece):
-        return []
-    for ending, forms in _ENDINGS:
-        if found := ending.fullmatch(piece):
-            return list(dict.fromkeys(forms(found[1])))
-    beginning, last = piece[:-1], piece[-1]
-    if last == "る" and _is_long(beginning):
-        return [beginning]
-    lone = [beginning + kana for kana in _LONE] if last == "る" else []
-    return [*(form for row in _ROWS if row[2] == last for form in _with(beginning, row)), *lone]
+def other_forms(piece: str) -> list[str]:
+    """What a run may have instead: a form of a Japanese verb, a word without お, or without a Korean ending."""
+    return [*japanese_forms(piece), *without_polite_prefix(piece), *korean.bare(piece)]

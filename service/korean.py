@@ -1,0 +1,64 @@
+"""Korean words without their endings: particles behind nouns, and what makes a verb of a noun.
+
+There is no dictionary of Korean without a plugin, and spaces do not part words: 주문이 is an order with a particle.
+The mapping's token filter "korean" has the same pattern, so that subjects are read in the same way.
+"""
+
+from __future__ import annotations
+
+import re
+
+LONGEST_SPLIT = 8  # syllables
+_HANGUL = "가-힣"
+_OPEN = "".join(map(chr, range(ord("가"), ord("힣") + 1, 28)))  # syllables that end in a vowel
+
+# 이, 은, 을 and 과 follow a consonant; 가, 는, 를 and 와 a vowel. So 전문가 is no 전문 with a particle.
+_BEHIND_VOWELS = "가|는|를|와|랑|라도|라는|와의|와는|예요|였습니다"
+_NO_PARTICLE = "고양|어린|젊은|원숭|호랑|목걸|귀걸|떡볶|막걸|옷걸"  # nouns in 이
+_BEHIND_CONSONANTS = (
+    f"(?<!{_NO_PARTICLE})이|은|을|과|이랑|이나|이라도|이라는|으로|으로는|으로도|으로의|으로서|으로써|으로부터|과의|과는"
+    "|이에요|이었습니다"
+)
+_BEHIND_ALL = (
+    "의|로|로는|로도|로의|로서|로써|로부터|에|에는|에도|에만|에서|에서는|에서도|에서의"
+    "|에게|에게는|에게서|한테|한테서|께|께서|께서는|도|만|만의|만을|만이|까지|까지는|까지도|까지의"
+    "|부터|부터는|부터의|보다|처럼|마다|조차|밖에|들|들이|들은|들을|들의|들에게|들과|입니다|입니까|인가요|이란|이며|이고|인데"
+)
+_VERBS = (
+    "(?:하|되|시키)(?:다|고|는|는데|며|면|면서|지|기|기를|기가|게|자|니|니까|여|여서|여야|려고|려면|러|세요|십시오|셨습니다|시나요|나요|네요"
+    "|겠습니다|지만|던|는중|는법|는방법)"
+    "|(?:합|됩)니(?:다|까)"
+    "|(?:했|됐|되었|하였|시켰)(?:다|습니다|습니까|어요|는데|는데요|음|나요|던|지만|네요|고)"
+    "|(?:해|돼|되어|하여|시켜)(?:요|서|야|도|주세요|주십시오|주시기|주시길|줘|줘요|달라|드립니다|드렸습니다|드리겠습니다|보세요)?"
+    "|(?:한|할|함|된|될|됨|시킨|시킬)(?:다|지|까요|게요|수|때|것|다고)?"
+    "|부탁(?:드립니다|드려요|드리겠습니다|합니다|해요)|드립니다|드려요|바랍니다|원합니다|원해요"
+)
+# What is left has two syllables or more: one alone is a part of too many words.
+ENDING = re.compile(
+    f"(?<=[{_HANGUL}]{{2}})(?:(?<=[{_OPEN}])(?:{_BEHIND_VOWELS})"
+    f"|(?<![{_OPEN}])(?:{_BEHIND_CONSONANTS})|{_BEHIND_ALL}|{_VERBS})$"
+)
+_WORD = re.compile(f"[^{_HANGUL}]*([{_HANGUL}]+)[^{_HANGUL}]*")
+
+
+def bare(piece: str) -> list[str]:
+    """The word of the piece without its ending: 주문 of 주문을, 취소 of 취소해주세요. Empty if it has none."""
+    word = _word(piece)
+    plain = ENDING.sub("", word)
+    return [plain] if plain != word else []
+
+
+def compounds(piece: str) -> list[list[str]]:
+    """The word of the piece in two or three words of at least two syllables each: 주문 and 취소 of 주문취소."""
+    found: list[list[str]] = []
+    for word in (_word(piece), *bare(piece)):
+        if len(word) <= LONGEST_SPLIT:
+            halves = [[word[:at], word[at:]] for at in range(2, len(word) - 1)]
+            found += halves
+            found += [[one, other[:at], other[at:]] for one, other in halves for at in range(2, len(other) - 1)]
+    return found
+
+
+def _word(piece: str) -> str:
+    found = _WORD.fullmatch(piece)
+    return found[1] if found else ""

@@ -1,0 +1,44 @@
+"""Endings of Korean words, and the words that one is made of: what docs/search.md has no lines for."""
+
+from __future__ import annotations
+
+import timeit
+
+import pytest
+
+from service import korean
+from service.index import mapping
+
+
+def test_endings_are_the_same_for_texts_and_for_subjects() -> None:
+    own = mapping.load().settings["index"]["analysis"]["filter"]["korean"]
+    assert (own["pattern"], own["replacement"]) == (korean.ENDING.pattern, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("주문을", "주문"), ("주문이", "주문"), ("배송지가", "배송지"), ("서울에서는", "서울"), ("카드로", "카드"), ("학생들이", "학생"),
+        ("취소해주세요", "취소"), ("취소되었습니다!", "취소"), ("확인부탁드립니다", "확인"), ("주문입니다", "주문"),
+    ],
+)  # fmt: skip
+def test_a_word_is_read_without_its_ending(text: str, word: str) -> None:
+    assert korean.bare(text) == [word]
+
+
+@pytest.mark.parametrize("text", ["회의", "문의", "집을", "전문가", "고양이", "바나나", "주문", "invoice을", "을", ""])
+def test_what_has_no_ending_is_whole(text: str) -> None:
+    assert korean.bare(text) == []
+
+
+def test_a_word_is_cut_into_words_of_two_syllables_or_more() -> None:
+    assert korean.compounds("주문취소") == [["주문", "취소"]]
+    assert korean.compounds("비밀번호") == [["비밀", "번호"]]
+    assert ["주문", "배송", "조회"] in korean.compounds("주문배송조회")
+    assert korean.compounds("비밀번") == korean.compounds("비" * 9) == korean.compounds("invoices") == []
+
+
+@pytest.mark.parametrize("unit", ["가", "하", "해주", "주문을", "a", "취소해주세요", " "])
+def test_endings_are_looked_for_in_moments_whatever_the_text(unit: str) -> None:
+    text = (unit * 800)[:800]
+    assert timeit.timeit(lambda: (korean.bare(text), korean.compounds(text)), number=1) < 0.5
