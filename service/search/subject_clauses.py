@@ -27,6 +27,7 @@ from service.codes import (
     in_usual_groups,
     joined_codes,
     joined_numbers,
+    number_begun,
     short_code_in,
     short_number,
 )
@@ -109,6 +110,9 @@ def _clause(words: Words, vocabulary: _Vocabulary) -> Clause:
     found = {piece: whole(piece) for piece in pieces}
     if words.match == "prefix" and pieces[-1] not in pieces[:-1]:
         found[pieces[-1]] = _unfinished(pieces[-1], vocabulary)
+        groups, numbers = number_begun(pieces)
+        begun = [vocabulary.begun([number]) for number in numbers]
+        others |= {piece: [*others.get(piece, []), *begun] for piece in groups}
     ways = [any_of(clause, *others[piece]) if others.get(piece) else clause for piece, clause in found.items()]
     return any_of(*ways) if words.match == "any" else all_of(ways)
 
