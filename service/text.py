@@ -252,6 +252,15 @@ def without_punctuation(text: str) -> str:
     return text[:end]
 
 
+def without_last_part(piece: str) -> str:
+    """The piece without its last part. A part is a sequence of letters, or of digits."""
+    whole = without_punctuation(piece)
+    start = len(whole)
+    while start and kind_of_character(whole[start - 1]) == kind_of_character(whole[-1]):
+        start -= 1
+    return whole[:start]
+
+
 def has_words(text: str) -> bool:
     """Whether the text has anything that a search can find: letters, numbers, or symbols such as emoji."""
     return any(_is_word(character) for character in text) or bool(_KEYCAP.search(text))

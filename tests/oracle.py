@@ -247,7 +247,7 @@ def _found_in_part(piece: str, subject: str, tokens: Tokens) -> bool:
 
 
 def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
-    if _found_in_any_form(piece, subject, tokens):
+    if _found_in_any_form(piece, subject, tokens) or oracle_codes.begins_number(piece, subject):
         return True
     if _may_lack_marks(piece[-1]):
         return _decomposed(piece) in _decomposed(subject)
@@ -257,8 +257,6 @@ def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if not whole:
         there = [*map(_only, tokens(EXACT_ASKED, subject)), *_in_one_word(subject), *oracle_codes.numbers_in(subject)]
         return any(one.startswith(_only(begun)) for one in there)
-    if any(number.startswith(oracle_codes.number_begun(piece)) for number in oracle_codes.numbers_in(subject)):
-        return True
     in_pieces = [tokens(EXACT_ASKED, f"x {one}")[1:] for one in unicodedata.normalize("NFKC", subject).split()]
     return any(
         all(one & there[at + step] for step, one in enumerate(whole))

@@ -62,12 +62,12 @@ def numbers_in(subject: str) -> list[str]:
     return found
 
 
-def number_begun(piece: str) -> str:
-    """The digits of the beginning of a number in one piece; what no number begins with if it is none."""
+def begins_number(piece: str, subject: str) -> bool:
+    """Whether the piece is the beginning of a number in groups, and the subject has one that begins so."""
     digits = "".join(filter(str.isdecimal, piece))
     is_amount = re.fullmatch(r"[1-9]\d{0,2}([.,'’]\d{3})*[.,'’]\d\d", piece) and len(digits) > 3
     is_number = re.fullmatch(r"[+(]*\d+([-.,'’/()]{1,3}\d+)+", piece) and len(digits) >= (5 if piece[0] in "+(0" else 7)
-    return digits if is_amount or is_number else "none"
+    return bool(is_amount or is_number) and any(number.startswith(digits) for number in numbers_in(subject))
 
 
 def _is_code(run: Sequence[str]) -> bool:

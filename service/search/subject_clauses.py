@@ -54,6 +54,7 @@ from service.text import (
     pieces_of,
     plain_of,
     symbols_of,
+    without_last_part,
     without_punctuation,
 )
 from service.vocabulary import (
@@ -202,7 +203,7 @@ def person_begun(text: str, kinds: Sequence[str], fields: Sequence[str], organiz
         *(own_beginning(kind + (parts[0] if kind == SENDER and len(parts) == 1 else last), organization_uid)
           for kind in kinds)
     )  # fmt: skip
-    head = _head(text.rstrip())
+    head = without_last_part(text.rstrip())
     is_cut = len(parts) > MOST_JOINED or len(text.split()) > 1 or SPACELESS.search(text)
     if not (is_cut and has_words(head)):
         return own
@@ -340,7 +341,7 @@ def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
     if kinds[-1] in ("sign", "symbol"):
         return any_of(_forms(piece), _stems(piece))
     is_cut = len(parts) > MOST_JOINED or SPACELESS.search(piece) or "sign" in kinds
-    head = [_phrase(EXACT, _head(piece))] if is_cut and has_words(_head(piece)) else []
+    head = [_phrase(EXACT, without_last_part(piece))] if is_cut and has_words(without_last_part(piece)) else []
     ways = [all_of([*_symbols(piece), *head, vocabulary.begun(parts)]), _stems(piece)]
     return any_of(*ways, *([vocabulary.begun([code])] if (code := code_in(piece)) else []))
 
@@ -357,15 +358,6 @@ def _symbols(piece: str) -> list[Clause]:
     """The symbols of a piece, which are not among its parts."""
     symbols = symbols_of(piece)
     return [_all(EXACT, symbols)] if symbols else []
-
-
-def _head(piece: str) -> str:
-    """The piece without its last part. A part is a sequence of letters, or of digits."""
-    whole = without_punctuation(piece)
-    start = len(whole)
-    while start and kind_of_character(whole[start - 1]) == kind_of_character(whole[-1]):
-        start -= 1
-    return whole[:start]
 
 
 def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Scored]:
