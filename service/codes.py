@@ -10,7 +10,10 @@ import re
 from collections.abc import Sequence
 
 LEAST_GROUPED = 5  # digits: shorter numbers are not joined, because 1.5 is not 15
+LEAST_PHONE = 7  # digits of a number in one piece in any groups: 100-200 is a range of pages, and 2024-11 a month
+LONGEST_NUMBER = 30  # digits
 MOST_NUMBERS = 8  # pieces of a text with a number in groups
+MOST_GROUPS = 6  # pieces of a number in groups whose beginning is looked for
 MOST_CODES = 16  # pieces of a text with a code in groups: an IBAN has up to nine
 SHORTEST = 5  # letters and digits of a code that may be written in groups
 SHORTEST_DOTTED = 10  # of one with dots or colons that could be a version otherwise: v1.2 is not v12
@@ -24,13 +27,20 @@ _DATE = re.compile(
 _LONE_DIGIT = re.compile(r"(?<![0-9])[0-9](?![0-9])")
 _DECIMAL = re.compile(r"\W*([0-9]{1,15}|[0-9]{1,3}(?:[.,'’][0-9]{3})+)[.,]([0-9]{1,2})\W*")
 _AMOUNT = re.compile(r"\W*([1-9][0-9]{0,2}(?:[.,'’ ][0-9]{3})+|[1-9][0-9]{3,14})(?:[.,]([0-9]{1,2}))?\W*")
+_DIGITS_APART = re.compile("[0-9][^0-9A-Za-z]{1,4}[0-9]")
+_ENDED = re.compile(r"[^0-9)]$")
+_OF_PHONE = re.compile(r"\(?[+0]")  # how a number begins that is a phone number, however short its beginning is
+# The beginning of an amount in groups of which one digit is missing.
+_AMOUNT_BEGUN = re.compile(
+    r"[1-9][0-9]{1,2}(?:[.,'’ ][0-9]{3})*[.,'’ ][0-9]{2}|[1-9](?:[.,'’ ][0-9]{3})+[.,'’ ][0-9]{2}"
+)
 _SHORT_NUMBER = re.compile(rf"\W*([0-9]{{1,{LEAST_GROUPED - 1}}})\W*")
 
 _CODE = re.compile(r"\W*([A-Za-z0-9]+(?:[-_/\u2010\u2011\u2013\u2212][A-Za-z0-9]+)*)\W*")
 _DOTTED = re.compile(r"\W*([A-Za-z0-9]+(?:[-_/.:\u2010\u2011\u2013\u2212][A-Za-z0-9]+)*)\W*")
 _GROUP = re.compile(r"[A-Za-z0-9]{1,8}")
 _OF_CAPITALS = re.compile(r"[A-Z0-9]{1,8}|(?=[a-z]*[0-9])[a-z0-9]{1,8}")
-_DIGITS_BETWEEN = re.compile(r"[A-Za-z]{1,4}([0-9]{5,})[A-Za-z]{1,4}")
+_DIGITS_BETWEEN = re.compile(r"(?:[0-9]{0,2}[A-Za-z]{1,4})?([0-9]{5,})[A-Za-z]{1,4}")
 # What is usually written in groups: an account number (IBAN) in fours, a number in North America as 1 800 555 1234, the
 # number of a parcel as 1Z 999 AA1 01 2345 6784, the address of a network card as 00:1A:2B:3C:4D:5E.
 _IBAN = re.compile(r"\W*([A-Z]{2}[0-9]{2}[A-Z0-9]{11,30})\W*", re.IGNORECASE | re.ASCII)
@@ -54,6 +64,65 @@ def digits_in(piece: str) -> str:
         return ""
     is_date = _DATE.fullmatch(piece) and _LONE_DIGIT.search(piece)
     return "" if is_date else re.sub("[^0-9]", "", found[1])
+
+
+def whole_number(piece: str) -> str:
+    """The digits of a phone number in any groups, or of an amount in thousands. Empty if the piece is neither."""
+    digits = digits_in(piece)
+    return digits if len(digits) >= LEAST_PHONE or (digits and amounts(piece)) else ""
+
+
+def whole_numbers(text: str) -> list[str]:
+    """The numbers in groups in the text, each in one word: `10000` of `10,000`, `442079460958` of `+44 20 7946 0958`.
+
+    A number may begin at any piece of neighbouring groups, because a year or an order number may stand before it.
+    """
+    if not _DIGITS_APART.search(text):
+        return []
+    pieces = text.split()
+    groups = [_groups_of(piece) for piece in pieces]
+    numbers = (_number_from(start, pieces, groups) for start in range(len(pieces)) if groups[start])
+    return [number for number in numbers if 0 < len(number) <= LONGEST_NUMBER]
+
+
+def _groups_of(piece: str) -> str:
+    """The digits of a piece that may be of a number in groups, without its decimals."""
+    if not _has_digit(piece) or _has_letter(piece):
+        return ""
+    decimal = _DECIMAL.fullmatch(piece)
+    return re.sub("[^0-9]", "", decimal[1]) if decimal else digits_in(piece)
+
+
+def _number_from(start: int, pieces: Sequence[str], groups: Sequence[str]) -> str:
+    """The number of the pieces from here, as far as it may go on. Empty if they are none, or one without groups."""
+    end = start + 1
+    while end < min(len(pieces), start + MOST_GROUPS) and groups[end] and not _ENDED.search(pieces[end - 1]):
+        end += 1
+    number = "".join(groups[start:end])
+    is_grouped = end - start > 1 or number not in pieces[start]
+    is_whole = len(number) >= LEAST_PHONE or amounts(" ".join(pieces[start:end]))
+    return number if is_grouped and is_whole else ""
+
+
+def number_begun(pieces: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The last pieces, if they are groups of a number that may go on, and how this number begins in one word.
+
+    A piece of digits alone is such a beginning by itself, so nothing is returned for it.
+    """
+    start = len(pieces)
+    while start > max(0, len(pieces) - MOST_GROUPS) and digits_in(pieces[start - 1]):
+        start -= 1
+        if pieces[start].startswith("+"):
+            break
+    run = list(pieces[start:])
+    text, number = " ".join(run), "".join(map(digits_in, run))
+    if _AMOUNT_BEGUN.fullmatch(text) or (len(pieces) and _AMOUNT_BEGUN.fullmatch(pieces[-1])):
+        run = run if _AMOUNT_BEGUN.fullmatch(text) else [pieces[-1]]
+        digits = re.sub("[^0-9]", "", " ".join(run))
+        return run, [digits + one for one in "0123456789"]
+    is_grouped = len(run) > 1 or number not in text
+    least = LEAST_GROUPED if _OF_PHONE.match(text) else LEAST_PHONE
+    return (run, [number]) if is_grouped and len(number) >= least and not _DATE.fullmatch(text) else ([], [])
 
 
 def amounts(piece: str) -> list[str]:
@@ -102,7 +171,7 @@ def short_code_in(piece: str) -> str:
 
 
 def groups_between(code: str) -> int:
-    """How many groups more than one the digits between the letters of a code may be in, as in `RR 123 456 789 DE`."""
+    """How many groups more than one the digits before the last letters may be in, as in `RR 123 456 789 DE`."""
     found = _DIGITS_BETWEEN.fullmatch(code)
     return len(found[1]) // 2 - 1 if found else 0
 
@@ -170,9 +239,13 @@ def _group(piece: str) -> str:
     return joined if found and _GROUP.fullmatch(joined := re.sub("[^A-Za-z0-9]", "", found[1])) else ""
 
 
+def _has_digit(text: str) -> bool:
+    return bool(re.search("[0-9]", text))
+
+
 def _joined(text: str) -> str:
     return re.sub("[^A-Za-z0-9]", "", text).lower()
 
 
 def _has_both(text: str) -> bool:
-    return _has_letter(text) and bool(re.search("[0-9]", text))
+    return _has_letter(text) and _has_digit(text)

@@ -59,8 +59,17 @@ _ARMENIAN_EV = re.compile("(?<=[\u0535\u0565])[\u0552\u0582]")
 _OWNED = re.compile(r"(?<=[^\W_])\s?[\u00a9\u00ae\u2117\u2120\u2122]+|[\u00a9\u00ae\u2117]+(?=[^\W_])")
 # Letters that folding removes, so that they are no word alone: modifier letters and the Arabic tatweel.
 _NO_WORD = re.compile("[\u02b9-\u02ff\u0640]")
-_LETTERS = r"[^\W\d_]"
-_HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:[-.'’ʼ‐‑_\u200b\u200c]{_LETTERS}+)+)\W*")
+_LETTERS = r"[^\W\d_\u02bc]"  # U+02BC is an apostrophe, though a letter; as both, it would make matching exponential
+# What may stand between the letters of one word, as in AC/DC, Q&A, col·lecció; in Hebrew, quotation marks as in צה"ל.
+# The mapping's char filters "parting" and "within", or its tokenizer, keep such words together.
+_HEBREW = "\u05d0-\u05ea"
+_WITHIN = (
+    "(?:[-.'\u2018\u2019\u201b\u02bc`\u2010\u2011\u2013\u2212_\u200b\u200c/&\u00b7\u2027\u05f3]"
+    f'|(?<=[{_HEBREW}])["\u201c\u201d\u05f4](?=[{_HEBREW}]))'
+)
+_HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:{_WITHIN}{_LETTERS}+)+)\W*")
+# An accent typed as an apostrophe, of which normalization would make a space and a mark.
+_ACCENT = re.compile(rf"(?<={_LETTERS})\u00b4(?={_LETTERS})")
 _KEYCAP = re.compile("[#*]\ufe0f?\u20e3")
 # Signs of mathematics that are punctuation here: those of ASCII, and those that normalization makes of fractions.
 _PUNCTUATION = frozenset("<=>|~\u2044\u2212\u2215")
@@ -177,7 +186,8 @@ def _may_change(character: str) -> bool:
 
 
 def _spelled_out(text: str) -> str:
-    plain = unicodedata.normalize("NFKC", APART.sub(r" \g<0> ", text.translate(_EMOJI)))
+    marked = APART.sub(r" \g<0> ", _ACCENT.sub("'", text.translate(_EMOJI)))
+    plain = unicodedata.normalize("NFKC", marked)
     return without_invisible(_ARMENIAN_EV.sub("\u057e", _with_am(plain)))
 
 
@@ -247,6 +257,15 @@ def without_punctuation(text: str) -> str:
     while end and not kind_of_character(text[end - 1]):
         end -= 1
     return text[:end]
+
+
+def without_last_part(piece: str) -> str:
+    """The piece without its last part. A part is a sequence of letters, or of digits."""
+    whole = without_punctuation(piece)
+    start = len(whole)
+    while start and kind_of_character(whole[start - 1]) == kind_of_character(whole[-1]):
+        start -= 1
+    return whole[:start]
 
 
 def has_words(text: str) -> bool:

@@ -7,7 +7,8 @@ filtered by the organization itself: if two had the same code, still neither wou
 
 A word is a run of letters or of digits, as the mapping's tokenizer `runs` cuts it. The parts of one piece, as in
 `ada@example.com`, are also stored together, because the beginning of a piece finds it: `ada@exa`; and those of `e-mail`
-in one word too: `email`. The analyzer `own_words` folds terms as those of `subject` are folded.
+in one word too: `email`. So are numbers in groups: `10000` of `10,000`. The analyzer `own_words` folds terms as those
+of `subject` are folded.
 
 Scripts without spaces have no words here, because any part of a run is found in them anyway. In some of them, a letter
 has marks behind it, or a syllable is one character. Of a run in these, each few neighbouring letters are stored
@@ -24,7 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from uuid import UUID
 
-from service.codes import code_in
+from service.codes import code_in, whole_numbers
 from service.hangul import keys_of
 from service.text import PARTING, REPLY_MARKS, SPACELESS, in_one_word, letters_of, plain_of
 
@@ -77,7 +78,9 @@ def own_words(
 
 
 def _subject_terms(subject: str) -> Iterator[str]:
-    return _terms_of(REPLY_MARKS.sub(r"\1 ", plain_of(subject)))
+    text = REPLY_MARKS.sub(r"\1 ", plain_of(subject))
+    yield from _terms_of(text)
+    yield from whole_numbers(text)
 
 
 def _terms_of(text: str) -> Iterator[str]:

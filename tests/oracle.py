@@ -208,7 +208,7 @@ def folded(word: str) -> str:
 
 def _pieces(text: str) -> list[str]:
     """Between spaces, where a reply's mark and what holds neither letter, number nor symbol are nothing."""
-    words = unicodedata.normalize("NFKC", oracle_codes.owned(text)).split()
+    words = oracle_codes.plain(oracle_codes.owned(text)).split()
     marks = {"(fwd)", "[fwd:", *(f"{mark}:" for mark in REPLY_MARKS)}
     words = [word for word in words if word.lower() not in marks and any(_kind(c) for c in word)]
     return [word for word in words if not _is_sign(word)] or words
@@ -232,7 +232,7 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
             return True
     if re.fullmatch(r"\W*\d{1,4}\W*", piece):
         return _holds(there, tokens(EXACT_ASKED, piece))
-    digits = "".join(filter(str.isdecimal, piece)) if re.fullmatch(r"\W*[\d.,/-]{6,}\W*", piece) else ""
+    digits = "".join(filter(str.isdecimal, piece)) if re.fullmatch(r"\W*(\d[.,/-]?){7,}\W*", piece) else ""
     joined = "".join(_in_one_word(piece)) or digits
     article, _mark, rest = piece.strip(string.punctuation).replace("’", "'").partition("'")
     behind = rest if ELIDED.fullmatch(article.lower()) and len(rest) > 2 and rest.isalpha() else ""
@@ -247,7 +247,7 @@ def _found_in_part(piece: str, subject: str, tokens: Tokens) -> bool:
 
 
 def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
-    if _found_in_any_form(piece, subject, tokens):
+    if _found_in_any_form(piece, subject, tokens) or oracle_codes.begins_number(piece, subject):
         return True
     if _may_lack_marks(piece[-1]):
         return _decomposed(piece) in _decomposed(subject)
@@ -255,8 +255,8 @@ def _found_begun(piece: str, subject: str, tokens: Tokens) -> bool:
     if is_spaceless(piece[-1]):
         return False
     if not whole:
-        there = [*map(_only, tokens(EXACT_ASKED, subject)), *_in_one_word(subject)]
-        return any(token.startswith(_only(begun)) for token in there)
+        there = [*map(_only, tokens(EXACT_ASKED, subject)), *_in_one_word(subject), *oracle_codes.numbers_in(subject)]
+        return any(one.startswith(_only(begun)) for one in there)
     in_pieces = [tokens(EXACT_ASKED, f"x {one}")[1:] for one in unicodedata.normalize("NFKC", subject).split()]
     return any(
         all(one & there[at + step] for step, one in enumerate(whole))
@@ -277,10 +277,10 @@ def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
 
 
 def _in_one_word(text: str) -> list[str]:
-    """The words of the text that have hyphens, apostrophes or dots within them, without these."""
-    pieces = [piece for piece in unicodedata.normalize("NFKC", text).split() if not is_spaceless(piece)]
-    found = [re.fullmatch(r"\W*([^\W\d_]+([-.'’\u200b\u200c_][^\W\d_]+)+)\W*", piece) for piece in pieces]
-    return [folded(re.sub(r"[\W_]", "", one[1])) for one in found if one]
+    """The words of the text that have hyphens, apostrophes, dots and the like within them, without these."""
+    pieces = [piece for piece in oracle_codes.plain(text).split() if not is_spaceless(piece)]
+    found = [re.fullmatch(oracle_codes.IN_PARTS, piece) for piece in pieces]
+    return [folded(re.sub(r"[\W_ʼ]", "", one[1])) for one in found if one]
 
 
 def _holds(there: Positions, wanted: Positions) -> bool:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
 
+# A word with signs within it: between any letters, and quotation marks between Hebrew ones.
+_SIGN = "(?:[-.'‘’ʼ`/&·–−\u200b\u200c_]|(?<=[א-ת])[\"״”](?=[א-ת]))"
+IN_PARTS = re.compile(rf"\W*([^\W\d_ʼ]+({_SIGN}[^\W\d_ʼ]+)+)\W*")
+
 
 def in_other_groups(at: int, pieces: list[str], subject: str) -> bool:
     """Whether the subject has the code or number that the piece makes with its neighbours, in whatever groups.
 
-    A code has letters and digits, five characters or more, and a digit in its first group if spaces divide it; a number has five digits or more. So what is compared are letters and digits without what stands between.
+    A code has letters and digits, five characters or more, and a digit in its first group if spaces divide it; a number has five digits or more, and seven if it is one piece with signs between. So what is compared are letters and digits without what stands between.
     """
     wanted = _wanted(at, tuple(pieces))
     if not wanted:
@@ -36,7 +41,33 @@ def _ends(start: int, groups: list[str], most: int) -> range:
 
 def _is_number(run: Sequence[str]) -> bool:
     groups = [group for piece in run for group in re.split(r"[-./()+]+", piece) if group]
-    return len(run) <= 8 and all(map(str.isdecimal, groups)) and len("".join(groups)) > 4
+    least = 7 if len(run) == 1 and len(groups) > 1 else 5
+    return len(run) <= 8 and all(map(str.isdecimal, groups)) and len("".join(groups)) >= least
+
+
+def numbers_in(subject: str) -> list[str]:
+    """The phone numbers of seven digits and more, and the amounts in thousands, each without what groups it.
+
+    One may begin behind each space, and has up to six groups with spaces between; what stands behind the last of them
+    does not matter, because these are compared by their beginnings.
+    """
+    pieces = [re.fullmatch(r"\W*(\d[\d.,'’/()-]*)\W*", piece) for piece in subject.split()]
+    found = []
+    for start in range(len(pieces)):
+        behind = itertools.takewhile(lambda at: pieces[at], range(start, min(start + 6, len(pieces))))
+        run = [one[1] for at in behind if (one := pieces[at])]
+        digits = "".join(filter(str.isdecimal, "".join(run)))
+        is_amount = re.fullmatch(r"[1-9]\d{0,2}([ .,'’]\d{3})+([.,]\d{1,2})?", " ".join(run))
+        found += [digits] if len(digits) > 6 or is_amount else []
+    return found
+
+
+def begins_number(piece: str, subject: str) -> bool:
+    """Whether the piece is the beginning of a number in groups, and the subject has one that begins so."""
+    digits = "".join(filter(str.isdecimal, piece))
+    is_amount = re.fullmatch(r"[1-9]\d{0,2}([.,'’]\d{3})*[.,'’]\d\d", piece) and len(digits) > 3
+    is_number = re.fullmatch(r"[+(]*\d+([-.,'’/()]{1,3}\d+)+", piece) and len(digits) >= (5 if piece[0] in "+(0" else 7)
+    return bool(is_amount or is_number) and any(number.startswith(digits) for number in numbers_in(subject))
 
 
 def _is_code(run: Sequence[str]) -> bool:
@@ -50,6 +81,11 @@ def _is_code(run: Sequence[str]) -> bool:
     least = 10 if "." in text or ":" in text else 5
     is_one = len(run) == 1 or (in_pieces and begins and len(run) <= 16)
     return is_one and code.isascii() and code.isalnum() and has_both and len(code) >= least
+
+
+def plain(text: str) -> str:
+    """In NFKC, where an accent between letters is an apostrophe."""
+    return unicodedata.normalize("NFKC", re.sub(r"(?<=[^\W\d_])´(?=[^\W\d_])", "'", text))
 
 
 def owned(text: str) -> str:

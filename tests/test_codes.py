@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
 
 from service import hangul
-from service.codes import amounts, code_in, codes_through, digits_in, in_usual_groups, joined_codes, joined_numbers
+from service.codes import (
+    amounts,
+    code_in,
+    codes_through,
+    digits_in,
+    groups_between,
+    in_usual_groups,
+    joined_codes,
+    joined_numbers,
+    number_begun,
+    whole_numbers,
+)
 from service.search.word_forms import without_separators
 
 
@@ -32,6 +44,9 @@ def test_a_code_in_groups_is_one_code(text: str, code: str) -> None:
     ("piece", "one"),
     [
         ("v1.2.3", ""), ("e-mail", "email"), ("10,000", "10000"), ("ada.b2@example.com", ""),
+        ("100-200", ""), ("2024-11", ""), ("1.2.3.4.5", ""), ("555-1234", "5551234"), ("1.000", "1000"), ("AC/DC", "ACDC"), ("Q&A", "QA"),
+        ('דו"ח', "דוח"), ("צה״ל", "צהל"), ('a"b', ""), ("col·lecció", "collecció"), ("wi–fi", "wifi"), ("wi−fi", "wifi"), ("don`t", "dont"),
+        ("and/or2", ""), ("/path", ""),
     ],
 )  # fmt: skip
 def test_a_piece_in_parts_is_one_word(piece: str, one: str) -> None:
@@ -102,6 +117,47 @@ def test_numbers_of_several_pieces() -> None:
     assert set(joined_numbers(["call", "030", "123", "456", "now"]).values()) == {"030123456"}
     assert joined_numbers(["12", "345", "678,90"]) == dict.fromkeys(("12", "345", "678,90"), "12345678 90")
     assert joined_numbers(["on", "1.12.2024", "10.1.1.12"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("sum 10,000", ["10000"]), ("+44 20 7946 0958", ["442079460958", "2079460958", "79460958"]), ("call (030) 123-456, now", ["030123456"]),
+        ("12 345 678,90 EUR", ["12345678", "345678"]), ("1,000.50", ["1000"]), ("prix 1 000", ["1000"]), ("1234567", []), ("rooms 5 12", []),
+        ("pages 100-200", []), ("host 10.1.11.2", []), ("on 1.12.2024", []), ("030 123 456. 789", ["030123456", "123456"]), ("2024 AB", []), ("1 " * 50, []),
+        ("9999 " * 20, ["9" * 24] * 15 + ["9" * 20, "9" * 16, "9" * 12, "9" * 8]),
+    ],
+)  # fmt: skip
+def test_the_numbers_in_groups_of_a_subject(text: str, numbers: list[str]) -> None:
+    assert whole_numbers(text) == numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "groups", "begun"),
+    [
+        ("10,00", ["10,00"], [f"1000{one}" for one in range(10)]), ("1,000,00", ["1,000,00"], [f"100000{one}" for one in range(10)]),
+        ("+44 20 79", ["+44", "20", "79"], ["442079"]), ("call 030 12", ["030", "12"], ["03012"]), ("030-123", ["030-123"], ["030123"]), ("555-123", [], []),
+        ("555-1234", ["555-1234"], ["5551234"]), ("1000", [], []), ("+4420", [], []), ("1,00", [], []), ("100-200", [], []), ("01.02.2024", [], []), ("10:30", [], []),
+        ("a", [], []), ("", [], []),
+    ],
+)  # fmt: skip
+def test_how_a_number_in_groups_begins(text: str, groups: list[str], begun: list[str]) -> None:
+    assert number_begun(text.split()) == (groups, begun)
+
+
+@pytest.mark.parametrize(
+    "text", ["1-" * 5_000 + "x", "1 " * 5_000, "1" * 10_000 + "x", "1,000" * 2_000, "(" * 10_000 + "1"]
+)
+def test_a_long_text_of_digits_takes_little_time(text: str) -> None:
+    begun = time.process_time()
+    whole_numbers(text)
+    number_begun(text.split()[-8:])
+    assert time.process_time() - begun < 1
+
+
+def test_the_digits_of_a_code_may_be_grouped_before_its_last_letters() -> None:
+    assert groups_between("8R123456789FR") == groups_between("RR123456789DE") == groups_between("123456789RF") == 3
+    assert groups_between("RG2024001") == groups_between("123456789") == 0
 
 
 def test_each_state_of_typing_hangul_is_a_beginning() -> None:

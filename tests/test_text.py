@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import unicodedata
 
 import pytest
@@ -13,6 +14,7 @@ from service.text import (
     REPLY_WORDS,
     fold,
     has_letters,
+    in_one_word,
     kind_of_character,
     pieces_of,
     plain_of,
@@ -90,3 +92,18 @@ def test_all_white_space_and_the_invisible_characters_of_pasted_texts_are_trimme
 )  # fmt: skip
 def test_what_stands_within_a_name_and_its_variation_selectors_stay(text: str, expected: str) -> None:
     assert trimmed(text) == expected
+
+
+@pytest.mark.parametrize("word", ["don't", "don’t", "don‘t", "don´t", "donʼt", "don`t", "d·o-n/t", "d&o–n−t"])
+def test_a_word_without_the_signs_within_it(word: str) -> None:
+    assert in_one_word(plain_of(f"({word})")) == "dont"
+    assert in_one_word("dont") == in_one_word('do"nt') == in_one_word("do--nt") == in_one_word("do/n1t") == ""
+
+
+@pytest.mark.parametrize(
+    "piece", ["aʼ" * 400 + "a1", "a-" * 400 + "a1", 'א"' * 400 + "א1", "a´" * 400 + "1", "ʼ" * 800 + "1"]
+)
+def test_a_hostile_piece_takes_little_time(piece: str) -> None:
+    begun = time.process_time()
+    assert in_one_word(plain_of(piece)) == ""
+    assert time.process_time() - begun < 1

@@ -20,6 +20,7 @@ ORGANIZATION, OTHER = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"), UUID("6f2c1d
         ("ada@example.com", ["ada", "example", "com", "-ada-example-com", "-example-com"]), ("a a", ["a"]),
         ("e-mail don’t", ["e", "mail", "-e-mail", "email", "don", "t", "-don-t", "dont"]), ("한-국", ["~gks", "~rnr"]),
         ("v1.2", ["v", "1", "2", "-v-1-2", "-1-2"]),
+        ("10,000", ["10", "000", "-10-000", "10000"]), ("030 123 456", ["030", "123", "456", "030123456", "123456"]), ("don´t", ["don", "t", "-don-t", "dont"]),
     ],
 )  # fmt: skip
 def test_a_subject_has_these_terms(subject: str, terms: list[str]) -> None:

@@ -28,6 +28,7 @@ from service.codes import (
     in_usual_groups,
     joined_codes,
     joined_numbers,
+    number_begun,
     short_code_in,
     short_number,
 )
@@ -54,6 +55,7 @@ from service.text import (
     pieces_of,
     plain_of,
     symbols_of,
+    without_last_part,
     without_punctuation,
 )
 from service.vocabulary import (
@@ -110,6 +112,9 @@ def _clause(words: Words, vocabulary: _Vocabulary) -> Clause:
     found = {piece: whole(piece) for piece in pieces}
     if words.match == "prefix" and pieces[-1] not in pieces[:-1]:
         found[pieces[-1]] = _unfinished(pieces[-1], vocabulary)
+        groups, numbers = number_begun(pieces)
+        begun = [vocabulary.begun([number]) for number in numbers]
+        others |= {piece: [*others.get(piece, []), *begun] for piece in groups}
     ways = [any_of(clause, *others[piece]) if others.get(piece) else clause for piece, clause in found.items()]
     return any_of(*ways) if words.match == "any" else all_of(ways)
 
@@ -199,7 +204,7 @@ def person_begun(text: str, kinds: Sequence[str], fields: Sequence[str], organiz
         *(own_beginning(kind + (parts[0] if kind == SENDER and len(parts) == 1 else last), organization_uid)
           for kind in kinds)
     )  # fmt: skip
-    head = _head(text.rstrip())
+    head = without_last_part(text.rstrip())
     is_cut = len(parts) > MOST_JOINED or len(text.split()) > 1 or SPACELESS.search(text)
     if not (is_cut and has_words(head)):
         return own
@@ -339,7 +344,7 @@ def _unfinished(piece: str, vocabulary: _Vocabulary) -> Clause:
     if kinds[-1] in ("sign", "symbol"):
         return any_of(_forms(piece), _stems(piece))
     is_cut = len(parts) > MOST_JOINED or SPACELESS.search(piece) or "sign" in kinds
-    head = [_phrase(EXACT, _head(piece))] if is_cut and has_words(_head(piece)) else []
+    head = [_phrase(EXACT, without_last_part(piece))] if is_cut and has_words(without_last_part(piece)) else []
     ways = [all_of([*_symbols(piece), *head, vocabulary.begun(parts)]), _stems(piece)]
     return any_of(*ways, *([vocabulary.begun([code])] if (code := code_in(piece)) else []))
 
@@ -356,15 +361,6 @@ def _symbols(piece: str) -> list[Clause]:
     """The symbols of a piece, which are not among its parts."""
     symbols = symbols_of(piece)
     return [_all(EXACT, symbols)] if symbols else []
-
-
-def _head(piece: str) -> str:
-    """The piece without its last part. A part is a sequence of letters, or of digits."""
-    whole = without_punctuation(piece)
-    start = len(whole)
-    while start and kind_of_character(whole[start - 1]) == kind_of_character(whole[-1]):
-        start -= 1
-    return whole[:start]
 
 
 def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Scored]:

@@ -29,8 +29,8 @@ def without_separators(piece: str) -> str:
         return word
     if PARTING.search(piece):
         return PARTING.sub("", piece)
-    number = codes.digits_in(piece)
-    return number if len(number) >= codes.LEAST_GROUPED and number != piece else ""
+    number = codes.whole_number(piece)
+    return number if number != piece else ""
 
 
 def without_article(piece: str) -> str:

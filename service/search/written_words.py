@@ -23,11 +23,23 @@ RUN = 16  # further characters of a completion in scripts without spaces
 SHORTEST_BEHIND = 3  # letters of a word behind an apostrophe, as in l’eau; the t of don’t is none
 SHORTEST_GROUP = 4  # digits of a number behind a separator, as in 01.02.2024; the 000 of 1,000 is none
 
-APOSTROPHES = "'’ʼ‘＇"
+LEAST_GROUPED = 4  # digits of a number that is completed in other groups
+LEAST_PHONE = 7  # and of one that is no amount in thousands
+
+APOSTROPHES = "'’ʼ‘＇´`"
 _APOSTROPHE = re.compile(f"[{APOSTROPHES}]")
 _BETWEEN_LETTERS = frozenset(f"{APOSTROPHES}-‐‑&._·")
 _BETWEEN_DIGITS = frozenset(f"{APOSTROPHES}.,٫٬_")
-_ALIKE = frozenset(f"{APOSTROPHES}-‐‑._·,:/٫٬")  # what may stand for one another between two parts of a word
+_ALIKE = frozenset(f'{APOSTROPHES}"“”״-‐‑._·,:/٫٬')  # what may stand for one another between two parts of a word
+_BETWEEN_HEBREW = frozenset('"“”״')  # as in צה"ל
+_HEBREW = re.compile("[א-ת]{2}")
+_IN_ONE_WORD = _BETWEEN_LETTERS | frozenset("/–−")  # what a word that is typed without signs may have
+# A code or a date whose first group alone is no word: RG-2024-001, 8r/12, 2024-07-01, but not invoice-2024.
+_CODE = re.compile(r"(?:[a-z]{1,4}|(?=[a-z]*[0-9])[a-z0-9]{1,8})(?:[-‐‑–_/][a-z0-9]{1,8})+(?!\w)")
+_BEFORE_CODE = re.compile(r"[\w@./:-]")
+_NUMBER = re.compile(r"[0-9]{1,20}(?:(?:[-.,'’/_]|[ ()/-]{1,3})[0-9]{1,20}){0,8}(?!\w)")
+_ASCII_DIGIT = re.compile("[0-9]")
+_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}(?:[.,'’ ][0-9]{3})+|[0-9]+")
 _PARTS = re.compile(r"[-‐‑&._·,٫٬]")
 _SIGNS = "#+"
 _SUFFIX = re.compile(r"(?<=[^\W\d_])(?:#|\+\+)(?![\w#+])")  # of C# and C++
@@ -79,16 +91,42 @@ def begun_words(text: str, begun: str) -> Iterator[str]:
     """The words of a written text whose key begins with this one, also if it has fewer signs: `e-mail` for `ema`."""
     own_keys = [_KEYS[ord(character)] for character in text]
     yield from _begun(text, own_keys, begun)
-    if "-" in own_keys and begun.isalpha():
-        in_one_word = ["" if key == "-" and _joins(text, at) else key for at, key in enumerate(own_keys)]
+    if begun.isalpha() and ("-" in own_keys or "&" in own_keys):
+        in_one_word = ["" if key in ("-", "&") and _joins(text, at) else key for at, key in enumerate(own_keys)]
         if in_one_word != own_keys:
             yield from (word for word in _begun(text, in_one_word, begun) if not key_of(word).startswith(begun))
+    yield from _numbers_begun(text, begun)
 
 
 def _joins(text: str, at: int) -> bool:
     """Whether the sign at this place stands between letters of one word."""
     around = text[max(0, at - 1)] + text[at + 1 : at + 2]
-    return text[at] in _BETWEEN_LETTERS and len(around) == 2 and all(map(_is_letter, around))
+    if text[at] in _BETWEEN_HEBREW:
+        return bool(_HEBREW.fullmatch(around))
+    return text[at] in _IN_ONE_WORD and len(around) == 2 and all(map(_is_letter, around))
+
+
+def _numbers_begun(text: str, begun: str) -> Iterator[str]:
+    """The numbers that begin with these digits in other groups: `10,000` for `1000`, `+44 20 7946 0958` for `4420`."""
+    typed = begun.lstrip("+").replace("-", "")
+    if len(typed) < LEAST_GROUPED or not (typed.isascii() and typed.isdecimal()):
+        return
+    at = 0
+    for _place in range(MOST_PLACES):
+        first = _ASCII_DIGIT.search(text, at)
+        if not first:
+            return
+        at = start = first.start()
+        while at < len(text) and text[at].isdecimal():
+            at += 1
+        if found := _may_begin(text, start) and _NUMBER.match(text, start):
+            digits = re.sub("[^0-9]", "", found[0])
+            is_whole = len(digits) >= LEAST_PHONE or _THOUSANDS.fullmatch(found[0])
+            word = found[0] if text[max(0, start - 1) : start] != "+" else f"+{found[0]}"
+            is_new = not key_of(found[0]).startswith(begun.lstrip("+"))
+            goes_on = digits.startswith(typed) and (len(digits) > len(typed) or typed == begun)
+            if is_whole and is_new and goes_on and len(word) <= LONGEST:
+                yield word
 
 
 def _begun(text: str, own_keys: list[str], begun: str) -> Iterator[str]:
@@ -104,9 +142,17 @@ def _begun(text: str, own_keys: list[str], begun: str) -> Iterator[str]:
             return
         start, last = bisect_right(ends, at), bisect_left(ends, at + len(begun))
         if (ends[start - 1] if start else 0) == at and _may_begin(text, start):
-            word = text[start : _end(text, last + 1)]
+            word = text[start : max(_end(text, last + 1), _end_of_code(text, start))]
             if len(word) <= LONGEST and (kind_of_character(word[-1]) or word[-1] in _SIGNS):
                 yield word
+
+
+def _end_of_code(text: str, start: int) -> int:
+    """Where the code or the date ends that begins here; `start` if none does."""
+    if not text[start].isascii() or _BEFORE_CODE.match(text[start - 1 : start]):
+        return start
+    found = _CODE.match(text[start : start + LONGEST + 1])
+    return start + found.end() if found and _ASCII_DIGIT.search(found[0]) else start
 
 
 def words_of(text: str) -> Iterator[str]:
@@ -188,6 +234,8 @@ def _goes_on(text: str, at: int) -> bool:
     if len(around) < 2 or not all(map(_is_of_word, around)):
         return False
     kinds = {kind_of_character(one) for one in around}
+    if character in _BETWEEN_HEBREW:
+        return bool(_HEBREW.fullmatch(around))
     if character == "_" or (character != _ZERO_WIDTH_SPACE and INVISIBLE_CHARACTER.match(character)):
         return True
     return character in (_BETWEEN_LETTERS if kinds == {"letter"} else _BETWEEN_DIGITS if kinds == {"number"} else ())

@@ -119,7 +119,8 @@ def test_a_restricted_caller_exports_walks_gets_and_completes_its_own_only(
     for one in mine[:60]:
         status = api.get(f"/api/conversations/{one.uid}", token).status_code
         assert status == (200 if str(one.uid) in visible else 404)
-    subjects = [(one.subject or "").casefold() for one in mine if str(one.uid) in visible]
+    invisible = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+    subjects = [oracle.folded((one.subject or "").translate(invisible)) for one in mine if str(one.uid) in visible]
     for typed in ("inv", "ord", "run", "ada"):
         completed = api.get("/api/conversations/suggest", token, params={"q": typed}).json()["data"]
         assert completed["words"]
