@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import timeit
+from uuid import UUID
 
 import pytest
 
 from service import korean
 from service.index import mapping
+from service.query.conditions import Words
+from service.search.subject_clauses import clause_of
 
 
 def test_endings_are_the_same_for_texts_and_for_subjects() -> None:
@@ -42,3 +45,10 @@ def test_a_word_is_cut_into_words_of_two_syllables_or_more() -> None:
 def test_endings_are_looked_for_in_moments_whatever_the_text(unit: str) -> None:
     text = (unit * 800)[:800]
     assert timeit.timeit(lambda: (korean.bare(text), korean.compounds(text)), number=1) < 0.5
+
+
+def test_compounds_are_fewer_clauses_than_a_cluster_takes() -> None:
+    """Of four of the longest words, each with an ending, so that both are read as compounds."""
+    words = Words(" ".join(f"{first}나다라마바사를" for first in "기니디리"))
+    clause = str(clause_of(words, UUID(int=1)))
+    assert 300 < clause.count("match_phrase") + clause.count("'match'") < 1000
