@@ -25,6 +25,7 @@ REPLY_MARKS: dict[str, Text] = {
     for unit in (
         "re:", "re : ", "Re[2]: ", "re(99) :", "re:\t", "r:", "FWD: ", "AW:", "antwort:", "回复:", "转发：", "[x] re: ", "]re:",
         "re: [a] fw: ", "]", "]  ", "re[", "re", "re ", ":", "[",
+        "[fwd:", "(fwd)",
     )
 } | {"spaces behind ]": behind("]", " "), "spaces behind re": behind("re", " "), "digits behind re[": behind("re[", "1")}  # fmt: skip
 EMOJI: dict[str, Text] = {

@@ -25,6 +25,7 @@ SUBJECTS = (
     "စကားဝှက်", "キーボードの設定", "ワイヤレスキーボード", "ﾊﾟｽﾜｰﾄﾞ変更", "注文確認のお知らせ", "비밀번호 재설정", unicodedata.normalize("NFD", "영수증"),
     'דו"ח שנתי', "RG-2024-001 ready", "AB-12-34 sent", "KD/2024/07", "on 2031-05-17", "Rock'n'Roll night", "call +44 20 7946 0958, please",
     "გამარჯობა მეგობარო", "Բարեւ ձեզ", "Επαναφορά κωδικού", "обʼєкт знайдено", "የይለፍ ቃል", "đơn hàng", "Grüße aus Łódź",
+    "[Fwd: striped zebra]", "parcel (fwd)", "դեպի Երևան",
 )  # fmt: skip
 NAMES = (
     "İstanbul", "istanbul", "Łódź Süd", "Two  spaces", "Comma, separated", "Full，comma", "Colon: name", '5" disk', '"all"',
@@ -85,6 +86,7 @@ def completions(api: Api, typed: str) -> list[str]:
         ("きーぼ", ["キーボード", "キーボードの設定"]), ("ﾊﾟｽ", ["ﾊﾟｽﾜｰﾄﾞ変更"]), ("パス", ["ﾊﾟｽﾜｰﾄﾞ変更"]), ("об'", ["обʼєкт"]),
         ("דו", ['דו"ח']), ("דוח", ['דו"ח']), ("RG", ["rg-2024-001"]), ("RG-", ["rg-2024-001"]), ("RG-2024-0", ["rg-2024-001"]), ("AB-1", ["ab-12-34"]), ("KD/", ["kd/2024/07"]),
         ("invoi", ["invoice"]), ("cov", ["covid"]), ("2031-0", ["2031-05-17"]), ("rockn", ["rock'n'roll"]), ("4420", ["+44 20 7946 0958"]), ("+4420", ["+44 20 7946 0958"]), ("1000", ["1,000"]), ("1,01", ["1,010"]),
+        ("fw", []), ("zeb", ["zebra"]), ("ԵՐԵՎ", ["երևան"]), ("երև", ["երևան"]),
     ],
 )  # fmt: skip
 def test_a_completion_is_a_whole_word_as_it_is_written(typed: str, words: list[str], written: Api) -> None:
@@ -98,7 +100,7 @@ def test_a_completion_is_a_whole_word_as_it_is_written(typed: str, words: list[s
 def test_every_beginning_of_every_word_is_completed_to_words_that_stand_in_a_subject(written: Api) -> None:
     """And a search with a completion finds something."""
     wrong = []
-    pieces = {piece for subject in SUBJECTS for piece in subject.split()}
+    pieces = {piece for subject in SUBJECTS for piece in subject.split()} - {"[Fwd:", "(fwd)"}  # reply marks
     for typed in sorted({piece[:length] for piece in pieces for length in (2, 3, len(piece) - 1)}):
         if not any(unicodedata.category(character)[0] in "LN" for character in typed):
             continue
