@@ -170,7 +170,7 @@ def _checked(token: str, where: str) -> str:
     return token
 
 
-def _error(name: str, status: int, error: Any) -> ConversationsError:
+def _error(name: str, status: int, error: object) -> ConversationsError:
     """The service's error as one of this package, so that a mistake has the same words and exit code everywhere."""
     held = error if isinstance(error, dict) else {}
     message = str(held.get("message") or f"status {status}")

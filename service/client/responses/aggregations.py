@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Required, TypedDict
+from typing import Annotated, Required, TypedDict
 
 import msgspec
 from msgspec import Meta
@@ -112,7 +112,7 @@ def check_aggregations(requested: Body, answered: Body) -> None:
             check_aggregations(request["aggs"], bucket)
 
 
-def _check_filters(requested: Body, buckets: Any) -> None:
+def _check_filters(requested: Body, buckets: object) -> None:
     """Checks the buckets of a `filters` aggregation.
 
     `other_bucket` and `other_bucket_key` request one more bucket, for documents that match no filter.
@@ -122,7 +122,8 @@ def _check_filters(requested: Body, buckets: Any) -> None:
         other = {requested.get("other_bucket_key", "_other_")} if has_other else set()
         fits = buckets.keys() == filters.keys() | other
     else:
-        is_list = isinstance(buckets, list) and isinstance(filters, list)
-        fits = is_list and len(buckets) == len(filters) + bool(has_other)
+        fits = (
+            isinstance(buckets, list) and isinstance(filters, list) and len(buckets) == len(filters) + bool(has_other)
+        )
     if not fits:
         raise unusable("it has other buckets than were requested")

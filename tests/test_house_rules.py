@@ -1,0 +1,55 @@
+"""Rules of the code that no linter knows: no circle of imports, no long file, and few values of any type."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(file for folder in ("service", "tests", "clients") for file in (ROOT / folder).rglob("*.py"))
+MOST_LINES = 400
+MOST_ANY = 40  # lines of the service: where JSON comes in
+
+
+def circle(imports: dict[str, set[str]]) -> list[str]:
+    """Modules that import one another in a circle, in alphabetical order; empty if there is none."""
+    left = dict(imports)
+    while free := {module for module, imported in left.items() if not imported & left.keys()}:
+        left = {module: imported for module, imported in left.items() if module not in free}
+    while free := {module for module in left if not any(module in imported for imported in left.values())}:
+        left = {module: imported for module, imported in left.items() if module not in free}
+    return sorted(left)
+
+
+@pytest.mark.parametrize(
+    ("imports", "found"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, []), ({"a": {"b"}, "b": {"a"}}, ["a", "b"]), ({"a": {"a"}}, ["a"]),
+        ({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"x"}}, ["b", "c"]),
+    ],
+)  # fmt: skip
+def test_a_circle_is_found(imports: dict[str, set[str]], found: list[str]) -> None:
+    assert circle(imports) == found
+
+
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    """Also within a package, which the contract in pyproject.toml does not look into."""
+    graph = grimp.build_graph("service", exclude_type_checking_imports=True, cache_dir=None)
+    assert len(graph.modules) > 200
+    assert circle({module: graph.find_modules_directly_imported_by(module) for module in graph.modules}) == []
+
+
+def test_no_file_is_long() -> None:
+    lengths = {str(file.relative_to(ROOT)): len(file.read_text("utf-8").splitlines()) for file in FILES}
+    assert len(lengths) > 400
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_few_values_have_any_type() -> None:
+    lines = [
+        line for file in FILES if file.is_relative_to(ROOT / "service") for line in file.read_text("utf-8").splitlines()
+    ]
+    assert 0 < sum(bool(re.search(r"\bAny\b(?! page| other)", line)) for line in lines) < MOST_ANY
