@@ -21,9 +21,9 @@ from service.query.fields import SORT_FIELDS
 from service.query.time_bounds import UTC_ZONE
 from service.reach import Reach, Restriction, identity_of
 from service.search import compiler
+from service.search.clauses import none_of
 from service.search.compiler import compile_page, compile_query, compile_sort, excluded_by, missing, node_clause
 from service.search.facets import compile_facets
-from service.search.subject_clauses import none_of
 from service.text import REPLY_MARKS, pieces_of
 from tests.examples import examples
 

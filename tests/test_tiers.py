@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from service.query.conditions import Words
 from service.search.paging import tiers
 from service.search.paging.tiers import Tiers
-from service.search.subject_clauses import relevance
+from service.search.relevance import relevance
 from tests.examples import examples
 from tests.listed import document, matches, score, scored, scoring
 

@@ -29,18 +29,11 @@ from service.query.conversation_query import ConversationQuery, Sort
 from service.query.fields import FIELDS, FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.query.time_bounds import Ago, Bounds, Limit
 from service.reach import restriction_of
+from service.search.clauses import Clause, all_of, any_of, none_of
 from service.search.highlight import compile_highlight
-from service.search.subject_clauses import (
-    Clause,
-    Scored,
-    all_of,
-    any_of,
-    clause_of,
-    constant_scores,
-    none_of,
-    person_begun,
-    relevance,
-)
+from service.search.relevance import Scored, constant_scores, relevance
+from service.search.subject_clauses import clause_of
+from service.search.vocabulary_clauses import person_begun
 from service.times import format_time
 from service.vocabulary import COPY, RECIPIENT, SENDER
 

@@ -16,11 +16,11 @@ from service.query import search_syntax
 from service.query.conditions import DEFAULT_MATCH, AllOf, Node, SearchText, Words, loosened, texts_of
 from service.query.conversation_query import ConversationQuery, Matched, Resolution, Sort
 from service.search.answers import DidYouMean, WaysOut, WithoutFilter
+from service.search.clauses import Clause
 from service.search.compiler import bool_query, clauses, named_clauses
 from service.search.corrections import MOST_WORDS, Word, corrected_texts, corrections, words_in
 from service.search.resolution import count_each
 from service.search.searcher import Searcher
-from service.search.subject_clauses import Clause
 
 MOST_TRIED = 20  # corrected texts
 MATCHED: tuple[Matched, ...] = ("all", "any")  # of match=auto, in this order

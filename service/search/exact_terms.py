@@ -15,8 +15,8 @@ from uuid import UUID
 import msgspec
 
 from service.client.responses import Aggregation, Bucket, SearchAnswer, listed
+from service.search.clauses import Clause
 from service.search.searcher import Searcher
-from service.search.subject_clauses import Clause
 
 SENT = 1_000  # values that a shard sends at first, at least: more than most organizations have
 SENT_AGAIN = 20_000  # of each part; OpenSearch allows 65,535 buckets in an answer (search.max_buckets)

@@ -13,8 +13,8 @@ from service.client.responses import Bucket, SearchAnswer, listed, total_of, unu
 from service.query.conversation_query import ConversationQuery
 from service.query.fields import FIELDS
 from service.search.answers import Facet, Facets, FacetValue
+from service.search.clauses import Clause
 from service.search.compiler import bool_query, compile_query, index_field, named_clauses
-from service.search.subject_clauses import Clause
 
 MOST_VALUES = 1000  # in a facet; further values are counted together as `other`
 CACHED = {"request_cache": "true"}

@@ -20,7 +20,8 @@ from service.client.responses.marks import BEGIN, END
 from service.query.conditions import AllOf, Words, texts_of
 from service.query.conversation_query import ConversationQuery
 from service.search.answers import Highlight, Marks, PageExtras
-from service.search.subject_clauses import EXACT, STEMS, VARIANTS, Clause, any_of, clause_for_marks
+from service.search.clauses import EXACT, STEMS, VARIANTS, Clause, any_of
+from service.search.subject_clauses import clause_for_marks
 from service.text import SPACELESS, kind_of_character, plain_of
 
 _MARK = re.compile(f"({BEGIN}|{END})")

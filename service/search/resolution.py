@@ -14,10 +14,11 @@ from service.client.responses import named, total_of
 from service.query.conditions import AllOf, texts_of
 from service.query.conversation_query import ConversationQuery, Matched, Resolution
 from service.query.fields import RELEVANCE
+from service.search.clauses import Clause
 from service.search.compiler import bool_query
 from service.search.facets import CACHED, compile_count
 from service.search.searcher import Searcher
-from service.search.subject_clauses import Clause, any_part
+from service.search.subject_clauses import any_part
 from service.text import pieces_of
 
 MOST_RANKED = 16  # words of a text that count in the order: the rarest ones

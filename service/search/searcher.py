@@ -32,6 +32,7 @@ from service.limits.fair_semaphore import FairSemaphore, Size
 from service.query.conversation_query import ConversationQuery, Resolution
 from service.reach import identity_of, restriction_of
 from service.search import near_words
+from service.search.clauses import Clause
 from service.search.compiler import compile_page, compile_walk, scored_clauses
 from service.search.highlight import marked
 from service.search.paging import near_pages, rank_descent
@@ -43,7 +44,6 @@ from service.search.paging.rank_descent import Windows
 from service.search.paging.tiers import Tiers
 from service.search.snapshot import Snapshot
 from service.search.spread import Spread
-from service.search.subject_clauses import Clause
 
 POINTS_IN_TIME = Size(units=50, share=50, waiting=400, waiting_share=400, patience=1.0)  # of commands
 

@@ -13,11 +13,11 @@ from opensearchpy.exceptions import TransportError
 from service.client.responses import Hit, SearchAnswer, listed, total_of, unusable
 from service.errors import SearchUnavailable
 from service.query.conversation_query import ConversationQuery
+from service.search.clauses import Clause
 from service.search.compiler import compile_query, compile_sort, excluded_by
 from service.search.highlight import compile_highlight
 from service.search.paging.slices import Slice
 from service.search.paging.steps import TooManyBuckets
-from service.search.subject_clauses import Clause
 
 SAMPLED = 60  # subjects that divide a bucket of equal prefixes; each becomes two clauses of one request
 

@@ -20,11 +20,13 @@ from service.query.conditions import Words
 from service.query.conversation_query import Sort
 from service.search import exact_terms
 from service.search.answers import SuggestedCategory, SuggestedLabel, SuggestedSender, SuggestedText, Suggestions
+from service.search.clauses import Clause, all_of, any_of
 from service.search.compiler import bool_query, compile_sort
 from service.search.facets import CACHED
 from service.search.resolution import count_each
 from service.search.searcher import Searcher
-from service.search.subject_clauses import Clause, all_of, any_of, clause_of, own_beginning, own_term
+from service.search.subject_clauses import clause_of
+from service.search.vocabulary_clauses import own_beginning, own_term
 from service.search.written_words import begun_words, key_of, written
 from service.text import SPACELESS, has_words, plain_of, without_invisible, without_punctuation
 from service.vocabulary import (

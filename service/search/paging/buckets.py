@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from service.search.clauses import Clause
 from service.search.compiler import missing
-from service.search.subject_clauses import Clause
 
 if TYPE_CHECKING:
     from service.search.paging.steps import Step

@@ -12,10 +12,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.search.clauses import Clause
 from service.search.paging.order import Key
 from service.search.paging.remembered import CountedBuckets, Place
 from service.search.paging.steps import Counter, Step, TooManyBuckets, for_few
-from service.search.subject_clauses import Clause
 
 DIGEST, DIGEST_BITS = "order.digest_1", 32
 DEVIATIONS = 3  # one place in 400 misses its rank; then everything is counted

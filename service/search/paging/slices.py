@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.search.clauses import Clause
 from service.search.paging.buckets import Bucket, together
 from service.search.paging.steps import Step
-from service.search.subject_clauses import Clause
 
 Narrowing = tuple[Clause, ...]
 

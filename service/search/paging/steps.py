@@ -9,9 +9,9 @@ from typing import ClassVar, Protocol
 
 from service.client.responses import unusable
 from service.errors import SearchUnavailable
+from service.search.clauses import Clause
 from service.search.paging.buckets import Bounds, Bucket, Column, FieldColumn
 from service.search.paging.tiers import EVERYTHING, Tiers
-from service.search.subject_clauses import Clause
 
 MOST_TIERS = 16  # counted at once; each is a filter over all that match
 WITHIN = 5  # bits: several neighbouring buckets are divided into 32 to 64

@@ -14,7 +14,8 @@ from functools import cached_property
 from itertools import islice
 from typing import ClassVar
 
-from service.search.subject_clauses import NOTHING, Clause, Scored, all_of, any_of, constant_scores, none_of
+from service.search.clauses import NOTHING, Clause, all_of, any_of, none_of
+from service.search.relevance import Scored, constant_scores
 
 MOST_SUMS = 4_096  # that are listed; with more, every whole number up to the largest sum may be one
 MOST_WAYS = 12  # to reach a sum that are listed in a filter; with more, the filter adds up the worths itself
