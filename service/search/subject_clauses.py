@@ -6,8 +6,8 @@ answer: `subject` (the forms as written, folded; one token a letter in those scr
 languages, and dictionary words in those scripts) and `subject.variants` (simplified Chinese and hiragana). Each piece
 costs a few clauses, so the longest text costs some hundreds. A repeated piece costs them once.
 
-Words that are only like the given ones (match=fuzzy and prefix) are in vocabulary_clauses.py, and the order by relevance
-is in relevance.py.
+Words that are only like the given ones (match=fuzzy and prefix) are in vocabulary_clauses.py, and the order by
+relevance is in relevance.py.
 """
 
 from __future__ import annotations
