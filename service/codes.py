@@ -38,6 +38,8 @@ _SHORT_NUMBER = re.compile(rf"\W*([0-9]{{1,{LEAST_GROUPED - 1}}})\W*")
 
 _CODE = re.compile(r"\W*([A-Za-z0-9]+(?:[-_/\u2010\u2011\u2013\u2212][A-Za-z0-9]+)*)\W*")
 _DOTTED = re.compile(r"\W*([A-Za-z0-9]+(?:[-_/.:\u2010\u2011\u2013\u2212][A-Za-z0-9]+)*)\W*")
+# Few digits with signs between are an amount, a range or a section: 12.5 kg is no 125kg.
+_SHORT_NUMBERS = re.compile(r"(?=(?:\D*\d){2,4}\D*\Z)\W*\d+(?:[-_/.,:\u2010\u2011\u2013\u2212]\d+)+\W*", re.ASCII)
 _GROUP = re.compile(r"[A-Za-z0-9]{1,8}")
 _OF_CAPITALS = re.compile(r"[A-Z0-9]{1,8}|(?=[a-z]*[0-9])[a-z0-9]{1,8}")
 _DIGITS_BETWEEN = re.compile(r"(?:[0-9]{0,2}[A-Za-z]{1,4})?([0-9]{5,})[A-Za-z]{1,4}")
@@ -235,7 +237,7 @@ def joined_codes(pieces: Sequence[str]) -> dict[str, str]:
 
 def _group(piece: str) -> str:
     """The letters and digits of a piece that may be a group of a code; else an empty text."""
-    found = _DOTTED.fullmatch(piece)
+    found = _DOTTED.fullmatch(piece) if not _SHORT_NUMBERS.fullmatch(piece) else None
     return joined if found and _GROUP.fullmatch(joined := re.sub("[^A-Za-z0-9]", "", found[1])) else ""
 
 

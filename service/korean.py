@@ -12,6 +12,8 @@ LONGEST_SPLIT = 8  # syllables
 _HANGUL = "가-힣"
 _OPEN = "".join(map(chr, range(ord("가"), ord("힣") + 1, 28)))  # syllables that end in a vowel
 
+_LIQUID = "".join(map(chr, range(ord("가") + 8, ord("힣") + 1, 28)))  # syllables that end in ㄹ
+
 # 이, 은, 을 and 과 follow a consonant; 가, 는, 를 and 와 a vowel. So 전문가 is no 전문 with a particle.
 _BEHIND_VOWELS = "가|는|를|와|랑|라도|라는|와의|와는|예요|였습니다"
 _NO_PARTICLE = "고양|어린|젊은|원숭|호랑|목걸|귀걸|떡볶|막걸|옷걸"  # nouns in 이
@@ -19,8 +21,9 @@ _BEHIND_CONSONANTS = (
     f"(?<!{_NO_PARTICLE})이|은|을|과|이랑|이나|이라도|이라는|으로|으로는|으로도|으로의|으로서|으로써|으로부터|과의|과는"
     "|이에요|이었습니다"
 )
+_BEHIND_VOWELS_AND_L = "로|로는|로도|로의|로서|로써|로부터"  # others have 으로: 대학로 is a street
 _BEHIND_ALL = (
-    "의|로|로는|로도|로의|로서|로써|로부터|에|에는|에도|에만|에서|에서는|에서도|에서의"
+    "의|에|에는|에도|에만|에서|에서는|에서도|에서의"
     "|에게|에게는|에게서|한테|한테서|께|께서|께서는|도|만|만의|만을|만이|까지|까지는|까지도|까지의"
     "|부터|부터는|부터의|보다|처럼|마다|조차|밖에|들|들이|들은|들을|들의|들에게|들과|입니다|입니까|인가요|이란|이며|이고|인데"
 )
@@ -37,7 +40,8 @@ _VERBS = (
 # What is left has two syllables or more: one alone is a part of too many words.
 ENDING = re.compile(
     f"(?<=[{_HANGUL}]{{2}})(?:(?<=[{_OPEN}])(?:{_BEHIND_VOWELS})"
-    f"|(?<![{_OPEN}])(?:{_BEHIND_CONSONANTS})|{_BEHIND_ALL}|{_VERBS})$"
+    f"|(?<![{_OPEN}])(?:{_BEHIND_CONSONANTS})|(?<=[{_OPEN}{_LIQUID}])(?:{_BEHIND_VOWELS_AND_L})"
+    f"|{_BEHIND_ALL}|{_VERBS})$"
 )
 _WORD = re.compile(f"[^{_HANGUL}]*([{_HANGUL}]+)[^{_HANGUL}]*")
 

@@ -26,7 +26,7 @@ Tokens = Callable[[str, str], Positions]  # of a field and a text: the analyzer'
 
 EXACT, STEMS, VARIANTS = "subject", "subject.stems", "subject.variants"
 # How what is typed is analyzed.
-EXACT_ASKED, STEMS_ASKED = EXACT, "subject_stems_asked"
+EXACT_ASKED, STEMS_ASKED, JOINED_ASKED = EXACT, "subject_stems_asked", "subject_joined_asked"
 SPACELESS_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 ELIDED = re.compile("c|d|j|l|m|n|s|t|v|qu|jusqu|lorsqu|puisqu|quoiqu|un|gl|all|dall|dell|nell|coll|sull|quell")
 REPLY_MARKS = ("re", "fwd", "aw", "sv", "回复")  # of all that there are, those that the tests use
@@ -236,7 +236,7 @@ def _found_in_any_form(piece: str, subject: str, tokens: Tokens) -> bool:
     joined = "".join(_in_one_word(piece)) or digits
     article, _mark, rest = piece.strip(string.punctuation).replace("’", "'").partition("'")
     behind = rest if ELIDED.fullmatch(article.lower()) and len(rest) > 2 and rest.isalpha() else ""
-    ways = [tokens(STEMS_ASKED, way) for way in (joined, behind) if way]
+    ways = [tokens(how, way) for how, way in ((JOINED_ASKED, joined), (STEMS_ASKED, behind)) if way]
     return any(_holds(stems, way) for way in (wanted, *ways))
 
 

@@ -8,6 +8,7 @@ Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
 
 EXACT, STEMS, VARIANTS, WHOLE = "subject", "subject.stems", "subject.variants", "subject.whole"
+JOINED = "subject_joined_asked"  # of stems, for words that were joined: and/or is no form of "and" in Swedish
 NOTHING: Clause = {"match_none": {}}
 
 

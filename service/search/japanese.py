@@ -17,10 +17,11 @@ _ROWS = (
 _ADJECTIVE = "いくかけさそ"
 _LONE = "たてなまれよさ"  # what follows the one character of a verb such as 見る
 _PASSIVE, _POTENTIAL = frozenset(row[0] for row in _ROWS), frozenset(row[3] for row in _ROWS)
-_GO, _DIE = "行", "死"  # 行く is the one verb in く that has 行って, and 死ぬ the one in ぬ
+_GO, _DIE, _KNOW = "行", "死", "知"  # 行く is the one verb in く that has 行って, and 死ぬ the one in ぬ
 # What could also be a particle behind a noun, as in 銀行から and 都立と, needs the syllable that follows in verbs.
 _LONGER = {syllable: tuple(syllable + kana for kana in "なれせさず") for syllable in "かがま"}
 _LONGER |= {syllable: (syllable + "う",) for syllable in "とのも"}
+_LONGER_OF_KNOW = _LONGER | {"ら": ("らな", "られ", "らず")}  # お知らせ is a notice, and seldom a form of 知る
 _HAN = "\u3005\u3400-\u4dbf\u4e00-\u9fff"
 _HIRAGANA = "\u3041-\u3096"
 # What makes a verb, or a sentence, of a noun: 確認する, ご確認ください, 確認です.
@@ -67,7 +68,7 @@ def _forms(stem: str) -> list[str]:
     """The forms of a stem such as 書き, 書か or 食べ, or of one character such as 見."""
     if not _is_long(stem):
         return [stem + kana for kana in ("る", *_LONE)]
-    own = [] if stem[-1] in _LONGER else [stem]
+    own = [] if stem[-1] in (_LONGER_OF_KNOW if stem[:-1].endswith(_KNOW) else _LONGER) else [stem]
     return [*own, *(form for row in _ROWS if stem[-1] in row[:2] for form in _with(stem[:-1], row))]
 
 
@@ -75,8 +76,10 @@ def _with(beginning: str, row: str) -> list[str]:
     """The forms of a verb whose last syllable is of this row."""
     if row[0] == "な" and not beginning.endswith(_DIE):
         return []
-    irregular = "っ" if row[0] == "か" and beginning.endswith(_GO) else ""
-    return [beginning + kana for syllable in row + irregular for kana in _LONGER.get(syllable, (syllable,))]
+    if row[0] == "か" and beginning.endswith(_GO):
+        row = row.replace("い", "っ")  # 行い is a form of 行う
+    longer = _LONGER_OF_KNOW if beginning.endswith(_KNOW) else _LONGER
+    return [beginning + kana for syllable in row for kana in longer.get(syllable, (syllable,))]
 
 
 def _derived(stem: str) -> list[str]:

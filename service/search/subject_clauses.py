@@ -29,7 +29,19 @@ from service.codes import (
     short_number,
 )
 from service.query.conditions import Words
-from service.search.clauses import EXACT, NOTHING, STEMS, VARIANTS, WHOLE, Clause, all_of, all_words, any_of, phrase
+from service.search.clauses import (
+    EXACT,
+    JOINED,
+    NOTHING,
+    STEMS,
+    VARIANTS,
+    WHOLE,
+    Clause,
+    all_of,
+    all_words,
+    any_of,
+    phrase,
+)
 from service.search.vocabulary_clauses import Anywhere, Own, Vocabulary
 from service.search.word_forms import (
     MOST_SPLIT,
@@ -138,7 +150,8 @@ def _words(piece: str) -> Clause:
     ways = [phrase(EXACT, number) if number else phrase(STEMS, piece)]
     code = code_in(piece)
     ways += [phrase(EXACT, way) for way in (*amounts(piece), *in_usual_groups(code or piece))]
-    ways += [phrase(STEMS, way) for way in (one, without_article(piece)) if way]
+    ways += [phrase(STEMS, one, analyzer=JOINED)] if one else []
+    ways += [phrase(STEMS, article_less)] if (article_less := without_article(piece)) else []
     ways += _code(code) if code else []
     return any_of(*ways) if len(ways) > 1 else ways[0]
 
