@@ -48,8 +48,9 @@ def test_a_first_index_has_a_replica_and_outlives_a_killed_node(
     assert not killed.is_running
     left = health(other.url, wait_for_nodes="2", wait_for_status="yellow", cluster_manager_timeout="60s")
     assert (left["number_of_nodes"], left["status"] == "red") == (2, False), left
-    found = httpx.get(f"{other.url}/{alias}/_count", timeout=60).raise_for_status().json()
-    assert found["count"] == len(some)
+    count = f"{other.url}/{alias}/_count"  # 503 until this node knows the new state of the cluster, too
+    wait_until(lambda: httpx.get(count, timeout=60).status_code == 200)
+    assert httpx.get(count, timeout=60).json()["count"] == len(some)
     url = killed.url
     killed.start()
     assert killed.url == url

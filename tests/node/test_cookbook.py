@@ -80,7 +80,7 @@ def test_a_task_prints_what_the_page_says(outputs: list[str], place: int) -> Non
 
 
 def test_the_last_task_leaves_no_file(outputs: list[str]) -> None:
-    assert outputs[len(TASKS) :] == [".venv\nlog\ntests\n"]
+    assert outputs[len(TASKS) :] == [".venv\ntests\n"]
 
 
 def test_there_are_tasks_for_everybody() -> None:
