@@ -8,13 +8,10 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from service.index import aliases, mapping
-from service.node import LocalNode, prepare
 from service.settings import Settings
 from tests.bench import generate, rig
 
@@ -75,11 +72,8 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        settings = rig.own_settings(Path(folder)).but(node_heap="1g")
-        settings.data.mkdir(parents=True, mode=0o700)
-        with LocalNode(settings.data, prepare(settings.cache), heap=settings.node_heap) as node:
-            asyncio.run(run(settings, node.url, options.documents, options.rounds))
+    with rig.own_node("1g") as (settings, url, _folder):
+        asyncio.run(run(settings, url, options.documents, options.rounds))
 
 
 if __name__ == "__main__":

@@ -10,14 +10,12 @@ import argparse
 import asyncio
 import os
 import resource
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from service.index import mapping
-from service.node import LocalNode, prepare
 from service.reindex import first_index
 from service.settings import Settings
 from tests.bench import generate, rig
@@ -67,11 +65,8 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=40_000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        settings = rig.own_settings(Path(folder)).but(node_heap="2g")
-        settings.data.mkdir(parents=True, mode=0o700)
-        with LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home), heap="2g") as node:
-            asyncio.run(run(settings, node.url, Path(folder), options.documents, options.rounds))
+    with rig.own_node() as (settings, url, folder):
+        asyncio.run(run(settings, url, folder, options.documents, options.rounds))
 
 
 if __name__ == "__main__":

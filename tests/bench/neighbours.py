@@ -15,16 +15,13 @@ import random
 import statistics
 import string
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlencode
 
 from service import progress
 from service.client import Client, connect
 from service.client.responses import SearchAnswer
 from service.conversation import Conversation
-from service.node import LocalNode, prepare
 from service.query.parameters import LIST_PARAMETERS
 from service.query.parser import parse_query
 from service.search import results
@@ -130,11 +127,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--bound", type=float, default=2.0, help="so many times as long is allowed (default: 2)")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        settings = rig.own_settings(Path(folder))
-        distribution = prepare(settings.cache, java_home=settings.java_home)
-        with LocalNode(settings.data, distribution, heap=settings.node_heap) as node:
-            found = asyncio.run(measure(settings, node.url, options))
+    with rig.own_node() as (settings, url, _folder):
+        found = asyncio.run(measure(settings, url, options))
     rows = [
         [name, f"{alone:.1f} ms", f"{beside:.1f} ms", f"{beside / alone:.2f}"]
         for name, (alone, beside) in found.items()

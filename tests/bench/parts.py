@@ -11,15 +11,12 @@ import argparse
 import asyncio
 import itertools
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from service import progress
 from service.client import Client, connect
 from service.client.responses import SearchAnswer
-from service.node import LocalNode, prepare
 from service.search.paging.cursors import Cursors
 from service.search.paging.slices import Slice
 from service.search.searcher import Searcher
@@ -106,11 +103,8 @@ def main() -> None:
     parser.add_argument("--conversations", type=int, default=300_000)
     parser.add_argument("--rounds", type=int, default=4)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        settings = rig.own_settings(Path(folder))
-        distribution = prepare(settings.cache, java_home=settings.java_home)
-        with LocalNode(settings.data, distribution, heap=settings.node_heap) as node:
-            found = asyncio.run(measure(settings, node.url, options.conversations, options.rounds))
+    with rig.own_node() as (settings, url, _folder):
+        found = asyncio.run(measure(settings, url, options.conversations, options.rounds))
     first = found.pop(FIRST)
     print(f"{FIRST}: {first:.1f} ms of processor time of node and service")
     rows = [[name, f"{one / first:.1f}"] for name, one in found.items()]

@@ -8,6 +8,7 @@ import re
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -22,6 +23,7 @@ from service.api.auth import Tokens
 from service.client import Client, connect
 from service.conversation import Conversation
 from service.index import loader, mapping, writer
+from service.node import LocalNode, prepare
 from service.reindex import first_index
 from service.settings import Settings
 from tests.served import await_address
@@ -56,6 +58,16 @@ def served(settings: Settings, url: str, log: Path, **limits: str) -> Iterator[t
 def own_settings(folder: Path) -> Settings:
     secret = SecretStr(secrets.token_urlsafe(48))
     return Settings.load().but(data=folder / "node", token_secret=secret, node_heap="2g", request_timeout=60.0)
+
+
+@contextmanager
+def own_node(heap: str = "2g") -> Iterator[tuple[Settings, str, Path]]:
+    """A node of the benchmark's own: its settings, its URL, and a folder that is removed at the end."""
+    with tempfile.TemporaryDirectory() as name:
+        settings = own_settings(Path(name)).but(node_heap=heap)
+        distribution = prepare(settings.cache, java_home=settings.java_home)
+        with LocalNode(settings.data, distribution, heap=settings.node_heap) as node:
+            yield settings, node.url, Path(name)
 
 
 def token(settings: Settings, *organizations: UUID) -> str:
