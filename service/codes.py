@@ -118,10 +118,10 @@ def number_begun(pieces: Sequence[str]) -> tuple[list[str], list[str]]:
             break
     run = list(pieces[start:])
     text, number = " ".join(run), "".join(map(digits_in, run))
-    if _AMOUNT_BEGUN.fullmatch(text) or (len(pieces) and _AMOUNT_BEGUN.fullmatch(pieces[-1])):
-        run = run if _AMOUNT_BEGUN.fullmatch(text) else [pieces[-1]]
-        digits = re.sub("[^0-9]", "", " ".join(run))
-        return run, [digits + one for one in "0123456789"]
+    for amount in (run, list(pieces[-1:])):
+        if _AMOUNT_BEGUN.fullmatch(" ".join(amount)):
+            digits = re.sub("[^0-9]", "", " ".join(amount))
+            return amount, [digits + one for one in "0123456789"]
     is_grouped = len(run) > 1 or number not in text
     least = LEAST_GROUPED if _OF_PHONE.match(text) else LEAST_PHONE
     return (run, [number]) if is_grouped and len(number) >= least and not _DATE.fullmatch(text) else ([], [])

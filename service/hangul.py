@@ -1,4 +1,4 @@
-"""Hangul as it is typed: each syllable as the keys that a Korean keyboard has for it.
+"""Korean syllables as sequences of the keys with which they are typed.
 
 While somebody types 주문 (order), the input method shows ㅈ, 주, 줌, 주무 and 주문: a consonant stands at the end of a
 syllable until a vowel follows it. The keys of each are a beginning of the keys of the last.

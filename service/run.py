@@ -40,7 +40,7 @@ from service.token_settings import EXPORT, WRITE
 SAMPLE = "conversations.ndjson.gz"
 TOKEN_LIFETIME = timedelta(days=7)
 WITH_REINDEX = "'scripts/run --reindex' or 'conversations run --reindex'"
-REINDEX_SECONDS = 5  # of a small index, beside the lease
+REINDEX_SECONDS = 5  # how long a small index takes, without the wait for the lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def _key(place: int, with_filters: bool, matched: Matched) -> str:
 
 
 def _words_in(text: str, typed: Sequence[Words]) -> list[Word]:
-    """The words with their places in the text, in order. Empty if one of them is not in the text as it is."""
+    """The words with their places in the text, in order. Empty if one is not in the text as it is written."""
     found: list[Word] = []
     at = 0
     for words in typed:

@@ -1,13 +1,13 @@
 """The forms of Japanese verbs and adjectives, and words without the polite お or ご in front.
 
-Forms in other languages are found by stems, in the index. Japanese has no spaces, so that a verb has no stem of its own
-there. Its forms are made here instead, and each is looked for as a part of a run.
+In other languages, the index has the stem of each word. Japanese has no spaces, and so the index has no stems of
+Japanese verbs. Their forms are made here instead, and each is searched for as a part of a run.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 # A verb that ends in one of these syllables has forms with each of the others behind the same beginning.
 _ROWS = (
@@ -68,7 +68,7 @@ def _forms(stem: str) -> list[str]:
     """The forms of a stem such as 書き, 書か or 食べ, or of one character such as 見."""
     if not _is_long(stem):
         return [stem + kana for kana in ("る", *_LONE)]
-    own = [] if stem[-1] in (_LONGER_OF_KNOW if stem[:-1].endswith(_KNOW) else _LONGER) else [stem]
+    own = [] if stem[-1] in _longer_behind(stem[:-1]) else [stem]
     return [*own, *(form for row in _ROWS if stem[-1] in row[:2] for form in _with(stem[:-1], row))]
 
 
@@ -78,8 +78,13 @@ def _with(beginning: str, row: str) -> list[str]:
         return []
     if row[0] == "か" and beginning.endswith(_GO):
         row = row.replace("い", "っ")  # 行い is a form of 行う
-    longer = _LONGER_OF_KNOW if beginning.endswith(_KNOW) else _LONGER
+    longer = _longer_behind(beginning)
     return [beginning + kana for syllable in row for kana in longer.get(syllable, (syllable,))]
+
+
+def _longer_behind(beginning: str) -> Mapping[str, tuple[str, ...]]:
+    """The syllables that count behind this beginning only with another one, as these pairs."""
+    return _LONGER_OF_KNOW if beginning.endswith(_KNOW) else _LONGER
 
 
 def _derived(stem: str) -> list[str]:
@@ -101,7 +106,7 @@ def _passive_too(stem: str) -> list[str]:
 
 
 def _of_potential(beginning: str, row: str) -> list[str]:
-    """What shows that there is a verb of this row. Its last syllable could be any: 届け is also a verb of its own."""
+    """The forms that only a verb of this row has. Its stem alone shows nothing: 届け is also a verb of its own."""
     past = "っ" if beginning.endswith(_GO) else {"さ": "し", "が": "い"}.get(row[0], row[-1])
     voiced = row[0] in "がなばま"
     endings = (row[0] + "な", row[1] + "ま", row[1] + "た", row[1] + "方", row[2], row[4] + "う")

@@ -34,7 +34,7 @@ def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Score
 
 
 def _as_written(text: str, last: str) -> Clause:
-    """The text as it is written, and not a part of a longer word.
+    """The text as it is written, where it is no part of a longer word.
 
     If its last piece is a single letter, no sign may follow: C++ and C# are not C. A code alone must be whole: in
     9f16ab2 is no F-16.

@@ -205,7 +205,8 @@ def _unfinished(piece: str, vocabulary: Vocabulary) -> Clause:
     if kinds[-1] in ("sign", "symbol"):
         return any_of(forms(piece), _stems(piece))
     is_cut = len(parts) > MOST_JOINED or SPACELESS.search(piece) or "sign" in kinds
-    head = [phrase(EXACT, without_last_part(piece))] if is_cut and has_words(without_last_part(piece)) else []
+    before = without_last_part(piece)
+    head = [phrase(EXACT, before)] if is_cut and has_words(before) else []
     ways = [all_of([*_symbols(piece), *head, vocabulary.begun(parts)]), _stems(piece)]
     return any_of(*ways, *([vocabulary.begun([code])] if (code := code_in(piece)) else []))
 
