@@ -21,6 +21,7 @@ MOST_BYTES = 60_000  # of the first load, compressed
 MOST_FILES = 5  # the page, its script, its style sheet, its texts and its icon
 PICTURES = os.environ.get("PICTURES")  # a folder
 LISTED = "**/api/conversations?*"
+COUNTED = "**/api/conversations/count?*"
 
 
 def test_without_a_connection_it_says_so_and_goes_on_by_itself(web: Site) -> None:
@@ -250,9 +251,18 @@ def offline_state(web: Site, page: Page) -> None:
 def loading_state(web: Site, page: Page) -> None:
     web.sign_in(page)
     page.route(LISTED, lambda route: None)
+    page.route(COUNTED, lambda route: None)
     page.goto(web.api.address)
     expect(page.locator(".skeleton").first).to_be_visible()
     expect(page.locator("#box")).to_be_visible()
+
+
+def counting_state(web: Site, page: Page) -> None:
+    signed_in(web, page)
+    page.route(COUNTED, lambda route: None)
+    page.click("[data-filter=channel] .value >> nth=0")
+    expect(page.locator(".facets.is-old .histogram")).to_be_visible()
+    expect(page.locator("main[aria-busy=false]")).to_be_visible()
 
 
 def rtl_state(web: Site, page: Page) -> None:
@@ -262,7 +272,7 @@ def rtl_state(web: Site, page: Page) -> None:
 
 
 STATES = (
-    picking_state, expired_state, offline_state, loading_state, rtl_state,
+    picking_state, expired_state, offline_state, loading_state, counting_state, rtl_state,
     sign_in_state, first_state, detail_state, request_state, empty_state, completing_state, help_state, menu_state,
     failed_state,
 )  # fmt: skip
