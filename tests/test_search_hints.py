@@ -56,6 +56,11 @@ def test_what_other_searches_call_otherwise_is_named(text: str, position: int, a
         ("(a order)) x", 9, ")", "closes nothing"),
         ("a oR b", 2, "oR", "OR in capitals"),
         ("a Or b", 2, "Or", "OR in capitals"),
+        ("invoice - draft", 8, "-", "leaves nothing out"),
+        ("invoice | draft", 8, "|", "OR in capitals"),
+        ("(a || b)", 3, "||", "OR in capitals"),
+        ("from:Anna Maria Kowalska invoice", 5, "Anna", 'write "Anna Maria Kowalska" in quotes'),
+        ("x -to:Zoë Öz", 6, "Zoë", 'to: takes one word here: write "Zoë Öz"'),
     ],
 )
 def test_what_may_be_meant_otherwise_is_told(text: str, position: int, about: str, says: str) -> None:
@@ -77,3 +82,17 @@ def test_what_can_only_be_meant_so_has_no_hint(text: str) -> None:
 def test_a_list_of_names_that_is_text_has_no_hint_of_its_names() -> None:
     told = search_syntax.parse("label:a*,none", UTC_ZONE).told
     assert [(one.position, one.text) for one in told] == [(0, "label:a*,none"), (9, "none")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tom & Ada", "a – b", "what ?", "! urgent", "a / b", "> a", "a -- b", "a ... b", "a = b", "(a & b) OR c", "… a", "a >, < b",
+        "Net::HTTP fails", "C:\\Windows", "c:\\", "std::string", "mailto:ada@example.com", "tel:+4420", "re:x", "http://x.y",
+        "from:anna Kowalska", "from:Anna invoice", "from:Anna OR Bob", "from:Anna to:Bob", 'from:"Anna Kowalska" Bob',
+        "from:Anna@example.com Bob", "from:Anna (Bob)", "from:Anna,Bob eve",
+    ],
+)  # fmt: skip
+def test_nothing_is_told_of_what_people_write_in_subjects(text: str) -> None:
+    found = search_syntax.parse(text, UTC_ZONE)
+    assert found.told == []

@@ -207,3 +207,21 @@ def _bounds(fields: Sequence[Field]) -> list[SearchField]:
 
 SEARCH_FIELDS: tuple[SearchField, ...] = search_fields(FIELDS)
 SEARCH_FIELDS_BY_NAME = {field.name: field for field in SEARCH_FIELDS}
+
+
+def check_unquoted(value: str, *, is_first: bool) -> None:
+    """Raises ValueError for a bracket or an empty value, which suggest that the list goes on behind a space."""
+    if value.startswith("(") and value.count("(") > value.count(")"):
+        raise ValueError("takes no brackets: write commas between values, without spaces, or quote a value with spaces")
+    if not value and not is_first:
+        raise ValueError("has a comma without a value behind it: write values without spaces")
+
+
+def check_list(known: SearchField, nodes: list[Node]) -> None:
+    """Raises ValueError if none or any stands beside another value, as in the parameters."""
+    if (
+        known.kind is not None
+        and len(nodes) > 1
+        and any(isinstance(node.node if isinstance(node, Not) else node, Missing) for node in nodes)
+    ):
+        raise ValueError(f"{NONE} and {ANY} must stand alone")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from service.message_texts import nearest
 from service.query.fields import FIELDS, Field, Kind, states_of
+from service.text import REPLY_WORDS
 
 # Names of other mail searches, each with what it is here.
 _OTHER_NAMES = {
@@ -34,13 +36,25 @@ _OTHER_NAMES = {
     "attachments": "has:attachment",
     "filename": "has:attachment",
 }
+_SYNTAX = frozenset('*()"')
+_SYNTAX_OR_ADDRESS = _SYNTAX | frozenset(":,@")
 _CLOCK = re.compile(r"(?<=\d\d\d\d-\d\d-\d\d)[ \t]+(\d\d?:\d\d(?::\d\d)?)(?![^\s)])", re.ASCII)
 _STAR = re.compile(r"\*(?=.)")
+
+# Words in front of a colon that are no names of fields: mailto:ada@example.com.
+_SCHEMES = frozenset({"mailto", "tel", "callto", "sip", "sips", "xmpp", "urn", "geo", "cid", "mid"})
+# Signs that mean something to other searches if they stand alone between words. Here they are punctuation.
+SIGNS = {
+    "-": "a - with a space behind it leaves nothing out: write it next to what it should leave out",
+    "|": "| is punctuation here: OR in capitals finds either side",
+    "||": "|| is punctuation here: OR in capitals finds either side",
+}
 
 OTHER_OR = "{} is a word here: OR in capitals finds either side"
 CLOSES_NOTHING = "this bracket closes nothing: read as a sign next to the word"
 INNER_STAR = "* is a sign here: it stands for more letters only at the end of a word"
 NEEDS_QUOTES = '{name}: takes a value with spaces in quotes, as {name}:"Friends & Family"'
+ONE_WORD = '{}: takes one word here: write "{}" in quotes if all of it is the name'
 NEEDS_T = "a time behind a date is text here: write both as one, as {}T{}Z in UTC"
 
 
@@ -48,6 +62,11 @@ def field_meant(name: str, names: Sequence[str], fields: Sequence[Field] = FIELD
     """The question which field was meant by a name that none has; empty if none is near. The name is in lower case."""
     meant = _OTHER_NAMES.get(name) or _own_names(fields).get(name)
     return f"; did you mean {meant}?" if meant is not None else nearest(name, tuple(names))
+
+
+def is_text(name: str, behind: str) -> bool:
+    """Whether a name that no field has is not meant as one: of a reply mark, mailto:, Net::HTTP or C:\\Windows."""
+    return name in REPLY_WORDS or name in _SCHEMES or behind.startswith((":", "\\"))
 
 
 def _own_names(fields: Sequence[Field]) -> Mapping[str, str]:
@@ -77,6 +96,27 @@ def choice_meant(word: str, row: Field, fields: Sequence[Field] = FIELDS) -> str
         if other.syntax is not None and word in other.choices:
             return f"; did you mean {other.syntax.name}:{word}?"
     return nearest(word, row.choices)
+
+
+def are_signs(part: str, *, is_between: bool) -> bool:
+    """Whether a part without a word is punctuation as in subjects: `&`, `–`, `?`, and `-` between words.
+
+    Stars, brackets, quotation marks, and dashes at an end are not: they may be meant as syntax.
+    """
+    return _SYNTAX.isdisjoint(part) and (is_between or part.strip("-") != "")
+
+
+def name_begun(plain: str, begun: int, end: int) -> str | None:
+    """The words in capitals that begin with the value from `begun` to `end`, as in `from:Anna Kowalska`.
+
+    None if the value is the only one.
+    """
+    words = list(takewhile(_may_be_of_name, plain[begun:].split()))
+    return " ".join(words) if len(words) > 1 and words[0] == plain[begun:end] else None
+
+
+def _may_be_of_name(word: str) -> bool:
+    return word[0].isupper() and _SYNTAX_OR_ADDRESS.isdisjoint(word) and word != "OR"
 
 
 def of_word(word: str) -> str | None:

@@ -22,10 +22,9 @@ from msgspec import Meta
 
 from service.query import search_hints
 from service.query.addresses import PASTED
-from service.query.conditions import AllOf, AnyOf, Missing, Node, Not, Words, any_of_values, with_words
-from service.query.fields import ANY, NONE
-from service.query.search_fields import SEARCH_FIELDS_BY_NAME, SearchField
-from service.text import INVISIBLE, REPLY_WORDS, check_plain_length, has_words, trimmed
+from service.query.conditions import AllOf, AnyOf, Node, Not, Words, any_of_values, with_words
+from service.query.search_fields import SEARCH_FIELDS_BY_NAME, SearchField, check_list, check_unquoted
+from service.text import INVISIBLE, check_plain_length, has_words, trimmed
 
 MAX_CHARACTERS = 512
 MAX_CLAUSES = 30
@@ -87,6 +86,7 @@ def parse(text: str, zone: ZoneInfo, *, keeps_groups: bool = False) -> ParsedSea
     node = parser.query(0)
     if node is None and not _EMPTY.fullmatch(parser.plain):
         node = Words(parser.wordless or _NO_WORD, stems=False)  # which nothing matches, however words match
+        parser.warnings += parser.signs
     if node is not None and _GAP.sub("", parser.plain, 1).startswith("-") and _has_words_only(node):
         node = AnyOf((node, Words(text.strip(), "exact")))  # the whole subject, pasted
     if parser.clauses > MAX_CLAUSES:
@@ -147,6 +147,7 @@ class _Parser:
     warnings: list[Warning] = field(default_factory=list)
     hints: list[Warning] = field(default_factory=list)
     wordless: str = ""  # the last part that holds no word
+    signs: list[Warning] = field(default_factory=list)  # of signs between words, which matter only if there is no word
     named: tuple[str, int] = ("", -1)  # the field of the last name without quotation marks, and where it ends
 
     def query(self, depth: int) -> Node | None:
@@ -229,10 +230,20 @@ class _Parser:
         return Words(text, "phrase", stems=False)
 
     def _leave_out(self, start: int) -> None:
-        self.wordless = self.text[start : self.at]
+        """Skips a part without a word. Signs between words, as in `Tom & Ada`, are left out without a warning."""
+        part = self.wordless = self.text[start : self.at]
+        plain = self.plain[start : self.at]
         name, end = self.named
-        more = f"; {search_hints.NEEDS_QUOTES.format(name=name)}" if self.plain[max(end, 0) : start].isspace() else ""
-        self._warn(start, self.at, f"holds no word: left out{more}")
+        is_behind_name = self.plain[max(end, 0) : start].isspace()
+        more = f"; {search_hints.NEEDS_QUOTES.format(name=name)}" if is_behind_name else ""
+        told = Warning(start, part, f"holds no word: left out{more}")
+        is_between = self._stands_between(start, self.at)
+        if is_behind_name or not search_hints.are_signs(plain, is_between=is_between):
+            self.warnings.append(told)
+            return
+        self.signs.append(told)
+        if is_between and (hint := search_hints.SIGNS.get(plain)) is not None:
+            self.hints.append(Warning(start, part, hint))
 
     def _quoted(self) -> str:
         """The text between this quotation mark and the next one, or to the end if there is none."""
@@ -292,7 +303,7 @@ class _Parser:
         known = SEARCH_FIELDS_BY_NAME.get(name.lower())
         is_spaced = not self.plain[after : after + 1].strip()
         if known is None:
-            if not is_spaced and name.lower() not in REPLY_WORDS:
+            if not is_spaced and not search_hints.is_text(name.lower(), self.plain[after:]):
                 near = search_hints.field_meant(name.lower(), tuple(SEARCH_FIELDS_BY_NAME))
                 self._warn(start, after - 1, f"there is no field {name}{near}")
             return None
@@ -335,9 +346,9 @@ class _Parser:
             value, is_quoted = self._value(known, depth)
             try:
                 if not is_quoted:
-                    _check_unquoted(value, is_first=not nodes)
+                    check_unquoted(value, is_first=not nodes)
                 nodes.append(known.condition(value, is_quoted, self.zone))
-                _check_list(known, nodes)
+                check_list(known, nodes)
                 self._hint_at_value(name, known, begun, is_quoted)
             except ValueError as error:
                 del self.warnings[warned:], self.hints[hinted:]
@@ -353,6 +364,8 @@ class _Parser:
             return
         if known.kind == "name":
             self.named = name, self.at
+        if known.kind == "address" and (whole := search_hints.name_begun(self.plain, begun, self.at)) is not None:
+            self.hints.append(Warning(begun, self.text[begun : self.at], search_hints.ONE_WORD.format(name, whole)))
         if (hint := search_hints.of_value(name, known.kind, self.plain[begun : self.at])) is not None:
             self.hints.append(Warning(begun, self.text[begun : self.at], hint))
 
@@ -379,21 +392,3 @@ class _Parser:
 
     def _warn(self, start: int, end: int, message: str) -> None:
         self.warnings.append(Warning(start, self.text[start:end], message))
-
-
-def _check_unquoted(value: str, *, is_first: bool) -> None:
-    """Raises ValueError for a bracket or an empty value, which suggest that the list goes on behind a space."""
-    if value.startswith("(") and value.count("(") > value.count(")"):
-        raise ValueError("takes no brackets: write commas between values, without spaces, or quote a value with spaces")
-    if not value and not is_first:
-        raise ValueError("has a comma without a value behind it: write values without spaces")
-
-
-def _check_list(known: SearchField, nodes: list[Node]) -> None:
-    """Raises ValueError if none or any stands beside another value, as in the parameters."""
-    if (
-        known.kind is not None
-        and len(nodes) > 1
-        and any(isinstance(node.node if isinstance(node, Not) else node, Missing) for node in nodes)
-    ):
-        raise ValueError(f"{NONE} and {ANY} must stand alone")
