@@ -1,26 +1,24 @@
 """Measures imports of mail into a local node: from empty, and into an index that holds the same messages already.
 
-.venv/bin/python -m tests.bench.imports MAILBOX...
+`python -m tests.bench.imports MAILBOX...`
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import resource
-import sys
-import tempfile
 import time
 import uuid
-from pathlib import Path
 
 from service.client import connect
 from service.imports.importer import Importer
 from service.index import mapping
-from service.node import LocalNode, prepare
 from service.reindex import first_index
 from service.settings import Settings
 from service.sources import mail
 from service.sources.facts import Hasher
+from tests.bench import rig
 
 
 async def measure(settings: Settings, url: str, paths: list[str]) -> None:
@@ -48,10 +46,11 @@ async def measure(settings: Settings, url: str, paths: list[str]) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings.load().but(alias="bench", data=Path(folder))
-        with LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home)) as node:
-            asyncio.run(measure(settings, node.url, sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.imports", description=__doc__)
+    parser.add_argument("mailboxes", nargs="+", metavar="MAILBOX", help="an mbox file or a folder of messages")
+    options = parser.parse_args()
+    with rig.own_node(heap="1g") as (settings, url, _folder):
+        asyncio.run(measure(settings, url, options.mailboxes))
 
 
 if __name__ == "__main__":

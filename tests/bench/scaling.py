@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,6 @@ from pathlib import Path
 import aiohttp
 
 from service.client import Client
-from service.node import LocalNode, prepare
 from service.settings import Settings
 from tests.bench import generate, rig
 from tests.bench.workers import processor_seconds
@@ -99,11 +97,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.scaling", description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[20_000, 100_000, 400_000])
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        settings = rig.own_settings(Path(name)).but(node_heap="1g")
-        settings.data.mkdir(parents=True, mode=0o700)
-        with LocalNode(settings.data, prepare(settings.cache), heap=settings.node_heap) as node:
-            asyncio.run(run(settings, node.url, options.sizes, Path(name)))
+    with rig.own_node(heap="1g") as (settings, url, folder):
+        asyncio.run(run(settings, url, options.sizes, folder))
 
 
 if __name__ == "__main__":

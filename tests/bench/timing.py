@@ -1,27 +1,23 @@
 """Whether the time of `GET /api/conversations/{uid}` tells what a caller must not know: what exists elsewhere, or is hidden.
 
-Usage: python -m tests.bench.timing [REQUESTS OF EACH KIND]
-For each kind: the median, the 90th percentile, and how often it takes longer than what exists nowhere, where 50 % says
+`python -m tests.bench.timing`. For each kind: the median, the 90th percentile, and how often it takes longer than what exists nowhere, where 50 % says
 that nothing can be told. Requests of all kinds alternate, so that the machine's other work meets all of them alike.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import httpx
 
 from service.api.auth import Tokens
 from service.conversation import Conversation
-from service.node import LocalNode, prepare
 from service.settings import Settings
 from tests import isolation
 from tests.bench import rig
@@ -29,7 +25,9 @@ from tests.corpus import AGENTS, ORGANIZATIONS
 
 
 def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.timing", description=__doc__)
+    parser.add_argument("--requests", type=int, default=2_000, help="requests of each kind (2000)")
+    count: int = parser.parse_args().requests
     everything = isolation.conversations()
     mine = [one for one in everything if one.organization_uid == ORGANIZATIONS[0]]
     kinds: dict[str, tuple[str, list[UUID]]] = {
@@ -80,13 +78,10 @@ def _slower(times: Sequence[float], others: Sequence[float]) -> float:
 
 @contextmanager
 def _service(everything: list[Conversation]) -> Iterator[tuple[str, Settings]]:
-    with TemporaryDirectory() as name:
-        settings = rig.own_settings(Path(name)).but(node_heap="512m")
-        distribution = prepare(settings.cache, java_home=settings.java_home)
-        with LocalNode(settings.data, distribution, heap=settings.node_heap) as node:
-            asyncio.run(rig.load(settings, node.url, everything, len(everything)))
-            with rig.served(settings, node.url, Path(name) / "log") as (address, _pid):
-                yield address, settings
+    with rig.own_node(heap="512m") as (settings, url, folder):
+        asyncio.run(rig.load(settings, url, everything, len(everything)))
+        with rig.served(settings, url, folder / "log") as (address, _pid):
+            yield address, settings
 
 
 if __name__ == "__main__":
