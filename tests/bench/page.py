@@ -1,15 +1,15 @@
-"""How long the page takes by the clock, in Chromium on a processor slowed down four times: python -m tests.bench.page.
+"""How long the page takes by the clock, in Chromium on a processor slowed down four times: `python -m tests.bench.page`.
 
-Needs the service, such as `scripts/run` (and a Chromium). Arguments: its address and a token. Prints milliseconds from
-the request for the page until its first paint, until the search box can be used, and until the results are there.
+Needs the service, such as `scripts/run`, and a Chromium. Prints milliseconds from the request for the page until its
+first paint, until the search box can be used, and until the results are there.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import statistics
-import sys
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -39,13 +39,17 @@ def opened(browser: Browser, address: str, token: str) -> dict[str, float]:
     return found
 
 
-def main(address: str, token: str) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.page", description=__doc__)
+    parser.add_argument("address", help="of the service, such as http://127.0.0.1:8000")
+    parser.add_argument("token", help="from `conversations token`")
+    options = parser.parse_args()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        visits = [opened(browser, address, token) for _ in range(TIMES)]
+        visits = [opened(browser, options.address, options.token) for _ in range(TIMES)]
         browser.close()
     print(json.dumps({name: round(statistics.median(one[name] for one in visits)) for name in visits[0]}))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()
