@@ -130,7 +130,7 @@ def number_begun(pieces: Sequence[str]) -> tuple[list[str], list[str]]:
 def amounts(piece: str) -> list[str]:
     """The other form of a number of four digits or more: `1 234 567 50` of `1234567,50`, `1234567` of `1,234,567`.
 
-    Decimals stand behind a space, because search cuts a number there.
+    Decimals stand after a space, because search cuts a number there.
     """
     if not (found := _AMOUNT.fullmatch(piece)):
         return []

@@ -1,4 +1,4 @@
-"""Korean words without their endings: particles behind nouns, and what makes a verb of a noun.
+"""Korean words without their endings: particles after nouns, and what makes a verb of a noun.
 
 There is no dictionary of Korean without a plugin, and spaces do not part words: 주문이 is an order with a particle.
 The mapping's token filter "korean" has the same pattern, so that subjects are read in the same way.

@@ -55,7 +55,7 @@ _THAI_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 _LAO_AM = re.compile("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
 # The Armenian ligature ev is spelled out with another letter than its capitals have: all are read as the capitals.
 _ARMENIAN_EV = re.compile("(?<=[\u0535\u0565])[\u0552\u0582]")
-# Marks of owners, which are punctuation next to a word that is looked for, or behind it with a space between.
+# Marks of owners, which are punctuation next to a word that is looked for, or after it with a space between.
 _OWNED = re.compile(r"(?<=[^\W_])\s?[\u00a9\u00ae\u2117\u2120\u2122]+|[\u00a9\u00ae\u2117]+(?=[^\W_])")
 # Letters that folding removes, so that they are no word alone: modifier letters and the Arabic tatweel.
 _NO_WORD = re.compile("[\u02b9-\u02ff\u0640]")
@@ -116,7 +116,7 @@ MAIL_REPLY_MARK = re.compile(
     r"\.?(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*-]\d{1,3})?\s*+[:：]\s*+",
     re.IGNORECASE,
 )
-# Other marks of forwarded mail (RFC 5256, 2.1): Mozilla's around the subject, [Fwd: invoice], Pine's behind it,
+# Other marks of forwarded mail (RFC 5256, 2.1): Mozilla's around the subject, [Fwd: invoice], Pine's after it,
 # invoice (fwd), and Pegasus's in front of it, (Fwd) invoice. The subject is the only group that matched.
 MAIL_FORWARDED = re.compile(
     rf"^\s*+(?:\[((?:{_REPLY_WORDS})\s?[:：].*)\]|\(fwd\)\s*+(\S.*)|(\S.*)\(fwd\))\s*$", re.IGNORECASE | re.DOTALL

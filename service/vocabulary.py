@@ -1,7 +1,7 @@
 """The vocabulary of an organization: its words and names, as terms of the field `words` that begin with its owner code.
 
 Fuzzy matching, prefixes, corrections and completions look for words that are like what was typed. In other fields they
-would look through the words of every organization. In `words` they look only through the terms behind the owner code,
+would look through the words of every organization. In `words` they look only through the terms after the owner code,
 so they are neither slowed down nor made to fail by the words of another organization. (As every search, these are also
 filtered by the organization itself: if two had the same code, still neither would find what the other one has.)
 
@@ -11,7 +11,7 @@ in one word too: `email`. So are numbers in groups: `10000` of `10,000`. The ana
 of `subject` are folded.
 
 Scripts without spaces have no words here, because any part of a run is found in them anyway. In some of them, a letter
-has marks behind it, or a syllable is one character. Of a run in these, each few neighbouring letters are stored
+has marks after it, or a syllable is one character. Of a run in these, each few neighbouring letters are stored
 together, so that a beginning also finds them if it ends within the last letter: `ใบเสร` finds `ใบเสร็จ`.
 """
 
@@ -101,7 +101,7 @@ def _terms_of(text: str) -> Iterator[str]:
 
 
 def _neighbours(text: str) -> Iterator[str]:
-    """For each part of the text, the term of it and those behind it in its piece."""
+    """For each part of the text, the term of it and those after it in its piece."""
     for piece in text.split():
         parts = parts_of(piece)
         for start in range(len(parts)):

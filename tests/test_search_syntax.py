@@ -173,7 +173,7 @@ def test_after_is_from_the_start_of_a_day_and_before_up_to_it_where_the_caller_l
         ("from:(bob", 5, "(bob", "takes no brackets"),
         ("from:(bob OR eve)", 5, "(bob", "takes no brackets"),
         ("subject:(go OR plain)", 8, "(go", "takes no brackets"),
-        ("from:ada, grace", 9, "", "has a comma without a value behind it"),
+        ("from:ada, grace", 9, "", "has a comma without a value after it"),
         ("a AND b", 2, "AND", "is a word here"),
         ("👍 stauts:x", 2, "stauts", "did you mean status?"),
     ],

@@ -111,7 +111,7 @@ def provider(issuer: Issuer, found: Configuration) -> Provider:
     if not ORIGIN.fullmatch(origin(found.token_endpoint)):
         raise ValueError("its configuration names a place for tokens that is no plain URL")
     if "fragment" not in found.response_modes_supported:
-        raise ValueError("it does not answer behind the # of an address (response_mode=fragment)")
+        raise ValueError("it does not answer after the # of an address (response_mode=fragment)")
     return Provider(
         issuer=found.issuer,
         client_id=issuer.client_id or "",

@@ -84,7 +84,7 @@ class SearchText(Words):
 class Person:
     """The address or name of the sender ("from") or of a recipient ("to", "cc") contains the text.
 
-    A whole address matches only that address. It has an @ and behind it a domain with a dot.
+    A whole address matches only that address. It has an @ and after it a domain with a dot.
     """
 
     role: str
@@ -144,7 +144,7 @@ def texts_of(node: Node) -> list[Words]:
 def loosened(nodes: tuple[Node, ...], match: Match) -> tuple[Node, ...]:
     """The parts of q, with all of its plain words in one text that matches as `match` says.
 
-    Phrases, beginnings of words, and what stands in brackets or behind `subject:` are not plain words: they must match
+    Phrases, beginnings of words, and what stands in brackets or after `subject:` are not plain words: they must match
     as before. So the text must have been parsed with `keeps_groups`. A text that begins with a dash is an AnyOf of its
     parts and of itself as a whole subject: only its parts change.
     """

@@ -210,11 +210,11 @@ SEARCH_FIELDS_BY_NAME = {field.name: field for field in SEARCH_FIELDS}
 
 
 def check_unquoted(value: str, *, is_first: bool) -> None:
-    """Raises ValueError for a bracket or an empty value, which suggest that the list goes on behind a space."""
+    """Raises ValueError for a bracket or an empty value: then the list probably goes on after a space."""
     if value.startswith("(") and value.count("(") > value.count(")"):
         raise ValueError("takes no brackets: write commas between values, without spaces, or quote a value with spaces")
     if not value and not is_first:
-        raise ValueError("has a comma without a value behind it: write values without spaces")
+        raise ValueError("has a comma without a value after it: write values without spaces")
 
 
 def check_list(known: SearchField, nodes: list[Node]) -> None:

@@ -1,4 +1,4 @@
-"""What the search box tells of texts that may be meant otherwise, and of names from other mail searches."""
+"""Warnings and hints of the search box: for text that may mean something else, and for names of other mail searches."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ _STAR = re.compile(r"\*(?=.)")
 
 # Words in front of a colon that are no names of fields: mailto:ada@example.com.
 _SCHEMES = frozenset({"mailto", "tel", "callto", "sip", "sips", "xmpp", "urn", "geo", "cid", "mid"})
-# Signs that mean something to other searches if they stand alone between words. Here they are punctuation.
+# Signs that have a meaning in other searches if they stand alone between words. Here they are punctuation.
 SIGNS = {
-    "-": "a - with a space behind it leaves nothing out: write it next to what it should leave out",
+    "-": "a - before a space leaves nothing out: write it directly before what it should leave out",
     "|": "| is punctuation here: OR in capitals finds either side",
     "||": "|| is punctuation here: OR in capitals finds either side",
 }
@@ -55,18 +55,18 @@ CLOSES_NOTHING = "this bracket closes nothing: read as a sign next to the word"
 INNER_STAR = "* is a sign here: it stands for more letters only at the end of a word"
 NEEDS_QUOTES = '{name}: takes a value with spaces in quotes, as {name}:"Friends & Family"'
 ONE_WORD = '{}: takes one word here: write "{}" in quotes if all of it is the name'
-NEEDS_T = "a time behind a date is text here: write both as one, as {}T{}Z in UTC"
+NEEDS_T = "a time after a date is text here: write both as one, as {}T{}Z in UTC"
 
 
 def field_meant(name: str, names: Sequence[str], fields: Sequence[Field] = FIELDS) -> str:
-    """The question which field was meant by a name that none has; empty if none is near. The name is in lower case."""
+    """A question that suggests a field for an unknown name, which is in lower case. It is empty if no name is near."""
     meant = _OTHER_NAMES.get(name) or _own_names(fields).get(name)
     return f"; did you mean {meant}?" if meant is not None else nearest(name, tuple(names))
 
 
-def is_text(name: str, behind: str) -> bool:
-    """Whether a name that no field has is not meant as one: of a reply mark, mailto:, Net::HTTP or C:\\Windows."""
-    return name in REPLY_WORDS or name in _SCHEMES or behind.startswith((":", "\\"))
+def is_text(name: str, rest: str) -> bool:
+    """Whether an unknown name before a colon is text: a reply mark, mailto:, Net::HTTP or C:\\Windows."""
+    return name in REPLY_WORDS or name in _SCHEMES or rest.startswith((":", "\\"))
 
 
 def _own_names(fields: Sequence[Field]) -> Mapping[str, str]:
@@ -80,7 +80,7 @@ def _own_names(fields: Sequence[Field]) -> Mapping[str, str]:
 
 
 def state_meant(word: str, shown: Sequence[str], fields: Sequence[Field] = FIELDS) -> str:
-    """The question what was meant by a word behind is: or has: that is no state, such as `is:closed`."""
+    """A question that suggests something for an unknown word after is: or has:, such as `is:closed`."""
     for row in fields:
         if row.syntax is not None and word in row.choices:
             return f"; did you mean {row.syntax.name}:{word}?"
@@ -88,7 +88,7 @@ def state_meant(word: str, shown: Sequence[str], fields: Sequence[Field] = FIELD
 
 
 def choice_meant(word: str, row: Field, fields: Sequence[Field] = FIELDS) -> str:
-    """The question what was meant by a word that is no choice of this field, such as `status:unread`."""
+    """A question that suggests something for a word that is not a choice of this field, such as `status:unread`."""
     for prefix, words in states_of(fields).items():
         if word in words:
             return f"; did you mean {prefix}:{word}?"
@@ -120,7 +120,7 @@ def _may_be_of_name(word: str) -> bool:
 
 
 def of_word(word: str) -> str | None:
-    """The hint about a word of the text: a star that is not at its end, or a bracket that closes nothing."""
+    """The hint about a word with a star that is not at its end, or with a closing bracket that was not opened."""
     if _STAR.search(word):
         return INNER_STAR
     open_here = 0
@@ -132,7 +132,7 @@ def of_word(word: str) -> str | None:
 
 
 def of_value(name: str, kind: Kind | None, value: str) -> str | None:
-    """The hint about a value without quotation marks in which a star is a sign."""
+    """The hint about a value without quotation marks, in which a star is only a sign."""
     if kind == "text":
         return of_word(value)
     if "*" not in value or kind not in ("name", "address"):
@@ -144,8 +144,8 @@ def of_value(name: str, kind: Kind | None, value: str) -> str | None:
     return f"{name}: finds parts of an address, whole words of them: leave out the *"
 
 
-def clock_behind(plain: str, at: int) -> tuple[int, int, str] | None:
-    """Where a time stands behind the date that ends here, as its start and end, and what to tell of it."""
+def clock_after(plain: str, at: int) -> tuple[int, int, str] | None:
+    """The time that follows the date which ends at `at`: its start, its end, and the warning about it."""
     found = _CLOCK.match(plain, at)
     if found is None:
         return None

@@ -218,7 +218,7 @@ class _Parser:
         return self._word(start, depth)
 
     def _group(self, node: Node) -> Node:
-        """Wraps words from brackets or from behind a field's name in a node of their own, if groups are kept."""
+        """Wraps words in brackets or after a field's name in a node of their own, if groups are kept."""
         return AllOf((node,)) if self.keeps_groups and (isinstance(node, AllOf) or _is_plain(node)) else node
 
     def _phrase(self, start: int) -> Node | None:
@@ -234,11 +234,11 @@ class _Parser:
         part = self.wordless = self.text[start : self.at]
         plain = self.plain[start : self.at]
         name, end = self.named
-        is_behind_name = self.plain[max(end, 0) : start].isspace()
-        more = f"; {search_hints.NEEDS_QUOTES.format(name=name)}" if is_behind_name else ""
+        follows_name = self.plain[max(end, 0) : start].isspace()
+        more = f"; {search_hints.NEEDS_QUOTES.format(name=name)}" if follows_name else ""
         told = Warning(start, part, f"holds no word: left out{more}")
         is_between = self._stands_between(start, self.at)
-        if is_behind_name or not search_hints.are_signs(plain, is_between=is_between):
+        if follows_name or not search_hints.are_signs(plain, is_between=is_between):
             self.warnings.append(told)
             return
         self.signs.append(told)
@@ -323,12 +323,12 @@ class _Parser:
                 self.at,
                 f"{name}: is taken as a field with this value: leave out the space, or quote both as text",
             )
-        if known.takes_times and (found := search_hints.clock_behind(self.plain, self.at)) is not None:
+        if known.takes_times and (found := search_hints.clock_after(self.plain, self.at)) is not None:
             self._warn(*found)
         return any_of_values(nodes)
 
     def _comes_to_value(self, depth: int) -> bool:
-        """Skips the spaces behind the name of a field. False if no value follows, but the end or another part."""
+        """Skips the spaces after the name of a field. False if no value follows, but the end or another part."""
         self._skip_spaces()
         rest = self.plain[self.at :]
         name = _NAME.match(rest)

@@ -202,7 +202,7 @@ async def _near(searcher: Searcher, place: int, word: Word, organization_uid: UU
 
 
 def _word_clauses(word: str, organization_uid: UUID) -> list[Clause]:
-    """Words with one mistake anywhere, and with two mistakes behind the first letter."""
+    """Words with one mistake anywhere, and with two mistakes after the first letter."""
     longest = max(parts_of(word), key=len, default=word)
     one = near_word(longest, organization_uid, mistakes=1, same=0)
     two = near_word(longest, organization_uid, mistakes=2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-# A verb that ends in one of these syllables has forms with each of the others behind the same beginning.
+# A verb that ends in one of these syllables has forms with each of the others after the same beginning.
 _ROWS = (
     *("わいうえおっ", "かきくけこい", "がぎぐげごい", "さしすせそ", "たちつてとっ"),
     *("なにぬねのん", "ばびぶべぼん", "まみむめもん", "らりるれろっ"),
@@ -18,7 +18,7 @@ _ADJECTIVE = "いくかけさそ"
 _LONE = "たてなまれよさ"  # what follows the one character of a verb such as 見る
 _PASSIVE, _POTENTIAL = frozenset(row[0] for row in _ROWS), frozenset(row[3] for row in _ROWS)
 _GO, _DIE, _KNOW = "行", "死", "知"  # 行く is the one verb in く that has 行って, and 死ぬ the one in ぬ
-# What could also be a particle behind a noun, as in 銀行から and 都立と, needs the syllable that follows in verbs.
+# What could also be a particle after a noun, as in 銀行から and 都立と, needs the syllable that follows in verbs.
 _LONGER = {syllable: tuple(syllable + kana for kana in "なれせさず") for syllable in "かがま"}
 _LONGER |= {syllable: (syllable + "う",) for syllable in "とのも"}
 _LONGER_OF_KNOW = _LONGER | {"ら": ("らな", "られ", "らず")}  # お知らせ is a notice, and seldom a form of 知る
@@ -34,7 +34,7 @@ _SURU = re.compile(
 _VERB = re.compile(f"[{_HAN}][{_HIRAGANA}]{{1,8}}$")
 _STEM = f"(.*[{_HAN}][{_HIRAGANA}]{{0,5}}?)"
 
-# What may stand behind a form without changing what it means: a question, です, and auxiliaries behind て.
+# What may stand after a form without changing what it means: a question, です, and auxiliaries after て.
 _QUESTION = re.compile("(ます|ません|ました|ましょう|でした|ください|下さい)(?:か|が|ね|よ|ので|けど|けれど|から)$")
 _DESU = re.compile(
     "(?<=[いうくぐすたつぬぶむるん])(?:よう|みたい)?[んの]?(?:です|でした|でしょう)(?:か|が|ね|よ|けど|けれど|から)?$"
@@ -83,7 +83,7 @@ def _with(beginning: str, row: str) -> list[str]:
 
 
 def _longer_behind(beginning: str) -> Mapping[str, tuple[str, ...]]:
-    """The syllables that count behind this beginning only with another one, as these pairs."""
+    """The syllables that count after this beginning only with another one, as these pairs."""
     return _LONGER_OF_KNOW if beginning.endswith(_KNOW) else _LONGER
 
 
@@ -118,7 +118,7 @@ def _adjective(stem: str) -> list[str]:
 
 
 def _is_long(text: str) -> bool:
-    """Whether there is a syllable of the verb behind its Chinese characters."""
+    """Whether there is a syllable of the verb after its Chinese characters."""
     return bool(text) and "\u3041" <= text[-1] <= "\u3096"
 
 
@@ -189,7 +189,7 @@ def _of_verb(piece: str) -> list[str]:
 
 
 def without_polite_prefix(piece: str) -> list[str]:
-    """The piece without the お or ご of politeness in front of a word, and the forms of what stands behind it.
+    """The piece without the お or ご of politeness in front of a word, and the forms of what stands after it.
 
     お茶 keeps it: one character alone is a part of too many words.
     """

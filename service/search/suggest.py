@@ -180,7 +180,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _is_in_front(character: str) -> bool:
-    """Whether the character is not part of the word behind it: a quotation mark, a bracket, a dash, or invisible."""
+    """Whether the character is not part of the word after it: a quotation mark, a bracket, a dash, or invisible."""
     return (
         unicodedata.category(character) in ("Ps", "Pi", "Pf", "Pd", "Cf")
         or character in "\"'*¿¡"
@@ -189,5 +189,5 @@ def _is_in_front(character: str) -> bool:
 
 
 def _without_punctuation(word: str) -> str:
-    """The word without punctuation behind it, and without dots and the like in front. Other signs in front stay."""
+    """The word without punctuation after it, and without dots and the like in front. Other signs in front stay."""
     return without_punctuation(word).lstrip(".,:;!?/…")

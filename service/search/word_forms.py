@@ -34,7 +34,7 @@ def without_separators(piece: str) -> str:
 
 
 def without_article(piece: str) -> str:
-    """The word behind an elided article or preposition: `hôtel` of `l'hôtel`. An empty text if there is none."""
+    """The word after an elided article or preposition: `hôtel` of `l'hôtel`. An empty text if there is none."""
     found = _ELIDED.fullmatch(piece)
     return found[1] if found else ""
 

@@ -20,8 +20,8 @@ from service.vocabulary import comparable
 LONGEST = 50  # characters of a word that is suggested
 MOST_PLACES = 50  # in a subject where a word could begin as typed
 RUN = 16  # further characters of a completion in scripts without spaces
-SHORTEST_BEHIND = 3  # letters of a word behind an apostrophe, as in l’eau; the t of don’t is none
-SHORTEST_GROUP = 4  # digits of a number behind a separator, as in 01.02.2024; the 000 of 1,000 is none
+SHORTEST_BEHIND = 3  # letters of a word after an apostrophe, as in l’eau; the t of don’t is none
+SHORTEST_GROUP = 4  # digits of a number after a separator, as in 01.02.2024; the 000 of 1,000 is none
 
 LEAST_GROUPED = 4  # digits of a number that is completed in other groups
 LEAST_PHONE = 7  # and of one that is no amount in thousands
@@ -46,7 +46,7 @@ _SUFFIX = re.compile(r"(?<=[^\W\d_])(?:#|\+\+)(?![\w#+])")  # of C# and C++
 _ZERO_WIDTH_SPACE = "\u200b"
 _STACKING = "\u17d2\u1039"  # in Khmer and Burmese, the next letter stands below
 BEFORE = "เแโใไເແໂໃໄ"  # vowels of Thai and Lao that stand before their consonant, so that no word ends with one
-BEHIND = "ะาำๅฯๆະາຳຯ"  # and those behind it, so that no word begins with one
+BEHIND = "ะาำๅฯๆະາຳຯ"  # and those after it, so that no word begins with one
 _PRIVATE = 0xE000  # the first character for private use
 _KATAKANA_TO_HIRAGANA = {code_point: code_point - 0x60 for code_point in range(0x30A1, 0x30F7)}
 

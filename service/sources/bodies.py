@@ -35,7 +35,7 @@ _ANY_BOUNDARY = re.compile(
     rb"^--([^\s-][^\r\n]*?|[^\s][^\r\n]+?)[ \t\r]*\n(?=content-|\r?\n)", re.MULTILINE | re.IGNORECASE
 )
 _NO_BASE64_LINE = re.compile(rb"[^A-Za-z0-9+/=\r\n \t_-]|[A-Za-z0-9+/]+ [A-Za-z0-9+/]+ ")
-# Text that a mailing list appended to base64: behind a padded or an empty line.
+# Text that a mailing list appended to base64: after a padded or an empty line.
 _FOOTER = re.compile(rb"[=\n][ \t]*\r?\n(?:[ \t]*\r?\n)*+(?=[^\s]*[^A-Za-z0-9+/=\s]|[^\s]+[ \t]+[^\s])")
 _PADDED_BREAK = re.compile(rb"=[ \t]+(\r?\n)")  # spaces that a server added to a soft line end of quoted-printable
 

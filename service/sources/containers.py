@@ -275,7 +275,7 @@ class _Entry(tarfile.TarInfo):
 
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
-        """The next entry. tarfile itself would take a damaged or incomplete entry behind the first one for the end."""
+        """The next entry. tarfile itself would take a damaged or incomplete entry after the first one for the end."""
         try:
             return super().fromtarfile(archive)
         except (tarfile.TruncatedHeaderError, tarfile.InvalidHeaderError) as error:  # type: ignore[attr-defined]

@@ -39,7 +39,7 @@ _OFFSET = re.compile(
 )
 _LOOSE_OFFSET = re.compile(
     r"(?:([+\u2212-])\s+|\s)(0\d|1[0-4])([0-5]\d)\s*\Z", re.ASCII
-)  # a space behind the sign, or no sign
+)  # a space after the sign, or no sign
 _ZONE_NAME = re.compile(r"(?<![^\W\d_])[A-Za-z]{1,5}(?![^\W\d_])")
 _LONG_ZONE = re.compile(r"((?:[a-z]+\.?\s+){1,3})(standard|mean|daylight|summer)\s+time\b", re.IGNORECASE | re.ASCII)
 _HALF = re.compile(r"\b([ap])\.?\s?m\b\.?|([下오]午|오후|p\.\s?m\.)|(上午|午前|오전)", re.IGNORECASE)
@@ -118,7 +118,7 @@ def parse_date(text: str) -> datetime | None:
 def _of_separator(separator: bytes) -> datetime | None:
     """The date in a separator line, such as: From ada@x.org Wed Jul 30 21:49:08 1993.
 
-    The zone may stand before or behind the year. The date that git writes for every patch does not count.
+    The zone may stand before or after the year. The date that git writes for every patch does not count.
     """
     if _PATCH.match(separator):
         return None

@@ -74,7 +74,7 @@ def _readable(data: bytes) -> bytes:
 
 
 def _begin(data: bytes) -> int:
-    """Where the headers begin: behind a byte order mark, empty lines and separators of a mailbox."""
+    """Where the headers begin: after a byte order mark, empty lines and separators of a mailbox."""
     nothing = _NOTHING.match(data)
     begin = nothing.end() if nothing is not None else 0
     while (separator := _SEPARATOR.match(data, begin)) is not None:

@@ -140,6 +140,6 @@ class _Reader:
 
 
 def _behind(source: str, name: str, at: int) -> int:
-    """The place behind the end of a script or the like; the end of the text if it is not closed."""
+    """The place after the end of a script or the like; the end of the text if it is not closed."""
     end = re.compile(rf"</{name}\b[^<>]*+>?", re.IGNORECASE).search(source, at)
     return end.end() if end is not None else len(source)

@@ -1,7 +1,7 @@
 """Splits mbox files of all variants into messages: mboxo, mboxrd, mboxcl, mboxcl2, MMDF, Thunderbird's, git's.
 
 No variant says how a separator differs from a line of text, so a line is judged by its form, by the line before it and
-by the lines behind it.
+by the lines after it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from service.sources.window import BEHIND, CHUNK, Window
 
 SEPARATOR_BYTES = 1_000  # the longest separator: an address and a date
 MOST_QUOTED = 20  # separators that a Content-Length may cover; if there are more, the length is wrong
-_AHEAD = 2**16  # bytes behind a separator that are in memory
+_AHEAD = 2**16  # bytes after a separator that are in memory
 _HEAD = 2**14  # those that are looked at as the headers of a message
 _JUDGED = 2**12  # those that are looked at to judge a separator
 _DATED = 120  # bytes of the end of a separator, which hold its date
@@ -196,7 +196,7 @@ class _Mbox:
         return True
 
     def _begins_message(self, form: Form, at: int) -> bool:
-        """Whether the lines before and behind this line show that it is a separator. It ends at `at`."""
+        """Whether the lines before and after this line show that it is a separator. It ends at `at`."""
         window = self._window
         if more := _MORE_SEPARATORS.match(window.data, at, at + _JUDGED):
             at = more.end()
@@ -230,7 +230,7 @@ class _Mbox:
     def _has_true_length(self) -> bool:
         """Whether the body's Content-Length ends where a separator or the end of the file is.
 
-        Lengths are often wrong, and one that is too long would swallow the messages behind it.
+        Lengths are often wrong, and one that is too long would swallow the messages after it.
         """
         window = self._window
         ahead = self._protected - window.offset
@@ -257,7 +257,7 @@ class _Mbox:
 
 
 class _Mmdf(_Mbox):
-    """Splits a window at the lines of four ^A, which stand before and behind each message."""
+    """Splits a window at the lines of four ^A, which stand before and after each message."""
 
     mark = b"\n" + MMDF
 

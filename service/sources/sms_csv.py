@@ -1,7 +1,7 @@
 """Reads SMS from CSV: separated by commas, semicolons, tabs or bars, in UTF-8, UTF-16 or Windows-1252.
 
 Every line that is not empty becomes part of one message, or one reject. A quote that is not closed is text: unlike
-csv.reader's, it does not swallow the lines behind it.
+csv.reader's, it does not swallow the lines after it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _Lines:
                 return line
 
     def ahead(self) -> Iterator[Line]:
-        """The lines behind the last one, including empty ones. They can still be read."""
+        """The lines after the last one, including empty ones. They can still be read."""
         at = 0
         while True:
             if at == len(self._ahead):

@@ -15,7 +15,7 @@ from service.sources.quote_words import FIELD, MARKERS, OPENERS, SENT_FROM, VERB
 from service.text import fold
 
 SNIPPET_CHARACTERS = 200
-ENOUGH_CHARACTERS = 600  # of own text are collected, so that an attribution behind the snippet is still found
+ENOUGH_CHARACTERS = 600  # of own text are collected, so that an attribution after the snippet is still found
 LINES = 5_000  # are looked at
 LINE_CHARACTERS = 2_000  # of a line are looked at
 MOST_LINES = 5  # that an attribution spans

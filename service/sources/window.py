@@ -9,7 +9,7 @@ from collections.abc import Callable
 from service.errors import SourceUnreadable
 
 CHUNK = 2**18
-BEHIND = 256  # bytes that stay in memory behind the position
+BEHIND = 256  # bytes that stay in memory after the position
 _BOMS = (  # the longest first: that of UTF-32 begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"), (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
@@ -91,7 +91,7 @@ class Window:
         return chunk
 
     def skip_blanks(self) -> bool:
-        """Moves behind white space. Returns whether there was any."""
+        """Moves past white space. Returns whether there was any."""
         begun = self.offset
         while True:
             self.at = len(self.data) - len(self.data[self.at :].lstrip(b" \t\r\n"))

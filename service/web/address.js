@@ -1,4 +1,4 @@
-// The address of the page <-> what is asked. The part behind the # holds everything, so it can be shared, and no server
+// The address of the page <-> what is asked. The part after the # holds everything, so it can be shared, and no server
 // or log sees it. Its names are those of the API's parameters.
 
 export const LISTS = ['status', 'channel', 'category', 'agent_uid', 'direction'];

@@ -23,7 +23,7 @@ _CUT = re.compile(
 
 
 def whole_characters(answer: bytes) -> bytes:
-    """The JSON with each mark that stands inside a character before or behind it, so that the mark holds it."""
+    """The JSON with each mark that stands inside a character before or after it, so that the mark holds it."""
     return _CUT.sub(_whole, answer)
 
 

@@ -96,7 +96,7 @@ def bounds_before(bucket: Bucket) -> Bounds:
 
 
 def bounds_behind(bucket: Bucket) -> Bounds:
-    """The bound of the documents behind the bucket, on the side towards it."""
+    """The bound of the documents after the bucket, on the side towards it."""
     return _opposite(bucket.lower if bucket.column.descending else bucket.upper)
 
 

@@ -45,7 +45,7 @@ class Cursors:
         self._keys = [AESSIV(hmac.digest(one, _PURPOSE, hashlib.sha512)) for one in (secret, *previous)]
 
     def write(self, position: Position, query: ConversationQuery, organization_uid: UUID) -> str:
-        """The cursor that goes on behind this position."""
+        """The cursor that goes on after this position."""
         content = msgspec.msgpack.encode(_Content(position, query.resolution))
         sealed = self._keys[0].encrypt(content, _bound_to(query, organization_uid))
         return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()

@@ -74,7 +74,7 @@ class Place:
 class CountedBuckets:
     """The buckets of a step in their order: their ends, and the number of documents up to the end of each.
 
-    Documents without a value are one bucket more, behind these.
+    Documents without a value are one bucket more, after these.
     """
 
     step: Step
