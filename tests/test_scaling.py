@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -103,6 +105,16 @@ def test_the_same_seed_prints_the_same_and_the_help_tells_the_options() -> None:
     assert printed != simulate(*small, "--seed", "2")
     assert "| 9 | needs more shards |" in printed
     assert "--conversations" in simulate("--help")
+
+
+@pytest.mark.slow
+def test_the_tables_of_the_docs_are_what_it_prints() -> None:
+    text = (ROOT / "docs" / "scaling.md").read_text("utf-8")
+    tables = re.findall(r"^    (scripts/simulate --.*)\n\n((?:\|.*\n)+)", text, re.MULTILINE)
+    assert len(tables) == 3
+    for command, table in tables:
+        done = subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[1:] == table.splitlines(), command
 
 
 def test_it_needs_nothing_but_python() -> None:
