@@ -1,4 +1,4 @@
-"""The settings of how the nodes of a cluster are asked, and what happens when one of them fails."""
+"""The settings for calls to the nodes of a cluster, and for nodes that fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets that stand in files, as containers get them: NAME_FILE holds the path, the file the value of NAME."""
+"""Reads secrets from files, as containers provide them: NAME_FILE is the path of a file with the value of NAME."""
 
 from __future__ import annotations
 
