@@ -26,22 +26,22 @@ class SecretFiles(BaseSettings):
     opensearch_password_file: Path | None = Field(
         None,
         validation_alias=AliasChoices("OPENSEARCH_PASSWORD_FILE"),
-        description="file that contains that password, unless the variable holds it",
+        description="file that contains the password, if OPENSEARCH_PASSWORD is not set",
     )
     token_secret_file: Path | None = Field(
         None,
         validation_alias=AliasChoices("CONVERSATIONS_TOKEN_SECRET_FILE"),
-        description="file that contains that secret, unless the variable holds it",
+        description="file that contains the secret, if CONVERSATIONS_TOKEN_SECRET is not set",
     )
     token_secret_previous_file: Path | None = Field(
         None,
         validation_alias=AliasChoices("CONVERSATIONS_TOKEN_SECRET_PREVIOUS_FILE"),
-        description="file that contains that previous secret, unless the variable holds it",
+        description="file that contains the previous secret, if CONVERSATIONS_TOKEN_SECRET_PREVIOUS is not set",
     )
     cursor_secret_file: Path | None = Field(
         None,
         validation_alias=AliasChoices("CONVERSATIONS_CURSOR_SECRET_FILE"),
-        description="file that contains that secret of the cursors, unless the variable holds it",
+        description="file that contains the secret of the cursors, if CONVERSATIONS_CURSOR_SECRET is not set",
     )
 
 
