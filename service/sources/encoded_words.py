@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from service.sources.charsets import codec_of, decode, is_charset
 from service.sources.shortening import clean
 
-DECODED_CHARACTERS = 200_000  # of a header with encoded words are decoded; no person reads more
+DECODED_CHARACTERS = 200_000  # of a header with encoded words that are decoded; no person reads more
 
 _PART = r"[\w.:+*'\"()/-]"
 _FOLD = r"(?:\r*\n[ \t]+)"

@@ -14,7 +14,7 @@ from typing import Protocol
 from service.sources.facts import Fact
 
 Row = tuple[int, int, int, int]
-"""A message where a rule looks for neighbours: (what neighbours share, date, id, roles)."""
+"""A message at a place where a rule looks for neighbours: (a hash of the place, date, id, roles)."""
 
 
 class Rule(Protocol):
@@ -73,7 +73,7 @@ class Everything:
 
 
 def settled(facts: Collection[Fact], rule: Rule) -> set[int]:
-    """The ids of the messages that make no soft joins, because a message that they refer to is there."""
+    """The ids of the messages that make no soft joins, because a message that they refer to is known."""
     ids = {fact.id for fact in facts}
     return {fact.id for fact in facts if any(reference in ids for reference in rule.awaits(fact))}
 

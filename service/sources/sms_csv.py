@@ -1,6 +1,6 @@
 """Reads SMS from CSV: separated by commas, semicolons, tabs or bars, in UTF-8, UTF-16 or Windows-1252.
 
-Every line that is not empty becomes part of one message, or one reject. A quote that is not closed is text: unlike
+Every line that is not empty becomes part of a message, or a reject. A quote that is not closed is text: unlike
 csv.reader's, it does not swallow the lines after it.
 """
 
@@ -92,7 +92,7 @@ class _Lines:
 
 
 def _lines(window: Window, limits: Limits) -> Iterator[Line]:
-    """Every line without its end. What is too long is passed over, and never in memory as a whole."""
+    """Every line without its end. A line that is too long is skipped, and never in memory as a whole."""
     number, is_too_long = 1, False
     while window.rest or not window.has_ended:
         end = window.data.find(b"\n", window.at)

@@ -42,7 +42,7 @@ class Kind(Protocol[Source_contra]):
     def rule(self) -> Rule: ...
 
     def root(self, message: Source_contra) -> str:
-        """The text from which the uid of a conversation that begins with this message is made."""
+        """The text that determines the uid of a conversation that begins with this message."""
 
     def first(self, message: Source_contra, fact: Fact, fit: Fit) -> First:
         """The fields of a conversation that begins with this message."""
@@ -70,7 +70,7 @@ class First:
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """What one part of a softly joined conversation shows if it is ever separated again.
+    """What a part of a softly joined conversation shows if it is separated again.
 
     `begins` and `ends` are `copy` of its first and last message.
     """
