@@ -32,7 +32,7 @@ OF_THE_PAGE = frozenset(
 class Issuer(BaseModel):
     """An issuer, what its tokens must look like, and where its keys are. `issuer` is None if any `iss` is accepted.
 
-    These names are the keys of a table [[issuer]]. For a key that a table lacks, the settings count.
+    These names are the keys of a table [[issuer]]. For a key that a table lacks, the value of the settings is used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -125,7 +125,7 @@ _OF_ONE = {
     "jwks_file": "CONVERSATIONS_TOKEN_JWKS_FILE",
     "discovery": "CONVERSATIONS_TOKEN_DISCOVERY",
     "client_id": "CONVERSATIONS_OIDC_CLIENT_ID",
-}  # the settings of the one issuer, which a file with several excludes
+}  # the settings of a single issuer, which must not be set beside a file with several
 
 
 def issuers(settings: Settings) -> list[Issuer]:

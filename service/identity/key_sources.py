@@ -31,7 +31,7 @@ class Configuration(msgspec.Struct):
     authorization_endpoint: str = ""
     token_endpoint: str = ""
     end_session_endpoint: str | None = None
-    response_modes_supported: tuple[str, ...] = ("query", "fragment")  # as the standard says
+    response_modes_supported: tuple[str, ...] = ("query", "fragment")  # the standard's default
     authorization_response_iss_parameter_supported: bool = False
 
 

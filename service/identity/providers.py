@@ -17,9 +17,9 @@ from service.identity import key_sources
 from service.identity.issuers import Issuer, trusted
 from service.identity.key_sources import Configuration, is_safe
 
-PATIENCE_SECONDS = 2.0  # for which the page waits for an issuer whose configuration is not known yet
+PATIENCE_SECONDS = 2.0  # that the page waits for an issuer whose configuration is not known yet
 RETRY_SECONDS = 10.0  # after an issuer could not be asked
-ORIGIN = re.compile(r"https?://[\w.:\[\]-]+", re.ASCII)  # what may stand in a Content-Security-Policy
+ORIGIN = re.compile(r"https?://[\w.:\[\]-]+", re.ASCII)  # what a Content-Security-Policy may contain
 
 Read = Callable[[str], Awaitable[Configuration]]
 
@@ -27,7 +27,7 @@ logger = structlog.get_logger("conversations.sign_in")
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """An issuer as the page sees it. `says_issuer`: its answers always name it, so that none is of another issuer."""
+    """An issuer as the page sees it. `says_issuer`: its answers always name it, so that none can be of another."""
 
     issuer: str
     client_id: str

@@ -67,7 +67,7 @@ def _key(jwk: Jwk) -> Key | None:
         return None
     try:
         public = _READERS[str(jwk["kty"])](msgspec.json.encode(jwk).decode())
-    except Exception:  # what is wrong in a key makes PyJWT and cryptography raise errors of many kinds
+    except Exception:  # for a bad key, PyJWT and cryptography raise errors of many types
         return None
     if isinstance(public, RSAPublicKey) and public.key_size < LEAST_RSA_BITS:
         return None

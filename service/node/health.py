@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 ATTEMPTS = 5  # after these, OpenSearch gives up on a shard (index.allocation.max_retries)
-BUSY = "ShardLockObtainFailedException"  # the node still closes the shard that it should open
+BUSY = "ShardLockObtainFailedException"  # the node is still closing the shard that it should open
 NO_COPY = "no_valid_shard_copy"  # OpenSearch looked for copies of the shard and found none
 REASON_CHARACTERS = 400
 
@@ -76,9 +76,9 @@ def is_complete(url: str, count: int, status: str) -> bool:
 
 
 def shard_problem(url: str) -> tuple[str | None, bool]:
-    """Why a primary shard is missing (None if none is known to be), and whether that is permanent.
+    """Why a primary shard is missing, or None if none is known to be missing; and whether that is permanent.
 
-    If OpenSearch gave up on it only because the node was slow to close it, it is told to try again.
+    If OpenSearch gave up on the shard only because the node was slow to close it, OpenSearch is asked to try again.
     """
     explanation = _ask(url, "/_cluster/allocation/explain", _Explanation)
     if explanation is None or not explanation.primary:

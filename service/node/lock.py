@@ -18,7 +18,7 @@ import msgspec
 from service.errors import NodeFailed
 from service.node.folder import for_owner
 
-LEFTOVER_SECONDS = 20.0  # for a node to end whose owner was killed
+LEFTOVER_SECONDS = 20.0  # for the node of a killed owner to end
 LOOK_SECONDS = 1.0  # a command that checks whether a node is running holds the lock for a moment
 POLL_SECONDS = 0.1
 

@@ -27,7 +27,7 @@ from service.urls import without_password
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
-OLDEST_VERSION = (3, 3)  # the first with the sort by _shard_doc in a point in time
+OLDEST_VERSION = (3, 3)  # the first version that can sort by _shard_doc in a point in time
 MOST_SKEW = timedelta(seconds=2)
 TOKEN_LEEWAY = timedelta(seconds=5)  # as in service.api.auth; a greater clock skew makes new tokens invalid
 FIELDS_OF_A_NODE = "nodes.*.name,nodes.*.plugins.name,nodes.*.version"
@@ -98,7 +98,7 @@ async def _first(look: Look, deployment: Deployment) -> Check:
 
 
 async def _looked(look: Look, deployment: Deployment) -> Check:
-    """Runs a check. An error while it runs becomes a failed check with the reason."""
+    """Runs a check. If it raises an error, returns a failed check with the reason."""
     try:
         with translated(alias=deployment.settings.alias):
             return await look(deployment)

@@ -93,7 +93,7 @@ class Supervisor:
     async def _replace_all(self) -> None:
         """Replaces one worker after the other. If a new one cannot start, the old ones that are left stay."""
         for slot, old in list(self._slots.items()):
-            if self._end.is_set() or self._slots.get(slot) is not old:  # it died, and is being replaced anyway
+            if self._end.is_set() or self._slots.get(slot) is not old:  # it died, and is being replaced already
                 continue
             old.is_retired = True
             if code := await self._fill(slot):
