@@ -16,7 +16,7 @@ from service.query.parameters import ORDERS
 
 Schema = dict[str, object]
 
-LARGEST_EXACT = 2**53  # up to this, JavaScript represents whole numbers exactly
+LARGEST_EXACT = 2**53  # the largest number up to which JavaScript represents all whole numbers exactly
 _REF = "#/components/schemas/{name}"
 ENUMS: dict[str, tuple[str, ...]] = {
     "ConversationChannel": CHANNELS,

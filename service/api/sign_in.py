@@ -35,7 +35,7 @@ class _Token(msgspec.Struct):
 
 
 class SignInCodes:
-    """The codes that were made in this process and not used yet. Only a hash of each is remembered."""
+    """The codes that this process made and that were not used yet. Only a hash of each is stored."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

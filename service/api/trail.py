@@ -36,7 +36,7 @@ def record_failure(
     """Adds a line if the block fails, because part of its work may be done."""
     try:
         yield
-    except NotFound:  # nothing was done
+    except NotFound:  # the request did nothing
         raise
     except BaseException:
         record(request, action, organizations, complete=False, **facts)

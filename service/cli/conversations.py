@@ -33,7 +33,7 @@ from service.settings import Settings
 from service.terminal import confirmed, is_terminal, printable
 
 MOST_DELETED = 1000
-MOST_CHARACTERS = 2**16  # of a line of standard input
+MOST_CHARACTERS = 2**16  # of one line of standard input
 
 
 @click.command("search")
@@ -176,7 +176,7 @@ def _uids(texts: tuple[str, ...]) -> list[UUID]:
 
 
 def _names(texts: tuple[str, ...]) -> Iterator[str]:
-    """The texts, with the lines of standard input for `-`. They are read one by one: the input may have no end."""
+    """The texts, with the lines of standard input for `-`. They are read one by one, as the input may have no end."""
     for text in texts:
         if text != "-":
             yield text
@@ -229,7 +229,7 @@ def _show_page(data: Page) -> None:
         progress.say(_past(total) if total else "No conversation matches.")
         return
     output.print_conversations(items)
-    sys.stdout.flush()  # a closed pipe ends the command here, before it says more
+    sys.stdout.flush()  # if the pipe is closed, the command ends here, without further notes
     if "page" not in pagination:
         progress.say(f"{len(items)} of {counted(total, 'conversation')}")
         return

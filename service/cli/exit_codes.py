@@ -1,4 +1,4 @@
-"""How a command ends: an exit code for each kind of end, and one line on standard error if it failed.
+"""How a command ends: with an exit code, and with one line on standard error if it failed.
 
 EXIT_CODES is the table of docs/commands.md. A traceback is printed with --verbose only.
 """
@@ -41,15 +41,15 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class DoneInPart(ConversationsError):
-    """The work is done, but something in it must be looked at."""
+    """The work is done, but the user should look at a part of it."""
 
 
 class NotBegun(SearchUnavailable):
-    """OpenSearch does not answer, so that nothing was begun."""
+    """OpenSearch does not answer, so nothing was started."""
 
 
 class Early(Exception):
-    """Replaces ctrl-C and a closed pipe, which click would handle in its own way. They are its cause."""
+    """Replaces ctrl-C and a closed pipe, which click would handle in its own way. Its cause is the original error."""
 
 
 class Root(click.Group):
@@ -75,7 +75,7 @@ def _kept() -> Iterator[None]:
 
 
 def run(command: Callable[[], object]) -> int:
-    """Runs the command, says on standard error why it did not end well, and returns its exit code."""
+    """Runs the command and returns its exit code. If it failed, prints the reason on standard error."""
     try:
         result = command()
         code = result if isinstance(result, int) else DONE
@@ -182,7 +182,7 @@ _ENDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callab
 
 
 def _flushed(code: int) -> int:
-    """Writes out what the standard streams still hold: an error there is reported, and not left to the interpreter."""
+    """Flushes the standard streams, so that errors are reported here and not by the interpreter."""
     code = _flushed_output(code)
     try:
         if sys.stderr is not None:
@@ -210,7 +210,7 @@ def _flushed_output(code: int) -> int:
 
 
 def _discard(stream: TextIO | None, number: int) -> None:
-    """What could not be written is dropped, so that the interpreter does not try again at its end."""
+    """Drops what could not be written, so that the interpreter does not try again at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno() if stream is not None else number)
     os.close(nowhere)
