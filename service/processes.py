@@ -110,7 +110,7 @@ def mapped(
 
 def _killed() -> ConversationsError:
     return ConversationsError(
-        "one of the processes of --workers was killed, perhaps for want of memory: run the command again, "
+        "one of the processes of --workers was killed, perhaps because memory ran out: run the command again, "
         "with fewer of them"
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings
 
-# The variable that names a file -> the variable that the file's content stands for
+# The variable that names a file -> the variable whose value is in the file
 FILES = {
     f"{name}_FILE": name
     for name in (

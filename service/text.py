@@ -60,8 +60,8 @@ _OWNED = re.compile(r"(?<=[^\W_])\s?[\u00a9\u00ae\u2117\u2120\u2122]+|[\u00a9\u0
 # Letters that folding removes, so that they are not words alone: modifier letters and the Arabic tatweel.
 _NO_WORD = re.compile("[\u02b9-\u02ff\u0640]")
 _LETTERS = r"[^\W\d_\u02bc]"  # U+02BC is an apostrophe, though a letter; as both, it would make matching exponential
-# What may stand between the letters of one word, as in AC/DC, Q&A, col·lecció; in Hebrew, quotation marks as in צה"ל.
-# The mapping's char filters "parting" and "within", or its tokenizer, keep such words together.
+# What may be between the letters of one word, as in AC/DC, Q&A, col·lecció; in Hebrew, quotation marks as in צה"ל. The
+# mapping's char filters "parting" and "within", or its tokenizer, keep such words together.
 _HEBREW = "\u05d0-\u05ea"
 _WITHIN = (
     "(?:[-.'\u2018\u2019\u201b\u02bc`\u2010\u2011\u2013\u2212_\u200b\u200c/&\u00b7\u2027\u05f3]"
@@ -87,7 +87,7 @@ _REPLY_WORDS = (
     "|rv|tr|réf|rép|rif|i|enc|res|rsp|resp"  # Spanish, French, Italian, Portuguese
     "|odp|pd|odg|prosl|ats|atb|pārs|edasi"  # Polish, Czech, Slovene, Croatian, Lithuanian, Latvian, Estonian
     "|vá|továbbítás|tov"  # Hungarian
-    "|ynt|ilt|i\u0307lt"  # Turkish; the last is what case folding makes of its capital letters
+    "|ynt|ilt|i\u0307lt"  # Turkish; the last one is its capital letters after case folding
     "|bls|trs"  # Indonesian
     "|redir"  # Romanian
     "|yml|erantz"  # Welsh, Basque
@@ -279,7 +279,7 @@ def has_letters(text: str) -> bool:
 
 
 def symbols_of(text: str) -> str:
-    """The symbols of the text, which count as words wherever they stand."""
+    """The symbols of the text, which count as words anywhere in it."""
     alone = "".join(character for character in text if kind_of_character(character) == "symbol")
     return alone + "".join(_KEYCAP.findall(text))
 
@@ -293,8 +293,8 @@ def _is_word(character: str) -> bool:
 def kind_of_character(character: str) -> str:
     """`letter`, `number`, `symbol` or `sign`, or an empty string for a character that is not part of a word.
 
-    A symbol is an emoji or the like, or a number that is not made of digits, as one in a black circle. Characters that
-    this version of Python does not know yet, and private ones, count as symbols. A sign is one of mathematics, of a
+    A symbol is an emoji or the like, or a number without digits, such as one in a black circle. Characters that this
+    version of Python does not know yet, and private ones, count as symbols. A sign is one of mathematics, of a
     currency, or of a paragraph.
     """
     category = unicodedata.category(character)

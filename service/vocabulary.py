@@ -1,7 +1,7 @@
 """The vocabulary of an organization: its words and names, as terms of the field `words` that begin with its owner code.
 
-Fuzzy matching, prefixes, corrections and completions look for words that are like what was typed. In other fields they
-would look through the words of every organization. In `words` they look only through the terms after the owner code,
+Fuzzy matching, prefixes, corrections and completions search for words that are similar to the typed ones. In other
+fields, they would search the words of every organization. In `words`, they search only the terms after the owner code,
 so they are neither slowed down nor made to fail by the words of another organization. (Like every search, these also
 have a filter for the organization: even if two had the same code, neither would find the other's conversations.)
 
@@ -157,7 +157,7 @@ def comparable(text: str) -> str:
 
 
 class _Comparable(dict[int, str]):
-    """A cache of what the mapping's filter `folding` makes of each character."""
+    """A cache of each character as the mapping's filter `folding` folds it."""
 
     def __missing__(self, code_point: int) -> str:
         decomposed = _FOLDED_MARKS.sub("", unicodedata.normalize("NFKD", chr(code_point)))

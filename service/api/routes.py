@@ -309,14 +309,14 @@ def _require_fit(size: int, most: int) -> None:
 
 
 async def _caller(request: ApiRequest, scope: str) -> Caller:
-    """The caller. Raises Unauthorized, RateExceeded, and Forbidden if it does not have the scope."""
+    """The caller. Raises Unauthorized, KeysUnavailable, RateExceeded, and Forbidden if it does not have the scope."""
     caller = await _verified(request)
     caller.require_scope(scope)
     return caller
 
 
 async def _verified(request: ApiRequest) -> Caller:
-    """The caller. Raises Unauthorized and RateExceeded."""
+    """The caller. Raises Unauthorized, KeysUnavailable and RateExceeded."""
     parts: Parts = request.app.state.parts
     headers = authorizations(request.scope["headers"])
     if len(headers) > 1:

@@ -1,6 +1,6 @@
-"""`POST /sign-in`: exchanges a one-time code for the token that it stands for.
+"""`POST /sign-in`: exchanges a one-time code for a token.
 
-`conversations run` prints a link with a code behind the `#`, which browsers never send. So no token is in an address
+`conversations run` prints a link with a code after the `#`, which browsers never send. So no token is in an address
 that a log, a history or another page could keep.
 """
 

@@ -90,7 +90,7 @@ def _other(url: str, what: str) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a server could not be reached, in words."""
+    """A phrase that says why a server could not be reached."""
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.errno in _BY_NUMBER and not isinstance(cause, ssl.SSLError):
             return _BY_NUMBER[cause.errno]

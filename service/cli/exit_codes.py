@@ -33,7 +33,7 @@ EXIT_CODES: dict[int, str] = {
     FAILED: "failed, or a check failed: not ready, not fit to be served, differences were found; or you answered no",
     USAGE: "an option, an argument, a setting or the configuration file is wrong; nothing was done",
     IN_PART: "done, but not all is well: lines were rejected, or `doctor` has warnings only",
-    INTERRUPTED: "ctrl-C (SIGINT); the last lines say how to go on",
+    INTERRUPTED: "ctrl-C (SIGINT); the last lines say how to continue",
     PIPE_CLOSED: "the reader of standard output went away, as with `| head`",
     TERMINATED: "SIGTERM",
 }
@@ -86,7 +86,7 @@ def run(command: Callable[[], object]) -> int:
 
 @contextmanager
 def hint(say_how: Callable[[], str]) -> Iterator[None]:
-    """If ctrl-C, SIGTERM or a lost cluster ends the block early, adds how to go on."""
+    """If ctrl-C, SIGTERM or a lost cluster ends the block early, adds how to continue."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit, SearchUnavailable, SearchTimeout, WriteFailed) as error:
@@ -163,7 +163,7 @@ def _dash(error: click.ClickException) -> str:
     is_short = isinstance(error, click.NoSuchOption) and not error.option_name.startswith("--")
     context = error.ctx if isinstance(error, click.UsageError) else None
     takes_words = context is not None and any(isinstance(one, click.Argument) for one in context.command.params)
-    return "; a word that begins with - and is no option comes after --" if is_short and takes_words else ""
+    return "; a word that begins with - but is not an option comes after --" if is_short and takes_words else ""
 
 
 def _notes(error: BaseException) -> None:

@@ -91,7 +91,7 @@ def add_to(command: click.Command) -> None:
 
 
 def _shown_default() -> str:
-    path, home = contexts.default_path(), Path(os.path.expanduser("~"))  # Path.home() raises where there is none
+    path, home = contexts.default_path(), Path(os.path.expanduser("~"))  # Path.home() may raise
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 

@@ -80,7 +80,7 @@ def _set(uids: list[UUID] | None) -> frozenset[UUID] | None:
 
 
 def split(text: str) -> tuple[str, str] | None:
-    """The id and the hash of a key's secret; None if the text is no key."""
+    """The id and the hash of a key's secret; None if the text is not a key."""
     found = _KEY.fullmatch(text)
     return None if found is None else (found[1], _hashed(found[2]))
 

@@ -82,7 +82,7 @@ class Issuer(BaseModel):
 
     @property
     def more_parameters(self) -> list[tuple[str, str]]:
-        """The pairs in `client_parameters`. Raises ValueError if it is no query string, or sets what the page sets."""
+        """The pairs in `client_parameters`. Raises ValueError if it is invalid, or sets what the page sets."""
         text = self.client_parameters
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
         if own := sorted(OF_THE_PAGE & {name for name, _value in pairs}):

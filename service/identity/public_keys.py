@@ -50,7 +50,7 @@ class _Set(msgspec.Struct):
 
 
 def read(content: bytes) -> list[Key]:
-    """The usable keys of a set. Raises ValueError if it is no set, or has none."""
+    """The usable keys of a set. Raises ValueError if it is not a key set, or has no usable key."""
     try:
         listed = msgspec.json.decode(content, type=_Set).keys[:MOST_KEYS]
     except (msgspec.MsgspecError, ValueError, RecursionError):

@@ -143,7 +143,7 @@ class FairSemaphore:
         self._queued += 1
 
     def _admit(self, now: float) -> None:
-        """Admits waiting requests in turn, as long as the next one fits."""
+        """Admits waiting requests in turn while the next one fits."""
         share = self._share(now)
         while self._turns:
             ready = (who for who, one in self._turns.items() if one.held + self._first(one, now).units <= share)

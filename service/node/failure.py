@@ -49,7 +49,7 @@ def ending(code: int) -> str:
 
 KILLED = "perhaps by the kernel because memory ran out (see 'dmesg')"
 _HEAP = "set CONVERSATIONS_NODE_HEAP to an amount of memory that this machine has, such as 512m"
-_DAMAGED = "the data folder is damaged: restore a snapshot into another folder, or start anew with another --data"
+_DAMAGED = "the data folder is damaged: restore a snapshot into another folder, or start again with another --data"
 
 # What to do, by a pattern in an exception or a line of output. The first match counts.
 _WAYS_OUT: tuple[tuple[str, str], ...] = (

@@ -92,7 +92,7 @@ def shard_problem(url: str) -> tuple[str | None, bool]:
         has_given_up = False
     return (
         f"{name} cannot be read ({_short(details)}): "
-        "restore a snapshot into another folder, or start anew with another --data",
+        "restore a snapshot into another folder, or start again with another --data",
         has_given_up or explanation.can_allocate == NO_COPY,
     )
 
@@ -102,7 +102,7 @@ def _short(details: str) -> str:
 
 
 def _ask(url: str, path: str, expected: type[Expected], *, method: str = "GET") -> Expected | None:
-    """The node's response, or None if it reports an error, is no JSON of this shape, or does not come."""
+    """The node's response, or None if it is missing, reports an error, or is not JSON of this shape."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
     try:
         connection.request(method, path)

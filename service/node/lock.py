@@ -29,7 +29,7 @@ Expected = TypeVar("Expected")
 class Running(msgspec.Struct):
     """The file node.json: the running node, its process, and the process that started it.
 
-    `urls` are those of all nodes that run, where there are several; `url` and `pid` are those of the first.
+    If there are several nodes, `urls` has those of all running ones; `url` and `pid` are those of the first.
     """
 
     url: str

@@ -118,7 +118,7 @@ def _record(source: dict[str, object]) -> Write:
 
 
 _OTHERS: AbstractMapping[str, Callable[[dict[str, object]], Write]] = {"tombstone": _tombstone, "record": _record}
-"""What makes documents that are no conversations, by the field that they have."""
+"""The functions that make documents other than conversations, by the field that marks these."""
 
 
 def _conversation(source: dict[str, object]) -> Write:

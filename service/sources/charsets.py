@@ -1,7 +1,7 @@
 """Decodes bytes as the charset that a message names, or as the one that it probably means.
 
 Mail names charsets loosely: a name often means a larger charset (Shift_JIS means Microsoft's code page 932), has an
-unusual spelling, or is wrong. WHATWG's table of names, which browsers use, is the base; the tables here add what it
+unusual spelling, or is wrong. WHATWG's table of names, which browsers use, is the base. The tables here add what it
 lacks. No input raises an error.
 """
 

@@ -118,7 +118,7 @@ def parse_date(text: str) -> datetime | None:
 def _of_separator(separator: bytes) -> datetime | None:
     """The date in a separator line, such as: From ada@x.org Wed Jul 30 21:49:08 1993.
 
-    The zone may stand before or after the year. The date that git writes for every patch does not count.
+    The zone may stand before or after the year. The constant date that git writes for every patch is ignored.
     """
     if _PATCH.match(separator):
         return None

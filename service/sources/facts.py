@@ -46,14 +46,14 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 class Fact(msgspec.Struct, frozen=True, array_like=True):
     """One message as an import remembers it. `date` is in milliseconds since 1970.
 
-    Messages with the same `id` are copies of one message; `digest` tells those with different content apart.
-    `participants` are the hashes of sender and receivers, `lists` those of the mailing lists that it was posted to,
-    `outsider` that of the other side if the organization's addresses are known and one of them takes part (else 0).
-    `subject` is the hash of the subject without reply marks (0 for none). `is_marked` says that the subject had a reply
-    mark, `is_forwarded` that its outermost mark was that of forwarded mail, `is_reply` that the message refers to
-    another one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether the message
-    names its sender. `is_own` says that its sender belongs to the organization, `is_specific` that its subject is not
-    one that strangers use by chance.
+    Messages with the same `id` are copies of one message; their `digest` differs if their content does. `participants`
+    are the hashes of sender and receivers, `lists` those of the mailing lists that it was posted to, `outsider` that of
+    the other side if the organization's addresses are known and one of them takes part (else 0). `subject` is the hash
+    of the subject without reply marks (0 for none). `is_marked` says that the subject had a reply mark, `is_forwarded`
+    that its outermost mark was that of forwarded mail, `is_reply` that the message refers to another one; `references`
+    also contain the provider's id of the thread, if there is one. `is_named` is for SMS: whether the message names its
+    sender. `is_own` says that its sender belongs to the organization, `is_specific` that its subject is not one that
+    strangers use by chance.
     """
 
     id: int
@@ -166,7 +166,7 @@ def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
 def united(facts: Iterable[Fact]) -> dict[tuple[int, int], Fact]:
     """The facts by `copy`. Of equal copies, the one with the earliest date counts.
 
-    Dates of copies differ if a message's own date was not believed, and was replaced by the time of the import.
+    Dates of copies differ if a message's own date was rejected and replaced by the time of the import.
     """
     found: dict[tuple[int, int], Fact] = {}
     for fact in facts:

@@ -1,8 +1,8 @@
 """Groups messages into conversations: connected components over joins that depend on the set of messages only.
 
 So the result is the same in whatever order the messages came. What joins messages is a `Rule`: threads.py has that of
-mail, sms.py that of SMS. Hard joins depend on two messages and stay. A soft join stays only as long as nothing is known
-of what a message refers to.
+mail, sms.py that of SMS. Hard joins depend on two messages and stay. A soft join ends when a message that one of the
+two refers to becomes known.
 """
 
 from __future__ import annotations

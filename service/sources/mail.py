@@ -69,7 +69,7 @@ class Rules:
 
 @dataclass(slots=True)
 class Counts:
-    """Counts of messages. `read` is the sum of all others down to `rejected`.
+    """Counts of messages. `read` is the sum of the following fields up to `rejected`.
 
     `in_conversations` were added to conversations, `there` were in them already. `duplicates` occur more than once in
     this import. `deleted` belong to conversations that were deleted.

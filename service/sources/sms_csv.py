@@ -176,7 +176,7 @@ class _Table:
         }
 
 
-_FORMULA = re.compile(rb'^\s*="([^"]*)"\s*$')  # tells a spreadsheet to keep the plus or the zeros of a number
+_FORMULA = re.compile(rb'^\s*="([^"]*)"\s*$')  # makes a spreadsheet keep the plus or the zeros of a number
 
 
 def _folded(title: str) -> str:
@@ -211,8 +211,8 @@ def _record(table: _Table, data: bytes, lines: _Lines, text: _Decoder) -> dict[s
 def _joined(table: _Table, data: bytes, lines: _Lines) -> list[tuple[bytes, bool]] | None:
     """The fields of a record over several lines, or None if the open quote is not the beginning of one.
 
-    A line that is a record by itself is not part of a field. If it has an odd number of quotes, this holds only if the
-    first line is also such a record: else one of its quotes closes the field.
+    A line that is a complete record is not part of a field. A line with an odd number of quotes counts as a record only
+    if the first line is a record too; otherwise one of its quotes closes the field.
     """
     parts, is_open, length = [data], data.count(b'"') % 2 == 1, 0
     is_whole = _is_record(table, data, with_odd_quotes=True)

@@ -27,7 +27,7 @@ class Piece(Generic[Source]):
 class Spool(Scratch, Generic[Source]):
     """Messages in a temporary SQLite file. A context manager: leaving it deletes the file.
 
-    Copies of one message with different content are all kept, and `facts.chosen` tells which one counts. The groups
+    Copies of one message with different content are all kept, and `facts.chosen` decides which one counts. The groups
     take about 300 bytes of memory for each message.
     """
 

@@ -1,7 +1,7 @@
 """Starts the workers, replaces those that die and, on SIGHUP, all of them one by one, and ends them together.
 
-A worker is a new process of the same command, so that it reads the settings, secrets and certificates afresh. All
-workers accept from one socket, which stays open while they come and go: a connection that none has accepted waits.
+A worker is a new process of the same command, so it reads the settings, secrets and certificates again. All workers
+accept from one socket, which stays open while they come and go: a connection that none has accepted waits.
 """
 
 from __future__ import annotations
