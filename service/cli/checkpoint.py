@@ -12,7 +12,7 @@ from service.errors import Misconfigured
 from service.sources import ndjson
 
 EVERY_SECONDS = 1.0
-_LOAD_ANEW = "load without --resume; what is already loaded stays unchanged"
+_LOAD_ANEW = "leave --resume out; what is already loaded stays unchanged"
 _CHOOSE = "choose another file with --checkpoint"
 
 

@@ -107,7 +107,7 @@ class Issuer(BaseModel):
         if looked_up is not None and not key_sources.is_safe(looked_up):
             raise ValueError("its keys must be at a URL with https (or with http on this machine)")
         if self.client_id is not None and not (self.has_keys and key_sources.is_safe(self.issuer or "")):
-            raise ValueError("people can sign in only at an issuer with keys, whose name is a URL with https")
+            raise ValueError("people can sign in only at an issuer with public keys whose name is an https URL")
         _ = self.more_parameters
         known = (SHARED, *ASYMMETRIC)
         if unknown := [name for name in self.algorithms if name not in known]:

@@ -67,9 +67,9 @@ async def configuration(issuer: str, trusted: ssl.SSLContext) -> Configuration:
     try:
         found = msgspec.json.decode(content, type=Configuration)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise ValueError("its configuration is not one of OpenID Connect") from None
+        raise ValueError("its configuration is not an OpenID Connect configuration") from None
     if found.issuer != issuer:
-        raise ValueError("its configuration is of another issuer")
+        raise ValueError("its configuration names another issuer")
     return found
 
 

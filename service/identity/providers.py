@@ -1,4 +1,4 @@
-"""Where people sign in: what the page must know of each issuer at which it is a client (OpenID Connect)."""
+"""Where people sign in: what the page must know about each issuer at which it is a client (OpenID Connect)."""
 
 from __future__ import annotations
 
@@ -104,14 +104,14 @@ def reader(ca_file: Path | None) -> Read:
 
 
 def provider(issuer: Issuer, found: Configuration) -> Provider:
-    """Raises ValueError if people cannot sign in there."""
+    """The issuer as a provider. Raises ValueError if people cannot sign in there."""
     ends = [found.end_session_endpoint] if found.end_session_endpoint else []
     if not all(map(is_safe, (found.authorization_endpoint, found.token_endpoint, *ends))):
-        raise ValueError("its configuration names no places to sign in, or one without https")
+        raise ValueError("its configuration lacks an endpoint to sign in, or has one without https")
     if not ORIGIN.fullmatch(origin(found.token_endpoint)):
-        raise ValueError("its configuration names a place for tokens that is no plain URL")
+        raise ValueError("its configuration has a token endpoint that is not a plain URL")
     if "fragment" not in found.response_modes_supported:
-        raise ValueError("it does not answer after the # of an address (response_mode=fragment)")
+        raise ValueError("it does not support response_mode=fragment")
     return Provider(
         issuer=found.issuer,
         client_id=issuer.client_id or "",

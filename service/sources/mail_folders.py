@@ -110,9 +110,9 @@ def _sorted_out(folder: Path, inside: str, names: list[str]) -> tuple[list[tuple
 
 def _file(path: Path, inside: str, folder: Path) -> Place:
     if path.is_symlink() and not path.exists():
-        return Place(path, inside, problem="cannot be read (a link that leads nowhere)", is_ignored=path.name == "lock")
+        return Place(path, inside, problem="cannot be read (a broken link)", is_ignored=path.name == "lock")
     if not path.is_file():
-        return Place(path, inside, problem="cannot be read (no file, but a device, a pipe or a socket)")
+        return Place(path, inside, problem="cannot be read (a device, a pipe or a socket)")
     in_maildir = folder.name in _MAILDIR
     if not in_maildir and _DBOX.match(path.name) and _is_dbox(path):
         return Place(path, inside, problem="is a file of Dovecot's dbox: export its messages with doveadm")
