@@ -54,8 +54,8 @@ def search_command(
     """Find conversations by QUERY, in the language of the search box: words, "phrases", -without, field:value, OR.
 
     It prints a table on a terminal, and the data of the API's answer as JSON elsewhere. -o name prints one uid on each
-    line. --where takes every parameter of the API. Options come before --, a QUERY that begins with - after it.
-    'conversations export' writes all conversations that match.
+    line. --where takes every parameter of the API. Options come before --, and a QUERY that begins with - comes after
+    it. 'conversations export' writes all conversations that match.
     """
     refuse_options(words)
     query_string = query_of(settings, words, where, filters, sort=sort, page=page, per_page=limit)
@@ -82,8 +82,8 @@ def count_command(
 ) -> None:  # fmt: skip
     """Count the conversations that match QUERY, exactly.
 
-    It prints the number, on a terminal and into a pipe; -o json prints the whole answer. With --where
-    facets=status,channel it also counts by the values of these fields.
+    It prints the number, also into a pipe; -o json prints the whole answer. With --where facets=status,channel it also
+    counts by the values of these fields.
     """
     refuse_options(words)
     query_string = query_of(settings, words, where, filters)

@@ -112,8 +112,8 @@ def filter_options(command: Command) -> Command:
     @click.option(
         "--match",
         type=click.Choice(MATCHES),
-        help="How words match. words, the default: all words. any: any of them. auto: any of them, if nothing has all. "
-        "The others need --where 'search=TEXT' instead of QUERY.",
+        help="Which words must match. words (the default): all. any: at least one. auto: all, or at least one if "
+        "nothing has all. The other values need --where 'search=TEXT' instead of QUERY.",
     )
     @click.option(
         "--strict",

@@ -177,7 +177,7 @@ class Planner(Generic[Source]):
     def _beside_deleted(self, groups: list[_Group[Source]], gone: list[Entry]) -> list[_Group[Source]]:
         """Leaves out messages that belong to a deleted conversation and are not newer than the deletion.
 
-        Newer ones are one new conversation, even if only deleted messages connect them. A conversation that was there
+        Newer ones form one new conversation, even if only deleted messages connect them. A conversation that was there
         before the deletion stays as it is.
         """
         whole = [[*group.facts, *(piece.fact for piece in group.pieces)] for group in groups]

@@ -350,7 +350,7 @@ class Mail:
 
 
 def _content(message: Message) -> bytes:
-    """The content by which messages with the same id differ. It has no flags, and no date that replaced another."""
+    """The content that distinguishes messages with the same id: without flags, and without a replacement date."""
     date = None if message.is_ahead else message.date
     return msgspec.json.encode(
         (

@@ -196,7 +196,7 @@ class _Mbox:
         return True
 
     def _begins_message(self, form: Form, at: int) -> bool:
-        """Whether the lines before and after this line show that it is a separator. It ends at `at`."""
+        """Whether the lines before and after this line, which ends at `at`, show that it is a separator."""
         window = self._window
         if more := _MORE_SEPARATORS.match(window.data, at, at + _JUDGED):
             at = more.end()

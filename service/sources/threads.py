@@ -10,7 +10,7 @@
   - what anybody of the organization exchanged with the same outsider, if the organization's addresses are known;
   - if the subject is specific ("Offer 17", but not "Help"), what was posted to the same mailing list, unless that is
     such a reply itself: a desk may receive its customers' mail as a list.
-  A receiver in common is not enough: all customers have support@ in common. Forwarded mail joins only by a list.
+  A common receiver is not enough: all customers write to support@. Forwarded mail joins only by a list.
 - Some mailing lists remove the reply mark. So a reply without a mark, none of whose references is known, joins the
   latest earlier message with the same subject, at most SUBJECT_DAYS before, that was posted to the same list, or that
   its first receiver wrote to its sender. This is a soft join: it ends when the message that the reply refers to

@@ -190,7 +190,7 @@ def unite(
 
 
 def _with_unseen(item: Conversation, known: Sequence[Known]) -> Conversation:
-    """The item, widened so that it loses nothing of messages which no import remembers.
+    """The item, extended so that it keeps what it has from messages that no import remembers.
 
     Some messages of this import may be among them, so the number of messages may be too low.
     """
