@@ -1,9 +1,9 @@
 """Sends a batch of writes, judges the results, and divides a request that OpenSearch does not accept as a whole.
 
 One bad document can make its whole request fail with a timeout, a lost connection, 413, 400 or 500. Then the request is
-sent in parts, until the bad document is alone. It is rejected only if it has failed alone more than once and the index
-is known to accept writes. After a timeout or a lost connection, other documents of the batch must also have been
-written. So an outage never looks like a bad document.
+sent in parts, until the bad document is alone. A document that is too large (413) is rejected at once, any other only
+if it has failed alone more than once and the index is known to accept writes. After a timeout or a lost connection,
+other documents of the batch must also have been written. So an outage never looks like a bad document.
 """
 
 from __future__ import annotations
