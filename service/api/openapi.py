@@ -37,9 +37,9 @@ JSON, NDJSON, TEXT = "application/json", "application/x-ndjson", "text/plain"
 
 WRITE_DESCRIPTION = (
     "Conversations, or deletions: one JSON object a line, or a JSON array of them. "
-    f"At most {MOST_BODY_BYTES:,} bytes and {MAX_LINES:,} lines or elements; one has at most {MAX_LINE_BYTES:,} bytes, "
-    f"and an item at most {MAX_ITEM_BYTES:,} bytes as JSON. A conversation has the fields of an item of a page, with "
-    "their maxLength and maxItems; only uid, organization_uid and updated_on are required."
+    f"At most {MOST_BODY_BYTES:,} bytes and {MAX_LINES:,} lines or elements; each has at most {MAX_LINE_BYTES:,} "
+    f"bytes, and an item at most {MAX_ITEM_BYTES:,} bytes as JSON. A conversation has the fields of an item of a page, "
+    "with their maxLength and maxItems; only uid, organization_uid and updated_on are required."
 )
 DESCRIPTION = (
     "Finds one conversation (an e-mail thread, an SMS exchange) among millions, at once.\n\n"

@@ -78,7 +78,7 @@ def service_options(command: Command) -> Command:
         type=Uuid(),
         envvar=variable_of("organization"),
         show_envvar=True,
-        help="The organization whose conversations are meant. Needed without --url. [default: the token's]",
+        help="The organization of the conversations. Needed without --url. [default: the token's]",
     )
     @opensearch_options
     @functools.wraps(command)
