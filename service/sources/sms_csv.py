@@ -120,7 +120,7 @@ class _Decoder:
         except UnicodeDecodeError:
             if not self._has_told:
                 self._has_told = True
-                progress.say(f"{self._name} is not UTF-8: it is read as Windows-1252; else, convert it to UTF-8 first")
+                progress.say(f"{self._name} is not UTF-8: it is read as Windows-1252; if that is wrong, convert it")
             return data.decode("cp1252", "replace")
 
 
@@ -154,7 +154,7 @@ class _Table:
         titles = [text(title).strip() for title, _is_open in _split(header, table.separator, table.field)]
         return (
             f"has the columns {', '.join(titles)[:500] or 'none'}, and lacks {', '.join(missing)}: "
-            f"say which column that is with --column, such as --column {missing[0]}=NAME"
+            f"name the column with --column, such as --column {missing[0]}=NAME"
         )
 
     def split(self, data: bytes) -> list[tuple[bytes, bool]]:

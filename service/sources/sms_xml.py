@@ -65,7 +65,7 @@ def read_xml(window: Window, peers: Peers, limits: Limits) -> Iterator[Found]:
         reader.feed(_valid(rest + decoder.decode(begun, True)), is_last=True)
         yield from reader.taken()
         if reader.number == 0 and reader.root != "smses":
-            yield 1, f"holds no messages: it begins with <{reader.root[:50]}>, and a backup of messages with <smses>"
+            yield 1, f"holds no messages: it begins with <{reader.root[:50]}>, and a backup begins with <smses>"
     except (expat.ExpatError, SourceUnreadable) as error:
         yield from reader.taken()
         if window.failure is None:
