@@ -54,7 +54,7 @@ from service.search.searcher import Searcher
 from service.settings import Settings
 
 WRITE_SHARE = 0.8  # of a request's deadline, for a write to OpenSearch
-LOOK_SHARE = 0.8  # of a request's deadline, for checks of the index; the rest is for finding out why they failed
+LOOK_SHARE = 0.8  # of a request's deadline, for checks of the index; the rest is left to find out why they failed
 
 
 def create_app(
@@ -67,7 +67,7 @@ def create_app(
 ) -> ASGIApp:
     """Creates the ASGI application. Does not connect to OpenSearch yet. Raises Misconfigured for unusable settings.
 
-    `codes` are those with which the page for people signs in. `folder` is that of the workers, if there are several.
+    `codes` are the one-time codes that sign people in to the page. `folder` holds the files that several workers share.
     """
     searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout, beside=searches)
@@ -130,7 +130,7 @@ def create_app(
 
 
 def _named(settings: Settings, app: ASGIApp) -> ASGIApp:
-    """The application, for the host names, the origins and the addresses of the settings only."""
+    """Adds the middlewares for host names, CORS and the operations address, where the settings have these."""
     if (operations := settings.operations_host_and_port) is not None:
         app = Operations(app, port=operations[1])
     if settings.cors_origins is not None:

@@ -1,4 +1,4 @@
-"""The audit trail: a line for each write, export, deletion and change of an API key: who, what organization, how many.
+"""The audit trail: who wrote, exported or deleted conversations, or changed API keys, in which organization.
 
 The service logs the lines, and with CONVERSATIONS_AUDIT_FILE appends them to that file too. Commands that work on the
 cluster itself have no log, so they only append.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def _logger() -> FilteringBoundLogger:
-    import structlog  # commands begin without it
+    import structlog  # imported late, so that commands start faster
 
     made: FilteringBoundLogger = structlog.get_logger(NAME)
     return made
@@ -51,7 +51,7 @@ def operator() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Records what was done. `file` gets each line as JSON; `is_logged`: so does the log."""
+    """Records what was done. Each line is appended to `file` as JSON and, with `is_logged`, also logged."""
 
     file: Path | None = None
     is_logged: bool = True

@@ -1,4 +1,4 @@
-"""The settings of how the nodes of a cluster are asked, and what happens when one of them fails."""
+"""The settings for calls to the nodes of a cluster, and for nodes that fail."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class ClusterSettings(BaseSettings):
         gt=0,
         le=1,
         validation_alias=_env("OPENSEARCH_SLOW_SHARE"),
-        description="share of its deadline after which a read that has no answer is also sent to another node; 1 turns "
-        "this off",
+        description="share of its deadline after which an unanswered read is also sent to another node; 1 turns this "
+        "off",
     )
     opensearch_failures: int = Field(
         3,

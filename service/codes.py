@@ -1,6 +1,6 @@
-"""Codes and numbers in groups: order numbers, serial numbers, account numbers, amounts, and how else they are written.
+"""Finds codes and numbers that can be written with or without groups: order numbers, account numbers, amounts.
 
-A code has letters and digits. In one word, it is a term of `subject.stems`, whatever its groups with hyphens are.
+A code has letters and digits. Hyphens may divide it into any groups: as one word, it is a term of `subject.stems`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import re
 from collections.abc import Sequence
 
 LEAST_GROUPED = 5  # digits: shorter numbers are not joined, because 1.5 is not 15
-LEAST_PHONE = 7  # digits of a number in one piece in any groups: 100-200 is a range of pages, and 2024-11 a month
+LEAST_PHONE = 7  # digits; shorter ones may be something else: 100-200 is a range of pages, and 2024-11 a month
 LONGEST_NUMBER = 30  # digits
 MOST_NUMBERS = 8  # pieces of a text with a number in groups
-MOST_GROUPS = 6  # pieces of a number in groups whose beginning is looked for
+MOST_GROUPS = 6  # pieces of one number in groups
 MOST_CODES = 16  # pieces of a text with a code in groups: an IBAN has up to nine
-SHORTEST = 5  # letters and digits of a code that may be written in groups
-SHORTEST_DOTTED = 10  # of one with dots or colons that could be a version otherwise: v1.2 is not v12
+SHORTEST = 5  # letters and digits of a code
+SHORTEST_DOTTED = 10  # of a code that looks like a version: v1.2 is not v12
 
 _GROUPED = re.compile(r"\W*([0-9]+(?:[-.,'’/()_]{1,3}[0-9]+)*)\W*")
-# These mean their groups: an address, a date without zeros in front, an amount with decimals.
+# In these, the groups have a meaning: an IP address, a date without leading zeros, an amount with decimals.
 _IPV4 = re.compile(r"\W*(?:[0-9]{1,3}\.){3}[0-9]{1,3}\W*")
 _DATE = re.compile(
     r"\W*(?:[0-9]{1,2}([-./])[0-9]{1,2}\1(?:[0-9]{2}|[0-9]{4})|[0-9]{4}([-./])[0-9]{1,2}\2[0-9]{1,2})\W*"
@@ -29,8 +29,8 @@ _DECIMAL = re.compile(r"\W*([0-9]{1,15}|[0-9]{1,3}(?:[.,'’][0-9]{3})+)[.,]([0-
 _AMOUNT = re.compile(r"\W*([1-9][0-9]{0,2}(?:[.,'’ ][0-9]{3})+|[1-9][0-9]{3,14})(?:[.,]([0-9]{1,2}))?\W*")
 _DIGITS_APART = re.compile("[0-9][^0-9A-Za-z]{1,4}[0-9]")
 _ENDED = re.compile(r"[^0-9)]$")
-_OF_PHONE = re.compile(r"\(?[+0]")  # how a number begins that is a phone number, however short its beginning is
-# The beginning of an amount in groups of which one digit is missing.
+_OF_PHONE = re.compile(r"\(?[+0]")  # the start of a phone number, recognized even if few digits are typed
+# An amount in groups whose last digit is not typed yet.
 _AMOUNT_BEGUN = re.compile(
     r"[1-9][0-9]{1,2}(?:[.,'’ ][0-9]{3})*[.,'’ ][0-9]{2}|[1-9](?:[.,'’ ][0-9]{3})+[.,'’ ][0-9]{2}"
 )
@@ -38,7 +38,7 @@ _SHORT_NUMBER = re.compile(rf"\W*([0-9]{{1,{LEAST_GROUPED - 1}}})\W*")
 
 _CODE = re.compile(r"\W*([A-Za-z0-9]+(?:[-_/\u2010\u2011\u2013\u2212][A-Za-z0-9]+)*)\W*")
 _DOTTED = re.compile(r"\W*([A-Za-z0-9]+(?:[-_/.:\u2010\u2011\u2013\u2212][A-Za-z0-9]+)*)\W*")
-# Few digits with signs between are an amount, a range or a section: 12.5 kg is no 125kg.
+# A few digits with signs between them are an amount, a range or a section: 12.5 kg is not 125kg.
 _SHORT_NUMBERS = re.compile(r"(?=(?:\D*\d){2,4}\D*\Z)\W*\d+(?:[-_/.,:\u2010\u2011\u2013\u2212]\d+)+\W*", re.ASCII)
 _GROUP = re.compile(r"[A-Za-z0-9]{1,8}")
 _OF_CAPITALS = re.compile(r"[A-Z0-9]{1,8}|(?=[a-z]*[0-9])[a-z0-9]{1,8}")
@@ -54,13 +54,13 @@ _IN_GROUPS = (
 
 
 def short_number(piece: str) -> str:
-    """The number, if the piece is one of few digits; else an empty text."""
+    """The number, if the piece is a number of at most four digits; else an empty text."""
     found = _SHORT_NUMBER.fullmatch(piece)
     return found[1] if found else ""
 
 
 def digits_in(piece: str) -> str:
-    """The digits of a number in any groups, such as a phone number. Empty if the groups mean something."""
+    """The digits of a number in any groups, such as a phone number. Empty if the groups have a meaning."""
     found = _GROUPED.fullmatch(piece)
     if not found or _IPV4.fullmatch(piece) or _DECIMAL.fullmatch(piece):
         return ""
@@ -88,7 +88,7 @@ def whole_numbers(text: str) -> list[str]:
 
 
 def _groups_of(piece: str) -> str:
-    """The digits of a piece that may be of a number in groups, without its decimals."""
+    """The digits of a piece that may belong to a number in groups, without decimals."""
     if not _has_digit(piece) or _has_letter(piece):
         return ""
     decimal = _DECIMAL.fullmatch(piece)
@@ -96,7 +96,7 @@ def _groups_of(piece: str) -> str:
 
 
 def _number_from(start: int, pieces: Sequence[str], groups: Sequence[str]) -> str:
-    """The number of the pieces from here, as far as it may go on. Empty if they are none, or one without groups."""
+    """The longest number that begins at this piece. Empty if there is none, or if it has no groups."""
     end = start + 1
     while end < min(len(pieces), start + MOST_GROUPS) and groups[end] and not _ENDED.search(pieces[end - 1]):
         end += 1
@@ -107,9 +107,9 @@ def _number_from(start: int, pieces: Sequence[str], groups: Sequence[str]) -> st
 
 
 def number_begun(pieces: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The last pieces, if they are groups of a number that may go on, and how this number begins in one word.
+    """The last pieces, if they may begin a number in groups, and the possible beginnings of this number in one word.
 
-    A piece of digits alone is such a beginning by itself, so nothing is returned for it.
+    A single piece of plain digits is such a beginning already, so nothing is returned for it.
     """
     start = len(pieces)
     while start > max(0, len(pieces) - MOST_GROUPS) and digits_in(pieces[start - 1]):
@@ -128,9 +128,9 @@ def number_begun(pieces: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def amounts(piece: str) -> list[str]:
-    """The other form of a number of four digits or more: `1 234 567 50` of `1234567,50`, `1234567` of `1,234,567`.
+    """The other form of a number of four or more digits: `1 234 567 50` for `1234567,50`, `1234567` for `1,234,567`.
 
-    Decimals stand after a space, because search cuts a number there.
+    Decimals follow a space, because search splits a number there.
     """
     if not (found := _AMOUNT.fullmatch(piece)):
         return []
@@ -141,7 +141,7 @@ def amounts(piece: str) -> list[str]:
 
 
 def code_in(piece: str) -> str:
-    """The code in one word: `rg2024001` of `RG-2024-001`. An empty text if the piece is no code.
+    """The code in one word: `rg2024001` of `RG-2024-001`. An empty text if the piece is not a code.
 
     A code has letters and digits, in groups or not.
     """
@@ -155,7 +155,7 @@ def code_in(piece: str) -> str:
 
 
 def _may_be_version(text: str) -> bool:
-    """Whether at most one group has letters, and the first is no name: v1.2 and python3.11, but not INV.2024.07."""
+    """Whether at most one group has letters, and the first is not a name: v1.2 and python3.11, but not INV.2024.07."""
     first, *others = re.split("[^A-Za-z0-9]", text)
     is_name = first.isalpha() and len(first) > 1
     return not is_name and sum(map(_has_letter, (first, *others))) < 2
@@ -173,7 +173,7 @@ def short_code_in(piece: str) -> str:
 
 
 def groups_between(code: str) -> int:
-    """How many groups more than one the digits before the last letters may be in, as in `RR 123 456 789 DE`."""
+    """How many times the digits before the last letters may be divided, as in `RR 123 456 789 DE`."""
     found = _DIGITS_BETWEEN.fullmatch(code)
     return len(found[1]) // 2 - 1 if found else 0
 
@@ -187,7 +187,7 @@ def in_usual_groups(piece: str) -> list[str]:
 
 
 def joined_numbers(pieces: Sequence[str]) -> dict[str, str]:
-    """For each piece of a number in groups, such as `030 123 456`, the whole number, with its decimals apart."""
+    """For each piece of a number in groups, such as `030 123 456`, the whole number; decimals follow a space."""
     found: dict[str, str] = {}
     run: list[str] = []
     for piece in (*pieces, "") if len(pieces) <= MOST_NUMBERS else ():

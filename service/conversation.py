@@ -87,7 +87,7 @@ def parse_uuid(value: object) -> UUID:
 
 
 def parse_uuids(values: list[object]) -> list[UUID]:
-    """Parses each of a list, four times as fast as one by one. Raises ValueError."""
+    """Parses a list of UUIDs, four times as fast as one by one. Raises ValueError."""
     return msgspec.convert([_check_uuid(value) for value in values], list[UUID])
 
 
@@ -340,7 +340,7 @@ def item(source: bytes) -> bytes:
 
 
 def is_tombstone(source: bytes) -> bool:
-    """Whether a stored document is a tombstone. Only a tombstone begins with `order`."""
+    """Whether the document is a tombstone and not a conversation. Import records, too, begin with `order`."""
     return source.startswith(b'{"order":')
 
 

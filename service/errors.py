@@ -10,8 +10,8 @@ ConversationsError
 ├── UnsupportedMediaType  the body is not NDJSON or JSON
 ├── UnsupportedEncoding   the body is compressed
 ├── TooBusy               too many concurrent requests of this kind, or too many concurrent writes to a conversation
-│   └── RateExceeded      the caller has sent too many requests in a time
-├── Saturated             the service does as much as it can for other organizations
+│   └── RateExceeded      the caller has sent too many requests in a short time
+├── Saturated             the service is busy with requests of other organizations
 ├── SlowRequest           the caller took too long to send the body
 ├── BodyIncomplete        the caller disconnected before the body was complete
 ├── SearchUnavailable     OpenSearch cannot respond now, or its response is incomplete

@@ -173,7 +173,7 @@ def is_foreign(path: Path, is_own: Callable[[bytes], bool]) -> bool:
 
 
 def begins(path: Path, is_so: Callable[[bytes], bool]) -> bool:
-    """What `is_so` says of the beginning of the file."""
+    """The result of `is_so` for the beginning of the file."""
     with path.open("rb") as file:
         return is_so(file.read(65_536))
 

@@ -1,7 +1,7 @@
-"""Korean syllables as sequences of the keys with which they are typed.
+"""Korean syllables as the sequences of keys that type them.
 
-While somebody types 주문 (order), the input method shows ㅈ, 주, 줌, 주무 and 주문: a consonant stands at the end of a
-syllable until a vowel follows it. The keys of each are a beginning of the keys of the last.
+While somebody types 주문 (order), the input method shows ㅈ, 주, 줌, 주무 and 주문: a consonant belongs to the syllable
+before it until a vowel follows. The keys of each of these are a prefix of the keys of 주문.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import unicodedata
 from functools import cache
 
 # The keys of the two-set keyboard (KS X 5002), in the order of Unicode's consonants, vowels and finals (chapter 3.12).
-# What needs the shift key there has a digit here.
+# A digit is a key with Shift.
 _CONSONANTS = "r1se2faq3t4dw5czxvg"
 _VOWELS = (
     "k",
@@ -87,7 +87,7 @@ def syllables_begun(letter: str) -> list[Range]:
 
 
 def parted(letter: str) -> tuple[str, list[Range]] | None:
-    """The syllable without its last consonant, and the syllables that begin with that one: 주 and 마 to 밓, of 줌."""
+    """The syllable without its last consonant, and the syllables that begin with it: for 줌, 주 and 마 to 밓."""
     if not _FIRST <= letter <= _LAST or not (final := (ord(letter) - ord(_FIRST)) % _OF_VOWEL):
         return None
     keys = _FINALS[final]

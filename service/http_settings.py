@@ -20,20 +20,20 @@ class HttpSettings(BaseSettings):
         None,
         validation_alias=_env("CONVERSATIONS_CORS_ORIGINS"),
         description="origins whose pages may call the API from a browser, separated by spaces, such as "
-        "https://app.example.com; none without it",
+        "https://app.example.com; without it, none may",
     )
     allowed_hosts: str | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_ALLOWED_HOSTS"),
-        description="host names, without ports and separated by spaces, under which the service answers, except for "
-        "/health; all without it",
+        description="host names under which the service answers, without ports, separated by spaces; /health answers "
+        "under any name; without it, all names are accepted",
     )
 
     trusted_proxies: str | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_TRUSTED_PROXIES"),
-        description="addresses and networks of proxies, separated by spaces, such as 10.0.0.0/8, whose "
-        "X-Forwarded-For says from which address a request comes; nobody is believed without it",
+        description="addresses and networks of proxies whose X-Forwarded-For is trusted, separated by spaces, such as "
+        "10.0.0.0/8; without it, the header is ignored",
     )
 
     @field_validator("trusted_proxies")

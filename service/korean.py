@@ -1,7 +1,7 @@
-"""Korean words without their endings: particles after nouns, and what makes a verb of a noun.
+"""Removes the endings of Korean words: particles after nouns, and the endings that turn a noun into a verb.
 
-There is no dictionary of Korean without a plugin, and spaces do not part words: 주문이 is an order with a particle.
-The mapping's token filter "korean" has the same pattern, so that subjects are read in the same way.
+OpenSearch has no Korean dictionary without a plugin, and no space comes before a particle: 주문이 is 주문 (order) with
+이. The mapping's token filter "korean" has the same pattern, so that subjects are read in the same way.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ _OPEN = "".join(map(chr, range(ord("가"), ord("힣") + 1, 28)))  # syllables th
 
 _LIQUID = "".join(map(chr, range(ord("가") + 8, ord("힣") + 1, 28)))  # syllables that end in ㄹ
 
-# 이, 은, 을 and 과 follow a consonant; 가, 는, 를 and 와 a vowel. So 전문가 is no 전문 with a particle.
+# 이, 은, 을 and 과 follow a consonant; 가, 는, 를 and 와 a vowel. So 전문가 is not 전문 with a particle.
 _BEHIND_VOWELS = "가|는|를|와|랑|라도|라는|와의|와는|예요|였습니다"
-_NO_PARTICLE = "고양|어린|젊은|원숭|호랑|목걸|귀걸|떡볶|막걸|옷걸"  # nouns in 이
+_NO_PARTICLE = "고양|어린|젊은|원숭|호랑|목걸|귀걸|떡볶|막걸|옷걸"  # the nouns 고양이, 어린이 and so on end in 이
 _BEHIND_CONSONANTS = (
     f"(?<!{_NO_PARTICLE})이|은|을|과|이랑|이나|이라도|이라는|으로|으로는|으로도|으로의|으로서|으로써|으로부터|과의|과는"
     "|이에요|이었습니다"
 )
-_BEHIND_VOWELS_AND_L = "로|로는|로도|로의|로서|로써|로부터"  # others have 으로: 대학로 is a street
+_BEHIND_VOWELS_AND_L = "로|로는|로도|로의|로서|로써|로부터"  # after other consonants it is 으로: 대학로 is a street
 _BEHIND_ALL = (
     "의|에|에는|에도|에만|에서|에서는|에서도|에서의"
     "|에게|에게는|에게서|한테|한테서|께|께서|께서는|도|만|만의|만을|만이|까지|까지는|까지도|까지의"
@@ -37,7 +37,7 @@ _VERBS = (
     "|받(?:다|고|는|은|을|기|지|았습니다|았어요|았는데|습니다)"
     "|부탁(?:드립니다|드려요|드리겠습니다|합니다|해요)|드립니다|드려요|드렸습니다|드리겠습니다|바랍니다|원합니다|원해요"
 )
-# What is left has two syllables or more: one alone is a part of too many words.
+# At least two syllables must be left: a single one is part of too many words.
 ENDING = re.compile(
     f"(?<=[{_HANGUL}]{{2}})(?:(?<=[{_OPEN}])(?:{_BEHIND_VOWELS})"
     f"|(?<![{_OPEN}])(?:{_BEHIND_CONSONANTS})|(?<=[{_OPEN}{_LIQUID}])(?:{_BEHIND_VOWELS_AND_L})"
@@ -47,14 +47,14 @@ _WORD = re.compile(f"[^{_HANGUL}]*([{_HANGUL}]+)[^{_HANGUL}]*")
 
 
 def bare(piece: str) -> list[str]:
-    """The word of the piece without its ending: 주문 of 주문을, 취소 of 취소해주세요. Empty if it has none."""
+    """The word of the piece without its ending: 주문 for 주문을, 취소 for 취소해주세요. Empty if it has no ending."""
     word = _word(piece)
     plain = ENDING.sub("", word)
     return [plain] if plain != word else []
 
 
 def compounds(piece: str) -> list[list[str]]:
-    """The word of the piece in two or three words of at least two syllables each: 주문 and 취소 of 주문취소."""
+    """The ways to split the word into two or three words of at least two syllables: 주문 and 취소 for 주문취소."""
     found: list[list[str]] = []
     for word in (_word(piece), *bare(piece)):
         if len(word) <= LONGEST_SPLIT:

@@ -39,8 +39,8 @@ class LimitSettings(BaseSettings):
         ge=0,
         le=1_000_000,
         validation_alias=_env("CONVERSATIONS_CALLER_RATE"),
-        description="units that a caller (a subject of an issuer, or an API key) may use in a second, after which it "
-        "gets 429; 0 turns the limit off",
+        description="units that a caller (a subject of an issuer, or an API key) may use in a second; beyond it, the "
+        "caller gets 429; 0 turns the limit off",
     )
     caller_burst: int = Field(
         2_000,
@@ -54,99 +54,100 @@ class LimitSettings(BaseSettings):
         ge=0,
         le=1_000_000,
         validation_alias=_env("CONVERSATIONS_ADDRESS_RATE"),
-        description="requests without a valid token that come from one address in a second, after which it gets 429; "
-        "0 turns the limit off",
+        description="requests without a valid token that an address may send in a second; beyond it, the address gets "
+        "429; 0 turns the limit off",
     )
     address_burst: int = Field(
         2_000,
         ge=1,
         le=100_000_000,
         validation_alias=_env("CONVERSATIONS_ADDRESS_BURST"),
-        description="such requests that an address may send at once after a pause",
+        description="requests without a valid token that an address may send at once after a pause",
     )
     searches: int = Field(
         12,
         ge=1,
         le=10_000,
         validation_alias=_env("CONVERSATIONS_SEARCHES"),
-        description="requests for which a process searches or reads in OpenSearch at the same time",
+        description="concurrent requests for which a process searches or reads in OpenSearch",
     )
     searches_per_organization: int = Field(
         2,
         ge=1,
         le=10_000,
         validation_alias=_env("CONVERSATIONS_SEARCHES_PER_ORGANIZATION"),
-        description="those of one organization while others search too; alone, it may use all",
+        description="concurrent searches and reads of one organization while others search too; alone, it may use all",
     )
     searches_waiting: int = Field(
         400,
         ge=0,
         le=100_000,
         validation_alias=_env("CONVERSATIONS_SEARCHES_WAITING"),
-        description="searches that wait for their turn, after which others get 503",
+        description="searches that wait for their turn; further ones get 503",
     )
     searches_waiting_per_organization: int = Field(
         100,
         ge=0,
         le=100_000,
         validation_alias=_env("CONVERSATIONS_SEARCHES_WAITING_PER_ORGANIZATION"),
-        description="those of one organization, after which it gets 429",
+        description="searches of one organization that wait for their turn; further ones get 429",
     )
     search_patience: float = Field(
         1.0,
         gt=0,
         le=300,
         validation_alias=_env("CONVERSATIONS_SEARCH_PATIENCE"),
-        description="seconds that a search may wait for its turn; where its organization sends more than can be done "
-        "for longer than a burst, only as long as one search takes",
+        description="seconds that a search may wait for its turn; if its organization is over capacity for longer than "
+        "a burst, only about as long as one search takes",
     )
     bulk_bytes: int = Field(
         64_000_000,
         ge=1,
         validation_alias=_env("CONVERSATIONS_BULK_BYTES"),
-        description="bytes of all bodies of bulk writes that are read and written at the same time",
+        description="total bytes of the bulk bodies that a process reads and writes at the same time",
     )
     bulk_bytes_per_organization: int = Field(
         32_000_000,
         ge=1,
         validation_alias=_env("CONVERSATIONS_BULK_BYTES_PER_ORGANIZATION"),
-        description="those of one organization while others write too; beyond it, bodies wait up to 5 s, then get 429",
+        description="bytes of the bulk bodies of one organization while others write too; beyond it, bodies wait up to "
+        "5 s, then get 429",
     )
     body_bytes: int = Field(
         MOST_BODY_BYTES,
         ge=1_000,
         le=MOST_BODY_BYTES,
         validation_alias=_env("CONVERSATIONS_BODY_BYTES"),
-        description="bytes of the body of one bulk write, after which it is 413",
+        description="bytes of the body of one bulk write; a larger one gets 413",
     )
     points_in_time: int = Field(
         50,
         ge=1,
         le=10_000,
         validation_alias=_env("CONVERSATIONS_POINTS_IN_TIME"),
-        description="points in time that a process has open, for deep pages and exports; those of all processes "
-        "together must stay below the cluster's search.max_open_pit_context, which is 300 on each node",
+        description="points in time that a process may have open, for deep pages and exports; the sum of all processes "
+        "must stay below the cluster's search.max_open_pit_context, which is 300 on each node",
     )
     points_in_time_per_organization: int = Field(
         25,
         ge=1,
         le=10_000,
         validation_alias=_env("CONVERSATIONS_POINTS_IN_TIME_PER_ORGANIZATION"),
-        description="those of one organization while others have some too",
+        description="points in time of one organization while others have some too",
     )
     exports: int = Field(
         4,
         ge=1,
         le=1_000,
         validation_alias=_env("CONVERSATIONS_EXPORTS"),
-        description="exports at the same time, after which others get 503",
+        description="concurrent exports; further ones get 503",
     )
     exports_per_organization: int = Field(
         2,
         ge=1,
         le=1_000,
         validation_alias=_env("CONVERSATIONS_EXPORTS_PER_ORGANIZATION"),
-        description="exports of one organization at the same time, after which it gets 429",
+        description="concurrent exports of one organization; further ones get 429",
     )
     unread_seconds: float = Field(
         30.0,
@@ -161,34 +162,35 @@ class LimitSettings(BaseSettings):
         ge=1,
         le=100_000,
         validation_alias=_env("CONVERSATIONS_CONNECTIONS"),
-        description="connections of clients; for one more, the longest idle one is closed, and it gets 503 if none is",
+        description="connections of clients; a further one replaces the connection that has been idle longest, or gets "
+        "503 if none is idle",
     )
     head_bytes: int = Field(
         65_536,
         ge=1_000,
         le=1_000_000,
         validation_alias=_env("CONVERSATIONS_HEAD_BYTES"),
-        description="bytes of a request line with all headers, after which it is 414 or 431",
+        description="bytes of a request line with all headers; a larger request gets 414 or 431",
     )
     head_seconds: float = Field(
         10.0,
         gt=0,
         le=3_600,
         validation_alias=_env("CONVERSATIONS_HEAD_SECONDS"),
-        description="seconds until a request's headers are complete, after which it is 408",
+        description="seconds within which a request's headers must be complete; later, it gets 408",
     )
     body_seconds: float = Field(
         60.0,
         gt=0,
         le=3_600,
         validation_alias=_env("CONVERSATIONS_BODY_SECONDS"),
-        description="seconds until a request's body is complete, after which it is 408",
+        description="seconds within which a request's body must be complete; later, it gets 408",
     )
     operations_address: str | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_OPERATIONS_ADDRESS"),
-        description="host and port, such as 127.0.0.1:9100, of /metrics and /health/ready, which are then not on the "
-        "port of the API; the port must be another",
+        description="host and port of /metrics and /health/ready, such as 127.0.0.1:9100; they are then not on the "
+        "port of the API, and the port must differ from it",
     )
 
     @field_validator("operations_address")

@@ -1,4 +1,4 @@
-"""How the service logs: its own lines by structlog, and of what libraries say, nothing that a caller could have sent.
+"""Configures logging: structlog for the service's own lines, and lines of libraries without anything from a caller.
 
 A library may put any value into a line: asyncio shows the results of slow tasks, and uvicorn the texts of exceptions.
 So a library's line keeps its constant words and its numbers; an exception in it keeps its type and its places.
@@ -66,7 +66,7 @@ class Libraries(logging.Handler):
 def constant_words(record: logging.LogRecord) -> str:
     """The first line of the message, with its numbers and with HIDDEN for all other values.
 
-    What follows the first line, as in messages of asyncio, shows objects.
+    Further lines, as in messages of asyncio, show objects.
     """
     if not isinstance(record.msg, str):
         return type(record.msg).__name__

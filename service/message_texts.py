@@ -60,7 +60,7 @@ def choice_of(known: tuple[str, ...]) -> str:
 
 
 def nearest(text: str, known: tuple[str, ...]) -> str:
-    """The question whether the nearest of the known words was meant; empty if none is near."""
+    """A question such as `; did you mean status?` with the nearest known word; empty if none is near."""
     words = {word.lstrip("-"): word for word in known}
     near = difflib.get_close_matches(text[:100].lstrip("-"), words, n=1)
     return f"; did you mean {words[near[0]]}?" if near else ""

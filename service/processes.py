@@ -1,7 +1,7 @@
-"""Works on the pieces of a long input in other processes, in the order of the input.
+"""Processes the pieces of a long input in other processes, and returns the results in the order of the input.
 
-Each process has a pipe of its own and one piece at a time. So one that is killed, at whatever moment, is noticed by the
-end of its pipe; in the standard library's pool, which has one queue for all, others may wait for it for ever.
+Each process has a pipe of its own and one piece at a time. If a process is killed, its pipe ends, so this is noticed at
+once. In the standard library's pool, all processes share one queue, and the others could wait forever.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def started(function: Callable[[Piece], Result], count: int) -> Iterator[Sequenc
 def handed_out(
     workers: Sequence[Worker[Piece, Result]], pieces: Iterable[Piece]
 ) -> Iterator[tuple[Piece, Worker[Piece, Result]]]:
-    """Each piece with the process that works on it. Take its result before the next."""
+    """Yields each piece with the process that works on it. Call its `result` before taking the next piece."""
     idle, busy = deque(workers), deque[tuple[Piece, Worker[Piece, Result]]]()
     for piece in pieces:
         if not idle:
@@ -98,7 +98,7 @@ def handed_out(
 def mapped(
     function: Callable[[Piece], Result], pieces: Iterable[Piece], *, workers: int | None
 ) -> Iterator[tuple[Piece, Result]]:
-    """Each piece with its result. With `workers`, that many other processes compute it, else this one."""
+    """Yields each piece with its result. With `workers`, that many other processes compute it, else this one."""
     if workers is None:
         for piece in pieces:
             yield piece, function(piece)
@@ -110,7 +110,7 @@ def mapped(
 
 def _killed() -> ConversationsError:
     return ConversationsError(
-        "one of the processes of --workers was killed, perhaps for want of memory: run the command again, "
+        "one of the processes of --workers was killed, perhaps because memory ran out: run the command again, "
         "with fewer of them"
     )
 

@@ -25,8 +25,9 @@ class Restriction:
 class Reach(UUID):
     """The uid of an organization together with the restriction of the caller.
 
-    It is a UUID, so that everything that takes an organization's uid takes it. A plain UUID is the whole organization;
-    requests of the API get theirs from `Caller.require`. Two with the same uid and other restrictions are not equal.
+    It is a subclass of UUID, so it can be passed wherever an organization's uid is expected. A plain UUID means the
+    whole organization; requests of the API get a Reach from `Caller.require`. Two with the same uid but different
+    restrictions are not equal.
     """
 
     __slots__ = ("restriction",)
@@ -49,7 +50,7 @@ def restriction_of(organization_uid: object) -> Restriction | None:
 
 
 def identity_of(organization_uid: UUID) -> bytes:
-    """What tells the organization and the restriction from all others: for cursors, and as a key of caches."""
+    """Identifies the organization together with the restriction, in cursors and as a cache key."""
     restriction = restriction_of(organization_uid)
     if restriction is None:
         return organization_uid.bytes

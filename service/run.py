@@ -58,7 +58,7 @@ def run(settings: Settings, *, host: str, port: int, prepare: Prepare) -> None:
     Without OPENSEARCH_URL, it also starts a local node and stops it at the end.
     """
     if settings.opensearch_url is None:
-        require_free(settings.data)  # before the port, which a running `run` also has
+        require_free(settings.data)  # before the port is checked, which a running `run` also uses
     with listening(host, port) as listener:
         settings = with_token_secret(settings)
         if settings.opensearch_url is not None:
@@ -149,7 +149,7 @@ async def _fit(client: Client, settings: Settings, *, may_reindex: bool) -> None
     begun = await lock.read(client, settings.alias)
     is_interrupted = begun is not None and begun.action == "reindex" and begun.step != lock.LOOK and not begun.files
     await (commands.resume(job) if is_interrupted else commands.begin(job))
-    progress.say("The index before is kept, and written to as well, until 'conversations prune' removes it")
+    progress.say("The previous index is kept, and also receives writes, until 'conversations prune' removes it")
 
 
 def sample_path() -> str:
@@ -232,7 +232,7 @@ def with_token_secret(settings: Settings) -> Settings:
 
 
 def _make_whole(path: Path, text: str) -> None:
-    """Creates a private file atomically, so that it is never seen half-written. An existing file is kept."""
+    """Creates a private file atomically, so that nobody sees a part of it. An existing file is kept."""
     written, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # only the owner can read it
     partial = Path(name)
     try:

@@ -1,4 +1,4 @@
-"""Secrets that stand in files, as containers get them: NAME_FILE holds the path, the file the value of NAME."""
+"""Reads secrets from files, as containers provide them: NAME_FILE is the path of a file with the value of NAME."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings
 
-# The variable that names a file -> the variable that the file's content stands for
+# The variable that names a file -> the variable whose value is in the file
 FILES = {
     f"{name}_FILE": name
     for name in (
@@ -26,22 +26,22 @@ class SecretFiles(BaseSettings):
     opensearch_password_file: Path | None = Field(
         None,
         validation_alias=AliasChoices("OPENSEARCH_PASSWORD_FILE"),
-        description="file that contains that password, unless the variable holds it",
+        description="file that contains the password, if OPENSEARCH_PASSWORD is not set",
     )
     token_secret_file: Path | None = Field(
         None,
         validation_alias=AliasChoices("CONVERSATIONS_TOKEN_SECRET_FILE"),
-        description="file that contains that secret, unless the variable holds it",
+        description="file that contains the secret, if CONVERSATIONS_TOKEN_SECRET is not set",
     )
     token_secret_previous_file: Path | None = Field(
         None,
         validation_alias=AliasChoices("CONVERSATIONS_TOKEN_SECRET_PREVIOUS_FILE"),
-        description="file that contains that previous secret, unless the variable holds it",
+        description="file that contains the previous secret, if CONVERSATIONS_TOKEN_SECRET_PREVIOUS is not set",
     )
     cursor_secret_file: Path | None = Field(
         None,
         validation_alias=AliasChoices("CONVERSATIONS_CURSOR_SECRET_FILE"),
-        description="file that contains that secret of the cursors, unless the variable holds it",
+        description="file that contains the secret of the cursors, if CONVERSATIONS_CURSOR_SECRET is not set",
     )
 
 

@@ -38,9 +38,9 @@ from service.workers.supervisor import Supervisor
 FIRST_LOOK_SECONDS = 5.0  # timeout of the check of the index at the start; a slower cluster does not stop the start
 OPEN_FILES = 4_096  # more than the connections that the settings allow by default
 OTHER_FILES = 200
-DRAIN_SECONDS = 2.0  # in which a worker that ends closes idle connections, each with its next answer
+DRAIN_SECONDS = 2.0  # in which a worker that ends closes each idle connection after its next answer
 DRAIN_LOOK_SECONDS = 0.02
-PATIENCE_SECONDS = 10.0  # that a worker may take to end beyond its time for running requests
+PATIENCE_SECONDS = 10.0  # that a worker may take to end after the time for running requests is over
 
 
 @dataclass(frozen=True, slots=True)

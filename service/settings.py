@@ -101,16 +101,17 @@ class Settings(ClusterSettings, HttpSettings, LimitSettings, TokenSettings):
         ge=0,
         le=100,
         validation_alias=_env("CONVERSATIONS_REPLICAS"),
-        description="number of replicas of each shard of a new index; the default for `create` is 1 where several "
-        "nodes hold data and 0 on one, and that of the running index for `reindex`",
+        description="number of replicas of each shard of a new index; the default for `create` is 1 if several nodes "
+        "hold data, else 0, and that of the running index for `reindex`",
     )
     routing_partition: int | None = Field(
         None,
         ge=1,
         le=1023,
         validation_alias=_env("CONVERSATIONS_ROUTING_PARTITION"),
-        description="over how many shards of a new index the conversations of each organization are spread; more than "
-        "1 needs more shards than that; the default is 1 for `create`, and that of the running index for `reindex`",
+        description="number of shards of a new index over which the conversations of each organization are spread; "
+        "above 1, the index needs more shards than this number; the default is 1 for `create`, and that of the running "
+        "index for `reindex`",
     )
     refresh_interval: str | None = Field(
         None,
@@ -124,8 +125,8 @@ class Settings(ClusterSettings, HttpSettings, LimitSettings, TokenSettings):
         gt=0,
         le=300,
         validation_alias=_env("CONVERSATIONS_REQUEST_TIMEOUT"),
-        description="seconds until the response to an API request must begin, after which it is 504; a request with a "
-        "body has up to 60 s more to send it, and the later parts of an export are not limited by it",
+        description="seconds within which the response to an API request must begin; later, it is 504; a request with "
+        "a body has up to 60 s more to send it, and the later parts of an export are not limited",
     )
     write_lease: float = Field(
         30.0,
@@ -176,7 +177,7 @@ class Settings(ClusterSettings, HttpSettings, LimitSettings, TokenSettings):
     java_home: Path | None = Field(
         None,
         validation_alias=_env("JAVA_HOME"),
-        description="a JDK; used for the local node instead of the downloaded one if it is 21 or newer",
+        description="a JDK that the local node uses instead of the downloaded one, if it is 21 or newer",
     )
     node_heap: str = Field(
         "512m",
@@ -190,10 +191,14 @@ class Settings(ClusterSettings, HttpSettings, LimitSettings, TokenSettings):
         description="URL of a running service, which `search`, `get`, `count`, `delete` and `healthy` use",
     )
     token: SecretStr | None = Field(
-        None, validation_alias=_env("CONVERSATIONS_TOKEN"), description="the token for requests to that service"
+        None,
+        validation_alias=_env("CONVERSATIONS_TOKEN"),
+        description="the token for requests to the service at CONVERSATIONS_URL",
     )
     token_file: Path | None = Field(
-        None, validation_alias=_env("CONVERSATIONS_TOKEN_FILE"), description="file that contains that token"
+        None,
+        validation_alias=_env("CONVERSATIONS_TOKEN_FILE"),
+        description="file that contains the token, if CONVERSATIONS_TOKEN is not set",
     )
     organization: UUID | None = Field(
         None,

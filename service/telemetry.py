@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # OpenTelemetry is optional
 disable_created_metrics()  # type: ignore[no-untyped-call]  # avoids an additional series for each metric
 REGISTRY = CollectorRegistry()
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-SUM: Literal["livesum"] = "livesum"  # with several workers: the sum of those that live
+SUM: Literal["livesum"] = "livesum"  # with several workers: the sum of the living ones
 TRACER = "conversations"
 Fact = str | int
 
@@ -62,7 +62,7 @@ nodes = Gauge(
     "Nodes of OPENSEARCH_URL by state: ready, resting (failed, so others are asked first), dead (only probed)",
     ("state",),
     registry=REGISTRY,
-    multiprocess_mode="livemax",  # what any worker sees
+    multiprocess_mode="livemax",  # the largest value that a worker sees
 )
 retried = Counter(
     "conversations_opensearch_retried",
@@ -115,7 +115,7 @@ limit_waiting = Gauge(
     multiprocess_mode=SUM,
 )
 limit_size = Gauge(
-    "conversations_limit_size", "Units of a limit in all", ("limit",), registry=REGISTRY, multiprocess_mode=SUM
+    "conversations_limit_size", "Total units of a limit", ("limit",), registry=REGISTRY, multiprocess_mode=SUM
 )
 key_fetches = Counter(
     "conversations_issuer_key_fetches",

@@ -47,38 +47,38 @@ _EDGES = (
 )
 # Signs of words that normalization would join to the word before: ™ is TM, № is No; and fractions: 1½ is not 11⁄2.
 APART = re.compile("[\u00bc-\u00be\u2116\u2120-\u2122\u213b\u2150-\u215f\u2189]")
-# Emoji that normalization would make punctuation of, and those that Unicode counts as punctuation.
+# Emoji that normalization would turn into punctuation, and those that Unicode counts as punctuation.
 _EMOJI = str.maketrans({"\u203c": "\u2757\u2757", "\u2049": "\u2757\u2753"})
 _PUNCTUATION_EMOJI = frozenset("\u3030\u303d")
-# The vowel am, which normalization takes apart, with a tone mark within or not; dictionaries have it whole.
+# The Thai and the Lao vowel am, which normalization splits, even around a tone mark. Dictionaries have it whole.
 _THAI_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 _LAO_AM = re.compile("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
-# The Armenian ligature ev is spelled out with another letter than its capitals have: all are read as the capitals.
+# The Armenian ligature ev is spelled out with another letter than its capitals: all are read as the capitals.
 _ARMENIAN_EV = re.compile("(?<=[\u0535\u0565])[\u0552\u0582]")
-# Marks of owners, which are punctuation next to a word that is looked for, or after it with a space between.
+# Trademark and copyright signs, which are punctuation next to a word, or after it with a space between.
 _OWNED = re.compile(r"(?<=[^\W_])\s?[\u00a9\u00ae\u2117\u2120\u2122]+|[\u00a9\u00ae\u2117]+(?=[^\W_])")
-# Letters that folding removes, so that they are no word alone: modifier letters and the Arabic tatweel.
+# Letters that folding removes, so that they are not words alone: modifier letters and the Arabic tatweel.
 _NO_WORD = re.compile("[\u02b9-\u02ff\u0640]")
 _LETTERS = r"[^\W\d_\u02bc]"  # U+02BC is an apostrophe, though a letter; as both, it would make matching exponential
-# What may stand between the letters of one word, as in AC/DC, Q&A, col·lecció; in Hebrew, quotation marks as in צה"ל.
-# The mapping's char filters "parting" and "within", or its tokenizer, keep such words together.
+# What may be between the letters of one word, as in AC/DC, Q&A, col·lecció; in Hebrew, quotation marks as in צה"ל. The
+# mapping's char filters "parting" and "within", or its tokenizer, keep such words together.
 _HEBREW = "\u05d0-\u05ea"
 _WITHIN = (
     "(?:[-.'\u2018\u2019\u201b\u02bc`\u2010\u2011\u2013\u2212_\u200b\u200c/&\u00b7\u2027\u05f3]"
     f'|(?<=[{_HEBREW}])["\u201c\u201d\u05f4](?=[{_HEBREW}]))'
 )
 _HYPHENATED = re.compile(rf"\W*({_LETTERS}+(?:{_WITHIN}{_LETTERS}+)+)\W*")
-# An accent typed as an apostrophe, of which normalization would make a space and a mark.
+# An accent typed as an apostrophe, which normalization would turn into a space and a mark.
 _ACCENT = re.compile(rf"(?<={_LETTERS})\u00b4(?={_LETTERS})")
 _KEYCAP = re.compile("[#*]\ufe0f?\u20e3")
-# Signs of mathematics that are punctuation here: those of ASCII, and those that normalization makes of fractions.
+# Mathematical signs that are punctuation here: those of ASCII, and those that normalization writes into fractions.
 _PUNCTUATION = frozenset("<=>|~\u2044\u2212\u2215")
-# Signs that Unicode counts as punctuation, and that are looked for like those of currencies: paragraphs and permille.
+# Signs that Unicode counts as punctuation, but that can be searched for, like signs of currencies: paragraph, permille.
 _SIGNS = frozenset("\u00a7\u00b6\u2020\u2021\u2030\u2031\u0609\u060a")
 
-# The words that mail programs put in front of the subject of a reply or of forwarded mail, with their languages. This
-# is the one list: search, imports and the mapping's char filter "replies" follow from it. Words that people write
-# before a colon for another reason are left out, such as "PS", "Ref" and "FS" (for sale).
+# The words that mail programs put before the subject of a reply or of forwarded mail, with their languages. This is the
+# one list: search, imports and the mapping's char filter "replies" follow from it. Words that people write before a
+# colon for another reason are left out, such as "PS", "Ref" and "FS" (for sale).
 _REPLY_WORDS = (
     "re|r|fwd?|fw|forward"  # English, and the usual ones of most languages
     "|aw|antw|antwort|wg"  # German, Dutch
@@ -87,7 +87,7 @@ _REPLY_WORDS = (
     "|rv|tr|réf|rép|rif|i|enc|res|rsp|resp"  # Spanish, French, Italian, Portuguese
     "|odp|pd|odg|prosl|ats|atb|pārs|edasi"  # Polish, Czech, Slovene, Croatian, Lithuanian, Latvian, Estonian
     "|vá|továbbítás|tov"  # Hungarian
-    "|ynt|ilt|i\u0307lt"  # Turkish; the last is what case folding makes of its capital letters
+    "|ynt|ilt|i\u0307lt"  # Turkish; the last one is its capital letters after case folding
     "|bls|trs"  # Indonesian
     "|redir"  # Romanian
     "|yml|erantz"  # Welsh, Basque
@@ -116,8 +116,8 @@ MAIL_REPLY_MARK = re.compile(
     r"\.?(?:\s?[\[\(]\d{1,3}[\]\)]|\s?[\^\*-]\d{1,3})?\s*+[:：]\s*+",
     re.IGNORECASE,
 )
-# Other marks of forwarded mail (RFC 5256, 2.1): Mozilla's around the subject, [Fwd: invoice], Pine's after it,
-# invoice (fwd), and Pegasus's in front of it, (Fwd) invoice. The subject is the only group that matched.
+# Other marks of forwarded mail (RFC 5256, 2.1): Mozilla's around the subject, [Fwd: invoice], Pine's after it, invoice
+# (fwd), and Pegasus's before it, (Fwd) invoice. The subject is the only group that matched.
 MAIL_FORWARDED = re.compile(
     rf"^\s*+(?:\[((?:{_REPLY_WORDS})\s?[:：].*)\]|\(fwd\)\s*+(\S.*)|(\S.*)\(fwd\))\s*$", re.IGNORECASE | re.DOTALL
 )
@@ -159,7 +159,7 @@ _FOLDED = _Folded()
 def pieces_of(text: str) -> list[str]:
     """The parts of the text between spaces, in plain width, without reply marks and parts without a word.
 
-    Next to words, ASCII signs such as the + of `a + b` are punctuation. Alone, they are what is looked for.
+    Next to words, ASCII signs such as the + of `a + b` are punctuation. Alone, they are searched for.
     """
     plain = REPLY_MARKS.sub(r"\1 ", plain_of(_OWNED.sub(" ", text)))
     pieces = [piece for piece in plain.split() if has_words(REPLY_MARKS.sub("", piece))]
@@ -181,7 +181,7 @@ def plain_of(text: str) -> str:
 @lru_cache(maxsize=2**16)
 def _may_change(character: str) -> bool:
     """Whether `plain_of` may change a text because of this character."""
-    is_jamo = "\u1100" <= character <= "\u11ff"  # which make syllables together
+    is_jamo = "\u1100" <= character <= "\u11ff"  # parts of syllables, which NFKC composes
     return is_jamo or character in "\u0552\u0582" or _is_mark(character) or _spelled_out(character) != character
 
 
@@ -196,7 +196,7 @@ def _with_am(text: str) -> str:
 
 
 def composed(text: str) -> str:
-    """The text as it is written: in NFC, in its own width, without invisible characters that no word needs."""
+    """The text as it is written: in NFC, in its original width, without invisible characters that no word needs."""
     if text.isascii():
         return text
     return _with_am(unicodedata.normalize("NFC", _STRAY.sub("", _cut_marks(text))))
@@ -234,7 +234,7 @@ def _cut_marks(text: str) -> str:
 
 def check_plain_length(text: str) -> None:
     """Raises ValueError if the text is too long after `plain_of`."""
-    spaces = 2 * len(APART.findall(text))  # which cost nothing
+    spaces = 2 * len(APART.findall(text))  # which do not count
     if (length := len(plain_of(text)) - spaces) > MAX_PLAIN_CHARACTERS:
         raise ValueError(
             f"must have at most {MAX_PLAIN_CHARACTERS} characters once ligatures and symbols are spelled out, "
@@ -252,7 +252,7 @@ def in_one_word(piece: str) -> str:
 
 
 def without_punctuation(text: str) -> str:
-    """The text without what is no part of a word at its end."""
+    """The text without the characters at its end that are not part of a word."""
     end = len(text)
     while end and not kind_of_character(text[end - 1]):
         end -= 1
@@ -279,7 +279,7 @@ def has_letters(text: str) -> bool:
 
 
 def symbols_of(text: str) -> str:
-    """The symbols of the text, which count as words wherever they stand."""
+    """The symbols of the text, which count as words anywhere in it."""
     alone = "".join(character for character in text if kind_of_character(character) == "symbol")
     return alone + "".join(_KEYCAP.findall(text))
 
@@ -293,8 +293,8 @@ def _is_word(character: str) -> bool:
 def kind_of_character(character: str) -> str:
     """`letter`, `number`, `symbol` or `sign`, or an empty string for a character that is not part of a word.
 
-    A symbol is an emoji or the like, or a number that is not made of digits, as one in a black circle. Characters that
-    this version of Python does not know yet, and private ones, count as symbols. A sign is one of mathematics, of a
+    A symbol is an emoji or the like, or a number without digits, such as one in a black circle. Characters that this
+    version of Python does not know yet, and private ones, count as symbols. A sign is one of mathematics, of a
     currency, or of a paragraph.
     """
     category = unicodedata.category(character)

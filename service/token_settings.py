@@ -24,14 +24,14 @@ class TokenSettings(SecretFiles):
     token_secret_previous: SecretStr | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_TOKEN_SECRET_PREVIOUS"),
-        description="the previous secret: tokens and cursors signed with it are still accepted; no new ones are made "
+        description="the previous secret: tokens and cursors made with it are still accepted; no new ones are made "
         "with it",
     )
     cursor_secret: SecretStr | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_CURSOR_SECRET"),
-        description="secret that encrypts cursors, at least 32 bytes, the same for all processes; without it, cursors "
-        "are encrypted with the secret of the tokens, so that a new one ends walks",
+        description="secret that encrypts cursors, at least 32 bytes, the same for all processes; without it, the "
+        "secret of the tokens encrypts cursors, and cursors end with that secret",
     )
     token_audience: str = Field(
         "conversations",
@@ -41,7 +41,7 @@ class TokenSettings(SecretFiles):
     token_issuer: str | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_TOKEN_ISSUER"),
-        description="the `iss` that a token must carry; not checked when unset",
+        description="the `iss` that a token must carry; without it, `iss` is not checked",
     )
     token_jwks_url: str | None = Field(
         None,
@@ -56,8 +56,8 @@ class TokenSettings(SecretFiles):
     token_discovery: bool = Field(
         False,
         validation_alias=_env("CONVERSATIONS_TOKEN_DISCOVERY"),
-        description="true: find the URL of the issuer's keys by OpenID Connect discovery, below the URL that "
-        "CONVERSATIONS_TOKEN_ISSUER is",
+        description="true finds the URL of the issuer's keys by OpenID Connect discovery; CONVERSATIONS_TOKEN_ISSUER "
+        "must be a URL",
     )
     token_issuers_file: Path | None = Field(
         None,
@@ -85,8 +85,8 @@ class TokenSettings(SecretFiles):
     token_required_claims: str = Field(
         "exp sub aud",
         validation_alias=_env("CONVERSATIONS_TOKEN_REQUIRED_CLAIMS"),
-        description="claims that a token must have, separated by spaces; exp, sub and aud always, and iss if an issuer "
-        "is set",
+        description="claims that a token must have, separated by spaces; exp, sub and aud are always required, and iss "
+        "if an issuer is set",
     )
     token_keys_lifetime: int = Field(
         600,
@@ -98,13 +98,13 @@ class TokenSettings(SecretFiles):
     oidc_client_id: str | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_OIDC_CLIENT_ID"),
-        description="the id under which the issuer knows the page for people, as a public client with PKCE; with it, "
-        "people sign in there",
+        description="client id of the page at the issuer, where the page is a public client with PKCE; with it, people "
+        "sign in at the issuer",
     )
     oidc_scopes: str = Field(
         "openid",
         validation_alias=_env("CONVERSATIONS_OIDC_SCOPES"),
-        description="scopes that the page asks the issuer for, separated by spaces; openid always",
+        description="scopes that the page asks the issuer for, separated by spaces; openid is always added",
     )
     oidc_parameters: str = Field(
         "",
@@ -130,15 +130,17 @@ class TokenSettings(SecretFiles):
     agents_claim: str = Field(
         "agents",
         validation_alias=_env("CONVERSATIONS_AGENTS_CLAIM"),
-        description="claim with the only agents whose conversations the caller sees: a UUID or a list; all without it",
+        description="claim that restricts the caller to the conversations of some agents: a UUID or a list; without "
+        "the claim, the caller sees all",
     )
     parties_claim: str = Field(
         "parties",
         validation_alias=_env("CONVERSATIONS_PARTIES_CLAIM"),
-        description="claim with the only parties whose conversations the caller sees: a UUID or a list; all without it",
+        description="claim that restricts the caller to the conversations of some parties: a UUID or a list; without "
+        "the claim, the caller sees all",
     )
     default_scopes: str = Field(
         f"{READ} {EXPORT}",
         validation_alias=_env("CONVERSATIONS_DEFAULT_SCOPES"),
-        description="scopes of a token that has none of this service's, separated by spaces, or none",
+        description="scopes of a token that has no scope of this service, separated by spaces, or none",
     )

@@ -1,18 +1,18 @@
 """The vocabulary of an organization: its words and names, as terms of the field `words` that begin with its owner code.
 
-Fuzzy matching, prefixes, corrections and completions look for words that are like what was typed. In other fields they
-would look through the words of every organization. In `words` they look only through the terms after the owner code,
-so they are neither slowed down nor made to fail by the words of another organization. (As every search, these are also
-filtered by the organization itself: if two had the same code, still neither would find what the other one has.)
+Fuzzy matching, prefixes, corrections and completions search for words that are similar to the typed ones. In other
+fields, they would search the words of every organization. In `words`, they search only the terms after the owner code,
+so they are neither slowed down nor made to fail by the words of another organization. (Like every search, these also
+have a filter for the organization: even if two had the same code, neither would find the other's conversations.)
 
 A word is a run of letters or of digits, as the mapping's tokenizer `runs` cuts it. The parts of one piece, as in
-`ada@example.com`, are also stored together, because the beginning of a piece finds it: `ada@exa`; and those of `e-mail`
-in one word too: `email`. So are numbers in groups: `10000` of `10,000`. The analyzer `own_words` folds terms as those
-of `subject` are folded.
+`ada@example.com`, are also stored together, because the beginning of a piece finds it: `ada@exa`. Those of `e-mail` are
+also stored in one word: `email`. So are numbers in groups: `10000` of `10,000`. The analyzer `own_words` folds terms as
+those of `subject` are folded.
 
-Scripts without spaces have no words here, because any part of a run is found in them anyway. In some of them, a letter
-has marks after it, or a syllable is one character. Of a run in these, each few neighbouring letters are stored
-together, so that a beginning also finds them if it ends within the last letter: `ใบเสร` finds `ใบเสร็จ`.
+Scripts without spaces have no words here, because any part of a run is found in them anyway. In some of them, marks
+follow a letter, or a syllable is one character. For these, a few neighbouring letters of a run are stored together, so
+that a beginning also finds them if it ends within a letter: `ใบเสร` finds `ใบเสร็จ`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from service.hangul import keys_of
 from service.text import PARTING, REPLY_MARKS, SPACELESS, in_one_word, letters_of, plain_of
 
 FIELD = "words"
-OWNER_CHARACTERS = 10  # in front of each term: 50 bits of a hash of the organization's uid
-LONGEST = 100  # code points of a term without them; the tokenizer divides terms of more than 255 UTF-16 units
+OWNER_CHARACTERS = 10  # before each term: 50 bits of a hash of the organization's uid
+LONGEST = 100  # code points of a term without the owner code; the tokenizer divides terms of more than 255 UTF-16 units
 MOST_JOINED = 4  # parts of a piece that are stored together
 # The second character of a term that is not a word of a subject. A word begins with a letter or a digit.
 JOINED, SENDER, RECIPIENT, COPY, CATEGORY, LABEL, RUN = "-", "@", ">", "&", "#", "=", "~"
@@ -65,7 +65,7 @@ def own_words(
 ) -> str:
     """The terms of a conversation, with spaces between. `sender` has the sender's address and name.
 
-    Of recipients, of which there may be many, only neighbouring parts are stored: their beginnings are single parts.
+    There may be many recipients, so only terms of neighbouring parts are stored: such a term begins with a single part.
     """
     code = owner(organization_uid)
     terms = dict.fromkeys(_subject_terms(subject))
@@ -101,7 +101,7 @@ def _terms_of(text: str) -> Iterator[str]:
 
 
 def _neighbours(text: str) -> Iterator[str]:
-    """For each part of the text, the term of it and those after it in its piece."""
+    """For each part of the text, the term of this part and the parts after it in its piece."""
     for piece in text.split():
         parts = parts_of(piece)
         for start in range(len(parts)):
@@ -130,7 +130,7 @@ def letters_term(letters: Iterable[str]) -> str:
 
 @lru_cache(maxsize=2**14)
 def _as_typed(letter: str) -> str:
-    """The letter, and of Hangul its keys."""
+    """The letter itself, or for Hangul its keys."""
     return keys_of(letter) or letter
 
 
@@ -150,13 +150,14 @@ def parts_of(piece: str) -> list[str]:
 def comparable(text: str) -> str:
     """The text folded like the terms, to compare a completion or a correction with what was typed.
 
-    In Indian scripts, Thai, Lao, Khmer, Burmese and Tibetan, marks are letters: without its virama, a word is another.
+    In Indian scripts, Thai, Lao, Khmer, Burmese and Tibetan, marks are kept: without its virama, a word is another
+    word.
     """
     return text.lower() if text.isascii() else text.translate(_COMPARABLE)
 
 
 class _Comparable(dict[int, str]):
-    """A cache of what the mapping's filter `folding` makes of each character."""
+    """A cache of each character as the mapping's filter `folding` folds it."""
 
     def __missing__(self, code_point: int) -> str:
         decomposed = _FOLDED_MARKS.sub("", unicodedata.normalize("NFKD", chr(code_point)))

@@ -92,7 +92,7 @@ def test_a_provider_that_cannot_be_used_is_left_out(
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"token_discovery": False, "token_issuer": None}, "an issuer with keys"),
+        ({"token_discovery": False, "token_issuer": None}, "an issuer with public keys"),
         ({"oidc_parameters": "state=x"}, "sets the parameter state"),
         ({"oidc_parameters": "audience"}, "bad query field"),
     ],

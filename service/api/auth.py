@@ -23,9 +23,9 @@ from service.identity.signed_tokens import Verifier, part
 from service.settings import Settings
 
 Headers = Iterable[tuple[bytes, bytes]]
-"""Those of an ASGI scope: names in small letters, and values."""
+"""The headers of an ASGI scope: lower-case names, and values."""
 
-LONGEST_TOKEN = 57_344  # one with 1,000 organizations has about 53,000 characters
+LONGEST_TOKEN = 57_344  # a token with 1,000 organizations has about 53,000 characters
 REMEMBERED_TOKENS = 1024
 REMEMBERED_UIDS = 50_000  # organizations, agents and parties of all of them together
 REMEMBERED_SECONDS = 60.0
@@ -65,7 +65,7 @@ class Tokens:
         return Verifier(issuer, keys, self._secrets)
 
     async def close(self) -> None:
-        """Cancels what is still running."""
+        """Cancels running fetches."""
         await self.providers.close()
         for keys in (self._keys, *(verifier.keys for verifier in self._verifiers)):
             if keys is not None:

@@ -22,7 +22,7 @@ class ClientAddresses:
         self._trusted: list[_Network] = [ipaddress.ip_network(one) for one in (trusted or "").split()]
 
     def of(self, scope: HTTPScope) -> str:
-        """A name for where the request comes from: an IPv4 address, an IPv6 network, or nothing if it is not known."""
+        """The origin of the request: an IPv4 address, an IPv6 network, or an empty text if it is unknown."""
         client = scope.get("client")
         address = None if client is None else _parsed(client[0])
         if address is None:
@@ -32,7 +32,7 @@ class ClientAddresses:
         return _name(address)
 
     def _behind(self, proxy: _Address, scope: HTTPScope) -> _Address:
-        """The last address in X-Forwarded-For that is not a trusted proxy's. Earlier ones may be forged."""
+        """The last address in X-Forwarded-For that does not belong to a trusted proxy. Earlier ones may be forged."""
         values = [value for name, value in scope["headers"] if name == HEADER]
         last = proxy
         for hop in reversed(b",".join(values).decode("latin-1").split(",")[-MOST_HOPS:]):

@@ -67,7 +67,7 @@ PAGE = f"""<!DOCTYPE html>
 """
 
 _HASH = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-# Swagger UI sets styles in the page, and shows pictures that its own style sheet holds.
+# Swagger UI uses inline styles, and images that its style sheet contains as data.
 POLICY = (
     f"default-src 'none'; script-src 'self' 'sha256-{_HASH}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"

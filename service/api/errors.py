@@ -43,46 +43,50 @@ INTERNAL = Answer(
 UNAVAILABLE = Answer(
     503,
     "search_unavailable",
-    "OpenSearch cannot answer, or could in part only.",
+    "OpenSearch cannot answer, or can answer only in part.",
     {"Retry-After": RETRY_AFTER_SECONDS},
 )
 
-BUSY = Answer(429, "too_many_requests", "More at once than the service takes.", {"Retry-After": RETRY_AFTER_SECONDS})
+BUSY = Answer(
+    429, "too_many_requests", "Too many requests, or OpenSearch is overloaded.", {"Retry-After": RETRY_AFTER_SECONDS}
+)
 
 BY_ERROR: dict[type[Exception], Answer] = {
     errors.InvalidQuery: INVALID,
     errors.Unauthorized: Answer(
         401, "unauthorized", "No token, or one that cannot be trusted.", {"WWW-Authenticate": "Bearer"}
     ),
-    errors.Forbidden: Answer(403, "forbidden", "The organization is not the caller's, whether it exists or not."),
+    errors.Forbidden: Answer(
+        403, "forbidden", "The token lacks the scope, or does not cover the organization, whether that exists or not."
+    ),
     errors.NotFound: Answer(404, "not_found", "There is no such conversation."),
     errors.SlowRequest: Answer(408, "request_timeout", "The body did not arrive in time.", {"Connection": "close"}),
     errors.BodyIncomplete: Answer(400, "bad_request", "The body was cut off.", {"Connection": "close"}),
-    errors.TooLarge: Answer(413, "too_large", "The request has more lines or bytes than it may have."),
+    errors.TooLarge: Answer(413, "too_large", "The request has too many lines or bytes."),
     errors.UnsupportedMediaType: Answer(
-        415, "unsupported_media_type", "The body is of another media type.", {"Accept": NDJSON}
+        415, "unsupported_media_type", "The body has an unsupported media type.", {"Accept": NDJSON}
     ),
     errors.UnsupportedEncoding: Answer(
         415, "unsupported_media_type", "The body is compressed.", {"Accept-Encoding": "identity"}
     ),
     errors.TooBusy: BUSY,
     errors.PushedBack: BUSY,
-    errors.Overloaded: BUSY,  # must stand before SearchUnavailable, its base class
+    errors.Overloaded: BUSY,  # must come before SearchUnavailable, its base class
     errors.WriteFailed: UNAVAILABLE,
     errors.SearchUnavailable: UNAVAILABLE,
     errors.IndexUnusable: UNAVAILABLE,
     errors.KeysUnavailable: Answer(
         503,
         "keys_unavailable",
-        "The token cannot be verified now, because its issuer does not answer.",
+        "The token or API key cannot be verified now, because its issuer or OpenSearch does not answer.",
         {"Retry-After": RETRY_AFTER_SECONDS},
     ),
     errors.Saturated: Answer(
-        503, "busy", "The service is busy with others' requests.", {"Retry-After": RETRY_AFTER_SECONDS}
+        503, "busy", "The service is busy with requests of other organizations.", {"Retry-After": RETRY_AFTER_SECONDS}
     ),
-    errors.SearchTimeout: Answer(504, "search_timeout", "The request did not end within its deadline."),
+    errors.SearchTimeout: Answer(504, "search_timeout", "The request did not complete within its deadline."),
 }
-# What http_protocol.py refuses before there is a request.
+# Refusals of http_protocol.py, before there is a request.
 BEFORE_A_REQUEST = (
     Answer(414, "uri_too_long", "The request line is too long.", {"Connection": "close"}),
     Answer(431, "headers_too_large", "The headers are too many or too long.", {"Connection": "close"}),

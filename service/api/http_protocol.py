@@ -23,21 +23,21 @@ from service import telemetry
 from service.api import responses
 from service.limit_settings import LimitSettings
 
-MAX_HEADERS = 100  # as Apache's LimitRequestFields
-MAX_FRAMING_BYTES = 65_536  # chunk sizes and extensions may have so many bytes more than the body itself
+MAX_HEADERS = 100  # like Apache's LimitRequestFields
+MAX_FRAMING_BYTES = 65_536  # which chunk sizes and extensions may add to the body itself
 MAX_PIPELINED = 16  # requests that may wait on one connection while an earlier one is answered
 UNREAD_BODY_SECONDS = 5.0  # a body that no handler reads is discarded for this long; then the connection is closed
-KEEP_ALIVE_SECONDS = 75  # longer than the idle timeout of common load balancers, so that they close first
-UNSENT_BYTES = 65_536  # in the kernel, which takes megabytes by default: a slow reader would seem not to read
-SLICE_BYTES = 65_536  # of received data; the limits are checked after each slice
+KEEP_ALIVE_SECONDS = 75  # longer than the idle timeouts of common load balancers, so that these close first
+UNSENT_BYTES = 65_536  # in the kernel. By default, it buffers megabytes, so a slow reader would seem not to read
+SLICE_BYTES = 65_536  # of received data, after which the limits are checked
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
     """What one connection may do, and how many there may be. The times are in seconds.
 
-    `head_bytes` counts the request line and all headers, and trailers. `head_seconds` is from the connection, or the
-    first byte of a later request, to the end of the headers; `body_seconds` from there to the end of the body.
+    `head_bytes` limits the request line, all headers and trailers. `head_seconds` is from the connection, or the first
+    byte of a later request, to the end of the headers; `body_seconds` from there to the end of the body.
     """
 
     connections: int = 3_000
@@ -84,8 +84,8 @@ class _Refused(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. For `uvicorn.Config(http=bounded(limits), ws="none")`.
 
-    All connections share `idle`, those whose requests are all answered, the longest idle first, and `closing`, those
-    that this class has closed and that are not gone yet. So making room takes as long with thousands of connections.
+    All connections share two collections: `idle` has those without a running request, the longest idle first, and
+    `closing` those that are being closed. So making room takes constant time, even with thousands of connections.
     """
 
     limits: ClassVar[ConnectionLimits] = ConnectionLimits()
@@ -291,13 +291,13 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = None
 
     def pause_writing(self) -> None:
-        """Called when the client has left more than the transport's buffer unread."""
+        """Called when the transport's buffer is full, because the client does not read."""
         super().pause_writing()
         if self._stalled is None:
             self._stalled = self.loop.call_later(self.limits.unread_seconds, self._end_unread)
 
     def resume_writing(self) -> None:
-        """Called when the client has read most of the buffer, which has up to a quarter of a megabyte."""
+        """Called when the client has read most of the buffer, which holds up to a quarter of a megabyte."""
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None

@@ -1,8 +1,8 @@
 """Splits a JSON array into the bytes of its elements, without decoding them.
 
 A decoder of the whole body would block the event loop; this splitter pauses every few milliseconds so that other
-requests are served. Each element is parsed by itself later, like a line of NDJSON, so an invalid element is rejected
-alone.
+requests are served. Each element is parsed separately later, like a line of NDJSON, so an invalid element does not
+affect the others.
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ from service.limits.token_buckets import Buckets
 BODIES_WAITING, BODIES_WAITING_SHARE = 100, 25
 BODY_PATIENCE_SECONDS = 5.0
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
-EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # so that the next one may begin as soon as one has ended
-SHED = "shed"  # in the state of a request that is refused because the service is busy with other organizations
-PLACE = "place"  # in the state of a request: the organization among whose searches it has a place already
-WAITED = "waited"  # the seconds that it waited for this place, which count towards its deadline
-CHARGED = "charged_caller"  # in the state of a request: the caller whose balance the answer shows
+EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # a short wait, until one of the others has ended
+SHED = "shed"  # in the state of a request that was refused because the service is busy with other organizations
+PLACE = "place"  # in the state of a request: the organization in whose name it already has a slot for a search
+WAITED = "waited"  # the seconds that it waited for this slot, which count towards its deadline
+CHARGED = "charged_caller"  # in the state of a request: the caller whose balance the RateLimit header shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Limits:
         return self.searches.slot(organization_uid.bytes)
 
     def body(self, caller: Caller, announced: int | None) -> AbstractAsyncContextManager[None]:
-        """A slot for a body with so many bytes; None if it does not say. Raises TooBusy and Saturated.
+        """A slot for a body of `announced` bytes, or of the largest size if that is None. Raises TooBusy and Saturated.
 
         The organizations of the lines are not known before they are read, so the caller's organization counts, or else
         the caller.

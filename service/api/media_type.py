@@ -19,7 +19,7 @@ ACCEPTED = frozenset(
         "application/json-lines",
         "application/json",
         "application/octet-stream",
-        "application/x-www-form-urlencoded",  # `curl --data-binary` sends this for every body
+        "application/x-www-form-urlencoded",  # `curl --data-binary` sends this type by default
         "text/plain",
         "text/x-ndjson",
         "text/jsonl",

@@ -25,7 +25,7 @@ from service.workers import metric_files
 from service.workers.once_for_all import OnceForAll
 
 FRESH_SECONDS = 15.0
-MOST_SECONDS = 5.0  # a scrape waits this long for the cluster: half of Prometheus's default scrape_timeout
+MOST_SECONDS = 5.0  # a scrape waits at most this long for the cluster: half of Prometheus's default scrape_timeout
 SHARE_FOR_CLUSTER = 0.8  # of MOST_SECONDS, or of the time left until the request's deadline if that is shorter
 _INTERVAL = re.compile(r"(-?\d+)(ms|s|m|h)?")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -32,14 +32,14 @@ from service.query.query_string import Parameter
 from service.search.answers import Shape
 from service.token_settings import EXPORT, READ, WRITE
 
-API_VERSION = "1.0.0"  # not the version of the service, which nobody outside needs to know
+API_VERSION = "1.0.0"  # not the version of the service, which callers need not know
 JSON, NDJSON, TEXT = "application/json", "application/x-ndjson", "text/plain"
 
 WRITE_DESCRIPTION = (
     "Conversations, or deletions: one JSON object a line, or a JSON array of them. "
-    f"At most {MOST_BODY_BYTES:,} bytes and {MAX_LINES:,} lines or elements; one has at most {MAX_LINE_BYTES:,} bytes, "
-    f"and an item at most {MAX_ITEM_BYTES:,} bytes as JSON. A conversation has the fields of an item of a page, with "
-    "their maxLength and maxItems; only uid, organization_uid and updated_on are required."
+    f"At most {MOST_BODY_BYTES:,} bytes and {MAX_LINES:,} lines or elements; each has at most {MAX_LINE_BYTES:,} "
+    f"bytes, and an item at most {MAX_ITEM_BYTES:,} bytes as JSON. A conversation has the fields of an item of a page, "
+    "with their maxLength and maxItems; only uid, organization_uid and updated_on are required."
 )
 DESCRIPTION = (
     "Finds one conversation (an e-mail thread, an SMS exchange) among millions, at once.\n\n"
@@ -123,8 +123,8 @@ OPERATIONS = (
     ),
     Operation(
         "get", "/api/conversations/count", "countConversations", "Count conversations",
-        "How many conversations match, exactly, and with facets also by the values of fields.",
-        _json(response_models.CountAnswer, openapi_examples.COUNT), "How many there are.",
+        "The exact number of conversations that match, and with facets also the numbers for each value of a field.",
+        _json(response_models.CountAnswer, openapi_examples.COUNT), "The number of conversations.",
         parameters=COUNT_PARAMETERS, headers=("ETag",),
     ),
     Operation(
@@ -165,7 +165,7 @@ OPERATIONS = (
     ),
     Operation(
         "get", "/api/caller", "getCaller", "Who is asking?",
-        "Whom the token names, its organizations, the default one, and its scopes. It needs no scope.",
+        "The user of the token, its organizations, the default one, and its scopes. The request needs no scope.",
         _json(response_models.IdentityAnswer, openapi_examples.CALLER), "The caller.", headers=("ETag",),
     ),
     Operation(
@@ -175,7 +175,7 @@ OPERATIONS = (
     ),
     Operation(
         "get", "/health/ready", "isReady", "Can the service answer?",
-        "Whether the index fits this version, answers searches and takes writes.",
+        "Whether the index fits this version, answers searches and accepts writes.",
         _json(response_models.Health, {"status": "ready"}), "It can.", tag="health", failures=_READY_FAILURES,
     ),
     Operation(
@@ -237,12 +237,12 @@ _HEADERS: dict[str, object] = {
     },
     "RateLimit": {
         "schema": {"type": "string"},
-        "description": "The units that are left to the caller (r), and the seconds until all are there again (t).",
+        "description": "The units that the caller has left (r), and the seconds until it has all of them again (t).",
         "example": '"caller";r=1989;t=1',
     },
     "RateLimit-Policy": {
         "schema": {"type": "string"},
-        "description": "The units (q) that a caller has in so many seconds (w): draft-ietf-httpapi-ratelimit-headers.",
+        "description": "The units (q) that a caller has in w seconds: draft-ietf-httpapi-ratelimit-headers.",
         "example": '"caller";q=2000;w=10',
     },
     "RetryAfter": {"schema": {"type": "integer"}, "description": "Seconds to wait before the next try.", "example": 1},

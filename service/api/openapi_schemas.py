@@ -16,7 +16,7 @@ from service.query.parameters import ORDERS
 
 Schema = dict[str, object]
 
-LARGEST_EXACT = 2**53  # up to this, JavaScript represents whole numbers exactly
+LARGEST_EXACT = 2**53  # the largest number up to which JavaScript represents all whole numbers exactly
 _REF = "#/components/schemas/{name}"
 ENUMS: dict[str, tuple[str, ...]] = {
     "ConversationChannel": CHANNELS,
@@ -71,7 +71,7 @@ def _documents() -> dict[str, Schema]:
         "ConversationWrite": write
         | {
             "description": f"A conversation to write, of {limit}, with updated_on as its version; or a deletion: uid, "
-            "organization_uid and deleted_on. What is newer stays."
+            "organization_uid and deleted_on. A newer version is kept."
         },
         "Metadata": metadata | {"description": _METADATA, "required": list(Metadata.model_fields)},
         "MetadataWrite": metadata | {"description": _METADATA, "additionalProperties": False},

@@ -12,7 +12,7 @@ REMEMBERED_SECONDS = 1.0
 
 
 class Readiness:
-    """Runs `checks`, which raise while the service cannot serve. `seconds` is the timeout of all of them together."""
+    """Runs `checks`, which raise errors while the service cannot serve. `seconds` is their common timeout."""
 
     def __init__(
         self,

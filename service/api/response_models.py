@@ -28,9 +28,7 @@ class Page(PageExtras, kw_only=True):
 
 
 class Identity(Shape):
-    """Whom the token names, the organizations that it covers, the default one, its scopes, and whether it is restricted
-    to some agents or parties.
-    """
+    """The user of the token, its organizations, its scopes, and whether it is restricted to some agents or parties."""
 
     user: str
     organizations: list[Uid]

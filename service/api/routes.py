@@ -48,7 +48,7 @@ from service.search.suggest import suggest
 from service.sources.ndjson import export_end_line
 from service.token_settings import EXPORT, READ, WRITE
 
-EXPOSITION = CONTENT_TYPE_LATEST.partition("; charset=")[0]  # Litestar adds the charset of text itself
+EXPOSITION = CONTENT_TYPE_LATEST.partition("; charset=")[0]  # Litestar adds a charset to text types
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
 
 @get("/api/caller")
 async def get_caller(request: ApiRequest) -> Answer:
-    """What the token allows. It needs no scope, and asks OpenSearch nothing unless the token is an API key."""
+    """What the token allows. The request needs no scope, and no call to OpenSearch unless the token is an API key."""
     no_parameters(request.scope["query_string"])
     caller = await _verified(request)
     default = caller.default_organization
@@ -283,7 +283,7 @@ async def get_caller(request: ApiRequest) -> Answer:
 
 
 def _announced_bytes(request: ApiRequest, most: int) -> int | None:
-    """The bytes of the body, if the request says so. Raises TooLarge if they are too many."""
+    """The length of the body, if the request announces it. Raises TooLarge if it is too large."""
     announced = request.headers.get("content-length")
     if announced is None:
         return None
@@ -292,7 +292,7 @@ def _announced_bytes(request: ApiRequest, most: int) -> int | None:
 
 
 async def _body(request: ApiRequest, most: int) -> bytes:
-    """The body. Raises TooLarge while it is read, if it gets too large."""
+    """The body. Raises TooLarge as soon as it gets too large."""
     pieces: list[bytes] = []
     size = 0
     async for piece in request.stream():
@@ -309,14 +309,14 @@ def _require_fit(size: int, most: int) -> None:
 
 
 async def _caller(request: ApiRequest, scope: str) -> Caller:
-    """The caller. Raises Unauthorized, RateExceeded, and Forbidden if it does not have the scope."""
+    """The caller. Raises Unauthorized, KeysUnavailable, RateExceeded, and Forbidden if it does not have the scope."""
     caller = await _verified(request)
     caller.require_scope(scope)
     return caller
 
 
 async def _verified(request: ApiRequest) -> Caller:
-    """The caller. Raises Unauthorized and RateExceeded."""
+    """The caller. Raises Unauthorized, KeysUnavailable and RateExceeded."""
     parts: Parts = request.app.state.parts
     headers = authorizations(request.scope["headers"])
     if len(headers) > 1:

@@ -1,6 +1,6 @@
-"""`POST /sign-in`: exchanges a one-time code for the token that it stands for.
+"""`POST /sign-in`: exchanges a one-time code for a token.
 
-`conversations run` prints a link with a code behind the `#`, which browsers never send. So no token is in an address
+`conversations run` prints a link with a code after the `#`, which browsers never send. So no token is in an address
 that a log, a history or another page could keep.
 """
 
@@ -35,7 +35,7 @@ class _Token(msgspec.Struct):
 
 
 class SignInCodes:
-    """The codes that were made in this process and not used yet. Only a hash of each is remembered."""
+    """The codes that this process made and that were not used yet. Only a hash of each is stored."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -36,7 +36,7 @@ def record_failure(
     """Adds a line if the block fails, because part of its work may be done."""
     try:
         yield
-    except NotFound:  # nothing was done
+    except NotFound:  # the request did nothing
         raise
     except BaseException:
         record(request, action, organizations, complete=False, **facts)
@@ -48,7 +48,7 @@ def organizations_of(lines: Sequence[Line]) -> set[str]:
 
 
 def record_writes(request: ApiRequest, lines: Sequence[Line], results: Sequence[WriteResult]) -> None:
-    """Adds one line for each organization that was written to. Lines that are no writes belong to none."""
+    """Adds one line for each organization that was written to. Lines that are not writes belong to none."""
     counts: dict[str, Counter[str]] = {}
     for line, result in zip(lines, results, strict=True):
         if line.write is not None:

@@ -1,4 +1,4 @@
-"""The page for people at `/`, and its files, which are made of service/web: one script, one style sheet, the texts.
+"""The page for people at `/`, and its files, which are built from service/web: one script, one style sheet, the texts.
 
 The addresses of the files contain a checksum of them all, so browsers may keep them forever and never mix two versions.
 All addresses are relative, so the page also works below a path of another server.

@@ -1,4 +1,4 @@
-"""Makes one script of the page's modules, so that a browser sends one request instead of fifty.
+"""Bundles the page's modules into one script, so that a browser sends one request instead of fifty.
 
 Each module becomes a function that is called once, after those that it imports. The few forms of `import` and `export`
 that the modules use are rewritten; another form is an error, and so is a circle of imports.
@@ -66,7 +66,7 @@ def _function(path: str, text: str, done: dict[str, dict[str, str]]) -> str:
 
 
 def _pairs(names: str) -> dict[str, str]:
-    """What is named, and the name that it gets."""
+    """Each name in the list, and its alias."""
     both = [one.split(" as ") for one in (part.strip() for part in names.split(",")) if one]
     return {one[0].strip(): one[-1].strip() for one in both}
 

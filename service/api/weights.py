@@ -12,7 +12,7 @@ EXPORT = 20.0
 LINES_A_UNIT = 100  # of a bulk write
 DEEP = 4.0  # a page that is found by counting
 
-# What a query costs above the unit of each request. The figures are about how much longer than a first page it takes.
+# What a query costs in addition to the unit of each request: about how much longer than a first page it takes.
 _EXTRAS: tuple[tuple[float, Callable[[ConversationQuery], bool]], ...] = (
     (2.0, lambda query: bool(query.extras.facets)),
     (4.0, lambda query: any(words.match == "fuzzy" for words in texts_of(AllOf(query.where)))),

@@ -28,10 +28,10 @@ from service.times import MAX_AHEAD, check_not_ahead, format_time
 
 MAX_LINES = 5_000
 BATCH = 500
-BATCH_BYTES = 250_000  # smaller than a load's: the writes of other requests come between
+BATCH_BYTES = 250_000  # smaller than in a load, so that writes of other requests come between
 STEP_SECONDS = 0.005
-SEARCHED_BYTES = 250_000  # of blank lines that are skipped in one step
-REASONS_BYTES = 500_000  # of all reasons in a response together, which keeps the response below about 1.5 MB
+SEARCHED_BYTES = 250_000  # bytes of blank lines that are skipped in one step
+REASONS_BYTES = 500_000  # bytes of all reasons in a response, which keeps it below about 1.5 MB
 SHORT_REASON_BYTES = 100
 
 _NOT_BLANK = re.compile(rb"\S")
@@ -55,7 +55,7 @@ class Steps:
 
     async def pause(self) -> None:
         if time.monotonic() >= self._until:
-            for _round in range(2):  # in the first round, this task runs before those that became ready meanwhile
+            for _round in range(2):  # in the first round, this task runs before tasks that became ready meanwhile
                 await asyncio.sleep(0)
             self._until = time.monotonic() + STEP_SECONDS
 
@@ -111,7 +111,7 @@ async def _texts(body: bytes, steps: Steps) -> list[tuple[int, bytes]]:
 
 
 def _count(body: bytes) -> int:
-    """The number of lines, blank ones included: finding the blank ones would make the refusal slow."""
+    """The number of lines, including blank ones, because finding these would slow the refusal down."""
     return body.count(b"\n") + (not body.endswith(b"\n"))
 
 

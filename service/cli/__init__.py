@@ -1,6 +1,6 @@
-"""`conversations ...`: one command parses its options, calls one function and prints a record.
+"""`conversations ...`: a command parses its options, calls one function and prints a record.
 
-Commands import the web framework when they run, so that all others begin without it.
+Commands import the web framework only when they need it, so that the others start faster.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _summary(command: click.Command) -> str:
 
 
 def _metavar(param: click.Parameter) -> str | None:
-    """Click's own is INTEGER RANGE, FLOAT or TEXT."""
+    """Replaces click's own INTEGER RANGE, FLOAT and TEXT."""
     if isinstance(param.type, click.types.IntParamType | click.types.FloatParamType):
         return "NUMBER"
     return _METAVARS.get(param.name or "")
@@ -80,21 +80,21 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     """The console script: every failure is one line on standard error and an exit code of docs/commands.md."""
-    signal.signal(signal.SIGTERM, _stop)  # the first process of a container would not hear it else
+    signal.signal(signal.SIGTERM, _stop)  # otherwise, the first process of a container would ignore it
     sys.exit(exit_codes.run(_run_interruptible))
 
 
 def _run_interruptible() -> object:
-    """Inside exit_codes.run, which turns ctrl-C into a line: before it, service/entry.py does."""
+    """Runs inside exit_codes.run, which turns ctrl-C into one line of output. Before, service/entry.py handles it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
     try:
         return run_line()
-    finally:  # at its end, Python waits for threads, such as those that download: a further ctrl-C does not
+    finally:  # at exit, Python waits for threads, such as downloads; a further ctrl-C ends the wait
         signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(exit_codes.INTERRUPTED))
 
 
 def run_line(arguments: Sequence[str] | None = None) -> object:
-    """Runs a command line: this process's, where none is given. Raises what the command raises."""
+    """Runs a command line, by default that of this process. Raises what the command raises."""
     global_options.reset()
     if sys.stdout is not None and sys.stdout.encoding.lower().replace("-", "") != "utf8":
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""The data of the API's answers as the commands read them: JSON objects, of which they need these fields."""
+"""The data of the API's answers, with the fields that commands read."""
 
 from __future__ import annotations
 

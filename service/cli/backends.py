@@ -1,4 +1,4 @@
-"""What commands ask: a running service over HTTP, or the cluster itself, with the same answers."""
+"""The backends of commands: a running service over HTTP, or the cluster itself. Both give the same answers."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Result = TypeVar("Result")
 
 
 class Source(Protocol):
-    """What the commands ask. `query` is a query string of the API; the answers are its `data`.
+    """A backend. `query` is a query string of the API, and the answers are the API's `data`.
 
     Raises InvalidQuery with every problem of a query, NotFound, SearchUnavailable and others of this package.
     """
 
     @property
     def name(self) -> str:
-        """The address, as it may be printed."""
+        """The address, without a password."""
 
     def page(self, query: bytes, *, strict: bool) -> Page: ...
 
@@ -51,7 +51,7 @@ class Source(Protocol):
 
 
 def source(settings: Settings, *, prefers_cluster: bool = False) -> Source:
-    """The service that the settings name, else the cluster. `prefers_cluster` says that an option named the cluster."""
+    """The service that the settings name, else the cluster. With `prefers_cluster`, always the cluster."""
     if settings.url is not None and not prefers_cluster:
         return Service(settings, settings.url)
     return Cluster(settings)

@@ -1,4 +1,4 @@
-"""Records in a file up to which line of each input a load came, so that a killed load can continue."""
+"""Records in a file how far a load has read each input, so that a killed load can continue."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from service.errors import Misconfigured
 from service.sources import ndjson
 
 EVERY_SECONDS = 1.0
-_LOAD_ANEW = "leave --resume out; what is loaded already stays unchanged"
+_LOAD_ANEW = "leave --resume out; what is already loaded stays unchanged"
 _CHOOSE = "choose another file with --checkpoint"
 
 
 class Checkpoint:
-    """`lines` has for each file the number of the line up to which everything is written or rejected.
+    """`lines` maps each file to the number of a line: everything up to it is written or rejected.
 
     Raises Misconfigured if the path is another file than a checkpoint.
     """

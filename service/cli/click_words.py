@@ -1,6 +1,6 @@
 """Click's messages about wrong options and arguments, in the words of this project.
 
-WORDS is a table of click's sentences. A sentence that is not in it stays as it is.
+WORDS is a table of click's sentences. Other sentences stay unchanged.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def _other(url: str, what: str) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Why a server could not be reached, in words."""
+    """A phrase that says why a server could not be reached."""
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.errno in _BY_NUMBER and not isinstance(cause, ssl.SSLError):
             return _BY_NUMBER[cause.errno]
@@ -112,7 +112,7 @@ def _distrusted(error: ssl.SSLError) -> str:
     return f"its certificate is not trusted ({next(filter(None, causes), 'unknown')}): see OPENSEARCH_CA_FILE"
 
 
-_CUT = "the connection was closed without an answer: is it HTTPS, and the URL is not?"
+_CUT = "the connection was closed without an answer: does the server use HTTPS?"
 _BY_NUMBER: dict[int, str] = {
     errno.ECONNREFUSED: "connection refused: does anything run there?",
     errno.EHOSTUNREACH: "no route to the host",
@@ -130,7 +130,7 @@ _BY_KIND: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Cal
     ),
     (
         (aiohttp.ClientResponseError, http.client.HTTPException),
-        lambda _error: "it does not speak HTTP as it should: is it HTTPS, and the URL is not?",
+        lambda _error: "it does not answer with HTTP: does the server use HTTPS?",
     ),
 )
 

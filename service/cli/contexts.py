@@ -68,7 +68,7 @@ def default_path() -> Path:
 
 def read(path: Path, *, must_exist: bool = False) -> Config:
     """The contexts of the file. Raises Misconfigured, which names every unknown key or what else is wrong."""
-    if not must_exist and not os.access(path.parent, os.X_OK):  # a user without a home folder has no such file
+    if not must_exist and not os.access(path.parent, os.X_OK):  # a user without a home folder has no configuration file
         return Config(path, None, {})
     try:
         held = tomllib.loads(path.read_text("utf-8"))

@@ -33,7 +33,7 @@ from service.settings import Settings
 from service.terminal import confirmed, is_terminal, printable
 
 MOST_DELETED = 1000
-MOST_CHARACTERS = 2**16  # of a line of standard input
+MOST_CHARACTERS = 2**16  # of one line of standard input
 
 
 @click.command("search")
@@ -54,8 +54,8 @@ def search_command(
     """Find conversations by QUERY, in the language of the search box: words, "phrases", -without, field:value, OR.
 
     It prints a table on a terminal, and the data of the API's answer as JSON elsewhere. -o name prints one uid on each
-    line. --where takes every parameter of the API. Options come before --, a QUERY that begins with - after it.
-    'conversations export' writes all conversations that match.
+    line. --where takes every parameter of the API. Options come before --, and a QUERY that begins with - comes after
+    it. 'conversations export' writes all conversations that match.
     """
     refuse_options(words)
     query_string = query_of(settings, words, where, filters, sort=sort, page=page, per_page=limit)
@@ -82,8 +82,8 @@ def count_command(
 ) -> None:  # fmt: skip
     """Count the conversations that match QUERY, exactly.
 
-    It prints the number, on a terminal and into a pipe; -o json prints the whole answer. With --where
-    facets=status,channel it also counts by the values of these fields.
+    It prints the number, also into a pipe; -o json prints the whole answer. With --where facets=status,channel it also
+    counts by the values of these fields.
     """
     refuse_options(words)
     query_string = query_of(settings, words, where, filters)
@@ -176,7 +176,7 @@ def _uids(texts: tuple[str, ...]) -> list[UUID]:
 
 
 def _names(texts: tuple[str, ...]) -> Iterator[str]:
-    """The texts, with the lines of standard input for `-`. They are read one by one: the input may have no end."""
+    """The texts, with the lines of standard input for `-`. They are read one by one, as the input may have no end."""
     for text in texts:
         if text != "-":
             yield text
@@ -229,7 +229,7 @@ def _show_page(data: Page) -> None:
         progress.say(_past(total) if total else "No conversation matches.")
         return
     output.print_conversations(items)
-    sys.stdout.flush()  # a closed pipe ends the command here, before it says more
+    sys.stdout.flush()  # if the pipe is closed, the command ends here, without further notes
     if "page" not in pagination:
         progress.say(f"{len(items)} of {counted(total, 'conversation')}")
         return

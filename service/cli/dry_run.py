@@ -1,4 +1,4 @@
-"""What commands would do, without doing it."""
+"""Shows what a command would do, without doing it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MOST_SHOWN = 20  # reasons of rejected lines
 
 
 def option(help_text: str) -> Callable[[Decorated], Decorated]:
-    """--dry-run; the command is given `is_dry_run`."""
+    """Adds --dry-run, and passes `is_dry_run` to the command."""
     return click.option("--dry-run", "is_dry_run", is_flag=True, help=help_text)
 
 
 def load(files: tuple[str, ...], *, max_ahead: timedelta) -> None:
     """Prints how many lines would be loaded, and the reasons of the first ones that would be rejected.
 
-    Raises SourceUnreadable, and DoneInPart where lines would be rejected.
+    Raises SourceUnreadable, and DoneInPart if lines would be rejected.
     """
     sizes = [ndjson.size(file) for file in files]
     total = None if None in sizes else sum(size or 0 for size in sizes)

@@ -1,4 +1,4 @@
-"""How a command ends: an exit code for each kind of end, and one line on standard error if it failed.
+"""How a command ends: with an exit code, and with one line on standard error if it failed.
 
 EXIT_CODES is the table of docs/commands.md. A traceback is printed with --verbose only.
 """
@@ -33,7 +33,7 @@ EXIT_CODES: dict[int, str] = {
     FAILED: "failed, or a check failed: not ready, not fit to be served, differences were found; or you answered no",
     USAGE: "an option, an argument, a setting or the configuration file is wrong; nothing was done",
     IN_PART: "done, but not all is well: lines were rejected, or `doctor` has warnings only",
-    INTERRUPTED: "ctrl-C (SIGINT); the last lines say how to go on",
+    INTERRUPTED: "ctrl-C (SIGINT); the last lines say how to continue",
     PIPE_CLOSED: "the reader of standard output went away, as with `| head`",
     TERMINATED: "SIGTERM",
 }
@@ -41,15 +41,15 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class DoneInPart(ConversationsError):
-    """The work is done, but something in it must be looked at."""
+    """The work is done, but the user should look at a part of it."""
 
 
 class NotBegun(SearchUnavailable):
-    """OpenSearch does not answer, so that nothing was begun."""
+    """OpenSearch does not answer, so nothing was started."""
 
 
 class Early(Exception):
-    """Replaces ctrl-C and a closed pipe, which click would handle in its own way. They are its cause."""
+    """Replaces ctrl-C and a closed pipe, which click would handle in its own way. Its cause is the original error."""
 
 
 class Root(click.Group):
@@ -75,7 +75,7 @@ def _kept() -> Iterator[None]:
 
 
 def run(command: Callable[[], object]) -> int:
-    """Runs the command, says on standard error why it did not end well, and returns its exit code."""
+    """Runs the command and returns its exit code. If it failed, prints the reason on standard error."""
     try:
         result = command()
         code = result if isinstance(result, int) else DONE
@@ -86,7 +86,7 @@ def run(command: Callable[[], object]) -> int:
 
 @contextmanager
 def hint(say_how: Callable[[], str]) -> Iterator[None]:
-    """If ctrl-C, SIGTERM or a lost cluster ends the block early, adds how to go on."""
+    """If ctrl-C, SIGTERM or a lost cluster ends the block early, adds how to continue."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit, SearchUnavailable, SearchTimeout, WriteFailed) as error:
@@ -163,7 +163,7 @@ def _dash(error: click.ClickException) -> str:
     is_short = isinstance(error, click.NoSuchOption) and not error.option_name.startswith("--")
     context = error.ctx if isinstance(error, click.UsageError) else None
     takes_words = context is not None and any(isinstance(one, click.Argument) for one in context.command.params)
-    return "; a word that begins with - and is no option comes after --" if is_short and takes_words else ""
+    return "; a word that begins with - but is not an option comes after --" if is_short and takes_words else ""
 
 
 def _notes(error: BaseException) -> None:
@@ -182,7 +182,7 @@ _ENDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callab
 
 
 def _flushed(code: int) -> int:
-    """Writes out what the standard streams still hold: an error there is reported, and not left to the interpreter."""
+    """Flushes the standard streams, so that errors are reported here and not by the interpreter."""
     code = _flushed_output(code)
     try:
         if sys.stderr is not None:
@@ -210,7 +210,7 @@ def _flushed_output(code: int) -> int:
 
 
 def _discard(stream: TextIO | None, number: int) -> None:
-    """What could not be written is dropped, so that the interpreter does not try again at its end."""
+    """Drops what could not be written, so that the interpreter does not try again at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno() if stream is not None else number)
     os.close(nowhere)

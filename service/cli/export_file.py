@@ -1,4 +1,4 @@
-"""NDJSON written to standard output, or to a file that appears only when it is complete."""
+"""Writes NDJSON to standard output, or to a file that appears only when it is complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of every command, before or after its name, and the settings that a command works with."""
+"""Options that every command takes before or after its name, and the settings of a command."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Chosen:
 
 
 def chosen() -> Chosen:
-    """The current command line's."""
+    """The options of the current command line."""
     return _chosen_in(click.get_current_context())
 
 
@@ -45,7 +45,7 @@ def config(ctx: click.Context | None = None) -> contexts.Config:
 
 
 def settings(**options: object) -> Settings:
-    """The settings: options before the environment, that before the context. Raises Misconfigured.
+    """The settings: options override the environment, which overrides the context. Raises Misconfigured.
 
     Only options on the command line count here, because the settings read the environment themselves.
     """
@@ -57,12 +57,12 @@ def settings(**options: object) -> Settings:
 
 
 def is_typed(name: str) -> bool:
-    """Whether the current command's option stands on the command line."""
+    """Whether this option of the current command is on the command line."""
     return rank(name) == 0
 
 
 def rank(name: str) -> int:
-    """Where the option's value comes from: 0 the command line, 1 the environment, 2 neither of them."""
+    """Where the option's value comes from: 0 for the command line, 1 for the environment, 2 for neither."""
     found = click.get_current_context().get_parameter_source(name)
     return {ParameterSource.COMMANDLINE: 0, ParameterSource.ENVIRONMENT: 1}.get(found or ParameterSource.DEFAULT, 2)
 
@@ -72,7 +72,7 @@ def _text(path: Path | None) -> str | None:
 
 
 def add_to(command: click.Command) -> None:
-    """Gives the command the options of every command. Where an option stands before and after the name, both count."""
+    """Gives the command the options of every command. A value after the command's name replaces one before it."""
     command.params += [
         _flag("-q", "--quiet", "Print neither notes nor progress; errors are always printed.", _be_quiet),
         _flag("-v", "--verbose", "Print each call to OpenSearch or the service, and an error's causes.", _be_verbose),
@@ -91,7 +91,7 @@ def add_to(command: click.Command) -> None:
 
 
 def _shown_default() -> str:
-    path, home = contexts.default_path(), Path(os.path.expanduser("~"))  # Path.home() raises where there is none
+    path, home = contexts.default_path(), Path(os.path.expanduser("~"))  # Path.home() may raise
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
@@ -144,14 +144,14 @@ def _was_typed(ctx: click.Context, param: click.Parameter) -> bool:
 
 
 def complete_contexts(ctx: click.Context, _param: click.Parameter, begun: str) -> list[str]:
-    """The names of the configuration file's contexts that begin so."""
+    """The names of contexts in the configuration file that begin with the typed text."""
     try:
         return [name for name in config(ctx).contexts if name.startswith(begun)]
-    except Exception:  # errors must not be printed into the command line that is being typed
+    except Exception:  # an error must not be printed into the command line that is being typed
         return []
 
 
 def reset() -> None:
-    """Resets what an earlier command line of this process chose to show."""
+    """Resets what an earlier command line of this process has set."""
     progress.shown.notes = progress.shown.progress = True
     progress.shown.details = False

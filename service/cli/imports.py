@@ -79,7 +79,7 @@ _restore = click.option(
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    help="How many processes parse the messages. Without it, the one that also unites and sends them does.",
+    help="Number of processes that parse the messages. Without it, one process does everything.",
 )
 @_output
 @_restore
@@ -288,7 +288,7 @@ class _Import(Generic[Message]):
                 await asyncio.to_thread(self.fill)
                 await importer.run(self.spool.conversations)
         counts.in_conversations, counts.there = outcome.in_conversations, outcome.there
-        counts.left_out -= outcome.trashed  # they are counted as there
+        counts.left_out -= outcome.trashed  # they are counted in `there`
         counts.deleted, counts.shortened = outcome.deleted, outcome.shortened
         counts.same_ids = outcome.same_ids
         return outcome.tally

@@ -312,7 +312,7 @@ def dashboards_command(settings: Settings, url: str, wait: float) -> None:
     try:
         since = act(settings, lambda client: dashboards.oldest(client, settings.alias))
     except (ConversationsError, OSError):
-        since = None  # the views can be imported before there is an index, or a cluster
+        since = None  # the views can be imported before an index or a cluster exists
     show(asyncio.run(dashboards.send(settings, url, wait=wait, since=since)).record())
 
 

@@ -1,4 +1,4 @@
-"""What commands share: types of options, the settings they make up, and how a cluster is reached."""
+"""Shared by commands: types of options, the settings made of them, and the client of a cluster."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ create_option = click.option(
 
 
 def local_options(command: Command) -> Command:
-    """--data; the command is given `settings`."""
+    """Adds --data, and passes `settings` to the command."""
 
     @_DATA
     @functools.wraps(command)
@@ -71,12 +71,12 @@ def local_options(command: Command) -> Command:
 
 
 def opensearch_options(command: Command) -> Command:
-    """--data and --opensearch-url as the command's own parameters."""
+    """Adds --data and --opensearch-url as parameters of the command."""
     return _DATA(_URL(command))
 
 
 def cluster_options(command: Command) -> Command:
-    """--data and --opensearch-url; the command is given `settings`."""
+    """Adds --data and --opensearch-url, and passes `settings` to the command."""
 
     @opensearch_options
     @functools.wraps(command)
@@ -97,7 +97,7 @@ _INDEX_OPTIONS = {
     ),
     "routing_partition": click.option(
         "--routing-partition", metavar="NUMBER", envvar="CONVERSATIONS_ROUTING_PARTITION", show_envvar=True,
-        help="Over how many of the shards each organization is spread.",
+        help="The number of shards over which each organization is spread.",
     ),
     "refresh_interval": click.option(
         "--refresh-interval", metavar="TIME", envvar="CONVERSATIONS_REFRESH_INTERVAL", show_envvar=True,
@@ -122,7 +122,7 @@ def index_options(command: Command) -> Command:
 
 
 def typed_index_options() -> list[str]:
-    """Which of these options are on the command line."""
+    """The options of a new index that are on the command line."""
     return [f"--{name.replace('_', '-')}" for name in _INDEX_OPTIONS if global_options.is_typed(name)]
 
 
@@ -164,7 +164,7 @@ class Duration(click.ParamType[timedelta]):
         return timedelta(**{self.units[found[2]]: int(found[1])})
 
 
-# What tokens and API keys have in common.
+# Options of both tokens and API keys.
 default_option = click.option("--default", type=Uuid(), help="The default organization, if there are several.")
 agents_option = click.option(
     "--agent", "agents", type=Uuid(), multiple=True, help="Show conversations of this agent only. Repeatable."
@@ -218,7 +218,7 @@ def act(
             if full is None:
                 raise
             raise SearchUnavailable(full) from error
-        except TransportError as error:  # none that this package knows: a fault, there or here
+        except TransportError as error:  # an unknown error: a fault of OpenSearch or of this service
             raise SearchUnavailable(f"OpenSearch answers {error.status_code} ({error.error})") from error
         finally:
             await client.close()
@@ -227,7 +227,7 @@ def act(
 
 
 def cluster_url(settings: Settings) -> str:
-    """The cluster's URL: the one that was set, else that of the local node that runs in the data folder."""
+    """The URL of the cluster: the one in the settings, else that of the local node that runs in the data folder."""
     url = settings.opensearch_url or running_url(settings.data)
     if url is None:
         raise Misconfigured(
@@ -238,14 +238,14 @@ def cluster_url(settings: Settings) -> str:
 
 
 def recorded(settings: Settings, action: str, organizations: Iterable[UUID | str], **facts: object) -> None:
-    """Adds what the command did to the audit trail, if there is a file for it."""
+    """Adds what the command did to the audit trail, if a file for it is set."""
     trail = audit.Audit(settings.audit_file, is_logged=False)
     trail.record(action, who=audit.operator(), organizations=organizations, **facts)
 
 
 @contextmanager
 def recorded_at_the_end(record: Callable[[bool], None]) -> Iterator[None]:
-    """Calls `record` when the block has ended, with whether it ended well.
+    """Calls `record` when the block has ended, with True if it succeeded.
 
     Raises what the block raises, also where nothing can be recorded, and else Misconfigured if nothing can be recorded.
     """

@@ -19,7 +19,7 @@ from service.terminal import printable
 Form = Literal["table", "json", "name"]
 UID_WIDTH = 36
 SENDER_WIDTH = 16
-SUBJECT_WIDTH = 24  # a shorter subject says too little, so other columns are left out before
+SUBJECT_WIDTH = 24  # a shorter subject says too little, so other columns are dropped first
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ COLUMNS: tuple[Column, ...] = (
 
 
 def form_of(form: Form | None, *, default: Form = "table") -> Form:
-    """The requested form. Without one, the default on a terminal, and JSON elsewhere."""
+    """The requested form. Without one, `default` on a terminal, and JSON elsewhere."""
     return form or (default if terminal.is_terminal(sys.stdout) else "json")
 
 
@@ -130,7 +130,7 @@ def table_of(titles: Sequence[str], rows: Iterable[Sequence[str]], *, right: Seq
 
 
 def table_or_records(titles: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[str]) -> RenderableType:
-    """A table that breaks no word, or one record for each row if the terminal is too narrow for such a table."""
+    """A table that breaks no word or, if the terminal is too narrow, one record for each row."""
     columns = [[title, *(printable(row[place]) for row in rows)] for place, title in enumerate(titles)]
     least = [_least(column, is_number=title in right) for title, column in zip(titles, columns, strict=True)]
     room = terminal.console(sys.stdout).width - sum(least) - 2 * (len(titles) - 1)
@@ -145,7 +145,7 @@ def table_or_records(titles: Sequence[str], rows: Sequence[Sequence[str]], *, ri
 
 
 def _least(texts: Iterable[str], *, is_number: bool) -> int:
-    """The least width in cells that breaks no word, and no number from its unit."""
+    """The smallest width in cells that breaks no word, and separates no number from its unit."""
     return max(cell_len(word) for text in texts for word in ([text] if is_number else text.split() or [""]))
 
 

@@ -1,4 +1,4 @@
-"""Loads several inputs at the same time, each in its own process, because validation uses a whole processor."""
+"""Loads several inputs at the same time, each in its own process, because validation takes a whole processor core."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _run(command: list[str], environment: dict[str, str], advance: Callable[[int
                 bytes_read = int(found[1].replace(",", ""))
                 advance(bytes_read - shown)
                 shown = bytes_read
-            elif line.startswith(_ERROR) or not last:  # after an error, only help to continue follows
+            elif line.startswith(_ERROR) or not last:  # after an error, only advice on how to continue follows
                 last = line.strip().removeprefix(_ERROR)
         out = process.stdout.read()
     try:
@@ -94,7 +94,7 @@ def _run(command: list[str], environment: dict[str, str], advance: Callable[[int
 
 
 def _merge(parts: list[Path], whole: Path, *, keep: bool) -> None:
-    """Joins the rejects into one file. Once it is on the disk, the parts are removed, unless `keep` is true."""
+    """Joins the rejects into one file, then removes the parts unless `keep` is true."""
     there = [part for part in parts if part.exists()]
     if not there:
         return

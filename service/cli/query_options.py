@@ -1,4 +1,4 @@
-"""Options of search, get, count and delete, the query string that they make, and the completion of their values."""
+"""Options of search, get, count and delete, the query string made of them, and the completion of their values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BOX_VALUES: dict[str, tuple[str, ...]] = {
 
 
 def form_option(*forms: str, default: str = "table on a terminal, else json") -> Callable[[Command], Command]:
-    """Adds -o and --json. The command is given `form`, which is None if neither was used."""
+    """Adds -o and --json. Passes `form` to the command: None if neither was used."""
 
     def decorate(command: Command) -> Command:
         @click.option(
@@ -56,7 +56,7 @@ def form_option(*forms: str, default: str = "table on a terminal, else json") ->
 def service_options(command: Command) -> Command:
     """Adds the options that choose a running service or the cluster.
 
-    The command is given `settings` and `prefers_cluster`.
+    Passes `settings` and `prefers_cluster` to the command.
     """
 
     @click.option("--url", envvar=variable_of("url"), show_envvar=True, help="The URL of a running service to ask.")
@@ -78,7 +78,7 @@ def service_options(command: Command) -> Command:
         type=Uuid(),
         envvar=variable_of("organization"),
         show_envvar=True,
-        help="The organization whose conversations are meant. Needed without --url. [default: the token's]",
+        help="The organization of the conversations. Needed without --url. [default: the token's]",
     )
     @opensearch_options
     @functools.wraps(command)
@@ -100,7 +100,7 @@ def service_options(command: Command) -> Command:
 
 
 def filter_options(command: Command) -> Command:
-    """Adds filters by name, --where, and --strict. The command is given `filters`, `where` and `strict`."""
+    """Adds filters by name, --where, and --strict. Passes `filters`, `where` and `strict` to the command."""
 
     @click.option(
         "--where",
@@ -112,8 +112,8 @@ def filter_options(command: Command) -> Command:
     @click.option(
         "--match",
         type=click.Choice(MATCHES),
-        help="How words match. words, the default: all words. any: any of them. auto: any of them, if nothing has all. "
-        "The others need --where 'search=TEXT' instead of QUERY.",
+        help="Which words must match. words (the default): all. any: at least one. auto: all, or at least one if "
+        "nothing has all. The other values need --where 'search=TEXT' instead of QUERY.",
     )
     @click.option(
         "--strict",

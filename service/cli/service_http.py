@@ -1,4 +1,4 @@
-"""A running service over HTTP, as the commands ask it: with the standard library, and with errors of this package."""
+"""The backend for a running service, over HTTP with the standard library. Its errors are those of this package."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from service.settings import Settings
 
 MOST_BYTES = 64 * 2**20
 PATH = "/api/conversations"
-NO_PATH = "there is no such path"  # the service's words (service/api/errors.py)
+NO_PATH = "there is no such path"  # as in service/api/errors.py
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The service never redirects, and a token must not go to another place."""
+    """Refuses redirects: the service never sends any, and a token must not go to another server."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
@@ -76,7 +76,7 @@ def send(
 
 
 def _by_proxy(request: urllib.request.Request) -> str:
-    """The proxy of the environment that the request went to, if it went to one."""
+    """Names the proxy that the request went through, if the environment sets one."""
     return f" through the proxy {request.host}" if request.host != urlsplit(request.full_url).netloc else ""
 
 
@@ -88,7 +88,7 @@ def _reason(error: Exception, timeout: float) -> str:
 
 
 class Service:
-    """What commands ask of a running service (see backends.Source). Raises Misconfigured if there is no token."""
+    """A running service as a backend of commands (see backends.Source). Raises Misconfigured if there is no token."""
 
     def __init__(self, settings: Settings, url: str) -> None:
         self._settings, self._url = settings, url
@@ -142,7 +142,7 @@ def _scope(organization: UUID | None) -> str:
 
 
 def _encoded(query: bytes) -> str:
-    """The query string as it was written, with what a URL may not hold percent-encoded: it means the same."""
+    """The query string with the characters that a URL may not contain percent-encoded. Its meaning does not change."""
     return quote(query, safe="%&=+[]!,:;/?@$'()*-._~")
 
 
@@ -157,14 +157,14 @@ def _token(settings: Settings) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise Misconfigured(f"the token file {settings.token_file} cannot be read: {reason}") from None
-    if stat.S_ISREG(mode) and mode & READABLE_BY_OTHERS:  # no pipe, and never a device such as /dev/stdin
-        advice = "run chmod 600 on it ('umask 077' before a file is written makes it so from the beginning)"
+    if stat.S_ISREG(mode) and mode & READABLE_BY_OTHERS:  # not a pipe or a device such as /dev/stdin
+        advice = "run chmod 600 on it ('umask 077' before you write a file protects it from the start)"
         progress.say(f"{settings.token_file} holds a secret and can be read by others: {advice}")
     return _checked(token, f"the token file {settings.token_file}")
 
 
 def _checked(token: str, where: str) -> str:
-    """The token, where it can be sent as a header. It is never shown."""
+    """The token. Raises Misconfigured, without showing the token, if it cannot be sent in a header."""
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise Misconfigured(f"{where} must hold one token, as 'conversations token' prints it")
     return token

@@ -53,7 +53,7 @@ def run_command(
     that cluster and changes nothing in it: it creates an index only with --create, and loads the sample only with
     --sample.
 
-    An index of a version with another mapping is refused. With --reindex, a new one is made of it first.
+    An index with the mapping of another version is refused; --reindex reindexes it first.
     """
     from service.run import Prepare, run
 
@@ -116,7 +116,7 @@ def serve_command(
     tls = None if tls_certificate is None or tls_key is None else Tls.load(tls_certificate, tls_key)
     if settings.token_secret is None and settings.opensearch_url is None:
         settings = with_token_secret(settings)
-    _ = Tokens(settings).cursor_secrets  # raises where a secret is missing, before anything is served
+    _ = Tokens(settings).cursor_secrets  # raises an error for a missing secret before anything is served
     check_ca_file(settings, cluster_url(settings))
     if as_worker is not None:
         work(settings, cluster_url(settings), Part.parse(as_worker), tls=tls)
@@ -185,9 +185,10 @@ def node_command(settings: Settings, count: int) -> None:
     """Run the local OpenSearch node alone, until ctrl-C. It prints the node's address.
 
     With --nodes 3, it runs three processes that are one cluster, and prints the address of each. A new index then gets
-    one replica. The death of a node is told, and the others go on while more than half of the nodes run; the command
-    ends with exit code 1 when they do not. Each node takes about 700 MB of memory; CONVERSATIONS_NODE_HEAP sets the
-    heap of each. A data folder is for one node or for one cluster: give the cluster a folder of its own with --data.
+    one replica. If a node dies, the command reports it. The other nodes go on while more than half of the nodes run;
+    after that, the command ends with exit code 1. Each node takes about 700 MB of memory; CONVERSATIONS_NODE_HEAP sets
+    the heap of each. A data folder is for one node or for one cluster: give the cluster a folder of its own with
+    --data.
 
     The nodes have no password, so every user of this machine can read and write them.
     """

@@ -24,7 +24,7 @@ HIDDEN = "(hidden)"
 @click.command("completion")
 @click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL")
 def completion_command(shell: str) -> None:
-    """Print the script with which SHELL completes commands, options, fields and values."""
+    """Print the script that makes SHELL complete commands, options, fields and values."""
     found = get_completion_class(shell)
     assert found is not None
     root = click.get_current_context().find_root().command
@@ -61,7 +61,7 @@ def _where(context: dict[str, object]) -> str:
 @click.command("use")
 @click.argument("name", shell_complete=global_options.complete_contexts)
 def use_command(name: str) -> None:
-    """Make NAME the context that commands use where none is named."""
+    """Make NAME the default context of commands."""
     held = global_options.config()
     contexts.use(held, name)
     show({"current": name, "file": str(held.path)})

@@ -1,4 +1,4 @@
-"""`conversations status` for people and for programs, once or again and again."""
+"""`conversations status` for people and for programs, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def show(found: Status, form: Form | None) -> None:
 
 
 def watch(look: Callable[[], Status], form: Form | None, interval: float) -> NoReturn:
-    """Prints the status again and again. If the cluster does not answer, it prints the error and tries again."""
+    """Prints the status repeatedly. If the cluster does not answer, prints the error and tries again."""
     as_json = output.form_of(form) == "json"
     console = terminal.console(sys.stdout)
     redraws = console.is_terminal and not console.is_dumb_terminal

@@ -42,7 +42,7 @@ from service.rejects import Rejects, is_rejects
 from service.settings import Settings
 from service.sources import ndjson
 
-MOST_NAMED = 100  # organizations in a line of the audit trail
+MOST_NAMED = 100  # organizations in one line of the audit trail
 
 Origin = TypeVar("Origin")
 
@@ -63,12 +63,12 @@ Origin = TypeVar("Origin")
     type=click.IntRange(1, 64),
     default=1,
     show_default=True,
-    help="How many files are loaded at the same time.",
+    help="Number of files to load at the same time.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
-    help="How many processes check and prepare the lines. Without it, the one that also sends them does.",
+    help="Number of processes that check and prepare the lines. Without it, one process does everything.",
 )
 @create_option
 @dry_run.option("Check every line, and write neither conversations nor a rejects file.")
@@ -212,7 +212,7 @@ def _load(
 
 @contextmanager
 def _recorded(settings: Settings) -> Iterator[loader.Tally]:
-    """Yields a tally, and adds it to the audit trail when the load has ended: well, or after something was sent."""
+    """Yields a tally. Adds it to the audit trail when the load has succeeded, or has failed after sending something."""
     tally = loader.Tally()
 
     def record(complete: bool) -> None:

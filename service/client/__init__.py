@@ -1,7 +1,7 @@
 """Builds OpenSearch clients and translates their errors. No other module does either.
 
-opensearch-py's own retries are off, because it repeats a request within milliseconds, bulk writes included; what is
-sent again, and to which node, is decided in service.client.transport. JSON is decoded by msgspec, and the documents of
+opensearch-py's own retries are off, because it repeats any request within milliseconds, even a bulk write.
+service.client.transport decides what is sent again, and to which node. JSON is decoded by msgspec, and the documents of
 a search stay bytes. Redirects are not followed, because they could send documents and credentials to another server.
 Every response is checked against the shape that its call must have (service.client.responses).
 """

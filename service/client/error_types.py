@@ -104,7 +104,10 @@ _TOO_LARGE: Mapping[str, tuple[str, str]] = {
 _TOO_LARGE_REASONS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = (
     (re.compile(r"maxClauseCount|too many (nested )?clauses", re.IGNORECASE), _CLAUSES),
     (re.compile(r"field expansion .*too many", re.IGNORECASE), _CLAUSES),
-    (re.compile(r"result window is too large", re.IGNORECASE), ("page", "is too far from the first: walk with cursor")),
+    (
+        re.compile(r"result window is too large", re.IGNORECASE),
+        ("page", "is too far from the first page: use cursor instead"),
+    ),
 )
 
 

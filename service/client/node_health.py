@@ -1,6 +1,6 @@
-"""What is known of each node of the cluster, and which of them is asked next. It knows no network and no clock.
+"""Tracks the health of each node, and picks the node for the next call. It uses neither the network nor a clock.
 
-A node that failed is rested: others are asked first. A node that could not be reached, or stayed silent, several times
+A node that failed rests: the others are asked first. A node that could not be reached, or stayed silent, several times
 in a row is dead: its circuit is open, and only probes are sent to it. The answer to a probe closes the circuit.
 
 A node that was silent is doubted until a probe has found that it is part of its cluster. It may have been frozen, and
@@ -84,7 +84,7 @@ class Nodes:
         return any(other.state is State.READY for other in self.all if other is not node)
 
     def witnesses(self, node: Node) -> list[Node]:
-        """The nodes that show whether it is part of their cluster: the others that are ready, else those that rest."""
+        """The nodes that show whether this node is in their cluster: the other ready ones, else those that rest."""
         others = [other for other in self.all if other is not node]
         ready = [other for other in others if other.state is State.READY]
         return ready or [other for other in others if other.state is State.RESTING]

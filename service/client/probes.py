@@ -1,7 +1,7 @@
 """Asks a node whether it answers, and whether it knows what the others know.
 
 A node that was frozen, or cut off from its cluster, wakes up with an old state. Until it notices that the cluster has
-gone on without it, it takes its copies of shards for current, and answers searches from them with status 200. So if
+gone on without it, it treats its copies of shards as current, and answers searches from them with status 200. So if
 there are several nodes, one that was silent or failed is trusted again only once it has a cluster manager, and a
 cluster state no older than those of the others.
 """
@@ -38,7 +38,7 @@ class _State(msgspec.Struct):
 
 
 class Probes:
-    """Separate connections to each node, because all others may be in use. `connect` makes that of a node's number."""
+    """Separate connections for probes, because all others may be in use. `connect` makes the one to a node's number."""
 
     def __init__(self, connect: Callable[[int], Connection]) -> None:
         self._connect = connect

@@ -1,7 +1,7 @@
 """Sends each call to a node that answers, and a read to a second one if the first fails or is late.
 
-opensearch-py's own pool and retries are not used. If all nodes are dead, its pool still asks them; when the rest of a
-node is over, it sends all requests to it at once; and its retries repeat writes. Sent again here are:
+opensearch-py's own pool and retries are not used. If all nodes are dead, its pool still sends requests to them; as soon
+as a node has rested, it gets all requests at once; and its retries repeat writes. This module sends again:
 
 - any call whose connection could not be made, to each of the other nodes, because it was never sent;
 - a read, once, if its connection was lost, if it had no answer within a share of its deadline, or if its answer did not
@@ -32,12 +32,12 @@ from service.client.probes import Probes
 from service.errors import AnswerUnusable, ConversationsError
 from service.message_texts import counted
 
-EXPECTED = (404, 409)  # normal outcomes, not failures: no such document, or a newer version exists
+EXPECTED = (404, 409)  # normal outcomes, not failures: the document does not exist, or has a newer version
 LATE_SECONDS = 5.0  # a node is probed after this time without an answer, however long the call may take
-LEAST_SECONDS = 0.2  # no node is late before, however little time a call has
+LEAST_SECONDS = 0.2  # a node is never late before this time, however little time a call has
 FIRST_PAUSE_SECONDS = 0.2
 _READS = frozenset({"_search", "_search/point_in_time", "_mget", "_count", "_analyze"})  # with POST
-_LEAVES_SOMETHING = "_search/point_in_time"  # so it is not sent to two nodes at the same time
+_LEAVES_SOMETHING = "_search/point_in_time"  # so it is never sent to two nodes at the same time
 
 _connection: ContextVar[Connection] = ContextVar("connection")
 
@@ -207,7 +207,7 @@ class Transport(AsyncTransport):
         running: set[asyncio.Task[object]] = set()
         last: Exception | None = None
         may_be_late = self._policy.slow_share < 1 and call.kind != _LEAVES_SOMETHING
-        left = 2  # a node that cannot be reached costs no time, so it does not count
+        left = 2  # an unreachable node costs no time, so it does not count
         try:
             while True:
                 if not running:
@@ -242,7 +242,7 @@ class Transport(AsyncTransport):
     def _start(self, node: Node, call: Call, tried: list[Node]) -> asyncio.Task[object]:
         tried.append(node)
         task = asyncio.create_task(self._watched(node, call))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may wait for it any more
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # even if nobody waits for it
         return task
 
     def _slow_after(self, call: Call) -> float:
@@ -250,7 +250,7 @@ class Transport(AsyncTransport):
         return max(LEAST_SECONDS, min(LATE_SECONDS, self._policy.slow_share * deadline.remaining(left)))
 
     async def _watched(self, node: Node, call: Call) -> object:
-        """One attempt. A node that is late is probed meanwhile, and rested until the probe finds it well."""
+        """One attempt. A late node is probed meanwhile, and rests until it passes the probe."""
         late = asyncio.get_running_loop().call_later(self._slow_after(call), self._keeper._suspect, node)
         try:
             answer = await self._attempt(node, call)
@@ -272,7 +272,7 @@ class Transport(AsyncTransport):
             return
         node.spoke()
         if node.is_doubted and call.is_read and self._nodes.are_others_ready(node):
-            raise responses.unusable("its node was silent before, so it may be old")
+            raise responses.unusable("its node was silent before, so the answer may be old")
 
     async def _attempt(self, node: Node, call: Call) -> object:
         chosen = _connection.set(self.connection_pool.connection_opts[node.number][0])

@@ -24,7 +24,7 @@ from service.times import format_time
 
 PREFIX = "ck_"
 MOST_KEYS = 5_000
-FORGOTTEN_AFTER = timedelta(days=90)  # since a key was revoked or expired; then the next `create` removes it
+FORGOTTEN_AFTER = timedelta(days=90)  # the next `create` removes keys that ended longer ago
 _KEY = re.compile(r"ck_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 
@@ -80,7 +80,7 @@ def _set(uids: list[UUID] | None) -> frozenset[UUID] | None:
 
 
 def split(text: str) -> tuple[str, str] | None:
-    """The id and the hash of a key's secret; None if the text is no key."""
+    """The id and the hash of a key's secret; None if the text is not a key."""
     found = _KEY.fullmatch(text)
     return None if found is None else (found[1], _hashed(found[2]))
 

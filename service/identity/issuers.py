@@ -32,7 +32,7 @@ OF_THE_PAGE = frozenset(
 class Issuer(BaseModel):
     """An issuer, what its tokens must look like, and where its keys are. `issuer` is None if any `iss` is accepted.
 
-    These names are the keys of a table [[issuer]]. For a key that a table lacks, the settings count.
+    These names are the keys of a table [[issuer]]. For a key that a table lacks, the value of the settings is used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,7 +82,7 @@ class Issuer(BaseModel):
 
     @property
     def more_parameters(self) -> list[tuple[str, str]]:
-        """The pairs in `client_parameters`. Raises ValueError if it is no query string, or sets what the page sets."""
+        """The pairs in `client_parameters`. Raises ValueError if it is invalid, or sets what the page sets."""
         text = self.client_parameters
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
         if own := sorted(OF_THE_PAGE & {name for name, _value in pairs}):
@@ -107,7 +107,7 @@ class Issuer(BaseModel):
         if looked_up is not None and not key_sources.is_safe(looked_up):
             raise ValueError("its keys must be at a URL with https (or with http on this machine)")
         if self.client_id is not None and not (self.has_keys and key_sources.is_safe(self.issuer or "")):
-            raise ValueError("people can sign in only at an issuer with keys, whose name is a URL with https")
+            raise ValueError("people can sign in only at an issuer with public keys whose name is an https URL")
         _ = self.more_parameters
         known = (SHARED, *ASYMMETRIC)
         if unknown := [name for name in self.algorithms if name not in known]:
@@ -125,7 +125,7 @@ _OF_ONE = {
     "jwks_file": "CONVERSATIONS_TOKEN_JWKS_FILE",
     "discovery": "CONVERSATIONS_TOKEN_DISCOVERY",
     "client_id": "CONVERSATIONS_OIDC_CLIENT_ID",
-}  # the settings of the one issuer, which a file with several excludes
+}  # the settings of a single issuer, which must not be set beside a file with several
 
 
 def issuers(settings: Settings) -> list[Issuer]:

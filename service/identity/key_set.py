@@ -106,7 +106,7 @@ class KeySet:
             self._unknown.popitem(last=False)
 
     async def _fetched(self) -> None:
-        """Waits for the running fetch, or for a new one. It goes on if a request that waits is cancelled."""
+        """Waits for the running fetch, or for a new one. The fetch continues if a waiting request is cancelled."""
         await asyncio.shield(self._begin())
 
     def _begin(self) -> asyncio.Task[None]:

@@ -31,7 +31,7 @@ class Configuration(msgspec.Struct):
     authorization_endpoint: str = ""
     token_endpoint: str = ""
     end_session_endpoint: str | None = None
-    response_modes_supported: tuple[str, ...] = ("query", "fragment")  # as the standard says
+    response_modes_supported: tuple[str, ...] = ("query", "fragment")  # the standard's default
     authorization_response_iss_parameter_supported: bool = False
 
 
@@ -67,9 +67,9 @@ async def configuration(issuer: str, trusted: ssl.SSLContext) -> Configuration:
     try:
         found = msgspec.json.decode(content, type=Configuration)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise ValueError("its configuration is not one of OpenID Connect") from None
+        raise ValueError("its configuration is not an OpenID Connect configuration") from None
     if found.issuer != issuer:
-        raise ValueError("its configuration is of another issuer")
+        raise ValueError("its configuration names another issuer")
     return found
 
 

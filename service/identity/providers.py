@@ -1,4 +1,4 @@
-"""Where people sign in: what the page must know of each issuer at which it is a client (OpenID Connect)."""
+"""Where people sign in: what the page must know about each issuer at which it is a client (OpenID Connect)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from service.identity import key_sources
 from service.identity.issuers import Issuer, trusted
 from service.identity.key_sources import Configuration, is_safe
 
-PATIENCE_SECONDS = 2.0  # for which the page waits for an issuer whose configuration is not known yet
+PATIENCE_SECONDS = 2.0  # that the page waits for an issuer whose configuration is not known yet
 RETRY_SECONDS = 10.0  # after an issuer could not be asked
-ORIGIN = re.compile(r"https?://[\w.:\[\]-]+", re.ASCII)  # what may stand in a Content-Security-Policy
+ORIGIN = re.compile(r"https?://[\w.:\[\]-]+", re.ASCII)  # what a Content-Security-Policy may contain
 
 Read = Callable[[str], Awaitable[Configuration]]
 
@@ -27,7 +27,7 @@ logger = structlog.get_logger("conversations.sign_in")
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """An issuer as the page sees it. `says_issuer`: its answers always name it, so that none is of another issuer."""
+    """An issuer as the page sees it. `says_issuer`: its answers always name it, so that none can be of another."""
 
     issuer: str
     client_id: str
@@ -104,14 +104,14 @@ def reader(ca_file: Path | None) -> Read:
 
 
 def provider(issuer: Issuer, found: Configuration) -> Provider:
-    """Raises ValueError if people cannot sign in there."""
+    """The issuer as a provider. Raises ValueError if people cannot sign in there."""
     ends = [found.end_session_endpoint] if found.end_session_endpoint else []
     if not all(map(is_safe, (found.authorization_endpoint, found.token_endpoint, *ends))):
-        raise ValueError("its configuration names no places to sign in, or one without https")
+        raise ValueError("its configuration lacks an endpoint to sign in, or has one without https")
     if not ORIGIN.fullmatch(origin(found.token_endpoint)):
-        raise ValueError("its configuration names a place for tokens that is no plain URL")
+        raise ValueError("its configuration has a token endpoint that is not a plain URL")
     if "fragment" not in found.response_modes_supported:
-        raise ValueError("it does not answer after the # of an address (response_mode=fragment)")
+        raise ValueError("it does not support response_mode=fragment")
     return Provider(
         issuer=found.issuer,
         client_id=issuer.client_id or "",

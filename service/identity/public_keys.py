@@ -50,7 +50,7 @@ class _Set(msgspec.Struct):
 
 
 def read(content: bytes) -> list[Key]:
-    """The usable keys of a set. Raises ValueError if it is no set, or has none."""
+    """The usable keys of a set. Raises ValueError if it is not a key set, or has no usable key."""
     try:
         listed = msgspec.json.decode(content, type=_Set).keys[:MOST_KEYS]
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -67,7 +67,7 @@ def _key(jwk: Jwk) -> Key | None:
         return None
     try:
         public = _READERS[str(jwk["kty"])](msgspec.json.encode(jwk).decode())
-    except Exception:  # what is wrong in a key makes PyJWT and cryptography raise errors of many kinds
+    except Exception:  # for a bad key, PyJWT and cryptography raise errors of many types
         return None
     if isinstance(public, RSAPublicKey) and public.key_size < LEAST_RSA_BITS:
         return None

@@ -124,8 +124,9 @@ _REASONS: dict[type[jwt.PyJWTError], str] = {
 
 
 def part(token: str, number: int) -> dict[str, object]:
-    """The header (0) or the claims (1) of a token, not verified. Raises ValueError if they are no JSON object, or if a
-    name stands in them twice: programs differ in which one counts.
+    """The header (0) or the claims (1) of a token, not verified.
+
+    Raises ValueError if they are not a JSON object, or contain a name twice: programs differ in which value they use.
     """
     parts = token.split(".")
     if len(parts) != 3:
@@ -144,7 +145,7 @@ def part(token: str, number: int) -> dict[str, object]:
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name stands in it twice")
+        raise ValueError("it contains a name twice")
     return found
 
 

@@ -76,10 +76,10 @@ class Importer(Generic[Source]):
                     await self._import(groups, lease)
             except LeaseLost:
                 self.outcome.in_conversations = self.outcome.there = self.outcome.deleted = self.outcome.trashed = 0
-                progress.say("another import had the turn meanwhile: the messages are looked at again")
+                progress.say("another import took over the lock meanwhile: this import starts again")
                 continue
             return self.outcome
-        raise TooBusy("other imports into this organization kept taking over: import the same again")
+        raise TooBusy("other imports into this organization kept taking over the lock: import the same again")
 
     async def _import(self, groups: Groups[Source], lease: Lease) -> None:
         await records.refresh(self.client, self.alias)

@@ -62,7 +62,7 @@ class Lease:
             elif now - since > DEAD_AFTER_SECONDS and await self._put(place):
                 return
             if not has_said:
-                progress.say(f"waiting for another import into this organization ({owner}); it has the turn")
+                progress.say(f"waiting for another import into this organization, which holds the lock ({owner})")
                 has_said = True
             await asyncio.sleep(LOOK_SECONDS)
 
@@ -102,7 +102,7 @@ class Lease:
         return True
 
     async def _own_place(self) -> None:
-        """After a refused heartbeat: the lock is lost, unless the document is an own one whose answer was lost."""
+        """After a refused heartbeat, the lock is lost, unless the document is its own and the answer was lost."""
         place, owner = await self._read()
         self._place = place if owner == self._owner else None
 

@@ -1,4 +1,4 @@
-"""Decides what becomes of the messages of an import, given what the index holds of them. A pure function of both.
+"""Decides what to do with the messages of an import, given what the index holds. A pure function of both.
 
 Every message is added to a conversation, is there already, or belongs to one that was deleted. The plan says which
 conversations and records change, and which conversations are merged into others.
@@ -37,7 +37,7 @@ class Missing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[Source]):
-    """What becomes of one conversation. `item` is None if it stays as it is, `memory` likewise.
+    """What to do with one conversation. `item` is None if it stays as it is, `memory` likewise.
 
     `merged` are the conversations that are united with it. `trashed` are those of `there` that were left out when they
     were read. `shrinks` says that messages leave its record. `problem` is the reason why there is no valid
@@ -177,7 +177,7 @@ class Planner(Generic[Source]):
     def _beside_deleted(self, groups: list[_Group[Source]], gone: list[Entry]) -> list[_Group[Source]]:
         """Leaves out messages that belong to a deleted conversation and are not newer than the deletion.
 
-        Newer ones are one new conversation, even if only deleted messages connect them. A conversation that was there
+        Newer ones form one new conversation, even if only deleted messages connect them. A conversation that was there
         before the deletion stays as it is.
         """
         whole = [[*group.facts, *(piece.fact for piece in group.pieces)] for group in groups]
@@ -288,7 +288,7 @@ class Planner(Generic[Source]):
     # What is written
 
     def _change(self, group: _Group[Source], uid: UUID, taken: Sequence[UUID]) -> Change[Source]:
-        """What becomes of a group under this uid. `taken` are all uids that belong to it."""
+        """The change of a group under this uid. `taken` are all uids that belong to it."""
         entry = self.entries.get(uid, Entry(uid))
         merged = [self.entries[one] for one in taken if one != uid]
         others = [one for one in group.live if one.uid != uid]
@@ -323,7 +323,7 @@ class Planner(Generic[Source]):
         )
 
     def _forgotten(self, entry: Entry, pieces: list[Piece[Source]]) -> Change[Source]:
-        """Adds messages to those of a deleted conversation, so that they do not come back."""
+        """Adds messages to the record of a deleted conversation, so that they do not come back."""
         facts = with_states(entry.facts, pieces)
         memory = Memory(tuple(facts), entry.written)
         is_same = memory.packed() == Memory(entry.facts, entry.written).packed()

@@ -22,7 +22,7 @@ from service.sources.groups import Rule
 from service.sources.unite import Known, Part
 from service.times import epoch_milliseconds, parse_time
 
-MOST_KEYS = 20_000  # of one search; OpenSearch allows 65,536 (index.max_terms_count)
+MOST_KEYS = 20_000  # in one search; OpenSearch allows 65,536 (index.max_terms_count)
 PAGE = 5_000  # records of one search
 _ORDER = ("order.uid_1", "order.uid_2", "order.uid_3")
 
@@ -51,7 +51,7 @@ class Entry:
     def is_deleted(self) -> bool:
         """Whether somebody deleted it: the messages of its record must not come back.
 
-        A record without any conversation is what `prune --tombstones` leaves.
+        `prune --tombstones` leaves a record without a conversation, which counts as deleted too.
         """
         return self.item is None and self.moved_to is None and (self.deleted_on is not None or bool(self.facts))
 

@@ -1,9 +1,9 @@
 """Sends a batch of writes, judges the results, and divides a request that OpenSearch does not accept as a whole.
 
 One bad document can make its whole request fail with a timeout, a lost connection, 413, 400 or 500. Then the request is
-sent in parts, until the bad document is alone. It is rejected only if it has failed alone more than once and the index
-is known to accept writes. After a timeout or a lost connection, other documents of the batch must also have been
-written. So an outage never looks like a bad document.
+sent in parts, until the bad document is alone. A document that is too large (413) is rejected at once, any other only
+if it has failed alone more than once and the index is known to accept writes. After a timeout or a lost connection,
+other documents of the batch must also have been written. So an outage never looks like a bad document.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from service.index.write_check import check_writable, held_version
 from service.index.write_targets import own_alias
 from service.times import LAST, epoch_milliseconds
 
-PARTS = 8  # into which a failed request is divided; after four divisions, each of 1,000 documents is alone
+PARTS = 8  # into which a failed request is divided; after four divisions, each of 1,000 documents is sent alone
 FAILURES_ALONE = 2
 FIRST_SHARE, PART_SHARE = 3, 8  # the first request may take a third of the patience, and each part an eighth
 LONGEST_REQUEST, LONGEST_PART = 60.0, 15.0  # seconds
@@ -52,7 +52,7 @@ class Write:
 class Proof(Enum):
     """What proves that a document made the request fail."""
 
-    NONE = "the request may never have been looked at"
+    NONE = "OpenSearch may not have processed the request"
     INDEX = "OpenSearch answered: it is enough that the index takes writes"
     NEIGHBOUR = "nothing was answered: other documents must have been written meanwhile"
     ITSELF = "the answer says so"
@@ -103,7 +103,7 @@ class Delivery:
         return await (self._send_parts(places) if len(places) > 1 else self._blame(places, outcome, seconds))
 
     async def _blame(self, places: list[Place], outcome: Failure, seconds: float) -> Again | None:
-        """Rejects a document that failed alone, or sends it once more, or says why neither can be."""
+        """Rejects a document that failed alone, or sends it once more, or returns why neither is possible."""
         if outcome.proof is Proof.NEIGHBOUR and await self._may_be_there(places[0]):
             return outcome.again
         if self._is_rejected(places[0], outcome):
@@ -154,7 +154,7 @@ class Delivery:
         return self.deadline - asyncio.get_running_loop().time()
 
     async def _request(self, places: list[Place], seconds: float) -> Again | Failure | None:
-        """Sends one request and stores the results. Returns why some have none, or how the request failed."""
+        """Sends one request and stores the results. Returns why some have no result, or how the request failed."""
         if seconds < LEAST_SECONDS:
             return Again(TIME_IS_UP)
         refresh = "false" if self._has_failed else self.refresh

@@ -4,7 +4,7 @@ Options and the environment come first. Otherwise, a reindex takes the settings 
 gets the defaults. Names and values are those of OpenSearch.
 
 All documents of an organization have its uid as their routing, so they are in one shard. With a routing partition of 3,
-they are spread over three shards by their ids, and a search of the organization asks these three.
+they are spread over three shards by their ids, and a search of the organization queries these three.
 """
 
 from __future__ import annotations
@@ -46,15 +46,16 @@ def of_successor(running: IndexSettings, chosen: IndexSettings) -> IndexSettings
     """The settings of a reindex's new index: the chosen ones, and the others of the running index."""
     kept = {name: running.get(name) for name in KEPT}
     if "number_of_replicas" in chosen:
-        kept["auto_expand_replicas"] = None  # it would override the number
+        kept["auto_expand_replicas"] = None  # it would override the number of replicas
     return {**kept, **chosen}
 
 
 def for_opensearch(settings: IndexSettings) -> dict[str, int | str]:
     """The settings as an index is created with them. Raises Misconfigured if shards and routing partition do not fit.
 
-    By default, OpenSearch makes many more routing shards than shards, so that an index can be split. Then neighbouring
-    routing shards are in the same shard, and a routing partition, which uses neighbours, would spread nothing.
+    By default, OpenSearch makes many more routing shards than shards, so that an index can be split. But then
+    neighbouring routing shards are in the same shard, and a routing partition, which uses neighbours, would have no
+    effect.
     """
     known = {name: value for name, value in settings.items() if value is not None}
     shards, partition = int(known["number_of_shards"]), partition_of(known)
@@ -71,7 +72,7 @@ def for_opensearch(settings: IndexSettings) -> dict[str, int | str]:
 
 
 def partition_of(settings: IndexSettings) -> int:
-    """Over how many shards each organization is spread."""
+    """The number of shards over which each organization is spread."""
     return int(settings.get("routing_partition_size") or 1)
 
 

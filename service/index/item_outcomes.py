@@ -57,7 +57,7 @@ _FATAL: Mapping[str, str] = {
         "OpenSearch blocks writes to the index{block}: free disk space or lift the block, then send again"
     ),
     "index_closed_exception": "the index is closed: open it in OpenSearch (POST <index>/_open), then send again",
-    "security_exception": "OpenSearch refuses the service's user the write: check its rights, then send again",
+    "security_exception": "OpenSearch refuses the service's user: check its permission to write, then send again",
 }
 _BLOCK = re.compile(r"blocked by: \[[A-Z_]+/\d+/([A-Za-z0-9 ,./()_-]+)")
 

@@ -16,15 +16,15 @@ from service.index.write_targets import Only, Targets, writes_alias
 from service.index.writer import LEASE_SECONDS, Writer, write_of
 
 BATCH_DOCUMENTS = 1000
-BATCH_BYTES = 800_000  # aiohttp warns of a blocked event loop if a request is larger than 1 MiB
+BATCH_BYTES = 800_000  # aiohttp warns of a blocked event loop for requests larger than 1 MiB
 
 ACTION_BYTES = 200
 BATCHES_AT_ONCE = 6
-MOST_ORGANIZATIONS = 10_000  # that a tally remembers: about 1 MB
+MOST_ORGANIZATIONS = 10_000  # that a tally remembers, in about 1 MB
 
 Origin = TypeVar("Origin")
 Pairs = Iterable[tuple[Origin, Write]] | AsyncIterable[Sequence[tuple[Origin, Write]]]
-"""Writes with their origins, one by one or, where they are waited for, several at a time."""
+"""Writes with their origins: one by one, or in batches from an asynchronous source."""
 
 
 @dataclass(slots=True)

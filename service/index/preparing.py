@@ -1,4 +1,4 @@
-"""Turns lines into writes in other processes, because validating and deriving uses a whole processor."""
+"""Turns lines into writes in other processes, because validating and deriving takes a whole processor core."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refreshes indices, so that searches of any copy of a shard find what was written so far."""
+"""Refreshes indices, so that searches on any copy of a shard find what was written so far."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.message_texts import counted
 async def refresh(
     client: Client, names: str, *, alias: str, may_lack: bool = False, seconds: float = SLOW_SECONDS
 ) -> None:
-    """Refreshes these indices, within so many seconds. With `may_lack`, names that do not exist are ignored.
+    """Refreshes these indices, within `seconds`. With `may_lack`, names that do not exist are ignored.
 
     Raises SearchUnavailable if a copy of a shard could not be refreshed: a search that asks it would miss something.
     """

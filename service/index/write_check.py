@@ -127,5 +127,5 @@ async def _probe(client: Client, names: Sequence[str], seconds: float) -> None:
             raise SearchUnavailable(foreign(name))
         if item.index.status not in (409, 429):  # 429: busy, so alive
             raise SearchUnavailable(
-                f"the index takes no writes ({item.index.status}): check the cluster's health, and OpenSearch's log"
+                f"the index accepts no writes ({item.index.status}): check the cluster's health and OpenSearch's log"
             )

@@ -1,4 +1,4 @@
-"""The indices that must receive writes: the one that is read, and another one during a reindex or before a prune.
+"""The indices that must receive writes: the one that is read, and during a reindex or until a prune a second one.
 
 The alias `<alias>_writes` points to all of them. A writer reads it at most half a lease before it sends, and
 acknowledges a write only if it has read it within the last lease. So after the alias was changed and one lease has

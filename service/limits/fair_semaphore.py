@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from service import telemetry
 from service.errors import Saturated, TooBusy
 
-STANDING_TURNS = 4.0  # in a queue that does not become empty, the patience is the time that this many requests take
-BRISK_TURNS = 1.0  # the same, where answers must stay quick
+STANDING_TURNS = 4.0  # the patience in a queue that does not become empty, in average request times
+BRISK_TURNS = 1.0  # the same for a brisk queue
 LEAST_PATIENCE = 0.02  # seconds
-BURST_QUEUES = 2.0  # a burst lasts as long as this many full queues take, on average, to become empty
+BURST_QUEUES = 2.0  # a burst may take as long as this many full queues need, on average, to become empty
 LEAST_BURST = 0.1  # seconds, after which a brisk queue may count as one that does not become empty
 SMOOTHING = 0.05  # the weight of the latest request in the average time of a request
-CONTENDED_SECONDS = 10.0  # after this time without others, a tenant counts as the only one
+CONTENDED_SECONDS = 10.0  # after this time without other tenants, a tenant counts as the only one
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class _Tenant:
 
 
 class FairSemaphore:
-    """Tenants acquire units and release as many. The tenant that holds least is next.
+    """Tenants acquire units, and release as many. The waiting tenant that holds the fewest units is next.
 
-    `what` names the units in messages, as in "at most 8 searches of an organization run at once".
+    `what` names the units in messages, as in "at most 8 searches of an organization at once".
     """
 
     def __init__(self, name: str, size: Size, *, what: str) -> None:
@@ -66,7 +66,7 @@ class FairSemaphore:
         self._held = 0
         self._queued = 0
         self._tenants: dict[Hashable, _Tenant] = {}
-        self._turns: dict[Hashable, _Tenant] = {}  # tenants that wait; the one whose turn was last is at the end
+        self._turns: dict[Hashable, _Tenant] = {}  # tenants that wait, in the order of their turns
         self._newest: Hashable = None
         self._contended_until = 0.0
         self._takes = 0.0  # seconds for which a request holds its units, smoothed
@@ -143,7 +143,7 @@ class FairSemaphore:
         self._queued += 1
 
     def _admit(self, now: float) -> None:
-        """Admits waiting requests in turn, as long as the next one fits."""
+        """Admits waiting requests in turn while the next one fits."""
         share = self._share(now)
         while self._turns:
             ready = (who for who, one in self._turns.items() if one.held + self._first(one, now).units <= share)
@@ -155,7 +155,7 @@ class FairSemaphore:
             self._queued -= 1
             if tenant.waiting:
                 self._turns[who] = tenant
-            if waiter.admitted.done():  # its request was cancelled, and has not noticed yet
+            if waiter.admitted.done():  # the request was cancelled, but has not run since
                 continue
             tenant.held += waiter.units
             self._held += waiter.units
@@ -172,7 +172,7 @@ class FairSemaphore:
         return tenant.waiting[-1 if self.size.brisk and self._is_standing(tenant, now) else 0]
 
     def _next(self, tenant: _Tenant, now: float) -> _Waiter:
-        """Takes out the request that is next. Refuses those that have waited too long in a brisk queue."""
+        """Removes and returns the request that is next. Refuses those that have waited too long in a brisk queue."""
         if not (self.size.brisk and self._is_standing(tenant, now)):
             return tenant.waiting.popleft()
         newest = tenant.waiting.pop()
@@ -216,7 +216,7 @@ class FairSemaphore:
         return now < tenant.standing_until
 
     def _stands(self, tenant: _Tenant, now: float) -> None:
-        """Remembers the overload: a brisk queue may be empty in between."""
+        """Remembers the overload, because a brisk queue may be empty in between."""
         if self.size.brisk:
             tenant.standing_until = now + self.size.patience
 

@@ -1,4 +1,4 @@
-"""Token buckets: how much each caller may request in how much time."""
+"""Token buckets, which limit the rate at which each caller may send requests."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Buckets:
         self._limit = limit
         self._what = what
         self._clock = clock
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()  # the one used last is at the end
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()  # the most recently used one is at the end
         telemetry.refuses(limit)
 
     def take(self, who: str) -> None:
@@ -61,7 +61,7 @@ class Buckets:
         if not self.rate:
             return
         bucket = self._filled(who)
-        if bucket.balance < 1 - 1e-9:  # it is a sum of fractions
+        if bucket.balance < 1 - 1e-9:  # the balance is a sum of fractions
             telemetry.refused.labels(self._limit, "own").inc()
             raise RateExceeded(
                 f"{self._what} more than {self.rate:g} units a second, or {self.burst:,} at once: "

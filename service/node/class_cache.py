@@ -44,7 +44,7 @@ def _make(distribution: Distribution, path: Path) -> None:
         )
         try:
             with node:
-                node.stop(WRITE_SECONDS)  # the JVM writes the cache when it ends
+                node.stop(WRITE_SECONDS)  # the JVM writes the cache when it exits
             for old in path.parent.glob("classes-*.aot"):
                 old.unlink(missing_ok=True)
             made.chmod(0o644)  # like the jars, because users may share the cache folder

@@ -1,4 +1,4 @@
-"""Several local nodes that are one cluster, for development and tests of what a cluster does when nodes die.
+"""Several local nodes in one cluster, for development, and to test what a cluster does when nodes die.
 
 The data folder holds `nodes/1`, `nodes/2` and so on, each the data folder of one node, and what belongs to all of
 them: `lock`, `node.json` (the URLs of the nodes that run) and `snapshots`.
@@ -108,7 +108,7 @@ class LocalCluster:
         self._await_complete(status="green")
 
     def deaths(self) -> Iterator[tuple[Member, str]]:
-        """Each node when it dies, with the reason as a predicate. Ends when no node is left."""
+        """Yields each node when it dies, with the reason as a predicate. Ends when no node is left."""
         deaths = queue.SimpleQueue[tuple[Member, str]]()
         for node in self.nodes:
             threading.Thread(target=lambda one=node: deaths.put((one, one.wait_for_reason())), daemon=True).start()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOG = "exceptions.log"
-LOG_MEGABYTES = 20  # of each of two files; a start logs about 3 MB
-MOST_CHARACTERS = 400  # of an exception's text in a message
+LOG_MEGABYTES = 20  # for each of two files; a start logs about 3 MB
+MOST_CHARACTERS = 400  # of an exception's text that a message shows
 
 
 def exception_logging(logs: Path) -> str:
@@ -49,7 +49,7 @@ def ending(code: int) -> str:
 
 KILLED = "perhaps by the kernel because memory ran out (see 'dmesg')"
 _HEAP = "set CONVERSATIONS_NODE_HEAP to an amount of memory that this machine has, such as 512m"
-_DAMAGED = "the data folder is damaged: restore a snapshot into another folder, or start anew with another --data"
+_DAMAGED = "the data folder is damaged: restore a snapshot into another folder, or start again with another --data"
 
 # What to do, by a pattern in an exception or a line of output. The first match counts.
 _WAYS_OUT: tuple[tuple[str, str], ...] = (
@@ -146,7 +146,7 @@ def _thrown(exceptions: str) -> str | None:
     return " (".join(chain) + ")" * (len(chain) - 1) if chain else None
 
 
-_LINKS = 4  # of the chain from an exception to its cause
+_LINKS = 4  # links of the chain from an exception to its cause
 
 
 def _backwards(text: str) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 ATTEMPTS = 5  # after these, OpenSearch gives up on a shard (index.allocation.max_retries)
-BUSY = "ShardLockObtainFailedException"  # the node still closes the shard that it should open
+BUSY = "ShardLockObtainFailedException"  # the node is still closing the shard that it should open
 NO_COPY = "no_valid_shard_copy"  # OpenSearch looked for copies of the shard and found none
 REASON_CHARACTERS = 400
 
@@ -76,9 +76,9 @@ def is_complete(url: str, count: int, status: str) -> bool:
 
 
 def shard_problem(url: str) -> tuple[str | None, bool]:
-    """Why a primary shard is missing (None if none is known to be), and whether that is permanent.
+    """Why a primary shard is missing, or None if none is known to be missing; and whether that is permanent.
 
-    If OpenSearch gave up on it only because the node was slow to close it, it is told to try again.
+    If OpenSearch gave up on the shard only because the node was slow to close it, OpenSearch is asked to try again.
     """
     explanation = _ask(url, "/_cluster/allocation/explain", _Explanation)
     if explanation is None or not explanation.primary:
@@ -92,7 +92,7 @@ def shard_problem(url: str) -> tuple[str | None, bool]:
         has_given_up = False
     return (
         f"{name} cannot be read ({_short(details)}): "
-        "restore a snapshot into another folder, or start anew with another --data",
+        "restore a snapshot into another folder, or start again with another --data",
         has_given_up or explanation.can_allocate == NO_COPY,
     )
 
@@ -102,7 +102,7 @@ def _short(details: str) -> str:
 
 
 def _ask(url: str, path: str, expected: type[Expected], *, method: str = "GET") -> Expected | None:
-    """The node's response, or None if it reports an error, is no JSON of this shape, or does not come."""
+    """The node's response, or None if it is missing, reports an error, or is not JSON of this shape."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
     try:
         connection.request(method, path)

@@ -18,7 +18,7 @@ import msgspec
 from service.errors import NodeFailed
 from service.node.folder import for_owner
 
-LEFTOVER_SECONDS = 20.0  # for a node to end whose owner was killed
+LEFTOVER_SECONDS = 20.0  # for the node of a killed owner to end
 LOOK_SECONDS = 1.0  # a command that checks whether a node is running holds the lock for a moment
 POLL_SECONDS = 0.1
 
@@ -29,7 +29,7 @@ Expected = TypeVar("Expected")
 class Running(msgspec.Struct):
     """The file node.json: the running node, its process, and the process that started it.
 
-    `urls` are those of all nodes that run, where there are several; `url` and `pid` are those of the first.
+    If there are several nodes, `urls` has those of all running ones; `url` and `pid` are those of the first.
     """
 
     url: str

@@ -13,9 +13,9 @@ from service.node import health, member_jar
 from service.node.distribution import Distribution
 from service.node.process import STOP_SECONDS, TRANSPORT_PORTS, LocalNode, free_port, is_free
 
-HOSTS = "unicast_hosts.txt"  # in the folder config: where the other nodes are; OpenSearch reads it again and again
+HOSTS = "unicast_hosts.txt"  # in the folder config: the addresses of the other nodes. OpenSearch reads it repeatedly
 
-# The kernel ends a node together with the thread that started it (see process.py), so that thread must last.
+# The kernel ends a node when the thread that started it ends (see process.py), so that thread must stay alive.
 _LAUNCHER = ThreadPoolExecutor(1, thread_name_prefix="node-launcher")
 
 # Without a cluster manager, a node may hold an index that the others have changed: it then refuses reads, too.
@@ -43,7 +43,7 @@ class Member(LocalNode):
         heap: str,
         options: dict[str, str] | None = None,
     ) -> None:
-        """`names` are those of all nodes. `publish` tells all of them the `transport_port` of each."""
+        """`names` are those of all nodes. `publish` gives all of them the `transport_port` of each."""
         super().__init__(data, distribution, heap=heap, options=options)
         self.name = name
         self.transport_port: int | None = None
@@ -73,7 +73,7 @@ class Member(LocalNode):
         self._signal(signal.SIGCONT)
 
     def stop(self, patience: float = STOP_SECONDS) -> None:
-        self.resume()  # a suspended process would not notice that it is to end
+        self.resume()  # a suspended process would not act on SIGTERM
         super().stop(patience)
 
     def restart(self) -> None:

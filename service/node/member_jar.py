@@ -1,9 +1,9 @@
 """Makes the jar with which a node becomes a member of a cluster.
 
 The runner that starts the local node decides two settings itself if it starts one node: `discovery.type` is
-single-node, and `node.name` is "Node 1". Its settings override opensearch.yml, and it has no option for them. So a copy
-of its classes is made in another package, in which the first is the usual type, and the second is an attribute of the
-node that nothing reads. The copy comes last in the class path, so that the cache of classes stays valid.
+single-node, and `node.name` is "Node 1". Its settings override opensearch.yml, and it has no option for them. So its
+classes are copied to another package, in which `discovery.type` has its usual value, and an unused node attribute
+replaces `node.name`. The copy comes last in the class path, so that the cache of classes stays valid.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _write(source: Path, made: Path) -> None:
 
 def _changed(code: bytes, found: set[str]) -> bytes:
     """The class with the other package and constants. Names of constants that it has are added to `found`."""
-    for ours, other in _PACKAGES:  # as long as before, because their constants hold more than them
+    for ours, other in _PACKAGES:  # of the same length, because longer constants contain these names
         code = code.replace(ours, other)
     for constant, replacement in _CONSTANTS:
         if _utf8(constant) in code:

@@ -30,7 +30,7 @@ from service.node.watch import Watch, last_lines
 from service.settings import child_environment
 
 START_SECONDS = 120.0
-RECOVERY_SECONDS = 1800.0  # for a node that responds, to recover its indices after a crash
+RECOVERY_SECONDS = 1800.0  # for a node that responds but still recovers its indices after a crash
 STOP_SECONDS = 30.0
 POLL_SECONDS = 0.1
 LOG_LINES_SHOWN = 12

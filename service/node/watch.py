@@ -20,7 +20,7 @@ from service.node.failure import ending
 LOOK_SECONDS = 1.0  # between two checks
 REFUSED_SECONDS = 30.0  # of refused connections, without any other outcome in between
 CONNECT_SECONDS = 2.0
-LINE_BYTES = 4096  # at the start of a log line, which are searched
+LINE_BYTES = 4096  # at the start of a log line that are searched
 _FRAME = re.compile(r"(?:\[[^\]]*\]\[[A-Z]+ *\]\[stderr *\] )?\tat ")
 # What the JVM prints when a thread ends with an Error, on its own standard error or through OpenSearch's logger.
 _FATAL = re.compile(rb'(?:\[[^\]]*\]\[[A-Z]+ *\]\[stderr *\] )?Exception in thread "[^"]*" ([\w.$]+Error)\b')

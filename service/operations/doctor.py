@@ -27,9 +27,9 @@ from service.urls import without_password
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
-OLDEST_VERSION = (3, 3)  # the first with the sort by _shard_doc in a point in time
+OLDEST_VERSION = (3, 3)  # the first version that can sort by _shard_doc in a point in time
 MOST_SKEW = timedelta(seconds=2)
-TOKEN_LEEWAY = timedelta(seconds=5)  # as in service.api.auth; a greater clock skew makes new tokens invalid
+TOKEN_LEEWAY = timedelta(seconds=5)  # the default leeway; with more clock skew, new tokens are invalid
 FIELDS_OF_A_NODE = "nodes.*.name,nodes.*.plugins.name,nodes.*.version"
 PLUGIN = "analysis-icu"
 WRITABLE_SECONDS = 10.0  # timeout of each call of the check `writes`
@@ -98,7 +98,7 @@ async def _first(look: Look, deployment: Deployment) -> Check:
 
 
 async def _looked(look: Look, deployment: Deployment) -> Check:
-    """Runs a check. An error while it runs becomes a failed check with the reason."""
+    """Runs a check. If it raises an error, returns a failed check with the reason."""
     try:
         with translated(alias=deployment.settings.alias):
             return await look(deployment)
@@ -206,7 +206,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 async def _icu_plugin(deployment: Deployment) -> Check:
-    """Whether the ICU plugin works. The check uses it, because it may be installed under another name."""
+    """Whether the ICU plugin works. The check tries it out, because it may be installed under another name."""
     body = {"tokenizer": "icu_tokenizer", "filter": ["icu_folding"], "text": "Ａé"}
     nodes = await deployment.client.nodes.info(params={"filter_path": FIELDS_OF_A_NODE})
     lacking = sorted(

@@ -27,7 +27,7 @@ from service.reindex import comparison
 
 Item = TypeVar("Item")
 MOST_SHOWN = 5
-PAGE_SECONDS = 60.0  # a throttled page may take this long, so that its point in time does not expire
+PAGE_SECONDS = 60.0  # a throttled page may take at most this long, because its point in time would expire
 
 Ended = Callable[[UUID | None, str | None], None]
 """Called with the organization and filters at each end of an export, and with (None, None) at the end of each file."""
@@ -118,7 +118,7 @@ def _record(source: dict[str, object]) -> Write:
 
 
 _OTHERS: AbstractMapping[str, Callable[[dict[str, object]], Write]] = {"tombstone": _tombstone, "record": _record}
-"""What makes documents that are no conversations, by the field that they have."""
+"""The functions that make documents other than conversations, by the field that marks these."""
 
 
 def _conversation(source: dict[str, object]) -> Write:

@@ -21,7 +21,7 @@ from service.errors import SearchUnavailable
 from service.message_texts import counted
 
 RANGES = 256
-RANGE_WIDTH = 2**40  # of order.uid_1, which holds the first 48 bits
+RANGE_WIDTH = 2**40  # of order.uid_1, which holds the first 48 bits of a uid
 PAGE_DOCUMENTS = 2_000
 KEEP_ALIVE = "10m"
 MAX_TERMS = 50_000  # OpenSearch allows 65,536 in one clause (index.max_terms_count)

@@ -68,7 +68,7 @@ class Coverage:
         self._since_end.add(write.routing)
 
     def ended(self, organization_uid: UUID | None, where: str | None) -> None:
-        """Records the end of an export. None stands for the end of a file, or for an export of an earlier version."""
+        """Records the end of an export. None means the end of a file, or an export of an earlier version."""
         seen, self._since_end = self._since_end, set()
         if organization_uid is None or where is None:
             self.unknown |= seen

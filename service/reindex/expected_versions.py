@@ -42,7 +42,7 @@ class ExpectedVersions(Scratch):
         return dict(self.database.execute("SELECT substr(id, 1, 36), max(version) FROM ledger GROUP BY 1"))
 
     def sums(self) -> Sums:
-        """The same as `documents.sums` of an index with these documents, all of them live."""
+        """What `documents.sums` would return for an index with these documents, if all of them are live."""
         sums: Sums = {}
         for document, number, version in self.database.execute("SELECT id, range, version FROM ledger"):
             digest_1, digest_2 = digest(document, version, LIVE)

@@ -1,9 +1,9 @@
 """The state of a reindex: one document in the cluster, which is also its lock.
 
-The owner of the lock sends heartbeats: it rewrites the document every BEAT_SECONDS, on condition that no other process
-changed it (compare-and-set by sequence number). A process that wants the lock watches the document. If it does not
-change for DEAD_AFTER_SECONDS, its owner is considered dead and the lock is taken over. No clocks are compared. If the
-owner was only suspended, its next heartbeat is refused.
+The owner of the lock sends heartbeats: it rewrites the document every BEAT_SECONDS, on the condition that no other
+process changed it (compare-and-set by sequence number). A process that wants the lock watches the document. If it does
+not change for DEAD_AFTER_SECONDS, its owner is considered dead and the lock is taken over. No clocks are compared. If
+the owner was only suspended, its next heartbeat is refused.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from service.reindex.context import MOST_SHOWN, Batches, Invalid, Job, copy_docu
 from service.reindex.expected_versions import ExpectedVersions
 from service.reindex.lock import Lock
 
-ATTEMPTS = 10  # of the comparison, because writes continue meanwhile
+ATTEMPTS = 10  # of the comparison, because writes go on meanwhile
 COUNT_SECONDS = 60.0  # within this time the counts must agree once
 COUNT_PAUSE_SECONDS = 0.2
 SAMPLE = 200  # documents compared field by field
@@ -51,7 +51,7 @@ async def verify(job: Job, lock: Lock) -> None:
 
 
 async def _mend(job: Job, old: str, new: str, left: Invalid, *, both_ways: bool) -> bool:
-    """Repairs differences and returns whether there were any. Writes in progress do not count as differences."""
+    """Repairs differences. Returns whether there were any. Writes in progress do not count as differences."""
     await refresh(job, old, new)
     with progress.track("Verify", documents.RANGES, "range") as advance:
         differences = await comparison.indices(job.client, old, new, advance=advance)
@@ -164,7 +164,7 @@ async def say_what_files_lack(job: Job, files: tuple[str, ...], index: str) -> N
 
 
 async def _verify_counts(job: Job, old: str, new: str, left: Invalid, *, equal: bool) -> None:
-    """Compares the counts of each organization. With `equal` they must be equal, else not lower in the new index.
+    """Compares the counts of each organization. They must be equal with `equal`, else only not lower in the new index.
 
     Writes continue meanwhile, so each index is counted twice, and the counts agree if the two intervals overlap. Raises
     ReindexFailed if those of an organization do not agree within COUNT_SECONDS.
@@ -210,7 +210,7 @@ async def _verify_sample(job: Job, old: str, new: str) -> None:
     async for document, found in comparison.stored(job.client, old, ids):
         other = others[document]
         if found is None or other is None or other["_version"] != found["_version"]:
-            continue  # the document is being written; the hashes cover these
+            continue  # the document is being written; the comparison by hashes covers it
         fields = found["_source"].keys() | other["_source"].keys()
         wrong = sorted(
             name for name in fields - set(DERIVED) if found["_source"].get(name) != other["_source"].get(name)

@@ -16,7 +16,7 @@ from service.sources.encoded_words import decoded
 
 MOST_TIMES = 10  # a text keeps up to 10 times its limit here; shortening.py cuts it to the limit
 LONGEST_PLAIN = 500  # characters of an address that one regular expression recognizes
-NAMED_CHARACTERS = 200_000  # of a name are read
+NAMED_CHARACTERS = 200_000  # of a name that are read
 _NAME_CHARACTERS = MOST_TIMES * LIMITS["metadata.from_name"].characters
 _EMAIL_CHARACTERS = MOST_TIMES * LIMITS["metadata.from_email"].characters
 
@@ -34,7 +34,7 @@ _PLAIN = re.compile(
     re.ASCII,
 )
 _BARE = re.compile(r"""([^\s<>@,;:"'()\[\]?=]+@[^\s<>@,;:"'()\[\]?=]+[^\s<>@,;:"'()\[\]?=.])""", re.ASCII)
-_AT_WORD = r"(?: at | \(at\) | \[at\] )"  # Mailman's archives, and people
+_AT_WORD = r"(?: at | \(at\) | \[at\] )"  # as Mailman's archives and people write it
 _MAILMAN = re.compile(
     rf"\s*([^\s@()<>,;]+){_AT_WORD}([^\s@()<>,;]+)(?:\s+\((.*)\))?\s*", re.DOTALL | re.IGNORECASE | re.ASCII
 )
@@ -49,7 +49,7 @@ _IS_ADDRESS = re.compile(rf"(?:mailto:)?[^\s<>@,;()]+(?:@|{_AT_WORD})[^\s<>@,;()
 _GROUP = re.compile(r"[^@<>\",;:\[\]]*+:(?!//)")
 _IN_TEXT = re.compile(r"[^\s<>\"',;:()\[\]]+@[^\s<>\"',;:()\[\]]+", re.ASCII)
 _IN_BRACKETS = re.compile(r"<([^<>]*@[^<>]*)>")
-_AROUND = " \t[]<>()\"'"  # what may stand around an address in a text
+_AROUND = " \t[]<>()\"'"  # what may surround an address in a text
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SCHEME = re.compile(r"(?:mailto|smtp|email|e-mail)\s*:\s*", re.IGNORECASE | re.ASCII)
 _NOBODY = re.compile(

@@ -15,10 +15,10 @@ from service.sources.encoded_words import from_base64
 from service.sources.headers import Headers, split_part
 from service.sources.parameters import Content, content
 
-DEEPEST = 30  # parts in parts; what is deeper is not looked at
+DEEPEST = 30  # levels of nested parts; deeper parts are ignored
 MOST_PARTS = 20_000
-TEXT_BYTES = 200_000  # of a text are decoded
-META_BYTES = 4_096  # of HTML may name its charset
+TEXT_BYTES = 200_000  # of a text that are decoded
+META_BYTES = 4_096  # of HTML that are searched for its charset
 
 # Leaves that are part of the message's form. They are not counted as attachments.
 _FORM = frozenset({
@@ -37,10 +37,10 @@ _ANY_BOUNDARY = re.compile(
 _NO_BASE64_LINE = re.compile(rb"[^A-Za-z0-9+/=\r\n \t_-]|[A-Za-z0-9+/]+ [A-Za-z0-9+/]+ ")
 # Text that a mailing list appended to base64: after a padded or an empty line.
 _FOOTER = re.compile(rb"[=\n][ \t]*\r?\n(?:[ \t]*\r?\n)*+(?=[^\s]*[^A-Za-z0-9+/=\s]|[^\s]+[ \t]+[^\s])")
-_PADDED_BREAK = re.compile(rb"=[ \t]+(\r?\n)")  # spaces that a server added to a soft line end of quoted-printable
+_PADDED_BREAK = re.compile(rb"=[ \t]+(\r?\n)")  # spaces that a server added to a soft line break of quoted-printable
 
 
-_ASCII = frozenset({"us-ascii", "ascii"})  # programs write these into the header without looking at the text
+_ASCII = frozenset({"us-ascii", "ascii"})  # programs write these into the header whatever the text is
 _META = re.compile(rb"<meta\s[^>]{0,300}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 
 
@@ -152,7 +152,7 @@ def _encoding(headers: Headers) -> str:
 
 
 def _transferred(data: bytes, encoding: str) -> bytes:
-    """The bytes of a body. One that is not encoded as it says is taken as it is."""
+    """The decoded bytes of a body. If it is not encoded as its header says, its bytes stay as they are."""
     if encoding == "quoted-printable":
         return binascii.a2b_qp(_PADDED_BREAK.sub(rb"=\1", data) if b"= " in data or b"=\t" in data else data)
     if encoding == "base64":
@@ -191,7 +191,7 @@ def _uuencoded(data: bytes, begin: int, end: int) -> int:
 
 
 def _boundary(data: bytes, kind: Content, begin: int, end: int) -> bytes | None:
-    """The boundary that the message uses: one that it names, or else the first that it seems to use."""
+    """The declared boundary if the message uses it, or else the first line that looks like a boundary."""
     names = kind.parameters.get("boundary", [])
     for name in dict.fromkeys([*names, *(name.strip() for name in names), *(name.split(" ")[0] for name in names)]):
         boundary = name.encode("latin-1", "replace").rstrip()

@@ -1,7 +1,7 @@
 """Decodes bytes as the charset that a message names, or as the one that it probably means.
 
 Mail names charsets loosely: a name often means a larger charset (Shift_JIS means Microsoft's code page 932), has an
-unusual spelling, or is wrong. WHATWG's table of names, which browsers use, is the base; the tables here add what it
+unusual spelling, or is wrong. WHATWG's table of names, which browsers use, is the base. The tables here add what it
 lacks. No input raises an error.
 """
 
@@ -16,7 +16,7 @@ import webencodings
 from service.sources.iso2022 import decode_jis
 
 LONGEST_NAME = 100
-LONGEST_GUESSED = 4_000  # bytes of a text without a charset are looked at
+LONGEST_GUESSED = 4_000  # bytes of a text without a charset that are examined
 
 # Names that neither WHATWG's table nor Python knows, or that Python takes for another charset.
 _NAMES = {
@@ -113,7 +113,7 @@ _NAMES = {
     "x-mac-romanian": "mac_romanian",
     "x-mac-arabic": "mac_arabic",
     "x-mac-farsi": "mac_farsi",
-    "x-mac-hebrew": "cp1255",  # the letters are in the same places
+    "x-mac-hebrew": "cp1255",  # the letters have the same codes
     "x-mac-thai": "cp874",
     "x-mac-japanese": "cp932",
     "x-mac-chinesesimp": "gb18030",
@@ -121,7 +121,7 @@ _NAMES = {
     "x-mac-korean": "cp949",
 }
 
-# What a charset, by Python's name for it, is decoded as: the first of these that fits.
+# The codecs to try for a charset, by Python's name for it. The first one that fits is used.
 _MEANT = {
     "ascii": ("utf-8", "cp1252"),
     "iso8859-1": ("cp1252",),
@@ -258,7 +258,7 @@ def _undeclared(data: bytes, hint: str | None) -> str:
 
 
 def _with_pairs(data: bytes) -> bytes:
-    """UTF-8 in which surrogate pairs, as Java and older databases write them (CESU-8), are one character each."""
+    """Joins surrogate pairs in UTF-8, as Java and older databases write them (CESU-8), into one character each."""
     return _PAIR.sub(_one_character, data) if b"\xed" in data else data
 
 
@@ -278,7 +278,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _utf16_order(data: bytes, name: str) -> str:
-    """UTF-16 without a byte order mark: the order that puts the zero bytes of Latin letters first or second."""
+    """The byte order of UTF-16 without a byte order mark, found by the zero bytes of Latin letters."""
     if name not in {"utf-16", "utf_16"} or data[:2] in _UTF16_MARKS:
         return name
     sample = data[:200]
@@ -311,7 +311,7 @@ def guess(data: bytes) -> str:
     return best if scores[best] >= 0.7 else "cp1252"
 
 
-# Charsets, and the characters that common text in them consists of, apart from ASCII. The first of equals is taken.
+# Charsets, and the characters besides ASCII that common text in them consists of. Of equal scores, the first one wins.
 _SCRIPTS = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
@@ -333,7 +333,7 @@ _HAN = re.compile("[\u4e00-\u9fa5]")
 
 
 def _score(data: bytes, name: str, wanted: re.Pattern[str]) -> float:
-    """The share of the text's characters that are usual in this charset; Japanese has kanji beside its kana."""
+    """The share of the non-ASCII characters that are usual in this charset. Japanese has kanji beside its kana."""
     try:
         text = data.decode(name)
     except UnicodeError:

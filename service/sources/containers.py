@@ -38,8 +38,8 @@ REFUSED = {  # formats that are recognized, and not read
     b"BABYL OPTIONS:": "is an Rmail file (Babyl): save it as mbox",
 }
 _SIGNAL_MILLISECONDS = 500  # after which ctrl-C is noticed at the latest
-_MAGIC_BYTES = 8  # the longest beginning by which a format is recognized in a pipe
-_PIECE = 1024  # of zstandard, which may unpack to 32 MB
+_MAGIC_BYTES = 8  # enough to recognize a format in a pipe
+_PIECE = 1024  # bytes of zstandard, which may unpack to 32 MB
 _ENCRYPTED = 0x1
 _LONG_ENTRIES = frozenset(
     {tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK}
@@ -146,7 +146,7 @@ class _Layer(io.RawIOBase):
                 buffer[done : done + len(data)] = data
                 done += len(data)
         except SourceUnreadable as error:
-            self._failure = error  # what was read before is given first
+            self._failure = error  # raised by the next call, after what was read before it
             if not done:
                 raise
         return done
@@ -183,7 +183,7 @@ def _broken(name: str, problem: str) -> File:
 
 
 def _unpacked(name: str, stream: IO[bytes], depth: int, meter: _Meter) -> Iterator[File]:
-    """Yields the files in a stream. An error of the stream itself is told as a file with a problem."""
+    """Yields the files in a stream. An error of the stream itself is yielded as a file with a problem."""
     layer = cast(io.RawIOBase, _Layer(stream, meter if depth else None))
     reader: io.BufferedReader = io.BufferedReader(layer, 2**16)
     try:

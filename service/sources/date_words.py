@@ -33,13 +33,13 @@ gener febrer març abril maig/mai juny juliol agost setembre octubre novembre de
 """  # noqa: E501
 
 MONTHS: dict[str, int] = {}
-"""The number of each month by its folded name. Of two meanings, the one of the language further up counts."""
+"""The number of each month by its folded name. If a name has two meanings, the language further up wins."""
 for _line in _MONTHS.split("\n"):
     for _number, _names in enumerate(_line.split(), start=1):
         for _name in _names.split("/"):
             MONTHS.setdefault(fold(_name), _number)
 
-# Minutes ahead of UTC. A name with several meanings has that of RFC 5322 or else of most people.
+# Minutes ahead of UTC. For a name with several meanings, RFC 5322 decides, or else the number of people.
 _ZONES = {
     0: "UT UTC GMT Z WET",
     60: "CET MET MEZ BST WEST WAT",

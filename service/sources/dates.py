@@ -18,7 +18,7 @@ from service.text import fold
 from service.times import EPOCH, MAX_AHEAD
 
 BELIEVED = datetime(1971, 1, 1, tzinfo=UTC)  # older dates are those of clocks that were never set
-DATE_CHARACTERS = 300  # of a header are read
+DATE_CHARACTERS = 300  # of a header that are read
 WORDS = 40
 
 _USUAL = re.compile(
@@ -118,7 +118,7 @@ def parse_date(text: str) -> datetime | None:
 def _of_separator(separator: bytes) -> datetime | None:
     """The date in a separator line, such as: From ada@x.org Wed Jul 30 21:49:08 1993.
 
-    The zone may stand before or after the year. The date that git writes for every patch does not count.
+    The zone may stand before or after the year. The constant date that git writes for every patch is ignored.
     """
     if _PATCH.match(separator):
         return None
@@ -203,7 +203,7 @@ def _zone(text: str, comments: str) -> tuple[timedelta, str]:
 
 
 def _of_long_name(named: re.Match[str]) -> timedelta:
-    """The offset of "W. Europe Daylight Time". A name that is not known tells nothing."""
+    """The offset of "W. Europe Daylight Time"; 0 for an unknown name."""
     words = named[1].lower().split()
     known = (LONG_ZONES.get(" ".join(words[at:])) for at in range(len(words)))
     minutes = next((minutes for minutes in known if minutes is not None), None)
@@ -213,7 +213,7 @@ def _of_long_name(named: re.Match[str]) -> timedelta:
 
 
 def _ahead(sign: str, hours: int, minutes: int) -> timedelta:
-    """An offset. One that no place on earth has tells nothing."""
+    """The offset; 0 if no place on earth has it."""
     if hours > 15 or minutes > 59:
         return timedelta(0)
     ahead = timedelta(hours=hours, minutes=minutes)

@@ -1,9 +1,9 @@
-"""Decodes the text of a header: encoded words (RFC 2047) as they are meant, and raw bytes beside them.
+"""Decodes the text of a header: encoded words (RFC 2047), and raw bytes beside them.
 
-A header's value is given as Latin-1 text, in which each character is a byte, with its line folds. Accepted is also what
-RFC 2047 forbids but mailers write: spaces, folds and special characters in a word, words without space between them, a
-character that is divided between two words, wrong padding, unknown charsets. A word that cannot be decoded stays as it
-is, and the others are still decoded. The time is linear in the length.
+A header's value is given as Latin-1 text, in which each character is a byte, with its line folds. This module also
+accepts what RFC 2047 forbids but mailers write: spaces, folds and special characters in a word, words without space
+between them, a character that is divided between two words, wrong padding, unknown charsets. A word that cannot be
+decoded stays as it is, and the others are still decoded. The time is linear in the length.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from service.sources.charsets import codec_of, decode, is_charset
 from service.sources.shortening import clean
 
-DECODED_CHARACTERS = 200_000  # of a header with encoded words are decoded; no person reads more
+DECODED_CHARACTERS = 200_000  # of a header with encoded words that are decoded; no person reads more
 
 _PART = r"[\w.:+*'\"()/-]"
 _FOLD = r"(?:\r*\n[ \t]+)"
@@ -143,7 +143,7 @@ def _from_q(payload: str) -> str:
 
 
 def _without_folds(payload: str) -> str:
-    """The word without folds. A fold stands for a space, unless the word has other spaces or is folded inside bytes."""
+    """The word without folds. A fold means a space, unless the word has other spaces or is folded inside bytes."""
     has_spaces = "_" in payload or "=20" in payload
     is_inside = re.search(r"=[0-9A-Fa-f]{2}\r*\n[ \t]+=", payload) is not None
     return _FOLDED.sub("" if has_spaces or is_inside else " ", payload)

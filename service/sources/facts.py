@@ -46,14 +46,14 @@ class State(msgspec.Struct, frozen=True, array_like=True):
 class Fact(msgspec.Struct, frozen=True, array_like=True):
     """One message as an import remembers it. `date` is in milliseconds since 1970.
 
-    Messages with the same `id` are copies of one message; `digest` tells those with different content apart.
-    `participants` are the hashes of sender and receivers, `lists` those of the mailing lists that it was posted to,
-    `outsider` that of the other side if the organization's addresses are known and one of them takes part (else 0).
-    `subject` is the hash of the subject without reply marks (0 for none). `is_marked` says that the subject had a reply
-    mark, `is_forwarded` that its outermost mark was that of forwarded mail, `is_reply` that the message refers to
-    another one; `references` also hold the thread if the provider tells it. `is_named` is for SMS: whether the message
-    names its sender. `is_own` says that its sender belongs to the organization, `is_specific` that its subject is not
-    one that strangers use by chance.
+    Messages with the same `id` are copies of one message; their `digest` differs if their content does. `participants`
+    are the hashes of sender and receivers, `lists` those of the mailing lists that it was posted to, `outsider` that of
+    the other side if the organization's addresses are known and one of them takes part (else 0). `subject` is the hash
+    of the subject without reply marks (0 for none). `is_marked` says that the subject had a reply mark, `is_forwarded`
+    that its outermost mark was that of forwarded mail, `is_reply` that the message refers to another one; `references`
+    also contain the provider's id of the thread, if there is one. `is_named` is for SMS: whether the message names its
+    sender. `is_own` says that its sender belongs to the organization, `is_specific` that its subject is not one that
+    strangers use by chance.
     """
 
     id: int
@@ -76,7 +76,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def is_outbound(self) -> bool:
-        """Whether the organization sent it, or was going to: by its sender, or by the folder that it was in."""
+        """Whether the organization sent or drafted it, according to its sender or its folder."""
         return self.is_own or self.state.is_sent or self.state.is_draft
 
     @property
@@ -109,7 +109,7 @@ class Hasher:
 
 
 of_message = Hasher(UUID(int=0))
-"""Hashes what the order of messages at the same time depends on: it must be the same in every organization."""
+"""Hashes the ids that order messages of the same time: their order must be the same in every organization."""
 
 
 def milliseconds(date: datetime) -> int:
@@ -121,7 +121,7 @@ def time_of(date: int) -> datetime:
     return EPOCH + timedelta(milliseconds=date)
 
 
-@lru_cache(maxsize=2**15)  # for the places of a batch of messages, which are computed several times
+@lru_cache(maxsize=2**15)  # the places of a batch of messages are computed several times
 def combined(*hashes: int) -> int:
     """One hash of several, which depends on their order."""
     data = struct.pack(f">{len(hashes)}Q", *hashes)
@@ -139,9 +139,10 @@ def chosen(facts: Iterable[Fact]) -> list[Fact]:
 
 
 def hidden(facts: Collection[Fact], messages: Collection[Fact]) -> int:
-    """How many of the facts are of other messages than the `chosen` ones, though they have the id of one.
+    """How many of the facts belong to different messages than the `chosen` ones, although they have the same id.
 
-    Copies of one message may differ, such as those that mailing lists send, but not in date and sender or subject.
+    Copies of one message may differ, such as those that mailing lists send, but not in both the date and the sender or
+    subject.
     """
     if len(facts) == len(messages):
         return 0
@@ -155,8 +156,8 @@ def hidden(facts: Collection[Fact], messages: Collection[Fact]) -> int:
 def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
     """The first and the last message, also among copies that do not count.
 
-    So when a conversation grows, its first message stays or is an earlier one, and its last message stays or is a later
-    one: what is shown of them is in the index, or comes with the import.
+    So when a conversation grows, its first message can only become an earlier one, and its last message a later one.
+    What is shown of them is therefore in the index, or comes with the import.
     """
     every = list(facts)
     return min(every, key=_order), max(every, key=_order)
@@ -165,7 +166,7 @@ def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
 def united(facts: Iterable[Fact]) -> dict[tuple[int, int], Fact]:
     """The facts by `copy`. Of equal copies, the one with the earliest date counts.
 
-    Dates of copies differ if a message's own date was not believed, and was replaced by the time of the import.
+    Dates of copies differ if a message's own date was rejected and replaced by the time of the import.
     """
     found: dict[tuple[int, int], Fact] = {}
     for fact in facts:

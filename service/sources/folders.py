@@ -1,4 +1,4 @@
-"""Finds out by its name, in many languages, what a mail folder or label is for: inbox, sent mail, drafts, trash, junk.
+"""Finds out what a mail folder or label is for (inbox, sent mail, drafts, trash, junk) from its name in many languages.
 
 Google translates the names of its own labels in an archive, and mail programs translate those of their folders.
 """

@@ -1,8 +1,8 @@
 """Groups messages into conversations: connected components over joins that depend on the set of messages only.
 
 So the result is the same in whatever order the messages came. What joins messages is a `Rule`: threads.py has that of
-mail, sms.py that of SMS. Hard joins depend on two messages and stay. A soft join stays only as long as nothing is known
-of what a message refers to.
+mail, sms.py that of SMS. Hard joins depend on two messages and stay. A soft join ends when a message that one of the
+two refers to becomes known.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 from service.sources.facts import Fact
 
 Row = tuple[int, int, int, int]
-"""A message where a rule looks for neighbours: (what neighbours share, date, id, roles)."""
+"""A message at a place where a rule looks for neighbours: (a hash of the place, date, id, roles)."""
 
 
 class Rule(Protocol):
@@ -73,7 +73,7 @@ class Everything:
 
 
 def settled(facts: Collection[Fact], rule: Rule) -> set[int]:
-    """The ids of the messages that make no soft joins, because a message that they refer to is there."""
+    """The ids of the messages that make no soft joins, because a message that they refer to is known."""
     ids = {fact.id for fact in facts}
     return {fact.id for fact in facts if any(reference in ids for reference in rule.awaits(fact))}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 
-HEADER_BYTES = 8_000_000  # of a message's headers are read; no mail server accepts so many
+HEADER_BYTES = 8_000_000  # of a message's headers that are read; no mail server accepts so many
 
 Headers = dict[str, list[str]]
 """The values of each header by its lower-case name: Latin-1 text, in which each character is a byte, with its folds."""

@@ -1,7 +1,7 @@
 """Makes plain text of HTML mail, for snippets: no scripts, styles and hidden parts, a line for each block.
 
-Quoted messages get ">" in front of each line, as in plain text. Only the beginning of a text is read. The time is
-linear, which html.parser does not promise for malformed input in every version of Python.
+Quoted messages get ">" before each line, as in plain text. Only the beginning of a text is read. The time is linear,
+which html.parser does not promise for malformed input in every version of Python.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import html
 import re
 
-HTML_CHARACTERS = 200_000  # of a text are read
-ENOUGH_CHARACTERS = 8_000  # of plain text are made
+HTML_CHARACTERS = 200_000  # of a text that are read
+ENOUGH_CHARACTERS = 8_000  # of plain text that are made
 
 _TOKEN = re.compile(
     r"<!--.*?(?:-->|\Z)"
@@ -79,7 +79,7 @@ class _Reader:
         self._lines: list[str] = []
         self._line: list[str] = []
         self._length = 0
-        self._hidden: list[str] = []  # the open tags in a hidden one
+        self._hidden: list[str] = []  # the open tags inside a hidden one
         self._quotes: list[bool] = []  # whether each open block of a kind that quotes is a quote
 
     def read(self, source: str) -> str:

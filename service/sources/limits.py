@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All in bytes, but for `nested`, `ratio` and `depth`.
+    """All limits are in bytes, except for `nested`, `ratio` and `depth`.
 
     An archive may hold archives `nested` deep, and unpack to `ratio` times its own size, or to `unpacked` if that is
     more. `directory` is the size of a zip's list of files, `entry` that of a tar's name or attributes. A message larger

@@ -36,7 +36,7 @@ from service.times import check_not_ahead
 BOM = b"\xef\xbb\xbf"
 _NOT_JSON = "is not valid JSON: "
 EXPLAINED_BYTES = 32_000  # for a longer invalid line, only the first problem is reported
-SHORTENED_VALUES_BYTES = 1_000  # more than an item can be shorter than its line by normalising times and numbers
+SHORTENED_VALUES_BYTES = 1_000  # an upper bound for what normalising times and numbers can save
 SHOWN_UID = 100
 
 _NAMES = re.compile(rb'"[ \t\r\n]*:')

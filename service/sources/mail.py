@@ -34,7 +34,7 @@ _ROBOTS = frozenset({"mailerdaemon", "postmaster", "noreply", "donotreply", "not
 TRASH = "Trash"  # the label of messages that their mailbox marks as deleted
 BATCH_MESSAGES = 100
 BATCH_BYTES = 2_000_000  # of raw messages
-MOST_LISTS = 5  # of a message are compared
+MOST_LISTS = 5  # of a message that are compared
 SHOWN_BYTES = 2000  # of a rejected message, in the rejects file
 
 
@@ -52,7 +52,7 @@ class Own:
         return email in self.addresses or email.rpartition("@")[2] in self.domains
 
     def outsider(self, message: Message) -> str | None:
-        """The other side of a message that somebody of the organization sent or received, as far as is known."""
+        """The other side of a message that somebody of the organization sent or received, if it is known."""
         sender, receivers = message.sender.email or "", (*message.to, *message.cc)
         if self.has(sender):
             return next((email for email in receivers if not self.has(email) and not _is_robot(email)), None)
@@ -69,7 +69,7 @@ class Rules:
 
 @dataclass(slots=True)
 class Counts:
-    """Counts of messages. `read` is the sum of all others down to `rejected`.
+    """Counts of messages. `read` is the sum of the following fields up to `rejected`.
 
     `in_conversations` were added to conversations, `there` were in them already. `duplicates` occur more than once in
     this import. `deleted` belong to conversations that were deleted.
@@ -184,7 +184,7 @@ def read(
     asked_for: Collection[str] = (),
     workers: int | None = None,
 ) -> tuple[Iterator[tuple[Fact, Message]], Callable[[Message], None]]:
-    """The messages in the mailboxes, and what counts duplicates: the arguments of `Spool.fill`.
+    """The messages in the mailboxes, and a function that counts duplicates: the arguments of `Spool.fill`.
 
     The arguments are those of `conversations`, and `workers`, the number of processes that parse (default: this one).
     """
@@ -210,7 +210,7 @@ def read(
 
 
 def _batches(paths: Iterable[str], advance: Callable[[int], None]) -> Iterator[list[mailbox.RawMessage]]:
-    """The messages, some at a time: the processor's caches then hold what one step needs (a sixth of the time)."""
+    """The messages in batches whose data fit into the processor's caches, which saves a sixth of the time."""
     batch: list[mailbox.RawMessage] = []
     size = 0
     for path in paths:
@@ -225,7 +225,7 @@ def _batches(paths: Iterable[str], advance: Callable[[int], None]) -> Iterator[l
 
 @dataclass(frozen=True, slots=True)
 class _Parser:
-    """Parses messages. It holds nothing that changes, so that other processes can do it."""
+    """Parses messages. It is immutable, so it can be sent to other processes."""
 
     kind: Mail
     clock: Clock
@@ -247,7 +247,7 @@ class _Parser:
             return f"cannot be read: {error!r}"
 
     def _placed(self, message: Message, raw: mailbox.RawMessage) -> Message:
-        """The message as its mailbox marks it."""
+        """The message with the marks of its mailbox: deleted, and left out as trash or junk."""
         if raw.is_deleted and not has_role(message.labels, "trash"):
             message = replace(message, labels=(*message.labels, TRASH))
         if message.labels and is_left_out(message.labels, self.asked_for):
@@ -350,7 +350,7 @@ class Mail:
 
 
 def _content(message: Message) -> bytes:
-    """The content by which messages with the same id differ. It has no flags, and no date that replaced another."""
+    """The content that distinguishes messages with the same id: without flags, and without a replacement date."""
     date = None if message.is_ahead else message.date
     return msgspec.json.encode(
         (

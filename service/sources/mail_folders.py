@@ -22,7 +22,7 @@ _OTHER = re.compile(  # files of mail programs and systems that hold no messages
     re.IGNORECASE,
 )
 _HIDDEN = re.compile(r"(?:^|/)(?:__MACOSX/|(?:cur|new)/\.)|(?:^|/)Data/(?:\d+/)*Attachments/\d", re.IGNORECASE)
-_APPLE = re.compile(r"\.(?:imap)?mbox$", re.IGNORECASE)  # a folder of Apple Mail; others stand between these
+_APPLE = re.compile(r"\.(?:imap)?mbox$", re.IGNORECASE)  # a mail folder of Apple Mail; other folders lie between these
 _APPLE_ACCOUNT = re.compile(r"V\d+$|[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12}$", re.IGNORECASE)
 _DBOX = re.compile(r"^(?:u|m)\.\d+$")
 _FLAGS = re.compile(r"[:;!-]2,([A-Za-z]*)$")
@@ -31,7 +31,7 @@ _ONE_MESSAGE = re.compile(r"\.(?:eml|mail|msg|rfc822|nws|mht)$", re.IGNORECASE)
 _EMLX = re.compile(r"\.emlx$", re.IGNORECASE)
 _SUFFIX = re.compile(r"\.(?:sbd|mbox|mbx|mbs|mbox\.gz|imapmbox|gz|zst)$", re.IGNORECASE)
 _MAILDIR = ("cur", "new")
-_OWN_FOLDERS = frozenset({"cur", "new", "messages", "data", "attachments"})  # parts of a folder, not folders
+_OWN_FOLDERS = frozenset({"cur", "new", "messages", "data", "attachments"})  # parts of a mail folder, not mail folders
 _UNNAMED = frozenset({"maildir", ".maildir", "mail", "mbox"})
 MOST_NESTED = 100  # levels of nested folders
 
@@ -110,9 +110,9 @@ def _sorted_out(folder: Path, inside: str, names: list[str]) -> tuple[list[tuple
 
 def _file(path: Path, inside: str, folder: Path) -> Place:
     if path.is_symlink() and not path.exists():
-        return Place(path, inside, problem="cannot be read (a link that leads nowhere)", is_ignored=path.name == "lock")
+        return Place(path, inside, problem="cannot be read (a broken link)", is_ignored=path.name == "lock")
     if not path.is_file():
-        return Place(path, inside, problem="cannot be read (no file, but a device, a pipe or a socket)")
+        return Place(path, inside, problem="cannot be read (a device, a pipe or a socket)")
     in_maildir = folder.name in _MAILDIR
     if not in_maildir and _DBOX.match(path.name) and _is_dbox(path):
         return Place(path, inside, problem="is a file of Dovecot's dbox: export its messages with doveadm")

@@ -23,7 +23,7 @@ from service.sources.mail_folders import Place, is_other_file, place_of, walk
 from service.sources.window import Window
 
 MESSAGE_BYTES = LIMITS.message
-_HEAD_BYTES = 2**16  # where the state of a message is looked for
+_HEAD_BYTES = 2**16  # of a message that are searched for its state
 _MOZILLA = re.compile(rb"^x-mozilla-status:[ \t]*([0-9a-f]{4})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _MOZILLA_FLAGS = ((0x0001, "S"), (0x0002, "R"), (0x0004, "F"), (0x0008, "T"), (0x1000, "P"))
 _DELETED = re.compile(rb"^(?i:x-)?(?i:status):[ \t]*[ADFNORTU]*D[ADFNORTU]*[ \t]*\r?$", re.MULTILINE)

@@ -18,9 +18,9 @@ from service.sources.window import BEHIND, CHUNK, Window
 SEPARATOR_BYTES = 1_000  # the longest separator: an address and a date
 MOST_QUOTED = 20  # separators that a Content-Length may cover; if there are more, the length is wrong
 _AHEAD = 2**16  # bytes after a separator that are in memory
-_HEAD = 2**14  # those that are looked at as the headers of a message
-_JUDGED = 2**12  # those that are looked at to judge a separator
-_DATED = 120  # bytes of the end of a separator, which hold its date
+_HEAD = 2**14  # bytes that are examined as the headers of a message
+_JUDGED = 2**12  # bytes that are examined to judge a separator
+_DATED = 120  # bytes at the end of a separator, which hold its date
 
 Form = Literal["git", "dated", "loose", "bare"]
 """A separator with a commit, with a date as asctime(3) writes it, with a time and a year, or with neither."""
@@ -69,7 +69,7 @@ def is_mbox(start: bytes) -> bool:
 
 
 def single(window: Window, limits: Limits) -> Piece:
-    """The whole window as one message, without the separator that some programs write in front of it."""
+    """The whole window as one message, without the separator that some programs write before it."""
     begun = window.offset
     window.fill(SEPARATOR_BYTES)
     line = _line(window, window.at)
@@ -84,7 +84,7 @@ def single(window: Window, limits: Limits) -> Piece:
 
 
 def split(window: Window, limits: Limits) -> Iterator[Piece]:
-    """Yields the messages. Bytes in front of the first separator are one, too."""
+    """Yields the messages. Bytes before the first separator are a message, too."""
     return (
         _Mmdf(window, limits).pieces() if window.data[window.at :].startswith(MMDF) else _Mbox(window, limits).pieces()
     )
@@ -175,7 +175,7 @@ class _Mbox:
         if self._separator:
             if self._is_escaped and b">From " in data:
                 data = _ESCAPED.sub(b"", data)
-            if data.endswith((b"\n\n", b"\n\r\n")):  # the empty line in front of the next separator
+            if data.endswith((b"\n\n", b"\n\r\n")):  # the empty line before the next separator
                 data = data[: -2 if data.endswith(b"\r\n") else -1]
         return Piece(self._separator, data, self._offset, self._kept.problem, self._kept.digest)
 
@@ -196,7 +196,7 @@ class _Mbox:
         return True
 
     def _begins_message(self, form: Form, at: int) -> bool:
-        """Whether the lines before and after this line show that it is a separator. It ends at `at`."""
+        """Whether the lines before and after this line, which ends at `at`, show that it is a separator."""
         window = self._window
         if more := _MORE_SEPARATORS.match(window.data, at, at + _JUDGED):
             at = more.end()
@@ -206,7 +206,7 @@ class _Mbox:
         is_after_blank = _BLANK_BEFORE.search(window.data, max(0, window.at - BEHIND), window.at) is not None
         is_in_headers = window.offset < self._body_at
         if is_in_headers and not _OWN.search(self._head[: max(0, window.offset - self._body_at + len(self._head))]):
-            return False  # a stray line among the headers: those that every message has are still to come
+            return False  # a stray line among the headers: the headers that every message has have not come yet
         if not self._separator and form != "dated":
             return False  # a file that does not begin like an mbox
         return self._is_head(form, head, is_after_blank)
@@ -257,7 +257,7 @@ class _Mbox:
 
 
 class _Mmdf(_Mbox):
-    """Splits a window at the lines of four ^A, which stand before and after each message."""
+    """Splits a window at the lines of four ^A, which come before and after each message."""
 
     mark = b"\n" + MMDF
 

@@ -24,8 +24,8 @@ from service.sources.message_ids import own_id, references
 
 __all__ = ["Address", "Clock", "Message", "parse"]
 
-HINTED_BYTES = 50_000  # of a message are searched for the name of its charset
-_LIST_CHARACTERS = 1_000  # of a list's id or address are compared
+HINTED_BYTES = 50_000  # of a message that are searched for the name of its charset
+_LIST_CHARACTERS = 1_000  # of a list's id or address that are compared
 _SUBJECT_CHARACTERS = MOST_TIMES * LIMITS["subject"].characters
 _CHARSET = re.compile(rb"charset\*?\s*=\s*[\"']?([\w.:-]{2,40})|=\?([\w.:-]{2,40})[?*]", re.IGNORECASE)
 ARCHIVE = ""  # the mailing list of messages in an archive that names none

@@ -1,7 +1,7 @@
 """Finds message ids in Message-ID, References and In-Reply-To, as mailers write them.
 
-An id is written in angle brackets, but may be folded, hold spaces, be encoded, or stand without brackets. The address
-of a person, which old mailers put beside it, is never an id.
+An id is written in angle brackets, but may be folded, hold spaces, be encoded, or have no brackets. The address of a
+person, which old mailers put beside it, is never an id.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterator
 from service.sources.encoded_words import decoded_words
 from service.sources.headers import Headers
 
-GMAIL_THREAD = "@gmail-thread"  # the end of an id that stands for the number of a thread in Gmail
-READ_CHARACTERS = 1_000_000  # of a header are read
+GMAIL_THREAD = "@gmail-thread"  # the end of an id that is made of the number of a thread in Gmail
+READ_CHARACTERS = 1_000_000  # of a header that are read
 SHORTEST_ID = 6  # digits of an id that is a number
-PERSON_CHARACTERS = 300  # before an address are searched for a word that shows that it is a person's
+PERSON_CHARACTERS = 300  # before an address, searched for a word that shows that it is a person's
 
 _DIGEST = re.compile(r"mailman\.\d+\.\d{9,}\.\d+\.[^@]+@")  # the id that Mailman gives to a digest
 
@@ -104,12 +104,12 @@ def _is_person(text: str, before: int, begin: int, one: str) -> bool:
 
 
 def _is_placeholder(one: str) -> bool:
-    """Whether programs write this where they have no id."""
+    """Whether this is a text that programs write if they have no id."""
     return one.strip("()[]").lower() in _NO_IDS or (one.isdigit() and len(one) < SHORTEST_ID)
 
 
 def _bare(text: str) -> list[str]:
-    """The ids without brackets, if the text consists of them. Other text is a sentence."""
+    """The ids without brackets, if the text consists only of these. Otherwise it is a sentence, and has none."""
     words = [word for word in _BETWEEN.split(text) if word]
     if words and all(_BARE.fullmatch(word) for word in words):
         return words

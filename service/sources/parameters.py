@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
-READ_CHARACTERS = 50_000  # of a header are read
+READ_CHARACTERS = 50_000  # of a header that are read
 
 _FOLD = re.compile(r"[ \t]*\r*\n[ \t]*")
 _PARAMETER = re.compile(

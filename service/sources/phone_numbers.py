@@ -13,14 +13,14 @@ from service.errors import Misconfigured
 GROUP = "~"  # between the members of a group, as Android's backups write it
 _SEPARATORS = re.compile(r"\s*[~;|]\s*")
 _WRITTEN = re.compile(r"[(+]*\d[\d\s()./\-–]*")
-# A number as tables write it: as text, with an apostrophe in front, or as a number with a fraction.
+# A number as spreadsheets write it: as text after an apostrophe, or as a number with a fraction.
 _OF_TABLES = re.compile(r"'?(\+?\d{5,})(?:\.0)?", re.ASCII)
 _PUNCTUATION = re.compile(r"[\s()./\-–]")
 _SCHEME = re.compile(r"^(?:tel|sms|smsto|mms|mmsto|mailto):(?://)?", re.IGNORECASE)
 LONGEST_NUMBER = 40
 
 
-COMPARED_DIGITS = 9  # the last ones of a number as one dials it in its country
+COMPARED_DIGITS = 9  # the last digits of a number as it is dialled in its country
 
 
 class Peers:
@@ -81,7 +81,7 @@ def without_country(peer: str) -> tuple[str, ...]:
 
 
 def _short(number: str) -> tuple[str, str]:
-    """The number as one dials it in its country, and without the plus."""
+    """The number as it is dialled in its country, and without the plus."""
     try:
         national = phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.NATIONAL)
     except phonenumbers.NumberParseException:
@@ -91,9 +91,9 @@ def _short(number: str) -> tuple[str, str]:
 
 @lru_cache(maxsize=50_000)
 def compared(peer: str) -> str:
-    """What is the same for all ways to write the peer, for telling two copies of one message.
+    """A text that is the same for all ways to write the peer. It recognizes copies of one message.
 
-    It must differ between people: who sends one text to thousands at once sends no copies.
+    It must differ between people: one text that is sent to thousands at once is not a message with copies.
     """
     return GROUP.join(sorted(_compared(member) for member in peer.split(GROUP)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-MOST_LINES = 100  # of a run of lines are looked at
+MOST_LINES = 100  # of a run that are examined
 
 _NAME = r"[A-Za-z.][\w.$@:]*"
 _CODE = re.compile(

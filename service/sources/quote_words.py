@@ -7,7 +7,7 @@ import re
 
 from service.text import fold
 
-# "wrote", as attributions have it.
+# "wrote", as attributions say it.
 _VERBS = "|".join((
     r"(?:wrote|writes|said|says|write)\b",
     r"(?:schrieb|schrieben|geschrieben)\b",  # German
@@ -28,7 +28,7 @@ _VERBS = "|".join((
     r"(?:пишет|писал|писала|написал|написала|написал\(а\)|писал\(а\)|пише|написав|написала|написа|је написао)(?!\w)",
     r"(?:έγραψε|έγραψες)\b",
 ))  # fmt: skip
-_VERBS_IN_WORDS = "|".join((  # of languages that put no space or a letter before them
+_VERBS_IN_WORDS = "|".join((  # in these languages, a letter may come directly before the verb
     r"書きました|書かれました|のメッセージ|さんは|さんが|からのメール",
     r"写道|寫道|写了|写到|來信|来信|撰寫|撰写",
     r"작성|썼습니다|쓴 글|님이",
@@ -43,7 +43,7 @@ OPENERS = (
     r"|Mon|Tue|Wed|Thu|Fri|Sat|Sun|Пн|Вт|Ср|Чт|Пт|Сб|Вс|пон|втор|сред|четв|пят|суб|воск)"
 )
 
-# What stands between dashes above a copied message. Folded.
+# The text between dashes above a copied message. Folded.
 MARKERS = frozenset(
     fold(words)
     for words in (
@@ -83,7 +83,7 @@ FIELD = "|".join(
     )
 )  # fmt: skip
 
-# What programs of telephones add.
+# What mail programs of phones add.
 SENT_FROM = (
     r"(?:Sent (?:from|via|with|using) (?:my |the |Outlook|Mail|Yahoo|Proton|Gmail)|Get Outlook for|Von meinem .{1,40} gesendet"
     r"|Gesendet (?:von|mit) (?:meinem|der|Outlook)|Envoyé de mon|Envoyé depuis (?:mon|l)|Enviado (?:desde|do|de) (?:mi|meu)"

@@ -24,7 +24,7 @@ from service.sources.unite import First
 from service.times import MAX_AHEAD, parse_time
 
 SUBJECT_CHARACTERS = 200
-_OTHER_FORM = 1  # the role of a message at the place for another way to write its peer
+_OTHER_FORM = 1  # the role of a message at the place of another way to write its peer
 
 
 def conversations(
@@ -129,7 +129,7 @@ class SmsRule:
 
 
 def _neighbours(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
-    """Each message with its neighbours: one of two messages at least has this place as its own."""
+    """The pairs of neighbouring messages. At least one message of each pair has this place as its own."""
     own: Row | None = None
     others: list[Row] = []  # since the last message that has this place as its own
     for row in rows:

@@ -1,6 +1,6 @@
 """Reads SMS from CSV: separated by commas, semicolons, tabs or bars, in UTF-8, UTF-16 or Windows-1252.
 
-Every line that is not empty becomes part of one message, or one reject. A quote that is not closed is text: unlike
+Every line that is not empty becomes part of a message, or a reject. A quote that is not closed is text: unlike
 csv.reader's, it does not swallow the lines after it.
 """
 
@@ -92,7 +92,7 @@ class _Lines:
 
 
 def _lines(window: Window, limits: Limits) -> Iterator[Line]:
-    """Every line without its end. What is too long is passed over, and never in memory as a whole."""
+    """Every line without its end. A line that is too long is skipped, and never in memory as a whole."""
     number, is_too_long = 1, False
     while window.rest or not window.has_ended:
         end = window.data.find(b"\n", window.at)
@@ -120,7 +120,7 @@ class _Decoder:
         except UnicodeDecodeError:
             if not self._has_told:
                 self._has_told = True
-                progress.say(f"{self._name} is not UTF-8: it is read as Windows-1252; else, convert it to UTF-8 first")
+                progress.say(f"{self._name} is not UTF-8: it is read as Windows-1252; if that is wrong, convert it")
             return data.decode("cp1252", "replace")
 
 
@@ -154,7 +154,7 @@ class _Table:
         titles = [text(title).strip() for title, _is_open in _split(header, table.separator, table.field)]
         return (
             f"has the columns {', '.join(titles)[:500] or 'none'}, and lacks {', '.join(missing)}: "
-            f"say which column that is with --column, such as --column {missing[0]}=NAME"
+            f"name the column with --column, such as --column {missing[0]}=NAME"
         )
 
     def split(self, data: bytes) -> list[tuple[bytes, bool]]:
@@ -176,7 +176,7 @@ class _Table:
         }
 
 
-_FORMULA = re.compile(rb'^\s*="([^"]*)"\s*$')  # tells a spreadsheet to keep the plus or the zeros of a number
+_FORMULA = re.compile(rb'^\s*="([^"]*)"\s*$')  # makes a spreadsheet keep the plus or the zeros of a number
 
 
 def _folded(title: str) -> str:
@@ -211,8 +211,8 @@ def _record(table: _Table, data: bytes, lines: _Lines, text: _Decoder) -> dict[s
 def _joined(table: _Table, data: bytes, lines: _Lines) -> list[tuple[bytes, bool]] | None:
     """The fields of a record over several lines, or None if the open quote is not the beginning of one.
 
-    A line that is a record by itself is not part of a field. If it has an odd number of quotes, this holds only if the
-    first line is also such a record: else one of its quotes closes the field.
+    A line that is a complete record is not part of a field. A line with an odd number of quotes counts as a record only
+    if the first line is a record too; otherwise one of its quotes closes the field.
     """
     parts, is_open, length = [data], data.count(b'"') % 2 == 1, 0
     is_whole = _is_record(table, data, with_odd_quotes=True)

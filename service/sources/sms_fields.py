@@ -24,13 +24,13 @@ READ = {
 }  # fmt: skip
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NUMBER = re.compile(r"(\d{9,19})(?:\.(\d{1,9}))?", re.ASCII)
-_UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3))  # a number from there on is in nano-, micro-, milliseconds
+_UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 10**3))  # larger numbers: nano-, micro-, milliseconds
 _DIGITS = re.compile(r"((?:19|20)\d\d)(\d\d)(\d\d)(?:[ _T-]?(\d\d)(\d\d)(\d\d)?)?", re.ASCII)  # 20240701120000
 _ISO = re.compile(
     r"(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?:[Tt ,]+(\d\d?):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?)? ?(Z|z|UTC|GMT|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
-_FORMS = (  # with the month's name, or with dots, which only write the day first
+_FORMS = (  # with the month's name, or with dots, where the day always comes first
     "%b %d, %Y %I:%M:%S %p", "%b %d, %Y %H:%M:%S", "%b %d, %Y %I:%M %p", "%b %d, %Y %H:%M", "%d %b %Y %H:%M:%S",
     "%d %b %Y %H:%M", "%d-%b-%Y %H:%M:%S", "%d %b %Y %I:%M:%S %p", "%a, %d %b %Y %H:%M:%S", "%d.%m.%Y %H:%M:%S",
     "%d.%m.%Y %H:%M", "%d.%m.%Y, %H:%M:%S", "%d.%m.%Y, %H:%M", "%a %b %d %H:%M:%S %Y", "%Y%m%dT%H%M%S",
@@ -124,7 +124,7 @@ def date_of(text: str) -> datetime:
 
 
 def _in_digits(text: str) -> datetime | None:
-    """A day, or a day and a time, in digits only. Read as a number, it would be before the first SMS or far ahead."""
+    """A day, or a day and a time, in digits only. As seconds, it would be before the first SMS or far in the future."""
     if (match := _DIGITS.fullmatch(text)) is None:
         return None
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
@@ -135,7 +135,7 @@ def _in_digits(text: str) -> datetime | None:
 
 
 def _counted(text: str) -> datetime | None:
-    """A number of seconds or of parts of a second. Smaller numbers than those of 1973 are only told in milliseconds."""
+    """A number of seconds, or of parts of a second if it is large. So milliseconds before 1973 are not recognized."""
     if (match := _NUMBER.fullmatch(text)) is None:
         if text.isascii() and text.isdigit():
             return EPOCH + timedelta(seconds=int(text[:20]))

@@ -21,16 +21,16 @@ from service.sources.window import Window
 
 CHUNK = 2**16
 MOST_PARTS = 1_000  # of an MMS
-MOST_BROKEN = 1_000  # elements of a file that are not valid XML; then the rest of it is rejected
-_UTF8 = "106"  # its number among the charsets of MMS
-_SENDER = "137"  # the kind of an address
+MOST_BROKEN = 1_000  # invalid elements of a file, after which the rest is rejected
+_UTF8 = "106"  # the number of UTF-8 among the charsets of MMS
+_SENDER = "137"  # the type of the sender's address
 _NO_ATTACHMENTS = ("text/plain", "application/smil")
 _NUMBERS = re.compile(r"(?:&#(?:[0-9]{1,8}|[xX][0-9a-fA-F]{1,8});)+")
 _NUMBER = re.compile(r"&#(?:([0-9]+)|[xX]([0-9a-fA-F]+));")
 _BARE = re.compile(r"&(?!#\d{1,8};|(?:amp|lt|gt|quot|apos);)")
 _INVALID = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _KEPT_AS_NUMBERS = frozenset("&<>\"'\t\n\r")
-_UNFINISHED = re.compile(  # a high surrogate, whose low one may follow, and the beginning of a reference
+_UNFINISHED = re.compile(  # a high surrogate, whose low one may follow, or the beginning of a reference
     r"(?:&#(?:55(?:29[6-9]|[3-9]\d\d)|56(?:[0-2]\d\d|3[01]\d)|[xX][dD][89abAB][0-9a-fA-F]{2});)?(?:&[#\w]{0,12})?\Z"
 )
 _CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
@@ -39,7 +39,7 @@ _DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,200}encoding\s*=\s*["']([\w.:-]{1,
 _NOT_DATA = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
 
 _MESSAGE = re.compile(rb"<[sm]ms\s")
-_MESSAGE_BYTES = 4  # of the beginning of a message may stand at the end of a chunk
+_MESSAGE_BYTES = 4  # of the beginning of a message that may be at the end of a chunk
 _ROOT = b"<smses>"
 
 Found = tuple[int, Sms | str]
@@ -65,7 +65,7 @@ def read_xml(window: Window, peers: Peers, limits: Limits) -> Iterator[Found]:
         reader.feed(_valid(rest + decoder.decode(begun, True)), is_last=True)
         yield from reader.taken()
         if reader.number == 0 and reader.root != "smses":
-            yield 1, f"holds no messages: it begins with <{reader.root[:50]}>, and a backup of messages with <smses>"
+            yield 1, f"holds no messages: it begins with <{reader.root[:50]}>, and a backup begins with <smses>"
     except (expat.ExpatError, SourceUnreadable) as error:
         yield from reader.taken()
         if window.failure is None:
@@ -139,9 +139,9 @@ class _Reader:
         self._found: list[Found] = []
         self._mms: _Mms | None = None
         self._depth = self._mms_depth = 0
-        self._since = 0  # the last element, in characters
+        self._since = 0  # characters since the last element
         self._fed = self._broken = 0
-        self._skipped: bytes | None = None  # the end of what was passed over since an element that is not valid
+        self._skipped: bytes | None = None  # the end of the text that was skipped since an invalid element
         self._parser = self._new_parser()
 
     def _new_parser(self) -> expat.XMLParserType:
@@ -171,7 +171,7 @@ class _Reader:
             raise SourceUnreadable(f"it is longer than {self._limits.element:,} bytes")
 
     def _behind_broken(self, data: bytes) -> bytes | None:
-        """The bytes to read: all of them, or those from the next message on if an element before it is not valid."""
+        """The bytes to read: all of them or, after an invalid element, those from the next message on."""
         if self._skipped is None:
             return data
         data = self._skipped + data

@@ -15,10 +15,10 @@ from service.sources.quote_words import FIELD, MARKERS, OPENERS, SENT_FROM, VERB
 from service.text import fold
 
 SNIPPET_CHARACTERS = 200
-ENOUGH_CHARACTERS = 600  # of own text are collected, so that an attribution after the snippet is still found
-LINES = 5_000  # are looked at
-LINE_CHARACTERS = 2_000  # of a line are looked at
-MOST_LINES = 5  # that an attribution spans
+ENOUGH_CHARACTERS = 600  # of own text that are collected, so that an attribution after the snippet is still found
+LINES = 5_000  # of a text that are examined
+LINE_CHARACTERS = 2_000  # of a line that are examined
+MOST_LINES = 5  # that an attribution may span
 
 _QUOTE = re.compile(r"[ ]?[>|｜＞]|[A-Za-z]{1,4}>")
 _INVISIBLE = "\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff\u00ad\u034f"
@@ -44,7 +44,7 @@ _UUENCODED = re.compile(r"begin(?:-base64)? [0-7]{3,4} \S")
 
 
 def snippet(text: str) -> str | None:
-    """The first SNIPPET_CHARACTERS of the writer's own text, or None if there is none."""
+    """The first SNIPPET_CHARACTERS of the writer's own text, else those of a forwarded message, else None."""
     if not text.isascii():
         text = text.translate(_NO_INVISIBLE)
     lines = [line[:LINE_CHARACTERS] for line in text.splitlines()[:LINES]]
@@ -61,7 +61,7 @@ def joined(text: str) -> str:
 
 
 def _own(lines: Sequence[str]) -> tuple[list[str], int | None]:  # noqa: PLR0912 - one pass over the lines, for speed
-    """The writer's own lines, and the number of the line at which a forwarded message begins, if that ended them."""
+    """The writer's own lines, and the line at which a forwarded message ended them, or None."""
     own: list[str] = []
     length = paragraph = 0  # `paragraph` is where the last paragraph begins in `own`
     run_end, is_typed, has_attribution = 0, False, False  # of the last run of lines that begin with ">"
@@ -114,7 +114,7 @@ def _is_armor(line: str) -> bool:
 
 
 def _attribution(before: Sequence[str], line: str, after: Sequence[str]) -> int:
-    """How many of the last lines are an attribution that ends in this line; 0 if this line ends none."""
+    """The number of lines in the attribution that ends with this line; 0 if none does."""
     follower = next((one for one in after if one.strip()), "")
     is_quote_next = _is_quoted(follower)
     if line[-1] not in ":：" and not is_quote_next:
@@ -126,7 +126,7 @@ def _attribution(before: Sequence[str], line: str, after: Sequence[str]) -> int:
         candidate = " ".join([*earlier[len(earlier) - count :], line])
         first = earlier[len(earlier) - count] if count else line
         if count < len(earlier) and candidate.count(">") > candidate.count("<"):
-            continue  # the "<" stands in an earlier line
+            continue  # the "<" is in an earlier line
         if _is_attribution(candidate, is_quote_next=is_quote_next) and (
             _OPENER.match(first) or count == len(earlier) or (count == 0 and _stands_alone(line))
         ):

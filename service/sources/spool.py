@@ -27,12 +27,12 @@ class Piece(Generic[Source]):
 class Spool(Scratch, Generic[Source]):
     """Messages in a temporary SQLite file. A context manager: leaving it deletes the file.
 
-    Copies of one message with different content are all kept, and `facts.chosen` tells which one counts. The groups
+    Copies of one message with different content are all kept, and `facts.chosen` decides which one counts. The groups
     take about 300 bytes of memory for each message.
     """
 
     def __init__(self, kind: type[Source], rule: Rule, sort: Callable[[Source], str] = lambda _message: "") -> None:
-        """`sort` gives what conversations are ordered by before the date of their first message."""
+        """`sort` returns the first sort key of conversations; the second is the date of their first message."""
         super().__init__(
             "CREATE TABLE messages (id INTEGER, digest INTEGER, date INTEGER, sort TEXT, fact BLOB, message BLOB, "
             "PRIMARY KEY (id, digest))"
@@ -52,7 +52,7 @@ class Spool(Scratch, Generic[Source]):
     def add(self, fact: Fact, message: Source) -> bool:
         """Adds a message. Returns False if a message with this id was added before.
 
-        A message that is left out (facts.State) joins no others.
+        A message that is left out (facts.State) joins no others, and the result is always True for it.
         """
         if fact.state.is_left_out:
             aside = (fact.id, self._encoder.encode(fact), self._encoder.encode(message))
@@ -113,7 +113,7 @@ class Spool(Scratch, Generic[Source]):
             yield [Piece(self._facts.decode(fact), self._messages.decode(message))]
 
     def _settled(self) -> set[int]:
-        """As groups.settled."""
+        """Like groups.settled."""
         find = "SELECT DISTINCT awaited.id FROM awaited JOIN messages ON messages.id = awaited.reference"
         return {name for (name,) in self.database.execute(find)}
 

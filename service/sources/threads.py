@@ -10,8 +10,8 @@
   - what anybody of the organization exchanged with the same outsider, if the organization's addresses are known;
   - if the subject is specific ("Offer 17", but not "Help"), what was posted to the same mailing list, unless that is
     such a reply itself: a desk may receive its customers' mail as a list.
-  A receiver in common is not enough: all customers have support@ in common. Forwarded mail joins only by a list.
-- Some mailing lists take the reply mark off. So a reply without a mark, none of whose references is known, joins the
+  A common receiver is not enough: all customers write to support@. Forwarded mail joins only by a list.
+- Some mailing lists remove the reply mark. So a reply without a mark, none of whose references is known, joins the
   latest earlier message with the same subject, at most SUBJECT_DAYS before, that was posted to the same list, or that
   its first receiver wrote to its sender. This is a soft join: it ends when the message that the reply refers to
   arrives, or a later one with the subject.
@@ -36,16 +36,16 @@ from service.sources.groups import Row
 from service.text import INVISIBLE_CHARACTER, MAIL_FORWARDED, MAIL_REPLY_MARK
 
 SUBJECT_DAYS = timedelta(days=30)
-COMPARED_CHARACTERS = 2_000  # of a subject; removing each of its prefixes copies the rest
+COMPARED_CHARACTERS = 2_000  # of a subject that are compared; removing a prefix copies the rest
 SPECIFIC_WORDS = 4
-MOST_PARTICIPANTS = 50  # of a message are compared, the sender first
+MOST_PARTICIPANTS = 50  # of a message that are compared, the sender first
 NO_SUBJECTS = frozenset({"(no subject)", "no subject", "(kein betreff)", "(sans objet)", "(sin asunto)"})
-# What lists and spam filters put in front: [list], *****SPAM***** (SpamAssassin), {Spam?} (MailScanner). A number tells
-# mails apart: [Ticket#4711].
+# What lists and spam filters put before a subject: [list], *****SPAM***** (SpamAssassin), {Spam?} (MailScanner). A tag
+# with a number is kept, because it distinguishes mails: [Ticket#4711].
 _TAG = re.compile(
     r"^\s*(?:\[(?![^\[\]]{0,40}(?<![^\W_])\d{2})[^\[\]]{1,40}\]|\*{2,10}[^*]{1,40}\*{2,10}|\{[^{}]{1,40}\})\s*"
 )
-# The reply marks of text.py that stand for forwarded mail alone.
+# The reply marks of text.py that mean forwarded mail only.
 _FORWARD_WORDS = (
     "fw|fwd|forward|wg|doorst|vb|vl|videresend|rv|tr|i|enc|pd|prosl|edasi|trs|redir|ilt|i\u0307lt|yml|továbbítás|tov"
     "|chuyển tiếp"
@@ -164,9 +164,9 @@ def _places(fact: Fact) -> Iterator[Row]:
 
 
 def _of_people(fact: Fact, answers: int, awaits: int) -> Iterator[tuple[tuple[int, ...], int]]:
-    """What the places of sender and receivers are combined of, and the roles there."""
+    """The hashes that identify the places of sender and receivers, and the roles of the message there."""
     if fact.sender not in fact.participants:
-        return  # nobody knows who wrote it
+        return  # its sender is unknown
     receivers = [person for person in fact.participants if person != fact.sender]
     first = receivers[0] if receivers else fact.sender
     for person in receivers:

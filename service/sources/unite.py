@@ -42,7 +42,7 @@ class Kind(Protocol[Source_contra]):
     def rule(self) -> Rule: ...
 
     def root(self, message: Source_contra) -> str:
-        """The text from which the uid of a conversation that begins with this message is made."""
+        """The text that determines the uid of a conversation that begins with this message."""
 
     def first(self, message: Source_contra, fact: Fact, fit: Fit) -> First:
         """The fields of a conversation that begins with this message."""
@@ -70,7 +70,7 @@ class First:
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """What one part of a softly joined conversation shows if it is ever separated again.
+    """What a part of a softly joined conversation shows if it is separated again.
 
     `begins` and `ends` are `copy` of its first and last message.
     """
@@ -190,7 +190,7 @@ def unite(
 
 
 def _with_unseen(item: Conversation, known: Sequence[Known]) -> Conversation:
-    """The item, widened so that it loses nothing of messages which no import remembers.
+    """The item, extended so that it keeps what it has from messages that no import remembers.
 
     Some messages of this import may be among them, so the number of messages may be too low.
     """

@@ -1,4 +1,4 @@
-"""The part of a stream that is in memory, in which one can look ahead."""
+"""The part of a stream that is in memory, with a look-ahead."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOMS = (  # the longest first: that of UTF-32 begins with that of UTF-16
 
 
 def encoding_of(start: bytes) -> tuple[str | None, int]:
-    """The encoding that a byte order mark, or the zeros of UTF-16, show; and the length of the mark."""
+    """The encoding according to a byte order mark or the zeros of UTF-16, and the length of the mark."""
     for mark, name in _BOMS:
         if start.startswith(mark):
             return name, len(mark)
@@ -39,7 +39,7 @@ class Window:
         self._stream = stream
         self.data, self.at, self.has_ended = b"", 0, False
         self.failure: str | None = None
-        self._offset = 0  # of data in the stream
+        self._offset = 0  # the position of `data` in the stream
         self._changes: list[Callable[[bytes, bool], bytes]] = []
         self._begin()
 
@@ -53,7 +53,7 @@ class Window:
             self._change_by(lambda chunk, _final: chunk.replace(b"\r", b"\n"))
 
     def _change_by(self, change: Callable[[bytes, bool], bytes]) -> None:
-        """Changes what was read, and what will be."""
+        """Applies the change to what was read, and to what will be read."""
         self.data, self.at = change(self.data[self.at :], self.has_ended), 0
         self._changes.append(change)
 

@@ -1,1 +1,1 @@
-"""Several processes that serve one address: the supervisor, what a worker is told, and what workers share."""
+"""Several processes that serve one address: the supervisor, the parameters of a worker, and what workers share."""

@@ -1,7 +1,7 @@
 """The metrics of all workers together, in files of prometheus_client's multiprocess mode.
 
 Each worker has files of its own, named by its pid. After its end, its gauges are removed, and its counts are added to
-the files of ended workers. So no counter falls, and the number of files does not grow.
+the files of ended workers. So counters never decrease, and the number of files does not grow.
 """
 
 from __future__ import annotations

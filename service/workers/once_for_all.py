@@ -1,4 +1,4 @@
-"""A text that one of several processes makes, and that all of them use for some seconds."""
+"""A cached text, which one of several processes makes and all of them use for some seconds."""
 
 from __future__ import annotations
 

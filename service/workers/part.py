@@ -1,4 +1,4 @@
-"""What a worker is told when it is started, and how worker and supervisor notice that the other has ended."""
+"""The parameters with which a worker starts, and how worker and supervisor notice that the other has ended."""
 
 from __future__ import annotations
 

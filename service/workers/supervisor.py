@@ -1,7 +1,7 @@
 """Starts the workers, replaces those that die and, on SIGHUP, all of them one by one, and ends them together.
 
-A worker is a new process of the same command, so that it reads the settings, secrets and certificates afresh. All
-workers accept from one socket, which stays open while they come and go: a connection that none has accepted waits.
+A worker is a new process of the same command, so it reads the settings, secrets and certificates again. All workers
+accept from one socket, which stays open while they come and go: a connection that none has accepted waits.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Supervisor:
     async def _replace_all(self) -> None:
         """Replaces one worker after the other. If a new one cannot start, the old ones that are left stay."""
         for slot, old in list(self._slots.items()):
-            if self._end.is_set() or self._slots.get(slot) is not old:  # it died, and is being replaced anyway
+            if self._end.is_set() or self._slots.get(slot) is not old:  # it died, and is being replaced already
                 continue
             old.is_retired = True
             if code := await self._fill(slot):

@@ -1,1 +1,1 @@
-"""ASGI middleware: access log, security headers, host names, CORS, HEAD, disconnect, compression, deadline."""
+"""ASGI middleware around and inside Litestar. service/app.py puts it together."""

@@ -1,6 +1,6 @@
 """Logs one line for each request, and gives each response a request id in X-Request-ID.
 
-A line has the route, the status, the duration, and what a handler noted, such as the organization. It never has a
+A line has the route, the status, the duration, and facts that a handler noted, such as the organization. It never has a
 token, a query string or a subject. The middleware also counts the request for /metrics, and traces it if tracing is on.
 """
 

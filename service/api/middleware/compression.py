@@ -71,7 +71,7 @@ def _accepted(scope: HTTPScope) -> str | None:
     return b",".join(values).decode("latin-1") if values else None
 
 
-@functools.lru_cache(maxsize=256)  # clients send the same few values again and again
+@functools.lru_cache(maxsize=256)  # clients send the same few values repeatedly
 def choose(accept_encoding: str | None) -> str:
     """PLAIN, GZIP (for responses above MIN_BYTES), GZIP_ALWAYS if plain is excluded, or NEITHER if both are."""
     if accept_encoding is None:

@@ -1,6 +1,6 @@
 """Lets pages of the origins in the setting call the API from a browser (CORS, in the Fetch standard).
 
-Without the setting, this middleware is not there, and browsers keep other origins out. Cookies are not used, so
+Without the setting, this middleware is not installed, and browsers keep other origins out. Cookies are not used, so
 credentials are never allowed. An origin is compared as a whole, and `*` is never sent.
 """
 

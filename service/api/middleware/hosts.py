@@ -1,5 +1,6 @@
-"""Refuses requests for host names that are not in the setting, such as a foreign page makes a browser send (DNS
-rebinding). Health checks are answered under any name, because load balancers use addresses.
+"""Refuses requests for host names that are not in the setting, which protects from DNS rebinding.
+
+Health checks are answered under any name, because load balancers use addresses.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Gives a search its place among all searches before Litestar begins to work on it.
+"""Acquires the slot of a search before Litestar begins to work on the request.
 
 Under overload, the process would spend its time on the work that Litestar does for requests before they are refused. So
 the caller and the organization are looked up here, if that is cheap: if the token was verified before, and the query
-string has the organization in its usual form or none. All other requests get their place in their handlers.
+string has the organization in its usual form or none. All other requests acquire their slots in their handlers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NAME = b"organization"
 
 
 class Places(HttpMiddleware):
-    """ASGI middleware. A place is held until the answer begins. Waiting for it ends with the request's deadline."""
+    """ASGI middleware. The slot is held until the response begins. The wait for it ends with the request's deadline."""
 
     def __init__(self, app: ASGIApp, *, tokens: Tokens, limits: Limits, seconds: float) -> None:
         super().__init__(app)

@@ -1,4 +1,4 @@
-"""Sends an error response from a middleware that stands outside Litestar."""
+"""Sends an error response from a middleware that runs outside Litestar."""
 
 from __future__ import annotations
 

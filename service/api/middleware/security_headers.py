@@ -1,4 +1,4 @@
-"""Adds headers that make browsers protect the answers: no sniffing, framing, scripts, or leaks to other pages."""
+"""Adds headers that tell browsers to forbid content sniffing, framing, scripts and leaks to other pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALWAYS = {
     b"cross-origin-resource-policy": b"same-origin",
     b"permissions-policy": b"camera=(), geolocation=(), microphone=()",
 }
-PRIVATE = {b"cache-control": b"no-store"}  # for answers of the API that say nothing else
+PRIVATE = {b"cache-control": b"no-store"}  # for answers of the API without a header of their own
 ENCRYPTED = {b"strict-transport-security": b"max-age=31536000"}
 
 

@@ -1,4 +1,4 @@
-"""Limits requests without a valid token by the address they come from, before they cost more than a look.
+"""Limits requests without a valid token by the address they come from, before they cost much work.
 
 These are all requests without a caller: with a bad token or none, sign-in codes, the documentation, the page's files,
 and paths that do not exist. Health checks and metrics are free, because many may come from one address.

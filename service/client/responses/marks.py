@@ -1,7 +1,8 @@
 """The marks around matches in highlighted texts, and their repair where OpenSearch set one inside a character.
 
-A character above U+FFFF is two units of UTF-16. An analyzer may make several letters of one, as of a circled A, and
-then OpenSearch counts some of them from the middle of the character. It sends two lone surrogates, which no JSON has.
+A character above U+FFFF is two units of UTF-16. An analyzer may turn one character into several letters, such as a
+circled A, and then OpenSearch places some of them in the middle of the character. It sends two lone surrogates, which
+are not valid JSON.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _CUT = re.compile(
 
 
 def whole_characters(answer: bytes) -> bytes:
-    """The JSON with each mark that stands inside a character before or after it, so that the mark holds it."""
+    """The JSON with each mark that is inside a character moved before or after it, so that the marks enclose it."""
     return _CUT.sub(_whole, answer)
 
 

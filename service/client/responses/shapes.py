@@ -183,7 +183,7 @@ SHAPES: Mapping[tuple[str, str], type[object]] = {
 """By method and kind of path (`kind_of`). The response to a call that is not listed must be a JSON object."""
 
 
-_LONG_KINDS = ("_search", "_cluster")  # for these, the next part of the path belongs to the kind
+_LONG_KINDS = ("_search", "_cluster")  # here, the next part of the path belongs to the kind
 
 
 def kind_of(url: str) -> str:
@@ -199,7 +199,7 @@ def kind_of(url: str) -> str:
 
 def check_shape(method: str, url: str, answer: object, body: object = None) -> None:
     """Raises AnswerUnusable unless the response has the shape of this kind of call and fits the request's `body`."""
-    if isinstance(answer, SearchAnswer):  # already decoded to its type; the searcher calls check_search
+    if isinstance(answer, SearchAnswer):  # already decoded to its type, and the searcher calls check_search
         if answer.error is not None:
             raise unusable("it reports an error as a success")
         return
