@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Literal
 
 from aiohttp import ClientError
@@ -28,8 +27,7 @@ from service.urls import without_password
 Verdict = Literal["ok", "warning", "failed", "skipped"]
 
 OLDEST_VERSION = (3, 3)  # the first version that can sort by _shard_doc in a point in time
-MOST_SKEW = timedelta(seconds=2)
-TOKEN_LEEWAY = timedelta(seconds=5)  # the default leeway; with more clock skew, new tokens are invalid
+MOST_SKEW = 2.0  # seconds
 FIELDS_OF_A_NODE = "nodes.*.name,nodes.*.plugins.name,nodes.*.version"
 PLUGIN = "analysis-icu"
 WRITABLE_SECONDS = 10.0  # timeout of each call of the check `writes`
@@ -351,11 +349,15 @@ async def _clock(deployment: Deployment) -> Check:
         max(node["os"]["timestamp"] / 1000 - after, before - 1 - node["os"]["timestamp"] / 1000, 0.0)
         for node in stats["nodes"].values()
     ]
-    worst = timedelta(seconds=max(apart))
-    found = f"at most {worst.total_seconds():.1f} s apart"
-    if worst > TOKEN_LEEWAY:
+    return clock_check(max(apart), leeway=deployment.settings.token_leeway)
+
+
+def clock_check(apart: float, *, leeway: float) -> Check:
+    """The verdict on clocks that are `apart` seconds apart. Beyond the leeway for tokens, new tokens may be refused."""
+    found = f"at most {apart:.1f} s apart"
+    if apart > max(leeway, MOST_SKEW):
         return Check("clock", "failed", found, "set the clocks by NTP: tokens and times of deletions go wrong")
-    if worst > MOST_SKEW:
+    if apart > MOST_SKEW:
         return Check("clock", "warning", found, "set the clocks by NTP")
     return Check("clock", "ok", found)
 
