@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 Text = Callable[[int], str]  # of so many code points
@@ -75,3 +76,9 @@ PUNCTUATED: dict[str, Text] = {
     for unit in ("a-", "a'", "a.", "a_", "1,", "a@b.", "-", "'", '"', "\\", "<b>", "&amp;", "(", "*", "a OR ", "from:")
 }
 HOSTILE: dict[str, Text] = REPLY_MARKS | EMOJI | UNBROKEN | COMBINING | EXPANDING | INVISIBLE | PUNCTUATED
+
+
+def acceptable(told: str) -> tuple[str, ...]:
+    """From Python 3.14 on, the parser reaches the end of these nested texts, and finds what else is wrong with them."""
+    is_unlimited = told == "nested too deeply" and sys.version_info >= (3, 14)
+    return (told, "it breaks off", "bytes as JSON", "not a known field") if is_unlimited else (told,)

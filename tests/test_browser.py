@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -16,11 +13,10 @@ from service import __version__
 from service.api.documentation import PAGE, POLICY, SCRIPT
 from service.api.middleware import cors
 from service.api.middleware.hosts import host_of
-from service.app import create_app
 from service.errors import Misconfigured
 from service.settings import Settings
+from tests.without_cluster import ask
 
-NOWHERE = "http://127.0.0.1:1"
 ORIGIN = "https://app.example.com"
 PATHS = [
     "/",
@@ -34,32 +30,6 @@ PATHS = [
     "/x",
 ]
 PREFLIGHT = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
-
-
-def ask(settings: Settings, *requests: dict[str, Any], base: str = "http://search.example.com") -> list[httpx.Response]:
-    """The answers of an application without a cluster."""
-
-    async def run() -> list[httpx.Response]:
-        app: Any = create_app(settings, NOWHERE)
-        transport = httpx.ASGITransport(app)
-        async with started(app), httpx.AsyncClient(transport=transport, base_url=base) as client:
-            return [await client.request(**{"method": "GET", "url": "/", **request}) for request in requests]
-
-    return asyncio.run(run())
-
-
-@asynccontextmanager
-async def started(app: Any) -> AsyncIterator[None]:
-    """Starts the application and ends it, as a server does."""
-    told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    said: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    running = asyncio.create_task(app({"type": "lifespan", "state": {}}, told.get, said.put))
-    for step in ("startup", "shutdown"):
-        await told.put({"type": f"lifespan.{step}"})
-        assert await said.get() == {"type": f"lifespan.{step}.complete"}
-        if step == "startup":
-            yield
-    await running
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -17,8 +17,8 @@ import zstandard
 
 from service.sources import mailbox
 from service.sources.limits import Limits
+from tests.archives import BOX, tarred, zipped
 from tests.mail_imports import numbered
-from tests.test_containers import BOX, tarred, zipped
 
 LIMITS = Limits(unpacked=1_000_000, ratio=20, directory=20_000, entry=5_000)
 

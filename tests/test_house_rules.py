@@ -1,7 +1,11 @@
-"""Rules of the code that no linter knows: no circle of imports, and no long file. tests/test_any.py has one more."""
+"""Rules of the code that no linter knows: no circle of imports, no long file, no test imported by another.
+
+tests/test_any.py has one more.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import grimp
@@ -46,3 +50,10 @@ def test_no_file_is_long() -> None:
     lengths = {str(file.relative_to(ROOT)): len(file.read_text("utf-8").splitlines()) for file in (*FILES, *SCRIPTS)}
     assert len(lengths) > 400
     assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_no_test_module_is_imported_but_to_be_run_again() -> None:
+    """What several tests use is in a module of its own. test_oracle_spread.py runs tests of others on more shards."""
+    importing = re.compile(r"^(?:from|import) tests\.(?:node\.)?test_", re.MULTILINE)
+    tests = [file for file in FILES if file.is_relative_to(ROOT / "tests")]
+    assert [file.name for file in tests if importing.search(file.read_text("utf-8"))] == ["test_oracle_spread.py"]

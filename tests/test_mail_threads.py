@@ -15,7 +15,7 @@ from service.sources.threads import FORWARD_WORDS, is_forwarded
 from service.text import REPLY_WORDS
 from tests.import_model import ORGANIZATION, Index
 from tests.mail_imports import message
-from tests.test_commute import pieces
+from tests.random_messages import pieces
 
 DESK, ANNA, BORIS, CLARA = "desk@shop.example", "anna@a.example", "boris@b.example", "clara@c.example"
 SALES, JANE = "sales@shop.example", "jane@shop.example"

@@ -20,7 +20,7 @@ from service.identity.key_sources import Configuration
 from service.identity.providers import RETRY_SECONDS, Providers
 from service.settings import Settings
 from tests.provider import CLIENT_ID, Provider, provider
-from tests.test_browser import ask
+from tests.without_cluster import ask
 
 HTML = {"headers": {"Accept": "text/html"}}
 

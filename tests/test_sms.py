@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -12,7 +11,7 @@ import pytest
 
 from service.conversation import Conversation
 from service.errors import Misconfigured
-from service.sources import mail, sms
+from service.sources import sms
 from service.sources.facts import Hasher
 from service.sources.message import Clock
 from service.sources.phone_numbers import Peers
@@ -20,11 +19,10 @@ from service.sources.sms_files import Sms
 from service.sources.spool import Piece
 from service.times import format_time
 from tests.import_model import Index
+from tests.sms_imports import COLLECTION, ORGANIZATION, imported
 
-ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 KIND = sms.Texts(Hasher(ORGANIZATION), sms.SmsRule())
 SENT = datetime(2024, 7, 1, tzinfo=UTC)
-COLLECTION = Path(__file__).parents[2] / "shared" / "data" / "sms" / "SMSSpamCollection.tsv.gz"
 
 CSV = """date,peer,text,direction,read
 2024-07-01T12:00:00Z,+49 (170) 123-45,Hello there,inbound,true
@@ -53,25 +51,6 @@ XML = """<?xml version='1.0' encoding='UTF-8' standalone='yes' ?>
   <sms protocol="0" address="" date="1719835200000" type="1" body="nobody" read="1" />
 </smses>
 """
-
-
-def imported(
-    path: Path, *, gap: timedelta | None = None, columns: Mapping[str, str] | None = None
-) -> tuple[list[Conversation], list[tuple[int, str]], mail.Counts]:
-    rejected: list[tuple[int, str]] = []
-    counts = mail.Counts()
-    found = list(
-        sms.conversations(
-            [str(path)],
-            ORGANIZATION,
-            reject=lambda source, number, reason, data, offset: rejected.append((number, reason)),
-            gap=gap,
-            columns=columns,
-            counts=counts,
-        )
-    )
-    assert counts.read == counts.in_conversations + counts.duplicates + counts.rejected
-    return found, rejected, counts
 
 
 def test_csv_becomes_one_conversation_a_peer_split_at_silence(tmp_path: Path) -> None:

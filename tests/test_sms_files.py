@@ -20,7 +20,7 @@ from service.sources.phone_numbers import Peers
 from service.sources.sms_fields import date_of
 from service.sources.sms_files import Sms, Unusable, read
 from tests.examples import examples
-from tests.test_sms import COLLECTION, imported
+from tests.sms_imports import COLLECTION, imported
 
 WHEN = "2024-07-01T12:00:00Z"
 

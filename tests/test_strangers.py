@@ -14,7 +14,7 @@ from service.api.client_address import ClientAddresses
 from service.api.middleware import rate_limit
 from service.errors import Misconfigured
 from service.settings import Settings
-from tests.test_browser import ask
+from tests.without_cluster import ask
 
 ONE = UUID(int=1, version=4)
 STRANGE: list[dict[str, Any]] = [

@@ -10,7 +10,7 @@ from service.sources.message import Message
 from service.sources.spool import Spool
 from service.sources.threads import MailRule
 from tests.import_model import KIND
-from tests.test_commute import messages
+from tests.random_messages import messages
 
 MONTH = 30 * 24 * 3600 * 1000
 

@@ -22,7 +22,7 @@ from service.conversation import Conversation, Metadata
 from service.errors import Unauthorized
 from service.query.fields import FACET_FIELDS, FIELDS, SORT_FIELDS
 from service.settings import Settings
-from tests.test_browser import ask
+from tests.without_cluster import ask
 
 WEB = Path(__file__).parents[1] / "service" / "web"
 LANGUAGES = ("en", "de", "es", "fr")

@@ -82,3 +82,15 @@ def serving_subjects(settings: Settings, opensearch_url: str, subjects: Iterable
             ]
         )  # fmt: skip
         yield from serving(own.settings, own.url)
+
+
+def walk(api: Api, token: str, **parameters: Any) -> list[str]:
+    """The uids of all conversations, by cursor."""
+    found: list[str] = []
+    cursor: str | None = "*"
+    while cursor is not None:
+        data = api.conversations(token, {**parameters, "cursor": cursor})["data"]
+        assert list(data["pagination"]) == ["per_page", "total", "next_cursor"]
+        found += [item["uid"] for item in data["items"]]
+        cursor = data["pagination"]["next_cursor"]
+    return found

@@ -20,6 +20,7 @@ import pytest
 from service.api.documentation import FILES
 from service.query.parameters import EXAMPLE_ORGANIZATION
 from tests.node.conftest import Api
+from tests.node.sample import sample_rows
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 ROOT = Path(__file__).parents[2]
@@ -60,12 +61,6 @@ def document(api: Api, tmp_path: Path) -> Path:
 def arguments(api: Api) -> tuple[str, str, str]:
     token = api.token(UUID(EXAMPLE_ORGANIZATION), scopes=("conversations:write", "conversations:export"))
     return api.address, token, EXAMPLE_ORGANIZATION
-
-
-def sample_rows(samples: Path) -> list[dict[str, Any]]:
-    with gzip.open(samples / "conversations.ndjson.gz", "rt") as lines:
-        rows = [json.loads(line) for line in lines]
-    return [row for row in rows if row["organization_uid"] == EXAMPLE_ORGANIZATION]
 
 
 def check_findings(found: dict[str, Any], rows: list[dict[str, Any]]) -> None:

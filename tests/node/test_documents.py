@@ -23,10 +23,10 @@ from service.conversation import LIMITS, MAX_LINE_BYTES, MAX_REASON_BYTES, Conve
 from service.index import writer
 from service.times import LAST, format_time
 from tests.corpus import ORGANIZATIONS
+from tests.hostile import acceptable
 from tests.node.asking import BULK, SCOPE, error, outcomes, send
 from tests.node.conftest import Api, Cluster, serving
 from tests.node.running import begin_load
-from tests.test_lines import acceptable
 
 MINE = ORGANIZATIONS[0]
 ENDS = ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999Z")

@@ -23,8 +23,8 @@ from service.reindex import first_index
 from service.sources.mailbox import RawMessage, read
 from service.times import parse_time
 from tests.node.conftest import Cluster
+from tests.node.importing import import_into, items
 from tests.node.reindexing import command
-from tests.node.test_imports import import_into, items
 from tests.processes import WAIT_SECONDS, end_with_the_test
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

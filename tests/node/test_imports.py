@@ -17,9 +17,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from service.client import Client
-from service.conversation import BESIDE_ITEM, Conversation
 from service.imports import lock
-from service.imports.importer import Importer, Outcome
 from service.index import mapping
 from service.index.writer import Writer, deletion_of
 from service.reindex import commands, first_index
@@ -31,41 +29,12 @@ from service.sources.message import parse
 from tests.import_model import shown
 from tests.mail_imports import SAMPLE
 from tests.node.conftest import Cluster
+from tests.node.importing import documents, import_into, items
 
 
 @pytest.fixture(scope="module")
 def archive() -> list[RawMessage]:
     return list(read(SAMPLE))
-
-
-async def import_into(
-    client: Client, cluster: Cluster, organization: UUID, messages: list[RawMessage], *, restores: bool = False
-) -> Outcome:
-    if not await client.indices.exists_alias(name=cluster.settings.alias):
-        await first_index.ensure(client, cluster.settings.alias, mapping.load(), settings={})
-    kind = mail.Mail(Hasher(organization), mail.Own(), mail.Rules())
-    rejected: list[str] = []
-    importer = Importer(
-        client, cluster.settings.alias, organization, kind,
-        reject=lambda _pieces, why: rejected.append(why), restores=restores,
-    )  # fmt: skip
-    with mail.spool(kind) as spool:
-        spool.fill(((kind.fact(one), one) for one in map(parse, messages)), lambda _message: None)
-        outcome = await importer.run(spool.conversations)
-    assert rejected == []
-    return outcome
-
-
-async def documents(client: Client, cluster: Cluster, organization: UUID, kind: str) -> list[dict[str, Any]]:
-    field = {"live": "organization_uid", "record": "record.organization_uid"}[kind]
-    body = {"size": 5000, "query": {"term": {field: str(organization)}}}
-    answer = await client.search(index=cluster.settings.alias, body=body)
-    return [hit["_source"] for hit in answer["hits"]["hits"]]
-
-
-async def items(client: Client, cluster: Cluster, organization: UUID) -> list[Conversation]:
-    found = await documents(client, cluster, organization, "live")
-    return [Conversation.model_validate({k: v for k, v in one.items() if k not in BESIDE_ITEM}) for one in found]
 
 
 def test_random_parts_in_any_order_end_in_the_same_conversations(fresh: Cluster, archive: list[RawMessage]) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -32,17 +31,13 @@ from tests import isolation
 from tests.corpus import ORGANIZATIONS
 from tests.isolation import CALLERS, Asker, Request, Who
 from tests.node.asking import SCOPE
+from tests.node.comparing import _CURSOR, comparable
 from tests.node.conftest import Api, own_alias, serving
 
 REQUESTS = int(os.environ.get("ISOLATION_REQUESTS", "600"))
 PATIENCE = 60.0  # seconds for each request: on a busy machine, a page would else come without its suggestions, or not
 SEED = int(os.environ.get("ISOLATION_SEED", "18"))
 DEEP = Windows(dates=0, numbers=0, texts=0, scores=0, slice=3, sampling=Sampling(bits=1, least=9))
-OWN_HEADERS = {"date", "x-request-id"}  # of each answer its own
-SIZES = {"content-length", "etag"}  # which change with a cursor in the body
-_CURSOR = re.compile(r'(?<="next_cursor":")[^"]+|(?<=[?&]cursor=)[A-Za-z0-9_%-]{20,}')
-_RESTRICTED = re.compile(r'"is_restricted":(?:true|false)')
-_REQUEST_ID = re.compile(r'(?<="request_id":")[0-9a-f]{32}')
 
 
 @dataclass
@@ -113,19 +108,6 @@ def pairs(settings: Settings, opensearch_url: str, everything: list[Conversation
             )
             found.append(Pair(who, whole, own, tokens))
         yield found
-
-
-def comparable(answer: httpx.Response) -> tuple[int, dict[str, str], str]:
-    """The status, the headers and the body, without what differs from one answer to the next."""
-    body = _RESTRICTED.sub("RESTRICTED", _REQUEST_ID.sub("ID", answer.text))  # the token for the copy is not restricted
-    has_cursor = bool(_CURSOR.search(body))
-    left_out = OWN_HEADERS | (SIZES if has_cursor or body != answer.text else set())
-    headers = {
-        name: _CURSOR.sub("CURSOR", value)
-        for name, value in answer.headers.items()
-        if name not in left_out and not name.startswith("ratelimit")
-    }
-    return answer.status_code, headers, _CURSOR.sub("CURSOR", body)
 
 
 def tell_colleagues(pairs: list[Pair], pair: Pair, asked: Request) -> None:

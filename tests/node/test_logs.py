@@ -33,7 +33,7 @@ from tests.logged import MARK, hide, telling
 from tests.node.asking import BULK
 from tests.node.conftest import Api, Cluster, own_alias, serve_process, serving
 from tests.node.proxy import Answer, Call, Fault, Proxy
-from tests.node.test_monitoring import Sink
+from tests.node.trace_sink import Sink
 
 FIELDS = {
     "event", "level", "timestamp", "method", "route", "status", "milliseconds", "request_id", "organization", "took",

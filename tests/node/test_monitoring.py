@@ -10,15 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import yaml
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -34,6 +31,7 @@ from tests.corpus import ORGANIZATIONS, corpus
 from tests.node import faults
 from tests.node.conftest import Api, Cluster, serve_process, serving
 from tests.node.proxy import Proxy
+from tests.node.trace_sink import Sink
 from tests.processes import wait_until
 
 MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
@@ -221,36 +219,6 @@ def test_alert_rules_and_the_grafana_dashboard_ask_for_what_the_service_exposes(
         known = set().union(*(samples[name] for name in names))
         for labels in _GROUPING.findall(expression):
             assert set(filter(None, map(str.strip, labels.split(",")))) <= known, expression
-
-
-class Sink(ThreadingHTTPServer):
-    """Takes OTLP over HTTP, as a collector does."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Receive)
-        self.bodies: list[bytes] = []
-
-    def spans(self) -> list[Span]:
-        requests = [ExportTraceServiceRequest.FromString(body) for body in self.bodies]
-        return [
-            span
-            for request in requests
-            for resource in request.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-
-
-class _Receive(BaseHTTPRequestHandler):
-    server: Sink
-
-    def do_POST(self) -> None:
-        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
-        pass
 
 
 def test_traces_show_the_request_and_its_calls_under_the_callers_own_and_nothing_secret(

@@ -10,9 +10,9 @@ import pytest
 from service.conversation import Conversation
 from tests import oracle
 from tests.corpus import ORGANIZATIONS
+from tests.node.asking import walk
 from tests.node.conftest import Api, Cluster
 from tests.node.random_requests import SORTS, query_parameters, random_request
-from tests.node.test_walks import walk
 
 BATCHES = 8
 REQUESTS_PER_BATCH = 90

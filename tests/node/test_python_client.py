@@ -22,7 +22,7 @@ import service
 from conversation_search import AsyncClient, Client, __version__
 from service.query.parameters import EXAMPLE_ORGANIZATION
 from tests.node.conftest import Api
-from tests.node.test_clients import sample_rows
+from tests.node.sample import sample_rows
 
 ROOT = Path(__file__).parents[2] / "clients" / "python"
 EXAMPLE = re.compile(

@@ -20,7 +20,7 @@ from service.settings import Settings
 from tests.corpus import conversation
 from tests.node.conftest import Api, Cluster, own_alias, serving
 from tests.node.reindexing import FIRST, SECOND, command, current, exported, lines, of, stored
-from tests.node.test_reindex_interrupted import Readers, Writers, threads
+from tests.node.traffic import Readers, Writers, threads
 
 SPREAD = {"shards": 5, "replicas": 0, "routing_partition": 3}
 

@@ -8,7 +8,6 @@ import random
 import re
 import threading
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -18,25 +17,13 @@ from service.conversation import Conversation
 from service.index import aliases, mapping, writer
 from tests import oracle
 from tests.corpus import ORGANIZATIONS, conversation, corpus
-from tests.node.asking import error
+from tests.node.asking import error, walk
 from tests.node.conftest import Api, Cluster, serving
 
 
 def targets(link: str) -> dict[str, str]:
     """The Link header's targets by relation."""
     return {relation: target for target, relation in re.findall(r'<([^<>]*)>; rel="(\w+)"', link)}
-
-
-def walk(api: Api, token: str, **parameters: Any) -> list[str]:
-    """The uids of all conversations, by cursor."""
-    found: list[str] = []
-    cursor: str | None = "*"
-    while cursor is not None:
-        data = api.conversations(token, {**parameters, "cursor": cursor})["data"]
-        assert list(data["pagination"]) == ["per_page", "total", "next_cursor"]
-        found += [item["uid"] for item in data["items"]]
-        cursor = data["pagination"]["next_cursor"]
-    return found
 
 
 def test_following_the_links_visits_every_page_both_ways(api: Api, conversations: list[Conversation]) -> None:

@@ -1,0 +1,33 @@
+"""Imports a file of SMS, and where a collection of real ones lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from service.conversation import Conversation
+from service.sources import mail, sms
+
+ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
+COLLECTION = Path(__file__).parents[2] / "shared" / "data" / "sms" / "SMSSpamCollection.tsv.gz"
+
+
+def imported(
+    path: Path, *, gap: timedelta | None = None, columns: Mapping[str, str] | None = None
+) -> tuple[list[Conversation], list[tuple[int, str]], mail.Counts]:
+    rejected: list[tuple[int, str]] = []
+    counts = mail.Counts()
+    found = list(
+        sms.conversations(
+            [str(path)],
+            ORGANIZATION,
+            reject=lambda source, number, reason, data, offset: rejected.append((number, reason)),
+            gap=gap,
+            columns=columns,
+            counts=counts,
+        )
+    )
+    assert counts.read == counts.in_conversations + counts.duplicates + counts.rejected
+    return found, rejected, counts
