@@ -313,12 +313,12 @@ def serving(
 
 
 @contextmanager
-def serve_process(cluster: Cluster, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+def serve_process(cluster: Cluster, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
     """`conversations serve` as a process of its own: the process, its address, and the file of its log."""
     log = logged.new_file("served")
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "service", "serve", "--port", "0"],
+            [sys.executable, "-m", "service", "serve", "--port", "0", *options],
             env=cluster.environment | environment, stderr=stderr,
         )  # fmt: skip
     try:
