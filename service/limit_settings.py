@@ -83,7 +83,8 @@ class LimitSettings(BaseSettings):
         ge=0,
         le=100_000,
         validation_alias=_env("CONVERSATIONS_SEARCHES_WAITING"),
-        description="searches that wait for their turn; further ones get 503",
+        description="searches that wait for their turn; beyond that, the newest of the organization with most of them "
+        "is refused (429 or 503)",
     )
     searches_waiting_per_organization: int = Field(
         100,
