@@ -313,7 +313,9 @@ def serving(
 
 
 @contextmanager
-def serve_process(cluster: Cluster, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
+def serve_process(
+    cluster: Cluster, *options: str, **environment: str
+) -> Iterator[tuple[subprocess.Popen[bytes], str, Path]]:
     """`conversations serve` as a process of its own: the process, its address, and the file of its log."""
     log = logged.new_file("served")
     with log.open("wb") as stderr:

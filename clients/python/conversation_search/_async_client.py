@@ -117,7 +117,7 @@ class AsyncClient:
         return await self._send(_calls.count(filters, strict=strict, facets=facets))
 
     async def caller(self) -> Caller:
-        """Whom the token names, and what it allows. Raises Unauthorized if it is not accepted."""
+        """The user of the token, and what it allows. Raises Unauthorized if it is not accepted."""
         return await self._send(_calls.caller())
 
     async def suggest(self, text: str, *, organization_uid: UUID | str | None = None) -> Suggestions:

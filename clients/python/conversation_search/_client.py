@@ -114,7 +114,7 @@ class Client:
         return self._send(_calls.count(filters, strict=strict, facets=facets))
 
     def caller(self) -> Caller:
-        """Whom the token names, and what it allows. Raises Unauthorized if it is not accepted."""
+        """The user of the token, and what it allows. Raises Unauthorized if it is not accepted."""
         return self._send(_calls.caller())
 
     def suggest(self, text: str, *, organization_uid: UUID | str | None = None) -> Suggestions:

@@ -67,7 +67,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whom the token names, and what it allows.
+    """The user of the token, and what it allows.
 
     Attributes:
         user: the subject of the token, or the name of the API key.
