@@ -26,9 +26,11 @@ class Request:
         self.has_worked = False
         self.ended = 0.0
         self._leaves = leaves
-        self._has_body = method == "POST"
+        self._has_body = method in ("POST", "DELETE")
+        self.received = 0
 
     async def receive(self) -> dict[str, Any]:
+        self.received += 1
         if self._has_body:
             self._has_body = False
             return BODY
@@ -40,9 +42,9 @@ class Request:
     async def send(self, message: dict[str, Any]) -> None:
         self.sent.append(message)
 
-    async def work(self, scope: Any, receive: Any, send: Any) -> None:
+    async def work(self, _scope: Any, receive: Any, send: Any) -> None:
         """An application that works and then answers."""
-        if scope["method"] == "POST":
+        if self._has_body:
             assert await receive() == BODY
         await asyncio.sleep(WORK)
         self.has_worked = True
@@ -96,6 +98,13 @@ def test_work_that_is_not_watched_is_completed(method: str, path: str) -> None:
     request = Request(method, path).run()
     assert request.has_worked
     assert not request.is_noted
+
+
+def test_a_quick_request_is_not_watched() -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await answer(send)
+
+    assert Request().run(app).received == 0
 
 
 def test_a_client_that_leaves_after_the_whole_answer_cancels_nothing() -> None:
