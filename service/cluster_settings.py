@@ -29,5 +29,5 @@ class ClusterSettings(BaseSettings):
         ge=0.1,
         le=60,
         validation_alias=_env("OPENSEARCH_PROBE_SECONDS"),
-        description="seconds between two probes of a node that failed",
+        description="seconds from one probe of a node that failed to the next; a probe that gets no answer takes 1.5 s",
     )

@@ -83,6 +83,9 @@ class Nodes:
     def are_others_ready(self, node: Node) -> bool:
         return any(other.state is State.READY for other in self.all if other is not node)
 
+    def are_all_dead(self) -> bool:
+        return all(node.state is State.DEAD for node in self.all)
+
     def witnesses(self, node: Node) -> list[Node]:
         """The nodes that show whether this node is in their cluster: the other ready ones, else those that rest."""
         others = [other for other in self.all if other is not node]

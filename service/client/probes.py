@@ -38,10 +38,14 @@ class _State(msgspec.Struct):
 
 
 class Probes:
-    """Separate connections for probes, because all others may be in use. `connect` makes the one to a node's number."""
+    """Separate connections for probes, because all others may be in use. `connect` makes the one to a node's number.
 
-    def __init__(self, connect: Callable[[int], Connection]) -> None:
+    `witness_failed` gets the number and the error of a node that was asked about another one and did not answer.
+    """
+
+    def __init__(self, connect: Callable[[int], Connection], witness_failed: Callable[[int, Exception], None]) -> None:
         self._connect = connect
+        self._witness_failed = witness_failed
         self._connections: dict[int, Connection] = {}
 
     async def close(self) -> None:
@@ -67,7 +71,8 @@ class Probes:
     async def _version(self, number: int) -> int:
         try:
             found = await self._ask(number, _STATE, _LOCAL, _State)
-        except (TransportError, ConversationsError):
+        except (TransportError, ConversationsError) as error:
+            self._witness_failed(number, error)
             return -1
         return -1 if found.cluster_manager_node is None else found.version
 

@@ -8,6 +8,9 @@ as a node has rested, it gets all requests at once; and its retries repeat write
   come from OpenSearch.
 
 Other writes are repeated only by their callers, who know whether that is safe (service.index.writer).
+
+Once all nodes are dead, calls are not sent, and running reads end at once. A running write goes on until its own time
+is over, because it may have been executed.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from opensearchpy.serializer import Deserializer
 from service import deadline, telemetry
 from service.client import error_types, responses
 from service.client.connection import Connection
-from service.client.node_health import Budget, Failure, Node, Nodes, State
+from service.client.node_health import COSTLY, Budget, Failure, Node, Nodes, State
 from service.client.probes import Probes
 from service.errors import AnswerUnusable, ConversationsError
 from service.message_texts import counted
@@ -89,15 +92,23 @@ class Transport(AsyncTransport):
     """opensearch-py's transport, which also counts and traces calls, checks their responses and chooses the nodes."""
 
     def __init__(
-        self, hosts: Collection[object], *, policy: Policy, beside: Transport | None = None, **options: Any
+        self,
+        hosts: Collection[object],
+        *,
+        policy: Policy,
+        connection_class: type[Connection] = Connection,
+        beside: Transport | None = None,
+        **options: Any,
     ) -> None:
         """`beside` is the transport of another client of the same cluster. If given, it probes the nodes for both."""
-        super().__init__(hosts, **options)
+        super().__init__(hosts, connection_class=connection_class, **options)
+        self._connect = connection_class
         self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
         self._policy = policy
         self._probes: Probes | None = None
         self._watches: dict[int, asyncio.Task[None]] = {}
         self._budget = Budget()
+        self._reads: set[asyncio.Future[object]] = set()  # one for each running read, done once all nodes are dead
         self._keeper: Transport = beside or self
         self._nodes: Nodes = (
             Nodes([Node(number, policy.failures, _count_state) for number in range(len(hosts))])
@@ -187,7 +198,7 @@ class Transport(AsyncTransport):
 
     async def _send(self, call: Call) -> object:
         self._budget.add()
-        if call.is_read and len(self._nodes.all) > 1:
+        if call.is_read:
             return await self._read(call)
         tried: list[Node] = []
         last: Unreachable | None = None
@@ -202,12 +213,18 @@ class Transport(AsyncTransport):
         raise last or self._open_circuit()
 
     async def _read(self, call: Call) -> object:
-        """The first answer: from one node, or from a second one if the first failed or is late."""
+        """The first answer: from one node, or from a second one if the first failed or is late.
+
+        If all nodes are found dead meanwhile, raises the same error as calls that come later.
+        """
         tried: list[Node] = []
         running: set[asyncio.Task[object]] = set()
         last: Exception | None = None
         may_be_late = self._policy.slow_share < 1 and call.kind != _LEAVES_SOMETHING
+        is_late = False
         left = 2  # an unreachable node costs no time, so it does not count
+        all_dead: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._keeper._reads.add(all_dead)
         try:
             while True:
                 if not running:
@@ -218,24 +235,28 @@ class Transport(AsyncTransport):
                         telemetry.retried.labels("failed").inc()
                     left -= 1
                     running.add(self._start(node, call.anywhere if tried else call, tried))
-                wait = self._slow_after(call) if may_be_late and left > 0 else None
-                done, running = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                wait = (0.0 if is_late else self._slow_after(call)) if may_be_late and left > 0 else None
+                either: set[asyncio.Future[object]] = {all_dead, *running}
+                await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                done = {task for task in running if task.done()}
+                running -= done
+                for task in done:
+                    last = _failed_attempt(task)
+                    if last is None:
+                        return task.result()
+                    left += error_types.failure_of(last) is Failure.DOWN
+                if all_dead.done():
+                    raise last if last is not None and not running else self._circuit_error()
                 if not done:
-                    may_be_late = False
+                    is_late = True
                     if (other := self._nodes.pick(tried)) is not None and self._budget.take():
                         telemetry.retried.labels("slow").inc()
                         left -= 1
                         running.add(self._start(other, call.anywhere, tried))
-                for task in done:
-                    error = task.exception()
-                    if error is None:
-                        return task.result()
-                    failure = error_types.failure_of(error)
-                    if failure is None or not isinstance(error, Exception):
-                        raise error
-                    left += failure is Failure.DOWN
-                    last = error
+                    else:
+                        may_be_late = False
         finally:
+            self._keeper._reads.discard(all_dead)
             for task in running:
                 task.cancel()
 
@@ -288,10 +309,17 @@ class Transport(AsyncTransport):
         return answer
 
     def _failed(self, node: Node, failure: Failure, error: Exception) -> None:
-        """Records the failure. Once a node is dead, the others are probed, so that a dead cluster is noticed soon."""
+        """Records the failure. Once a node is dead, the others are probed, so that a dead cluster is noticed soon.
+
+        Once all are dead, running reads end.
+        """
         before = node.state
         node.failed(failure, error)
         self._watch(node)
+        if self._nodes.are_all_dead():
+            for read in self._reads:
+                if not read.done():
+                    read.set_result(None)
         if node.state is State.DEAD and before is not State.DEAD:
             for other in self._nodes.all:
                 if other.state is State.READY:
@@ -310,18 +338,23 @@ class Transport(AsyncTransport):
             )
 
     async def _probe_until_ready(self, node: Node, pause: float) -> None:
+        clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(pause)
             if node.state is State.READY:
                 return
+            begun = clock()
             await self._probe(node)
-            pause = self._policy.probe_seconds
+            pause = max(0.0, begun + self._policy.probe_seconds - clock())
 
     async def _probe(self, node: Node) -> None:
         if self._probes is None:
             await self._async_call()
             hosts = [host for _connection, host in self.connection_pool.connection_opts]
-            self._probes = Probes(lambda number: Connection(**{**self.kwargs, **hosts[number], "pool_maxsize": 1}))
+            self._probes = Probes(
+                lambda number: self._connect(**{**self.kwargs, **hosts[number], "pool_maxsize": 1}),
+                self._witness_failed,
+            )
         try:
             if len(self._nodes.all) == 1:
                 await self._probes.check_answers(node.number)
@@ -333,12 +366,30 @@ class Transport(AsyncTransport):
                 return
         node.answered()
 
+    def _witness_failed(self, number: int, error: Exception) -> None:
+        """A node that did not answer when another one was probed, which counts as its first failure if it had none."""
+        failure = error_types.failure_of(error)
+        for node in self._nodes.all:
+            if node.number == number and node.failures == 0 and failure in COSTLY:
+                self._failed(node, failure, error)
+
     def _open_circuit(self) -> Unreachable:
         """The error for a call that is not sent, because all nodes are dead."""
+        telemetry.unsent.inc()
+        return self._circuit_error()
+
+    def _circuit_error(self) -> Unreachable:
         last = next((node.last for node in self._nodes.all if node.last is not None), None)
         opened = error_types.circuit_open(last, len(self._nodes.all))
-        telemetry.unsent.inc()
         return Unreachable("N/A", str(opened), opened)
+
+
+def _failed_attempt(task: asyncio.Task[object]) -> Exception | None:
+    """Why another node is asked; None if this one answered. Raises an error that any node would answer with."""
+    error = task.exception()
+    if error is not None and (error_types.failure_of(error) is None or not isinstance(error, Exception)):
+        raise error
+    return error
 
 
 def _count_state(before: State, after: State) -> None:

@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -34,6 +34,9 @@ DEEP = Windows(dates=0, numbers=0, texts=0, scores=0, slice=3)
 LATE = 2.5  # seconds: longer than a read waits before it asks another node, and less than its deadline
 NOTHING = b"""{"took":1,"timed_out":false,"_shards":{"total":1,"successful":1,"skipped":0,"failed":0},
     "hits":{"total":{"value":0,"relation":"eq"},"max_score":null,"hits":[]}}"""
+CALLERS, NEXT_CALLER = 12, 0.5  # the seconds from one caller to the next
+FOUND_SILENT = 7.25  # seconds, with the default settings: docs/running.md
+BUSY = 1.0  # of a second more, on a busy machine
 AT_ONCE = 0.25  # of a second, on a busy machine: an open circuit is not waited for
 
 
@@ -222,6 +225,32 @@ def test_a_dead_cluster_costs_nobody_the_time_out_and_comes_back_by_itself(sever
     wait_until(lambda: several.page().status_code == 200)
     assert count("conversations_opensearch_circuits_opened_total") >= opened + 3
     assert count("conversations_opensearch_unsent_total") >= unsent + 4
+
+
+@pytest.mark.parametrize("nodes", [1, 3])
+def test_no_caller_of_a_cluster_that_falls_silent_pays_the_time_out(several: Several, nodes: int) -> None:
+    """With the default settings, and timed from the first caller on."""
+    urls = ",".join(one.url for one in several.proxies[:nodes])
+    defaults = several.cluster.settings.but(opensearch_url=urls, request_timeout=10.0, opensearch_probe_seconds=1.0)
+    with contextmanager(serving)(defaults, urls) as api, ThreadPoolExecutor(CALLERS) as pool, ExitStack() as stack:
+        token = api.token(MINE)
+
+        def page() -> tuple[float, httpx.Response]:
+            started = time.monotonic()
+            answer = api.get("/api/conversations?per_page=1", token)
+            return time.monotonic() - started, answer
+
+        assert page()[1].status_code == 200
+        stack.enter_context(several.sick(faults.ANY["silence"], *range(nodes)))
+        callers = []
+        for _caller in range(CALLERS):
+            callers.append(pool.submit(page))
+            wait([callers[0]], timeout=NEXT_CALLER)
+        for took, answer in (caller.result() for caller in callers):
+            error(answer, 503, "search_unavailable")
+            assert answer.headers["retry-after"] == "1"
+            assert took < FOUND_SILENT + BUSY
+        assert page()[0] < AT_ONCE
 
 
 @pytest.mark.parametrize("name", ["a failed shard", "timed out", "a shard that is missing", "no shards"])
