@@ -1,8 +1,8 @@
 """Lets faults happen to a cluster of three nodes while it is loaded, written, reindexed and read, and checks each answer.
 
-A line for each fault says how soon the service was as fast as before. Exit code 1: an answer was wrong or partial, or an
-acknowledged write is lost; 2: the service was slow for too long, or is less than half as fast at the end as at the start.
-One line names the seed and the fault.
+A line for each fault says how soon the service had recovered, which means: was at least half as fast as before. Exit
+code 1: an answer was wrong or partial, or an acknowledged write is lost; 2: the service was slow for too long, or is less
+than half as fast at the end as at the start. One line names the seed and the fault.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from typing import Any
 
 from service.client import Client
 from tests.faults import speed
+from tests.faults.plan import Planned, happen, plan
 from tests.faults.speed import Speed
 from tests.faults.table import KINDS, LEFT_OUT, NotNow
 from tests.faults.workers import Work, load_until_over, reindex_until_over, work_until_over
@@ -53,7 +53,9 @@ def main() -> None:
     parser.add_argument("--writers", type=int, default=4, help="default: 4")
     parser.add_argument("--pause", type=float, default=3.0, help="mean seconds between reads of a reader (default: 3)")
     parser.add_argument("--heap", default="768m", help="of each node (default: 768m)")
-    parser.add_argument("--recover", type=float, default=10.0, help="seconds until full speed (default: 10)")
+    parser.add_argument(
+        "--recover", type=float, default=10.0, help="seconds until it is half as fast as before (default: 10)"
+    )
     given = parser.parse_args()
     if given.only is not None and given.only not in KINDS:
         parser.error("--only must be one of:\n" + "\n".join([*sorted(KINDS), *LEFT_OUT]))
@@ -75,9 +77,8 @@ class Run:
 
     def __init__(self, work: Work, given: argparse.Namespace) -> None:
         self.work, self.given = work, given
-        self.rng = random.Random(given.seed)
         self.times: dict[str, list[float]] = {}
-        self.later: list[str] = []
+        self.later: list[Planned] = []
         self.is_long = given.minutes > LONG_MINUTES
         if self.is_long:
             work.suspended_seconds = LONG_SUSPENSION_SECONDS
@@ -100,12 +101,11 @@ class Run:
         try:
             self._warm_up()
             ends = time.monotonic() + 60 * given.minutes
-            for name in self._deck():
+            planned = plan(given.seed, [given.only] if given.only else list(KINDS), is_long=self.is_long)
+            for later in happen(planned, self._one):
+                self.later = later
                 if time.monotonic() > ends:
                     break
-                self._one(name)
-                if self.later and not self.work.world.reindexing.locked():
-                    self._one(self.later.pop(0))
             self._compare_with_the_start()
         except TooSlow:
             if not all(thread.is_alive() for thread in threads):
@@ -115,6 +115,7 @@ class Run:
             work.is_over = True
             for thread in threads:
                 thread.join()
+            self._tell_kinds()
         self._check_the_index()
         self._tell()
 
@@ -131,27 +132,20 @@ class Run:
             self.work.pause *= 1.3
         raise TooSlow(f"the service does not answer before any fault: {self.before}, {dict(self.work.counts)}")
 
-    def _deck(self) -> Any:
-        """All kinds in random order, and again."""
-        while True:
-            kinds = [self.given.only] if self.given.only else sorted(KINDS)
-            self.rng.shuffle(kinds)
-            yield from kinds
-
-    def _one(self, name: str) -> None:
+    def _one(self, planned: Planned) -> bool:
+        """Whether the fault happened; it does not if its kind cannot happen now."""
         self._measure()
-        self.work.fault = name
-        hold = self.rng.uniform(1.5, 3.0) if not self.is_long else self.rng.uniform(2.0, 10.0)
+        name = self.work.fault = planned.name
         began = time.monotonic()
         try:
-            with KINDS[name](self.work, random.Random(self.rng.random()), hold):
+            with KINDS[name](self.work, planned.choices(), planned.hold):
                 ended = time.monotonic()
         except NotNow:
-            self.later.append(name)
-            return
-        found = self._await_full_speed(name, ended)
+            return False
+        found = self._await_recovery(name, ended)
         self.times.setdefault(name, []).append(found)
-        say(f"{name}: {ended - began:.1f} s, then at full speed after {found:.1f} s")
+        say(f"{name}: {ended - began:.1f} s, then recovered after {found:.1f} s")
+        return True
 
     def _measure(self) -> None:
         """The speed before a fault. One that is not clean, because of what is still under way, does not count."""
@@ -161,7 +155,7 @@ class Run:
         if found.is_clean and found.rate > 0:
             self.before = found
 
-    def _await_full_speed(self, name: str, ended: float) -> float:
+    def _await_recovery(self, name: str, ended: float) -> float:
         while True:
             self._refuse_wrong()
             now = time.monotonic()
@@ -171,7 +165,7 @@ class Run:
             if now - ended > self.given.recover + 2 * speed.WINDOW_SECONDS:
                 last = Speed.of(list(self.work.answers), now - BEFORE_SECONDS, now)
                 raise TooSlow(
-                    f"after '{name}': not at full speed within {self.given.recover:g} s ({last}, before {self.before})"
+                    f"after '{name}': not recovered within {self.given.recover:g} s ({last}, before {self.before})"
                 )
             time.sleep(0.25)
 
@@ -207,9 +201,16 @@ class Run:
             raise Failed(f"{len(wrong)} differences between the ledger and the index at the end, such as: {wrong[0]}")
         self.found = len(found)
 
+    def _tell_kinds(self) -> None:
+        say("how often each kind happened:")
+        for name in sorted(KINDS):
+            times = self.times.get(name, [])
+            waiting = sum(one.name == name for one in self.later)
+            say(f"{len(times):4} {name}" + (f" (and {waiting} postponed until the end)" if waiting else ""))
+
     def _tell(self) -> None:
         ledger, times = self.work.ledger, [one for found in self.times.values() for one in found]
-        say(f"{len(times)} faults of {len(self.times)} kinds; full speed after {max(times):.1f} s at most, "
+        say(f"{len(times)} faults of {len(self.times)} kinds; recovered after {max(times):.1f} s at most, "
             f"{sorted(times)[len(times) // 2]:.1f} s in the middle")  # fmt: skip
         say(f"{ledger.sent_writes} writes sent, {ledger.acknowledged_writes} acknowledged, none lost; "
             f"{self.found} conversations at the end; no answer was wrong or partial")  # fmt: skip

@@ -2,43 +2,94 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from tests.faults.ledger import Ledger, Start
+from tests.faults.ledger import Ledger, Start, Write
 
 Json = dict[str, Any]
+EARLIEST, LATEST = float("-inf"), float("inf")
+
+
+def milliseconds(time: str) -> int:
+    return round(datetime.fromisoformat(time).timestamp() * 1000)
 
 
 def version_of(item: Mapping[str, Any]) -> int:
-    return round(datetime.fromisoformat(item["updated_on"]).timestamp() * 1000)
+    return milliseconds(item["updated_on"])
 
 
-def wrong_page(ledger: Ledger, organization: str, start: Start, answer: Json, per_page: int) -> str | None:
-    """A first page in the order -sent_at."""
+def write_of(item: Mapping[str, Any]) -> Write:
+    """The write that an item shows."""
+    return Write(
+        item["organization_uid"], item["uid"], version_of(item), item["subject"], milliseconds(item["sent_at"])
+    )
+
+
+def wrong_page(
+    ledger: Ledger, organization: str, start: Start, answer: Json, per_page: int, offset: int = 0
+) -> str | None:
+    """A page in the order -sent_at, after so many conversations."""
     data = answer["data"]
     items, total = data["items"], data["pagination"].get("total")
     if (why := _wrong_total(ledger, organization, start, total)) is not None:
         return why
-    if len(items) != min(per_page, total):
-        return f"{len(items)} items on a page of {per_page}, of {total}"
-    return _wrong_items(ledger, organization, start, items)
+    if len(items) != min(per_page, max(0, total - offset)):
+        return f"{len(items)} items on a page of {per_page} after {offset}, of {total}"
+    if (why := _wrong_items(ledger, organization, start, items)) is not None or not items:
+        return why
+    least, most = ledger.rank_bounds(organization, start, milliseconds(items[0]["sent_at"])) if offset else (0, 0)
+    if not least <= offset <= most:
+        return f"the page begins after {offset}, with an item that comes after {least} to {most}"
+    return ledger.missing(
+        organization, start, _uids(items),
+        after=milliseconds(items[-1]["sent_at"]) if offset + len(items) < total else EARLIEST,
+        before=milliseconds(items[0]["sent_at"]) if offset else LATEST, must_rest=False,
+    )  # fmt: skip
 
 
-def wrong_walk(ledger: Ledger, organization: str, start: Start, pages: list[Json]) -> str | None:
-    """Some pages of a walk in the order -sent_at, one after the other.
+def wrong_walk(ledger: Ledger, organization: str, start: Start, pages: list[Json], per_page: int) -> str | None:
+    """The first pages of a walk in the order -sent_at, one after the other. It has ended if the last one has no cursor.
 
-    A conversation that changes meanwhile may come again, with its new date and version.
+    A conversation that changes meanwhile may come again, with its new date and version, or not at all.
     """
     items = [item for page in pages for item in page["data"]["items"]]
     if len({(item["uid"], version_of(item)) for item in items}) < len(items):
         return "the same version of a conversation is there twice"
     if not _in_order(items):
         return "the pages are not in order"
-    return next(
-        (why for page in pages if (why := _wrong_items(ledger, organization, start, page["data"]["items"]))), None
-    )
+    for page in pages:
+        data = page["data"]
+        size, pagination = len(data["items"]), data["pagination"]
+        if size > per_page or (size < per_page and pagination.get("next_cursor")):
+            return f"{size} items on a page of {per_page}, before others"
+        why = _wrong_total(ledger, organization, start, pagination["total"])
+        if (why := why or _wrong_items(ledger, organization, start, data["items"])) is not None:
+            return why
+    has_more = pages[-1]["data"]["pagination"].get("next_cursor")
+    after = milliseconds(items[-1]["sent_at"]) if has_more else EARLIEST
+    return ledger.missing(organization, start, _uids(items), after=after, before=LATEST, must_rest=True)
+
+
+def is_whole(lines: list[bytes]) -> bool:
+    """Whether an export has its last line, without which it is cut, as its reader sees."""
+    return bool(lines) and lines[-1].startswith(b'{"export":')
+
+
+def wrong_export(ledger: Ledger, organization: str, start: Start, lines: list[bytes]) -> str | None:
+    """An export in the order -sent_at. Of one that is cut, only the items are checked."""
+    read = [json.loads(line) for line in lines]
+    items = read[:-1] if is_whole(lines) else read
+    if (why := _wrong_items(ledger, organization, start, items)) is not None or not is_whole(lines):
+        return why
+    told = read[-1]["export"]
+    if told["complete"] is not True or told["conversations"] != len(items):
+        return f"the last line of {len(items)} items is {told}"
+    if (why := _wrong_total(ledger, organization, start, len(items))) is not None:
+        return why
+    return ledger.missing(organization, start, _uids(items), after=EARLIEST, before=LATEST, must_rest=False)
 
 
 def wrong_count(ledger: Ledger, organization: str, start: Start, answer: Json) -> str | None:
@@ -76,9 +127,13 @@ def _wrong_items(ledger: Ledger, organization: str, start: Start, items: list[Js
     for item in items:
         if item["organization_uid"] != organization:
             return f"{item['uid']} belongs to another organization"
-        if why := ledger.wrong_item(organization, item["uid"], version_of(item), item["subject"], start):
+        if why := ledger.wrong_item(write_of(item), start):
             return why
     return None
+
+
+def _uids(items: list[Json]) -> set[str]:
+    return {item["uid"] for item in items}
 
 
 def _in_order(items: list[Json]) -> bool:

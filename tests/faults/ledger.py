@@ -1,25 +1,28 @@
 """What was sent and what was acknowledged, and so what an answer may hold. It knows no network and no clock.
 
 A write is *sent* before its request begins, *acknowledged* once it was answered with 200, and *visible* if the answer
-also said that searches find it (`refresh=wait_for`). A write without an answer may have happened or not.
+also said that searches find it (`refresh=wait_for`). So is everything of the same organization that was acknowledged
+before that request began: an organization is in one shard, whose refresh takes all of it. A write without an answer may
+have happened or not.
 """
 
 from __future__ import annotations
 
 import bisect
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One version of one conversation; a deletion has no subject."""
+    """One version of one conversation; a deletion has no subject. `sent_at` is in milliseconds, as versions are."""
 
     organization: str
     uid: str
     version: int
     subject: str | None
+    sent_at: int
 
     @property
     def key(self) -> tuple[str, str]:
@@ -37,7 +40,7 @@ class Start:
 
 @dataclass(slots=True)
 class _Document:
-    sent: dict[int, str | None] = field(default_factory=dict)
+    sent: dict[int, Write] = field(default_factory=dict)
     acknowledged: int = -1
     visible: list[tuple[int, int]] = field(default_factory=list)  # (tick, highest version that was visible then)
     deleted_at: int | None = None  # the tick when the deletion became visible
@@ -47,12 +50,17 @@ class _Document:
 class Ledger:
     def __init__(self) -> None:
         self._documents: dict[tuple[str, str], _Document] = {}
+        self._by_date = defaultdict[str, list[tuple[int, str]]](list)  # by organization: all (sent_at, uid), in order
+        self._not_yet_visible = defaultdict[str, deque[tuple[int, Write]]](
+            deque
+        )  # with the tick of the acknowledgement
         self._tick = 0
         self._created_sent, self._created_seen = Counter[str](), Counter[str]()
         self._deleted_sent, self._deleted_seen = Counter[str](), Counter[str]()
         self.sent_writes = self.acknowledged_writes = 0
 
-    def sent(self, writes: Iterable[Write]) -> None:
+    def sent(self, writes: Iterable[Write]) -> int:
+        """Call it before the request begins. Returns the tick that `acknowledged` wants."""
         for write in writes:
             self.sent_writes += 1
             document = self._documents.get(write.key)
@@ -62,9 +70,13 @@ class Ledger:
             if write.subject is None and not document.is_deletion_sent:
                 document.is_deletion_sent = True
                 self._deleted_sent[write.organization] += 1
-            document.sent[write.version] = write.subject
+            if all(known.sent_at != write.sent_at for known in document.sent.values()):
+                bisect.insort(self._by_date[write.organization], (write.sent_at, write.uid))
+            document.sent[write.version] = write
+        return self._tick
 
-    def acknowledged(self, writes: Iterable[Write], *, is_visible: bool) -> None:
+    def acknowledged(self, writes: Iterable[Write], *, sent: int, is_visible: bool) -> None:
+        """`sent` is what the method of this name returned for the first request with these writes."""
         self._tick += 1
         for write in writes:
             self.acknowledged_writes += 1
@@ -72,6 +84,12 @@ class Ledger:
             document.acknowledged = max(document.acknowledged, write.version)
             if is_visible:
                 self._became_visible(document, write)
+                earlier = self._not_yet_visible[write.organization]
+                while earlier and earlier[0][0] <= sent:
+                    _tick, one = earlier.popleft()
+                    self._became_visible(self._documents[one.key], one)
+            else:
+                self._not_yet_visible[write.organization].append((self._tick, write))
 
     def _became_visible(self, document: _Document, write: Write) -> None:
         if not document.visible:
@@ -90,18 +108,73 @@ class Ledger:
         least = start.created - self._deleted_sent[organization]
         return max(0, least), self._created_sent[organization] - start.deleted
 
-    def wrong_item(self, organization: str, uid: str, version: int, subject: str, start: Start) -> str | None:
+    def wrong_item(self, found: Write, start: Start) -> str | None:
         """Why this version of a conversation is none that a request may find; None if it may."""
-        document = self._documents.get((organization, uid))
+        uid, version = found.uid, found.version
+        document = self._documents.get(found.key)
         if document is None:
-            return f"{uid} was never sent to {organization}"
-        if document.sent.get(version) != subject or subject is None:
-            return f"{uid} has version {version} with the subject {subject!r}, which was never sent"
-        if document.deleted_at is not None and document.deleted_at <= start.tick:
+            return f"{uid} was never sent to {found.organization}"
+        if document.sent.get(version) != found or found.subject is None:
+            return f"{uid} is {found}, which was never sent"
+        if self._was_deleted(document, start):
             return f"{uid} was deleted before"
         if version < (least := self._visible_at(document, start)):
             return f"{uid} has version {version}, but {least} was visible before"
         return None
+
+    def missing(
+        self, organization: str, start: Start, there: set[str], *, after: float, before: float, must_rest: bool
+    ) -> str | None:
+        """Why something must be there, too; None if all of it is.
+
+        What was visible when the request began must be there if it is not being deleted, and if each version that the
+        request may find has a `sent_at` between the two dates, exclusive. With `must_rest`, it must also have only one such
+        version: pages of a walk are read one after the other, and so may miss what moves meanwhile.
+        """
+        for uid in self._dated(organization, after, before):
+            if uid in there:
+                continue
+            document = self._documents[organization, uid]
+            versions = self._certain_versions(document, start)
+            if (
+                versions
+                and not (must_rest and len(versions) > 1)
+                and all(after < version.sent_at < before for version in versions)
+            ):
+                return f"{uid} is missing, but version {versions[0].version} was visible before"
+        return None
+
+    def rank_bounds(self, organization: str, start: Start, sent_at: int) -> tuple[int, int]:
+        """How many conversations come before one with this date in the order -sent_at, at least and at most.
+
+        At most are also those with the same date, except for the one itself.
+        """
+        least = most = 0
+        for uid in set(self._dated(organization, sent_at - 1, float("inf"))):
+            document = self._documents[organization, uid]
+            versions = self._certain_versions(document, start)
+            least += bool(versions) and all(version.sent_at > sent_at for version in versions)
+            most += not self._was_deleted(document, start)
+        return least, most - 1
+
+    def _dated(self, organization: str, after: float, before: float) -> Iterator[str]:
+        dates = self._by_date[organization]
+        first = bisect.bisect_right(dates, after, key=lambda entry: entry[0])
+        for at in range(first, len(dates)):
+            sent_at, uid = dates[at]
+            if sent_at >= before:
+                return
+            yield uid
+
+    def _certain_versions(self, document: _Document, start: Start) -> list[Write]:
+        """The versions of which a request must find one; none if it may find nothing."""
+        least = self._visible_at(document, start)
+        if least < 0 or document.is_deletion_sent:
+            return []
+        return [write for version, write in document.sent.items() if version >= least]
+
+    def _was_deleted(self, document: _Document, start: Start) -> bool:
+        return document.deleted_at is not None and document.deleted_at <= start.tick
 
     def wrong_absence(self, organization: str, uid: str, start: Start) -> str | None:
         """Why the conversation must be there; None if it may be missing."""
@@ -121,7 +194,9 @@ class Ledger:
         ]
         for (organization, uid), document in self._documents.items():
             there = found.get((organization, uid))
-            possible = {version: text for version, text in document.sent.items() if version >= document.acknowledged}
+            possible = {
+                version: write.subject for version, write in document.sent.items() if version >= document.acknowledged
+            }
             if there is None:
                 may_be_missing = document.acknowledged < 0 or None in possible.values()
                 if not may_be_missing:

@@ -167,24 +167,30 @@ def _copies(work: Work, index: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def _moved_shard(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
+    """To the node without a copy. Raises NotNow while a copy is being made or moved, or there is no such node."""
     index = work.world.index()
-    held = {copy["node"] for copy in _copies(work, index)}
+    copies = _copies(work, index)
+    held = {copy["node"] for copy in copies}
     free = [node.name for node in work.world.cluster.nodes if node.name not in held]
-    if free and None not in held:
-        command = {"index": index, "shard": 0, "from_node": rng.choice(sorted(held)), "to_node": free[0]}
-        work.world.act(lambda client: client.cluster.reroute(body={"commands": [{"move": command}]}))
+    if not free or any(copy["state"] != "STARTED" for copy in copies):
+        raise NotNow
+    command = {"index": index, "shard": 0, "from_node": rng.choice(sorted(held)), "to_node": free[0]}
+    move = {"commands": [{"move": command}]}
+    if work.world.act(lambda client: client.cluster.reroute(body=move), ignores=(400,)) is None:
+        raise NotNow  # a copy has begun to move since
     time.sleep(seconds)
     yield
 
 
 @contextmanager
 def _lost_shard(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
-    """One copy of the shard is given up, and made again."""
+    """One copy of the shard is given up, and made again. Raises NotNow if no node has the primary one."""
     index = work.world.index()
     primary = next((copy["node"] for copy in _copies(work, index) if copy["prirep"] == "p"), None)
-    if primary is not None:
-        command = {"index": index, "shard": 0, "node": primary, "allow_primary": True}
-        work.world.act(lambda client: client.cluster.reroute(body={"commands": [{"cancel": command}]}))
+    if primary is None:
+        raise NotNow
+    command = {"index": index, "shard": 0, "node": primary, "allow_primary": True}
+    work.world.act(lambda client: client.cluster.reroute(body={"commands": [{"cancel": command}]}))
     time.sleep(seconds)
     yield
 
@@ -234,11 +240,14 @@ def _rolling_services(work: Work, _rng: random.Random, _seconds: float) -> Itera
 
 
 def _killed_command(name: str) -> Kind:
+    """Raises NotNow if the command is not running."""
+
     @contextmanager
     def kind(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
         process = getattr(work.world, name)
-        if process is not None and process.poll() is None:
-            process.kill()
+        if process is None or process.poll() is not None:
+            raise NotNow
+        process.kill()
         time.sleep(seconds)
         yield
 

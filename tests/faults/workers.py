@@ -21,17 +21,24 @@ from tests.faults.speed import Answer
 from tests.faults.world import ORGANIZATIONS, World
 
 PER_PAGE = 20
+PER_WALK_PAGE, WALK_PAGES, LONG_WALK_PAGES = 50, 3, 30
+DEEP_SORT, FIRST_DEEP_PAGE = "-sent_at,subject", 26  # beyond rank 500, an order with a text is found by rank descent
+FIRST_LOADED, LOADED = (
+    800,
+    400,
+)  # conversations of each organization at first, so that there are deep pages; of one later
+MOST_EXPORTED = 10_000  # conversations; of a larger organization, which the loads fill, nothing is exported
 STATUSES = ("active", "closed", "archived")
 Params = dict[str, str]
 
 
-def line_of(write: Write, created: float) -> bytes:
+def line_of(write: Write) -> bytes:
     """A write as NDJSON."""
     when = datetime.fromtimestamp(write.version / 1000, UTC).isoformat(timespec="milliseconds")
     one: dict[str, Any] = {"uid": write.uid, "organization_uid": write.organization}
     if write.subject is None:
         return json.dumps({**one, "deleted_on": when}).encode() + b"\n"
-    sent = datetime.fromtimestamp(round(created, 3), UTC).isoformat(timespec="milliseconds")
+    sent = datetime.fromtimestamp(write.sent_at / 1000, UTC).isoformat(timespec="milliseconds")
     one |= {"subject": write.subject, "status": STATUSES[UUID(write.uid).int % 3], "channel": "email"}
     return json.dumps({**one, "sent_at": sent, "created_on": sent, "updated_on": when}).encode() + b"\n"
 
@@ -60,6 +67,11 @@ class Work:
         if problem is not None:
             self.wrong.append(f"{what} during or after '{self.fault}': {problem}")
 
+    def check(self, what: str, check: checker.Check) -> None:
+        with self.lock:  # a load's thread adds to the ledger
+            problem = checker.checked(check)
+        self.judge(what, problem)
+
     def version(self) -> int:
         return round((time.time() + self.ahead_seconds) * 1000)
 
@@ -72,21 +84,35 @@ class Http:
 
     async def ask(self, method: str, path: str, params: Params, body: bytes | None = None) -> tuple[int, Any]:
         """The status and the JSON of an answer; 0 if there was none."""
-        address = self.rng.choice(self.work.world.addresses)
-        headers = {"Authorization": f"Bearer {self.work.world.token}", "Content-Type": "application/x-ndjson"}
         try:
-            async with self.session.request(
-                method, address + path, params=params, data=body, headers=headers
-            ) as answer:
+            async with self._request(method, path, params, body) as answer:
                 return answer.status, await answer.json()
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return 0, None
+
+    async def lines(self, path: str, params: Params) -> tuple[int, list[bytes]]:
+        """The status and the whole lines of an answer, up to where it was cut; 0 if not even its headers came."""
+        status, came = 0, bytearray()
+        try:
+            async with self._request("GET", path, params, None) as answer:
+                status = answer.status
+                async for part in answer.content.iter_any():
+                    came += part
+        except (aiohttp.ClientError, TimeoutError):
+            pass
+        return status, bytes(came).split(b"\n")[:-1]
+
+    def _request(self, method: str, path: str, params: Params, body: bytes | None) -> Any:
+        address = self.rng.choice(self.work.world.addresses)
+        headers = {"Authorization": f"Bearer {self.work.world.token}", "Content-Type": "application/x-ndjson"}
+        return self.session.request(method, address + path, params=params, data=body, headers=headers)
 
 
 class Reader(Http):
     async def read(self) -> None:
         organization = self.rng.choice(ORGANIZATIONS)
-        kind = self.rng.choices((self._page, self._count, self._one, self._walk), (5, 3, 3, 1))[0]
+        kinds = (self._page, self._count, self._one, self._walk, self._deep_page, self._export)
+        kind = self.rng.choices(kinds, (15, 9, 9, 3, 3, 1))[0]
         started = time.monotonic()
         status = await kind(organization)
         self.work.count(f"reads answered {status}")
@@ -96,14 +122,24 @@ class Reader(Http):
         self.work.answers.append(Answer(ended, status == 200, ended - started))
 
     async def _page(self, organization: str) -> int:
-        start = self.work.ledger.start(organization)
-        params = {"organization_uid": organization, "sort": "-sent_at", "per_page": str(PER_PAGE)}
+        return await self._page_at(organization, "-sent_at", 1)
+
+    async def _deep_page(self, organization: str) -> int:
+        """One so far from the first that it is found in a point in time; the first of them if there are no more."""
+        most = self.work.ledger.total_bounds(organization, self.work.ledger.start(organization))[1]
+        page = self.rng.randint(FIRST_DEEP_PAGE, max(FIRST_DEEP_PAGE, most // PER_PAGE + 1))
+        return await self._page_at(organization, DEEP_SORT, page)
+
+    async def _page_at(self, organization: str, sort: str, page: int) -> int:
+        ledger, start = self.work.ledger, self.work.ledger.start(organization)
+        params = {"organization_uid": organization, "sort": sort, "per_page": str(PER_PAGE), "page": str(page)}
         status, told = await self.ask("GET", "/api/conversations", params)
         if status == 200:
-            self.work.judge(
-                "a page",
-                checker.checked(lambda: checker.wrong_page(self.work.ledger, organization, start, told, PER_PAGE)),
-            )
+            offset = PER_PAGE * (page - 1)
+            what = "a page" if page == 1 else f"page {page}"
+            self.work.check(what, lambda: checker.wrong_page(ledger, organization, start, told, PER_PAGE, offset))
+            if page > 1:
+                self.work.count("deep pages with items" if told["data"]["items"] else "deep pages past the end")
         return status
 
     async def _count(self, organization: str) -> int:
@@ -111,9 +147,7 @@ class Reader(Http):
         params = {"organization_uid": organization, "facets": "status"}
         status, told = await self.ask("GET", "/api/conversations/count", params)
         if status == 200:
-            self.work.judge(
-                "a count", checker.checked(lambda: checker.wrong_count(self.work.ledger, organization, start, told))
-            )
+            self.work.check("a count", lambda: checker.wrong_count(self.work.ledger, organization, start, told))
         return status
 
     async def _one(self, organization: str) -> int:
@@ -126,27 +160,41 @@ class Reader(Http):
         status, told = await self.ask("GET", f"/api/conversations/{uid}", {"organization_uid": organization})
         if status in (200, 404):
             found = told if status == 200 else None
-            self.work.judge(
-                "a conversation",
-                checker.checked(lambda: checker.wrong_one(self.work.ledger, organization, uid, start, found)),
+            self.work.check(
+                "a conversation", lambda: checker.wrong_one(self.work.ledger, organization, uid, start, found)
             )
         return 200 if status == 404 else status
 
     async def _walk(self, organization: str) -> int:
-        start = self.work.ledger.start(organization)
+        ledger, start = self.work.ledger, self.work.ledger.start(organization)
         pages: list[Any] = []
         cursor = "*"
-        while cursor and len(pages) < 3:
-            params = {"organization_uid": organization, "sort": "-sent_at", "per_page": "50", "cursor": cursor}
-            status, told = await self.ask("GET", "/api/conversations", params)
+        params = {"organization_uid": organization, "sort": "-sent_at", "per_page": str(PER_WALK_PAGE)}
+        most = self.rng.choices((WALK_PAGES, LONG_WALK_PAGES), (9, 1))[0]
+        while cursor and len(pages) < most:
+            status, told = await self.ask("GET", "/api/conversations", {**params, "cursor": cursor})
             if status != 200:
                 return status
             pages.append(told)
             cursor = told["data"]["pagination"].get("next_cursor")
-        self.work.judge(
-            "a walk", checker.checked(lambda: checker.wrong_walk(self.work.ledger, organization, start, pages))
-        )
+        self.work.check("a walk", lambda: checker.wrong_walk(ledger, organization, start, pages, PER_WALK_PAGE))
+        self.work.count("walks with more to come" if cursor else "walks to the end")
         return 200
+
+    async def _export(self, organization: str) -> int:
+        """Without its last line, an export is cut, and counts as no answer."""
+        ledger = self.work.ledger
+        if ledger.total_bounds(organization, ledger.start(organization))[1] > MOST_EXPORTED:
+            organization = ORGANIZATIONS[0]
+        start = ledger.start(organization)
+        params = {"organization_uid": organization, "sort": "-sent_at"}
+        status, lines = await self.lines("/api/conversations/export", params)
+        if status != 200:
+            return status
+        self.work.check("an export", lambda: checker.wrong_export(ledger, organization, start, lines))
+        is_whole = checker.is_whole(lines)
+        self.work.count("exports that are whole" if is_whole else "exports cut")
+        return 200 if is_whole else 0
 
 
 class HttpWriter(Http):
@@ -154,18 +202,18 @@ class HttpWriter(Http):
 
     def __init__(self, work: Work, session: aiohttp.ClientSession, rng: random.Random) -> None:
         super().__init__(work, session, rng)
-        self._created: dict[tuple[str, str], float] = {}
+        self._created: dict[tuple[str, str], int] = {}
         self._versions: dict[tuple[str, str], int] = {}
         self._alive: list[tuple[str, str]] = []
 
     async def write(self) -> None:
         batch = [self._next() for _line in range(self.rng.randint(1, 5))]
         writes = list({write.key: write for write in batch}.values())
-        body = b"".join(line_of(write, self._created[write.key]) for write in writes)
+        body = b"".join(line_of(write) for write in writes)
         is_visible = self.rng.random() < 0.5
         params = {"refresh": "wait_for"} if is_visible else {}
         with self.work.lock:
-            self.work.ledger.sent(writes)
+            sent = self.work.ledger.sent(writes)
         for _attempt in range(4):  # as a client does; the version makes it safe
             status, told = await self.ask("POST", "/api/conversations/bulk", params, body)
             self.work.count(f"writes answered {status}")
@@ -173,7 +221,7 @@ class HttpWriter(Http):
                 outcomes = [entry["outcome"] for entry in told["data"]["items"]]
                 self.work.judge("a write", None if "rejected" not in outcomes else f"it was rejected: {told}")
                 with self.work.lock:
-                    self.work.ledger.acknowledged(writes, is_visible=is_visible)
+                    self.work.ledger.acknowledged(writes, sent=sent, is_visible=is_visible)
                 return
             await asyncio.sleep(self.rng.uniform(0.2, 1.5))
 
@@ -182,13 +230,13 @@ class HttpWriter(Http):
             key = self.rng.choice(self._alive)
         else:
             key = (self.rng.choice(ORGANIZATIONS), str(UUID(int=self.rng.getrandbits(128), version=4)))
-            self._created[key] = time.time()
+            self._created[key] = round(1000 * time.time())
             self._alive.append(key)
         version = self._versions[key] = max(self.work.version(), self._versions.get(key, 0) + 1)
         if self.rng.random() < 0.05:
             self._alive.remove(key)
-            return Write(*key, version, None)
-        return Write(*key, version, f"subject {version}")
+            return Write(*key, version, None, self._created[key])
+        return Write(*key, version, f"subject {version}", self._created[key])
 
 
 async def work_until_over(work: Work, readers: int, writers: int) -> None:
@@ -226,21 +274,22 @@ def load_until_over(work: Work) -> None:
     while not work.is_over:
         number += 1
         now = work.version() - 60_000
+        owners = ORGANIZATIONS * FIRST_LOADED if number == 1 else ORGANIZATIONS[2:] * LOADED
         writes = [
-            Write(ORGANIZATIONS[2], str(UUID(int=rng.getrandbits(128), version=4)), now + at, f"load {number} {at}")
-            for at in range(400)
+            Write(owner, str(UUID(int=rng.getrandbits(128), version=4)), at, f"load {number} {at}", at)
+            for at, owner in enumerate(owners, now)
         ]
         file = work.world.folder / f"load-{number}.ndjson"
-        file.write_bytes(b"".join(line_of(write, write.version / 1000) for write in writes))
+        file.write_bytes(b"".join(line_of(write) for write in writes))
         with work.lock:
-            work.ledger.sent(writes)
+            sent = work.ledger.sent(writes)
         while not work.is_over:
             process = work.world.load = work.world.run("load", file.name, "--no-progress")
             code = process.wait()
             work.count(f"loads ended with {code}")
             if code == 0:
                 with work.lock:
-                    work.ledger.acknowledged(writes, is_visible=False)
+                    work.ledger.acknowledged(writes, sent=sent, is_visible=False)
                 break
             time.sleep(1)
         file.unlink()

@@ -96,7 +96,8 @@ class World:
             "CONVERSATIONS_TOKEN_SECRET": SECRET, "CONVERSATIONS_DATA": str(self.settings.data),
             "CONVERSATIONS_WRITE_LEASE": str(LEASE_SECONDS), "CONVERSATIONS_REQUEST_TIMEOUT": "10",
             "CONVERSATIONS_CALLER_RATE": "0", "CONVERSATIONS_SEARCHES": "48",
-            "CONVERSATIONS_SEARCHES_PER_ORGANIZATION": "48", "CONVERSATIONS_LOG_FORMAT": "json",
+            "CONVERSATIONS_SEARCHES_PER_ORGANIZATION": "48", "CONVERSATIONS_EXPORTS": "24",
+            "CONVERSATIONS_EXPORTS_PER_ORGANIZATION": "24", "CONVERSATIONS_LOG_FORMAT": "json",
         }  # fmt: skip
 
     def run(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
