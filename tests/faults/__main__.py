@@ -27,6 +27,7 @@ WARM_SECONDS = 8.0
 ROUNDS = 12
 SLOW_SECONDS = 3.0
 BEFORE_SECONDS = 6.0
+RETRY_SECONDS = 20.0
 REMEMBERED_SECONDS = 200.0
 LONG_MINUTES = 5.0  # beyond which the faults last longer
 LONG_SUSPENSION_SECONDS = 30.0
@@ -110,6 +111,8 @@ class Run:
         except TooSlow:
             if not all(thread.is_alive() for thread in threads):
                 raise Failed("the run itself failed: a thread of its readers, writers or loads has ended") from None
+            work.is_over = True
+            work.world.end_commands()  # they would wait for the cluster
             raise
         finally:
             work.is_over = True
@@ -156,6 +159,7 @@ class Run:
             self.before = found
 
     def _await_recovery(self, name: str, ended: float) -> float:
+        retry_at = ended + RETRY_SECONDS
         while True:
             self._refuse_wrong()
             now = time.monotonic()
@@ -167,6 +171,10 @@ class Run:
                 raise TooSlow(
                     f"after '{name}': not recovered within {self.given.recover:g} s ({last}, before {self.before})"
                 )
+            if now > retry_at:
+                say(f"{name}: not recovered after {now - ended:.0f} s; closing points in time, opening shards again")
+                self.work.world.retry_shards()
+                retry_at += RETRY_SECONDS
             time.sleep(0.25)
 
     def _compare_with_the_start(self) -> None:

@@ -1,4 +1,4 @@
-"""How fast the service answers, and how soon after a fault it is as fast as before."""
+"""How fast the service answers, and how soon after a fault it has recovered: is half as fast as before, at least."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Speed:
         quickness = LEAST_SHARE * patience / self.median if self.median > patience else 1.0
         return min(self.rate / first.rate, quickness)
 
-    def is_as_fast_as(self, before: Speed) -> bool:
+    def is_fast_enough_after(self, before: Speed) -> bool:
         return (
             self.is_clean
             and self.rate >= LEAST_SHARE * before.rate
@@ -53,11 +53,11 @@ class Speed:
 
 
 def recovered_after(answers: Sequence[Answer], ended: float, now: float, before: Speed) -> float | None:
-    """Seconds from the end of a fault until the first window begins that is as fast as before; None if there is none."""
+    """Seconds from the end of a fault until the first window begins that is fast enough; None if there is none."""
     recent = [answer for answer in answers if answer.ended > ended]
     start = ended
     while start + WINDOW_SECONDS <= now:
-        if Speed.of(recent, start, start + WINDOW_SECONDS).is_as_fast_as(before):
+        if Speed.of(recent, start, start + WINDOW_SECONDS).is_fast_enough_after(before):
             return start - ended
         start += 0.25
     return None

@@ -174,13 +174,31 @@ class World:
         for proxy, node in zip(self.proxies, self.cluster.nodes, strict=True):
             proxy.move_to(node.url)
 
+    def retry_shards(self) -> None:
+        """Closes all points in time and asks for another attempt at shards that could not be opened, as an operator would.
+
+        A node that was removed from its cluster cannot open a shard while a point in time from before holds it.
+        """
+        for node in self.cluster.running():
+            with suppress(httpx.HTTPError):
+                httpx.delete(f"{node.url}/_search/point_in_time/_all", timeout=5)
+                httpx.post(f"{node.url}/_cluster/reroute?retry_failed=true&metric=none", timeout=5)
+                return
+
     def index(self) -> str:
         """The index that is read now."""
         found = self.act(lambda client: client.indices.get_alias(index=ALIAS))
         return str(next(iter(found)))
 
     def _end_processes(self) -> None:
-        for process in (*self.services, self.load, self.reindex):
+        self._end(*self.services)
+        self.end_commands()
+
+    def end_commands(self) -> None:
+        self._end(self.load, self.reindex)
+
+    def _end(self, *processes: subprocess.Popen[bytes] | None) -> None:
+        for process in processes:
             if process is not None and process.poll() is None:
                 process.kill()
                 process.wait()
