@@ -181,7 +181,11 @@ async def _cluster(deployment: Deployment) -> Check:
     url = without_password(deployment.url)
     found = f"{health['cluster_name']} at {url}: {health['status']}, {counted(health['number_of_nodes'], 'node')}"
     if health["status"] == "red":
-        return Check("cluster", "failed", found, "a shard is missing: GET _cluster/allocation/explain says why")
+        return Check(
+            "cluster", "failed", found,
+            "a shard is missing: GET _cluster/allocation/explain says why; if all nodes are back, ask for another "
+            "attempt with POST _cluster/reroute?retry_failed=true",
+        )  # fmt: skip
     if health["status"] == "yellow":
         return Check("cluster", "warning", found, "a copy of a shard is missing: add a node, or set fewer replicas")
     return Check("cluster", "ok", found)
