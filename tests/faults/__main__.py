@@ -1,8 +1,8 @@
 """Lets faults happen to a cluster of three nodes while it is loaded, written, reindexed and read, and checks each answer.
 
-A line for each fault says how soon the service had recovered, which means: was at least half as fast as before. Exit
-code 1: an answer was wrong or partial, or an acknowledged write is lost; 2: the service was slow for too long, or is less
-than half as fast at the end as at the start. One line names the seed and the fault.
+A line for each fault says how soon the service had recovered, which means: was at least half as fast as before, or as
+`--speed` says. Exit code 1: an answer was wrong or partial, or an acknowledged write is lost; 2: the service was slow for
+too long, or is less than half as fast at the end as at the start. One line names the seed and the fault.
 """
 
 from __future__ import annotations
@@ -55,8 +55,12 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=3.0, help="mean seconds between reads of a reader (default: 3)")
     parser.add_argument("--heap", default="768m", help="of each node (default: 768m)")
     parser.add_argument(
-        "--recover", type=float, default=10.0, help="seconds until it is half as fast as before (default: 10)"
+        "--recover", type=float, default=10.0, help="seconds until it has recovered after a fault (default: 10)"
     )
+    parser.add_argument(
+        "--speed", type=float, default=speed.LEAST_SHARE,
+        help="the share of its earlier reads a second with which it has recovered (default: 0.5)",
+    )  # fmt: skip
     given = parser.parse_args()
     if given.only is not None and given.only not in KINDS:
         parser.error("--only must be one of:\n" + "\n".join([*sorted(KINDS), *LEFT_OUT]))
@@ -163,7 +167,7 @@ class Run:
         while True:
             self._refuse_wrong()
             now = time.monotonic()
-            found = speed.recovered_after(list(self.work.answers), ended, now, self.before)
+            found = speed.recovered_after(list(self.work.answers), ended, now, self.before, least=self.given.speed)
             if found is not None:
                 return found
             if now - ended > self.given.recover + 2 * speed.WINDOW_SECONDS:
@@ -218,7 +222,8 @@ class Run:
 
     def _tell(self) -> None:
         ledger, times = self.work.ledger, [one for found in self.times.values() for one in found]
-        say(f"{len(times)} faults of {len(self.times)} kinds; recovered after {max(times):.1f} s at most, "
+        say(f"{len(times)} faults of {len(self.times)} kinds; recovered ({self.given.speed:.0%} of the speed before) after "
+            f"{max(times):.1f} s at most, "
             f"{sorted(times)[len(times) // 2]:.1f} s in the middle")  # fmt: skip
         say(f"{ledger.sent_writes} writes sent, {ledger.acknowledged_writes} acknowledged, none lost; "
             f"{self.found} conversations at the end; no answer was wrong or partial")  # fmt: skip

@@ -1,4 +1,4 @@
-"""How fast the service answers, and how soon after a fault it has recovered: is half as fast as before, at least."""
+"""How fast the service answers, and how soon after a fault it has recovered: has a share of its earlier speed again."""
 
 from __future__ import annotations
 
@@ -44,20 +44,22 @@ class Speed:
         quickness = LEAST_SHARE * patience / self.median if self.median > patience else 1.0
         return min(self.rate / first.rate, quickness)
 
-    def is_fast_enough_after(self, before: Speed) -> bool:
+    def is_fast_enough_after(self, before: Speed, *, least: float = LEAST_SHARE) -> bool:
         return (
             self.is_clean
-            and self.rate >= LEAST_SHARE * before.rate
+            and self.rate >= least * before.rate
             and self.median <= MOST_TIMES_SLOWER * before.median + SLACK_SECONDS
         )
 
 
-def recovered_after(answers: Sequence[Answer], ended: float, now: float, before: Speed) -> float | None:
+def recovered_after(
+    answers: Sequence[Answer], ended: float, now: float, before: Speed, *, least: float = LEAST_SHARE
+) -> float | None:
     """Seconds from the end of a fault until the first window begins that is fast enough; None if there is none."""
     recent = [answer for answer in answers if answer.ended > ended]
     start = ended
     while start + WINDOW_SECONDS <= now:
-        if Speed.of(recent, start, start + WINDOW_SECONDS).is_fast_enough_after(before):
+        if Speed.of(recent, start, start + WINDOW_SECONDS).is_fast_enough_after(before, least=least):
             return start - ended
         start += 0.25
     return None
