@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 from service.conversation import Conversation
 from service.sources import mail, sms
+from tests.import_model import ORGANIZATION
 
-ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 COLLECTION = Path(__file__).parents[2] / "shared" / "data" / "sms" / "SMSSpamCollection.tsv.gz"
 
 

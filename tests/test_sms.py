@@ -18,8 +18,8 @@ from service.sources.phone_numbers import Peers
 from service.sources.sms_files import Sms
 from service.sources.spool import Piece
 from service.times import format_time
-from tests.import_model import Index
-from tests.sms_imports import COLLECTION, ORGANIZATION, imported
+from tests.import_model import ORGANIZATION, Index
+from tests.sms_imports import COLLECTION, imported
 
 KIND = sms.Texts(Hasher(ORGANIZATION), sms.SmsRule())
 SENT = datetime(2024, 7, 1, tzinfo=UTC)

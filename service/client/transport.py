@@ -91,18 +91,13 @@ class _Deserializer(Deserializer):
 class Transport(AsyncTransport):
     """opensearch-py's transport, which also counts and traces calls, checks their responses and chooses the nodes."""
 
+    connection_class: type[Connection]
+
     def __init__(
-        self,
-        hosts: Collection[object],
-        *,
-        policy: Policy,
-        connection_class: type[Connection] = Connection,
-        beside: Transport | None = None,
-        **options: Any,
+        self, hosts: Collection[object], *, policy: Policy, beside: Transport | None = None, **options: Any
     ) -> None:
         """`beside` is the transport of another client of the same cluster. If given, it probes the nodes for both."""
-        super().__init__(hosts, connection_class=connection_class, **options)
-        self._connect = connection_class
+        super().__init__(hosts, **options)
         self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
         self._policy = policy
         self._probes: Probes | None = None
@@ -352,7 +347,7 @@ class Transport(AsyncTransport):
             await self._async_call()
             hosts = [host for _connection, host in self.connection_pool.connection_opts]
             self._probes = Probes(
-                lambda number: self._connect(**{**self.kwargs, **hosts[number], "pool_maxsize": 1}),
+                lambda number: self.connection_class(**{**self.kwargs, **hosts[number], "pool_maxsize": 1}),
                 self._witness_failed,
             )
         try:
@@ -368,10 +363,9 @@ class Transport(AsyncTransport):
 
     def _witness_failed(self, number: int, error: Exception) -> None:
         """A node that did not answer when another one was probed, which counts as its first failure if it had none."""
-        failure = error_types.failure_of(error)
-        for node in self._nodes.all:
-            if node.number == number and node.failures == 0 and failure in COSTLY:
-                self._failed(node, failure, error)
+        node, failure = self._nodes.all[number], error_types.failure_of(error)
+        if node.failures == 0 and failure in COSTLY:
+            self._failed(node, failure, error)
 
     def _open_circuit(self) -> Unreachable:
         """The error for a call that is not sent, because all nodes are dead."""

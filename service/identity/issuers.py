@@ -125,7 +125,7 @@ _OF_ONE = {
     "jwks_file": "CONVERSATIONS_TOKEN_JWKS_FILE",
     "discovery": "CONVERSATIONS_TOKEN_DISCOVERY",
     "client_id": "CONVERSATIONS_OIDC_CLIENT_ID",
-}  # the settings of a single issuer, which must not be set beside a file with several
+}  # the settings of a single issuer; a file with several issuers excludes them
 
 
 def issuers(settings: Settings) -> list[Issuer]:

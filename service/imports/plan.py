@@ -37,7 +37,7 @@ class Missing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[Source]):
-    """What to do with one conversation. `item` is None if it stays as it is, `memory` likewise.
+    """What to do with one conversation. `item` is None if it does not change, and `memory` if its record does not.
 
     `merged` are the conversations that are united with it. `trashed` are those of `there` that were left out when they
     were read. `shrinks` says that messages leave its record. `problem` is the reason why there is no valid

@@ -12,7 +12,7 @@ from service.message_texts import counted
 
 UMASK = 0o077  # of the node's process: only the owner can read the files that it writes
 FOLDERS = ("config", "index", "logs", "work", "snapshots")
-NODES = "nodes"  # the folder with the data folders of a cluster's nodes; each has FOLDERS of its own
+NODES = "nodes"  # the folder that has one data folder for each node of a cluster; each of these has FOLDERS
 FILES = ("lock", "node.json", "node.partial", "port.json", "port.partial", "token-secret")
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

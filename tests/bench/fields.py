@@ -12,7 +12,6 @@ import argparse
 import asyncio
 import copy
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
@@ -23,8 +22,6 @@ import aiohttp
 from service import progress
 from service.client.responses import Json
 from service.index import mapping, writer
-from service.node import LocalNode, prepare
-from service.settings import Settings
 from tests.bench import generate, rig
 from tests.bench.report import table
 
@@ -179,14 +176,9 @@ def main() -> None:
     parser.add_argument("--url", help="a node that runs already and does nothing else [default: one is started]")
     options = parser.parse_args()
     mappings = all_mappings(options.before)
-    with tempfile.TemporaryDirectory() as folder:
-        settings: Settings = rig.own_settings(Path(folder))
-        with ExitStack() as stack:
-            url = options.url
-            if url is None:
-                distribution = prepare(settings.cache, java_home=settings.java_home)
-                url = stack.enter_context(LocalNode(settings.data, distribution, heap="1g")).url
-            found = asyncio.run(measure(url, mappings, options.documents, options.rounds))
+    with ExitStack() as stack:
+        url = options.url or stack.enter_context(rig.own_node("1g"))[1]
+        found = asyncio.run(measure(url, mappings, options.documents, options.rounds))
     everything = found["all"]
     print(f"{everything:.0f} µs of the node's processor time a document")
     if "before" in found:

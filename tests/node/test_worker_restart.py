@@ -6,8 +6,9 @@ import json
 import random
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -17,8 +18,9 @@ import httpx
 from service.api.auth import Tokens
 from service.conversation import Conversation, Metadata
 from tests.corpus import ORGANIZATIONS, conversation
-from tests.node.asking import BULK, SCOPE
-from tests.node.conftest import Cluster, serve_process
+from tests.node.asking import SCOPE, send, walk
+from tests.node.conftest import Api, Cluster, serve_process
+from tests.node.traffic import threads
 from tests.processes import WAIT_SECONDS, wait_until
 
 MINE = ORGANIZATIONS[0]
@@ -46,6 +48,15 @@ class Repeated:
             self.times += 1
 
 
+@contextmanager
+def stopped_at_the_end(*repeated: Repeated) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for one in repeated:
+            one.over.set()
+
+
 def pids(log: Path) -> set[int]:
     """The workers that have answered a request."""
     lines = (json.loads(line) for line in log.read_text().rpartition("\n")[0].splitlines() if line[:1] == "{")
@@ -56,22 +67,15 @@ def pids(log: Path) -> set[int]:
 class Caller:
     """Walks through what nobody changes, and writes the others again and again."""
 
-    http: httpx.Client
+    api: Api
+    token: str
     still: set[str]
     moving: list[Conversation]
     acknowledged: list[Conversation] = field(default_factory=list)
     writes: int = 0
 
     def walk(self) -> None:
-        found: list[str] = []
-        cursor: str | None = "*"
-        while cursor is not None:
-            asked: dict[str, str | int] = {"category": "still", "per_page": 100, "cursor": cursor}
-            answer = self.http.get("/api/conversations", params=asked)
-            assert answer.status_code == 200, answer.text
-            data = answer.json()["data"]
-            found += [item["uid"] for item in data["items"]]
-            cursor = data["pagination"]["next_cursor"]
+        found = walk(self.api, self.token, category="still", per_page=100)
         assert len(found) == len(self.still)
         assert set(found) == self.still
 
@@ -79,7 +83,7 @@ class Caller:
         self.writes += 1
         turn = timedelta(milliseconds=self.writes)
         batch = [one.model_copy(update={"updated_on": one.updated_on + turn}) for one in self.moving]
-        answer = self.http.post(BULK, content="".join(f"{one.model_dump_json()}\n" for one in batch))
+        answer = send(self.api, [one.model_dump_json() for one in batch], token=self.token)
         assert answer.status_code == 200, answer.text
         assert answer.json()["data"]["written"] == len(batch), answer.text
         self.acknowledged = batch
@@ -99,32 +103,24 @@ def test_exports_walks_and_writes_go_on_while_workers_are_replaced(fresh: Cluste
         serve_process(fresh, "--workers", str(WORKERS), CONVERSATIONS_LOG_FORMAT="json") as (process, address, log),
         httpx.Client(base_url=address, timeout=WAIT_SECONDS, headers={"Authorization": f"Bearer {token}"}) as http,
     ):
-        caller = Caller(http, uids, moving)
+        caller = Caller(Api(fresh.settings, address), token, uids, moving)
         walker, writer = Repeated(caller.walk), Repeated(caller.write)
-        threads = [threading.Thread(target=one.run) for one in (walker, writer)]
         with http.stream("GET", "/api/conversations/export", params={"category": "still"}) as export:
             assert export.status_code == 200
             lines = export.iter_lines()
             exported = [next(lines)]  # the rest is read once its worker has been told to end
-            for thread in threads:
-                thread.start()
-            try:
+            with threads((walker.run,), (writer.run,)), stopped_at_the_end(walker, writer):
                 wait_until(lambda: walker.times > 0 and writer.times > 0, process=process)
                 before = pids(log)
                 process.send_signal(signal.SIGHUP)
                 wait_until(lambda: pids(log) > before, process=process, says=log.read_text)
                 # Now an old worker was told to end. It waits for the export if that is its own; else the next one will.
-                with suppress(AssertionError):
-                    wait_until(lambda: len(pids(log) - before) == WORKERS, process=process, seconds=HELD_SECONDS)
+                held_until = time.monotonic() + HELD_SECONDS
+                wait_until(lambda: len(pids(log) - before) == WORKERS or time.monotonic() > held_until, process=process)
                 exported += lines
                 wait_until(lambda: '"workers_replaced"' in log.read_text(), process=process, says=log.read_text)
                 so_far = walker.times, writer.times
                 wait_until(lambda: walker.times > so_far[0] + 1 and writer.times > so_far[1] + 1, process=process)
-            finally:
-                for one in (walker, writer):
-                    one.over.set()
-                for thread in threads:
-                    thread.join()
         assert walker.wrong == writer.wrong == []
         assert json.loads(exported.pop())["export"]["complete"]
         assert {json.loads(line)["uid"] for line in exported} == uids
