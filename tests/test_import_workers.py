@@ -63,19 +63,21 @@ def importing(tmp_path: Path) -> subprocess.Popen[str]:
     return found
 
 
-def _write_until_nobody_reads(path: Path) -> None:
+def _write_until_nobody_reads(path: Path, is_read: threading.Event) -> None:
     with contextlib.suppress(BrokenPipeError), path.open("wb", buffering=0) as mailbox:
         while True:
             mailbox.write(FUTURE * 500)
+            is_read.set()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_process_that_is_killed_is_told_and_ctrl_c_ends_all(
     importing: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
 ) -> None:
-    writer = threading.Thread(target=_write_until_nobody_reads, args=(tmp_path / "endless.mbox",))
+    is_read = threading.Event()
+    writer = threading.Thread(target=_write_until_nobody_reads, args=(tmp_path / "endless.mbox", is_read), daemon=True)
     writer.start()
-    wait_until(lambda: len(_children(importing.pid)) == 2, process=importing)
+    wait_until(lambda: is_read.is_set() and len(_children(importing.pid)) == 2, process=importing)
     children = _children(importing.pid)
     os.kill(children[0] if number == signal.SIGKILL else importing.pid, number)
     out, errors = importing.communicate(timeout=60)
