@@ -212,9 +212,8 @@ def test_three_nodes_are_one_cluster_and_else_as_production() -> None:
         assert held["environment"] == {
             **single["environment"], "node.name": name, rows["type"]["setting"]: rows["type"]["value"],
             rows["hosts"]["setting"]: ",".join(names), rows["first"]["setting"]: ",".join(names),
-            rows["alone"]["setting"]: rows["alone"]["value"],
         }  # fmt: skip
-        # The certificate of the nodes is for the name that all of them answer to.
+        # The certificate of the nodes is for each name, and for the one that all of them answer to.
         assert held["networks"] == {"inside": {"aliases": ["opensearch", name]}}
         volumes.add(held["volumes"][0].partition(":")[0])
         own = {"build", "profiles", "environment", "networks", "volumes"}
@@ -225,10 +224,12 @@ def test_three_nodes_are_one_cluster_and_else_as_production() -> None:
     assert len(volumes) == 3
     for service in ("dashboards", "setup", "views", "service"):
         one, several = SERVICES[service], SERVICES[f"cluster-{service}"]
-        own = {"profiles", "depends_on", "networks"}
+        own = {"profiles", "depends_on", "networks", "environment"}
         assert {key: value for key, value in one.items() if key not in own} == {
             key: value for key, value in several.items() if key not in own
         }
+        urls = {"OPENSEARCH_URL": " ".join(f"https://{name}:9200" for name in names)}
+        assert several["environment"] == one["environment"] | ({} if service == "dashboards" else urls)
         assert set(several["networks"]) == set(one["networks"])
     assert set(SERVICES["cluster-setup"]["depends_on"]) == set(CLUSTER)
 

@@ -47,13 +47,24 @@ def test_a_node_is_dead_after_failures_in_a_row_and_alive_after_one_answer(
         since = events[len(events) - events[::-1].index(None) :] if None in events else events
         failures = [event for event in since if isinstance(event, Failure)]
         if failures:
-            is_dead = len(failures) >= MOST_FAILURES and failures[-1] in COSTLY
+            last = failures[-1]
+            is_dead = last is Failure.ALONE or (len(failures) >= MOST_FAILURES and last in COSTLY)
             assert node.state is (State.DEAD if is_dead else State.RESTING)
         else:
             assert node.state is (State.RESTING if "late" in since else State.READY)
         node.answered()
         assert node.state is State.READY
     assert all(before is not after for before, after in changes)
+
+
+@given(HISTORY)
+def test_most_are_alive_if_this_node_and_those_that_answer_are_more_than_half(
+    history: list[tuple[int, Failure | str | None]],
+) -> None:
+    nodes, _changes = nodes_after(history)
+    for node in nodes.all:
+        others = [other for other in nodes.all if other is not node and other.state is not State.DEAD]
+        assert nodes.are_most_alive(node) == (len(others) >= 2)  # of four nodes
 
 
 @given(HISTORY, st.integers(1, 50))

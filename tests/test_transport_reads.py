@@ -20,6 +20,7 @@ from opensearchpy.exceptions import ConnectionTimeout, TransportError
 
 from service.client import _Json
 from service.client.connection import Connection
+from service.client.probes import SILENT_SECONDS
 from service.client.probes import TIMEOUT as PROBE
 from service.client.transport import FIRST_PAUSE_SECONDS, Policy, Transport
 from service.errors import CircuitOpen
@@ -38,11 +39,14 @@ SOON = 1e-6
 class Behaviour:
     """What a node does: "answers", "breaks" (the connection), or is "sick" (a proxy's page), after so many seconds.
 
-    Or it "refuses" connections, at once, or is "silent". Probes of a node that answers are answered at once.
+    Or it "refuses" connections, at once, or is "silent". Probes of a node that answers are answered at once, with the
+    version of its cluster state, and whether it has a cluster manager.
     """
 
     does: str
     after: float = 0.0
+    version: int = 2
+    has_manager: bool = True
 
     @property
     def is_silent_to_probes(self) -> bool:
@@ -55,9 +59,13 @@ BEHAVIOURS = (
     | st.builds(Behaviour, st.just("answers"), st.sampled_from((0.0, 1.0, 5.0, 8.5)))
     | st.builds(Behaviour, st.sampled_from(("breaks", "sick")), st.sampled_from((0.0, 1.0, 3.0, 8.5)))
 )
-PROBED = b'{"cluster_name":"c","version":1,"cluster_manager_node":"m"}'
+PROBED = b'{"cluster_name":"c","version":%d,"cluster_manager_node":%s}'
 COUNTED = b'{"count":%d,"pit_id":"p","_shards":{"total":1,"successful":1,"skipped":0,"failed":0}}'
 ANSWERS = Behaviour("answers")
+ALONE = Behaviour("answers", has_manager=False)
+OLD = Behaviour("answers", version=1)
+NOTICED = 2 * POLICY.probe_seconds + SOON
+"""The greatest time until a node that is cut off is found: by its version, it takes two rounds."""
 
 
 @dataclass
@@ -101,7 +109,8 @@ class FakeNode(Connection):
             raise Unreachable("N/A", "", aiohttp.ServerDisconnectedError())
         if behaviour.does == "sick":
             raise TransportError(502, "unknown", None)
-        return 200, {"content-type": "application/json"}, PROBED if is_probe else COUNTED % self.port
+        probed = PROBED % (behaviour.version, b'"m"' if behaviour.has_manager else b"null")
+        return 200, {"content-type": "application/json"}, probed if is_probe else COUNTED % self.port
 
 
 @asynccontextmanager
@@ -272,3 +281,92 @@ def test_a_snapshot_is_not_opened_on_two_nodes_at_the_same_time() -> None:
 
     run(open_one())
     assert world.asked == [(1, "POST")]
+
+
+@pytest.mark.parametrize("cut_off", [ALONE, OLD])
+def test_a_node_that_is_cut_off_is_not_believed_until_it_is_back(cut_off: Behaviour) -> None:
+    """Though it answers everything at once. No reads are needed to find it."""
+    world = World([ANSWERS] * 3)
+
+    async def work() -> None:
+        async with connected(world) as client:
+            assert (await ask(client))[0] == 1
+            await asyncio.sleep(POLICY.probe_seconds)
+            world.behaviours[1] = cut_off
+            await asyncio.sleep(NOTICED)
+            assert {(await ask(client))[0] for _read in range(6)} == {1, 3}
+            world.behaviours[1] = ANSWERS
+            await asyncio.sleep(NOTICED)
+            assert {(await ask(client))[0] for _read in range(6)} == {1, 2, 3}
+
+    run(work())
+
+
+def test_a_running_read_of_a_node_that_is_cut_off_goes_to_another() -> None:
+    world = World([ANSWERS] * 3)
+
+    async def work() -> None:
+        async with connected(world) as client:
+            assert (await ask(client))[0] == 1
+            world.behaviours[1] = replace(ALONE, after=LATE - SOON)
+            assert (await ask(client))[0] == 3
+
+    run(work())
+
+
+def test_a_node_that_was_silent_while_nobody_asked_is_not_believed_when_it_wakes_up() -> None:
+    world = World([ANSWERS] * 3)
+
+    async def work() -> None:
+        async with connected(world) as client:
+            assert (await ask(client))[0] == 1
+            world.behaviours[1] = SILENT
+            await asyncio.sleep(POLICY.probe_seconds + SILENT_SECONDS + SOON)
+            world.behaviours[1] = OLD
+            assert {(await ask(client))[0] for _read in range(6)} == {1, 3}
+
+    run(work())
+
+
+@pytest.mark.parametrize("silent", [0, 1])
+def test_reads_go_on_while_a_manager_is_elected(silent: int) -> None:
+    """As long as most nodes answer, no others can have elected one and changed the index."""
+    world = World([ANSWERS] * 3)
+
+    async def work() -> None:
+        async with connected(world) as client:
+            assert (await ask(client))[0] == 1
+            world.behaviours[:] = [SILENT] * silent + [ALONE] * (3 - silent)
+            await asyncio.sleep(20.0)
+            for _read in range(6):
+                assert isinstance((await ask(client))[0], int)
+
+    run(work())
+
+
+def test_the_last_node_is_not_believed_without_a_manager() -> None:
+    world = World([ANSWERS] * 3)
+
+    async def work() -> None:
+        async with connected(world) as client:
+            assert (await ask(client))[0] == 1
+            world.behaviours[:] = [SILENT, ALONE, SILENT]
+            await asyncio.sleep(20.0)
+            assert (await ask(client))[0] == (await ask(client, "/_bulk"))[0] == "dead"
+            world.behaviours[1] = ANSWERS
+            await asyncio.sleep(NOTICED)
+            assert (await ask(client))[0] == 2
+
+    run(work())
+
+
+@given(st.lists(BEHAVIOURS, min_size=1, max_size=4), st.floats(0, 20))
+def test_a_client_can_be_closed_at_any_time(nodes: list[Behaviour], at: float) -> None:
+    async def work() -> None:
+        async with connected(World(nodes)) as client:
+            reads = [asyncio.create_task(ask(client, at=time)) for time in (0.0, 5.0)]
+            await asyncio.sleep(at)
+            await client.close()
+            await asyncio.gather(*reads, return_exceptions=True)
+
+    run(work())

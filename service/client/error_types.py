@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import aiohttp
 from opensearchpy.exceptions import ConnectionError as Unreachable
@@ -260,10 +260,13 @@ def is_snapshot_lost(error: TransportError) -> bool:
     )
 
 
-def circuit_open(last: Exception | None, nodes: int) -> CircuitOpen:
-    """The error while no node answers. `last` is the last failure of one of them."""
-    if nodes > 1:
-        return CircuitOpen(f"none of the {counted(nodes, 'node')} of OpenSearch answers: try again shortly")
-    if isinstance(last, Unreachable) and not isinstance(last, ConnectionTimeout):
-        return CircuitOpen(str(translate_unreachable(last)))
+def circuit_open(last: Sequence[Exception | None]) -> CircuitOpen:
+    """The error while no node may be asked. `last` are the last failures of the nodes, one for each."""
+    if any(isinstance(error, AnswerUnusable) for error in last):
+        return CircuitOpen(f"too few of the {counted(len(last), 'node')} of OpenSearch answer: try again shortly")
+    if len(last) > 1:
+        return CircuitOpen(f"none of the {counted(len(last), 'node')} of OpenSearch answers: try again shortly")
+    for error in last:
+        if isinstance(error, Unreachable) and not isinstance(error, ConnectionTimeout):
+            return CircuitOpen(str(translate_unreachable(error)))
     return CircuitOpen("OpenSearch does not answer: try again shortly")

@@ -1,10 +1,11 @@
 """Tracks the health of each node, and picks the node for the next call. It uses neither the network nor a clock.
 
 A node that failed rests: the others are asked first. A node that could not be reached, or stayed silent, several times
-in a row is dead: its circuit is open, and only probes are sent to it. The answer to a probe closes the circuit.
+in a row is dead: its circuit is open, and only probes are sent to it. The answer to a probe closes the circuit. A node
+without a cluster manager is dead, too, if most of the others are: elsewhere, they may go on and change the index.
 
-A node that was silent is doubted until a probe has found that it is part of its cluster. It may have been frozen, and
-then answers with an old state of the index.
+A node that was silent, or that seems to be cut off from its cluster, is doubted until a probe has found that it is part
+of its cluster. It may answer with an old state of the index.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Failure(Enum):
     LOST = "the connection was lost: the request may have been executed"
     SILENT = "no answer in time"
     SICK = "a proxy or a node outside its cluster answered, or the answer was garbage"
+    ALONE = "it has no cluster manager, and too few nodes answer to elect one"
 
 
 COSTLY = frozenset({Failure.DOWN, Failure.SILENT})
@@ -35,7 +37,7 @@ COSTLY = frozenset({Failure.DOWN, Failure.SILENT})
 
 @dataclass(slots=True)
 class Node:
-    """One node. `failures` counts those since the last answer. `is_doubted`: it was silent, and not probed since."""
+    """One node. `failures` counts those since the last answer. `is_doubted`: its answers to reads may be old."""
 
     number: int
     most_failures: int
@@ -58,11 +60,11 @@ class Node:
         self.failures += 1
         self.last = error or self.last
         self.is_doubted |= failure is Failure.SILENT
-        is_dead = failure in COSTLY and self.failures >= self.most_failures
+        is_dead = failure is Failure.ALONE or (failure in COSTLY and self.failures >= self.most_failures)
         self._become(State.DEAD if is_dead else State.RESTING)
 
     def suspected(self) -> None:
-        """It has been silent for a long time, which is not a failure yet."""
+        """It has been silent for a long time, which is not a failure yet, or seems to be cut off from its cluster."""
         self.is_doubted = True
         if self.state is State.READY:
             self._become(State.RESTING)
@@ -85,6 +87,10 @@ class Nodes:
 
     def are_all_dead(self) -> bool:
         return all(node.state is State.DEAD for node in self.all)
+
+    def are_most_alive(self, node: Node) -> bool:
+        """Whether this node and those that are not dead are so many that the others cannot go on without them."""
+        return 2 * sum(one is node or one.state is not State.DEAD for one in self.all) > len(self.all)
 
     def witnesses(self, node: Node) -> list[Node]:
         """The nodes that show whether this node is in their cluster: the other ready ones, else those that rest."""

@@ -1,9 +1,10 @@
 """Asks a node whether it answers, and whether it knows what the others know.
 
-A node that was frozen, or cut off from its cluster, wakes up with an old state. Until it notices that the cluster has
-gone on without it, it treats its copies of shards as current, and answers searches from them with status 200. So if
-there are several nodes, one that was silent or failed is trusted again only once it has a cluster manager, and a
-cluster state no older than those of the others.
+A node that was frozen, or is cut off from its cluster, has an old state. It takes its copies of shards for current, and
+answers searches from them with status 200, even once it has noticed that it has no cluster manager. (With OpenSearch's
+setting `cluster.no_cluster_manager_block: all` it refuses them, but then every election of a manager closes all shards
+of all nodes.) So if there are several nodes, all are asked regularly. One that was silent, failed or seems to be cut
+off is trusted again only once it has a cluster manager, and a cluster state no older than those of the others.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import TypeVar
 import msgspec
 from opensearchpy.exceptions import TransportError
 
-from service.client import responses
+from service.client import error_types, responses
 from service.client.connection import Connection
+from service.client.node_health import COSTLY
 from service.errors import ConversationsError
 
 TIMEOUT = 1.5
+SILENT_SECONDS = 5.0  # after which a node may have been removed from its cluster
 _STATE = "/_cluster/state/version,cluster_manager_node"
 _LOCAL = {"local": "true"}
 Told = TypeVar("Told")
@@ -41,12 +44,15 @@ class Probes:
     """Separate connections for probes, because all others may be in use. `connect` makes the one to a node's number.
 
     `witness_failed` gets the number and the error of a node that was asked about another one and did not answer.
+    `without_manager` holds the numbers of the nodes that had no cluster manager when they were last asked.
     """
 
     def __init__(self, connect: Callable[[int], Connection], witness_failed: Callable[[int, Exception], None]) -> None:
         self._connect = connect
         self._witness_failed = witness_failed
         self._connections: dict[int, Connection] = {}
+        self._newest = -1
+        self.without_manager: set[int] = set()
 
     async def close(self) -> None:
         for connection in self._connections.values():
@@ -62,25 +68,58 @@ class Probes:
         A node that refuses to tell its state has answered: its error is one of OpenSearch's own.
         """
         known = asyncio.gather(*(self._version(other) for other in others))
-        found, versions = await asyncio.gather(self._ask(number, _STATE, _LOCAL, _State), known)
+        found, versions = await asyncio.gather(self._state(number), known)
+        if isinstance(found, Exception):
+            raise found
         if found.cluster_manager_node is None:
             raise responses.unusable("its node has no cluster manager")
         if found.version < max(versions, default=-1):
             raise responses.unusable("its node knows an older state of the cluster than the others")
 
+    async def cut_off(self, numbers: Collection[int]) -> list[int]:
+        """The nodes that are silent, have no cluster manager, or know less than one did when this was last called.
+
+        A node that refuses to tell its state is not among them.
+        """
+        states = await asyncio.gather(*(self._state(number, SILENT_SECONDS) for number in numbers))
+        found, newest = [], -1
+        for number, state in zip(numbers, states, strict=True):
+            if isinstance(state, Exception):
+                is_cut_off = error_types.failure_of(state) in COSTLY
+            else:
+                is_cut_off = state.cluster_manager_node is None or state.version < self._newest
+                newest = max(newest, state.version)
+            if is_cut_off:
+                found.append(number)
+        self._newest = newest
+        return found
+
     async def _version(self, number: int) -> int:
-        try:
-            found = await self._ask(number, _STATE, _LOCAL, _State)
-        except (TransportError, ConversationsError) as error:
-            self._witness_failed(number, error)
+        found = await self._state(number)
+        if isinstance(found, Exception):
+            self._witness_failed(number, found)
             return -1
         return -1 if found.cluster_manager_node is None else found.version
 
-    async def _ask(self, number: int, path: str, params: Mapping[str, str], expected: type[Told]) -> Told:
+    async def _state(self, number: int, seconds: float = TIMEOUT) -> _State | TransportError | ConversationsError:
+        """What the node tells, or why it did not. If this raised errors, asyncio.gather could hide a cancellation."""
+        try:
+            found = await self._ask(number, _STATE, _LOCAL, _State, seconds)
+        except (TransportError, ConversationsError) as error:
+            return error
+        if found.cluster_manager_node is None:
+            self.without_manager.add(number)
+        else:
+            self.without_manager.discard(number)
+        return found
+
+    async def _ask(
+        self, number: int, path: str, params: Mapping[str, str], expected: type[Told], seconds: float = TIMEOUT
+    ) -> Told:
         if number not in self._connections:
             self._connections[number] = self._connect(number)
         _status, _headers, data = await self._connections[number].perform_request(
-            "GET", path, params=params, timeout=TIMEOUT
+            "GET", path, params=params, timeout=seconds
         )
         try:
             return msgspec.json.decode(data, type=expected)

@@ -19,7 +19,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from opensearchpy import AsyncTransport, JSONSerializer
@@ -29,6 +29,7 @@ from opensearchpy.serializer import Deserializer
 
 from service import deadline, telemetry
 from service.client import error_types, responses
+from service.client.call import Call
 from service.client.connection import Connection
 from service.client.node_health import COSTLY, Budget, Failure, Node, Nodes, State
 from service.client.probes import Probes
@@ -39,7 +40,6 @@ EXPECTED = (404, 409)  # normal outcomes, not failures: the document does not ex
 LATE_SECONDS = 5.0  # a node is probed after this time without an answer, however long the call may take
 LEAST_SECONDS = 0.2  # a node is never late before this time, however little time a call has
 FIRST_PAUSE_SECONDS = 0.2
-_READS = frozenset({"_search", "_search/point_in_time", "_mget", "_count", "_analyze"})  # with POST
 _LEAVES_SOMETHING = "_search/point_in_time"  # so it is never sent to two nodes at the same time
 
 _connection: ContextVar[Connection] = ContextVar("connection")
@@ -53,32 +53,6 @@ class Policy:
     slow_share: float
     failures: int
     probe_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One call, and the event loop's time when it must have ended."""
-
-    method: str
-    url: str
-    params: Mapping[str, object]
-    body: bytes | None
-    ends: float
-    ignore: Collection[int]
-    headers: Mapping[str, str] | None
-
-    @property
-    def kind(self) -> str:
-        return responses.kind_of(self.url)
-
-    @property
-    def is_read(self) -> bool:
-        return self.method in ("GET", "HEAD") or (self.method == "POST" and self.kind in _READS)
-
-    @property
-    def anywhere(self) -> Call:
-        """The same call without its preference: the preferred copy of a shard may be the one that does not answer."""
-        return replace(self, params={name: value for name, value in self.params.items() if name != "preference"})
 
 
 class _Deserializer(Deserializer):
@@ -100,8 +74,9 @@ class Transport(AsyncTransport):
         super().__init__(hosts, **options)
         self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
         self._policy = policy
-        self._probes: Probes | None = None
+        self._probes = Probes(self._connect_for_probes, self._witness_failed)
         self._watches: dict[int, asyncio.Task[None]] = {}
+        self._rounds: asyncio.Task[None] | None = None
         self._budget = Budget()
         self._reads: set[asyncio.Future[object]] = set()  # one for each running read, done once all nodes are dead
         self._keeper: Transport = beside or self
@@ -129,6 +104,7 @@ class Transport(AsyncTransport):
         in_use.inc()
         try:
             await self._async_call()
+            self._keeper._begin_rounds()
             with telemetry.tracing.span(f"opensearch {name}", "client") as facts:
                 facts |= {"db.system.name": "opensearch", "db.operation.name": name, "http.request.method": method}
                 return await self._send(self._call_of(method, url, params, body, timeout, ignore, headers))
@@ -158,12 +134,11 @@ class Transport(AsyncTransport):
         """Does nothing. The base class would take the connection out of its pool and never close it."""
 
     async def close(self) -> None:
-        watches = list(self._watches.values())
-        for watch in watches:
-            watch.cancel()
-        await asyncio.gather(*watches, return_exceptions=True)
-        if self._probes is not None:
-            await self._probes.close()
+        tasks = [*self._watches.values(), *([] if self._rounds is None else [self._rounds])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._probes.close()
         if self._keeper is self:
             for node in self._nodes.all:
                 telemetry.nodes.labels(node.state.value).dec()
@@ -282,13 +257,13 @@ class Transport(AsyncTransport):
         return answer
 
     def _heard(self, node: Node, call: Call) -> None:
-        """Called after each answer. Raises AnswerUnusable for a read if the node was silent and another is ready."""
+        """Called after each answer. Raises AnswerUnusable for a read if the answer may be old."""
         if node.state is State.READY or len(self._nodes.all) == 1:
             node.answered()
             return
         node.spoke()
         if node.is_doubted and call.is_read and self._nodes.are_others_ready(node):
-            raise responses.unusable("its node was silent before, so the answer may be old")
+            raise responses.unusable("its node was silent or cut off before, so the answer may be old")
 
     async def _attempt(self, node: Node, call: Call) -> object:
         chosen = _connection.set(self.connection_pool.connection_opts[node.number][0])
@@ -342,14 +317,20 @@ class Transport(AsyncTransport):
             await self._probe(node)
             pause = max(0.0, begun + self._policy.probe_seconds - clock())
 
+    def _begin_rounds(self) -> None:
+        if self._rounds is None and len(self._nodes.all) > 1:
+            self._rounds = asyncio.create_task(self._go_round())
+
+    async def _go_round(self) -> None:
+        """Asks the nodes that take part, again and again, and probes those that their cluster may have left out."""
+        while True:
+            await asyncio.sleep(self._policy.probe_seconds)
+            asked = [node.number for node in self._nodes.all if node.state is State.READY]
+            for number in await self._probes.cut_off(asked):
+                self._suspect(self._nodes.all[number])
+
     async def _probe(self, node: Node) -> None:
-        if self._probes is None:
-            await self._async_call()
-            hosts = [host for _connection, host in self.connection_pool.connection_opts]
-            self._probes = Probes(
-                lambda number: self.connection_class(**{**self.kwargs, **hosts[number], "pool_maxsize": 1}),
-                self._witness_failed,
-            )
+        await self._async_call()
         try:
             if len(self._nodes.all) == 1:
                 await self._probes.check_answers(node.number)
@@ -357,9 +338,14 @@ class Transport(AsyncTransport):
                 await self._probes.check_member(node.number, [one.number for one in self._nodes.witnesses(node)])
         except (TransportError, ConversationsError) as error:
             if (failure := error_types.failure_of(error)) is not None:
-                self._failed(node, failure, error)
+                is_alone = node.number in self._probes.without_manager and not self._nodes.are_most_alive(node)
+                self._failed(node, Failure.ALONE if is_alone else failure, error)
                 return
         node.answered()
+
+    def _connect_for_probes(self, number: int) -> Connection:
+        host = self.connection_pool.connection_opts[number][1]
+        return self.connection_class(**{**self.kwargs, **host, "pool_maxsize": 1})
 
     def _witness_failed(self, number: int, error: Exception) -> None:
         """A node that did not answer when another one was probed, which counts as its first failure if it had none."""
@@ -373,8 +359,7 @@ class Transport(AsyncTransport):
         return self._circuit_error()
 
     def _circuit_error(self) -> Unreachable:
-        last = next((node.last for node in self._nodes.all if node.last is not None), None)
-        opened = error_types.circuit_open(last, len(self._nodes.all))
+        opened = error_types.circuit_open([node.last for node in self._nodes.all])
         return Unreachable("N/A", str(opened), opened)
 
 

@@ -21,7 +21,6 @@ _LAUNCHER = ThreadPoolExecutor(1, thread_name_prefix="node-launcher")
 # Without a cluster manager, a node may hold an index that the others have changed: it then refuses reads, too.
 _DISCOVERY = """\
 node.name: {name}
-cluster.no_cluster_manager_block: all
 discovery.seed_providers: file
 cluster.initial_cluster_manager_nodes: {names}
 transport.port: {port}

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ from service.errors import NodeFailed
 from service.node import Distribution, LocalCluster, LocalNode, member_jar, running_url
 from service.node.member import Member
 from tests.corpus import corpus
-from tests.node.conftest import Cluster
+from tests.node.conftest import Cluster, serving
 from tests.node.running import COMMAND, conversations, environment
 from tests.processes import end_with_the_test, wait_until
 
@@ -56,6 +57,67 @@ def test_a_first_index_has_a_replica_and_outlives_a_killed_node(
     assert killed.url == url
     assert health(url, wait_for_nodes="3")["number_of_nodes"] == 3
     assert names(url) == {"node-1", "node-2", "node-3"}
+
+
+def test_the_death_of_the_cluster_manager_closes_no_shard_of_the_others(
+    three_nodes: LocalCluster, on_three_nodes: Cluster
+) -> None:
+    """A shard that is opened again has counted no writes."""
+    on_three_nodes.load(corpus()[:40])
+    assert health(three_nodes.urls[0], wait_for_status="green")["status"] == "green"
+    stats = {"level": "shards", "filter_path": "indices.*.shards.*.indexing.index_total,indices.*.shards.*.routing"}
+
+    def written(node: Member) -> dict[tuple[str, str], int]:
+        """The writes that each copy of a shard has counted, by the index and the id of the node that has it."""
+        found = httpx.get(f"{node.url}/{on_three_nodes.settings.alias}*/_stats/indexing", params=stats, timeout=60)
+        return {
+            (name, copy["routing"]["node"]): copy["indexing"]["index_total"]
+            for name, one in found.raise_for_status().json()["indices"].items()
+            for copies in one["shards"].values()
+            for copy in copies
+        }
+
+    def manager(node: Member) -> tuple[str, str]:
+        """The id and the name of the cluster manager that a node knows."""
+        row = httpx.get(f"{node.url}/_cat/cluster_manager?format=json", timeout=60).raise_for_status().json()[0]
+        return row["id"], row["node"]
+
+    first = three_nodes.nodes[0]
+    killed_id, name = manager(first)
+    before = {copy: count for copy, count in written(first).items() if copy[1] != killed_id}
+    assert any(before.values())
+    killed = next(node for node in three_nodes.nodes if node.name == name)
+    other = next(node for node in three_nodes.nodes if node is not killed)
+    killed.kill()
+    health(other.url, wait_for_nodes="2", wait_for_status="yellow", cluster_manager_timeout="60s")
+    assert manager(other)[1] != name
+    after = written(other)
+    assert {copy: after.get(copy) for copy in before} == before
+
+
+def test_the_last_node_is_not_believed_without_a_manager(three_nodes: LocalCluster, on_three_nodes: Cluster) -> None:
+    """It could be cut off from others that go on. OpenSearch itself answers searches from it."""
+    on_three_nodes.load(corpus()[:40])
+    assert health(three_nodes.urls[0], wait_for_status="green")["status"] == "green"
+    own = on_three_nodes.settings.but(opensearch_url=" ".join(three_nodes.urls), opensearch_probe_seconds=0.2)
+    organization = corpus()[0].organization_uid
+    with contextmanager(serving)(own, " ".join(three_nodes.urls)) as api:
+
+        def page() -> httpx.Response:
+            return api.get("/api/conversations?per_page=5", api.token(organization))
+
+        right = page().raise_for_status().json()
+        shards = httpx.get(f"{three_nodes.urls[0]}/_cat/shards/{own.alias}?format=json", timeout=60).json()
+        last = next(node for node in three_nodes.nodes if node.name == shards[0]["node"])
+        for node in three_nodes.nodes:
+            if node is not last:
+                node.kill()
+        wait_until(lambda: "too few of the 3 nodes of OpenSearch answer" in page().text, says=lambda: page().text)
+        assert page().status_code == 503
+        assert httpx.get(f"{last.url}/{own.alias}/_search", timeout=60).json()["hits"]["hits"]
+        three_nodes.revive()
+        wait_until(lambda: page().status_code == 200, says=lambda: page().text)
+        assert page().json() == right
 
 
 def test_a_suspended_node_is_missed_and_joins_again(three_nodes: LocalCluster) -> None:
