@@ -20,7 +20,7 @@ from service.codes import (
     number_begun,
     whole_numbers,
 )
-from service.search.word_forms import without_separators
+from service.search.words.forms import without_separators
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import timeit
 
 import pytest
 
-from service.search.japanese import japanese_forms, without_polite_prefix
+from service.search.words.japanese import japanese_forms, without_polite_prefix
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.search.likeness import likely_runs, likely_words
-from service.search.written_words import LONGEST, begun_words, key_of, words_of, written
+from service.search.words.likeness import likely_runs, likely_words
+from service.search.words.written_words import LONGEST, begun_words, key_of, words_of, written
 from service.vocabulary import comparable
 
 

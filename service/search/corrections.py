@@ -23,13 +23,13 @@ from service.query.conditions import Match, Words
 from service.query.conversation_query import Sort
 from service.search.clauses import EXACT, Clause, any_of
 from service.search.compiler import bool_query, compile_sort
-from service.search.likeness import SIGN, likely_runs, likely_words, missing_letters
 from service.search.resolution import count_each
 from service.search.searcher import Searcher
 from service.search.subject_clauses import clause_of
 from service.search.vocabulary_clauses import near_word
-from service.search.word_forms import split
-from service.search.written_words import LONGEST, joins_letters, written
+from service.search.words.forms import split
+from service.search.words.likeness import SIGN, likely_runs, likely_words, missing_letters
+from service.search.words.written_words import LONGEST, joins_letters, written
 from service.text import SPACELESS, kind_of_character, letters_of
 from service.vocabulary import comparable, parts_of
 

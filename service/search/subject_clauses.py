@@ -43,7 +43,7 @@ from service.search.clauses import (
     phrase,
 )
 from service.search.vocabulary_clauses import Anywhere, Own, Vocabulary
-from service.search.word_forms import (
+from service.search.words.forms import (
     MOST_SPLIT,
     joined_words,
     other_forms,

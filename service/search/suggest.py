@@ -27,7 +27,7 @@ from service.search.resolution import count_each
 from service.search.searcher import Searcher
 from service.search.subject_clauses import clause_of
 from service.search.vocabulary_clauses import own_beginning, own_term
-from service.search.written_words import begun_words, key_of, written
+from service.search.words.written_words import begun_words, key_of, written
 from service.text import SPACELESS, has_words, plain_of, without_invisible, without_punctuation
 from service.vocabulary import (
     CATEGORY,

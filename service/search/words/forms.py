@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from service import codes, korean
-from service.search.japanese import japanese_forms, without_polite_prefix
+from service.search.words.japanese import japanese_forms, without_polite_prefix
 from service.text import PARTING, SPACELESS, in_one_word
 
 MOST_JOINED, MOST_SPLIT = 8, 4  # pieces of a text: longer texts are not read in other ways, which bounds the clauses

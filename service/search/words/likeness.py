@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from service.search.written_words import BEFORE, BEHIND, key_of, words_of
+from service.search.words.written_words import BEFORE, BEHIND, key_of, words_of
 from service.text import SPACELESS, letters_of, plain_of
 from service.vocabulary import comparable, parts_of
 
