@@ -126,6 +126,10 @@ class AnswerUnusable(SearchUnavailable):
     pass
 
 
+class AnswerMayBeOld(AnswerUnusable):
+    pass
+
+
 class SearchTimeout(ConversationsError):
     pass
 

@@ -8,7 +8,7 @@ import pytest
 from opensearchpy.exceptions import TransportError
 
 from service.client import translated
-from service.client.error_types import facts_of
+from service.client.error_types import causes_of, facts_of, is_opensearchs
 from service.errors import IndexUnusable, InvalidQuery, Overloaded, SearchTimeout, SearchUnavailable
 
 
@@ -66,3 +66,30 @@ def test_what_a_proxy_calls_an_error_is_not_logged() -> None:
     with pytest.raises(SearchUnavailable) as raised, translated():
         raise TransportError(500, "<html>user@example.com</html>", None)
     assert facts_of(raised.value) == {"opensearch_status": 500}
+
+
+@pytest.mark.parametrize(
+    ("info", "expected"),
+    [
+        ({"error": {"type": "index_not_found_exception", "reason": "no"}, "status": 404}, True),
+        ({"error": "alias [a] missing", "status": 404, "other": {"aliases": {}}}, True),
+        ({"error": "no handler found", "status": 405}, True),
+        ({"_index": "i", "_id": "1", "found": False}, True),
+        ({"_index": "i", "_id": "1", "result": "not_found"}, True),
+        ({"timestamp": "2026-01-01", "status": 404, "error": "Not Found", "path": "/i/_doc/1"}, False),
+        ({"status": 503, "error": "Service Unavailable", "message": "upstream"}, False),
+        ({"message": "no Route matched with those values"}, False),
+        ({"error": {"type": "x"}}, False),
+        (None, False),
+    ],
+)
+def test_the_error_of_a_gateway_is_not_opensearchs(info: dict[str, Any] | None, expected: bool) -> None:
+    assert is_opensearchs(TransportError(404, "x", info)) is expected
+
+
+def test_a_cause_whose_reason_is_no_text_has_none() -> None:
+    deep: dict[str, Any] = {}
+    for _level in range(5000):
+        deep = {"reason": deep}
+    error = TransportError(500, "x", {"error": {"type": "y", "reason": deep}, "status": 500})
+    assert ("y", "") in causes_of(error)

@@ -35,6 +35,7 @@ def test_the_best_node_that_is_left_is_asked(history: list[tuple[int, Failure | 
     else:
         assert picked in left
         assert picked.state is State.READY or all(node.state is State.RESTING for node in left)
+        assert picked.state is State.READY or not picked.is_doubted or all(node.is_doubted for node in left)
 
 
 @given(HISTORY)
@@ -75,7 +76,7 @@ def test_nodes_in_the_same_state_are_asked_in_turn(
     first = nodes.pick()
     if first is None:
         return
-    equal = [node.number for node in nodes.all if node.state is first.state]
+    equal = [n.number for n in nodes.all if (n.state, n.is_doubted) == (first.state, first.is_doubted)]
     asked = [first.number] + [node.number for node in (nodes.pick() for _round in range(rounds)) if node]
     counts = [asked.count(number) for number in equal]
     assert sum(counts) == rounds + 1

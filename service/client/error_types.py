@@ -150,7 +150,8 @@ def causes_of(error: TransportError) -> list[tuple[str, str]]:
         part = queue.pop(0)
         if isinstance(part, dict):
             if isinstance(part.get("type"), str):
-                causes.append((part["type"], str(part.get("reason", ""))[:1000]))
+                reason = part.get("reason")
+                causes.append((part["type"], reason[:1000] if isinstance(reason, str) else ""))
             queue += part.values()
         elif isinstance(part, list):
             queue += part[:MOST_CAUSES]
@@ -211,8 +212,19 @@ def is_opensearchs(error: TransportError) -> bool:
     info = error.info
     if not isinstance(info, dict):
         return False
-    has_error = isinstance(info.get("error"), dict | str) and isinstance(info.get("status"), int)
+    kind = info.get("error")
+    # A gateway's own errors have texts beside the error and the status; OpenSearch's have objects, such as indices.
+    others = (value for name, value in info.items() if name not in ("error", "status"))
+    is_error = isinstance(kind, dict) or (isinstance(kind, str) and all(isinstance(value, dict) for value in others))
+    has_error = is_error and isinstance(info.get("status"), int)
     return has_error or info.get("found") is False or info.get("result") == "not_found"
+
+
+def is_of_the_moment(error: Exception) -> bool:
+    """Whether another node may answer, or the same one later: it is overloaded, or a part of its answer is missing."""
+    if isinstance(error, TransportError):
+        return error.status_code in BUSY or error.status_code == 500
+    return isinstance(error, SearchUnavailable | SearchTimeout | Overloaded)
 
 
 _OF_THE_NODE = frozenset(

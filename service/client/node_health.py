@@ -37,7 +37,10 @@ COSTLY = frozenset({Failure.DOWN, Failure.SILENT})
 
 @dataclass(slots=True)
 class Node:
-    """One node. `failures` counts those since the last answer. `is_doubted`: its answers to reads may be old."""
+    """One node. `failures` counts those since the last answer.
+
+    `is_doubted`: its answers to reads may be old. `is_outside`: it was asked, and its cluster goes on without it.
+    """
 
     number: int
     most_failures: int
@@ -46,6 +49,7 @@ class Node:
     failures: int = 0
     last: Exception | None = None
     is_doubted: bool = False
+    is_outside: bool = False
 
     def answered(self) -> None:
         """It answered, and is known to be part of its cluster."""
@@ -99,15 +103,19 @@ class Nodes:
         return ready or [other for other in others if other.state is State.RESTING]
 
     def pick(self, but: Collection[Node] = ()) -> Node | None:
-        """The next node to ask: a ready one if there is any, else a resting one; None if all the others are dead."""
+        """The next node to ask: a ready one if there is any, else the resting one that is doubted least.
+
+        None if all the others are dead.
+        """
         count = len(self.all)
         rotated = [self.all[(self._turn + step) % count] for step in range(count)]
-        for state in (State.READY, State.RESTING):
-            for node in rotated:
-                if node.state is state and not any(node is other for other in but):
-                    self._turn = node.number + 1
-                    return node
-        return None
+        left = [node for node in rotated if node.state is not State.DEAD and not any(node is other for other in but)]
+        best = min(
+            left, key=lambda node: (node.state is not State.READY, node.is_outside, node.is_doubted), default=None
+        )
+        if best is not None:
+            self._turn = best.number + 1
+        return best
 
 
 @dataclass(slots=True)

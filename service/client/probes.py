@@ -5,11 +5,15 @@ answers searches from them with status 200, even once it has noticed that it has
 setting `cluster.no_cluster_manager_block: all` it refuses them, but then every election of a manager closes all shards
 of all nodes.) So if there are several nodes, all are asked regularly. One that was silent, failed or seems to be cut
 off is trusted again only once it has a cluster manager, and a cluster state no older than those of the others.
+
+A node that knows less than another one knew before it was asked is outside of its cluster, and so is one of another
+cluster than most of them.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
@@ -36,6 +40,7 @@ class _State(msgspec.Struct):
     """What a node knows of its cluster. Without a cluster manager, its knowledge may be old."""
 
     cluster_name: str
+    cluster_uuid: str = ""
     version: int = -1
     cluster_manager_node: str | None = None
 
@@ -51,7 +56,9 @@ class Probes:
         self._connect = connect
         self._witness_failed = witness_failed
         self._connections: dict[int, Connection] = {}
-        self._newest = -1
+        self._told: dict[int, _State] = {}  # by each node, when it was last asked
+        self._newest: dict[str, int] = {}  # the versions that the nodes of each cluster told last
+        self._behind: set[int] = set()
         self.without_manager: set[int] = set()
 
     async def close(self) -> None:
@@ -73,44 +80,48 @@ class Probes:
             raise found
         if found.cluster_manager_node is None:
             raise responses.unusable("its node has no cluster manager")
-        if found.version < max(versions, default=-1):
+        if self.is_outside(number) or found.version < max(versions, default=-1):
             raise responses.unusable("its node knows an older state of the cluster than the others")
 
-    async def cut_off(self, numbers: Collection[int]) -> list[int]:
-        """The nodes that are silent, have no cluster manager, or know less than one did when this was last called.
+    async def is_cut_off(self, number: int) -> bool:
+        """Whether the node is silent, has no cluster manager, or is outside of its cluster.
 
-        A node that refuses to tell its state is not among them.
+        If it refuses to tell its state, nobody knows, and this is False.
         """
-        states = await asyncio.gather(*(self._state(number, SILENT_SECONDS) for number in numbers))
-        found, newest = [], -1
-        for number, state in zip(numbers, states, strict=True):
-            if isinstance(state, Exception):
-                is_cut_off = error_types.failure_of(state) in COSTLY
-            else:
-                is_cut_off = state.cluster_manager_node is None or state.version < self._newest
-                newest = max(newest, state.version)
-            if is_cut_off:
-                found.append(number)
-        self._newest = newest
-        return found
+        state = await self._state(number, SILENT_SECONDS)
+        if isinstance(state, Exception):
+            return error_types.failure_of(state) in COSTLY
+        return state.cluster_manager_node is None or self.is_outside(number)
+
+    def is_outside(self, number: int) -> bool:
+        """Whether the node, when it was last asked, knew less than others did before, or was of another cluster."""
+        if number in self._behind:
+            return True
+        clusters = Counter(state.cluster_uuid for state in self._told.values())
+        own = self._told[number].cluster_uuid if number in self._told else None
+        return own is not None and clusters[own] < max(clusters.values())
 
     async def _version(self, number: int) -> int:
         found = await self._state(number)
         if isinstance(found, Exception):
             self._witness_failed(number, found)
             return -1
-        return -1 if found.cluster_manager_node is None else found.version
+        return -1 if found.cluster_manager_node is None or self.is_outside(number) else found.version
 
     async def _state(self, number: int, seconds: float = TIMEOUT) -> _State | TransportError | ConversationsError:
         """What the node tells, or why it did not. If this raised errors, asyncio.gather could hide a cancellation."""
+        known = dict(self._newest)
         try:
             found = await self._ask(number, _STATE, _LOCAL, _State, seconds)
         except (TransportError, ConversationsError) as error:
             return error
-        if found.cluster_manager_node is None:
-            self.without_manager.add(number)
-        else:
-            self.without_manager.discard(number)
+        self._told[number] = found
+        clusters = {state.cluster_uuid for state in self._told.values()}
+        newest = max(self._newest.get(found.cluster_uuid, -1), found.version)
+        self._newest = {one: found for one, found in self._newest.items() if one in clusters}
+        self._newest[found.cluster_uuid] = newest
+        _put(number, self._behind, is_in=found.version < known.get(found.cluster_uuid, -1))
+        _put(number, self.without_manager, is_in=found.cluster_manager_node is None)
         return found
 
     async def _ask(
@@ -125,3 +136,7 @@ class Probes:
             return msgspec.json.decode(data, type=expected)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise responses.unusable("it does not name its cluster") from error
+
+
+def _put(number: int, numbers: set[int], *, is_in: bool) -> None:
+    (numbers.add if is_in else numbers.discard)(number)

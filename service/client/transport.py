@@ -22,6 +22,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from opensearchpy import AsyncTransport, JSONSerializer
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import TransportError
@@ -31,15 +32,14 @@ from service import deadline, telemetry
 from service.client import error_types, responses
 from service.client.call import Call
 from service.client.connection import Connection
-from service.client.node_health import COSTLY, Budget, Failure, Node, Nodes, State
-from service.client.probes import Probes
-from service.errors import AnswerUnusable, ConversationsError
+from service.client.node_health import Failure, Node, State
+from service.client.watch import Watch
+from service.errors import AnswerMayBeOld, AnswerUnusable, ConversationsError
 from service.message_texts import counted
 
 EXPECTED = (404, 409)  # normal outcomes, not failures: the document does not exist, or has a newer version
 LATE_SECONDS = 5.0  # a node is probed after this time without an answer, however long the call may take
 LEAST_SECONDS = 0.2  # a node is never late before this time, however little time a call has
-FIRST_PAUSE_SECONDS = 0.2
 _LEAVES_SOMETHING = "_search/point_in_time"  # so it is never sent to two nodes at the same time
 
 _connection: ContextVar[Connection] = ContextVar("connection")
@@ -74,19 +74,14 @@ class Transport(AsyncTransport):
         super().__init__(hosts, **options)
         self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
         self._policy = policy
-        self._probes = Probes(self._connect_for_probes, self._witness_failed)
-        self._watches: dict[int, asyncio.Task[None]] = {}
-        self._rounds: asyncio.Task[None] | None = None
-        self._budget = Budget()
-        self._reads: set[asyncio.Future[object]] = set()  # one for each running read, done once all nodes are dead
-        self._keeper: Transport = beside or self
-        self._nodes: Nodes = (
-            Nodes([Node(number, policy.failures, _count_state) for number in range(len(hosts))])
+        self._owns_watch = beside is None
+        self._watch: Watch = (
+            Watch(len(hosts), policy.failures, policy.probe_seconds, self._async_call, self._connect_for_probes)
             if beside is None
-            else beside._nodes
+            else beside._watch
         )
-        if beside is None:
-            telemetry.nodes.labels(State.READY.value).inc(len(hosts))
+        self._nodes = self._watch.nodes
+        self._closing: set[asyncio.Task[object]] = set()
 
     async def perform_request(
         self,
@@ -104,7 +99,7 @@ class Transport(AsyncTransport):
         in_use.inc()
         try:
             await self._async_call()
-            self._keeper._begin_rounds()
+            self._watch.begin()
             with telemetry.tracing.span(f"opensearch {name}", "client") as facts:
                 facts |= {"db.system.name": "opensearch", "db.operation.name": name, "http.request.method": method}
                 return await self._send(self._call_of(method, url, params, body, timeout, ignore, headers))
@@ -134,15 +129,11 @@ class Transport(AsyncTransport):
         """Does nothing. The base class would take the connection out of its pool and never close it."""
 
     async def close(self) -> None:
-        tasks = [*self._watches.values(), *([] if self._rounds is None else [self._rounds])]
-        for task in tasks:
+        for task in self._closing:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await self._probes.close()
-        if self._keeper is self:
-            for node in self._nodes.all:
-                telemetry.nodes.labels(node.state.value).dec()
-            self._nodes.all.clear()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        if self._owns_watch:
+            await self._watch.close()
         await super().close()
 
     def nodes_in_words(self) -> str | None:
@@ -167,8 +158,8 @@ class Transport(AsyncTransport):
         return Call(method, url, rest, body, ends, ignore, headers)
 
     async def _send(self, call: Call) -> object:
-        self._budget.add()
         if call.is_read:
+            self._watch.budget.add()
             return await self._read(call)
         tried: list[Node] = []
         last: Unreachable | None = None
@@ -194,7 +185,7 @@ class Transport(AsyncTransport):
         is_late = False
         left = 2  # an unreachable node costs no time, so it does not count
         all_dead: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._keeper._reads.add(all_dead)
+        self._watch.reads.add(all_dead)
         try:
             while True:
                 if not running:
@@ -211,22 +202,22 @@ class Transport(AsyncTransport):
                 done = {task for task in running if task.done()}
                 running -= done
                 for task in done:
-                    last = _failed_attempt(task)
+                    last = _failed_attempt(task, is_last=not running)
                     if last is None:
                         return task.result()
-                    left += error_types.failure_of(last) is Failure.DOWN
+                    left += error_types.failure_of(last) is Failure.DOWN or isinstance(last, AnswerMayBeOld)
                 if all_dead.done():
                     raise last if last is not None and not running else self._circuit_error()
                 if not done:
                     is_late = True
-                    if (other := self._nodes.pick(tried)) is not None and self._budget.take():
+                    if (other := self._nodes.pick(tried)) is not None and self._watch.budget.take():
                         telemetry.retried.labels("slow").inc()
                         left -= 1
                         running.add(self._start(other, call.anywhere, tried))
                     else:
                         may_be_late = False
         finally:
-            self._keeper._reads.discard(all_dead)
+            self._watch.reads.discard(all_dead)
             for task in running:
                 task.cancel()
 
@@ -242,19 +233,32 @@ class Transport(AsyncTransport):
 
     async def _watched(self, node: Node, call: Call) -> object:
         """One attempt. A late node is probed meanwhile, and rests until it passes the probe."""
-        late = asyncio.get_running_loop().call_later(self._slow_after(call), self._keeper._suspect, node)
+        late = asyncio.get_running_loop().call_later(self._slow_after(call), self._watch.suspect, node)
         try:
             answer = await self._attempt(node, call)
         except (TransportError, ConversationsError) as error:
             if (failure := error_types.failure_of(error)) is not None:
-                self._keeper._failed(node, failure, error)
+                self._watch.failed(node, failure, error)
             else:
                 self._heard(node, call)
             raise
         finally:
             late.cancel()
-        self._heard(node, call)
+        try:
+            self._heard(node, call)
+        except AnswerMayBeOld:
+            if call.kind == _LEAVES_SOMETHING and isinstance(answer, dict):
+                self._close_point_in_time(answer["pit_id"])
+            raise
         return answer
+
+    def _close_point_in_time(self, pit_id: str) -> None:
+        """In the background, because nobody will use it."""
+        body = msgspec.json.encode({"pit_id": [pit_id]})
+        task = asyncio.create_task(self.perform_request("DELETE", f"/{_LEAVES_SOMETHING}", body=body))
+        self._closing.add(task)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        task.add_done_callback(self._closing.discard)
 
     def _heard(self, node: Node, call: Call) -> None:
         """Called after each answer. Raises AnswerUnusable for a read if the answer may be old."""
@@ -262,8 +266,10 @@ class Transport(AsyncTransport):
             node.answered()
             return
         node.spoke()
-        if node.is_doubted and call.is_read and self._nodes.are_others_ready(node):
-            raise responses.unusable("its node was silent or cut off before, so the answer may be old")
+        if call.is_read and (node.is_outside or (node.is_doubted and self._nodes.are_others_ready(node))):
+            raise AnswerMayBeOld(
+                "a node of OpenSearch answered that was silent before, or is cut off from the others: try again shortly"
+            )
 
     async def _attempt(self, node: Node, call: Call) -> object:
         chosen = _connection.set(self.connection_pool.connection_opts[node.number][0])
@@ -278,80 +284,10 @@ class Transport(AsyncTransport):
             responses.check_shape(call.method, call.url, answer, call.body)
         return answer
 
-    def _failed(self, node: Node, failure: Failure, error: Exception) -> None:
-        """Records the failure. Once a node is dead, the others are probed, so that a dead cluster is noticed soon.
-
-        Once all are dead, running reads end.
-        """
-        before = node.state
-        node.failed(failure, error)
-        self._watch(node)
-        if self._nodes.are_all_dead():
-            for read in self._reads:
-                if not read.done():
-                    read.set_result(None)
-        if node.state is State.DEAD and before is not State.DEAD:
-            for other in self._nodes.all:
-                if other.state is State.READY:
-                    self._suspect(other)
-
-    def _suspect(self, node: Node) -> None:
-        node.suspected()
-        self._watch(node, at_once=True)
-
-    def _watch(self, node: Node, *, at_once: bool = False) -> None:
-        """Probes the node in the background until it answers."""
-        running = self._watches.get(node.number)
-        if (running is None or running.done()) and self._nodes.all:
-            self._watches[node.number] = asyncio.create_task(
-                self._probe_until_ready(node, 0.0 if at_once else FIRST_PAUSE_SECONDS)
-            )
-
-    async def _probe_until_ready(self, node: Node, pause: float) -> None:
-        clock = asyncio.get_running_loop().time
-        while True:
-            await asyncio.sleep(pause)
-            if node.state is State.READY:
-                return
-            begun = clock()
-            await self._probe(node)
-            pause = max(0.0, begun + self._policy.probe_seconds - clock())
-
-    def _begin_rounds(self) -> None:
-        if self._rounds is None and len(self._nodes.all) > 1:
-            self._rounds = asyncio.create_task(self._go_round())
-
-    async def _go_round(self) -> None:
-        """Asks the nodes that take part, again and again, and probes those that their cluster may have left out."""
-        while True:
-            await asyncio.sleep(self._policy.probe_seconds)
-            asked = [node.number for node in self._nodes.all if node.state is State.READY]
-            for number in await self._probes.cut_off(asked):
-                self._suspect(self._nodes.all[number])
-
-    async def _probe(self, node: Node) -> None:
-        await self._async_call()
-        try:
-            if len(self._nodes.all) == 1:
-                await self._probes.check_answers(node.number)
-            else:
-                await self._probes.check_member(node.number, [one.number for one in self._nodes.witnesses(node)])
-        except (TransportError, ConversationsError) as error:
-            if (failure := error_types.failure_of(error)) is not None:
-                is_alone = node.number in self._probes.without_manager and not self._nodes.are_most_alive(node)
-                self._failed(node, Failure.ALONE if is_alone else failure, error)
-                return
-        node.answered()
-
     def _connect_for_probes(self, number: int) -> Connection:
         host = self.connection_pool.connection_opts[number][1]
-        return self.connection_class(**{**self.kwargs, **host, "pool_maxsize": 1})
-
-    def _witness_failed(self, number: int, error: Exception) -> None:
-        """A node that did not answer when another one was probed, which counts as its first failure if it had none."""
-        node, failure = self._nodes.all[number], error_types.failure_of(error)
-        if node.failures == 0 and failure in COSTLY:
-            self._failed(node, failure, error)
+        at_once = 2 + len(self._nodes.all)  # asked regularly, probed, and asked about each of the others
+        return self.connection_class(**{**self.kwargs, **host, "pool_maxsize": at_once})
 
     def _open_circuit(self) -> Unreachable:
         """The error for a call that is not sent, because all nodes are dead."""
@@ -363,16 +299,16 @@ class Transport(AsyncTransport):
         return Unreachable("N/A", str(opened), opened)
 
 
-def _failed_attempt(task: asyncio.Task[object]) -> Exception | None:
-    """Why another node is asked; None if this one answered. Raises an error that any node would answer with."""
+def _failed_attempt(task: asyncio.Task[object], *, is_last: bool) -> Exception | None:
+    """Why another node is asked, or waited for; None if this one answered.
+
+    Raises an error that any node would answer with. One of an overloaded or broken node only if this attempt `is_last`.
+    """
     error = task.exception()
-    if error is not None and (error_types.failure_of(error) is None or not isinstance(error, Exception)):
-        raise error
-    return error
-
-
-def _count_state(before: State, after: State) -> None:
-    telemetry.nodes.labels(before.value).dec()
-    telemetry.nodes.labels(after.value).inc()
-    if after is State.DEAD:
-        telemetry.circuits_opened.inc()
+    if error is None:
+        return None
+    if isinstance(error, Exception):
+        is_of_the_node = error_types.failure_of(error) is not None
+        if is_of_the_node or (not is_last and error_types.is_of_the_moment(error)):
+            return error
+    raise error

@@ -64,8 +64,8 @@ action.auto_create_index: false
 # Above the largest bulk request that the service sends, and far below the heap.
 http.max_content_length: 64mb
 indices.breaker.total.use_real_memory: true
-# While a point in time is open, a shard that was lost cannot be opened again. So one that nobody closed ends on time, not
-# up to a minute later.
+# While a point in time is open, a shard that was lost cannot be opened again. So one that nobody closed ends on time,
+# not up to a minute later.
 search.keep_alive_interval: 5s
 # Absolute, because a developer's disk is often nine tenths full of other things.
 cluster.routing.allocation.disk.watermark.low: 300mb

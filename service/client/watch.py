@@ -1,0 +1,164 @@
+"""Watches the nodes of a cluster in the background: asks those that take part, and probes those that failed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from opensearchpy.exceptions import TransportError
+
+from service import telemetry
+from service.client import error_types
+from service.client.connection import Connection
+from service.client.node_health import COSTLY, Budget, Failure, Node, Nodes, State
+from service.client.probes import Probes
+from service.errors import AnswerUnusable, ConversationsError
+
+FIRST_PAUSE_SECONDS = 0.2
+
+
+class Watch:
+    """The nodes and what is known of them, for one client or for several of the same cluster.
+
+    `reads` has a future for each running read, which is done once all nodes are dead. `budget` limits slow reads that
+    are sent to a second node.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        most_failures: int,
+        probe_seconds: float,
+        prepare: Callable[[], Awaitable[object]],
+        connect: Callable[[int], Connection],
+    ) -> None:
+        """`prepare` is called before the first `connect`, which makes a connection to the node of this number."""
+        self.nodes = Nodes([Node(number, most_failures, _count_state) for number in range(count)])
+        self.budget = Budget()
+        self.reads: set[asyncio.Future[object]] = set()
+        self._probe_seconds = probe_seconds
+        self._prepare = prepare
+        self._probes = Probes(connect, self._witness_failed)
+        self._watches: dict[int, asyncio.Task[None]] = {}
+        self._questions: list[asyncio.Task[None]] = []
+        self._is_closed = False
+        telemetry.nodes.labels(State.READY.value).inc(count)
+
+    async def close(self) -> None:
+        self._is_closed = True
+        tasks = [*self._watches.values(), *self._questions]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._probes.close()
+        for node in self.nodes.all:
+            telemetry.nodes.labels(node.state.value).dec()
+            node.on_change = _ignore_state
+        self.nodes.all.clear()
+
+    def begin(self) -> None:
+        """Begins to ask the nodes regularly, if there are several."""
+        if not (self._questions or self._is_closed) and len(self.nodes.all) > 1:
+            self._questions = [asyncio.create_task(self._ask_regularly(node)) for node in self.nodes.all]
+
+    def failed(self, node: Node, failure: Failure, error: Exception) -> None:
+        """Records the failure. Once a node is dead, the others are probed, so that a dead cluster is noticed soon.
+
+        Once all are dead, running reads end.
+        """
+        before = node.state
+        node.failed(failure, error)
+        self._watch(node)
+        if self.nodes.are_all_dead():
+            for read in self.reads:
+                if not read.done():
+                    read.set_result(None)
+        if node.state is State.DEAD and before is not State.DEAD:
+            for other in self.nodes.all:
+                if other.state is State.READY:
+                    self.suspect(other)
+
+    def suspect(self, node: Node) -> None:
+        """Probes a node at once that may have been left out by its cluster."""
+        node.suspected()
+        self._watch(node, at_once=True)
+
+    def _watch(self, node: Node, *, at_once: bool = False) -> None:
+        """Probes the node in the background until it answers."""
+        running = self._watches.get(node.number)
+        if (running is None or running.done()) and not self._is_closed:
+            self._watches[node.number] = asyncio.create_task(
+                self._probe_until_ready(node, 0.0 if at_once else FIRST_PAUSE_SECONDS)
+            )
+
+    async def _probe_until_ready(self, node: Node, pause: float) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(pause)
+            begun = clock()
+            if node.state is not State.READY:
+                await self._probe(node)
+            if node.state is State.READY:
+                return
+            pause = max(0.0, begun + self._probe_seconds - clock())
+
+    async def _ask_regularly(self, node: Node) -> None:
+        """Asks the node whether its cluster may have left it out. If so, it is probed."""
+        while True:
+            await asyncio.sleep(self._probe_seconds)
+            if node.state is not State.READY:
+                continue
+            try:
+                await self._prepare()
+                is_cut_off = await self._probes.is_cut_off(node.number)
+            except Exception:  # such as a file of the certificate authority that is just being replaced
+                is_cut_off = True
+            node.is_outside = self._probes.is_outside(node.number)
+            if is_cut_off:
+                self.suspect(node)
+
+    async def _probe(self, node: Node) -> None:
+        last: Exception | None = None
+        failure: Failure | None = None
+        try:
+            await self._prepare()
+            if len(self.nodes.all) == 1:
+                await self._probes.check_answers(node.number)
+            else:
+                await self._probes.check_member(node.number, [one.number for one in self.nodes.witnesses(node)])
+        except (TransportError, ConversationsError) as error:
+            failure, last = self._failure_of_probe(node, error), error
+        except Exception as error:  # as above
+            failure, last = Failure.SICK, error
+        node.is_outside = self._probes.is_outside(node.number)
+        if failure is None or last is None:
+            node.answered()
+        else:
+            self.failed(node, failure, last)
+
+    def _failure_of_probe(self, node: Node, error: TransportError | ConversationsError) -> Failure | None:
+        """None if the node answered with an error of its own, and nobody may ask for its state, or it has no others."""
+        if isinstance(error, AnswerUnusable):
+            node.suspected()
+            is_alone = node.number in self._probes.without_manager and not self.nodes.are_most_alive(node)
+            return Failure.ALONE if is_alone else Failure.SICK
+        failure = error_types.failure_of(error)
+        may_ask = not isinstance(error, TransportError) or error.status_code not in (401, 403)
+        return Failure.SICK if failure is None and may_ask and len(self.nodes.all) > 1 else failure
+
+    def _witness_failed(self, number: int, error: Exception) -> None:
+        """A node that did not answer when another one was probed, which counts as its first failure if it had none."""
+        node, failure = self.nodes.all[number], error_types.failure_of(error)
+        if node.failures == 0 and failure in COSTLY:
+            self.failed(node, failure, error)
+
+
+def _count_state(before: State, after: State) -> None:
+    telemetry.nodes.labels(before.value).dec()
+    telemetry.nodes.labels(after.value).inc()
+    if after is State.DEAD:
+        telemetry.circuits_opened.inc()
+
+
+def _ignore_state(_before: State, _after: State) -> None:
+    """In place of _count_state, once the client is closed."""
