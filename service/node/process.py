@@ -67,6 +67,7 @@ indices.breaker.total.use_real_memory: true
 # While a point in time is open, a shard that was lost cannot be opened again. So one that nobody closed ends on time,
 # not up to a minute later.
 search.keep_alive_interval: 5s
+point_in_time.init.keep_alive: 10s
 # Absolute, because a developer's disk is often nine tenths full of other things.
 cluster.routing.allocation.disk.watermark.low: 300mb
 cluster.routing.allocation.disk.watermark.high: 200mb

@@ -95,6 +95,20 @@ def test_the_death_of_the_cluster_manager_closes_no_shard_of_the_others(
     assert {copy: after.get(copy) for copy in before} == before
 
 
+def test_a_point_in_time_that_nobody_closes_ends_on_time(three_nodes: LocalCluster, on_three_nodes: Cluster) -> None:
+    """OpenSearch looks for those that ended once a minute, by default."""
+    on_three_nodes.load(corpus()[:1])
+    url = f"{three_nodes.urls[0]}/{on_three_nodes.settings.alias}/_search/point_in_time?keep_alive=5s"
+    opened = httpx.post(url, timeout=60).raise_for_status().json()["pit_id"]
+
+    def is_open() -> bool:
+        found = httpx.get(f"{three_nodes.urls[0]}/_search/point_in_time/_all", timeout=60).json()
+        return opened in [one["pit_id"] for one in found.get("pits", [])]
+
+    assert is_open()
+    wait_until(lambda: not is_open(), seconds=30)
+
+
 def test_the_last_node_is_not_believed_without_a_manager(three_nodes: LocalCluster, on_three_nodes: Cluster) -> None:
     """It could be cut off from others that go on. OpenSearch itself answers searches from it."""
     on_three_nodes.load(corpus()[:40])
