@@ -22,7 +22,7 @@ from service.errors import CircuitOpen
 
 SECONDS = 10.0
 SHARE = 0.25
-POLICY = Policy(timeout=SECONDS, slow_share=SHARE, failures=3, probe_seconds=1.0)
+POLICY = Policy(timeout=SECONDS, slow_share=SHARE, failures=3, probe_seconds=1.1)
 LATE = SHARE * SECONDS
 ALL_DEAD = LATE + 3 * PROBE + FIRST_PAUSE_SECONDS
 """The greatest time until three silent probes of each node: the second begins when the first has ended."""
@@ -33,9 +33,9 @@ SOON = 1e-6
 class Behaviour:
     """What a node does: "answers", "breaks" (the connection), or is "sick" (a proxy's page), after so many seconds.
 
-    Or it "refuses" connections, at once, "refuses for the moment" (429), or is "silent". A node that answers also
-    answers probes, at once: with its cluster, the version of its state, and whether it has a cluster manager; or with
-    the error `probe_status`.
+    Or it "refuses" connections, at once, "refuses for the moment" (429), or is "silent". A node that answers, or refuses
+    for the moment, also answers probes, at once: with its cluster, the version of its state, and whether it has a
+    cluster manager; or with the error `probe_status`.
     """
 
     does: str
@@ -99,7 +99,8 @@ class FakeNode(Connection):
             self.world.asked.append((self.port, method))
         if behaviour == REFUSES:
             raise Unreachable("N/A", "", aiohttp.ClientConnectorError(None, OSError()))  # type: ignore[arg-type]
-        after = 0.0 if is_probe and behaviour.does == "answers" else behaviour.after
+        is_probed = is_probe and behaviour.does in ("answers", "refuses for the moment")
+        after = 0.0 if is_probed else behaviour.after
         await asyncio.sleep(min(after, timeout))
         if after >= timeout:
             raise ConnectionTimeout("TIMEOUT", "", TimeoutError())
@@ -107,7 +108,7 @@ class FakeNode(Connection):
             raise Unreachable("N/A", "", aiohttp.ServerDisconnectedError())
         if behaviour.does == "sick":
             raise TransportError(502, "unknown", None)
-        if behaviour.does == "refuses for the moment":
+        if behaviour.does == "refuses for the moment" and not is_probe:
             raise TransportError(429, "x", {"error": {"type": "x", "reason": "y"}, "status": 429})
         if is_probe and behaviour.probe_status != 200:
             info = {"error": {"type": "x", "reason": "y"}, "status": behaviour.probe_status}

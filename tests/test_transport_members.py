@@ -231,9 +231,10 @@ def test_an_answer_of_a_point_in_time_that_is_left_out_leaves_none_open() -> Non
     run(work())
 
 
-def test_a_second_request_makes_no_read_fail() -> None:
-    """It is refused for the moment, while the first one is still on its way."""
-    world = World([Behaviour("answers", LATE + 1), Behaviour("refuses for the moment")])
+@pytest.mark.parametrize("after", [0.0, 1.0])
+def test_a_second_request_makes_no_read_fail(after: float) -> None:
+    """It is refused for the moment, while the first one is still on its way, or when it is answered."""
+    world = World([Behaviour("answers", LATE + 1), Behaviour("refuses for the moment", after)])
 
     async def work() -> None:
         async with connected(world) as client:

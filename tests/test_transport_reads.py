@@ -52,7 +52,7 @@ def modelled(nodes: Sequence[Behaviour]) -> tuple[int | str, float]:
     if isinstance(what, int) and when <= LATE:
         return what, when
     is_last = not untried
-    if when > LATE and REFUSES in nodes:  # the probes of that node have shown which of the others are silent
+    if when > LATE and nodes[0] == REFUSES:  # the probes of that node have shown which of the others are silent
         untried.sort(key=lambda number: nodes[number - 1].is_silent_to_probes)
     second = attempt(min(when, LATE))
     if second is None:

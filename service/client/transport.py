@@ -201,7 +201,7 @@ class Transport(AsyncTransport):
                 await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
                 done = {task for task in running if task.done()}
                 running -= done
-                for task in done:
+                for task in sorted(done, key=lambda task: task.exception() is not None):  # an answer before an error
                     last = _failed_attempt(task, is_last=not running)
                     if last is None:
                         return task.result()
@@ -261,7 +261,7 @@ class Transport(AsyncTransport):
         task.add_done_callback(self._closing.discard)
 
     def _heard(self, node: Node, call: Call) -> None:
-        """Called after each answer. Raises AnswerUnusable for a read if the answer may be old."""
+        """Called after each answer. Raises AnswerMayBeOld for a read."""
         if node.state is State.READY or len(self._nodes.all) == 1:
             node.answered()
             return
