@@ -114,6 +114,8 @@ def test_a_call_is_told_the_rest_of_the_deadline_after_those_before_it(seen: See
     calls: list[Call] = []
 
     def late(call: Call) -> None:
+        if not call.kind.startswith("_search"):  # the service also looks at the index in the background
+            return
         calls.append(call)
         if len(calls) == 1:
             time.sleep(LATE_SECONDS)
