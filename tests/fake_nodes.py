@@ -120,7 +120,7 @@ class FakeNode(Connection):
 
 @asynccontextmanager
 async def connected(world: World, policy: Policy = POLICY, beside: Transport | None = None) -> AsyncIterator[Transport]:
-    """A transport that knows nothing of these nodes yet, unless it is `beside` another. It asks them in their order."""
+    """A transport that asks these nodes in their order. It knows nothing of them yet, or what the one `beside` it knows."""
     hosts = [{"host": "node", "port": number, "world": world} for number in range(1, len(world.behaviours) + 1)]
     client = Transport(
         hosts, policy=policy, beside=beside, connection_class=FakeNode, serializer=_Json(), max_retries=0,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.client.probes import SILENT_SECONDS
+from service.client.transport import Transport
 from tests.fake_nodes import (
     ALONE,
     ANSWERS,
@@ -31,14 +34,21 @@ from tests.fake_nodes import (
 from tests.virtual_time import run
 
 
+@asynccontextmanager
+async def asked_once(world: World) -> AsyncIterator[Transport]:
+    """A client whose first read the first node has answered, so that all nodes are watched."""
+    async with connected(world) as client:
+        assert (await ask(client))[0] == 1
+        yield client
+
+
 @pytest.mark.parametrize("cut_off", [ALONE, OLD, FOREIGN])
 def test_a_node_that_is_cut_off_is_not_believed_until_it_is_back(cut_off: Behaviour) -> None:
     """Though it answers everything at once. No reads are needed to find it."""
     world = World([ANSWERS] * 3)
 
     async def work() -> None:
-        async with connected(world) as client:
-            assert (await ask(client))[0] == 1
+        async with asked_once(world) as client:
             await asyncio.sleep(POLICY.probe_seconds)
             world.behaviours[1] = cut_off
             await asyncio.sleep(NOTICED)
@@ -54,8 +64,7 @@ def test_a_running_read_of_a_node_that_is_cut_off_goes_to_another() -> None:
     world = World([ANSWERS] * 3)
 
     async def work() -> None:
-        async with connected(world) as client:
-            assert (await ask(client))[0] == 1
+        async with asked_once(world) as client:
             world.behaviours[1] = replace(ALONE, after=LATE - SOON)
             assert (await ask(client))[0] == 3
 
@@ -66,8 +75,7 @@ def test_a_node_that_was_silent_while_nobody_asked_is_not_believed_when_it_wakes
     world = World([ANSWERS] * 3)
 
     async def work() -> None:
-        async with connected(world) as client:
-            assert (await ask(client))[0] == 1
+        async with asked_once(world) as client:
             world.behaviours[1] = SILENT
             await asyncio.sleep(POLICY.probe_seconds + SILENT_SECONDS + SOON)
             world.behaviours[1] = OLD
@@ -82,8 +90,7 @@ def test_reads_go_on_while_a_manager_is_elected(silent: int) -> None:
     world = World([ANSWERS] * 3)
 
     async def work() -> None:
-        async with connected(world) as client:
-            assert (await ask(client))[0] == 1
+        async with asked_once(world) as client:
             world.behaviours[:] = [SILENT] * silent + [ALONE] * (3 - silent)
             await asyncio.sleep(20.0)
             for _read in range(6):
@@ -96,8 +103,7 @@ def test_the_last_node_is_not_believed_without_a_manager() -> None:
     world = World([ANSWERS] * 3)
 
     async def work() -> None:
-        async with connected(world) as client:
-            assert (await ask(client))[0] == 1
+        async with asked_once(world) as client:
             world.behaviours[:] = [SILENT, ALONE, SILENT]
             await asyncio.sleep(20.0)
             assert (await ask(client))[0] == (await ask(client, "/_bulk"))[0] == "dead"
@@ -140,8 +146,7 @@ def test_a_node_that_is_cut_off_is_not_believed_because_the_others_are_slow(othe
     world = World([ANSWERS] * (1 + len(others)))
 
     async def work() -> None:
-        async with connected(world) as client:
-            await ask(client)
+        async with asked_once(world) as client:
             await asyncio.sleep(NOTICED)
             world.behaviours[:] = [OLD, *others]
             await asyncio.sleep(NOTICED)
@@ -154,8 +159,7 @@ def test_a_node_that_is_cut_off_is_asked_after_those_that_failed_once() -> None:
     world = World([ANSWERS] * 3)
 
     async def work() -> None:
-        async with connected(world) as client:
-            await ask(client)
+        async with asked_once(world) as client:
             await asyncio.sleep(NOTICED)
             world.behaviours[0] = OLD
             await asyncio.sleep(NOTICED)
@@ -174,8 +178,7 @@ def test_a_doubted_node_that_does_not_tell_its_state_stays_doubted(status: int) 
     world = World([ANSWERS] * 3)
 
     async def work() -> None:
-        async with connected(world) as client:
-            await ask(client)
+        async with asked_once(world) as client:
             world.behaviours[1] = SILENT
             await asyncio.sleep(POLICY.probe_seconds + SILENT_SECONDS + SOON)
             world.behaviours[1] = replace(OLD, probe_status=status)
@@ -190,8 +193,7 @@ def test_a_node_that_nobody_may_ask_for_its_state_takes_part(status: int) -> Non
     world = World([replace(ANSWERS, probe_status=status)] * 3)
 
     async def work() -> None:
-        async with connected(world) as client:
-            await ask(client)
+        async with asked_once(world) as client:
             world.behaviours[1] = REFUSES
             await asyncio.sleep(5.0)
             world.behaviours[1] = replace(ANSWERS, probe_status=status)
@@ -205,8 +207,7 @@ def test_one_silent_node_hides_no_other_that_is_cut_off() -> None:
     world = World([ANSWERS] * 4)
 
     async def work() -> None:
-        async with connected(world) as client:
-            await ask(client)
+        async with asked_once(world) as client:
             await asyncio.sleep(NOTICED)
             world.behaviours[:2] = [OLD, SILENT]
             await asyncio.sleep(NOTICED)
@@ -220,8 +221,7 @@ def test_an_answer_of_a_point_in_time_that_is_left_out_leaves_none_open() -> Non
     world = World([ANSWERS] * 3)
 
     async def work() -> None:
-        async with connected(world) as client:
-            assert (await ask(client))[0] == 1
+        async with asked_once(world) as client:
             world.asked.clear()
             world.behaviours[1] = replace(ALONE, after=LATE - SOON)
             assert (await ask(client, "/x/_search/point_in_time"))[0] != 2

@@ -213,7 +213,7 @@ def is_opensearchs(error: TransportError) -> bool:
     if not isinstance(info, dict):
         return False
     kind = info.get("error")
-    # A gateway's own errors have texts beside the error and the status; OpenSearch's have objects, such as indices.
+    # If OpenSearch's error is a text, all other values are objects, one for each index. A gateway adds texts: its path.
     others = (value for name, value in info.items() if name not in ("error", "status"))
     is_error = isinstance(kind, dict) or (isinstance(kind, str) and all(isinstance(value, dict) for value in others))
     has_error = is_error and isinstance(info.get("status"), int)
@@ -278,7 +278,7 @@ def circuit_open(last: Sequence[Exception | None]) -> CircuitOpen:
         return CircuitOpen(f"too few of the {counted(len(last), 'node')} of OpenSearch answer: try again shortly")
     if len(last) > 1:
         return CircuitOpen(f"none of the {counted(len(last), 'node')} of OpenSearch answers: try again shortly")
-    for error in last:
-        if isinstance(error, Unreachable) and not isinstance(error, ConnectionTimeout):
-            return CircuitOpen(str(translate_unreachable(error)))
+    only = last[0] if last else None  # a client that was closed has no nodes
+    if isinstance(only, Unreachable) and not isinstance(only, ConnectionTimeout):
+        return CircuitOpen(str(translate_unreachable(only)))
     return CircuitOpen("OpenSearch does not answer: try again shortly")

@@ -49,7 +49,6 @@ class Probes:
     """Separate connections for probes, because all others may be in use. `connect` makes the one to a node's number.
 
     `witness_failed` gets the number and the error of a node that was asked about another one and did not answer.
-    `without_manager` holds the numbers of the nodes that had no cluster manager when they were last asked.
     """
 
     def __init__(self, connect: Callable[[int], Connection], witness_failed: Callable[[int, Exception], None]) -> None:
@@ -57,9 +56,8 @@ class Probes:
         self._witness_failed = witness_failed
         self._connections: dict[int, Connection] = {}
         self._told: dict[int, _State] = {}  # by each node, when it was last asked
-        self._newest: dict[str, int] = {}  # the versions that the nodes of each cluster told last
+        self._newest: dict[str, int] = {}  # by the uuid of a cluster, the newest version that a node told
         self._behind: set[int] = set()
-        self.without_manager: set[int] = set()
 
     async def close(self) -> None:
         for connection in self._connections.values():
@@ -93,6 +91,10 @@ class Probes:
             return error_types.failure_of(state) in COSTLY
         return state.cluster_manager_node is None or self.is_outside(number)
 
+    def has_no_manager(self, number: int) -> bool:
+        """Whether the node, when it was last asked, had no cluster manager."""
+        return number in self._told and self._told[number].cluster_manager_node is None
+
     def is_outside(self, number: int) -> bool:
         """Whether the node, when it was last asked, knew less than others did before, or was of another cluster."""
         if number in self._behind:
@@ -120,8 +122,10 @@ class Probes:
         newest = max(self._newest.get(found.cluster_uuid, -1), found.version)
         self._newest = {one: found for one, found in self._newest.items() if one in clusters}
         self._newest[found.cluster_uuid] = newest
-        _put(number, self._behind, is_in=found.version < known.get(found.cluster_uuid, -1))
-        _put(number, self.without_manager, is_in=found.cluster_manager_node is None)
+        if found.version < known.get(found.cluster_uuid, -1):
+            self._behind.add(number)
+        else:
+            self._behind.discard(number)
         return found
 
     async def _ask(
@@ -136,7 +140,3 @@ class Probes:
             return msgspec.json.decode(data, type=expected)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             raise responses.unusable("it does not name its cluster") from error
-
-
-def _put(number: int, numbers: set[int], *, is_in: bool) -> None:
-    (numbers.add if is_in else numbers.discard)(number)

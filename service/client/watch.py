@@ -33,7 +33,7 @@ class Watch:
         connect: Callable[[int], Connection],
     ) -> None:
         """`prepare` is called before the first `connect`, which makes a connection to the node of this number."""
-        self.nodes = Nodes([Node(number, most_failures, _count_state) for number in range(count)])
+        self.nodes = Nodes([Node(number, most_failures, self._count_state) for number in range(count)])
         self.budget = Budget()
         self.reads: set[asyncio.Future[object]] = set()
         self._probe_seconds = probe_seconds
@@ -46,14 +46,13 @@ class Watch:
 
     async def close(self) -> None:
         self._is_closed = True
+        for node in self.nodes.all:
+            telemetry.nodes.labels(node.state.value).dec()
         tasks = [*self._watches.values(), *self._questions]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._probes.close()
-        for node in self.nodes.all:
-            telemetry.nodes.labels(node.state.value).dec()
-            node.on_change = _ignore_state
         self.nodes.all.clear()
 
     def begin(self) -> None:
@@ -118,8 +117,15 @@ class Watch:
                 self.suspect(node)
 
     async def _probe(self, node: Node) -> None:
-        last: Exception | None = None
-        failure: Failure | None = None
+        error = await self._problem(node)
+        node.is_outside = self._probes.is_outside(node.number)
+        if error is None:
+            node.answered()
+        else:
+            self.failed(node, self._failure_of_probe(node, error), error)
+
+    async def _problem(self, node: Node) -> Exception | None:
+        """The error that says that the node does not take part in its cluster; None if it does."""
         try:
             await self._prepare()
             if len(self.nodes.all) == 1:
@@ -127,24 +133,22 @@ class Watch:
             else:
                 await self._probes.check_member(node.number, [one.number for one in self.nodes.witnesses(node)])
         except (TransportError, ConversationsError) as error:
-            failure, last = self._failure_of_probe(node, error), error
+            return None if self._says_nothing_against(error) else error
         except Exception as error:  # as above
-            failure, last = Failure.SICK, error
-        node.is_outside = self._probes.is_outside(node.number)
-        if failure is None or last is None:
-            node.answered()
-        else:
-            self.failed(node, failure, last)
+            return error
+        return None
 
-    def _failure_of_probe(self, node: Node, error: TransportError | ConversationsError) -> Failure | None:
-        """None if the node answered with an error of its own, and nobody may ask for its state, or it has no others."""
+    def _says_nothing_against(self, error: Exception) -> bool:
+        """Whether OpenSearch itself answered a probe: a single node, or one that may not tell its state."""
+        may_not_tell = isinstance(error, TransportError) and error.status_code in (401, 403)
+        return error_types.failure_of(error) is None and (may_not_tell or len(self.nodes.all) == 1)
+
+    def _failure_of_probe(self, node: Node, error: Exception) -> Failure:
         if isinstance(error, AnswerUnusable):
             node.suspected()
-            is_alone = node.number in self._probes.without_manager and not self.nodes.are_most_alive(node)
-            return Failure.ALONE if is_alone else Failure.SICK
-        failure = error_types.failure_of(error)
-        may_ask = not isinstance(error, TransportError) or error.status_code not in (401, 403)
-        return Failure.SICK if failure is None and may_ask and len(self.nodes.all) > 1 else failure
+            if self._probes.has_no_manager(node.number) and not self.nodes.are_most_alive(node):
+                return Failure.ALONE
+        return error_types.failure_of(error) or Failure.SICK
 
     def _witness_failed(self, number: int, error: Exception) -> None:
         """A node that did not answer when another one was probed, which counts as its first failure if it had none."""
@@ -152,13 +156,10 @@ class Watch:
         if node.failures == 0 and failure in COSTLY:
             self.failed(node, failure, error)
 
-
-def _count_state(before: State, after: State) -> None:
-    telemetry.nodes.labels(before.value).dec()
-    telemetry.nodes.labels(after.value).inc()
-    if after is State.DEAD:
-        telemetry.circuits_opened.inc()
-
-
-def _ignore_state(_before: State, _after: State) -> None:
-    """In place of _count_state, once the client is closed."""
+    def _count_state(self, before: State, after: State) -> None:
+        if self._is_closed:
+            return
+        telemetry.nodes.labels(before.value).dec()
+        telemetry.nodes.labels(after.value).inc()
+        if after is State.DEAD:
+            telemetry.circuits_opened.inc()

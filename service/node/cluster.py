@@ -30,7 +30,7 @@ class LocalCluster:
     """Several nodes in one data folder, on 127.0.0.1 only. A context manager: entering starts it, leaving stops it.
 
     `nodes` are in the order of their names, node-1 first. Each can be killed, suspended, resumed and restarted, from
-    any thread. More than half of them must run: otherwise the cluster answers nothing.
+    any thread. More than half of them must run: otherwise there is no cluster manager, and nothing can be changed.
     """
 
     def __init__(

@@ -18,7 +18,6 @@ HOSTS = "unicast_hosts.txt"  # in the folder config: the addresses of the other 
 # The kernel ends a node when the thread that started it ends (see process.py), so that thread must stay alive.
 _LAUNCHER = ThreadPoolExecutor(1, thread_name_prefix="node-launcher")
 
-# Without a cluster manager, a node may hold an index that the others have changed: it then refuses reads, too.
 _DISCOVERY = """\
 node.name: {name}
 discovery.seed_providers: file

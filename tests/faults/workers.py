@@ -23,7 +23,7 @@ from tests.faults.world import ORGANIZATIONS, World
 PER_PAGE = 20
 PER_WALK_PAGE, WALK_PAGES, LONG_WALK_PAGES = 50, 3, 30
 DEEP_SORT, FIRST_DEEP_PAGE = "-sent_at,subject", 26  # beyond rank 500, an order with a text is found by rank descent
-FIRST_LOADED = 800  # conversations of each organization by the first load, so that there are deep pages
+FIRST_LOADED = 800  # conversations of each organization in the first load, enough for deep pages
 LOADED = 400  # conversations of one organization by each later load
 MOST_EXPORTED = 10_000  # conversations; of a larger organization, which the loads fill, nothing is exported
 STATUSES = ("active", "closed", "archived")

@@ -26,6 +26,12 @@ def names(url: str) -> set[str]:
     return {row["name"] for row in httpx.get(f"{url}/_cat/nodes?format=json", timeout=60).raise_for_status().json()}
 
 
+def copies(url: str, alias: str) -> list[dict[str, str]]:
+    """One row for each copy of a shard of the index, with the node that has it."""
+    found: list[dict[str, str]] = httpx.get(f"{url}/_cat/shards/{alias}?format=json", timeout=60).json()
+    return found
+
+
 def health(url: str, **wanted: str) -> dict[str, object]:
     found: dict[str, object] = httpx.get(
         f"{url}/_cluster/health", params={"timeout": "60s", **wanted}, timeout=90
@@ -40,7 +46,7 @@ def test_a_first_index_has_a_replica_and_outlives_a_killed_node(
     on_three_nodes.load(some)
     alias = on_three_nodes.settings.alias
     assert health(three_nodes.urls[0], wait_for_status="green")["status"] == "green"
-    shards = httpx.get(f"{three_nodes.urls[0]}/_cat/shards/{alias}?format=json", timeout=60).json()
+    shards = copies(three_nodes.urls[0], alias)
     assert sorted(row["prirep"] for row in shards) == ["p", "r"]
     primary = next(row["node"] for row in shards if row["prirep"] == "p")
     killed = next(node for node in three_nodes.nodes if node.name == primary)
@@ -121,7 +127,7 @@ def test_the_last_node_is_not_believed_without_a_manager(three_nodes: LocalClust
             return api.get("/api/conversations?per_page=5", api.token(organization))
 
         right = page().raise_for_status().json()
-        shards = httpx.get(f"{three_nodes.urls[0]}/_cat/shards/{own.alias}?format=json", timeout=60).json()
+        shards = copies(three_nodes.urls[0], own.alias)
         last = next(node for node in three_nodes.nodes if node.name == shards[0]["node"])
         for node in three_nodes.nodes:
             if node is not last:
