@@ -22,7 +22,7 @@ from service.errors import CircuitOpen
 
 SECONDS = 10.0
 SHARE = 0.25
-POLICY = Policy(timeout=SECONDS, slow_share=SHARE, failures=3, probe_seconds=1.1)
+POLICY = Policy(alias="x", timeout=SECONDS, slow_share=SHARE, failures=3, probe_seconds=1.1)
 LATE = SHARE * SECONDS
 ALL_DEAD = LATE + 3 * PROBE + FIRST_PAUSE_SECONDS
 """The greatest time until three silent probes of each node: the second begins when the first has ended."""
@@ -35,7 +35,8 @@ class Behaviour:
 
     Or it "refuses" connections, at once, "refuses for the moment" (429), or is "silent". A node that answers, or refuses
     for the moment, also answers probes, at once: with its cluster, the version of its state, and whether it has a
-    cluster manager; or with the error `probe_status`.
+    cluster manager; or with the error `probe_status`. It answers the searches of probes after `search_after` seconds,
+    by default like all others.
     """
 
     does: str
@@ -44,6 +45,7 @@ class Behaviour:
     has_manager: bool = True
     cluster: str = "c"
     probe_status: int = 200
+    search_after: float | None = None
 
     @property
     def is_silent_to_probes(self) -> bool:
@@ -62,6 +64,8 @@ ANSWERS = Behaviour("answers")
 ALONE = Behaviour("answers", has_manager=False)
 OLD = Behaviour("answers", version=1)
 FOREIGN = Behaviour("answers", version=9, cluster="other")
+HUNG = Behaviour("answers", 1e9)
+"""Its disk hangs: it answers probes, but no searches."""
 NOTICED = 2 * POLICY.probe_seconds + SOON
 """The greatest time until a node that is cut off is found: by its version, it takes two rounds."""
 
@@ -95,12 +99,15 @@ class FakeNode(Connection):
         assert timeout is not None
         behaviour = self.world.behaviours[self.port - 1]
         is_probe = url == "/" or url.startswith("/_cluster/state")
-        if not is_probe:
+        is_search_of_a_probe = params is not None and params.get("preference") == "_only_local"
+        if not (is_probe or is_search_of_a_probe):
             self.world.asked.append((self.port, method))
         if behaviour == REFUSES:
             raise Unreachable("N/A", "", aiohttp.ClientConnectorError(None, OSError()))  # type: ignore[arg-type]
         is_probed = is_probe and behaviour.does in ("answers", "refuses for the moment")
         after = 0.0 if is_probed else behaviour.after
+        if is_search_of_a_probe and behaviour.search_after is not None:
+            after = behaviour.search_after
         await asyncio.sleep(min(after, timeout))
         if after >= timeout:
             raise ConnectionTimeout("TIMEOUT", "", TimeoutError())
@@ -115,7 +122,8 @@ class FakeNode(Connection):
             raise TransportError(behaviour.probe_status, "x", info)
         manager = b'"m"' if behaviour.has_manager else b"null"
         probed = PROBED % (behaviour.cluster.encode(), behaviour.version, manager)
-        return 200, {"content-type": "application/json"}, probed if is_probe else COUNTED % self.port
+        data = probed if is_probe else b'{"timed_out":false}' if is_search_of_a_probe else COUNTED % self.port
+        return 200, {"content-type": "application/json"}, data
 
 
 @asynccontextmanager

@@ -78,6 +78,8 @@ def test_what_a_proxy_calls_an_error_is_not_logged() -> None:
         ({"_index": "i", "_id": "1", "result": "not_found"}, True),
         ({"timestamp": "2026-01-01", "status": 404, "error": "Not Found", "path": "/i/_doc/1"}, False),
         ({"status": 503, "error": "Service Unavailable", "message": "upstream"}, False),
+        ({"status": 404, "error": "Not Found"}, False),
+        ({"status": 404, "error": "not found"}, False),
         ({"message": "no Route matched with those values"}, False),
         ({"error": {"type": "x"}}, False),
         (None, False),

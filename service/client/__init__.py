@@ -94,7 +94,11 @@ def connect(
         serializer=_Json(answer),
         transport_class=Transport,
         policy=Policy(
-            timeout, settings.opensearch_slow_share, settings.opensearch_failures, settings.opensearch_probe_seconds
+            settings.alias,
+            timeout,
+            settings.opensearch_slow_share,
+            settings.opensearch_failures,
+            settings.opensearch_probe_seconds,
         ),
         connection_class=Connection,
         beside=None if beside is None else beside.transport,

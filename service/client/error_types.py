@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
 import aiohttp
 from opensearchpy.exceptions import ConnectionError as Unreachable
@@ -213,11 +214,21 @@ def is_opensearchs(error: TransportError) -> bool:
     if not isinstance(info, dict):
         return False
     kind = info.get("error")
-    # If OpenSearch's error is a text, all other values are objects, one for each index. A gateway adds texts: its path.
+    # If OpenSearch's error is a text, it says more than the name of its status, and all other values are objects, one
+    # for each index. A gateway adds texts: its path.
     others = (value for name, value in info.items() if name not in ("error", "status"))
-    is_error = isinstance(kind, dict) or (isinstance(kind, str) and all(isinstance(value, dict) for value in others))
+    is_text = isinstance(kind, str) and kind.casefold() != _name_of(error.status_code)
+    is_error = isinstance(kind, dict) or (is_text and all(isinstance(value, dict) for value in others))
     has_error = is_error and isinstance(info.get("status"), int)
     return has_error or info.get("found") is False or info.get("result") == "not_found"
+
+
+def _name_of(status: int | str) -> str | None:
+    """The name of an HTTP status in lower case, such as "not found"; None if it has none."""
+    try:
+        return HTTPStatus(int(status)).phrase.casefold()
+    except ValueError:
+        return None
 
 
 def is_of_the_moment(error: Exception) -> bool:

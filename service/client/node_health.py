@@ -1,8 +1,9 @@
 """Tracks the health of each node, and picks the node for the next call. It uses neither the network nor a clock.
 
 A node that failed rests: the others are asked first. A node that could not be reached, or stayed silent, several times
-in a row is dead: its circuit is open, and only probes are sent to it. The answer to a probe closes the circuit. A node
-without a cluster manager is dead, too, if most of the others are: elsewhere, they may go on and change the index.
+in a row is dead: its circuit is open, and only probes are sent to it. A probe also searches, because a node whose disk
+hangs is still part of its cluster. The answers to a probe close the circuit. A node without a cluster manager is dead,
+too, if most of the others are: elsewhere, they may go on and change the index.
 
 A node that was silent, or that seems to be cut off from its cluster, is doubted until a probe has found that it is part
 of its cluster. It may answer with an old state of the index.
@@ -28,10 +29,11 @@ class Failure(Enum):
     LOST = "the connection was lost: the request may have been executed"
     SILENT = "no answer in time"
     SICK = "a proxy or a node outside its cluster answered, or the answer was garbage"
+    HUNG = "it is part of its cluster, but answers no search in time"
     ALONE = "it has no cluster manager, and too few nodes answer to elect one"
 
 
-COSTLY = frozenset({Failure.DOWN, Failure.SILENT})
+COSTLY = frozenset({Failure.DOWN, Failure.SILENT, Failure.HUNG})
 """These open the circuit. The others are answers: they come at once, and asking again may help."""
 
 
@@ -55,6 +57,10 @@ class Node:
         """It answered, and is known to be part of its cluster."""
         self.failures, self.last, self.is_doubted = 0, None, False
         self._become(State.READY)
+
+    def takes_part(self) -> None:
+        """A probe found that it is part of its cluster."""
+        self.is_doubted = False
 
     def spoke(self) -> None:
         """It answered. A probe decides whether it may be asked before others."""

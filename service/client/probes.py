@@ -16,6 +16,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 from opensearchpy.exceptions import TransportError
@@ -26,9 +27,18 @@ from service.client.node_health import COSTLY
 from service.errors import ConversationsError
 
 TIMEOUT = 1.5
+SEARCH_TIMEOUT = 3.0
 SILENT_SECONDS = 5.0  # after which a node may have been removed from its cluster
 _STATE = "/_cluster/state/version,cluster_manager_node"
 _LOCAL = {"local": "true"}
+_ONE_DOCUMENT = {
+    "preference": "_only_local",
+    "size": "1",
+    "_source": "false",
+    "terminate_after": "1",
+    "track_total_hits": "false",
+    "cancel_after_time_interval": f"{SEARCH_TIMEOUT:.0f}s",
+}
 Told = TypeVar("Told")
 
 
@@ -45,14 +55,21 @@ class _State(msgspec.Struct):
     cluster_manager_node: str | None = None
 
 
+class _Searched(msgspec.Struct):
+    timed_out: bool
+
+
 class Probes:
     """Separate connections for probes, because all others may be in use. `connect` makes the one to a node's number.
 
     `witness_failed` gets the number and the error of a node that was asked about another one and did not answer.
     """
 
-    def __init__(self, connect: Callable[[int], Connection], witness_failed: Callable[[int, Exception], None]) -> None:
+    def __init__(
+        self, connect: Callable[[int], Connection], alias: str, witness_failed: Callable[[int, Exception], None]
+    ) -> None:
         self._connect = connect
+        self._search = f"/{quote(alias)}/_search"
         self._witness_failed = witness_failed
         self._connections: dict[int, Connection] = {}
         self._told: dict[int, _State] = {}  # by each node, when it was last asked
@@ -90,6 +107,20 @@ class Probes:
         if isinstance(state, Exception):
             return error_types.failure_of(state) in COSTLY
         return state.cluster_manager_node is None or self.is_outside(number)
+
+    async def search_problem(self, number: int) -> Exception | None:
+        """Why the node answers no search; None if it does, be it with an error of OpenSearch.
+
+        A node tells its state from memory, also while its disk hangs or all its threads for searches are busy. The
+        search reads one document of a shard on this node, so that no other node can be the cause.
+        """
+        try:
+            await self._ask(number, self._search, _ONE_DOCUMENT, _Searched, SEARCH_TIMEOUT)
+        except TransportError as error:
+            return None if error_types.is_opensearchs(error) else error
+        except Exception as error:  # such as a file of the certificate authority that is just being replaced
+            return error
+        return None
 
     def has_no_manager(self, number: int) -> bool:
         """Whether the node, when it was last asked, had no cluster manager."""
@@ -139,4 +170,4 @@ class Probes:
         try:
             return msgspec.json.decode(data, type=expected)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise responses.unusable("it does not name its cluster") from error
+            raise responses.unusable("a probe got another answer than OpenSearch gives") from error

@@ -47,8 +47,9 @@ _connection: ContextVar[Connection] = ContextVar("connection")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """See service.cluster_settings. `timeout` is the default of a call, in seconds."""
+    """See service.cluster_settings. `timeout` is the default of a call, in seconds. Probes search `alias`."""
 
+    alias: str
     timeout: float
     slow_share: float
     failures: int
@@ -76,7 +77,14 @@ class Transport(AsyncTransport):
         self._policy = policy
         self._owns_watch = beside is None
         self._watch: Watch = (
-            Watch(len(hosts), policy.failures, policy.probe_seconds, self._async_call, self._connect_for_probes)
+            Watch(
+                len(hosts),
+                policy.failures,
+                policy.probe_seconds,
+                policy.alias,
+                self._async_call,
+                self._connect_for_probes,
+            )
             if beside is None
             else beside._watch
         )

@@ -29,6 +29,7 @@ class Watch:
         count: int,
         most_failures: int,
         probe_seconds: float,
+        alias: str,
         prepare: Callable[[], Awaitable[object]],
         connect: Callable[[int], Connection],
     ) -> None:
@@ -38,7 +39,7 @@ class Watch:
         self.reads: set[asyncio.Future[object]] = set()
         self._probe_seconds = probe_seconds
         self._prepare = prepare
-        self._probes = Probes(connect, self._witness_failed)
+        self._probes = Probes(connect, alias, self._witness_failed)
         self._watches: dict[int, asyncio.Task[None]] = {}
         self._questions: list[asyncio.Task[None]] = []
         self._is_closed = False
@@ -119,10 +120,16 @@ class Watch:
     async def _probe(self, node: Node) -> None:
         error = await self._problem(node)
         node.is_outside = self._probes.is_outside(node.number)
-        if error is None:
-            node.answered()
-        else:
+        if error is not None:
             self.failed(node, self._failure_of_probe(node, error), error)
+            return
+        node.takes_part()
+        error = await self._probes.search_problem(node.number)
+        if error is not None:
+            failure = error_types.failure_of(error) or Failure.SICK
+            self.failed(node, Failure.HUNG if failure is Failure.SILENT else failure, error)
+        else:
+            node.answered()
 
     async def _problem(self, node: Node) -> Exception | None:
         """The error that says that the node does not take part in its cluster; None if it does."""

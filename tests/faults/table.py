@@ -24,15 +24,15 @@ class NotNow(Exception):
     """The fault cannot happen now. It is left for later."""
 
 
-def _proxies(fault: Fault) -> Kind:
-    """One to three of the proxies do this to every answer."""
+def _proxies(fault: Fault, *kinds: str) -> Kind:
+    """One to three of the proxies do this to every answer, or to those of these kinds of calls."""
 
     @contextmanager
     def kind(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
         chosen = rng.sample(work.world.proxies, rng.randint(1, len(work.world.proxies)))
         with ExitStack() as stack:
             for one in chosen:
-                stack.enter_context(one.faulty(fault))
+                stack.enter_context(one.faulty(fault, *kinds))
             time.sleep(seconds)
             yield
 
@@ -289,6 +289,7 @@ KINDS: dict[str, Kind] = {
     "JSON truncated": _proxies(faults.ANY["cut JSON"]),
     "answers 5 s late": _proxies(faults.sent(proxy.late(5.0))),
     "silence": _proxies(faults.sent(proxy.silent)),
+    "silence to searches": _proxies(faults.sent(proxy.silent), "_search", "_search/point_in_time", "_doc", "_mget"),
     "429 of a proxy": _proxies(faults.page(429)),
     "429 of OpenSearch": _proxies(faults.ANY["full queue"]),
     "502": _proxies(faults.page(502)),

@@ -162,6 +162,34 @@ def test_a_silent_node_costs_a_read_a_part_of_its_deadline(several: Several) -> 
     assert count("conversations_opensearch_retried_total", reason="slow") >= 1
 
 
+READS = ("_search", "_search/point_in_time", "_mget", "_count", "_doc")
+
+
+def test_a_node_that_answers_probes_but_no_reads_gets_none(several: Several) -> None:
+    """As one whose disk hangs: it knows the state of its cluster by heart."""
+    right = several.page().text
+    hung = several.proxies[1]
+    with hung.faulty(faults.ANY["silence"], *READS):
+        assert [several.page().text for _read in range(6)] == [right] * 6
+        assert "2 of 3" in several.api.get("/health/ready").text
+        reached: list[str] = []
+        with hung.answering(lambda call: reached.append(call.path) if call.kind in READS else None):
+            assert [several.page().text for _read in range(6)] == [right] * 6
+            wait_until(lambda: bool(reached))
+        assert all("preference=_only_local" in path for path in reached)
+
+
+def test_a_cluster_that_answers_probes_but_no_reads_costs_nobody_the_time_out(several: Several) -> None:
+    with ExitStack() as stack:
+        for one in several.proxies:
+            stack.enter_context(one.faulty(faults.ANY["silence"], *READS))
+        wait_until(lambda: several.page().headers.get("retry-after") == "1", seconds=120)
+        started = time.monotonic()
+        error(several.page(), 503, "search_unavailable")
+        assert time.monotonic() - started < AT_ONCE
+    wait_until(lambda: several.page().status_code == 200)
+
+
 def _frozen(call: Call, answer: Answer) -> Answer:
     """A node that was frozen, and whose cluster removed it: its answers are late, and of the index as it was then."""
     if call.kind == "_cluster/state":
