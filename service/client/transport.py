@@ -189,8 +189,9 @@ class Transport(AsyncTransport):
         tried: list[Node] = []
         running: set[asyncio.Task[object]] = set()
         last: Exception | None = None
-        may_be_late = self._policy.slow_share < 1 and call.kind != _LEAVES_SOMETHING
-        is_late = False
+        now = asyncio.get_running_loop().time
+        may_go_twice = self._policy.slow_share < 1 and call.kind != _LEAVES_SOMETHING
+        late_at = now() + self._slow_after(call) if may_go_twice else None
         left = 2  # an unreachable node costs no time, so it does not count
         all_dead: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._watch.reads.add(all_dead)
@@ -204,7 +205,7 @@ class Transport(AsyncTransport):
                         telemetry.retried.labels("failed").inc()
                     left -= 1
                     running.add(self._start(node, call.anywhere if tried else call, tried))
-                wait = (0.0 if is_late else self._slow_after(call)) if may_be_late and left > 0 else None
+                wait = None if late_at is None or left == 0 else max(0.0, late_at - now())
                 either: set[asyncio.Future[object]] = {all_dead, *running}
                 await asyncio.wait(either, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
                 done = {task for task in running if task.done()}
@@ -217,13 +218,12 @@ class Transport(AsyncTransport):
                 if all_dead.done():
                     raise last if last is not None and not running else self._circuit_error()
                 if not done:
-                    is_late = True
                     if (other := self._nodes.pick(tried)) is not None and self._watch.budget.take():
                         telemetry.retried.labels("slow").inc()
                         left -= 1
                         running.add(self._start(other, call.anywhere, tried))
                     else:
-                        may_be_late = False
+                        late_at = None
         finally:
             self._watch.reads.discard(all_dead)
             for task in running:
