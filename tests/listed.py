@@ -15,10 +15,10 @@ from service.conversation import sort_key_prefixes, uid_order
 from service.query.conversation_query import Sort
 from service.query.fields import FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.search.clauses import Clause
+from service.search.paging.buckets import TooManyBuckets
 from service.search.paging.order import SUBJECT_PREFIXES, UID_PARTS, WIDEST_DATE
 from service.search.paging.sampling import DIGEST
 from service.search.paging.slices import Slice
-from service.search.paging.steps import TooManyBuckets
 from service.search.relevance import Scored
 
 Document = dict[str, Any]

@@ -16,8 +16,8 @@ from service.query.conversation_query import ConversationQuery
 from service.search.clauses import Clause
 from service.search.compiler import compile_query, compile_sort, excluded_by
 from service.search.highlight import compile_highlight
+from service.search.paging.buckets import TooManyBuckets
 from service.search.paging.slices import Slice
-from service.search.paging.steps import TooManyBuckets
 
 SAMPLED = 60  # subjects that divide a bucket of equal prefixes; each becomes two clauses of one request
 

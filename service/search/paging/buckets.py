@@ -1,17 +1,17 @@
-"""Buckets: documents that stand together in an order, between two values of a column or all without one."""
+"""Buckets: documents that stand together in an order, between two values of a column or all without one.
+
+And what a step is, which counts the documents of a region in buckets.
+"""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from service.search.clauses import Clause
 from service.search.compiler import missing
-
-if TYPE_CHECKING:
-    from service.search.paging.steps import Step
 
 Bounds = Mapping[str, int | str]
 """Bounds by operator: gte or gt below, lte or lt above; none where there is no bound."""
@@ -85,6 +85,48 @@ class Bucket:
         if not found or self.column.is_empty(found):
             return None
         return self.column.between(found, {}) if self.column.descending else self.column.between({}, found)
+
+
+class TooManyBuckets(Exception):
+    """More buckets than the cluster counts at once (search.max_buckets): count coarser ones."""
+
+
+class Counter(Protocol):
+    """What steps ask of OpenSearch: over the same query and the same state of the index each time."""
+
+    async def histogram(self, narrowing: Sequence[Clause], field: str, width: int) -> tuple[int, dict[int, int]]:
+        """How many documents there are, and how many in each bucket, by its lower end. Raises TooManyBuckets."""
+
+    async def total(self, narrowing: Sequence[Clause]) -> int:
+        """How many documents there are."""
+
+    async def sample(self, narrowing: Sequence[Clause], field: str) -> list[str]:
+        """The field's values in some documents, taken at random."""
+
+    async def counts(self, narrowing: Sequence[Clause], clauses: Sequence[Clause]) -> list[int]:
+        """How many documents each clause leaves."""
+
+
+class Step(Protocol):
+    """One count. `rest` are the steps of the same key that follow."""
+
+    @property
+    def column(self) -> Column: ...
+
+    @property
+    def is_of_numbers(self) -> bool: ...
+
+    async def ask(self, counter: Counter, narrowing: Sequence[Clause], rest: tuple[Step, ...]) -> list[Bucket]:
+        """The buckets that hold documents, in the order. Raises TooManyBuckets."""
+
+    def inside(self, lower: Bounds, upper: Bounds, rest: tuple[Step, ...]) -> tuple[Step, ...]:
+        """The steps that go on in one of its buckets, which has these bounds."""
+
+    def within(self, lower: Bounds, upper: Bounds) -> Step:
+        """A count of several neighbouring buckets of it, which have these bounds together; as fine, or finer."""
+
+    def coarser(self) -> Step:
+        """The step to take first if this one has too many buckets. Raises SearchUnavailable if there is none."""
 
 
 _OPPOSITE = {"gte": "lt", "gt": "lte", "lt": "gte", "lte": "gt"}

@@ -12,8 +12,8 @@ from typing import Literal
 
 from service.query.conversation_query import Sort
 from service.query.fields import FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
-from service.search.paging.buckets import FieldColumn
-from service.search.paging.steps import Numbers, Scores, Step, Texts
+from service.search.paging.buckets import FieldColumn, Step
+from service.search.paging.steps import Numbers, Scores, Texts
 from service.search.paging.tiers import Tiers
 
 DATE_WIDTHS = (29, 20, 10, 0)  # 6 days, 17 minutes, 1 second, 1 millisecond

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field, replace
 from service.client.responses import unusable
 from service.query.conversation_query import ConversationQuery
 from service.search.clauses import Clause
-from service.search.paging.buckets import Bucket
+from service.search.paging.buckets import Bucket, Counter
 from service.search.paging.order import Key, Weight, weight_of
 from service.search.paging.remembered import CountedBuckets, Place
 from service.search.paging.sampling import Sample, Sampling, count, place_in, take
 from service.search.paging.slices import Slice, crossing, nearer
-from service.search.paging.steps import Counter, for_few
+from service.search.paging.steps import for_few
 
 Known = CountedBuckets | Sample
 """What an earlier page of the same query counted."""

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from service.search.clauses import Clause
-from service.search.paging.buckets import Bounds, Bucket, bounds_before, bounds_behind, together
-from service.search.paging.steps import Step
+from service.search.paging.buckets import Bounds, Bucket, Step, bounds_before, bounds_behind, together
 
 Ends = tuple[Bounds, Bounds]
 BYTES_OF_A_TEXT = 500  # the two ends of a bucket of texts, about

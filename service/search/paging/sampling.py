@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.search.clauses import Clause
+from service.search.paging.buckets import Counter, Step, TooManyBuckets
 from service.search.paging.order import Key
 from service.search.paging.remembered import CountedBuckets, Place
-from service.search.paging.steps import Counter, Step, TooManyBuckets, for_few
+from service.search.paging.steps import for_few
 
 DIGEST, DIGEST_BITS = "order.digest_1", 32
 DEVIATIONS = 3  # one place in 400 misses its rank; then everything is counted

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.search.clauses import Clause
-from service.search.paging.buckets import Bucket, together
-from service.search.paging.steps import Step
+from service.search.paging.buckets import Bucket, Step, together
 
 Narrowing = tuple[Clause, ...]
 

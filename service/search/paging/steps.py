@@ -5,59 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from service.client.responses import unusable
 from service.errors import SearchUnavailable
 from service.search.clauses import Clause
-from service.search.paging.buckets import Bounds, Bucket, Column, FieldColumn
+from service.search.paging.buckets import Bounds, Bucket, Counter, FieldColumn, Step
 from service.search.paging.tiers import EVERYTHING, Tiers
 
 MOST_TIERS = 16  # counted at once; each is a filter over all that match
 WITHIN = 5  # bits: several neighbouring buckets are divided into 32 to 64
 FEW = 4_000  # documents; there are at most so many buckets of them, whatever the width
-
-
-class TooManyBuckets(Exception):
-    """More buckets than the cluster counts at once (search.max_buckets): count coarser ones."""
-
-
-class Counter(Protocol):
-    """What steps ask of OpenSearch: over the same query and the same state of the index each time."""
-
-    async def histogram(self, narrowing: Sequence[Clause], field: str, width: int) -> tuple[int, dict[int, int]]:
-        """How many documents there are, and how many in each bucket, by its lower end. Raises TooManyBuckets."""
-
-    async def total(self, narrowing: Sequence[Clause]) -> int:
-        """How many documents there are."""
-
-    async def sample(self, narrowing: Sequence[Clause], field: str) -> list[str]:
-        """The field's values in some documents, taken at random."""
-
-    async def counts(self, narrowing: Sequence[Clause], clauses: Sequence[Clause]) -> list[int]:
-        """How many documents each clause leaves."""
-
-
-class Step(Protocol):
-    """One count. `rest` are the steps of the same key that follow."""
-
-    @property
-    def column(self) -> Column: ...
-
-    @property
-    def is_of_numbers(self) -> bool: ...
-
-    async def ask(self, counter: Counter, narrowing: Sequence[Clause], rest: tuple[Step, ...]) -> list[Bucket]:
-        """The buckets that hold documents, in the order. Raises TooManyBuckets."""
-
-    def inside(self, lower: Bounds, upper: Bounds, rest: tuple[Step, ...]) -> tuple[Step, ...]:
-        """The steps that go on in one of its buckets, which has these bounds."""
-
-    def within(self, lower: Bounds, upper: Bounds) -> Step:
-        """A count of several neighbouring buckets of it, which have these bounds together; as fine, or finer."""
-
-    def coarser(self) -> Step:
-        """The step to take first if this one has too many buckets. Raises SearchUnavailable if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
