@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.client.probes import SILENT_SECONDS
+from service.client.probes import TIMEOUT as PROBE
 from service.client.transport import Transport
 from tests.fake_nodes import (
     ALONE,
@@ -80,6 +81,27 @@ def test_a_node_that_was_silent_while_nobody_asked_is_not_believed_when_it_wakes
             await asyncio.sleep(POLICY.probe_seconds + SILENT_SECONDS + SOON)
             world.behaviours[1] = OLD
             assert {(await ask(client))[0] for _read in range(6)} == {1, 3}
+
+    run(work())
+
+
+def test_an_answer_from_before_a_silence_is_left_out_though_the_node_is_back() -> None:
+    """The node may have been removed from its cluster meanwhile, and have answered from its copy as of then."""
+    before, second = Behaviour("answers", 8.5), Behaviour("answers", 9.0 - LATE, search_after=0.0)
+    world = World([before, second, second])
+
+    async def work() -> None:
+        async with connected(world) as client:
+            read = asyncio.create_task(ask(client))
+            await asyncio.sleep(SOON)
+            world.behaviours[0] = SILENT
+            await asyncio.sleep(LATE + PROBE)
+            world.behaviours[0] = ANSWERS
+            await asyncio.sleep(NOTICED)
+            assert (await ask(client))[0] == 1
+            number, when = await read
+            assert number == 2
+            assert when == pytest.approx(9.0)
 
     run(work())
 

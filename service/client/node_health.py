@@ -39,7 +39,7 @@ COSTLY = frozenset({Failure.DOWN, Failure.SILENT, Failure.HUNG})
 
 @dataclass(slots=True)
 class Node:
-    """One node. `failures` counts those since the last answer.
+    """One node. `failures` counts those since the last answer, `silent_probes` all that got no answer in time.
 
     `is_doubted`: its answers to reads may be old. `is_outside`: it was asked, and its cluster goes on without it.
     """
@@ -49,6 +49,7 @@ class Node:
     on_change: Callable[[State, State], None] = lambda _before, _after: None
     state: State = State.READY
     failures: int = 0
+    silent_probes: int = 0
     last: Exception | None = None
     is_doubted: bool = False
     is_outside: bool = False

@@ -241,6 +241,7 @@ class Transport(AsyncTransport):
 
     async def _watched(self, node: Node, call: Call) -> object:
         """One attempt. A late node is probed meanwhile, and rests until it passes the probe."""
+        silent_before = node.silent_probes
         late = asyncio.get_running_loop().call_later(self._slow_after(call), self._watch.suspect, node)
         try:
             answer = await self._attempt(node, call)
@@ -248,12 +249,12 @@ class Transport(AsyncTransport):
             if (failure := error_types.failure_of(error)) is not None:
                 self._watch.failed(node, failure, error)
             else:
-                self._heard(node, call)
+                self._heard(node, call, silent_before)
             raise
         finally:
             late.cancel()
         try:
-            self._heard(node, call)
+            self._heard(node, call, silent_before)
         except AnswerMayBeOld:
             if call.kind == _LEAVES_SOMETHING and isinstance(answer, dict):
                 self._close_point_in_time(answer["pit_id"])
@@ -268,13 +269,19 @@ class Transport(AsyncTransport):
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         task.add_done_callback(self._closing.discard)
 
-    def _heard(self, node: Node, call: Call) -> None:
-        """Called after each answer. Raises AnswerMayBeOld for a read."""
-        if node.state is State.READY or len(self._nodes.all) == 1:
+    def _heard(self, node: Node, call: Call, silent_before: int) -> None:
+        """Called after each answer. Raises AnswerMayBeOld for a read.
+
+        A node may have been removed from its cluster, and have joined it again, since it got the call: then it was
+        silent to a probe.
+        """
+        was_silent = node.silent_probes > silent_before
+        if (node.state is State.READY and not was_silent) or len(self._nodes.all) == 1:
             node.answered()
             return
         node.spoke()
-        if call.is_read and (node.is_outside or (node.is_doubted and self._nodes.are_others_ready(node))):
+        may_be_old = was_silent or node.is_doubted
+        if call.is_read and (node.is_outside or (may_be_old and self._nodes.are_others_ready(node))):
             raise AnswerMayBeOld(
                 "a node of OpenSearch answered that was silent before, or is cut off from the others: try again shortly"
             )

@@ -121,7 +121,9 @@ class Watch:
         error = await self._problem(node)
         node.is_outside = self._probes.is_outside(node.number)
         if error is not None:
-            self.failed(node, self._failure_of_probe(node, error), error)
+            failure = self._failure_of_probe(node, error)
+            node.silent_probes += failure is Failure.SILENT
+            self.failed(node, failure, error)
             return
         node.takes_part()
         error = await self._probes.search_problem(node.number)
