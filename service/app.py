@@ -11,7 +11,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.types import ASGIApp
 
-from service import telemetry
+from service import log_lines, telemetry
 from service.api.auth import Tokens
 from service.api.client_address import ClientAddresses
 from service.api.documentation import PAGES
@@ -69,7 +69,9 @@ def create_app(
 
     `codes` are the one-time codes that sign people in to the page. `folder` holds the files that several workers share.
     """
-    searches = connect(settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout)
+    searches = connect(
+        settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout, report=log_lines.node_changed
+    )
     admin = connect(settings, opensearch_url, timeout=settings.request_timeout, beside=searches)
     telemetry.pool.labels("size").set(2 * settings.opensearch_connections)  # each client has its own connections
     tokens = Tokens(settings, KeyRing(Store(admin, settings.alias).all))

@@ -79,6 +79,15 @@ def constant_words(record: logging.LogRecord) -> str:
         return words
 
 
+def node_changed(url: str, problem: str | None) -> None:
+    """Logs that a node of OpenSearch failed, and why, or that it takes its turn again."""
+    logger = structlog.get_logger("conversations.opensearch")
+    if problem is None:
+        logger.info("node_is_back", node=url)
+    else:
+        logger.warning("node_failed", node=url, reason=problem)
+
+
 def _shown(value: object) -> object:
     return value if isinstance(value, int | float) else _Hidden()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -127,11 +127,16 @@ class FakeNode(Connection):
 
 
 @asynccontextmanager
-async def connected(world: World, policy: Policy = POLICY, beside: Transport | None = None) -> AsyncIterator[Transport]:
+async def connected(
+    world: World,
+    policy: Policy = POLICY,
+    beside: Transport | None = None,
+    report: Callable[[int, str | None], None] = lambda _number, _problem: None,
+) -> AsyncIterator[Transport]:
     """A transport that asks these nodes in their order. It knows nothing of them yet, or what the one `beside` it knows."""
     hosts = [{"host": "node", "port": number, "world": world} for number in range(1, len(world.behaviours) + 1)]
     client = Transport(
-        hosts, policy=policy, beside=beside, connection_class=FakeNode, serializer=_Json(), max_retries=0,
+        hosts, policy=policy, beside=beside, report=report, connection_class=FakeNode, serializer=_Json(), max_retries=0,
         retry_on_status=(),
     )  # fmt: skip
     try:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.client.probes import SILENT_SECONDS
+from service.client.probes import SEARCH_TIMEOUT, SILENT_SECONDS
 from service.client.probes import TIMEOUT as PROBE
 from service.client.transport import Transport
 from tests.fake_nodes import (
@@ -19,6 +19,7 @@ from tests.fake_nodes import (
     ANSWERS,
     BEHAVIOURS,
     FOREIGN,
+    HUNG,
     LATE,
     NOTICED,
     OLD,
@@ -299,3 +300,33 @@ def test_only_reads_allow_second_reads() -> None:
     run(work())
     writes = 50 * 2 * 20
     assert len(world.asked) - writes <= 200 + 64 + 200 / 10
+
+
+@pytest.mark.parametrize(
+    ("failing", "reason"),
+    [
+        (REFUSES, "no connection could be made"),
+        (SILENT, "no answer in time"),
+        (HUNG, "it is part of its cluster, but answers no search"),
+        (ALONE, "its node has no cluster manager"),
+        (OLD, "its node knows an older state of the cluster"),
+    ],
+)
+def test_a_node_that_fails_and_comes_back_is_reported_once_each(failing: Behaviour, reason: str) -> None:
+    world, reported = World([ANSWERS] * 3), list[tuple[int, str | None]]()
+
+    async def work() -> None:
+        async with connected(world, report=lambda *change: reported.append(change)) as client:
+            await ask(client)
+            await asyncio.sleep(NOTICED)
+            for _time in range(2):
+                world.behaviours[1] = failing
+                await asyncio.gather(*(ask(client, at=asyncio.get_running_loop().time()) for _read in range(6)))
+                await asyncio.sleep(20.0)
+                world.behaviours[1] = ANSWERS
+                await asyncio.sleep(SEARCH_TIMEOUT + NOTICED)
+
+    run(work())
+    assert [number for number, _problem in reported] == [1] * 4
+    assert [problem is None for _number, problem in reported] == [False, True] * 2
+    assert all(problem is None or reason in problem for _number, problem in reported)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,14 @@ def connect(
     answer: type[object] = object,
     timeout: float = 60.0,
     beside: Client | None = None,
+    report: Callable[[str, str | None], None] = lambda _url, _problem: None,
 ) -> Client:
     """A client of the cluster at `url`. `answer` is the type that responses are decoded to, `timeout` is in seconds.
 
     `url` may be the URLs of several nodes, as in the settings. `beside` is another client of the same cluster, which
-    lives at least as long; the two share what they know of the nodes. Raises Misconfigured if OPENSEARCH_CA_FILE cannot
-    be read.
+    lives at least as long; the two share what they know of the nodes. `report` is called with the URL of a node whose
+    probe failed and the reason, and with None once it takes its turn again; if `beside` is given, only that one's is.
+    Raises Misconfigured if OPENSEARCH_CA_FILE cannot be read.
     """
     options: dict[str, Any] = {}
     if settings.authorization is not None:
@@ -84,8 +86,9 @@ def connect(
         options["ssl_show_warn"] = False
         if settings.opensearch_ca_file is not None:
             options["ca_certs"] = str(_readable_authority(settings.opensearch_ca_file))
+    hosts = urls.nodes(url)
     return AsyncOpenSearch(
-        hosts=urls.nodes(url),
+        hosts=hosts,
         timeout=timeout,
         max_retries=0,
         retry_on_status=(),
@@ -102,6 +105,7 @@ def connect(
         ),
         connection_class=Connection,
         beside=None if beside is None else beside.transport,
+        report=lambda number, problem: report(hosts[number], problem),
         **options,
     )
 

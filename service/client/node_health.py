@@ -25,8 +25,8 @@ class State(Enum):
 class Failure(Enum):
     """How a call failed that OpenSearch did not answer."""
 
-    DOWN = "no connection: the request was never sent"
-    LOST = "the connection was lost: the request may have been executed"
+    DOWN = "no connection could be made, so the request was never sent"
+    LOST = "the connection was lost, so the request may have been executed"
     SILENT = "no answer in time"
     SICK = "a proxy or a node outside its cluster answered, or the answer was garbage"
     HUNG = "it is part of its cluster, but answers no search in time"

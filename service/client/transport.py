@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -69,9 +69,18 @@ class Transport(AsyncTransport):
     connection_class: type[Connection]
 
     def __init__(
-        self, hosts: Collection[object], *, policy: Policy, beside: Transport | None = None, **options: Any
+        self,
+        hosts: Collection[object],
+        *,
+        policy: Policy,
+        beside: Transport | None = None,
+        report: Callable[[int, str | None], None] = lambda _number, _problem: None,
+        **options: Any,
     ) -> None:
-        """`beside` is the transport of another client of the same cluster. If given, it probes the nodes for both."""
+        """`beside` is the transport of another client of the same cluster. If given, it probes the nodes for both.
+
+        `report`: see Watch.
+        """
         super().__init__(hosts, **options)
         self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
         self._policy = policy
@@ -84,6 +93,7 @@ class Transport(AsyncTransport):
                 policy.alias,
                 self._async_call,
                 self._connect_for_probes,
+                report,
             )
             if beside is None
             else beside._watch

@@ -32,13 +32,20 @@ class Watch:
         alias: str,
         prepare: Callable[[], Awaitable[object]],
         connect: Callable[[int], Connection],
+        report: Callable[[int, str | None], None],
     ) -> None:
-        """`prepare` is called before the first `connect`, which makes a connection to the node of this number."""
+        """`prepare` is called before the first `connect`, which makes a connection to the node of this number.
+
+        `report` is called with the number of a node whose probe failed and the reason, and with None once it takes its
+        turn again.
+        """
         self.nodes = Nodes([Node(number, most_failures, self._count_state) for number in range(count)])
         self.budget = Budget()
         self.reads: set[asyncio.Future[object]] = set()
         self._probe_seconds = probe_seconds
         self._prepare = prepare
+        self._report = report
+        self._reported: set[int] = set()
         self._probes = Probes(connect, alias, self._witness_failed)
         self._watches: dict[int, asyncio.Task[None]] = {}
         self._questions: list[asyncio.Task[None]] = []
@@ -123,15 +130,24 @@ class Watch:
         if error is not None:
             failure = self._failure_of_probe(node, error)
             node.silent_probes += failure is Failure.SILENT
-            self.failed(node, failure, error)
+            self._probe_failed(node, failure, error)
             return
         node.takes_part()
         error = await self._probes.search_problem(node.number)
         if error is not None:
             failure = error_types.failure_of(error) or Failure.SICK
-            self.failed(node, Failure.HUNG if failure is Failure.SILENT else failure, error)
-        else:
-            node.answered()
+            self._probe_failed(node, Failure.HUNG if failure is Failure.SILENT else failure, error)
+            return
+        node.answered()
+        if node.number in self._reported:
+            self._reported.discard(node.number)
+            self._report(node.number, None)
+
+    def _probe_failed(self, node: Node, failure: Failure, error: Exception) -> None:
+        self.failed(node, failure, error)
+        if node.number not in self._reported:
+            self._reported.add(node.number)
+            self._report(node.number, _reason(failure, error))
 
     async def _problem(self, node: Node) -> Exception | None:
         """The error that says that the node does not take part in its cluster; None if it does."""
@@ -172,3 +188,10 @@ class Watch:
         telemetry.nodes.labels(after.value).inc()
         if after is State.DEAD:
             telemetry.circuits_opened.inc()
+
+
+def _reason(failure: Failure, error: Exception) -> str:
+    """Why a probe failed, without anything that a node or a proxy answered."""
+    if isinstance(error, ConversationsError):
+        return str(error)
+    return failure.value if isinstance(error, TransportError) else type(error).__name__

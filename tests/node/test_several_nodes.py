@@ -20,7 +20,7 @@ from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node import faults, proxy
 from tests.node.asking import error
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.conftest import Api, Cluster, serve_process, serving
 from tests.node.proxy import Answer, Call, Fault, Proxy
 from tests.processes import wait_until
 
@@ -360,6 +360,26 @@ def test_metrics_exist_from_the_start(several: Several) -> None:
         'conversations_opensearch_nodes{state="ready"}', 'conversations_opensearch_nodes{state="dead"}',
     ):  # fmt: skip
         assert f"\n{name} " in text, name
+
+
+def test_the_log_names_the_node_that_fails_and_when_it_is_back(several: Several) -> None:
+    failing = several.proxies[1]
+    environment = {
+        "OPENSEARCH_URL": ",".join(one.url for one in several.proxies),
+        "CONVERSATIONS_LOG_FORMAT": "json",
+        "OPENSEARCH_PROBE_SECONDS": "0.2",
+    }
+    with serve_process(several.cluster, **environment) as (process, address, log):
+
+        def told() -> list[tuple[str, str, str | None]]:
+            httpx.get(f"{address}/health/ready", timeout=60)
+            lines = [json.loads(line) for line in log.read_bytes().splitlines() if line.startswith(b"{")]
+            return [(line["event"], line["node"], line.get("reason")) for line in lines if "node" in line]
+
+        with failing.faulty(faults.ANY["reset"], *ALL):
+            failed = [("node_failed", failing.url, "the connection was lost, so the request may have been executed")]
+            wait_until(lambda: told() == failed, process=process, says=told)
+        wait_until(lambda: told() == [*failed, ("node_is_back", failing.url, None)], process=process, says=told)
 
 
 def test_a_port_where_nothing_listens_is_passed_over_by_reads_writes_and_commands(
