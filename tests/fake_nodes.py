@@ -36,7 +36,7 @@ class Behaviour:
     Or it "refuses" connections, at once, "refuses for the moment" (429), or is "silent". A node that answers, or refuses
     for the moment, also answers probes, at once: with its cluster, the version of its state, and whether it has a
     cluster manager; or with the error `probe_status`. It answers the searches of probes after `search_after` seconds,
-    by default like all others.
+    and calls that are no searches after `other_after`, by default like all others.
     """
 
     does: str
@@ -46,6 +46,7 @@ class Behaviour:
     cluster: str = "c"
     probe_status: int = 200
     search_after: float | None = None
+    other_after: float | None = None
 
     @property
     def is_silent_to_probes(self) -> bool:
@@ -65,7 +66,8 @@ ALONE = Behaviour("answers", has_manager=False)
 OLD = Behaviour("answers", version=1)
 FOREIGN = Behaviour("answers", version=9, cluster="other")
 HUNG = Behaviour("answers", 1e9)
-"""Its disk hangs: it answers probes, but no searches."""
+"""Its disk hangs: it answers probes, but nothing else."""
+HUNG_AT_SEARCHES = Behaviour("answers", 1e9, other_after=0.0)
 NOTICED = 2 * POLICY.probe_seconds + SOON
 """The greatest time until a node that is cut off is found: by its version, it takes two rounds."""
 
@@ -108,6 +110,8 @@ class FakeNode(Connection):
         after = 0.0 if is_probed else behaviour.after
         if is_search_of_a_probe and behaviour.search_after is not None:
             after = behaviour.search_after
+        if not (is_probe or url.endswith(("_count", "_search"))) and behaviour.other_after is not None:
+            after = behaviour.other_after
         await asyncio.sleep(min(after, timeout))
         if after >= timeout:
             raise ConnectionTimeout("TIMEOUT", "", TimeoutError())

@@ -25,11 +25,15 @@ def nodes_after(history: list[tuple[int, Failure | str | None]]) -> tuple[Nodes,
     return nodes, changes
 
 
-@given(HISTORY, st.sets(st.integers(0, 3)))
-def test_the_best_node_that_is_left_is_asked(history: list[tuple[int, Failure | str | None]], tried: set[int]) -> None:
+@given(HISTORY, st.sets(st.integers(0, 3)), st.booleans())
+def test_the_best_node_that_is_left_is_asked(
+    history: list[tuple[int, Failure | str | None]], tried: set[int], is_search: bool
+) -> None:
     nodes, _changes = nodes_after(history)
     left = [node for node in nodes.all if node.number not in tried and node.state is not State.DEAD]
-    picked = nodes.pick([nodes.all[number] for number in tried])
+    if is_search:
+        left = [node for node in left if node.late_searches < MOST_FAILURES]
+    picked = nodes.pick([nodes.all[number] for number in tried], is_search=is_search)
     if not left:
         assert picked is None
     else:
@@ -46,13 +50,14 @@ def test_a_node_is_dead_after_failures_in_a_row_and_alive_after_one_answer(
     for node in nodes.all:
         events = [event for number, event in history if number == node.number]
         since = events[len(events) - events[::-1].index(None) :] if None in events else events
-        failures = [event for event in since if isinstance(event, Failure)]
+        failures = [event for event in since if isinstance(event, Failure) and event is not Failure.HUNG]
         if failures:
             last = failures[-1]
             is_dead = last is Failure.ALONE or (len(failures) >= MOST_FAILURES and last in COSTLY)
             assert node.state is (State.DEAD if is_dead else State.RESTING)
         else:
-            assert node.state is (State.RESTING if "late" in since else State.READY)
+            assert node.state is (State.RESTING if "late" in since or Failure.HUNG in since else State.READY)
+        assert node.late_searches == since.count(Failure.HUNG)
         node.answered()
         assert node.state is State.READY
     assert all(before is not after for before, after in changes)

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from service.client.node_health import State
-from service.client.probes import SEARCH_TIMEOUT
-from tests.fake_nodes import ANSWERS, HUNG, LATE, POLICY, SECONDS, SOON, Behaviour, World, ask, connected
+from service.client.transport import Transport
+from tests.fake_nodes import (
+    ANSWERS,
+    HUNG,
+    HUNG_AT_SEARCHES,
+    LATE,
+    POLICY,
+    SECONDS,
+    SOON,
+    Behaviour,
+    World,
+    ask,
+    connected,
+)
 from tests.virtual_time import run
 
-FOUND_DEAD = LATE + 3 * SEARCH_TIMEOUT + SOON
-"""The greatest time from a read until its node is found dead."""
-BACK = SEARCH_TIMEOUT + POLICY.probe_seconds + SOON
+SEARCH = SECONDS / 2
+FOUND_HUNG = LATE + 3 * SEARCH + SOON
+"""The greatest time from a read until it is known that its node answers no searches."""
+BACK = SEARCH + POLICY.probe_seconds + SOON
 
 
 @pytest.mark.parametrize("hung", [0, 1, 2])
@@ -39,27 +53,38 @@ def test_reads_leave_a_node_alone_that_answers_none(hung: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_nobody_waits_for_a_cluster_that_answers_no_search(count: int) -> None:
-    """Once all nodes are found dead. Before, every read ends at its own deadline."""
-    world = World([HUNG] * count)
+@pytest.mark.parametrize("hung", [HUNG, HUNG_AT_SEARCHES])
+@pytest.mark.parametrize("others_every", [0.3, 2.0, 1e6])
+def test_nobody_waits_for_a_cluster_that_answers_no_search(count: int, hung: Behaviour, others_every: float) -> None:
+    """Once all nodes are found to hang. Before, every read ends at its own deadline. Other calls are still sent."""
+    world = World([hung] * count)
 
     async def work() -> None:
         async with connected(world) as client:
-            times = [0.5 * number for number in range(120)]
-            for time, (what, when) in zip(
-                times, await asyncio.gather(*(ask(client, at=time) for time in times)), strict=True
-            ):
+            others: list[int | str] = []
+            calling = asyncio.create_task(call_regularly(client, others_every, others))
+            times = [0.5 * number for number in range(240)]
+            ends = await asyncio.gather(*(ask(client, at=time) for time in times))
+            for time, (what, when) in zip(times, ends, strict=True):
                 assert what in ("silent", "dead")
                 assert when <= time + SECONDS + SOON
-                if time > 2 * FOUND_DEAD:
-                    assert (what, when) == ("dead", time)
-            assert all(node.state is State.DEAD for node in client._nodes.all)
+                if time > 2 * FOUND_HUNG:
+                    assert (what, when) == ("dead", pytest.approx(time))
+            calling.cancel()
+            assert hung is HUNG or all(isinstance(what, int) for what in others)
 
             world.behaviours[:] = [ANSWERS] * count
             await asyncio.sleep(BACK)
             assert {(await ask(client))[0] for _read in range(6)} == set(range(1, count + 1))
 
     run(work())
+
+
+async def call_regularly(client: Transport, every: float, found: list[int | str]) -> None:
+    """Sends a call that is no search again and again, and notes what it gets."""
+    while True:
+        (what, _when), _slept = await asyncio.gather(ask(client, "/x/_open"), asyncio.sleep(every))
+        found.append(what)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -79,17 +104,21 @@ def test_a_node_whose_slow_reads_are_not_its_fault_stays_in_use(count: int) -> N
     run(work())
 
 
-@pytest.mark.parametrize("after", [LATE + 1, SECONDS - 1])
-def test_the_answers_of_nodes_that_are_slow_for_everything_are_believed(after: float) -> None:
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("seconds", [SECONDS, 30.0, 60.0])
+@pytest.mark.parametrize("share", [0.3, 0.49, 0.9])
+def test_the_answers_of_nodes_that_are_slow_for_everything_are_believed(
+    count: int, seconds: float, share: float
+) -> None:
     """They are part of their cluster, and one of them rests no less than the others."""
-    world = World([Behaviour("answers", after)] * 3)
+    world = World([Behaviour("answers", share * seconds)] * count)
 
     async def work() -> None:
-        async with connected(world) as client:
-            times = [0.5 * number for number in range(120)]
+        async with connected(world, replace(POLICY, timeout=seconds)) as client:
+            times = [0.5 * number for number in range(240)]
             ends = await asyncio.gather(*(ask(client, at=time) for time in times))
             assert all(isinstance(what, int) for what, _when in ends)
-            assert all(when <= time + after + SOON for time, (_what, when) in zip(times, ends, strict=True))
+            assert all(when <= time + share * seconds + SOON for time, (_what, when) in zip(times, ends, strict=True))
 
     run(work())
 

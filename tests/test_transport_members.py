@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.client.probes import SEARCH_TIMEOUT, SILENT_SECONDS
+from service.client.probes import SILENT_SECONDS
 from service.client.probes import TIMEOUT as PROBE
 from service.client.transport import Transport
 from tests.fake_nodes import (
@@ -25,6 +25,7 @@ from tests.fake_nodes import (
     OLD,
     POLICY,
     REFUSES,
+    SECONDS,
     SILENT,
     SOON,
     Behaviour,
@@ -103,6 +104,57 @@ def test_an_answer_from_before_a_silence_is_left_out_though_the_node_is_back() -
             number, when = await read
             assert number == 2
             assert when == pytest.approx(9.0)
+
+    run(work())
+
+
+def test_an_answer_from_before_a_silence_is_left_out_though_the_others_are_slow() -> None:
+    """They are part of the cluster, so they are waited for."""
+    slow = Behaviour("answers", SECONDS - SOON)
+    world = World([ANSWERS] * 3)
+
+    async def work() -> None:
+        async with asked_once(world) as client:
+            await asyncio.sleep(NOTICED)
+            world.behaviours[:] = [slow, Behaviour("silent", SECONDS - 1), slow]
+            assert (await ask(client))[0] in ("silent", 1, 3)
+
+    run(work())
+
+
+@pytest.mark.parametrize("cut_off", [OLD, ALONE, FOREIGN])
+def test_a_node_that_is_cut_off_while_a_probe_searches_is_noticed(cut_off: Behaviour) -> None:
+    world = World([ANSWERS] * 3)
+
+    async def work() -> None:
+        async with asked_once(world) as client:
+            await asyncio.sleep(NOTICED)
+            clock = asyncio.get_running_loop().time
+            world.behaviours[1] = Behaviour("answers", SECONDS - 1, search_after=SECONDS / 2 - SOON)
+            late = [asyncio.create_task(ask(client)) for _read in range(3)]
+            await asyncio.sleep(LATE + SOON)
+            world.behaviours[1], since = cut_off, clock()
+            while clock() < since + SECONDS:
+                await asyncio.sleep(0.05)
+                assert (await ask(client))[0] != 2 or clock() < since + NOTICED
+            await asyncio.gather(*late)
+
+    run(work())
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_whole_cluster_whose_state_goes_back_is_believed_again(count: int) -> None:
+    """As after its disks were restored from a copy."""
+    world = World([replace(ANSWERS, version=9)] * count)
+
+    async def work() -> None:
+        async with asked_once(world) as client:
+            await asyncio.sleep(NOTICED)
+            world.behaviours[:] = [REFUSES] * count
+            await asyncio.sleep(10.0)
+            world.behaviours[:] = [replace(ANSWERS, version=5)] * count
+            await asyncio.sleep(10.0)
+            assert {(await ask(client))[0] for _read in range(6)} == set(range(1, count + 1))
 
     run(work())
 
@@ -324,7 +376,7 @@ def test_a_node_that_fails_and_comes_back_is_reported_once_each(failing: Behavio
                 await asyncio.gather(*(ask(client, at=asyncio.get_running_loop().time()) for _read in range(6)))
                 await asyncio.sleep(20.0)
                 world.behaviours[1] = ANSWERS
-                await asyncio.sleep(SEARCH_TIMEOUT + NOTICED)
+                await asyncio.sleep(SECONDS / 2 + NOTICED)
 
     run(work())
     assert [number for number, _problem in reported] == [1] * 4

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from service.client import responses
 
 _READS = frozenset({"_search", "_search/point_in_time", "_mget", "_count", "_analyze"})  # with POST
+_SEARCHES = frozenset({"_search", "_count"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,11 @@ class Call:
     @property
     def is_read(self) -> bool:
         return self.method in ("GET", "HEAD") or (self.method == "POST" and self.kind in _READS)
+
+    @property
+    def is_search(self) -> bool:
+        """Whether the call reads a shard as a search does. A node can hang at searches alone."""
+        return self.kind in _SEARCHES
 
     @property
     def anywhere(self) -> Call:

@@ -1,9 +1,11 @@
 """Tracks the health of each node, and picks the node for the next call. It uses neither the network nor a clock.
 
 A node that failed rests: the others are asked first. A node that could not be reached, or stayed silent, several times
-in a row is dead: its circuit is open, and only probes are sent to it. A probe also searches, because a node whose disk
-hangs is still part of its cluster. The answers to a probe close the circuit. A node without a cluster manager is dead,
-too, if most of the others are: elsewhere, they may go on and change the index.
+in a row is dead: its circuit is open, and only probes are sent to it. The answer to a probe closes the circuit. A node
+without a cluster manager is dead, too, if most of the others are: elsewhere, they may go on and change the index.
+
+A probe also searches, because a node whose disk hangs still answers other calls. A node that answered several of these
+searches too late gets no searches until it answers one, but other calls.
 
 A node that was silent, or that seems to be cut off from its cluster, is doubted until a probe has found that it is part
 of its cluster. It may answer with an old state of the index.
@@ -33,13 +35,16 @@ class Failure(Enum):
     ALONE = "it has no cluster manager, and too few nodes answer to elect one"
 
 
-COSTLY = frozenset({Failure.DOWN, Failure.SILENT, Failure.HUNG})
+COSTLY = frozenset({Failure.DOWN, Failure.SILENT})
 """These open the circuit. The others are answers: they come at once, and asking again may help."""
 
 
 @dataclass(slots=True)
 class Node:
-    """One node. `failures` counts those since the last answer, `silent_probes` all that got no answer in time.
+    """One node.
+
+    `failures` counts those since the last answer. `late_searches` counts the searches of probes without an answer in
+    time, since a search was answered. `silent_probes` counts all other questions of probes without an answer.
 
     `is_doubted`: its answers to reads may be old. `is_outside`: it was asked, and its cluster goes on without it.
     """
@@ -49,6 +54,7 @@ class Node:
     on_change: Callable[[State, State], None] = lambda _before, _after: None
     state: State = State.READY
     failures: int = 0
+    late_searches: int = 0
     silent_probes: int = 0
     last: Exception | None = None
     is_doubted: bool = False
@@ -56,29 +62,41 @@ class Node:
 
     def answered(self) -> None:
         """It answered, and is known to be part of its cluster."""
-        self.failures, self.last, self.is_doubted = 0, None, False
+        self.failures, self.late_searches, self.last, self.is_doubted = 0, 0, None, False
         self._become(State.READY)
 
     def takes_part(self) -> None:
-        """A probe found that it is part of its cluster."""
-        self.is_doubted = False
+        """A probe found that it is part of its cluster. The probe still has to search."""
+        self.failures, self.is_doubted = 0, False
+        if self.state is State.DEAD:
+            self._become(State.RESTING)
 
-    def spoke(self) -> None:
+    def spoke(self, *, is_search: bool) -> None:
         """It answered. A probe decides whether it may be asked before others."""
         self.failures = 0
+        if is_search:
+            self.late_searches = 0
 
     def failed(self, failure: Failure, error: Exception | None = None) -> None:
-        self.failures += 1
         self.last = error or self.last
+        if failure is Failure.HUNG:
+            self.late_searches += 1
+            self.suspected(is_doubted=False)
+            return
+        self.failures += 1
         self.is_doubted |= failure is Failure.SILENT
         is_dead = failure is Failure.ALONE or (failure in COSTLY and self.failures >= self.most_failures)
         self._become(State.DEAD if is_dead else State.RESTING)
 
-    def suspected(self) -> None:
-        """It has been silent for a long time, which is not a failure yet, or seems to be cut off from its cluster."""
-        self.is_doubted = True
+    def suspected(self, *, is_doubted: bool = True) -> None:
+        """It has not answered for a long time, which is not a failure yet, or seems to be cut off from its cluster."""
+        self.is_doubted |= is_doubted
         if self.state is State.READY:
             self._become(State.RESTING)
+
+    def takes(self, *, is_search: bool) -> bool:
+        """Whether it may get a call, or a search."""
+        return self.state is not State.DEAD and not (is_search and self.late_searches >= self.most_failures)
 
     def _become(self, state: State) -> None:
         before, self.state = self.state, state
@@ -93,8 +111,9 @@ class Nodes:
     all: list[Node]
     _turn: int = 0
 
-    def are_others_ready(self, node: Node) -> bool:
-        return any(other.state is State.READY for other in self.all if other is not node)
+    def are_others_believed(self, node: Node) -> bool:
+        """Whether another node may answer, of which nobody thinks that its answers could be old."""
+        return any(other.state is not State.DEAD and not other.is_doubted for other in self.all if other is not node)
 
     def are_all_dead(self) -> bool:
         return all(node.state is State.DEAD for node in self.all)
@@ -109,14 +128,14 @@ class Nodes:
         ready = [other for other in others if other.state is State.READY]
         return ready or [other for other in others if other.state is State.RESTING]
 
-    def pick(self, but: Collection[Node] = ()) -> Node | None:
+    def pick(self, but: Collection[Node] = (), *, is_search: bool = False) -> Node | None:
         """The next node to ask: a ready one if there is any, else the resting one that is doubted least.
 
-        None if all the others are dead.
+        None if none of the others takes the call.
         """
         count = len(self.all)
         rotated = [self.all[(self._turn + step) % count] for step in range(count)]
-        left = [node for node in rotated if node.state is not State.DEAD and not any(node is other for other in but)]
+        left = [node for node in rotated if node.takes(is_search=is_search) and not any(node is one for one in but)]
         best = min(
             left, key=lambda node: (node.state is not State.READY, node.is_outside, node.is_doubted), default=None
         )

@@ -27,7 +27,7 @@ from service.client.node_health import COSTLY
 from service.errors import ConversationsError
 
 TIMEOUT = 1.5
-SEARCH_TIMEOUT = 3.0
+LEAST_SEARCH_SECONDS = 3.0  # which a probe gives a search
 SILENT_SECONDS = 5.0  # after which a node may have been removed from its cluster
 _STATE = "/_cluster/state/version,cluster_manager_node"
 _LOCAL = {"local": "true"}
@@ -37,7 +37,6 @@ _ONE_DOCUMENT = {
     "_source": "false",
     "terminate_after": "1",
     "track_total_hits": "false",
-    "cancel_after_time_interval": f"{SEARCH_TIMEOUT:.0f}s",
 }
 Told = TypeVar("Told")
 
@@ -62,18 +61,23 @@ class _Searched(msgspec.Struct):
 class Probes:
     """Separate connections for probes, because all others may be in use. `connect` makes the one to a node's number.
 
+    A probe searches in `alias`, and waits for the answer for `search_seconds`.
     `witness_failed` gets the number and the error of a node that was asked about another one and did not answer.
     """
 
     def __init__(
-        self, connect: Callable[[int], Connection], alias: str, witness_failed: Callable[[int, Exception], None]
+        self,
+        connect: Callable[[int], Connection],
+        alias: str,
+        search_seconds: float,
+        witness_failed: Callable[[int, Exception], None],
     ) -> None:
         self._connect = connect
         self._search = f"/{quote(alias)}/_search"
+        self._search_seconds = search_seconds
         self._witness_failed = witness_failed
         self._connections: dict[int, Connection] = {}
         self._told: dict[int, _State] = {}  # by each node, when it was last asked
-        self._newest: dict[str, int] = {}  # by the uuid of a cluster, the newest version that a node told
         self._behind: set[int] = set()
 
     async def close(self) -> None:
@@ -114,8 +118,10 @@ class Probes:
         A node tells its state from memory, also while its disk hangs or all its threads for searches are busy. The
         search reads one document of a shard on this node, so that no other node can be the cause.
         """
+        seconds = self._search_seconds
+        params = {**_ONE_DOCUMENT, "cancel_after_time_interval": f"{seconds * 1000:.0f}ms"}
         try:
-            await self._ask(number, self._search, _ONE_DOCUMENT, _Searched, SEARCH_TIMEOUT)
+            await self._ask(number, self._search, params, _Searched, seconds)
         except TransportError as error:
             return None if error_types.is_opensearchs(error) else error
         except Exception as error:  # such as a file of the certificate authority that is just being replaced
@@ -143,17 +149,13 @@ class Probes:
 
     async def _state(self, number: int, seconds: float = TIMEOUT) -> _State | TransportError | ConversationsError:
         """What the node tells, or why it did not. If this raised errors, asyncio.gather could hide a cancellation."""
-        known = dict(self._newest)
+        known = [state for other, state in self._told.items() if other != number]
         try:
             found = await self._ask(number, _STATE, _LOCAL, _State, seconds)
         except (TransportError, ConversationsError) as error:
             return error
         self._told[number] = found
-        clusters = {state.cluster_uuid for state in self._told.values()}
-        newest = max(self._newest.get(found.cluster_uuid, -1), found.version)
-        self._newest = {one: found for one, found in self._newest.items() if one in clusters}
-        self._newest[found.cluster_uuid] = newest
-        if found.version < known.get(found.cluster_uuid, -1):
+        if any(found.cluster_uuid == state.cluster_uuid and found.version < state.version for state in known):
             self._behind.add(number)
         else:
             self._behind.discard(number)

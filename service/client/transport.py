@@ -33,6 +33,7 @@ from service.client import error_types, responses
 from service.client.call import Call
 from service.client.connection import Connection
 from service.client.node_health import Failure, Node, State
+from service.client.probes import LEAST_SEARCH_SECONDS
 from service.client.watch import Watch
 from service.errors import AnswerMayBeOld, AnswerUnusable, ConversationsError
 from service.message_texts import counted
@@ -91,6 +92,7 @@ class Transport(AsyncTransport):
                 policy.failures,
                 policy.probe_seconds,
                 policy.alias,
+                max(LEAST_SEARCH_SECONDS, policy.timeout / 2),
                 self._async_call,
                 self._connect_for_probes,
                 report,
@@ -208,7 +210,7 @@ class Transport(AsyncTransport):
         try:
             while True:
                 if not running:
-                    node = self._nodes.pick(tried) if left > 0 else None
+                    node = self._nodes.pick(tried, is_search=call.is_search) if left > 0 else None
                     if node is None:
                         raise last or self._open_circuit()
                     if last is not None:
@@ -228,7 +230,8 @@ class Transport(AsyncTransport):
                 if all_dead.done():
                     raise last if last is not None and not running else self._circuit_error()
                 if not done:
-                    if (other := self._nodes.pick(tried)) is not None and self._watch.budget.take():
+                    other = self._nodes.pick(tried, is_search=call.is_search)
+                    if other is not None and self._watch.budget.take():
                         telemetry.retried.labels("slow").inc()
                         left -= 1
                         running.add(self._start(other, call.anywhere, tried))
@@ -252,11 +255,14 @@ class Transport(AsyncTransport):
     async def _watched(self, node: Node, call: Call) -> object:
         """One attempt. A late node is probed meanwhile, and rests until it passes the probe."""
         silent_before = node.silent_probes
-        late = asyncio.get_running_loop().call_later(self._slow_after(call), self._watch.suspect, node)
+        late = asyncio.get_running_loop().call_later(self._slow_after(call), self._watch.late, node)
         try:
             answer = await self._attempt(node, call)
         except (TransportError, ConversationsError) as error:
-            if (failure := error_types.failure_of(error)) is not None:
+            failure = error_types.failure_of(error)
+            if failure is Failure.SILENT and call.is_search:
+                self._watch.late(node)  # the probe finds out whether it is silent to other calls, too
+            elif failure is not None:
                 self._watch.failed(node, failure, error)
             else:
                 self._heard(node, call, silent_before)
@@ -286,12 +292,16 @@ class Transport(AsyncTransport):
         silent to a probe.
         """
         was_silent = node.silent_probes > silent_before
-        if (node.state is State.READY and not was_silent) or len(self._nodes.all) == 1:
+        if len(self._nodes.all) == 1:
+            is_known_well = call.is_search or not node.late_searches
+        else:
+            is_known_well = node.state is State.READY and not was_silent
+        if is_known_well:
             node.answered()
             return
-        node.spoke()
+        node.spoke(is_search=call.is_search)
         may_be_old = was_silent or node.is_doubted
-        if call.is_read and (node.is_outside or (may_be_old and self._nodes.are_others_ready(node))):
+        if call.is_read and (node.is_outside or (may_be_old and self._nodes.are_others_believed(node))):
             raise AnswerMayBeOld(
                 "a node of OpenSearch answered that was silent before, or is cut off from the others: try again shortly"
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 
 from opensearchpy.exceptions import TransportError
@@ -15,6 +16,7 @@ from service.client.probes import Probes
 from service.errors import AnswerUnusable, ConversationsError
 
 FIRST_PAUSE_SECONDS = 0.2
+FRESH_SECONDS = 2.0  # after which a node that was part of its cluster may have been left out
 
 
 class Watch:
@@ -30,6 +32,7 @@ class Watch:
         most_failures: int,
         probe_seconds: float,
         alias: str,
+        search_seconds: float,
         prepare: Callable[[], Awaitable[object]],
         connect: Callable[[int], Connection],
         report: Callable[[int, str | None], None],
@@ -44,9 +47,10 @@ class Watch:
         self.reads: set[asyncio.Future[object]] = set()
         self._probe_seconds = probe_seconds
         self._prepare = prepare
+        self._took_part: dict[int, float] = {}  # when each node was last asked and was part of its cluster
         self._report = report
         self._reported: set[int] = set()
-        self._probes = Probes(connect, alias, self._witness_failed)
+        self._probes = Probes(connect, alias, search_seconds, self._witness_failed)
         self._watches: dict[int, asyncio.Task[None]] = {}
         self._questions: list[asyncio.Task[None]] = []
         self._is_closed = False
@@ -83,12 +87,20 @@ class Watch:
         if node.state is State.DEAD and before is not State.DEAD:
             for other in self.nodes.all:
                 if other.state is State.READY:
-                    self.suspect(other)
+                    self._suspect(other, is_doubted=True)
 
-    def suspect(self, node: Node) -> None:
-        """Probes a node at once that may have been left out by its cluster."""
-        node.suspected()
+    def late(self, node: Node) -> None:
+        """Probes a node at once that has not answered a call for a long time, which is not a failure yet."""
+        self._suspect(node, is_doubted=not self._is_fresh(node))
+
+    def _suspect(self, node: Node, *, is_doubted: bool) -> None:
+        """Probes a node at once. `is_doubted` says that it may have been left out by its cluster."""
+        node.suspected(is_doubted=is_doubted)
         self._watch(node, at_once=True)
+
+    def _is_fresh(self, node: Node) -> bool:
+        """Whether the node was part of its cluster a moment ago."""
+        return asyncio.get_running_loop().time() - self._took_part.get(node.number, -math.inf) <= FRESH_SECONDS
 
     def _watch(self, node: Node, *, at_once: bool = False) -> None:
         """Probes the node in the background until it answers."""
@@ -110,11 +122,16 @@ class Watch:
             pause = max(0.0, begun + self._probe_seconds - clock())
 
     async def _ask_regularly(self, node: Node) -> None:
-        """Asks the node whether its cluster may have left it out. If so, it is probed."""
+        """Asks the node whether its cluster may have left it out. If so, it is probed.
+
+        A node that is doubted or dead is being probed for this anyway.
+        """
+        clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(self._probe_seconds)
-            if node.state is not State.READY:
+            if node.is_doubted or node.state is State.DEAD:
                 continue
+            asked_at = clock()
             try:
                 await self._prepare()
                 is_cut_off = await self._probes.is_cut_off(node.number)
@@ -122,26 +139,38 @@ class Watch:
                 is_cut_off = True
             node.is_outside = self._probes.is_outside(node.number)
             if is_cut_off:
-                self.suspect(node)
+                self._suspect(node, is_doubted=True)
+            else:
+                self._took_part[node.number] = asked_at
 
     async def _probe(self, node: Node) -> None:
-        error = await self._problem(node)
-        node.is_outside = self._probes.is_outside(node.number)
-        if error is not None:
-            failure = self._failure_of_probe(node, error)
-            node.silent_probes += failure is Failure.SILENT
-            self._probe_failed(node, failure, error)
+        if not await self._takes_part(node):
             return
-        node.takes_part()
         error = await self._probes.search_problem(node.number)
         if error is not None:
             failure = error_types.failure_of(error) or Failure.SICK
             self._probe_failed(node, Failure.HUNG if failure is Failure.SILENT else failure, error)
             return
+        if (node.is_doubted or not self._is_fresh(node)) and not await self._takes_part(node):
+            return
         node.answered()
         if node.number in self._reported:
             self._reported.discard(node.number)
             self._report(node.number, None)
+
+    async def _takes_part(self, node: Node) -> bool:
+        """Whether the node answers, and is part of its cluster."""
+        asked_at = asyncio.get_running_loop().time()
+        error = await self._problem(node)
+        node.is_outside = self._probes.is_outside(node.number)
+        if error is None:
+            node.takes_part()
+            self._took_part[node.number] = asked_at
+            return True
+        failure = self._failure_of_probe(node, error)
+        node.silent_probes += failure is Failure.SILENT
+        self._probe_failed(node, failure, error)
+        return False
 
     def _probe_failed(self, node: Node, failure: Failure, error: Exception) -> None:
         self.failed(node, failure, error)
