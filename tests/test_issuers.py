@@ -233,7 +233,6 @@ def test_a_token_may_not_be_nested_deeper_than_a_parser_goes(
 
 
 WRONG: tuple[object, ...] = (None, True, 5, -1, 1.5, "", "x", [], ["x"], [None], {}, {"a": 1}, [[]], 10**400)
-MAY_BE_NULL = {"nbf", "iat", "jti", "default_organization", "scope"}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +240,7 @@ MAY_BE_NULL = {"nbf", "iat", "jti", "default_organization", "scope"}
     ["iss", "sub", "aud", "exp", "nbf", "organizations", "default_organization", "scope", "agents", "parties"],
 )
 def test_a_claim_of_the_wrong_type_is_refused(settings: Settings, served: Issuer, claim: str) -> None:
-    """Or is harmless: a time far away, a scope that nobody knows, an empty list that restricts to nothing."""
+    """Or is harmless: a time long ago, a scope that nobody knows, an empty list that restricts to nothing."""
 
     async def run() -> dict[str, object]:
         tokens = Tokens(settings)
@@ -257,8 +256,7 @@ def test_a_claim_of_the_wrong_type_is_refused(settings: Settings, served: Issuer
 
     right = {
         "sub": {"'x'"},
-        "exp": {repr(10**400)[:20]},
-        "nbf": {"True", "5", "-1", "1.5"},
+        "nbf": {"5", "-1", "1.5"},
         "default_organization": {"None"},
         "scope": {"None", "''", "'x'", "[]", "['x']"},
         "agents": {"[]"},
