@@ -55,10 +55,10 @@ class Verifier:
         if header.algorithm == SHARED:
             found = self._decoded(token, header.algorithm, self._secrets)
         else:
-            key = None if self.keys is None else await self.keys.find(header.kid, header.algorithm)
-            if key is None:
+            keys = [] if self.keys is None else await self.keys.find(header.kid, header.algorithm)
+            if not keys:
                 raise Unauthorized("no key of the token's issuer fits it: check its kid and alg")
-            found = self._decoded(token, header.algorithm, [key.public])
+            found = self._decoded(token, header.algorithm, [key.public for key in keys])
         for name in self.issuer.required:
             if not token_claims.has(found, name):
                 raise Unauthorized(f"the token lacks the claim {name}")
