@@ -92,6 +92,7 @@ def test_keys_come_from_a_url_a_file_or_the_issuers_configuration(
         {"issuer": "https://somebody.example", "jwks_uri": "https://127.0.0.1/keys"},
         {"jwks_uri": "https://127.0.0.1/keys"},
         {"issuer": "{own}", "jwks_uri": "http://keys.example/keys"},
+        {"issuer": "{own}", "jwks_uri": "http://127.0.0.1:1/keys"},
         {"issuer": "{own}", "jwks_uri": "file:///etc/passwd"},
         {"issuer": "{own}", "jwks_uri": 5},
         {"issuer": "{own}"},
