@@ -21,7 +21,9 @@ from uuid import UUID
 from service.errors import Misconfigured
 
 NAME = "conversations.audit"
-_OPAQUE = re.compile(r"[A-Za-z0-9._|:-]{1,64}|key [0-9a-f]{16}")
+_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*(?:[a-f]+[0-9]+){2})[0-9a-f]{16,64}|[0-9]{20,64}"
+_OPAQUE = re.compile(rf"(?:(?:auth0|email|google-oauth2|sms|windowslive)\|)?(?:{_ID})", re.ASCII | re.IGNORECASE)
+_URL = re.compile(r"(?!sha256:)[A-Za-z0-9._~:/?#&=%+-]{1,200}")
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -35,10 +37,22 @@ def _logger() -> FilteringBoundLogger:
 
 
 def who(user: str) -> str:
-    """A name for the `sub` of a token: itself, or its hash if it could be an address or the name of a person."""
-    if _OPAQUE.fullmatch(user):
-        return user
-    return f"sha256:{hashlib.sha256(user.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+    """A name for the `sub` of a token: its hash, because it could be an address, a number or the name of a person.
+
+    Identifiers that are certainly opaque stand for themselves: UUIDs, at least 16 hexadecimal digits (letters and
+    digits mixed), at least 20 digits (more than a telephone number has); each also after the name of a known provider.
+    None looks like a hash, or like the names of a key and of an operator, which have a space.
+    """
+    return user if _OPAQUE.fullmatch(user) else _hashed(user)
+
+
+def issuer(name: str) -> str:
+    """A name for the `iss` of a token: itself, or its hash if it is longer than a URL, or has other characters."""
+    return name if _URL.fullmatch(name) else _hashed(name)
+
+
+def _hashed(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 def operator() -> str:

@@ -184,7 +184,8 @@ class Tracing:
         """Makes a span around the block. `kind` is server or client. Entries of the yielded dict become its attributes.
 
         `headers` are those of a request, with lower-case names. A `traceparent` header (W3C Trace Context) sets the
-        span's parent. The entry `name` replaces the span's name.
+        span's parent. No other header is read: `tracestate` is any text, and would be exported with the span. The
+        entry `name` replaces the span's name.
         """
         facts: dict[str, Fact] = {}
         if self._tracer is None:
@@ -195,7 +196,7 @@ class Tracing:
 
         with self._tracer.start_as_current_span(
             name,
-            context=extract(headers) if headers is not None else None,
+            context=extract({name: headers[name] for name in ("traceparent",) if name in headers}) if headers else None,
             kind=SpanKind.SERVER if kind == "server" else SpanKind.CLIENT,
             record_exception=False,  # its text could contain a search text
             set_status_on_exception=False,

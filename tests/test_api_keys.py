@@ -59,7 +59,7 @@ def test_a_key_is_a_caller_with_its_rights(bare_settings: Settings) -> None:
     async def action() -> None:
         tokens = Tokens(bare_settings, Cluster(key).ring)
         restriction = Restriction(frozenset({ONE}), frozenset())
-        expected = Caller(f"key {ID}", frozenset({ONE, OTHER}), OTHER, frozenset({READ, "x"}), restriction)
+        expected = Caller(f"key {ID}", frozenset({ONE, OTHER}), OTHER, frozenset({READ, "x"}), restriction, is_key=True)
         assert await tokens.verify(f"Bearer {KEY}") == expected
         plain = await Tokens(bare_settings, Cluster(stored()).ring).verify(f"Bearer {KEY}")
         assert (plain.default_organization, plain.restriction) == (ONE, Restriction())

@@ -105,3 +105,31 @@ def test_http_is_for_this_machine_only(host: str) -> None:
     assert key_sources.is_safe("http://[::1]:8080/keys")
     assert not key_sources.is_safe(f"http://{host}.example/keys")
     assert not key_sources.is_safe(f"http://user@keys.example/{host}")
+
+
+@pytest.mark.parametrize(
+    ("issuer", "followed", "not_followed"),
+    [
+        (
+            "https://login.example/realms/main",
+            ["https://login.example/keys", "https://keys.example:8443/", "https://10.0.0.1/keys"],
+            ["http://login.example/keys", "http://127.0.0.1:9200/", "http://localhost/keys", "http://[::1]:9200/"],
+        ),
+        (
+            "https://127.0.0.1:9200",
+            ["https://127.0.0.1:9200/keys"],
+            ["http://127.0.0.1:9200/keys", "http://127.0.0.1:80/keys", "http://127.0.0.1/keys"],
+        ),
+        (
+            "http://localhost:8080/realms/main",
+            ["http://localhost:8080/keys", "http://LOCALHOST:8080/", "https://keys.example/"],
+            ["http://localhost:9200/keys", "http://localhost/", "http://127.0.0.1:8080/", "ftp://localhost:8080/"],
+        ),
+        ("http://127.0.0.1", ["http://127.0.0.1/keys", "http://127.0.0.1:80/keys"], ["http://127.0.0.1:81/keys", ""]),
+    ],
+)
+def test_an_issuer_leads_to_no_other_server_of_this_machine(
+    issuer: str, followed: list[str], not_followed: list[str]
+) -> None:
+    assert all(key_sources.may_name(issuer, url) for url in followed)
+    assert not any(key_sources.may_name(issuer, url) for url in not_followed)

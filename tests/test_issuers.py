@@ -92,6 +92,7 @@ def test_keys_come_from_a_url_a_file_or_the_issuers_configuration(
         {"issuer": "https://somebody.example", "jwks_uri": "https://127.0.0.1/keys"},
         {"jwks_uri": "https://127.0.0.1/keys"},
         {"issuer": "{own}", "jwks_uri": "http://keys.example/keys"},
+        {"issuer": "{own}", "jwks_uri": "http://127.0.0.1:1/keys"},
         {"issuer": "{own}", "jwks_uri": "file:///etc/passwd"},
         {"issuer": "{own}", "jwks_uri": 5},
         {"issuer": "{own}"},
@@ -233,7 +234,6 @@ def test_a_token_may_not_be_nested_deeper_than_a_parser_goes(
 
 
 WRONG: tuple[object, ...] = (None, True, 5, -1, 1.5, "", "x", [], ["x"], [None], {}, {"a": 1}, [[]], 10**400)
-MAY_BE_NULL = {"nbf", "iat", "jti", "default_organization", "scope"}
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ MAY_BE_NULL = {"nbf", "iat", "jti", "default_organization", "scope"}
     ["iss", "sub", "aud", "exp", "nbf", "organizations", "default_organization", "scope", "agents", "parties"],
 )
 def test_a_claim_of_the_wrong_type_is_refused(settings: Settings, served: Issuer, claim: str) -> None:
-    """Or is harmless: a time far away, a scope that nobody knows, an empty list that restricts to nothing."""
+    """Or is harmless: a time long ago, a scope that nobody knows, an empty list that restricts to nothing."""
 
     async def run() -> dict[str, object]:
         tokens = Tokens(settings)
@@ -257,8 +257,7 @@ def test_a_claim_of_the_wrong_type_is_refused(settings: Settings, served: Issuer
 
     right = {
         "sub": {"'x'"},
-        "exp": {repr(10**400)[:20]},
-        "nbf": {"True", "5", "-1", "1.5"},
+        "nbf": {"5", "-1", "1.5"},
         "default_organization": {"None"},
         "scope": {"None", "''", "'x'", "[]", "['x']"},
         "agents": {"[]"},

@@ -13,10 +13,11 @@ import pytest
 
 from service.api.auth import Tokens
 from service.errors import KeysUnavailable, Unauthorized
-from service.identity import key_sources
+from service.identity import key_set, key_sources
 from service.identity.issuers import trusted
 from service.identity.key_set import (
     FIRST_RETRY_SECONDS,
+    MOST_TRIED,
     MOST_UNKNOWN,
     RETRY_SECONDS,
     UNKNOWN_PAUSE_SECONDS,
@@ -66,7 +67,14 @@ def run(served: Issuer, clock: Clock, action: Callable[[KeySet], Awaitable[Value
 
 
 async def has(keys: KeySet, kid: str | None) -> bool:
-    return await keys.find(kid, "RS256") is not None
+    return bool(await keys.find(kid, "RS256"))
+
+
+async def settled(keys: KeySet) -> None:
+    """Waits until the running fetch has ended, if there is one."""
+    if keys._fetching is not None:
+        await keys._fetched()
+        await asyncio.sleep(0)  # lets the callback of the fetch run
 
 
 def test_keys_are_fetched_once_however_many_wait_and_off_the_event_loop(served: Issuer, clock: Clock) -> None:
@@ -164,8 +172,8 @@ def test_new_keys_are_found_without_a_restart(served: Issuer, clock: Clock) -> N
         assert not await has(keys, "first")
         served.keys = [jwk("fourth")]
         clock.now += LIFETIME
-        assert not await has(keys, "third")  # what the issuer took back ends with the lifetime
         assert await has(keys, "fourth")
+        assert not await has(keys, "third")  # what the issuer took back ends with the fetch after the lifetime
 
     run(served, clock, action)
 
@@ -174,16 +182,12 @@ def test_the_last_good_keys_serve_while_the_issuer_is_down(served: Issuer, clock
     async def action(keys: KeySet) -> None:
         assert await has(keys, "first")
         served.status = 500
-        for _ in range(5):
+        for number in range(5):
             clock.now += LIFETIME
             assert await has(keys, "first")
+            await settled(keys)
             assert await has(keys, "first")
-            await asyncio.sleep(0)
-        served.seconds = 0.5  # nobody waits for an issuer that is known to be down
-        clock.now += RETRY_SECONDS
-        began = time.monotonic()
-        assert await has(keys, "first")
-        assert time.monotonic() - began < served.seconds
+            assert len(served.requests) == 2 + number
         await keys.close()
         served.status, served.seconds, served.keys = 200, 0.0, [jwk("second")]
         clock.now += RETRY_SECONDS
@@ -195,6 +199,92 @@ def test_the_last_good_keys_serve_while_the_issuer_is_down(served: Issuer, clock
     run(served, clock, action)
 
 
+def test_with_a_known_key_nobody_waits_for_an_issuer_that_hangs(served: Issuer, clock: Clock) -> None:
+    """Also the first request after the lifetime, when nobody knows yet that the issuer is down."""
+
+    async def action(keys: KeySet) -> None:
+        assert await has(keys, "first")
+        served.seconds = 0.5
+        for pause in (LIFETIME, RETRY_SECONDS):
+            clock.now += pause
+            began = time.monotonic()
+            assert all(await asyncio.gather(*(has(keys, "first") for _ in range(100))))
+            assert time.monotonic() - began < served.seconds / 2
+            await asyncio.sleep(0.1)
+            await keys.close()  # ends the fetch
+
+    run(served, clock, action)
+    assert len(served.requests) == 3
+
+
+def test_a_token_with_an_unknown_key_waits_for_one_fetch_of_an_issuer_that_fails(served: Issuer, clock: Clock) -> None:
+    """The fetch after the lifetime and the one for the unknown key are one: at most one in 30 seconds."""
+
+    async def action(keys: KeySet) -> None:
+        assert await has(keys, "first")
+        served.status = 500
+        clock.now += LIFETIME
+        for _ in range(299):
+            assert await has(keys, "first")
+            assert not await has(keys, f"unknown at {clock.now}")
+            await settled(keys)
+            clock.now += RETRY_SECONDS / 300
+        assert len(served.requests) == 2
+        clock.now += RETRY_SECONDS / 150
+        assert not await has(keys, "unknown")
+        assert len(served.requests) == 3
+
+    run(served, clock, action)
+
+
+def test_a_new_key_is_found_within_30_seconds_though_strangers_use_unknown_ones(served: Issuer, clock: Clock) -> None:
+    async def action(keys: KeySet) -> None:
+        assert await has(keys, "first")
+        assert not await has(keys, "of a stranger")
+        served.keys.append(jwk("second"))
+        clock.now += UNKNOWN_PAUSE_SECONDS - 1
+        assert not await has(keys, "second")
+        clock.now += 1
+        assert not await has(keys, "of another stranger")  # whose fetch finds the new key too
+        assert await has(keys, "second")
+        assert len(served.requests) == 3
+
+    run(served, clock, action)
+
+
+def test_a_fetch_has_one_total_time_however_many_answers_it_takes(
+    served: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_set, "FETCH_SECONDS", 0.3)
+    served.seconds = 0.2  # for each of the two answers
+
+    async def action() -> None:
+        source = key_sources.of_discovery(served.url, trusted(None))
+        keys = KeySet(source, issuer=served.url, lifetime=LIFETIME, clock=clock)
+        began = time.monotonic()
+        with pytest.raises(KeysUnavailable):
+            await has(keys, "first")
+        assert time.monotonic() - began < 2 * served.seconds
+        await keys.close()
+
+    asyncio.run(action())
+
+
+def test_an_idle_service_fetches_too_so_that_withdrawn_keys_end_with_their_lifetime(served: Issuer) -> None:
+    async def action() -> None:
+        keys = KeySet(key_sources.of_url(served.jwks_url, trusted(None)), issuer=served.url, lifetime=0.1)
+        assert await has(keys, "first")
+        served.keys = [jwk("second")]
+        await asyncio.sleep(0.3)
+        assert not keys._has("first")
+        await keys.close()
+        asked = len(served.requests)
+        await asyncio.sleep(0.2)
+        assert len(served.requests) == asked  # none after the end
+
+    asyncio.run(action())
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"keys": []}', b"<html>"])
 def test_an_answer_without_keys_is_no_reason_to_forget_those_there_are(
     served: Issuer, clock: Clock, content: bytes
@@ -203,6 +293,8 @@ def test_an_answer_without_keys_is_no_reason_to_forget_those_there_are(
         assert await has(keys, "first")
         served.override = lambda path: content
         clock.now += LIFETIME
+        assert await has(keys, "first")
+        await settled(keys)
         assert await has(keys, "first")
 
     run(served, clock, action)
@@ -228,24 +320,40 @@ def test_a_token_without_a_kid_takes_the_only_key(served: Issuer, clock: Clock) 
         assert await has(keys, None)
         served.keys = [jwk("first"), jwk("second"), jwk("third", "ES256")]
         clock.now += LIFETIME
+        assert await has(keys, None)  # the fetch has only begun
+        await settled(keys)
         assert not await has(keys, None)  # two would fit
-        assert await keys.find(None, "ES256") is not None
+        assert await keys.find(None, "ES256")
 
     run(served, clock, action)
 
 
-def test_of_keys_with_one_name_the_one_for_the_algorithm_is_taken(served: Issuer, clock: Clock) -> None:
-    served.keys = [jwk("first", "ES256"), jwk("first"), jwk("first")]
+def test_of_keys_with_one_name_those_for_the_algorithm_are_tried_and_few(served: Issuer, clock: Clock) -> None:
+    served.keys = [jwk("first", "ES256"), *9 * [jwk("first")]]
 
     async def action(keys: KeySet) -> None:
-        for algorithm in ("ES256", "RS256"):
+        for algorithm, number in (("ES256", 1), ("RS256", MOST_TRIED)):
             found = await keys.find("first", algorithm)
-            assert found is not None
-            assert algorithm in found.algorithms
-        assert await keys.find("first", "EdDSA") is None
+            assert len(found) == number
+            assert all(algorithm in key.algorithms for key in found)
+        assert await keys.find("first", "EdDSA") == []
 
     run(served, clock, action)
     assert len(served.requests) == 1
+
+
+def test_each_of_two_keys_with_one_name_verifies(bare_settings: Settings, served: Issuer) -> None:
+    served.keys = [jwk("first") | {"kid": "same"}, jwk("second") | {"kid": "same"}]
+
+    async def action() -> None:
+        tokens = Tokens(bare_settings.but(token_issuer=served.url, token_jwks_url=served.jwks_url))
+        for kid in ("first", "second"):
+            assert (await tokens.verify(served.token(kid, headers={"kid": "same"}))).user == "ada"
+        with pytest.raises(Unauthorized, match="a key of its issuer signed"):
+            await tokens.verify(served.token("third", headers={"kid": "same"}))
+        await tokens.close()
+
+    asyncio.run(action())
 
 
 def test_a_file_of_keys_is_read_again(bare_settings: Settings, tmp_path: Path) -> None:

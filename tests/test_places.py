@@ -15,11 +15,13 @@ from service.api.limits import CHARGED, SHED, Limits
 from service.api.middleware.deadline import Deadline
 from service.api.middleware.places import Places
 from service.errors import SearchTimeout
+from service.identity.caller import Caller
 from service.settings import Settings
 from tests import virtual_time
 
 ONE, TWO, THREE = (UUID(int=number, version=4) for number in (1, 2, 3))
 LIST = "/api/conversations"
+ADA = Caller("ada", frozenset(), None).identity
 
 
 class Rig:
@@ -141,10 +143,10 @@ def test_one_that_has_to_go_never_reaches_the_application(bare_settings: Setting
     async def work(rig: Rig) -> None:
         searches = rig.limits.searches
         async with searches.slot(TWO.bytes), searches.slot(ONE.bytes):
-            before = rig.limits.callers.balance("\nada").left
+            before = rig.limits.callers.balance(ADA).left
             state = await rig.ask("")
-            assert rig.limits.callers.balance("\nada").left == before - 1
-        assert state[CHARGED] == "\nada"
+            assert rig.limits.callers.balance(ADA).left == before - 1
+        assert state[CHARGED] == ADA
         assert SHED not in state
         assert _refused(rig) == (429, "too_many_requests", b"1")
         rig.sent.clear()
@@ -159,7 +161,7 @@ def test_one_that_has_to_go_never_reaches_the_application(bare_settings: Setting
 
 def test_who_has_used_up_the_rate_does_not_wait_for_a_place(bare_settings: Settings) -> None:
     async def work(rig: Rig) -> None:
-        rig.limits.callers.take("\nada")
+        rig.limits.callers.take(ADA)
         await rig.ask("", asked=TWO)
         assert rig.held == [("comes", 0), ("works", 1), ("begins", 0)]
 

@@ -77,6 +77,7 @@ def test_a_policy_that_changes_changes_the_tag(bare_settings: Settings, at: Prov
         {"token_endpoint": "http://login.example.com/token"}, {"token_endpoint": "https://a;script-src * /token"},
         {"end_session_endpoint": "http://login.example.com/"}, {"response_modes_supported": ["query"]},
         {"issuer": "https://other.example.com"}, {"token_endpoint": 5},
+        {"token_endpoint": "http://127.0.0.1:1/token"}, {"authorization_endpoint": "http://localhost:1/authorize"},
     ],
 )  # fmt: skip
 def test_a_provider_that_cannot_be_used_is_left_out(

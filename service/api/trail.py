@@ -18,15 +18,17 @@ from service.identity.caller import Caller
 
 
 def remember(request: ApiRequest, caller: Caller) -> None:
-    """Remembers who sent the request, for its lines."""
-    request.scope["state"]["who"] = audit.who(caller.user)
+    """Remembers who sent the request, for its lines: an API key by its id, a subject together with its issuer."""
+    request.scope["state"]["who"] = caller.user if caller.is_key else audit.who(caller.user)
+    request.scope["state"]["issuer"] = {"issuer": audit.issuer(caller.issuer)} if caller.issuer else {}
 
 
 def record(request: ApiRequest, action: str, organizations: Iterable[UUID | str], **facts: object) -> None:
     """Adds one line."""
     trail: audit.Audit = request.app.state.audit
-    who = request.scope["state"]["who"]
-    trail.record(action, who=who, organizations=organizations, request_id=request_id(request.scope), **facts)
+    who, issuer = request.scope["state"]["who"], request.scope["state"]["issuer"]
+    more = {**issuer, "request_id": request_id(request.scope), **facts}
+    trail.record(action, who=who, organizations=organizations, **more)
 
 
 @contextmanager

@@ -62,6 +62,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
             default_organization=self.default_organization or only,
             scopes=frozenset(self.scopes),
             restriction=Restriction(_set(self.agents), _set(self.parties)),
+            is_key=True,
         )
 
     def record(self, key_id: str, now: datetime) -> dict[str, object]:

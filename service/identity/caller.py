@@ -23,6 +23,7 @@ class Caller:
     """The user behind a token: its organizations, the default one for requests that name none, and its scopes.
 
     `restriction` says which conversations of these organizations it sees. `issuer` is the token's `iss`, if it has one.
+    With `is_key`, `user` names an API key; else it is the `sub` of a token, which may be any text, also such a name.
     """
 
     user: str
@@ -31,11 +32,15 @@ class Caller:
     scopes: frozenset[str] = frozenset()
     restriction: Restriction = field(default_factory=Restriction)
     issuer: str = ""
+    is_key: bool = False
 
     @property
     def identity(self) -> str:
-        """What identifies the caller: the subject together with its issuer, because subjects are unique only there."""
-        return f"{self.issuer}\n{self.user}"
+        """What identifies the caller: a key, or a subject together with its issuer, as subjects are unique only there.
+
+        No two callers have the same, whatever texts their tokens hold.
+        """
+        return self.user if self.is_key else f"{len(self.issuer)} {self.issuer} {self.user}"
 
     def require_scope(self, scope: str) -> None:
         """Raises Forbidden if the token does not have the scope, nor one that includes it.

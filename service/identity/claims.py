@@ -14,6 +14,7 @@ from service.token_settings import SCOPES
 
 MOST_UIDS = 1_000  # organizations, agents or parties in a token
 MOST_SCOPES = 1_000
+LATEST = 253_402_300_799  # the end of the year 9999, in seconds since 1970
 
 Claims = Mapping[str, object]
 """The content of a token: any JSON."""
@@ -32,29 +33,55 @@ class ClaimNames:
 
 def caller_of(claims: Claims, names: ClaimNames, default_scopes: frozenset[str]) -> Caller:
     """The caller. Raises Unauthorized with the claim that is missing or malformed."""
+    _require_types(claims)
     organizations = _organizations(claims, names.organizations)
     scopes = _scopes(claims, names.scope)
     return Caller(
-        user=_subject(claims),
+        user=str(claims["sub"]),
         organizations=organizations,
         default_organization=_default(claims, names.default_organization, organizations),
         scopes=scopes if scopes & _OWN else scopes | default_scopes,
         restriction=Restriction(_restricted(claims, names.agents), _restricted(claims, names.parties)),
-        issuer=str(claims.get("iss") or ""),
+        issuer=str(claims.get("iss", "")),
     )
 
 
 _OWN = frozenset(SCOPES)
+_TIMES = ("exp", "nbf", "iat")
+_TEXTS = ("sub", "iss")
 _ABSENT = object()
 
 
+def _require_types(claims: Claims) -> None:
+    """Raises Unauthorized if a registered claim has another type than RFC 7519 gives it, or a time is beyond year 9999.
+
+    PyJWT also takes times as text, and any `iss` where no issuer is set.
+    """
+    for name in _TIMES:
+        value = claims.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LATEST:
+            raise Unauthorized(f"the token's claim {name} must be a number of seconds, at most {LATEST}")
+    for name in _TEXTS:
+        value = claims.get(name, "x")
+        if not isinstance(value, str) or not value:
+            raise Unauthorized(f"the token's claim {name} must be a string that is not empty")
+
+
 def _value(claims: Claims, name: str) -> object:
-    """The claim of this name, or else the value inside objects that the parts of the name lead to."""
+    """The claim of this name, or else the value inside objects that the parts of the name lead to.
+
+    Raises Unauthorized if one of these is there, but is no object: else a restriction inside would be lost.
+    """
     if name in claims:
         return claims[name]
+    *ways, last = name.split(".")
     found: object = claims
-    for part in name.split("."):
-        found = found.get(part, _ABSENT) if isinstance(found, Mapping) else _ABSENT
+    for part in (*ways, last):
+        if not isinstance(found, Mapping):
+            raise Unauthorized(f"the token's claim {ways[0]} must be an object that leads to {name}")
+        if part not in found:
+            return _ABSENT
+        found = found[part]
     return found
 
 
@@ -65,16 +92,10 @@ def has(claims: Claims, name: str) -> bool:
 
 
 def expiry(claims: Claims) -> int:
-    """The claim exp, as PyJWT reads it. It may be larger than any float."""
+    """The claim exp of a caller's claims, in whole seconds since 1970, as PyJWT reads it."""
     value = claims["exp"]
-    return int(value) if isinstance(value, int | float | str) else 0
-
-
-def _subject(claims: Claims) -> str:
-    subject = claims["sub"]
-    if not isinstance(subject, str) or not subject:
-        raise Unauthorized("the token's claim sub must be a string that is not empty")
-    return subject
+    assert isinstance(value, int | float)  # `caller_of` has refused other types
+    return int(value)
 
 
 def _organizations(claims: Claims, name: str) -> frozenset[UUID]:

@@ -13,7 +13,7 @@ import structlog
 from service import telemetry
 from service.errors import KeysUnavailable
 from service.identity import public_keys
-from service.identity.key_sources import KeySource
+from service.identity.key_sources import FETCH_SECONDS, KeySource
 from service.identity.public_keys import Key
 
 UNKNOWN_PAUSE_SECONDS = 30.0  # between two fetches for unknown keys
@@ -21,12 +21,17 @@ UNKNOWN_SECONDS = 60.0  # for which an unknown key is refused without a fetch
 MOST_UNKNOWN = 1_000
 RETRY_SECONDS = 30.0  # after a failed fetch, while there are older keys
 FIRST_RETRY_SECONDS = 2.0  # after a failed fetch, while there are none
+MOST_TRIED = 4  # keys of one name and algorithm
 
 logger = structlog.get_logger("conversations.keys")
 
 
 class KeySet:
-    """The keys of `issuer`. New keys are found without a restart: after `lifetime`, or when one is used."""
+    """The keys of `issuer`. New keys are found without a restart: after `lifetime` (seconds), or when one is used.
+
+    Only a token whose key is not known waits for the issuer, `FETCH_SECONDS` at most. Once keys were fetched, they are
+    fetched again when their lifetime ends, by a timer, so that also an idle service soon forgets withdrawn ones.
+    """
 
     def __init__(
         self, source: KeySource, *, issuer: str, lifetime: float, clock: Callable[[], float] = time.monotonic
@@ -40,49 +45,50 @@ class KeySet:
         self._is_failing = False
         self._unknown: OrderedDict[str, float] = OrderedDict()
         self._fetching: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
-    async def find(self, kid: str | None, algorithm: str) -> Key | None:
-        """The key for a token with this `kid`; without one, the only key for its algorithm. None if there is none.
+    async def find(self, kid: str | None, algorithm: str) -> list[Key]:
+        """The keys to try for a token with this `kid`, few; without one, the only key for its algorithm.
 
         Raises KeysUnavailable if the keys could never be fetched.
         """
         waited = await self._refreshed()
         found = self._chosen(kid, algorithm)
-        if found is not None or kid is None or self._has(kid):
+        if found or kid is None or self._has(kid):
             return found
         if not waited and not await self._asked_for(kid):
-            return None
+            return []
         found = self._chosen(kid, algorithm)
         if not self._has(kid) and not self._is_failing:
             self._remember(kid)
         return found
 
-    def _chosen(self, kid: str | None, algorithm: str) -> Key | None:
+    def _chosen(self, kid: str | None, algorithm: str) -> list[Key]:
         fitting = [key for key in self._keys if algorithm in key.algorithms and (kid is None or key.kid == kid)]
-        is_clear = len(fitting) == 1 or (kid is not None and fitting)
-        return fitting[0] if is_clear else None
+        return fitting[:MOST_TRIED] if kid is not None or len(fitting) == 1 else []
 
     def _has(self, kid: str) -> bool:
         return any(key.kid == kid for key in self._keys)
 
     async def _refreshed(self) -> bool:
-        """Fetches the keys if they are missing or too old. Returns whether this waited for a fetch."""
-        now = self._clock()
-        if self._keys and now < self._fresh_until:
+        """Fetches the keys if they are missing or too old. Returns whether this waited: only for the first ones."""
+        if self._keys:
+            self._begin_if_due()
             return False
-        if self._fetching is None and now < self._next_try:
-            return self._with_older_keys()
-        if self._keys and self._is_failing:  # nobody waits for an issuer that is known to be down
-            self._begin()
-            return False
-        await self._fetched()
-        self._with_older_keys()
-        return True
-
-    def _with_older_keys(self) -> bool:
+        if self._fetching is not None or self._clock() >= self._next_try:
+            await self._fetched()
         if not self._keys:
             raise KeysUnavailable("the keys of the token's issuer cannot be fetched: try again shortly")
-        return False
+        return True
+
+    @property
+    def _due(self) -> float:
+        """When keys that are there are fetched again."""
+        return max(self._fresh_until, self._next_try)
+
+    def _begin_if_due(self) -> None:
+        if self._clock() >= self._due:
+            self._begin()
 
     async def _asked_for(self, kid: str) -> bool:
         """Fetches the keys because of an unknown one, unless that was tried a short time ago."""
@@ -120,20 +126,33 @@ class KeySet:
 
     async def _fetch(self) -> None:
         try:
-            self._keys = public_keys.read(await self._source())
+            async with asyncio.timeout(FETCH_SECONDS):
+                content = await self._source()
+            self._keys = public_keys.read(content)
         except (ValueError, OSError, TimeoutError, aiohttp.ClientError) as error:
             self._is_failing = True
             self._next_try = self._clock() + (RETRY_SECONDS if self._keys else FIRST_RETRY_SECONDS)
+            if self._keys:
+                self._next_for_unknown = max(self._next_for_unknown, self._next_try)
+                self._set_timer()
             telemetry.key_fetches.labels("failed").inc()
             reason = str(error) if type(error) is ValueError else type(error).__name__
             logger.warning("issuer_keys_unavailable", issuer=self._issuer, reason=reason, has_older=bool(self._keys))
             return
         self._is_failing = False
         self._fresh_until = self._clock() + self._lifetime
+        self._set_timer()
         telemetry.key_fetches.labels("fetched").inc()
 
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(self._due - self._clock(), self._begin_if_due)
+
     async def close(self) -> None:
-        """Cancels the running fetch."""
+        """Cancels the running fetch, and all later ones."""
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.wait([self._fetching])
+        if self._timer is not None:
+            self._timer.cancel()

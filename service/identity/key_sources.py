@@ -10,7 +10,7 @@ import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 import msgspec
@@ -54,7 +54,7 @@ def of_discovery(issuer: str, trusted: ssl.SSLContext) -> KeySource:
 
     async def fetch() -> bytes:
         found = await configuration(issuer, trusted)
-        if not is_safe(found.jwks_uri):
+        if not may_name(issuer, found.jwks_uri):
             raise ValueError("its configuration names keys at a URL without https")
         return await _get(found.jwks_uri, trusted)
 
@@ -71,6 +71,22 @@ async def configuration(issuer: str, trusted: ssl.SSLContext) -> Configuration:
     if found.issuer != issuer:
         raise ValueError("its configuration names another issuer")
     return found
+
+
+def may_name(issuer: str, url: str) -> bool:
+    """Whether a URL in the issuer's configuration is followed: https anywhere, http on the issuer's own host and port.
+
+    So no issuer leads to another server of this machine.
+    """
+    if not is_safe(url):
+        return False
+    own, named = urlsplit(issuer), urlsplit(url)
+    return named.scheme == "https" or (own.scheme, _server(own)) == (named.scheme, _server(named))
+
+
+def _server(parts: SplitResult) -> tuple[str | None, int]:
+    """The host, and the port of an http URL."""
+    return parts.hostname, parts.port or 80
 
 
 def is_safe(url: str) -> bool:

@@ -15,7 +15,7 @@ import structlog
 
 from service.identity import key_sources
 from service.identity.issuers import Issuer, trusted
-from service.identity.key_sources import Configuration, is_safe
+from service.identity.key_sources import Configuration, may_name
 
 PATIENCE_SECONDS = 2.0  # that the page waits for an issuer whose configuration is not known yet
 RETRY_SECONDS = 10.0  # after an issuer could not be asked
@@ -106,7 +106,7 @@ def reader(ca_file: Path | None) -> Read:
 def provider(issuer: Issuer, found: Configuration) -> Provider:
     """The issuer as a provider. Raises ValueError if people cannot sign in there."""
     ends = [found.end_session_endpoint] if found.end_session_endpoint else []
-    if not all(map(is_safe, (found.authorization_endpoint, found.token_endpoint, *ends))):
+    if not all(may_name(found.issuer, url) for url in (found.authorization_endpoint, found.token_endpoint, *ends)):
         raise ValueError("its configuration lacks an endpoint to sign in, or has one without https")
     if not ORIGIN.fullmatch(origin(found.token_endpoint)):
         raise ValueError("its configuration has a token endpoint that is not a plain URL")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,10 +55,10 @@ class Verifier:
         if header.algorithm == SHARED:
             found = self._decoded(token, header.algorithm, self._secrets)
         else:
-            key = None if self.keys is None else await self.keys.find(header.kid, header.algorithm)
-            if key is None:
+            keys = [] if self.keys is None else await self.keys.find(header.kid, header.algorithm)
+            if not keys:
                 raise Unauthorized("no key of the token's issuer fits it: check its kid and alg")
-            found = self._decoded(token, header.algorithm, [key.public])
+            found = self._decoded(token, header.algorithm, [key.public for key in keys])
         for name in self.issuer.required:
             if not token_claims.has(found, name):
                 raise Unauthorized(f"the token lacks the claim {name}")
@@ -126,15 +127,18 @@ _REASONS: dict[type[jwt.PyJWTError], str] = {
 def part(token: str, number: int) -> dict[str, object]:
     """The header (0) or the claims (1) of a token, not verified.
 
-    Raises ValueError if they are not a JSON object, or contain a name twice: programs differ in which value they use.
+    Raises ValueError if they are not a JSON object in UTF-8, contain a name twice (programs differ in which value they
+    use), or a text with half a surrogate pair, which has no UTF-8.
     """
     parts = token.split(".")
     if len(parts) != 3:
         raise ValueError("it does not have three parts")
     text = parts[number]
-    decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
     try:
         found = json.loads(decoded, **_STRICT)
+        if _SURROGATE.search(decoded):
+            json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(found, dict):
@@ -149,4 +153,9 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-_STRICT: dict[str, Any] = {"object_pairs_hook": _unique}
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is not JSON")
+
+
+_STRICT: dict[str, Any] = {"object_pairs_hook": _unique, "parse_constant": _no_number}
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,7 +23,6 @@ import pytest
 from service.api.auth import Tokens
 from service.api.documentation import PAGES
 from service.api.routes import HANDLERS
-from service.audit import who
 from service.conversation import Conversation, Metadata
 from service.settings import Settings
 from tests.commands import run_here
@@ -278,9 +276,3 @@ def test_the_audit_trail_says_who_did_what_to_which_organization_and_how_many(pr
     (made,) = map(json.loads, (logs / "audit-of-commands").read_text().splitlines())
     assert (made["action"], made["key"], made["organization"]) == ("key_create", key_id, str(MINE))
     assert made["who"].startswith("user ")
-
-
-@pytest.mark.parametrize("user", ["ada@example.com", "Ada Lovelace", "a" * 65, "", "a\nb", "\ud800", "ä"])
-def test_a_user_who_may_be_known_by_the_name_is_a_hash(user: str) -> None:
-    assert re.fullmatch("sha256:[0-9a-f]{16}", who(user))
-    assert who("auth0|5f7c8ec7c33c6c004bbafe82") == "auth0|5f7c8ec7c33c6c004bbafe82"
