@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.progress import (
@@ -31,11 +34,15 @@ Advance = Callable[[int], None]
 
 @dataclass(slots=True)
 class Shown:
-    """Which output is shown: notes (not with --quiet), progress, and details (only with --verbose)."""
+    """Which output is shown: notes (not with --quiet), progress, and details (only with --verbose).
+
+    With `as_json`, each line is a JSON object, because standard error is the log of a service.
+    """
 
     notes: bool = True
     progress: bool = True
     details: bool = False
+    as_json: bool = False
 
 
 shown = Shown()
@@ -44,23 +51,31 @@ shown = Shown()
 def say(line: str) -> None:
     """Prints a line on standard error, unless notes are off (--quiet)."""
     if shown.notes:
-        complain(line)
+        complain(line, level="info")
 
 
 def detail(line: str) -> None:
     """Prints a line on standard error if details are on (--verbose)."""
     if shown.details:
-        complain(line)
+        complain(line, level="debug")
 
 
-def complain(text: str, *, lines: bool = False) -> None:
+def complain(text: str, *, lines: bool = False, level: str = "error") -> None:
     """Prints a line on standard error, even with --quiet. With `lines`, the text may have several lines.
 
-    Errors of standard error itself are ignored, because they cannot be reported anywhere.
+    `level` is that of the line in a JSON log. Errors of standard error itself are ignored, because they cannot be
+    reported anywhere.
     """
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
-            print(terminal.printable(text, lines=lines), file=sys.stderr, flush=True)
+            line = _json(text, level) if shown.as_json else terminal.printable(text, lines=lines)
+            print(line, file=sys.stderr, flush=True)
+
+
+def _json(text: str, level: str) -> str:
+    """A line of the log: what service/log_lines.py writes for an event, with the text as `message`."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return json.dumps({"event": "note", "level": level, "timestamp": now, "pid": os.getpid(), "message": text})
 
 
 @dataclass(slots=True)
@@ -90,7 +105,7 @@ def track(what: str, total: int | None, unit: str) -> Iterator[Advance]:
         yield lambda _count: None
         return
     console = terminal.console(sys.stderr)
-    if console.is_terminal and not console.is_dumb_terminal:
+    if console.is_terminal and not console.is_dumb_terminal and not shown.as_json:
         with _bar(console, unit) as bar:
             task = bar.add_task(what, total=total)
             yield lambda count: bar.advance(task, count)

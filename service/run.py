@@ -28,7 +28,7 @@ from service.index.index_settings import chosen
 from service.message_texts import counted
 from service.node import LocalCluster, LocalNode, prepare
 from service.node.cluster import HEAP
-from service.node.folder import make_private, unwritable
+from service.node.folder import make_private, require_shape, unwritable
 from service.node.lock import require_free
 from service.reindex import commands, first_index, lock
 from service.reindex.context import Job
@@ -161,6 +161,7 @@ def sample_path() -> str:
 @contextmanager
 def local_node(settings: Settings) -> Iterator[LocalNode]:
     """Runs a local node while the block runs. ctrl-C is ignored while the node stops, because it would stay running."""
+    require_shape(settings.data, 1)
     require_free(settings.data)
     node = LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home), heap=settings.node_heap)
     progress.say("Starting OpenSearch")
@@ -179,6 +180,7 @@ def local_node(settings: Settings) -> Iterator[LocalNode]:
 @contextmanager
 def local_cluster(settings: Settings, count: int) -> Iterator[LocalCluster]:
     """Runs a cluster of this many local nodes while the block runs. ctrl-C is ignored while they stop."""
+    require_shape(settings.data, count)
     require_free(settings.data)
     heap = settings.node_heap if "node_heap" in settings.model_fields_set else HEAP
     distribution = prepare(settings.cache, java_home=settings.java_home)
@@ -209,7 +211,8 @@ def until_too_few(cluster: LocalCluster) -> str:
             break
         cluster.write_running()
         progress.say(
-            f"{words}. The other {left} of {counted(count, 'node')} go on; start again to have {node.name} back."
+            f"{words}. The other {left} of {counted(count, 'node')} go on. One node cannot be started alone: stop the "
+            "command, which stops the cluster, and start it again. The addresses stay the same."
         )
     return f"{words}, and {left} of {counted(count, 'node')} are too few to go on. The log is {node.log}"
 

@@ -59,7 +59,8 @@ pool = Gauge(
 )
 nodes = Gauge(
     "conversations_opensearch_nodes",
-    "Nodes of OPENSEARCH_URL by state: ready, resting (failed, so others are asked first), dead (only probed)",
+    "Nodes of OPENSEARCH_URL by state: ready, resting (failed, so others are asked first), dead (only probed); with "
+    "several workers the largest number that one sees, so the states need not add up",
     ("state",),
     registry=REGISTRY,
     multiprocess_mode="livemax",  # the largest value that a worker sees
@@ -73,7 +74,9 @@ retried = Counter(
 for _reason in ("failed", "slow"):
     retried.labels(_reason)
 circuits_opened = Counter(
-    "conversations_opensearch_circuits_opened", "Times that a node was found to be dead", registry=REGISTRY
+    "conversations_opensearch_circuits_opened",
+    "Times that a process found a node to be dead; each worker finds it by itself",
+    registry=REGISTRY,
 )
 unsent = Counter(
     "conversations_opensearch_unsent", "Calls that failed at once because all nodes were dead", registry=REGISTRY

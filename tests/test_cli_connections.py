@@ -110,6 +110,12 @@ def test_a_url_with_the_path_of_the_api_is_told_apart_from_a_missing_conversatio
     assert_one_line(done, 1, url, "answered 404: there is no such path: leave /api/conversations out of the URL")
 
 
+def test_healthy_says_that_readiness_may_have_an_address_of_its_own(tmp_path: Path) -> None:
+    with web_server(NoPath) as url:
+        done = conversations(tmp_path, "healthy", "--url", url)
+    assert_one_line(done, 1, "not ready (404): there is no such path: ", "CONVERSATIONS_OPERATIONS_ADDRESS")
+
+
 def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

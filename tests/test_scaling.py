@@ -110,11 +110,43 @@ def test_the_same_seed_prints_the_same_and_the_help_tells_the_options() -> None:
 @pytest.mark.slow
 def test_the_tables_of_the_docs_are_what_it_prints() -> None:
     text = (ROOT / "docs" / "scaling.md").read_text("utf-8")
-    tables = re.findall(r"^    (scripts/simulate --.*)\n\n((?:\|.*\n)+)", text, re.MULTILINE)
+    tables = re.findall(r"^    (scripts/simulate.*)\n\n((?:\|.*\n)+)", text, re.MULTILINE)
     assert len(tables) == 3
+    assert tables[0][0] == "scripts/simulate"  # the defaults
     for command, table in tables:
         done = subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, check=True)
         assert done.stdout.splitlines()[1:] == table.splitlines(), command
+
+
+def test_the_defaults_are_the_rule_of_the_docs_and_the_help_names_each_column() -> None:
+    text = (ROOT / "docs" / "scaling.md").read_text("utf-8")
+    rule = " ".join(re.findall(r"^> (.*)", text, re.MULTILINE))
+    base, more = (float(found) for found in re.findall(r"(\d+) ms (?:of processor time|more)", rule))
+    assert (Cost().base, Cost().per_million) == (base, more)
+    command = [str(ROOT / "scripts" / "simulate"), "--help"]
+    told = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    columns = re.findall(r"^\| partition \| (.*) \|$", text, re.MULTILINE)[0].split(" | ")
+    assert columns[-1] == "busiest machine"
+    assert [column for column in columns if column not in told and "busiest" not in column] == ["searches/s at most"]
+    assert "the searches/s that the cluster can do at most" in told
+    assert "share of the largest" not in told
+
+
+def test_what_the_nodes_rent_for_follows_from_the_row_of_the_nodes() -> None:
+    text = (ROOT / "docs" / "scaling.md").read_text("utf-8")
+
+    def row(begin: str) -> list[str]:
+        (line,) = (line for line in text.splitlines() if line.startswith(f"| {begin}"))
+        return line.strip("| ").split(" | ")
+
+    what, *rents = row("what these nodes rent for")
+    core, gigabyte = (float(found) for found in re.findall(r"([\d.]+) €", what))
+    for nodes, rent in zip(row("nodes ")[1:], rents, strict=True):
+        found = re.fullmatch(r"(\d+) with (\d+) cores, \d+ GB and (\d+) (GB|TB) each", nodes)
+        assert found is not None, nodes
+        number, cores, disk = (int(found[part]) for part in (1, 2, 3))
+        price = number * (cores * core + disk * (1000 if found[4] == "TB" else 1) * gigabyte)
+        assert float(f"{price:.1e}") == float(rent.removesuffix(" €").replace(",", "")), nodes
 
 
 def test_it_needs_nothing_but_python() -> None:

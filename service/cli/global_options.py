@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +13,10 @@ from click.core import ParameterSource
 
 from service import progress
 from service.cli import contexts
-from service.settings import Settings, hand_down
+from service.settings import Settings, child_environment, hand_down, variable_of
 
 CONFIG_VARIABLE, CONTEXT_VARIABLE = "CONVERSATIONS_CONFIG", "CONVERSATIONS_CONTEXT"
+SERVICES = ("run", "serve")  # the commands whose standard error is a log
 _KEY = "service.cli.global_options"
 
 
@@ -49,11 +50,19 @@ def settings(**options: object) -> Settings:
 
     Only options on the command line count here, because the settings read the environment themselves.
     """
+    _choose_form({})
     held = config()
     options = {name: value for name, value in options.items() if is_typed(name)}
     name, context = held.context(chosen().context)
+    _choose_form(context)
     hand_down(**{CONTEXT_VARIABLE: chosen().context, CONFIG_VARIABLE: _text(chosen().config)})
     return Settings.load(options=options, context=context, source=f"[contexts.{name}] of {held.path}")
+
+
+def _choose_form(context: Mapping[str, object]) -> None:
+    """Makes notes and errors JSON if they are lines of a log in JSON, also if another setting turns out to be wrong."""
+    log_format = child_environment().get(variable_of("log_format")) or context.get("log_format")
+    progress.shown.as_json = click.get_current_context().info_name in SERVICES and log_format == "json"
 
 
 def is_typed(name: str) -> bool:
@@ -154,4 +163,4 @@ def complete_contexts(ctx: click.Context, _param: click.Parameter, begun: str) -
 def reset() -> None:
     """Resets what an earlier command line of this process has set."""
     progress.shown.notes = progress.shown.progress = True
-    progress.shown.details = False
+    progress.shown.details = progress.shown.as_json = False

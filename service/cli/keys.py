@@ -51,7 +51,12 @@ def key_group() -> None:
 )
 @default_option
 @click.option(
-    "--scope", "scopes", type=click.Choice(SCOPES), multiple=True, required=True, help="A right of the key. Repeatable."
+    "--scope",
+    "scopes",
+    type=click.Choice(SCOPES),
+    multiple=True,
+    required=True,
+    help="A right of the key. Repeatable. A key has no rights by default.",
 )
 @agents_option
 @parties_option

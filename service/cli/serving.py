@@ -24,7 +24,7 @@ from service.cli.options import (
     local_options,
     parties_option,
 )
-from service.cli.service_http import another_program, send
+from service.cli.service_http import NO_PATH, another_program, send
 from service.errors import ConversationsError, Misconfigured
 from service.settings import Settings
 from service.terminal import json_text
@@ -91,6 +91,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--workers",
     type=click.IntRange(1, 64),
+    envvar="CONVERSATIONS_WORKERS",
+    show_envvar=True,
     help="Serve with this many processes, and divide the limits of a process among them. SIGHUP replaces them one by "
     "one, and no request is lost. Without it, one process serves.",
 )
@@ -164,11 +166,16 @@ def healthy_command(settings: Settings, url: str | None, timeout: float) -> None
     if answer.status != 200:
         error = body.get("error")
         message = error.get("message") if isinstance(error, dict) else None
-        raise ConversationsError(f"not ready ({answer.status}): {message or body['status']}")
+        elsewhere = _ELSEWHERE if message == NO_PATH else ""
+        raise ConversationsError(f"not ready ({answer.status}): {message or body['status']}{elsewhere}")
     print(json_text(body, sys.stdout, indent=None))
 
 
 _LOCAL_URL = "http://127.0.0.1:8000"
+_ELSEWHERE = (
+    ": give the URL of the service without a path; if the service has CONVERSATIONS_OPERATIONS_ADDRESS, give that "
+    "address, because /health/ready is answered there only"
+)
 
 
 @click.command("node")
@@ -186,8 +193,9 @@ def node_command(settings: Settings, count: int) -> None:
 
     With --nodes 3, it runs three processes that are one cluster, and prints the address of each. A new index then gets
     one replica. If a node dies, the command reports it. The other nodes go on while more than half of the nodes run;
-    after that, the command ends with exit code 1. Each node takes about 700 MB of memory; CONVERSATIONS_NODE_HEAP sets
-    the heap of each. A data folder is for one node or for one cluster: give the cluster a folder of its own with
+    after that, the command ends with exit code 1. A dead node cannot be started alone: stop the command and start it
+    again. The nodes keep their addresses. Each node takes about 700 MB of memory; CONVERSATIONS_NODE_HEAP sets the heap
+    of each. A data folder is for one node or for one cluster: give the cluster a folder of its own with
     --data.
 
     The nodes have no password, so every user of this machine can read and write them.
@@ -239,7 +247,12 @@ def token_command(
     parties: tuple[UUID, ...],
     expires: timedelta,
 ) -> None:
-    """Make a token, signed with CONVERSATIONS_TOKEN_SECRET or with the secret of the data folder."""
+    """Make a token, signed with CONVERSATIONS_TOKEN_SECRET or with the secret of the data folder.
+
+    Without --scope, the token names no scope, and the service gives it those of CONVERSATIONS_DEFAULT_SCOPES (reading
+    and exporting), as it does for such tokens of an identity provider. 'conversations key create' requires --scope: a
+    key lasts for weeks, and should have only the rights that its program needs.
+    """
     from service.api.auth import Tokens
     from service.run import with_token_secret
 

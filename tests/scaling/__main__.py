@@ -1,8 +1,9 @@
 """Places organizations of very unequal size on shards as OpenSearch does, and lets their searches queue.
 
-It prints, for each routing partition, the largest shard and node as multiples of the mean, the share of the largest
-organization in its shard, and the median and p99 of searches at a share of what the cluster can do. Where the busiest machine has 100 %, its queue grows
-without end. docs/scaling.md says where the costs come from, and how far the predictions held.
+It prints, for each routing partition, the largest shard and the largest node as multiples of the mean, the searches/s
+that the cluster can do at most, and for each load, which is a share of these, the median and p99 of a search, and how
+busy the busiest machine is. At 100 %, its queue grows without end. The defaults are the first table of docs/scaling.md,
+which says where the costs come from, and how far the predictions held.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ def arguments() -> argparse.Namespace:
         prog="scripts/simulate", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument
-    add("--tenants", type=_count, default=100_000, help="organizations, such as 10,000 to 1,000,000")
-    add("--conversations", type=_count, default=1_000_000_000, help="of all together")
+    add("--tenants", type=_count, default=10_000, help="organizations, such as 10,000 to 1,000,000")
+    add("--conversations", type=_count, default=10_000_000, help="of all together")
     add("--skew", type=float, default=1.0, help="exponent of the power law; 0: all have the same size")
-    add("--shards", type=_count, default=48, help="primary shards")
-    add("--partitions", type=_count, nargs="+", default=[1, 3, 8], help="routing partitions to compare; 1: none")
-    add("--nodes", type=_count, default=6)
+    add("--shards", type=_count, default=3, help="primary shards")
+    add("--partitions", type=_count, nargs="+", default=[1, 2], help="routing partitions to compare; 1: none")
+    add("--nodes", type=_count, default=3, help="of OpenSearch")
     add("--replicas", type=int, default=1, help="copies of each shard in addition to the first")
-    add("--cores", type=_count, default=8, help="of each machine")
+    add("--cores", type=_count, default=4, help="of each machine")
     add("--machines", type=int, default=0, help="if nodes share machines; 0: each node has its own")
     add("--base", type=float, default=Cost.base, help="milliseconds of processor time of a search in one shard")
     add("--per-million", type=float, default=Cost.per_million, help="more for each million of its conversations")
