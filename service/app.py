@@ -95,7 +95,13 @@ def create_app(
         tokens=tokens,
         searcher=searcher,
         writes=Writes(
-            Writer(admin, settings.alias, lease=settings.write_lease, patience=settings.request_timeout * WRITE_SHARE),
+            Writer(
+                admin,
+                settings.alias,
+                lease=settings.write_lease,
+                patience=settings.request_timeout * WRITE_SHARE,
+                awaits_dead=False,
+            ),
             searcher,
             max_ahead=timedelta(seconds=settings.max_ahead),
         ),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from service.client.responses import BulkEntry
-from service.errors import WriteFailed
+from service.errors import CircuitOpen, ConversationsError, Overloaded, WriteFailed
 
 Outcome = Literal["written", "unchanged", "rejected"]
 GONE = "an index was removed"
@@ -27,10 +27,19 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Why a document should be sent again. `is_busy`: OpenSearch had no capacity for it."""
+    """Why a document should be sent again.
+
+    `is_busy`: OpenSearch had no capacity for it. `is_dead`: all its nodes are dead, so nothing is sent to them.
+    """
 
     reason: str
     is_busy: bool = False
+    is_dead: bool = False
+
+    @classmethod
+    def after(cls, error: ConversationsError) -> Again:
+        """Why it should be sent again after this error."""
+        return cls(str(error), is_busy=isinstance(error, Overloaded), is_dead=isinstance(error, CircuitOpen))
 
 
 Verdict = Result | Again
