@@ -113,9 +113,12 @@ async def _probe(client: Client, names: Sequence[str], seconds: float) -> None:
         b'{"index":%s}\n{}\n'
         % msgspec.json.encode(
             {
-                "_index": own_alias(name), "_id": PROBE, "routing": PROBE, "if_seq_no": NO_SUCH_WRITE,
+                "_index": own_alias(name),
+                "_id": PROBE,
+                "routing": PROBE,
+                "if_seq_no": NO_SUCH_WRITE,
                 "if_primary_term": 1,
-            }  # fmt: skip
+            }
         )
         for name in names
     )
