@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp
 
 from service import log_lines, telemetry
+from service.api import readiness
 from service.api.auth import Tokens
 from service.api.client_address import ClientAddresses
 from service.api.documentation import PAGES
@@ -41,7 +42,7 @@ from service.client import Client, connect, nodes_in_words
 from service.client.responses import SearchAnswer
 from service.identity.api_keys import Store
 from service.identity.key_ring import KeyRing
-from service.index import aliases, mapping
+from service.index import aliases, mapping, silent_nodes
 from service.index.compatibility import CompatibilityCheck
 from service.index.disk_space import full_disks
 from service.index.write_check import check_writable
@@ -95,7 +96,13 @@ def create_app(
         tokens=tokens,
         searcher=searcher,
         writes=Writes(
-            Writer(admin, settings.alias, lease=settings.write_lease, patience=settings.request_timeout * WRITE_SHARE),
+            Writer(
+                admin,
+                settings.alias,
+                lease=settings.write_lease,
+                patience=settings.request_timeout * WRITE_SHARE,
+                awaits_dead=False,
+            ),
             searcher,
             max_ahead=timedelta(seconds=settings.max_ahead),
         ),
@@ -103,7 +110,6 @@ def create_app(
         limits=limits,
         index_fits=fits,
         ready=_readiness(settings, admin, searcher, fits, disk),
-        nodes=lambda: nodes_in_words(searches),
     )
 
     @asynccontextmanager
@@ -153,5 +159,12 @@ def _readiness(
         names = sorted(await holders(admin, settings.alias, writes_alias(settings.alias)))
         await check_writable(admin, names, seconds=settings.request_timeout)
 
-    seconds = settings.request_timeout * LOOK_SHARE
-    return Readiness(fits.now, searcher.ping, takes_writes, seconds=seconds, reason=disk)
+    seconds = min(readiness.SECONDS, settings.request_timeout * LOOK_SHARE)
+    return Readiness(
+        searcher.ping,
+        {"whether the index fits this version": fits.now, "whether the index takes writes": takes_writes},
+        seconds=seconds,
+        reason=disk,
+        members=lambda: silent_nodes.members(admin, seconds=seconds * readiness.MEMBERS_SHARE),
+        nodes=lambda: nodes_in_words(admin),
+    )

@@ -22,7 +22,7 @@ from opensearchpy.exceptions import HTTP_EXCEPTIONS, ConnectionTimeout, Transpor
 from opensearchpy.exceptions import ConnectionError as Unreachable
 
 from service.client import Client
-from service.errors import PushedBack, WriteFailed
+from service.errors import CircuitOpen, PushedBack, WriteFailed
 from service.index.write_check import PROBE
 from service.index.write_targets import own_alias, writes_alias
 from service.index.writer import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, Result, Write, Writer
@@ -46,12 +46,18 @@ def _connector() -> Unreachable:
     return Unreachable("N/A", "refused", aiohttp.ClientConnectorError(key, OSError("refused")))
 
 
+def _dead() -> Unreachable:
+    opened = CircuitOpen("none of the 3 nodes of OpenSearch answers: try again shortly")
+    return Unreachable("N/A", str(opened), opened)
+
+
 BUSY: dict[str, Callable[[], Exception]] = {
     "429": refused(429, "rejected_execution_exception"),
     "502": refused(502, "unknown"),
     "503": refused(503, "unavailable_shards_exception"),
     "memory": refused(429, "circuit_breaking_exception"),
     "no connection": _connector,
+    "dead": _dead,
 }
 """Failures of a request that was not executed, which say nothing about its documents."""
 UNKNOWN: dict[str, Callable[[], Exception]] = {
@@ -246,6 +252,28 @@ def test_an_outage_rejects_nothing_and_ends_with_the_patience(writes: list[Write
 
     assert patience <= run(ends()) < patience + 10
     assert store.held == {READ: {}, OTHER: {}}
+
+
+@pytest.mark.parametrize("before", [[], ["timeout"], ["lost"], ["503"]])
+def test_a_write_of_the_api_does_not_wait_for_a_dead_cluster(before: list[str]) -> None:
+    """Whatever happened to it before: the caller learns that it is not acknowledged. A command goes on waiting."""
+
+    async def ends(*, awaits_dead: bool) -> tuple[str, float]:
+        faults = itertools.chain(((kind, 0) for kind in before), itertools.repeat(("dead", 0)))
+        store = Store(faults, is_green=False)
+        writer = Writer(cast(Client, store), ALIAS, patience=8.0, awaits_dead=awaits_dead)
+        with pytest.raises(WriteFailed) as found:
+            await writer.write([write("o:1", 1), write("o:2", 1)])
+        return str(found.value), asyncio.get_running_loop().time() - sum(
+            8.0 / 3 for kind in before if kind == "timeout"
+        )
+
+    none = "none of the 3 nodes of OpenSearch answers: try again shortly"
+    told, seconds = run(ends(awaits_dead=False))
+    assert told == f"{none} (no acknowledged write is lost)"
+    assert seconds < 1.0
+    told, seconds = run(ends(awaits_dead=True))
+    assert told == f"OpenSearch accepted no more writes for 8 s ({none}): no acknowledged write is lost"
 
 
 @given(st.random_module(), st.sampled_from(sorted(BUSY.keys() - {"memory"})), st.sampled_from([1.0, 30.0, PATIENCE]))

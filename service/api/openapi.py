@@ -96,7 +96,7 @@ class Operation:
 
 
 _HEALTH_FAILURES = tuple(answer for answer in ALL_FAILURES if answer.status in (400, 414, 431, 500))
-_READY_FAILURES = tuple(answer for answer in ALL_FAILURES if answer.status in (400, 414, 431, 500, 503, 504))
+_READY_FAILURES = tuple(answer for answer in ALL_FAILURES if answer.status in (400, 414, 431, 500, 503))
 
 
 def _ref(kind: str, name: str) -> dict[str, object]:

@@ -1,54 +1,179 @@
-"""GET /health/ready: whether this process can serve requests. The result is cached for a second."""
+"""GET /health/ready: whether this process can serve requests. The result is cached for a second.
+
+While a node of OpenSearch is silent, some calls wait for it until the cluster removes it. What these calls would tell
+is then unknown. That alone does not make the service unready as long as searches are answered, and only a minority of
+the nodes is silent.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from service.errors import ConversationsError, SearchTimeout, SearchUnavailable
+from service.index.silent_nodes import Members
+from service.message_texts import counted
 
 REMEMBERED_SECONDS = 1.0
+SECONDS = 3.0  # until the result: the probes of docs/kubernetes.md and `conversations healthy` wait for 5 s
+DOUBT_SHARE = 0.4  # of the time: then it is asked which nodes are silent
+MEMBERS_SHARE = 0.5  # of the time, to find that out
+AGAIN_SHARE = 0.2  # of the time: then an unanswered search is sent again, perhaps to another copy of the shard
+LOOK_SECONDS = 0.05  # between two looks at how many nodes answer, while it is none
+
+Check = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The service is ready. `nodes` says how many of several nodes answer, `unknown` what could not be found out."""
+
+    nodes: str | None = None
+    unknown: str | None = None
 
 
 class Readiness:
-    """Runs `checks`, which raise errors while the service cannot serve. `seconds` is their common timeout."""
+    """Runs checks at the same time, which raise errors while the service cannot serve."""
 
     def __init__(
         self,
-        *checks: Callable[[], Awaitable[None]],
+        search: Check,
+        others: Mapping[str, Check],
+        *,
         seconds: float,
         reason: Callable[[], Awaitable[str | None]],
+        members: Callable[[], Awaitable[Members | None]],
+        nodes: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`reason` is called after a failed check. It returns the cause, such as a full disk, or None if unknown."""
-        self._checks = checks
-        self._reason = reason
+        """`search` must succeed. The keys of `others` say what each check finds out: "whether ...".
+
+        `seconds` is the time until the result. `reason` is called after a failed check, and returns the cause, such as
+        a full disk, or None if unknown. `members` tells which nodes are silent, and `nodes` how many answer the last
+        calls of this process.
+        """
+        self._search = search
+        self._others = others
         self._seconds = seconds
+        self._reason = reason
+        self._members = members
+        self._nodes = nodes
         self._lock = asyncio.Lock()
         self._checked_at: float | None = None
-        self._error: ConversationsError | None = None
+        self._nodes_then: str | None = None
+        self._result: Ready | SearchUnavailable = Ready()
 
-    async def __call__(self) -> None:
-        """Raises the first error of the checks, from a run that ended at most REMEMBERED_SECONDS ago."""
+    async def __call__(self) -> Ready:
+        """The result of a run of the checks that ended at most REMEMBERED_SECONDS ago.
+
+        If not ready, raises SearchUnavailable with the reason. If the number of nodes that answer has changed, the
+        checks run again.
+        """
         async with self._lock:  # concurrent requests wait for one run of the checks and share its result
-            if self._checked_at is None or time.monotonic() - self._checked_at > REMEMBERED_SECONDS:
-                self._error = await self._explained(await self._run_checks())
+            if (
+                self._checked_at is None
+                or time.monotonic() - self._checked_at > REMEMBERED_SECONDS
+                or self._nodes() != self._nodes_then
+            ):
+                self._result = await self._run()
+                self._nodes_then = self._nodes()
                 self._checked_at = time.monotonic()
-        if self._error is not None:
-            raise self._error.with_traceback(None)
+        if isinstance(self._result, SearchUnavailable):
+            raise self._result.with_traceback(None)
+        return self._result
 
-    async def _explained(self, error: ConversationsError | None) -> ConversationsError | None:
-        if error is None or (reason := await self._reason()) is None:
-            return error
-        return SearchUnavailable(reason)
-
-    async def _run_checks(self) -> ConversationsError | None:
+    async def _run(self) -> Ready | SearchUnavailable:
+        clock = asyncio.get_running_loop().time
+        ends = clock() + self._seconds
+        tasks = [asyncio.ensure_future(check()) for check in (self._searched, *self._others.values())]
         try:
-            async with asyncio.timeout(self._seconds):
-                for check in self._checks:
-                    await check()
-        except TimeoutError:
-            return SearchTimeout("OpenSearch did not respond to the health check in time: try again")
-        except ConversationsError as error:
-            return error
-        return None
+            await asyncio.wait(tasks, timeout=DOUBT_SHARE * self._seconds)
+            if not (found := self._found(tasks)).is_well:
+                members, reason = await asyncio.gather(self._members(), self._reason())
+                if reason is None and (members is None or not found.is_good_enough(members)):
+                    await asyncio.wait(tasks, timeout=max(0.0, ends - clock()))
+                found = self._found(tasks)
+            if not found.is_well:
+                return self._judged(found, members, reason)
+            return await self._with_nodes(ends)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _searched(self) -> None:
+        """Searches. While there is no answer, another search is sent now and then: the first answer counts."""
+        running: set[asyncio.Future[None]] = set()
+        try:
+            while True:
+                running.add(asyncio.ensure_future(self._search()))
+                done, _ = await asyncio.wait(
+                    running, timeout=AGAIN_SHARE * self._seconds, return_when=asyncio.FIRST_COMPLETED
+                )
+                if done:
+                    return done.pop().result()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    def _found(self, tasks: Sequence[asyncio.Future[None]]) -> _Found:
+        """What the checks found so far. Raises the errors that are none of this package."""
+        is_answered, *others = [_error_of(task) for task in tasks]
+        unknown = [name for name, error in zip(self._others, others, strict=True) if isinstance(error, SearchTimeout)]
+        errors = [error for error in (is_answered, *others) if error and not isinstance(error, SearchTimeout)]
+        return _Found(is_answered is None, tuple(unknown), errors[0] if errors else None)
+
+    def _judged(self, found: _Found, members: Members | None, reason: str | None) -> Ready | SearchUnavailable:
+        """The result of checks that did not all succeed."""
+        if found.error is not None or reason is not None:
+            made = SearchUnavailable(reason or str(found.error))
+            made.__cause__ = found.error
+            return made
+        silent = "" if members is None or not members.silent else f"{', '.join(members.silent)} does not answer"
+        if members is not None and found.is_good_enough(members):
+            answering = members.count - len(members.silent)
+            return Ready(
+                f"{answering} of {counted(members.count, 'node')} of OpenSearch answer",
+                f"{silent}, so it is unknown {' and '.join(found.unknown)}",
+            )
+        said = f" ({silent})" if silent else ""
+        return SearchUnavailable(
+            f"OpenSearch did not respond to the health check within {self._seconds:.0f} s{said}: try again"
+        )
+
+    async def _with_nodes(self, ends: float) -> Ready | SearchUnavailable:
+        """Ready, unless no node counts as answering until the time is up. For moments, all may be under suspicion."""
+        while (nodes := self._nodes()) is not None and nodes.startswith("0 "):
+            if asyncio.get_running_loop().time() >= ends:
+                return SearchUnavailable(f"{nodes}: try again shortly")
+            await asyncio.sleep(LOOK_SECONDS)
+        return Ready(nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the checks found: whether a search was answered, what is unknown, and the first error."""
+
+    is_answered: bool
+    unknown: tuple[str, ...]
+    error: ConversationsError | None
+
+    @property
+    def is_well(self) -> bool:
+        return self.is_answered and not self.unknown and self.error is None
+
+    def is_good_enough(self, members: Members) -> bool:
+        """Whether only silent nodes, and few of them, can be the cause of what is unknown."""
+        return self.is_answered and self.error is None and members.is_minority_silent
+
+
+def _error_of(task: asyncio.Future[None]) -> ConversationsError | None:
+    """The error of a check; SearchTimeout also while it runs, and None if it succeeded."""
+    if not task.done():
+        return SearchTimeout()
+    error = task.exception()
+    if error is not None and not isinstance(error, ConversationsError):
+        raise error
+    return error

@@ -69,10 +69,15 @@ class BulkResult(Shape):
 
 
 class Health(Shape):
-    """The service is live, or ready. `nodes` says how many of several nodes of OpenSearch answer."""
+    """The service is live, or ready.
+
+    `nodes` says how many of several nodes of OpenSearch answer, `unknown` what could not be found out, because one of
+    them does not.
+    """
 
     status: Literal["live", "ready"]
     nodes: str | UnsetType = UNSET
+    unknown: str | UnsetType = UNSET
 
 
 class Problem(Shape):

@@ -22,6 +22,7 @@ from service.api.media_type import NDJSON, check_body
 from service.api.metrics import Metrics
 from service.api.middleware.access_log import note
 from service.api.middleware.head import is_head
+from service.api.readiness import Ready
 from service.api.requests import ApiRequest
 from service.api.response_models import BulkResult, DeletionResult, DeletionResults, Identity
 from service.api.writes import Writes, parse_lines
@@ -56,7 +57,7 @@ class Parts:
     """The objects that the handlers use; app.py creates them.
 
     `index_fits` raises while the index is missing or its mapping does not fit. `ready` raises while the index cannot be
-    read or written. `nodes` says how many of several nodes answer.
+    read or written.
     """
 
     tokens: Tokens
@@ -64,8 +65,7 @@ class Parts:
     writes: Writes
     metrics: Metrics
     index_fits: Callable[[], Awaitable[None]]
-    ready: Callable[[], Awaitable[None]]
-    nodes: Callable[[], str | None]
+    ready: Callable[[], Awaitable[Ready]]
     limits: Limits
 
 
@@ -356,9 +356,9 @@ async def live(request: ApiRequest) -> dict[str, str]:
 async def ready(request: ApiRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
-    await parts.ready()
-    nodes = parts.nodes()
-    return {"status": "ready"} if nodes is None else {"status": "ready", "nodes": nodes}
+    found = await parts.ready()
+    told = {"nodes": found.nodes, "unknown": found.unknown}
+    return {"status": "ready", **{name: text for name, text in told.items() if text is not None}}
 
 
 @get("/metrics", media_type=MediaType.TEXT)

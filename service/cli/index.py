@@ -132,7 +132,8 @@ def reindex_command(
     The steps are: create, write to both, backfill, verify (by hashes of uid and version), swap. Readers notice nothing,
     and writers find the new index by themselves. A reindex may be killed at any moment; --resume continues it, and
     --abandon gives it up. The new index has the shards, replicas and other such settings of the running one, unless an
-    option or a variable sets others. Writes also go to the old index, for 'conversations rollback', until
+    option or a variable sets others. While documents are copied, writers may be slow or get 503 on a busy cluster:
+    --throttle leaves room for them, and is kept by --resume unless you give another value. Writes also go to the old index, for 'conversations rollback', until
     'conversations prune' removes it.
 
     With files, the newest copy of each conversation wins, whether it is in the files or in the running index, and

@@ -20,7 +20,7 @@ from service.client import Client, translated
 from service.client.error_types import causes_of, is_lost
 from service.client.responses import Bulk, BulkEntry, convert, unusable
 from service.conversation import is_tombstone
-from service.errors import ConversationsError, IndexUnusable, Overloaded, SearchTimeout, SearchUnavailable, WriteFailed
+from service.errors import ConversationsError, IndexUnusable, SearchTimeout, SearchUnavailable, WriteFailed
 from service.index.item_outcomes import Again, Result, judge
 from service.index.write_check import check_writable, held_version
 from service.index.write_targets import own_alias
@@ -137,7 +137,7 @@ class Delivery:
         try:
             await check_writable(self.client, names, seconds=max(0.1, min(PROBE_SECONDS, self._left())))
         except ConversationsError as error:
-            return Again(str(error))
+            return Again.after(error)
         return None
 
     async def _may_be_there(self, place: Place) -> bool:
@@ -200,7 +200,7 @@ class Delivery:
 
 def _failure(error: SearchUnavailable | SearchTimeout | IndexUnusable, *, is_alone: bool) -> Again | Failure:
     """What the failure of a whole request shows. Raises WriteFailed if waiting cannot help."""
-    again = Again(str(error), is_busy=isinstance(error, Overloaded))
+    again = Again.after(error)
     cause = error.__cause__
     if isinstance(error, SearchTimeout) or (isinstance(cause, TransportError) and is_lost(cause)):
         return Failure(again, Proof.NEIGHBOUR)

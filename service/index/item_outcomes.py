@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from service.client.responses import BulkEntry
-from service.errors import WriteFailed
+from service.errors import CircuitOpen, ConversationsError, Overloaded, WriteFailed
 
 Outcome = Literal["written", "unchanged", "rejected"]
 GONE = "an index was removed"
@@ -27,10 +27,19 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Why a document should be sent again. `is_busy`: OpenSearch had no capacity for it."""
+    """Why a document should be sent again.
+
+    `is_busy`: OpenSearch had no capacity for it. `is_dead`: all its nodes are dead, so nothing is sent to them.
+    """
 
     reason: str
     is_busy: bool = False
+    is_dead: bool = False
+
+    @classmethod
+    def after(cls, error: ConversationsError) -> Again:
+        """Why it should be sent again after this error."""
+        return cls(str(error), is_busy=isinstance(error, Overloaded), is_dead=isinstance(error, CircuitOpen))
 
 
 Verdict = Result | Again
@@ -84,12 +93,12 @@ def _judge(entry: BulkEntry, *, some_went_well: bool) -> Verdict:
     if kind == "index_not_found_exception":
         return Again(GONE)
     if entry.status == 429:
-        return Again(_named(kind), is_busy=True)
+        return Again(named(kind), is_busy=True)
     if entry.status >= 500 or kind == "shard_not_found_exception":  # a shard that has just failed is started again
-        return Again(_named(kind))
+        return Again(named(kind))
     if entry.status == 400 and _is_of_the_document(kind, reason, some_went_well=some_went_well):
         return Result("rejected", shortened(reason))
-    raise _failed(f"{_named(kind)}, status {entry.status}")
+    raise _failed(f"{named(kind)}, status {entry.status}")
 
 
 def _is_of_the_document(kind: str, reason: str, *, some_went_well: bool) -> bool:
@@ -103,7 +112,7 @@ def _failed(what: str) -> WriteFailed:
     return WriteFailed(f"OpenSearch refuses to write, for a reason that is not in the document ({what}): check its log")
 
 
-def _named(kind: str) -> str:
+def named(kind: str) -> str:
     """The type of an error, if it is safe to show."""
     return kind if re.fullmatch(r"[a-z_]{1,100}", kind) else "an unknown error"
 

@@ -15,6 +15,7 @@ import msgspec
 from service.client import Client, translated
 from service.client.responses import Bulk, convert, part, unusable
 from service.errors import SearchUnavailable
+from service.index.item_outcomes import named
 from service.index.write_targets import foreign, own_alias
 
 PROBE = "probe"  # no document has this id, because the ids of documents contain two uids
@@ -66,8 +67,8 @@ async def _check_shards(client: Client, names: Sequence[str], seconds: float) ->
         shards = part(stats, "indices", name, "shards", expected=dict[str, list[_Copy]])
         if sum(_has_open_writer(copies) for copies in shards.values()) != wanted:
             raise SearchUnavailable(
-                "the index can be read but not written, because its Lucene writer failed: "
-                "check OpenSearch's log, and restart the node that holds its primary shard"
+                "a primary shard of the index that is written has no open writer: it may be moving to another node; "
+                "if this lasts, check OpenSearch's log, and restart the node that holds this shard"
             )
 
 
@@ -104,11 +105,20 @@ class _Block(msgspec.Struct):
 
 
 async def _probe(client: Client, names: Sequence[str], seconds: float) -> None:
-    """Sends a write that requires an impossible sequence number. It reaches the shard, and is refused there."""
+    """Sends a write that requires an impossible sequence number. It reaches the shard, and is refused there.
+
+    Like every request with an id, it has a routing: an index with a routing partition refuses all others.
+    """
     lines = b"".join(
         b'{"index":%s}\n{}\n'
         % msgspec.json.encode(
-            {"_index": own_alias(name), "_id": PROBE, "if_seq_no": NO_SUCH_WRITE, "if_primary_term": 1}
+            {
+                "_index": own_alias(name),
+                "_id": PROBE,
+                "routing": PROBE,
+                "if_seq_no": NO_SUCH_WRITE,
+                "if_primary_term": 1,
+            }
         )
         for name in names
     )
@@ -126,6 +136,7 @@ async def _probe(client: Client, names: Sequence[str], seconds: float) -> None:
         if item.index.status == 404:
             raise SearchUnavailable(foreign(name))
         if item.index.status not in (409, 429):  # 429: busy, so alive
+            what = f"{item.index.status}" if error is None else f"{item.index.status}, {named(error.type)}"
             raise SearchUnavailable(
-                f"the index accepts no writes ({item.index.status}): check the cluster's health and OpenSearch's log"
+                f"the index accepts no writes ({what}): check the cluster's health and OpenSearch's log"
             )

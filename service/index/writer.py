@@ -23,7 +23,7 @@ from service.conversation import (
     stored,
     tombstone,
 )
-from service.errors import Overloaded, PushedBack, SearchTimeout, SearchUnavailable, WriteFailed
+from service.errors import PushedBack, SearchTimeout, SearchUnavailable, WriteFailed
 from service.index import refreshing
 from service.index.bulk_requests import LEAST_SECONDS, TIME_IS_UP, Delivery, Write, lines
 from service.index.disk_space import unless_full
@@ -104,12 +104,18 @@ class Writer:
         patience: float = PATIENCE_SECONDS,
         pushed_back: Callable[[], None] = lambda: None,
         targets: Targets | Only | None = None,
+        awaits_dead: bool = True,
     ) -> None:
+        """`lease` and `patience` are in seconds. `pushed_back` is called before each pause.
+
+        `awaits_dead`: whether a write waits for a cluster of which no node answers, as long as for a busy one.
+        """
         self.client = client
         self.alias = alias
         self.targets = targets or Targets(client, alias, lease=lease)
         self._patience = patience
         self._pushed_back = pushed_back
+        self._awaits_dead = awaits_dead
 
     async def write(
         self, writes: Sequence[Write], *, refresh: str = "false", patience: float | None = None
@@ -117,10 +123,11 @@ class Writer:
         """Writes all documents and returns a result for each, in the same order.
 
         A write that an overloaded cluster refused (429, 503), or whose connection was lost, is sent again after a
-        random pause, for at most `patience` seconds (the writer's own by default). After that, WriteFailed is raised;
-        for a cluster that blocks writes and for a closed index, it is raised at once. Its message names a full disk if
-        that is the cause, whatever OpenSearch reported. If one document makes a whole request fail, only that document
-        is rejected (bulk_requests.py). `refresh` has the values of OpenSearch: false, true or wait_for.
+        random pause, for at most `patience` seconds (the writer's own by default). After that, WriteFailed is raised.
+        It is raised at once for a cluster that blocks writes, for a closed index and, unless the writer `awaits_dead`,
+        while all nodes are dead. Its message names a full disk if that is the cause, whatever OpenSearch reported. If
+        one document makes a whole request fail, only that document is rejected (bulk_requests.py). `refresh` has the
+        values of OpenSearch: false, true or wait_for.
         """
         patience = deadline.remaining(self._patience if patience is None else patience)
         work = self._write(writes, refresh, patience)
@@ -148,8 +155,10 @@ class Writer:
                         _summary([delivery.settled[at, name] for name in looked.names]) for at in range(len(writes))
                     ]
             except (SearchUnavailable, SearchTimeout) as error:
-                why = Again(str(error), is_busy=isinstance(error, Overloaded))
+                why = Again.after(error)
             if why is not None:
+                if why.is_dead and not self._awaits_dead:
+                    raise WriteFailed(f"{why.reason} (no acknowledged write is lost)")
                 await self._wait(why, pause, left=delivery.deadline - loop.time(), patience=patience)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,6 +48,8 @@ async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = Tru
             stamps=stamps,
             from_index=from_index,
             index_settings=job.index_settings,
+            throttle=job.throttle,
+            skip_invalid=job.skip_invalid,
         )
         return await _go(job, lock)
 
@@ -63,14 +66,20 @@ def _stamp(path: str) -> str:
 
 
 async def resume(job: Job) -> dict[str, object]:
-    """Resumes an interrupted reindex, rollback or prune. Returns the same record as if it had not been interrupted."""
+    """Resumes an interrupted reindex, rollback or prune. Returns the same record as if it had not been interrupted.
+
+    A reindex goes on with its own options, except those that the job has: a throttle, and that it skips documents.
+    """
     async with holding(job.client, job.alias, None) as lock:
         if lock.state.action == "prune":
             return await _remove(job, lock)
         if [_stamp(path) for path in lock.state.files] != [*lock.state.stamps]:
             changed = ", ".join(lock.state.files)
             raise ReindexFailed(f"a file changed since the reindex began ({changed}): use --abandon and start again")
-        return await _go(job, lock)
+        throttle = lock.state.throttle if job.throttle is None else job.throttle
+        skip_invalid = job.skip_invalid or lock.state.skip_invalid
+        await lock.save(throttle=throttle, skip_invalid=skip_invalid)
+        return await _go(replace(job, throttle=throttle, skip_invalid=skip_invalid), lock)
 
 
 async def abandon(job: Job) -> dict[str, object]:

@@ -48,7 +48,8 @@ class State:
 
     `files` are absolute paths, and `stamps` their sizes and times of modification. `refresh` has the original refresh
     interval of each index whose interval was changed (None for the default). `removing` are the indices that a prune
-    removes. `index_settings` are settings chosen for the new index; it takes the others from the old one.
+    removes. `index_settings` are settings chosen for the new index; it takes the others from the old one. `throttle` is in
+    documents a second, and None for no limit.
     """
 
     action: str
@@ -62,6 +63,8 @@ class State:
     refresh: dict[str, str | None] = field(default_factory=dict)
     removing: tuple[str, ...] = ()
     index_settings: dict[str, int | str] = field(default_factory=dict)
+    throttle: float | None = None
+    skip_invalid: bool = False
     owner: str = ""
     beat: int = 0
 

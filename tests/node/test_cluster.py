@@ -16,27 +16,10 @@ from service.errors import NodeFailed
 from service.node import Distribution, LocalCluster, LocalNode, member_jar, running_url
 from service.node.member import Member
 from tests.corpus import corpus
+from tests.node.cluster_facts import copies, health, names
 from tests.node.conftest import Cluster, serving
 from tests.node.running import COMMAND, conversations, environment
 from tests.processes import end_with_the_test, wait_until
-
-
-def names(url: str) -> set[str]:
-    """Those of the nodes that are in the cluster of this node."""
-    return {row["name"] for row in httpx.get(f"{url}/_cat/nodes?format=json", timeout=60).raise_for_status().json()}
-
-
-def copies(url: str, alias: str) -> list[dict[str, str]]:
-    """One row for each copy of a shard of the index, with the node that has it."""
-    found: list[dict[str, str]] = httpx.get(f"{url}/_cat/shards/{alias}?format=json", timeout=60).json()
-    return found
-
-
-def health(url: str, **wanted: str) -> dict[str, object]:
-    found: dict[str, object] = httpx.get(
-        f"{url}/_cluster/health", params={"timeout": "60s", **wanted}, timeout=90
-    ).raise_for_status().json()  # fmt: skip
-    return found
 
 
 def test_a_first_index_has_a_replica_and_outlives_a_killed_node(

@@ -138,7 +138,8 @@ def test_resume_knows_its_files_from_any_folder_and_refuses_changed_ones(
         monkeypatch.chdir(tmp_path / "elsewhere")
         if change:
             lines(tmp_path / "file.ndjson", mine[:29])
-        done = command(fresh, "reindex", "--resume")
+        assert json.loads(command(fresh, "status").stdout)["reindex"]["throttle"] == 1.0
+        done = command(fresh, "reindex", "--resume", "--throttle", "1000")
         assert done.returncode == int(change), done.stderr
         assert ("changed since" in done.stderr) is change
         monkeypatch.chdir(tmp_path)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from service.api import readiness
 from service.client import Client
 from service.conversation import Conversation, document_id
 from service.index import aliases
@@ -19,7 +20,7 @@ from service.search.searcher import Searcher
 from service.settings import Settings
 from tests.corpus import conversation
 from tests.node.conftest import Api, Cluster, own_alias, serving
-from tests.node.reindexing import FIRST, SECOND, command, current, exported, lines, of, stored
+from tests.node.reindexing import FIRST, SECOND, begun, command, current, exported, lines, of, stored
 from tests.node.traffic import Readers, Writers, threads
 
 SPREAD = {"shards": 5, "replicas": 0, "routing_partition": 3}
@@ -64,6 +65,30 @@ def test_a_routing_partition_is_chosen_shown_kept_and_given_up(fresh: Cluster) -
     assert command(fresh, "reindex", "--shards", "1", "--routing-partition", "1").returncode == 0
     assert "routing_partition_size" not in held(fresh)
     assert held(fresh)["_routing"] is None
+
+
+def test_a_service_is_ready_with_a_routing_partition_and_while_a_reindex_makes_one(
+    fresh: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such an index demands a routing for every request with an id, also for the write that only tries it out."""
+    monkeypatch.setattr(readiness, "REMEMBERED_SECONDS", 0.0)
+    fresh.load(of(FIRST, 20))
+    for api in serving(fresh.settings, fresh.url):
+        copying = begun(
+            fresh, "reindex", "--shards", "5", "--routing-partition", "3", "--throttle", "1", until="reindex: backfill"
+        )
+        assert api.get("/health/ready").json() == {"status": "ready"}
+        copying.kill()
+        copying.wait()
+        done = command(fresh, "reindex", "--abandon")
+        assert done.returncode == 0, done.stderr
+        done = command(fresh, "reindex", "--shards", "5", "--routing-partition", "3")
+        assert done.returncode == 0, done.stderr
+        assert held(fresh)["routing_partition_size"] == "3"
+        assert api.get("/health/ready").json() == {"status": "ready"}
+    told = command(fresh, "doctor", "--json")
+    writes = next(one for one in map(json.loads, told.stdout.splitlines()) if one["check"] == "writes")
+    assert writes["verdict"] == "ok", writes
 
 
 @pytest.fixture

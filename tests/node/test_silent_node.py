@@ -1,0 +1,56 @@
+"""A node that is frozen in its tracks: readiness and doctor say so within seconds, and hold it against nobody."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from service.api import readiness
+from service.node import LocalCluster
+from tests.corpus import ORGANIZATIONS, corpus
+from tests.node.cluster_facts import copies, health, manager
+from tests.node.conftest import Api, Cluster, serving
+from tests.processes import wait_until
+
+READS = 30
+SOON = readiness.SECONDS + 1.5  # of a busy machine, and less than the 5 s that a probe waits
+
+
+@pytest.mark.parametrize("which", ["primary", "replica", "manager"])
+def test_the_service_is_ready_while_one_of_three_nodes_is_silent(
+    three_nodes: LocalCluster, on_three_nodes: Cluster, which: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "REMEMBERED_SECONDS", 0.0)
+    on_three_nodes.load(corpus()[:40])
+    alias = on_three_nodes.settings.alias
+    url = three_nodes.urls[0]
+    assert health(url, wait_for_status="green", wait_for_nodes="3")["status"] == "green"
+    holders = {row["prirep"]: row["node"] for row in copies(url, alias)}
+    name = {"primary": holders["p"], "replica": holders["r"]}.get(which) or manager(url)
+    frozen = next(node for node in three_nodes.nodes if node.name == name)
+    others = [node.url for node in three_nodes.nodes if node is not frozen]
+    for urls in (", ".join(three_nodes.urls), others[0]):  # all nodes, and as behind one address
+        for api in serving(on_three_nodes.settings.but(opensearch_url=urls), urls):
+            _await_all_known(api)
+            token = api.token(ORGANIZATIONS[0])
+            for _read in range(READS):  # a node sends searches to copies that it has never asked before all others
+                api.conversations(token)
+            frozen.suspend()
+            try:
+                for _ask in range(4):
+                    started = time.monotonic()
+                    answer = api.get("/health/ready")
+                    assert time.monotonic() - started < SOON
+                    told = answer.json()
+                    assert answer.status_code == 200, told
+                    assert told["nodes"] == "2 of 3 nodes of OpenSearch answer"
+                    assert told["unknown"].startswith(f"{name} does not answer, so it is unknown whether "), told
+                assert api.conversations(token)["data"]["items"]
+            finally:
+                frozen.resume()
+            _await_all_known(api)
+
+
+def _await_all_known(api: Api) -> None:
+    wait_until(lambda: (told := api.get("/health/ready").json())["status"] == "ready" and "unknown" not in told)

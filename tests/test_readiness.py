@@ -1,0 +1,176 @@
+"""Readiness: decided within a few seconds, and what cannot be found out because a node is silent is told, no more.
+
+In virtual time, with checks that are functions. tests/node/test_ready.py and tests/node/test_cluster.py ask real nodes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from service.api.readiness import SECONDS, Readiness, Ready
+from service.errors import CircuitOpen, Overloaded, SearchTimeout, SearchUnavailable
+from service.index.silent_nodes import Members
+from tests.virtual_time import run
+
+FITS, WRITES = "whether the index fits this version", "whether the index takes writes"
+ONE_SILENT = Members(3, ("node-3",))
+UNKNOWN = f"node-3 does not answer, so it is unknown {WRITES}"
+
+
+async def well() -> None:
+    await asyncio.sleep(0.01)
+
+
+async def silent() -> None:
+    await asyncio.sleep(1e6)
+
+
+def failing(error: Exception) -> Callable[[], Awaitable[None]]:
+    async def fail() -> None:
+        raise error
+
+    return fail
+
+
+@dataclass
+class Service:
+    """A service whose checks do as they are told. `words` is how many nodes answered its last calls."""
+
+    search: Callable[[], Awaitable[None]] = well
+    fits: Callable[[], Awaitable[None]] = well
+    takes_writes: Callable[[], Awaitable[None]] = well
+    found: Members | None = ONE_SILENT
+    reason: str | None = None
+    words: list[str | None] = field(default_factory=lambda: ["3 of 3 nodes of OpenSearch answer"])
+
+    @property
+    def readiness(self) -> Readiness:
+        async def members() -> Members | None:
+            await asyncio.sleep(0.5)
+            return self.found
+
+        async def reason() -> str | None:
+            return self.reason
+
+        def nodes() -> str | None:
+            return self.words.pop(0) if len(self.words) > 1 else self.words[0]
+
+        others = {FITS: self.fits, WRITES: self.takes_writes}
+        return Readiness(self.search, others, seconds=SECONDS, reason=reason, members=members, nodes=nodes)
+
+    def asked(self) -> tuple[Ready | str, float]:
+        """What it says, and the seconds until then. A reason why it is not ready is a text."""
+
+        async def ask() -> tuple[Ready | str, float]:
+            try:
+                found: Ready | str = await self.readiness()
+            except SearchUnavailable as error:
+                found = str(error) if type(error) is SearchUnavailable else "another status than 503"
+            return found, asyncio.get_running_loop().time()
+
+        return run(ask())
+
+
+def test_all_is_well() -> None:
+    found, seconds = Service().asked()
+    assert found == Ready("3 of 3 nodes of OpenSearch answer")
+    assert seconds < 0.1
+
+
+@pytest.mark.parametrize(
+    ("service", "unknown"),
+    [
+        (Service(takes_writes=silent), WRITES),
+        (Service(fits=silent), FITS),
+        (Service(fits=silent, takes_writes=silent), f"{FITS} and {WRITES}"),
+        (Service(takes_writes=failing(SearchTimeout("a call of it took too long"))), WRITES),
+    ],
+)
+def test_what_a_silent_node_hides_is_told_and_not_held_against_the_service(service: Service, unknown: str) -> None:
+    found, seconds = service.asked()
+    told = f"node-3 does not answer, so it is unknown {unknown}"
+    assert found == Ready("2 of 3 nodes of OpenSearch answer", told)
+    assert seconds <= SECONDS
+
+
+@pytest.mark.parametrize(
+    ("found", "named"),
+    [
+        (None, ""), (Members(3), ""), (Members(1), ""), (Members(1, ("a",)), " (a does not answer)"),
+        (Members(3, ("a", "b")), " (a, b does not answer)"), (Members(2, ("a",)), " (a does not answer)"),
+    ],
+)  # fmt: skip
+def test_it_is_not_ready_in_time_if_no_minority_is_silent(found: Members | None, named: str) -> None:
+    expected = f"OpenSearch did not respond to the health check within 3 s{named}: try again"
+    told, seconds = Service(takes_writes=silent, found=found).asked()
+    assert (told, round(seconds, 3)) == (expected, SECONDS)
+
+
+def test_it_is_not_ready_if_no_search_is_answered() -> None:
+    told = "OpenSearch did not respond to the health check within 3 s (node-3 does not answer): try again"
+    found, seconds = Service(search=silent).asked()
+    assert (found, round(seconds, 3)) == (told, SECONDS)
+
+
+def test_a_search_that_hangs_is_sent_again() -> None:
+    sent: list[float] = []
+
+    async def search() -> None:
+        sent.append(asyncio.get_running_loop().time())
+        await (silent if len(sent) <= 2 else well)()
+
+    found, seconds = Service(search=search, takes_writes=silent).asked()
+    assert found == Ready("2 of 3 nodes of OpenSearch answer", UNKNOWN)
+    assert len(sent) == 3
+    assert seconds <= SECONDS
+
+
+@pytest.mark.parametrize("error", [SearchUnavailable("blocked"), Overloaded("blocked"), CircuitOpen("blocked")])
+def test_an_error_is_the_answer_although_a_node_is_silent(error: SearchUnavailable) -> None:
+    assert Service(fits=silent, takes_writes=failing(error)).asked()[0] == "blocked"
+    assert Service(search=failing(error)).asked()[0] == "blocked"
+
+
+def test_a_full_disk_is_the_reason_and_no_time_is_lost() -> None:
+    found, seconds = Service(takes_writes=silent, found=Members(1), reason="the disk is full").asked()
+    assert found == "the disk is full"
+    assert seconds < SECONDS
+
+
+def test_a_fault_of_the_service_is_raised() -> None:
+    with pytest.raises(KeyError):
+        Service(takes_writes=failing(KeyError("x"))).asked()
+
+
+def test_with_no_node_that_answers_it_is_not_ready() -> None:
+    none = "0 of 3 nodes of OpenSearch answer"
+    found, seconds = Service(words=[none]).asked()
+    assert (found, round(seconds)) == (f"{none}: try again shortly", SECONDS)
+    found, seconds = Service(words=[none, none, "1 of 3 nodes of OpenSearch answer"]).asked()
+    assert found == Ready("1 of 3 nodes of OpenSearch answer")
+    assert seconds < 0.5
+
+
+def test_the_checks_run_once_a_second_or_if_the_number_of_nodes_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    runs: list[float] = []
+
+    async def search() -> None:
+        runs.append(now[0])
+
+    service = Service(search=search)
+
+    async def ask() -> None:
+        asked = service.readiness
+        for at, words, expected in ((0.0, "3 of 3", 1), (0.9, "3 of 3", 1), (0.9, "2 of 3", 2), (1.95, "2 of 3", 3)):
+            now[0], service.words = at, [words]
+            assert await asked() == Ready(words)
+            assert len(runs) == expected, at
+
+    run(ask())
