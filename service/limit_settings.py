@@ -113,8 +113,8 @@ class LimitSettings(BaseSettings):
         32_000_000,
         ge=1,
         validation_alias=_env("CONVERSATIONS_BULK_BYTES_PER_ORGANIZATION"),
-        description="bytes of the bulk bodies of one organization while others write too; beyond it, bodies wait up to "
-        "5 s, then get 429",
+        description="bytes of the bulk bodies of one organization, also while no other one writes; beyond it, bodies wait "
+        "up to 5 s, then get 429",
     )
     body_bytes: int = Field(
         MOST_BODY_BYTES,

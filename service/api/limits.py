@@ -60,6 +60,7 @@ class Limits:
                 "bytes of bulk writes",
                 waiting=(BODIES_WAITING, BODIES_WAITING_SHARE),
                 patience=BODY_PATIENCE_SECONDS,
+                always=True,  # a slot is held before the bytes arrive, so one that was alone could hold all of them
             ),
             exports=_shared(
                 settings,

@@ -8,6 +8,7 @@ itself.
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, ReceiveMessage, Send
 
@@ -56,7 +57,7 @@ class Deadline(HttpMiddleware):
             if message["type"] == "http.disconnect":
                 note(scope, client_disconnected=True)
                 raise BodyIncomplete("the connection was closed before the body was complete: send all of it again")
-            received += len(message["body"])
+            received += len(cast(bytes, message.get("body", b"")))
             if not message.get("more_body"):
                 is_reading, is_complete = False, True
                 move(clock() + self._seconds)
