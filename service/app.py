@@ -68,7 +68,8 @@ def create_app(
 ) -> ASGIApp:
     """Creates the ASGI application. Does not connect to OpenSearch yet. Raises Misconfigured for unusable settings.
 
-    `codes` are the one-time codes that sign people in to the page. `folder` holds the files that several workers share.
+    `codes` are the one-time codes that sign people in to the page; without them, there is no route for it. `folder`
+    holds the files that several workers share.
     """
     searches = connect(
         settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout, report=log_lines.node_changed
@@ -121,8 +122,9 @@ def create_app(
         await admin.close()
         await searches.close()
 
+    signing = [] if codes is None else [sign_in(codes)]  # a route that reads a body of anybody
     application = Litestar(
-        route_handlers=[*HANDLERS, home(HANDLERS, tokens.providers), web_file, sign_in(codes or SignInCodes()), *PAGES],
+        route_handlers=[*HANDLERS, home(HANDLERS, tokens.providers), web_file, *signing, *PAGES],
         state=State({"parts": parts, "audit": Audit(settings.audit_file)}),
         openapi_config=None,  # service.api.openapi makes the document
         exception_handlers={Exception: error_response},

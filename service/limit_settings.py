@@ -29,6 +29,8 @@ DIVIDED = (
 )
 _ADDRESS = re.compile(r"(?P<host>[a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>[0-9]{1,5})")
 MOST_BODY_BYTES = 10_000_000
+BODY_START_SECONDS = 10.0  # which every body has, however slowly it comes
+BODY_SPEED = 50_000  # bytes a second of a body, after its first BODY_START_SECONDS
 
 
 class LimitSettings(BaseSettings):
@@ -111,8 +113,8 @@ class LimitSettings(BaseSettings):
         32_000_000,
         ge=1,
         validation_alias=_env("CONVERSATIONS_BULK_BYTES_PER_ORGANIZATION"),
-        description="bytes of the bulk bodies of one organization while others write too; beyond it, bodies wait up to "
-        "5 s, then get 429",
+        description="bytes of the bulk bodies of one organization, also while no other one writes; beyond it, bodies wait "
+        "up to 5 s, then get 429",
     )
     body_bytes: int = Field(
         MOST_BODY_BYTES,
@@ -185,7 +187,8 @@ class LimitSettings(BaseSettings):
         gt=0,
         le=3_600,
         validation_alias=_env("CONVERSATIONS_BODY_SECONDS"),
-        description="seconds within which a request's body must be complete; later, it gets 408",
+        description="seconds within which a request's body must be complete; later, or after 10 s at less than 50,000 "
+        "bytes a second, it gets 408",
     )
     operations_address: str | None = Field(
         None,
@@ -208,6 +211,11 @@ class LimitSettings(BaseSettings):
             return None
         host, _, port = self.operations_address.rpartition(":")
         return host.strip("[]"), int(port)
+
+
+def body_time(most: float, received: int) -> float:
+    """The seconds within which a body must be complete of which so many bytes were received, at most `most`."""
+    return min(most, BODY_START_SECONDS + received / BODY_SPEED)
 
 
 def divided(settings: LimitSettings, workers: int) -> dict[str, float]:

@@ -24,7 +24,13 @@ async def _for_ever() -> dict[str, Any]:
     raise AssertionError("an event that nobody sets was set")
 
 
-def run(app: Any, *messages: dict[str, Any], method: str = "POST", then: Received = _for_ever) -> list[dict[str, Any]]:
+def run(
+    app: Any,
+    *messages: dict[str, Any],
+    method: str = "POST",
+    then: Received = _for_ever,
+    body_seconds: float = SECONDS,
+) -> list[dict[str, Any]]:
     """What the application sent; after the messages, receiving does what `then` does."""
     sent: list[dict[str, Any]] = []
     left = list(messages)
@@ -36,7 +42,7 @@ def run(app: Any, *messages: dict[str, Any], method: str = "POST", then: Receive
         sent.append(message)
 
     scope = {"type": "http", "method": method, "state": {"notes": {}}}
-    virtual_time.run(Deadline(app, seconds=SECONDS, body_seconds=SECONDS)(scope, receive, send))  # type: ignore[arg-type]
+    virtual_time.run(Deadline(app, seconds=SECONDS, body_seconds=body_seconds)(scope, receive, send))  # type: ignore[arg-type]
     return sent
 
 
@@ -107,3 +113,33 @@ def test_what_remains_is_the_time_to_the_deadline_and_at_most_what_is_asked(
         return asyncio.get_running_loop().time()
 
     assert virtual_time.run(work()) == slept + ends
+
+
+@pytest.mark.parametrize(
+    ("size", "every", "ends"),
+    [
+        (1, 1.0, 10.0),  # 1 byte a second: as if nothing had come
+        (25_000, 1.0, 20.0),  # 10 + 0.5 t = t
+        (100_000, 1.0, 60.0),  # quick enough, but never complete
+        (1_000_000, 100.0, 10.0),
+    ],
+)
+def test_a_body_must_keep_a_least_speed(size: int, every: float, ends: float) -> None:
+    """50,000 bytes a second, after the first 10 s."""
+    clock: list[float] = []
+
+    async def more() -> dict[str, Any]:
+        await asyncio.sleep(every)
+        return {"type": "http.request", "body": b"x" * size, "more_body": True}
+
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        clock.append(asyncio.get_running_loop().time())
+        try:
+            while True:
+                await receive()
+        finally:
+            clock.append(asyncio.get_running_loop().time())
+
+    with pytest.raises(SlowRequest, match="50,000 bytes a second"):
+        run(app, then=more, body_seconds=60.0)
+    assert clock[1] - clock[0] == pytest.approx(ends, abs=1.1)

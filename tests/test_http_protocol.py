@@ -249,6 +249,39 @@ def test_a_body_is_not_waited_for_where_nothing_could_be_written(served: Served,
     assert found == [503]
 
 
+WITH_CODES = """
+from service import server
+from service.api.sign_in import SignInCodes
+make = server.create_app
+server.create_app = lambda *given, **named: make(*given, **{**named, "codes": SignInCodes()})
+"""
+SIGN_IN = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x.y.z\r\nContent-Length: 500\r\n\r\n{"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("before", [b"", GET + b"\r\n"], ids=["alone", "behind another request"])
+def test_those_that_wait_for_a_strangers_body_give_way(before: bytes) -> None:
+    """The bodies never come to their end. Each newcomer replaces the one that has waited longest."""
+    with serving(WITH_CODES, HEAD_SECONDS="600", CONNECTIONS="10") as one, ExitStack() as closing:
+        crowd: list[socket.socket] = []
+        for _ in range(30):
+            crowd.append(closing.enter_context(one.connect()))
+            crowd[-1].sendall(before + SIGN_IN)
+            assert not before or is_live(crowd[-1])
+        assert statuses(one.answer(CLOSING)) == [200]
+        assert received(crowd[0]) == b""
+
+
+@pytest.mark.slow
+def test_a_body_must_keep_a_least_speed() -> None:
+    """A byte gets no more time than the start of a body; one that comes at twice the least speed gets as much as it needs."""
+    quick = "from service import limit_settings; limit_settings.BODY_START_SECONDS = 1.0\n"
+    with serving(quick + WITH_CODES, BODY_SECONDS="60") as one:
+        started = time.monotonic()
+        assert statuses(one.answer(SIGN_IN)) == [408]
+        assert 0.9 < time.monotonic() - started < 20
+
+
 @pytest.fixture
 def slow_token() -> str:
     import uuid
@@ -308,6 +341,10 @@ def test_the_connection_that_was_idle_the_longest_gives_way() -> None:
 
 def is_answered(connection: socket.socket) -> bool:
     connection.sendall(GET + b"\r\n")
+    return is_live(connection)
+
+
+def is_live(connection: socket.socket) -> bool:
     found = b""
     while not found.endswith(b'{"status":"live"}') and (more := connection.recv(65_536)):
         found += more

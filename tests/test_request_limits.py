@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from service.api.limits import Limits
 from service.errors import RateExceeded, Saturated, TooBusy
-from service.limits.fair_semaphore import FairSemaphore, Size
+from service.limits.fair_semaphore import CONTENDED_SECONDS, FairSemaphore, Size
 from service.limits.token_buckets import REMEMBERED_CALLERS, Buckets
 from service.settings import Settings
 from tests import virtual_time
@@ -283,6 +283,23 @@ def test_one_that_is_alone_uses_all_units() -> None:
             assert outcomes == {("one", "served"): served, ("one", "own"): 5 - served}
 
     run(work())
+
+
+def test_bodies_of_one_that_was_alone_leave_room_for_others() -> None:
+    """It announces as much as it can, and sends nothing. Another one comes after it was alone for long."""
+    outcomes: Outcomes = Counter()
+
+    async def work() -> None:
+        bodies = Limits.of(Settings.load()).bodies
+        await hold(bodies, "one", 2 * CONTENDED_SECONDS, outcomes, units=1)
+        held = [asyncio.create_task(hold(bodies, "one", 60, outcomes, units=10_000_000)) for _ in range(7)]
+        await asyncio.sleep(CONTENDED_SECONDS)
+        await hold(bodies, "another", 1, outcomes, units=10_000_000)
+        assert outcomes["another", "served"] == 1
+        await asyncio.gather(*held)
+
+    run(work())
+    assert outcomes["one", "own"] == 4
 
 
 def test_who_meets_only_others_is_told_so() -> None:

@@ -9,17 +9,23 @@ from typing import Any
 
 import httpx
 
+from service.api.sign_in import SignInCodes
 from service.app import create_app
 from service.settings import Settings
 
 NOWHERE = "http://127.0.0.1:1"
 
 
-def ask(settings: Settings, *requests: dict[str, Any], base: str = "http://search.example.com") -> list[httpx.Response]:
+def ask(
+    settings: Settings,
+    *requests: dict[str, Any],
+    base: str = "http://search.example.com",
+    codes: SignInCodes | None = None,
+) -> list[httpx.Response]:
     """The answers of an application without a cluster."""
 
     async def run() -> list[httpx.Response]:
-        app: Any = create_app(settings, NOWHERE)
+        app: Any = create_app(settings, NOWHERE, codes=codes)
         transport = httpx.ASGITransport(app)
         async with started(app), httpx.AsyncClient(transport=transport, base_url=base) as client:
             return [await client.request(**{"method": "GET", "url": "/", **request}) for request in requests]

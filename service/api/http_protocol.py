@@ -21,12 +21,14 @@ from uvicorn.server import ServerState
 
 from service import telemetry
 from service.api import responses
-from service.limit_settings import LimitSettings
+from service.api.limits import VOUCH
+from service.limit_settings import LimitSettings, body_time
 
 MAX_HEADERS = 100  # like Apache's LimitRequestFields
 MAX_FRAMING_BYTES = 65_536  # which chunk sizes and extensions may add to the body itself
 MAX_PIPELINED = 16  # requests that may wait on one connection while an earlier one is answered
 UNREAD_BODY_SECONDS = 5.0  # a body that no handler reads is discarded for this long; then the connection is closed
+LATER_SECONDS = 10.0  # than the time of a body, which the application itself limits once it reads it
 KEEP_ALIVE_SECONDS = 75  # longer than the idle timeouts of common load balancers, so that these close first
 UNSENT_BYTES = 65_536  # in the kernel. By default, it buffers megabytes, so a slow reader would seem not to read
 SLICE_BYTES = 65_536  # of received data, after which the limits are checked
@@ -37,7 +39,8 @@ class ConnectionLimits:
     """What one connection may do, and how many there may be. The times are in seconds.
 
     `head_bytes` limits the request line, all headers and trailers. `head_seconds` is from the connection, or the first
-    byte of a later request, to the end of the headers; `body_seconds` from there to the end of the body.
+    byte of a later request, to the end of the headers; `body_seconds` from there to the end of the body, which must
+    also keep a least speed (`body_time`).
     """
 
     connections: int = 3_000
@@ -86,6 +89,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     All connections share two collections: `idle` has those without a running request, the longest idle first, and
     `closing` those that are being closed. So making room takes constant time, even with thousands of connections.
+    A connection also counts as idle while its only request waits for a body and was not found to have a valid token.
     """
 
     limits: ClassVar[ConnectionLimits] = ConnectionLimits()
@@ -103,6 +107,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0  # of the current message: its request line, headers and trailers
         self._raw_bytes = 0  # received since the current head or body began
         self._body_bytes = 0
+        self._body_since = 0.0
         self._in_body = False  # between the end of the headers and the end of the message
         self._is_over = False  # no further request is read from this connection
         self._refusal = 400
@@ -120,7 +125,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(503)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.idle.pop(self, None)
+        self._leave_idle()
         self.closing.discard(self)
         self._stop_timer()
         self.resume_writing()
@@ -162,7 +167,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._raw_bytes > 2 * self._body_bytes + MAX_FRAMING_BYTES:
                 self._refuse(400)
             elif self._timer is None:
-                self._start_timer(self.limits.body_seconds + UNREAD_BODY_SECONDS, self._close)
+                self._start_timer(self._body_seconds(), self._body_timed_out)
         elif self._raw_bytes > self.limits.head_bytes:
             self._refuse(431)
         elif self._timer is None and self.is_idle:
@@ -194,9 +199,11 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refusal = 501
             raise _Refused
         super().on_headers_complete()
-        self.idle.pop(self, None)
         self._stop_timer()
-        self._in_body, self._raw_bytes = True, 0
+        self._in_body, self._raw_bytes, self._body_since = True, 0, self.loop.time()
+        self.scope["state"][VOUCH] = self._leave_idle
+        self._leave_idle()
+        self._join_idle()
 
     def _is_body_readable(self) -> bool:
         """Whether the parser can read the body. It would skip one after Upgrade, and not decode other codings."""
@@ -213,11 +220,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         self._in_body, self._raw_bytes = False, 0
         super().on_message_complete()
+        if not self.is_idle:
+            self._leave_idle()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.is_idle and not self.transport.is_closing():
-            self.idle[self] = None
+        self._join_idle()
         if not self._in_body or not self.is_idle:
             return
         self._stop_timer()
@@ -238,6 +246,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def is_idle(self) -> bool:
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
+
+    def _join_idle(self) -> None:
+        """Counts the connection as idle if no request is running, or only one whose body is not complete."""
+        if (self.is_idle or (self._in_body and not self.pipeline)) and not self.transport.is_closing():
+            self.idle[self] = None
+
+    def _leave_idle(self) -> None:
+        self.idle.pop(self, None)
 
     def announce_end(self) -> None:
         """Makes the current answer say that the connection will be closed after it."""
@@ -276,8 +292,19 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._close()
 
+    def _body_seconds(self) -> float:
+        """From now, the seconds after which the connection of an incomplete body is closed."""
+        most = body_time(self.limits.body_seconds, self._body_bytes) + LATER_SECONDS
+        return self._body_since + most - self.loop.time()
+
+    def _body_timed_out(self) -> None:
+        if (left := self._body_seconds()) > 0:
+            self._start_timer(left, self._body_timed_out)
+        else:
+            self._close()
+
     def _close(self) -> None:
-        self.idle.pop(self, None)
+        self._leave_idle()
         if not self.transport.is_closing():
             self.closing.add(self)
             self.transport.close()

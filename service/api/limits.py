@@ -20,6 +20,7 @@ EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # a short wait, until one of
 SHED = "shed"  # in the state of a request that was refused because the service is busy with other organizations
 PLACE = "place"  # in the state of a request: the organization in whose name it already has a slot for a search
 WAITED = "waited"  # the seconds that it waited for this slot, which count towards its deadline
+VOUCH = "vouch"  # in the state of a request: to be called when it has a valid token, so that its connection stays
 CHARGED = "charged_caller"  # in the state of a request: the caller whose balance the RateLimit header shows
 
 
@@ -59,6 +60,7 @@ class Limits:
                 "bytes of bulk writes",
                 waiting=(BODIES_WAITING, BODIES_WAITING_SHARE),
                 patience=BODY_PATIENCE_SECONDS,
+                always=True,  # a slot is held before the bytes arrive, so one that was alone could hold all of them
             ),
             exports=_shared(
                 settings,
@@ -81,6 +83,8 @@ class Limits:
     def take(self, scope: Scope, caller: Caller) -> None:
         """Takes the unit of every request. Raises RateExceeded."""
         scope["state"][CHARGED] = caller.identity
+        if (vouch := scope["state"].get(VOUCH)) is not None:
+            vouch()
         self.callers.take(caller.identity)
 
     def charge(self, caller: Caller, units: float) -> None:
