@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 import httpx
 import pytest
 
 from service import telemetry
-from service.api import readiness
 from service.search.paging.rank_descent import Windows
 from service.settings import Settings
-from tests.corpus import ORGANIZATIONS, corpus
+from tests.corpus import corpus
 from tests.node import faults, proxy
 from tests.node.asking import error
-from tests.node.conftest import Api, Cluster, serve_process, serving
-from tests.node.proxy import Answer, Call, Fault, Proxy
+from tests.node.conftest import serving
+from tests.node.proxy import Answer, Call, Proxy
+from tests.node.several import ALL, AT_ONCE, MINE, TIMEOUT, Several, several_nodes
 from tests.processes import wait_until
 
-MINE = ORGANIZATIONS[0]
-TIMEOUT = 6.0
-ALL = (
-    "_search", "_search/point_in_time", "_doc", "_bulk", "_alias", "_mapping", "_settings", "/", "", "_nodes",
-    "_cluster/state",
-)  # fmt: skip
 DEEP = Windows(dates=0, numbers=0, texts=0, scores=0, slice=3)
 LATE = 2.5  # seconds: longer than a read waits before it asks another node, and less than its deadline
 NOTHING = b"""{"took":1,"timed_out":false,"_shards":{"total":1,"successful":1,"skipped":0,"failed":0},
@@ -37,60 +29,12 @@ NOTHING = b"""{"took":1,"timed_out":false,"_shards":{"total":1,"successful":1,"s
 CALLERS, NEXT_CALLER = 12, 0.5  # the seconds from one caller to the next
 FOUND_SILENT = 7.25  # seconds, with the default settings: docs/running.md
 BUSY = 1.0  # of a second more, on a busy machine
-AT_ONCE = 0.25  # of a second, on a busy machine: an open circuit is not waited for
-
-
-@dataclass
-class Several:
-    """The service behind three proxies, and the addresses in the order of OPENSEARCH_URL."""
-
-    proxies: list[Proxy]
-    api: Api
-    cluster: Cluster
-
-    def page(self) -> httpx.Response:
-        return self.api.get("/api/conversations?per_page=5", self.api.token(MINE))
-
-    def write(self) -> httpx.Response:
-        token = self.api.token(MINE, scopes=("conversations:write",))
-        return self.api.http.post(
-            f"{self.api.address}/api/conversations/bulk",
-            content=corpus()[0].model_dump_json(), headers={"Authorization": f"Bearer {token}"},
-        )  # fmt: skip
-
-    @contextmanager
-    def sick(self, fault: Fault, *numbers: int) -> Iterator[None]:
-        """These nodes do this to every answer."""
-        with ExitStack() as stack:
-            for number in numbers:
-                stack.enter_context(self.proxies[number].faulty(fault, *ALL))
-            yield
-
-    def await_all_ready(self) -> None:
-        def told() -> object:
-            return self.api.get("/health/ready").json()
-
-        wait_until(lambda: told() == {"status": "ready", "nodes": "3 of 3 nodes of OpenSearch answer"}, says=told)
 
 
 @pytest.fixture(scope="module")
 def several(settings: Settings, opensearch_url: str) -> Iterator[Several]:
-    with ExitStack() as stack:
-        patch = stack.enter_context(pytest.MonkeyPatch.context())
-        patch.setattr(readiness, "REMEMBERED_SECONDS", 0.0)
-        proxies = [stack.enter_context(Proxy(opensearch_url)) for _node in range(3)]
-        own = settings.but(
-            alias=f"test_{secrets.token_hex(4)}", opensearch_url=", ".join(one.url for one in proxies),
-            request_timeout=TIMEOUT, opensearch_probe_seconds=0.2,
-        )  # fmt: skip
-        cluster = Cluster(own, opensearch_url)
-        cluster.load([one for one in corpus() if one.organization_uid == MINE][:50])
-        assert own.opensearch_url is not None
-        api = stack.enter_context(contextmanager(serving)(own, own.opensearch_url))
-        found = Several(proxies, api, cluster)
-        found.await_all_ready()
+    with several_nodes(settings, opensearch_url) as found:
         yield found
-        cluster.drop()
 
 
 @pytest.fixture(autouse=True)
@@ -160,34 +104,6 @@ def test_a_silent_node_costs_a_read_a_part_of_its_deadline(several: Several) -> 
         assert max(times) < TIMEOUT / 2
         assert sum(one > TIMEOUT / 8 for one in times) <= 2
     assert count("conversations_opensearch_retried_total", reason="slow") >= 1
-
-
-READS = ("_search", "_search/point_in_time", "_mget", "_count", "_doc")
-
-
-def test_a_node_that_answers_probes_but_no_reads_gets_none(several: Several) -> None:
-    """As one whose disk hangs: it knows the state of its cluster by heart."""
-    right = several.page().text
-    hung = several.proxies[1]
-    with hung.faulty(faults.ANY["silence"], *READS):
-        assert [several.page().text for _read in range(6)] == [right] * 6
-        assert "2 of 3" in several.api.get("/health/ready").text
-        reached: list[str] = []
-        with hung.answering(lambda call: reached.append(call.path) if call.kind in READS else None):
-            assert [several.page().text for _read in range(6)] == [right] * 6
-            wait_until(lambda: bool(reached))
-        assert all("preference=_only_local" in path for path in reached)
-
-
-def test_a_cluster_that_answers_probes_but_no_reads_costs_nobody_the_time_out(several: Several) -> None:
-    with ExitStack() as stack:
-        for one in several.proxies:
-            stack.enter_context(one.faulty(faults.ANY["silence"], *READS))
-        wait_until(lambda: several.page().headers.get("retry-after") == "1", seconds=120)
-        started = time.monotonic()
-        error(several.page(), 503, "search_unavailable")
-        assert time.monotonic() - started < AT_ONCE
-    wait_until(lambda: several.page().status_code == 200)
 
 
 def _frozen(call: Call, answer: Answer) -> Answer:
@@ -360,26 +276,6 @@ def test_metrics_exist_from_the_start(several: Several) -> None:
         'conversations_opensearch_nodes{state="ready"}', 'conversations_opensearch_nodes{state="dead"}',
     ):  # fmt: skip
         assert f"\n{name} " in text, name
-
-
-def test_the_log_names_the_node_that_fails_and_when_it_is_back(several: Several) -> None:
-    failing = several.proxies[1]
-    environment = {
-        "OPENSEARCH_URL": ",".join(one.url for one in several.proxies),
-        "CONVERSATIONS_LOG_FORMAT": "json",
-        "OPENSEARCH_PROBE_SECONDS": "0.2",
-    }
-    with serve_process(several.cluster, **environment) as (process, address, log):
-
-        def told() -> list[tuple[str, str, str | None]]:
-            httpx.get(f"{address}/health/ready", timeout=60)
-            lines = [json.loads(line) for line in log.read_bytes().splitlines() if line.startswith(b"{")]
-            return [(line["event"], line["node"], line.get("reason")) for line in lines if "node" in line]
-
-        with failing.faulty(faults.ANY["reset"], *ALL):
-            failed = [("node_failed", failing.url, "the connection was lost, so the request may have been executed")]
-            wait_until(lambda: told() == failed, process=process, says=told)
-        wait_until(lambda: told() == [*failed, ("node_is_back", failing.url, None)], process=process, says=told)
 
 
 def test_a_port_where_nothing_listens_is_passed_over_by_reads_writes_and_commands(
