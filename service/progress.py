@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,6 +29,7 @@ from service import terminal
 from service.message_texts import counted
 
 LINE_EVERY_SECONDS = 2.0
+ALL_IS_READ = "All is read"  # how a line begins that says what a task waits for when its input was read
 
 Advance = Callable[[int], None]
 
@@ -80,10 +82,16 @@ def _json(text: str, level: str) -> str:
 
 @dataclass(slots=True)
 class Reading:
-    """How much of an input was read. `bytes` is its size, or None if unknown; `done` is the number of bytes read."""
+    """How much of an input was read. `bytes` is its size, or None if unknown; `done` is the number of bytes read.
+
+    `lines` counts what was read, and `refused` what is not sent because it is not valid. `is_ended` is true at the end.
+    """
 
     bytes: int | None
     done: int = 0
+    lines: int = 0
+    refused: int = 0
+    is_ended: bool = False
 
     def along(self, advance: Advance) -> Advance:
         """A function that calls `advance` and also adds to `done`."""
@@ -115,6 +123,32 @@ def track(what: str, total: int | None, unit: str) -> Iterator[Advance]:
         lines.finish()
 
 
+@asynccontextmanager
+async def waiting(left: Callable[[], str | None]) -> AsyncIterator[None]:
+    """While the block runs, says from time to time what it still waits for: what `left` returns, unless that is None.
+
+    The same is not said twice in succession.
+    """
+
+    async def say_for_ever() -> None:
+        said = None
+        while True:
+            await asyncio.sleep(LINE_EVERY_SECONDS)
+            if (now := left()) not in (None, said):
+                say(f"{ALL_IS_READ}: {now}")
+            said = now
+
+    if not shown.progress:
+        yield
+        return
+    saying = asyncio.create_task(say_for_ever())
+    try:
+        yield
+    finally:
+        saying.cancel()
+        await asyncio.gather(saying, return_exceptions=True)
+
+
 def _bar(console: Console, unit: str) -> Progress:
     return Progress(
         SpinnerColumn(),
@@ -134,9 +168,12 @@ class _Rate(ProgressColumn):
 
 
 class _Lines:
+    """Says a number only if it is another than before: at its end, a file is read several times without a byte."""
+
     def __init__(self, what: str, total: int | None, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit
         self.done = 0
+        self.said = -1
         self.started = self.last = time.monotonic()
 
     def advance(self, count: int) -> None:
@@ -149,6 +186,9 @@ class _Lines:
         self._say()
 
     def _say(self) -> None:
+        if self.done == self.said:
+            return
+        self.said = self.done
         rate = self.done / max(time.monotonic() - self.started, 0.001)
         done = f"{self.done:,} of {counted(self.total, self.unit)}" if self.total else counted(self.done, self.unit)
         say(f"{self.what}: {done}, {rate:,.0f}/s")

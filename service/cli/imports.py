@@ -280,13 +280,17 @@ class _Import(Generic[Message]):
         def now() -> dict[str, int]:
             return {"bytes_done": self.reading.done, "bytes": self.reading.bytes or 0, **outcome.tally.record()}
 
+        def written() -> str:
+            return f"{counted(sum(outcome.tally.record().values()), 'conversation')} written or compared so far"
+
         def record(complete: bool) -> None:
             recorded(settings, "import", (self.source.organization,), **outcome.tally.record(), complete=complete)
 
         with recorded_at_the_end(record):
             async with load_progress.published(client, settings.alias, now):
                 await asyncio.to_thread(self.fill)
-                await importer.run(self.spool.conversations)
+                async with progress.waiting(written):
+                    await importer.run(self.spool.conversations)
         counts.in_conversations, counts.there = outcome.in_conversations, outcome.there
         counts.left_out -= outcome.trashed  # they are counted in `there`
         counts.deleted, counts.shortened = outcome.deleted, outcome.shortened

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from service import progress
 from service.errors import ConversationsError, Misconfigured
 from service.files import numbered, replacing
 from service.rejects import is_rejects
@@ -58,7 +59,7 @@ def load_files(
             command += ["--resume"]
         elif is_rejects(part.rejects):  # left by an earlier run that is not resumed
             part.rejects.unlink()
-        return _run(command, settings.child_environment(), advance)
+        return _run(command, settings.child_environment(), advance, part.file)
 
     with ThreadPoolExecutor(processes) as pool:
         outcomes = list(pool.map(load, own))
@@ -70,8 +71,10 @@ def load_files(
     return {name: sum(one[name] for one in done) for name in ("written", "unchanged", "rejected")}
 
 
-def _run(command: list[str], environment: dict[str, str], advance: Callable[[int], None]) -> dict[str, int] | str:
-    """The record that the command prints, or its last message if it prints none."""
+def _run(
+    command: list[str], environment: dict[str, str], advance: Callable[[int], None], file: str
+) -> dict[str, int] | str:
+    """The record that the command prints, or its last message if it prints none. Repeats what it waits for."""
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -83,6 +86,8 @@ def _run(command: list[str], environment: dict[str, str], advance: Callable[[int
                 bytes_read = int(found[1].replace(",", ""))
                 advance(bytes_read - shown)
                 shown = bytes_read
+            elif line.startswith(progress.ALL_IS_READ):
+                progress.say(f"{file}: {line.strip()}")
             elif line.startswith(_ERROR) or not last:  # after an error, only advice on how to continue follows
                 last = line.strip().removeprefix(_ERROR)
         out = process.stdout.read()

@@ -127,9 +127,13 @@ def load_command(
 
         def lines() -> Iterator[ndjson.Line]:
             for file in files:
-                yield from ndjson.texts(file, after=done.lines[file], advance=reading.along(advance))
+                for line in ndjson.texts(file, after=done.lines[file], advance=reading.along(advance)):
+                    reading.lines += 1
+                    yield line
+            reading.is_ended = True
 
         def reject(line: ndjson.Line) -> None:
+            reading.refused += 1
             rejected.add(line.source, line.number, line.reason or "", line.text)
 
         with _recorded(settings) as tally:
@@ -196,7 +200,11 @@ def _load(
 
     async def load(client: Client) -> None:
         await require_index(client, settings, create=create)
-        async with load_progress.published(client, settings.alias, now), prepared as writes:
+        async with (
+            load_progress.published(client, settings.alias, now),
+            progress.waiting(lambda: left(reading, tally)),
+            prepared as writes,
+        ):
             await loader.load_writes(
                 client,
                 settings.alias,
@@ -208,6 +216,16 @@ def _load(
             )
 
     act(settings, load)
+
+
+def left(reading: progress.Reading, tally: loader.Tally) -> str | None:
+    """What a load waits for when it has read everything. None before."""
+    if not reading.is_ended:
+        return None
+    under_way = reading.lines - reading.refused - sum(tally.record().values())
+    if under_way > 0:
+        return f"{counted(under_way, 'conversation')} still on the way to OpenSearch"
+    return "all is written, and is being made ready for searches"
 
 
 @contextmanager

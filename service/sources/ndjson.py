@@ -29,6 +29,7 @@ from service.sources.containers import GZIP, ZSTANDARD, Counting, zstandard_stre
 from service.times import MAX_AHEAD
 
 STANDARD_INPUT = "-"
+READ_BYTES = 2**16  # at once; with more, the progress would be far ahead of the lines of a compressed file
 SHOWN_BYTES = 1_000  # of a line that is too long, in the rejects file
 _READ_BYTES = MAX_LINE_BYTES + 3  # the longest line, its end (\r\n), and one byte that shows that it is too long
 _EXPORT_END = re.compile(rb'\s*\{\s*"export"\s*:')
@@ -205,7 +206,7 @@ def _decompressed(path: str, raw: io.RawIOBase) -> IO[bytes]:
 
     Raises SourceUnreadable if these contradict the file's name or show another format than NDJSON.
     """
-    buffered = io.BufferedReader(raw, 2**20)
+    buffered = io.BufferedReader(raw, READ_BYTES)
     first = buffered.peek(8)[:8]
     if first.startswith(GZIP):
         return cast(IO[bytes], gzip.GzipFile(fileobj=buffered))
