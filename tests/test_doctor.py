@@ -1,10 +1,24 @@
-"""`doctor`: what it says of clocks. tests/node/test_cli.py runs it on a node."""
+"""`doctor`: what it says of clocks and nodes. tests/node/test_cli.py and test_silent_node.py run it on nodes."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import socket
+from typing import Any, cast
+
 import pytest
 
-from service.operations.doctor import clock_check
+from service.cli import connectivity
+from service.client import Client
+from service.index import mapping, silent_nodes
+from service.index.silent_nodes import Members
+from service.operations import doctor, doctor_nodes
+from service.operations.doctor_check import Check, Deployment
+from service.operations.doctor_nodes import clock_check
+from service.settings import Settings
+from tests.scripted_server import Server
+from tests.virtual_time import run
 
 
 @pytest.mark.parametrize(
@@ -16,3 +30,76 @@ from service.operations.doctor import clock_check
 )  # fmt: skip
 def test_clocks_may_differ_by_as_much_as_tokens_allow(apart: float, leeway: float, verdict: str) -> None:
     assert clock_check(apart, leeway=leeway).verdict == verdict
+
+
+def deployment(*problems: str, members: Members | None = None) -> Deployment:
+    """Three nodes, whose URLs have these problems."""
+    urls = "http://a:1,http://b:2,http://c:3"
+    return Deployment(Settings(), urls, cast(Client, None), mapping.load(), problems, members)
+
+
+@pytest.mark.parametrize(
+    ("problems", "members", "verdict", "found"),
+    [
+        ((), Members(3), "ok", "3 of 3 URLs answer, 3 nodes"),
+        ((), None, "ok", "3 of 3 URLs answer"),
+        (("c is off",), Members(2), "warning", "2 of 3 URLs answer; 2 nodes; c is off"),
+        (
+            ("c is off",), Members(3, ("node-3",)), "warning",
+            "2 of 3 URLs answer; 3 nodes; c is off; node-3 does not answer the other nodes",
+        ),
+        ((), Members(3, ("d",)), "warning", "3 of 3 URLs answer; 3 nodes; d does not answer the other nodes"),
+    ],
+)  # fmt: skip
+def test_nodes_that_do_not_answer_are_a_warning(
+    problems: tuple[str, ...], members: Members | None, verdict: str, found: str
+) -> None:
+    check = asyncio.run(doctor_nodes.nodes(deployment(*problems, members=members)))
+    assert (check.verdict, check.found) == (verdict, found)
+
+
+def test_checks_that_wait_for_a_silent_node_are_warnings_after_a_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hangs(_deployment: Deployment) -> Check:
+        await asyncio.sleep(30)
+        raise AssertionError("it waited for the node")
+
+    async def well(deployment: Deployment) -> Check:
+        assert deployment.silent == ("node-3",)
+        return Check("well", "ok", "all is well")
+
+    async def members(*_arguments: Any, **_options: Any) -> Members:
+        return Members(3, ("node-3",))
+
+    async def examined() -> tuple[list[tuple[str, str, str]], float]:
+        found: list[tuple[str, str, str]] = []
+        async for one in doctor.examine(deployment()):
+            found.append((one.name, one.verdict, one.found))
+        return found[1:], asyncio.get_running_loop().time()
+
+    monkeypatch.setattr(silent_nodes, "members", members)
+    monkeypatch.setattr(doctor, "CHECKS", (well, hangs, well, hangs))
+    unknown = ("hangs", "warning", "unknown, because node-3 does not answer")
+    fine = ("well", "ok", "all is well")
+    found, seconds = run(examined())
+    assert found == [fine, unknown, fine, unknown]
+    assert seconds < 5
+
+
+def test_each_url_is_asked_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connectivity, "NODE_SECONDS", 0.3)
+    server = Server()
+    answer = {"cluster_name": "c", "version": {"number": "3.8.0"}}
+    server.answers = [(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())]
+    with socket.socket() as silent, socket.socket() as closed:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()  # and never answers, as a process that is frozen
+        closed.bind(("127.0.0.1", 0))
+        mute, off = (f"http://127.0.0.1:{one.getsockname()[1]}" for one in (silent, closed))
+        try:
+            found = asyncio.run(connectivity.problems_at(Settings(), f"{server.url},{mute},{off}"))
+        finally:
+            server.close()
+    assert found == [
+        f"OpenSearch at {mute} did not answer within 0 s",
+        f"cannot reach OpenSearch at {off}: connection refused: does anything run there?",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import http.client
 import socket
@@ -14,6 +15,7 @@ import msgspec
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import ConnectionTimeout, SerializationError, TransportError
 
+from service import urls
 from service.cli.exit_codes import NotBegun
 from service.client import connect
 from service.errors import ConversationsError, Misconfigured
@@ -21,6 +23,7 @@ from service.settings import Settings
 from service.urls import without_password
 
 PATIENCE_SECONDS = 15.0
+NODE_SECONDS = 3.0  # for each of several nodes
 _OPENSEARCH_ERROR = ("error", "status")
 
 
@@ -50,14 +53,25 @@ async def require_opensearch(settings: Settings, url: str) -> None:
         raise NotBegun(problem)
 
 
-async def problem_at(settings: Settings, url: str) -> str | None:
-    """Why OpenSearch does not answer at the URL, as a sentence. None if it answers, even if it refuses the user."""
+async def problems_at(settings: Settings, url: str) -> list[str]:
+    """Why OpenSearch does not answer, a sentence for each of the URLs where it does not. All are asked at once."""
+    every = urls.nodes(url)
+    seconds = PATIENCE_SECONDS if len(every) == 1 else NODE_SECONDS
+    found = await asyncio.gather(*(problem_at(settings, one, seconds=seconds) for one in every))
+    return [problem for problem in found if problem is not None]
+
+
+async def problem_at(settings: Settings, url: str, *, seconds: float = PATIENCE_SECONDS) -> str | None:
+    """Why OpenSearch does not answer at the URL within `seconds`, as a sentence.
+
+    None if it answers, even if it refuses the user.
+    """
     check_ca_file(settings, url)
-    client = connect(settings, url, timeout=PATIENCE_SECONDS)
+    client = connect(settings, url, timeout=seconds)
     try:
         answer = await client.info()
     except (ConnectionTimeout, TimeoutError):
-        return f"OpenSearch at {address(url)} did not answer within {PATIENCE_SECONDS:.0f} s"
+        return f"OpenSearch at {address(url)} did not answer within {seconds:.0f} s"
     except Unreachable as error:
         cause = error.info if isinstance(error.info, BaseException) else error
         return f"cannot reach OpenSearch at {address(url)}: {reason_of(cause)}"

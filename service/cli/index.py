@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 import click
 
-from service import progress
+from service import progress, urls
 from service.cli import connectivity, dry_run, exit_codes, global_options, status_view
 from service.cli.options import (
     INPUT,
@@ -36,6 +37,7 @@ from service.index.index_settings import chosen
 from service.index.writer import Write
 from service.message_texts import counted
 from service.operations import dashboards, doctor, status
+from service.operations.doctor_check import Check, Deployment
 from service.reindex import commands, drift, first_index, plan
 from service.reindex.context import Ended, Invalid, Job
 from service.rejects import Rejects, is_rejects
@@ -130,11 +132,11 @@ def reindex_command(
     """Make a new index while the service runs, from the running index and from NDJSON files, if any are given.
 
     The steps are: create, write to both, backfill, verify (by hashes of uid and version), swap. Readers notice nothing,
-    and writers find the new index by themselves. A reindex may be killed at any moment; --resume continues it, and
-    --abandon gives it up. The new index has the shards, replicas and other such settings of the running one, unless an
-    option or a variable sets others. While documents are copied, writers may be slow or get 503 on a busy cluster:
-    --throttle leaves room for them, and is kept by --resume unless you give another value. Writes also go to the old index, for 'conversations rollback', until
-    'conversations prune' removes it.
+    and writers find the new index by themselves. On a busy cluster, they may be slow or get 503 meanwhile: --throttle
+    leaves room for them. A reindex may be killed at any moment; --resume continues it with its options, and --abandon
+    gives it up. The new index has the shards, replicas and other such settings of the running one, unless an option or
+    a variable sets others. Writes also go to the old index, for 'conversations rollback', until 'conversations prune'
+    removes it.
 
     With files, the newest copy of each conversation wins, whether it is in the files or in the running index, and
     deletions stay. With --files-only, the new index holds only what the files hold. The command first prints what that
@@ -259,15 +261,18 @@ def _what_remains(found: drift.Finding, *, repair: bool, delete_extra: bool) -> 
 def doctor_command(settings: Settings, as_json: bool) -> None:
     """Check a deployment, and say what to do about each problem.
 
-    It checks the token settings, the cluster, its version and ICU plugin, the alias, the mapping's checksum, the
-    version of derived fields, replicas, disk watermarks and clocks. It changes nothing. The exit code is 0 if all is
-    well, 1 if a check failed, and 3 if there are only warnings.
+    It checks the token settings, the cluster, each of its nodes, the version and the ICU plugin, the alias, the
+    mapping's checksum, the version of derived fields, replicas, disk watermarks and clocks. It changes nothing. The
+    exit code is 0 if all is well, 1 if a check failed, and 3 if there are only warnings.
     """
     verdicts: list[str] = []
 
     async def examine(client: Client) -> None:
-        deployment = doctor.Deployment(settings, cluster_url(settings), client, mapping.load())
-        unreachable = await connectivity.problem_at(settings, cluster_url(settings))
+        deployment = Deployment(settings, cluster_url(settings), client, mapping.load())
+        problems = await connectivity.problems_at(settings, deployment.url)
+        is_reachable = len(problems) < len(urls.nodes(deployment.url))
+        unreachable = None if is_reachable else "; ".join(problems)
+        deployment = dataclasses.replace(deployment, problems=tuple(problems))
         async for check in doctor.examine(deployment, unreachable=unreachable):
             verdicts.append(check.verdict)
             print(json_text(check.record(), sys.stdout, indent=None) if as_json else _line(check), flush=True)
@@ -285,7 +290,7 @@ def doctor_command(settings: Settings, as_json: bool) -> None:
         )
 
 
-def _line(check: doctor.Check) -> str:
+def _line(check: Check) -> str:
     advice = f"\n{'':18}-> {check.advice}" if check.advice else ""
     return f"{check.verdict:8}{check.name + ':':<16}{printable(check.found)}{advice}"
 

@@ -5,56 +5,33 @@ Checks never change anything. A check that cannot run because an earlier one fai
 
 from __future__ import annotations
 
-import time
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
 
 from aiohttp import ClientError
 from opensearchpy.exceptions import TransportError
 
-from service.client import Client, translated
+from service.client import translated
 from service.errors import ConversationsError, Misconfigured, WriteFailed
-from service.index import aliases, disk_space
-from service.index.mapping import Mapping
+from service.index import aliases, disk_space, silent_nodes
 from service.index.write_check import check_writable
 from service.index.write_targets import holders, writes_alias
 from service.message_texts import counted
+from service.operations import doctor_nodes
+from service.operations.doctor_check import Check, Deployment
 from service.reindex import lock
 from service.settings import SECRET_MIN_BYTES, Settings, is_published
 from service.urls import without_password
 
-Verdict = Literal["ok", "warning", "failed", "skipped"]
-
 OLDEST_VERSION = (3, 3)  # the first version that can sort by _shard_doc in a point in time
-MOST_SKEW = 2.0  # seconds
-FIELDS_OF_A_NODE = "nodes.*.name,nodes.*.plugins.name,nodes.*.version"
+EACH_NODE = {
+    "filter_path": "nodes.*.name,nodes.*.plugins.name,nodes.*.version", **silent_nodes.within(doctor_nodes.SECONDS)
+}  # fmt: skip
 PLUGIN = "analysis-icu"
 WRITABLE_SECONDS = 10.0  # timeout of each call of the check `writes`
 FULL_DISK_AFTER_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The result of one check. `advice` says what to do about a problem; it is empty if there is none."""
-
-    name: str
-    verdict: Verdict
-    found: str
-    advice: str = ""
-
-    def record(self) -> dict[str, str]:
-        return {"check": self.name, "verdict": self.verdict, "found": self.found, "advice": self.advice}
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """The deployment to check: its settings, its cluster, and the mapping that this version of the service needs."""
-
-    settings: Settings
-    url: str
-    client: Client
-    mapping: Mapping
+HASTY_SECONDS = 3.0  # for each check while a node is silent: what waits for it would wait for half a minute
 
 
 Look = Callable[[Deployment], Awaitable[Check]]
@@ -63,9 +40,17 @@ Look = Callable[[Deployment], Awaitable[Check]]
 async def examine(deployment: Deployment, *, unreachable: str | None = None) -> AsyncIterator[Check]:
     """Runs every check, in order. If the cluster cannot be reached, all checks that need it are skipped.
 
-    `unreachable` is the reason why the cluster cannot be reached, if the caller knows it already.
+    `unreachable` is the reason why the cluster cannot be reached, if the caller knows it already. While a node is
+    silent, the checks run at the same time, and those that wait for it end with a warning.
     """
     yield await _tokens(deployment.settings)
+    if unreachable is None:
+        members = await silent_nodes.members(deployment.client, seconds=doctor_nodes.SECONDS)
+        deployment = replace(deployment, members=members)
+    if deployment.silent:
+        for check in await asyncio.gather(*(_hastily(look, deployment) for look in CHECKS)):
+            yield check
+        return
     first, *rest = CHECKS
     if unreachable is None:
         reachable = await _first(first, deployment)
@@ -76,13 +61,23 @@ async def examine(deployment: Deployment, *, unreachable: str | None = None) -> 
     if reachable.verdict == "failed" and unreachable is None:
         full = await disk_space.full_disks(deployment.client)
     for look in rest:
-        if look is _disk and full is not None:
+        if look is doctor_nodes.disk and full is not None:
             found, _, way_out = full.partition(": ")
             yield Check(_name(look), "failed", found, way_out)
         elif reachable.verdict == "failed":
             yield Check(_name(look), "skipped", "the cluster does not respond")
         else:
             yield await _looked(look, deployment)
+
+
+async def _hastily(look: Look, deployment: Deployment) -> Check:
+    """Runs a check while a node is silent. What is not found out in time is a warning, no failure."""
+    try:
+        async with asyncio.timeout(HASTY_SECONDS):
+            return await _looked(look, deployment)
+    except TimeoutError:
+        names = ", ".join(deployment.silent)
+        return Check(_name(look), "warning", f"unknown, because {names} does not answer", "check again when it does")
 
 
 async def _first(look: Look, deployment: Deployment) -> Check:
@@ -192,7 +187,7 @@ async def _cluster(deployment: Deployment) -> Check:
 
 
 async def _version(deployment: Deployment) -> Check:
-    nodes = await deployment.client.nodes.info(params={"filter_path": FIELDS_OF_A_NODE})
+    nodes = await deployment.client.nodes.info(params=EACH_NODE)
     versions = sorted({node["version"] for node in nodes["nodes"].values()})
     found = ", ".join(versions)
     if any(_numbers(version) < OLDEST_VERSION for version in versions):
@@ -210,7 +205,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 async def _icu_plugin(deployment: Deployment) -> Check:
     """Whether the ICU plugin works. The check tries it out, because it may be installed under another name."""
     body = {"tokenizer": "icu_tokenizer", "filter": ["icu_folding"], "text": "Ａé"}
-    nodes = await deployment.client.nodes.info(params={"filter_path": FIELDS_OF_A_NODE})
+    nodes = await deployment.client.nodes.info(params=EACH_NODE)
     lacking = sorted(
         node["name"]
         for node in nodes["nodes"].values()
@@ -305,65 +300,7 @@ async def _replicas(deployment: Deployment) -> Check:
     return Check("replicas", "ok", found)
 
 
-async def _disk(deployment: Deployment) -> Check:
-    """Compares each node's free disk space with the cluster's watermarks. At the last one, OpenSearch blocks writes."""
-    params = {"include_defaults": "true", "flat_settings": "true"}
-    settings = await deployment.client.cluster.get_settings(params=params)
-    marks = {**settings["defaults"], **settings["persistent"], **settings["transient"]}
-    stats = await deployment.client.nodes.stats(metric="fs", params={"filter_path": "nodes.*.name,nodes.*.fs.total"})
-    worst: Verdict = "ok"
-    findings, advice = [], ""
-    for node in stats["nodes"].values():
-        total, free = node["fs"]["total"]["total_in_bytes"], node["fs"]["total"]["available_in_bytes"]
-        findings.append(f"{node['name']} has {free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
-        for mark, verdict, means in _WATERMARKS:
-            left = _free_bytes(str(marks[f"cluster.routing.allocation.disk.watermark.{mark}"]), total)
-            if free <= left:
-                findings[-1] += f", below the {mark} watermark ({left / 2**30:.1f} GiB)"
-                advice = f"{means}: free disk space, add a node, or 'conversations prune'"
-                worst = "failed" if "failed" in (verdict, worst) else verdict
-                break
-    return Check("disk", worst, "; ".join(findings), advice)
-
-
-_WATERMARKS: tuple[tuple[str, Verdict, str], ...] = (
-    ("flood_stage", "failed", "OpenSearch blocks writes"),
-    ("high", "failed", "OpenSearch moves shards away"),
-    ("low", "warning", "OpenSearch puts no new shards there"),
-)
-_UNITS = {"tb": 2**40, "gb": 2**30, "mb": 2**20, "kb": 2**10, "b": 1}
-
-
-def _free_bytes(mark: str, total: int) -> float:
-    """The free bytes that a watermark demands. It is used space (85% or 0.85) or free space (300mb)."""
-    if mark.endswith("%"):
-        return total * (1 - float(mark[:-1]) / 100)
-    for unit, size in _UNITS.items():
-        if mark.endswith(unit):
-            return float(mark[: -len(unit)]) * size
-    return total * (1 - float(mark))
-
-
-async def _clock(deployment: Deployment) -> Check:
-    """Compares this machine's clock with the nodes' clocks, which `_nodes/stats` reports in milliseconds."""
-    before = time.time()
-    stats = await deployment.client.nodes.stats(metric="os", params={"filter_path": "nodes.*.os.timestamp"})
-    after = time.time()
-    apart = [
-        max(node["os"]["timestamp"] / 1000 - after, before - 1 - node["os"]["timestamp"] / 1000, 0.0)
-        for node in stats["nodes"].values()
-    ]
-    return clock_check(max(apart), leeway=deployment.settings.token_leeway)
-
-
-def clock_check(apart: float, *, leeway: float) -> Check:
-    """The verdict on clocks that are `apart` seconds apart. Beyond the leeway for tokens, new tokens may be refused."""
-    found = f"at most {apart:.1f} s apart"
-    if apart > max(leeway, MOST_SKEW):
-        return Check("clock", "failed", found, "set the clocks by NTP: tokens and times of deletions go wrong")
-    if apart > MOST_SKEW:
-        return Check("clock", "warning", found, "set the clocks by NTP")
-    return Check("clock", "ok", found)
-
-
-CHECKS: tuple[Look, ...] = (_cluster, _version, _icu_plugin, _alias, _writes, _mapping, _replicas, _disk, _clock)
+CHECKS: tuple[Look, ...] = (
+    _cluster, doctor_nodes.nodes, _version, _icu_plugin, _alias, _writes, _mapping, _replicas, doctor_nodes.disk,
+    doctor_nodes.clock,
+)  # fmt: skip

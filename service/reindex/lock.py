@@ -48,8 +48,8 @@ class State:
 
     `files` are absolute paths, and `stamps` their sizes and times of modification. `refresh` has the original refresh
     interval of each index whose interval was changed (None for the default). `removing` are the indices that a prune
-    removes. `index_settings` are settings chosen for the new index; it takes the others from the old one. `throttle` is in
-    documents a second, and None for no limit.
+    removes. `index_settings` are settings chosen for the new index; it takes the others from the old one. `throttle` is
+    in documents a second, and None for no limit.
     """
 
     action: str

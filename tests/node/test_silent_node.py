@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 
 from service.api import readiness
 from service.node import LocalCluster
+from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.cluster_facts import copies, health, manager
 from tests.node.conftest import Api, Cluster, serving
 from tests.processes import wait_until
 
 READS = 30
+DOCTOR = 12.0  # seconds, with the start of the process, on a busy machine
 SOON = readiness.SECONDS + 1.5  # of a busy machine, and less than the 5 s that a probe waits
 
 
@@ -50,6 +54,41 @@ def test_the_service_is_ready_while_one_of_three_nodes_is_silent(
             finally:
                 frozen.resume()
             _await_all_known(api)
+
+
+def test_doctor_warns_within_seconds_of_nodes_that_do_not_answer(
+    three_nodes: LocalCluster, on_three_nodes: Cluster
+) -> None:
+    on_three_nodes.load(corpus()[:40])
+    assert health(three_nodes.urls[0], wait_for_status="green", wait_for_nodes="3")["status"] == "green"
+    urls = three_nodes.urls
+    code, checks = _doctor(on_three_nodes, *urls)
+    assert (code, checks["nodes"]["found"]) == (0, "3 of 3 URLs answer, 3 nodes"), checks
+    frozen = next(node for node in three_nodes.nodes if node.name == manager(urls[0]))
+    frozen.suspend()
+    try:
+        started = time.monotonic()
+        code, checks = _doctor(on_three_nodes, *urls)
+        assert time.monotonic() - started < DOCTOR
+    finally:
+        frozen.resume()
+    assert code == 3
+    assert {check["verdict"] for check in checks.values()} == {"ok", "warning"}
+    found = checks["nodes"]["found"]
+    assert f"OpenSearch at {frozen.url} did not answer within 3 s" in found
+    assert f"{frozen.name} does not answer the other nodes" in found
+    assert "unknown" in checks["disk"]["found"]
+    code, checks = _doctor(on_three_nodes, *urls, "http://127.0.0.1:1")
+    assert code == 3
+    assert checks["nodes"]["verdict"] == "warning"
+    assert "cannot reach OpenSearch at http://127.0.0.1:1: " in checks["nodes"]["found"]
+
+
+def _doctor(cluster: Cluster, *urls: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """The exit code, and each check by its name."""
+    environment = Cluster(cluster.settings, ",".join(urls)).environment
+    done = run_here(("doctor", "--json"), environment=environment, folder=Path.cwd())
+    return done.returncode, {one["check"]: one for one in map(json.loads, done.stdout.splitlines())}
 
 
 def _await_all_known(api: Api) -> None:
