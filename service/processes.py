@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Generic, TypeVar
 
@@ -33,6 +34,7 @@ class Worker(Generic[Piece, Result]):
     def __init__(self, function: Callable[[Piece], Result]) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
+        resource_tracker.ensure_running()  # the start of the first process would start it, which unblocks SIGINT
         self._process = context.Process(target=_work, args=(other, function), daemon=True)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # ctrl-C is for the first process
         try:

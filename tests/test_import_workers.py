@@ -7,12 +7,14 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.command_line import COMMAND, ORGANIZATION, assert_one_line, environment, process
+from tests.command_line import COMMAND, ORGANIZATION, ROOT, assert_one_line, environment, process
 from tests.processes import end_with_the_test, wait_until
 
 pytestmark = pytest.mark.slow
@@ -57,7 +59,7 @@ def importing(tmp_path: Path) -> subprocess.Popen[str]:
     arguments = ["endless.mbox", "--organization", ORGANIZATION, "--output", "made.ndjson", "--workers", "2"]
     found = subprocess.Popen(
         [*COMMAND, "import-mail", *arguments], env=environment(tmp_path), cwd=tmp_path,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     end_with_the_test(found)
     return found
@@ -79,13 +81,54 @@ def test_a_process_that_is_killed_is_told_and_ctrl_c_ends_all(
     writer.start()
     wait_until(lambda: is_read.is_set() and len(_children(importing.pid)) == 2, process=importing)
     children = _children(importing.pid)
-    os.kill(children[0] if number == signal.SIGKILL else importing.pid, number)
+    if number == signal.SIGKILL:
+        os.kill(children[0], number)
+    else:
+        os.killpg(importing.pid, number)  # as a terminal sends it: to all of them
     out, errors = importing.communicate(timeout=60)
     if number == signal.SIGKILL:
         done = subprocess.CompletedProcess([], importing.returncode, out, errors)
         assert_one_line(done, 1, "was killed", "--workers")
     else:
-        assert importing.returncode == 130
+        assert (importing.returncode, errors.splitlines()[-1]) == (130, "Stopped.")
+        assert "Traceback" not in errors
     writer.join()
     assert not (tmp_path / "made.ndjson").exists()
     wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+
+
+OTHERS = """
+import sys, time
+from service.processes import started
+try:
+    with started(len, 2) as others:
+        print("started", flush=True)
+        sys.stdin.readline()
+        for other in others:
+            other.send("abc")
+        print([other.result() for other in others], flush=True)
+        time.sleep(600)
+except KeyboardInterrupt:
+    print("Stopped.", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_ctrl_c_on_a_terminal_reaches_only_the_first_process(seconds: float) -> None:
+    """The others are being imported at first, and then wait for work. Loads and imports start them in the same way."""
+    first = subprocess.Popen(
+        [sys.executable, "-c", OTHERS], cwd=ROOT, text=True, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    end_with_the_test(first)
+    assert first.stdin is not None
+    assert first.stdout is not None
+    assert first.stdout.readline() == "started\n"
+    time.sleep(seconds)
+    for child in _children(first.pid):
+        os.kill(child, signal.SIGINT)
+    first.stdin.write("\n")
+    first.stdin.flush()
+    assert first.stdout.readline() == "[3, 3]\n"
+    os.killpg(first.pid, signal.SIGINT)
+    assert first.communicate(timeout=60)[1] == "Stopped.\n"

@@ -85,7 +85,8 @@ class Store:
     """Stands in for the client: indices that keep the newest version of each document, and fail as drawn.
 
     `faults` are used up, one a request: None for none, the name of a failure with how many documents are stored before
-    it, or the items that fail. `poison` is the id of a document that fails its request as `poison_kind`.
+    it, or the items that fail. `poison` is the id of a document that fails its request as `poison_kind`. `refreshes` are
+    the intervals after which searches find what was written to an index, as its settings say, and in seconds.
     """
 
     faults: Iterator[tuple[str, int] | dict[int, str] | None] = field(default_factory=lambda: iter(()))
@@ -95,9 +96,13 @@ class Store:
     is_green: bool = True
     asked: list[float] = field(default_factory=list)
     held: dict[str, dict[str, int]] = field(default_factory=lambda: {READ: {}, OTHER: {}})
+    refreshes: dict[str, tuple[str, float]] = field(default_factory=dict)
+    refreshed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.indices = SimpleNamespace(get_alias=self.get_alias, stats=self.stats)
+        self.indices = SimpleNamespace(
+            get_alias=self.get_alias, stats=self.stats, get_settings=self.get_settings, refresh=self.refresh
+        )
         self.cluster = SimpleNamespace(health=self.health, state=self.blocks)
         self.nodes = SimpleNamespace(stats=self.disks)
 
@@ -119,6 +124,14 @@ class Store:
 
     async def blocks(self, **_options: Any) -> dict[str, Any]:
         return {"blocks": {}}
+
+    async def get_settings(self, *, index: str, **_options: Any) -> dict[str, Any]:
+        said = {name: self.refreshes[name][0] for name in index.split(",") if name in self.refreshes}
+        return {name: {"settings": {"index": {"refresh_interval": interval}}} for name, interval in said.items()}
+
+    async def refresh(self, *, index: str, **_options: Any) -> dict[str, Any]:
+        self.refreshed += index.split(",")
+        return {"_shards": {"failed": 0}}
 
     async def mget(self, *, body: dict[str, Any], **_options: Any) -> dict[str, Any]:
         found = [(one["_id"], self.held[one["_index"].removesuffix("_own")].get(one["_id"])) for one in body["docs"]]
@@ -145,12 +158,17 @@ class Store:
                 await asyncio.sleep(params["request_timeout"])
             raise KINDS[kind]()
         failing = fault or {}
-        return {
-            "items": [
-                _item(action, *ITEMS[failing[at]]) if at in failing else self.store(action)
-                for at, action in enumerate(actions)
-            ]
-        }
+        items = [
+            _item(action, *ITEMS[failing[at]]) if at in failing else self.store(action)
+            for at, action in enumerate(actions)
+        ]
+        if params["refresh"] == "wait_for" and any(item["index"]["status"] == 201 for item in items):
+            names = {action["_index"].removesuffix("_own") for action in actions}
+            wait = max(self.refreshes[name][1] for name in names)
+            await asyncio.sleep(min(wait, params["request_timeout"]))
+            if wait > params["request_timeout"]:
+                raise UNKNOWN["timeout"]()
+        return {"items": items}
 
     def store(self, action: Item) -> Item:
         index = self.held[action["_index"].removesuffix("_own")]
@@ -168,12 +186,14 @@ def _item(action: Item, status: int, kind: str | None = None) -> Item:
     return {"index": {"_id": action["_id"], "_index": name, "status": status, **error}}
 
 
-def written(store: Store, writes: list[Write], patience: float = PATIENCE) -> tuple[list[Result], float]:
+def written(
+    store: Store, writes: list[Write], patience: float = PATIENCE, refresh: str = "false"
+) -> tuple[list[Result], float]:
     """The results, and when the writer told them."""
 
     async def work() -> tuple[list[Result], float]:
         writer = Writer(cast(Client, store), ALIAS, lease=LEASE, patience=patience)
-        return await writer.write(writes), asyncio.get_running_loop().time()
+        return await writer.write(writes, refresh=refresh), asyncio.get_running_loop().time()
 
     return run(work())
 
@@ -286,3 +306,31 @@ def test_pauses_double_up_to_a_bound_and_end_with_the_patience(seed: object, kin
     assert all(0 <= pause + 1e-6 <= bound + 2e-6 for pause, bound in zip(pauses, bounds, strict=True))
     assert store.asked[-1] <= patience
     assert len(store.asked) >= patience / LONGEST_PAUSE_SECONDS
+
+
+NEVER = float("inf")
+SHORT = 8.0  # seconds: the patience of a request's write
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds", "has_to_refresh"),
+    [
+        ("1s", 1.0, False), ("500ms", 0.5, False), ("1.5s", 1.5, True), ("30s", 30.0, True), ("1m", 60.0, True),
+        ("-1", NEVER, True), ("0s", NEVER, True), ("9000000micros", 9.0, True),
+    ],
+)  # fmt: skip
+def test_a_write_that_searches_shall_find_is_told_as_written_however_seldom_the_index_refreshes(
+    said: str, seconds: float, has_to_refresh: bool
+) -> None:
+    store = Store(other_from=0.0, refreshes={READ: ("1s", 1.0), OTHER: (said, seconds)})
+    results, ended = written(store, [write("o:1", 1), write("o:2", 1)], SHORT, "wait_for")
+    assert [result.outcome for result in results] == ["written", "written"]
+    assert len(store.asked) == 1
+    assert store.refreshed == ([READ, OTHER] if has_to_refresh else [])
+    assert ended == pytest.approx(SECONDS if has_to_refresh else SECONDS + max(1.0, seconds))
+
+
+def test_an_index_whose_interval_is_not_known_is_refreshed() -> None:
+    store = Store(refreshes={})
+    results, _ended = written(store, [write("o:1", 1)], SHORT, "wait_for")
+    assert ([result.outcome for result in results], store.refreshed) == (["written"], [READ])

@@ -21,6 +21,7 @@ from service.client.error_types import causes_of, is_lost
 from service.client.responses import Bulk, BulkEntry, convert, unusable
 from service.conversation import is_tombstone
 from service.errors import ConversationsError, IndexUnusable, SearchTimeout, SearchUnavailable, WriteFailed
+from service.index import refreshing
 from service.index.item_outcomes import Again, Result, judge
 from service.index.write_check import check_writable, held_version
 from service.index.write_targets import own_alias
@@ -30,6 +31,7 @@ PARTS = 8  # into which a failed request is divided; after four divisions, each 
 FAILURES_ALONE = 2
 FIRST_SHARE, PART_SHARE = 3, 8  # the first request may take a third of the patience, and each part an eighth
 LONGEST_REQUEST, LONGEST_PART = 60.0, 15.0  # seconds
+WAIT_SHARE = 0.5  # of a request's time, which OpenSearch may wait for a refresh
 PROBE_SECONDS = 2.0
 _LAST_VERSION = epoch_milliseconds(LAST)
 LEAST_SECONDS = 0.05  # no request ends sooner
@@ -71,7 +73,9 @@ class Delivery:
     """The writes of one call, and the results so far at each of their places. `patience` is in seconds.
 
     With `refresh` wait_for, `unrefreshed` are the indices in which searches may not find some of the documents yet:
-    OpenSearch does not wait for unchanged documents, and requests that were divided do not wait, to be in time.
+    OpenSearch does not wait for unchanged documents, and some requests do not wait, to be in time: those that were
+    divided, and those to an index that refreshes seldom or never. A request that waits too long is sent again, and
+    would then report what it wrote itself as unchanged.
     """
 
     client: Client
@@ -85,11 +89,22 @@ class Delivery:
     _failed_alone: dict[Place, int] = field(default_factory=dict)
     _written_since_failure: int = 0
     _has_failed: bool = False
+    _waits: bool = True
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARTS))
 
     async def send(self, places: list[Place]) -> Again | None:
         """Sends the writes at these places. Returns why some have no result yet, or None. Raises WriteFailed."""
-        return await self._send(places, min(self.patience / FIRST_SHARE, LONGEST_REQUEST))
+        seconds = min(self.patience / FIRST_SHARE, LONGEST_REQUEST)
+        if self.refresh == "wait_for":
+            names = sorted({name for _at, name in places})
+            self._waits = await refreshing.is_soon(
+                self.client,
+                names,
+                alias=self.alias,
+                within=seconds * WAIT_SHARE,
+                seconds=max(LEAST_SECONDS, min(PROBE_SECONDS, self._left())),
+            )
+        return await self._send(places, seconds)
 
     async def _send(self, places: list[Place], seconds: float) -> Again | None:
         outcome = await self._request(places, min(seconds, self._left()))
@@ -157,7 +172,7 @@ class Delivery:
         """Sends one request and stores the results. Returns why some have no result, or how the request failed."""
         if seconds < LEAST_SECONDS:
             return Again(TIME_IS_UP)
-        refresh = "false" if self._has_failed else self.refresh
+        refresh = self.refresh if self._waits and not self._has_failed else "false"
         body = b"".join(lines(self.writes[at], own_alias(name)) for at, name in places)
         params = {
             "require_alias": "true",

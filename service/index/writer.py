@@ -163,7 +163,7 @@ class Writer:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def _await_refresh(self, delivery: Delivery) -> None:
-        """Refreshes the indices if `refresh` is wait_for and OpenSearch has not waited.
+        """Refreshes the indices if `refresh` is wait_for and OpenSearch has not waited for the next refresh.
 
         Even an unchanged document may be new: a write is often sent again because the first one had no answer.
         """

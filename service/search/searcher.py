@@ -19,7 +19,7 @@ from opensearchpy.exceptions import NotFoundError, TransportError
 from service import deadline, telemetry
 from service.client import Client, error_types, responses, translated
 from service.client.connection import MAX_ANSWER_BYTES
-from service.client.responses import Hit, SearchAnswer, total_of
+from service.client.responses import Hit, SearchAnswer, Shards, total_of
 from service.conversation import document_id, is_tombstone, item
 from service.errors import (
     AnswerTooLarge,
@@ -75,6 +75,7 @@ class Searcher:
         self.windows = windows or Windows()
         self._rank_cache = RankCache()
         self._spread = Spread(client, alias)
+        self._shards_of: dict[str, int] = {}  # the number of shards of each open point in time
         self._closing: set[asyncio.Task[None]] = set()
         self._points = points or FairSemaphore("points_in_time", POINTS_IN_TIME, what="deep pages and exports")
 
@@ -240,19 +241,20 @@ class Searcher:
         """Searches one organization. The query of the body must come from `compile_query` or `bool_query`."""
         routing = str(organization_uid)
         answer = await self.search(body, params={"index": self._alias, "routing": routing, **params})
-        await self._check_scope(answer, organization_uid)
+        await self._spread.check(answer.shards.total, organization_uid)
+        responses.check_owner(answer.hits.hits, routing)
         return answer
 
     async def ask_pinned(self, body: Clause, organization_uid: UUID) -> SearchAnswer:
-        """Searches the point in time that the body names, which must be one of this organization."""
-        answer = await self.search(body, params={})
-        await self._check_scope(answer, organization_uid)
-        return answer
+        """Searches the point in time that the body names, which must be one of this organization.
 
-    async def _check_scope(self, answer: SearchAnswer, organization_uid: UUID) -> None:
-        """Raises SearchUnavailable or AnswerUnusable if other shards or other organizations answered too."""
-        await self._spread.check(answer.shards.total, organization_uid)
+        Its shards were checked when it was opened, and stay the same.
+        """
+        answer = await self.search(body, params={})
+        if answer.shards.total != self._shards_of.get(responses.part(body, "pit", "id", expected=str)):
+            raise responses.unusable("it is of other shards than the point in time")
         responses.check_owner(answer.hits.hits, str(organization_uid))
+        return answer
 
     async def _deep(self, asked: _Asked, snapshot: Snapshot) -> Page:
         query = asked.query
@@ -278,25 +280,35 @@ class Searcher:
         await self._points.acquire(tenant)
         opening = asyncio.create_task(self._open(organization_uid, keep_alive))
         try:
-            yield await asyncio.shield(opening)
+            point_in_time, shards = await asyncio.shield(opening)
+            responses.check_shards(shards)  # with some of them only, every total would be too low
+            async with self.deadlined():
+                await self._spread.check(shards.total, organization_uid)
+            self._shards_of[point_in_time] = shards.total
+            try:
+                yield point_in_time
+            finally:
+                del self._shards_of[point_in_time]
         finally:
             task = asyncio.create_task(self._close_point_in_time(opening, tenant))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    async def _open(self, organization_uid: UUID, keep_alive: str) -> str:
+    async def _open(self, organization_uid: UUID, keep_alive: str) -> tuple[str, Shards]:
+        """The point in time, and the shards that it is of."""
         async with self.deadlined():
             opened: SearchAnswer = await self._client.create_pit(
                 index=self._alias, params={"keep_alive": keep_alive, "routing": str(organization_uid)}
             )
         if not opened.pit_id:
             raise responses.unusable("it holds no point in time")
-        return opened.pit_id
+        return opened.pit_id, opened.shards
 
-    async def _close_point_in_time(self, opening: asyncio.Task[str], tenant: bytes) -> None:
+    async def _close_point_in_time(self, opening: asyncio.Task[tuple[str, Shards]], tenant: bytes) -> None:
         try:
             with suppress(TransportError, ConversationsError):  # it ends by itself when its keep_alive is over
-                await self._client.delete_pit(body={"pit_id": [await opening]})
+                point_in_time, _shards = await opening
+                await self._client.delete_pit(body={"pit_id": [point_in_time]})
         finally:
             self._points.release(tenant)
 

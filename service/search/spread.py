@@ -1,6 +1,6 @@
-"""Checks how many shards answer for an organization: one, or the routing partition of the index.
+"""Checks that an answer from several shards is an organization's whole routing partition, and not of several indices.
 
-If more answer, the alias points to several indices, and every count would be too high.
+If the alias points to several indices, each of them answers, and every count would be too high.
 """
 
 from __future__ import annotations
@@ -14,24 +14,30 @@ from service.message_texts import counted
 
 
 class Spread:
-    """Remembers the number for the index behind the alias, and for the one before it, which may still answer."""
+    """Asks the cluster after every answer from several shards: their number alone does not say of which index they are.
+
+    An answer from one shard can only be of one index. Of the index before, only the number is remembered, for answers
+    that it still gave while the alias moved.
+    """
 
     def __init__(self, client: Client, alias: str) -> None:
         self._client = client
         self._alias = alias
-        self._known: tuple[int, ...] = (1,)
+        self._now = self._before = 1
 
     async def check(self, answered: int, organization_uid: UUID) -> None:
-        """Raises SearchUnavailable if another number of shards answered than there are for an organization."""
-        if answered in self._known:
+        """Raises SearchUnavailable unless as many shards answered as the alias's one index has for the organization."""
+        if answered == 1:
             return
         found: SearchAnswer = await self._client.search_shards(
             index=self._alias, params={"routing": str(organization_uid)}
         )
         indices = {copy.index for shard in found.copies for copy in shard}
-        if len(indices) == 1 and answered == len(found.copies):
-            self._known = (answered, self._known[0])
-            return
+        if len(indices) == 1:
+            if len(found.copies) != self._now:
+                self._now, self._before = len(found.copies), self._now
+            if answered in (self._now, self._before):
+                return
         raise SearchUnavailable(
             f"{counted(answered, 'shard')} answered where an organization is in {_expected(indices, found)}: "
             "the alias may point to several indices, see 'conversations doctor'"

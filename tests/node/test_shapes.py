@@ -7,15 +7,18 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import pytest
 
 from service.api import readiness
 from service.client import Client
 from service.conversation import Conversation, document_id
 from service.index import aliases
+from service.index.compatibility import CompatibilityCheck
 from service.search import exact_terms, facets
+from service.search.paging.rank_descent import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
 from tests.corpus import conversation
@@ -196,3 +199,30 @@ def test_on_several_shards_documents_are_found_by_their_ids_and_repaired(
         assert set(stored(cluster, current(cluster))) == kept
         again = exported(cluster, tmp_path / "again.ndjson", FIRST)
         assert command(cluster, "verify", str(again)).returncode == 0
+
+
+def test_two_indices_with_as_many_shards_as_one_had_are_never_counted_together(
+    fresh: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service checks its index only now and then: here, not again during the test."""
+    monkeypatch.setitem(cast("dict[str, Any]", CompatibilityCheck.__init__.__kwdefaults__), "fresh", 600.0)
+    assert command(fresh, "create", "--shards", "3", "--routing-partition", "2").returncode == 0
+    fresh.load(of(FIRST, 60))
+    paths = ("", "/count", "/export", "?facets=category", "?page=25&per_page=2&sort=subject")
+    deep = Windows(dates=0, numbers=0, texts=0, scores=0, slice=3)
+    for api in serving(fresh.settings, fresh.url, deep):
+        token = api.token(FIRST, scopes=("conversations:read", "conversations:export"))
+
+        def statuses(api: Api = api, token: str = token) -> list[int]:
+            return [api.get(f"/api/conversations{path}", token).status_code for path in paths]
+
+        assert statuses() == [200] * len(paths)
+        for _ in range(2):
+            before = current(fresh)
+            assert command(fresh, "reindex", "--shards", "1", "--routing-partition", "1").returncode == 0
+        assert statuses() == [200] * len(paths)
+        added = f"{fresh.url}/{before}/_alias/{fresh.settings.alias}"
+        httpx.put(added, timeout=60).raise_for_status()
+        assert statuses() == [503] * len(paths)
+        httpx.delete(added, timeout=60).raise_for_status()
+        assert statuses() == [200] * len(paths)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +14,9 @@ from uuid import UUID
 import httpx
 import pytest
 
+from service.app import WRITE_SHARE
 from service.conversation import Conversation
+from service.index.bulk_requests import FIRST_SHARE
 from service.node import Distribution, LocalNode
 from service.settings import Settings
 from service.times import format_time
@@ -101,6 +104,25 @@ def test_what_is_sent_again_is_found_when_it_is_answered(own: Api, fresh: Cluste
     assert [found["uid"] for found in own.conversations(token)["data"]["items"]] == [str(other.uid)]
     assert outcomes(send(own, lines, refresh="wait_for")) == ["unchanged", "unchanged"]
     assert [found["uid"] for found in own.conversations(token)["data"]["items"]] == [str(one.uid)]
+
+
+@pytest.mark.parametrize("interval", ["-1", "0s", "30s", "1s", None])
+def test_a_write_that_searches_shall_find_is_written_and_found_whatever_the_refresh_interval(
+    own: Api, fresh: Cluster, interval: str | None
+) -> None:
+    settings = f"{fresh.url}/{fresh.settings.alias}/_settings"
+    httpx.put(settings, json={"index": {"refresh_interval": interval}}, timeout=60).raise_for_status()
+    one, other = mine()[:2]
+    began = time.monotonic()
+    assert outcomes(send(own, [line(one), line(other)], refresh="wait_for")) == ["written", "written"]
+    gone = own.http.delete(
+        f"{own.address}/api/conversations/{other.uid}",
+        headers={"Authorization": f"Bearer {own.token(MINE, scopes=SCOPE)}"}, params={"refresh": "wait_for"},
+    )  # fmt: skip
+    assert outcomes(gone) == ["written"]
+    first = fresh.settings.request_timeout * WRITE_SHARE / FIRST_SHARE  # when a request that waits is sent again
+    assert time.monotonic() - began < 2 * first
+    assert [found["uid"] for found in own.conversations(own.token(MINE))["data"]["items"]] == [str(one.uid)]
 
 
 def test_one_conversation_is_read_at_once_and_only_by_its_organization(own: Api) -> None:

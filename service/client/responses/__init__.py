@@ -8,7 +8,7 @@ values and the aggregations. A response that does not fit raises AnswerUnusable.
 from service.client.responses.aggregations import Aggregation, Bucket, listed, named
 from service.client.responses.marks import whole_characters
 from service.client.responses.parts import Json, convert, decode, part, unusable
-from service.client.responses.search import Hit, SearchAnswer, check_owner, check_search, total_of
+from service.client.responses.search import Hit, SearchAnswer, Shards, check_owner, check_search, check_shards, total_of
 from service.client.responses.shapes import check_shape, kind_of
 from service.client.responses.writes import Bulk, BulkEntry, BulkError
 
@@ -21,9 +21,11 @@ __all__ = (
     "Hit",
     "Json",
     "SearchAnswer",
+    "Shards",
     "check_owner",
     "check_search",
     "check_shape",
+    "check_shards",
     "convert",
     "decode",
     "kind_of",

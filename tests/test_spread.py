@@ -1,0 +1,80 @@
+"""An answer from several shards is only given if all of them are of the one index behind the alias."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+from uuid import UUID
+
+import pytest
+
+from service.client import Client
+from service.client.responses import SearchAnswer
+from service.client.responses.search import Copy
+from service.errors import SearchUnavailable
+from service.search.spread import Spread
+
+ORGANIZATION = UUID(int=1)
+
+
+class Cluster:
+    """Says of which indices the shards are that a search of the alias would ask."""
+
+    def __init__(self, *shards: str) -> None:
+        self.shards = shards
+        self.asked = 0
+
+    async def search_shards(self, **_options: Any) -> SearchAnswer:
+        self.asked += 1
+        return SearchAnswer(copies=[[Copy(index)] for index in self.shards])
+
+
+def check(spread: Spread, *answered: int) -> None:
+    async def run() -> None:
+        for number in answered:
+            await spread.check(number, ORGANIZATION)
+
+    asyncio.run(run())
+
+
+def spread_over(*shards: str) -> tuple[Cluster, Spread]:
+    cluster = Cluster(*shards)
+    return cluster, Spread(cast("Client", cluster), "conversations")
+
+
+def test_one_shard_is_never_of_two_indices_and_asks_nothing() -> None:
+    cluster, spread = spread_over("a", "b")
+    check(spread, 1)
+    assert cluster.asked == 0
+
+
+@pytest.mark.parametrize("between", [(), ("b",)])
+def test_two_indices_are_refused_though_one_index_had_as_many_shards(between: tuple[str, ...]) -> None:
+    cluster, spread = spread_over("a", "a")
+    check(spread, 2)
+    if between:
+        cluster.shards = between
+        check(spread, 1)
+    cluster.shards = ("b", "c")
+    with pytest.raises(SearchUnavailable, match="2 shards answered where an organization is in one shard"):
+        check(spread, 2)
+
+
+def test_an_answer_that_the_index_before_gave_while_the_alias_moved_is_taken() -> None:
+    cluster, spread = spread_over("a", "a")
+    check(spread, 2)
+    cluster.shards = ("b", "b", "b")
+    check(spread, 2, 3, 2)
+    cluster.shards = ("b", "b", "b", "c")
+    for answered in (2, 3, 4):
+        with pytest.raises(SearchUnavailable, match="several indices"):
+            check(spread, answered)
+
+
+def test_another_number_of_shards_than_the_index_has_is_refused() -> None:
+    cluster, spread = spread_over("a", "a")
+    check(spread, 2)
+    cluster.shards = ("b",)
+    check(spread, 2)
+    with pytest.raises(SearchUnavailable, match="3 shards answered where an organization is in one shard"):
+        check(spread, 3)
