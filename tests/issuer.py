@@ -7,7 +7,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -96,8 +96,9 @@ def issuer(certificate: tuple[Path, Path] | None = None) -> Iterator[Issuer]:
             if served.status in (301, 302, 307):
                 self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            with suppress(OSError):  # who asked may have stopped waiting
+                self.end_headers()
+                self.wfile.write(content)
 
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             pass
