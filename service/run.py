@@ -161,8 +161,8 @@ def sample_path() -> str:
 @contextmanager
 def local_node(settings: Settings) -> Iterator[LocalNode]:
     """Runs a local node while the block runs. ctrl-C is ignored while the node stops, because it would stay running."""
-    require_shape(settings.data, 1)
     require_free(settings.data)
+    require_shape(settings.data, 1)
     node = LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home), heap=settings.node_heap)
     progress.say("Starting OpenSearch")
     try:
@@ -180,8 +180,8 @@ def local_node(settings: Settings) -> Iterator[LocalNode]:
 @contextmanager
 def local_cluster(settings: Settings, count: int) -> Iterator[LocalCluster]:
     """Runs a cluster of this many local nodes while the block runs. ctrl-C is ignored while they stop."""
-    require_shape(settings.data, count)
     require_free(settings.data)
+    require_shape(settings.data, count)
     heap = settings.node_heap if "node_heap" in settings.model_fields_set else HEAP
     distribution = prepare(settings.cache, java_home=settings.java_home)
     cluster = LocalCluster(settings.data, distribution, count=count, heap=heap)

@@ -160,7 +160,7 @@ def test_the_command_tells_each_death_and_ends_when_too_few_are_left(tmp_path: P
     os.kill(pids[0], signal.SIGKILL)
     told = next(line for line in process.stderr if "go on" in line)
     assert f"node-1 at {urls[0]} was killed by SIGKILL" in told
-    assert "The other 2 of 3 nodes go on" in told
+    assert "The other 2 of 3 nodes go on. One node cannot be started alone" in told
     assert running_url(tmp_path) == urls[1]
     os.kill(pids[1], signal.SIGKILL)
     _printed, rest = process.communicate(timeout=60)
@@ -174,6 +174,14 @@ def test_the_command_tells_each_death_and_ends_when_too_few_are_left(tmp_path: P
     assert refused.returncode == 1
     assert "holds the data of a cluster of 3 nodes" in refused.stderr
     assert "with --nodes 3" in refused.stderr
+
+
+def test_the_addresses_of_a_cluster_stay_the_same(tmp_path: Path, distribution: Distribution) -> None:
+    """OPENSEARCH_URL may name them."""
+    with LocalCluster(tmp_path, distribution) as cluster:
+        before = cluster.urls
+    with LocalCluster(tmp_path, distribution) as cluster:
+        assert cluster.urls == before
 
 
 def test_the_folder_of_one_node_is_not_taken_for_a_cluster(tmp_path: Path, distribution: Distribution) -> None:
