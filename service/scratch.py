@@ -10,16 +10,17 @@ from typing import Self
 
 
 class Scratch:
-    """A base class. As a context manager, it closes `database` and deletes its file when the block ends."""
+    """A base class. As a context manager, it closes `database` when the block ends.
+
+    The file loses its name as soon as it is open, so nothing stays of it, even if the process is killed.
+    """
 
     def __init__(self, table: str) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="conversations-")
-        self.database = sqlite3.connect(
-            Path(self._folder.name) / "scratch", isolation_level=None, check_same_thread=False
-        )
-        self.database.execute("PRAGMA journal_mode = OFF")
-        self.database.execute("PRAGMA synchronous = OFF")
-        self.database.execute(table)
+        with tempfile.TemporaryDirectory(prefix="conversations-") as folder:
+            self.database = sqlite3.connect(Path(folder) / "scratch", isolation_level=None, check_same_thread=False)
+            self.database.execute("PRAGMA journal_mode = OFF")
+            self.database.execute("PRAGMA synchronous = OFF")
+            self.database.execute(table)
 
     def __enter__(self) -> Self:
         return self
@@ -28,4 +29,3 @@ class Scratch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.database.close()
-        self._folder.cleanup()

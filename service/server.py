@@ -10,7 +10,6 @@ import signal
 import socket
 import ssl
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ from service.index import aliases, mapping
 from service.message_texts import counted
 from service.node import LocalNode
 from service.settings import Settings, child_environment
-from service.workers import metric_files
+from service.workers import metric_files, shared_folder
 from service.workers.part import Part
 from service.workers.supervisor import Supervisor
 
@@ -99,13 +98,13 @@ def supervise(settings: Settings, url: str, listener: socket.socket, *, workers:
     asyncio.run(check_index(settings, url))
     parts = ", ".join(f"{name} {value:,}" for name, value in limit_settings.divided(settings, workers).items())
     progress.say(f"Starting {counted(workers, 'worker')}. The limits are divided among them. Each has: {parts}")
-    with _operations(settings, listener) as sockets, tempfile.TemporaryDirectory(prefix="conversations-") as folder:
+    with _operations(settings, listener) as sockets, shared_folder.made() as folder:
         supervisor = Supervisor(
             command=[sys.executable, "-m", "service", *sys.argv[1:]],
-            environment=child_environment(**{metric_files.VARIABLE: folder}),
+            environment=child_environment(**{metric_files.VARIABLE: str(folder)}),
             count=workers,
             listeners=[listener, *sockets],
-            folder=Path(folder),
+            folder=folder,
             patience=DRAIN_SECONDS + _seconds_for_requests(settings) + PATIENCE_SECONDS,
         )
         ended = asyncio.run(supervisor.run())
@@ -124,7 +123,7 @@ def work(settings: Settings, url: str, part: Part, *, tls: Tls | None) -> None:
         server.should_exit = True
 
     server.announce = lambda: part.begin(orphaned=end)
-    with _traces(settings):
+    with shared_folder.held(part.folder), _traces(settings):
         server.run(sockets=part.sockets())
 
 

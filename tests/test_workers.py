@@ -20,7 +20,7 @@ import pytest
 
 from service.limit_settings import DIVIDED, divided
 from service.settings import Settings
-from service.workers import metric_files
+from service.workers import metric_files, shared_folder
 from service.workers.once_for_all import OnceForAll
 from service.workers.part import Part
 from service.workers.supervisor import Supervisor
@@ -134,6 +134,59 @@ def test_workers_are_replaced_without_a_lost_request_and_count_together(served: 
     assert served.process.wait(WAIT_SECONDS) == 128 + signal.SIGTERM
     with pytest.raises(httpx.ConnectError):
         httpx.get(served.address)
+
+
+@pytest.mark.slow
+def test_the_folder_of_a_killed_supervisor_goes_with_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+
+    def folders() -> set[Path]:
+        return set(temporary.glob(f"{shared_folder.PREFIX}*"))
+
+    first = Served(tmp_path)
+    left = folders()
+    assert len(left) == 1
+    workers = first.pids()
+    first.process.kill()
+    first.process.wait()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    second = Served(tmp_path)
+    assert len(folders()) == 1
+    assert not left & folders()
+    second.process.send_signal(signal.SIGTERM)
+    second.process.wait(WAIT_SECONDS)
+    assert folders() == set()
+    end_all()
+
+
+def test_only_folders_that_no_process_holds_any_more_are_removed(tmp_path: Path) -> None:
+    def folder(name: str, lock: bytes | None) -> Path:
+        made = tmp_path / name
+        made.mkdir()
+        (made / "counter_1.db").write_bytes(b"x")
+        if lock is not None:
+            (made / shared_folder.LOCK).write_bytes(lock)
+        return made
+
+    dead = folder(f"{shared_folder.PREFIX}dead", b"held\n")
+    kept = [
+        folder(f"{shared_folder.PREFIX}new", b""),
+        folder(f"{shared_folder.PREFIX}strange", None),
+        folder("conversations-other", b"held\n"),
+    ]
+    elsewhere = folder("elsewhere", b"held\n")
+    (tmp_path / f"{shared_folder.PREFIX}link").symlink_to(elsewhere)
+    alive = folder(f"{shared_folder.PREFIX}alive", None)
+    with shared_folder.held(alive):
+        shared_folder.remove_dead(tmp_path)
+        assert not dead.exists()
+        assert all((one / "counter_1.db").exists() for one in [*kept, elsewhere, alive])
+    shared_folder.remove_dead(tmp_path)
+    assert not alive.exists()
 
 
 def test_a_worker_says_that_it_serves_and_ends_with_its_supervisor(tmp_path: Path) -> None:

@@ -1,0 +1,23 @@
+"""A scratch file has no name while it is used, so a process that is killed leaves nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from service.scratch import Scratch
+
+
+def test_a_scratch_file_holds_much_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with Scratch("CREATE TABLE numbers (number INTEGER, text BLOB)") as scratch:
+        assert list(tmp_path.iterdir()) == []
+        scratch.database.execute("BEGIN")
+        rows = ((number, bytes(1_000)) for number in range(10_000))  # more than SQLite keeps in memory
+        scratch.database.executemany("INSERT INTO numbers VALUES (?, ?)", rows)
+        scratch.database.execute("COMMIT")
+        ordered = "SELECT number FROM numbers ORDER BY number DESC, text LIMIT 1"
+        assert scratch.database.execute(ordered).fetchone() == (9_999,)
+        assert list(tmp_path.iterdir()) == []
