@@ -266,7 +266,7 @@ async def _writes(deployment: Deployment) -> Check:
         await check_writable(deployment.client, names, seconds=WRITABLE_SECONDS)
     except ConversationsError as error:
         return Check("writes", "failed", str(error), "all writes fail until this is fixed")
-    return Check("writes", "ok", f"{', '.join(names)} takes writes")
+    return Check("writes", "ok", f"{', '.join(names)} {'takes' if len(names) == 1 else 'take'} writes")
 
 
 async def _mapping(deployment: Deployment) -> Check:
