@@ -129,7 +129,7 @@ def create_app(
     )
     clients = ClientAddresses(settings.trusted_proxies)
     placed = Places(Compression(application), tokens=tokens, limits=limits, seconds=settings.request_timeout)
-    known = Strangers(placed, tokens=tokens, addresses=limits.addresses, clients=clients)
+    known = Strangers(placed, tokens=tokens, callers=limits.callers, addresses=limits.addresses, clients=clients)
     limited = RateLimit(Held(known), callers=limits.callers)
     return AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited)))))
 
