@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Hashable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
@@ -20,7 +20,7 @@ BODY_PATIENCE_SECONDS = 5.0
 ANSWERS_WAITING, ANSWERS_WAITING_SHARE = 8, 2  # few, because one that waits is in memory already
 ANSWER_PATIENCE_SECONDS = 1.0
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
-EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # a short wait, until one of the others has ended
+EXPORTS_QUEUE = (20, 20, 1.0)  # in all, of one, and seconds: a short wait, until one of the others has ended
 SHED = "shed"  # in the state of a request that was refused because the service is busy with other organizations
 PLACE = "place"  # in the state of a request: the organization in whose name it already has a slot for a search
 WAITED = "waited"  # the seconds that it waited for this slot, which count towards its deadline
@@ -39,6 +39,7 @@ class Limits:
     bodies: FairSemaphore
     answers: FairSemaphore
     exports: FairSemaphore
+    exports_of_callers: FairSemaphore
     points: FairSemaphore
     body_bytes: int
 
@@ -80,9 +81,15 @@ class Limits:
                 settings,
                 "exports",
                 "exports",
-                waiting=(EXPORTS_WAITING, EXPORTS_WAITING),
-                patience=EXPORT_PATIENCE_SECONDS,
+                waiting=EXPORTS_QUEUE[:2],
+                patience=EXPORTS_QUEUE[2],
                 always=True,
+            ),
+            exports_of_callers=FairSemaphore(
+                "exports_per_caller",
+                Size(settings.exports, (settings.exports + 1) // 2, *EXPORTS_QUEUE, always=True),
+                what="exports",
+                whose="a caller",
             ),
             points=_shared(
                 settings,
@@ -129,9 +136,14 @@ class Limits:
         await self.answers.acquire(who, size)
         scope["state"][HELD] = partial(self.answers.release, who, size)
 
-    def export(self, organization_uid: UUID) -> AbstractAsyncContextManager[None]:
-        """A slot among the exports. Raises TooBusy and Saturated."""
-        return self.exports.slot(organization_uid.bytes)
+    @asynccontextmanager
+    async def export(self, caller: str, organization_uid: UUID) -> AsyncIterator[None]:
+        """A slot among the exports. Raises TooBusy and Saturated.
+
+        A caller gets at most half of them, whatever the number of its organizations.
+        """
+        async with self.exports_of_callers.slot(caller), self.exports.slot(organization_uid.bytes):
+            yield
 
 
 def _shared(

@@ -17,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service import telemetry
 from service.api import conditional_requests, responses, trail, weights
 from service.api.auth import Caller, Tokens, authorizations
-from service.api.limits import Limits
+from service.api.limits import CHARGED, Limits
 from service.api.links import links
 from service.api.media_type import NDJSON, check_body
 from service.api.metrics import Metrics
@@ -129,7 +129,7 @@ async def export_conversations(request: ApiRequest) -> Stream:
         request, EXPORT_PARAMETERS, is_strict=_is_strict(request), scope=EXPORT
     )
     if is_head(request.scope):
-        async with parts.limits.export(organization_uid):
+        async with parts.limits.export(str(request.scope["state"][CHARGED]), organization_uid):
             return Stream(_one_empty_part(), media_type=NDJSON)
     lines = _export_lines(request, query, organization_uid)
     first = await anext(lines)  # an error before the first line still gets an error response
@@ -174,7 +174,7 @@ async def _export_lines(request: ApiRequest, query: ConversationQuery, organizat
     sent, is_complete = 0, False
     try:
         async with (
-            parts.limits.export(organization_uid),
+            parts.limits.export(str(request.scope["state"][CHARGED]), organization_uid),
             aclosing(export(parts.searcher, query, organization_uid)) as batches,
         ):
             total, matched = 0, None
@@ -248,13 +248,16 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
     check_body(request.scope["headers"])
     await parts.index_fits()
     async with parts.limits.body(caller, _announced_bytes(request, parts.limits.body_bytes)):
+        body = await _body(request, parts.limits.body_bytes)
+        for_bytes = weights.of_bulk(0, len(body))
+        parts.limits.charge(caller, for_bytes)
         lines = await parse_lines(
-            await _body(request, parts.limits.body_bytes),
+            body,
             caller.organizations,
             max_ahead=parts.writes.max_ahead,
             is_json=request.content_type[0] == MediaType.JSON,
         )
-        parts.limits.charge(caller, weights.of_lines(len(lines)))
+        parts.limits.charge(caller, weights.of_bulk(len(lines), len(body)) - for_bytes)
         with trail.record_failure(request, "write", trail.organizations_of(lines), lines=len(lines)):
             results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
     counts = Counter[str](result.outcome for result in results)

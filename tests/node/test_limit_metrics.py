@@ -34,6 +34,7 @@ SHARED: dict[str, Callable[[Limits], FairSemaphore]] = {
     "answer_bytes": lambda limits: limits.answers,
     "points_in_time": lambda limits: limits.points,
     "exports": lambda limits: limits.exports,
+    "exports_per_caller": lambda limits: limits.exports_of_callers,
 }
 
 
