@@ -26,6 +26,7 @@ from service.api.middleware.cors import Cors
 from service.api.middleware.deadline import Deadline
 from service.api.middleware.disconnect import Disconnect
 from service.api.middleware.head import Head
+from service.api.middleware.held import Held
 from service.api.middleware.hosts import Hosts
 from service.api.middleware.operations import Operations
 from service.api.middleware.places import Places
@@ -134,8 +135,8 @@ def create_app(
     )
     clients = ClientAddresses(settings.trusted_proxies)
     placed = Places(Compression(application), tokens=tokens, limits=limits, seconds=settings.request_timeout)
-    known = Strangers(placed, tokens=tokens, addresses=limits.addresses, clients=clients)
-    limited = RateLimit(known, callers=limits.callers)
+    known = Strangers(placed, tokens=tokens, callers=limits.callers, addresses=limits.addresses, clients=clients)
+    limited = RateLimit(Held(known), callers=limits.callers)
     return AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited)))))
 
 

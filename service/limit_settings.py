@@ -20,6 +20,8 @@ DIVIDED = (
     "searches_waiting_per_organization",
     "bulk_bytes",
     "bulk_bytes_per_organization",
+    "answer_bytes",
+    "answer_bytes_per_organization",
     "points_in_time",
     "points_in_time_per_organization",
     "exports",
@@ -113,8 +115,8 @@ class LimitSettings(BaseSettings):
         32_000_000,
         ge=1,
         validation_alias=_env("CONVERSATIONS_BULK_BYTES_PER_ORGANIZATION"),
-        description="bytes of the bulk bodies of one organization, also while no other one writes; beyond it, bodies wait "
-        "up to 5 s, then get 429",
+        description="bytes of the bulk bodies of one organization, also while no other one writes; beyond it, bodies "
+        "wait up to 5 s, then get 429",
     )
     body_bytes: int = Field(
         MOST_BODY_BYTES,
@@ -122,6 +124,19 @@ class LimitSettings(BaseSettings):
         le=MOST_BODY_BYTES,
         validation_alias=_env("CONVERSATIONS_BODY_BYTES"),
         description="bytes of the body of one bulk write; a larger one gets 413",
+    )
+    answer_bytes: int = Field(
+        128_000_000,
+        ge=1,
+        validation_alias=_env("CONVERSATIONS_ANSWER_BYTES"),
+        description="total bytes of the answers above 1 MB that a process has in memory until its clients have read "
+        "them; exports do not count",
+    )
+    answer_bytes_per_organization: int = Field(
+        64_000_000,
+        ge=1,
+        validation_alias=_env("CONVERSATIONS_ANSWER_BYTES_PER_ORGANIZATION"),
+        description="bytes of such answers for one organization; beyond it, requests wait up to 1 s, then get 429",
     )
     points_in_time: int = Field(
         50,
@@ -157,8 +172,15 @@ class LimitSettings(BaseSettings):
         gt=0,
         le=3_600,
         validation_alias=_env("CONVERSATIONS_UNREAD_SECONDS"),
-        description="seconds that a client may take to read 250 kB of an answer or an export, after which its "
-        "connection is closed",
+        description="seconds for which a client may leave an answer or an export unread; each "
+        "CONVERSATIONS_READ_SPEED bytes that it reads give it a second back; then its connection is closed",
+    )
+    read_speed: int = Field(
+        20_000,
+        ge=1,
+        le=1_000_000_000,
+        validation_alias=_env("CONVERSATIONS_READ_SPEED"),
+        description="bytes a second that a client must read of an answer or an export, on average",
     )
     connections: int = Field(
         3_000,

@@ -65,6 +65,26 @@ def test_a_valid_token_is_not_counted_and_passes_whatever_its_address_sends(bare
     assert [answer.status_code for answer in answers] == [200] * 5 + [401, 401, 429, 200, 429, 200]
 
 
+@pytest.mark.parametrize("address_rate", [100.0, 0.0])
+@pytest.mark.parametrize("url", ["/nowhere", "/api/nowhere", "/docs", "/sign-in", "/"])
+def test_with_a_valid_token_all_requests_cost_their_caller_a_unit(
+    bare_settings: Settings, url: str, address_rate: float
+) -> None:
+    settings = bare_settings.but(caller_rate=0.01, caller_burst=5, address_rate=address_rate)
+    headers = {"Authorization": f"Bearer {Tokens(settings).mint('ada', [ONE])}"}
+    one: dict[str, Any] = {"url": url, "headers": headers, "method": "POST" if url == "/sign-in" else "GET"}
+    live: dict[str, Any] = {"url": "/health/live", "headers": headers}
+    known: dict[str, Any] = {"url": "/api/caller", "headers": headers}
+    answers = ask(settings, known, *[one] * 3, *[live] * 9, known, one, known, live)
+    assert 429 not in statuses(answers[:-3])
+    assert statuses(answers[-3:]) == [429, 429, 200]
+    assert [answer.headers["ratelimit"].partition(";t")[0] for answer in answers[:4]] == [
+        f'"caller";r={left}' for left in (4, 3, 2, 1)
+    ]
+    assert int(answers[-3].headers["retry-after"]) >= 1
+    assert answers[-3].headers["ratelimit"].startswith('"caller";r=0;')
+
+
 def test_checks_of_health_are_free_and_0_is_no_limit(bare_settings: Settings) -> None:
     few = bare_settings.but(address_rate=0.01, address_burst=1)
     answers = ask(few, *[{"url": "/health/live"}] * 5, STRANGE[0], STRANGE[0], {"url": "/health/live"})

@@ -41,3 +41,12 @@ def test_what_is_dear_adds_up() -> None:
     query = query_of("search=invoice&match=fuzzy&facets=status&suggest=true&page=1000")
     assert weights.of_query(query, Windows()) == 4 + 2 + 1 + weights.DEEP
     assert weights.of_query(query_of("search=invoice"), Windows()) == 0
+
+
+@pytest.mark.parametrize(
+    ("lines", "size", "units"),
+    [(0, 0, 0), (5_000, 1_000_000, 50), (40, 9_300_000, 186), (100, 50_000, 1), (1, 10_000_000, 200)],
+)
+def test_a_bulk_write_costs_by_lines_or_by_bytes(lines: int, size: int, units: float) -> None:
+    """40 conversations with 900 recipients each cost OpenSearch more than 5,000 short ones."""
+    assert weights.of_bulk(lines, size) == pytest.approx(units)

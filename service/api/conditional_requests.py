@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from litestar import MediaType, Response
 from litestar.response import Stream
@@ -18,18 +18,27 @@ CACHING = {"Cache-Control": "private, no-cache"}  # clients may cache it, and mu
 _TAGS = re.compile(r'[ \t]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|$)|[ \t]*(?:,|$)')
 
 
-async def answer(request: ApiRequest, pieces: list[bytes], headers: dict[str, str]) -> Response[bytes] | Stream:
+async def answer(
+    request: ApiRequest,
+    pieces: list[bytes],
+    headers: dict[str, str],
+    *,
+    hold: Callable[[int], Awaitable[None]],
+) -> Response[bytes] | Stream:
     """The body with its ETag, or 304 if If-None-Match names that ETag.
 
     A large body is hashed in a thread and sent in pieces, because joining, hashing and compressing it at once would
-    delay all other requests.
+    delay all other requests. First, `hold` waits for room for its bytes, because a client may read slowly. Raises
+    what `hold` raises.
     """
-    is_large = sum(map(len, pieces)) > LARGE_BYTES
+    size = sum(map(len, pieces))
+    is_large = size > LARGE_BYTES
     digest = await asyncio.to_thread(_digest, pieces) if is_large else _digest(pieces)
     headers = {"ETag": f'W/"{digest}"', **headers, **CACHING}
     if names(request.headers.getall("if-none-match", []), digest):
         return Response(b"", status_code=304, headers=headers)
     if is_large:
+        await hold(size)
         return Stream(chunks(pieces), media_type=MediaType.JSON, headers=headers)
     return Response(b"".join(pieces), media_type=MediaType.JSON, headers=headers)
 

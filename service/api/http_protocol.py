@@ -31,6 +31,7 @@ UNREAD_BODY_SECONDS = 5.0  # a body that no handler reads is discarded for this 
 LATER_SECONDS = 10.0  # than the time of a body, which the application itself limits once it reads it
 KEEP_ALIVE_SECONDS = 75  # longer than the idle timeouts of common load balancers, so that these close first
 UNSENT_BYTES = 65_536  # in the kernel. By default, it buffers megabytes, so a slow reader would seem not to read
+MOMENT_SECONDS = 0.01  # of patience, which is not worth another look at an unread answer
 SLICE_BYTES = 65_536  # of received data, after which the limits are checked
 
 
@@ -40,7 +41,8 @@ class ConnectionLimits:
 
     `head_bytes` limits the request line, all headers and trailers. `head_seconds` is from the connection, or the first
     byte of a later request, to the end of the headers; `body_seconds` from there to the end of the body, which must
-    also keep a least speed (`body_time`).
+    also keep a least speed (`body_time`). A client may leave an answer unread for `unread_seconds`, and gets one of
+    them back for each `read_speed` bytes that it reads.
     """
 
     connections: int = 3_000
@@ -48,6 +50,7 @@ class ConnectionLimits:
     head_seconds: float = 10.0
     body_seconds: float = 60.0
     unread_seconds: float = 30.0
+    read_speed: int = 20_000
 
     @classmethod
     def of(cls, settings: LimitSettings) -> ConnectionLimits:
@@ -113,6 +116,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refusal = 400
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
+        self._patience = self.limits.unread_seconds  # seconds for which the client may leave the answer unread
+        self._unread = (0.0, 0)  # when the buffer was looked at, and the bytes in it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -225,6 +230,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._patience = self.limits.unread_seconds
         self._join_idle()
         if not self._in_body or not self.is_idle:
             return
@@ -321,16 +327,30 @@ class BoundedProtocol(HttpToolsProtocol):
         """Called when the transport's buffer is full, because the client does not read."""
         super().pause_writing()
         if self._stalled is None:
-            self._stalled = self.loop.call_later(self.limits.unread_seconds, self._end_unread)
+            self._unread = (self.loop.time(), self.transport.get_write_buffer_size())
+            self._stalled = self.loop.call_later(self._patience, self._end_unread)
 
     def resume_writing(self) -> None:
-        """Called when the client has read most of the buffer, which holds up to a quarter of a megabyte."""
+        """Called when the client has read most of the buffer, which holds a quarter of a megabyte of a large answer."""
         if self._stalled is not None:
+            self._look_at_unread()
             self._stalled.cancel()
             self._stalled = None
         super().resume_writing()
 
+    def _look_at_unread(self) -> None:
+        """Takes the time since the last look from the patience, and gives the time for what was read meanwhile."""
+        since, size = self._unread
+        self._unread = (self.loop.time(), self.transport.get_write_buffer_size())
+        earned = (size - self._unread[1]) / self.limits.read_speed
+        left = self._patience - (self._unread[0] - since) + earned
+        self._patience = max(0.0, min(self.limits.unread_seconds, left))
+
     def _end_unread(self) -> None:
+        self._look_at_unread()
+        if self._patience > MOMENT_SECONDS:
+            self._stalled = self.loop.call_later(self._patience, self._end_unread)
+            return
         telemetry.refused.labels("unread_seconds", "own").inc()
         self.transport.abort()
 

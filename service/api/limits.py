@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Hashable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from litestar.types import Scope
@@ -15,11 +17,14 @@ from service.limits.token_buckets import Buckets
 
 BODIES_WAITING, BODIES_WAITING_SHARE = 100, 25
 BODY_PATIENCE_SECONDS = 5.0
+ANSWERS_WAITING, ANSWERS_WAITING_SHARE = 8, 2  # few, because one that waits is in memory already
+ANSWER_PATIENCE_SECONDS = 1.0
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
-EXPORTS_WAITING, EXPORT_PATIENCE_SECONDS = 20, 1.0  # a short wait, until one of the others has ended
+EXPORTS_QUEUE = (20, 20, 1.0)  # in all, of one, and seconds: a short wait, until one of the others has ended
 SHED = "shed"  # in the state of a request that was refused because the service is busy with other organizations
 PLACE = "place"  # in the state of a request: the organization in whose name it already has a slot for a search
 WAITED = "waited"  # the seconds that it waited for this slot, which count towards its deadline
+HELD = "held"  # in the state of a request: gives back the bytes of its answer
 VOUCH = "vouch"  # in the state of a request: to be called when it has a valid token, so that its connection stays
 CHARGED = "charged_caller"  # in the state of a request: the caller whose balance the RateLimit header shows
 
@@ -32,7 +37,9 @@ class Limits:
     addresses: Buckets
     searches: FairSemaphore
     bodies: FairSemaphore
+    answers: FairSemaphore
     exports: FairSemaphore
+    exports_of_callers: FairSemaphore
     points: FairSemaphore
     body_bytes: int
 
@@ -62,13 +69,27 @@ class Limits:
                 patience=BODY_PATIENCE_SECONDS,
                 always=True,  # a slot is held before the bytes arrive, so one that was alone could hold all of them
             ),
+            answers=_shared(
+                settings,
+                "answer_bytes",
+                "bytes of large answers",
+                waiting=(ANSWERS_WAITING, ANSWERS_WAITING_SHARE),
+                patience=ANSWER_PATIENCE_SECONDS,
+                always=True,
+            ),
             exports=_shared(
                 settings,
                 "exports",
                 "exports",
-                waiting=(EXPORTS_WAITING, EXPORTS_WAITING),
-                patience=EXPORT_PATIENCE_SECONDS,
+                waiting=EXPORTS_QUEUE[:2],
+                patience=EXPORTS_QUEUE[2],
                 always=True,
+            ),
+            exports_of_callers=FairSemaphore(
+                "exports_per_caller",
+                Size(settings.exports, (settings.exports + 1) // 2, *EXPORTS_QUEUE, always=True),
+                what="exports",
+                whose="a caller",
             ),
             points=_shared(
                 settings,
@@ -110,9 +131,19 @@ class Limits:
         units = self.body_bytes if announced is None else min(announced, self.body_bytes)
         return self.bodies.slot(caller.identity if default is None else default.bytes, max(1, units))
 
-    def export(self, organization_uid: UUID) -> AbstractAsyncContextManager[None]:
-        """A slot among the exports. Raises TooBusy and Saturated."""
-        return self.exports.slot(organization_uid.bytes)
+    async def hold_answer(self, scope: Scope, who: Hashable, size: int) -> None:
+        """Waits for room for a large answer, which it has until it was sent. Raises TooBusy and Saturated."""
+        await self.answers.acquire(who, size)
+        scope["state"][HELD] = partial(self.answers.release, who, size)
+
+    @asynccontextmanager
+    async def export(self, caller: str, organization_uid: UUID) -> AsyncIterator[None]:
+        """A slot among the exports. Raises TooBusy and Saturated.
+
+        A caller gets at most half of them, whatever the number of its organizations.
+        """
+        async with self.exports_of_callers.slot(caller), self.exports.slot(organization_uid.bytes):
+            yield
 
 
 def _shared(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from litestar import MediaType, Response, delete, get, post
@@ -16,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service import telemetry
 from service.api import conditional_requests, responses, trail, weights
 from service.api.auth import Caller, Tokens, authorizations
-from service.api.limits import Limits
+from service.api.limits import CHARGED, Limits
 from service.api.links import links
 from service.api.media_type import NDJSON, check_body
 from service.api.metrics import Metrics
@@ -82,7 +83,9 @@ async def list_conversations(request: ApiRequest) -> Answer:
         page = await search_results.page(parts.searcher, query, organization_uid)
     note(request.scope, took=page.took)
     link = links(request.scope["path"], request.scope["query_string"], page)
-    return await conditional_requests.answer(request, responses.page(page), {**link, **_applied(is_strict=is_strict)})
+    headers = {**link, **_applied(is_strict=is_strict)}
+    hold = partial(parts.limits.hold_answer, request.scope, organization_uid.bytes)
+    return await conditional_requests.answer(request, responses.page(page), headers, hold=hold)
 
 
 @get("/api/conversations/count")
@@ -93,7 +96,10 @@ async def count_conversations(request: ApiRequest) -> Answer:
     organization_uid, query = await _parsed_query(request, COUNT_PARAMETERS, is_strict=is_strict)
     async with parts.limits.search(request.scope, organization_uid):
         counts = await search_results.count(parts.searcher, query, organization_uid)
-    return await conditional_requests.answer(request, [responses.data(counts)], _applied(is_strict=is_strict))
+    hold = partial(parts.limits.hold_answer, request.scope, organization_uid.bytes)
+    return await conditional_requests.answer(
+        request, [responses.data(counts)], _applied(is_strict=is_strict), hold=hold
+    )
 
 
 @get("/api/conversations/suggest")
@@ -107,7 +113,8 @@ async def suggest_conversations(request: ApiRequest) -> Answer:
     await parts.index_fits()
     async with parts.limits.search(request.scope, organization_uid):
         suggestions = await suggest(parts.searcher, typed, organization_uid)
-    return await conditional_requests.answer(request, [responses.data(suggestions)], {})
+    hold = partial(parts.limits.hold_answer, request.scope, organization_uid.bytes)
+    return await conditional_requests.answer(request, [responses.data(suggestions)], {}, hold=hold)
 
 
 @get("/api/conversations/export")
@@ -122,7 +129,7 @@ async def export_conversations(request: ApiRequest) -> Stream:
         request, EXPORT_PARAMETERS, is_strict=_is_strict(request), scope=EXPORT
     )
     if is_head(request.scope):
-        async with parts.limits.export(organization_uid):
+        async with parts.limits.export(str(request.scope["state"][CHARGED]), organization_uid):
             return Stream(_one_empty_part(), media_type=NDJSON)
     lines = _export_lines(request, query, organization_uid)
     first = await anext(lines)  # an error before the first line still gets an error response
@@ -167,7 +174,7 @@ async def _export_lines(request: ApiRequest, query: ConversationQuery, organizat
     sent, is_complete = 0, False
     try:
         async with (
-            parts.limits.export(organization_uid),
+            parts.limits.export(str(request.scope["state"][CHARGED]), organization_uid),
             aclosing(export(parts.searcher, query, organization_uid)) as batches,
         ):
             total, matched = 0, None
@@ -201,7 +208,8 @@ async def get_conversation(request: ApiRequest, uid: FromPath[str]) -> Answer:
     organization_uid, conversation_uid, _values = await _parsed_item_request(request, uid, GET_PARAMETERS)
     async with parts.limits.search(request.scope, organization_uid):
         item = await parts.searcher.one(organization_uid, conversation_uid)
-    return await conditional_requests.answer(request, [responses.one(item)], {})
+    hold = partial(parts.limits.hold_answer, request.scope, organization_uid.bytes)
+    return await conditional_requests.answer(request, [responses.one(item)], {}, hold=hold)
 
 
 @delete(
@@ -240,13 +248,16 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
     check_body(request.scope["headers"])
     await parts.index_fits()
     async with parts.limits.body(caller, _announced_bytes(request, parts.limits.body_bytes)):
+        body = await _body(request, parts.limits.body_bytes)
+        for_bytes = weights.of_bulk(0, len(body))
+        parts.limits.charge(caller, for_bytes)
         lines = await parse_lines(
-            await _body(request, parts.limits.body_bytes),
+            body,
             caller.organizations,
             max_ahead=parts.writes.max_ahead,
             is_json=request.content_type[0] == MediaType.JSON,
         )
-        parts.limits.charge(caller, weights.of_lines(len(lines)))
+        parts.limits.charge(caller, weights.of_bulk(len(lines), len(body)) - for_bytes)
         with trail.record_failure(request, "write", trail.organizations_of(lines), lines=len(lines)):
             results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
     counts = Counter[str](result.outcome for result in results)
@@ -269,6 +280,7 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
 @get("/api/caller")
 async def get_caller(request: ApiRequest) -> Answer:
     """What the token allows. The request needs no scope, and no call to OpenSearch unless the token is an API key."""
+    parts: Parts = request.app.state.parts
     no_parameters(request.scope["query_string"])
     caller = await _verified(request)
     default = caller.default_organization
@@ -279,7 +291,8 @@ async def get_caller(request: ApiRequest) -> Answer:
         scopes=sorted(caller.scopes),
         is_restricted=caller.restriction != Restriction(),
     )
-    return await conditional_requests.answer(request, [responses.data(identity)], {})
+    hold = partial(parts.limits.hold_answer, request.scope, caller.identity)
+    return await conditional_requests.answer(request, [responses.data(identity)], {}, hold=hold)
 
 
 def _announced_bytes(request: ApiRequest, most: int) -> int | None:

@@ -10,6 +10,7 @@ from service.search.paging.rank_descent import Windows
 
 EXPORT = 20.0
 LINES_A_UNIT = 100  # of a bulk write
+BYTES_A_UNIT = 50_000  # of a bulk write
 DEEP = 4.0  # a page that is found by counting
 
 # What a query costs in addition to the unit of each request: about how much longer than a first page it takes.
@@ -25,6 +26,6 @@ def of_query(query: ConversationQuery, windows: Windows) -> float:
     return sum(units for units, applies in _EXTRAS if applies(query)) + DEEP * windows.is_deep(query)
 
 
-def of_lines(lines: int) -> float:
-    """What a bulk write costs above 1."""
-    return lines / LINES_A_UNIT
+def of_bulk(lines: int, size: int) -> float:
+    """What a bulk write of so many lines and bytes costs above 1: few conversations may have thousands of addresses."""
+    return max(lines / LINES_A_UNIT, size / BYTES_A_UNIT)

@@ -56,12 +56,13 @@ class _Tenant:
 class FairSemaphore:
     """Tenants acquire units, and release as many. The waiting tenant that holds the fewest units is next.
 
-    `what` names the units in messages, as in "at most 8 searches of an organization at once".
+    `what` and `whose` stand in messages, as in "at most 8 searches of an organization at once".
     """
 
-    def __init__(self, name: str, size: Size, *, what: str) -> None:
+    def __init__(self, name: str, size: Size, *, what: str, whose: str = "an organization") -> None:
         self.size = size
         self._what = what
+        self._whose = whose
         self._name = name
         self._held = 0
         self._queued = 0
@@ -241,5 +242,5 @@ class FairSemaphore:
         is_own = tenant.held + units > self.size.share or others + units <= self.size.units
         telemetry.refused.labels(self._name, "own" if is_own else "all").inc()
         if is_own:
-            return TooBusy(f"at most {self.size.share:,} {self._what} of an organization at once: try again shortly")
+            return TooBusy(f"at most {self.size.share:,} {self._what} of {self._whose} at once: try again shortly")
         return Saturated(f"all {self.size.units:,} {self._what} that the service takes are in use: try again shortly")

@@ -31,8 +31,10 @@ CONNECTIONS = 5
 SHARED: dict[str, Callable[[Limits], FairSemaphore]] = {
     "searches": lambda limits: limits.searches,
     "bulk_bytes": lambda limits: limits.bodies,
+    "answer_bytes": lambda limits: limits.answers,
     "points_in_time": lambda limits: limits.points,
     "exports": lambda limits: limits.exports,
+    "exports_per_caller": lambda limits: limits.exports_of_callers,
 }
 
 

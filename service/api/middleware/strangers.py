@@ -1,12 +1,14 @@
 """Limits requests without a valid token by the address they come from, before they cost much work.
 
+A request with a valid token costs its caller at least one unit, also where it needs no token.
+
 These are all requests without a caller: with a bad token or none, sign-in codes, the documentation, the page's files,
 and paths that do not exist. Health checks and metrics are free, because many may come from one address.
 """
 
 from __future__ import annotations
 
-from litestar.types import ASGIApp, HTTPScope, Receive, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 
 from service.api.auth import Tokens
 from service.api.client_address import ClientAddresses
@@ -22,16 +24,45 @@ FREE = frozenset({"/health/live", "/health/ready", "/metrics"})
 class Strangers(HttpMiddleware):
     """ASGI middleware. A caller whose token is remembered passes, whatever else its address sends."""
 
-    def __init__(self, app: ASGIApp, *, tokens: Tokens, addresses: Buckets, clients: ClientAddresses) -> None:
+    def __init__(
+        self, app: ASGIApp, *, tokens: Tokens, callers: Buckets, addresses: Buckets, clients: ClientAddresses
+    ) -> None:
         super().__init__(app)
         self._tokens = tokens
+        self._callers = callers
         self._addresses = addresses
         self._clients = clients
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        if not self._addresses.rate or scope["path"] in FREE or self._tokens.known_of(scope["headers"]):
+        if scope["path"] in FREE:
             await self.app(scope, receive, send)
-            return
+        elif (caller := self._tokens.known_of(scope["headers"])) is not None:
+            await self._of_caller(caller.identity, scope, receive, send)
+        elif self._addresses.rate:
+            await self._of_stranger(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _of_caller(self, who: str, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        """The API's handlers take the unit themselves; what reaches none of them costs one, too."""
+        if self._callers.rate and self._callers.balance(who).left < 1:
+            scope["state"][CHARGED] = who
+            try:
+                self._callers.take(who)  # which says how long to wait
+            except RateExceeded as error:
+                await refuse(scope, send, 429, message=str(error), retry_after=error.retry_after)
+                return
+            self._callers.give_back(who)
+
+        async def checked(message: Message) -> None:
+            if message["type"] == "http.response.start" and CHARGED not in scope["state"]:
+                scope["state"][CHARGED] = who
+                self._callers.charge(who, 1)
+            await send(message)
+
+        await self.app(scope, receive, checked)
+
+    async def _of_stranger(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         address = self._clients.of(scope)
         try:
             self._addresses.take(address)

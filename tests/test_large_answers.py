@@ -1,0 +1,178 @@
+"""Large answers that nobody reads: how many bytes of them there may be, and how slowly a client may read."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import uvicorn
+from litestar import Litestar, Response, get
+from litestar.params import FromPath
+from litestar.response import Stream
+from uvicorn.server import ServerState
+
+from service.api import conditional_requests
+from service.api.errors import error_response
+from service.api.http_protocol import BoundedProtocol, ConnectionLimits, bounded
+from service.api.limits import Limits
+from service.api.middleware.held import Held
+from service.api.requests import ApiRequest
+from service.settings import Settings
+from tests import virtual_time
+
+LARGE, SMALL = 20_000_000, 900_000
+
+
+class Rig:
+    """An application whose answers have `size` bytes, and clients that read nothing after the first part."""
+
+    def __init__(self) -> None:
+        self.limits = Limits.of(Settings.load())
+
+        @get("/{who:str}/{size:int}")
+        async def page(request: ApiRequest, who: FromPath[str], size: FromPath[int]) -> Response[bytes] | Stream:
+            pieces = [b"x" * 100_000] * (size // 100_000)
+            hold = partial(self.limits.hold_answer, request.scope, who)
+            return await conditional_requests.answer(request, pieces, {}, hold=hold)
+
+        handlers: Any = {Exception: error_response}
+        self.app = Held(Litestar([page], exception_handlers=handlers, logging_config=None, openapi_config=None))
+        self.reads = asyncio.Event()
+
+    async def ask(self, who: str, size: int, *, etag: str = "") -> tuple[int, int]:
+        """The status and the bytes of the answer."""
+        found = [0, 0]
+        is_complete = asyncio.Event()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                found[0] = message["status"]
+            elif message["body"]:
+                found[1] += len(message["body"])
+                if found[0] == 200:
+                    await self.reads.wait()
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                is_complete.set()
+
+        async def receive() -> Any:
+            await is_complete.wait()
+            return {"type": "http.disconnect"}
+
+        scope: Any = {
+            "type": "http", "path": f"/{who}/{size}", "raw_path": b"/", "root_path": "", "method": "GET",
+            "query_string": b"", "headers": [(b"if-none-match", etag.encode())], "state": {"notes": {"request_id": "an-id"}},
+            "scheme": "http", "server": ("x", 1), "client": ("y", 2), "http_version": "1.1", "asgi": {"version": "3.0"},
+        }  # fmt: skip
+        await self.app(scope, receive, send)
+        return found[0], found[1]
+
+
+def test_answers_that_nobody_reads_are_bounded_in_all_and_for_each_organization() -> None:
+    async def work() -> None:
+        rig = Rig()
+        unread = [asyncio.create_task(rig.ask("one", LARGE)) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        assert rig.limits.answers._held == 3 * LARGE
+        assert (await rig.ask("one", LARGE))[0] == 429, "also while it is alone"
+        unread += [asyncio.create_task(rig.ask("one", SMALL)) for _ in range(20)]
+        assert (await rig.ask("one", LARGE, etag="*"))[0] == 304
+        unread += [asyncio.create_task(rig.ask("two", LARGE)) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        assert rig.limits.answers._held == 6 * LARGE
+        assert (await rig.ask("three", LARGE))[0] == 503
+        unread.pop(0).cancel()  # its client goes
+        await asyncio.sleep(0.1)
+        assert rig.limits.answers._held == 5 * LARGE
+        unread += [asyncio.create_task(rig.ask("three", LARGE))]
+        await asyncio.sleep(0.5)
+        assert rig.limits.answers._held == 6 * LARGE
+        rig.reads.set()
+        assert {*await asyncio.gather(*unread)} == {(200, LARGE), (200, SMALL)}
+        assert rig.limits.answers._held == 0
+
+    asyncio.run(work())
+
+
+class Reader:
+    """A client that reads so many bytes a second of what is written to it."""
+
+    def __init__(self, speed: float) -> None:
+        self.speed = speed
+        self.size, self.since = 0.0, 0.0
+        self.is_gone = False
+
+    def write(self, size: int) -> None:
+        self.size, self.since = self.get_write_buffer_size() + size, asyncio.get_running_loop().time()
+
+    def get_write_buffer_size(self) -> float:
+        return max(0.0, self.size - self.speed * (asyncio.get_running_loop().time() - self.since))
+
+    def abort(self) -> None:
+        self.is_gone = True
+
+    def resume_reading(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("speed", "part", "lasts"),
+    [
+        (0, 250_000, 30),
+        (8_000, 250_000, 50),  # 30 s, and 0.4 s back for each second
+        (8_000, 10_000_000, 50),  # all at once
+        (15_000, 250_000, 120),
+        (25_000, 250_000, None),
+        (25_000, 10_000_000, None),
+        (1_000_000, 250_000, None),
+    ],
+)
+def test_a_client_that_reads_too_slowly_for_long_is_cut_off(speed: float, part: int, lasts: float | None) -> None:
+    async def work() -> float | None:
+        protocol, reader = made(speed)
+        clock = asyncio.get_running_loop().time
+        for _ in range(100_000_000 // part):
+            reader.write(part)
+            protocol.pause_writing()
+            while reader.get_write_buffer_size() > 16_384:
+                await asyncio.sleep(0.1)
+                if reader.is_gone:
+                    return clock()
+            protocol.resume_writing()
+            await asyncio.sleep(5)  # OpenSearch takes its time, which is not the client's
+        return None
+
+    found = virtual_time.run(work())
+    assert found == (lasts if lasts is None else pytest.approx(lasts, rel=0.4)), found
+
+
+def test_what_was_read_quickly_saves_no_time_for_later() -> None:
+    async def work() -> None:
+        protocol, reader = made(10_000_000)
+        for _ in range(1_000):
+            reader.write(250_000)
+            protocol.pause_writing()
+            await asyncio.sleep(0.025)
+            protocol.resume_writing()
+        reader.speed = 0
+        reader.write(250_000)
+        protocol.pause_writing()
+        await asyncio.sleep(29)
+        assert not reader.is_gone
+        await asyncio.sleep(2)
+        assert reader.is_gone
+
+    virtual_time.run(work())
+
+
+def made(speed: float) -> tuple[BoundedProtocol, Reader]:
+    loop = asyncio.get_running_loop()
+    config = uvicorn.Config(cast(Any, SimpleNamespace()), log_config=None, http=bounded(ConnectionLimits()), ws="none")
+    config.load()
+    protocol = bounded(ConnectionLimits())(config, ServerState(), {}, loop)
+    reader = Reader(speed)
+    protocol.transport = cast(Any, reader)
+    protocol.flow = cast(Any, SimpleNamespace(pause_writing=lambda: None, resume_writing=lambda: None))
+    return protocol, reader
