@@ -157,6 +157,16 @@ def test_trash_and_junk_are_left_out_and_counted_unless_asked_for(tmp_path: Path
     assert counted(tmp_path, asked_for=("junk", "trash")).left_out == 0
 
 
+def test_a_message_that_is_left_out_twice_is_one_left_out_and_one_duplicate(tmp_path: Path) -> None:
+    twice = (numbered(1), numbered(1))
+    laid(tmp_path, {"Trash": "\n".join(FROM + text for text in twice), "inbox": f"{FROM}{numbered(2)}"})
+    counts = counted(tmp_path)
+    assert (counts.read, counts.left_out, counts.duplicates, counts.in_conversations) == (3, 1, 1, 1)
+    laid(tmp_path, {"Junk": FROM + numbered(1), "inbox": "\n".join(FROM + text for text in (numbered(2), *twice))})
+    counts = counted(tmp_path)
+    assert (counts.read, counts.left_out, counts.duplicates, counts.in_conversations) == (6, 1, 3, 2)
+
+
 def test_a_folder_of_trash_that_is_named_is_asked_for(tmp_path: Path) -> None:
     laid(tmp_path, {"Trash": f"{FROM}{numbered(1)}", "Junk/1.eml": numbered(2), ".Trash/cur/3": numbered(3)})
     assert counted(tmp_path).left_out == 3

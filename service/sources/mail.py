@@ -189,8 +189,9 @@ def read(
     The arguments are those of `conversations`, and `workers`, the number of processes that parse (default: this one).
     """
 
-    def duplicate(_message: Message) -> None:
+    def duplicate(message: Message) -> None:
         counts.duplicates += 1
+        counts.left_out -= message.is_left_out  # it was counted when it was read
 
     def found() -> Iterator[tuple[Fact, Message]]:
         parsed = _Parser(kind, Clock(datetime.now(UTC), max_ahead), frozenset(asked_for))

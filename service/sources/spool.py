@@ -52,12 +52,13 @@ class Spool(Scratch, Generic[Source]):
     def add(self, fact: Fact, message: Source) -> bool:
         """Adds a message. Returns False if a message with this id was added before.
 
-        A message that is left out (facts.State) joins no others, and the result is always True for it.
+        A message that is left out (facts.State) joins no others, and is a copy only of one that is left out, too.
         """
         if fact.state.is_left_out:
+            came_before = self.database.execute("SELECT 1 FROM aside WHERE id = ?", (fact.id,)).fetchone() is not None
             aside = (fact.id, self._encoder.encode(fact), self._encoder.encode(message))
             self.database.execute("INSERT OR REPLACE INTO aside VALUES (?, ?, ?)", aside)
-            return True
+            return not came_before
         find = "SELECT digest, fact FROM messages WHERE id = ?"
         known = self.database.execute(find, (fact.id,)).fetchall()
         equal = next((self._facts.decode(data) for digest, data in known if digest == fact.digest), None)
@@ -75,7 +76,7 @@ class Spool(Scratch, Generic[Source]):
         return not known
 
     def fill(self, messages: Iterable[tuple[Fact, Source]], duplicate: Callable[[Source], None]) -> None:
-        """Adds the messages. `duplicate` is called with each one whose id came before."""
+        """Adds the messages. `duplicate` is called with each one for which `add` returns False."""
         for fact, message in messages:
             if not self.add(fact, message):
                 duplicate(message)
