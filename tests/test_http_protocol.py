@@ -116,7 +116,7 @@ def endless(start: bytes, piece: bytes = PIECE, times: int = 400) -> tuple[bytes
 @pytest.mark.parametrize(
     ("pieces", "status", "code"),
     [
-        ((b"GET /health/live?" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n",), 414, "uri_too_long"),
+        ((b"GET /health/live?" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",), 414, "uri_too_long"),
         (endless(b"GET /"), 414, "uri_too_long"),
         ((GET + b"X: " + b"a" * 70_000 + b"\r\n\r\n",), 431, "headers_too_large"),
         (endless(GET + b"X: "), 431, "headers_too_large"),
@@ -125,11 +125,14 @@ def endless(start: bytes, piece: bytes = PIECE, times: int = 400) -> tuple[bytes
         ((GET + b"a: b\r\n" * limits.MAX_HEADERS + b"\r\n",), 431, "headers_too_large"),
         ((GET + b"X: " + b"a" * 33_000 + b"\r\nY: " + b"a" * 33_000 + b"\r\n\r\n",), 431, "headers_too_large"),
         ((b"\x16\x03\x01\r\n\r\n",), 400, "bad_request"),
-        ((b"GET http://[ HTTP/1.1\r\n\r\n",), 400, "bad_request"),
+        ((b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n",), 400, "bad_request"),
         ((BULK + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",), 501, "not_implemented"),
         ((BULK + UPGRADE % b"h2c" + b"Content-Length: 2\r\n\r\n{}",), 501, "not_implemented"),
         ((BULK + UPGRADE % b"websocket" + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",), 501, "not_implemented"),
         ((b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",), 400, "bad_request"),
+        ((b"GET /health/live HTTP/1.1\r\n\r\n",), 400, "bad_request"),
+        ((GET + b"Host: x\r\n\r\n",), 400, "bad_request"),
+        ((b"GET /health/live HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",), 400, "bad_request"),
     ],
     ids=lambda value: str(value)[:60],
 )
@@ -146,13 +149,18 @@ def test_a_head_over_a_limit_is_refused_in_the_one_shape(
     assert served.megabytes < before + 20
 
 
+def test_a_request_before_http_1_1_needs_no_host(served: Served) -> None:
+    assert statuses(served.answer(b"GET /health/live HTTP/1.0\r\n\r\n")) == [200]
+    assert statuses(served.answer(b"GET /health/live HTTP/1.0\r\nHost: x\r\n\r\n")) == [200]
+
+
 def test_a_head_just_below_the_limits_is_taken(served: Served) -> None:
     long = b"X: " + b"a" * 60_000 + b"\r\n"
     many = b"".join(b"a%d: b\r\n" % number for number in range(limits.MAX_HEADERS - 2))
     assert statuses(served.answer(GET + long + b"Connection: close\r\n\r\n")) == [200]
     assert statuses(served.answer(GET + many + b"Connection: close\r\n\r\n")) == [200]
     assert statuses(
-        served.answer(b"GET /health/live?" + b"a" * 60_000 + b" HTTP/1.1\r\nConnection: close\r\n\r\n")
+        served.answer(b"GET /health/live?" + b"a" * 60_000 + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     ) == [400]
 
 
@@ -220,7 +228,7 @@ def test_a_body_is_not_asked_for_where_it_is_not_wanted(served: Served) -> None:
         (b"GET /health", [408]),
         (GET + b"X-Half: a", [408]),
         (b"\r\n", []),
-        (CLOSING[:-30] + b"\r\n\r\nGET", [200]),
+        (GET + b"\r\nGET", [200]),
     ],
 )
 def test_a_slow_head_and_an_idle_connection_are_closed(sent: bytes, expected: list[int], served: Served) -> None:

@@ -203,6 +203,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._is_body_readable():
             self._refusal = 501
             raise _Refused
+        if not self._has_one_host():
+            raise _Refused
         super().on_headers_complete()
         self._stop_timer()
         self._in_body, self._raw_bytes, self._body_since = True, 0, self.loop.time()
@@ -216,6 +218,11 @@ class BoundedProtocol(HttpToolsProtocol):
         lengths = [value.strip(b" \t0") for name, value in self.headers if name == b"content-length"]
         has_body = bool(codings) or any(lengths)
         return codings in ([], [b"chunked"]) and not (has_body and self.parser.should_upgrade())
+
+    def _has_one_host(self) -> bool:
+        """Whether there is one Host header, or none before HTTP/1.1 (RFC 9112, 3.2)."""
+        count = sum(name == b"host" for name, _value in self.headers)
+        return count == 1 or (count == 0 and self.parser.get_http_version() in ("0.9", "1.0"))
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)

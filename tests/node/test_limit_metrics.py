@@ -162,8 +162,11 @@ def test_what_a_limit_of_connections_or_callers_refuses_is_counted(
 
 @pytest.mark.parametrize("limit", SHARED)
 def test_what_a_limit_of_organizations_refuses_is_counted(limit: str, bare_settings: Settings) -> None:
-    """Two organizations hold all; one of them asks for more, and a third one for its first."""
-    limits = Limits.of(bare_settings.but(**{limit: 2, f"{limit}_per_organization": 1}))
+    """Two organizations (or callers) hold all; one of them asks for more, and a third one for its first."""
+    options: dict[str, Any] = {limit: 2, f"{limit}_per_organization": 1}
+    if limit == "exports_per_caller":  # half of all exports
+        options = {"exports": 2}
+    limits = Limits.of(bare_settings.but(**options))
     shared = SHARED[limit](limits)
     before = {reason: refused(limit, reason) for reason in ("own", "all")}
 
