@@ -160,7 +160,8 @@ def _readiness(
 
     async def takes_writes() -> None:
         names = sorted(await holders(admin, settings.alias, writes_alias(settings.alias)))
-        await check_writable(admin, names, seconds=settings.request_timeout)
+        if names:  # else the search says what is missing
+            await check_writable(admin, names, seconds=settings.request_timeout)
 
     seconds = min(readiness.SECONDS, settings.request_timeout * LOOK_SHARE)
     return Readiness(
