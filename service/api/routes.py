@@ -84,8 +84,7 @@ async def list_conversations(request: ApiRequest) -> Answer:
     note(request.scope, took=page.took)
     link = links(request.scope["path"], request.scope["query_string"], page)
     headers = {**link, **_applied(is_strict=is_strict)}
-    hold = partial(parts.limits.hold_answer, request.scope, organization_uid.bytes)
-    return await conditional_requests.answer(request, responses.page(page), headers, hold=hold)
+    return await _answer(request, responses.page(page), headers, who=organization_uid.bytes)
 
 
 @get("/api/conversations/count")
@@ -96,10 +95,7 @@ async def count_conversations(request: ApiRequest) -> Answer:
     organization_uid, query = await _parsed_query(request, COUNT_PARAMETERS, is_strict=is_strict)
     async with parts.limits.search(request.scope, organization_uid):
         counts = await search_results.count(parts.searcher, query, organization_uid)
-    hold = partial(parts.limits.hold_answer, request.scope, organization_uid.bytes)
-    return await conditional_requests.answer(
-        request, [responses.data(counts)], _applied(is_strict=is_strict), hold=hold
-    )
+    return await _answer(request, [responses.data(counts)], _applied(is_strict=is_strict), who=organization_uid.bytes)
 
 
 @get("/api/conversations/suggest")
@@ -113,8 +109,7 @@ async def suggest_conversations(request: ApiRequest) -> Answer:
     await parts.index_fits()
     async with parts.limits.search(request.scope, organization_uid):
         suggestions = await suggest(parts.searcher, typed, organization_uid)
-    hold = partial(parts.limits.hold_answer, request.scope, organization_uid.bytes)
-    return await conditional_requests.answer(request, [responses.data(suggestions)], {}, hold=hold)
+    return await _answer(request, [responses.data(suggestions)], {}, who=organization_uid.bytes)
 
 
 @get("/api/conversations/export")
@@ -208,8 +203,7 @@ async def get_conversation(request: ApiRequest, uid: FromPath[str]) -> Answer:
     organization_uid, conversation_uid, _values = await _parsed_item_request(request, uid, GET_PARAMETERS)
     async with parts.limits.search(request.scope, organization_uid):
         item = await parts.searcher.one(organization_uid, conversation_uid)
-    hold = partial(parts.limits.hold_answer, request.scope, organization_uid.bytes)
-    return await conditional_requests.answer(request, [responses.one(item)], {}, hold=hold)
+    return await _answer(request, [responses.one(item)], {}, who=organization_uid.bytes)
 
 
 @delete(
@@ -280,7 +274,6 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
 @get("/api/caller")
 async def get_caller(request: ApiRequest) -> Answer:
     """What the token allows. The request needs no scope, and no call to OpenSearch unless the token is an API key."""
-    parts: Parts = request.app.state.parts
     no_parameters(request.scope["query_string"])
     caller = await _verified(request)
     default = caller.default_organization
@@ -291,8 +284,14 @@ async def get_caller(request: ApiRequest) -> Answer:
         scopes=sorted(caller.scopes),
         is_restricted=caller.restriction != Restriction(),
     )
-    hold = partial(parts.limits.hold_answer, request.scope, caller.identity)
-    return await conditional_requests.answer(request, [responses.data(identity)], {}, hold=hold)
+    return await _answer(request, [responses.data(identity)], {}, who=caller.identity)
+
+
+async def _answer(request: ApiRequest, pieces: list[bytes], headers: dict[str, str], *, who: bytes | str) -> Answer:
+    """The answer to a read, with its ETag. If it is large, `who` holds its bytes until it was sent."""
+    parts: Parts = request.app.state.parts
+    hold = partial(parts.limits.hold_answer, request.scope, who)
+    return await conditional_requests.answer(request, pieces, headers, hold=hold)
 
 
 def _announced_bytes(request: ApiRequest, most: int) -> int | None:

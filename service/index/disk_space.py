@@ -16,6 +16,7 @@ from opensearchpy.exceptions import TransportError
 from service.client import Client
 from service.client.responses import convert
 from service.errors import ConversationsError, WriteFailed
+from service.index.silent_nodes import within
 
 FULL_BYTES = 16 * 2**20  # less than a small segment with its translog
 SECONDS = 2.0
@@ -44,8 +45,7 @@ async def full_disks(client: Client, *, seconds: float = SECONDS) -> str | None:
     One full disk of several need not be a problem, so use this only to explain a failure. A node that does not answer
     in time is left out.
     """
-    of_each = f"{seconds * NODE_SHARE * 1000:.0f}ms"
-    params = {"filter_path": "nodes.*.name,nodes.*.fs.total", "timeout": of_each, "request_timeout": seconds}
+    params = {"filter_path": "nodes.*.name,nodes.*.fs.total", **within(seconds, share=NODE_SHARE)}
     try:
         async with asyncio.timeout(seconds):
             found = await client.nodes.stats(node_id="data:true", metric="fs", params=params)

@@ -16,9 +16,7 @@ from service.client import Client
 from service.client.responses import convert
 from service.errors import ConversationsError
 
-NODE_SHARE = (
-    0.2  # of the time of a call, for a node to answer: so no client takes the node that it asked for a late one
-)
+NODE_SHARE = 0.2  # of the time of a call, for a node to answer: so the node that was asked itself does not seem late
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +40,12 @@ class _Nodes(msgspec.Struct):
     nodes: dict[str, _Node] = {}
 
 
-def within(seconds: float) -> dict[str, str | float]:
-    """The parameters of a call to all nodes that must end after `seconds`, and leaves out the silent ones before."""
-    return {"timeout": f"{seconds * NODE_SHARE * 1000:.0f}ms", "request_timeout": seconds}
+def within(seconds: float, *, share: float = NODE_SHARE) -> dict[str, str | float]:
+    """The parameters of a call to all nodes that must end after `seconds`.
+
+    Nodes that do not answer within this share of the time are left out.
+    """
+    return {"timeout": f"{seconds * share * 1000:.0f}ms", "request_timeout": seconds}
 
 
 async def members(client: Client, *, seconds: float) -> Members | None:

@@ -58,6 +58,12 @@ class Buckets:
 
     def take(self, who: str) -> None:
         """Takes 1 unit. Raises RateExceeded, with the time to wait, if there is none."""
+        self.require(who)
+        if self.rate:
+            self._filled(who).balance -= 1
+
+    def require(self, who: str) -> None:
+        """Raises RateExceeded, with the time to wait, if there is not 1 unit. Takes none."""
         if not self.rate:
             return
         bucket = self._filled(who)
@@ -68,7 +74,6 @@ class Buckets:
                 "wait as long as Retry-After says",
                 retry_after=math.ceil((1 - bucket.balance) / self.rate),
             )
-        bucket.balance -= 1
 
     def charge(self, who: str, units: float) -> None:
         """Takes what a request costs above the 1 unit of every request."""

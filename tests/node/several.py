@@ -1,4 +1,4 @@
-"""The service behind three proxies before one real node, each of which can be told what to do to the node's answers."""
+"""The service behind three proxies before one real node. Each proxy can be told what to do to the node's answers."""
 
 from __future__ import annotations
 

@@ -45,14 +45,12 @@ class Strangers(HttpMiddleware):
 
     async def _of_caller(self, who: str, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """The API's handlers take the unit themselves; what reaches none of them costs one, too."""
-        if self._callers.rate and self._callers.balance(who).left < 1:
+        try:
+            self._callers.require(who)
+        except RateExceeded as error:
             scope["state"][CHARGED] = who
-            try:
-                self._callers.take(who)  # which says how long to wait
-            except RateExceeded as error:
-                await refuse(scope, send, 429, message=str(error), retry_after=error.retry_after)
-                return
-            self._callers.give_back(who)
+            await refuse(scope, send, 429, message=str(error), retry_after=error.retry_after)
+            return
 
         async def checked(message: Message) -> None:
             if message["type"] == "http.response.start" and CHARGED not in scope["state"]:
