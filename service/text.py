@@ -152,8 +152,41 @@ class _Folded(dict[int, str]):
         return folded
 
 
+def fold_for_search(text: str) -> str:
+    """The text folded as search folds words, to compare a completion or a correction with what was typed.
+
+    In Indian scripts, Thai, Lao, Khmer, Burmese and Tibetan, marks are kept: without its virama, a word is another
+    word.
+    """
+    return text.lower() if text.isascii() else text.translate(_FOLDED_FOR_SEARCH)
+
+
+class _FoldedForSearch(dict[int, str]):
+    """A cache of each character as the mapping's filter `folding` folds it."""
+
+    def __missing__(self, code_point: int) -> str:
+        decomposed = _FOLDED_MARKS.sub("", unicodedata.normalize("NFKD", chr(code_point)))
+        digits = (str(unicodedata.decimal(character, character)) for character in decomposed)
+        folded = "".join(digits).casefold().translate(_SPELLED_OUT)
+        if code_point <= _LAST_KEPT:
+            self[code_point] = folded
+        return folded
+
+
+# The marks that `folding` removes: those of the scripts that its set of characters names, and those of any script.
+_FOLDED_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0711\u0730-\u074a\u08ca-\u08e1\u08e3-\u08ff\u0951-\u0954"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\u2cef-\u2cf1\u2de0-\u2dff\ua66f\ua674-\ua67d\ua69e\ua69f\ufe20-\ufe2f]"
+)
+# Letters that have no decomposition, and that the analyzers fold too.
+_SPELLED_OUT = str.maketrans(
+    {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ħ": "h", "ı": "i", "ŧ": "t"}
+)
+
 _LAST_KEPT = 0xFFFF  # higher characters are not cached, which bounds the memory
 _FOLDED = _Folded()
+_FOLDED_FOR_SEARCH = _FoldedForSearch()
 
 
 def pieces_of(text: str) -> list[str]:

@@ -40,10 +40,6 @@ _ASCII_PARTS = re.compile(r"[A-Za-z]+|[0-9]+")
 _NUMBERS = re.compile(r"\d+|\D+")
 # Thai, Lao, Burmese, Khmer and Hangul: the scripts without spaces in which a beginning may end within a letter.
 _OF_PARTS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\ua960-\ua97f\uac00-\ud7ff]+")
-# Letters that have no decomposition, and that the analyzers fold too.
-_LETTERS = str.maketrans(
-    {"æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ħ": "h", "ı": "i", "ŧ": "t"}
-)
 
 
 @lru_cache(maxsize=1_000)
@@ -147,35 +143,6 @@ def parts_of(piece: str) -> list[str]:
     return [part[:LONGEST] for run in runs for part in (_NUMBERS.findall(run) if not run.isalpha() else (run,))]
 
 
-def comparable(text: str) -> str:
-    """The text folded like the terms, to compare a completion or a correction with what was typed.
-
-    In Indian scripts, Thai, Lao, Khmer, Burmese and Tibetan, marks are kept: without its virama, a word is another
-    word.
-    """
-    return text.lower() if text.isascii() else text.translate(_COMPARABLE)
-
-
-class _Comparable(dict[int, str]):
-    """A cache of each character as the mapping's filter `folding` folds it."""
-
-    def __missing__(self, code_point: int) -> str:
-        decomposed = _FOLDED_MARKS.sub("", unicodedata.normalize("NFKD", chr(code_point)))
-        digits = (str(unicodedata.decimal(character, character)) for character in decomposed)
-        folded = "".join(digits).casefold().translate(_LETTERS)
-        if code_point <= _LAST_KEPT:
-            self[code_point] = folded
-        return folded
-
-
-# The marks that `folding` removes: those of the scripts that its set of characters names, and those of any script.
-_FOLDED_MARKS = re.compile(
-    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
-    "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u0711\u0730-\u074a\u08ca-\u08e1\u08e3-\u08ff\u0951-\u0954"
-    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\u2cef-\u2cf1\u2de0-\u2dff\ua66f\ua674-\ua67d\ua69e\ua69f\ufe20-\ufe2f]"
-)
-
-
 class _Separated(dict[int, str]):
     """A cache of characters: those of words are themselves, and all others are spaces."""
 
@@ -190,4 +157,3 @@ class _Separated(dict[int, str]):
 
 _LAST_KEPT = 0xFFFF  # higher characters are not cached, which bounds the memory
 _SEPARATED = _Separated()
-_COMPARABLE = _Comparable()

@@ -30,8 +30,8 @@ from service.search.vocabulary_clauses import near_word
 from service.search.words.forms import split
 from service.search.words.likeness import SIGN, likely_runs, likely_words, missing_letters
 from service.search.words.written_words import LONGEST, joins_letters, written
-from service.text import SPACELESS, kind_of_character, letters_of
-from service.vocabulary import comparable, parts_of
+from service.text import SPACELESS, fold_for_search, kind_of_character, letters_of
+from service.vocabulary import parts_of
 
 LOOKED_AT = 50  # of the newest subjects with a similar word
 MOST_WORDS = 8
@@ -160,7 +160,7 @@ def _best(scored: list[Correction], places: int) -> list[Correction]:
 
 
 def _is_correctable(word: Word) -> bool:
-    return SHORTEST <= len(comparable(word.text)) <= LONGEST
+    return SHORTEST <= len(fold_for_search(word.text)) <= LONGEST
 
 
 def _divided(words: Sequence[Word]) -> list[Correction]:

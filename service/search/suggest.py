@@ -28,13 +28,12 @@ from service.search.searcher import Searcher
 from service.search.subject_clauses import clause_of
 from service.search.vocabulary_clauses import own_beginning, own_term
 from service.search.words.written_words import begun_words, key_of, written
-from service.text import SPACELESS, has_words, plain_of, without_invisible, without_punctuation
+from service.text import SPACELESS, fold_for_search, has_words, plain_of, without_invisible, without_punctuation
 from service.vocabulary import (
     CATEGORY,
     LABEL,
     MOST_JOINED,
     SENDER,
-    comparable,
     letters_at_end,
     letters_term,
     name_term,
@@ -134,10 +133,10 @@ def _names(text: str, kind: str, field: str, organization_uid: UUID) -> Clause:
 
 def _begun(text: str, answer: SearchAnswer) -> list[tuple[str, int]]:
     """The names that begin with the text. The counts also have other names of the same conversations."""
-    begun = comparable(" ".join(text.split()))
-    return [(name, count) for name, count in _found(answer) if comparable(" ".join(name.split())).startswith(begun)][
-        :MOST
-    ]
+    begun = fold_for_search(" ".join(text.split()))
+    return [
+        (name, count) for name, count in _found(answer) if fold_for_search(" ".join(name.split())).startswith(begun)
+    ][:MOST]
 
 
 def _found(answer: SearchAnswer) -> list[tuple[str, int]]:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from service.search.words.written_words import BEFORE, BEHIND, key_of, words_of
-from service.text import SPACELESS, letters_of, plain_of
-from service.vocabulary import comparable, parts_of
+from service.text import SPACELESS, fold_for_search, letters_of, plain_of
+from service.vocabulary import parts_of
 
 LEAST_ALIKE = 0.6
 MOST_CANDIDATES = 3_000  # words of subjects
@@ -51,7 +51,7 @@ def _form(forms: Counter[str], typed: _Changes) -> str:
 
 def letters_in(word: str) -> str:
     """The letters of a word, folded, without the signs between them."""
-    return "".join(parts_of(comparable(word)))
+    return "".join(parts_of(fold_for_search(word)))
 
 
 def _parts(word: str) -> int:

@@ -14,8 +14,7 @@ from functools import lru_cache
 from itertools import accumulate
 
 from service.hangul import keys_of
-from service.text import INVISIBLE_CHARACTER, REPLY_MARKS, SPACELESS, composed, kind_of_character
-from service.vocabulary import comparable
+from service.text import INVISIBLE_CHARACTER, REPLY_MARKS, SPACELESS, composed, fold_for_search, kind_of_character
 
 LONGEST = 50  # characters of a word that is suggested
 MOST_PLACES = 50  # in a subject where a word could begin as typed
@@ -77,7 +76,7 @@ class _Keys(dict[int, str]):
         elif keys := keys_of(character):
             key = "".join(chr(_PRIVATE + ord(one)) for one in keys)  # not the same as Latin letters
         else:
-            key = comparable(character).translate(_KATAKANA_TO_HIRAGANA)
+            key = fold_for_search(character).translate(_KATAKANA_TO_HIRAGANA)
         if code_point <= _LAST_KEPT:
             self[code_point] = key
         return key
