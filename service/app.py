@@ -39,7 +39,7 @@ from service.api.sign_in import SignInCodes, sign_in
 from service.api.web import web_file
 from service.api.writes import Writes
 from service.audit import Audit
-from service.client import Client, connect, nodes_in_words
+from service.client import Client, answering, connect
 from service.client.responses import SearchAnswer
 from service.identity.api_keys import Store
 from service.identity.key_ring import KeyRing
@@ -170,5 +170,5 @@ def _readiness(
         seconds=seconds,
         reason=disk,
         members=lambda: silent_nodes.members(admin, seconds=seconds * readiness.MEMBERS_SHARE),
-        nodes=lambda: nodes_in_words(admin),
+        nodes=lambda: answering(admin),
     )

@@ -12,10 +12,10 @@ import pytest
 from opensearchpy.exceptions import ConnectionError as Unreachable
 
 from service import telemetry
-from service.client import Client, connect, nodes_in_words
+from service.client import Client, answering, connect
 from service.client.connection import Connection
 from service.client.error_types import failure_of, is_lost
-from service.client.node_health import Failure
+from service.client.node_health import Answering, Failure
 from service.errors import CircuitOpen
 from service.settings import Settings
 
@@ -58,7 +58,7 @@ def test_a_cluster_that_is_down_is_not_asked_again_and_again(bare_settings: Sett
             assert not is_lost(opened)
             dead = telemetry.REGISTRY.get_sample_value("conversations_opensearch_nodes", {"state": "dead"})
             assert dead == before + nodes
-            assert nodes_in_words(client) == (None if nodes == 1 else "0 of 3 nodes of OpenSearch answer")
+            assert answering(client) == Answering(0, nodes)
             started = time.monotonic()
             await failures_of(client, 20)
             assert time.monotonic() - started < 1

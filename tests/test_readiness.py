@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from service.api.readiness import SECONDS, Readiness, Ready
+from service.client.node_health import Answering
 from service.errors import CircuitOpen, Overloaded, SearchTimeout, SearchUnavailable
 from service.index.silent_nodes import Members
 from tests.virtual_time import run
@@ -39,14 +40,14 @@ def failing(error: Exception) -> Callable[[], Awaitable[None]]:
 
 @dataclass
 class Service:
-    """A service whose checks do as they are told. `words` is how many nodes answered its last calls."""
+    """A service whose checks do as they are told. `nodes` is how many nodes answered its last calls, in turn."""
 
     search: Callable[[], Awaitable[None]] = well
     fits: Callable[[], Awaitable[None]] = well
     takes_writes: Callable[[], Awaitable[None]] = well
     found: Members | None = ONE_SILENT
     reason: str | None = None
-    words: list[str | None] = field(default_factory=lambda: ["3 of 3 nodes of OpenSearch answer"])
+    nodes: list[Answering] = field(default_factory=lambda: [Answering(3, 3)])
 
     @property
     def readiness(self) -> Readiness:
@@ -57,8 +58,8 @@ class Service:
         async def reason() -> str | None:
             return self.reason
 
-        def nodes() -> str | None:
-            return self.words.pop(0) if len(self.words) > 1 else self.words[0]
+        def nodes() -> Answering:
+            return self.nodes.pop(0) if len(self.nodes) > 1 else self.nodes[0]
 
         others = {FITS: self.fits, WRITES: self.takes_writes}
         return Readiness(self.search, others, seconds=SECONDS, reason=reason, members=members, nodes=nodes)
@@ -148,10 +149,10 @@ def test_a_fault_of_the_service_is_raised() -> None:
 
 
 def test_with_no_node_that_answers_it_is_not_ready() -> None:
-    none = "0 of 3 nodes of OpenSearch answer"
-    found, seconds = Service(words=[none]).asked()
-    assert (found, round(seconds)) == (f"{none}: try again shortly", SECONDS)
-    found, seconds = Service(words=[none, none, "1 of 3 nodes of OpenSearch answer"]).asked()
+    none = Answering(0, 3)
+    found, seconds = Service(nodes=[none]).asked()
+    assert (found, round(seconds)) == ("0 of 3 nodes of OpenSearch answer: try again shortly", SECONDS)
+    found, seconds = Service(nodes=[none, none, Answering(1, 3)]).asked()
     assert found == Ready("1 of 3 nodes of OpenSearch answer")
     assert seconds < 0.5
 
@@ -168,9 +169,9 @@ def test_the_checks_run_once_a_second_or_if_the_number_of_nodes_changes(monkeypa
 
     async def ask() -> None:
         asked = service.readiness
-        for at, words, expected in ((0.0, "3 of 3", 1), (0.9, "3 of 3", 1), (0.9, "2 of 3", 2), (1.95, "2 of 3", 3)):
-            now[0], service.words = at, [words]
-            assert await asked() == Ready(words)
+        for at, count, expected in ((0.0, 3, 1), (0.9, 3, 1), (0.9, 2, 2), (1.95, 2, 3)):
+            now[0], service.nodes = at, [Answering(count, 3)]
+            assert await asked() == Ready(f"{count} of 3 nodes of OpenSearch answer")
             assert len(runs) == expected, at
 
     run(ask())

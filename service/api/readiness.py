@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from service.client.node_health import Answering
 from service.errors import ConversationsError, SearchTimeout, SearchUnavailable
 from service.index.silent_nodes import Members
 from service.message_texts import counted
@@ -45,7 +46,7 @@ class Readiness:
         seconds: float,
         reason: Callable[[], Awaitable[str | None]],
         members: Callable[[], Awaitable[Members | None]],
-        nodes: Callable[[], str | None] = lambda: None,
+        nodes: Callable[[], Answering] = lambda: Answering(1, 1),
     ) -> None:
         """`search` must succeed. The keys of `others` say what each check finds out: "whether ...".
 
@@ -61,7 +62,7 @@ class Readiness:
         self._nodes = nodes
         self._lock = asyncio.Lock()
         self._checked_at: float | None = None
-        self._nodes_then: str | None = None
+        self._nodes_then: Answering | None = None
         self._result: Ready | SearchUnavailable = Ready()
 
     async def __call__(self) -> Ready:
@@ -134,10 +135,8 @@ class Readiness:
         silent = "" if members is None or not members.silent else f"{', '.join(members.silent)} does not answer"
         if members is not None and found.is_good_enough(members):
             answering = members.count - len(members.silent)
-            return Ready(
-                f"{answering} of {counted(members.count, 'node')} of OpenSearch answer",
-                f"{silent}, so it is unknown {' and '.join(found.unknown)}",
-            )
+            unknown = f"{silent}, so it is unknown {' and '.join(found.unknown)}"
+            return Ready(_in_words(Answering(answering, members.count)), unknown)
         said = f" ({silent})" if silent else ""
         return SearchUnavailable(
             f"OpenSearch did not respond to the health check within {self._seconds:.0f} s{said}: try again"
@@ -145,11 +144,11 @@ class Readiness:
 
     async def _with_nodes(self, ends: float) -> Ready | SearchUnavailable:
         """Ready, unless no node counts as answering until the time is up. For moments, all may be under suspicion."""
-        while (nodes := self._nodes()) is not None and nodes.startswith("0 "):
+        while (nodes := self._nodes()).all > 1 and nodes.answering == 0:
             if asyncio.get_running_loop().time() >= ends:
-                return SearchUnavailable(f"{nodes}: try again shortly")
+                return SearchUnavailable(f"{_in_words(nodes)}: try again shortly")
             await asyncio.sleep(LOOK_SECONDS)
-        return Ready(nodes)
+        return Ready(_in_words(nodes) if nodes.all > 1 else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +166,10 @@ class _Found:
     def is_good_enough(self, members: Members) -> bool:
         """Whether only silent nodes, and few of them, can be the cause of what is unknown."""
         return self.is_answered and self.error is None and members.is_minority_silent
+
+
+def _in_words(nodes: Answering) -> str:
+    return f"{nodes.answering} of {counted(nodes.all, 'node')} of OpenSearch answer"
 
 
 def _error_of(task: asyncio.Future[None]) -> ConversationsError | None:

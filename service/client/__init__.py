@@ -25,6 +25,7 @@ from opensearchpy.exceptions import (
 from service import urls
 from service.client import error_types, responses
 from service.client.connection import Connection
+from service.client.node_health import Answering
 from service.client.transport import Policy, Transport
 from service.errors import Misconfigured, SearchTimeout
 from service.settings import Settings
@@ -110,10 +111,10 @@ def connect(
     )
 
 
-def nodes_in_words(client: Client) -> str | None:
-    """How many of several nodes answered the last calls of this client; None if there is only one."""
+def answering(client: Client) -> Answering:
+    """How many nodes answered the last calls of this client."""
     transport = client.transport
-    return transport.nodes_in_words() if isinstance(transport, Transport) else None
+    return transport.answering if isinstance(transport, Transport) else Answering(1, 1)
 
 
 def _readable_authority(path: Path) -> Path:

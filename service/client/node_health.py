@@ -16,6 +16,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
+
+
+class Answering(NamedTuple):
+    """How many nodes answered the last calls, of all that OPENSEARCH_URL names."""
+
+    answering: int
+    all: int
 
 
 class State(Enum):

@@ -32,11 +32,10 @@ from service import deadline, telemetry
 from service.client import error_types, responses
 from service.client.call import Call
 from service.client.connection import Connection
-from service.client.node_health import Failure, Node, State
+from service.client.node_health import Answering, Failure, Node, State
 from service.client.probes import LEAST_SEARCH_SECONDS
 from service.client.watch import Watch
 from service.errors import AnswerMayBeOld, AnswerUnusable, ConversationsError
-from service.message_texts import counted
 
 EXPECTED = (404, 409)  # normal outcomes, not failures: the document does not exist, or has a newer version
 LATE_SECONDS = 5.0  # a node is probed after this time without an answer, however long the call may take
@@ -156,11 +155,10 @@ class Transport(AsyncTransport):
             await self._watch.close()
         await super().close()
 
-    def nodes_in_words(self) -> str | None:
-        """How many nodes answered the last calls; None if there is only one."""
+    @property
+    def answering(self) -> Answering:
         nodes = self._nodes.all
-        ready = sum(node.state is State.READY for node in nodes)
-        return None if len(nodes) == 1 else f"{ready} of {counted(len(nodes), 'node')} of OpenSearch answer"
+        return Answering(sum(node.state is State.READY for node in nodes), len(nodes))
 
     def _call_of(
         self,
