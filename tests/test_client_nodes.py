@@ -8,8 +8,10 @@ import time
 from contextlib import ExitStack
 from typing import cast
 
+import aiohttp
 import pytest
 from opensearchpy.exceptions import ConnectionError as Unreachable
+from yarl import URL
 
 from service import telemetry
 from service.client import Client, answering, connect
@@ -86,3 +88,32 @@ def test_two_clients_of_a_cluster_share_what_they_know(bare_settings: Settings) 
             await first.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("http://[::1]:9200", "http://[::1]:9200/"),
+        ("https://[2001:db8::7]", "https://[2001:db8::7]/"),
+        ("http://search:9200/a", "http://search:9200/a/"),
+    ],
+)
+def test_a_node_is_asked_at_its_url(
+    bare_settings: Settings, url: str, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+
+    def request(_session: aiohttp.ClientSession, _method: str, url: URL, **_options: object) -> None:
+        found.append(str(url))
+        raise OSError
+
+    monkeypatch.setattr(aiohttp.ClientSession, "request", request)
+
+    async def action() -> None:
+        client = connect(bare_settings, url)
+        with pytest.raises(Unreachable):
+            await client.info()
+        await client.close()
+
+    asyncio.run(action())
+    assert found[0] == asked

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import uvloop
 
 from service.api.auth import Tokens
 from service.errors import KeysUnavailable, Unauthorized
@@ -283,6 +284,30 @@ def test_an_idle_service_fetches_too_so_that_withdrawn_keys_end_with_their_lifet
         assert len(served.requests) == asked  # none after the end
 
     asyncio.run(action())
+
+
+def test_no_timer_is_lost_in_a_loop_whose_timers_fire_a_little_early() -> None:
+    async def action() -> None:
+        fetches = [0] * 30
+        are_enough = asyncio.Event()
+
+        def source_of(number: int) -> Callable[[], Awaitable[bytes]]:
+            async def source() -> bytes:
+                fetches[number] += 1
+                if min(fetches) >= 10:
+                    are_enough.set()
+                return json.dumps({"keys": [jwk("first")]}).encode()
+
+            return source
+
+        sets = [KeySet(source_of(number), issuer="", lifetime=0.02) for number in range(len(fetches))]
+        assert all([await has(keys, "first") for keys in sets])
+        async with asyncio.timeout(20):
+            await are_enough.wait()
+        for keys in sets:
+            await keys.close()
+
+    uvloop.run(action())
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"keys": []}', b"<html>"])

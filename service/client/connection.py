@@ -60,6 +60,8 @@ class Connection(AIOHttpConnection):
     """For `AsyncOpenSearch(connection_class=Connection)`. The client's serializer must accept bytes."""
 
     async def _create_aiohttp_session(self) -> None:
+        if ":" in self.hostname and not self.hostname.startswith("["):
+            self.hostname = f"[{self.hostname}]"  # an IPv6 address; the base class puts it into URLs as it is
         self.session = _Session(
             aiohttp.ClientSession(
                 headers=self.headers,

@@ -147,7 +147,8 @@ class KeySet:
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(self._due - self._clock(), self._begin_if_due)
+        # It may fire a little before its time: then it must not look at the clock, or nothing would set it again.
+        self._timer = asyncio.get_running_loop().call_later(self._due - self._clock(), self._begin)
 
     async def close(self) -> None:
         """Cancels the running fetch, and all later ones."""
