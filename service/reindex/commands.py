@@ -68,7 +68,8 @@ def _stamp(path: str) -> str:
 async def resume(job: Job) -> dict[str, object]:
     """Resumes an interrupted reindex, rollback or prune. Returns the same record as if it had not been interrupted.
 
-    A reindex goes on with its own options, except those that the job has: a throttle, and that it skips documents.
+    A reindex goes on with its own options, except those that the job has: a throttle, and that it skips documents. If
+    its new index receives writes no longer, as after an interrupted `abandon`, it copies all documents again.
     """
     async with holding(job.client, job.alias, None) as lock:
         if lock.state.action == "prune":
@@ -79,6 +80,8 @@ async def resume(job: Job) -> dict[str, object]:
         throttle = lock.state.throttle if job.throttle is None else job.throttle
         skip_invalid = job.skip_invalid or lock.state.skip_invalid
         await lock.save(throttle=throttle, skip_invalid=skip_invalid)
+        if lock.state.action == "reindex" and not await steps.is_written(job, lock.state.new):
+            await lock.save(step=FIRST, ranges_done=0)
         return await _go(replace(job, throttle=throttle, skip_invalid=skip_invalid), lock)
 
 

@@ -53,6 +53,11 @@ async def write_to_both(job: Job, lock: Lock) -> None:
     await asyncio.sleep(job.lease)
 
 
+async def is_written(job: Job, index: str) -> bool:
+    """Whether the index receives every write."""
+    return index in await holders(job.client, writes_alias(job.alias))
+
+
 async def _change_writes(
     job: Job, *, add: AbstractSet[str] = frozenset(), remove: AbstractSet[str] = frozenset()
 ) -> None:
@@ -138,10 +143,13 @@ async def swap(job: Job, lock: Lock) -> None:
     """Moves the alias from the old index to the new one, in one call.
 
     The old index is not refreshed meanwhile. Otherwise a reader could see a write in the old index before the swap, and
-    miss it in the new one after the swap. Afterwards, only these two indices receive writes.
+    miss it in the new one after the swap. Afterwards, only these two indices receive writes. Raises ReindexFailed if
+    the new index does not receive every write.
     """
     old, new = lock.state.old, lock.state.new
     if await aliases.current_index(job.client, job.alias) != new:
+        if not await is_written(job, new):
+            raise ReindexFailed(f"{new} was taken out of {writes_alias(job.alias)}, so it has not received every write")
         if old not in lock.state.refresh:
             interval = (await settings_of(job, old)).get("refresh_interval")
             await lock.save(refresh={**lock.state.refresh, old: interval})

@@ -15,7 +15,9 @@ import pytest
 from service.conversation import document_id
 from service.index import aliases
 from service.index import writer as index_writer
+from service.index.write_targets import writes_alias
 from service.reindex import commands, comparison
+from service.reindex.lock import State
 from tests.corpus import conversation, corpus
 from tests.node.conftest import Cluster, serving
 from tests.node.reindexing import (
@@ -23,6 +25,7 @@ from tests.node.reindexing import (
     begun,
     command,
     current,
+    interrupted,
     lines,
     of,
     stored,
@@ -72,6 +75,48 @@ def test_only_one_reindex_at_a_time_and_a_dead_ones_lock_is_taken_over(
     assert written(fresh) == {old}
     assert fresh.act(lambda client: aliases.all_indices(client, fresh.settings.alias)) == [old]
     assert command(fresh, "reindex", "--resume").returncode == 1
+
+
+@pytest.mark.usefixtures("dead_owners_are_known_sooner")
+@pytest.mark.parametrize("seconds", [0.0, 1.0])  # while writers still know the new index; about when it is deleted
+def test_a_reindex_goes_on_after_an_interrupted_abandon_without_losing_writes(fresh: Cluster, seconds: float) -> None:
+    fresh.load(corpus()[:600])
+    old = current(fresh)
+    killed = begun(fresh, "reindex", "--throttle", "300", until="reindex: backfill")
+    time.sleep(0.5)  # some ranges are copied
+    killed.kill()
+    killed.communicate()
+    abandoning = begun(fresh, "reindex", "--abandon", until="waiting 1 s until no writer")
+    time.sleep(seconds)
+    abandoning.kill()
+    abandoning.communicate()
+    assert written(fresh) == {old}
+    later = corpus()[600:700]
+    fresh.load(later)  # the new index does not receive these
+    done = command(fresh, "reindex", "--resume", "--throttle", "100000")
+    if "there is no reindex" in done.stderr:  # the kill came after the end of the abandon
+        return
+    assert done.returncode == 0, done.stderr
+    new = current(fresh)
+    assert new != old
+    assert written(fresh) == {old, new}
+    assert stored(fresh, new) == stored(fresh, old)
+    assert len(stored(fresh, new)) == 700
+
+
+def test_an_index_that_was_taken_out_of_the_write_targets_is_never_swapped_in(fresh: Cluster) -> None:
+    fresh.load(corpus()[:5])
+    old = current(fresh)
+    assert command(fresh, "reindex").returncode == 0
+    new = current(fresh)
+    alias = writes_alias(fresh.settings.alias)
+    fresh.act(lambda client: client.indices.delete_alias(index=old, name=alias))
+    interrupted(fresh, State("rollback", "swap", new, old))
+    done = command(fresh, "reindex", "--resume")
+    assert done.returncode == 1
+    assert f"{old} was taken out of {alias}, so it has not received every write" in done.stderr
+    assert current(fresh) == new
+    assert command(fresh, "reindex", "--abandon").returncode == 0
 
 
 @pytest.mark.usefixtures("dead_owners_are_known_sooner")
