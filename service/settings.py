@@ -365,7 +365,7 @@ def is_published(secret: SecretStr | None) -> bool:
 
 
 def environment_names() -> dict[str, str]:
-    """Each environment variable with its description. The table in docs/running.md has the same texts."""
+    """Each environment variable with its description. The tables in docs/settings.md have the same texts."""
     return {
         str(field.validation_alias.choices[0]): field.description or ""
         for field in Settings.model_fields.values()

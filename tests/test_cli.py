@@ -272,7 +272,7 @@ def test_the_page_of_commands_has_every_command() -> None:
 def test_the_page_of_commands_has_every_key_of_the_configuration() -> None:
     from service.settings import environment_names
 
-    page = (ROOT / "docs" / "running.md").read_text("utf-8")
+    page = (ROOT / "docs" / "settings.md").read_text("utf-8")
     assert all(f"`{name}`" in page for name in environment_names())
 
 

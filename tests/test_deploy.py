@@ -1,4 +1,4 @@
-"""The files for containers against what the official sources say (deploy_facts.yml); docs/running.md tells what was run."""
+"""The files for containers against what the official sources say (deploy_facts.yml); docs/containers.md tells what was run."""
 
 from __future__ import annotations
 

@@ -57,10 +57,10 @@ def test_a_wrong_number_of_workers_names_the_option(tmp_path: Path) -> None:
 
 
 def test_the_docs_name_each_service_of_the_profile_cluster() -> None:
-    page = (ROOT / "docs/running.md").read_text("utf-8")
-    table = page.partition("**Other names.**")[2].partition("**One node at a time.**")[0]
+    containers, nodes = ((ROOT / f"docs/{page}.md").read_text("utf-8") for page in ("containers", "nodes"))
+    table = containers.partition("**Other names.**")[2].partition("**One node at a time.**")[0]
     named = set(re.findall(r"`(cluster-[\w-]+)`", table))
     assert named == {service for service in SERVICES if service.startswith("cluster-")}
-    rolling = page.partition("### With Docker Compose\n")[2].partition("\n## ")[0]
+    rolling = nodes.partition("### With Docker Compose\n")[2].partition("\n## ")[0]
     assert {f"cluster-opensearch-{n}" for n in (1, 2, 3)} <= set(SERVICES)
     assert "for n in 1 2 3; do" in rolling

@@ -1,4 +1,4 @@
-"""Settings: the environment is read once, wrong values are named, and docs/running.md tells of each."""
+"""Settings: the environment is read once, wrong values are named, and docs/settings.md tells of each."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_nothing_else_reads_the_environment() -> None:
 def test_the_table_of_settings_and_defaults_is_the_code(tmp_path: Path) -> None:
     from service.settings import environment_names
 
-    page = (ROOT / "docs" / "running.md").read_text("utf-8")
+    page = (ROOT / "docs" / "settings.md").read_text("utf-8")
     rows = re.findall(r"^\| `([A-Z_]+)` \| (\S+(?: \S+)*?) \| (.+?) \|$", page, re.MULTILINE)
     assert {name: meaning for name, _default, meaning in rows} == environment_names()
     assert {name: default for name, default, _meaning in rows} == defaults(tmp_path)

@@ -50,7 +50,7 @@ class Tokens:
         if settings.token_secret is None and any(SHARED in issuer.accepted for issuer in found):
             raise Misconfigured(
                 "CONVERSATIONS_TOKEN_SECRET is not set: set it to 32 random bytes or more, or set the keys of an "
-                "issuer (CONVERSATIONS_TOKEN_JWKS_URL and others, see docs/running.md)"
+                "issuer (CONVERSATIONS_TOKEN_JWKS_URL and others, see docs/access.md)"
             )
         self._verifiers = [self._verifier(issuer) for issuer in found]
         self._remembered: OrderedDict[bytes, tuple[float, int, Caller]] = OrderedDict()

@@ -121,7 +121,7 @@ async def _tokens(settings: Settings) -> Check:
         with_keys = [issuer for issuer in issuers(settings) if issuer.has_keys]
         certificates = trusted(settings.token_ca_file)
     except Misconfigured as error:
-        return Check(_SETTINGS, "failed", str(error), "correct these settings: docs/running.md describes them")
+        return Check(_SETTINGS, "failed", str(error), "correct these settings: docs/settings.md describes them")
     if not with_keys:
         return _token_secret(settings)
     found = []

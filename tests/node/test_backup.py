@@ -1,4 +1,4 @@
-"""docs/running.md's backup and restore, typed as it says, on a node that loses its index."""
+"""docs/maintenance.md's backup and restore, typed as it says, on a node that loses its index."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.conftest import Cluster, serving
 
-PAGE = Path(__file__).parents[2] / "docs" / "running.md"
+PAGE = Path(__file__).parents[2] / "docs" / "maintenance.md"
 _CHAPTER = re.compile(r"^## Backup and restore\n(.*?)^## ", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^### (\w+).*?```http\n(.*?)```", re.MULTILINE | re.DOTALL)
 _REQUEST = re.compile(r"^(GET|PUT|POST|DELETE) (\S+)(?: (\{.*\}))?$")

@@ -1,4 +1,4 @@
-"""Each limit that docs/running.md names has a metric: what it refuses is counted, with the reason that is true."""
+"""Each limit that docs/limits.md names has a metric: what it refuses is counted, with the reason that is true."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from tests.corpus import ORGANIZATIONS
 from tests.node.conftest import Api, Cluster, serving
 from tests.processes import wait_until
 
-PAGE = (Path(__file__).parents[2] / "docs/running.md").read_text("utf-8")
-SECTION = PAGE.partition("\n## Limits on requests\n")[2].partition("\n## ")[0]
-NAMED = {*re.findall(r"\| `(\w+)` \|$", SECTION, re.MULTILINE), *re.findall(r'`limit="(\w+)"` in the metric', SECTION)}
+PAGE = (Path(__file__).parents[2] / "docs/limits.md").read_text("utf-8")
+NAMED = {*re.findall(r"\| `(\w+)` \|$", PAGE, re.MULTILINE), *re.findall(r'`limit="(\w+)"` in the metric', PAGE)}
 ANSWERED_AT_ONCE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 CONNECTIONS = 5
 SHARED: dict[str, Callable[[Limits], FairSemaphore]] = {

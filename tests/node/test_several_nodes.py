@@ -27,7 +27,7 @@ LATE = 2.5  # seconds: longer than a read waits before it asks another node, and
 NOTHING = b"""{"took":1,"timed_out":false,"_shards":{"total":1,"successful":1,"skipped":0,"failed":0},
     "hits":{"total":{"value":0,"relation":"eq"},"max_score":null,"hits":[]}}"""
 CALLERS, NEXT_CALLER = 12, 0.5  # the seconds from one caller to the next
-FOUND_SILENT = 7.25  # seconds, with the default settings: docs/running.md
+FOUND_SILENT = 7.25  # seconds, with the default settings: docs/nodes.md
 BUSY = 1.0  # of a second more, on a busy machine
 
 
