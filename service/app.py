@@ -29,6 +29,7 @@ from service.api.middleware.head import Head
 from service.api.middleware.held import Held
 from service.api.middleware.hosts import Hosts
 from service.api.middleware.operations import Operations
+from service.api.middleware.paths import Paths
 from service.api.middleware.places import Places
 from service.api.middleware.rate_limit import RateLimit
 from service.api.middleware.security_headers import SecurityHeaders
@@ -137,7 +138,7 @@ def create_app(
     placed = Places(Compression(application), tokens=tokens, limits=limits, seconds=settings.request_timeout)
     known = Strangers(placed, tokens=tokens, callers=limits.callers, addresses=limits.addresses, clients=clients)
     limited = RateLimit(Held(known), callers=limits.callers)
-    return AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited)))))
+    return Paths(AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited))))))
 
 
 def _named(settings: Settings, app: ASGIApp) -> ASGIApp:

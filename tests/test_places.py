@@ -108,6 +108,8 @@ def test_a_search_has_one_place_until_its_answer_begins(
     [
         (f"organization_uid={THREE}", LIST, "GET"),  # not the caller's: its handler refuses it
         (f"organization%5Fuid={TWO}", LIST, "GET"),
+        (f"%6frganization_uid={TWO}", LIST, "GET"),
+        (f"q=x&org%61niz%41tion_uid={TWO}&%6Frganization_uid={TWO}", LIST, "GET"),
         (f"organization_uid={TWO.hex}", LIST, "GET"),
         ("organization_uid=x", LIST, "GET"),
         ("", f"{LIST}/export", "GET"),

@@ -92,9 +92,9 @@ def create_command(
         return Store(client, settings.alias).create(key)
 
     key_id, text = act(settings, create)
-    recorded(settings, "key_create", organizations, key=key_id, scopes=list(scopes), until=format_time(key.expires_on))
     progress.say(f"Made the key {key_id}. It is not shown again; 'conversations key revoke {key_id}' ends it.")
     print(text)
+    recorded(settings, "key_create", organizations, key=key_id, scopes=list(scopes), until=format_time(key.expires_on))
 
 
 @key_group.command("list")
@@ -137,8 +137,8 @@ def revoke_command(settings: Settings, key_id: str) -> None:
         return Store(client, settings.alias).revoke(key_id, datetime.now(UTC))
 
     ended, revoked = act(settings, revoke)
-    recorded(settings, "key_revoke", ended.organizations, key=key_id, revoked=revoked)
     show({"id": key_id, "revoked": revoked})
+    recorded(settings, "key_revoke", ended.organizations, key=key_id, revoked=revoked)
 
 
 COMMANDS = (key_group,)

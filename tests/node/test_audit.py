@@ -170,6 +170,12 @@ def test_what_went_wrong_is_told_also_where_nothing_can_be_recorded(
     assert "refuses the service's user" in failed.stderr
     assert "is not recorded there" in failed.stderr
     assert "is not recorded there" in trail.run("load", file, code=2).stderr
+    made = trail.run("key", "create", "--name", "test", "--organization", ONE, "--scope", "conversations:read", code=2)
+    assert "is not recorded there" in made.stderr
+    key = made.stdout.split("_")[1]  # whoever made the key gets it
+    revoked = trail.run("key", "revoke", key, code=2)
+    assert "is not recorded there" in revoked.stderr
+    assert json.loads(revoked.stdout) == {"id": key, "revoked": True}
 
 
 def test_a_load_that_sent_nothing_has_no_line(trail: Trail) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import AsyncExitStack, suppress
+from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
@@ -85,6 +86,6 @@ def _asked(caller: Caller, query_string: bytes) -> UUID | None:
     """The organization that the request names, or the default. None if that is not easily read, or not the caller's."""
     named = _NAMED.search(query_string)
     if named is None:
-        return None if _NAME in query_string else caller.default_organization
+        return None if _NAME in unquote_to_bytes(query_string) else caller.default_organization
     uid = UUID(named[1].decode())
     return uid if uid in caller.organizations else None
