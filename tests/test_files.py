@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from service.cli import cli
+from service.cli import checkpoint, cli
 from service.cli.checkpoint import Checkpoint
 from service.errors import Misconfigured
 from service.files import replacing, require_distinct
 from service.rejects import Rejects
+from service.sources import ndjson
 from tests.corpus import corpus
 
 LINE = corpus()[0].model_dump_json() + "\n"
@@ -156,19 +157,44 @@ def test_rejects_of_any_text_are_kept_by_a_load_that_goes_on(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "kept",
     [
-        "{}", "[]", "null", '{"lines": {}}', '{"lines": [], "sizes": {}}', '{"lines": {}, "sizes": {"in.ndjson": SIZE}}',
-        '{"lines": {"in.ndjson": "x"}, "sizes": {"in.ndjson": SIZE}}', "\x00", "", "\udcff",
+        "{}", "[]", "null", '{"lines": {}}', '{"lines": [], "stamps": {}}', '{"lines": {}, "stamps": {"in.ndjson": "STAMP"}}',
+        '{"lines": {"in.ndjson": "x"}, "stamps": {"in.ndjson": "STAMP"}}', "\x00", "", "\udcff",
         "[" * 100_000,
     ],
 )  # fmt: skip
 def test_a_checkpoint_of_another_version_is_refused_in_one_sentence(kept: str, folder: Path) -> None:
-    size = os.stat("in.ndjson").st_size
-    (folder / "checkpoint").write_bytes(kept.replace("SIZE", str(size)).encode("utf-8", "surrogateescape"))
+    stamp = ndjson.stamp("in.ndjson")
+    assert stamp is not None
+    (folder / "checkpoint").write_bytes(kept.replace("STAMP", stamp).encode("utf-8", "surrogateescape"))
     with pytest.raises(Misconfigured, match="leave --resume out"):
         Checkpoint.resumed(Path("checkpoint"), ("in.ndjson",))
 
 
 def test_a_checkpoint_that_fits_is_gone_on_with(folder: Path) -> None:
-    kept = {"lines": {"in.ndjson": 1}, "sizes": {"in.ndjson": os.stat("in.ndjson").st_size}}
+    kept = {"lines": {"in.ndjson": 1}, "stamps": {"in.ndjson": ndjson.stamp("in.ndjson")}}
     (folder / "checkpoint").write_text(json.dumps(kept))
     assert Checkpoint.resumed(Path("checkpoint"), ("in.ndjson",)).lines == {"in.ndjson": 1}
+
+
+@pytest.mark.parametrize("is_read", [True, False])  # changed while it was read, or after that
+def test_a_file_that_was_corrected_in_place_is_not_gone_on_with(
+    folder: Path, is_read: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
+    source = Path("in.ndjson")
+    begun = Checkpoint(Path("checkpoint"), ("in.ndjson",))
+    begun.reach("in.ndjson", 1)
+    source.write_bytes(source.read_bytes().swapcase())  # as many bytes
+    if is_read:
+        begun.reach("in.ndjson", 2)
+    with pytest.raises(
+        Misconfigured, match=r"in\.ndjson has changed since checkpoint was written: load without --resume"
+    ):
+        Checkpoint.resumed(Path("checkpoint"), ("in.ndjson",))
+
+
+def test_a_pipe_is_not_gone_on_with(folder: Path) -> None:
+    os.mkfifo("pipe")
+    (folder / "checkpoint").write_text(json.dumps({"lines": {"pipe": 1}, "stamps": {"pipe": None}}))
+    with pytest.raises(Misconfigured, match="--resume needs regular files: pipe is none"):
+        Checkpoint.resumed(Path("checkpoint"), ("pipe",))

@@ -19,7 +19,8 @@ _CHOOSE = "choose another file with --checkpoint"
 class Checkpoint:
     """`lines` maps each file to the number of a line: everything up to it is written or rejected.
 
-    Raises Misconfigured if the path is another file than a checkpoint.
+    `stamps` shows whether a file changed since the load began, also while it was read. Raises Misconfigured if the path
+    is another file than a checkpoint.
     """
 
     def __init__(self, path: Path, files: tuple[str, ...]) -> None:
@@ -27,6 +28,7 @@ class Checkpoint:
         self.lines = dict.fromkeys(files, 0)
         self._saved = time.monotonic()
         try:
+            self.stamps = {file: ndjson.stamp(file) for file in files}
             if path.exists() and not path.is_file():
                 raise Misconfigured(f"{path} is not a regular file: {_CHOOSE}")
             if paths.is_foreign(path, lambda first: first.startswith(b'{"lines":')):
@@ -42,7 +44,9 @@ class Checkpoint:
         kept = _read(path)
         found = cls(path, files)
         for file in files:
-            if kept["sizes"].get(file) != ndjson.size(file):
+            if found.stamps[file] is None:
+                raise Misconfigured(f"--resume needs regular files: {file} is none, so it may have other lines now")
+            if kept["stamps"].get(file) != found.stamps[file]:
                 raise Misconfigured(f"{file} has changed since {path} was written: load without --resume")
             reached = kept["lines"].get(file)
             if type(reached) is not int or reached < 0:
@@ -64,7 +68,7 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
     def _save(self) -> None:
-        kept = {"lines": self.lines, "sizes": {file: ndjson.size(file) for file in self.lines}}
+        kept = {"lines": self.lines, "stamps": self.stamps}
         try:
             with paths.replacing(self.path) as file:
                 file.write(json.dumps(kept).encode())
@@ -79,6 +83,6 @@ def _read(path: Path) -> dict[str, dict[str, object]]:
         raise Misconfigured(f"there is no {path}: {_LOAD_ANEW}") from None
     except (OSError, ValueError, RecursionError):
         raise Misconfigured(f"{path} cannot be read: {_LOAD_ANEW}") from None
-    if not isinstance(kept, dict) or not all(isinstance(kept.get(name), dict) for name in ("lines", "sizes")):
+    if not isinstance(kept, dict) or not all(isinstance(kept.get(name), dict) for name in ("lines", "stamps")):
         raise Misconfigured(f"{path} was written by another version of this command: {_LOAD_ANEW}")
     return kept

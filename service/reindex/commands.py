@@ -12,7 +12,6 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from service import progress
 from service.errors import IndexUnusable, Misconfigured, ReindexFailed
@@ -22,6 +21,7 @@ from service.index.write_targets import holders, writes_alias
 from service.reindex import steps, verification
 from service.reindex.context import Job
 from service.reindex.lock import LOOK, Lock, State, holding
+from service.sources import ndjson
 
 
 async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, object]:
@@ -55,14 +55,14 @@ async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = Tru
 
 
 def _stamp(path: str) -> str:
-    """The file's size and time of modification, which show whether it changed. Raises Misconfigured."""
+    """See ndjson.stamp. Raises Misconfigured if it is not a regular file."""
     try:
-        if not Path(path).is_file():
-            raise Misconfigured(f"{path} is not a regular file: a reindex reads its files more than once")
-        status = Path(path).stat()
+        found = ndjson.stamp(path)
     except OSError as error:
         raise Misconfigured(f"cannot read {path}: {error.strerror}") from None
-    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"
+    if found is None:
+        raise Misconfigured(f"{path} is not a regular file: a reindex reads its files more than once")
+    return found
 
 
 async def resume(job: Job) -> dict[str, object]:

@@ -175,6 +175,14 @@ def size(path: str) -> int | None:
     return Path(path).stat().st_size
 
 
+def stamp(path: str) -> str | None:
+    """The file's size and time of modification, which show whether it changed; None where `size` is None."""
+    if size(path) is None:
+        return None
+    status = Path(path).stat()
+    return f"{status.st_size} bytes, {status.st_mtime_ns} ns"
+
+
 def _texts(stream: IO[bytes]) -> Iterator[bytes]:
     """Yields each line. Of a line that is too long, yields only the first _READ_BYTES."""
     while text := stream.readline(_READ_BYTES):

@@ -69,7 +69,9 @@ def test_a_load_that_was_killed_goes_on_where_it_stopped(fresh: Cluster, file: P
 
 
 def test_a_file_that_changed_is_not_resumed(fresh: Cluster, file: Path) -> None:
-    (file.parent / "load.checkpoint").write_text(json.dumps({"lines": {str(file): 5}, "sizes": {str(file): 7}}))
+    (file.parent / "load.checkpoint").write_text(
+        json.dumps({"lines": {str(file): 5}, "stamps": {str(file): "7 bytes, 1 ns"}})
+    )
     resumed = begin_load(fresh.url, fresh.settings.alias, file, "--resume")
     assert "has changed since" in resumed.communicate()[1]
     assert resumed.returncode == 2
