@@ -12,11 +12,12 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from service.api.auth import Tokens
 from service.errors import KeysUnavailable, SearchUnavailable, Unauthorized
 from service.identity import api_keys
-from service.identity.api_keys import ApiKey
+from service.identity.api_keys import ApiKey, Known
 from service.identity.caller import Caller
 from service.identity.key_ring import FRESH_SECONDS, OLDEST_SECONDS, PAUSE_SECONDS, KeyRing
 from service.reach import Restriction
@@ -38,15 +39,16 @@ class Cluster:
 
     def __init__(self, *keys: ApiKey) -> None:
         self.keys: Mapping[str, ApiKey] = dict.fromkeys([ID], keys[0]) if keys else {}
+        self.unusable: tuple[str, ...] = ()
         self.now, self.reads, self.is_down = 0.0, 0, False
         self.ring = KeyRing(self.read, clock=lambda: self.now)
 
-    async def read(self) -> Mapping[str, ApiKey]:
+    async def read(self) -> Known:
         self.reads += 1
         await asyncio.sleep(0)
         if self.is_down:
             raise SearchUnavailable("down")
-        return dict(self.keys)
+        return Known(dict(self.keys), self.unusable)
 
 
 def run(action: Callable[[], Coroutine[object, object, None]]) -> None:
@@ -153,6 +155,23 @@ def test_a_cluster_that_is_down_does_not_prolong_a_revoked_key() -> None:
         cluster.is_down = False
         cluster.now += PAUSE_SECONDS
         assert await cluster.ring.caller(KEY)
+
+    run(action)
+
+
+def test_the_log_says_why_keys_are_not_accepted() -> None:
+    async def action() -> None:
+        cluster = Cluster(stored())
+        cluster.unusable = ("f" * 16,)
+        with capture_logs() as lines:
+            for is_down in (False, False, True):
+                cluster.is_down = is_down
+                assert await cluster.ring.caller(KEY)  # the odd one does not keep the others out
+                cluster.now += FRESH_SECONDS + 1
+        assert lines == [
+            {"event": "api_keys_unusable", "log_level": "warning", "keys": cluster.unusable},
+            {"event": "api_keys_unavailable", "log_level": "warning", "reason": "down", "has_older": True},
+        ]
 
     run(action)
 

@@ -26,7 +26,8 @@ from service.cli.output import Form
 from service.cli.query_options import form_option
 from service.client import Client
 from service.errors import Misconfigured
-from service.identity.api_keys import ApiKey, Store, new
+from service.identity.api_keys import ApiKey, Known, Store, new
+from service.identity.claims import MOST_UIDS
 from service.settings import Settings
 from service.times import format_time
 from service.token_settings import SCOPES, WRITE
@@ -83,6 +84,8 @@ def create_command(
     check_default(default, organizations)
     if (agents or parties) and WRITE in scopes:
         raise Misconfigured(f"--agent and --party restrict reading: leave out --scope {WRITE}, or them")
+    if max(map(len, (organizations, agents, parties))) > MOST_UIDS:
+        raise Misconfigured(f"--organization, --agent and --party may each be given at most {MOST_UIDS:,} times")
     key = new(
         name, list(organizations), default=default, scopes=list(scopes), agents=list(agents) or None,
         parties=list(parties) or None, lifetime=expires,
@@ -103,11 +106,14 @@ def create_command(
 def list_command(settings: Settings, form: Form | None) -> None:
     """List the API keys, the newest first. A key itself is never shown."""
 
-    def all_keys(client: Client) -> Awaitable[dict[str, ApiKey]]:
+    def all_keys(client: Client) -> Awaitable[Known]:
         return Store(client, settings.alias).all()
 
     now = datetime.now(UTC)
-    found = sorted(act(settings, all_keys).items(), key=lambda pair: pair[1].created_on, reverse=True)
+    known = act(settings, all_keys)
+    for key_id in known.unusable:
+        progress.complain(f"The API key {key_id} has another shape than this version writes, and is not accepted.")
+    found = sorted(known.keys.items(), key=lambda pair: pair[1].created_on, reverse=True)
     chosen = output.form_of(form)
     if chosen == "json":
         output.print_json([key.record(key_id, now) for key_id, key in found])

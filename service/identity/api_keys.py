@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -16,7 +17,8 @@ import msgspec
 from opensearchpy.exceptions import NotFoundError, RequestError
 
 from service.client import Client, translated
-from service.client.responses import Json, part, unusable
+from service.client.error_types import is_opensearchs
+from service.client.responses import Json, part
 from service.errors import ConversationsError, NotFound
 from service.identity.caller import Caller
 from service.reach import Restriction
@@ -24,7 +26,9 @@ from service.times import format_time
 
 PREFIX = "ck_"
 MOST_KEYS = 5_000
+MOST_BYTES = 16_000_000  # of all keys as they are stored: one response of OpenSearch must hold them
 FORGOTTEN_AFTER = timedelta(days=90)  # the next `create` removes keys that ended longer ago
+_FEWER = "revoke those that are not used, which are removed 90 days later, or use tokens"
 _KEY = re.compile(r"ck_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
 
@@ -95,6 +99,14 @@ def _hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class Known:
+    """All keys by their ids, also those that ended, and the ids of those that this version does not understand."""
+
+    keys: dict[str, ApiKey]
+    unusable: tuple[str, ...] = ()
+
+
 class Store:
     """The keys in the cluster."""
 
@@ -102,8 +114,7 @@ class Store:
         self._client = client
         self._index = keys_index(alias)
 
-    async def all(self) -> dict[str, ApiKey]:
-        """Every key by its id, also those that ended."""
+    async def all(self) -> Known:
         with translated(alias=self._index):
             try:
                 answer = await self._client.search(
@@ -114,33 +125,47 @@ class Store:
             except NotFoundError as error:
                 if error.error != "index_not_found_exception":  # a proxy's: there may be keys
                     raise
-                return {}
-        hits = part(answer, "hits", "hits", expected=list[Json])
-        try:
-            return {str(hit["_id"]): msgspec.convert(hit["_source"], ApiKey, strict=False) for hit in hits}
-        except (KeyError, msgspec.ValidationError):
-            raise unusable("an API key in it has another shape than the service writes") from None
+                return Known({})
+        found = {str(hit["_id"]): _key_of(hit) for hit in part(answer, "hits", "hits", expected=list[Json])}
+        keys = {key_id: key for key_id, key in found.items() if key is not None}
+        return Known(keys, tuple(sorted(found.keys() - keys.keys())))
 
     async def create(self, key: ApiKey) -> tuple[str, str]:
         """Stores a key under a new id, with the hash of a new secret. Returns the id, and the key as text."""
         await self._ensure_index()
         known = await self.all()
-        await self._forget(known, key.created_on)
-        if len(known) >= MOST_KEYS:
-            raise ConversationsError(f"there are {MOST_KEYS:,} API keys already: revoke those that are not used")
+        await self._forget(known.keys, key.created_on)
+        if len(known.keys) + len(known.unusable) >= MOST_KEYS:
+            raise ConversationsError(f"there are {MOST_KEYS:,} API keys already: {_FEWER}")
+        if sum(len(msgspec.json.encode(one)) for one in (*known.keys.values(), key)) > MOST_BYTES:
+            raise ConversationsError(f"with this one, the API keys would have more than {MOST_BYTES:,} bytes: {_FEWER}")
         key_id, secret = secrets.token_hex(8), secrets.token_urlsafe(32)
         await self._put(key_id, msgspec.structs.replace(key, hash=_hashed(secret)), create=True)
         return key_id, f"{PREFIX}{key_id}_{secret}"
 
     async def revoke(self, key_id: str, now: datetime) -> tuple[ApiKey, bool]:
         """Ends a key. Returns the key as it was, and whether it was not revoked before. Raises NotFound."""
-        found = (await self.all()).get(key_id)
-        if found is None:
-            raise NotFound(f"there is no API key {key_id}: 'conversations key list' prints all keys")
+        found = await self._get(key_id)
         if found.revoked_on is not None:
             return found, False
         await self._put(key_id, msgspec.structs.replace(found, revoked_on=now))
         return found, True
+
+    async def _get(self, key_id: str) -> ApiKey:
+        with translated(alias=self._index):
+            try:
+                answer = await self._client.get(index=self._index, id=key_id)
+            except NotFoundError as error:
+                if not is_opensearchs(error):  # a proxy's: there may be the key
+                    raise
+                raise NotFound(f"there is no API key {key_id}: 'conversations key list' prints all keys") from None
+        found = _key_of(answer)
+        if found is None:
+            raise ConversationsError(
+                f"the API key {key_id} has another shape than this version writes, and is not accepted: "
+                f"delete the document {key_id} of the index {self._index}"
+            )
+        return found
 
     async def _put(self, key_id: str, key: ApiKey, *, create: bool = False) -> None:
         params = {"refresh": "true"} | ({"op_type": "create"} if create else {})
@@ -165,6 +190,14 @@ class Store:
             except RequestError as error:
                 if error.error != "resource_already_exists_exception":
                     raise
+
+
+def _key_of(hit: Json) -> ApiKey | None:
+    """The key in a document, or None if it has another shape than this version's."""
+    try:
+        return msgspec.convert(hit["_source"], ApiKey, strict=False)
+    except (KeyError, msgspec.ValidationError):
+        return None
 
 
 def new(

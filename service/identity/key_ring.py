@@ -7,15 +7,19 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
+import structlog
+
 from service.errors import ConversationsError, KeysUnavailable, Unauthorized
-from service.identity.api_keys import ApiKey, is_same, split
+from service.identity.api_keys import ApiKey, Known, is_same, split
 from service.identity.caller import Caller
 
 FRESH_SECONDS = 20.0  # after which the keys are read again
 OLDEST_SECONDS = 55.0  # keys that are older are not believed: a revoked key ends within 60 seconds
 PAUSE_SECONDS = 2.0  # between two reads for an unknown key, and after a failed read
 
-Read = Callable[[], Awaitable[Mapping[str, ApiKey]]]
+Read = Callable[[], Awaitable[Known]]
+
+logger = structlog.get_logger("conversations.keys")
 
 
 class KeyRing:
@@ -25,6 +29,7 @@ class KeyRing:
         self._read = read
         self._clock = clock
         self._keys: Mapping[str, ApiKey] = {}
+        self._unusable: tuple[str, ...] = ()
         self._read_at = self._tried_at = float("-inf")
         self._reading: asyncio.Task[None] | None = None
 
@@ -73,9 +78,13 @@ class KeyRing:
     async def _replace(self, now: float) -> None:
         """Reads the keys. If that fails, the older ones are used until they are too old."""
         try:
-            self._keys = await self._read()
-        except ConversationsError:
+            found = await self._read()
+        except ConversationsError as error:
+            logger.warning("api_keys_unavailable", reason=str(error), has_older=bool(self._keys))
             return
+        if found.unusable != self._unusable:
+            logger.warning("api_keys_unusable", keys=found.unusable)
+        self._keys, self._unusable = found.keys, found.unusable
         self._read_at = now
 
     async def close(self) -> None:

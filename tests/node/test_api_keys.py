@@ -95,9 +95,37 @@ def test_keys_that_ended_long_ago_are_forgotten(served: Api, cluster: Cluster) -
     recent, _ = store(lambda keys: keys.create(new(timedelta(days=1), timedelta(days=30))))
     store(lambda keys: keys.create(api_keys.new("x", [ORGANIZATIONS[0]], scopes=[READ], lifetime=timedelta(days=1))))
     found = store(lambda keys: keys.all())
-    assert (old in found, recent in found, len(found)) == (False, True, 2)
+    assert (old in found.keys, recent in found.keys, len(found.keys)) == (False, True, 2)
     with pytest.raises(NotFound, match="there is no API key"):
         store(lambda keys: keys.revoke("0" * 16, datetime.now(UTC)))
+
+
+def test_a_key_of_another_shape_ends_no_other_key(served: Api, cluster: Cluster) -> None:
+    own = ("--organization", str(ORGANIZATIONS[0]), "--scope", READ)
+    key = make(cluster, *own)
+    index, odd = api_keys.keys_index(cluster.settings.alias), "0" * 16
+    httpx.put(f"{cluster.url}/{index}/_doc/{odd}?refresh=true", json={"name": 1}).raise_for_status()
+    wait_until(lambda: served.get("/api/conversations", key).status_code == 200)
+    listed = run_here(("key", "list", "-o", "name"), environment=cluster.environment, folder=Path.cwd())
+    assert listed.stdout.split() == [key.split("_")[1]]
+    assert f"The API key {odd} has another shape" in listed.stderr
+    revoked = run_here(("key", "revoke", odd), environment=cluster.environment, folder=Path.cwd())
+    assert revoked.returncode == 1
+    assert f"delete the document {odd} of the index {index}" in revoked.stderr
+    command(cluster, "revoke", key.split("_")[1])
+    make(cluster, *own)
+
+
+def test_keys_that_would_not_be_read_in_one_response_are_not_made(
+    served: Api, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ("--organization", str(ORGANIZATIONS[0]), "--scope", READ)
+    make(cluster, *own)
+    monkeypatch.setattr(api_keys, "MOST_BYTES", 500)
+    refused = run_here(("key", "create", "--name", "test", *own), environment=cluster.environment, folder=Path.cwd())
+    assert refused.returncode == 1
+    assert "the API keys would have more than 500 bytes: revoke those that are not used" in refused.stderr
+    assert len(json.loads(command(cluster, "list", "--json"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -108,6 +136,7 @@ def test_keys_that_ended_long_ago_are_forgotten(served: Api, cluster: Cluster) -
         (("--name", "a", "--scope", READ, "--default", str(ORGANIZATIONS[1])), "--default must be one"),
         (("--name", "a", "--scope", WRITE, "--agent", str(AGENTS[0])), "restrict reading"),
         (("--name", "a"), "--scope"),
+        (("--name", "a", "--scope", READ, *("--agent", str(AGENTS[0])) * 1_001), "at most 1,000 times"),
         (("--name", "a", "--scope", "everything"), "--scope"),
     ],
 )
