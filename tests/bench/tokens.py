@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from service.api.auth import Tokens
 from service.identity import api_keys
-from service.identity.api_keys import ApiKey
+from service.identity.api_keys import ApiKey, Known
 from service.identity.key_ring import KeyRing
 from service.settings import Settings
 from tests.issuer import ALGORITHMS, Issuer, issuer, jwk
@@ -77,8 +77,8 @@ async def _keys(settings: Settings) -> None:
         for key_id, secret in made.items()
     }
 
-    async def read() -> dict[str, ApiKey]:
-        return stored
+    async def read() -> Known:
+        return Known(stored)
 
     tokens = Tokens(settings, KeyRing(read))
     headers = [f"Bearer ck_{key_id}_{secret}" for key_id, secret in made.items()]
