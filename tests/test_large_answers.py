@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-import uvicorn
 from litestar import Litestar, Response, get
 from litestar.params import FromPath
 from litestar.response import Stream
-from uvicorn.server import ServerState
 
 from service.api import conditional_requests
 from service.api.errors import error_response
-from service.api.http_protocol import BoundedProtocol, ConnectionLimits, bounded
 from service.api.limits import CHARGED, Limits
 from service.api.middleware.held import Held
 from service.api.requests import ApiRequest
 from service.settings import Settings
 from tests import virtual_time
+from tests.slow_reader import made
 
 LARGE, SMALL = 20_000_000, 900_000
 
@@ -46,7 +43,7 @@ class Rig:
     async def holds(self, size: int) -> None:
         """Waits until the answers that nobody reads have so many bytes."""
         async with asyncio.timeout(60):
-            while self.limits.answers.organizations._held != size:
+            while self.limits.answers.organizations._held != size:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def ask(self, who: str, size: int, *, etag: str = "") -> tuple[int, int]:
@@ -114,27 +111,6 @@ def test_a_caller_of_two_organizations_holds_half_of_all_at_most() -> None:
     asyncio.run(work())
 
 
-class Reader:
-    """A client that reads so many bytes a second of what is written to it."""
-
-    def __init__(self, speed: float) -> None:
-        self.speed = speed
-        self.size, self.since = 0.0, 0.0
-        self.is_gone = False
-
-    def write(self, size: int) -> None:
-        self.size, self.since = self.get_write_buffer_size() + size, asyncio.get_running_loop().time()
-
-    def get_write_buffer_size(self) -> float:
-        return max(0.0, self.size - self.speed * (asyncio.get_running_loop().time() - self.since))
-
-    def abort(self) -> None:
-        self.is_gone = True
-
-    def resume_reading(self) -> None:
-        pass
-
-
 @pytest.mark.parametrize(
     ("speed", "part", "lasts"),
     [
@@ -183,14 +159,3 @@ def test_what_was_read_quickly_saves_no_time_for_later() -> None:
         assert reader.is_gone
 
     virtual_time.run(work())
-
-
-def made(speed: float) -> tuple[BoundedProtocol, Reader]:
-    loop = asyncio.get_running_loop()
-    config = uvicorn.Config(cast(Any, SimpleNamespace()), log_config=None, http=bounded(ConnectionLimits()), ws="none")
-    config.load()
-    protocol = bounded(ConnectionLimits())(config, ServerState(), {}, loop)
-    reader = Reader(speed)
-    protocol.transport = cast(Any, reader)
-    protocol.flow = cast(Any, SimpleNamespace(pause_writing=lambda: None, resume_writing=lambda: None))
-    return protocol, reader

@@ -20,8 +20,8 @@ import pytest
 from service.api.unread import Reader, Unread
 from tests import logged, virtual_time
 from tests.processes import wait_until
-from tests.test_http_protocol import Served, received
-from tests.test_large_answers import made
+from tests.served import Served, received
+from tests.slow_reader import made
 
 SIZE = 900_000  # just too small to count as a large answer
 LIMIT = 64_000_000
