@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import pytest
 
+from service.api.http_protocol import MOST_CLOSING
 from service.api.unread import Reader, Unread
 from tests import logged, virtual_time
 from tests.processes import wait_until
@@ -57,8 +58,8 @@ listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, {BUFFERS})
 listener.bind(("127.0.0.1", 0))
 listener.listen(1000)
 print(listener.getsockname()[1], flush=True)
-tls = dict(zip(("ssl_certfile", "ssl_keyfile"), sys.argv[1:]))
-config = uvicorn.Config(app, http=bounded(ConnectionLimits()), ws="none", lifespan="off", log_config=None, **tls)
+tls = dict(zip(("ssl_certfile", "ssl_keyfile"), sys.argv[2:]))
+config = uvicorn.Config(app, http=bounded(ConnectionLimits(**json.loads(sys.argv[1]))), ws="none", lifespan="off", log_config=None, **tls)
 uvicorn.Server(config).run(sockets=[listener])
 """
 
@@ -106,13 +107,13 @@ def self_signed(folder: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def client(*files: Path) -> Iterator[Client]:
+def client(*files: Path, **limits: int) -> Iterator[Client]:
     tls = None
     if files:
         tls = ssl.create_default_context()
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     with logged.new_file("unread").open("wb") as stderr, ExitStack() as stack:
-        command = [sys.executable, "-c", PROGRAM, *map(str, files)]
+        command = [sys.executable, "-c", PROGRAM, json.dumps(limits), *map(str, files)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr)
         stack.callback(process.wait)
         stack.callback(process.kill)
@@ -158,6 +159,17 @@ def test_the_next_answer_is_not_begun_while_the_client_does_not_read() -> None:
             assert len(received(asked)) > SIZE * (times + 1)
         wait_until(lambda: one.state["held"] == 0)
         assert one.state["began"] == PIPELINED + 4
+
+
+@pytest.mark.slow
+def test_connections_that_give_way_but_do_not_read_are_not_kept_open_without_end() -> None:
+    """Each new connection takes the place of an older one, which may send the rest of its answer for a while."""
+    with client(connections=20, unread_bytes=1_000_000_000) as one:
+        for _ in range(MOST_CLOSING + 100):
+            one.ask("flood")
+        wait_until(lambda: one.state["began"] == MOST_CLOSING + 100)
+        files = len([*Path(f"/proc/{one.served.pid}/fd").iterdir()])
+        assert files <= 20 + MOST_CLOSING + 20
 
 
 class Connection:
