@@ -18,6 +18,8 @@ DIVIDED = (
     "searches_per_organization",
     "searches_waiting",
     "searches_waiting_per_organization",
+    "writes",
+    "writes_per_organization",
     "bulk_bytes",
     "bulk_bytes_per_organization",
     "answer_bytes",
@@ -31,6 +33,7 @@ DIVIDED = (
 )
 _ADDRESS = re.compile(r"(?P<host>[a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>[0-9]{1,5})")
 MOST_BODY_BYTES = 10_000_000
+LEAST_UNREAD_BYTES = 4_000_000  # of a process, so that answers of usual size are never too many
 BODY_START_SECONDS = 10.0  # which every body has, however slowly it comes
 BODY_SPEED = 50_000  # bytes a second of a body, after its first BODY_START_SECONDS
 
@@ -105,6 +108,22 @@ class LimitSettings(BaseSettings):
         description="seconds that a search may wait for its turn; if its organization is over capacity for longer than "
         "a burst, only about as long as one search takes",
     )
+    writes: int = Field(
+        80,
+        ge=1,
+        le=100_000,
+        validation_alias=_env("CONVERSATIONS_WRITES"),
+        description="concurrent writes to OpenSearch of a process; a bulk write counts as one for each 25,000 bytes of "
+        "its body, up to 10, because its lines are written in parts",
+    )
+    writes_per_organization: int = Field(
+        40,
+        ge=1,
+        le=100_000,
+        validation_alias=_env("CONVERSATIONS_WRITES_PER_ORGANIZATION"),
+        description="such writes of one organization, also while no other one writes; beyond it, they wait up to 5 s, "
+        "then get 429",
+    )
     bulk_bytes: int = Field(
         64_000_000,
         ge=1,
@@ -130,7 +149,7 @@ class LimitSettings(BaseSettings):
         ge=1,
         validation_alias=_env("CONVERSATIONS_ANSWER_BYTES"),
         description="total bytes of the answers above 1 MB that a process has in memory until its clients have read "
-        "them; exports do not count",
+        "them; exports do not count; smaller answers and parts of exports may have half as many bytes in addition",
     )
     answer_bytes_per_organization: int = Field(
         64_000_000,
@@ -226,6 +245,11 @@ class LimitSettings(BaseSettings):
         if value is None or (found is not None and 1 <= int(found["port"]) <= 65_535):
             return value
         raise ValueError("must be a host and a port, such as 127.0.0.1:9100 or [::1]:9100")
+
+    @property
+    def unread_bytes(self) -> int:
+        """Total bytes in the write buffers of connections whose clients do not read."""
+        return max(LEAST_UNREAD_BYTES, self.answer_bytes // 2)
 
     @property
     def operations_host_and_port(self) -> tuple[str, int] | None:

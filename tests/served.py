@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -33,3 +35,43 @@ def _is_live(address: str) -> bool:
         return httpx.get(f"{address}/health/live", verify=CERTIFICATES).status_code == 200
     except httpx.TransportError:
         return False
+
+
+@dataclass
+class Served:
+    """A server process, without a cluster behind it."""
+
+    pid: int
+    port: int
+
+    def connect(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port))
+        connection.settimeout(60)
+        return connection
+
+    def answer(self, *pieces: bytes) -> bytes:
+        """Everything that comes back until the server closes; it may close while the pieces are sent."""
+        with self.connect() as connection:
+            try:
+                for piece in pieces:
+                    connection.sendall(piece)
+            except ConnectionError:
+                pass
+            return received(connection)
+
+    @property
+    def megabytes(self) -> int:
+        """The most memory that the process had so far."""
+        found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
+        assert found is not None
+        return int(found[1]) // 1024
+
+
+def received(connection: socket.socket) -> bytes:
+    found = b""
+    try:
+        while more := connection.recv(65_536):
+            found += more
+    except ConnectionError:
+        pass
+    return found

@@ -11,14 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from service.api import http_protocol as limits
 from tests import logged
-from tests.served import await_address
+from tests.served import Served, await_address, received
 
 GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 CLOSING = GET + b"Connection: close\r\n\r\n"
@@ -27,46 +26,6 @@ PIECE = b"a" * 65_536
 BULK = b"POST /api/conversations/bulk HTTP/1.1\r\nHost: x\r\n"
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-
-
-@dataclass
-class Served:
-    """A server process, without a cluster behind it."""
-
-    pid: int
-    port: int
-
-    def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port))
-        connection.settimeout(60)
-        return connection
-
-    def answer(self, *pieces: bytes) -> bytes:
-        """Everything that comes back until the server closes; it may close while the pieces are sent."""
-        with self.connect() as connection:
-            try:
-                for piece in pieces:
-                    connection.sendall(piece)
-            except ConnectionError:
-                pass
-            return received(connection)
-
-    @property
-    def megabytes(self) -> int:
-        """The most memory that the process had so far."""
-        found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
-        assert found is not None
-        return int(found[1]) // 1024
-
-
-def received(connection: socket.socket) -> bytes:
-    found = b""
-    try:
-        while more := connection.recv(65_536):
-            found += more
-    except ConnectionError:
-        pass
-    return found
 
 
 def statuses(answers: bytes) -> list[int]:

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-import uvicorn
 from litestar import Litestar, Response, get
 from litestar.params import FromPath
 from litestar.response import Stream
-from uvicorn.server import ServerState
 
 from service.api import conditional_requests
 from service.api.errors import error_response
-from service.api.http_protocol import BoundedProtocol, ConnectionLimits, bounded
-from service.api.limits import Limits
+from service.api.limits import CHARGED, Limits
 from service.api.middleware.held import Held
 from service.api.requests import ApiRequest
 from service.settings import Settings
 from tests import virtual_time
+from tests.slow_reader import made
 
 LARGE, SMALL = 20_000_000, 900_000
 
 
 class Rig:
-    """An application whose answers have `size` bytes, and clients that read nothing after the first part."""
+    """An application whose answers have `size` bytes, for callers such as one@its-organization, and clients that read nothing after the first part."""
 
     def __init__(self) -> None:
         self.limits = Limits.of(Settings.load())
@@ -35,12 +32,19 @@ class Rig:
         @get("/{who:str}/{size:int}")
         async def page(request: ApiRequest, who: FromPath[str], size: FromPath[int]) -> Response[bytes] | Stream:
             pieces = [b"x" * 100_000] * (size // 100_000)
-            hold = partial(self.limits.hold_answer, request.scope, who)
+            request.scope["state"][CHARGED], _, organization = who.partition("@")
+            hold = partial(self.limits.hold_answer, request.scope, organization or who)
             return await conditional_requests.answer(request, pieces, {}, hold=hold)
 
         handlers: Any = {Exception: error_response}
         self.app = Held(Litestar([page], exception_handlers=handlers, logging_config=None, openapi_config=None))
         self.reads = asyncio.Event()
+
+    async def holds(self, size: int) -> None:
+        """Waits until the answers that nobody reads have so many bytes."""
+        async with asyncio.timeout(60):
+            while self.limits.answers.organizations._held != size:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     async def ask(self, who: str, size: int, *, etag: str = "") -> tuple[int, int]:
         """The status and the bytes of the answer."""
@@ -74,47 +78,37 @@ def test_answers_that_nobody_reads_are_bounded_in_all_and_for_each_organization(
     async def work() -> None:
         rig = Rig()
         unread = [asyncio.create_task(rig.ask("one", LARGE)) for _ in range(3)]
-        await asyncio.sleep(0.5)
-        assert rig.limits.answers._held == 3 * LARGE
+        await rig.holds(3 * LARGE)
         assert (await rig.ask("one", LARGE))[0] == 429, "also while it is alone"
         unread += [asyncio.create_task(rig.ask("one", SMALL)) for _ in range(20)]
         assert (await rig.ask("one", LARGE, etag="*"))[0] == 304
         unread += [asyncio.create_task(rig.ask("two", LARGE)) for _ in range(3)]
-        await asyncio.sleep(0.5)
-        assert rig.limits.answers._held == 6 * LARGE
+        await rig.holds(6 * LARGE)
         assert (await rig.ask("three", LARGE))[0] == 503
         unread.pop(0).cancel()  # its client goes
-        await asyncio.sleep(0.1)
-        assert rig.limits.answers._held == 5 * LARGE
+        await rig.holds(5 * LARGE)
         unread += [asyncio.create_task(rig.ask("three", LARGE))]
-        await asyncio.sleep(0.5)
-        assert rig.limits.answers._held == 6 * LARGE
+        await rig.holds(6 * LARGE)
         rig.reads.set()
         assert {*await asyncio.gather(*unread)} == {(200, LARGE), (200, SMALL)}
-        assert rig.limits.answers._held == 0
+        assert rig.limits.answers.organizations._held == 0
 
     asyncio.run(work())
 
 
-class Reader:
-    """A client that reads so many bytes a second of what is written to it."""
+def test_a_caller_of_two_organizations_holds_half_of_all_at_most() -> None:
+    async def work() -> None:
+        rig = Rig()
+        unread = [asyncio.create_task(rig.ask(f"one@{number}", LARGE)) for number in (1, 2, 1)]
+        await rig.holds(3 * LARGE)
+        assert (await rig.ask("one@2", LARGE))[0] == 429
+        unread += [asyncio.create_task(rig.ask("other@2", LARGE)) for _ in range(2)]
+        await rig.holds(5 * LARGE)
+        rig.reads.set()
+        assert {*await asyncio.gather(*unread)} == {(200, LARGE)}
+        assert rig.limits.answers.organizations._held == rig.limits.answers.callers._held == 0
 
-    def __init__(self, speed: float) -> None:
-        self.speed = speed
-        self.size, self.since = 0.0, 0.0
-        self.is_gone = False
-
-    def write(self, size: int) -> None:
-        self.size, self.since = self.get_write_buffer_size() + size, asyncio.get_running_loop().time()
-
-    def get_write_buffer_size(self) -> float:
-        return max(0.0, self.size - self.speed * (asyncio.get_running_loop().time() - self.since))
-
-    def abort(self) -> None:
-        self.is_gone = True
-
-    def resume_reading(self) -> None:
-        pass
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize(
@@ -165,14 +159,3 @@ def test_what_was_read_quickly_saves_no_time_for_later() -> None:
         assert reader.is_gone
 
     virtual_time.run(work())
-
-
-def made(speed: float) -> tuple[BoundedProtocol, Reader]:
-    loop = asyncio.get_running_loop()
-    config = uvicorn.Config(cast(Any, SimpleNamespace()), log_config=None, http=bounded(ConnectionLimits()), ws="none")
-    config.load()
-    protocol = bounded(ConnectionLimits())(config, ServerState(), {}, loop)
-    reader = Reader(speed)
-    protocol.transport = cast(Any, reader)
-    protocol.flow = cast(Any, SimpleNamespace(pause_writing=lambda: None, resume_writing=lambda: None))
-    return protocol, reader

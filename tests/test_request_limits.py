@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -291,7 +290,7 @@ def test_bodies_of_one_that_was_alone_leave_room_for_others() -> None:
     outcomes: Outcomes = Counter()
 
     async def work() -> None:
-        bodies = Limits.of(Settings.load()).bodies
+        bodies = Limits.of(Settings.load()).bodies.organizations
         await hold(bodies, "one", 2 * CONTENDED_SECONDS, outcomes, units=1)
         held = [asyncio.create_task(hold(bodies, "one", 60, outcomes, units=10_000_000)) for _ in range(7)]
         await asyncio.sleep(CONTENDED_SECONDS)
@@ -301,23 +300,6 @@ def test_bodies_of_one_that_was_alone_leave_room_for_others() -> None:
 
     run(work())
     assert outcomes["one", "own"] == 4
-
-
-def test_a_caller_of_many_organizations_leaves_exports_for_others() -> None:
-    async def work() -> None:
-        limits = Limits.of(Settings.load())
-
-        async def export(caller: str, number: int) -> None:
-            async with limits.export(caller, UUID(int=number)):
-                await asyncio.sleep(60)
-
-        held = [asyncio.create_task(export("one", number)) for number in range(4)]
-        await asyncio.sleep(2)
-        refused = [str(one.exception()) for one in held if one.done()]
-        assert refused == ["at most 2 exports of a caller at once: try again shortly"] * 2
-        await asyncio.gather(*(export("another", number) for number in (1, 9)))
-
-    run(work())
 
 
 def test_who_meets_only_others_is_told_so() -> None:

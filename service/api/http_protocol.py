@@ -16,12 +16,14 @@ from typing import ClassVar
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.server import ServerState
 
 from service import telemetry
 from service.api import responses
 from service.api.limits import VOUCH
+from service.api.reading_protocol import ReadingProtocol
+from service.api.unread import Unread
 from service.limit_settings import LimitSettings, body_time
 
 MAX_HEADERS = 100  # like Apache's LimitRequestFields
@@ -31,8 +33,8 @@ UNREAD_BODY_SECONDS = 5.0  # a body that no handler reads is discarded for this 
 LATER_SECONDS = 10.0  # than the time of a body, which the application itself limits once it reads it
 KEEP_ALIVE_SECONDS = 75  # longer than the idle timeouts of common load balancers, so that these close first
 UNSENT_BYTES = 65_536  # in the kernel. By default, it buffers megabytes, so a slow reader would seem not to read
-MOMENT_SECONDS = 0.01  # of patience, which is not worth another look at an unread answer
 SLICE_BYTES = 65_536  # of received data, after which the limits are checked
+MOST_CLOSING = 100  # connections that may send the rest of their answers; further ones are closed at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class ConnectionLimits:
     `head_bytes` limits the request line, all headers and trailers. `head_seconds` is from the connection, or the first
     byte of a later request, to the end of the headers; `body_seconds` from there to the end of the body, which must
     also keep a least speed (`body_time`). A client may leave an answer unread for `unread_seconds`, and gets one of
-    them back for each `read_speed` bytes that it reads.
+    them back for each `read_speed` bytes that it reads. All connections may have `unread_bytes` unread.
     """
 
     connections: int = 3_000
@@ -51,6 +53,7 @@ class ConnectionLimits:
     body_seconds: float = 60.0
     unread_seconds: float = 30.0
     read_speed: int = 20_000
+    unread_bytes: int = 64_000_000
 
     @classmethod
     def of(cls, settings: LimitSettings) -> ConnectionLimits:
@@ -87,7 +90,7 @@ class _Refused(Exception):
     """Raised in a callback to stop the parser."""
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(ReadingProtocol):
     """One connection. For `uvicorn.Config(http=bounded(limits), ws="none")`.
 
     All connections share two collections: `idle` has those without a running request, the longest idle first, and
@@ -115,12 +118,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_over = False  # no further request is read from this connection
         self._refusal = 400
         self._timer: asyncio.TimerHandle | None = None
-        self._stalled: asyncio.TimerHandle | None = None
-        self._patience = self.limits.unread_seconds  # seconds for which the client may leave the answer unread
-        self._unread = (0.0, 0)  # when the buffer was looked at, and the bytes in it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)  # type: ignore[arg-type]
+        super().connection_made(transport)
         if (connection := transport.get_extra_info("socket")) is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         if self._has_room():
@@ -133,9 +133,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._leave_idle()
         self.closing.discard(self)
         self._stop_timer()
-        self.resume_writing()
         super().connection_lost(exc)
         self.pipeline.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Removes what refers to this object. Else its buffers would stay until a garbage collection."""
+        if self.scope is not None:
+            self.scope["state"].pop(VOUCH, None)
+        if self.cycle is not None:
+            self.cycle.on_response = lambda: None
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -208,7 +215,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._stop_timer()
         self._in_body, self._raw_bytes, self._body_since = True, 0, self.loop.time()
-        self.scope["state"][VOUCH] = self._leave_idle
+        self.scope["state"][VOUCH] = self._vouch
         self._leave_idle()
         self._join_idle()
 
@@ -237,7 +244,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._patience = self.limits.unread_seconds
         self._join_idle()
         if not self._in_body or not self.is_idle:
             return
@@ -268,6 +274,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def _leave_idle(self) -> None:
         self.idle.pop(self, None)
 
+    def _vouch(self, caller: str) -> None:
+        """Called when a request was found to have the valid token of this caller."""
+        self.caller = caller
+        self._leave_idle()
+
     def announce_end(self) -> None:
         """Makes the current answer say that the connection will be closed after it."""
         if not self.is_idle:
@@ -280,7 +291,7 @@ class BoundedProtocol(HttpToolsProtocol):
         longest_idle = next(iter(self.idle), None)
         if longest_idle is not None:
             telemetry.refused.labels("connections", "idle").inc()
-            longest_idle._close()
+            longest_idle._close(at_once=len(self.closing) >= MOST_CLOSING)
         return longest_idle is not None
 
     def _refuse(self, status: int) -> None:
@@ -316,11 +327,14 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._close()
 
-    def _close(self) -> None:
+    def _close(self, *, at_once: bool = False) -> None:
         self._leave_idle()
         if not self.transport.is_closing():
             self.closing.add(self)
             self.transport.close()
+            self.watch_the_end()
+        if at_once:
+            self.transport.abort()
 
     def _start_timer(self, seconds: float, then: Callable[[], None]) -> None:
         self._timer = self.loop.call_later(seconds, then)
@@ -330,41 +344,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer.cancel()
             self._timer = None
 
-    def pause_writing(self) -> None:
-        """Called when the transport's buffer is full, because the client does not read."""
-        super().pause_writing()
-        if self._stalled is None:
-            self._unread = (self.loop.time(), self.transport.get_write_buffer_size())
-            self._stalled = self.loop.call_later(self._patience, self._end_unread)
-
-    def resume_writing(self) -> None:
-        """Called when the client has read most of the buffer, which holds a quarter of a megabyte of a large answer."""
-        if self._stalled is not None:
-            self._look_at_unread()
-            self._stalled.cancel()
-            self._stalled = None
-        super().resume_writing()
-
-    def _look_at_unread(self) -> None:
-        """Takes the time since the last look from the patience, and gives the time for what was read meanwhile."""
-        since, size = self._unread
-        self._unread = (self.loop.time(), self.transport.get_write_buffer_size())
-        earned = (size - self._unread[1]) / self.limits.read_speed
-        left = self._patience - (self._unread[0] - since) + earned
-        self._patience = max(0.0, min(self.limits.unread_seconds, left))
-
-    def _end_unread(self) -> None:
-        self._look_at_unread()
-        if self._patience > MOMENT_SECONDS:
-            self._stalled = self.loop.call_later(self._patience, self._end_unread)
-            return
-        telemetry.refused.labels("unread_seconds", "own").inc()
-        self.transport.abort()
-
 
 def bounded(limits: ConnectionLimits) -> type[BoundedProtocol]:
     """The protocol of one server with these limits."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits, "idle": {}, "closing": set()})
+    unread = Unread(limits.unread_bytes, seconds=limits.unread_seconds, speed=limits.read_speed)
+    shared = {"limits": limits, "idle": {}, "closing": set(), "unread": unread}
+    return type("BoundedProtocol", (BoundedProtocol,), shared)
 
 
 def _refusal(status: int, limits: ConnectionLimits) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Hashable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from uuid import UUID
 
 from litestar.types import Scope
@@ -13,14 +12,16 @@ from litestar.types import Scope
 from service.identity.caller import Caller
 from service.limit_settings import LimitSettings
 from service.limits.fair_semaphore import FairSemaphore, Size
+from service.limits.lasting_semaphore import LastingSemaphore, Queue
 from service.limits.token_buckets import Buckets
 
-BODIES_WAITING, BODIES_WAITING_SHARE = 100, 25
-BODY_PATIENCE_SECONDS = 5.0
-ANSWERS_WAITING, ANSWERS_WAITING_SHARE = 8, 2  # few, because one that waits is in memory already
-ANSWER_PATIENCE_SECONDS = 1.0
+WRITES_QUEUE = Queue(100, 25, 5.0)
+BODIES_QUEUE = Queue(100, 25, 5.0)
+ANSWERS_QUEUE = Queue(8, 2, 1.0)  # few, because one that waits is in memory already
+EXPORTS_QUEUE = Queue(20, 20, 1.0)  # a short wait, until one of the others has ended
+WRITE_BYTES = 25_000  # of a bulk write count as one write
+MOST_WRITES = 10  # of one request: its parts of service.api.writes.BATCH_BYTES are written one after the other
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
-EXPORTS_QUEUE = (20, 20, 1.0)  # in all, of one, and seconds: a short wait, until one of the others has ended
 SHED = "shed"  # in the state of a request that was refused because the service is busy with other organizations
 PLACE = "place"  # in the state of a request: the organization in whose name it already has a slot for a search
 WAITED = "waited"  # the seconds that it waited for this slot, which count towards its deadline
@@ -36,10 +37,10 @@ class Limits:
     callers: Buckets
     addresses: Buckets
     searches: FairSemaphore
-    bodies: FairSemaphore
-    answers: FairSemaphore
-    exports: FairSemaphore
-    exports_of_callers: FairSemaphore
+    writes: LastingSemaphore
+    bodies: LastingSemaphore
+    answers: LastingSemaphore
+    exports: LastingSemaphore
     points: FairSemaphore
     body_bytes: int
 
@@ -61,36 +62,10 @@ class Limits:
                 patience=settings.search_patience,
                 brisk=True,
             ),
-            bodies=_shared(
-                settings,
-                "bulk_bytes",
-                "bytes of bulk writes",
-                waiting=(BODIES_WAITING, BODIES_WAITING_SHARE),
-                patience=BODY_PATIENCE_SECONDS,
-                always=True,  # a slot is held before the bytes arrive, so one that was alone could hold all of them
-            ),
-            answers=_shared(
-                settings,
-                "answer_bytes",
-                "bytes of large answers",
-                waiting=(ANSWERS_WAITING, ANSWERS_WAITING_SHARE),
-                patience=ANSWER_PATIENCE_SECONDS,
-                always=True,
-            ),
-            exports=_shared(
-                settings,
-                "exports",
-                "exports",
-                waiting=EXPORTS_QUEUE[:2],
-                patience=EXPORTS_QUEUE[2],
-                always=True,
-            ),
-            exports_of_callers=FairSemaphore(
-                "exports_per_caller",
-                Size(settings.exports, (settings.exports + 1) // 2, *EXPORTS_QUEUE, always=True),
-                what="exports",
-                whose="a caller",
-            ),
+            writes=_lasting(settings, "writes", "writes", WRITES_QUEUE),
+            bodies=_lasting(settings, "bulk_bytes", "bytes of bulk writes", BODIES_QUEUE),
+            answers=_lasting(settings, "answer_bytes", "bytes of large answers", ANSWERS_QUEUE),
+            exports=_lasting(settings, "exports", "exports", EXPORTS_QUEUE),
             points=_shared(
                 settings,
                 "points_in_time",
@@ -105,7 +80,7 @@ class Limits:
         """Takes the unit of every request. Raises RateExceeded."""
         scope["state"][CHARGED] = caller.identity
         if (vouch := scope["state"].get(VOUCH)) is not None:
-            vouch()
+            vouch(caller.identity)
         self.callers.take(caller.identity)
 
     def charge(self, caller: Caller, units: float) -> None:
@@ -127,23 +102,39 @@ class Limits:
         The organizations of the lines are not known before they are read, so the caller's organization counts, or else
         the caller.
         """
-        default = caller.default_organization
         units = self.body_bytes if announced is None else min(announced, self.body_bytes)
-        return self.bodies.slot(caller.identity if default is None else default.bytes, max(1, units))
+        return self.bodies.slot(caller.identity, _default(caller), max(1, units))
+
+    def write(self, caller: Caller, organizations: set[str], size: int) -> AbstractAsyncContextManager[None]:
+        """A slot among the writes, for a body of `size` bytes with lines of these organizations.
+
+        Lines of several organizations count as the body does. Raises TooBusy and Saturated.
+        """
+        who = UUID(next(iter(organizations))).bytes if len(organizations) == 1 else _default(caller)
+        return self.writes.slot(caller.identity, who, min(MOST_WRITES, 1 + size // WRITE_BYTES))
+
+    @asynccontextmanager
+    async def deletion(self, scope: Scope, organization_uid: UUID) -> AsyncIterator[None]:
+        """A slot among the writes, and one among the searches, because it also reads. Raises TooBusy and Saturated."""
+        async with (
+            self.writes.slot(scope["state"][CHARGED], organization_uid.bytes),
+            self.search(scope, organization_uid),
+        ):
+            yield
 
     async def hold_answer(self, scope: Scope, who: Hashable, size: int) -> None:
         """Waits for room for a large answer, which it has until it was sent. Raises TooBusy and Saturated."""
-        await self.answers.acquire(who, size)
-        scope["state"][HELD] = partial(self.answers.release, who, size)
+        scope["state"][HELD] = await self.answers.acquire(scope["state"][CHARGED], who, size)
 
-    @asynccontextmanager
-    async def export(self, caller: str, organization_uid: UUID) -> AsyncIterator[None]:
-        """A slot among the exports. Raises TooBusy and Saturated.
+    def export(self, scope: Scope, organization_uid: UUID) -> AbstractAsyncContextManager[None]:
+        """A slot among the exports. Raises TooBusy and Saturated."""
+        return self.exports.slot(scope["state"][CHARGED], organization_uid.bytes)
 
-        A caller gets at most half of them, whatever the number of its organizations.
-        """
-        async with self.exports_of_callers.slot(caller), self.exports.slot(organization_uid.bytes):
-            yield
+
+def _default(caller: Caller) -> Hashable:
+    """The default organization of the caller, or else the caller."""
+    default = caller.default_organization
+    return caller.identity if default is None else default.bytes
 
 
 def _shared(
@@ -153,10 +144,17 @@ def _shared(
     *,
     waiting: tuple[int, int],
     patience: float,
-    always: bool = False,
     brisk: bool = False,
 ) -> FairSemaphore:
     """A semaphore with the units of the setting `name`. `<name>_per_organization` bounds those of one organization."""
+    units, share = _size(settings, name)
+    return FairSemaphore(name, Size(units, share, *waiting, patience, brisk=brisk), what=what)
+
+
+def _lasting(settings: LimitSettings, name: str, what: str, queue: Queue) -> LastingSemaphore:
+    return LastingSemaphore(name, *_size(settings, name), queue, what=what)
+
+
+def _size(settings: LimitSettings, name: str) -> tuple[int, int]:
     units: int = getattr(settings, name)
-    share: int = min(units, getattr(settings, f"{name}_per_organization"))
-    return FairSemaphore(name, Size(units, share, *waiting, patience, always=always, brisk=brisk), what=what)
+    return units, min(units, getattr(settings, f"{name}_per_organization"))

@@ -17,7 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service import telemetry
 from service.api import conditional_requests, responses, trail, weights
 from service.api.auth import Caller, Tokens, authorizations
-from service.api.limits import CHARGED, Limits
+from service.api.limits import Limits
 from service.api.links import links
 from service.api.media_type import NDJSON, check_body
 from service.api.metrics import Metrics
@@ -124,7 +124,7 @@ async def export_conversations(request: ApiRequest) -> Stream:
         request, EXPORT_PARAMETERS, is_strict=_is_strict(request), scope=EXPORT
     )
     if is_head(request.scope):
-        async with parts.limits.export(str(request.scope["state"][CHARGED]), organization_uid):
+        async with parts.limits.export(request.scope, organization_uid):
             return Stream(_one_empty_part(), media_type=NDJSON)
     lines = _export_lines(request, query, organization_uid)
     first = await anext(lines)  # an error before the first line still gets an error response
@@ -169,7 +169,7 @@ async def _export_lines(request: ApiRequest, query: ConversationQuery, organizat
     sent, is_complete = 0, False
     try:
         async with (
-            parts.limits.export(str(request.scope["state"][CHARGED]), organization_uid),
+            parts.limits.export(request.scope, organization_uid),
             aclosing(export(parts.searcher, query, organization_uid)) as batches,
         ):
             total, matched = 0, None
@@ -216,7 +216,7 @@ async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Respon
     organization_uid, conversation_uid, values = await _parsed_item_request(
         request, uid, DELETE_PARAMETERS, scope=WRITE
     )
-    async with parts.limits.search(request.scope, organization_uid):
+    async with parts.limits.deletion(request.scope, organization_uid):
         with trail.record_failure(request, "delete", {organization_uid}, uid=str(conversation_uid)):
             outcome = await parts.writes.delete(
                 organization_uid,
@@ -252,8 +252,10 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
             is_json=request.content_type[0] == MediaType.JSON,
         )
         parts.limits.charge(caller, weights.of_bulk(len(lines), len(body)) - for_bytes)
-        with trail.record_failure(request, "write", trail.organizations_of(lines), lines=len(lines)):
-            results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
+        organizations = trail.organizations_of(lines)
+        async with parts.limits.write(caller, organizations, len(body)):
+            with trail.record_failure(request, "write", organizations, lines=len(lines)):
+                results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
     counts = Counter[str](result.outcome for result in results)
     note(request.scope, **counts)
     trail.record_writes(request, lines, results)

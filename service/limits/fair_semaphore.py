@@ -17,6 +17,7 @@ LEAST_PATIENCE = 0.02  # seconds
 BURST_QUEUES = 2.0  # a burst may take as long as this many full queues need, on average, to become empty
 LEAST_BURST = 0.1  # seconds, after which a brisk queue may count as one that does not become empty
 SMOOTHING = 0.05  # the weight of the latest request in the average time of a request
+UNLIMITED = 2**62  # units in all, where only the share of each tenant counts
 CONTENDED_SECONDS = 10.0  # after this time without other tenants, a tenant counts as the only one
 
 
@@ -73,7 +74,8 @@ class FairSemaphore:
         self._takes = 0.0  # seconds for which a request holds its units, smoothed
         self._shows_held = telemetry.limit_in_use.labels(name)
         self._shows_queued = telemetry.limit_waiting.labels(name)
-        telemetry.limit_size.labels(name).set(size.units)
+        if size.units < UNLIMITED:
+            telemetry.limit_size.labels(name).set(size.units)
         telemetry.refuses(name)
 
     @asynccontextmanager

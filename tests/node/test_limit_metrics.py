@@ -29,11 +29,15 @@ ANSWERED_AT_ONCE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 CONNECTIONS = 5
 SHARED: dict[str, Callable[[Limits], FairSemaphore]] = {
     "searches": lambda limits: limits.searches,
-    "bulk_bytes": lambda limits: limits.bodies,
-    "answer_bytes": lambda limits: limits.answers,
     "points_in_time": lambda limits: limits.points,
-    "exports": lambda limits: limits.exports,
-    "exports_per_caller": lambda limits: limits.exports_of_callers,
+    "writes": lambda limits: limits.writes.organizations,
+    "writes_per_caller": lambda limits: limits.writes.callers,
+    "bulk_bytes": lambda limits: limits.bodies.organizations,
+    "bulk_bytes_per_caller": lambda limits: limits.bodies.callers,
+    "answer_bytes": lambda limits: limits.answers.organizations,
+    "answer_bytes_per_caller": lambda limits: limits.answers.callers,
+    "exports": lambda limits: limits.exports.organizations,
+    "exports_per_caller": lambda limits: limits.exports.callers,
 }
 
 
@@ -97,6 +101,12 @@ def answers_that_nobody_reads(client: Client) -> None:
         client.send(wanted * MAX_PIPELINED, buffer=4_096)
 
 
+def answers_beyond_the_bytes(client: Client) -> None:
+    wanted = b"GET /docs/openapi.json HTTP/1.1\r\nHost: x\r\nAccept-Encoding: identity\r\n\r\n"
+    for _ in range(100):
+        client.send(wanted * MAX_PIPELINED, buffer=4_096)
+
+
 def idle_connections(client: Client) -> None:
     for _ in range(CONNECTIONS + 1):
         client.send(b"")
@@ -129,6 +139,7 @@ BREAKING: list[tuple[str, str, Callable[[Client], None], dict[str, Any]]] = [
     ("body_seconds", "own", half_a_body, {"body_seconds": 1.0}),
     ("body_bytes", "own", too_long_a_body, {"body_bytes": 1_000}),
     ("unread_seconds", "own", answers_that_nobody_reads, {"unread_seconds": 1.0}),
+    ("unread_bytes", "own", answers_beyond_the_bytes, {"answer_bytes": 1}),
     ("connections", "idle", idle_connections, {"connections": CONNECTIONS}),
     ("connections", "all", busy_connections, {"connections": CONNECTIONS}),
     ("address", "own", no_token, {"address_rate": 0.01, "address_burst": 1}),
@@ -161,10 +172,12 @@ def test_what_a_limit_of_connections_or_callers_refuses_is_counted(
 
 @pytest.mark.parametrize("limit", SHARED)
 def test_what_a_limit_of_organizations_refuses_is_counted(limit: str, bare_settings: Settings) -> None:
-    """Two organizations (or callers) hold all; one of them asks for more, and a third one for its first."""
-    options: dict[str, Any] = {limit: 2, f"{limit}_per_organization": 1}
-    if limit == "exports_per_caller":  # half of all exports
-        options = {"exports": 2}
+    """Two organizations (or callers) hold all; one of them asks for more, and a third one for its first.
+
+    A third caller has its own half: others may use everything as organizations only.
+    """
+    what = limit.removesuffix("_per_caller")
+    options: dict[str, Any] = {what: 2, f"{what}_per_organization": 1}
     limits = Limits.of(bare_settings.but(**options))
     shared = SHARED[limit](limits)
     before = {reason: refused(limit, reason) for reason in ("own", "all")}
@@ -175,6 +188,8 @@ def test_what_a_limit_of_organizations_refuses_is_counted(limit: str, bare_setti
                 async with shared.slot(b"one"):
                     pass
             assert refused(limit, "own") == before["own"] + 1
+            if what != limit:
+                return
             with pytest.raises(Saturated):
                 async with shared.slot(b"third"):
                     pass

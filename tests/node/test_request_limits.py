@@ -263,12 +263,13 @@ def reading(reader: Unread, size: int) -> Iterator[None]:
 
 
 def test_bodies_beyond_the_bytes_wait_and_are_then_refused(cluster: Cluster) -> None:
-    """The first two bodies never come to their end."""
+    """The first three bodies never come to their end. All are of different callers."""
     with limited(cluster, bulk_bytes=3_000, bulk_bytes_per_organization=2_000, body_seconds=30.0) as api:
         address = urlsplit(api.address)
-        token = api.token(ONE, scopes=WRITE)
+        mint = Tokens(api.settings).mint
+        token, *colleagues = (mint(f"user {number}", [ONE], scopes=WRITE) for number in range(3))
         slow = []
-        for bearer in (api.token(OTHER, scopes=WRITE), token, token):
+        for bearer in (api.token(OTHER, scopes=WRITE), *colleagues):
             connection = socket.create_connection((address.hostname, address.port))
             connection.sendall(
                 f"POST {BULK} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n"

@@ -1,0 +1,107 @@
+"""The part of the HTTP/1.1 protocol that watches whether the client reads its answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable
+from typing import ClassVar, cast
+
+from uvicorn._types import ASGI3Application
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from service.api.unread import Reader, Unread
+
+WAITING_BYTES = 16_384  # in the write buffer, beyond which they count as unread
+TLS_SLICE_BYTES = 16_384
+
+
+class _Sliced:
+    """A TLS transport that is given little at once.
+
+    The layer below TLS takes whatever it is given, and its buffer is not seen from here. But while it has bytes that
+    wait, TLS keeps further ones to itself, where they count.
+    """
+
+    def __init__(self, transport: asyncio.Transport, reader: Reader) -> None:
+        self._transport = transport
+        self._reader = reader
+
+    def write(self, data: bytes) -> None:
+        for start in range(0, len(data), TLS_SLICE_BYTES):
+            self._transport.write(data[start : start + TLS_SLICE_BYTES])
+        self._reader.grow()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
+
+
+class ReadingProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with limits on what a client leaves unread.
+
+    While the client does not read an answer, its next request is not started. So a connection holds one answer at most.
+    """
+
+    unread: ClassVar[Unread]
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, object],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.caller: str | None = None  # of the last request that had a valid token
+        self._put_off: tuple[RequestResponseCycle, ASGI3Application] | None = None  # until the client reads
+        self._reader = Reader(self.unread)
+
+    @property
+    def owner(self) -> Hashable:
+        """Whose bytes are unread: the caller's, or those of an address from which no valid token came."""
+        return self.caller or (self.client and self.client[0])
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]
+        self.transport.set_write_buffer_limits(high=WAITING_BYTES)
+        if self.scheme == "https":
+            self.transport = cast(asyncio.Transport, _Sliced(self.transport, self._reader))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._put_off = None
+        self.resume_writing()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._reader.renew()
+        self.watch_the_end()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self.watch_the_end()
+
+    def watch_the_end(self) -> None:
+        """A connection that is being closed sends the rest of its answer first, however little that is."""
+        if self.transport.is_closing() and self.transport.get_write_buffer_size():
+            self._reader.begin(self)
+
+    def pause_writing(self) -> None:
+        """Called when the transport's buffer is full, because the client does not read."""
+        super().pause_writing()
+        self._reader.begin(self)
+
+    def resume_writing(self) -> None:
+        """Called when the client has read most of the buffer, which holds a quarter of a megabyte of a large answer."""
+        self._reader.end()
+        super().resume_writing()
+        if self._put_off is not None:
+            (cycle, app), self._put_off = self._put_off, None
+            super()._start_asgi_task(cycle, app)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if self.flow.write_paused:
+            self._put_off = (cycle, app)
+        else:
+            super()._start_asgi_task(cycle, app)

@@ -1,0 +1,235 @@
+"""Answers that nobody reads, over real sockets to a process of its own: its memory, and what others get meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from service.api.http_protocol import MOST_CLOSING
+from service.api.unread import Reader, Unread
+from tests import logged, virtual_time
+from tests.processes import wait_until
+from tests.served import Served, received
+from tests.slow_reader import made
+
+SIZE = 900_000  # just too small to count as a large answer
+LIMIT = 64_000_000
+BUFFERS = 16_384  # in the kernel, so that the answers are in the process
+CROWD = 400
+PIPELINED = 3
+
+PROGRAM = f"""
+import json, socket, sys, uvicorn
+from service import telemetry
+from service.api.http_protocol import ConnectionLimits, bounded
+from service.api.limits import VOUCH
+
+began = 0
+
+async def app(scope, receive, send):
+    global began
+    headers = dict(scope["headers"])
+    if scope["path"] == "/state":
+        value = telemetry.REGISTRY.get_sample_value
+        closed = {{reason: value("conversations_refused_total", {{"limit": "unread_bytes", "reason": reason}}) for reason in ("own", "all")}}
+        body = json.dumps({{"began": began, "held": value("conversations_limit_in_use", {{"limit": "unread_bytes"}}), **closed}}).encode()
+    else:
+        began += 1
+        scope["state"][VOUCH](headers[b"who"].decode())
+        body = b"x" * {SIZE}
+    start = {{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]}}
+    await send(start)
+    await send({{"type": "http.response.body", "body": body}})
+
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, {BUFFERS})
+listener.bind(("127.0.0.1", 0))
+listener.listen(1000)
+print(listener.getsockname()[1], flush=True)
+tls = dict(zip(("ssl_certfile", "ssl_keyfile"), sys.argv[2:]))
+config = uvicorn.Config(app, http=bounded(ConnectionLimits(**json.loads(sys.argv[1]))), ws="none", lifespan="off", log_config=None, **tls)
+uvicorn.Server(config).run(sockets=[listener])
+"""
+
+
+class Client:
+    """Connections to the server, which stay open until the test ends."""
+
+    def __init__(self, served: Served, stack: ExitStack, tls: ssl.SSLContext | None) -> None:
+        self.served, self._stack, self._tls = served, stack, tls
+
+    def ask(self, who: str, path: str = "/", *, times: int = 1, more: str = "") -> socket.socket:
+        connection: socket.socket = self._stack.enter_context(socket.socket())
+        connection.settimeout(60)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFERS)
+        connection.connect(("127.0.0.1", self.served.port))
+        if self._tls is not None:
+            connection = self._stack.enter_context(self._tls.wrap_socket(connection))
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nWho: {who}\r\n{more}\r\n".encode() * times)
+        return connection
+
+    @property
+    def state(self) -> dict[str, int]:
+        connection = self.ask("nobody", "/state", more="Connection: close\r\n")
+        found: dict[str, int] = json.loads(received(connection).partition(b"\r\n\r\n")[2])
+        return found
+
+
+def body(connection: socket.socket) -> int:
+    """The bytes of one whole answer, or of what comes before the connection is closed."""
+    found = 0
+    try:
+        while found < SIZE and (more := connection.recv(65_536)):
+            found += len(more.rpartition(b"\r\n\r\n")[2])
+    except ConnectionError:
+        pass
+    return found
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    command: list[str | Path] = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=x",
+               "-keyout", key, "-out", certificate]  # fmt: skip
+    subprocess.run(command, capture_output=True, check=True)
+    return certificate, key
+
+
+@contextmanager
+def client(*files: Path, **limits: int) -> Iterator[Client]:
+    tls = None
+    if files:
+        tls = ssl.create_default_context()
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    with logged.new_file("unread").open("wb") as stderr, ExitStack() as stack:
+        command = [sys.executable, "-c", PROGRAM, json.dumps(limits), *map(str, files)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr)
+        stack.callback(process.wait)
+        stack.callback(process.kill)
+        assert process.stdout is not None
+        stack.callback(process.stdout.close)
+        yield Client(Served(process.pid, int(process.stdout.readline())), stack, tls)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("over", ["http", "https"])
+def test_many_connections_that_do_not_read_fill_no_memory_and_hold_nobody_up(over: str, tmp_path: Path) -> None:
+    with client(*(self_signed(tmp_path) if over == "https" else ())) as one:
+        assert body(one.ask("reader")) == SIZE
+        before = one.served.megabytes
+        slow = one.ask("slow")
+        crowd = []
+        longest = 0.0
+        for number in range(CROWD):
+            crowd.append(one.ask("flood", times=PIPELINED))
+            if number % 20 == 0:
+                since = time.monotonic()
+                assert body(one.ask("reader")) == SIZE
+                longest = max(longest, time.monotonic() - since)
+        wait_until(lambda: one.state["own"] > 0)
+        assert one.state["held"] <= LIMIT
+        grown = one.served.megabytes - before
+        assert grown < 2.5 * LIMIT / 1e6, "a TLS connection has some memory of its own"
+        assert longest < 5
+        assert body(slow) == SIZE, "the caller that leaves little unread keeps its connection"
+        assert one.state["all"] == 0
+
+
+def test_the_next_answer_is_not_begun_while_the_client_does_not_read() -> None:
+    with client() as one:
+        connection = one.ask("reader", times=PIPELINED)
+        later = one.ask("reader")
+        wait_until(lambda: one.state["began"] == 2)
+        later.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nWho: reader\r\n\r\n")
+        wait_until(lambda: one.state["held"] > SIZE)
+        assert one.state["began"] == 2
+        for asked, times in ((connection, PIPELINED), (later, 2)):
+            asked.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nWho: reader\r\nConnection: close\r\n\r\n")
+            assert len(received(asked)) > SIZE * (times + 1)
+        wait_until(lambda: one.state["held"] == 0)
+        assert one.state["began"] == PIPELINED + 4
+
+
+@pytest.mark.slow
+def test_connections_that_give_way_but_do_not_read_are_not_kept_open_without_end() -> None:
+    """Each new connection takes the place of an older one, which may send the rest of its answer for a while."""
+    with client(connections=20, unread_bytes=1_000_000_000) as one:
+        for _ in range(MOST_CLOSING + 100):
+            one.ask("flood")
+        wait_until(lambda: one.state["began"] == MOST_CLOSING + 100)
+        files = len([*Path(f"/proc/{one.served.pid}/fd").iterdir()])
+        assert files <= 20 + MOST_CLOSING + 20
+
+
+class Connection:
+    """A connection of `who`, with so many unread bytes."""
+
+    def __init__(self, who: str, size: int) -> None:
+        self.owner, self.size, self.is_gone = who, size, False
+        self.transport: Any = SimpleNamespace(get_write_buffer_size=lambda: self.size, abort=self.abort)
+
+    def abort(self) -> None:
+        self.is_gone = True
+
+
+def gone(kind: Callable[[], list[tuple[str, int]]]) -> set[int]:
+    """The numbers of the connections that are closed, which all begin one second after the other."""
+
+    async def work() -> set[int]:
+        everybody = Unread(1_000, seconds=100.0, speed=10)
+        connections = [Connection(*one) for one in kind()]
+        for connection in connections:
+            Reader(everybody).begin(connection)
+            await asyncio.sleep(1)
+        assert everybody.held <= 1_000
+        return {number for number, connection in enumerate(connections) if connection.is_gone}
+
+    return virtual_time.run(work())
+
+
+def test_the_one_that_leaves_most_unread_gives_way_and_the_longest_unread_first() -> None:
+    assert gone(lambda: [("quiet", 300), *[("flood", 100)] * 5]) == set()
+    assert gone(lambda: [("quiet", 300), *[("flood", 100)] * 8]) == {1, 2, 3, 4}
+    assert gone(lambda: [("flood", 100), ("flood", 100), ("other", 700), ("flood", 200)]) == {2}
+
+
+def test_what_was_read_meanwhile_does_not_count() -> None:
+    async def work() -> None:
+        everybody = Unread(1_000, seconds=100.0, speed=10)
+        first, second, third = (Connection("one", 500) for _ in range(3))
+        for connection in (first, second):
+            Reader(everybody).begin(connection)
+        first.size = 10
+        Reader(everybody).begin(third)
+        await asyncio.sleep(1)
+        assert not first.is_gone
+        assert everybody.held == second.size * (not second.is_gone) + third.size * (not third.is_gone) + 10
+
+    virtual_time.run(work())
+
+
+def test_the_end_of_an_answer_is_not_kept_for_ever_however_little_it_is() -> None:
+    """Less than makes the transport pause: when its connection is to be closed, the rest has its time too."""
+
+    async def work() -> None:
+        protocol, reader = made(0)
+        reader.write(5_000)
+        cast(Any, reader).is_closing = lambda: True
+        protocol.watch_the_end()
+        await asyncio.sleep(29)
+        assert not reader.is_gone
+        await asyncio.sleep(2)
+        assert reader.is_gone
+
+    virtual_time.run(work())
