@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 from opensearchpy.exceptions import TransportError
@@ -23,6 +24,7 @@ from service import limit_settings, log_lines, progress, telemetry
 from service.api import web
 from service.api.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, ConnectionLimits, bounded
 from service.api.sign_in import SignInCodes
+from service.api.tls_listener import TlsListener
 from service.app import create_app
 from service.client import connect
 from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
@@ -242,9 +244,26 @@ class Server(uvicorn.Server):
         # Without this, a recently closed connection could prevent the socket from listening after a restart.
         for listener in sockets or ():
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        await super().startup(sockets=sockets)
+        context = self.config.ssl
+        await super().startup(sockets=sockets if context is None else [])
+        if context is not None:
+            self._begin_tls(context, sockets or [])
         gc.freeze()  # the objects so far live until the end, so the garbage collector can skip them
         self.announce()
+
+    def _begin_tls(self, context: ssl.SSLContext, sockets: list[socket.socket]) -> None:
+        http = self.config.http_protocol_class
+        assert issubclass(http, BoundedProtocol)
+        state = self.server_state
+        listener = TlsListener(
+            sockets,
+            lambda: http(self.config, state, self.lifespan.state),
+            http=http,
+            context=context,
+            connections=state.connections,
+        )
+        listener.start(backlog=self.config.backlog)
+        self.servers.append(cast(asyncio.Server, listener))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:

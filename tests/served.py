@@ -67,6 +67,22 @@ class Served:
         return int(found[1]) // 1024
 
 
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """Makes a certificate and its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    command: list[str | Path] = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=x",
+               "-keyout", key, "-out", certificate]  # fmt: skip
+    subprocess.run(command, capture_output=True, check=True)
+    return certificate, key
+
+
+def trusting() -> ssl.SSLContext:
+    """The TLS of a client that takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 def received(connection: socket.socket) -> bytes:
     found = b""
     try:

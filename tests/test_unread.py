@@ -21,7 +21,7 @@ from service.api.http_protocol import MOST_CLOSING
 from service.api.unread import Reader, Unread
 from tests import logged, virtual_time
 from tests.processes import wait_until
-from tests.served import Served, received
+from tests.served import Served, received, self_signed, trusting
 from tests.slow_reader import made
 
 SIZE = 900_000  # just too small to count as a large answer
@@ -35,6 +35,7 @@ import json, socket, sys, uvicorn
 from service import telemetry
 from service.api.http_protocol import ConnectionLimits, bounded
 from service.api.limits import VOUCH
+from service.server import Server
 
 began = 0
 
@@ -60,7 +61,7 @@ listener.listen(1000)
 print(listener.getsockname()[1], flush=True)
 tls = dict(zip(("ssl_certfile", "ssl_keyfile"), sys.argv[2:]))
 config = uvicorn.Config(app, http=bounded(ConnectionLimits(**json.loads(sys.argv[1]))), ws="none", lifespan="off", log_config=None, **tls)
-uvicorn.Server(config).run(sockets=[listener])
+Server(config).run(sockets=[listener])
 """
 
 
@@ -98,20 +99,9 @@ def body(connection: socket.socket) -> int:
     return found
 
 
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    command: list[str | Path] = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=x",
-               "-keyout", key, "-out", certificate]  # fmt: skip
-    subprocess.run(command, capture_output=True, check=True)
-    return certificate, key
-
-
 @contextmanager
 def client(*files: Path, **limits: int) -> Iterator[Client]:
-    tls = None
-    if files:
-        tls = ssl.create_default_context()
-        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+    tls = trusting() if files else None
     with logged.new_file("unread").open("wb") as stderr, ExitStack() as stack:
         command = [sys.executable, "-c", PROGRAM, json.dumps(limits), *map(str, files)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr)

@@ -1,0 +1,118 @@
+"""Accepts TLS connections, which count like all others, and have as little time, before their handshake is complete.
+
+asyncio and uvloop tell a protocol of a TLS connection only after the handshake, for which they wait up to a minute. So
+clients that begin none could hold all descriptors of the process, unseen by the limit on connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+from service import telemetry
+from service.api.http_protocol import BoundedProtocol
+
+END_SECONDS = 3.0  # in which the client may answer the end of TLS; then the connection is closed
+PAUSE_SECONDS = 1.0  # after a connection could not be accepted, because no descriptor was left for instance
+AT_ONCE = 20  # connections that are accepted before others have their turn
+MOST_ENDING = 20  # handshakes that were ended and are not closed yet; no connections are accepted beyond that
+
+
+class TlsListener:
+    """Listens at sockets, in place of the servers of `loop.create_server`. `make` makes the protocol of a connection.
+
+    `connections` are those of the server whose handshake is complete.
+    """
+
+    def __init__(
+        self,
+        sockets: Collection[socket.socket],
+        make: Callable[[], BoundedProtocol],
+        *,
+        http: type[BoundedProtocol],
+        context: ssl.SSLContext,
+        connections: Collection[object],
+    ) -> None:
+        self._sockets = sockets
+        self._make = make
+        self._http = http
+        self._context = context
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[socket.socket, None] = {}  # in their handshake, the oldest first
+        self._handshakes: set[asyncio.Task[None]] = set()  # also those that are being ended
+        self._is_closed = False
+
+    def start(self, *, backlog: int) -> None:
+        for listener in self._sockets:
+            listener.setblocking(False)
+            listener.listen(backlog)
+            self._listen(listener)
+
+    def close(self) -> None:
+        """Accepts no more, and ends the handshakes. Connections whose handshake is complete stay."""
+        self._is_closed = True
+        for listener in self._sockets:
+            self._loop.remove_reader(listener)
+        while self._waiting:
+            self._end_oldest()
+
+    async def wait_closed(self) -> None:
+        """Waits until all handshakes have ended."""
+        await asyncio.gather(*self._handshakes)
+
+    def _listen(self, listener: socket.socket) -> None:
+        if not self._is_closed:
+            self._loop.add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(AT_ONCE):
+            if len(self._handshakes) - len(self._waiting) >= MOST_ENDING:
+                return
+            try:
+                connection, _address = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):  # another process may have taken it
+                return
+            except OSError:
+                self._loop.remove_reader(listener)
+                self._loop.call_later(PAUSE_SECONDS, self._listen, listener)
+                return
+            connection.setblocking(False)
+            self._waiting[connection] = None
+            handshake = self._loop.create_task(self._shake_hands(connection))
+            self._handshakes.add(handshake)
+            handshake.add_done_callback(self._handshakes.discard)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """At the limit, the connection that has been in its handshake for longest is closed."""
+        count = len(self._connections) - len(self._http.closing) + len(self._waiting)
+        if count > self._http.limits.connections and len(self._waiting) > 1:
+            telemetry.refused.labels("connections", "idle").inc()
+            self._end_oldest()
+
+    async def _shake_hands(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                self._make,
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=self._http.limits.head_seconds,
+                ssl_shutdown_timeout=END_SECONDS,
+            )
+        except ConnectionAbortedError:  # the client was too slow
+            telemetry.refused.labels("head_seconds", "own").inc()
+        except OSError:  # of ssl, too: the client speaks no TLS, or is gone
+            pass
+        finally:
+            self._waiting.pop(connection, None)
+
+    def _end_oldest(self) -> None:
+        """Lets the oldest handshake fail at once."""
+        connection = next(iter(self._waiting))
+        del self._waiting[connection]
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
