@@ -35,6 +35,11 @@ PIECES = ["invoice", "-", "(", ")", "OR", '"', "status:", "closed", "from:", "cr
           "：", "is:unread", "注文", "\u0000", "\ud83d\udc4d", "a" * 40, "none", "AND"]  # fmt: skip
 
 
+def or_pasted(text: str, *parts: Node) -> AnyOf:
+    """What the text asks for, or the subject that is exactly this text."""
+    return AnyOf((AllOf(parts), Words(text, "exact")))
+
+
 WORDLESS = ["OR", "OR OR", "-()", "()()", "() ()", "(())", "(", ")", "-(OR)", "(OR) OR ()", "\u200e()-()"]
 
 
@@ -58,11 +63,18 @@ def warnings(text: str) -> list[tuple[int, str, str]]:
             "-10% off",
             (AnyOf((AllOf((Not(Words("10%", stems=False)), Words("off"))), Words("-10% off", "exact"))),),
         ),
-        ("a -b c", (Words("a"), Not(Words("b", stems=False)), Words("c"))),
+        ("a -b c", (or_pasted("a -b c", Words("a"), Not(Words("b", stems=False)), Words("c")),)),
+        ("a -b status:draft", (Words("a"), Not(Words("b", stems=False)), OneOf("status", ("draft",)))),
+        ("-5 to (-180, 5)", (
+            or_pasted(
+                "-5 to (-180, 5)",
+                Not(Words("5", stems=False)), Words("to"), AllOf((Not(Words("180,", stems=False)), Words("5"))),
+            ),
+        )),
         ("a OR b", (AnyOf((Words("a"), Words("b"))),)),
         ("a b OR c", (AnyOf((Words("a b"), Words("c"))),)),
         ("(a OR b) c", (AnyOf((Words("a"), Words("b"))), Words("c"))),
-        ("x -(a b)", (Words("x"), Not(Words("a b", stems=False)))),
+        ("x -(a b)", (or_pasted("x -(a b)", Words("x"), Not(Words("a b", stems=False))),)),
         ("-(a status:draft)", (Not(AllOf((Words("a", stems=False), OneOf("status", ("draft",))))),)),
         ("status:closed,draft", (OneOf("status", ("closed", "draft")),)),
         ("STATUS:Closed", (OneOf("status", ("closed",)),)),
@@ -267,7 +279,8 @@ def test_words_behind_a_leading_dash_are_loosened_too() -> None:
 def test_only_plain_words_outside_of_brackets_are_loosened() -> None:
     asked = search_syntax.parse("red subject:apple (blue boat) -(old) car", UTC_ZONE, keeps_groups=True).nodes
     kept = (AllOf((Words("apple"),)), AllOf((Words("blue boat"),)), Not(AllOf((Words("old", stems=False),))))
-    assert loosened(asked, "any") == (Words("red car", "any"), *kept)
+    whole = Words("red subject:apple (blue boat) -(old) car", "exact")
+    assert loosened(asked, "any") == (AnyOf((AllOf((Words("red car", "any"), *kept)), whole)),)
 
 
 def test_a_small_or_is_a_word_and_hints_at_the_other() -> None:
@@ -278,6 +291,18 @@ def test_a_small_or_is_a_word_and_hints_at_the_other() -> None:
     assert nodes("ada or bob") == (Words("ada or bob"),)
     assert warnings("ada or bob") == []
     assert hints("or bob") == hints("bob or") == hints("(or bob)") == hints("ada OR bob") == hints('"a or b"') == []
+
+
+@pytest.mark.parametrize(
+    ("text", "hinted"),
+    [
+        ("high -10°C today", ["-10°C"]), ("range -5 to (-180, 5)", ["-5", "-180,"]),
+        ("-10% off", []), ("(-5)", []), ("invoice -draft", []), ("invoice -status:draft", []),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_left_out_gives_a_hint(text: str, hinted: list[str]) -> None:
+    hints = search_syntax.parse(text, UTC_ZONE).hints
+    assert [hint.text for hint in hints if "leaves out this number" in hint.message] == hinted
 
 
 def test_what_is_not_understood_is_text() -> None:

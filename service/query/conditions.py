@@ -145,7 +145,7 @@ def loosened(nodes: tuple[Node, ...], match: Match) -> tuple[Node, ...]:
     """The parts of q, with all of its plain words in one text that matches as `match` says.
 
     Phrases, beginnings of words, and what stands in brackets or after `subject:` are not plain words: they must match
-    as before. So the text must have been parsed with `keeps_groups`. A text that begins with a dash is an AnyOf of its
+    as before. So the text must have been parsed with `keeps_groups`. A text that excludes words is an AnyOf of its
     parts and of itself as a whole subject: only its parts change.
     """
     if len(nodes) == 1 and isinstance(nodes[0], AnyOf) and _is_whole_subject(nodes[0].nodes[-1]):

@@ -55,6 +55,7 @@ CLOSES_NOTHING = "this bracket closes nothing: read as a sign next to the word"
 INNER_STAR = "* is a sign here: it stands for more letters only at the end of a word"
 NEEDS_QUOTES = '{name}: takes a value with spaces in quotes, as {name}:"Friends & Family"'
 ONE_WORD = '{}: takes one word here: write "{}" in quotes if all of it is the name'
+EXCLUDED_NUMBER = "- leaves out this number: write it in quotes to search for it"
 NEEDS_T = "a time after a date is text here: write both as one, as {}T{}Z in UTC"
 
 

@@ -87,7 +87,7 @@ def parse(text: str, zone: ZoneInfo, *, keeps_groups: bool = False) -> ParsedSea
     if node is None and not _EMPTY.fullmatch(parser.plain):
         node = Words(parser.wordless or _NO_WORD, stems=False)  # which nothing matches, however words match
         parser.warnings += parser.signs
-    if node is not None and _GAP.sub("", parser.plain, 1).startswith("-") and _has_words_only(node):
+    if node is not None and _excludes_words(node):
         node = AnyOf((node, Words(text.strip(), "exact")))  # the whole subject, pasted
     if parser.clauses > MAX_CLAUSES:
         raise TooLong(f"must have at most {MAX_CLAUSES} clauses, not {parser.clauses}")
@@ -116,18 +116,19 @@ def _as_written(node: Node) -> Node:
     return with_words(node, lambda words: Words(words.text, stems=False) if words.match == "words" else words)
 
 
-def _has_words_only(node: Node) -> bool:
-    """Whether the node consists of words only, and excludes the first of them."""
-    parts = node.nodes if isinstance(node, AllOf) else (node,)
-    return isinstance(parts[0], Not) and all(isinstance(_inside(part), Words) for part in parts)
-
-
-def _inside(node: Node) -> Node:
-    """The node without its dash, and without its brackets if it stands there alone."""
-    inner = node.node if isinstance(node, Not) else node
-    while isinstance(inner, AllOf) and len(inner.nodes) == 1:
-        inner = inner.nodes[0]
-    return inner
+def _excludes_words(node: Node) -> bool:
+    """Whether the node consists of words only, also in brackets, and excludes some of them."""
+    has_exclusion, left = False, [node]
+    while left:
+        one = left.pop()
+        if isinstance(one, Not):
+            has_exclusion = True
+            left.append(one.node)
+        elif isinstance(one, AllOf | AnyOf):
+            left += one.nodes
+        elif not isinstance(one, Words):
+            return False
+    return has_exclusion
 
 
 def _is_plain(node: Node) -> bool:
@@ -189,10 +190,12 @@ class _Parser:
             return self._word(self.at, depth)
         if dashes != 1 or not behind.strip():
             return self._atom(depth)
-        self.at += 1
+        start, self.at = self.at, self.at + 1
         node = self._atom(depth)
         if node is None:
             return None
+        if behind.isdecimal() and self.plain[:start].strip(" ("):
+            self.hints.append(Warning(start, self.text[start : self.at], search_hints.EXCLUDED_NUMBER))
         return Not(_as_written(node))
 
     def _atom(self, depth: int) -> Node | None:

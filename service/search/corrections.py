@@ -30,7 +30,7 @@ from service.search.vocabulary_clauses import near_word
 from service.search.words.forms import split
 from service.search.words.likeness import SIGN, likely_runs, likely_words, missing_letters
 from service.search.words.written_words import LONGEST, joins_letters, written
-from service.text import SPACELESS, fold_for_search, kind_of_character, letters_of
+from service.text import REPLY_MARKS, SPACELESS, fold_for_search, kind_of_character, letters_of
 from service.vocabulary import parts_of
 
 LOOKED_AT = 50  # of the newest subjects with a similar word
@@ -87,14 +87,18 @@ class _Subject(msgspec.Struct):
 
 
 def words_in(text: str) -> list[Word]:
-    """The first words of a text: runs of letters with their apostrophes, and runs of a script without spaces."""
+    """The first words of a text: runs of letters with their apostrophes, and runs of a script without spaces.
+
+    Words of reply marks are none: they find nothing, and mean nothing.
+    """
+    marks = [range(*mark.span()) for mark in REPLY_MARKS.finditer(text.replace("：", ":"))]
     words: list[Word] = []
     at = 0
     while at < len(text) and len(words) < MOST_WORDS:
         start, kind = at, _kind(text[at])
         while at < len(text) and (_kind(text[at]) == kind or (kind == "letter" and _is_within(text, at))):
             at += 1
-        if kind in ("letter", "spaceless"):
+        if kind in ("letter", "spaceless") and not any(start in mark for mark in marks):
             words.append(Word(text[start:at], start, at))
     return words
 

@@ -75,6 +75,9 @@ def test_where_nothing_is_found_a_way_out_is_told(office: Api) -> None:
     assert found["suggestions"]["did_you_mean"] == {"search": "invoice", "total": 9, "with_filters": False}
     found = ask(office, q="invioce status:draft", suggest="true")
     assert found["suggestions"]["did_you_mean"] == {"q": "invoice status:draft", "total": 3, "with_filters": True}
+    for mark in ("Re: ", "AW: Fwd: ", "RE[2]: ", "回复："):
+        found = ask(office, q=f"{mark}invioce", suggest="true")
+        assert found["suggestions"]["did_you_mean"] == {"q": f"{mark}invoice", "total": 9, "with_filters": True}
     found = ask(office, search="overdue", channel="sms", suggest="true")
     assert found["suggestions"] == {
         "did_you_mean": None, "any_words": 0, "without": [{"parameter": "channel", "total": 3}],
