@@ -7,6 +7,7 @@ import re
 from service.text import trimmed
 
 _WHOLE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.*]{2,}")
+_MAILTO = re.compile(r"^mailto:(?=\S+@)", re.IGNORECASE)  # as a browser copies an address
 _IN_BRACKETS = re.compile(r"<\s*([^<>\s]+@[^<>\s]+)\s*>\s*$")
 _WORD = r'(?!-|OR[\s<])[^<>"():@,\s]+'
 # Ada Lovelace <ada@example.com>, "Lovelace, Ada" <ada@example.com> or <ada@example.com>
@@ -19,7 +20,7 @@ def is_whole(text: str) -> bool:
 
 
 def address_in(text: str) -> str:
-    """The address in angle brackets, if the text ends with one; else the text."""
+    """The address in angle brackets, if the text ends with one; else the text. Without `mailto:` before an address."""
     text = trimmed(text)
     found = _IN_BRACKETS.search(text)
-    return text if found is None else trimmed(found[1])
+    return _MAILTO.sub("", text if found is None else trimmed(found[1]))

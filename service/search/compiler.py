@@ -29,11 +29,12 @@ from service.query.conversation_query import ConversationQuery, Sort
 from service.query.fields import FIELDS, FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.query.time_bounds import Ago, Bounds, Limit
 from service.reach import restriction_of
-from service.search.clauses import Clause, all_of, any_of, none_of
+from service.search.clauses import Clause, all_of, any_of, none_of, phrase
 from service.search.highlight import compile_highlight
 from service.search.relevance import Scored, constant_scores, relevance
 from service.search.subject_clauses import clause_of
 from service.search.vocabulary_clauses import person_begun
+from service.text import has_words
 from service.times import format_time
 from service.vocabulary import COPY, RECIPIENT, SENDER
 
@@ -47,6 +48,7 @@ PERSON_FIELDS = {
     if row.kind == "address" and row.syntax
 }
 PERSON_KINDS = {"from": (SENDER,), "to": (RECIPIENT, COPY), "cc": (COPY,)}  # in the vocabulary
+NAME_FIELD = "metadata.from_name"  # all other words of people are of several, or of an address
 TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc"))
 
 
@@ -151,7 +153,13 @@ def _person_clause(person: Person, organization_uid: UUID) -> Clause:
     _local, at, domain = person.text.rpartition("@")
     if (at and domain) or person.text.endswith("*"):
         return person_begun(person.text.rstrip("*"), PERSON_KINDS[person.role], parts, organization_uid)
-    return any_of(*({"match_phrase": {field: {"query": person.text}}} for field in parts))
+    return any_of(*(_words_of_person(field, person.text) for field in parts))
+
+
+def _words_of_person(field: str, text: str) -> Clause:
+    """The words of the text: of a name in any order, because many programs write "Lovelace, Ada"."""
+    pieces = dict.fromkeys(text.split() if field == NAME_FIELD else [text])
+    return all_of([phrase(field, piece) for piece in pieces if has_words(piece)] or [phrase(field, text)])
 
 
 def compile_sort(sort: Sort, then: Sequence[Sort] = (), *, reverse: bool = False) -> list[Clause]:

@@ -175,6 +175,8 @@ ASKED: dict[str, list[tuple[dict[str, str], Found]]] = {
             ("From: Ada Lovelace <ada.lovelace@example.com>", ("ada",)),
             ('from:"Lovelace, Ada" <ada.lovelace@example.com>', ("ada",)),
             ("from:<ada.lovelace@example.com>", ("ada",)),
+            ("from:mailto:ada.lovelace@example.com", ("ada",)),
+            ('from:"Lovelace, - ADA"', ("ada",)),
             ("to:alex", ("ada", "cc")),
             ("to:alex@", ("ada", "cc")),
             ("to:alex@e", ("ada", "cc")),
