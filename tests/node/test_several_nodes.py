@@ -314,3 +314,22 @@ def test_one_url_that_is_dead_is_asked_no_more_until_it_answers(several: Several
                 assert told["message"] == "OpenSearch does not answer: try again shortly"
             wait_until(lambda: page().status_code == 200)
             assert api.get("/health/ready").json() == {"status": "ready"}
+
+
+def test_a_wrong_path_is_told_and_passed_over_if_another_url_is_right(several: Several, opensearch_url: str) -> None:
+    wrong = f"{opensearch_url}/search"
+    own = several.cluster.settings.but(opensearch_url=f"{wrong},{opensearch_url}")
+    assert own.opensearch_url is not None
+    with contextmanager(serving)(own, own.opensearch_url) as api:
+        token = api.token(MINE, scopes=("conversations:read", "conversations:write"))
+        for _read in range(4):
+            written = api.http.post(
+                f"{api.address}/api/conversations/bulk",
+                content=corpus()[0].model_dump_json(), headers={"Authorization": f"Bearer {token}"},
+            )  # fmt: skip
+            assert written.status_code == 200, written.text
+            assert api.get("/api/conversations?per_page=1", token).status_code == 200
+    with contextmanager(serving)(several.cluster.settings.but(opensearch_url=wrong), wrong) as api:
+        for path in ("/api/conversations?per_page=1", "/health/ready"):
+            told = error(api.get(path, api.token(MINE)), 503, "search_unavailable")["message"]
+            assert "check the path in OPENSEARCH_URL" in told
