@@ -62,6 +62,29 @@ async def problems_at(settings: Settings, url: str) -> list[str]:
     return [problem for problem in found if problem is not None]
 
 
+async def shared_nodes(settings: Settings, url: str) -> list[str]:
+    """A sentence for each node that several of the URLs lead to. All are asked at once."""
+    every = urls.nodes(url)
+    found = await asyncio.gather(*(_node_at(settings, one) for one in every))
+    by_node: dict[tuple[str, str], list[str]] = {}
+    for one, node in zip(every, found, strict=True):
+        if node is not None:
+            by_node.setdefault(node, []).append(address(one))
+    return [f"{' and '.join(at)} are the same node, {name}" for (_id, name), at in by_node.items() if len(at) > 1]
+
+
+async def _node_at(settings: Settings, url: str) -> tuple[str, str] | None:
+    """The id and the name of the node at the URL; None if it does not tell."""
+    client = connect(settings, url, timeout=NODE_SECONDS)
+    try:
+        answer = await client.nodes.info(node_id="_local", metric="http", params={"filter_path": "nodes.*.name"})
+        return next(((number, str(node["name"])) for number, node in answer["nodes"].items()), None)
+    except (TransportError, ConversationsError, TimeoutError, KeyError, TypeError, AttributeError):
+        return None
+    finally:
+        await client.close()
+
+
 async def problem_at(settings: Settings, url: str, *, seconds: float = PATIENCE_SECONDS) -> str | None:
     """Why OpenSearch does not answer at the URL within `seconds`, as a sentence.
 
