@@ -51,10 +51,22 @@ def cluster_without_credentials(value: str) -> tuple[str, tuple[str, SecretStr] 
 
 def of_cluster(value: str) -> str:
     """Validates the URLs of a cluster's nodes; returns them with commas between. Raises ValueError like of_server."""
-    found = list(dict.fromkeys(of_server(url) for url in nodes(value)))
+    places: dict[tuple[object, ...], str] = {}
+    for url in map(of_server, nodes(value)):
+        places.setdefault(_place(url), url)
+    found = list(places.values())
     if len({url.partition("://")[0] for url in found}) > 1:
         raise ValueError("must have the same scheme, http:// or https://, in all URLs")
     return ",".join(found)
+
+
+DEFAULT_PORTS = {"http": 9200, "https": 443}  # of opensearch-py
+
+
+def _place(url: str) -> tuple[object, ...]:
+    """The same for all ways to write a valid URL. Two names of one host differ."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(parts.scheme), parts.path
 
 
 def of_server(value: str) -> str:

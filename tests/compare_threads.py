@@ -6,7 +6,6 @@ of notmuch's pairs that we have. notmuch joins by references only, and never by 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -20,6 +19,7 @@ from typing import Any
 from service.sources import mail, mailbox
 from service.sources.facts import Hasher
 from service.sources.message import Message
+from tests.program_options import Parser, whole
 
 Threads = dict[str, str]
 """The thread of each message id."""
@@ -102,9 +102,9 @@ def disagreements(left: Threads, right: Threads, messages: dict[str, Message]) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/compare-threads", description=__doc__)
+    parser = Parser(prog="scripts/compare-threads", description=__doc__)
     parser.add_argument("mailboxes", nargs="+", metavar="MAILBOX")
-    parser.add_argument("--show", type=int, default=0, metavar="LINES", help="show so many lines of disagreements")
+    parser.add_argument("--show", type=whole(0), default=0, metavar="LINES", help="show so many lines of disagreements")
     chosen = parser.parse_args()
     left, messages = ours(chosen.mailboxes)
     with tempfile.TemporaryDirectory() as folder:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import msgspec
 from hypothesis import strategies as st
 from opensearchpy.exceptions import ConnectionError as Unreachable
 from opensearchpy.exceptions import ConnectionTimeout, TransportError
@@ -35,7 +36,7 @@ class Behaviour:
 
     Or it "refuses" connections, at once, "refuses for the moment" (429), or is "silent". A node that answers, or refuses
     for the moment, also answers probes, at once: with its cluster, the version of its state, and whether it has a
-    cluster manager; or with the error `probe_status`. It answers the searches of probes after `search_after` seconds,
+    cluster manager, and its `id`; or with the error `probe_status`. It answers the searches of probes after `search_after` seconds,
     and calls that are no searches after `other_after`, by default like all others.
     """
 
@@ -44,6 +45,7 @@ class Behaviour:
     version: int = 2
     has_manager: bool = True
     cluster: str = "c"
+    id: str | None = None
     probe_status: int = 200
     search_after: float | None = None
     other_after: float | None = None
@@ -100,7 +102,7 @@ class FakeNode(Connection):
         assert self.port is not None
         assert timeout is not None
         behaviour = self.world.behaviours[self.port - 1]
-        is_probe = url == "/" or url.startswith("/_cluster/state")
+        is_probe = url == "/" or url.startswith(("/_cluster/state", "/_nodes/_local"))
         is_search_of_a_probe = params is not None and params.get("preference") == "_only_local"
         if not (is_probe or is_search_of_a_probe):
             self.world.asked.append((self.port, method))
@@ -126,6 +128,8 @@ class FakeNode(Connection):
             raise TransportError(behaviour.probe_status, "x", info)
         manager = b'"m"' if behaviour.has_manager else b"null"
         probed = PROBED % (behaviour.cluster.encode(), behaviour.version, manager)
+        if url.startswith("/_nodes"):
+            probed = msgspec.json.encode({"nodes": {behaviour.id: {"name": "x"}} if behaviour.id else {}})
         data = probed if is_probe else b'{"timed_out":false}' if is_search_of_a_probe else COUNTED % self.port
         return 200, {"content-type": "application/json"}, data
 

@@ -57,6 +57,40 @@ class NoPath(Page):
     body = b'{"status": "error", "error": {"code": "not_found", "message": "there is no such path", "details": []}}'
 
 
+class NoIndex(Page):
+    """OpenSearch, asked for `GET /index/`."""
+
+    status = 404
+    kind = "application/json"
+    body = b"""{"error": {"root_cause": [], "type": "index_not_found_exception", "reason": "no such index [index]",
+        "index": "index", "resource.id": "index"}, "status": 404}"""
+
+
+class NoHandler(Page):
+    status = 400
+    kind = "application/json"
+    body = b'{"error": "no handler found for uri [/index/] and method [GET]", "status": 400}'
+
+
+@pytest.mark.parametrize("page", [NoIndex, NoHandler, NoOpenSearch, Page])
+@pytest.mark.parametrize("arguments", CLUSTER_COMMANDS, ids=" ".join)
+def test_a_wrong_path_in_the_url_is_told(arguments: tuple[str, ...], page: type[Page], tmp_path: Path) -> None:
+    (tmp_path / "one.ndjson").write_text(corpus()[0].model_dump_json() + "\n")
+    with web_server(page) as url:
+        done = conversations(tmp_path, *arguments, "--opensearch-url", f"{url}/index")
+    assert_one_line(done, 1, f"{url}/index", "check the path in OPENSEARCH_URL")
+    assert "does not exist" not in done.stderr
+
+
+@pytest.mark.parametrize("page", [NoIndex, NoHandler])
+def test_doctor_tells_a_wrong_path(page: type[Page], tmp_path: Path) -> None:
+    with web_server(page) as url:
+        done = conversations(tmp_path, "doctor", "--json", "--opensearch-url", f"{url}/index")
+    checks = {check["check"]: check for check in map(json.loads, done.stdout.splitlines())}
+    assert checks["cluster"]["verdict"] == "failed"
+    assert "check the path in OPENSEARCH_URL" in checks["cluster"]["found"]
+
+
 @pytest.mark.parametrize("page", [Page, Missing, NoOpenSearch])
 def test_doctor_and_healthy_know_a_web_server(page: type[Page], tmp_path: Path) -> None:
     with web_server(page) as url:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import socket
 from typing import Any, cast
@@ -56,6 +57,14 @@ def test_nodes_that_do_not_answer_are_a_warning(
 ) -> None:
     check = asyncio.run(doctor_nodes.nodes(deployment(*problems, members=members)))
     assert (check.verdict, check.found) == (verdict, found)
+
+
+def test_two_urls_of_one_node_are_a_warning() -> None:
+    shared = "http://a:1 and http://b:2 are the same node, node-1"
+    found = dataclasses.replace(deployment(members=Members(2)), shared=(shared,))
+    check = asyncio.run(doctor_nodes.nodes(found))
+    assert (check.verdict, check.found) == ("warning", f"3 of 3 URLs answer; 2 nodes; {shared}")
+    assert check.advice == "name each node once in OPENSEARCH_URL"
 
 
 def test_checks_that_wait_for_a_silent_node_are_warnings_after_a_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

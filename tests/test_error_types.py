@@ -8,7 +8,7 @@ import pytest
 from opensearchpy.exceptions import TransportError
 
 from service.client import translated
-from service.client.error_types import causes_of, facts_of, is_opensearchs
+from service.client.error_types import causes_of, facts_of, is_about_path, is_opensearchs
 from service.errors import IndexUnusable, InvalidQuery, Overloaded, SearchTimeout, SearchUnavailable
 
 
@@ -95,3 +95,20 @@ def test_a_cause_whose_reason_is_no_text_has_none() -> None:
         deep = {"reason": deep}
     error = TransportError(500, "x", {"error": {"type": "y", "reason": deep}, "status": 500})
     assert ("y", "") in causes_of(error)
+
+
+@pytest.mark.parametrize(
+    ("info", "call", "expected"),
+    [
+        ({"error": {"type": "index_not_found_exception", "index": "a b"}, "status": 404}, "/_alias/x", True),
+        ({"error": {"type": "index_not_found_exception", "index": "x"}, "status": 404}, "/_alias/x", False),
+        ({"error": {"type": "index_not_found_exception", "index": "a b"}, "status": 404}, "/x,a b/_search", False),
+        ({"error": "no handler found for uri [/a%20b/x/_count?y] and method [GET]", "status": 400}, "/x/_count", True),
+        ({"error": "no handler found for uri [/x/_count?y] and method [GET]", "status": 400}, "/x/_count", False),
+        (None, "/x", False),
+    ],
+)
+def test_an_error_about_the_path_of_the_url_is_known(info: dict[str, Any] | None, call: str, expected: bool) -> None:
+    error = TransportError(404, "x", info)
+    assert is_about_path(error, "/a%20b", call) is expected
+    assert not is_about_path(error, "", call)

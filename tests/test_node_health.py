@@ -73,6 +73,18 @@ def test_most_are_alive_if_this_node_and_those_that_answer_are_more_than_half(
         assert nodes.are_most_alive(node) == (len(others) >= 2)  # of four nodes
 
 
+@given(HISTORY, st.lists(st.sampled_from("ab"), min_size=4, max_size=4))
+def test_most_of_the_nodes_are_counted_by_their_ids(
+    history: list[tuple[int, Failure | str | None]], ids: list[str]
+) -> None:
+    nodes, _changes = nodes_after(history)
+    for node, known in zip(nodes.all, ids, strict=True):
+        node.id = known
+    for node in nodes.all:
+        alive = {other.id for other in nodes.all if other is node or other.state is not State.DEAD}
+        assert nodes.are_most_alive(node) == (alive == set(ids))  # of one or two nodes
+
+
 @given(HISTORY, st.integers(1, 50))
 def test_nodes_in_the_same_state_are_asked_in_turn(
     history: list[tuple[int, Failure | str | None]], rounds: int

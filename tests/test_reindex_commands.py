@@ -60,6 +60,10 @@ def test_resume_keeps_the_options_and_takes_those_that_are_given(
     async def settings_of(*_arguments: Any) -> dict[str, Any]:
         return {"number_of_shards": "1", "number_of_replicas": "0"}
 
+    async def is_written(*_arguments: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(steps, "is_written", is_written)
     monkeypatch.setattr(commands, "holding", holding)
     monkeypatch.setattr(commands, "_go", go)
     monkeypatch.setattr(aliases, "current_index", current_index)

@@ -93,6 +93,13 @@ def test_one_core_waits_as_the_theory_says(load: float) -> None:
     assert found.busiest == pytest.approx(load, rel=0.05)
 
 
+def test_nodes_without_a_shard_do_no_searches() -> None:
+    placed = place(organizations(100, 1), sizes(100, 1e6, 1.0), Shape(3))
+    few, many = (capacity(placed, Cluster(nodes=nodes, replicas=1), Cost()) for nodes in (4, 100))
+    assert few == many == capacity(placed, Cluster(nodes=8, replicas=1, machines=4), Cost())
+    assert capacity(placed, Cluster(nodes=2, replicas=1), Cost()) == pytest.approx(few / 2)
+
+
 @pytest.mark.slow
 def test_the_same_seed_prints_the_same_and_the_help_tells_the_options() -> None:
     def simulate(*options: str) -> str:

@@ -162,6 +162,8 @@ def test_what_is_set_to_nothing_is_not_set(bare_settings: Settings) -> None:
         ("http://one:9200 \t http://two/a/", "http://one:9200,http://two/a", None),
         ("http://one\nhttp://two\nHTTP://three", "http://one,http://two,http://three", None),
         ("http://one,http://two,http://one", "http://one,http://two", None),
+        ("http://one,http://two,http://ONE:9200,http://one/a", "http://one,http://two,http://one/a", None),
+        ("https://one:443,https://One,https://one:9200", "https://one:443,https://one:9200", None),
         ("https://ada:hu%2Csh@one,https://two", "https://one,https://two", ("ada", "hu,sh")),
         ("https://one,https://ada:hush@two", "https://one,https://two", ("ada", "hush")),
         ("https://ada:hush@one,https://ada:hush@two", "https://one,https://two", ("ada", "hush")),

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -18,7 +19,7 @@ from opensearchpy.exceptions import ConnectionTimeout, SerializationError, Trans
 from service import urls
 from service.cli.exit_codes import NotBegun
 from service.client import connect
-from service.errors import ConversationsError, Misconfigured
+from service.errors import ConversationsError, Misconfigured, WrongPath
 from service.settings import Settings
 from service.urls import without_password
 
@@ -61,6 +62,29 @@ async def problems_at(settings: Settings, url: str) -> list[str]:
     return [problem for problem in found if problem is not None]
 
 
+async def shared_nodes(settings: Settings, url: str) -> list[str]:
+    """A sentence for each node that several of the URLs lead to. All are asked at once."""
+    every = urls.nodes(url)
+    found = await asyncio.gather(*(_node_at(settings, one) for one in every))
+    by_node: dict[tuple[str, str], list[str]] = {}
+    for one, node in zip(every, found, strict=True):
+        if node is not None:
+            by_node.setdefault(node, []).append(address(one))
+    return [f"{' and '.join(at)} are the same node, {name}" for (_id, name), at in by_node.items() if len(at) > 1]
+
+
+async def _node_at(settings: Settings, url: str) -> tuple[str, str] | None:
+    """The id and the name of the node at the URL; None if it does not tell."""
+    client = connect(settings, url, timeout=NODE_SECONDS)
+    try:
+        answer = await client.nodes.info(node_id="_local", metric="http", params={"filter_path": "nodes.*.name"})
+        return next(((number, str(node["name"])) for number, node in answer["nodes"].items()), None)
+    except (TransportError, ConversationsError, TimeoutError, KeyError, TypeError, AttributeError):
+        return None
+    finally:
+        await client.close()
+
+
 async def problem_at(settings: Settings, url: str, *, seconds: float = PATIENCE_SECONDS) -> str | None:
     """Why OpenSearch does not answer at the URL within `seconds`, as a sentence.
 
@@ -84,7 +108,10 @@ async def problem_at(settings: Settings, url: str, *, seconds: float = PATIENCE_
             503,
             504,
         )  # a proxy's 502 is treated as the cluster's: it is temporary
-        return None if refused or _is_opensearchs(error.info) else _other(url, str(error.status_code))
+        is_its_own = _is_opensearchs(error.info) and not (_has_path(url) and error.status_code in (400, 404, 405))
+        return None if refused or is_its_own else _other(url, str(error.status_code))
+    except WrongPath:
+        return _other(url, "that there is no such path, or no such index")
     except (SerializationError, msgspec.MsgspecError, ConversationsError):
         return _other(url, "something that is not JSON")
     finally:
@@ -97,7 +124,16 @@ def _is_opensearchs(info: object) -> bool:
     return isinstance(info, dict) and all(key in info for key in _OPENSEARCH_ERROR)
 
 
+def _has_path(url: str) -> bool:
+    return any(urlsplit(one).path.strip("/") for one in urls.nodes(url))
+
+
 def _other(url: str, what: str) -> str:
+    if _has_path(url):
+        return (
+            f"OpenSearch is not at {address(url)} (GET there answered {what}): check the path in OPENSEARCH_URL, or "
+            "leave it out"
+        )
     return (
         f"the server at {address(url)} is not OpenSearch (GET / answered {what}): does another program use this port?"
     )

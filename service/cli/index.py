@@ -269,10 +269,12 @@ def doctor_command(settings: Settings, as_json: bool) -> None:
 
     async def examine(client: Client) -> None:
         deployment = Deployment(settings, cluster_url(settings), client, mapping.load())
-        problems = await connectivity.problems_at(settings, deployment.url)
+        problems, shared = await asyncio.gather(
+            connectivity.problems_at(settings, deployment.url), connectivity.shared_nodes(settings, deployment.url)
+        )
         is_reachable = len(problems) < len(urls.nodes(deployment.url))
         unreachable = None if is_reachable else "; ".join(problems)
-        deployment = dataclasses.replace(deployment, problems=tuple(problems))
+        deployment = dataclasses.replace(deployment, problems=tuple(problems), shared=tuple(shared))
         async for check in doctor.examine(deployment, unreachable=unreachable):
             verdicts.append(check.verdict)
             print(json_text(check.record(), sys.stdout, indent=None) if as_json else _line(check), flush=True)

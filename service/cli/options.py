@@ -227,7 +227,7 @@ def act(
 
 
 def cluster_url(settings: Settings) -> str:
-    """The URL of the cluster: the one in the settings, else that of the local node that runs in the data folder."""
+    """The URLs of the cluster: those in the settings, else those of the local nodes that run in the data folder."""
     url = settings.opensearch_url or running_url(settings.data)
     if url is None:
         raise Misconfigured(

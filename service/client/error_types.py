@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from urllib.parse import unquote
 
 import aiohttp
 from opensearchpy.exceptions import ConnectionError as Unreachable
@@ -229,6 +230,20 @@ def _name_of(status: int | str) -> str | None:
         return HTTPStatus(int(status)).phrase.casefold()
     except ValueError:
         return None
+
+
+def is_about_path(error: TransportError, path: str, call: str) -> bool:
+    """Whether OpenSearch took the path of its URL, such as `/search`, for a part of the `call`: an index, an endpoint.
+
+    A gateway removes the path, so its errors are about the call alone.
+    """
+    if not path or error.status_code not in (400, 404, 405) or not isinstance(error.info, dict):
+        return False
+    cause = error.info.get("error")
+    if isinstance(cause, str):  # such as: no handler found for uri [/search/x/_count] and method [GET]
+        return f"[{path}/" in cause
+    first = unquote(path).strip("/").partition("/")[0]
+    return isinstance(cause, dict) and cause.get("index") == first and first not in re.split("[/,?]", call)
 
 
 def is_of_the_moment(error: Exception) -> bool:

@@ -13,7 +13,7 @@ of its cluster. It may answer with an old state of the index.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -55,6 +55,8 @@ class Node:
     time, since a search was answered. `silent_probes` counts all other questions of probes without an answer.
 
     `is_doubted`: its answers to reads may be old. `is_outside`: it was asked, and its cluster goes on without it.
+
+    `id` is that of OpenSearch, once it is known: two URLs may lead to the same node.
     """
 
     number: int
@@ -67,6 +69,7 @@ class Node:
     last: Exception | None = None
     is_doubted: bool = False
     is_outside: bool = False
+    id: str | None = None
 
     def answered(self) -> None:
         """It answered, and is known to be part of its cluster."""
@@ -112,6 +115,10 @@ class Node:
             self.on_change(before, state)
 
 
+def _distinct(nodes: Iterable[Node]) -> int:
+    return len({node.number if node.id is None else node.id for node in nodes})
+
+
 @dataclass(slots=True)
 class Nodes:
     """The nodes of one client, which are asked in turn."""
@@ -127,8 +134,12 @@ class Nodes:
         return all(node.state is State.DEAD for node in self.all)
 
     def are_most_alive(self, node: Node) -> bool:
-        """Whether this node and those that are not dead are so many that the others cannot go on without them."""
-        return 2 * sum(one is node or one.state is not State.DEAD for one in self.all) > len(self.all)
+        """Whether this node and those that are not dead are so many that the others cannot go on without them.
+
+        A node that several URLs lead to counts once.
+        """
+        alive = _distinct(one for one in self.all if one is node or one.state is not State.DEAD)
+        return 2 * alive > _distinct(self.all)
 
     def witnesses(self, node: Node) -> list[Node]:
         """The nodes that show whether this node is in their cluster: the other ready ones, else those that rest."""

@@ -30,6 +30,7 @@ TIMEOUT = 1.5
 LEAST_SEARCH_SECONDS = 3.0  # which a probe gives a search
 SILENT_SECONDS = 5.0  # after which a node may have been removed from its cluster
 _STATE = "/_cluster/state/version,cluster_manager_node"
+_OWN_NAME = "/_nodes/_local/http"
 _LOCAL = {"local": "true"}
 _ONE_DOCUMENT = {
     "preference": "_only_local",
@@ -52,6 +53,10 @@ class _State(msgspec.Struct):
     cluster_uuid: str = ""
     version: int = -1
     cluster_manager_node: str | None = None
+
+
+class _Nodes(msgspec.Struct):
+    nodes: dict[str, object] = {}
 
 
 class _Searched(msgspec.Struct):
@@ -79,6 +84,7 @@ class Probes:
         self._connections: dict[int, Connection] = {}
         self._told: dict[int, _State] = {}  # by each node, when it was last asked
         self._behind: set[int] = set()
+        self._asked_for_id: set[int] = set()
 
     async def close(self) -> None:
         for connection in self._connections.values():
@@ -126,6 +132,19 @@ class Probes:
             return None if error_types.is_opensearchs(error) else error
         except Exception as error:  # such as a file of the certificate authority that is just being replaced
             return error
+        return None
+
+    async def id_of(self, number: int) -> str | None:
+        """The id of the node at this URL, which it is asked for once; None if it does not tell."""
+        if number not in self._asked_for_id:
+            try:
+                found = await self._ask(number, _OWN_NAME, {"filter_path": "nodes.*.name"}, _Nodes)
+            except (TransportError, ConversationsError) as error:
+                if isinstance(error, TransportError) and error_types.is_opensearchs(error):
+                    self._asked_for_id.add(number)  # it may not tell
+                return None
+            self._asked_for_id.add(number)
+            return next(iter(found.nodes), None)
         return None
 
     def has_no_manager(self, number: int) -> bool:

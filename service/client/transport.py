@@ -35,11 +35,12 @@ from service.client.connection import Connection
 from service.client.node_health import Answering, Failure, Node, State
 from service.client.probes import LEAST_SEARCH_SECONDS
 from service.client.watch import Watch
-from service.errors import AnswerMayBeOld, AnswerUnusable, ConversationsError
+from service.errors import AnswerMayBeOld, AnswerUnusable, ConversationsError, WrongPath
 
 EXPECTED = (404, 409)  # normal outcomes, not failures: the document does not exist, or has a newer version
 LATE_SECONDS = 5.0  # a node is probed after this time without an answer, however long the call may take
 LEAST_SECONDS = 0.2  # a node is never late before this time, however little time a call has
+WRONG_PATH = "OpenSearch does not answer at the path of its URL: check the path in OPENSEARCH_URL, or leave it out"
 _LEAVES_SOMETHING = "_search/point_in_time"  # so it is never sent to two nodes at the same time
 
 _connection: ContextVar[Connection] = ContextVar("connection")
@@ -180,7 +181,7 @@ class Transport(AsyncTransport):
             self._watch.budget.add()
             return await self._read(call)
         tried: list[Node] = []
-        last: Unreachable | None = None
+        last: Exception | None = None
         while (node := self._nodes.pick(tried)) is not None:
             tried.append(node)
             try:
@@ -188,6 +189,8 @@ class Transport(AsyncTransport):
             except Unreachable as error:
                 if error_types.failure_of(error) is not Failure.DOWN:
                     raise
+                last = error
+            except WrongPath as error:  # refused before anything was done
                 last = error
         raise last or self._open_circuit()
 
@@ -311,6 +314,11 @@ class Transport(AsyncTransport):
             answer: object = await super().perform_request(
                 call.method, call.url, dict(call.params), call.body, seconds, call.ignore, call.headers
             )
+        except TransportError as error:
+            path = self.connection_pool.connection_opts[node.number][0].url_prefix
+            if error_types.is_about_path(error, path, call.url):
+                raise WrongPath(WRONG_PATH) from error
+            raise
         finally:
             _connection.reset(chosen)
         if call.method != "HEAD":

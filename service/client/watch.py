@@ -142,6 +142,7 @@ class Watch:
                 self._suspect(node, is_doubted=True)
             else:
                 self._took_part[node.number] = asked_at
+                node.id = node.id or await self._probes.id_of(node.number)
 
     async def _probe(self, node: Node) -> None:
         if not await self._takes_part(node):

@@ -316,9 +316,14 @@ class LocalNode:
 
 
 def running_url(data: Path) -> str | None:
-    """The URL of the running local node of this data folder, or None if none is running."""
+    """The URL of the running local node of this data folder, or None if none is running.
+
+    For a local cluster, the URLs of all nodes that run, as in OPENSEARCH_URL.
+    """
     running = lock.read(data / "node.json", lock.Running)
-    return running.url if running is not None and lock.is_held(data) else None
+    if running is None or not lock.is_held(data):
+        return None
+    return ",".join(running.urls or [running.url])
 
 
 def _die_with_parent() -> Callable[[], None] | None:

@@ -31,7 +31,7 @@ class Deployment:
     """The deployment to check: its settings, its cluster, and the mapping that this version of the service needs.
 
     `problems` are sentences, one for each URL at which OpenSearch does not answer. `members` are the nodes of the
-    cluster, as far as they are known.
+    cluster, as far as they are known. `shared` are sentences, one for each node that several URLs lead to.
     """
 
     settings: Settings
@@ -40,6 +40,7 @@ class Deployment:
     mapping: Mapping
     problems: tuple[str, ...] = ()
     members: Members | None = None
+    shared: tuple[str, ...] = ()
 
     @property
     def silent(self) -> tuple[str, ...]:

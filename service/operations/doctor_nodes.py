@@ -14,12 +14,15 @@ MOST_SKEW = 2.0  # seconds
 
 
 async def nodes(deployment: Deployment) -> Check:
-    """Whether OpenSearch answers at each URL, and whether each node of the cluster answers the others."""
+    """Whether OpenSearch answers at each URL, at another node each, and whether each node answers the others."""
     count = len(urls.nodes(deployment.url))
     found = [f"{count - len(deployment.problems)} of {counted(count, 'URL')} answer", *deployment.problems]
     if deployment.members is not None:
         found.insert(1, counted(deployment.members.count, "node"))
     found += [f"{name} does not answer the other nodes" for name in deployment.silent]
+    found += deployment.shared
+    if deployment.shared and not (deployment.problems or deployment.silent):
+        return Check("nodes", "warning", "; ".join(found), "name each node once in OPENSEARCH_URL")
     if not (deployment.problems or deployment.silent):
         return Check("nodes", "ok", ", ".join(found))
     return Check(

@@ -9,7 +9,7 @@ still go to both indices until `prune`, so `rollback` loses nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +22,7 @@ from service.reindex import steps, verification
 from service.reindex.context import Job
 from service.reindex.lock import LOOK, Lock, State, holding
 from service.sources import ndjson
+from service.times import format_time, parse_time
 
 
 async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, object]:
@@ -73,7 +74,8 @@ async def resume(job: Job) -> dict[str, object]:
     """
     async with holding(job.client, job.alias, None) as lock:
         if lock.state.action == "prune":
-            return await _remove(job, lock)
+            return await _prune(job, lock)
+        _require_step(lock.state, [step for step, _function in STEPS])
         if [_stamp(path) for path in lock.state.files] != [*lock.state.stamps]:
             changed = ", ".join(lock.state.files)
             raise ReindexFailed(f"a file changed since the reindex began ({changed}): use --abandon and start again")
@@ -109,6 +111,7 @@ def _what_was_done(state: State, current: str | None, removed: list[str], kept: 
         return (
             f"the prune had removed {', '.join(gone) or 'no index'} before it was interrupted; "
             f"{', '.join(left) or 'no index'} was left and may no longer receive writes"
+            f"{_what_tombstones_are_left(state)}"
         )
     if current == state.new:
         return (
@@ -117,6 +120,14 @@ def _what_was_done(state: State, current: str | None, removed: list[str], kept: 
         )
     done = f"{', '.join(removed)} was removed" if removed else "no index was removed"
     return f"the {state.action} was abandoned: {current} is read as before, and {done}"
+
+
+def _what_tombstones_are_left(state: State) -> str:
+    if state.tombstones_before is None:
+        return ""
+    if state.step == PURGE:
+        return f"; some tombstones from before {state.tombstones_before} may be left"
+    return f"; all tombstones from before {state.tombstones_before} were left"
 
 
 async def rollback(job: Job, *, again: bool = False) -> dict[str, object]:
@@ -163,25 +174,32 @@ async def prune(
             for line in (await steps.describe(job, going)).values():
                 progress.say(f"would remove {line}")
             return {"removed": [], "would_remove": going}
-        await lock.save(step="remove", old=current, new=current, removing=tuple(going))
-        record = await _remove(job, lock)
-        if tombstones is not None:
-            await steps.purge(job, datetime.now(UTC) - tombstones)
-        return record
+        before = None if tombstones is None else format_time(datetime.now(UTC) - tombstones)
+        await lock.save(step=REMOVE, old=current, new=current, removing=tuple(going), tombstones_before=before)
+        return await _prune(job, lock)
 
 
-async def _remove(job: Job, lock: Lock) -> dict[str, object]:
-    return {"removed": await steps.remove(job, lock.state.removing)}
+async def _prune(job: Job, lock: Lock) -> dict[str, object]:
+    """Runs the step in the state and the one after it. Indices that are gone already are not in the record."""
+    before = _tombstones_before(lock.state)
+    _require_step(lock.state, [REMOVE, PURGE])
+    removed = await steps.remove(job, lock.state.removing) if lock.state.step == REMOVE else []
+    if before is not None:
+        await lock.save(step=PURGE)
+        await steps.purge(job, before)
+    return {"removed": removed}
+
+
+def _tombstones_before(state: State) -> datetime | None:
+    try:
+        return None if state.tombstones_before is None else parse_time(state.tombstones_before)
+    except ValueError:
+        raise _of_another_version(state) from None
 
 
 async def _go(job: Job, lock: Lock) -> dict[str, object]:
     """Runs the step in the state and all steps after it."""
     names = [step for step, _function in STEPS]
-    if lock.state.step not in names:
-        raise ReindexFailed(
-            f"this {lock.state.action} was begun by another version of the service (step {lock.state.step}): "
-            "use that version for --resume"
-        )
     for step, function in STEPS[names.index(lock.state.step) :]:
         await lock.save(step=step)
         progress.say(f"{lock.state.action}: {step}")
@@ -189,6 +207,21 @@ async def _go(job: Job, lock: Lock) -> dict[str, object]:
     skipped = {"skipped": len(job.invalid.ids)} if job.invalid.ids else {}
     return {"index": lock.state.new, **skipped}
 
+
+def _require_step(state: State, known: Sequence[str]) -> None:
+    if state.step not in known:
+        raise _of_another_version(state)
+
+
+def _of_another_version(state: State) -> ReindexFailed:
+    return ReindexFailed(
+        f"this {state.action} was begun by another version of the service (step {state.step}): "
+        "use that version for --resume"
+    )
+
+
+REMOVE, PURGE = "remove", "remove tombstones"
+"""The steps of a prune."""
 
 STEPS: tuple[tuple[str, Callable[[Job, Lock], Awaitable[None]]], ...] = (
     ("create", steps.create),

@@ -48,8 +48,9 @@ class State:
 
     `files` are absolute paths, and `stamps` their sizes and times of modification. `refresh` has the original refresh
     interval of each index whose interval was changed (None for the default). `removing` are the indices that a prune
-    removes. `index_settings` are settings chosen for the new index; it takes the others from the old one. `throttle` is
-    in documents a second, and None for no limit.
+    removes. After them, it removes the tombstones of deletions before the time `tombstones_before`, if it is set.
+    `index_settings` are settings chosen for the new index; it takes the others from the old one. `throttle` is in
+    documents a second, and None for no limit.
     """
 
     action: str
@@ -65,6 +66,7 @@ class State:
     index_settings: dict[str, int | str] = field(default_factory=dict)
     throttle: float | None = None
     skip_invalid: bool = False
+    tombstones_before: str | None = None
     owner: str = ""
     beat: int = 0
 

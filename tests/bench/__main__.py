@@ -33,6 +33,7 @@ from service.settings import Settings
 from tests.bench import generate, limits, measure, paging, postgres, report, rig, search, soak, writes
 from tests.bench.measure import Ask
 from tests.bench.workload import DEEP_SORTS, Case, deep_pages, first_pages
+from tests.program_options import Parser, minutes, whole
 
 SMALLEST, LARGEST_SIZE = 100_000, 5_000_000
 STEADY_SIZE = 20_000
@@ -45,8 +46,8 @@ PLOTTED_DEPTHS = (0.0, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99)
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--conversations", type=int, default=1_000_000, help="in the largest organization")
+    parser = Parser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("--conversations", type=whole(), default=1_000_000, help="in the largest organization")
     parser.add_argument("--full", action="store_true", help="also an index of 5 000 000")
     parser.add_argument("--writes", action="store_true", help="measure loads and reindexes instead of reads")
     parser.add_argument(
@@ -55,7 +56,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--paging", action="store_true", help="measure first and deep pages of every order instead")
     parser.add_argument("--limits", action="store_true", help="measure a flood and an overload, without files, instead")
     parser.add_argument("--soak", action="store_true", help="look for what grows under a lasting load, instead")
-    parser.add_argument("--minutes", type=float, default=10, help="of --soak")
+    parser.add_argument("--minutes", type=minutes(), default=10.0, help="of --soak")
     parser.add_argument("--client", action="store_true", help="measure what the client library costs instead")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="folder of performance.{json,md,png}")
     parser.add_argument("--work", type=Path, help="folder for the data, removed at the end [default: a temporary one]")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import re
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from service.index import aliases, mapping
 from service.settings import Settings
 from tests.bench import generate, rig
+from tests.program_options import Parser, whole
 
 
 async def run(settings: Settings, url: str, documents: int, rounds: int) -> None:
@@ -68,9 +68,9 @@ async def theirs(settings: Settings, url: str) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.backfill", description=__doc__)
-    parser.add_argument("--documents", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = Parser(prog="python -m tests.bench.backfill", description=__doc__)
+    parser.add_argument("--documents", type=whole(), default=20_000)
+    parser.add_argument("--rounds", type=whole(), default=3)
     options = parser.parse_args()
     with rig.own_node("1g") as (settings, url, _folder):
         asyncio.run(run(settings, url, options.documents, options.rounds))

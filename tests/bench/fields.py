@@ -24,6 +24,7 @@ from service.client.responses import Json
 from service.index import mapping, writer
 from tests.bench import generate, rig
 from tests.bench.report import table
+from tests.program_options import Parser, whole
 
 INDEX = "bench-fields"
 Change = Callable[[Json], None]
@@ -169,9 +170,9 @@ def all_mappings(before: Path | None) -> dict[str, Json]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=whole(), default=10_000)
+    parser.add_argument("--rounds", type=whole(), default=3)
     parser.add_argument("--before", type=Path, help="the mapping of another version")
     parser.add_argument("--url", help="a node that runs already and does nothing else [default: one is started]")
     options = parser.parse_args()

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import resource
 import time
@@ -19,6 +18,7 @@ from service.settings import Settings
 from service.sources import mail
 from service.sources.facts import Hasher
 from tests.bench import rig
+from tests.program_options import Parser
 
 
 async def measure(settings: Settings, url: str, paths: list[str]) -> None:
@@ -46,7 +46,7 @@ async def measure(settings: Settings, url: str, paths: list[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.imports", description=__doc__)
+    parser = Parser(prog="python -m tests.bench.imports", description=__doc__)
     parser.add_argument("mailboxes", nargs="+", metavar="MAILBOX", help="an mbox file or a folder of messages")
     options = parser.parse_args()
     with rig.own_node(heap="1g") as (settings, url, _folder):

@@ -6,7 +6,6 @@ cores: what a load costs there is not what it costs where it has cores of its ow
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import resource
@@ -19,6 +18,7 @@ from service.index import mapping
 from service.reindex import first_index
 from service.settings import Settings
 from tests.bench import generate, rig
+from tests.program_options import Parser, whole
 
 
 async def run(settings: Settings, url: str, folder: Path, documents: int, rounds: int) -> None:
@@ -61,9 +61,9 @@ def _own_seconds() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.loads", description=__doc__)
-    parser.add_argument("--documents", type=int, default=40_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = Parser(prog="python -m tests.bench.loads", description=__doc__)
+    parser.add_argument("--documents", type=whole(), default=40_000)
+    parser.add_argument("--rounds", type=whole(), default=3)
     options = parser.parse_args()
     with rig.own_node() as (settings, url, folder):
         asyncio.run(run(settings, url, folder, options.documents, options.rounds))

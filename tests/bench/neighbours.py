@@ -31,6 +31,7 @@ from service.search.suggest import suggest
 from service.settings import Settings
 from tests.bench import generate, rig
 from tests.bench.report import table
+from tests.program_options import Parser, number, whole
 
 ALONE, BESIDE = "alone", "beside"
 TIMES = 30  # of a request for one measurement: the node tells its processor time in hundredths of a second
@@ -121,11 +122,13 @@ async def measure(settings: Settings, url: str, options: argparse.Namespace) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--conversations", type=int, default=20_000, help="of the organization that asks")
-    parser.add_argument("--neighbours", type=int, default=100_000, help="conversations of the other organization")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--bound", type=float, default=2.0, help="so many times as long is allowed (default: 2)")
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--conversations", type=whole(), default=20_000, help="of the organization that asks")
+    parser.add_argument("--neighbours", type=whole(), default=100_000, help="conversations of the other organization")
+    parser.add_argument("--rounds", type=whole(), default=5)
+    parser.add_argument(
+        "--bound", type=number(above=0, most=1_000), default=2.0, help="so many times as long is allowed (default: 2)"
+    )
     options = parser.parse_args()
     with rig.own_node() as (settings, url, _folder):
         found = asyncio.run(measure(settings, url, options))

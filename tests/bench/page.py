@@ -6,12 +6,13 @@ first paint, until the search box can be used, and until the results are there.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import statistics
 
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.program_options import Parser
 
 PHONE = 4
 TIMES = 5
@@ -40,7 +41,7 @@ def opened(browser: Browser, address: str, token: str) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.page", description=__doc__)
+    parser = Parser(prog="python -m tests.bench.page", description=__doc__)
     parser.add_argument("address", help="of the service, such as http://127.0.0.1:8000")
     parser.add_argument("token", help="from `conversations token`")
     options = parser.parse_args()

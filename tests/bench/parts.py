@@ -25,6 +25,7 @@ from service.settings import Settings
 from tests.bench import generate, rig
 from tests.bench.report import table
 from tests.bench.workload import Case
+from tests.program_options import Parser, whole
 
 REPEATED = 5  # so many counts in one point in time, of which one costs too little to be measured
 TIMES = 40
@@ -99,9 +100,9 @@ async def measure(settings: Settings, url: str, conversations: int, rounds: int)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--conversations", type=int, default=300_000)
-    parser.add_argument("--rounds", type=int, default=4)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--conversations", type=whole(), default=300_000)
+    parser.add_argument("--rounds", type=whole(), default=4)
     options = parser.parse_args()
     with rig.own_node() as (settings, url, _folder):
         found = asyncio.run(measure(settings, url, options.conversations, options.rounds))

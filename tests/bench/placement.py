@@ -7,7 +7,6 @@ costs of a search are measured on the cluster itself, one search at a time.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import random
@@ -31,6 +30,7 @@ from service.node.cluster import LocalCluster
 from service.reindex import first_index
 from service.settings import Settings
 from tests.bench import generate, rig
+from tests.program_options import Parser, whole
 from tests.scaling.routing import Shape
 from tests.scaling.simulation import Cluster, Cost, capacity, imbalance, organizations, place, queue, sizes
 
@@ -123,11 +123,13 @@ async def _searched(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.placement", description=__doc__)
-    parser.add_argument("--documents", type=int, default=20_000)
-    parser.add_argument("--shards", type=int, default=6)
-    parser.add_argument("--partitions", type=int, nargs="+", default=[1, 3])
+    parser = Parser(prog="python -m tests.bench.placement", description=__doc__)
+    parser.add_argument("--documents", type=whole(), default=20_000)
+    parser.add_argument("--shards", type=whole(1, 1_024), default=6)
+    parser.add_argument("--partitions", type=whole(1, 1_024), nargs="+", default=[1, 3])
     options = parser.parse_args()
+    if any(partition >= options.shards for partition in options.partitions if partition > 1):
+        parser.error("each of --partitions must be 1, or less than --shards")
     with tempfile.TemporaryDirectory() as folder:
         settings = rig.own_settings(Path(folder))
         print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {options.documents:,} documents, 3 nodes")

@@ -7,7 +7,6 @@ change them little.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from service.settings import Settings
 from tests.bench import generate, rig
 from tests.bench.workers import processor_seconds
 from tests.bench.workload import Case, deep_pages, first_pages
+from tests.program_options import Parser, whole
 
 REPEATS = 10
 WARM_REPEATS = 3
@@ -94,8 +94,8 @@ async def run(settings: Settings, url: str, sizes: Sequence[int], folder: Path) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.scaling", description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[20_000, 100_000, 400_000])
+    parser = Parser(prog="python -m tests.bench.scaling", description=__doc__)
+    parser.add_argument("--sizes", type=whole(), nargs="+", default=[20_000, 100_000, 400_000])
     options = parser.parse_args()
     with rig.own_node(heap="1g") as (settings, url, folder):
         asyncio.run(run(settings, url, options.sizes, folder))

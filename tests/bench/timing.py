@@ -7,7 +7,6 @@ work meets all of them alike.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import time
@@ -23,11 +22,12 @@ from service.settings import Settings
 from tests import isolation
 from tests.bench import rig
 from tests.corpus import AGENTS, ORGANIZATIONS
+from tests.program_options import Parser, whole
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.timing", description=__doc__)
-    parser.add_argument("--requests", type=int, default=2_000, help="requests of each kind (2000)")
+    parser = Parser(prog="python -m tests.bench.timing", description=__doc__)
+    parser.add_argument("--requests", type=whole(), default=2_000, help="requests of each kind (2000)")
     count: int = parser.parse_args().requests
     everything = isolation.conversations()
     mine = [one for one in everything if one.organization_uid == ORGANIZATIONS[0]]

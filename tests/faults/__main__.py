@@ -22,6 +22,7 @@ from tests.faults.speed import Speed
 from tests.faults.table import KINDS, LEFT_OUT, NotNow
 from tests.faults.workers import Work, load_until_over, reindex_until_over, work_until_over
 from tests.faults.world import ALIAS, World
+from tests.program_options import Parser, heap, minutes, number, whole
 
 WARM_SECONDS = 8.0
 ROUNDS = 12
@@ -46,19 +47,27 @@ class TooSlow(Failed):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
-    parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="repeats a sequence of faults")
-    parser.add_argument("--minutes", type=float, default=3.0, help="of faults, after the start (default: 3)")
+    parser = Parser(prog="scripts/faults", description=__doc__)
+    parser.add_argument("--seed", type=whole(0), default=random.randrange(10_000), help="repeats a sequence of faults")
+    parser.add_argument("--minutes", type=minutes(), default=3.0, help="of faults, after the start (default: 3)")
     parser.add_argument("--only", help="one kind of fault, again and again")
-    parser.add_argument("--readers", type=int, default=100, help="default: 100")
-    parser.add_argument("--writers", type=int, default=4, help="default: 4")
-    parser.add_argument("--pause", type=float, default=3.0, help="mean seconds between reads of a reader (default: 3)")
-    parser.add_argument("--heap", default="768m", help="of each node (default: 768m)")
+    parser.add_argument("--readers", type=whole(1, 10_000), default=100, help="default: 100")
+    parser.add_argument("--writers", type=whole(1, 10_000), default=4, help="default: 4")
     parser.add_argument(
-        "--recover", type=float, default=10.0, help="seconds until it has recovered after a fault (default: 10)"
+        "--pause",
+        type=number(above=0, most=3_600),
+        default=3.0,
+        help="mean seconds between reads of a reader (default: 3)",
+    )
+    parser.add_argument("--heap", type=heap, default="768m", help="of each node (default: 768m)")
+    parser.add_argument(
+        "--recover",
+        type=number(above=0, most=3_600),
+        default=10.0,
+        help="seconds until it has recovered after a fault (default: 10)",
     )
     parser.add_argument(
-        "--speed", type=float, default=speed.LEAST_SHARE,
+        "--speed", type=number(above=0, most=1), default=speed.LEAST_SHARE,
         help="the share of its earlier reads a second with which it has recovered (default: 0.5)",
     )  # fmt: skip
     given = parser.parse_args()

@@ -18,17 +18,20 @@ from pathlib import Path
 
 from tests.fuzz.corpus import CORPUS, WORDS, seeds, words
 from tests.fuzz.mutation import mutated
+from tests.program_options import Parser, minutes, whole
 
 SLOWEST_SECONDS = 20
 LONGEST_BYTES = 16_384
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/fuzz", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0, help="for all targets together (default: 10)")
+    parser = Parser(prog="scripts/fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=minutes(), default=10.0, help="for all targets together (default: 10)")
     parser.add_argument("--without-atheris", action="store_true", help="as where it is not installed")
     parser.add_argument("--only", help="one target")
-    parser.add_argument("--seed", type=int, default=0, help="repeats a run with atheris; 0 is another run each time")
+    parser.add_argument(
+        "--seed", type=whole(0, 2**32 - 1), default=0, help="repeats a run with atheris; 0 is another run each time"
+    )
     parser.add_argument("--run", help=argparse.SUPPRESS)  # in a process of its own
     given = parser.parse_args()
     names = sorted(WORDS)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tests.node.cluster_facts import copies, health, names
 from tests.node.conftest import Cluster, serving
 from tests.node.running import COMMAND, conversations, environment
 from tests.processes import end_with_the_test, wait_until
+
+LOAD_STARTS_SECONDS = 5.0  # after which a load has chosen its nodes; if it is slower, the test finds less
 
 
 def test_a_first_index_has_a_replica_and_outlives_a_killed_node(
@@ -148,7 +151,7 @@ def test_the_command_tells_each_death_and_ends_when_too_few_are_left(tmp_path: P
     urls = [process.stdout.readline().strip() for _node in range(3)]
     assert all(httpx.URL(url).host == "127.0.0.1" for url in urls)
     running = json.loads((tmp_path / "node.json").read_text())
-    assert (running["urls"], running_url(tmp_path)) == (urls, urls[0])
+    assert (running["urls"], running_url(tmp_path)) == (urls, ",".join(urls))
     assert len(names(urls[0])) == 3
     pids = [json.loads((tmp_path / "nodes" / str(number) / "node.json").read_text())["pid"] for number in (1, 2, 3)]
 
@@ -157,11 +160,25 @@ def test_the_command_tells_each_death_and_ends_when_too_few_are_left(tmp_path: P
     shown = conversations("status", "--data", str(tmp_path))
     assert "3 nodes" in shown.stdout + shown.stderr or '"nodes": 3' in shown.stdout, shown
 
+    assert conversations("create", "--data", str(tmp_path)).returncode == 0
+    loading = subprocess.Popen(
+        [*COMMAND, "load", "-", "--data", str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), cwd=tmp_path,
+    )  # fmt: skip
+    end_with_the_test(loading)
+    assert loading.stdin is not None
+    assert loading.stderr is not None
+    time.sleep(LOAD_STARTS_SECONDS)
+
     os.kill(pids[0], signal.SIGKILL)
     told = next(line for line in process.stderr if "go on" in line)
     assert f"node-1 at {urls[0]} was killed by SIGKILL" in told
     assert "The other 2 of 3 nodes go on. One node cannot be started alone" in told
-    assert running_url(tmp_path) == urls[1]
+    assert running_url(tmp_path) == f"{urls[1]},{urls[2]}"
+    loading.stdin.write(f"{corpus()[0].model_dump_json()}\n")
+    loading.stdin.close()
+    wait_until(lambda: loading.poll() is not None, seconds=60)
+    assert loading.returncode == 0, loading.stderr.read()
     os.kill(pids[1], signal.SIGKILL)
     _printed, rest = process.communicate(timeout=60)
     assert process.returncode == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ import pytest
 from service.client import Client
 from service.index import aliases, mapping, writer
 from service.index.write_targets import writes_alias
-from service.reindex import commands, first_index, steps
+from service.reindex import commands, first_index, lock, steps
 from service.reindex.lock import Lock, State
 from tests.node.conftest import Cluster
 from tests.node.reindexing import (
@@ -69,14 +70,14 @@ def test_an_action_looks_after_it_has_the_lock(fresh: Cluster) -> None:
 
     async def act(client: Client) -> Any:
         alias = fresh.settings.alias
-        lock = await Lock.acquire(client, alias, State("prune", "remove", old, old))
-        acquired = lock.acquire
+        held = await Lock.acquire(client, alias, State("prune", "remove", old, old))
+        acquired = held.acquire
 
         async def late(*arguments: Any) -> Lock:
             """Another process ends its work at the last moment before the lock is there."""
             new = await aliases.create(client, alias, mapping.load(), aliases=(alias, writes_alias(alias)))
             await client.indices.update_aliases(body={"actions": [{"remove": {"index": old, "alias": alias}}]})
-            await lock.release()
+            await held.release()
             made.append(new)
             return await acquired(*arguments)
 
@@ -158,9 +159,71 @@ def test_a_purge_that_fails_is_told(fresh: Cluster) -> None:
     assert "Traceback" not in failed.stderr
     fresh.act(lambda client: client.indices.put_settings(index=read, body={"index.blocks.write": None}))
     assert "--resume" in failed.stderr
-    assert command(fresh, "reindex", "--resume").returncode == 0
-    done = command(fresh, "prune", "--tombstones", "1d")
-    assert "1 old tombstone removed" in done.stderr
+    interrupted_at = fresh.act(lambda client: lock.read(client, fresh.settings.alias))
+    assert interrupted_at is not None
+    assert (interrupted_at.action, interrupted_at.step) == ("prune", "remove tombstones")
+    resumed = command(fresh, "reindex", "--resume")
+    assert (resumed.returncode, json.loads(resumed.stdout)) == (0, {"removed": []})
+    assert f"1 old tombstone removed from {read}" in resumed.stderr
+
+
+def with_an_old_tombstone(cluster: Cluster) -> str:
+    cluster.load(of(FIRST, 1))
+    deletion = writer.deletion_of(FIRST, UUID(int=5), datetime(2020, 1, 1, tzinfo=UTC))
+    cluster.act(lambda client: writer.write(client, cluster.settings.alias, [deletion]))
+    return current(cluster)
+
+
+def test_a_prune_killed_before_its_tombstones_goes_on_with_them(fresh: Cluster) -> None:
+    old = with_an_old_tombstone(fresh)
+    assert command(fresh, "reindex").returncode == 0
+    killed = begun(fresh, "prune", "--tombstones", "1d", until="waiting 1 s")
+    killed.kill()
+    killed.communicate()
+    resumed = command(fresh, "reindex", "--resume")
+    assert json.loads(resumed.stdout) == {"removed": [old]}
+    assert f"1 old tombstone removed from {current(fresh)}" in resumed.stderr
+
+
+def test_abandon_tells_which_tombstones_are_left(fresh: Cluster) -> None:
+    read = with_an_old_tombstone(fresh)
+    for step, told in (
+        ("remove", "all tombstones from before {} were"),
+        ("remove tombstones", "some tombstones from before {} may be"),
+    ):
+        before = "2025-01-01T00:00:00.000Z"
+        interrupted(fresh, State("prune", step, read, read, removing=("gone",), tombstones_before=before))
+        done = command(fresh, "reindex", "--abandon")
+        assert f"{told.format(before)} left" in done.stderr
+    assert "1 old tombstone removed" in command(fresh, "prune", "--tombstones", "1d").stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_understood"),
+    [
+        ({}, True), ({"tombstones_before": "soon"}, False), ({"tombstones_before": 5}, False),
+        ({"step": "dance"}, False), ({"news": 1}, False),
+    ],
+)  # fmt: skip
+def test_a_prune_of_another_version_is_resumed_or_refused(
+    changes: dict[str, Any], is_understood: bool, fresh: Cluster
+) -> None:
+    """The first one is of a version that did not remember tombstones."""
+    read = with_an_old_tombstone(fresh)
+
+    async def left(client: Client) -> None:
+        await lock.ensure_index(client, fresh.settings.alias)
+        source = asdict(State("prune", "remove", read, read)) | changes
+        if not changes:
+            del source["tombstones_before"]
+        index = lock.state_index(fresh.settings.alias)
+        await client.index(index=index, id=lock.DOCUMENT, body=source, params={"refresh": "true"})
+
+    fresh.act(left)
+    resumed = command(fresh, "reindex", "--resume")
+    assert resumed.returncode == (0 if is_understood else 1), resumed.stderr
+    assert ("another version" in resumed.stderr) is not is_understood
+    assert "tombstone removed" not in resumed.stderr
 
 
 def test_steps_purge_only_what_is_written_and_own(fresh: Cluster) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from service import telemetry
 from service.search.paging.rank_descent import Windows
 from service.settings import Settings
+from tests.commands import run_here
 from tests.corpus import corpus
 from tests.node import faults, proxy
 from tests.node.asking import error
@@ -314,3 +317,30 @@ def test_one_url_that_is_dead_is_asked_no_more_until_it_answers(several: Several
                 assert told["message"] == "OpenSearch does not answer: try again shortly"
             wait_until(lambda: page().status_code == 200)
             assert api.get("/health/ready").json() == {"status": "ready"}
+
+
+def test_a_wrong_path_is_told_and_passed_over_if_another_url_is_right(several: Several, opensearch_url: str) -> None:
+    wrong = f"{opensearch_url}/search"
+    own = several.cluster.settings.but(opensearch_url=f"{wrong},{opensearch_url}")
+    assert own.opensearch_url is not None
+    with contextmanager(serving)(own, own.opensearch_url) as api:
+        token = api.token(MINE, scopes=("conversations:read", "conversations:write"))
+        for _read in range(4):
+            written = api.http.post(
+                f"{api.address}/api/conversations/bulk",
+                content=corpus()[0].model_dump_json(), headers={"Authorization": f"Bearer {token}"},
+            )  # fmt: skip
+            assert written.status_code == 200, written.text
+            assert api.get("/api/conversations?per_page=1", token).status_code == 200
+    with contextmanager(serving)(several.cluster.settings.but(opensearch_url=wrong), wrong) as api:
+        for path in ("/api/conversations?per_page=1", "/health/ready"):
+            told = error(api.get(path, api.token(MINE)), 503, "search_unavailable")["message"]
+            assert "check the path in OPENSEARCH_URL" in told
+
+
+def test_doctor_tells_that_two_urls_are_one_node(several: Several, opensearch_url: str) -> None:
+    other = opensearch_url.replace("127.0.0.1", "localhost")
+    environment = several.cluster.environment | {"OPENSEARCH_URL": f"{opensearch_url},{other}"}
+    done = run_here(("doctor",), environment=os.environ | environment, folder=Path.cwd())
+    assert f"{opensearch_url} and {other} are the same node, " in done.stdout
+    assert "name each node once in OPENSEARCH_URL" in done.stdout

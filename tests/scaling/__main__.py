@@ -2,49 +2,60 @@
 
 It prints, for each routing partition, the largest shard and the largest node as multiples of the mean, the searches/s
 that the cluster can do at most, and for each load, which is a share of these, the median and p99 of a search, and how
-busy the busiest machine is. At 100 %, its queue grows without end. The defaults are the first table of docs/scaling.md,
-which says where the costs come from, and how far the predictions held.
+busy the busiest machine is. At 100 %, its queue grows without end. Nodes without a conversation do not count for what
+the cluster can do. The defaults are the first table of docs/scaling.md, which says where the costs come from, and how
+far the predictions held.
 """
 
 from __future__ import annotations
 
 import argparse
 
+from tests.program_options import Parser, number, whole
 from tests.scaling.routing import Shape
 from tests.scaling.simulation import Cluster, Cost, capacity, imbalance, organizations, place, queue, sizes
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="scripts/simulate", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument
-    add("--tenants", type=_count, default=10_000, help="organizations, such as 10,000 to 1,000,000")
-    add("--conversations", type=_count, default=10_000_000, help="of all together")
-    add("--skew", type=float, default=1.0, help="exponent of the power law; 0: all have the same size")
-    add("--shards", type=_count, default=3, help="primary shards")
-    add("--partitions", type=_count, nargs="+", default=[1, 2], help="routing partitions to compare; 1: none")
-    add("--nodes", type=_count, default=3, help="of OpenSearch")
-    add("--replicas", type=int, default=1, help="copies of each shard in addition to the first")
-    add("--cores", type=_count, default=4, help="of each machine")
-    add("--machines", type=int, default=0, help="if nodes share machines; 0: each node has its own")
-    add("--base", type=float, default=Cost.base, help="milliseconds of processor time of a search in one shard")
-    add("--per-million", type=float, default=Cost.per_million, help="more for each million of its conversations")
-    add("--loads", type=float, nargs="+", default=[0.3, 0.6], help="shares of what all cores together can do")
-    add("--rate", type=float, help="searches a second, instead of --loads")
-    add("--searches", type=_count, default=20_000, help="to simulate in each case")
-    add("--seed", type=int, default=1, help="the same seed gives the same figures")
-    return parser.parse_args()
-
-
-def _count(text: str) -> int:
-    number = int(text.replace(",", "").replace("_", ""))
-    if number < 1:
-        raise ValueError
-    return number
-
-
-_count.__name__ = "whole number of at least 1"
+    add("--tenants", type=whole(1, 10_000_000), default=10_000, help="organizations, such as 10,000 to 1,000,000")
+    add("--conversations", type=whole(), default=10_000_000, help="of all together")
+    add("--skew", type=number(most=10), default=1.0, help="exponent of the power law; 0: all have the same size")
+    add("--shards", type=whole(1, 1_024), default=3, help="primary shards")
+    add("--partitions", type=whole(1, 1_024), nargs="+", default=[1, 2], help="routing partitions to compare; 1: none")
+    add("--nodes", type=whole(1, 10_000), default=3, help="of OpenSearch")
+    add("--replicas", type=whole(0, 10_000), default=1, help="copies of each shard in addition to the first")
+    add("--cores", type=whole(1, 10_000), default=4, help="of each machine")
+    add("--machines", type=whole(0, 10_000), default=0, help="if nodes share machines; 0: each node has its own")
+    add(
+        "--base",
+        type=number(least=0.001, most=1e6),
+        default=Cost.base,
+        help="milliseconds of processor time of a search in one shard",
+    )
+    add(
+        "--per-million",
+        type=number(most=1e6),
+        default=Cost.per_million,
+        help="more for each million of its conversations",
+    )
+    add(
+        "--loads",
+        type=number(least=0.001, most=10),
+        nargs="+",
+        default=[0.3, 0.6],
+        help="shares of what all cores together can do",
+    )
+    add("--rate", type=number(least=0.001, most=1e9), help="searches a second, instead of --loads")
+    add("--searches", type=whole(1, 100_000_000), default=20_000, help="to simulate in each case")
+    add("--seed", type=whole(0), default=1, help="the same seed gives the same figures")
+    given = parser.parse_args()
+    if given.machines > given.nodes:
+        parser.error(f"--machines {given.machines:,}: {given.nodes:,} nodes are on {given.nodes:,} machines at most")
+    return given
 
 
 def main() -> None:

@@ -128,10 +128,15 @@ def queue(placed: Placed, cluster: Cluster, cost: Cost, *, rate: float, searches
 
 
 def capacity(placed: Placed, cluster: Cluster, cost: Cost) -> float:
-    """Searches a second at which all cores together are busy. Those of the busiest machine are earlier."""
+    """Searches a second at which all cores together are busy. Those of the busiest machine are earlier.
+
+    Machines without a conversation do not count.
+    """
     whole = sum(placed.sizes)
     mean = sum(
         size / whole * len(home) * cost.of(size / len(home))
         for size, home in zip(placed.sizes, placed.homes, strict=True)
     )
-    return 1000 * cluster.cores * (cluster.machines or cluster.nodes) / mean
+    filled = [shard for shard, size in enumerate(placed.shards) if size]
+    machines = {cluster.machine(node) for shard in filled for node in cluster.copies(shard)}
+    return 1000 * cluster.cores * len(machines) / mean
