@@ -61,6 +61,6 @@ def _content(path: Path, variable: str) -> str:
         raise ValueError(f"{variable} names {path}, which cannot be read ({error.strerror or error})") from None
     except UnicodeDecodeError:
         raise ValueError(f"{variable} names {path}, which is not UTF-8") from None
-    if not content or "\n" in content:
-        raise ValueError(f"{variable} names {path}, which must contain one line: the secret")
+    if not content or not content.isprintable():  # a byte order mark would be a part of the secret
+        raise ValueError(f"{variable} names {path}, which must contain one line of printable characters: the secret")
     return content

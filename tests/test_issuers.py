@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jwt
 import pytest
@@ -289,6 +289,13 @@ def test_a_key_is_good_for_its_own_algorithm_only(settings: Settings, served: Is
     served.keys = [jwk("first", alg="RS512")]
     refused(settings, served.token(), "no key of the token's issuer fits")
     assert verify(settings, served.token(algorithm="RS512")).user == "ada"
+
+
+@pytest.mark.parametrize("name", ["alg", "use", "key_ops", "d", "crv", "x5c"])
+def test_what_a_set_says_without_a_value_is_ignored(settings: Settings, served: Issuer, name: str) -> None:
+    own = jwk("first")
+    served.keys = [cast(dict[str, Any], None), {"kty": None}, {**own, name: own.get(name)}]
+    assert verify(settings, served.token()).user == "ada"
 
 
 @pytest.mark.parametrize(

@@ -324,7 +324,7 @@ def test_a_secret_may_stand_in_a_file(name: str, field: str, tmp_path: Path, mon
     monkeypatch.setenv(f"{name}_FILE", str(file))
     with pytest.raises(Misconfigured, match=rf"{name}_FILE names .*secret, which cannot be read"):
         Settings.load()
-    for content in ("", "\n", "two\nlines"):
+    for content in ("", "\n", "two\nlines", "\ufeff" + "f" * 40, "f" * 40 + "\0"):
         file.write_text(content)
         with pytest.raises(Misconfigured, match=r"must contain one line"):
             Settings.load()

@@ -46,7 +46,7 @@ class Key:
 
 
 class _Set(msgspec.Struct):
-    keys: list[dict[str, object]]
+    keys: list[object]
 
 
 def read(content: bytes) -> list[Key]:
@@ -55,7 +55,11 @@ def read(content: bytes) -> list[Key]:
         listed = msgspec.json.decode(content, type=_Set).keys[:MOST_KEYS]
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise ValueError("it is not a JSON Web Key Set") from None
-    found = [key for key in map(_key, listed) if key is not None]
+    # What is not understood is ignored (RFC 7517, 5). Some programs write members without a value as null.
+    objects = [
+        {name: value for name, value in one.items() if value is not None} for one in listed if isinstance(one, dict)
+    ]
+    found = [key for key in map(_key, objects) if key is not None]
     if not found:
         raise ValueError("it holds no key that can verify a signature")
     return found
