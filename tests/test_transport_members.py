@@ -189,22 +189,6 @@ def test_the_last_node_is_not_believed_without_a_manager() -> None:
     run(work())
 
 
-@pytest.mark.parametrize(("known", "found"), [(True, ("dead",)), (False, (2, 3, 4))])
-def test_urls_of_one_node_count_once(known: bool, found: tuple[object, ...]) -> None:
-    """Three of five URLs lead to the node that is cut off: most URLs, but one node of three."""
-    ids = ["a", "b", "b", "b", "c"] if known else [None] * 5
-    world = World([replace(ANSWERS, id=one) for one in ids])
-
-    async def work() -> None:
-        async with asked_once(world) as client:
-            await asyncio.sleep(NOTICED)
-            world.behaviours[:] = [SILENT, *[replace(ALONE, id=one) for one in ids[1:4]], SILENT]
-            await asyncio.sleep(20.0)
-            assert (await ask(client))[0] in found
-
-    run(work())
-
-
 @given(st.lists(BEHAVIOURS, min_size=1, max_size=4), st.floats(0, 20))
 def test_a_client_can_be_closed_at_any_time(nodes: list[Behaviour], at: float) -> None:
     async def work() -> None:

@@ -30,6 +30,7 @@ TIMEOUT = 1.5
 LEAST_SEARCH_SECONDS = 3.0  # which a probe gives a search
 SILENT_SECONDS = 5.0  # after which a node may have been removed from its cluster
 _STATE = "/_cluster/state/version,cluster_manager_node"
+MOST_QUESTIONS = 5  # for the id of a node
 _OWN_NAME = "/_nodes/_local/http"
 _LOCAL = {"local": "true"}
 _ONE_DOCUMENT = {
@@ -84,7 +85,7 @@ class Probes:
         self._connections: dict[int, Connection] = {}
         self._told: dict[int, _State] = {}  # by each node, when it was last asked
         self._behind: set[int] = set()
-        self._asked_for_id: set[int] = set()
+        self._asked_for_id = Counter[int]()
 
     async def close(self) -> None:
         for connection in self._connections.values():
@@ -135,17 +136,15 @@ class Probes:
         return None
 
     async def id_of(self, number: int) -> str | None:
-        """The id of the node at this URL, which it is asked for once; None if it does not tell."""
-        if number not in self._asked_for_id:
-            try:
-                found = await self._ask(number, _OWN_NAME, {"filter_path": "nodes.*.name"}, _Nodes)
-            except (TransportError, ConversationsError) as error:
-                if isinstance(error, TransportError) and error_types.is_opensearchs(error):
-                    self._asked_for_id.add(number)  # it may not tell
-                return None
-            self._asked_for_id.add(number)
-            return next(iter(found.nodes), None)
-        return None
+        """The id of the node at this URL. None if it does not tell; it is then asked again, a few times."""
+        if self._asked_for_id[number] >= MOST_QUESTIONS:
+            return None
+        self._asked_for_id[number] += 1
+        try:
+            found = await self._ask(number, _OWN_NAME, {"filter_path": "nodes.*.name"}, _Nodes)
+        except Exception:  # nothing depends on it
+            return None
+        return next(iter(found.nodes)) if len(found.nodes) == 1 else None
 
     def has_no_manager(self, number: int) -> bool:
         """Whether the node, when it was last asked, had no cluster manager."""
