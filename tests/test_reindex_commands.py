@@ -63,6 +63,7 @@ def test_resume_keeps_the_options_and_takes_those_that_are_given(
     monkeypatch.setattr(commands, "holding", holding)
     monkeypatch.setattr(commands, "_go", go)
     monkeypatch.setattr(aliases, "current_index", current_index)
+
     async def is_written(*_arguments: Any) -> bool:
         return True
 
