@@ -27,6 +27,8 @@ _BEHIND_ALL = (
     "|에게|에게는|에게서|한테|한테서|께|께서|께서는|도|만|만의|만을|만이|까지|까지는|까지도|까지의"
     "|부터|부터는|부터의|보다|처럼|마다|조차|밖에|들|들이|들은|들을|들의|들에게|들과|입니다|입니까|인가요|이란|이며|이고|인데"
 )
+# The honorific 님 after names and titles, with what may follow it. Without it, 하나님 (God) would be 하나 (one).
+_HONORIFIC = "(?<!하나|하느|임금)님(?:이|은|을|과|의|께|께서|께서는|께는|께도|께서도|에게|에게는|에게서|도|만|까지|부터|처럼|보다|들|들이|들은|들을|들의|들께|들께서|입니다|이나|이신)?"
 _VERBS = (
     "(?:하|되|시키)(?:신|실|십니다|십니까|셨나요|[고지](?:싶|않|못)[가-힣]{1,5}|다|고|는|는데|며|면|면서|지|기|기를|기가|게|자|니|니까|여|여서|여야|려고|려면|러|세요|십시오|셨습니다|시나요|나요|네요"
     "|겠습니다|지만|던|는중|는법|는방법)"
@@ -41,7 +43,7 @@ _VERBS = (
 ENDING = re.compile(
     f"(?<=[{_HANGUL}]{{2}})(?:(?<=[{_OPEN}])(?:{_BEHIND_VOWELS})"
     f"|(?<![{_OPEN}])(?:{_BEHIND_CONSONANTS})|(?<=[{_OPEN}{_LIQUID}])(?:{_BEHIND_VOWELS_AND_L})"
-    f"|{_BEHIND_ALL}|{_VERBS})$"
+    f"|{_HONORIFIC}|{_BEHIND_ALL}|{_VERBS})$"
 )
 _WORD = re.compile(f"[^{_HANGUL}]*([{_HANGUL}]+)[^{_HANGUL}]*")
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from service import codes, korean
 from service.search.words.japanese import japanese_forms, without_polite_prefix
+from service.search.words.spellings import other_spellings
 from service.text import PARTING, SPACELESS, in_one_word
 
 MOST_JOINED, MOST_SPLIT = 8, 4  # pieces of a text: longer texts are not read in other ways, which bounds the clauses
@@ -66,5 +67,7 @@ def _word(piece: str) -> str:
 
 
 def other_forms(piece: str) -> list[str]:
-    """What a run may have instead: a form of a Japanese verb, a word without お, or without a Korean ending."""
-    return [*japanese_forms(piece), *without_polite_prefix(piece), *korean.bare(piece)]
+    """What a run may have instead: another form or spelling of a Japanese word, or a word without a Korean ending."""
+    polite = without_polite_prefix(piece)
+    spellings = [one for way in (piece, *polite[:1]) for one in other_spellings(way)]
+    return list(dict.fromkeys((*japanese_forms(piece), *polite, *spellings, *korean.bare(piece))))
