@@ -93,7 +93,7 @@ def test_every_tag_of_an_image_has_the_version_of_the_project() -> None:
     """Container files cannot read it from pyproject.toml. CONTRIBUTING.md names those that have it."""
     files = [
         path
-        for folder, pattern in ((ROOT, "*.*"), (ROOT / "docs", "**/*.md"), (ROOT / "deploy", "**/*"))
+        for folder, pattern in ((ROOT, "*.md"), (ROOT, "*.yml"), (ROOT / "docs", "**/*.md"), (ROOT / "deploy", "**/*"))
         for path in folder.glob(pattern)
         if path.is_file() and path.suffix in {".md", ".yml", ".yaml", ""}
     ]

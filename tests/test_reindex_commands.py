@@ -63,12 +63,11 @@ def test_resume_keeps_the_options_and_takes_those_that_are_given(
     async def is_written(*_arguments: Any) -> bool:
         return True
 
-    monkeypatch.setattr(steps, "is_written", is_written)
     monkeypatch.setattr(commands, "holding", holding)
     monkeypatch.setattr(commands, "_go", go)
     monkeypatch.setattr(aliases, "current_index", current_index)
-
     monkeypatch.setattr(steps, "settings_of", settings_of)
+    monkeypatch.setattr(steps, "is_written", is_written)
     asyncio.run(commands.begin(begun))
     for again in (resumed, job()):  # what was given counts from then on
         asyncio.run(commands.resume(again))

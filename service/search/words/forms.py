@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from service import codes, korean
 from service.search.words.japanese import japanese_forms, without_polite_prefix
+from service.search.words.spellings import other_spellings
 from service.text import PARTING, SPACELESS, in_one_word
 
 MOST_JOINED, MOST_SPLIT = 8, 4  # pieces of a text: longer texts are not read in other ways, which bounds the clauses
@@ -20,6 +21,12 @@ _ELIDED = re.compile(
     rf"\W*(?:[cdjlmnstv]|qu|jusqu|lorsqu|puisqu|quoiqu|un|gl|d?all|dell|nell|coll|sull|quell)['’ʼ]({_LETTERS}{{3,}})\W*",
     re.IGNORECASE,
 )
+# The suffix of a Turkish name after an apostrophe, and the plural and other suffixes of Persian after a non-joiner.
+_TURKISH_SUFFIX = re.compile(
+    rf"\W*(?=[^\W\d_a-zçğıöşü])({_LETTERS}{{3,}})(?<!qu)['’ʼ]"
+    "(?:[dt][ae](?:n|ki)?|[yn]?[aeıiuü]|n?[ıiuü]n|y?l[ae]|l[ıiuü]|l[ae]r)\\W*"
+)
+_PERSIAN_SUFFIX = re.compile(rf"\W*({_LETTERS}{{2,}})\u200c(?:ها|های|هایی|هایم|هایش|ام|ای|اند|اش|ات|تر|ترین)\W*")
 _LONE_LETTER = re.compile("[b-np-vx]", re.IGNORECASE)  # which may begin a word as in e-mail; others are words
 
 
@@ -36,6 +43,12 @@ def without_separators(piece: str) -> str:
 def without_article(piece: str) -> str:
     """The word after an elided article or preposition: `hôtel` of `l'hôtel`. An empty text if there is none."""
     found = _ELIDED.fullmatch(piece)
+    return found[1] if found else ""
+
+
+def without_suffix(piece: str) -> str:
+    """The word before a suffix: `İstanbul` of `İstanbul'da`, `نامه` of `نامه‌ها`. An empty text if there is none."""
+    found = _TURKISH_SUFFIX.fullmatch(piece) or _PERSIAN_SUFFIX.fullmatch(piece)
     return found[1] if found else ""
 
 
@@ -66,5 +79,7 @@ def _word(piece: str) -> str:
 
 
 def other_forms(piece: str) -> list[str]:
-    """What a run may have instead: a form of a Japanese verb, a word without お, or without a Korean ending."""
-    return [*japanese_forms(piece), *without_polite_prefix(piece), *korean.bare(piece)]
+    """What a run may have instead: another form or spelling of a Japanese word, or a word without a Korean ending."""
+    polite = without_polite_prefix(piece)
+    spellings = [one for way in (piece, *polite[:1]) for one in other_spellings(way)]
+    return list(dict.fromkeys((*japanese_forms(piece), *polite, *spellings, *korean.bare(piece))))
