@@ -8,12 +8,10 @@ import unicodedata
 
 import pytest
 
-from service.index import mapping
 from service.text import (
     MAIL_REPLY_MARK,
     REPLY_MARKS,
     REPLY_WORDS,
-    composed,
     fold,
     has_letters,
     in_one_word,
@@ -22,18 +20,6 @@ from service.text import (
     plain_of,
     trimmed,
 )
-
-
-CHAR_FILTERS = mapping.load().settings["index"]["analysis"]["char_filter"]
-
-
-def test_letters_in_an_older_encoding_are_the_same_for_texts_and_for_subjects() -> None:
-    """What completions compare (`composed`) has them too, so that both encodings begin alike."""
-    rules = [rule.encode().decode("unicode_escape") for rule in CHAR_FILTERS["old_letters"]["mappings"]]
-    assert len(rules) == 7
-    for old, new in (rule.split(" => ") for rule in rules):
-        assert plain_of(f"{old}x") == composed(f"{old}x") == f"{new}x"
-    assert plain_of("ന\u0d4dx\u200d") == "ന\u0d4dx"
 
 
 @pytest.mark.parametrize("word", sorted(REPLY_WORDS))
