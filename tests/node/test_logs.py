@@ -37,7 +37,7 @@ FIELDS = {
     "event", "level", "timestamp", "method", "route", "status", "milliseconds", "request_id", "organization", "took",
     "error", "cause", "places", "client_disconnected", "cut_off", "opensearch_status", "opensearch_error", "written", "unchanged", "rejected",
     "issuer", "reason", "has_older", "logger", "action", "who", "deletions", "conversations", "complete", "uid", "lines", "organizations",
-    "pid", "workers", "worker", "exit_code", "seconds_until_next", "node", "message",
+    "pid", "workers", "worker", "exit_code", "seconds_until_next", "node", "message", "keys", "connections", "bytes",
 }  # fmt: skip
 MINE = ORGANIZATIONS[0]
 CALLER = f"{MARK}caller@example.com"
