@@ -54,6 +54,8 @@ class Watch:
         self._watches: dict[int, asyncio.Task[None]] = {}
         self._questions: list[asyncio.Task[None]] = []
         self._is_closed = False
+        for state in State:
+            telemetry.nodes.labels(state.value)  # each is there from the start
         telemetry.nodes.labels(State.READY.value).inc(count)
 
     async def close(self) -> None:
