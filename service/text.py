@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 
 # Normalization turns one character into up to 18 characters and 4 words. A token may become a clause of a query, and
@@ -145,18 +146,25 @@ def fold(text: str) -> str:
 
 
 class _Folded(dict[int, str]):
-    """A cache of what each character folds to.
+    """A cache of what each character folds to, for `str.translate`.
 
     Each character is normalized by itself, because normalizing a whole text sorts its runs of marks, which takes
     quadratic time for a long run. The marks are removed anyway, so the result is the same.
     """
 
+    def __init__(self, fold_decomposed: Callable[[str], str]) -> None:
+        """`fold_decomposed` folds a character that is in NFKD."""
+        self._fold_decomposed = fold_decomposed
+
     def __missing__(self, code_point: int) -> str:
-        decomposed = unicodedata.normalize("NFKD", chr(code_point))
-        folded = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
+        folded = self._fold_decomposed(unicodedata.normalize("NFKD", chr(code_point)))
         if code_point <= _LAST_KEPT:
             self[code_point] = folded
         return folded
+
+
+def _without_marks(decomposed: str) -> str:
+    return "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()
 
 
 def fold_for_search(text: str) -> str:
@@ -168,16 +176,11 @@ def fold_for_search(text: str) -> str:
     return text.lower() if text.isascii() else text.translate(_FOLDED_FOR_SEARCH)
 
 
-class _FoldedForSearch(dict[int, str]):
-    """A cache of each character as the mapping's filter `folding` folds it."""
-
-    def __missing__(self, code_point: int) -> str:
-        decomposed = _FOLDED_MARKS.sub("", unicodedata.normalize("NFKD", chr(code_point)))
-        digits = (str(unicodedata.decimal(character, character)) for character in decomposed)
-        folded = "".join(digits).casefold().translate(_SPELLED_OUT)
-        if code_point <= _LAST_KEPT:
-            self[code_point] = folded
-        return folded
+def _as_in_the_mapping(decomposed: str) -> str:
+    """As the mapping's filter `folding` folds it."""
+    plain = _FOLDED_MARKS.sub("", decomposed)
+    digits = (str(unicodedata.decimal(character, character)) for character in plain)
+    return "".join(digits).casefold().translate(_SPELLED_OUT)
 
 
 # The marks that `folding` removes: those of the scripts that its set of characters names, and those of any script.
@@ -192,8 +195,8 @@ _SPELLED_OUT = str.maketrans(
 )
 
 _LAST_KEPT = 0xFFFF  # higher characters are not cached, which bounds the memory
-_FOLDED = _Folded()
-_FOLDED_FOR_SEARCH = _FoldedForSearch()
+_FOLDED = _Folded(_without_marks)
+_FOLDED_FOR_SEARCH = _Folded(_as_in_the_mapping)
 
 
 def pieces_of(text: str) -> list[str]:

@@ -18,7 +18,7 @@ PATHS = [
 
 
 def written_otherwise(path: str) -> list[str]:
-    """Other ways to write the path, as they are sent: httpx leaves an encoded slash as it is."""
+    """Other spellings of the path. httpx does not decode the encoded slash in them."""
     return [f"/{path}", f"//{path}", f"{path}/", f"{path}//", f"/%2f{path[1:]}", f"{path}%2F", path.replace("/", "//")]
 
 

@@ -61,7 +61,7 @@ class Connection(AIOHttpConnection):
 
     async def _create_aiohttp_session(self) -> None:
         if ":" in self.hostname and not self.hostname.startswith("["):
-            self.hostname = f"[{self.hostname}]"  # an IPv6 address; the base class puts it into URLs as it is
+            self.hostname = f"[{self.hostname}]"  # the base class writes IPv6 addresses into URLs without brackets
         self.session = _Session(
             aiohttp.ClientSession(
                 headers=self.headers,
