@@ -113,6 +113,19 @@ def test_clients_that_send_nothing_keep_nobody_out(served: Tls, encrypted: bool)
     wait_until(lambda: served.files < OTHER_FILES)
 
 
+def test_idle_connections_give_way_before_handshakes_that_take_a_moment(served: Tls) -> None:
+    for _ in range(CONNECTIONS):
+        idle = served.connect(encrypted=True)
+        idle.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert idle.recv(65_536).startswith(b"HTTP/1.1 200")
+    waiting = [served.connect(encrypted=False) for _ in range(CONNECTIONS // 2)]  # their ClientHello is on its way
+    wait_until(lambda: served.counted("connections idle") >= CONNECTIONS // 2)
+    for connection in waiting:
+        encrypted = served.stack.enter_context(trusting().wrap_socket(connection))
+        encrypted.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"https 0 " in received(encrypted)
+
+
 def test_a_client_that_is_slow_or_speaks_no_tls_is_cut_off(served: Tls) -> None:
     silent, plain = served.connect(encrypted=False), served.connect(encrypted=False)
     plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -29,15 +31,20 @@ LIMIT = 64_000_000
 BUFFERS = 16_384  # in the kernel, so that the answers are in the process
 CROWD = 400
 PIPELINED = 3
+END_SECONDS = 1.0
+NOT_COUNTED = 200_000  # in the kernel, and below TLS
+SLOW_BYTES, SLOW_PAUSE = 20_000, 0.1  # of a client that needs several times END_SECONDS for an answer
 
 PROGRAM = f"""
 import json, socket, sys, uvicorn
 from service import telemetry
 from service.api.http_protocol import ConnectionLimits, bounded
+from service.api import tls_listener
 from service.api.limits import VOUCH
 from service.server import Server
 
 began = 0
+tls_listener.END_SECONDS = {END_SECONDS}
 
 async def app(scope, receive, send):
     global began
@@ -71,14 +78,15 @@ class Client:
     def __init__(self, served: Served, stack: ExitStack, tls: ssl.SSLContext | None) -> None:
         self.served, self._stack, self._tls = served, stack, tls
 
-    def ask(self, who: str, path: str = "/", *, times: int = 1, more: str = "") -> socket.socket:
+    def ask(self, who: str, path: str = "/", *, line: str = "", times: int = 1, more: str = "") -> socket.socket:
         connection: socket.socket = self._stack.enter_context(socket.socket())
         connection.settimeout(60)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFERS)
         connection.connect(("127.0.0.1", self.served.port))
         if self._tls is not None:
             connection = self._stack.enter_context(self._tls.wrap_socket(connection))
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nWho: {who}\r\n{more}\r\n".encode() * times)
+        line = line or f"GET {path} HTTP/1.1"
+        connection.sendall(f"{line}\r\nHost: x\r\nWho: {who}\r\n{more}\r\n".encode() * times)
         return connection
 
     @property
@@ -160,6 +168,38 @@ def test_connections_that_give_way_but_do_not_read_are_not_kept_open_without_end
         wait_until(lambda: one.state["began"] == MOST_CLOSING + 100)
         files = len([*Path(f"/proc/{one.served.pid}/fd").iterdir()])
         assert files <= 20 + MOST_CLOSING + 20
+
+
+@pytest.mark.parametrize("over", ["http", "https"])
+def test_what_is_left_unread_counts_also_after_a_part_was_read(over: str, tmp_path: Path) -> None:
+    with client(*(self_signed(tmp_path) if over == "https" else ())) as one:
+        connection = one.ask("reader")
+        for part in range(1, 4):
+            missing = SIZE // 4
+            while missing > 0:
+                missing -= len(connection.recv(min(missing, 65_536)))
+            assert one.state["held"] > SIZE - part * SIZE // 4 - NOT_COUNTED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("over", ["http", "https"])
+@pytest.mark.parametrize("request_line", ["GET / HTTP/1.1", "GET / HTTP/1.0", "SIGTERM"])
+def test_a_slow_client_gets_all_of_an_answer_after_which_its_connection_is_closed(
+    over: str, request_line: str, tmp_path: Path
+) -> None:
+    with client(*(self_signed(tmp_path) if over == "https" else ())) as one:
+        if request_line == "SIGTERM":
+            connection = one.ask("slow")
+            wait_until(lambda: one.state["began"] == 1)
+            os.kill(one.served.pid, signal.SIGTERM)
+        else:
+            connection = one.ask("slow", line=request_line, more="Connection: close\r\n")
+        found, began = 0, time.monotonic()
+        while more := connection.recv(SLOW_BYTES):
+            found += len(more)
+            time.sleep(SLOW_PAUSE * len(more) / SLOW_BYTES)
+        assert found > SIZE
+        assert time.monotonic() - began > 3 * END_SECONDS
 
 
 class Connection:

@@ -8,6 +8,7 @@ can still be sent, and the connection is closed.
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import uuid
 from collections.abc import Callable
@@ -99,7 +100,7 @@ class BoundedProtocol(ReadingProtocol):
     """
 
     limits: ClassVar[ConnectionLimits] = ConnectionLimits()
-    idle: ClassVar[dict[BoundedProtocol, None]] = {}
+    idle: ClassVar[dict[BoundedProtocol, float]] = {}  # since when
     closing: ClassVar[set[BoundedProtocol]] = set()
 
     def __init__(
@@ -124,7 +125,7 @@ class BoundedProtocol(ReadingProtocol):
         if (connection := transport.get_extra_info("socket")) is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         if self._has_room():
-            self.idle[self] = None
+            self.idle.setdefault(self, self.loop.time())
             self._start_timer(self.limits.head_seconds, self._head_timed_out)
         else:
             self._refuse(503)
@@ -269,7 +270,7 @@ class BoundedProtocol(ReadingProtocol):
     def _join_idle(self) -> None:
         """Counts the connection as idle if no request is running, or only one whose body is not complete."""
         if (self.is_idle or (self._in_body and not self.pipeline)) and not self.transport.is_closing():
-            self.idle[self] = None
+            self.idle.setdefault(self, self.loop.time())
 
     def _leave_idle(self) -> None:
         self.idle.pop(self, None)
@@ -288,11 +289,17 @@ class BoundedProtocol(ReadingProtocol):
         """Whether this connection may stay. At the limit, the longest idle connection is closed to make room."""
         if len(self.connections) - len(self.closing) <= self.limits.connections:
             return True
-        longest_idle = next(iter(self.idle), None)
-        if longest_idle is not None:
-            telemetry.refused.labels("connections", "idle").inc()
-            longest_idle._close(at_once=len(self.closing) >= MOST_CLOSING)
-        return longest_idle is not None
+        return self.close_longest_idle()
+
+    @classmethod
+    def close_longest_idle(cls, *, before: float = math.inf) -> bool:
+        """Closes the longest idle connection if it was idle before that time. Returns whether there was one."""
+        connection, since = next(iter(cls.idle.items()), (None, math.inf))
+        if connection is None or since > before:
+            return False
+        telemetry.refused.labels("connections", "idle").inc()
+        connection._close(at_once=len(cls.closing) >= MOST_CLOSING)
+        return True
 
     def _refuse(self, status: int) -> None:
         """Sends the error response for the request that exceeded a limit, and closes the connection.

@@ -11,30 +11,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from service.api.tls_writer import TlsWriter
 from service.api.unread import Reader, Unread
 
 WAITING_BYTES = 16_384  # in the write buffer, beyond which they count as unread
-TLS_SLICE_BYTES = 16_384
-
-
-class _Sliced:
-    """A TLS transport that is given little at once.
-
-    The layer below TLS takes whatever it is given, and its buffer is not seen from here. But while it has bytes that
-    wait, TLS keeps further ones to itself, where they count.
-    """
-
-    def __init__(self, transport: asyncio.Transport, reader: Reader) -> None:
-        self._transport = transport
-        self._reader = reader
-
-    def write(self, data: bytes) -> None:
-        for start in range(0, len(data), TLS_SLICE_BYTES):
-            self._transport.write(data[start : start + TLS_SLICE_BYTES])
-        self._reader.grow()
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._transport, name)
 
 
 class ReadingProtocol(HttpToolsProtocol):
@@ -56,6 +36,7 @@ class ReadingProtocol(HttpToolsProtocol):
         self.caller: str | None = None  # of the last request that had a valid token
         self._put_off: tuple[RequestResponseCycle, ASGI3Application] | None = None  # until the client reads
         self._reader = Reader(self.unread)
+        self._tls: TlsWriter | None = None
 
     @property
     def owner(self) -> Hashable:
@@ -64,13 +45,16 @@ class ReadingProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        self.transport.set_write_buffer_limits(high=WAITING_BYTES)
         if self.scheme == "https":
-            self.transport = cast(asyncio.Transport, _Sliced(self.transport, self._reader))
+            self._tls = TlsWriter(self.transport, self, high=WAITING_BYTES)
+            self.transport = cast(asyncio.Transport, self._tls)
+            self._tls.begin()
+        else:
+            self.transport.set_write_buffer_limits(high=WAITING_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._put_off = None
-        self.resume_writing()
+        self.client_has_read()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
@@ -88,12 +72,25 @@ class ReadingProtocol(HttpToolsProtocol):
             self._reader.begin(self)
 
     def pause_writing(self) -> None:
-        """Called when the transport's buffer is full, because the client does not read."""
-        super().pause_writing()
-        self._reader.begin(self)
+        """Called when the transport's buffer is full."""
+        if self._tls is None:
+            self.client_is_slow()
 
     def resume_writing(self) -> None:
-        """Called when the client has read most of the buffer, which holds a quarter of a megabyte of a large answer."""
+        """Called when the transport's buffer is nearly empty."""
+        if self._tls is None:
+            self.client_has_read()
+        else:
+            self._tls.send_more()
+
+    def client_is_slow(self) -> None:
+        """Called when more bytes wait than may, after each write."""
+        super().pause_writing()
+        self._reader.begin(self)
+        self._reader.grow()
+
+    def client_has_read(self) -> None:
+        """Called when the client has read most of what waited, which is a quarter of a megabyte of a large answer."""
         self._reader.end()
         super().resume_writing()
         if self._put_off is not None:

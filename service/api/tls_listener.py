@@ -15,7 +15,8 @@ from contextlib import suppress
 from service import telemetry
 from service.api.http_protocol import BoundedProtocol
 
-END_SECONDS = 3.0  # in which the client may answer the end of TLS; then the connection is closed
+# In which the client may read the last 80 kB, at the least speed of ConnectionLimits, and answer the end of TLS.
+END_SECONDS = 8.0
 PAUSE_SECONDS = 1.0  # after a connection could not be accepted, because no descriptor was left for instance
 AT_ONCE = 20  # connections that are accepted before others have their turn
 MOST_ENDING = 20  # handshakes that were ended and are not closed yet; no connections are accepted beyond that
@@ -42,7 +43,7 @@ class TlsListener:
         self._context = context
         self._connections = connections
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[socket.socket, None] = {}  # in their handshake, the oldest first
+        self._waiting: dict[socket.socket, float] = {}  # in their handshake, and since when; the oldest first
         self._handshakes: set[asyncio.Task[None]] = set()  # also those that are being ended
         self._is_closed = False
 
@@ -81,16 +82,18 @@ class TlsListener:
                 self._loop.call_later(PAUSE_SECONDS, self._listen, listener)
                 return
             connection.setblocking(False)
-            self._waiting[connection] = None
+            self._waiting[connection] = self._loop.time()
             handshake = self._loop.create_task(self._shake_hands(connection))
             self._handshakes.add(handshake)
             handshake.add_done_callback(self._handshakes.discard)
             self._make_room()
 
     def _make_room(self) -> None:
-        """At the limit, the connection that has been in its handshake for longest is closed."""
+        """At the limit, closes the connection that has been idle, or in its handshake, for longest."""
         count = len(self._connections) - len(self._http.closing) + len(self._waiting)
-        if count > self._http.limits.connections and len(self._waiting) > 1:
+        if count <= self._http.limits.connections:
+            return
+        if not self._http.close_longest_idle(before=next(iter(self._waiting.values()))) and len(self._waiting) > 1:
             telemetry.refused.labels("connections", "idle").inc()
             self._end_oldest()
 

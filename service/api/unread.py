@@ -122,7 +122,7 @@ class Reader:
             self._everybody.add(self, self._looked[1])
 
     def grow(self) -> None:
-        """Called after a write, because TLS says in the middle of a write that the client does not read."""
+        """Called after a further write."""
         if self._connection is not None:
             self._looked = (self._looked[0], self._size())
             self._everybody.add(self, self._looked[1])

@@ -1,0 +1,81 @@
+"""What is written to a TLS connection waits here until the client has read what was written before it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Protocol
+
+SLICE_BYTES = 16_384  # given to TLS at once
+
+
+class Waiter(Protocol):
+    """Who writes. It is told when more bytes wait than it should write, and when most of them are gone."""
+
+    def client_is_slow(self) -> None: ...
+    def client_has_read(self) -> None: ...
+
+
+class TlsWriter:
+    """The transport of a TLS connection, in place of asyncio's own.
+
+    TLS passes all of its bytes to the layer below as soon as that has a little room, where they would count nowhere.
+    So TLS is given a slice only when it has none. The layer below then holds about 80 kB at most.
+
+    The close of asyncio's transport has a time limit, whether the client reads or not. So it begins when nothing waits.
+    """
+
+    def __init__(self, transport: asyncio.Transport, waiter: Waiter, *, high: int) -> None:
+        """More than `high` bytes are too many; a quarter of that is few again."""
+        self._transport = transport
+        self._waiter = waiter
+        self._high, self._low = high, high // 4
+        self._slices: deque[bytes] = deque()
+        self._size = 0
+        self._is_slow = False
+        self._is_ending = False
+
+    def begin(self) -> None:
+        """Asks for a call of `send_more` at the end of each slice, and of what the handshake left to be sent."""
+        self._transport.set_write_buffer_limits(high=1, low=0)
+
+    def write(self, data: bytes) -> None:
+        if self._is_ending:
+            return
+        for start in range(0, len(data), SLICE_BYTES):
+            self._slices.append(data[start : start + SLICE_BYTES])
+        self._size += len(data)
+        self.send_more()
+        if self.get_write_buffer_size() > self._high:
+            self._is_slow = True
+            self._waiter.client_is_slow()
+
+    def send_more(self) -> None:
+        """Called also when TLS has passed on its last slice."""
+        while self._slices and not self._transport.get_write_buffer_size():
+            data = self._slices.popleft()
+            self._size -= len(data)
+            self._transport.write(data)
+        if self._is_slow and self.get_write_buffer_size() <= self._low:
+            self._is_slow = False
+            self._waiter.client_has_read()
+        if self._is_ending and not self.get_write_buffer_size():
+            self._transport.close()
+
+    def get_write_buffer_size(self) -> int:
+        return self._size + self._transport.get_write_buffer_size()
+
+    def close(self) -> None:
+        self._is_ending = True
+        self.send_more()
+
+    def abort(self) -> None:
+        self._slices.clear()
+        self._size = 0
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._is_ending or self._transport.is_closing()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._transport, name)
