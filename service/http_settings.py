@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:]+\]")
 
 
@@ -52,8 +53,12 @@ class HttpSettings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _origins_are_exact(cls, value: str | None) -> str | None:
-        return _each(
+        """Without default ports, because browsers leave them out of the header Origin."""
+        origins = _each(
             value, _ORIGIN, "be origins, such as https://app.example.com: scheme and host, without a path or *"
+        )
+        return origins and " ".join(
+            origin.removesuffix(_DEFAULT_PORTS[origin.partition(":")[0]]) for origin in origins.split()
         )
 
     @field_validator("allowed_hosts")

@@ -97,6 +97,15 @@ def test_the_origins_of_the_setting_may_ask_and_read(bare_settings: Settings) ->
         assert "X-Request-ID" in refused.headers["access-control-expose-headers"]
 
 
+def test_the_default_port_of_an_origin_may_be_in_the_setting(bare_settings: Settings) -> None:
+    ports = {"https://a.example:443": "https://a.example", "http://b.example:80": "http://b.example"}
+    others = ("https://c.example:80", "http://d.example:443", "https://e.example:8443", "http://[::1]:8080")
+    settings = bare_settings.but(cors_origins=" ".join([*ports, *others]))
+    for origin in (*ports.values(), *others):
+        (answer,) = ask(settings, {"url": "/api/conversations", "headers": {"Origin": origin}})
+        assert answer.headers.get_list("access-control-allow-origin") == [origin]
+
+
 @pytest.mark.parametrize(
     "origin",
     [
