@@ -26,7 +26,6 @@ _NO_INVISIBLE = str.maketrans("", "", _INVISIBLE)
 _VERB_AND_COLON = re.compile(rf"(?:{VERBS})(?:.{{0,200}}?[:：]|\s*[:：]?)\s*$", re.IGNORECASE)
 _CLOSING = re.compile(r">\s?[:：]$")  # the end of an attribution that was cut inside <…>
 _OLD = re.compile(r"(?:wrote|writes):$")
-_DIGIT = re.compile(r"\d")
 _TIME = re.compile(r"\d{1,2}[:.h]\d\d|\b(?:19|20)\d\d\b|\d{1,2}[./]\d{1,2}[./]\d{2}")
 _ADDRESS_AND_COLON = re.compile(r"\d.*<[^<>\s]+@[^<>\s]+>\s*[:：]$")
 _COULD_BE = re.compile(r"[\d@]|(?:wrote|writes):$")
