@@ -76,7 +76,7 @@ def create_app(
     searches = connect(
         settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout, report=log_lines.node_changed
     )
-    admin = connect(settings, opensearch_url, timeout=settings.request_timeout, beside=searches)
+    admin = connect(settings, opensearch_url, timeout=settings.request_timeout, same_cluster_as=searches)
     telemetry.pool.labels("size").set(2 * settings.opensearch_connections)  # each client has its own connections
     tokens = Tokens(settings, KeyRing(Store(admin, settings.alias).all))
     limits = Limits.of(settings)

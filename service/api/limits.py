@@ -26,7 +26,7 @@ SHED = "shed"  # in the state of a request that was refused because the service 
 PLACE = "place"  # in the state of a request: the organization in whose name it already has a slot for a search
 WAITED = "waited"  # the seconds that it waited for this slot, which count towards its deadline
 HELD = "held"  # in the state of a request: gives back the bytes of its answer
-VOUCH = "vouch"  # in the state of a request: to be called when it has a valid token, so that its connection stays
+ON_CALLER_KNOWN = "on_caller_known"  # in the state of a request: called with the caller, so that the connection stays
 CHARGED = "charged_caller"  # in the state of a request: the caller whose balance the RateLimit header shows
 
 
@@ -79,8 +79,8 @@ class Limits:
     def take(self, scope: Scope, caller: Caller) -> None:
         """Takes the unit of every request. Raises RateExceeded."""
         scope["state"][CHARGED] = caller.identity
-        if (vouch := scope["state"].get(VOUCH)) is not None:
-            vouch(caller.identity)
+        if (report := scope["state"].get(ON_CALLER_KNOWN)) is not None:
+            report(caller.identity)
         self.callers.take(caller.identity)
 
     def charge(self, caller: Caller, units: float) -> None:

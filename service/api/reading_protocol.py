@@ -18,10 +18,10 @@ TLS_SLICE_BYTES = 16_384
 
 
 class _Sliced:
-    """A TLS transport that is given little at once.
+    """A TLS transport that gets its bytes in small slices.
 
-    The layer below TLS takes whatever it is given, and its buffer is not seen from here. But while it has bytes that
-    wait, TLS keeps further ones to itself, where they count.
+    The transport below TLS accepts a slice of any size, and its buffer cannot be seen here. But once that buffer is
+    full, TLS keeps all further slices in its own buffer, which can be seen.
     """
 
     def __init__(self, transport: asyncio.Transport, reader: Reader) -> None:
@@ -38,7 +38,7 @@ class _Sliced:
 
 
 class ReadingProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits on what a client leaves unread.
+    """uvicorn's protocol, with limits on what a client leaves unread.
 
     While the client does not read an answer, its next request is not started. So a connection holds one answer at most.
     """
@@ -54,7 +54,7 @@ class ReadingProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.caller: str | None = None  # of the last request that had a valid token
-        self._put_off: tuple[RequestResponseCycle, ASGI3Application] | None = None  # until the client reads
+        self._postponed: tuple[RequestResponseCycle, ASGI3Application] | None = None  # until the client reads
         self._reader = Reader(self.unread)
 
     @property
@@ -69,7 +69,7 @@ class ReadingProtocol(HttpToolsProtocol):
             self.transport = cast(asyncio.Transport, _Sliced(self.transport, self._reader))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._put_off = None
+        self._postponed = None
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -83,7 +83,7 @@ class ReadingProtocol(HttpToolsProtocol):
         self.watch_the_end()
 
     def watch_the_end(self) -> None:
-        """A connection that is being closed sends the rest of its answer first, however little that is."""
+        """Limits the rest of the last answer, too: a connection that is being closed sends it first, however small."""
         if self.transport.is_closing() and self.transport.get_write_buffer_size():
             self._reader.begin(self)
 
@@ -93,15 +93,15 @@ class ReadingProtocol(HttpToolsProtocol):
         self._reader.begin(self)
 
     def resume_writing(self) -> None:
-        """Called when the client has read most of the buffer, which holds a quarter of a megabyte of a large answer."""
+        """Called when the client has read most of the buffer. It may hold 250 kB of a large answer."""
         self._reader.end()
         super().resume_writing()
-        if self._put_off is not None:
-            (cycle, app), self._put_off = self._put_off, None
+        if self._postponed is not None:
+            (cycle, app), self._postponed = self._postponed, None
             super()._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if self.flow.write_paused:
-            self._put_off = (cycle, app)
+            self._postponed = (cycle, app)
         else:
             super()._start_asgi_task(cycle, app)

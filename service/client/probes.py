@@ -6,8 +6,8 @@ setting `cluster.no_cluster_manager_block: all` it refuses them, but then every 
 of all nodes.) So if there are several nodes, all are asked regularly. One that was silent, failed or seems to be cut
 off is trusted again only once it has a cluster manager, and a cluster state no older than those of the others.
 
-A node that knows less than another one knew before it was asked is outside of its cluster, and so is one of another
-cluster than most of them.
+A node is outside of its cluster if its cluster state is older than a state that another node had before this node was
+asked. So is a node that belongs to another cluster than most of the nodes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from service.client.node_health import COSTLY
 from service.errors import ConversationsError
 
 TIMEOUT = 1.5
-LEAST_SEARCH_SECONDS = 3.0  # which a probe gives a search
+LEAST_SEARCH_SECONDS = 3.0  # that a probe waits for a search at least
 SILENT_SECONDS = 5.0  # after which a node may have been removed from its cluster
 _STATE = "/_cluster/state/version,cluster_manager_node"
 MOST_QUESTIONS = 5  # for the id of a node
@@ -151,7 +151,7 @@ class Probes:
         return number in self._told and self._told[number].cluster_manager_node is None
 
     def is_outside(self, number: int) -> bool:
-        """Whether the node, when it was last asked, knew less than others did before, or was of another cluster."""
+        """Whether the node, when it was last asked, had an older state than others had before, or another cluster."""
         if number in self._behind:
             return True
         clusters = Counter(state.cluster_uuid for state in self._told.values())
