@@ -304,7 +304,7 @@ class Transport(AsyncTransport):
         may_be_old = was_silent or node.is_doubted
         if call.is_read and (node.is_outside or (may_be_old and self._nodes.are_others_believed(node))):
             raise AnswerMayBeOld(
-                "a node of OpenSearch answered that was silent before, or is cut off from the others: try again shortly"
+                "the answer of OpenSearch may be old, as its node was silent before, or is cut off: try again shortly"
             )
 
     async def _attempt(self, node: Node, call: Call) -> object:
