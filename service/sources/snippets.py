@@ -140,10 +140,10 @@ def _stands_alone(line: str) -> bool:
 
 
 def _is_attribution(text: str, *, is_quote_next: bool) -> bool:
-    is_told = "@" in text or _TIME.search(text) is not None
+    has_source = "@" in text or _TIME.search(text) is not None
     if is_quote_next:
-        return (is_told and text[-1] in ":：") or _VERB_AND_COLON.search(text) is not None
-    if not is_told:
+        return (has_source and text[-1] in ":：") or _VERB_AND_COLON.search(text) is not None
+    if not has_source:
         return _OLD.search(text) is not None
     return _VERB_AND_COLON.search(text) is not None or _ADDRESS_AND_COLON.search(text) is not None
 
