@@ -1,6 +1,6 @@
 """Sends searches, refuses incomplete answers, and returns pages.
 
-A search is repeated in two cases only: if it has too many clauses (near_words.py), and if its point in time was lost.
+A search is repeated in two cases only: if it has too many clauses (fuzzy_rewrite.py), or its point in time was lost.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from service.errors import (
 from service.limits.fair_semaphore import FairSemaphore, Size
 from service.query.conversation_query import ConversationQuery, Resolution
 from service.reach import identity_of, restriction_of
-from service.search import near_words
+from service.search import fuzzy_rewrite
 from service.search.clauses import Clause
 from service.search.compiler import compile_page, compile_walk, scored_clauses
 from service.search.highlight import marked
@@ -161,7 +161,7 @@ class Searcher:
         try:
             answer = await self._sent(body, **params)
         except TransportError as error:
-            if not error_types.has_too_many_clauses(error) or (other := near_words.together(body)) == body:
+            if not error_types.has_too_many_clauses(error) or (other := fuzzy_rewrite.together(body)) == body:
                 raise
             answer = await self._sent(other, **params)
         responses.check_search(answer, body)
