@@ -134,6 +134,11 @@ def create_app(
         lifespan=[closing],
         logging_config=None,
     )
+    return _wrapped(application, settings, tokens, limits)
+
+
+def _wrapped(application: ASGIApp, settings: Settings, tokens: Tokens, limits: Limits) -> ASGIApp:
+    """The application in its middlewares. The outermost one, which sees a request first, is Paths."""
     clients = ClientAddresses(settings.trusted_proxies)
     placed = Places(Compression(application), tokens=tokens, limits=limits, seconds=settings.request_timeout)
     known = Strangers(placed, tokens=tokens, callers=limits.callers, addresses=limits.addresses, clients=clients)
