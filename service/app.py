@@ -76,7 +76,7 @@ def create_app(
     searches = connect(
         settings, opensearch_url, answer=SearchAnswer, timeout=settings.request_timeout, report=log_lines.node_changed
     )
-    admin = connect(settings, opensearch_url, timeout=settings.request_timeout, beside=searches)
+    admin = connect(settings, opensearch_url, timeout=settings.request_timeout, same_cluster_as=searches)
     telemetry.pool.labels("size").set(2 * settings.opensearch_connections)  # each client has its own connections
     tokens = Tokens(settings, KeyRing(Store(admin, settings.alias).all))
     limits = Limits.of(settings)
@@ -134,6 +134,11 @@ def create_app(
         lifespan=[closing],
         logging_config=None,
     )
+    return _wrapped(application, settings, tokens, limits)
+
+
+def _wrapped(application: ASGIApp, settings: Settings, tokens: Tokens, limits: Limits) -> ASGIApp:
+    """The application in its middlewares. The outermost one, which sees a request first, is Paths."""
     clients = ClientAddresses(settings.trusted_proxies)
     placed = Places(Compression(application), tokens=tokens, limits=limits, seconds=settings.request_timeout)
     known = Strangers(placed, tokens=tokens, callers=limits.callers, addresses=limits.addresses, clients=clients)

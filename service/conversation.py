@@ -293,7 +293,7 @@ _ORDER = b',"order":{'
 
 
 DERIVED = ("order", "sent", "words")  # the fields that are derived from the item
-BESIDE_ITEM = (*DERIVED, "parts")  # all fields that a stored document has in addition to it; imports write `parts`
+NOT_IN_ITEM = (*DERIVED, "parts")  # the fields of a stored document that its item does not have; imports write `parts`
 
 
 def sent_fields(conversation: Conversation) -> dict[str, int]:
@@ -304,7 +304,7 @@ def sent_fields(conversation: Conversation) -> dict[str, int]:
 
 
 def stored(conversation: Conversation, parts: str = "") -> bytes:
-    """The document that OpenSearch stores, as JSON in UTF-8: the item's fields in order, then those of BESIDE_ITEM.
+    """The document that OpenSearch stores, as JSON in UTF-8: the item's fields in order, then those of NOT_IN_ITEM.
 
     `parts` is what an import needs of it, in base64.
     """

@@ -17,6 +17,7 @@ ConversationsError
 ├── SearchUnavailable     OpenSearch cannot respond now, or its response is incomplete
 │   ├── AnswerTooLarge    its response exceeds the limit in bytes
 │   ├── AnswerUnusable    its response does not have the expected shape or content
+│   │   ├── AnswerMayBeOld  it came from a node that may not be part of its cluster any more
 │   │   └── WrongPath     the path in OPENSEARCH_URL leads to nothing
 │   ├── CircuitOpen       nothing is sent to it, because none of its nodes answered the last calls
 │   └── Overloaded        it refused a request because of overload (429, or too little memory)

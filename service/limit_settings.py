@@ -177,14 +177,14 @@ class LimitSettings(BaseSettings):
         ge=1,
         le=1_000,
         validation_alias=_env("CONVERSATIONS_EXPORTS"),
-        description="concurrent exports; further ones get 503",
+        description="concurrent exports; further ones wait up to 1 s, then get 503",
     )
     exports_per_organization: int = Field(
         2,
         ge=1,
         le=1_000,
         validation_alias=_env("CONVERSATIONS_EXPORTS_PER_ORGANIZATION"),
-        description="concurrent exports of one organization; further ones get 429",
+        description="concurrent exports of one organization; further ones wait up to 1 s, then get 429",
     )
     unread_seconds: float = Field(
         30.0,

@@ -138,13 +138,13 @@ class FakeNode(Connection):
 async def connected(
     world: World,
     policy: Policy = POLICY,
-    beside: Transport | None = None,
+    same_cluster_as: Transport | None = None,
     report: Callable[[int, str | None], None] = lambda _number, _problem: None,
 ) -> AsyncIterator[Transport]:
-    """A transport that asks these nodes in their order. It knows nothing of them yet, or what the one `beside` it knows."""
+    """A transport that asks these nodes in their order. It knows of them what `same_cluster_as` knows, if given."""
     hosts = [{"host": "node", "port": number, "world": world} for number in range(1, len(world.behaviours) + 1)]
     client = Transport(
-        hosts, policy=policy, beside=beside, report=report, connection_class=FakeNode, serializer=_Json(), max_retries=0,
+        hosts, policy=policy, same_cluster_as=same_cluster_as, report=report, connection_class=FakeNode, serializer=_Json(), max_retries=0,
         retry_on_status=(),
     )  # fmt: skip
     try:

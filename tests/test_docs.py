@@ -1,4 +1,4 @@
-"""README and docs: every link leads to a file and a heading, every path in them exists, and every page is linked."""
+"""README and docs: links lead to a file and a heading, paths exist, every page is linked, and tables have headers."""
 
 from __future__ import annotations
 
@@ -58,6 +58,14 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 def test_paths_exist(page: Path) -> None:
     named = set(PATH.findall(page.read_text("utf-8")))
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_tables_have_a_header(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for header, rule in re.findall(r"(?:^|\n)(?! *\|)[^\n]*\n( *\|[^\n]*)\n([^\n]*)", text):
+        assert re.fullmatch(r" *\|(?: *:?-+:? *\|)+", rule), header
+        assert header.count("|") == rule.count("|"), header
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

@@ -64,7 +64,7 @@ def test_what_other_searches_call_otherwise_is_named(text: str, position: int, a
     ],
 )
 def test_what_may_be_meant_otherwise_is_told(text: str, position: int, about: str, says: str) -> None:
-    (found,) = search_syntax.parse(text, UTC_ZONE).told
+    (found,) = search_syntax.parse(text, UTC_ZONE).messages
     assert (found.position, found.text) == (position, about)
     assert says in found.message
 
@@ -76,11 +76,11 @@ def test_what_may_be_meant_otherwise_is_told(text: str, position: int, about: st
      "on:2026-09 12:00"],
 )  # fmt: skip
 def test_what_can_only_be_meant_so_has_no_hint(text: str) -> None:
-    assert search_syntax.parse(text, UTC_ZONE).told == []
+    assert search_syntax.parse(text, UTC_ZONE).messages == []
 
 
 def test_a_list_of_names_that_is_text_has_no_hint_of_its_names() -> None:
-    told = search_syntax.parse("label:a*,none", UTC_ZONE).told
+    told = search_syntax.parse("label:a*,none", UTC_ZONE).messages
     assert [(one.position, one.text) for one in told] == [(0, "label:a*,none"), (9, "none")]
 
 
@@ -95,4 +95,4 @@ def test_a_list_of_names_that_is_text_has_no_hint_of_its_names() -> None:
 )  # fmt: skip
 def test_nothing_is_told_of_what_people_write_in_subjects(text: str) -> None:
     found = search_syntax.parse(text, UTC_ZONE)
-    assert found.told == []
+    assert found.messages == []

@@ -205,7 +205,7 @@ def test_the_nodes_are_watched_whichever_client_asks_first() -> None:
     world = World([ANSWERS] * 3)
 
     async def work() -> None:
-        async with connected(world) as client, connected(world, beside=client) as other:
+        async with connected(world) as client, connected(world, same_cluster_as=client) as other:
             assert (await ask(other))[0] == 1
             await asyncio.sleep(NOTICED)
             world.behaviours[1] = OLD
@@ -343,7 +343,7 @@ def test_only_reads_allow_second_reads() -> None:
     world = World([Behaviour("answers", LATE + 1)] * 2)
 
     async def work() -> None:
-        async with connected(world) as client, connected(world, beside=client) as other:
+        async with connected(world) as client, connected(world, same_cluster_as=client) as other:
             for _write in range(50):
                 await asyncio.gather(*(ask(one, "/x/_open") for one in (client, other) for _call in range(20)))
             for _read in range(100):

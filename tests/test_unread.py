@@ -40,7 +40,7 @@ import json, socket, sys, uvicorn
 from service import telemetry
 from service.api.http_protocol import ConnectionLimits, bounded
 from service.api import tls_listener
-from service.api.limits import VOUCH
+from service.api.limits import ON_CALLER_KNOWN
 from service.server import Server
 
 began = 0
@@ -55,7 +55,7 @@ async def app(scope, receive, send):
         body = json.dumps({{"began": began, "held": value("conversations_limit_in_use", {{"limit": "unread_bytes"}}), **closed}}).encode()
     else:
         began += 1
-        scope["state"][VOUCH](headers[b"who"].decode())
+        scope["state"][ON_CALLER_KNOWN](headers[b"who"].decode())
         body = b"x" * {SIZE}
     start = {{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]}}
     await send(start)

@@ -325,7 +325,7 @@ def test_what_dead_workers_counted_stays_and_their_gauges_go(tmp_path: Path) -> 
     whole = metric_files.exposition(tmp_path).decode()
     assert "\ng 15.0\n" in whole
     for buried, pid in enumerate(pids, 1):
-        metric_files.bury(tmp_path, pid)
+        metric_files.merge_ended(tmp_path, pid)
         text = metric_files.exposition(tmp_path).decode()
         assert "c_total 6.0\n" in text
         assert 'h_bucket{l="x",le="2.0"} 3.0\n' in text

@@ -22,7 +22,7 @@ from uvicorn.server import ServerState
 
 from service import telemetry
 from service.api import responses
-from service.api.limits import VOUCH
+from service.api.limits import ON_CALLER_KNOWN
 from service.api.reading_protocol import ReadingProtocol
 from service.api.unread import Unread
 from service.limit_settings import LimitSettings, body_time
@@ -30,8 +30,8 @@ from service.limit_settings import LimitSettings, body_time
 MAX_HEADERS = 100  # like Apache's LimitRequestFields
 MAX_FRAMING_BYTES = 65_536  # which chunk sizes and extensions may add to the body itself
 MAX_PIPELINED = 16  # requests that may wait on one connection while an earlier one is answered
-UNREAD_BODY_SECONDS = 5.0  # a body that no handler reads is discarded for this long; then the connection is closed
-LATER_SECONDS = 10.0  # than the time of a body, which the application itself limits once it reads it
+UNREAD_BODY_SECONDS = 5.0  # for which a body that no handler reads is discarded; then the connection is closed
+BODY_GRACE_SECONDS = 10.0  # added to the time for a body, so that the middleware Deadline can refuse it first
 KEEP_ALIVE_SECONDS = 75  # longer than the idle timeouts of common load balancers, so that these close first
 UNSENT_BYTES = 65_536  # in the kernel. By default, it buffers megabytes, so a slow reader would seem not to read
 SLICE_BYTES = 65_536  # of received data, after which the limits are checked
@@ -96,7 +96,7 @@ class BoundedProtocol(ReadingProtocol):
 
     All connections share two collections: `idle` has those without a running request, the longest idle first, and
     `closing` those that are being closed. So making room takes constant time, even with thousands of connections.
-    A connection also counts as idle while its only request waits for a body and was not found to have a valid token.
+    A connection also counts as idle while its only request waits for its body, unless that request has a valid token.
     """
 
     limits: ClassVar[ConnectionLimits] = ConnectionLimits()
@@ -141,7 +141,7 @@ class BoundedProtocol(ReadingProtocol):
     def _forget(self) -> None:
         """Removes what refers to this object. Else its buffers would stay until a garbage collection."""
         if self.scope is not None:
-            self.scope["state"].pop(VOUCH, None)
+            self.scope["state"].pop(ON_CALLER_KNOWN, None)
         if self.cycle is not None:
             self.cycle.on_response = lambda: None
 
@@ -216,7 +216,7 @@ class BoundedProtocol(ReadingProtocol):
         super().on_headers_complete()
         self._stop_timer()
         self._in_body, self._raw_bytes, self._body_since = True, 0, self.loop.time()
-        self.scope["state"][VOUCH] = self._vouch
+        self.scope["state"][ON_CALLER_KNOWN] = self._token_was_valid
         self._leave_idle()
         self._join_idle()
 
@@ -275,8 +275,8 @@ class BoundedProtocol(ReadingProtocol):
     def _leave_idle(self) -> None:
         self.idle.pop(self, None)
 
-    def _vouch(self, caller: str) -> None:
-        """Called when a request was found to have the valid token of this caller."""
+    def _token_was_valid(self, caller: str) -> None:
+        """Called when the token of the current request was found to be valid. `caller` identifies its caller."""
         self.caller = caller
         self._leave_idle()
 
@@ -324,8 +324,8 @@ class BoundedProtocol(ReadingProtocol):
             self._close()
 
     def _body_seconds(self) -> float:
-        """From now, the seconds after which the connection of an incomplete body is closed."""
-        most = body_time(self.limits.body_seconds, self._body_bytes) + LATER_SECONDS
+        """In how many seconds the connection is closed if the body is still incomplete then."""
+        most = body_time(self.limits.body_seconds, self._body_bytes) + BODY_GRACE_SECONDS
         return self._body_since + most - self.loop.time()
 
     def _body_timed_out(self) -> None:

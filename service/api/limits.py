@@ -17,16 +17,16 @@ from service.limits.token_buckets import Buckets
 
 WRITES_QUEUE = Queue(100, 25, 5.0)
 BODIES_QUEUE = Queue(100, 25, 5.0)
-ANSWERS_QUEUE = Queue(8, 2, 1.0)  # few, because one that waits is in memory already
-EXPORTS_QUEUE = Queue(20, 20, 1.0)  # a short wait, until one of the others has ended
+ANSWERS_QUEUE = Queue(8, 2, 1.0)  # few, because an answer that waits is in memory already
+EXPORTS_QUEUE = Queue(20, 20, 1.0)  # a short wait, in which another export may end
 WRITE_BYTES = 25_000  # of a bulk write count as one write
 MOST_WRITES = 10  # of one request: its parts of service.api.writes.BATCH_BYTES are written one after the other
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
 SHED = "shed"  # in the state of a request that was refused because the service is busy with other organizations
 PLACE = "place"  # in the state of a request: the organization in whose name it already has a slot for a search
 WAITED = "waited"  # the seconds that it waited for this slot, which count towards its deadline
-HELD = "held"  # in the state of a request: gives back the bytes of its answer
-VOUCH = "vouch"  # in the state of a request: to be called when it has a valid token, so that its connection stays
+HELD = "held"  # in the state of a request: a function that releases the bytes of its answer
+ON_CALLER_KNOWN = "on_caller_known"  # in the state of a request: called with the caller, so that the connection stays
 CHARGED = "charged_caller"  # in the state of a request: the caller whose balance the RateLimit header shows
 
 
@@ -79,8 +79,8 @@ class Limits:
     def take(self, scope: Scope, caller: Caller) -> None:
         """Takes the unit of every request. Raises RateExceeded."""
         scope["state"][CHARGED] = caller.identity
-        if (vouch := scope["state"].get(VOUCH)) is not None:
-            vouch(caller.identity)
+        if (report := scope["state"].get(ON_CALLER_KNOWN)) is not None:
+            report(caller.identity)
         self.callers.take(caller.identity)
 
     def charge(self, caller: Caller, units: float) -> None:

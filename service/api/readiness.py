@@ -22,7 +22,7 @@ SECONDS = 3.0  # until the result: the probes of docs/kubernetes.md and `convers
 DOUBT_SHARE = 0.4  # of the time: then it is asked which nodes are silent
 MEMBERS_SHARE = 0.5  # of the time, to find that out
 AGAIN_SHARE = 0.2  # of the time: then an unanswered search is sent again, perhaps to another copy of the shard
-LOOK_SECONDS = 0.05  # between two looks at how many nodes answer, while it is none
+LOOK_SECONDS = 0.05  # between two counts of the nodes that answer, while none does
 
 Check = Callable[[], Awaitable[None]]
 
@@ -120,7 +120,7 @@ class Readiness:
             await asyncio.gather(*running, return_exceptions=True)
 
     def _found(self, tasks: Sequence[asyncio.Future[None]]) -> _Found:
-        """What the checks found so far. Raises the errors that are none of this package."""
+        """What the checks found so far. Raises errors that are not ConversationsErrors."""
         is_answered, *others = [_error_of(task) for task in tasks]
         unknown = [name for name, error in zip(self._others, others, strict=True) if isinstance(error, SearchTimeout)]
         errors = [error for error in (is_answered, *others) if error and not isinstance(error, SearchTimeout)]
@@ -143,7 +143,7 @@ class Readiness:
         )
 
     async def _with_nodes(self, ends: float) -> Ready | SearchUnavailable:
-        """Ready, unless no node counts as answering until the time is up. For moments, all may be under suspicion."""
+        """Ready, unless none of several nodes answers until the time is up. All of them may be doubted for a moment."""
         while (nodes := self._nodes()).all > 1 and nodes.answering == 0:
             if asyncio.get_running_loop().time() >= ends:
                 return SearchUnavailable(f"{_in_words(nodes)}: try again shortly")

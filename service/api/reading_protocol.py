@@ -18,7 +18,7 @@ WAITING_BYTES = 16_384  # in the write buffer, beyond which they count as unread
 
 
 class ReadingProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with limits on what a client leaves unread.
+    """uvicorn's protocol, with limits on what a client leaves unread.
 
     While the client does not read an answer, its next request is not started. So a connection holds one answer at most.
     """
@@ -34,7 +34,7 @@ class ReadingProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.caller: str | None = None  # of the last request that had a valid token
-        self._put_off: tuple[RequestResponseCycle, ASGI3Application] | None = None  # until the client reads
+        self._postponed: tuple[RequestResponseCycle, ASGI3Application] | None = None  # until the client reads
         self._reader = Reader(self.unread)
         self._tls: TlsWriter | None = None
 
@@ -53,7 +53,7 @@ class ReadingProtocol(HttpToolsProtocol):
             self.transport.set_write_buffer_limits(high=WAITING_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._put_off = None
+        self._postponed = None
         self.client_has_read()
         super().connection_lost(exc)
 
@@ -67,7 +67,7 @@ class ReadingProtocol(HttpToolsProtocol):
         self.watch_the_end()
 
     def watch_the_end(self) -> None:
-        """A connection that is being closed sends the rest of its answer first, however little that is."""
+        """Limits the rest of the last answer, too: a connection that is being closed sends it first, however small."""
         if self.transport.is_closing() and self.transport.get_write_buffer_size():
             self._reader.begin(self)
 
@@ -90,15 +90,15 @@ class ReadingProtocol(HttpToolsProtocol):
         self._reader.grow()
 
     def client_has_read(self) -> None:
-        """Called when the client has read most of what waited, which is a quarter of a megabyte of a large answer."""
+        """Called when the client has read most of the buffer. It may hold 250 kB of a large answer."""
         self._reader.end()
         super().resume_writing()
-        if self._put_off is not None:
-            (cycle, app), self._put_off = self._put_off, None
+        if self._postponed is not None:
+            (cycle, app), self._postponed = self._postponed, None
             super()._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         if self.flow.write_paused:
-            self._put_off = (cycle, app)
+            self._postponed = (cycle, app)
         else:
             super()._start_asgi_task(cycle, app)

@@ -371,8 +371,8 @@ async def ready(request: ApiRequest) -> dict[str, str]:
     no_parameters(request.scope["query_string"])
     parts: Parts = request.app.state.parts
     found = await parts.ready()
-    told = {"nodes": found.nodes, "unknown": found.unknown}
-    return {"status": "ready", **{name: text for name, text in told.items() if text is not None}}
+    details = {"nodes": found.nodes, "unknown": found.unknown}
+    return {"status": "ready", **{name: text for name, text in details.items() if text is not None}}
 
 
 @get("/metrics", media_type=MediaType.TEXT)

@@ -1,7 +1,7 @@
-"""Accepts TLS connections, which count like all others, and have as little time, before their handshake is complete.
+"""Accepts TLS connections. From the start of the handshake, they count as connections and have a time limit.
 
-asyncio and uvloop tell a protocol of a TLS connection only after the handshake, for which they wait up to a minute. So
-clients that begin none could hold all descriptors of the process, unseen by the limit on connections.
+asyncio and uvloop make the protocol of a TLS connection only after the handshake, and wait for that up to a minute. So
+clients that connect and begin no handshake could use up all descriptors of the process, and no limit would count them.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from service.api.http_protocol import BoundedProtocol
 
 # In which the client may read the last 80 kB, at the least speed of ConnectionLimits, and answer the end of TLS.
 END_SECONDS = 8.0
-PAUSE_SECONDS = 1.0  # after a connection could not be accepted, because no descriptor was left for instance
-AT_ONCE = 20  # connections that are accepted before others have their turn
-MOST_ENDING = 20  # handshakes that were ended and are not closed yet; no connections are accepted beyond that
+PAUSE_SECONDS = 1.0  # after a connection could not be accepted, such as because no descriptor was left
+AT_ONCE = 20  # connections that are accepted before other tasks run
+MOST_ENDING = 20  # handshakes that were ended and are not closed yet; while there are so many, nothing is accepted
 
 
 class TlsListener:
-    """Listens at sockets, in place of the servers of `loop.create_server`. `make` makes the protocol of a connection.
+    """Listens at sockets, in place of `loop.create_server`. `make` makes the protocol of a connection.
 
-    `connections` are those of the server whose handshake is complete.
+    `connections` are those of the server that have completed their handshake.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class TlsListener:
             self._listen(listener)
 
     def close(self) -> None:
-        """Accepts no more, and ends the handshakes. Connections whose handshake is complete stay."""
+        """Stops accepting, and ends the handshakes. Connections that have completed theirs stay."""
         self._is_closed = True
         for listener in self._sockets:
             self._loop.remove_reader(listener)
@@ -89,7 +89,7 @@ class TlsListener:
             self._make_room()
 
     def _make_room(self) -> None:
-        """At the limit, closes the connection that has been idle, or in its handshake, for longest."""
+        """Above the limit, closes the connection that has been idle, or in its handshake, for longest."""
         count = len(self._connections) - len(self._http.closing) + len(self._waiting)
         if count <= self._http.limits.connections:
             return
@@ -114,7 +114,7 @@ class TlsListener:
             self._waiting.pop(connection, None)
 
     def _end_oldest(self) -> None:
-        """Lets the oldest handshake fail at once."""
+        """Makes the oldest handshake fail at once."""
         connection = next(iter(self._waiting))
         del self._waiting[connection]
         with suppress(OSError):

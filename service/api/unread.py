@@ -1,7 +1,7 @@
-"""Answers that clients leave unread: how long each client may take, and how many bytes there may be in all.
+"""Limits answers that clients leave unread: how long each client may take, and how many bytes all of them may leave.
 
-An answer that the client does not read stays in the write buffer of its connection. The bytes of one connection are
-few, but those of thousands of connections could fill the memory.
+The bytes that a client does not read stay in the write buffer of its connection. One buffer is small, but the buffers
+of thousands of connections could fill the memory.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import structlog
 
 from service import telemetry
 
-MOMENT_SECONDS = 0.01  # of patience, which is not worth another look at an unread answer
-KEPT = 0.75  # of the limit, which stays when connections are closed, so that this is not needed again at once
+MOMENT_SECONDS = 0.01  # with so little patience left, no further timer is set: the connection is closed
+KEPT = 0.75  # of the limit may stay when connections are closed, so that the next ones need not be closed soon
 LOG_SECONDS = 10.0  # between two lines of the log
 LIMIT = "unread_bytes"  # in the metrics
 
@@ -27,8 +27,8 @@ logger = structlog.get_logger("conversations.connections")
 class Unread:
     """The unread bytes of all connections of a server. Beyond the limit, it closes connections until there is room.
 
-    The caller that leaves most bytes unread loses a connection first, and of its connections, the one with the least
-    patience left: it has read least in the longest time.
+    It closes connections of the caller that leaves most bytes unread, the one with the least patience first. The
+    patience is for how many more seconds a client may leave its answer unread.
     """
 
     def __init__(self, limit: int, *, seconds: float, speed: int) -> None:
@@ -45,7 +45,7 @@ class Unread:
         telemetry.refuses(LIMIT)
 
     def add(self, reader: Reader, size: int) -> None:
-        """Counts the bytes of a connection whose client does not read at the moment."""
+        """Sets the number of unread bytes of a connection."""
         self._count(reader, size)
         if self.held > self.limit and not self._is_due:
             self._is_due = True
@@ -95,7 +95,7 @@ class Unread:
 
 
 class Connection(Protocol):
-    """What is known of a connection. `owner` is its caller."""
+    """The part of a connection that is needed here. `owner` is the caller, or the address if there is none."""
 
     transport: asyncio.Transport
 
@@ -104,10 +104,10 @@ class Connection(Protocol):
 
 
 class Reader:
-    """How the client of one connection reads. It has the connection only while bytes wait."""
+    """Measures how fast the client of one connection reads. Between `begin` and `end`, bytes wait for the client."""
 
     def __init__(self, everybody: Unread) -> None:
-        self.patience = everybody.seconds  # for which the client may still leave the answer unread
+        self.patience = everybody.seconds
         self._everybody = everybody
         self._connection: Connection | None = None
         self._looked = (0.0, 0)  # when the buffer was looked at, and the bytes in it
@@ -142,7 +142,7 @@ class Reader:
         self.patience = self._everybody.seconds
 
     def look(self) -> int:
-        """The unread bytes. Takes the time since the last look from the patience, and gives that for what was read."""
+        """The unread bytes. Time since the last look reduces the patience, and bytes read since then increase it."""
         since, before = self._looked
         self._looked = (asyncio.get_running_loop().time(), self._size())
         earned = (before - self._looked[1]) / self._everybody.speed

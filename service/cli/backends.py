@@ -127,7 +127,11 @@ class Cluster:
         async def run(client: Client) -> Result:
             await aliases.check(client, settings.alias, mapping.load())
             searches = connect(
-                settings, cluster_url(settings), answer=SearchAnswer, timeout=settings.request_timeout, beside=client
+                settings,
+                cluster_url(settings),
+                answer=SearchAnswer,
+                timeout=settings.request_timeout,
+                same_cluster_as=client,
             )
             searcher = Searcher(searches, settings.alias, deadline=settings.request_timeout, cursors=Cursors(b""))
             try:

@@ -72,8 +72,20 @@ _restore = click.option(
     "--own-address", "own_addresses", multiple=True, help="An e-mail address of the organization. Repeatable."
 )
 @click.option("--own-domain", "own_domains", multiple=True, help="An e-mail domain of the organization. Repeatable.")
-@click.option("--label-status", "statuses", type=Pair(), multiple=True, help="LABEL=STATUS, such as Done=closed.")
-@click.option("--label-category", "categories", type=Pair(), multiple=True, help="LABEL=CATEGORY. Repeatable.")
+@click.option(
+    "--label-status",
+    "statuses",
+    type=Pair(),
+    multiple=True,
+    help="LABEL=STATUS: the status of conversations with this label, such as Done=closed. Repeatable.",
+)
+@click.option(
+    "--label-category",
+    "categories",
+    type=Pair(),
+    multiple=True,
+    help="LABEL=CATEGORY: the category of conversations with this label, such as Work=Projects. Repeatable.",
+)
 @click.option("--include-trash", "asked_for", flag_value="trash", multiple=True, help="Import deleted messages, too.")
 @click.option("--include-junk", "asked_for", flag_value="junk", multiple=True, help="Import junk (spam), too.")
 @click.option(

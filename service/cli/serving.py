@@ -50,8 +50,7 @@ def run_command(
     """Start everything on this machine and serve the API until ctrl-C.
 
     A local node gets an index and the sample conversations. With --opensearch-url or OPENSEARCH_URL, the service uses
-    that cluster and changes nothing in it: it creates an index only with --create, and loads the sample only with
-    --sample.
+    that cluster. It creates an index there only with --create, and loads the sample only with --sample.
 
     An index with the mapping of another version is refused; --reindex reindexes it first.
     """

@@ -24,7 +24,7 @@ HIDDEN = "(hidden)"
 @click.command("completion")
 @click.argument("shell", type=click.Choice(SHELLS), metavar="SHELL")
 def completion_command(shell: str) -> None:
-    """Print the script that makes SHELL complete commands, options, fields and values."""
+    """Print the script that makes SHELL (bash, zsh or fish) complete commands, options, fields and values."""
     found = get_completion_class(shell)
     assert found is not None
     root = click.get_current_context().find_root().command

@@ -69,15 +69,16 @@ def connect(
     *,
     answer: type[object] = object,
     timeout: float = 60.0,
-    beside: Client | None = None,
+    same_cluster_as: Client | None = None,
     report: Callable[[str, str | None], None] = lambda _url, _problem: None,
 ) -> Client:
     """A client of the cluster at `url`. `answer` is the type that responses are decoded to, `timeout` is in seconds.
 
-    `url` may be the URLs of several nodes, as in the settings. `beside` is another client of the same cluster, which
-    lives at least as long; the two share what they know of the nodes. `report` is called with the URL of a node whose
-    probe failed and the reason, and with None once it takes its turn again; if `beside` is given, only that one's is.
-    Raises Misconfigured if OPENSEARCH_CA_FILE cannot be read.
+    `url` may be the URLs of several nodes, as in the settings. `same_cluster_as` is another client of the same cluster.
+    The two share what they know of the nodes, so that client must not be closed before this one. `report` is called
+    with the URL of a node and a reason when a probe of the node fails, and with None when the node takes its turn
+    again. With `same_cluster_as`, only the `report` of that client is called. Raises Misconfigured if
+    OPENSEARCH_CA_FILE cannot be read.
     """
     options: dict[str, Any] = {}
     if settings.authorization is not None:
@@ -105,7 +106,7 @@ def connect(
             settings.opensearch_probe_seconds,
         ),
         connection_class=Connection,
-        beside=None if beside is None else beside.transport,
+        same_cluster_as=None if same_cluster_as is None else same_cluster_as.transport,
         report=lambda number, problem: report(hosts[number], problem),
         **options,
     )

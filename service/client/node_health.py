@@ -2,10 +2,11 @@
 
 A node that failed rests: the others are asked first. A node that could not be reached, or stayed silent, several times
 in a row is dead: its circuit is open, and only probes are sent to it. The answer to a probe closes the circuit. A node
-without a cluster manager is dead, too, if most of the others are: elsewhere, they may go on and change the index.
+without a cluster manager is dead, too, if half of the nodes or more are dead: those may be a cluster that changes the
+index without this node.
 
 A probe also searches, because a node whose disk hangs still answers other calls. A node that answered several of these
-searches too late gets no searches until it answers one, but other calls.
+searches too late gets other calls, but no searches until it has answered one.
 
 A node that was silent, or that seems to be cut off from its cluster, is doubted until a probe has found that it is part
 of its cluster. It may answer with an old state of the index.

@@ -6,8 +6,8 @@ setting `cluster.no_cluster_manager_block: all` it refuses them, but then every 
 of all nodes.) So if there are several nodes, all are asked regularly. One that was silent, failed or seems to be cut
 off is trusted again only once it has a cluster manager, and a cluster state no older than those of the others.
 
-A node that knows less than another one knew before it was asked is outside of its cluster, and so is one of another
-cluster than most of them.
+A node is outside of its cluster if its cluster state is older than a state that another node had before this node was
+asked. So is a node that belongs to another cluster than most of the nodes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from service.client.node_health import COSTLY
 from service.errors import ConversationsError
 
 TIMEOUT = 1.5
-LEAST_SEARCH_SECONDS = 3.0  # which a probe gives a search
+LEAST_SEARCH_SECONDS = 3.0  # that a probe waits for a search at least
 SILENT_SECONDS = 5.0  # after which a node may have been removed from its cluster
 _STATE = "/_cluster/state/version,cluster_manager_node"
 MOST_QUESTIONS = 5  # for the id of a node
@@ -83,7 +83,7 @@ class Probes:
         self._search_seconds = search_seconds
         self._witness_failed = witness_failed
         self._connections: dict[int, Connection] = {}
-        self._told: dict[int, _State] = {}  # by each node, when it was last asked
+        self._states: dict[int, _State] = {}  # by each node, when it was last asked
         self._behind: set[int] = set()
         self._asked_for_id = Counter[int]()
 
@@ -148,14 +148,14 @@ class Probes:
 
     def has_no_manager(self, number: int) -> bool:
         """Whether the node, when it was last asked, had no cluster manager."""
-        return number in self._told and self._told[number].cluster_manager_node is None
+        return number in self._states and self._states[number].cluster_manager_node is None
 
     def is_outside(self, number: int) -> bool:
-        """Whether the node, when it was last asked, knew less than others did before, or was of another cluster."""
+        """Whether the node, when it was last asked, had an older state than others had before, or another cluster."""
         if number in self._behind:
             return True
-        clusters = Counter(state.cluster_uuid for state in self._told.values())
-        own = self._told[number].cluster_uuid if number in self._told else None
+        clusters = Counter(state.cluster_uuid for state in self._states.values())
+        own = self._states[number].cluster_uuid if number in self._states else None
         return own is not None and clusters[own] < max(clusters.values())
 
     async def _version(self, number: int) -> int:
@@ -167,12 +167,12 @@ class Probes:
 
     async def _state(self, number: int, seconds: float = TIMEOUT) -> _State | TransportError | ConversationsError:
         """What the node tells, or why it did not. If this raised errors, asyncio.gather could hide a cancellation."""
-        known = [state for other, state in self._told.items() if other != number]
+        known = [state for other, state in self._states.items() if other != number]
         try:
             found = await self._ask(number, _STATE, _LOCAL, _State, seconds)
         except (TransportError, ConversationsError) as error:
             return error
-        self._told[number] = found
+        self._states[number] = found
         if any(found.cluster_uuid == state.cluster_uuid and found.version < state.version for state in known):
             self._behind.add(number)
         else:

@@ -41,7 +41,7 @@ EXPECTED = (404, 409)  # normal outcomes, not failures: the document does not ex
 LATE_SECONDS = 5.0  # a node is probed after this time without an answer, however long the call may take
 LEAST_SECONDS = 0.2  # a node is never late before this time, however little time a call has
 WRONG_PATH = "OpenSearch does not answer at the path of its URL: check the path in OPENSEARCH_URL, or leave it out"
-_LEAVES_SOMETHING = "_search/point_in_time"  # so it is never sent to two nodes at the same time
+_POINT_IN_TIME = "_search/point_in_time"  # never sent to two nodes at the same time: one of two would stay open
 
 _connection: ContextVar[Connection] = ContextVar("connection")
 
@@ -74,18 +74,18 @@ class Transport(AsyncTransport):
         hosts: Collection[object],
         *,
         policy: Policy,
-        beside: Transport | None = None,
+        same_cluster_as: Transport | None = None,
         report: Callable[[int, str | None], None] = lambda _number, _problem: None,
         **options: Any,
     ) -> None:
-        """`beside` is the transport of another client of the same cluster. If given, it probes the nodes for both.
+        """`same_cluster_as` is the transport of another client of the same cluster. It then probes the nodes for both.
 
-        `report`: see Watch.
+        Watch describes `report`.
         """
         super().__init__(hosts, **options)
         self.deserializer = _Deserializer({JSONSerializer.mimetype: self.serializer})
         self._policy = policy
-        self._owns_watch = beside is None
+        self._owns_watch = same_cluster_as is None
         self._watch: Watch = (
             Watch(
                 len(hosts),
@@ -97,8 +97,8 @@ class Transport(AsyncTransport):
                 self._connect_for_probes,
                 report,
             )
-            if beside is None
-            else beside._watch
+            if same_cluster_as is None
+            else same_cluster_as._watch
         )
         self._nodes = self._watch.nodes
         self._closing: set[asyncio.Task[object]] = set()
@@ -203,7 +203,7 @@ class Transport(AsyncTransport):
         running: set[asyncio.Task[object]] = set()
         last: Exception | None = None
         now = asyncio.get_running_loop().time
-        may_go_twice = self._policy.slow_share < 1 and call.kind != _LEAVES_SOMETHING
+        may_go_twice = self._policy.slow_share < 1 and call.kind != _POINT_IN_TIME
         late_at = now() + self._slow_after(call) if may_go_twice else None
         left = 2  # an unreachable node costs no time, so it does not count
         all_dead: asyncio.Future[object] = asyncio.get_running_loop().create_future()
@@ -273,7 +273,7 @@ class Transport(AsyncTransport):
         try:
             self._heard(node, call, silent_before)
         except AnswerMayBeOld:
-            if call.kind == _LEAVES_SOMETHING and isinstance(answer, dict):
+            if call.kind == _POINT_IN_TIME and isinstance(answer, dict):
                 self._close_point_in_time(answer["pit_id"])
             raise
         return answer
@@ -281,7 +281,7 @@ class Transport(AsyncTransport):
     def _close_point_in_time(self, pit_id: str) -> None:
         """In the background, because nobody will use it."""
         body = msgspec.json.encode({"pit_id": [pit_id]})
-        task = asyncio.create_task(self.perform_request("DELETE", f"/{_LEAVES_SOMETHING}", body=body))
+        task = asyncio.create_task(self.perform_request("DELETE", f"/{_POINT_IN_TIME}", body=body))
         self._closing.add(task)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         task.add_done_callback(self._closing.discard)
@@ -304,7 +304,7 @@ class Transport(AsyncTransport):
         may_be_old = was_silent or node.is_doubted
         if call.is_read and (node.is_outside or (may_be_old and self._nodes.are_others_believed(node))):
             raise AnswerMayBeOld(
-                "a node of OpenSearch answered that was silent before, or is cut off from the others: try again shortly"
+                "the answer of OpenSearch may be old, as its node was silent before, or is cut off: try again shortly"
             )
 
     async def _attempt(self, node: Node, call: Call) -> object:

@@ -57,7 +57,7 @@ class Verifier:
         else:
             keys = [] if self.keys is None else await self.keys.find(header.kid, header.algorithm)
             if not keys:
-                raise Unauthorized("no key of the token's issuer fits it: check its kid and alg")
+                raise Unauthorized("no key of the issuer fits the token: check its kid and alg")
             found = self._decoded(token, header.algorithm, [key.public for key in keys])
         for name in self.issuer.required:
             if not token_claims.has(found, name):

@@ -136,7 +136,7 @@ class Planner(Generic[Source]):
         pieces = self._without_deleted(live, gone)
         groups = self._joined(pieces, live)
         if gone:
-            groups = self._beside_deleted(groups, gone)
+            groups = self._without_messages_of_deleted(groups, gone)
         places = Counter(entry.uid for group in groups for entry in group.live)
         return [group for group in groups if group.pieces or any(places[entry.uid] > 1 for entry in group.live)]
 
@@ -174,7 +174,7 @@ class Planner(Generic[Source]):
                 groups[place[fact.id]].facts.append(fact)
         return groups
 
-    def _beside_deleted(self, groups: list[_Group[Source]], gone: list[Entry]) -> list[_Group[Source]]:
+    def _without_messages_of_deleted(self, groups: list[_Group[Source]], gone: list[Entry]) -> list[_Group[Source]]:
         """Leaves out messages that belong to a deleted conversation and are not newer than the deletion.
 
         Newer ones form one new conversation, even if only deleted messages connect them. A conversation that was there

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from service.client import Client
 from service.client.responses import Json
-from service.conversation import BESIDE_ITEM, Conversation, ImportRecord, document_id, record_id
+from service.conversation import NOT_IN_ITEM, Conversation, ImportRecord, document_id, record_id
 from service.errors import IndexUnusable
 from service.index import refreshing
 from service.index.write_targets import writes_alias
@@ -131,7 +131,7 @@ def _unpacked_parts(text: str) -> tuple[Part, ...]:
 
 def _conversation(uid: UUID, source: dict[str, object]) -> Conversation:
     try:
-        return Conversation.model_validate({name: value for name, value in source.items() if name not in BESIDE_ITEM})
+        return Conversation.model_validate({name: value for name, value in source.items() if name not in NOT_IN_ITEM})
     except ValidationError:
         raise IndexUnusable(f"the stored conversation {uid} is not valid: see 'conversations verify'") from None
 

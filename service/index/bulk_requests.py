@@ -239,11 +239,11 @@ def lines(write: Write, target: str) -> bytes:
         "_id": write.id,
         "routing": write.routing,
         "version": write.version,
-        "version_type": "external_gte" if _ends_time(write) else "external",
+        "version_type": "external_gte" if _is_at_latest_time(write) else "external",
     }
     return b'{"index":%s}\n%s\n' % (msgspec.json.encode(action), write.source)
 
 
-def _ends_time(write: Write) -> bool:
+def _is_at_latest_time(write: Write) -> bool:
     """Whether it is a deletion at the latest possible time. It may replace a document of the same version."""
     return write.version == _LAST_VERSION and is_tombstone(write.source)

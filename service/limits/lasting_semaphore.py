@@ -1,4 +1,4 @@
-"""A semaphore for what lasts as long as a client wants: tenants share it fairly, and callers too."""
+"""A semaphore for work that lasts as long as a client wants, such as exports. Tenants and callers share it fairly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.limits.fair_semaphore import UNLIMITED, FairSemaphore, Size
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """The requests that wait, in all and of one tenant, and for how many seconds."""
+    """How many requests may wait, in all and of one tenant, and for how many seconds."""
 
     waiting: int
     waiting_share: int
@@ -22,8 +22,9 @@ class Queue:
 class LastingSemaphore:
     """An organization holds at most its share, and a caller at most half, whatever the number of its organizations.
 
-    Both hold also while there are no others, because one that was alone would keep what it has. For callers, only the
-    share counts: else those of one organization could, while they wait for it, keep the callers of others away.
+    Both limits hold even while nobody else needs units, because units that were given to one cannot be taken back soon.
+    The number of units of all callers together is not limited: otherwise, callers that wait for one organization could
+    keep the callers of other organizations away.
     """
 
     def __init__(self, name: str, units: int, share: int, queue: Queue, *, what: str) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from service.node.failure import ending
 
 LOOK_SECONDS = 1.0  # between two checks
-REFUSED_SECONDS = 30.0  # of refused connections, without any other outcome in between
+REFUSED_SECONDS = 30.0  # in which every connection is refused; then the node is dead
 CONNECT_SECONDS = 2.0
 LINE_BYTES = 4096  # at the start of a log line that are searched
 _FRAME = re.compile(r"(?:\[[^\]]*\]\[[A-Z]+ *\]\[stderr *\] )?\tat ")

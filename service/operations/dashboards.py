@@ -34,7 +34,7 @@ PAUSE_SECONDS = 1.0
 CALL_SECONDS = 60.0
 SECURITY_START_SECONDS = 60.0
 NOT_READY = (502, 503, 504)
-MOST_TOLD = 5
+MOST_SHOWN = 5
 Expected = TypeVar("Expected")
 
 
@@ -184,7 +184,7 @@ class _Failure(msgspec.Struct):
     id: str
     error: _Reason = msgspec.field(default_factory=_Reason)
 
-    def told(self) -> str:
+    def as_text(self) -> str:
         missing = ", ".join(f"{one.get('type')} {one.get('id')}" for one in self.error.references)
         reason = self.error.message or (f"{missing} is missing" if missing else self.error.type)
         return f"{self.type} {self.id}: {reason}"
@@ -210,9 +210,9 @@ def _count(url: str, status: int, text: str) -> int:
         )
     answer = _decoded(text, _Answer) or _Answer()
     if status == 200 and answer.errors:
-        told = "; ".join(error.told() for error in answer.errors[:MOST_TOLD])
-        more = f"; and {len(answer.errors) - MOST_TOLD} more" if len(answer.errors) > MOST_TOLD else ""
-        raise ConversationsError(f"{url} did not import {len(answer.errors)} of the saved objects: {told}{more}")
+        listed = "; ".join(error.as_text() for error in answer.errors[:MOST_SHOWN])
+        more = f"; and {len(answer.errors) - MOST_SHOWN} more" if len(answer.errors) > MOST_SHOWN else ""
+        raise ConversationsError(f"{url} did not import {len(answer.errors)} of the saved objects: {listed}{more}")
     if status != 200 or not answer.success:
         raise ConversationsError(
             f"{url} did not import the saved objects ({status}): check that it is OpenSearch Dashboards: {text[:500]}"

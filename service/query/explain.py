@@ -37,7 +37,7 @@ def explain(query: ConversationQuery) -> Explanation:
     parsed = query.extras.parsed_search
     return Explanation(
         clauses=[tree(node) for node in query.where],
-        warnings=[] if parsed is None else parsed.told,
+        warnings=[] if parsed is None else parsed.messages,
         q=as_text(query),
         parameters=as_parameters(query),
     )

@@ -61,7 +61,7 @@ class ParsedSearch:
     hints: tuple[Warning, ...] = ()
 
     @property
-    def told(self) -> list[Warning]:
+    def messages(self) -> list[Warning]:
         """The warnings and hints, in the order of the text."""
         return sorted((*self.warnings, *self.hints), key=lambda one: one.position)
 
@@ -203,13 +203,13 @@ class _Parser:
         character = self.plain[start]
         if character == "(" and depth < MAX_DEPTH:
             self.at += 1
-            told = len(self.warnings)
+            before = len(self.warnings)
             node = self.query(depth + 1)
             if self.plain[self.at : self.at + 1] == ")":
                 self.at += 1
             else:
                 self._warn(start, start + 1, "this bracket is not closed: taken as closed at the end")
-            if node is None and len(self.warnings) == told:
+            if node is None and len(self.warnings) == before:
                 self._warn(start, self.at, "holds nothing: left out")
             return None if node is None else self._group(node)
         if character == '"':
@@ -239,12 +239,12 @@ class _Parser:
         name, end = self.named
         follows_name = self.plain[max(end, 0) : start].isspace()
         more = f"; {search_hints.NEEDS_QUOTES.format(name=name)}" if follows_name else ""
-        told = Warning(start, part, f"holds no word: left out{more}")
+        warning = Warning(start, part, f"holds no word: left out{more}")
         is_between = self._stands_between(start, self.at)
         if follows_name or not search_hints.are_signs(plain, is_between=is_between):
-            self.warnings.append(told)
+            self.warnings.append(warning)
             return
-        self.signs.append(told)
+        self.signs.append(warning)
         if is_between and (hint := search_hints.SIGNS.get(plain)) is not None:
             self.hints.append(Warning(start, part, hint))
 

@@ -1,1 +1,2 @@
-"""Builds a new index while the service runs: lock, steps, verification, comparison, rollback, prune and repair."""
+"""Builds a new index while the service runs: lock, steps, verification, comparison, rollback, repair, and
+the removal of old indices and tombstones (prune)."""

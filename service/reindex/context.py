@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from service import progress
 from service.client import Client
-from service.conversation import BESIDE_ITEM, Conversation, ImportRecord, Tombstone, reason
+from service.conversation import NOT_IN_ITEM, Conversation, ImportRecord, Tombstone, reason
 from service.errors import ConversationsError, ReindexFailed
 from service.index import loader, refreshing
 from service.index import writer as index_writer
@@ -123,7 +123,7 @@ _OTHERS: AbstractMapping[str, Callable[[dict[str, object]], Write]] = {"tombston
 
 def _conversation(source: dict[str, object]) -> Write:
     return index_writer.write_of(
-        Conversation.model_validate({name: value for name, value in source.items() if name not in BESIDE_ITEM}),
+        Conversation.model_validate({name: value for name, value in source.items() if name not in NOT_IN_ITEM}),
         str(source.get("parts", "")),
     )
 

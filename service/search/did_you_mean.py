@@ -60,9 +60,9 @@ def _with_any_words(query: ConversationQuery) -> ConversationQuery:
     """The same query for conversations with any of the words, as with `match=any`."""
     search, parsed = query.search, query.extras.parsed_search
     own: tuple[Node, ...] = () if parsed is None else parsed.nodes
-    asked = () if parsed is None else search_syntax.parse(parsed.text, query.extras.zone, keeps_groups=True).nodes
+    new = () if parsed is None else search_syntax.parse(parsed.text, query.extras.zone, keeps_groups=True).nodes
     others = (replace(node, match="any") if node is search else node for node in query.where if node not in own)
-    return replace(query, where=(*others, *loosened(asked, "any")), sort=Sort(), then=(), resolution=None)
+    return replace(query, where=(*others, *loosened(new, "any")), sort=Sort(), then=(), resolution=None)
 
 
 async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> DidYouMean | None:
@@ -134,17 +134,17 @@ def _corrected_query(
 ) -> ConversationQuery | None:
     """The corrected query, with `matched` as the meaning of match=auto. None if the corrected text is too long."""
     own: tuple[Node, ...]
-    asked: tuple[Node, ...]
+    new: tuple[Node, ...]
     if name == "search":
         own = () if query.search is None else (query.search,)
-        asked = (SearchText(corrected, DEFAULT_MATCH if query.search is None else query.search.match),)
+        new = (SearchText(corrected, DEFAULT_MATCH if query.search is None else query.search.match),)
     else:
         own = query.extras.parsed_search.nodes if query.extras.parsed_search is not None else ()
         loose = next(iter(query.loose_matches), None)
         try:
-            asked = search_syntax.parse(corrected, query.extras.zone, keeps_groups=loose is not None).nodes
+            new = search_syntax.parse(corrected, query.extras.zone, keeps_groups=loose is not None).nodes
         except search_syntax.TooLong:
             return None
-        asked = asked if loose is None else loosened(asked, loose)
+        new = new if loose is None else loosened(new, loose)
     others = tuple(node for node in query.where if node not in own) if with_filters else ()
-    return ConversationQuery(where=(*others, *asked), now=query.now, resolution=Resolution(matched))
+    return ConversationQuery(where=(*others, *new), now=query.now, resolution=Resolution(matched))

@@ -20,7 +20,7 @@ from service.search.searcher import Searcher
 
 SENT = 1_000  # values that a shard sends at first, at least: more than most organizations have
 SENT_AGAIN = 20_000  # of each part; OpenSearch allows 65,535 buckets in an answer (search.max_buckets)
-PARTS = (1, 8)  # how many parts at first, and the factor by which they increase until the counts are exact
+FIRST_PARTS, PARTS_FACTOR = 1, 8  # the number of parts grows until the counts are exact
 KEEP_ALIVE = "1m"
 
 
@@ -43,14 +43,14 @@ def _inexact(answer: SearchAnswer) -> list[str]:
 async def _counted(searcher: Searcher, body: Clause, name: str, organization_uid: UUID) -> Aggregation:
     """The values of one aggregation, counted in so many parts that no shard leaves out any."""
     terms = _terms(body, name)
-    parts = PARTS[0]
+    parts = FIRST_PARTS
     while True:
         answers = await asyncio.gather(
             *(searcher.ask_pinned(_part(body, name, number, parts), organization_uid) for number in range(parts))
         )
         if not any(map(_inexact, answers)):
             return _together([answer.aggregations[name] for answer in answers], cast(int, terms["size"]))
-        parts *= PARTS[1]
+        parts *= PARTS_FACTOR
 
 
 def _terms(body: Clause, name: str) -> Mapping[str, object]:

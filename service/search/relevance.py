@@ -22,8 +22,9 @@ def relevance(words: Words, worths: Mapping[str, int] = NO_WORTHS) -> list[Score
     """What makes a match better, each with its worth in whole numbers. A score is the sum of the worths that apply.
 
     The whole subject, the phrase, the exact forms, and the phrase in any form: so exact subjects come before phrases,
-    and exact forms before stems. Scores can be equal, and then the newest comes first. In a text of one piece, the
-    phrase is the form. If any word is enough, each word counts by its worth, which is greater for rare words.
+    and exact forms before stems. Among equal scores, the newest comes first. A text of one piece has no worths for
+    forms and stems, because its phrase is its only form. If any word is enough, each word counts by its worth, which is
+    greater for rare words.
     """
     pieces = pieces_of(words.text) or [words.text]
     tiers = [(WHOLE_WORTH, {"term": {WHOLE: words.text}}), (PHRASE_WORTH, _as_written(words.text, pieces[-1]))]

@@ -88,5 +88,5 @@ def _explained(query: ConversationQuery) -> tuple[Explanation | UnsetType, list[
     """The explanation, if it was requested; else the warnings, if there are any. An explanation contains them."""
     if query.extras.explain:
         return explain(query), UNSET
-    warnings = query.extras.parsed_search.told if query.extras.parsed_search is not None else ()
+    warnings = query.extras.parsed_search.messages if query.extras.parsed_search is not None else ()
     return UNSET, list(warnings) or UNSET

@@ -1,6 +1,6 @@
 """Sends searches, refuses incomplete answers, and returns pages.
 
-A search is repeated in two cases only: if it has too many clauses (near_words.py), and if its point in time was lost.
+A search is repeated in two cases only: if it has too many clauses (fuzzy_rewrite.py), or its point in time was lost.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from service.errors import (
 from service.limits.fair_semaphore import FairSemaphore, Size
 from service.query.conversation_query import ConversationQuery, Resolution
 from service.reach import identity_of, restriction_of
-from service.search import near_words
+from service.search import fuzzy_rewrite
 from service.search.clauses import Clause
 from service.search.compiler import compile_page, compile_walk, scored_clauses
 from service.search.highlight import marked
@@ -96,21 +96,21 @@ class Searcher:
             if query.cursor is not None:
                 telemetry.pages.labels("walk").inc()
                 return await self._walk(query, organization_uid, after)
-            asked = _Asked.of(query, organization_uid)
-            if asked.rank > self.windows.plain(asked.keys):
-                return await self._pinned(asked, self._deep)
-            return await self._near(asked) or await self._plain(asked)
+            wanted = _NumberedPage.of(query, organization_uid)
+            if wanted.rank > self.windows.plain(wanted.keys):
+                return await self._pinned(wanted, self._deep)
+            return await self._near(wanted) or await self._plain(wanted)
 
-    async def _pinned(self, asked: _Asked, work: Callable[[_Asked, Snapshot], Awaitable[Made]]) -> Made:
+    async def _pinned(self, wanted: _NumberedPage, work: Callable[[_NumberedPage, Snapshot], Awaitable[Made]]) -> Made:
         """Runs `work` on one state of the index. If its node was lost, runs it once more, on a newer state."""
         try:
-            async with self._snapshot(asked.query, asked.organization_uid) as snapshot:
-                return await work(asked, snapshot)
+            async with self._snapshot(wanted.query, wanted.organization_uid) as snapshot:
+                return await work(wanted, snapshot)
         except TransportError as error:
             if not error_types.is_snapshot_lost(error):
                 raise
-        async with self._snapshot(asked.query, asked.organization_uid) as snapshot:
-            return await work(asked, snapshot)
+        async with self._snapshot(wanted.query, wanted.organization_uid) as snapshot:
+            return await work(wanted, snapshot)
 
     @asynccontextmanager
     async def _snapshot(self, query: ConversationQuery, organization_uid: UUID) -> AsyncIterator[Snapshot]:
@@ -161,7 +161,7 @@ class Searcher:
         try:
             answer = await self._sent(body, **params)
         except TransportError as error:
-            if not error_types.has_too_many_clauses(error) or (other := near_words.together(body)) == body:
+            if not error_types.has_too_many_clauses(error) or (other := fuzzy_rewrite.together(body)) == body:
                 raise
             answer = await self._sent(other, **params)
         responses.check_search(answer, body)
@@ -186,40 +186,40 @@ class Searcher:
             async with asyncio.timeout(share * deadline.remaining(self._deadline)):
                 yield
 
-    async def _plain(self, asked: _Asked) -> Page:
-        answer = await self.ask(compile_page(asked.query, asked.organization_uid), asked.organization_uid)
+    async def _plain(self, wanted: _NumberedPage) -> Page:
+        answer = await self.ask(compile_page(wanted.query, wanted.organization_uid), wanted.organization_uid)
         telemetry.pages.labels("plain").inc()
         hits, total = answer.hits.hits, total_of(answer)
-        self._remember_end(asked, hits, total)
-        items = items_of(hits, asked.organization_uid)
-        return Page(asked.query, total, items, answer.took, extras=marked(asked.query, hits))
+        self._remember_end(wanted, hits, total)
+        items = items_of(hits, wanted.organization_uid)
+        return Page(wanted.query, total, items, answer.took, extras=marked(wanted.query, hits))
 
-    async def _near(self, asked: _Asked) -> Page | None:
+    async def _near(self, wanted: _NumberedPage) -> Page | None:
         """The page, found from where it ended before (near_pages.py). None if that is unknown or no longer true."""
-        end = self._rank_cache.get(asked.key).end
-        if end is None or asked.rank > near_pages.FARTHEST:
+        end = self._rank_cache.get(wanted.key).end
+        if end is None or wanted.rank > near_pages.FARTHEST:
             return None
-        parts = near_pages.slices_up_to(asked.keys, end, asked.rank)
+        parts = near_pages.slices_up_to(wanted.keys, end, wanted.rank)
 
-        async def work(asked: _Asked, snapshot: Snapshot) -> tuple[int, list[list[Hit]], int]:
+        async def work(wanted: _NumberedPage, snapshot: Snapshot) -> tuple[int, list[list[Hit]], int]:
             total, found = await asyncio.gather(
                 snapshot.total(()), asyncio.gather(*(snapshot.slice(part, may_be_short=True) for part in parts))
             )
             return total, found, snapshot.took
 
-        total, found, took = await self._pinned(asked, work)
-        hits = [hit for part in found for hit in part][: asked.rank]
-        if len(hits) < min(asked.rank, total):
+        total, found, took = await self._pinned(wanted, work)
+        hits = [hit for part in found for hit in part][: wanted.rank]
+        if len(hits) < min(wanted.rank, total):
             return None
         telemetry.pages.labels("hinted").inc()
-        hits = hits[asked.query.offset :]
-        items = items_of(hits, asked.organization_uid)
-        return Page(asked.query, total, items, took, extras=marked(asked.query, hits))
+        hits = hits[wanted.query.offset :]
+        items = items_of(hits, wanted.organization_uid)
+        return Page(wanted.query, total, items, took, extras=marked(wanted.query, hits))
 
-    def _remember_end(self, asked: _Asked, hits: Sequence[Hit], total: int) -> None:
-        if len(hits) == asked.query.per_page and near_pages.is_worth_it(asked.keys, asked.rank, total):
-            memory = self._rank_cache.get(asked.key)
-            self._rank_cache.put(asked.key, replace(memory, end=hits[-1].sort))
+    def _remember_end(self, wanted: _NumberedPage, hits: Sequence[Hit], total: int) -> None:
+        if len(hits) == wanted.query.per_page and near_pages.is_worth_it(wanted.keys, wanted.rank, total):
+            memory = self._rank_cache.get(wanted.key)
+            self._rank_cache.put(wanted.key, replace(memory, end=hits[-1].sort))
 
     async def _walk(self, query: ConversationQuery, organization_uid: UUID, after: Position | None) -> Page:
         """Requests one more conversation than the page has. If there is none, this is the last page.
@@ -256,18 +256,18 @@ class Searcher:
         responses.check_owner(answer.hits.hits, str(organization_uid))
         return answer
 
-    async def _deep(self, asked: _Asked, snapshot: Snapshot) -> Page:
-        query = asked.query
-        memory = self._rank_cache.get(asked.key)
+    async def _deep(self, wanted: _NumberedPage, snapshot: Snapshot) -> Page:
+        query = wanted.query
+        memory = self._rank_cache.get(wanted.key)
         plan = await rank_descent.descend(
-            snapshot, asked.keys, query.offset, query.per_page, windows=self.windows, remembered=memory.known
+            snapshot, wanted.keys, query.offset, query.per_page, windows=self.windows, remembered=memory.known
         )
         if plan.known is not None:
-            self._rank_cache.put(asked.key, replace(memory, known=plan.known))
+            self._rank_cache.put(wanted.key, replace(memory, known=plan.known))
         telemetry.pages.labels("hinted" if plan.was_remembered else "counted").inc()
         slices = await asyncio.gather(*(snapshot.slice(part) for part in plan.slices))
         hits = [hit for part in slices for hit in part]
-        items = items_of(hits, asked.organization_uid)
+        items = items_of(hits, wanted.organization_uid)
         return Page(query, plan.total, items, snapshot.took, extras=marked(query, hits))
 
     @asynccontextmanager
@@ -314,7 +314,7 @@ class Searcher:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _NumberedPage:
     """A numbered page: its query, the keys of its order, and the last of its ranks, counted from 1."""
 
     query: ConversationQuery
@@ -322,7 +322,7 @@ class _Asked:
     keys: tuple[Key, ...]
 
     @classmethod
-    def of(cls, query: ConversationQuery, organization_uid: UUID) -> _Asked:
+    def of(cls, query: ConversationQuery, organization_uid: UUID) -> _NumberedPage:
         return cls(query, organization_uid, keys_of((query.sort, *query.then), Tiers.of(scored_clauses(query))))
 
     @property

@@ -16,8 +16,8 @@ from service.message_texts import counted
 class Spread:
     """Asks the cluster after every answer from several shards: their number alone does not say of which index they are.
 
-    An answer from one shard can only be of one index. Of the index before, only the number is remembered, for answers
-    that it still gave while the alias moved.
+    An answer from one shard can only be of one index, so nothing is asked then. The number of shards of the previous
+    index is remembered, because it may still have given an answer while the alias moved.
     """
 
     def __init__(self, client: Client, alias: str) -> None:

@@ -1,7 +1,7 @@
 """Clauses for words that are only like the given ones: with typing mistakes, or incomplete.
 
 They are looked up among the words of one organization (service/vocabulary.py). However many are alike, none is left out
-(service/search/near_words.py).
+(service/search/fuzzy_rewrite.py). `mistakes_in` decides how many mistakes a word may have.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Protocol
 from uuid import UUID
 
 from service.hangul import Range, parted, syllables_begun
-from service.search import near_words
+from service.search import fuzzy_rewrite
 from service.search.clauses import EXACT, Clause, all_of, all_words, any_of, phrase
 from service.text import SPACELESS, fold, has_words, plain_of, without_last_part
 from service.vocabulary import (
@@ -65,7 +65,9 @@ class Anywhere:
     """The words of a subject that was found."""
 
     def near(self, word: str) -> Clause:
-        return all_words(EXACT, word, fuzziness=mistakes_in(word), prefix_length=1, fuzzy_rewrite=near_words.TOGETHER)
+        return all_words(
+            EXACT, word, fuzziness=mistakes_in(word), prefix_length=1, fuzzy_rewrite=fuzzy_rewrite.TOGETHER
+        )
 
     def begun(self, parts: list[str]) -> Clause:
         ways = dict.fromkeys((" ".join(parts), "".join(parts)))  # an invisible sign may part them
@@ -127,7 +129,7 @@ def near_word(word: str, organization_uid: UUID, *, mistakes: int, same: int = 1
     """The organization's words that differ from the word by so many letters, and not in the first `same` ones."""
     term = owner(organization_uid) + word[:LONGEST]
     prefix = OWNER_CHARACTERS + same
-    return all_words(FIELD, term, fuzziness=mistakes, prefix_length=prefix, fuzzy_rewrite=near_words.AS_CLAUSES)
+    return all_words(FIELD, term, fuzziness=mistakes, prefix_length=prefix, fuzzy_rewrite=fuzzy_rewrite.AS_CLAUSES)
 
 
 def mistakes_in(word: str) -> int:

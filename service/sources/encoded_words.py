@@ -104,22 +104,22 @@ def _ended(run: list[str], charset: str | None) -> Iterator[Piece]:
 def _pieces(value: str) -> Iterator[Piece]:
     """The words of the value, decoded to bytes, and the text between them."""
     starts = list(_START.finditer(value))
-    told = 0
+    done = 0
     for number, start in enumerate(starts, start=1):
         limit = starts[number].start() if number < len(starts) else len(value)
-        if start.start() < told:
+        if start.start() < done:
             continue
         is_q = start[2] in "qQ"
         end = _end(value, start.end(), limit, is_q=is_q)
         if end is None:
             continue
-        if start.start() > told:
-            yield value[told : start.start()], None
+        if start.start() > done:
+            yield value[done : start.start()], None
         payload = value[start.end() : end.start()]
         charset = _FOLDED.sub("", start[1]).strip()
         yield (_from_q(payload) if is_q else from_base64(payload).decode("latin-1")), charset
-        told = end.end()
-    yield value[told:], None
+        done = end.end()
+    yield value[done:], None
 
 
 def _end(value: str, begin: int, limit: int, *, is_q: bool) -> re.Match[str] | None:

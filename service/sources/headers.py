@@ -14,7 +14,6 @@ HEADER_BYTES = 8_000_000  # of a message's headers that are read; no mail server
 Headers = dict[str, list[str]]
 """The values of each header by its lower-case name: Latin-1 text, in which each character is a byte, with its folds."""
 
-_LINE_END = rb"\r*\n"
 _EMPTY_LINE = re.compile(rb"\n\r*\n")
 _NOTHING = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t\r]*\n)*")
 _SEPARATOR = re.compile(rb">*From [^\n]*\n(?:[ \t\r]*\n)*")

@@ -112,14 +112,14 @@ class _Decoder:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._has_told = False
+        self._has_warned = False
 
     def __call__(self, data: bytes) -> str:
         try:
             return data.decode()
         except UnicodeDecodeError:
-            if not self._has_told:
-                self._has_told = True
+            if not self._has_warned:
+                self._has_warned = True
                 progress.say(f"{self._name} is not UTF-8: it is read as Windows-1252; if that is wrong, convert it")
             return data.decode("cp1252", "replace")
 

@@ -26,7 +26,6 @@ _NO_INVISIBLE = str.maketrans("", "", _INVISIBLE)
 _VERB_AND_COLON = re.compile(rf"(?:{VERBS})(?:.{{0,200}}?[:：]|\s*[:：]?)\s*$", re.IGNORECASE)
 _CLOSING = re.compile(r">\s?[:：]$")  # the end of an attribution that was cut inside <…>
 _OLD = re.compile(r"(?:wrote|writes):$")
-_DIGIT = re.compile(r"\d")
 _TIME = re.compile(r"\d{1,2}[:.h]\d\d|\b(?:19|20)\d\d\b|\d{1,2}[./]\d{1,2}[./]\d{2}")
 _ADDRESS_AND_COLON = re.compile(r"\d.*<[^<>\s]+@[^<>\s]+>\s*[:：]$")
 _COULD_BE = re.compile(r"[\d@]|(?:wrote|writes):$")
@@ -141,10 +140,10 @@ def _stands_alone(line: str) -> bool:
 
 
 def _is_attribution(text: str, *, is_quote_next: bool) -> bool:
-    is_told = "@" in text or _TIME.search(text) is not None
+    has_source = "@" in text or _TIME.search(text) is not None
     if is_quote_next:
-        return (is_told and text[-1] in ":：") or _VERB_AND_COLON.search(text) is not None
-    if not is_told:
+        return (has_source and text[-1] in ":：") or _VERB_AND_COLON.search(text) is not None
+    if not has_source:
         return _OLD.search(text) is not None
     return _VERB_AND_COLON.search(text) is not None or _ADDRESS_AND_COLON.search(text) is not None
 

@@ -16,7 +16,7 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client reads it when it is imported
-DEAD = "0"  # no process has this pid
+ENDED = "0"  # no process has this pid
 _SUMMED = ("counter", "histogram")
 
 
@@ -28,19 +28,19 @@ def exposition(folder: Path) -> bytes:
         return generate_latest(registry)
 
 
-def bury(folder: Path, pid: int) -> None:
+def merge_ended(folder: Path, pid: int) -> None:
     """Adds the counts of a worker that has ended to the files of ended workers, and removes its own files."""
     with _locked(folder, fcntl.LOCK_EX):
         for kind in _SUMMED:
             own = folder / f"{kind}_{pid}.db"
             if own.exists():
-                _add(own, folder / f"{kind}_{DEAD}.db")
+                _add(own, folder / f"{kind}_{ENDED}.db")
         for file in folder.glob(f"*_{pid}.db"):
             file.unlink()
 
 
-def _add(own: Path, dead: Path) -> None:
-    total = MmapedDict(str(dead))  # type: ignore[no-untyped-call]
+def _add(own: Path, ended: Path) -> None:
+    total = MmapedDict(str(ended))  # type: ignore[no-untyped-call]
     try:
         for key, value, _timestamp, _position in MmapedDict.read_all_values_from_file(str(own)):  # type: ignore[no-untyped-call]
             before, _at = total.read_value(key)  # type: ignore[no-untyped-call]

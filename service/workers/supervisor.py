@@ -169,7 +169,7 @@ class Supervisor:
     def _forget(self, worker: _Worker) -> None:
         self._all.discard(worker)
         worker.control.close()
-        metric_files.bury(self.folder, worker.process.pid)
+        metric_files.merge_ended(self.folder, worker.process.pid)
 
     async def _end_one(self, worker: _Worker) -> None:
         worker.signal(signal.SIGTERM)

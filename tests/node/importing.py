@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from service.client import Client
-from service.conversation import BESIDE_ITEM, Conversation
+from service.conversation import NOT_IN_ITEM, Conversation
 from service.imports.importer import Importer, Outcome
 from service.index import mapping
 from service.reindex import first_index
@@ -44,4 +44,4 @@ async def documents(client: Client, cluster: Cluster, organization: UUID, kind: 
 
 async def items(client: Client, cluster: Cluster, organization: UUID) -> list[Conversation]:
     found = await documents(client, cluster, organization, "live")
-    return [Conversation.model_validate({k: v for k, v in one.items() if k not in BESIDE_ITEM}) for one in found]
+    return [Conversation.model_validate({k: v for k, v in one.items() if k not in NOT_IN_ITEM}) for one in found]

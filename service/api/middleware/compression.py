@@ -13,13 +13,12 @@ from litestar.enums import CompressionEncoding
 from litestar.middleware.compression import CompressionMiddleware
 from litestar.types import ASGIApp, HTTPResponseStartEvent, HTTPScope, Message, Receive, Send
 
-from service.api.middleware.http import HttpMiddleware, with_vary
+from service.api.middleware.http import API, HttpMiddleware, with_vary
 from service.api.middleware.refusal import refuse
 from service.api.quality_values import weights
 
 MIN_BYTES = 2_000  # a smaller response fits into one or two packets anyway
 LEVEL = 1  # a page of 25 shrinks to a fifth in 0.2 ms; level 9 saves a tenth more in five times as long
-API = "/api/"
 IMPLIED = 0.0001  # the weight of `identity` if Accept-Encoding does not name it: below that of any named coding
 
 # Litestar's compressor keeps the start of a response until its body comes, and can be closed only after a start.

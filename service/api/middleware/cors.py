@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 
-from service.api.middleware.http import HttpMiddleware, with_vary
+from service.api.middleware.http import API, HttpMiddleware, with_vary
 
-API = "/api/"
 MAX_AGE_SECONDS = b"600"
 METHODS = b"GET, HEAD, POST, DELETE"
 SENT = b"Authorization, Content-Type, If-None-Match, Prefer, X-Request-ID"

@@ -1,4 +1,4 @@
-"""Gives back the bytes of a large answer once it was sent, or its client has gone."""
+"""Releases the bytes that a large answer holds (`Limits.hold_answer`), after it was sent or its client disconnected."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from service.api.middleware.http import HttpMiddleware
 
 
 class Held(HttpMiddleware):
-    """ASGI middleware. A generator alone would give them back only when it is collected as garbage."""
+    """ASGI middleware. A generator would release them only when it is collected as garbage."""
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         try:

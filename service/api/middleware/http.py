@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
+API = "/api/"  # the paths of the API begin with this
+
 
 class HttpMiddleware:
     """ASGI middleware. A subclass implements `handle`."""

@@ -40,7 +40,9 @@ class Places(HttpMiddleware):
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         is_search = scope["path"] in SEARCHES and scope["method"] in ("GET", "HEAD")
         caller = self._tokens.known_of(scope["headers"]) if is_search else None
-        organization_uid = None if caller is None or self._is_spent(caller) else _asked(caller, scope["query_string"])
+        organization_uid = (
+            None if caller is None or self._is_spent(caller) else _organization_of(caller, scope["query_string"])
+        )
         if caller is None or organization_uid is None:
             await self.app(scope, receive, send)
             return
@@ -82,7 +84,7 @@ class Places(HttpMiddleware):
         await refuse_for(scope, send, error)
 
 
-def _asked(caller: Caller, query_string: bytes) -> UUID | None:
+def _organization_of(caller: Caller, query_string: bytes) -> UUID | None:
     """The organization that the request names, or the default. None if that is not easily read, or not the caller's."""
     named = _NAMED.search(query_string)
     if named is None:

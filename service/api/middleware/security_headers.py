@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from litestar.types import HTTPScope, Message, Receive, Send
 
-from service.api.middleware.http import HttpMiddleware
+from service.api.middleware.http import API, HttpMiddleware
 
-API = "/api/"
 POLICY = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 ALWAYS = {
     b"x-content-type-options": b"nosniff",

@@ -1,9 +1,9 @@
 """Limits requests without a valid token by the address they come from, before they cost much work.
 
-A request with a valid token costs its caller at least one unit, also where it needs no token.
+These are requests with a bad token or none: also for sign-in codes, the documentation, the page's files, and paths that
+do not exist. Health checks and metrics are free, because many may come from one address.
 
-These are all requests without a caller: with a bad token or none, sign-in codes, the documentation, the page's files,
-and paths that do not exist. Health checks and metrics are free, because many may come from one address.
+A request with a valid token costs its caller at least one unit, also where it needs no token.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Strangers(HttpMiddleware):
             await self.app(scope, receive, send)
 
     async def _of_caller(self, who: str, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        """The API's handlers take the unit themselves; what reaches none of them costs one, too."""
+        """The API's handlers take the unit themselves. A request that reaches no such handler costs one unit, too."""
         try:
             self._callers.require(who)
         except RateExceeded as error:

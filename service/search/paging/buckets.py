@@ -1,6 +1,6 @@
-"""Buckets: documents that stand together in an order, between two values of a column or all without one.
+"""Buckets and steps. A bucket is a range of documents in an order: between two values of a column, or all without one.
 
-And what a step is, which counts the documents of a region in buckets.
+A step counts the documents of a region in buckets.
 """
 
 from __future__ import annotations

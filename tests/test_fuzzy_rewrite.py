@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from service.query.conditions import Words
-from service.search.near_words import AS_CLAUSES, PARAMETER, TOGETHER, together
+from service.search.fuzzy_rewrite import AS_CLAUSES, PARAMETER, TOGETHER, together
 from service.search.subject_clauses import clause_of
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")

@@ -1,4 +1,4 @@
-"""How words that are near to another one become a part of a query: found once, or together.
+"""Two ways in which OpenSearch searches for words that are near to a typed one: one clause each, or all in one clause.
 
 OpenSearch finds near words with an automaton, which takes up to some milliseconds to make for a long word with two
 mistakes. If the words become clauses, it is made once for an index; if they are one clause together, once for each
