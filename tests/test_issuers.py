@@ -337,6 +337,8 @@ def test_doctor_fetches_the_keys(settings: Settings, served: Issuer) -> None:
     assert (found.verdict, found.found) == ("ok", f"{served.url} with 1 key, audience conversations")
     assert asyncio.run(doctor._tokens(settings.model_copy(update={"token_secret": None}))).verdict == "failed"
     assert asyncio.run(doctor._tokens(settings.but(token_algorithms="RS999"))).verdict == "failed"
+    for client_id, verdict in (("page", "ok"), ("conversations", "warning")):
+        assert asyncio.run(doctor._tokens(settings.but(oidc_client_id=client_id))).verdict == verdict
     served.status = 404
     found = asyncio.run(doctor._tokens(settings))
     assert (found.verdict, "its server answered 404" in found.found) == ("failed", True)

@@ -178,6 +178,11 @@ def _fetch_jars(folder: Path, lock: list[_Jar]) -> tuple[Path, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = {jar.coordinate: folder / _jar_name(jar.coordinate) for jar in lock}
     missing = [jar for jar in lock if not _is_whole(paths[jar.coordinate], jar)]
+    changed = [paths[jar.coordinate].name for jar in missing if paths[jar.coordinate].exists()]
+    if changed:
+        progress.say(
+            f"In {folder}, {', '.join(changed)} had another checksum than the lock file says: fetching it again"
+        )
     if missing:
         megabytes = sum(jar.bytes for jar in missing) // 2**20
         with (

@@ -140,6 +140,14 @@ async def _tokens(settings: Settings) -> Check:
             _SETTINGS, "failed", "CONVERSATIONS_CURSOR_SECRET is not set",
             "set it to 32 random bytes, the same for every process: openssl rand -base64 48",
         )  # fmt: skip
+    for issuer in with_keys:
+        if issuer.client_id == issuer.audience:
+            return Check(
+                _SETTINGS, "warning",
+                f"{issuer.client_id} is an audience and also the client id of the page, so the ID tokens of {issuer.issuer}, "
+                "which are made to sign in, are accepted as access tokens",
+                "give the API an audience of its own: docs/access.md, Signing in on the page",
+            )  # fmt: skip
     return Check(_SETTINGS, "ok", "; ".join(found))
 
 

@@ -62,6 +62,7 @@ def test_one_signs_in_and_goes_on_where_one_was(web: Site, at: Provider) -> None
     (asked,) = at.said
     assert (asked["scope"], asked["audience"]) == ("openid profile", "conversations")
     assert (asked["response_mode"], asked["code_challenge_method"]) == ("fragment", "S256")
+    assert len(asked["code_challenge"]) == 43, "the provider compares it with the hash of the verifier"
     page.click("text=Go on")
     settled(page)
     assert total(page) == 3
