@@ -13,6 +13,8 @@ those of `subject` are folded.
 Scripts without spaces have no words here, because any part of a run is found in them anyway. In some of them, marks
 follow a letter, or a syllable is one character. For these, a few neighbouring letters of a run are stored together, so
 that a beginning also finds them if it ends within a letter: `ใบเสร` finds `ใบเสร็จ`.
+
+Words with signs, as `C++`, `.NET`, `5%` and `F-16`, are stored with their signs too, for the order by relevance.
 """
 
 from __future__ import annotations
@@ -34,10 +36,20 @@ OWNER_CHARACTERS = 10  # before each term: 50 bits of a hash of the organization
 LONGEST = 100  # code points of a term without the owner code; the tokenizer divides terms of more than 255 UTF-16 units
 MOST_JOINED = 4  # parts of a piece that are stored together
 # The second character of a term that is not a word of a subject. A word begins with a letter or a digit.
-JOINED, SENDER, RECIPIENT, COPY, CATEGORY, LABEL, RUN = "-", "@", ">", "&", "#", "=", "~"
+JOINED, SENDER, RECIPIENT, COPY, CATEGORY, LABEL, RUN, SIGNED = "-", "@", ">", "&", "#", "=", "~", "!"
+LONGEST_SIGNED = 32  # characters of a word with signs, which is stored as it is written
 
 _ASCII_PARTS = re.compile(r"[A-Za-z]+|[0-9]+")
 _NUMBERS = re.compile(r"\d+|\D+")
+# The signs that make a word another one: C++ is not C. Others, such as brackets and commas, are punctuation.
+_CURRENCIES = "$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0af1\u0bf9\u0e3f\u17db\u20a0-\u20cf"
+_HAS_SIGNS = re.compile(rf"[-#@%&+./:'_\u00a7\u00b0\u2030{_CURRENCIES}]")
+_NOT_BEFORE = re.compile(rf"(?:(?!(?<!\.)\.[^\W\d_]|[#@+\u00a7{_CURRENCIES}])[\W_])+")
+_AFTER = re.compile(rf"[#%+\u00b0\u2030{_CURRENCIES}]")
+_BETWEEN_SIGNED = re.compile("[-/&:]+")
+_ONE_SIGN = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-") | dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'")
+)
 # Thai, Lao, Burmese, Khmer and Hangul: the scripts without spaces in which a beginning may end within a letter.
 _OF_PARTS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\ua960-\ua97f\uac00-\ud7ff]+")
 
@@ -77,6 +89,28 @@ def _subject_terms(subject: str) -> Iterator[str]:
     text = REPLY_MARKS.sub(r"\1 ", plain_of(subject))
     yield from _terms_of(text)
     yield from whole_numbers(text)
+    for word in signed_words(text):
+        parts = _BETWEEN_SIGNED.split(word)
+        yield from (SIGNED + one for one in dict.fromkeys((word, *map(_with_signs, parts))) if one)
+
+
+def signed_words(text: str) -> list[str]:
+    """The words of a plain text that have signs which tell them from others, as they are written: `c++`, `f-16`."""
+    if not _HAS_SIGNS.search(text.translate(_ONE_SIGN)):
+        return []
+    return [word for piece in SPACELESS.sub(" ", text).split() if (word := _with_signs(piece))]
+
+
+def _with_signs(piece: str) -> str:
+    """The piece in lower case, without punctuation around it. Empty if it has no signs or no word, or is too long."""
+    text = piece.translate(_ONE_SIGN).lower()
+    before = _NOT_BEFORE.match(text)
+    start, end = before.end() if before else 0, len(text)
+    while end > start and not _AFTER.match(text[end - 1]) and unicodedata.category(text[end - 1])[0] not in "LMN":
+        end -= 1
+    word = text[start:end]
+    is_word = _HAS_SIGNS.search(word) and len(word) <= LONGEST_SIGNED and any(map(str.isalnum, word))
+    return word if is_word else ""
 
 
 def _terms_of(text: str) -> Iterator[str]:

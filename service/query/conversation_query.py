@@ -73,11 +73,13 @@ class Resolution:
     """What a search for any words means in an organization, which is found out before the search and kept in a walk.
 
     `matched` says which words the results have: all of them, or any. `worths` has the words that count in the order by
-    relevance, if any word is enough; rare words are worth more.
+    relevance, if any word is enough; rare words are worth more. `signed` has those that count
+    once more with their signs.
     """
 
     matched: Matched
     worths: tuple[tuple[str, int], ...] = ()
+    signed: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

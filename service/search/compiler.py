@@ -59,17 +59,18 @@ def compile_query(
     return bool_query(
         organization_uid,
         [*clauses(query, organization_uid), *narrowing],
-        constant_scores(scored_clauses(query)) if scored else [],
+        constant_scores(scored_clauses(query, organization_uid)) if scored else [],
     )
 
 
-def scored_clauses(query: ConversationQuery) -> list[Scored]:
+def scored_clauses(query: ConversationQuery, organization_uid: UUID) -> list[Scored]:
     """The clauses whose scores are the order by relevance, each with its worth; none for other orders."""
     words = query.words if query.sort.field == RELEVANCE else None
     if words is None:
         return []
-    worths = dict(query.resolution.worths) if query.resolution is not None else {}
-    return relevance(words, worths)
+    if query.resolution is None:
+        return relevance(words, organization_uid)
+    return relevance(words, organization_uid, dict(query.resolution.worths), dict(query.resolution.signed))
 
 
 def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequence[Clause] = ()) -> Clause:

@@ -323,7 +323,11 @@ class _Asked:
 
     @classmethod
     def of(cls, query: ConversationQuery, organization_uid: UUID) -> _Asked:
-        return cls(query, organization_uid, keys_of((query.sort, *query.then), Tiers.of(scored_clauses(query))))
+        return cls(
+            query,
+            organization_uid,
+            keys_of((query.sort, *query.then), Tiers.of(scored_clauses(query, organization_uid))),
+        )
 
     @property
     def rank(self) -> int:
