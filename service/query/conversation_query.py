@@ -145,6 +145,14 @@ class ConversationQuery:
         return Words(" ".join(texts), DEFAULT_MATCH if self.search is None else self.search.match) if texts else None
 
     @property
+    def pasted(self) -> str | None:
+        """The text of the box, which may be a whole subject, if its words are not the same text and it is ranked."""
+        text = None if self.extras.parsed_search is None else self.extras.parsed_search.text
+        if text is None or self.sort.field != RELEVANCE or self.words is None or self.words.text == text:
+            return None
+        return text
+
+    @property
     def search(self) -> SearchText | None:
         """The condition that the parameter `search` made, if it was given."""
         return next((node for node in self.where if isinstance(node, SearchText)), None)

@@ -31,7 +31,7 @@ from service.query.time_bounds import Ago, Bounds, Limit
 from service.reach import restriction_of
 from service.search.clauses import Clause, all_of, any_of, none_of, phrase
 from service.search.highlight import compile_highlight
-from service.search.relevance import Scored, constant_scores, relevance
+from service.search.relevance import Scored, constant_scores, pasted, relevance
 from service.search.subject_clauses import clause_of
 from service.search.vocabulary_clauses import person_begun
 from service.text import has_words
@@ -68,9 +68,11 @@ def scored_clauses(query: ConversationQuery, organization_uid: UUID) -> list[Sco
     words = query.words if query.sort.field == RELEVANCE else None
     if words is None:
         return []
+    whole = pasted(query.pasted) if query.pasted is not None else []
     if query.resolution is None:
-        return relevance(words, organization_uid)
-    return relevance(words, organization_uid, dict(query.resolution.worths), dict(query.resolution.signed))
+        return [*whole, *relevance(words, organization_uid)]
+    worths, signed = dict(query.resolution.worths), dict(query.resolution.signed)
+    return [*whole, *relevance(words, organization_uid, worths, signed)]
 
 
 def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequence[Clause] = ()) -> Clause:

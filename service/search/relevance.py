@@ -18,6 +18,7 @@ Scored = tuple[int, Clause]
 """The worth of a match, and the clause that gives it."""
 
 NO_WORTHS: Mapping[str, int] = MappingProxyType({})
+PASTED_WORTH = 16  # more than all of the next ones together
 WHOLE_WORTH, PHRASE_WORTH, FORMS_WORTH, STEM_PHRASE_WORTH = 8, 4, 2, 1
 
 
@@ -42,6 +43,11 @@ def relevance(
         tiers.append((STEM_PHRASE_WORTH, phrase(STEMS, words.text)))
     tiers += [(worth, with_signs(piece, organization_uid)) for piece, worth in signed.items()]
     return [*tiers, *((worth, clause) for piece, worth in worths.items() for clause in shares(piece))]
+
+
+def pasted(text: str) -> list[Scored]:
+    """What makes a subject the first if it is the whole text of the box, whose signs are not among its words."""
+    return [(PASTED_WORTH, {"term": {WHOLE: text}})]
 
 
 def with_signs(piece: str, organization_uid: UUID) -> Clause:
