@@ -25,6 +25,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from uuid import UUID
 
 from service.codes import code_in, whole_numbers
@@ -46,6 +47,7 @@ _CURRENCIES = "$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0af1\u0bf9\u0e3f\u17db\u2
 _HAS_SIGNS = re.compile(rf"[-#@%&+./:'_\u00a7\u00b0\u2030{_CURRENCIES}]")
 _NOT_BEFORE = re.compile(rf"(?:(?!(?<!\.)\.[^\W\d_]|[#@+\u00a7{_CURRENCIES}])[\W_])+")
 _AFTER = re.compile(rf"[#%+\u00b0\u2030{_CURRENCIES}]")
+_NAME = re.compile("[^\\W\\d_]+(?:[-'\u2019][^\\W\\d_]+)+")
 _BETWEEN_SIGNED = re.compile("[-/&:]+")
 _ONE_SIGN = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-") | dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'")
@@ -78,8 +80,10 @@ def own_words(
     code = owner(organization_uid)
     terms = dict.fromkeys(_subject_terms(subject))
     terms |= dict.fromkeys(SENDER + term for text in sender for term in _terms_of(plain_of(text).lower()))
+    terms |= dict.fromkeys(SENDER + term for text in sender for term in _joined_names(plain_of(text).lower()))
     for kind, addresses in ((RECIPIENT, dict.fromkeys(recipients)), (COPY, dict.fromkeys(copies))):
         terms |= dict.fromkeys(kind + term for one in addresses for term in _neighbours(plain_of(one).lower()))
+        terms |= dict.fromkeys(kind + term for one in addresses for term in _joined_names(plain_of(one).lower()))
     terms |= dict.fromkeys(name_term(CATEGORY, name) for name in categories)
     terms |= dict.fromkeys(name_term(LABEL, name) for name in labels)
     return " ".join([code + term for term in terms])
@@ -136,6 +140,17 @@ def _neighbours(text: str) -> Iterator[str]:
         parts = parts_of(piece)
         for start in range(len(parts)):
             yield parts_term(parts[start : start + MOST_JOINED])
+
+
+def _joined_names(text: str) -> Iterator[str]:
+    """The names in one word: `obrien` of `o'brien@example.com`, and `jeanluc` of `Jean Luc` and of `Jean-Luc`."""
+    if "@" in text:
+        yield from (in_one_word(name)[:LONGEST] for name in _NAME.findall(text.rpartition("@")[0]))
+        return
+    words = [in_one_word(piece) or piece for piece in text.split()]
+    for one, other in pairwise(words):
+        if one.isalpha() and other.isalpha() and not SPACELESS.search(one + other):
+            yield (one + other)[:LONGEST]
 
 
 def parts_term(parts: Iterable[str]) -> str:

@@ -54,6 +54,11 @@ def test_names_and_senders_stand_behind_signs() -> None:
     assert [term[OWNER_CHARACTERS:] for term in found.split()] == [
         ">-ada-x-org", ">-x-org", ">-org", ">-bob-x-org", "&-a-b-c-d", "&-b-c-d-e", "&-c-d-e", "&-d-e", "&-e",
     ]  # fmt: skip
+    found = own_words(ORGANIZATION, "", sender=["Jean Luc O'Brien"], recipients=["al-sayed@x.org"])
+    joined = [term for term in found.split() if term[OWNER_CHARACTERS + 1].isalpha()]
+    assert [term[OWNER_CHARACTERS:] for term in joined] == [
+        "@jean", "@luc", "@o", "@brien", "@obrien", "@jeanluc", "@lucobrien", ">alsayed",
+    ]  # fmt: skip
     assert fold_for_search("ŁÓDŹ Ærlig") == "lodz aerlig"
 
 
