@@ -47,7 +47,7 @@ _CURRENCIES = "$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0af1\u0bf9\u0e3f\u17db\u2
 _HAS_SIGNS = re.compile(rf"[-#@%&+./:'_\u00a7\u00b0\u2030{_CURRENCIES}]")
 _NOT_BEFORE = re.compile(rf"(?:(?!(?<!\.)\.[^\W\d_]|[#@+\u00a7{_CURRENCIES}])[\W_])+")
 _AFTER = re.compile(rf"[#%+\u00b0\u2030{_CURRENCIES}]")
-_NAME = re.compile("[^\\W\\d_]+(?:[-'\u2019][^\\W\\d_]+)+")
+_NAME = re.compile("(?<![^\\W\\d_])[^\\W\\d_]+(?:[-'\u2019][^\\W\\d_]+)+")
 _BETWEEN_SIGNED = re.compile("[-/&:]+")
 _ONE_SIGN = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-") | dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'")
