@@ -42,7 +42,7 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 # The version of the data that is derived from a conversation: `order`, `sent`, `words`, tombstones and document ids.
 # Raise it whenever one changes, for example because of folding, prefixes, digests or the numbers of names. An index of
 # another version is not served until a reindex (docs/decisions/0017). tests/test_derived.py pins each version.
-DERIVED_VERSION = 5
+DERIVED_VERSION = 6
 
 SORT_KEY_CHARACTERS = 1000
 PREFIX_BYTES = 6  # 48 bits, which a histogram counts exactly, because its arithmetic is in doubles

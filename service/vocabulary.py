@@ -13,6 +13,8 @@ those of `subject` are folded.
 Scripts without spaces have no words here, because any part of a run is found in them anyway. In some of them, marks
 follow a letter, or a syllable is one character. For these, a few neighbouring letters of a run are stored together, so
 that a beginning also finds them if it ends within a letter: `ใบเสร` finds `ใบเสร็จ`.
+
+Words with signs, as `C++`, `.NET`, `5%` and `F-16`, are stored with their signs too, for the order by relevance.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from uuid import UUID
 
 from service.codes import code_in, whole_numbers
@@ -34,10 +37,21 @@ OWNER_CHARACTERS = 10  # before each term: 50 bits of a hash of the organization
 LONGEST = 100  # code points of a term without the owner code; the tokenizer divides terms of more than 255 UTF-16 units
 MOST_JOINED = 4  # parts of a piece that are stored together
 # The second character of a term that is not a word of a subject. A word begins with a letter or a digit.
-JOINED, SENDER, RECIPIENT, COPY, CATEGORY, LABEL, RUN = "-", "@", ">", "&", "#", "=", "~"
+JOINED, SENDER, RECIPIENT, COPY, CATEGORY, LABEL, RUN, SIGNED = "-", "@", ">", "&", "#", "=", "~", "!"
+LONGEST_SIGNED = 32  # characters of a word with signs, which is stored as it is written
 
 _ASCII_PARTS = re.compile(r"[A-Za-z]+|[0-9]+")
 _NUMBERS = re.compile(r"\d+|\D+")
+# The signs that make a word another one: C++ is not C. Others, such as brackets and commas, are punctuation.
+_CURRENCIES = "$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0af1\u0bf9\u0e3f\u17db\u20a0-\u20cf"
+_HAS_SIGNS = re.compile(rf"[-#@%&+./:'_\u00a7\u00b0\u2030{_CURRENCIES}]")
+_NOT_BEFORE = re.compile(rf"(?:(?!(?<!\.)\.[^\W\d_]|[#@+\u00a7{_CURRENCIES}])[\W_])+")
+_AFTER = re.compile(rf"[#%+\u00b0\u2030{_CURRENCIES}]")
+_NAME = re.compile("(?<![^\\W\\d_])[^\\W\\d_]+(?:[-'\u2019][^\\W\\d_]+)+")
+_BETWEEN_SIGNED = re.compile("[-/&:]+")
+_ONE_SIGN = str.maketrans(
+    dict.fromkeys("\u2010\u2011\u2012\u2013\u2212", "-") | dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'")
+)
 # Thai, Lao, Burmese, Khmer and Hangul: the scripts without spaces in which a beginning may end within a letter.
 _OF_PARTS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\ua960-\ua97f\uac00-\ud7ff]+")
 
@@ -66,8 +80,10 @@ def own_words(
     code = owner(organization_uid)
     terms = dict.fromkeys(_subject_terms(subject))
     terms |= dict.fromkeys(SENDER + term for text in sender for term in _terms_of(plain_of(text).lower()))
+    terms |= dict.fromkeys(SENDER + term for text in sender for term in _joined_names(plain_of(text).lower()))
     for kind, addresses in ((RECIPIENT, dict.fromkeys(recipients)), (COPY, dict.fromkeys(copies))):
         terms |= dict.fromkeys(kind + term for one in addresses for term in _neighbours(plain_of(one).lower()))
+        terms |= dict.fromkeys(kind + term for one in addresses for term in _joined_names(plain_of(one).lower()))
     terms |= dict.fromkeys(name_term(CATEGORY, name) for name in categories)
     terms |= dict.fromkeys(name_term(LABEL, name) for name in labels)
     return " ".join([code + term for term in terms])
@@ -77,6 +93,28 @@ def _subject_terms(subject: str) -> Iterator[str]:
     text = REPLY_MARKS.sub(r"\1 ", plain_of(subject))
     yield from _terms_of(text)
     yield from whole_numbers(text)
+    for word in signed_words(text):
+        parts = _BETWEEN_SIGNED.split(word)
+        yield from (SIGNED + one for one in dict.fromkeys((word, *map(_with_signs, parts))) if one)
+
+
+def signed_words(text: str) -> list[str]:
+    """The words of a plain text that have signs which tell them from others, as they are written: `c++`, `f-16`."""
+    if not _HAS_SIGNS.search(text.translate(_ONE_SIGN)):
+        return []
+    return [word for piece in SPACELESS.sub(" ", text).split() if (word := _with_signs(piece))]
+
+
+def _with_signs(piece: str) -> str:
+    """The piece in lower case, without punctuation around it. Empty if it has no signs or no word, or is too long."""
+    text = piece.translate(_ONE_SIGN).lower()
+    before = _NOT_BEFORE.match(text)
+    start, end = before.end() if before else 0, len(text)
+    while end > start and not _AFTER.match(text[end - 1]) and unicodedata.category(text[end - 1])[0] not in "LMN":
+        end -= 1
+    word = text[start:end]
+    is_word = _HAS_SIGNS.search(word) and len(word) <= LONGEST_SIGNED and any(map(str.isalnum, word))
+    return word if is_word else ""
 
 
 def _terms_of(text: str) -> Iterator[str]:
@@ -102,6 +140,17 @@ def _neighbours(text: str) -> Iterator[str]:
         parts = parts_of(piece)
         for start in range(len(parts)):
             yield parts_term(parts[start : start + MOST_JOINED])
+
+
+def _joined_names(text: str) -> Iterator[str]:
+    """The names in one word: `obrien` of `o'brien@example.com`, and `jeanluc` of `Jean Luc` and of `Jean-Luc`."""
+    if "@" in text:
+        yield from (in_one_word(name)[:LONGEST] for name in _NAME.findall(text.rpartition("@")[0]))
+        return
+    words = [in_one_word(piece) or piece for piece in text.split()]
+    for one, other in pairwise(words):
+        if one.isalpha() and other.isalpha() and not SPACELESS.search(one + other):
+            yield (one + other)[:LONGEST]
 
 
 def parts_term(parts: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from service.conversation import Conversation
 from tests import oracle_codes, oracle_korean
-from tests.oracle_mistakes import is_near
+from tests.oracle_mistakes import is_mistyped_code, is_near
 
 Positions = tuple[frozenset[str], ...]  # the tokens at each place of a text
 Tokens = Callable[[str, str], Positions]  # of a field and a text: the analyzer's own, in their order
@@ -270,7 +270,7 @@ def _found_mistyped(piece: str, subject: str, tokens: Tokens) -> bool:
     if _found_in_any_form(piece, subject, tokens):
         return True
     if is_spaceless(piece) or any(c.isdigit() for c in piece):
-        return False
+        return not is_spaceless(piece) and is_mistyped_code(oracle_codes.plain(piece), oracle_codes.plain(subject))
     there = {*map(_only, tokens(EXACT_ASKED, subject)), *_in_one_word(subject)}
     ways = [list(map(_only, tokens(EXACT_ASKED, piece))), _in_one_word(piece)]
     return any(way and all(any(is_near(one, other) for other in there) for one in way) for way in ways)

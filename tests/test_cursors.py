@@ -49,6 +49,12 @@ def test_the_same_question_in_other_words_may_go_on(other: str) -> None:
     assert CURSORS.read(query_of(other, cursor), ORGANIZATION) == (1, "a", None)
 
 
+def test_where_the_text_of_the_box_decides_the_order_it_is_a_part_of_the_question() -> None:
+    one, other = "q=red+-+boat", "q=red+boat"
+    assert fingerprint(query_of(one)) == fingerprint(query_of(other))
+    assert fingerprint(query_of(f"{one}&sort=relevance")) != fingerprint(query_of(f"{other}&sort=relevance"))
+
+
 def test_a_cursor_of_another_derived_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     cursor = CURSORS.write((1, "a", None), query_of("status=closed"), ORGANIZATION)
     monkeypatch.setattr("service.search.paging.cursors.DERIVED_VERSION", DERIVED_VERSION + 1)

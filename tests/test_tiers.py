@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -51,6 +53,6 @@ def test_many_worths_are_paged_as_few_are(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_all_that_relevance_scores_by_can_be_paged() -> None:
     for text in ("one", "one two", "東京", "!"):
-        assert Tiers.of(relevance(Words(text))).sums[-1] == 0
+        assert Tiers.of(relevance(Words(text), UUID(int=1))).sums[-1] == 0
     with pytest.raises(ValueError, match="whole number"):
         Tiers.of([(0.5, {"match_all": {}})])  # type: ignore[list-item]

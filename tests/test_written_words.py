@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.search.suggest import completed
 from service.search.words.likeness import likely_runs, likely_words
 from service.search.words.written_words import LONGEST, begun_words, key_of, words_of, written
 from service.text import fold_for_search
@@ -128,3 +129,11 @@ def test_a_word_with_many_other_letters_is_another_word(typed: str, there: str) 
 )
 def test_a_word_with_few_other_letters_may_be_meant(typed: str, there: str) -> None:
     assert [word for _cost, word in likely_words(typed, [there])] == [there]
+
+
+def test_no_completion_repeats_a_word_and_neighbours_come_first() -> None:
+    subjects = ["application of red", "an application in red", "a red apple", "learn c++", "invoice, invoice"]
+    assert [one.text for one in completed("red app", subjects)] == ["red apple", "red application"]
+    assert [one.text for one in completed("c++ c", subjects)] == []
+    assert [one.text for one in completed("invoice i", subjects)] == ["invoice in"]
+    assert [one.text for one in completed("app", subjects)] == ["application", "apple"]

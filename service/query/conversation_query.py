@@ -73,11 +73,13 @@ class Resolution:
     """What a search for any words means in an organization, which is found out before the search and kept in a walk.
 
     `matched` says which words the results have: all of them, or any. `worths` has the words that count in the order by
-    relevance, if any word is enough; rare words are worth more.
+    relevance, if any word is enough; rare words are worth more. `signed` has those that count
+    once more with their signs.
     """
 
     matched: Matched
     worths: tuple[tuple[str, int], ...] = ()
+    signed: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,14 @@ class ConversationQuery:
         """All words that can find a conversation, as one text. Relevance is computed from it."""
         texts = [words.text for words in texts_of(AllOf(self.where))]
         return Words(" ".join(texts), DEFAULT_MATCH if self.search is None else self.search.match) if texts else None
+
+    @property
+    def pasted(self) -> str | None:
+        """The text of the box, which may be a whole subject, if its words are not the same text and it is ranked."""
+        text = None if self.extras.parsed_search is None else self.extras.parsed_search.text
+        if text is None or self.sort.field != RELEVANCE or self.words is None or self.words.text == text:
+            return None
+        return text
 
     @property
     def search(self) -> SearchText | None:

@@ -31,10 +31,11 @@ from service.query.time_bounds import Ago, Bounds, Limit
 from service.reach import restriction_of
 from service.search.clauses import Clause, all_of, any_of, none_of, phrase
 from service.search.highlight import compile_highlight
-from service.search.relevance import Scored, constant_scores, relevance
+from service.search.relevance import Scored, constant_scores, pasted, relevance
 from service.search.subject_clauses import clause_of
-from service.search.vocabulary_clauses import person_begun
-from service.text import has_words
+from service.search.vocabulary_clauses import own_term, person_begun
+from service.search.words.forms import joined_words
+from service.text import has_words, in_one_word, plain_of
 from service.times import format_time
 from service.vocabulary import COPY, RECIPIENT, SENDER
 
@@ -48,6 +49,7 @@ PERSON_FIELDS = {
     if row.kind == "address" and row.syntax
 }
 PERSON_KINDS = {"from": (SENDER,), "to": (RECIPIENT, COPY), "cc": (COPY,)}  # in the vocabulary
+SHORTEST_JOINED = 3  # letters of a name that may be two words in a name
 NAME_FIELD = "metadata.from_name"  # all other words of people are of several, or of an address
 TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc"))
 
@@ -59,17 +61,20 @@ def compile_query(
     return bool_query(
         organization_uid,
         [*clauses(query, organization_uid), *narrowing],
-        constant_scores(scored_clauses(query)) if scored else [],
+        constant_scores(scored_clauses(query, organization_uid)) if scored else [],
     )
 
 
-def scored_clauses(query: ConversationQuery) -> list[Scored]:
+def scored_clauses(query: ConversationQuery, organization_uid: UUID) -> list[Scored]:
     """The clauses whose scores are the order by relevance, each with its worth; none for other orders."""
     words = query.words if query.sort.field == RELEVANCE else None
     if words is None:
         return []
-    worths = dict(query.resolution.worths) if query.resolution is not None else {}
-    return relevance(words, worths)
+    whole = pasted(query.pasted) if query.pasted is not None else []
+    if query.resolution is None:
+        return [*whole, *relevance(words, organization_uid)]
+    worths, signed = dict(query.resolution.worths), dict(query.resolution.signed)
+    return [*whole, *relevance(words, organization_uid, worths, signed)]
 
 
 def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequence[Clause] = ()) -> Clause:
@@ -150,16 +155,31 @@ def _person_clause(person: Person, organization_uid: UUID) -> Clause:
     whole, parts = PERSON_FIELDS[person.role]
     if person.is_whole_address:
         return any_of(*({"term": {field: person.text}} for field in whole))
+    kinds = PERSON_KINDS[person.role]
     _local, at, domain = person.text.rpartition("@")
     if (at and domain) or person.text.endswith("*"):
-        return person_begun(person.text.rstrip("*"), PERSON_KINDS[person.role], parts, organization_uid)
-    return any_of(*(_words_of_person(field, person.text) for field in parts))
+        begun = person.text.rstrip("*")
+        ways = [begun, word] if (word := in_one_word(begun)) else [begun]
+        return any_of(*(person_begun(way, kinds, parts, organization_uid) for way in ways))
+    return any_of(*(_words_of_person(field, person.text, kinds, organization_uid) for field in parts))
 
 
-def _words_of_person(field: str, text: str) -> Clause:
-    """The words of the text: of a name in any order, because many programs write "Lovelace, Ada"."""
-    pieces = dict.fromkeys(text.split() if field == NAME_FIELD else [text])
-    return all_of([phrase(field, piece) for piece in pieces if has_words(piece)] or [phrase(field, text)])
+def _words_of_person(field: str, text: str, kinds: Sequence[str], organization_uid: UUID) -> Clause:
+    """The words of the text: of a name in any order, because many programs write "Lovelace, Ada".
+
+    A name may be in one word or in two: O'Brien and OBrien, Jean-Luc, Jean Luc and Jeanluc.
+    """
+    pieces = text.split() if field == NAME_FIELD else [text]
+    joined = joined_words(pieces)
+    found: list[Clause] = []
+    for piece in dict.fromkeys(piece for piece in pieces if has_words(piece)):
+        ways = [phrase(field, piece), *(phrase(field, word) for word in joined.get(piece, []))]
+        if word := in_one_word(piece):
+            ways.append(phrase(field, word))
+        if one := word or (piece if piece.isalpha() and len(piece) >= SHORTEST_JOINED else ""):
+            ways += [own_term(kind + plain_of(one).lower(), organization_uid) for kind in kinds]
+        found.append(any_of(*ways) if len(ways) > 1 else ways[0])
+    return all_of(found or [phrase(field, text)])
 
 
 def compile_sort(sort: Sort, then: Sequence[Sort] = (), *, reverse: bool = False) -> list[Clause]:

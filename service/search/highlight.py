@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import html
 import re
-import unicodedata
 from collections.abc import Sequence
 
 import msgspec
@@ -22,11 +21,11 @@ from service.query.conversation_query import ConversationQuery
 from service.search.answers import Highlight, Marks, PageExtras
 from service.search.clauses import EXACT, STEMS, VARIANTS, Clause, any_of
 from service.search.subject_clauses import clause_for_marks
+from service.search.words.clusters import whole_clusters
 from service.text import SPACELESS, kind_of_character, plain_of
 
 _MARK = re.compile(f"({BEGIN}|{END})")
 _BETWEEN = " -\u2010\u2011\uff0d_\u200b\u200c"  # between words, and in none at its ends
-_TONES_AND_TAGS = re.compile("[\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 MARKED_AS = ("<mark>", "</mark>")
 
 Range = tuple[int, int]
@@ -71,9 +70,9 @@ def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, Highlight]:
 
 
 def _whole(subject: str, start: int, end: int) -> Range:
-    """The range with the whole characters in which it begins and ends, and the marks of the last one.
+    """The range with the whole characters in which it begins and ends, as a reader sees them.
 
-    Such marks are the frame of a keycap, the tone of a skin and the country of a flag.
+    Such a character may have marks, the frame of a keycap, the tone of a skin, or several joined emoji.
     """
     start = min(start, max(len(subject) - 1, 0))
     end = max(start + 1, end)
@@ -81,13 +80,10 @@ def _whole(subject: str, start: int, end: int) -> Range:
         start += 1
     while end - start > 1 and subject[end - 1] in _BETWEEN:
         end -= 1
-    while end < len(subject) and (_is_mark(subject[end]) or _continues(subject[end - 1], subject[end])):
-        end += 1
+    start, end = whole_clusters(subject, start, end)
+    while end < len(subject) and _continues(subject[end - 1], subject[end]):
+        _start, end = whole_clusters(subject, start, end + 1)
     return start, end
-
-
-def _is_mark(character: str) -> bool:
-    return unicodedata.category(character)[0] == "M" or bool(_TONES_AND_TAGS.match(character))
 
 
 def _continues(before: str, character: str) -> bool:

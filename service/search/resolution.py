@@ -17,9 +17,11 @@ from service.query.fields import RELEVANCE
 from service.search.clauses import Clause
 from service.search.compiler import bool_query
 from service.search.facets import CACHED, compile_count
+from service.search.relevance import with_signs
 from service.search.searcher import Searcher
 from service.search.subject_clauses import any_part
 from service.text import pieces_of
+from service.vocabulary import SIGNED, signed_words
 
 MOST_RANKED = 16  # words of a text that count in the order: the rarest ones
 RAREST_WORTH = 8  # of a word in very few conversations; one in most of them is worth 1
@@ -35,8 +37,10 @@ async def resolve(searcher: Searcher, query: ConversationQuery, organization_uid
     async with searcher.deadlined():
         if "auto" in loose and await _total(searcher, query, organization_uid):
             return replace(query, resolution=Resolution("all"))
-        worths = await _worths(searcher, query, organization_uid) if query.sort.field == RELEVANCE else ()
-    return replace(query, resolution=Resolution("any", worths))
+        resolution = Resolution("any")
+        if query.sort.field == RELEVANCE:
+            resolution = await _ranked(searcher, query, organization_uid)
+    return replace(query, resolution=resolution)
 
 
 def matched_by(query: ConversationQuery) -> Matched | None:
@@ -52,13 +56,22 @@ async def _total(searcher: Searcher, query: ConversationQuery, organization_uid:
     return total_of(await searcher.ask(body, organization_uid, **CACHED))
 
 
-async def _worths(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> tuple[tuple[str, int], ...]:
-    """The rarest words, each with its worth. Words that no conversation of the organization has are left out."""
+async def _ranked(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> Resolution:
+    """The rarest words, each with its worth. Words that no conversation of the organization has are left out.
+
+    A word with signs is worth one more, so that C++ comes before another word that is as rare.
+    """
     texts = [words.text for words in texts_of(AllOf(query.where)) if words.match in query.loose_matches]
     pieces = list(dict.fromkeys(piece for text in texts for piece in pieces_of(text)))
-    total, counts = await count_each(searcher, {piece: any_part(piece) for piece in pieces}, organization_uid)
+    filters = {piece: any_part(piece) for piece in pieces}
+    signed = {f"{piece} {SIGNED}": with_signs(piece, organization_uid) for piece in pieces if signed_words(piece)}
+    total, counts = await count_each(searcher, filters | signed, organization_uid)
     found = sorted((piece for piece in pieces if counts[piece]), key=lambda piece: counts[piece])[:MOST_RANKED]
-    return tuple((piece, worth(counts[piece], total)) for piece in found)
+    return Resolution(
+        "any",
+        tuple((piece, worth(counts[piece], total)) for piece in found),
+        tuple((piece, worth(count, total) + 1) for piece in found if (count := counts.get(f"{piece} {SIGNED}", 0))),
+    )
 
 
 def worth(count: int, total: int) -> int:

@@ -323,7 +323,8 @@ class _NumberedPage:
 
     @classmethod
     def of(cls, query: ConversationQuery, organization_uid: UUID) -> _NumberedPage:
-        return cls(query, organization_uid, keys_of((query.sort, *query.then), Tiers.of(scored_clauses(query))))
+        tiers = Tiers.of(scored_clauses(query, organization_uid))
+        return cls(query, organization_uid, keys_of((query.sort, *query.then), tiers))
 
     @property
     def rank(self) -> int:

@@ -187,8 +187,11 @@ def _run(text: str) -> Clause:
 
 
 def _fuzzy(piece: str, vocabulary: Vocabulary) -> Clause:
-    """The piece with typing mistakes. Numbers and scripts without spaces must match exactly."""
+    """The piece with typing mistakes, of a code one in its letters. Numbers and scripts without spaces are exact."""
     parts = parts_of(piece)
+    if (code := code_in(piece)) and not SPACELESS.search(piece):
+        digits = [phrase(EXACT, part) for part in dict.fromkeys(parts) if part[0].isdigit()]
+        return any_of(_stems(piece), all_of([vocabulary.near_code(code), *digits]))
     if not parts or SPACELESS.search(piece) or any(character.isdigit() for character in piece):
         return _stems(piece)
     ways = [dict.fromkeys(parts), *([[word]] if (word := in_one_word(piece)) else [])]

@@ -7,6 +7,7 @@ of them finds something. The others are counted over all conversations.
 from __future__ import annotations
 
 import asyncio
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -145,22 +146,37 @@ def _found(answer: SearchAnswer) -> list[tuple[str, int]]:
 
 
 def completed(text: str, subjects: Sequence[str]) -> list[SuggestedText]:
-    """The text with its last word completed, as it is written in the subjects. Those that begin as typed come first."""
+    """The text with its last word completed, as it is written in the subjects. Those that begin as typed come first.
+
+    Of these, words that stand right behind the word before them in a subject come first. No word is repeated.
+    """
     before, last = _split(text)
+    typed_before = {key_of(word) for piece in before.split() for word in (piece, *parts_of(piece))}
     counts: Counter[str] = Counter()
+    adjacent: Counter[str] = Counter()
     forms: dict[str, Counter[str]] = {}
     for typed in dict.fromkeys((last, _without_punctuation(last))):
         for subject in subjects:
             found = begun_words(written(subject), key_of(typed))
             for key, word in {key_of(word): word for word in found}.items():
+                if key in typed_before:
+                    continue
                 counts[key] += 1
+                adjacent[key] += _is_adjacent(before, word, subject)
                 forms.setdefault(key, Counter())[word] += 1
         if counts:
             break
     exact = written(last)
     shown = {key: _shown(words, exact) for key, words in forms.items()}
-    best = sorted(counts, key=lambda key: (not shown[key].startswith(exact), -counts[key], key))
+    best = sorted(counts, key=lambda key: (not shown[key].startswith(exact), not adjacent[key], -counts[key], key))
     return [SuggestedText(text=f"{before}{shown[key]}", count=counts[key]) for key in best]
+
+
+def _is_adjacent(before: str, word: str, subject: str) -> bool:
+    """Whether the word stands in the subject right after the last word of what is typed before it."""
+    *_others, last = before.split() or [""]
+    pattern = rf"{re.escape(fold_for_search(written(last)))}\W+{re.escape(fold_for_search(word))}"
+    return bool(last) and bool(re.search(pattern, fold_for_search(written(subject))))
 
 
 def _shown(forms: Counter[str], exact: str) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from service.hangul import Range, parted, syllables_begun
 from service.search import fuzzy_rewrite
-from service.search.clauses import EXACT, Clause, all_of, all_words, any_of, phrase
+from service.search.clauses import EXACT, STEMS, Clause, all_of, all_words, any_of, phrase
 from service.text import SPACELESS, fold, has_words, plain_of, without_last_part
 from service.vocabulary import (
     FIELD,
@@ -37,6 +37,9 @@ class Vocabulary(Protocol):
     def near(self, word: str) -> Clause:
         """A word with typing mistakes: none in its first letter."""
 
+    def near_code(self, code: str) -> Clause:
+        """A code of letters and digits, in one word, with one typing mistake: not in its first letter."""
+
     def begun(self, parts: list[str]) -> Clause:
         """The parts of a piece next to each other. The last one may be incomplete."""
 
@@ -53,6 +56,9 @@ class Own:
     def near(self, word: str) -> Clause:
         return near_word(word, self.organization_uid, mistakes=mistakes_in(word))
 
+    def near_code(self, code: str) -> Clause:
+        return near_word(code, self.organization_uid, mistakes=1)
+
     def begun(self, parts: list[str]) -> Clause:
         term = parts[0] if len(parts) == 1 else parts_term(parts[-MOST_JOINED:])
         return own_beginning(term, self.organization_uid)
@@ -68,6 +74,10 @@ class Anywhere:
         return all_words(
             EXACT, word, fuzziness=mistakes_in(word), prefix_length=1, fuzzy_rewrite=fuzzy_rewrite.TOGETHER
         )
+
+    def near_code(self, code: str) -> Clause:
+        near = {"value": code, "fuzziness": 1, "prefix_length": 1, "rewrite": fuzzy_rewrite.TOGETHER}
+        return {"fuzzy": {STEMS: near}}
 
     def begun(self, parts: list[str]) -> Clause:
         ways = dict.fromkeys((" ".join(parts), "".join(parts)))  # an invisible sign may part them

@@ -7,20 +7,24 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid5
 
 import pytest
 
+from service.conversation import Conversation
 from service.query.conditions import MATCHES
 from service.query.parameters import EXTRA_PARAMETERS, MORE_PARAMETERS
 from service.query.search_fields import SEARCH_FIELDS
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
-from tests.node.asking import serving_subjects
-from tests.node.conftest import Api
+from tests.node.asking import ask, serving_subjects
+from tests.node.conftest import Api, own_alias, serving
 
 PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text("utf-8")
 _LINE = re.compile(r"^\| (\w+) \| `(.*?)` \| `(.*?)` \| (yes|no) \| (.+) \|$", re.MULTILINE)
+_ORDER = re.compile(r"^\| ([a-z ]+) \| `(.*?)` \| `(.*?)` \| `(.*?)` \| (.+) \|$", re.MULTILINE)
 _ESCAPED = re.compile(r"\\u([0-9a-f]{4})")  # how the table writes characters that nobody would see in it
 
 
@@ -30,6 +34,9 @@ def _written(text: str) -> str:
 
 PROMISES = [
     (asked, _written(text), _written(subject), found, rule) for asked, text, subject, found, rule in _LINE.findall(PAGE)
+]
+ORDERED = [
+    (match, *map(_written, texts), rule) for match, *texts, rule in _ORDER.findall(PAGE.partition("## Every rule")[0])
 ]
 RULES = {rule: [promise for promise in PROMISES if promise[-1] == rule] for *_promise, rule in PROMISES}
 SCRIPTS = {
@@ -68,6 +75,45 @@ def test_what_is_promised(rule: str, promised: Api) -> None:
             promise for promise, is_found in zip(RULES[rule], found, strict=True) if is_found != (promise[3] == "yes")
         ]
     assert broken == []
+
+
+@pytest.fixture(scope="module")
+def in_order(settings: Settings, opensearch_url: str) -> Iterator[Api]:
+    """A service over the subjects of the table of orders: those that come first are the oldest."""
+    firsts = [first for _match, _text, first, _later, _rule in ORDERED]
+    laters = [later for _match, _text, _first, later, _rule in ORDERED]
+    assert not {*firsts} & {*laters}, "a subject that comes first in one line may not be the later one in another"
+    subjects = list(dict.fromkeys((*firsts, *laters)))
+    with own_alias(settings, opensearch_url) as own:
+        own.load(
+            [
+                Conversation(
+                    uid=uuid5(ORGANIZATIONS[0], subject), organization_uid=ORGANIZATIONS[0], subject=subject,
+                    updated_on=datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=place),
+                )
+                for place, subject in enumerate(subjects)
+            ]
+        )  # fmt: skip
+        yield from serving(own.settings, own.url)
+
+
+def test_the_table_of_orders_is_read() -> None:
+    assert len(ORDERED) == PAGE.partition("| match | text |")[2].partition("\n## ")[0].count("\n| ") > 50
+
+
+@pytest.mark.parametrize("match", dict.fromkeys(match for match, *_rest in ORDERED))
+def test_what_comes_first(match: str, in_order: Api) -> None:
+    parameter, _, value = match.rpartition(" ")
+    given = {"match": value} if parameter or value != "q" else {}
+    name = "q" if "q" in (parameter, value) else "search"
+    wrong = []
+    for own_match, text, first, later, _rule in ORDERED:
+        if own_match == match:
+            answer = ask(in_order, sort="relevance", per_page=100, **{name: text}, **given)
+            found = [item["subject"] for item in answer["items"]]
+            if first not in found or later not in found or found.index(first) > found.index(later):
+                wrong.append((text, first, later, found[:5]))
+    assert wrong == []
 
 
 def _is_found(promise: tuple[str, ...], promised: Api) -> bool:

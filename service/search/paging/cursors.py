@@ -104,4 +104,5 @@ def fingerprint(query: ConversationQuery) -> bytes:
     """Everything that decides which conversations match and in what order. Defaults are left out."""
     given: dict[str, object] = {"where": query.where} if query.where else {}
     given |= {"sort": query.sort} if query.sort != Sort() else {}
+    given |= {"pasted": query.pasted} if query.pasted is not None else {}
     return msgspec.json.encode(given | ({"then": query.then} if query.then else {}))
