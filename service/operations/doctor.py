@@ -144,8 +144,8 @@ async def _tokens(settings: Settings) -> Check:
         if issuer.client_id == issuer.audience:
             return Check(
                 _SETTINGS, "warning",
-                f"{issuer.client_id} is an audience and also the client id of the page, so the ID tokens of {issuer.issuer}, "
-                "which are made to sign in, are accepted as access tokens",
+                f"{issuer.client_id} is both the audience and the client id of the page, so ID tokens of "
+                f"{issuer.issuer}, which are made for signing in, are accepted as access tokens",
                 "give the API an audience of its own: docs/access.md, Signing in on the page",
             )  # fmt: skip
     return Check(_SETTINGS, "ok", "; ".join(found))
