@@ -35,6 +35,7 @@ ConversationsError
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 class ConversationsError(Exception):
@@ -65,7 +66,11 @@ class KeysUnavailable(ConversationsError):
 
 
 class Forbidden(ConversationsError):
-    pass
+    """`lacks` is what the token does not have: a scope, an organization, or, if it is restricted, all conversations."""
+
+    def __init__(self, message: str, lacks: Literal["scope", "organization", "all conversations"]) -> None:
+        super().__init__(message)
+        self.lacks = lacks
 
 
 class NotFound(ConversationsError):

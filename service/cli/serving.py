@@ -11,6 +11,7 @@ from uuid import UUID
 import click
 
 from service import progress
+from service.audit import Audit
 from service.cli import global_options
 from service.cli.connectivity import check_ca_file, problem_at, require_opensearch
 from service.cli.options import (
@@ -60,6 +61,7 @@ def run_command(
     if empty and sample:
         raise Misconfigured("--empty and --sample contradict each other: give one of them")
     _refuse_ignored(settings, empty=empty, sample=sample, create=create)
+    Audit(settings.audit_file).require_writable()
     if settings.opensearch_url is not None:
         asyncio.run(require_opensearch(settings, settings.opensearch_url))
     is_local = settings.opensearch_url is None
@@ -120,6 +122,7 @@ def serve_command(
         settings = with_token_secret(settings)
     _ = Tokens(settings).cursor_secrets  # raises an error for a missing secret before anything is served
     check_ca_file(settings, cluster_url(settings))
+    Audit(settings.audit_file).require_writable()
     if as_worker is not None:
         work(settings, cluster_url(settings), Part.parse(as_worker), tls=tls)
         return

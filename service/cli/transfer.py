@@ -11,7 +11,7 @@ from uuid import UUID
 
 import click
 
-from service import progress
+from service import audit, progress
 from service.cli import dry_run, exit_codes
 from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
@@ -41,8 +41,6 @@ from service.reindex import first_index
 from service.rejects import Rejects, is_rejects
 from service.settings import Settings
 from service.sources import ndjson
-
-MOST_NAMED = 100  # organizations in one line of the audit trail
 
 Origin = TypeVar("Origin")
 
@@ -234,10 +232,9 @@ def _recorded(settings: Settings) -> Iterator[loader.Tally]:
     tally = loader.Tally()
 
     def record(complete: bool) -> None:
-        named = sorted(tally.organizations)
-        more = {"organizations_in_all": len(named)} if len(named) > MOST_NAMED else {}
+        named, more = audit.some_of(tally.organizations)
         if complete or named:
-            recorded(settings, "load", named[:MOST_NAMED], **more, **tally.record(), complete=complete)
+            recorded(settings, "load", named, **more, **tally.record(), complete=complete)
 
     with recorded_at_the_end(record):
         yield tally

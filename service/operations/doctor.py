@@ -12,6 +12,7 @@ from dataclasses import replace
 from aiohttp import ClientError
 from opensearchpy.exceptions import TransportError
 
+from service.audit import Audit, operator
 from service.client import translated
 from service.errors import ConversationsError, Misconfigured, WriteFailed
 from service.index import aliases, disk_space, silent_nodes
@@ -44,6 +45,8 @@ async def examine(deployment: Deployment, *, unreachable: str | None = None) -> 
     silent, the checks run at the same time, and those that wait for it end with a warning.
     """
     yield await _tokens(deployment.settings)
+    if deployment.settings.audit_file is not None:
+        yield _audit_file(deployment.settings)
     if unreachable is None:
         members = await silent_nodes.members(deployment.client, seconds=doctor_nodes.SECONDS)
         deployment = replace(deployment, members=members)
@@ -169,6 +172,17 @@ def _token_secret(settings: Settings) -> Check:
     issuer = settings.token_issuer or "any"
     found = f"a secret of {len(secret.encode())} bytes, audience {settings.token_audience}, issuer {issuer}"
     return Check(name, "ok", found)
+
+
+def _audit_file(settings: Settings) -> Check:
+    """Whether this process could append to the file: the service may run as another user, or on another machine."""
+    name = "audit file"
+    if (problem := Audit(settings.audit_file).why_unwritable()) is None:
+        return Check(name, "ok", f"{settings.audit_file} can be written by {operator()}")
+    return Check(
+        name, "failed", problem,
+        f"let {operator()} write it, or name another file: 'serve' and 'run' do not start without it",
+    )  # fmt: skip
 
 
 async def _cluster(deployment: Deployment) -> Check:
