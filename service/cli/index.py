@@ -261,9 +261,9 @@ def _what_remains(found: drift.Finding, *, repair: bool, delete_extra: bool) -> 
 def doctor_command(settings: Settings, as_json: bool) -> None:
     """Check a deployment, and say what to do about each problem.
 
-    It checks the token settings, the audit file, the cluster, each of its nodes, the version, the ICU plugin, the alias, the
-    mapping's checksum, the version of derived fields, replicas, disk watermarks and clocks. It changes nothing. The
-    exit code is 0 if all is well, 1 if a check failed, and 3 if there are only warnings.
+    It checks the token settings, the audit file, the cluster, each of its nodes, the version and the ICU plugin, the
+    alias, the mapping's checksum, the version of derived fields, replicas, disk watermarks and clocks. It changes
+    nothing. The exit code is 0 if all is well, 1 if a check failed, and 3 if there are only warnings.
     """
     verdicts: list[str] = []
 
