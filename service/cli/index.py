@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import click
 
-from service import progress, urls
+from service import progress, urls, variables
 from service.cli import connectivity, dry_run, exit_codes, global_options, status_view
 from service.cli.options import (
     INPUT,
@@ -283,6 +283,7 @@ def doctor_command(settings: Settings, as_json: bool) -> None:
         from service.run import with_token_secret
 
         settings = with_token_secret(settings)
+    variables.warn()
     act(settings, examine, must_answer=False)
     if "failed" in verdicts:
         raise ConversationsError(f"{verdicts.count('failed')} of {counted(len(verdicts), 'check')} failed")

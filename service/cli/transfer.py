@@ -29,7 +29,7 @@ from service.cli.options import (
 from service.cli.parallel import load_files, parallel_files
 from service.client import Client
 from service.client.responses import SearchAnswer
-from service.errors import IndexUnusable, Misconfigured
+from service.errors import IndexMissing, Misconfigured
 from service.files import STANDARD_STREAM, require_distinct
 from service.index import aliases, loader, mapping, preparing, writer
 from service.index.index_settings import chosen
@@ -267,7 +267,7 @@ async def require_index(client: Client, settings: Settings, *, create: bool) -> 
     if create:
         await first_index.ensure(client, settings.alias, mapping.load(), settings=chosen(settings))
     elif await aliases.current_index(client, settings.alias) is None:
-        raise IndexUnusable(
+        raise IndexMissing(
             f"{settings.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS, or create it with --create"
         )
     else:

@@ -257,7 +257,12 @@ async def _alias(deployment: Deployment) -> Check:
     alias = deployment.settings.alias
     name = await aliases.current_index(deployment.client, alias)
     if name is None:
-        return Check("alias", "failed", f"{alias} does not exist", "run 'conversations create'")
+        return Check(
+            "alias",
+            "failed",
+            f"{alias} does not exist",
+            "run 'conversations create', or if you restore a snapshot, wait for its end",
+        )
     written = sorted(await holders(deployment.client, writes_alias(alias)))
     found = f"{alias} reads {name}; written: {', '.join(written) or 'none'}"
     if name not in written:
