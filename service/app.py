@@ -148,11 +148,15 @@ def _wrapped(application: ASGIApp, settings: Settings, tokens: Tokens, limits: L
 
 def _named(settings: Settings, app: ASGIApp) -> ASGIApp:
     """Adds the middlewares for host names, CORS and the operations address, where the settings have these."""
-    if (operations := settings.operations_host_and_port) is not None:
-        app = Operations(app, port=operations[1])
+    operations = settings.operations_host_and_port
+    port = None if operations is None else operations[1]
+    if port is not None:
+        app = Operations(app, port=port)
     if settings.cors_origins is not None:
         app = Cors(app, origins=frozenset(settings.cors_origins.encode().split()))
-    return app if settings.allowed_hosts is None else Hosts(app, allowed=frozenset(settings.allowed_hosts.split()))
+    if settings.allowed_hosts is not None:
+        app = Hosts(app, allowed=frozenset(settings.allowed_hosts.split()), operations_port=port)
+    return app
 
 
 def _readiness(

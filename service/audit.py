@@ -6,6 +6,7 @@ cluster itself have no log, so they only append.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -21,9 +22,12 @@ from uuid import UUID
 from service.errors import Misconfigured
 
 NAME = "conversations.audit"
+MOST_NAMED = 100  # organizations in one line about organizations that nobody listed before, as in a load
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*(?:[a-f]+[0-9]+){2})[0-9a-f]{16,64}|[0-9]{20,64}"
 _OPAQUE = re.compile(rf"(?:(?:auth0|email|google-oauth2|sms|windowslive)\|)?(?:{_ID})", re.ASCII | re.IGNORECASE)
 _URL = re.compile(r"(?!sha256:)[A-Za-z0-9._~:/?#&=%+-]{1,200}")
+
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -63,6 +67,12 @@ def operator() -> str:
         return f"user {os.getuid()}"
 
 
+def some_of(organizations: Iterable[UUID | str]) -> tuple[list[str], dict[str, int]]:
+    """At most MOST_NAMED of the organizations, and if they are more, their number as a fact for the line."""
+    named = sorted(set(map(str, organizations)))
+    return named[:MOST_NAMED], {"organizations_in_all": len(named)} if len(named) > MOST_NAMED else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """Records what was done. Each line is appended to `file` as JSON and, with `is_logged`, also logged."""
@@ -80,10 +90,35 @@ class Audit:
         if self.file is not None:
             self._append({"timestamp": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}", **line})
 
+    def require_writable(self) -> None:
+        """Opens the file for appending, which creates it. Raises Misconfigured if it cannot be opened."""
+        if self.file is None:
+            return
+        try:
+            os.close(os.open(self.file, _APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600))
+        except (OSError, ValueError) as error:
+            raise Misconfigured(_unusable(self.file, error)) from None
+
+    def why_unwritable(self) -> str | None:
+        """Why this process could not append to the file; None if it could. Changes nothing."""
+        if self.file is None:
+            return None
+        try:
+            os.close(os.open(self.file, _APPEND | os.O_NONBLOCK))
+        except FileNotFoundError as error:
+            folder = self.file.parent
+            if not folder.is_dir():
+                return _unusable(self.file, error)
+            is_open = os.access(folder, os.W_OK | os.X_OK)
+            return None if is_open else _unusable(self.file, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        except (OSError, ValueError) as error:
+            return _unusable(self.file, error)
+        return None
+
     def _append(self, line: dict[str, object]) -> None:
         assert self.file is not None
         try:
-            descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self.file, _APPEND | os.O_CREAT, 0o600)
             try:
                 os.write(descriptor, json.dumps(line).encode() + b"\n")
             finally:
@@ -93,6 +128,10 @@ class Audit:
                 _logger().error("audit_file_failed", reason=error.strerror)
                 return
             raise Misconfigured(
-                f"CONVERSATIONS_AUDIT_FILE names {self.file}, which cannot be written ({error.strerror or error}): "
-                "the request was carried out, but is not recorded there"
+                f"{_unusable(self.file, error)}: the request was carried out, but is not recorded there"
             ) from None
+
+
+def _unusable(file: Path, error: OSError | ValueError) -> str:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return f"CONVERSATIONS_AUDIT_FILE names {file}, which cannot be written ({reason or error})"

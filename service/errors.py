@@ -23,10 +23,12 @@ ConversationsError
 │   └── Overloaded        it refused a request because of overload (429, or too little memory)
 ├── SearchTimeout         OpenSearch, or the whole request, took too long
 ├── WriteFailed           OpenSearch refused a whole bulk request
+│   ├── WriteIndexMissing the alias is missing
 │   └── PushedBack        it refused because of overload, until the time for retries was over
 ├── ReindexFailed         a reindex, or another command on indices, cannot continue
 │   └── UnderWay          another process has the lock
-├── IndexUnusable         the alias is missing, or its index does not fit the mapping
+├── IndexUnusable         the index behind the alias does not fit the mapping, or is none
+│   └── IndexMissing      the alias is missing
 ├── SourceUnreadable      an input cannot be read
 ├── NodeFailed            the local node did not start, died, or is in use
 ├── DistributionFailed    the JDK or OpenSearch could not be downloaded
@@ -36,10 +38,18 @@ ConversationsError
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+NO_INDEX = "the index of the conversations is not there: ask the operator of the service"
 
 
 class ConversationsError(Exception):
-    """The base class of this package's errors. Its text is one sentence that also says what to do."""
+    """The base class of this package's errors. Its text is one sentence that also says what to do.
+
+    `to_callers` is the sentence for callers of the API, where the text is for those who operate the service.
+    """
+
+    to_callers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +76,11 @@ class KeysUnavailable(ConversationsError):
 
 
 class Forbidden(ConversationsError):
-    pass
+    """`lacks` is what the token does not have: a scope, an organization, or, if it is restricted, all conversations."""
+
+    def __init__(self, message: str, lacks: Literal["scope", "organization", "all conversations"]) -> None:
+        super().__init__(message)
+        self.lacks = lacks
 
 
 class NotFound(ConversationsError):
@@ -144,6 +158,10 @@ class WriteFailed(ConversationsError):
     pass
 
 
+class WriteIndexMissing(WriteFailed):
+    to_callers = NO_INDEX
+
+
 class PushedBack(WriteFailed):
     pass
 
@@ -158,6 +176,10 @@ class UnderWay(ReindexFailed):
 
 class IndexUnusable(ConversationsError):
     pass
+
+
+class IndexMissing(IndexUnusable):
+    to_callers = NO_INDEX
 
 
 class SourceUnreadable(ConversationsError):

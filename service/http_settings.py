@@ -27,7 +27,7 @@ class HttpSettings(BaseSettings):
         None,
         validation_alias=_env("CONVERSATIONS_ALLOWED_HOSTS"),
         description="host names under which the service answers, without ports, separated by spaces; /health answers "
-        "under any name; without it, all names are accepted",
+        "under any name, and the address for operators under any IP address; without it, all names are accepted",
     )
 
     trusted_proxies: str | None = Field(

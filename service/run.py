@@ -22,7 +22,7 @@ from service import progress
 from service.api.auth import Tokens
 from service.api.sign_in import LIFETIME, SignInCodes
 from service.client import Client, connect
-from service.errors import IndexUnusable, Misconfigured
+from service.errors import IndexMissing, IndexUnusable, Misconfigured
 from service.index import aliases, loader, mapping
 from service.index.index_settings import chosen
 from service.message_texts import counted
@@ -125,7 +125,7 @@ async def _prepare(settings: Settings, url: str, prepare: Prepare) -> list[UUID]
 async def _index(client: Client, settings: Settings, prepare: Prepare) -> None:
     """Finds the index, or creates it if that is allowed. Raises IndexUnusable."""
     if not prepare.create and await aliases.current_index(client, settings.alias) is None:
-        raise IndexUnusable(
+        raise IndexMissing(
             f"{settings.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS, or create it with --create"
         )
     await _fit(client, settings, may_reindex=prepare.reindex)

@@ -27,7 +27,7 @@ from service.api.sign_in import SignInCodes
 from service.api.tls_listener import TlsListener
 from service.app import create_app
 from service.client import connect
-from service.errors import ConversationsError, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
+from service.errors import ConversationsError, IndexMissing, IndexUnusable, Misconfigured, NodeFailed, SearchTimeout
 from service.index import aliases, mapping
 from service.message_texts import counted
 from service.node import LocalNode
@@ -212,7 +212,7 @@ async def check_index(settings: Settings, url: str) -> None:
 
 def _is_lasting(error: Exception) -> bool:
     return isinstance(error, Misconfigured) or (
-        isinstance(error, IndexUnusable) and "does not exist" not in str(error)  # which may be made at any time
+        isinstance(error, IndexUnusable) and not isinstance(error, IndexMissing)  # which may be made at any time
     )
 
 

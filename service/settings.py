@@ -155,7 +155,7 @@ class Settings(ClusterSettings, HttpSettings, LimitSettings, TokenSettings):
         None,
         validation_alias=_env("CONVERSATIONS_AUDIT_FILE"),
         description="file to which the audit trail is appended, as JSON, by the service and by commands that work on "
-        "the cluster; without it, only the log of the service has it",
+        "the cluster; it must be writable when the service starts; without it, only the log has the trail",
     )
     traces_endpoint: str | None = Field(
         None,

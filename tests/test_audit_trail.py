@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,9 +17,17 @@ from litestar.testing import RequestFactory
 
 from service import audit
 from service.api import trail
+from service.api.auth import Tokens
+from service.api.requests import ApiRequest
+from service.api.writes import Line, parse_lines
 from service.identity.caller import Caller
+from service.settings import Settings
+from service.token_settings import EXPORT, READ, WRITE
+from tests.without_cluster import ask
 
 ONE = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
+OTHER = UUID("a0000000-0000-4000-8000-000000000002")
+UID = UUID("b0000000-0000-4000-8000-00000000000a")
 KEY = Caller("key 0f3a5c7e9b1d2f40", frozenset({ONE}), ONE, is_key=True)
 NAMES = (
     "ada@example.com", "Ada Lovelace", "ada.lovelace", "JohnSmith", "ada", "acme:jane.doe", "acme|jane.doe",
@@ -35,16 +45,21 @@ OPAQUE = (
 )  # fmt: skip
 
 
-def written(tmp_path: Path, caller: Caller) -> dict[str, Any]:
-    """The line of one write of this caller."""
-    file = tmp_path / "audit"
-    file.unlink(missing_ok=True)
+def request_to(file: Path, caller: Caller) -> ApiRequest:
+    """A request of this caller to an application whose trail is the file."""
     app = SimpleNamespace(state=SimpleNamespace(audit=audit.Audit(file, is_logged=False)))
     request = RequestFactory().get("/")
     request.scope["litestar_app"] = app  # type: ignore[typeddict-item]
     request.scope["state"] = {"notes": {"request_id": "r"}}
     trail.remember(request, caller)
-    trail.record(request, "write", {ONE}, written=1)
+    return request
+
+
+def written(tmp_path: Path, caller: Caller) -> dict[str, Any]:
+    """The line of one write of this caller."""
+    file = tmp_path / "audit"
+    file.unlink(missing_ok=True)
+    trail.record(request_to(file, caller), "write", {ONE}, written=1)
     found: dict[str, Any] = json.loads(file.read_text())
     return found
 
@@ -88,3 +103,103 @@ def test_no_two_callers_have_one_identity() -> None:
         ),
     ]  # fmt: skip
     assert len({one.identity for one in ones}) == len(ones)
+
+
+def refused(file: Path, settings: Settings, token: str, *requests: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines of these requests, each of which must be 403, without their time and without the id of the request."""
+    file.unlink(missing_ok=True)
+    headers = {"Authorization": f"Bearer {token}"}
+    answers = ask(settings.but(audit_file=file), *({"headers": headers, **one} for one in requests))
+    assert {answer.status_code for answer in answers} == {403}
+    lines: list[dict[str, Any]] = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    assert {line.pop("request_id") for line in lines} <= set(ids)
+    assert all(line.pop("timestamp") for line in lines)
+    return lines
+
+
+def test_who_tries_what_the_token_does_not_allow_is_recorded(bare_settings: Settings, tmp_path: Path) -> None:
+    """Each line names the organization that was asked for, or else the caller's own."""
+    settings, file = bare_settings.but(token_issuer="https://a.example"), tmp_path / "audit"
+    tokens = Tokens(settings)
+    reader = tokens.mint("ada@example.com", [ONE], default=ONE, scopes=(READ,))
+    writer = tokens.mint("ada@example.com", [ONE], default=ONE, scopes=(WRITE, EXPORT))
+    restricted = tokens.mint("ada@example.com", [ONE, OTHER], scopes=(WRITE,), agents=(UUID(int=7),))
+    export = {"url": "/api/conversations/export"}
+    bulk = {"url": "/api/conversations/bulk", "method": "POST", "content": b"{}"}
+    delete = {"url": f"/api/conversations/{str(UID).upper()}", "method": "DELETE"}
+    elsewhere = {"params": {"organization_uid": str(OTHER)}}
+    common = {"who": audit.who("ada@example.com"), "issuer": "https://a.example", "refused": 1}
+    assert refused(file, settings, reader, export, export | elsewhere, bulk, delete, delete | elsewhere) == [
+        {"action": "export", "organization": str(ONE), "lacks": "scope", **common},
+        {"action": "export", "organization": str(OTHER), "lacks": "scope", **common},
+        {"action": "write", "organization": str(ONE), "lacks": "scope", **common},
+        {"action": "delete", "organization": str(ONE), "uid": str(UID), "lacks": "scope", **common},
+        {"action": "delete", "organization": str(OTHER), "uid": str(UID), "lacks": "scope", **common},
+    ]
+    assert refused(
+        file, settings, writer, export | elsewhere, delete | elsewhere, {"method": "HEAD", **export, **elsewhere}
+    ) == [
+        {"action": "export", "organization": str(OTHER), "lacks": "organization", **common},
+        {"action": "delete", "organization": str(OTHER), "uid": str(UID), "lacks": "organization", **common},
+        {"action": "export", "organization": str(OTHER), "lacks": "organization", **common},
+    ]
+    assert refused(file, settings, restricted, bulk) == [
+        {"action": "write", "organizations": [str(ONE), str(OTHER)], "lacks": "all conversations", **common}
+    ]
+
+
+def test_a_refusal_repeats_nothing_that_the_caller_wrote(bare_settings: Settings, tmp_path: Path) -> None:
+    token = Tokens(bare_settings).mint("ada@example.com", [ONE], default=ONE, scopes=(READ,))
+    texts = ("MARK", "%ff", "\n", f"{OTHER}\nMARK", "MARK" * 1_000)
+    asked = [
+        {"url": f"/api/conversations/{path}", "method": "DELETE", "params": {"organization_uid": text}}
+        for path, text in zip(("MARK", "%FFMARK", "MARK", str(UID), "MARK"), texts, strict=True)
+    ]
+    lines = refused(tmp_path / "audit", bare_settings, token, *asked)
+    assert [line["organization"] for line in lines] == 5 * [str(ONE)]
+    for hidden in ("MARK", "ada", token):
+        assert hidden not in str(lines)
+
+
+def test_refused_reads_are_not_in_the_trail(bare_settings: Settings, tmp_path: Path) -> None:
+    """Reads are not, either."""
+    token = Tokens(bare_settings).mint("ada", [ONE], default=ONE)
+    elsewhere = {"params": {"organization_uid": str(OTHER)}}
+    asked = ({"url": f"/api/conversations{path}", **elsewhere} for path in ("", "/count", f"/{UID}"))
+    assert refused(tmp_path / "audit", bare_settings, token, *asked) == []
+
+
+def test_a_flood_of_refusals_has_no_more_lines_than_the_rate_of_the_caller(
+    bare_settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "audit"
+    settings = bare_settings.but(caller_rate=0.001, caller_burst=5, audit_file=file)
+    headers = {"Authorization": f"Bearer {Tokens(settings).mint('ada', [ONE], default=ONE, scopes=(READ,))}"}
+    one = {"url": "/api/conversations/export", "headers": headers}
+    answers = ask(settings, *(8 * [one]))
+    assert sorted(answer.status_code for answer in answers) == [*(5 * [403]), *(3 * [429])]
+    assert len(file.read_text().splitlines()) == 5
+
+
+def test_the_refused_lines_of_a_bulk_have_one_line(tmp_path: Path) -> None:
+    """However many organizations they name. Lines that are wrong in another way are not among them."""
+    file = tmp_path / "audit"
+    tombstones = [
+        {"uid": str(UID), "organization_uid": str(uid), "deleted_on": "2024-01-01T00:00:00Z"}
+        for uid in (ONE, OTHER, OTHER, *(UUID(int=at) for at in range(audit.MOST_NAMED)))
+    ]
+    body = b"".join(b"%s\n" % json.dumps(one).encode() for one in tombstones) + b"nonsense\n"
+
+    def lines_of(body: bytes) -> list[Line]:
+        return asyncio.run(parse_lines(body, frozenset({ONE}), max_ahead=timedelta(days=1)))
+
+    request = request_to(file, KEY)
+    for some in (body, b"".join(body.splitlines(keepends=True)[:3]), body.splitlines()[0], b"nonsense"):
+        trail.record_uncovered(request, lines_of(some))
+    many, two = map(json.loads, file.read_text().splitlines())
+    assert (many["action"], many["who"], many["lacks"]) == ("write", KEY.user, "organization")
+    assert many["refused"] == audit.MOST_NAMED + 2
+    assert many["organizations_in_all"] == audit.MOST_NAMED + 1
+    assert many["organizations"] == [str(UUID(int=at)) for at in range(audit.MOST_NAMED)]
+    assert (two["organization"], two["refused"]) == (str(OTHER), 2)

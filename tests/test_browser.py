@@ -158,6 +158,31 @@ def test_the_service_answers_under_its_own_names(bare_settings: Settings, host: 
         assert host not in answer.json()["error"]["message"] or not host
 
 
+@pytest.mark.parametrize(
+    ("host", "is_answered"),
+    [
+        ("search.example.com", True), ("10.1.2.3:9100", True), ("10.1.2.3", True), ("[fd00::7]:9100", True),
+        ("LOCALHOST:9100", True), ("evil.example:9100", False), ("10.1.2.3.evil.example", False), ("fd00::7", False),
+        ("[10.1.2.3]", False), ("[evil.example]", False), ("0x7f000001", False), ("127.1", False), ("", False),
+    ],
+)  # fmt: skip
+def test_the_address_for_operators_answers_by_ip_address_too(
+    bare_settings: Settings, host: str, is_answered: bool
+) -> None:
+    """No page can have an IP address as its name and lead to another: only names can be rebound."""
+    settings = bare_settings.but(allowed_hosts="search.example.com", operations_address="127.0.0.1:9100")
+    asked = ({"url": path, "headers": {"Host": host}} for path in ("/metrics", "/api/conversations"))
+    metrics, api = ask(settings, *asked, base="http://127.0.0.1:9100")
+    assert (metrics.status_code != 421) is is_answered
+    assert api.status_code == (404 if is_answered else 421)
+    if not is_answered:
+        assert "CONVERSATIONS_ALLOWED_HOSTS" in metrics.json()["error"]["message"]
+    (public,) = ask(settings, {"url": "/api/conversations", "headers": {"Host": host}})
+    assert public.status_code == (401 if host == "search.example.com" else 421)
+    if public.status_code == 421:
+        assert "CONVERSATIONS" not in public.text
+
+
 def test_two_hosts_are_none(bare_settings: Settings) -> None:
     headers: Any = [("Host", "search.example.com"), ("Host", "search.example.com")]
     (answer,) = ask(bare_settings.but(allowed_hosts="search.example.com"), {"headers": headers})

@@ -70,3 +70,13 @@ def test_a_user_and_password_in_an_url_are_not_shown(tmp_path: Path) -> None:
     for url in ("http://ada:hunter2@127.0.0.1:9", "http://ada:hunter2@h:99999"):
         done = conversations(tmp_path, "status", "--opensearch-url", url)
         assert "hunter2" not in done.stderr
+
+
+def test_nothing_is_served_where_nothing_can_be_recorded(tmp_path: Path) -> None:
+    """Nor does a worker start."""
+    (tmp_path / "folder").mkdir()
+    for file in (tmp_path / "nowhere" / "audit", tmp_path / "folder"):
+        cluster = {"OPENSEARCH_URL": "http://127.0.0.1:1", "CONVERSATIONS_TOKEN_SECRET": 2 * "a secret of the test "}
+        for command in (("serve",), ("serve", "--workers", "2"), ("serve", "--as-worker", "x"), ("run",)):
+            done = conversations(tmp_path, *command, "--port", "0", CONVERSATIONS_AUDIT_FILE=str(file), **cluster)
+            assert_one_line(done, 2, f"CONVERSATIONS_AUDIT_FILE names {file}, which cannot be written")

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import json
 import socket
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -112,3 +113,23 @@ def test_each_url_is_asked_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         f"OpenSearch at {mute} did not answer within 0 s",
         f"cannot reach OpenSearch at {off}: connection refused: does anything run there?",
     ]
+
+
+def test_the_audit_file_is_checked_and_not_made(tmp_path: Path) -> None:
+    async def checked(file: Path | None) -> list[Check]:
+        settings = Settings(CONVERSATIONS_AUDIT_FILE=str(file)) if file else Settings()
+        found = dataclasses.replace(deployment(), settings=settings)
+        return [one async for one in doctor.examine(found, unreachable="it is away") if one.name == "audit file"]
+
+    new, old, folder = tmp_path / "new", tmp_path / "old", tmp_path / "folder"
+    old.write_text("a line\n")
+    folder.mkdir()
+    for file in (new, old):
+        assert [one.verdict for one in asyncio.run(checked(file))] == ["ok"]
+    for file in (folder, tmp_path / "nowhere" / "audit", old / "audit"):
+        (check,) = asyncio.run(checked(file))
+        assert check.verdict == "failed"
+        assert check.found.startswith(f"CONVERSATIONS_AUDIT_FILE names {file}, which cannot be written (")
+    assert asyncio.run(checked(None)) == []
+    assert not new.exists()
+    assert old.read_text() == "a line\n"

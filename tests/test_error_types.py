@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opensearchpy.exceptions import TransportError
 
+from service.api.errors import said
 from service.client import translated
 from service.client.error_types import causes_of, facts_of, is_about_path, is_opensearchs
-from service.errors import IndexUnusable, InvalidQuery, Overloaded, SearchTimeout, SearchUnavailable
+from service.errors import (
+    NO_INDEX,
+    IndexMissing,
+    IndexUnusable,
+    InvalidQuery,
+    Overloaded,
+    SearchTimeout,
+    SearchUnavailable,
+)
+
+SERVICE = Path(__file__).parents[1] / "service"
 
 
 def phase(kind: str, reason: str = "no") -> dict[str, Any]:
@@ -41,7 +54,7 @@ def test_a_query_that_is_too_large_is_the_callers_and_a_commands_is_not(name: st
 @pytest.mark.parametrize(
     ("status", "kind", "expected"),
     [
-        (404, "index_not_found_exception", IndexUnusable),
+        (404, "index_not_found_exception", IndexMissing),
         (400, "index_closed_exception", IndexUnusable),
         (403, "cluster_block_exception", SearchUnavailable),
         (429, "cluster_block_exception", SearchUnavailable),
@@ -112,3 +125,21 @@ def test_an_error_about_the_path_of_the_url_is_known(info: dict[str, Any] | None
     error = TransportError(404, "x", info)
     assert is_about_path(error, "/a%20b", call) is expected
     assert not is_about_path(error, "", call)
+
+
+@pytest.mark.parametrize(
+    "kind", ["index_not_found_exception", "alias_not_found_exception", "aliases_not_found_exception"]
+)
+def test_callers_are_not_told_to_create_an_index_that_is_missing(kind: str) -> None:
+    """An operator may be about to restore it. A command, which operators use, says how to create it."""
+    with pytest.raises(IndexMissing) as missing, translated(alias="test"):
+        raise TransportError(404, kind, {"error": {"type": kind}})
+    assert str(missing.value) == "test does not exist in OpenSearch: create it with 'conversations create'"
+    assert said(missing.value) == NO_INDEX
+
+
+def test_every_error_of_a_missing_index_has_a_text_for_callers() -> None:
+    """No code makes an error of a missing index whose text callers would see."""
+    for path in SERVICE.rglob("*.py"):
+        for made in re.findall(r"(\w+)\(\s*f?\"[^\"]* does not exist in OpenSearch", path.read_text("utf-8")):
+            assert made in {"IndexMissing", "WriteIndexMissing"}, path

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from service.api.errors import said
 from service.api.readiness import SECONDS, Readiness, Ready
 from service.client.node_health import Answering
-from service.errors import CircuitOpen, Overloaded, SearchTimeout, SearchUnavailable
+from service.errors import NO_INDEX, CircuitOpen, IndexMissing, Overloaded, SearchTimeout, SearchUnavailable
 from service.index.silent_nodes import Members
 from tests.virtual_time import run
 
@@ -175,3 +176,15 @@ def test_the_checks_run_once_a_second_or_if_the_number_of_nodes_changes(monkeypa
             assert len(runs) == expected, at
 
     run(ask())
+
+
+@pytest.mark.parametrize("reason", [None, "a disk is full"])
+def test_who_asks_is_not_told_to_create_an_index_that_is_missing(reason: str | None) -> None:
+    service = Service(fits=failing(IndexMissing("x does not exist: create it")), reason=reason)
+
+    async def ask() -> SearchUnavailable:
+        with pytest.raises(SearchUnavailable) as found:
+            await service.readiness()
+        return found.value
+
+    assert said(run(ask())) == (reason or NO_INDEX)

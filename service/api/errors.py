@@ -131,7 +131,7 @@ def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
     return Response(
         content=responses.error(
             answer.code,
-            answer.message or str(error),
+            answer.message or said(error),
             request_id(request.scope),
             error.problems if isinstance(error, errors.InvalidQuery) else [],
         ),
@@ -139,6 +139,12 @@ def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
         headers=headers,
         media_type=MediaType.JSON,
     )
+
+
+def said(error: Exception) -> str:
+    """What the answer says of the error: what its class has for callers, or else its text."""
+    to_callers = error.to_callers if isinstance(error, errors.ConversationsError) else None
+    return to_callers or str(error)
 
 
 def _answer_of(error: Exception) -> Answer:

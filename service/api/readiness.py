@@ -130,6 +130,8 @@ class Readiness:
         """The result of checks that did not all succeed."""
         if found.error is not None or reason is not None:
             made = SearchUnavailable(reason or str(found.error))
+            if found.error is not None and reason is None:
+                made.to_callers = found.error.to_callers
             made.__cause__ = found.error
             return made
         silent = "" if members is None or not members.silent else f"{', '.join(members.silent)} does not answer"

@@ -120,9 +120,9 @@ async def export_conversations(request: ApiRequest) -> Stream:
     missing, the export is incomplete.
     """
     parts: Parts = request.app.state.parts
-    organization_uid, query = await _parsed_query(
-        request, EXPORT_PARAMETERS, is_strict=_is_strict(request), scope=EXPORT
-    )
+    is_strict = _is_strict(request)
+    with trail.record_refusal(request, "export"):
+        organization_uid, query = await _parsed_query(request, EXPORT_PARAMETERS, is_strict=is_strict, scope=EXPORT)
     if is_head(request.scope):
         async with parts.limits.export(request.scope, organization_uid):
             return Stream(_one_empty_part(), media_type=NDJSON)
@@ -206,16 +206,14 @@ async def get_conversation(request: ApiRequest, uid: FromPath[str]) -> Answer:
     return await _answer(request, [responses.one(item)], {}, who=organization_uid.bytes)
 
 
-@delete(
-    "/api/conversations/{uid:str}",
-    status_code=200,
-)
+@delete("/api/conversations/{uid:str}", status_code=200)
 async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Response[bytes]:
     """Deletes a conversation. A tombstone stays, so that an older copy that arrives later cannot restore it."""
     parts: Parts = request.app.state.parts
-    organization_uid, conversation_uid, values = await _parsed_item_request(
-        request, uid, DELETE_PARAMETERS, scope=WRITE
-    )
+    with trail.record_refusal(request, "delete", uid=uid):
+        organization_uid, conversation_uid, values = await _parsed_item_request(
+            request, uid, DELETE_PARAMETERS, scope=WRITE
+        )
     async with parts.limits.deletion(request.scope, organization_uid):
         with trail.record_failure(request, "delete", {organization_uid}, uid=str(conversation_uid)):
             outcome = await parts.writes.delete(
@@ -237,7 +235,8 @@ async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Respon
 async def write_conversations(request: ApiRequest) -> Response[bytes]:
     """Writes upserts and deletions from NDJSON or a JSON array. The response has the result of each, in their order."""
     parts: Parts = request.app.state.parts
-    caller = await _caller(request, WRITE)
+    with trail.record_refusal(request, "write"):
+        caller = await _caller(request, WRITE)
     values = parse_values(request.scope["query_string"], BULK_PARAMETERS)
     check_body(request.scope["headers"])
     await parts.index_fits()
@@ -252,6 +251,7 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
             is_json=request.content_type[0] == MediaType.JSON,
         )
         parts.limits.charge(caller, weights.of_bulk(len(lines), len(body)) - for_bytes)
+        trail.record_uncovered(request, lines)
         organizations = trail.organizations_of(lines)
         async with parts.limits.write(caller, organizations, len(body)):
             with trail.record_failure(request, "write", organizations, lines=len(lines)):

@@ -1,4 +1,7 @@
-"""The lines of requests in the audit trail (service/audit.py): writes, deletions, exports, each with its caller."""
+"""The lines of requests in the audit trail (service/audit.py): writes, deletions, exports, each with its caller.
+
+Requests for these that the token does not allow have a line too.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,18 @@ from service.api.middleware.access_log import request_id
 from service.api.requests import ApiRequest
 from service.api.response_models import WriteResult
 from service.api.writes import Line
-from service.conversation import is_tombstone
-from service.errors import NotFound
+from service.conversation import is_tombstone, parse_uuid
+from service.errors import Forbidden, NotFound
 from service.identity.caller import Caller
+from service.query.parameters import ORGANIZATION
 
 
 def remember(request: ApiRequest, caller: Caller) -> None:
     """Remembers who sent the request, for its lines: an API key by its id, a subject together with its issuer."""
     request.scope["state"]["who"] = caller.user if caller.is_key else audit.who(caller.user)
     request.scope["state"]["issuer"] = {"issuer": audit.issuer(caller.issuer)} if caller.issuer else {}
+    own = caller.default_organization
+    request.scope["state"]["own"] = caller.organizations if own is None else {own}
 
 
 def record(request: ApiRequest, action: str, organizations: Iterable[UUID | str], **facts: object) -> None:
@@ -43,6 +49,39 @@ def record_failure(
     except BaseException:
         record(request, action, organizations, complete=False, **facts)
         raise
+
+
+@contextmanager
+def record_refusal(request: ApiRequest, action: str, **asked: str) -> Iterator[None]:
+    """Adds a line if the token does not allow what the block asks for. `asked` are uids as the caller wrote them.
+
+    The line names the organization that was asked for, or else the caller's own. There is at most one line for each
+    request, and the rate of the caller bounds these.
+    """
+    try:
+        yield
+    except Forbidden as error:
+        state = request.scope["state"]
+        given = _uid(request.query_params.get(ORGANIZATION.name))
+        named, more = audit.some_of(state["own"] if given is None else {given})
+        uids = {name: str(uid) for name, text in asked.items() if (uid := _uid(text)) is not None}
+        record(request, action, named, **more, **uids, refused=1, lacks=error.lacks)
+        raise
+
+
+def _uid(text: str | None) -> UUID | None:
+    try:
+        return None if text is None else parse_uuid(text)
+    except ValueError:
+        return None
+
+
+def record_uncovered(request: ApiRequest, lines: Sequence[Line]) -> None:
+    """Adds one line if the token does not cover the organizations of some lines of a bulk write."""
+    uncovered = [line.uncovered for line in lines if line.uncovered is not None]
+    if uncovered:
+        named, more = audit.some_of(uncovered)
+        record(request, "write", named, **more, refused=len(uncovered), lacks="organization")
 
 
 def organizations_of(lines: Sequence[Line]) -> set[str]:

@@ -39,12 +39,16 @@ _NOT_BLANK = re.compile(rb"\S")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line that is not blank. It has a `write`, or a `reason` why it was rejected."""
+    """One line that is not blank. It has a `write`, or a `reason` why it was rejected.
+
+    `uncovered` is its organization if the token does not cover that.
+    """
 
     number: int
     uid: str | None
     write: Write | None
     reason: str | None = None
+    uncovered: UUID | None = None
 
 
 class Steps:
@@ -124,7 +128,8 @@ def _content(
     except lines.InvalidLine as error:
         return Line(number, error.uid, None, str(error))
     if content.organization_uid not in organizations:
-        return Line(number, str(content.uid), None, "the token does not cover this organization")
+        reason = "the token does not cover this organization"
+        return Line(number, str(content.uid), None, reason, uncovered=content.organization_uid)
     return content
 
 

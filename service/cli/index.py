@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import click
 
-from service import progress, urls
+from service import progress, urls, variables
 from service.cli import connectivity, dry_run, exit_codes, global_options, status_view
 from service.cli.options import (
     INPUT,
@@ -261,9 +261,10 @@ def _what_remains(found: drift.Finding, *, repair: bool, delete_extra: bool) -> 
 def doctor_command(settings: Settings, as_json: bool) -> None:
     """Check a deployment, and say what to do about each problem.
 
-    It checks the token settings, the cluster, each of its nodes, the version and the ICU plugin, the alias, whether
-    writes are accepted, the mapping's checksum, the version of derived fields, replicas, disk watermarks and clocks. It
-    changes nothing. The exit code is 0 if all is well, 1 if a check failed, and 3 if there are only warnings.
+    It checks the token settings, the audit file, the cluster, each of its nodes, the version and the ICU plugin, the
+    alias, whether writes are accepted, the mapping's checksum, the version of derived fields, replicas, disk watermarks
+    and clocks. It changes nothing. The exit code is 0 if all is well, 1 if a check failed, and 3 if there are only
+    warnings.
     """
     verdicts: list[str] = []
 
@@ -283,6 +284,7 @@ def doctor_command(settings: Settings, as_json: bool) -> None:
         from service.run import with_token_secret
 
         settings = with_token_secret(settings)
+    variables.warn()
     act(settings, examine, must_answer=False)
     if "failed" in verdicts:
         raise ConversationsError(f"{verdicts.count('failed')} of {counted(len(verdicts), 'check')} failed")

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import click
 
-from service import progress
+from service import progress, variables
+from service.audit import Audit
 from service.cli import global_options
 from service.cli.connectivity import check_ca_file, problem_at, require_opensearch
 from service.cli.options import (
@@ -59,6 +60,8 @@ def run_command(
     if empty and sample:
         raise Misconfigured("--empty and --sample contradict each other: give one of them")
     _refuse_ignored(settings, empty=empty, sample=sample, create=create)
+    variables.warn()
+    Audit(settings.audit_file).require_writable()
     if settings.opensearch_url is not None:
         asyncio.run(require_opensearch(settings, settings.opensearch_url))
     is_local = settings.opensearch_url is None
@@ -119,9 +122,11 @@ def serve_command(
         settings = with_token_secret(settings)
     _ = Tokens(settings).cursor_secrets  # raises an error for a missing secret before anything is served
     check_ca_file(settings, cluster_url(settings))
+    Audit(settings.audit_file).require_writable()
     if as_worker is not None:
         work(settings, cluster_url(settings), Part.parse(as_worker), tls=tls)
         return
+    variables.warn()
     with listening(host, port) as listener:
         scheme = "http" if tls is None else "https"
         progress.say(f"Serving on {scheme}://{host}:{listener.getsockname()[1]}")

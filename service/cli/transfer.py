@@ -11,7 +11,7 @@ from uuid import UUID
 
 import click
 
-from service import progress
+from service import audit, progress
 from service.cli import dry_run, exit_codes
 from service.cli.checkpoint import Checkpoint
 from service.cli.export_file import export_file
@@ -29,7 +29,7 @@ from service.cli.options import (
 from service.cli.parallel import load_files, parallel_files
 from service.client import Client
 from service.client.responses import SearchAnswer
-from service.errors import IndexUnusable, Misconfigured
+from service.errors import IndexMissing, Misconfigured
 from service.files import STANDARD_STREAM, require_distinct
 from service.index import aliases, loader, mapping, preparing, writer
 from service.index.index_settings import chosen
@@ -41,8 +41,6 @@ from service.reindex import first_index
 from service.rejects import Rejects, is_rejects
 from service.settings import Settings
 from service.sources import ndjson
-
-MOST_NAMED = 100  # organizations in one line of the audit trail
 
 Origin = TypeVar("Origin")
 
@@ -234,10 +232,9 @@ def _recorded(settings: Settings) -> Iterator[loader.Tally]:
     tally = loader.Tally()
 
     def record(complete: bool) -> None:
-        named = sorted(tally.organizations)
-        more = {"organizations_in_all": len(named)} if len(named) > MOST_NAMED else {}
+        named, more = audit.some_of(tally.organizations)
         if complete or named:
-            recorded(settings, "load", named[:MOST_NAMED], **more, **tally.record(), complete=complete)
+            recorded(settings, "load", named, **more, **tally.record(), complete=complete)
 
     with recorded_at_the_end(record):
         yield tally
@@ -270,7 +267,7 @@ async def require_index(client: Client, settings: Settings, *, create: bool) -> 
     if create:
         await first_index.ensure(client, settings.alias, mapping.load(), settings=chosen(settings))
     elif await aliases.current_index(client, settings.alias) is None:
-        raise IndexUnusable(
+        raise IndexMissing(
             f"{settings.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS, or create it with --create"
         )
     else:

@@ -21,6 +21,7 @@ from service.errors import (
     AnswerUnusable,
     CircuitOpen,
     ConversationsError,
+    IndexMissing,
     IndexUnusable,
     InvalidQuery,
     Overloaded,
@@ -53,15 +54,15 @@ _KIND = re.compile(r"[a-z_]{1,100}")
 
 _BY_KIND: Mapping[str, tuple[type[SearchUnavailable | IndexUnusable], str]] = {
     "index_not_found_exception": (
-        IndexUnusable,
+        IndexMissing,
         "{alias} does not exist in OpenSearch: create it with 'conversations create'",
     ),
     "alias_not_found_exception": (
-        IndexUnusable,
+        IndexMissing,
         "{alias} does not exist in OpenSearch: create it with 'conversations create'",
     ),
     "aliases_not_found_exception": (
-        IndexUnusable,
+        IndexMissing,
         "{alias} does not exist in OpenSearch: create it with 'conversations create'",
     ),
     "index_closed_exception": (

@@ -48,9 +48,11 @@ class Caller:
         Raises Forbidden also for writes of a restricted caller: a write could replace what it must not see.
         """
         if not self.scopes & GRANTED_BY[scope]:
-            raise Forbidden(f"the token lacks the scope {scope}")
+            raise Forbidden(f"the token lacks the scope {scope}", "scope")
         if scope == WRITE and self.restriction != Restriction():
-            raise Forbidden("the token is restricted to some agents or parties, so it cannot write")
+            raise Forbidden(
+                "the token is restricted to some agents or parties, so it cannot write", "all conversations"
+            )
 
     def require(self, organization_uid: UUID) -> UUID:
         """The organization, and what the caller sees of it. Raises Forbidden if the token does not list it.
@@ -58,7 +60,7 @@ class Caller:
         The message is the same whether the organization exists or not, so that it reveals nothing.
         """
         if organization_uid not in self.organizations:
-            raise Forbidden("the token does not cover this organization")
+            raise Forbidden("the token does not cover this organization", "organization")
         if self.restriction == Restriction():
             return organization_uid
         return Reach(organization_uid, self.restriction)

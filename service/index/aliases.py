@@ -16,7 +16,7 @@ from opensearchpy.exceptions import RequestError
 
 from service.client import Client, translated
 from service.client.responses import Json, part
-from service.errors import AnswerUnusable, IndexUnusable
+from service.errors import AnswerUnusable, IndexMissing, IndexUnusable
 from service.index.index_settings import DEFAULTS, IndexSettings, for_opensearch, partition_of
 from service.index.mapping import Mapping
 from service.index.write_targets import holders, own_alias
@@ -124,7 +124,7 @@ async def check(client: Client, alias: str, mapping: Mapping) -> str:
     """The index behind the alias. Raises IndexUnusable if it does not fit the mapping."""
     name = await current_index(client, alias)
     if name is None:
-        raise IndexUnusable(f"{alias} does not exist in OpenSearch: create it with 'conversations create'")
+        raise IndexMissing(f"{alias} does not exist in OpenSearch: create it with 'conversations create'")
     if (problem := await drift(client, name, mapping)) is not None:
         raise IndexUnusable(problem)
     return name

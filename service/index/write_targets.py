@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from opensearchpy.exceptions import NotFoundError
 
 from service.client import Client, translated
-from service.errors import SearchUnavailable, WriteFailed
+from service.errors import SearchUnavailable, WriteFailed, WriteIndexMissing
 
 
 def writes_alias(alias: str) -> str:
@@ -84,7 +84,9 @@ class Targets:
                 f"{self._alias} points to several indices: remove it from all but one, see 'conversations status'"
             )
         if not read:
-            raise WriteFailed(f"{self._alias} does not exist in OpenSearch: create it with 'conversations create'")
+            raise WriteIndexMissing(
+                f"{self._alias} does not exist in OpenSearch: create it with 'conversations create'"
+            )
         for name in names:
             if own_alias(name) not in found[name]:
                 raise WriteFailed(foreign(name))

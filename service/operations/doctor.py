@@ -12,6 +12,7 @@ from dataclasses import replace
 from aiohttp import ClientError
 from opensearchpy.exceptions import TransportError
 
+from service.audit import Audit, operator
 from service.client import translated
 from service.errors import ConversationsError, Misconfigured, WriteFailed
 from service.index import aliases, disk_space, silent_nodes
@@ -44,6 +45,8 @@ async def examine(deployment: Deployment, *, unreachable: str | None = None) -> 
     silent, the checks run at the same time, and those that wait for it end with a warning.
     """
     yield await _tokens(deployment.settings)
+    if deployment.settings.audit_file is not None:
+        yield _audit_file(deployment.settings)
     if unreachable is None:
         members = await silent_nodes.members(deployment.client, seconds=doctor_nodes.SECONDS)
         deployment = replace(deployment, members=members)
@@ -179,6 +182,17 @@ def _token_secret(settings: Settings) -> Check:
     return Check(name, "ok", found)
 
 
+def _audit_file(settings: Settings) -> Check:
+    """Whether this process could append to the file: the service may run as another user, or on another machine."""
+    name = "audit file"
+    if (problem := Audit(settings.audit_file).why_unwritable()) is None:
+        return Check(name, "ok", f"{settings.audit_file} can be written by {operator()}")
+    return Check(
+        name, "failed", problem,
+        f"let {operator()} write it, or name another file: 'serve' and 'run' do not start without it",
+    )  # fmt: skip
+
+
 async def _cluster(deployment: Deployment) -> Check:
     health = await deployment.client.cluster.health()
     url = without_password(deployment.url)
@@ -251,7 +265,12 @@ async def _alias(deployment: Deployment) -> Check:
     alias = deployment.settings.alias
     name = await aliases.current_index(deployment.client, alias)
     if name is None:
-        return Check("alias", "failed", f"{alias} does not exist", "run 'conversations create'")
+        return Check(
+            "alias",
+            "failed",
+            f"{alias} does not exist",
+            "run 'conversations create', or if you restore a snapshot, wait for its end",
+        )
     written = sorted(await holders(deployment.client, writes_alias(alias)))
     found = f"{alias} reads {name}; written: {', '.join(written) or 'none'}"
     if name not in written:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from service import progress
-from service.errors import IndexUnusable, Misconfigured, ReindexFailed
+from service.errors import IndexMissing, Misconfigured, ReindexFailed
 from service.index import aliases
 from service.index.index_settings import for_opensearch, of_successor
 from service.index.write_targets import holders, writes_alias
@@ -36,7 +36,7 @@ async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = Tru
     async with holding(job.client, job.alias, State("reindex", LOOK, "", "")) as lock:
         old = await aliases.current_index(job.client, job.alias)
         if old is None:
-            raise IndexUnusable(f"{job.alias} does not exist in OpenSearch: create it with 'conversations create'")
+            raise IndexMissing(f"{job.alias} does not exist in OpenSearch: create it with 'conversations create'")
         for_opensearch(of_successor(await steps.settings_of(job, old), job.index_settings))
         if not from_index:
             await verification.say_what_files_lack(job, paths, old)
@@ -167,7 +167,7 @@ async def prune(
     async with holding(job.client, job.alias, State("prune", LOOK, "", "")) as lock:
         current = await aliases.current_index(job.client, job.alias)
         if current is None:
-            raise IndexUnusable(f"{job.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS")
+            raise IndexMissing(f"{job.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS")
         others = [name for name in await aliases.all_indices(job.client, job.alias) if name != current]
         going = others[: max(0, len(others) - keep)]
         if dry_run:

@@ -14,7 +14,7 @@ import msgspec
 
 from service import progress
 from service.client import translated
-from service.errors import IndexUnusable, Misconfigured, SearchUnavailable
+from service.errors import IndexMissing, IndexUnusable, Misconfigured, SearchUnavailable
 from service.index import aliases, loader, writer
 from service.index.write_targets import own_alias
 from service.index.writer import Write
@@ -247,5 +247,5 @@ def _say(document: str, reason: str) -> None:
 async def _current(job: Job) -> str:
     name = await aliases.current_index(job.client, job.alias)
     if name is None:
-        raise IndexUnusable(f"{job.alias} does not exist in OpenSearch: create it with 'conversations create'")
+        raise IndexMissing(f"{job.alias} does not exist in OpenSearch: create it with 'conversations create'")
     return name

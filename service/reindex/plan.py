@@ -10,7 +10,7 @@ from pathlib import Path
 
 from service.client import translated
 from service.client.responses import part
-from service.errors import IndexUnusable, ReindexFailed
+from service.errors import IndexMissing, ReindexFailed
 from service.index import aliases, index_settings
 from service.reindex import documents, lock
 from service.reindex.context import Job
@@ -34,7 +34,7 @@ async def plan(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True
         )
     old = await aliases.current_index(job.client, job.alias)
     if old is None:
-        raise IndexUnusable(f"{job.alias} does not exist in OpenSearch: create it with 'conversations create'")
+        raise IndexMissing(f"{job.alias} does not exist in OpenSearch: create it with 'conversations create'")
     with translated(alias=job.alias):
         stats = await job.client.indices.stats(index=old, metric="docs,store")
     problem = await aliases.drift(job.client, old, job.mapping)

@@ -20,6 +20,7 @@ from service.api import openapi_examples, response_models
 from service.api.errors import BY_ERROR
 from service.api.openapi import example_of
 from service.conversation import Conversation
+from service.errors import NO_INDEX
 from service.node import Distribution, LocalNode
 from service.query.parameters import (
     COUNT_PARAMETERS,
@@ -220,8 +221,12 @@ def test_a_cluster_that_is_gone_or_stands_still_is_503_or_504_and_recovers(
             token = api.token(ORGANIZATIONS[0])
             answer = api.get("/api/conversations", token)
             assert answer.headers["retry-after"] == "1"
-            assert "does not exist" in error(answer, 503, "search_unavailable")["message"]
-            error(api.get("/health/ready"), 503, "search_unavailable")
+            written = api.http.post(
+                f"{api.address}/api/conversations/bulk", content=b"{}",
+                headers={"Authorization": f"Bearer {api.token(ORGANIZATIONS[0], scopes=('conversations:write',))}"},
+            )  # fmt: skip
+            for one in (answer, written, api.get("/health/ready")):
+                assert error(one, 503, "search_unavailable")["message"] == NO_INDEX, "no advice to create it"
             Cluster(own, node.url).load([])
             assert api.conversations(token)["data"]["pagination"]["total"] == 0
             os.kill(node.process.pid, signal.SIGSTOP)

@@ -12,8 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from service.audit import operator
-from service.cli.transfer import MOST_NAMED
+from service.audit import MOST_NAMED, operator
 from service.conversation import Conversation
 from service.index import loader
 from service.index.bulk_requests import Write

@@ -38,6 +38,7 @@ FIELDS = {
     "error", "cause", "places", "client_disconnected", "cut_off", "opensearch_status", "opensearch_error", "written", "unchanged", "rejected",
     "issuer", "reason", "has_older", "logger", "action", "who", "deletions", "conversations", "complete", "uid", "lines", "organizations",
     "pid", "workers", "worker", "exit_code", "seconds_until_next", "node", "message", "keys", "connections", "bytes",
+    "refused", "lacks",
 }  # fmt: skip
 MINE = ORGANIZATIONS[0]
 CALLER = f"{MARK}caller@example.com"
@@ -75,6 +76,7 @@ class Provoked:
         cursor = first.json().get("data", {}).get("pagination", {}).get("next_cursor") or f"{MARK}cursor"
         self.secrets |= {token, token.split(".")[2], cursor}
         line = marked("bulk").model_dump_json()
+        others = marked("others").model_copy(update={"organization_uid": ORGANIZATIONS[1]}).model_dump_json()
         for sent in (token, self.key, f"{token}x", f"{MARK}token", f"ck_{'0' * 16}_{MARK}"):
             for method, path, body in (
                 *(("GET", f"/api/conversations?{query}", "") for query in self._queries(cursor)),
@@ -82,9 +84,10 @@ class Provoked:
                 ("GET", f"/api/conversations/suggest?q={MARK}s", ""),
                 ("GET", "/api/caller", ""),
                 ("GET", f"/api/conversations/export?search={MARK}subject", ""),
+                ("GET", f"/api/conversations/export?organization_uid={ORGANIZATIONS[1]}&search={MARK}", ""),
                 ("GET", f"/api/conversations/{marked('one').uid}", ""),
                 ("GET", f"/api/conversations/{MARK}?{MARK}={MARK}", ""),
-                ("POST", BULK, f"{line}\n{line[:-1]}\n{json.dumps({'uid': MARK, 'subject': MARK})}"),
+                ("POST", BULK, f"{line}\n{others}\n{line[:-1]}\n{json.dumps({'uid': MARK, 'subject': MARK})}"),
                 ("POST", f"{BULK}?refresh={MARK}", line),
                 ("DELETE", f"/api/conversations/{marked('bulk').uid}", ""),
                 ("DELETE", f"/api/conversations/{MARK}?deleted_on={MARK}", ""),
@@ -151,7 +154,7 @@ def provoked(settings: Settings, opensearch_url: str, logs: Path) -> Iterator[Pr
     with ExitStack() as stack:
         cluster = stack.enter_context(_own(settings, opensearch_url))
         key = _key(cluster, logs)
-        found = Provoked(cluster, key, {key, key.split("_")[-1], cluster.environment["CONVERSATIONS_TOKEN_SECRET"]})
+        found = Provoked(cluster, key, {key, key.split("_", 2)[-1], cluster.environment["CONVERSATIONS_TOKEN_SECRET"]})
         http = stack.enter_context(httpx.Client(timeout=60))
         sink = Sink()
         thread = threading.Thread(target=sink.serve_forever, kwargs={"poll_interval": 0.01})
@@ -262,6 +265,12 @@ def test_the_audit_trail_says_who_did_what_to_which_organization_and_how_many(pr
     hashed = f"sha256:{sha256(CALLER.encode()).hexdigest()[:16]}"
     key_id = provoked.key.split("_")[1]
     assert {line["who"] for line in lines} == {hashed, f"key {key_id}"}
+    refused = [line for line in lines if "refused" in line]
+    assert {line["who"] for line in refused} == {hashed, f"key {key_id}"}
+    assert {(line["action"], line["organization"], line["refused"], line["lacks"]) for line in refused} == {
+        ("export", str(ORGANIZATIONS[1]), 1, "organization"), ("write", str(ORGANIZATIONS[1]), 1, "organization"),
+    }  # fmt: skip
+    lines = [line for line in lines if line not in refused]
     assert {line["organization"] for line in lines} == {str(MINE)}
     by_action = {
         action: [line for line in lines if line["action"] == action] for action in ("write", "export", "delete")

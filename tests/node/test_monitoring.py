@@ -312,7 +312,10 @@ def test_doctor_goes_by_the_plugins_name_where_text_cannot_be_analyzed_without_a
 def test_doctor_says_what_is_wrong_and_what_to_do(fresh: Cluster) -> None:
     code, checks = doctor(fresh, CONVERSATIONS_TOKEN_SECRET="a" * 40)
     assert code == 1
-    assert (checks["alias"]["verdict"], checks["alias"]["advice"]) == ("failed", "run 'conversations create'")
+    assert (checks["alias"]["verdict"], checks["alias"]["advice"]) == (
+        "failed",
+        "run 'conversations create', or if you restore a snapshot, wait for its end",
+    )
     assert checks["mapping"]["verdict"] == "skipped"
     assert checks["token settings"]["verdict"] == "failed"
     fresh.load(corpus()[:3])

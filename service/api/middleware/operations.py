@@ -19,9 +19,14 @@ class Operations(HttpMiddleware):
         self._port = port
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        server = scope.get("server")
-        is_own = server is not None and server[1] == self._port
+        is_own = is_for_operators(scope, self._port)
         if scope["path"] in BOTH or is_own == (scope["path"] in OWN):
             await self.app(scope, receive, send)
         else:
             await refuse(scope, send, 404)
+
+
+def is_for_operators(scope: HTTPScope, port: int | None) -> bool:
+    """Whether the request came to the address for operators, which has this port."""
+    server = scope.get("server")
+    return port is not None and server is not None and server[1] == port
