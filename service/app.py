@@ -21,19 +21,19 @@ from service.api.home import home
 from service.api.limits import Limits
 from service.api.metrics import Metrics
 from service.api.middleware.access_log import AccessLog
+from service.api.middleware.address_rate import AddressRate
+from service.api.middleware.answer_bytes import AnswerBytes
 from service.api.middleware.compression import Compression
 from service.api.middleware.cors import Cors
 from service.api.middleware.deadline import Deadline
 from service.api.middleware.disconnect import Disconnect
 from service.api.middleware.head import Head
-from service.api.middleware.held import Held
 from service.api.middleware.hosts import Hosts
 from service.api.middleware.operations import Operations
 from service.api.middleware.paths import Paths
-from service.api.middleware.places import Places
-from service.api.middleware.rate_limit import RateLimit
+from service.api.middleware.rate_headers import RateLimit
+from service.api.middleware.search_slots import SearchSlots
 from service.api.middleware.security_headers import SecurityHeaders
-from service.api.middleware.strangers import Strangers
 from service.api.readiness import Readiness
 from service.api.routes import HANDLERS, Parts
 from service.api.sign_in import SignInCodes, sign_in
@@ -140,9 +140,9 @@ def create_app(
 def _wrapped(application: ASGIApp, settings: Settings, tokens: Tokens, limits: Limits) -> ASGIApp:
     """The application in its middlewares. The outermost one, which sees a request first, is Paths."""
     clients = ClientAddresses(settings.trusted_proxies)
-    placed = Places(Compression(application), tokens=tokens, limits=limits, seconds=settings.request_timeout)
-    known = Strangers(placed, tokens=tokens, callers=limits.callers, addresses=limits.addresses, clients=clients)
-    limited = RateLimit(Held(known), callers=limits.callers)
+    placed = SearchSlots(Compression(application), tokens=tokens, limits=limits, seconds=settings.request_timeout)
+    known = AddressRate(placed, tokens=tokens, callers=limits.callers, addresses=limits.addresses, clients=clients)
+    limited = RateLimit(AnswerBytes(known), callers=limits.callers)
     return Paths(AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited))))))
 
 

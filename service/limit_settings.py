@@ -39,7 +39,7 @@ BODY_SPEED = 50_000  # bytes a second of a body, after its first BODY_START_SECO
 
 
 class LimitSettings(BaseSettings):
-    """`units` are what requests cost: most of them 1, expensive ones more (service/api/weights.py)."""
+    """`units` are what requests cost: most of them 1, expensive ones more (service/api/request_costs.py)."""
 
     caller_rate: float = Field(
         200.0,

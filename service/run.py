@@ -29,7 +29,7 @@ from service.message_texts import counted
 from service.node import LocalCluster, LocalNode, prepare
 from service.node.cluster import HEAP
 from service.node.folder import make_private, require_shape, unwritable
-from service.node.lock import require_free
+from service.node.folder_lock import require_free
 from service.reindex import commands, first_index, lock
 from service.reindex.context import Job
 from service.server import listening, serve

@@ -16,7 +16,7 @@ import pytest
 from litestar.testing import RequestFactory
 
 from service import audit
-from service.api import trail
+from service.api import audit_lines
 from service.api.auth import Tokens
 from service.api.requests import ApiRequest
 from service.api.writes import Line, parse_lines
@@ -51,7 +51,7 @@ def request_to(file: Path, caller: Caller) -> ApiRequest:
     request = RequestFactory().get("/")
     request.scope["litestar_app"] = app  # type: ignore[typeddict-item]
     request.scope["state"] = {"notes": {"request_id": "r"}}
-    trail.remember(request, caller)
+    audit_lines.remember(request, caller)
     return request
 
 
@@ -59,7 +59,7 @@ def written(tmp_path: Path, caller: Caller) -> dict[str, Any]:
     """The line of one write of this caller."""
     file = tmp_path / "audit"
     file.unlink(missing_ok=True)
-    trail.record(request_to(file, caller), "write", {ONE}, written=1)
+    audit_lines.record(request_to(file, caller), "write", {ONE}, written=1)
     found: dict[str, Any] = json.loads(file.read_text())
     return found
 
@@ -196,7 +196,7 @@ def test_the_refused_lines_of_a_bulk_have_one_line(tmp_path: Path) -> None:
 
     request = request_to(file, KEY)
     for some in (body, b"".join(body.splitlines(keepends=True)[:3]), body.splitlines()[0], b"nonsense"):
-        trail.record_uncovered(request, lines_of(some))
+        audit_lines.record_uncovered(request, lines_of(some))
     many, two = map(json.loads, file.read_text().splitlines())
     assert (many["action"], many["who"], many["lacks"]) == ("write", KEY.user, "organization")
     assert many["refused"] == audit.MOST_NAMED + 2

@@ -16,7 +16,7 @@ import pytest
 import zstandard
 
 from service.sources import mailbox
-from service.sources.limits import Limits
+from service.sources.file_limits import Limits
 from tests.archives import BOX, tarred, zipped
 from tests.mail_imports import numbered
 

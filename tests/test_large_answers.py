@@ -14,7 +14,7 @@ from litestar.response import Stream
 from service.api import conditional_requests
 from service.api.errors import error_response
 from service.api.limits import CHARGED, Limits
-from service.api.middleware.held import Held
+from service.api.middleware.answer_bytes import AnswerBytes
 from service.api.requests import ApiRequest
 from service.settings import Settings
 from tests import virtual_time
@@ -37,7 +37,7 @@ class Rig:
             return await conditional_requests.answer(request, pieces, {}, hold=hold)
 
         handlers: Any = {Exception: error_response}
-        self.app = Held(Litestar([page], exception_handlers=handlers, logging_config=None, openapi_config=None))
+        self.app = AnswerBytes(Litestar([page], exception_handlers=handlers, logging_config=None, openapi_config=None))
         self.reads = asyncio.Event()
 
     async def holds(self, size: int) -> None:

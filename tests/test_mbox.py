@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.sources import mailbox
-from service.sources.limits import Limits
+from service.sources.file_limits import Limits
 from service.sources.message import parse
 from tests.examples import examples
 from tests.mail_imports import imported, numbered

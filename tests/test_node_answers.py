@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from service.node import health, lock
+from service.node import folder_lock, health
 from tests.in_thread import serving
 
 STRANGE = (b"", b"<html>", b"\xff\xfe", b"[]", b'{"status":5}', b"[" * 100_000, b'{"x":' * 100_000)
@@ -50,6 +50,6 @@ def test_a_file_that_is_none_of_ours_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "node.json"
     for content in STRANGE:
         path.write_bytes(content)
-        assert lock.read(path, _Value) is None
-    lock.write(path, _Value("http://127.0.0.1:1"))
-    assert lock.read(path, _Value) == _Value("http://127.0.0.1:1")
+        assert folder_lock.read(path, _Value) is None
+    folder_lock.write(path, _Value("http://127.0.0.1:1"))
+    assert folder_lock.read(path, _Value) == _Value("http://127.0.0.1:1")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from service.errors import Misconfigured
 from service.sources import sms_xml
-from service.sources.limits import Limits
+from service.sources.file_limits import Limits
 from service.sources.phone_numbers import Peers
 from service.sources.sms_fields import date_of
 from service.sources.sms_files import Sms, Unusable, read

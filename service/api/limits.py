@@ -23,7 +23,7 @@ WRITE_BYTES = 25_000  # of a bulk write count as one write
 MOST_WRITES = 10  # of one request: its parts of service.api.writes.BATCH_BYTES are written one after the other
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
 SHED = "shed"  # in the state of a request that was refused because the service is busy with other organizations
-PLACE = "place"  # in the state of a request: the organization in whose name it already has a slot for a search
+SLOT = "slot"  # in the state of a request: the organization in whose name it already has a slot for a search
 WAITED = "waited"  # the seconds that it waited for this slot, which count towards its deadline
 HELD = "held"  # in the state of a request: a function that releases the bytes of its answer
 ON_CALLER_KNOWN = "on_caller_known"  # in the state of a request: called with the caller, so that the connection stays
@@ -90,9 +90,9 @@ class Limits:
     def search(self, scope: Scope, organization_uid: UUID) -> AbstractAsyncContextManager[None]:
         """A slot among the searches, for a request that reads in OpenSearch. Raises TooBusy and Saturated.
 
-        A request that got its slot in service.api.middleware.places keeps it.
+        A request that got its slot in service.api.middleware.search_slots keeps it.
         """
-        if scope["state"].get(PLACE) == organization_uid.bytes:
+        if scope["state"].get(SLOT) == organization_uid.bytes:
             return nullcontext()
         return self.searches.slot(organization_uid.bytes)
 

@@ -15,7 +15,7 @@ from litestar.response import Stream
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from service import telemetry
-from service.api import conditional_requests, responses, trail, weights
+from service.api import audit_lines, conditional_requests, request_costs, responses
 from service.api.auth import Caller, Tokens, authorizations
 from service.api.limits import Limits
 from service.api.links import links
@@ -121,7 +121,7 @@ async def export_conversations(request: ApiRequest) -> Stream:
     """
     parts: Parts = request.app.state.parts
     is_strict = _is_strict(request)
-    with trail.record_refusal(request, "export"):
+    with audit_lines.record_refusal(request, "export"):
         organization_uid, query = await _parsed_query(request, EXPORT_PARAMETERS, is_strict=is_strict, scope=EXPORT)
     if is_head(request.scope):
         async with parts.limits.export(request.scope, organization_uid):
@@ -151,7 +151,7 @@ async def _parsed_query(
 
 
 def _units(parts: Parts, query: ConversationQuery, scope: str) -> float:
-    return weights.EXPORT if scope == EXPORT else weights.of_query(query, parts.searcher.windows)
+    return request_costs.EXPORT if scope == EXPORT else request_costs.of_query(query, parts.searcher.windows)
 
 
 def _is_strict(request: ApiRequest) -> bool:
@@ -181,7 +181,7 @@ async def _export_lines(request: ApiRequest, query: ConversationQuery, organizat
             is_complete = True
             yield export_end_line(total, organization_uid, request.scope["query_string"], matched)
     finally:
-        trail.record(request, "export", {organization_uid}, conversations=sent, complete=is_complete)
+        audit_lines.record(request, "export", {organization_uid}, conversations=sent, complete=is_complete)
 
 
 async def _one_empty_part() -> AsyncGenerator[bytes]:
@@ -210,19 +210,19 @@ async def get_conversation(request: ApiRequest, uid: FromPath[str]) -> Answer:
 async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Response[bytes]:
     """Deletes a conversation. A tombstone stays, so that an older copy that arrives later cannot restore it."""
     parts: Parts = request.app.state.parts
-    with trail.record_refusal(request, "delete", uid=uid):
+    with audit_lines.record_refusal(request, "delete", uid=uid):
         organization_uid, conversation_uid, values = await _parsed_item_request(
             request, uid, DELETE_PARAMETERS, scope=WRITE
         )
     async with parts.limits.deletion(request.scope, organization_uid):
-        with trail.record_failure(request, "delete", {organization_uid}, uid=str(conversation_uid)):
+        with audit_lines.record_failure(request, "delete", {organization_uid}, uid=str(conversation_uid)):
             outcome = await parts.writes.delete(
                 organization_uid,
                 conversation_uid,
                 deleted_on=values.get(DELETED_ON, None),
                 refresh=values.get(REFRESH, "false"),
             )
-    trail.record(request, "delete", {organization_uid}, uid=str(conversation_uid), **{outcome: 1})
+    audit_lines.record(request, "delete", {organization_uid}, uid=str(conversation_uid), **{outcome: 1})
     result = DeletionResult(uid=str(conversation_uid), outcome=outcome)
     return _json(responses.data(DeletionResults(items=[result])))
 
@@ -235,14 +235,14 @@ async def delete_conversation(request: ApiRequest, uid: FromPath[str]) -> Respon
 async def write_conversations(request: ApiRequest) -> Response[bytes]:
     """Writes upserts and deletions from NDJSON or a JSON array. The response has the result of each, in their order."""
     parts: Parts = request.app.state.parts
-    with trail.record_refusal(request, "write"):
+    with audit_lines.record_refusal(request, "write"):
         caller = await _caller(request, WRITE)
     values = parse_values(request.scope["query_string"], BULK_PARAMETERS)
     check_body(request.scope["headers"])
     await parts.index_fits()
     async with parts.limits.body(caller, _announced_bytes(request, parts.limits.body_bytes)):
         body = await _body(request, parts.limits.body_bytes)
-        for_bytes = weights.of_bulk(0, len(body))
+        for_bytes = request_costs.of_bulk(0, len(body))
         parts.limits.charge(caller, for_bytes)
         lines = await parse_lines(
             body,
@@ -250,15 +250,15 @@ async def write_conversations(request: ApiRequest) -> Response[bytes]:
             max_ahead=parts.writes.max_ahead,
             is_json=request.content_type[0] == MediaType.JSON,
         )
-        parts.limits.charge(caller, weights.of_bulk(len(lines), len(body)) - for_bytes)
-        trail.record_uncovered(request, lines)
-        organizations = trail.organizations_of(lines)
+        parts.limits.charge(caller, request_costs.of_bulk(len(lines), len(body)) - for_bytes)
+        audit_lines.record_uncovered(request, lines)
+        organizations = audit_lines.organizations_of(lines)
         async with parts.limits.write(caller, organizations, len(body)):
-            with trail.record_failure(request, "write", organizations, lines=len(lines)):
+            with audit_lines.record_failure(request, "write", organizations, lines=len(lines)):
                 results = await parts.writes.write(lines, refresh=values.get(REFRESH, "false"))
     counts = Counter[str](result.outcome for result in results)
     note(request.scope, **counts)
-    trail.record_writes(request, lines, results)
+    audit_lines.record_writes(request, lines, results)
     for outcome, count in counts.items():
         telemetry.lines.labels(outcome).inc(count)
     return _json(
@@ -337,7 +337,7 @@ async def _verified(request: ApiRequest) -> Caller:
         raise Unauthorized("the Authorization header must be sent once")
     caller = await parts.tokens.verify(headers[0] if headers else None)
     parts.limits.take(request.scope, caller)
-    trail.remember(request, caller)
+    audit_lines.remember(request, caller)
     return caller
 
 

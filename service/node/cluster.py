@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from service.errors import NodeFailed
-from service.node import health, lock, member_jar
+from service.node import folder_lock, health, member_jar
 from service.node.distribution import Distribution
 from service.node.folder import NODES, make_private, require_shape, unwritable
 from service.node.member import HOSTS, Member
@@ -76,7 +76,7 @@ class LocalCluster:
         """
         require_shape(self.data, len(self.nodes))
         self._prepare_folders()
-        self._lock = lock.take(self.data)
+        self._lock = folder_lock.take(self.data)
         try:
             member_jar.make(self.distribution)
             self._start_all(self.nodes)
@@ -123,7 +123,7 @@ class LocalCluster:
         running = self.running()
         if running and running[0].pid is not None:
             urls = [node.url for node in running]
-            lock.write(self.data / "node.json", lock.Running(urls[0], running[0].pid, os.getpid(), urls))
+            folder_lock.write(self.data / "node.json", folder_lock.Running(urls[0], running[0].pid, os.getpid(), urls))
 
     def _prepare_folders(self) -> None:
         try:

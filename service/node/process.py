@@ -23,7 +23,7 @@ from typing import IO, Self
 
 from service import progress
 from service.errors import NodeFailed
-from service.node import failure, health, lock
+from service.node import failure, folder_lock, health
 from service.node.distribution import Distribution
 from service.node.folder import UMASK, for_owner, make_folders, require_shape, unwritable
 from service.node.watch import Watch, last_lines
@@ -113,12 +113,12 @@ class LocalNode:
         """
         require_shape(self.data, 1)
         self._prepare_folders()
-        self._lock = lock.take(self.data)
+        self._lock = folder_lock.take(self.data)
         try:
             self._start()
             assert self.process is not None
-            lock.write(self.data / "port.json", lock.LastPort(int(self.url.rpartition(":")[2])))
-            lock.write(self.data / "node.json", lock.Running(self.url, self.process.pid, os.getpid()))
+            folder_lock.write(self.data / "port.json", folder_lock.LastPort(int(self.url.rpartition(":")[2])))
+            folder_lock.write(self.data / "node.json", folder_lock.Running(self.url, self.process.pid, os.getpid()))
         except BaseException:
             self.kill_process()
             self._release()
@@ -267,7 +267,7 @@ class LocalNode:
 
     def _port(self) -> int:
         """The node's last port if it is free, so that its URL stays the same; else any free port."""
-        last = lock.read(self.data / "port.json", lock.LastPort)
+        last = folder_lock.read(self.data / "port.json", folder_lock.LastPort)
         if last is not None and is_free(last.port):
             return last.port
         return free_port(range(LOWEST_PORT, HIGHEST_PORT))
@@ -320,8 +320,8 @@ def running_url(data: Path) -> str | None:
 
     For a local cluster, the URLs of all nodes that run, as in OPENSEARCH_URL.
     """
-    running = lock.read(data / "node.json", lock.Running)
-    if running is None or not lock.is_held(data):
+    running = folder_lock.read(data / "node.json", folder_lock.Running)
+    if running is None or not folder_lock.is_held(data):
         return None
     return ",".join(running.urls or [running.url])
 

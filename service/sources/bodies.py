@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from service.sources.charsets import decode
 from service.sources.encoded_words import from_base64
 from service.sources.headers import Headers, split_part
-from service.sources.parameters import Content, content
+from service.sources.mime_parameters import Content, content
 
 DEEPEST = 30  # levels of nested parts; deeper parts are ignored
 MOST_PARTS = 20_000

@@ -22,7 +22,7 @@ from typing import IO, NamedTuple, Self, cast
 import zstandard
 
 from service.errors import SourceUnreadable
-from service.sources.limits import LIMITS, Limits
+from service.sources.file_limits import LIMITS, Limits
 
 GZIP, ZSTANDARD, ZIPS = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", (b"PK\x03\x04", b"PK\x05\x06")
 TAR_AT, TAR = 257, b"ustar"

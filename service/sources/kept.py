@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from service.sources.limits import Limits
+from service.sources.file_limits import Limits
 
 _BLANK_LINE = re.compile(rb"(?:\A|\n)[ \t]*\r?\n")
 _PART = b"\n--"  # begins the line between two parts of a MIME message

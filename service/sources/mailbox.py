@@ -18,7 +18,7 @@ from service import progress
 from service.rejects import is_rejects
 from service.sources import mbox
 from service.sources.containers import File, streams
-from service.sources.limits import LIMITS, Limits
+from service.sources.file_limits import LIMITS, Limits
 from service.sources.mail_folders import Place, is_other_file, place_of, walk
 from service.sources.window import Window
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from service.sources.file_limits import Limits
 from service.sources.kept import Kept
-from service.sources.limits import Limits
 from service.sources.window import BEHIND, CHUNK, Window
 
 SEPARATOR_BYTES = 1_000  # the longest separator: an address and a date

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from service import progress
 from service.errors import Misconfigured
-from service.sources.limits import Limits
+from service.sources.file_limits import Limits
 from service.sources.phone_numbers import Peers
 from service.sources.sms_fields import COLUMNS, NEEDED, Sms, Unusable, date_of, sms_of
 from service.sources.window import CHUNK, Window

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from service.sources.containers import streams
-from service.sources.limits import LIMITS, Limits
+from service.sources.file_limits import LIMITS, Limits
 from service.sources.phone_numbers import Peers
 from service.sources.sms_csv import read_csv
 from service.sources.sms_fields import COLUMNS, Sms, Unusable

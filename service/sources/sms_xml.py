@@ -14,7 +14,7 @@ from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
 from service.errors import SourceUnreadable
-from service.sources.limits import Limits
+from service.sources.file_limits import Limits
 from service.sources.phone_numbers import GROUP, Peers
 from service.sources.sms_fields import SHOWN_BYTES, Sms, Unusable, sms_of
 from service.sources.window import Window

@@ -30,7 +30,7 @@ from service.search import compiler
 from service.search.paging.cursors import Cursors
 from service.settings import Settings
 from service.sources import lines, mail, mailbox, sms
-from service.sources.limits import Limits
+from service.sources.file_limits import Limits
 
 Result = TypeVar("Result")
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")

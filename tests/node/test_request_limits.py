@@ -21,7 +21,7 @@ import httpx
 import pytest
 
 from service.api.auth import Tokens
-from service.api.middleware.rate_limit import HOLD_SECONDS
+from service.api.middleware.rate_headers import HOLD_SECONDS
 from service.conversation import Conversation
 from service.node import Distribution, LocalNode
 from service.settings import Settings

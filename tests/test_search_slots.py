@@ -1,4 +1,4 @@
-"""A search gets its place before Litestar works on it, if a look is enough to know whose it is."""
+"""A search gets its slot before Litestar works on it, if a look is enough to know whose it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from service.api.auth import Tokens
 from service.api.limits import CHARGED, SHED, Limits
 from service.api.middleware.deadline import Deadline
-from service.api.middleware.places import Places
+from service.api.middleware.search_slots import SearchSlots
 from service.errors import SearchTimeout
 from service.identity.caller import Caller
 from service.settings import Settings
@@ -35,7 +35,7 @@ class Rig:
         self.sent: list[dict[str, Any]] = []
         seconds = settings.request_timeout
         within = Deadline(self._application, seconds=seconds, body_seconds=seconds)
-        self.places = Places(within, tokens=self.tokens, limits=self.limits, seconds=seconds)
+        self.slots = SearchSlots(within, tokens=self.tokens, limits=self.limits, seconds=seconds)
         self.fails = False
         self.takes = 0.0
 
@@ -66,7 +66,7 @@ class Rig:
         async def receive() -> Any:
             return await asyncio.Event().wait()
 
-        await self.places(scope, receive, self._send)
+        await self.slots(scope, receive, self._send)
         state: dict[str, Any] = scope["state"]
         return state
 

@@ -1,7 +1,7 @@
 """Adds RateLimit and RateLimit-Policy to answers, and delays refusals, because some clients try again at once.
 
 The fields are those of draft-ietf-httpapi-ratelimit-headers-10: the policy is `q` units in `w` seconds; `r` units are
-left, and the balance is full again after `t` seconds. The units are what requests cost (service/api/weights.py).
+left, and the balance is full again after `t` seconds. The units are what requests cost (service/api/request_costs.py).
 """
 
 from __future__ import annotations

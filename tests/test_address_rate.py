@@ -11,7 +11,6 @@ import pytest
 from service import telemetry
 from service.api.auth import Tokens
 from service.api.client_address import ClientAddresses
-from service.api.middleware import rate_limit
 from service.errors import Misconfigured
 from service.settings import Settings
 from tests.without_cluster import ask

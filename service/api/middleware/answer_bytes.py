@@ -8,7 +8,7 @@ from service.api.limits import HELD
 from service.api.middleware.http import HttpMiddleware
 
 
-class Held(HttpMiddleware):
+class AnswerBytes(HttpMiddleware):
     """ASGI middleware. A generator would release them only when it is collected as garbage."""
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from service.api import weights
+from service.api import request_costs
 from service.query.conversation_query import ConversationQuery
 from service.query.fields import SORT_KEYS
 from service.query.parameters import LIST_PARAMETERS
@@ -32,15 +32,15 @@ def test_a_page_is_dear_where_it_is_found_by_counting(sort: str) -> None:
         keys = keys_of((query.sort, *query.then), Tiers.of(scored_clauses(query, UUID(int=1, version=4))))
         is_deep = page * 10 > WINDOWS.plain(keys)
         assert WINDOWS.is_deep(query) == is_deep
-        assert weights.of_query(query, WINDOWS) == weights.DEEP * is_deep
+        assert request_costs.of_query(query, WINDOWS) == request_costs.DEEP * is_deep
         found.add(is_deep)
     assert found == {True, False}
 
 
 def test_what_is_dear_adds_up() -> None:
     query = query_of("search=invoice&match=fuzzy&facets=status&suggest=true&page=1000")
-    assert weights.of_query(query, Windows()) == 4 + 2 + 1 + weights.DEEP
-    assert weights.of_query(query_of("search=invoice"), Windows()) == 0
+    assert request_costs.of_query(query, Windows()) == 4 + 2 + 1 + request_costs.DEEP
+    assert request_costs.of_query(query_of("search=invoice"), Windows()) == 0
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,4 @@ def test_what_is_dear_adds_up() -> None:
 )
 def test_a_bulk_write_costs_by_lines_or_by_bytes(lines: int, size: int, units: float) -> None:
     """40 conversations with 900 recipients each cost OpenSearch more than 5,000 short ones."""
-    assert weights.of_bulk(lines, size) == pytest.approx(units)
+    assert request_costs.of_bulk(lines, size) == pytest.approx(units)

@@ -16,7 +16,7 @@ from uuid import UUID
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Send
 
 from service.api.auth import Tokens
-from service.api.limits import CHARGED, PLACE, SHED, WAITED, Limits
+from service.api.limits import CHARGED, SHED, SLOT, WAITED, Limits
 from service.api.middleware.access_log import note
 from service.api.middleware.http import HttpMiddleware
 from service.api.middleware.refusal import refuse_for
@@ -28,7 +28,7 @@ _NAMED = re.compile(rb"(?:^|&)organization_uid=([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[
 _NAME = b"organization"
 
 
-class Places(HttpMiddleware):
+class SearchSlots(HttpMiddleware):
     """ASGI middleware. The slot is held until the response begins. The wait for it ends with the request's deadline."""
 
     def __init__(self, app: ASGIApp, *, tokens: Tokens, limits: Limits, seconds: float) -> None:
@@ -46,11 +46,11 @@ class Places(HttpMiddleware):
         if caller is None or organization_uid is None:
             await self.app(scope, receive, send)
             return
-        async with AsyncExitStack() as place:
+        async with AsyncExitStack() as slot:
 
             async def begun(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    await place.aclose()
+                    await slot.aclose()
                 await send(message)
 
             clock = asyncio.get_running_loop().time
@@ -58,8 +58,8 @@ class Places(HttpMiddleware):
             try:
                 with suppress(TimeoutError):  # the middleware Deadline turns it into an answer
                     async with asyncio.timeout(self._seconds):
-                        await place.enter_async_context(self._limits.search(scope, organization_uid))
-                    scope["state"][PLACE] = organization_uid.bytes
+                        await slot.enter_async_context(self._limits.search(scope, organization_uid))
+                    scope["state"][SLOT] = organization_uid.bytes
             except (TooBusy, Saturated) as error:
                 await self._refuse(scope, send, caller, organization_uid, error)
                 return

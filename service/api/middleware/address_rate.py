@@ -21,7 +21,7 @@ from service.limits.token_buckets import Buckets
 FREE = frozenset({"/health/live", "/health/ready", "/metrics"})
 
 
-class Strangers(HttpMiddleware):
+class AddressRate(HttpMiddleware):
     """ASGI middleware. A caller whose token is remembered passes, whatever else its address sends."""
 
     def __init__(
