@@ -15,10 +15,11 @@ from functools import lru_cache
 MAX_PLAIN_CHARACTERS = 800
 MOST_MARKS = 30  # of a run of combining marks, as in the mapping's char filter "marks"
 
-# Unicode blocks of scripts without spaces between words, and their marks, as in the mapping's tokenizer.
+# Unicode blocks of scripts without spaces between words, and their marks, as in the mapping's tokenizer. Their digits
+# are not among them: these are numbers as everywhere.
 SPACELESS = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff"
-    "\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
+    "[\u0e00-\u0e4f\u0e5a-\u0ecf\u0eda-\u0eff\u1000-\u103f\u104a-\u108f\u109a-\u109f\u1100-\u11ff\u1780-\u17df"
+    "\u17ea-\u17ff\u2e80-\u2fdf\u3005-\u30ff\u3130-\u318f\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U0003ffff]"
 )
 
 # A text of Chinese characters and kana only, as in the mapping's tokenizer "east_asian".
@@ -54,6 +55,8 @@ _PUNCTUATION_EMOJI = frozenset("\u3030\u303d")
 # The Thai and the Lao vowel am, which normalization splits, even around a tone mark. Dictionaries have it whole.
 _THAI_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 _LAO_AM = re.compile("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
+# Decimal digits of any script, as in the mapping's char filter "digits".
+_DIGIT = re.compile(r"(?![0-9])\d")
 # The French n° before a number, with a degree sign, is read as nº, which normalization turns into no, like №.
 _NUMERO = re.compile(r"(?<![^\W_][nN])(?<=[nN])\u00b0(?=\s?[0-9])")
 # Letters with two encodings: Malayalam chillus and the Bengali khanda ta, before Unicode had them with a joiner.
@@ -212,9 +215,9 @@ def pieces_of(text: str) -> list[str]:
 def plain_of(text: str) -> str:
     """The text in NFKC, as in the mapping's char filters: in plain width, with ligatures and symbols spelled out.
 
-    Runs of marks are cut first, as in the char filter "marks", because NFKC reorders the marks of a run. Signs such as
-    ™ become words of their own, as in the char filter "apart". Invisible characters are removed, except those that may
-    part words.
+    Runs of marks are cut first, as in the char filter "marks", because NFKC reorders the marks of a run. Decimal digits
+    of any script become those of ASCII. Signs such as ™ become words of their own, as in the char filter "apart".
+    Invisible characters are removed, except those that may part words.
     """
     if text.isascii() or not any(map(_may_change, set(text))):
         return text
@@ -229,7 +232,8 @@ def _may_change(character: str) -> bool:
 
 
 def _spelled_out(text: str) -> str:
-    marked = APART.sub(r" \g<0> ", _ACCENT.sub("'", _NUMERO.sub("\u00ba", _in_one_encoding(text)).translate(_EMOJI)))
+    one_encoding = _DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), _in_one_encoding(text))
+    marked = APART.sub(r" \g<0> ", _ACCENT.sub("'", _NUMERO.sub("\u00ba", one_encoding).translate(_EMOJI)))
     plain = unicodedata.normalize("NFKC", marked)
     return without_invisible(_ARMENIAN_EV.sub("\u057e", _with_am(plain)))
 

@@ -84,8 +84,9 @@ def _is_code(run: Sequence[str]) -> bool:
 
 
 def plain(text: str) -> str:
-    """In NFKC, where an accent between letters is an apostrophe."""
-    return unicodedata.normalize("NFKC", re.sub(r"(?<=[^\W\d_])´(?=[^\W\d_])", "'", text))
+    """In NFKC, where an accent between letters is an apostrophe, with the digits of ASCII."""
+    normalized = unicodedata.normalize("NFKC", re.sub(r"(?<=[^\W\d_])´(?=[^\W\d_])", "'", text))
+    return "".join(str(unicodedata.decimal(character, character)) for character in normalized)
 
 
 def owned(text: str) -> str:

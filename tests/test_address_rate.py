@@ -32,7 +32,7 @@ STRANGE: list[dict[str, Any]] = [
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """tests/node/test_request_limits.py tests how long a refusal is held back."""
-    monkeypatch.setattr(rate_limit, "HOLD_SECONDS", 0.0)
+    monkeypatch.setattr(rate_headers, "HOLD_SECONDS", 0.0)
 
 
 def refusals() -> float:

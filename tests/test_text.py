@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +14,7 @@ from service.text import (
     MAIL_REPLY_MARK,
     REPLY_MARKS,
     REPLY_WORDS,
+    SPACELESS,
     fold,
     has_letters,
     in_one_word,
@@ -20,6 +23,8 @@ from service.text import (
     plain_of,
     trimmed,
 )
+
+MAPPING = Path(__file__).parents[1] / "index_mappings" / "conversations.json"
 
 
 @pytest.mark.parametrize("word", sorted(REPLY_WORDS))
@@ -67,6 +72,23 @@ def test_a_numeral_that_is_not_made_of_digits_is_a_symbol(character: str) -> Non
 
 def test_numerals_that_normalization_makes_digits_of_are_numbers() -> None:
     assert {kind_of_character(character) for character in "¹①½5Ⅷ٣"} == {"number"}
+
+
+def test_decimal_digits_of_every_script_are_those_of_ascii_here_and_in_the_mapping() -> None:
+    digits = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) == "Nd"]
+    assert [plain_of(c) for c in digits] == [str(unicodedata.decimal(c)) for c in digits]
+    analysis = json.loads(MAPPING.read_text("utf-8"))["settings"]["index"]["analysis"]
+    rules = [rule.split(" => ") for rule in analysis["char_filter"]["digits"]["mappings"]]
+    mapped = {json.loads(f'"{written}"'): digit for written, digit in rules}
+    for digit in digits:
+        assert mapped.get(digit, unicodedata.normalize("NFKC", digit)) == str(unicodedata.decimal(digit))
+    assert all(str(unicodedata.decimal(c, digit)) == digit for c, digit in mapped.items())
+
+
+@pytest.mark.parametrize("text", ["๑๐", "໑໐", "១០", "၁၀", "႑႐", "١٠", "۱۰", "१०", "১০", "༡༠", "𑄷𑄶"])
+def test_digits_of_scripts_without_spaces_are_numbers(text: str) -> None:
+    assert pieces_of(f"x{text}") == ["x10"]
+    assert not SPACELESS.search(text)
 
 
 def test_an_armenian_ligature_is_read_as_its_capitals() -> None:

@@ -47,11 +47,13 @@ from service.search.words.forms import (
     MOST_SPLIT,
     joined_words,
     other_forms,
+    spelled,
     split,
     without_article,
     without_separators,
     without_suffix,
 )
+from service.search.words.japanese import noun_and_verb
 from service.text import (
     EAST_ASIAN,
     PARTING,
@@ -123,9 +125,17 @@ def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
         for piece, clauses in found.items():
             clauses += [phrase(EXACT, words) for words in split(piece)]
             clauses += [_run(form) for form in other_forms(piece)]
+            clauses.extend(_in_japanese(piece))
             for parts in korean.compounds(piece):  # of which one must be a word of the subject
                 clauses.append(all_of([*map(_run, parts), any_of(*(all_words(STEMS, part) for part in parts))]))
     return found
+
+
+def _in_japanese(piece: str) -> list[Clause]:
+    """All words of the piece in another spelling, and a noun and a verb that stand apart in the subject."""
+    ways = [all_words(STEMS, way) for way in spelled(piece)]
+    noun, verbs = noun_and_verb(piece)
+    return [*ways, all_of([_run(noun), any_of(*map(_run, verbs))])] if noun else ways
 
 
 def forms(piece: str) -> Clause:

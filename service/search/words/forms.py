@@ -81,5 +81,10 @@ def _word(piece: str) -> str:
 def other_forms(piece: str) -> list[str]:
     """What a run may have instead: another form or spelling of a Japanese word, or a word without a Korean ending."""
     polite = without_polite_prefix(piece)
-    spellings = [one for way in (piece, *polite[:1]) for one in other_spellings(way)]
-    return list(dict.fromkeys((*japanese_forms(piece), *polite, *spellings, *korean.bare(piece))))
+    return list(dict.fromkeys((*japanese_forms(piece), *polite, *spelled(piece), *korean.bare(piece))))
+
+
+def spelled(piece: str) -> list[str]:
+    """The other spellings of a Japanese piece, with and without the polite prefix in front."""
+    polite = without_polite_prefix(piece)
+    return [one for way in (piece, *polite[:1]) for one in other_spellings(way)]

@@ -63,6 +63,10 @@ _ASKED = re.compile(
     f"([{_HAN}][{_HIRAGANA}]{{0,4}}?)(?:ください|下さい|します|しました|して|いたします|いたしました|致します|いただ[{_HIRAGANA}]{{1,6}})$"
 )
 
+_NOUN = f"[{_HAN}\u30a1-\u30fa\u30fc]{{2,}}"
+_NOUN_AND_VERB = re.compile(f"({_NOUN})([{_HAN}](?:[{_HIRAGANA}]{{1,2}}[{_HAN}])?[{_HIRAGANA}]+)")
+_KATAKANA_AT_END = re.compile("[\u30a1-\u30fa\u30fc]*$")
+
 
 def _forms(stem: str) -> list[str]:
     """The forms of a stem such as 書き, 書か or 食べ, or of one character such as 見."""
@@ -155,6 +159,26 @@ def japanese_forms(piece: str) -> list[str]:
     plain = _CONTRACTED.sub(r"\1", _AUXILIARIES.sub(r"\1", plain))
     own = [plain] if plain != piece else []
     return list(dict.fromkeys((*own, *_forms_of(plain))))
+
+
+def noun_and_verb(piece: str) -> tuple[str, list[str]]:
+    """The noun and the forms of the verb after it, if no particle is between: 商品 and 届か of 商品届かない.
+
+    Without a dictionary, the verb is what is written with one Chinese character before its kana, or with two of them
+    before する. The noun must have two characters or more.
+    """
+    plain = piece.rstrip(_SIGNS)
+    if found := _SURU.search(plain):
+        is_katakana = bool(_KATAKANA_AT_END.fullmatch(found[1]))
+        at = _KATAKANA_AT_END.search(plain, 0, found.end(1)) if is_katakana else None
+        start = at.start() if at else found.start(1)
+        noun, verb = plain[:start], plain[start:]
+    elif found := _NOUN_AND_VERB.fullmatch(plain):
+        noun, verb = found[1], found[2]
+    else:
+        return "", []
+    forms = japanese_forms(verb) if re.fullmatch(_NOUN, noun) else []
+    return (noun, [verb, *forms]) if forms else ("", [])
 
 
 def _forms_of(piece: str) -> list[str]:
