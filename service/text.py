@@ -56,10 +56,17 @@ _THAI_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 _LAO_AM = re.compile("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
 # The French n° before a number, with a degree sign, is read as nº, which normalization turns into no, like №.
 _NUMERO = re.compile(r"(?<![^\W_][nN])(?<=[nN])\u00b0(?=\s?[0-9])")
-# Letters with two encodings: Malayalam chillus and the Bengali khanda ta, before Unicode had them with a joiner.
-_WITH_JOINER = re.compile("[\u0d15\u0d23\u0d28\u0d30\u0d32\u0d33]\u0d4d\u200d|\u09a4\u09cd\u200d")
+# Letters with two encodings: Malayalam chillus and the Bengali khanda ta, before Unicode had them with a joiner; the
+# Thai and the Lao vowel ae, typed as two vowels e; and the Persian heh with a hamza, typed with or without it.
+_TWO_ENCODINGS = re.compile(
+    "[\u0d15\u0d23\u0d28\u0d30\u0d32\u0d33]\u0d4d\u200d|\u09a4\u09cd\u200d|\u0e40\u0e40|\u0ec0\u0ec0|\u06d5\u0654?|\u06c0"
+)
 _ONE_ENCODING = dict(
-    zip("\u0d15\u0d23\u0d28\u0d30\u0d32\u0d33\u09a4", "\u0d7f\u0d7a\u0d7b\u0d7c\u0d7d\u0d7e\u09ce", strict=True)
+    zip(
+        "\u0d15\u0d23\u0d28\u0d30\u0d32\u0d33\u09a4\u0e40\u0ec0\u06d5\u06c0",
+        "\u0d7f\u0d7a\u0d7b\u0d7c\u0d7d\u0d7e\u09ce\u0e41\u0ec1\u0647\u0647",
+        strict=True,
+    )
 )
 # The Armenian ligature ev is spelled out with another letter than its capitals: all are read as the capitals.
 _ARMENIAN_EV = re.compile("(?<=[\u0535\u0565])[\u0552\u0582]")
@@ -225,7 +232,12 @@ def plain_of(text: str) -> str:
 def _may_change(character: str) -> bool:
     """Whether `plain_of` may change a text because of this character."""
     is_jamo = "\u1100" <= character <= "\u11ff"  # parts of syllables, which NFKC composes
-    return is_jamo or character in "\u00b0\u0552\u0582" or _is_mark(character) or _spelled_out(character) != character
+    return (
+        is_jamo
+        or character in "\u00b0\u0552\u0582\u0e40\u0ec0"
+        or _is_mark(character)
+        or _spelled_out(character) != character
+    )
 
 
 def _spelled_out(text: str) -> str:
@@ -235,7 +247,7 @@ def _spelled_out(text: str) -> str:
 
 
 def _in_one_encoding(text: str) -> str:
-    return _WITH_JOINER.sub(lambda found: _ONE_ENCODING[found[0][0]], text)
+    return _TWO_ENCODINGS.sub(lambda found: _ONE_ENCODING[found[0][0]], text)
 
 
 def _with_am(text: str) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from service.hangul import Range, parted, syllables_begun
 from service.search import near_words
-from service.search.clauses import EXACT, Clause, all_of, all_words, any_of, phrase
+from service.search.clauses import EXACT, STEMS, Clause, all_of, all_words, any_of, phrase
 from service.text import SPACELESS, fold, has_words, plain_of, without_last_part
 from service.vocabulary import (
     FIELD,
@@ -68,8 +68,10 @@ class Anywhere:
         return all_words(EXACT, word, fuzziness=mistakes_in(word), prefix_length=1, fuzzy_rewrite=near_words.TOGETHER)
 
     def begun(self, parts: list[str]) -> Clause:
-        ways = dict.fromkeys((" ".join(parts), "".join(parts)))  # an invisible sign may part them
-        return any_of(*({"match_phrase_prefix": {EXACT: {"query": way}}} for way in ways))
+        joined = "".join(parts)
+        ways = [(EXACT, way) for way in dict.fromkeys((" ".join(parts), joined))]  # an invisible sign may part them
+        ways += [(STEMS, joined)] if joined.isdecimal() else []  # which has numbers without their groups
+        return any_of(*({"match_phrase_prefix": {field: {"query": way}}} for field, way in ways))
 
     def run_begun(self, letters: list[str]) -> Clause:
         *before, last = letters

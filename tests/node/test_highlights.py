@@ -56,6 +56,8 @@ MARKED: list[tuple[dict[str, str], str, list[str]]] = [
     ({"search": "invioce", "match": "fuzzy"}, "an invoice", ["invoice"]),
     ({"search": "the report", "match": "phrase"}, "report on the report", ["the", "report"]),
     ({"search": "re: whole thing", "match": "exact"}, "Whole thing", ["Whole thing"]),
+    ({"search": "4420", "match": "prefix"}, "+44 20 7946 0958 call", ["44 20 7946 0958"]),
+    ({"search": "7890", "match": "prefix"}, "sum of 7,890,123 today", ["7,890,123"]),
     ({"search": "zebra"}, " lead zebra", ["zebra"]),
     ({"search": "out"}, "  log   out  ", ["out"]),
     ({"search": "zebra"}, "\t\n 12,000 zebra", ["zebra"]),
