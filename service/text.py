@@ -57,12 +57,21 @@ _THAI_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 _LAO_AM = re.compile("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
 # Decimal digits of any script, as in the mapping's char filter "digits".
 _DIGIT = re.compile(r"(?![0-9])\d")
+# The Persian heh with a hamza, of which normalization makes another letter; it is typed without the hamza, too.
+_HEH = re.compile("\u06d5\u0654?|\u06c0")
 # The French n° before a number, with a degree sign, is read as nº, which normalization turns into no, like №.
 _NUMERO = re.compile(r"(?<![^\W_][nN])(?<=[nN])\u00b0(?=\s?[0-9])")
-# Letters with two encodings: Malayalam chillus and the Bengali khanda ta, before Unicode had them with a joiner.
-_WITH_JOINER = re.compile("[\u0d15\u0d23\u0d28\u0d30\u0d32\u0d33]\u0d4d\u200d|\u09a4\u09cd\u200d")
+# Letters with two encodings: Malayalam chillus and the Bengali khanda ta, before Unicode had them with a joiner; the
+# Thai and the Lao vowel ae, typed as two vowels e.
+_TWO_ENCODINGS = re.compile(
+    "[\u0d15\u0d23\u0d28\u0d30\u0d32\u0d33]\u0d4d\u200d|\u09a4\u09cd\u200d|\u0e40\u0e40|\u0ec0\u0ec0"
+)
 _ONE_ENCODING = dict(
-    zip("\u0d15\u0d23\u0d28\u0d30\u0d32\u0d33\u09a4", "\u0d7f\u0d7a\u0d7b\u0d7c\u0d7d\u0d7e\u09ce", strict=True)
+    zip(
+        "\u0d15\u0d23\u0d28\u0d30\u0d32\u0d33\u09a4\u0e40\u0ec0",
+        "\u0d7f\u0d7a\u0d7b\u0d7c\u0d7d\u0d7e\u09ce\u0e41\u0ec1",
+        strict=True,
+    )
 )
 # The Armenian ligature ev is spelled out with another letter than its capitals: all are read as the capitals.
 _ARMENIAN_EV = re.compile("(?<=[\u0535\u0565])[\u0552\u0582]")
@@ -228,29 +237,34 @@ def plain_of(text: str) -> str:
 def _may_change(character: str) -> bool:
     """Whether `plain_of` may change a text because of this character."""
     is_jamo = "\u1100" <= character <= "\u11ff"  # parts of syllables, which NFKC composes
-    return is_jamo or character in "\u00b0\u0552\u0582" or _is_mark(character) or _spelled_out(character) != character
+    return (
+        is_jamo
+        or character in "\u00b0\u0552\u0582\u0e40\u0ec0"
+        or _is_mark(character)
+        or _spelled_out(character) != character
+    )
 
 
 def _spelled_out(text: str) -> str:
     one_encoding = _DIGIT.sub(lambda found: str(unicodedata.decimal(found[0])), _in_one_encoding(text))
     marked = APART.sub(r" \g<0> ", _ACCENT.sub("'", _NUMERO.sub("\u00ba", one_encoding).translate(_EMOJI)))
     plain = unicodedata.normalize("NFKC", marked)
-    return without_invisible(_ARMENIAN_EV.sub("\u057e", _with_am(plain)))
+    return without_invisible(_ARMENIAN_EV.sub("\u057e", _with_usual_vowels(plain)))
 
 
 def _in_one_encoding(text: str) -> str:
-    return _WITH_JOINER.sub(lambda found: _ONE_ENCODING[found[0][0]], text)
+    return _TWO_ENCODINGS.sub(lambda found: _ONE_ENCODING[found[0][0]], text)
 
 
-def _with_am(text: str) -> str:
-    return _LAO_AM.sub("\\1\u0eb3", _THAI_AM.sub("\\1\u0e33", text))
+def _with_usual_vowels(text: str) -> str:
+    return _HEH.sub("\u0647", _LAO_AM.sub("\\1\u0eb3", _THAI_AM.sub("\\1\u0e33", text)))
 
 
 def composed(text: str) -> str:
     """The text as it is written: in NFC, in its original width, without invisible characters that no word needs."""
     if text.isascii():
         return text
-    return _with_am(unicodedata.normalize("NFC", _STRAY.sub("", _in_one_encoding(_cut_marks(text)))))
+    return _with_usual_vowels(unicodedata.normalize("NFC", _STRAY.sub("", _in_one_encoding(_cut_marks(text)))))
 
 
 def letters_of(text: str) -> list[str]:

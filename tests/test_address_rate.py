@@ -11,6 +11,7 @@ import pytest
 from service import telemetry
 from service.api.auth import Tokens
 from service.api.client_address import ClientAddresses
+from service.api.middleware import rate_headers
 from service.errors import Misconfigured
 from service.settings import Settings
 from tests.without_cluster import ask

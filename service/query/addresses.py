@@ -7,7 +7,7 @@ import re
 from service.text import trimmed
 
 _WHOLE = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.*]{2,}")
-_MAILTO = re.compile(r"^mailto:(?=\S+@)", re.IGNORECASE)  # as a browser copies an address
+_MAILTO = re.compile(r"^(?:mailto:)++(?=\S+@)", re.IGNORECASE)  # as a browser copies an address
 _IN_BRACKETS = re.compile(r"<\s*([^<>\s]+@[^<>\s]+)\s*>\s*$")
 _WORD = r'(?!-|OR[\s<])[^<>"():@,\s]+'
 # Ada Lovelace <ada@example.com>, "Lovelace, Ada" <ada@example.com> or <ada@example.com>

@@ -5,19 +5,33 @@ The text and the parameters mean exactly what the query means. If a form cannot 
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from service.query import search_syntax
-from service.query.conditions import AllOf, AnyOf, Between, Missing, Node, Not, OneOf, Person, SearchText, Words
+from service.query.conditions import (
+    MAX_SEARCH_CHARACTERS,
+    AllOf,
+    AnyOf,
+    Between,
+    Missing,
+    Node,
+    Not,
+    OneOf,
+    Person,
+    SearchText,
+    Words,
+)
 from service.query.conversation_query import ConversationQuery
-from service.query.fields import FIELDS_BY_NAME, LARGEST_NUMBER, Field
+from service.query.fields import ANY, FIELDS_BY_NAME, LARGEST_NUMBER, NONE, Field
 from service.query.time_bounds import UTC_ZONE, Ago, Bounds, Limit
 from service.times import format_time
 
 MILLISECOND = timedelta(milliseconds=1)
+_NEEDS_QUOTES = re.compile('[,"\r\n]')
 
 
 class Explanation(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,6 +104,8 @@ def _parameter(node: Node) -> dict[str, str] | None:  # noqa: PLR0911 (a case is
             return {field: "any"}
         case Between(field, bounds) if len({bound[0] for bound in bounds}) == len(bounds):
             return {f"{field}[{operator}]": str(_plain_limit(limit)) for operator, limit in bounds}
+        case Words(text) if len(text) > MAX_SEARCH_CHARACTERS:
+            return None
         case Words(text, "words", True):
             return {"search": text}
         case Words(text, match, _stems) if match != "words":
@@ -112,7 +128,7 @@ def _has_presence(row: Field) -> bool:
 def _joined(values: tuple[str | bool | int, ...]) -> str:
     """The values as one text, quoted by RFC 4180, as the parameters expect it."""
     texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
-    return ",".join('"' + text.replace('"', '""') + '"' if any(c in text for c in ',"') else text for text in texts)
+    return ",".join(in_quotes(text) if text in (NONE, ANY) or _NEEDS_QUOTES.search(text) else text for text in texts)
 
 
 def as_text(query: ConversationQuery) -> str | None:
@@ -130,8 +146,11 @@ def as_text(query: ConversationQuery) -> str | None:
         parts.append(text)
     if query.extras.parsed_search is not None:
         own = query.extras.parsed_search.text.strip()
+        if parts and not _may_stand_in_brackets(own):
+            return None
         parts.append(f"({own})" if parts else own)
-    return " ".join(parts)
+    text = " ".join(parts)
+    return text if _is_short_enough(text) else None
 
 
 def _search_text(node: Node) -> str | None:  # noqa: PLR0911 (a case is a kind of node)
@@ -151,8 +170,8 @@ def _search_text(node: Node) -> str | None:  # noqa: PLR0911 (a case is a kind o
             return text if _is_plain(text) else None
         case Words(text, "prefix", True):
             return f"{text}*" if _is_plain(text) and not text.endswith("*") else None
-        case Words(text, "phrase", _stems) if '"' not in text:
-            return f'"{text}"'
+        case Words(text, "phrase", _stems):
+            return f'"{text}"' if _parses_as(f'"{text}"', Words(text, "phrase", stems=False)) else None
     return None
 
 
@@ -173,7 +192,7 @@ def _value(row: Field, value: str) -> str | None:
         is_alike = Person(row.syntax.name, value).is_whole_address and not row.covers if row.syntax else False
         return value if is_alike and _is_plain(value) and "," not in value else None
     if row.kind == "name":
-        return '"' + value.replace('"', '""') + '"'
+        return in_quotes(value)
     return value
 
 
@@ -203,10 +222,35 @@ def _inside(limit: Limit, step: int) -> Limit | None:
         return None
 
 
+def in_quotes(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
 def _is_plain(text: str) -> bool:
     """Whether the search syntax parses the text as plain words."""
+    return _parses_as(text, Words(" ".join(text.split())))
+
+
+def _parses_as(text: str, node: Node) -> bool:
     try:
         found = search_syntax.parse(text, UTC_ZONE)
     except search_syntax.TooLong:
         return False
-    return not found.warnings and found.nodes == (Words(" ".join(text.split())),)
+    return not found.warnings and found.nodes == (node,)
+
+
+def _may_stand_in_brackets(text: str) -> bool:
+    """Whether brackets around the text change nothing. They do if it closes a bracket too many, or excludes words."""
+    try:
+        plain, inside = (search_syntax.parse(way, UTC_ZONE) for way in (text, f"({text})"))
+    except search_syntax.TooLong:
+        return False
+    return plain.nodes == inside.nodes
+
+
+def _is_short_enough(text: str) -> bool:
+    try:
+        search_syntax.parse(text, UTC_ZONE)
+    except search_syntax.TooLong:
+        return False
+    return True

@@ -24,6 +24,8 @@ Choice = TypeVar("Choice", bound=str)
 
 MAX_VALUES = 100
 
+# A name in double quotes, in which a quotation mark is doubled.
+_QUOTED = re.compile(r'(?:(?<=,)|^)\s*+"(?:[^"]|"")*+"')
 _CURSOR = re.compile(rf"\*|[A-Za-z0-9_-]{{1,{MAX_CURSOR_CHARACTERS}}}", re.ASCII)
 
 
@@ -52,7 +54,7 @@ def names(text: str) -> tuple[str, ...]:
 
     In double quotes, none and any are names.
     """
-    for part in map(trimmed, text.split(",")):
+    for part in map(trimmed, _QUOTED.sub('""', text).split(",")):
         if part in (NONE, ANY):
             raise ValueError(
                 f'must have only names: write "{part}" if it is a name, or use {part} alone, without [in], [nin] or !'

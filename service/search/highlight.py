@@ -3,6 +3,9 @@
 OpenSearch marks each subject by exact forms, by stems and by variants of characters; all count. An analyzer may make
 several letters of one character, as of a fraction: then OpenSearch counts all but the last from where the character
 begins, so that a mark may be empty, or end too early. Such a mark becomes one of the whole character.
+
+OpenSearch leaves out spaces and control characters, up to U+0020, at the ends of a marked subject. So ranges are
+counted from where the marked text begins in the subject.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from service.text import SPACELESS, kind_of_character, plain_of
 
 _MARK = re.compile(f"({BEGIN}|{END})")
 _BETWEEN = " -\u2010\u2011\uff0d_\u200b\u200c"  # between words, and in none at its ends
+_TRIMMED = "".join(map(chr, range(0x21)))
 MARKED_AS = ("<mark>", "</mark>")
 
 Range = tuple[int, int]
@@ -62,7 +66,7 @@ def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, Highlight]:
     found = responses.decode(hit.source, _Subject)
     subject = found.subject or ""
     texts = [text for marks in (hit.highlight or {}).values() for text in marks]
-    ranges = merged([_whole(subject, start, end) for text in texts for start, end in ranges_of(text)])
+    ranges = merged([_whole(subject, *one) for text in texts for one in _ranges_in(subject, text)])
     if is_whole and subject:
         ranges = [(0, len(subject))]
     marks = Marks(ranges=[list(one) for one in ranges], html=as_html(subject, ranges))
@@ -93,6 +97,16 @@ def _continues(before: str, character: str) -> bool:
         return False
     kind = kind_of_character(plain[0])
     return kind in ("letter", "number") and kind == kind_of_character(last) and not SPACELESS.match(last)
+
+
+def _ranges_in(subject: str, text: str) -> list[Range]:
+    """The ranges of the marked text, counted from the beginning of the subject."""
+    before = _spaces_before(subject) - _spaces_before(_MARK.sub("", text))
+    return [(before + start, before + end) for start, end in ranges_of(text)]
+
+
+def _spaces_before(text: str) -> int:
+    return len(text) - len(text.lstrip(_TRIMMED))
 
 
 def ranges_of(text: str) -> list[Range]:

@@ -80,8 +80,10 @@ class Anywhere:
         return {"fuzzy": {STEMS: near}}
 
     def begun(self, parts: list[str]) -> Clause:
-        ways = dict.fromkeys((" ".join(parts), "".join(parts)))  # an invisible sign may part them
-        return any_of(*({"match_phrase_prefix": {EXACT: {"query": way}}} for way in ways))
+        joined = "".join(parts)
+        ways = [(EXACT, way) for way in dict.fromkeys((" ".join(parts), joined))]  # an invisible sign may part them
+        ways += [(STEMS, joined)] if joined.isdecimal() else []  # which has numbers without their groups
+        return any_of(*({"match_phrase_prefix": {field: {"query": way}}} for field, way in ways))
 
     def run_begun(self, letters: list[str]) -> Clause:
         *before, last = letters

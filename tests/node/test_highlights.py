@@ -61,6 +61,19 @@ MARKED: list[tuple[dict[str, str], str, list[str]]] = [
     ({"search": "invioce", "match": "fuzzy"}, "an invoice", ["invoice"]),
     ({"search": "the report", "match": "phrase"}, "report on the report", ["the", "report"]),
     ({"search": "re: whole thing", "match": "exact"}, "Whole thing", ["Whole thing"]),
+    ({"search": "4420", "match": "prefix"}, "+44 20 7946 0958 call", ["44 20 7946 0958"]),
+    ({"search": "7890", "match": "prefix"}, "sum of 7,890,123 today", ["7,890,123"]),
+    ({"search": "zebra"}, " lead zebra", ["zebra"]),
+    ({"search": "out"}, "  log   out  ", ["out"]),
+    ({"search": "zebra"}, "\t\n 12,000 zebra", ["zebra"]),
+    ({"search": "zebra"}, " \x00\x1f zebra-zebra", ["zebra", "zebra"]),
+    ({"search": "zebra"}, "\u00a0\u3000zebra", ["zebra"]),  # which OpenSearch keeps
+    ({"search": "zebra"}, "\u2003 zebra crossing", ["zebra"]),
+    ({"search": "lead"}, "\r\n\ufeff lead first", ["lead"]),
+    ({"search": "𠮷野"}, "  𠮷 𠮷野家", ["𠮷野"]),
+    ({"search": "zebra"}, " one\u2029  a zebra \u2029and\u2029zebra", ["zebra", "zebra"]),
+    ({"search": "zebra"}, "zebra\u2029xzebra\u2029zebra\u2029\u2029 zebra\u2029", ["zebra", "zebra", "zebra"]),
+    ({"search": "lead", "match": "exact"}, "  lead ", ["  lead "]),
     ({"q": 'wire -house "to bits"'}, "wire cut to bits", ["wire", "to", "bits"]),
 ]
 
