@@ -25,6 +25,7 @@ from service.api.middleware.compression import Compression
 from service.api.middleware.cors import Cors
 from service.api.middleware.deadline import Deadline
 from service.api.middleware.disconnect import Disconnect
+from service.api.middleware.faults import Faults
 from service.api.middleware.head import Head
 from service.api.middleware.held import Held
 from service.api.middleware.hosts import Hosts
@@ -138,7 +139,8 @@ def create_app(
     placed = Places(Compression(application), tokens=tokens, limits=limits, seconds=settings.request_timeout)
     known = Strangers(placed, tokens=tokens, callers=limits.callers, addresses=limits.addresses, clients=clients)
     limited = RateLimit(Held(known), callers=limits.callers)
-    return Paths(AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited))))))
+    named = _named(settings, Faults(Head(Disconnect(limited))))  # the answer to a fault has the headers of CORS, too
+    return Paths(AccessLog(SecurityHeaders(Faults(named))))
 
 
 def _named(settings: Settings, app: ASGIApp) -> ASGIApp:
