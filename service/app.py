@@ -27,6 +27,7 @@ from service.api.middleware.compression import Compression
 from service.api.middleware.cors import Cors
 from service.api.middleware.deadline import Deadline
 from service.api.middleware.disconnect import Disconnect
+from service.api.middleware.faults import Faults
 from service.api.middleware.head import Head
 from service.api.middleware.hosts import Hosts
 from service.api.middleware.operations import Operations
@@ -143,7 +144,8 @@ def _wrapped(application: ASGIApp, settings: Settings, tokens: Tokens, limits: L
     placed = SearchSlots(Compression(application), tokens=tokens, limits=limits, seconds=settings.request_timeout)
     known = AddressRate(placed, tokens=tokens, callers=limits.callers, addresses=limits.addresses, clients=clients)
     limited = RateLimit(AnswerBytes(known), callers=limits.callers)
-    return Paths(AccessLog(SecurityHeaders(_named(settings, Head(Disconnect(limited))))))
+    named = _named(settings, Faults(Head(Disconnect(limited))))  # the answer to a fault has the headers of CORS, too
+    return Paths(AccessLog(SecurityHeaders(Faults(named))))
 
 
 def _named(settings: Settings, app: ASGIApp) -> ASGIApp:

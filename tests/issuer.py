@@ -80,7 +80,9 @@ class Issuer:
         """The Authorization header with a token of this issuer."""
         key = private_key(kid, algorithm)
         content = json.dumps(self.claims(**changes)).encode()
-        return "Bearer " + jwt.PyJWS().encode(content, key, algorithm, {"kid": kid, "typ": "JWT", **(headers or {})})
+        header = {"kid": kid, "typ": "JWT", **(headers or {})}
+        header = {name: value for name, value in header.items() if value is not ...}
+        return "Bearer " + jwt.PyJWS().encode(content, key, algorithm, header)
 
 
 @contextmanager

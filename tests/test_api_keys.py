@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
@@ -172,6 +172,74 @@ def test_the_log_says_why_keys_are_not_accepted() -> None:
             {"event": "api_keys_unusable", "log_level": "warning", "keys": cluster.unusable},
             {"event": "api_keys_unavailable", "log_level": "warning", "reason": "down", "has_older": True},
         ]
+
+    run(action)
+
+
+class Stored:
+    """A client of a cluster with these documents."""
+
+    def __init__(self, documents: dict[str, Any]) -> None:
+        self.documents = documents
+
+    async def search(self, **_: Any) -> dict[str, Any]:
+        return {"hits": {"hits": [{"_id": key_id, "_source": source} for key_id, source in self.documents.items()]}}
+
+    @property
+    def store(self) -> api_keys.Store:
+        return api_keys.Store(cast(Any, self), "conversations")
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    return {**msgspec.to_builtins(stored()), **changes}
+
+
+LATER = "2126-12-30T00:00:00"
+ODD: list[Any] = [None, 5, True, [], {}, "ü", "\ud800", LATER, "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"]
+FITTING = {
+    "name": ODD[5:6] + ODD[7:], "organizations": [[]], "default_organization": [None], "scopes": [[]],
+    "agents": [None, []], "parties": [None, []], "revoked_on": [None],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({name: odd} for name in document() for odd in ODD if odd not in FITTING.get(name, [])),
+        {"hash": "a" * 63 + "ü"}, {"hash": "a" * 65}, {"hash": "a" * 64 + "\n"}, {"scopes": ["\ud800"]},
+        {"expires_on": 4_900_000_000}, {"expires_on": "4900000000"}, {"revoked_on": "null"}, {"agents": ["x"]},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_key_of_another_shape_is_not_accepted_and_breaks_nothing(changes: dict[str, Any]) -> None:
+    async def action() -> None:
+        cluster = Stored({ID: document(**changes), ID[::-1]: document()})
+        known = await cluster.store.all()
+        assert (known.unusable, [*known.keys]) == ((ID,), [ID[::-1]])
+        ring = KeyRing(cluster.store.all)
+        assert await ring.caller(KEY.replace(ID, ID[::-1]))
+        with pytest.raises(Unauthorized, match="not known"):
+            await ring.caller(KEY)
+        assert ring.known(KEY) is None
+
+    run(action)
+
+
+def test_times_of_other_offsets_are_taken_in_utc() -> None:
+    async def action() -> None:
+        known = await Stored({ID: document(expires_on=f"{LATER}+02:00")}).store.all()
+        assert known.keys[ID].record(ID, datetime.now(UTC))["expires_on"] == "2126-12-29T22:00:00.000Z"
+
+    run(action)
+
+
+def test_a_hash_of_any_text_is_compared() -> None:
+    ring = Cluster(stored(hash="ü\ud800")).ring
+
+    async def action() -> None:
+        with pytest.raises(Unauthorized, match="not known"):
+            await ring.caller(KEY)
+        assert ring.known(KEY) is None
 
     run(action)
 

@@ -16,8 +16,7 @@ from service.api import web
 from service.api.auth import Tokens
 from service.errors import Misconfigured
 from service.identity.issuers import issuers
-from service.identity.key_sources import Configuration
-from service.identity.providers import RETRY_SECONDS, Providers
+from service.identity.providers import RETRY_SECONDS, Configuration, Providers
 from service.settings import Settings
 from tests.provider import CLIENT_ID, Provider, provider
 from tests.without_cluster import ask
@@ -88,6 +87,33 @@ def test_a_provider_that_cannot_be_used_is_left_out(
     (page,) = ask(settings_of(bare_settings, at), HTML)
     assert told(page.text) == []
     assert page.headers["content-security-policy"] == web.policy([])
+
+
+PAGE = (
+    "authorization_endpoint", "token_endpoint", "end_session_endpoint", "response_modes_supported",
+    "authorization_response_iss_parameter_supported",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*PAGE, "code_challenge_methods_supported"])
+@pytest.mark.parametrize("value", [None, 5, "true", {}, [None]])
+def test_keys_need_nothing_of_what_the_page_needs(
+    bare_settings: Settings, at: Provider, name: str, value: object
+) -> None:
+    right = at.configuration()
+    at.configuration = lambda: right | {name: value}  # type: ignore[method-assign]
+    caller = {"url": "/api/caller", "headers": {"Authorization": at.issuer.token()}}
+    (answer,) = ask(settings_of(bare_settings, at), caller)
+    assert answer.status_code == 200
+
+
+def test_the_page_needs_nothing_of_what_keys_need_and_null_is_absent(bare_settings: Settings, at: Provider) -> None:
+    right = at.configuration()
+    absent = dict.fromkeys(PAGE[2:])
+    at.configuration = lambda: right | {"jwks_uri": 5} | absent  # type: ignore[method-assign]
+    (page,) = ask(settings_of(bare_settings, at), HTML)
+    (found,) = told(page.text)
+    assert (found["end_session_endpoint"], found["says_issuer"]) == (None, False)
 
 
 @pytest.mark.parametrize(

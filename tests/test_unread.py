@@ -55,7 +55,8 @@ async def app(scope, receive, send):
         body = json.dumps({{"began": began, "held": value("conversations_limit_in_use", {{"limit": "unread_bytes"}}), **closed}}).encode()
     else:
         began += 1
-        scope["state"][ON_CALLER_KNOWN](headers[b"who"].decode())
+        if scope["path"] != "/stranger":
+            scope["state"][ON_CALLER_KNOWN](headers[b"who"].decode())
         body = b"x" * {SIZE}
     start = {{"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]}}
     await send(start)
@@ -93,6 +94,7 @@ class Client:
     def state(self) -> dict[str, int]:
         connection = self.ask("nobody", "/state", more="Connection: close\r\n")
         found: dict[str, int] = json.loads(received(connection).partition(b"\r\n\r\n")[2])
+        connection.close()
         return found
 
 
@@ -157,6 +159,38 @@ def test_the_next_answer_is_not_begun_while_the_client_does_not_read() -> None:
             assert len(received(asked)) > SIZE * (times + 1)
         wait_until(lambda: one.state["held"] == 0)
         assert one.state["began"] == PIPELINED + 4
+
+
+@pytest.mark.parametrize("over", ["http", "https"])
+@pytest.mark.parametrize("times", [2, 5])
+def test_strangers_whose_next_answer_is_put_off_give_way(over: str, times: int, tmp_path: Path) -> None:
+    with client(*(self_signed(tmp_path) if over == "https" else ()), connections=20) as one:
+        for _ in range(15):
+            one.ask("x", "/stranger", times=times)
+        wait_until(lambda: one.state["began"] == 15)
+        for _ in range(25):
+            assert body(one.ask("reader")) == SIZE
+        assert one.state["began"] == 40, "the answers that were put off are not begun when their connections end"
+
+
+def test_a_stranger_that_reads_gets_all_of_its_answers() -> None:
+    with client(connections=10) as one:
+        connection = one.ask("x", "/stranger", times=PIPELINED)
+        wait_until(lambda: one.state["began"] == 1)
+        connection.sendall(b"GET /stranger HTTP/1.1\r\nHost: x\r\nWho: x\r\nConnection: close\r\n\r\n")
+        assert len(received(connection)) > SIZE * (PIPELINED + 1)
+
+
+def test_callers_whose_next_answer_is_put_off_do_not_give_way() -> None:
+    with client(connections=10) as one:
+        asked: list[socket.socket] = []
+
+        def is_refused() -> bool:
+            asked.append(one.ask("reader", times=2))
+            return asked[-1].recv(12) == b"HTTP/1.1 503"
+
+        wait_until(is_refused)
+        assert len(asked) >= 11
 
 
 @pytest.mark.slow

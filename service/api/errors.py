@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 from litestar import MediaType, Response
 from litestar.exceptions import HTTPException
+from litestar.types import Scope
 
 from service import errors
 from service.api import responses
@@ -110,15 +111,10 @@ BY_STATUS: dict[int, Answer] = {
 
 
 def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
-    """Litestar's exception handler for every error.
-
-    A fault of the service is logged with its type and its place in the code. Its text is not logged, because it may
-    hold the caller's data.
-    """
+    """Litestar's exception handler for every error."""
     answer = _answer_of(error)
     if answer is INTERNAL:
-        where = places(error.__traceback__)
-        logger.error("fault", request_id=request_id(request.scope), error=type(error).__name__, places=where)
+        log_fault(request.scope, error)
     elif answer.status >= 500:
         note(request.scope, error=type(error).__name__, cause=type(error.__cause__).__name__, **facts_of(error))
     if isinstance(error, errors.Saturated):
@@ -145,6 +141,15 @@ def said(error: Exception) -> str:
     """What the answer says of the error: what its class has for callers, or else its text."""
     to_callers = error.to_callers if isinstance(error, errors.ConversationsError) else None
     return to_callers or str(error)
+
+
+def log_fault(scope: Scope, error: Exception) -> None:
+    """Logs a fault of the service with its type and its place in the code.
+
+    Its text is not logged, because it may hold the caller's data.
+    """
+    where = places(error.__traceback__)
+    logger.error("fault", request_id=request_id(scope), error=type(error).__name__, places=where)
 
 
 def _answer_of(error: Exception) -> Answer:

@@ -97,6 +97,7 @@ class BoundedProtocol(ReadingProtocol):
     All connections share two collections: `idle` has those without a running request, the longest idle first, and
     `closing` those that are being closed. So making room takes constant time, even with thousands of connections.
     A connection also counts as idle while its only request waits for its body, unless that request has a valid token.
+    The same holds while its requests wait because its client does not read, unless one of them had a valid token.
     """
 
     limits: ClassVar[ConnectionLimits] = ConnectionLimits()
@@ -240,8 +241,16 @@ class BoundedProtocol(ReadingProtocol):
         self._stop_timer()
         self._in_body, self._raw_bytes = False, 0
         super().on_message_complete()
+        self._stay_idle()
+
+    def client_is_slow(self) -> None:
+        super().client_is_slow()
         if not self.is_idle:
-            self._leave_idle()
+            self._join_idle()
+
+    def client_has_read(self) -> None:
+        super().client_has_read()  # may start the request that was postponed
+        self._stay_idle()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -267,10 +276,20 @@ class BoundedProtocol(ReadingProtocol):
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
 
+    @property
+    def _gives_way(self) -> bool:
+        """Whether it counts as idle: no request is running, or only one that waits for its client, a stranger."""
+        if self.is_idle or (self._in_body and not self.pipeline):
+            return True
+        return self.flow.write_paused and self.caller is None
+
     def _join_idle(self) -> None:
-        """Counts the connection as idle if no request is running, or only one whose body is not complete."""
-        if (self.is_idle or (self._in_body and not self.pipeline)) and not self.transport.is_closing():
+        if self._gives_way and not self.transport.is_closing():
             self.idle.setdefault(self, self.loop.time())
+
+    def _stay_idle(self) -> None:
+        if not self._gives_way:
+            self._leave_idle()
 
     def _leave_idle(self) -> None:
         self.idle.pop(self, None)
@@ -338,6 +357,7 @@ class BoundedProtocol(ReadingProtocol):
         self._leave_idle()
         if not self.transport.is_closing():
             self.closing.add(self)
+            self._postponed = None  # its answer could not be sent
             self.transport.close()
             self.watch_the_end()
         if at_once:

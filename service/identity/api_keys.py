@@ -11,6 +11,7 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -31,6 +32,8 @@ FORGOTTEN_AFTER = timedelta(days=90)  # the next `create` removes keys that ende
 _FEWER = "revoke those that are not used, which are removed 90 days later, or use tokens"
 _KEY = re.compile(r"ck_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
 
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
 
 def keys_index(alias: str) -> str:
     """The name of the index that holds the keys."""
@@ -41,15 +44,15 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored of a key, under its id. Times are in UTC."""
 
     name: str
-    hash: str
+    hash: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
     organizations: list[UUID]
     default_organization: UUID | None = None
     scopes: list[str]
     agents: list[UUID] | None = None
     parties: list[UUID] | None = None
-    created_on: datetime
-    expires_on: datetime
-    revoked_on: datetime | None = None
+    created_on: Time
+    expires_on: Time
+    revoked_on: Time | None = None
 
     def ended(self, now: datetime) -> str | None:
         """Why it is not accepted any more, or None."""
@@ -72,7 +75,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     def record(self, key_id: str, now: datetime) -> dict[str, object]:
         """What `key list` prints: everything but the hash."""
         shown = msgspec.to_builtins(self)
-        shown |= {name: format_time(value) for name in _TIMES if (value := getattr(self, name)) is not None}
+        shown |= {name: format_time(value) for name, value in _times(self) if value is not None}
         del shown["hash"]
         return {"id": key_id, "is_active": self.ended(now) is None, **shown}
 
@@ -92,7 +95,7 @@ def split(text: str) -> tuple[str, str] | None:
 
 def is_same(one: str, other: str) -> bool:
     """Compares two hashes in constant time."""
-    return hmac.compare_digest(one, other)
+    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
 
 
 def _hashed(secret: str) -> str:
@@ -195,9 +198,16 @@ class Store:
 def _key_of(hit: Json) -> ApiKey | None:
     """The key in a document, or None if it has another shape than this version's."""
     try:
-        return msgspec.convert(hit["_source"], ApiKey, strict=False)
-    except (KeyError, msgspec.ValidationError):
+        found = msgspec.convert(hit["_source"], ApiKey)
+        msgspec.json.encode(found)  # fails for a text with half a surrogate pair
+        times = {name: None if value is None else value.astimezone(UTC) for name, value in _times(found)}
+    except (KeyError, ValueError, OverflowError):  # also msgspec's ValidationError
         return None
+    return msgspec.structs.replace(found, **times)
+
+
+def _times(key: ApiKey) -> list[tuple[str, datetime | None]]:
+    return [(name, getattr(key, name)) for name in _TIMES]
 
 
 def new(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import aiohttp
 import structlog
@@ -16,7 +16,7 @@ from service.identity import public_keys
 from service.identity.key_sources import FETCH_SECONDS, KeySource
 from service.identity.public_keys import Key
 
-UNKNOWN_PAUSE_SECONDS = 30.0  # between two fetches for unknown keys
+UNKNOWN_PAUSE_SECONDS = 30.0  # between two fetches for unknown keys, and for signatures that no known key made
 UNKNOWN_SECONDS = 60.0  # for which an unknown key is refused without a fetch
 MOST_UNKNOWN = 1_000
 RETRY_SECONDS = 30.0  # after a failed fetch, while there are older keys
@@ -29,8 +29,8 @@ logger = structlog.get_logger("conversations.keys")
 class KeySet:
     """The keys of `issuer`. New keys are found without a restart: after `lifetime` (seconds), or when one is used.
 
-    Only a token whose key is not known waits for the issuer, `FETCH_SECONDS` at most. Once keys were fetched, they are
-    fetched again when their lifetime ends, by a timer, so that also an idle service soon forgets withdrawn ones.
+    Only a token that no known key verifies waits for the issuer, `FETCH_SECONDS` at most. Once keys were fetched, they
+    are fetched again when their lifetime ends, by a timer, so that also an idle service soon forgets withdrawn ones.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class KeySet:
         self._clock = clock
         self._keys: list[Key] = []
         self._fresh_until = self._next_try = self._next_for_unknown = float("-inf")
+        self.fetches = 0  # that succeeded
         self._is_failing = False
         self._unknown: OrderedDict[str, float] = OrderedDict()
         self._fetching: asyncio.Task[None] | None = None
@@ -62,6 +63,19 @@ class KeySet:
         if not self._has(kid) and not self._is_failing:
             self._remember(kid)
         return found
+
+    async def find_newer(self, kid: str | None, algorithm: str, tried: Sequence[Key], *, fetches: int) -> list[Key]:
+        """The keys to try when none of `tried` verified a signature: the issuer may have replaced one under its name.
+
+        So it is asked, unless it was since there were so many `fetches`, or a short time ago.
+        """
+        if kid is not None and not self._has(kid):
+            return []  # `find` asked for it
+        if self.fetches == fetches and not await self._asked():
+            return []
+        if not self._is_failing:
+            self._pause()
+        return [key for key in self._chosen(kid, algorithm) if key not in tried]
 
     def _chosen(self, kid: str | None, algorithm: str) -> list[Key]:
         fitting = [key for key in self._keys if algorithm in key.algorithms and (kid is None or key.kid == kid)]
@@ -93,8 +107,10 @@ class KeySet:
     async def _asked_for(self, kid: str) -> bool:
         """Fetches the keys because of an unknown one, unless that was tried a short time ago."""
         now = self._clock()
-        if self._unknown.get(kid, now) > now:
-            return False
+        return self._unknown.get(kid, now) <= now and await self._asked()
+
+    async def _asked(self) -> bool:
+        now = self._clock()
         if self._fetching is None:
             if now < self._next_for_unknown:
                 return False
@@ -104,12 +120,14 @@ class KeySet:
 
     def _remember(self, kid: str) -> None:
         """Remembers that the issuer was asked just now, and has no such key."""
-        now = self._clock()
-        self._next_for_unknown = max(self._next_for_unknown, now + UNKNOWN_PAUSE_SECONDS)
-        self._unknown[kid] = now + UNKNOWN_SECONDS
+        self._pause()
+        self._unknown[kid] = self._clock() + UNKNOWN_SECONDS
         self._unknown.move_to_end(kid)
         if len(self._unknown) > MOST_UNKNOWN:
             self._unknown.popitem(last=False)
+
+    def _pause(self) -> None:
+        self._next_for_unknown = max(self._next_for_unknown, self._clock() + UNKNOWN_PAUSE_SECONDS)
 
     async def _fetched(self) -> None:
         """Waits for the running fetch, or for a new one. The fetch continues if a waiting request is cancelled."""
@@ -140,6 +158,7 @@ class KeySet:
             logger.warning("issuer_keys_unavailable", issuer=self._issuer, reason=reason, has_older=bool(self._keys))
             return
         self._is_failing = False
+        self.fetches += 1
         self._fresh_until = self._clock() + self._lifetime
         self._set_timer()
         telemetry.key_fetches.labels("fetched").inc()

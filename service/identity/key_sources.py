@@ -10,6 +10,7 @@ import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
@@ -23,16 +24,19 @@ KeySource = Callable[[], Awaitable[bytes]]
 """Fetches a key set. Raises ValueError, OSError, TimeoutError or aiohttp's ClientError."""
 
 
-class Configuration(msgspec.Struct):
-    """The part of an issuer's configuration that is used."""
+class Named(msgspec.Struct):
+    """A configuration names its issuer. A subclass has the other members that one use needs."""
 
     issuer: str
+
+
+class KeyConfiguration(Named):
+    """The part of an issuer's configuration that leads to its keys."""
+
     jwks_uri: str = ""
-    authorization_endpoint: str = ""
-    token_endpoint: str = ""
-    end_session_endpoint: str | None = None
-    response_modes_supported: tuple[str, ...] = ("query", "fragment")  # the standard's default
-    authorization_response_iss_parameter_supported: bool = False
+
+
+Kind = TypeVar("Kind", bound=Named)
 
 
 def of_file(path: Path) -> KeySource:
@@ -53,7 +57,7 @@ def of_discovery(issuer: str, trusted: ssl.SSLContext) -> KeySource:
     """The keys at the `jwks_uri` of the issuer's configuration, which must name exactly this issuer."""
 
     async def fetch() -> bytes:
-        found = await configuration(issuer, trusted)
+        found = await configuration(issuer, trusted, KeyConfiguration)
         if not may_name(issuer, found.jwks_uri):
             raise ValueError("its configuration names keys at a URL without https")
         return await _get(found.jwks_uri, trusted)
@@ -61,11 +65,15 @@ def of_discovery(issuer: str, trusted: ssl.SSLContext) -> KeySource:
     return fetch
 
 
-async def configuration(issuer: str, trusted: ssl.SSLContext) -> Configuration:
-    """The issuer's own configuration. Raises what a KeySource raises, also if it names another issuer."""
+async def configuration(issuer: str, trusted: ssl.SSLContext, kind: type[Kind]) -> Kind:
+    """A part of the issuer's own configuration. Raises what a KeySource raises, also if it names another issuer.
+
+    Members that this part does not have may be of any type. Some programs write members without a value as null.
+    """
     content = await _get(issuer.rstrip("/") + DISCOVERY, trusted)
     try:
-        found = msgspec.json.decode(content, type=Configuration)
+        members = msgspec.json.decode(content, type=dict[str, object])
+        found = msgspec.convert({name: value for name, value in members.items() if value is not None}, kind)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise ValueError("its configuration is not an OpenID Connect configuration") from None
     if found.issuer != issuer:

@@ -15,15 +15,26 @@ import structlog
 
 from service.identity import key_sources
 from service.identity.issuers import Issuer, trusted
-from service.identity.key_sources import Configuration, may_name
+from service.identity.key_sources import Named, may_name
 
 PATIENCE_SECONDS = 2.0  # that the page waits for an issuer whose configuration is not known yet
 RETRY_SECONDS = 10.0  # after an issuer could not be asked
 ORIGIN = re.compile(r"https?://[\w.:\[\]-]+", re.ASCII)  # what a Content-Security-Policy may contain
 
-Read = Callable[[str], Awaitable[Configuration]]
-
 logger = structlog.get_logger("conversations.sign_in")
+
+
+class Configuration(Named):
+    """The part of an issuer's configuration that the page needs."""
+
+    authorization_endpoint: str = ""
+    token_endpoint: str = ""
+    end_session_endpoint: str | None = None
+    response_modes_supported: tuple[str, ...] = ("query", "fragment")  # the standard's default
+    authorization_response_iss_parameter_supported: bool = False
+
+
+Read = Callable[[str], Awaitable[Configuration]]
 
 
 class Provider(msgspec.Struct, frozen=True):
@@ -98,7 +109,7 @@ def reader(ca_file: Path | None) -> Read:
     """Asks issuers over the network."""
 
     async def read(issuer: str) -> Configuration:
-        return await key_sources.configuration(issuer, trusted(ca_file))
+        return await key_sources.configuration(issuer, trusted(ca_file), Configuration)
 
     return read
 

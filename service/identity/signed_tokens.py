@@ -27,6 +27,7 @@ REFUSED = ("jku", "jwk", "x5u", "x5c", "crit", "b64", "zip")
 """Parts of a header that name a key, or change how the token is read."""
 TYPES = ("jwt", "at+jwt", "application/jwt", "application/at+jwt")
 LONGEST_KID = 1_000
+_NO_KEY = "no key of the issuer fits the token: check its kid and alg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +56,26 @@ class Verifier:
         if header.algorithm == SHARED:
             found = self._decoded(token, header.algorithm, self._secrets)
         else:
-            keys = [] if self.keys is None else await self.keys.find(header.kid, header.algorithm)
-            if not keys:
-                raise Unauthorized("no key of the issuer fits the token: check its kid and alg")
-            found = self._decoded(token, header.algorithm, [key.public for key in keys])
+            found = await self._decoded_with_keys(token, header)
+        if found is None:
+            raise Unauthorized(self._wrong)
         for name in self.issuer.required:
             if not token_claims.has(found, name):
                 raise Unauthorized(f"the token lacks the claim {name}")
         return found
+
+    async def _decoded_with_keys(self, token: str, header: _Header) -> Claims | None:
+        if self.keys is None:
+            raise Unauthorized(_NO_KEY)
+        fetches = self.keys.fetches
+        tried = await self.keys.find(header.kid, header.algorithm)
+        found = self._decoded(token, header.algorithm, [key.public for key in tried])
+        if found is not None:
+            return found
+        newer = await self.keys.find_newer(header.kid, header.algorithm, tried, fetches=fetches)
+        if not tried and not newer:
+            raise Unauthorized(_NO_KEY)
+        return self._decoded(token, header.algorithm, [key.public for key in newer])
 
     def _header(self, token: str) -> _Header:
         try:
@@ -80,8 +93,8 @@ class Verifier:
             raise Unauthorized("the token's typ must be JWT or at+jwt")
         return _Header(algorithm, kid)
 
-    def _decoded(self, token: str, algorithm: str, keys: Sequence[PublicKey | str]) -> Claims:
-        """The claims of a token that one of the keys signed. Raises Unauthorized with the reason."""
+    def _decoded(self, token: str, algorithm: str, keys: Sequence[PublicKey | str]) -> Claims | None:
+        """The claims of a token, or None if none of the keys signed it. Raises Unauthorized with another reason."""
         for key in keys:
             try:
                 found = self._decode(token, algorithm, key)
@@ -92,8 +105,8 @@ class Verifier:
             except jwt.PyJWTError as error:
                 raise Unauthorized(_reason(error) or self._wrong) from None
             except Exception:  # claims of the wrong type make PyJWT raise TypeError, OverflowError and others
-                break
-        raise Unauthorized(self._wrong)
+                raise Unauthorized(self._wrong) from None
+        return None
 
     def _decode(self, token: str, algorithm: str, key: PublicKey | str) -> Claims:
         found: Claims = jwt.decode(

@@ -25,6 +25,11 @@ async def refuse_for(scope: Scope, send: Send, error: Exception) -> None:
     await _send(scope, send, answer, answer.message or said(error), answer.headers)
 
 
+async def refuse_with(scope: Scope, send: Send, answer: Answer) -> None:
+    """Sends an answer that has its own message."""
+    await _send(scope, send, answer, answer.message, answer.headers)
+
+
 async def _send(scope: Scope, send: Send, answer: Answer, message: str | None, more: Mapping[str, str]) -> None:
     body = responses.error(answer.code, message or answer.message or "", request_id(scope), [])
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
