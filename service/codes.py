@@ -28,6 +28,7 @@ _LONE_DIGIT = re.compile(r"(?<![0-9])[0-9](?![0-9])")
 _DECIMAL = re.compile(r"\W*([0-9]{1,15}|[0-9]{1,3}(?:[.,'’][0-9]{3})+)[.,]([0-9]{1,2})\W*")
 _AMOUNT = re.compile(r"\W*([1-9][0-9]{0,2}(?:[.,'’ ][0-9]{3})+|[1-9][0-9]{3,14})(?:[.,]([0-9]{1,2}))?\W*")
 _DIGITS_APART = re.compile("[0-9][^0-9A-Za-z]{1,4}[0-9]")
+_PHONE = re.compile(r"[^\w@]*[0-9](?:[^\w@]*[0-9])*[^\w@]*")
 _ENDED = re.compile(r"[^0-9)]$")
 _OF_PHONE = re.compile(r"\(?[+0]")  # the start of a phone number, recognized even if few digits are typed
 # An amount in groups whose last digit is not typed yet.
@@ -66,6 +67,12 @@ def digits_in(piece: str) -> str:
         return ""
     is_date = _DATE.fullmatch(piece) and _LONE_DIGIT.search(piece)
     return "" if is_date else re.sub("[^0-9]", "", found[1])
+
+
+def phone_number(text: str) -> str:
+    """The digits of a text that is only a phone number, in any groups: `491701234567` of `+49 (170) 123-45 67`."""
+    digits = re.sub("[^0-9]", "", text) if _PHONE.fullmatch(text) else ""
+    return digits if LEAST_PHONE <= len(digits) <= LONGEST_NUMBER else ""
 
 
 def whole_number(piece: str) -> str:

@@ -28,7 +28,7 @@ from functools import lru_cache
 from itertools import pairwise
 from uuid import UUID
 
-from service.codes import code_in, whole_numbers
+from service.codes import code_in, phone_number, whole_numbers
 from service.hangul import keys_of
 from service.text import PARTING, REPLY_MARKS, SPACELESS, in_one_word, letters_of, plain_of
 
@@ -80,10 +80,10 @@ def own_words(
     code = owner(organization_uid)
     terms = dict.fromkeys(_subject_terms(subject))
     terms |= dict.fromkeys(SENDER + term for text in sender for term in _terms_of(plain_of(text).lower()))
-    terms |= dict.fromkeys(SENDER + term for text in sender for term in _joined_names(plain_of(text).lower()))
+    terms |= dict.fromkeys(SENDER + term for text in sender for term in _in_one_term(plain_of(text).lower()))
     for kind, addresses in ((RECIPIENT, dict.fromkeys(recipients)), (COPY, dict.fromkeys(copies))):
         terms |= dict.fromkeys(kind + term for one in addresses for term in _neighbours(plain_of(one).lower()))
-        terms |= dict.fromkeys(kind + term for one in addresses for term in _joined_names(plain_of(one).lower()))
+        terms |= dict.fromkeys(kind + term for one in addresses for term in _in_one_term(plain_of(one).lower()))
     terms |= dict.fromkeys(name_term(CATEGORY, name) for name in categories)
     terms |= dict.fromkeys(name_term(LABEL, name) for name in labels)
     return " ".join([code + term for term in terms])
@@ -142,8 +142,10 @@ def _neighbours(text: str) -> Iterator[str]:
             yield parts_term(parts[start : start + MOST_JOINED])
 
 
-def _joined_names(text: str) -> Iterator[str]:
-    """The names in one word: `obrien` of `o'brien@example.com`, and `jeanluc` of `Jean Luc` and of `Jean-Luc`."""
+def _in_one_term(text: str) -> Iterator[str]:
+    """A phone number, or names, in one word: `obrien` of `o'brien@x.org`, `jeanluc` of `Jean Luc` and of `Jean-Luc`."""
+    if number := phone_number(text):
+        yield number
     if "@" in text:
         yield from (in_one_word(name)[:LONGEST] for name in _NAME.findall(text.rpartition("@")[0]))
         return

@@ -18,6 +18,7 @@ from service.codes import (
     joined_codes,
     joined_numbers,
     number_begun,
+    phone_number,
     whole_numbers,
 )
 from service.search.words.forms import without_separators
@@ -180,3 +181,14 @@ def test_the_keys_of_each_syllable_are_its_own() -> None:
         assert begun == {other for other in syllables if hangul.keys_of(other).startswith(hangul.keys_of(one))}
     assert hangul.parted("줌") == ("주", [("마", "밓")])
     assert hangul.parted("주") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("+49 (170) 123-45 67", "491701234567"), ("030123456", "030123456"), ("(030) 123-456", "030123456"), ("123456", ""),
+        ("30.12.2024", "30122024"), ("555-1234 ext", ""), ("a5551234", ""), ("5551234@sms.example", ""), ("+", ""), ("", ""), ("1" * 31, ""),
+    ],
+)  # fmt: skip
+def test_a_phone_number_has_no_groups(text: str, number: str) -> None:
+    assert phone_number(text) == number

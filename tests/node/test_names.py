@@ -1,4 +1,4 @@
-"""Names with an apostrophe, a hyphen or a space find one another, also those in addresses."""
+"""Names with an apostrophe, a hyphen or a space find one another, also those in addresses; so do phone numbers in groups."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ PEOPLE = {
     "one word": Metadata(from_email="h@x.org", from_name="Jeanluc Héros"),
     "address": Metadata(from_email="al-sayed@x.org", to_emails=["d'angelo.r@x.org"], cc_emails=["o'brien@y.org"]),
     "plain address": Metadata(from_email="alsayed@x.org", to_emails=["dangelo@x.org"]),
+    "number": Metadata(from_email="+491701234567", to_emails=["030123456"]),
+    "number in groups": Metadata(from_email="+49 (170) 123-45 67", to_emails=["(030) 123-456"]),
+    "other number": Metadata(from_email="+491701234568", to_emails=["0301234567"]),
     "other": Metadata(from_email="brien@x.org", from_name="Luc Brien"),
 }
 
@@ -64,6 +67,12 @@ def named(settings: Settings, opensearch_url: str) -> Iterator[Api]:
         ("cc:obrien", ("address",)),
         ("to:obrien", ("address",)),
         ("from:lucjean", ()),
+        ("from:+491701234567", ("number", "number in groups")),
+        ('from:"+49 170 1234567"', ("number", "number in groups")),
+        ('from:"+49 (170) 123-45 67"', ("number", "number in groups")),
+        ("to:030123456", ("number", "number in groups")),
+        ('to:"(030) 123-456"', ("number", "number in groups")),
+        ("from:030123456", ()),
     ],
 )
 def test_a_name_is_found_with_and_without_its_signs(text: str, found: tuple[str, ...], named: Api) -> None:
