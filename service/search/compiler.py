@@ -162,10 +162,10 @@ def _person_clause(person: Person, organization_uid: UUID) -> Clause:
         begun = person.text.rstrip("*")
         ways = [begun, word] if (word := in_one_word(begun)) else [begun]
         return any_of(*(person_begun(way, kinds, parts, organization_uid) for way in ways))
-    ways = [_words_of_person(field, person.text, kinds, organization_uid) for field in parts]
+    ways_to_ask = [_words_of_person(field, person.text, kinds, organization_uid) for field in parts]
     if number := phone_number(plain_of(person.text)):
-        ways += [own_term(kind + number, organization_uid) for kind in kinds]
-    return any_of(*ways)
+        ways_to_ask += [own_term(kind + number, organization_uid) for kind in kinds]
+    return any_of(*ways_to_ask)
 
 
 def _words_of_person(field: str, text: str, kinds: Sequence[str], organization_uid: UUID) -> Clause:
