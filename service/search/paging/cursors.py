@@ -48,7 +48,7 @@ class Cursors:
         """The cursor that goes on after this position."""
         content = msgspec.msgpack.encode(_Content(position, query.resolution))
         sealed = self._keys[0].encrypt(content, _bound_to(query, organization_uid))
-        return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+        return _encoded(sealed)
 
     def read(self, query: ConversationQuery, organization_uid: UUID) -> Position | None:
         """The position in the query's cursor; None for the start. Raises InvalidQuery on any cursor but its own."""
@@ -87,6 +87,8 @@ class Cursors:
             sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
             return None
+        if _encoded(sealed) != text.rstrip("="):  # decoding also takes other texts for the same bytes
+            return None
         for key in self._keys:
             try:
                 return msgspec.msgpack.decode(key.decrypt(sealed, bound_to), type=_Content)
@@ -106,3 +108,7 @@ def fingerprint(query: ConversationQuery) -> bytes:
     given |= {"sort": query.sort} if query.sort != Sort() else {}
     given |= {"pasted": query.pasted} if query.pasted is not None else {}
     return msgspec.json.encode(given | ({"then": query.then} if query.then else {}))
+
+
+def _encoded(sealed: bytes) -> str:
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
