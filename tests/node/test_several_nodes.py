@@ -224,8 +224,9 @@ def test_the_pages_of_a_walk_ask_the_same_copy_unless_it_is_late(several: Severa
     asked: list[str | None] = []
 
     def listen(call: Call) -> None:
-        if call.kind == "_search":
-            asked.append(httpx.URL(call.path).params.get("preference"))
+        preference = httpx.URL(call.path).params.get("preference")
+        if call.kind == "_search" and preference != "_only_local":  # that of a probe, after a failure
+            asked.append(preference)
 
     def walk(sort: str) -> set[str | None]:
         asked.clear()
