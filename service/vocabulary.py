@@ -38,7 +38,7 @@ LONGEST = 100  # code points of a term without the owner code; the tokenizer div
 MOST_JOINED = 4  # parts of a piece that are stored together
 # The second character of a term that is not a word of a subject. A word begins with a letter or a digit.
 JOINED, SENDER, RECIPIENT, COPY, CATEGORY, LABEL, RUN, SIGNED = "-", "@", ">", "&", "#", "=", "~", "!"
-LONGEST_SIGNED = 32  # characters of a word with signs, which is stored as it is written
+LONGEST_SIGNED = 32  # characters of a word that is stored with its signs; a longer one is stored without them only
 
 _ASCII_PARTS = re.compile(r"[A-Za-z]+|[0-9]+")
 _NUMBERS = re.compile(r"\d+|\D+")

@@ -119,7 +119,7 @@ def refused(file: Path, settings: Settings, token: str, *requests: dict[str, Any
 
 
 def test_who_tries_what_the_token_does_not_allow_is_recorded(bare_settings: Settings, tmp_path: Path) -> None:
-    """Each line names the organization that was asked for, or else the caller's own."""
+    """A line names the organization of the request. If the request names none, it names those of the caller."""
     settings, file = bare_settings.but(token_issuer="https://a.example"), tmp_path / "audit"
     tokens = Tokens(settings)
     reader = tokens.mint("ada@example.com", [ONE], default=ONE, scopes=(READ,))

@@ -10,7 +10,7 @@ SLICE_BYTES = 16_384  # given to TLS at once
 
 
 class Waiter(Protocol):
-    """Who writes. It is told when more bytes wait than it should write, and when most of them are gone."""
+    """The protocol of the connection. It is told when too many bytes wait, and when most of them have been sent."""
 
     def client_is_slow(self) -> None: ...
     def client_has_read(self) -> None: ...

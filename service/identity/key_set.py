@@ -70,7 +70,7 @@ class KeySet:
         So it is asked, unless it was since there were so many `fetches`, or a short time ago.
         """
         if kid is not None and not self._has(kid):
-            return []  # `find` asked for it
+            return []  # `find` has just fetched the keys, or may not yet
         if self.fetches == fetches and not await self._asked():
             return []
         if not self._is_failing:

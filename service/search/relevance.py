@@ -57,7 +57,7 @@ def with_signs(piece: str, organization_uid: UUID) -> Clause:
 
 
 def _as_written(text: str, pieces: Sequence[str], organization_uid: UUID) -> Clause:
-    """The text as it is written, with the signs of its words, and where it is no part of a longer word."""
+    """A subject has the text as it is written: with the signs of its words, and not within a longer word."""
     signed = [with_signs(piece, organization_uid) for piece in dict.fromkeys(pieces) if signed_words(piece)]
     return all_of([_form(text, pieces[-1]), *signed]) if signed else _form(text, pieces[-1])
 

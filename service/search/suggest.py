@@ -146,7 +146,7 @@ def _found(answer: SearchAnswer) -> list[tuple[str, int]]:
 
 
 def completed(text: str, subjects: Sequence[str]) -> list[SuggestedText]:
-    """The text with its last word completed, as it is written in the subjects. Those that begin as typed come first.
+    """The text with its last word completed by words of the subjects. Words that begin exactly as typed come first.
 
     Of these, words that stand right behind the word before them in a subject come first. No word is repeated.
     """
