@@ -8,16 +8,14 @@ DEAD_AFTER_SECONDS. The holder stops writing earlier: after VALID_SECONDS withou
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
-from opensearchpy.exceptions import ConflictError, NotFoundError
-
 from service import progress
-from service.client import Client, translated
+from service.client import Client
 from service.errors import SearchTimeout, SearchUnavailable
-from service.reindex.lock import ensure_index, process_name, state_index
+from service.index.state_documents import ABSENT, Revision, StateDocument, ensure_index, process_name
 
 BEAT_SECONDS = 1.0
 VALID_SECONDS = 10.0
@@ -34,86 +32,70 @@ class Lease:
     """The right to unite the conversations of one organization. Made by `holding`."""
 
     def __init__(self, client: Client, alias: str, organization_uid: UUID) -> None:
-        self._client = client
-        self._index = state_index(alias)
-        self.name = f"{PREFIX}{organization_uid}"
+        self._document = StateDocument(client, alias, f"{PREFIX}{organization_uid}")
         self._owner = process_name()
-        self._place: dict[str, int] | None = None
+        self._revision: Revision | None = None
         self._at = 0.0
         self._beat = 0
 
     def require(self) -> None:
         """Raises LeaseLost unless it is certain that the lock is still held."""
-        if self._place is None or asyncio.get_running_loop().time() - self._at > VALID_SECONDS:
+        if self._revision is None or asyncio.get_running_loop().time() - self._at > VALID_SECONDS:
             raise LeaseLost
 
     async def acquire(self) -> None:
         """Waits until the lock is free, or its holder is dead."""
         has_said = False
-        seen: dict[str, int] | None = None
+        seen: Revision | None = None
         since = 0.0
-        while not await self._put({"op_type": "create"}):
-            place, owner = await self._read()
+        while not await self._put(ABSENT):
+            current = await self._document.read()
             now = asyncio.get_running_loop().time()
-            if place is None:
+            if current is None:
                 continue
-            if place != seen:
-                seen, since = place, now
-            elif now - since > DEAD_AFTER_SECONDS and await self._put(place):
+            content, revision = current
+            if revision != seen:
+                seen, since = revision, now
+            elif now - since > DEAD_AFTER_SECONDS and await self._put(revision):
                 return
             if not has_said:
+                owner = content.get("owner", "another")
                 progress.say(f"waiting for another import into this organization, which holds the lock ({owner})")
                 has_said = True
             await asyncio.sleep(LOOK_SECONDS)
 
     async def keep(self) -> None:
         """Sends heartbeats until it is cancelled or the lock is lost."""
-        while self._place is not None:
+        while self._revision is not None:
             await asyncio.sleep(BEAT_SECONDS)
             with suppress(SearchUnavailable, SearchTimeout):
-                if not await self._put(self._place):
-                    await self._own_place()
+                if not await self._put(self._revision):
+                    await self._read_own_revision()
 
     async def release(self) -> None:
         """Releases the lock, even if a heartbeat was cancelled before its answer arrived."""
-        while self._place is not None:
-            with translated(alias=self._index):
-                try:
-                    await self._client.delete(index=self._index, id=self.name, params=dict(self._place))
-                except ConflictError:
-                    await self._own_place()
-                    continue
-                except NotFoundError:
-                    pass
-            self._place = None
+        while self._revision is not None:
+            if await self._document.remove(self._revision):
+                self._revision = None
+            else:
+                await self._read_own_revision()
 
-    async def _put(self, condition: Mapping[str, object]) -> bool:
-        """Writes the document if the condition holds. Returns whether it did."""
+    async def _put(self, unchanged: Revision) -> bool:
+        """Writes the document if it is unchanged. Returns whether it did."""
         began = asyncio.get_running_loop().time()
         self._beat += 1
-        body = {"owner": self._owner, "beat": self._beat}
-        with translated(alias=self._index):
-            try:
-                done = await self._client.index(index=self._index, id=self.name, body=body, params=dict(condition))
-            except ConflictError:
-                return False
-        self._place = {"if_seq_no": done["_seq_no"], "if_primary_term": done["_primary_term"]}
+        written = await self._document.write({"owner": self._owner, "beat": self._beat}, unchanged)
+        if written is None:
+            return False
+        self._revision = written
         self._at = began
         return True
 
-    async def _own_place(self) -> None:
+    async def _read_own_revision(self) -> None:
         """After a refused heartbeat, the lock is lost, unless the document is its own and the answer was lost."""
-        place, owner = await self._read()
-        self._place = place if owner == self._owner else None
-
-    async def _read(self) -> tuple[dict[str, int] | None, str]:
-        with translated(alias=self._index):
-            try:
-                found = await self._client.get(index=self._index, id=self.name)
-            except NotFoundError:
-                return None, ""
-        place = {"if_seq_no": found["_seq_no"], "if_primary_term": found["_primary_term"]}
-        return place, str(found["_source"].get("owner", "another"))
+        current = await self._document.read()
+        is_own = current is not None and current[0].get("owner") == self._owner
+        self._revision = current[1] if current is not None and is_own else None
 
 
 @asynccontextmanager

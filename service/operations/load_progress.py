@@ -17,7 +17,7 @@ from opensearchpy.exceptions import NotFoundError, TransportError
 
 from service.client import Client, translated
 from service.errors import ConversationsError
-from service.reindex.lock import ensure_index, process_name, state_index
+from service.index.state_documents import ensure_index, process_name, state_index
 from service.times import format_time, parse_time
 
 SAY_SECONDS = 5.0

@@ -9,37 +9,27 @@ the owner was only suspended, its next heartbeat is refused.
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, get_type_hints
-from uuid import uuid4
 
 import msgspec
-from opensearchpy.exceptions import ConflictError, NotFoundError, RequestError, TransportError
+from opensearchpy.exceptions import TransportError
 
 from service import progress
-from service.client import Client, translated
+from service.client import Client
 from service.errors import ConversationsError, ReindexFailed, SearchTimeout, SearchUnavailable, UnderWay
+from service.index.state_documents import ABSENT, Revision, StateDocument, ensure_index, process_name, state_index
 
 BEAT_SECONDS = 1.0
 DEAD_AFTER_SECONDS = 6.0
 SIGN_OF_LIFE_SECONDS = 4.0  # for `status`: a heartbeat of a running process is seen within this time
 READY_SECONDS = 10.0  # for the shard of a new index to start
 DOCUMENT = "reindex"
+TAKEN_OVER = "another process has taken over the lock: this one stops"
 NOTHING_TO_RESUME = "there is no reindex to resume or to abandon"
 GO_ON = "resume it with 'conversations reindex --resume', or undo it with 'conversations reindex --abandon'"
-
-
-Condition = Mapping[str, int | str]
-"""The parameters that make a write fail if the document was changed in between."""
-
-
-def state_index(alias: str) -> str:
-    """The name of the index that holds the lock, and the progress of loads."""
-    return f"{alias}_state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +65,12 @@ LOOK = "look"
 """The first step of every action: it has the lock, reads which indices exist, and has changed nothing yet."""
 
 
-def process_name() -> str:
-    """A unique name for one task of this process: its host, its process id, and eight random hexadecimal digits."""
-    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-
-
 class Lock:
     """The state document, and the right to change it. Made by `acquire` and kept alive by `holding`."""
 
-    def __init__(self, client: Client, alias: str, state: State, place: dict[str, int]) -> None:
-        self._client = client
-        self._alias = alias
-        self._place = place
+    def __init__(self, document: StateDocument, state: State, revision: Revision) -> None:
+        self._document = document
+        self._revision = revision
         self.state = state
         self._turn = asyncio.Lock()
 
@@ -98,47 +82,48 @@ class Lock:
         abandoned first, or if there is none to resume.
         """
         await ensure_index(client, alias)
+        document = _document(client, alias)
         me = process_name()
-        current = await _read_new(client, alias)
+        current = await _read_new(document)
         if current is None:
             if wanted is None:
                 raise ReindexFailed(NOTHING_TO_RESUME)
-            return await cls._write(client, alias, replace(wanted, owner=me), {"op_type": "create"})
-        source, place = current
+            return await cls._write(document, replace(wanted, owner=me), ABSENT)
+        source, revision = current
         shown = _shown(source)
-        if await _is_alive(client, alias, place):
+        if await _is_alive(document, revision):
             raise UnderWay(f"a {shown.action} is running ({shown.step}, by {shown.owner}): wait until it ends")
         if shown.step == LOOK:  # it changed nothing, so there is nothing to resume
             if wanted is None:
-                await _removed(client, alias, place)
+                await document.remove(revision)
                 raise ReindexFailed(NOTHING_TO_RESUME)
-            return await cls._write(client, alias, replace(wanted, owner=me), place)
+            return await cls._write(document, replace(wanted, owner=me), revision)
         if wanted is not None:
             raise ReindexFailed(f"a {shown.action} was interrupted ({shown.step}): {GO_ON}")
         state = _understood(source, alias)
-        return await cls._write(client, alias, replace(state, owner=me, beat=state.beat + 1), place)
+        return await cls._write(document, replace(state, owner=me, beat=state.beat + 1), revision)
 
     @classmethod
-    async def _write(cls, client: Client, alias: str, state: State, condition: Condition) -> Lock:
-        return cls(client, alias, state, await _put(client, alias, state, condition))
+    async def _write(cls, document: StateDocument, state: State, unchanged: Revision) -> Lock:
+        return cls(document, state, await _put(document, state, unchanged))
 
     async def save(self, **changes: Any) -> None:
         """Changes the state. Raises UnderWay if the lock was lost."""
         async with self._turn:
             state = replace(self.state, beat=self.state.beat + 1, **changes)
-            self._place = await _put(self._client, self._alias, state, self._place)
+            self._revision = await _put(self._document, state, self._revision)
             self.state = state
 
     async def release(self) -> None:
         """Releases the lock and deletes the state. Raises UnderWay if the lock was lost."""
         async with self._turn:
-            while not await _removed(self._client, self._alias, self._place):
-                current = await _read(self._client, self._alias)
+            while not await self._document.remove(self._revision):
+                current = await self._document.read()
                 if current is None:
                     return
                 if current[0].get("owner") != self.state.owner:
-                    raise UnderWay("another process has taken over the lock: this one stops")
-                self._place = current[1]  # an own heartbeat, which was cancelled before its response arrived
+                    raise UnderWay(TAKEN_OVER)
+                self._revision = current[1]  # an own heartbeat, which was cancelled before its response arrived
 
     async def send_heartbeats(self) -> None:
         """Sends heartbeats until it is cancelled. Raises UnderWay if the lock was lost.
@@ -209,7 +194,7 @@ def _why(task: asyncio.Task[None]) -> ConversationsError:
 
 async def read(client: Client, alias: str) -> State | None:
     """The state of the running or interrupted action, or None. Fields that this version cannot read are `unknown`."""
-    current = await _read(client, alias)
+    current = await _document(client, alias).read()
     return None if current is None else _shown(current[0])
 
 
@@ -224,22 +209,16 @@ async def is_running(client: Client, alias: str, seen: State, *, seconds: float 
     return False
 
 
-async def _read(client: Client, alias: str) -> tuple[dict[str, object], dict[str, int]] | None:
-    with translated(alias=state_index(alias)):
-        try:
-            answer = await client.get(index=state_index(alias), id=DOCUMENT)
-        except NotFoundError:
-            return None
-    source = answer["_source"]
-    return source, {"if_seq_no": answer["_seq_no"], "if_primary_term": answer["_primary_term"]}
+def _document(client: Client, alias: str) -> StateDocument:
+    return StateDocument(client, alias, DOCUMENT, refresh=True)
 
 
-async def _read_new(client: Client, alias: str) -> tuple[dict[str, object], dict[str, int]] | None:
-    """Like `_read`, but waits for the shard of the state index, which another process may be creating right now."""
+async def _read_new(document: StateDocument) -> tuple[dict[str, object], Revision] | None:
+    """Reads it, but waits for the shard of the state index, which another process may be creating right now."""
     ends = asyncio.get_running_loop().time() + READY_SECONDS
     while True:
         try:
-            return await _read(client, alias)
+            return await document.read()
         except SearchUnavailable:
             if asyncio.get_running_loop().time() > ends:
                 raise
@@ -273,50 +252,23 @@ _REQUIRED = ("action", "step", "old", "new")
 _TYPES = get_type_hints(State)
 
 
-async def _put(client: Client, alias: str, state: State, condition: Condition) -> dict[str, int]:
-    with translated(alias=state_index(alias)):
-        try:
-            done = await client.index(
-                index=state_index(alias), id=DOCUMENT, body=asdict(state), params={**condition, "refresh": "true"}
-            )
-        except ConflictError:
-            current = await _read(client, alias)
-            if current is not None and current[0].get("owner") == state.owner and "if_seq_no" in condition:
-                return await _put(client, alias, state, current[1])  # an own heartbeat without a response
-            raise UnderWay("another process has taken over the lock: this one stops") from None
-    return {"if_seq_no": done["_seq_no"], "if_primary_term": done["_primary_term"]}
+async def _put(document: StateDocument, state: State, unchanged: Revision) -> Revision:
+    """Writes the state. Raises UnderWay if another process has changed the document."""
+    written = await document.write(asdict(state), unchanged)
+    if written is not None:
+        return written
+    current = await document.read()
+    if current is not None and current[0].get("owner") == state.owner and "if_seq_no" in unchanged:
+        return await _put(document, state, current[1])  # an own heartbeat without a response
+    raise UnderWay(TAKEN_OVER)
 
 
-async def _removed(client: Client, alias: str, place: dict[str, int]) -> bool:
-    """Removes the state document if it is unchanged since `place`. Returns whether it was removed."""
-    with translated(alias=state_index(alias)):
-        try:
-            await client.delete(index=state_index(alias), id=DOCUMENT, params={**place, "refresh": "true"})
-        except (ConflictError, NotFoundError):
-            return False
-    return True
-
-
-async def _is_alive(client: Client, alias: str, place: dict[str, int]) -> bool:
-    """Watches the state document for DEAD_AFTER_SECONDS. Returns whether its owner changed it."""
+async def _is_alive(document: StateDocument, revision: Revision) -> bool:
+    """Watches the document for DEAD_AFTER_SECONDS. Returns whether its owner changed it."""
     ends = asyncio.get_running_loop().time() + DEAD_AFTER_SECONDS
     while asyncio.get_running_loop().time() < ends:
         await asyncio.sleep(BEAT_SECONDS / 4)
-        current = await _read(client, alias)
-        if current is None or current[1] != place:
+        current = await document.read()
+        if current is None or current[1] != revision:
             return True
     return False
-
-
-async def ensure_index(client: Client, alias: str) -> None:
-    """Creates the hidden state index unless it exists."""
-    body = {
-        "settings": {"index": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": True}},
-        "mappings": {"dynamic": False},
-    }
-    with translated(alias=state_index(alias)):
-        try:
-            await client.indices.create(index=state_index(alias), body=body)
-        except RequestError as error:
-            if error.error != "resource_already_exists_exception":
-                raise

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -210,10 +210,10 @@ def test_the_lock_is_given_back_though_the_answer_to_a_heartbeat_is_lost(fresh: 
     async def run(client: Client) -> None:
         organization = uuid4()
         async with lock.holding(client, fresh.settings.alias, organization) as lease:
-            known = lease._place
+            known = lease._revision
             assert known is not None
             assert await lease._put(known)
-            lease._place = known  # as if it was cancelled before the answer came
+            lease._revision = known  # as if it was cancelled before the answer came
         next_one = lock.Lease(client, fresh.settings.alias, organization)
         await asyncio.wait_for(next_one.acquire(), 10)  # and not only after DEAD_AFTER_SECONDS
 
@@ -227,9 +227,9 @@ def test_the_lock_of_a_dead_import_is_taken_over(fresh: Cluster, monkeypatch: py
     async def run(client: Client) -> None:
         organization = uuid4()
         async with lock.holding(client, fresh.settings.alias, organization) as living:
-            dead = lock.Lease(client, fresh.settings.alias, uuid4())
-            await dead.acquire()
-            async with lock.holding(client, fresh.settings.alias, UUID(dead.name.removeprefix(lock.PREFIX))) as lease:
+            of_the_dead = uuid4()
+            await lock.Lease(client, fresh.settings.alias, of_the_dead).acquire()
+            async with lock.holding(client, fresh.settings.alias, of_the_dead) as lease:
                 lease.require()
             waiting = asyncio.create_task(lock.Lease(client, fresh.settings.alias, organization).acquire())
             await asyncio.sleep(2.5)  # longer than a dead one would keep it

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from service.client import Client
-from service.index import aliases, mapping, writer
+from service.index import aliases, mapping, state_documents, writer
 from service.index.write_targets import writes_alias
 from service.reindex import commands, first_index, lock, steps
 from service.reindex.lock import Lock, State
@@ -212,11 +212,11 @@ def test_a_prune_of_another_version_is_resumed_or_refused(
     read = with_an_old_tombstone(fresh)
 
     async def left(client: Client) -> None:
-        await lock.ensure_index(client, fresh.settings.alias)
+        await state_documents.ensure_index(client, fresh.settings.alias)
         source = asdict(State("prune", "remove", read, read)) | changes
         if not changes:
             del source["tombstones_before"]
-        index = lock.state_index(fresh.settings.alias)
+        index = state_documents.state_index(fresh.settings.alias)
         await client.index(index=index, id=lock.DOCUMENT, body=source, params={"refresh": "true"})
 
     fresh.act(left)

@@ -13,7 +13,7 @@ import pytest
 
 from service.client import Client
 from service.errors import ReindexFailed
-from service.index import mapping, writer
+from service.index import mapping, state_documents, writer
 from service.index.writer import Write
 from service.operations import load_progress
 from service.reindex import commands
@@ -89,9 +89,12 @@ def test_a_load_of_another_version_is_no_error(source: dict[str, Any], fresh: Cl
     fresh.load([])
 
     async def act(client: Client) -> Any:
-        await reindex_lock.ensure_index(client, fresh.settings.alias)
+        await state_documents.ensure_index(client, fresh.settings.alias)
         await client.index(
-            index=reindex_lock.state_index(fresh.settings.alias), id="load-x", body=source, params={"refresh": "true"}
+            index=state_documents.state_index(fresh.settings.alias),
+            id="load-x",
+            body=source,
+            params={"refresh": "true"},
         )
         return await load_progress.loads(client, fresh.settings.alias)
 
@@ -112,8 +115,8 @@ def test_a_state_of_another_version_is_told_and_kept(source: dict[str, Any], fre
     fresh.load([])
 
     async def put(client: Client) -> None:
-        await reindex_lock.ensure_index(client, fresh.settings.alias)
-        index = reindex_lock.state_index(fresh.settings.alias)
+        await state_documents.ensure_index(client, fresh.settings.alias)
+        index = state_documents.state_index(fresh.settings.alias)
         await client.index(index=index, id=reindex_lock.DOCUMENT, body=source, params={"refresh": "true"})
 
     fresh.act(put)
