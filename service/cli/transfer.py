@@ -26,7 +26,7 @@ from service.cli.options import (
     rejects_option,
     show,
 )
-from service.cli.parallel import load_files, parallel_files
+from service.cli.parallel import Part, load_files, parallel_files
 from service.client import Client
 from service.client.responses import SearchAnswer
 from service.errors import IndexMissing, Misconfigured
@@ -105,16 +105,44 @@ def load_command(
     if is_dry_run:
         dry_run.load(files, max_ahead=max_ahead(settings))
         return
-    sizes = [ndjson.size(file) for file in files]
-    total = None if None in sizes else sum(size or 0 for size in sizes)
     if is_parallel:
-        if ndjson.STANDARD_INPUT in files:
-            raise Misconfigured("--parallel needs files: standard input can be read by one process only")
-        act(settings, lambda client: require_index(client, settings, create=create))
-        with exit_codes.hint(lambda: _go_on(files, True)), progress.track("Loading", total, "byte") as advance:
-            sums = load_files(settings, own, processes=parallel, rejects=rejects, resume=resume, advance=advance)
-        _finish(sums, rejects)
-        return
+        _load_side_by_side(settings, files, own, parallel, rejects, resume=resume, create=create)
+    else:
+        _load_in_order(settings, files, rejects, checkpoint, workers, resume=resume, create=create)
+
+
+def _load_side_by_side(
+    settings: Settings,
+    files: tuple[str, ...],
+    parts: list[Part],
+    processes: int,
+    rejects: Path,
+    *,
+    resume: bool,
+    create: bool,
+) -> None:
+    """Loads so many files at the same time, each in a process of its own."""
+    if ndjson.STANDARD_INPUT in files:
+        raise Misconfigured("--parallel needs files: standard input can be read by one process only")
+    total = _bytes(files)
+    act(settings, lambda client: require_index(client, settings, create=create))
+    with exit_codes.hint(lambda: _go_on(files, True)), progress.track("Loading", total, "byte") as advance:
+        sums = load_files(settings, parts, processes=processes, rejects=rejects, resume=resume, advance=advance)
+    _finish(sums, rejects)
+
+
+def _load_in_order(
+    settings: Settings,
+    files: tuple[str, ...],
+    rejects: Path,
+    checkpoint: Path,
+    workers: int | None,
+    *,
+    resume: bool,
+    create: bool,
+) -> None:
+    """Loads one file after the other."""
+    total = _bytes(files)
     reading = progress.Reading(total)
     done = Checkpoint.resumed(checkpoint, files) if resume else Checkpoint(checkpoint, files)
     with (
@@ -146,6 +174,12 @@ def load_command(
             )
     done.remove()
     summary(tally, rejected)
+
+
+def _bytes(files: tuple[str, ...]) -> int | None:
+    """The size of all files, or None if one of them has no size, as standard input."""
+    sizes = [ndjson.size(file) for file in files]
+    return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 def _go_on(files: tuple[str, ...], can_resume: bool) -> str:
