@@ -22,17 +22,16 @@ from service.query.parameters import ORGANIZATION
 
 
 def remember(request: ApiRequest, caller: Caller) -> None:
-    """Remembers who sent the request, for its lines: an API key by its id, a subject together with its issuer."""
-    request.scope["state"]["who"] = caller.user if caller.is_key else audit.who(caller.user)
-    request.scope["state"]["issuer"] = {"issuer": audit.issuer(caller.issuer)} if caller.issuer else {}
-    own = caller.default_organization
-    request.scope["state"]["own"] = caller.organizations if own is None else {own}
+    """Remembers who sent the request, for its lines."""
+    request.scope["state"]["caller"] = caller
 
 
 def record(request: ApiRequest, action: str, organizations: Iterable[UUID | str], **facts: object) -> None:
-    """Adds one line."""
+    """Adds one line. It names an API key by its id, and a subject together with its issuer."""
     trail: audit.Audit = request.app.state.audit
-    who, issuer = request.scope["state"]["who"], request.scope["state"]["issuer"]
+    caller: Caller = request.scope["state"]["caller"]
+    who = caller.user if caller.is_key else audit.who(caller.user)
+    issuer = {"issuer": audit.issuer(caller.issuer)} if caller.issuer else {}
     more = {**issuer, "request_id": request_id(request.scope), **facts}
     trail.record(action, who=who, organizations=organizations, **more)
 
@@ -61,9 +60,9 @@ def record_refusal(request: ApiRequest, action: str, **asked: str) -> Iterator[N
     try:
         yield
     except Forbidden as error:
-        state = request.scope["state"]
-        given = _uid(request.query_params.get(ORGANIZATION.name))
-        named, more = audit.some_of(state["own"] if given is None else {given})
+        caller: Caller = request.scope["state"]["caller"]
+        given = _uid(request.query_params.get(ORGANIZATION.name)) or caller.default_organization
+        named, more = audit.some_of(caller.organizations if given is None else {given})
         uids = {name: str(uid) for name, text in asked.items() if (uid := _uid(text)) is not None}
         record(request, action, named, **more, **uids, refused=1, lacks=error.lacks)
         raise
