@@ -12,7 +12,7 @@ _KNOWN = pytest.StashKey[frozenset[str]]()
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Remembers what failed in the run before, which this run will overwrite."""
-    cache = session.config.cache
+    cache = getattr(session.config, "cache", None)  # missing with -p no:cacheprovider
     known = cache.get("cache/lastfailed", {}) if cache is not None and session.config.getoption("lf") else {}
     session.config.stash[_KNOWN] = frozenset(known)
 

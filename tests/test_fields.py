@@ -112,8 +112,9 @@ def test_each_row_is_in_the_mapping_as_its_kind_needs(row: Field) -> None:
     found: dict[str, Any] = {"properties": properties}
     for part in row.index_path.split("."):
         found = found["properties"][part]
-    assert found["type"] == types[row.kind]
-    assert found.get("index", True)
+    where = f"{row.index_path} in index_mappings/conversations.json"
+    assert found["type"] == types[row.kind], f"{where}: a field of the kind {row.kind} has the type {types[row.kind]}"
+    assert found.get("index", True), f"{where}: it must be indexed"
 
 
 def test_the_names_of_the_table_are_unique_and_are_those_of_answers() -> None:

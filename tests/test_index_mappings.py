@@ -55,7 +55,8 @@ def test_each_field_has_a_row_with_its_type() -> None:
     for path, field in FIELDS.items():
         parent = path.rpartition(".")[0]
         if path in table:
-            assert re.match(rf"{field.get('type', 'object')}\b", table[path]), path
+            kind = field.get("type", "object")
+            assert re.match(rf"{kind}\b", table[path]), f"index_mappings/README.md: {path} is of the type {kind}"
             for analysis in ("analyzer", "normalizer"):
                 assert analysis not in field or f"`{field[analysis]}`" in table[path], path
         elif parent in table and "properties" not in FIELDS[parent]:  # a further form of one value

@@ -103,7 +103,7 @@ def test_the_box_completes_the_fields_that_the_service_has() -> None:
         for state in row.shown_states.values():
             prefix, _, word = state.partition(":")
             expected.setdefault(prefix, []).append(word)
-    assert found == expected
+    assert found == expected, "BOX_FIELDS in service/web/boxfields.js"
     assert {key for key in keys("en") if key.startswith("box_field.")} <= {f"box_field.{name}" for name in found}
 
 

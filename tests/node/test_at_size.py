@@ -1,8 +1,8 @@
 """Every route and every command on an index larger than the limits that OpenSearch has by default.
 
 140,000 conversations: more than 10,000 hits, 65,536 buckets, 65,536 terms, 1,024 clauses and a page of any scan. One
-organization holds half of them, each created on a day of its own; 70,000 organizations hold one each, with little text,
-as its analysis takes most of the time.
+organization holds half of them, each created on a day of its own; 70,000 organizations hold one each. Most have little
+text, because its analysis takes most of the time.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from tests.processes import wait_until
 
 LARGE = uuid.uuid5(uuid.NAMESPACE_URL, "size:large")
 IN_LARGE = 70_000
+WITH_MORE_WORDS = 24_000  # of these
 SMALL_ORGANIZATIONS = 70_000
 AGENTS = 2_500
 CATEGORIES = 3_000
@@ -39,6 +40,14 @@ FIRST_DAY = datetime(1800, 1, 1, tzinfo=UTC)
 FIRST_UPDATE = datetime(2020, 1, 1, tzinfo=UTC)
 LEASE = "1"
 WORDS = ("harbour", "invoice", "meeting", "Ärger", "東京都庁", "заказ", "refund")
+
+
+def _subject(number: int) -> str | None:
+    if number % 50 == 0:
+        return None
+    return (
+        f"{WORDS[number % 7]} order {number} of {WORDS[number % 5]}" if number < WITH_MORE_WORDS else f"order {number}"
+    )
 
 
 def _conversation(number: int, organization: UUID) -> Conversation:
@@ -50,7 +59,7 @@ def _conversation(number: int, organization: UUID) -> Conversation:
         channel=("email", "sms")[number % 3 == 0],
         direction="inbound",
         status=STATUSES[number % 4],
-        subject=None if number % 50 == 0 else f"{WORDS[number % 7]} order {number} of {WORDS[number % 5]}",
+        subject=_subject(number),
         categories=[f"category {number % CATEGORIES}"],
         sent_at=None if number % 20 == 0 else updated - timedelta(days=1),
         is_read=number % 3 == 0,
@@ -296,11 +305,6 @@ def test_status_and_doctor_count_all(sized: Sized) -> None:
     assert (status["conversations"], status["problem"]) == (sized.total, None)
     checks = [json.loads(line) for line in sized.command("doctor", "--json").splitlines()]
     assert {check["verdict"] for check in checks} <= {"ok", "warning"}, checks
-
-
-def test_verify_compares_all_with_the_file(sized: Sized) -> None:
-    same = {"missing": 0, "stale": 0, "newer": 0, "extra": 0}
-    assert sized.record("verify", str(sized.file)) == same
 
 
 def test_commands_that_ask_for_conversations_answer(sized: Sized) -> None:

@@ -203,7 +203,7 @@ def test_every_text_is_searched_and_found_with_its_highlights(match: str, hostil
 @pytest.mark.parametrize(
     ("path", "most", "options"),
     [
-        ("/api/conversations", MAX_BOX, {"highlight": "subject", "explain": "query"}),
+        ("/api/conversations", MAX_BOX, {"highlight": "subject", "explain": "query", "per_page": "3"}),
         ("/api/conversations/suggest", MAX_SUGGEST, {}),
         ("/api/conversations/export", MAX_BOX, {}),
         ("/api/conversations/count", MAX_BOX, {}),

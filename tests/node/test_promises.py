@@ -15,8 +15,6 @@ import pytest
 
 from service.conversation import Conversation
 from service.query.conditions import MATCHES
-from service.query.parameters import EXTRA_PARAMETERS, MORE_PARAMETERS
-from service.query.search_fields import SEARCH_FIELDS
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import ask, serving_subjects
@@ -122,9 +120,3 @@ def _is_found(promise: tuple[str, ...], promised: Api) -> bool:
     answer = promised.get("/api/conversations/export", promised.token(ORGANIZATIONS[0]), params=parameters)
     assert answer.status_code == 200, answer.text[:500]
     return subject in {json.loads(line).get("subject") for line in answer.text.splitlines()}
-
-
-def test_the_pages_other_tables_are_the_code() -> None:
-    rows = re.findall(r"^\| `([^`]+)` \| (.+?) \|$", PAGE, re.MULTILINE)
-    parameters = [(one.name, one.description) for one in (*MORE_PARAMETERS, *EXTRA_PARAMETERS)]
-    assert rows == [*((f"{one.name}:", one.description) for one in SEARCH_FIELDS), *parameters]
