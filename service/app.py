@@ -58,7 +58,7 @@ from service.search.searcher import Searcher
 from service.settings import Settings
 
 WRITE_SHARE = 0.8  # of a request's deadline, for a write to OpenSearch
-LOOK_SHARE = 0.8  # of a request's deadline, for checks of the index; the rest is left to find out why they failed
+LOOK_SHARE = 0.8  # of a request's deadline, for checks of the index; the rest is for finding out why they failed
 
 
 def create_app(
@@ -125,7 +125,7 @@ def create_app(
         await admin.close()
         await searches.close()
 
-    signing = [] if codes is None else [sign_in(codes)]  # a route that reads a body of anybody
+    signing = [] if codes is None else [sign_in(codes)]  # this route reads bodies of requests without a token
     application = Litestar(
         route_handlers=[*HANDLERS, home(HANDLERS, tokens.providers), web_file, *signing, *PAGES],
         state=State({"parts": parts, "audit": Audit(settings.audit_file)}),
@@ -172,7 +172,7 @@ def _readiness(
 
     async def takes_writes() -> None:
         names = sorted(await holders(admin, settings.alias, writes_alias(settings.alias)))
-        if names:  # else the search says what is missing
+        if names:  # without any, the search reports what is missing
             await check_writable(admin, names, seconds=settings.request_timeout)
 
     seconds = min(readiness.SECONDS, settings.request_timeout * LOOK_SHARE)

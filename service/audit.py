@@ -22,7 +22,7 @@ from uuid import UUID
 from service.errors import Misconfigured
 
 NAME = "conversations.audit"
-MOST_NAMED = 100  # organizations in one line about organizations that nobody listed before, as in a load
+MOST_NAMED = 100  # organizations in one line, for actions that may concern very many, such as a load
 _ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=[0-9]*(?:[a-f]+[0-9]+){2})[0-9a-f]{16,64}|[0-9]{20,64}"
 _OPAQUE = re.compile(rf"(?:(?:auth0|email|google-oauth2|sms|windowslive)\|)?(?:{_ID})", re.ASCII | re.IGNORECASE)
 _URL = re.compile(r"(?!sha256:)[A-Za-z0-9._~:/?#&=%+-]{1,200}")
@@ -45,7 +45,7 @@ def who(user: str) -> str:
 
     Identifiers that are certainly opaque stand for themselves: UUIDs, at least 16 hexadecimal digits (letters and
     digits mixed), at least 20 digits (more than a telephone number has); each also after the name of a known provider.
-    None looks like a hash, or like the names of a key and of an operator, which have a space.
+    None of them looks like a hash, or like the name of an API key or an operator, which has a space.
     """
     return user if _OPAQUE.fullmatch(user) else _hashed(user)
 
@@ -68,7 +68,7 @@ def operator() -> str:
 
 
 def some_of(organizations: Iterable[UUID | str]) -> tuple[list[str], dict[str, int]]:
-    """At most MOST_NAMED of the organizations, and if they are more, their number as a fact for the line."""
+    """At most MOST_NAMED of the organizations and, if there are more, the total number as a fact for the line."""
     named = sorted(set(map(str, organizations)))
     return named[:MOST_NAMED], {"organizations_in_all": len(named)} if len(named) > MOST_NAMED else {}
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 LEAST_GROUPED = 5  # digits: shorter numbers are not joined, because 1.5 is not 15
 LEAST_PHONE = 7  # digits; shorter ones may be something else: 100-200 is a range of pages, and 2024-11 a month
 LONGEST_NUMBER = 30  # digits
-MOST_NUMBERS = 8  # pieces of a text with a number in groups
+MOST_NUMBERS = 8  # pieces of a text; in longer texts, numbers in groups are not joined
 MOST_GROUPS = 6  # pieces of one number in groups
-MOST_CODES = 16  # pieces of a text with a code in groups: an IBAN has up to nine
+MOST_CODES = 16  # pieces of a text; in longer texts, codes in groups are not joined (an IBAN has up to nine)
 SHORTEST = 5  # letters and digits of a code
 SHORTEST_DOTTED = 10  # of a code that looks like a version: v1.2 is not v12
 

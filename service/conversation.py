@@ -40,7 +40,7 @@ DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 # The version of the data that is derived from a conversation: `order`, `sent`, `words`, tombstones and document ids.
-# Raise it whenever one changes, for example because of folding, prefixes, digests or the numbers of names. An index of
+# Raise it if one of them changes, for example by other folding, prefixes, digests or numbers of names. An index of
 # another version is not served until a reindex (docs/decisions/0017). tests/test_derived.py pins each version.
 DERIVED_VERSION = 6
 
@@ -62,7 +62,7 @@ class Limit:
     items: int | None = None
 
 
-# These are far above real conversations, so that only abuse meets them. They keep every term of the index below
+# These are far above real conversations, so that only abuse reaches them. They keep every term of the index below
 # Lucene's limit of 32,766 bytes, and every analyzed text short. Validation, OpenAPI and docs/documents.md use them.
 LIMITS: dict[str, Limit] = {
     "subject": Limit(2_000),  # a line of mail has at most 998 (RFC 5322, 2.1.1)
@@ -112,7 +112,7 @@ def _text(field: str, *, least: int | None = None) -> StringConstraints:
     return StringConstraints(max_length=LIMITS[field].characters, min_length=least)
 
 
-# Before the limit counts the characters.
+# Trims a text before the limit counts its characters.
 _TRIMMED = BeforeValidator(lambda value: trimmed(value) if isinstance(value, str) else value)
 
 
@@ -306,7 +306,7 @@ def sent_fields(conversation: Conversation) -> dict[str, int]:
 def stored(conversation: Conversation, parts: str = "") -> bytes:
     """The document that OpenSearch stores, as JSON in UTF-8: the item's fields in order, then those of NOT_IN_ITEM.
 
-    `parts` is what an import needs of it, in base64.
+    `parts` is data for later imports, in base64.
     """
     item = conversation.model_dump_json().encode()
     derived = (msgspec.json.encode(order_fields(conversation)), msgspec.json.encode(sent_fields(conversation)))
@@ -340,7 +340,7 @@ def item(source: bytes) -> bytes:
 
 
 def is_tombstone(source: bytes) -> bool:
-    """Whether the document is a tombstone and not a conversation. Import records, too, begin with `order`."""
+    """Whether the document is not a conversation but a tombstone or an import record: both begin with `order`."""
     return source.startswith(b'{"order":')
 
 

@@ -46,7 +46,7 @@ NO_INDEX = "the index of the conversations is not there: ask the operator of the
 class ConversationsError(Exception):
     """The base class of this package's errors. Its text is one sentence that also says what to do.
 
-    `to_callers` is the sentence for callers of the API, where the text is for those who operate the service.
+    `to_callers` replaces the text in answers of the API, if the text is meant for operators of the service.
     """
 
     to_callers: str | None = None

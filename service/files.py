@@ -1,4 +1,4 @@
-"""Output files of commands: never an input file, and always replaced as a whole."""
+"""Writes output files of commands: never over an input file, and always as a whole."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def replacing(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 class _Settle:
-    """Gives a file its final name. Before, it has none, or a temporary one that `discard` removes."""
+    """Gives a file its final name. Until then, the file has no name, or a temporary one that `discard` removes."""
 
     def __init__(self, target: Path, temporary: Path | None, descriptor: int) -> None:
         self.target = target
@@ -133,8 +133,8 @@ def discard(settle: _Settle) -> None:
 def open_unnamed(target: Path) -> tuple[IO[bytes], _Settle]:
     """Opens a file in the target's folder. Returns it and `settle`, which makes it replace the target when called.
 
-    Before, the file has no name (open(2), O_TMPFILE), so a killed process leaves no file behind. On file systems that
-    do not support this, it has a temporary name.
+    Until then, the file has no name (open(2), O_TMPFILE), so a killed process leaves no file behind. On file systems
+    that do not support this, it has a temporary name.
     """
     permissions = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
     try:
@@ -172,10 +172,10 @@ def is_foreign(path: Path, is_own: Callable[[bytes], bool]) -> bool:
     return path.is_file() and not begins(path, lambda first: not first.strip() or is_own(first))
 
 
-def begins(path: Path, is_so: Callable[[bytes], bool]) -> bool:
-    """The result of `is_so` for the beginning of the file."""
+def begins(path: Path, matches: Callable[[bytes], bool]) -> bool:
+    """Whether `matches` is true for the beginning of the file."""
     with path.open("rb") as file:
-        return is_so(file.read(65_536))
+        return matches(file.read(65_536))
 
 
 def numbered(path: Path, count: int) -> Iterable[Path]:

@@ -103,5 +103,5 @@ def _ranges(keys: str) -> list[Range]:
 
 @cache
 def _all_syllables() -> list[str]:
-    """The keys of each syllable. It takes 40 ms, so it is not done before the first highlight that needs it."""
+    """The keys of each syllable. This takes 40 ms, so it is done only when a highlight first needs it."""
     return [keys_of(chr(code_point)) for code_point in range(ord(_FIRST), ord(_LAST) + 1)]

@@ -8,7 +8,7 @@ from pydantic import AliasChoices as _env
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
-# What the workers of one service share: each has its part of them.
+# The limits that the workers of one service divide among themselves.
 DIVIDED = (
     "caller_rate",
     "caller_burst",
@@ -34,7 +34,7 @@ DIVIDED = (
 _ADDRESS = re.compile(r"(?P<host>[a-zA-Z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>[0-9]{1,5})")
 MOST_BODY_BYTES = 10_000_000
 LEAST_UNREAD_BYTES = 4_000_000  # of a process, so that answers of usual size are never too many
-BODY_START_SECONDS = 10.0  # which every body has, however slowly it comes
+BODY_START_SECONDS = 10.0  # for every body, however slowly the client sends it
 BODY_SPEED = 50_000  # bytes a second of a body, after its first BODY_START_SECONDS
 
 
@@ -260,12 +260,12 @@ class LimitSettings(BaseSettings):
 
 
 def body_time(most: float, received: int) -> float:
-    """The seconds within which a body must be complete of which so many bytes were received, at most `most`."""
+    """The seconds within which a body must be complete, at most `most`. They grow with the bytes received so far."""
     return min(most, BODY_START_SECONDS + received / BODY_SPEED)
 
 
 def divided(settings: LimitSettings, workers: int) -> dict[str, float]:
-    """The part of each worker in the limits of a process, rounded down, and at least 1 where there is a limit."""
+    """Each worker's part of the limits. Whole numbers are rounded down, but to at least 1, unless the limit is 0."""
     parts: dict[str, float] = {}
     for name in DIVIDED:
         value = getattr(settings, name)

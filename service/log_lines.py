@@ -1,7 +1,7 @@
-"""Configures logging: structlog for the service's own lines, and lines of libraries without anything from a caller.
+"""Configures logging: structlog for the service's own lines, and lines of libraries without values from callers.
 
 A library may put any value into a line: asyncio shows the results of slow tasks, and uvicorn the texts of exceptions.
-So a library's line keeps its constant words and its numbers; an exception in it keeps its type and its places.
+So a library's line keeps only its constant words and its numbers; an exception keeps its type and its lines of code.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def configure(settings: Settings, *, with_pid: bool = False) -> None:
 
 
 class Libraries(logging.Handler):
-    """Passes on what libraries log, without values."""
+    """Logs the lines of libraries, without any values but numbers."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
@@ -80,7 +80,7 @@ def constant_words(record: logging.LogRecord) -> str:
 
 
 def node_changed(url: str, problem: str | None) -> None:
-    """Logs that a node of OpenSearch failed, and why, or that it takes its turn again."""
+    """Logs that a node of OpenSearch failed, and why, or that it is used again."""
     logger = structlog.get_logger("conversations.opensearch")
     if problem is None:
         logger.info("node_is_back", node=url)
@@ -98,5 +98,5 @@ class _Hidden:
 
 
 def places(where: TracebackType | None) -> list[str]:
-    """The last places in the code that an exception came through."""
+    """The last PLACES lines of code in a traceback, as file:line."""
     return [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(where)[-PLACES:]]

@@ -1,7 +1,7 @@
 """Processes the pieces of a long input in other processes, and returns the results in the order of the input.
 
-Each process has a pipe of its own and one piece at a time. If a process is killed, its pipe ends, so this is noticed at
-once. In the standard library's pool, all processes share one queue, and the others could wait forever.
+Each process has its own pipe and one piece at a time. If a process is killed, its pipe ends, and the parent process
+notices this at once. In the standard library's pool, all processes share one queue, and the others could wait forever.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Worker(Generic[Piece, Result]):
     def __init__(self, function: Callable[[Piece], Result]) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, other = context.Pipe()
-        resource_tracker.ensure_running()  # the start of the first process would start it, which unblocks SIGINT
+        resource_tracker.ensure_running()  # now, because its start unblocks SIGINT, which is blocked below
         self._process = context.Process(target=_work, args=(other, function), daemon=True)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # ctrl-C is for the first process
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # only the parent process handles ctrl-C
         try:
             self._process.start()
         except BrokenPipeError as error:
@@ -118,7 +118,7 @@ def _killed() -> ConversationsError:
 
 
 def _work(connection: Connection, function: Callable[[Piece], Result]) -> None:
-    """The main function of the process. The end of the first process ends it."""
+    """The main function of the process. It ends when the parent process ends."""
     while True:
         try:
             piece = connection.recv()

@@ -29,7 +29,7 @@ from service import terminal
 from service.message_texts import counted
 
 LINE_EVERY_SECONDS = 2.0
-ALL_IS_READ = "All is read"  # how a line begins that says what a task waits for when its input was read
+ALL_IS_READ = "All is read"  # the start of a line that says what a task waits for after its input was read
 
 Advance = Callable[[int], None]
 
@@ -65,8 +65,8 @@ def detail(line: str) -> None:
 def complain(text: str, *, lines: bool = False, level: str = "error") -> None:
     """Prints a line on standard error, even with --quiet. With `lines`, the text may have several lines.
 
-    `level` is that of the line in a JSON log. Errors of standard error itself are ignored, because they cannot be
-    reported anywhere.
+    `level` is the level of the line in a JSON log. If standard error itself fails, the error is ignored, because it
+    cannot be reported anywhere.
     """
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
@@ -84,7 +84,7 @@ def _json(text: str, level: str) -> str:
 class Reading:
     """How much of an input was read. `bytes` is its size, or None if unknown; `done` is the number of bytes read.
 
-    `lines` counts what was read, and `refused` what is not sent because it is not valid. `is_ended` is true at the end.
+    `lines` counts the lines read, and `refused` those that are not valid and not sent. `is_ended` is true at the end.
     """
 
     bytes: int | None
@@ -125,9 +125,9 @@ def track(what: str, total: int | None, unit: str) -> Iterator[Advance]:
 
 @asynccontextmanager
 async def waiting(left: Callable[[], str | None]) -> AsyncIterator[None]:
-    """While the block runs, says from time to time what it still waits for: what `left` returns, unless that is None.
+    """While the block runs, prints at intervals what it still waits for: the text that `left` returns, unless None.
 
-    The same is not said twice in succession.
+    The same text is not printed twice in succession.
     """
 
     async def say_for_ever() -> None:
@@ -168,7 +168,7 @@ class _Rate(ProgressColumn):
 
 
 class _Lines:
-    """Says a number only if it is another than before: at its end, a file is read several times without a byte."""
+    """Prints progress as lines, but not the same number twice: at its end, a file is read again without a byte."""
 
     def __init__(self, what: str, total: int | None, unit: str) -> None:
         self.what, self.total, self.unit = what, total, unit

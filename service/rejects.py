@@ -17,8 +17,8 @@ class Rejects:
     """Writes the rejects file. A context manager.
 
     The first reject creates the file and replaces that of an earlier run. With `kept`, an earlier run is resumed, and
-    its records for which `kept(source, line)` is true are kept. Raises Misconfigured if the path is another file than a
-    rejects file.
+    its records for which `kept(source, line)` is true are kept. Raises Misconfigured if the path is
+    another kind of file.
     """
 
     def __init__(self, path: Path, *, kept: Callable[[str, int], bool] | None = None) -> None:

@@ -83,7 +83,7 @@ def _serve_prepared(
 
 
 def _token(tokens: Tokens, organizations: list[UUID]) -> str | None:
-    """A token with every right, if the service accepts tokens that it signs itself."""
+    """A token that may read, write and export, if the service accepts tokens that it signs itself."""
     if not tokens.mints:
         return None
     return tokens.mint(
@@ -160,7 +160,7 @@ def sample_path() -> str:
 
 @contextmanager
 def local_node(settings: Settings) -> Iterator[LocalNode]:
-    """Runs a local node while the block runs. ctrl-C is ignored while the node stops, because it would stay running."""
+    """Runs a local node while the block runs. Ignores ctrl-C while the node stops, so that it does stop."""
     require_free(settings.data)
     require_shape(settings.data, 1)
     node = LocalNode(settings.data, prepare(settings.cache, java_home=settings.java_home), heap=settings.node_heap)
@@ -235,7 +235,7 @@ def with_token_secret(settings: Settings) -> Settings:
 
 
 def _make_whole(path: Path, text: str) -> None:
-    """Creates a private file atomically, so that nobody sees a part of it. An existing file is kept."""
+    """Creates a private file atomically, so that no process reads a part of it. An existing file is kept."""
     written, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # only the owner can read it
     partial = Path(name)
     try:

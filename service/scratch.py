@@ -12,7 +12,7 @@ from typing import Self
 class Scratch:
     """A base class. As a context manager, it closes `database` when the block ends.
 
-    The file loses its name as soon as it is open, so nothing stays of it, even if the process is killed.
+    The file is unlinked as soon as it is open, so it disappears with the process, even if that is killed.
     """
 
     def __init__(self, table: str) -> None:

@@ -36,10 +36,10 @@ from service.workers import metric_files, shared_folder
 from service.workers.part import Part
 from service.workers.supervisor import Supervisor
 
-FIRST_LOOK_SECONDS = 5.0  # timeout of the check of the index at the start; a slower cluster does not stop the start
+FIRST_LOOK_SECONDS = 5.0  # timeout of the check of the index at the start; a slower cluster does not prevent the start
 OPEN_FILES = 4_096  # more than the connections that the settings allow by default
 OTHER_FILES = 200
-DRAIN_SECONDS = 2.0  # in which a worker that ends closes each idle connection after its next answer
+DRAIN_SECONDS = 2.0  # for which a worker that ends still answers on open connections
 DRAIN_LOOK_SECONDS = 0.02
 PATIENCE_SECONDS = 10.0  # that a worker may take to end after the time for running requests is over
 
@@ -93,8 +93,8 @@ def serve(
 def supervise(settings: Settings, url: str, listener: socket.socket, *, workers: int) -> None:
     """Serves the API in several workers until SIGINT or SIGTERM. On SIGHUP, new workers take the place of the old ones.
 
-    Each worker runs the command of this process again, with an option that names its part (`work`). Raises SystemExit
-    with the exit code of a worker that cannot start; the worker has said why.
+    Each worker runs the command of this process again, with an option that names its part (`work`). Raises
+    KeyboardInterrupt after SIGINT, else SystemExit: after SIGTERM, or with the code of a worker that could not start.
     """
     log_lines.configure(settings, with_pid=True)
     asyncio.run(check_index(settings, url))
@@ -182,7 +182,7 @@ def _operations(settings: Settings, listener: socket.socket) -> Iterator[list[so
 def allow_open_files(settings: Settings) -> int:
     """Raises the soft limit on open files, often 1,024. Each connection of a client or to OpenSearch needs one.
 
-    Returns how many connections of clients it has room for, at most those of the settings.
+    Returns how many connections of clients fit into it, at most `settings.connections`.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     others = 2 * settings.opensearch_connections + OTHER_FILES
@@ -202,7 +202,7 @@ async def check_index(settings: Settings, url: str) -> None:
     try:
         async with asyncio.timeout(FIRST_LOOK_SECONDS):
             await aliases.check(client, settings.alias, mapping.load())
-    except Exception as error:  # a cluster, or a proxy before one, that is just starting may answer anything
+    except Exception as error:  # while a cluster or its proxy starts, any answer is possible
         if _is_lasting(error):
             raise
         progress.say(f"Not ready yet: {_reason(error)}. Requests are refused until it is.")
@@ -227,10 +227,10 @@ def _reason(error: Exception) -> str:
 
 
 class Server(uvicorn.Server):
-    """Calls `announce` when it serves. Before it ends, it lets idle clients go for `drain_seconds`.
+    """Calls `announce` when it is ready. When it ends, it still answers on open connections for `drain_seconds`.
 
-    A client that sends a request on a connection just when it is closed would lose the request. So answers say first
-    that the connection will be closed.
+    These answers announce that the connection will be closed. Otherwise a client could lose a request that it sends
+    at the moment when its connection is closed.
     """
 
     def __init__(

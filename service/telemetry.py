@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # OpenTelemetry is optional
 disable_created_metrics()  # type: ignore[no-untyped-call]  # avoids an additional series for each metric
 REGISTRY = CollectorRegistry()
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-SUM: Literal["livesum"] = "livesum"  # with several workers: the sum of the living ones
+SUM: Literal["livesum"] = "livesum"  # with several workers, the sum over the live ones
 TRACER = "conversations"
 Fact = str | int
 

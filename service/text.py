@@ -77,7 +77,7 @@ _ONE_ENCODING = dict(
 _ARMENIAN_EV = re.compile("(?<=[\u0535\u0565])[\u0552\u0582]")
 # Trademark and copyright signs, which are punctuation next to a word, or after it with a space between.
 _OWNED = re.compile(r"(?<=[^\W_])\s?[\u00a9\u00ae\u2117\u2120\u2122]+|[\u00a9\u00ae\u2117]+(?=[^\W_])")
-# Letters that folding removes, so that they are not words alone: modifier letters and the Arabic tatweel.
+# Letters that folding removes, so that they are not words by themselves: modifier letters and the Arabic tatweel.
 _NO_WORD = re.compile("[\u02b9-\u02ff\u0640]")
 _LETTERS = r"[^\W\d_\u02bc]"  # U+02BC is an apostrophe, though a letter; as both, it would make matching exponential
 # What may be between the letters of one word, as in AC/DC, Q&A, col·lecció; in Hebrew, quotation marks as in צה"ל. The

@@ -72,7 +72,7 @@ def parse_version(value: object) -> datetime:
 def check_not_ahead(version: datetime, most: timedelta, *, now: datetime | None = None) -> None:
     """Raises ValueError if a version lies further ahead of the clock than `most`.
 
-    A version from a wrong clock would override every later write until that time comes. All ways to write have this
+    A version from a wrong clock would win against every later write until that time. Every way to write makes this
     check. The validation of documents does not, so that the validity of a stored document does not depend on the clock.
     """
     if version - (now or datetime.now(UTC)) > most:

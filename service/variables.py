@@ -1,4 +1,4 @@
-"""Environment variables that look like settings and are none, such as a misspelt one, which has no effect."""
+"""Warns of environment variables that look like settings but are not, such as misspelt ones. They have no effect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.settings import child_environment, environment_names
 
 PREFIX = "CONVERSATIONS"
 OF_OPTIONS = ("CONVERSATIONS_CONFIG", "CONVERSATIONS_CONTEXT", "CONVERSATIONS_WORKERS")  # options that are no settings
-LEAST_LIKE = 0.9  # of a first word such as CONVERSATION to be meant as PREFIX
+LEAST_LIKE = 0.9  # similarity of a first word, such as CONVERSATION, that is taken for PREFIX
 MOST_SHOWN = 100  # characters of a name
 
 # Kubernetes gives each container the addresses of the services of its namespace. One may be called conversations-api.
@@ -20,13 +20,13 @@ _OF_KUBERNETES = re.compile(r"\w+_SERVICE_(HOST|PORT(_\w+)?)|\w+_PORT(_[0-9]+_(T
 
 
 def warn() -> None:
-    """Says which variables of this process are no settings. They do not stop it: another version may know them."""
+    """Prints a warning for each such variable. It is not an error, because another version may know the variable."""
     for sentence in unknown(child_environment()):
         progress.complain(f"Warning: {sentence}", level="warning")
 
 
 def unknown(names: Iterable[str]) -> list[str]:
-    """A sentence for each name that begins like a setting and is none, with the nearest setting. It has no values."""
+    """A sentence, without values, for each name that begins like a setting but is not one, with the nearest setting."""
     known = (*environment_names(), *OF_OPTIONS)
     found = []
     for name in sorted(names):

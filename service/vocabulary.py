@@ -3,7 +3,7 @@
 Fuzzy matching, prefixes, corrections and completions search for words that are similar to the typed ones. In other
 fields, they would search the words of every organization. In `words`, they search only the terms after the owner code,
 so they are neither slowed down nor made to fail by the words of another organization. (Like every search, these also
-have a filter for the organization: even if two had the same code, neither would find the other's conversations.)
+have a filter for the organization: even if two organizations had the same code, neither would find the other's data.)
 
 A word is a run of letters or of digits, as the mapping's tokenizer `runs` cuts it. The parts of one piece, as in
 `ada@example.com`, are also stored together, because the beginning of a piece finds it: `ada@exa`. Those of `e-mail` are
@@ -36,7 +36,7 @@ FIELD = "words"
 OWNER_CHARACTERS = 10  # before each term: 50 bits of a hash of the organization's uid
 LONGEST = 100  # code points of a term without the owner code; the tokenizer divides terms of more than 255 UTF-16 units
 MOST_JOINED = 4  # parts of a piece that are stored together
-# The second character of a term that is not a word of a subject. A word begins with a letter or a digit.
+# The first character, after the owner code, of all terms but words of subjects, which begin with a letter or a digit.
 JOINED, SENDER, RECIPIENT, COPY, CATEGORY, LABEL, RUN, SIGNED = "-", "@", ">", "&", "#", "=", "~", "!"
 LONGEST_SIGNED = 32  # characters of a word that is stored with its signs; a longer one is stored without them only
 
@@ -75,7 +75,8 @@ def own_words(
 ) -> str:
     """The terms of a conversation, with spaces between. `sender` has the sender's address and name.
 
-    There may be many recipients, so only terms of neighbouring parts are stored: such a term begins with a single part.
+    There may be many recipients, so only terms of neighbouring parts are stored for them. A single part finds such a
+    term as its beginning.
     """
     code = owner(organization_uid)
     terms = dict.fromkeys(_subject_terms(subject))
@@ -99,7 +100,7 @@ def _subject_terms(subject: str) -> Iterator[str]:
 
 
 def signed_words(text: str) -> list[str]:
-    """The words of a plain text that have signs which tell them from others, as they are written: `c++`, `f-16`."""
+    """The words of a plain text that have signs, with these signs, in lower case: `c++`, `f-16`."""
     if not _HAS_SIGNS.search(text.translate(_ONE_SIGN)):
         return []
     return [word for piece in SPACELESS.sub(" ", text).split() if (word := _with_signs(piece))]

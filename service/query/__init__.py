@@ -1,1 +1,1 @@
-"""What is asked: parameters, search syntax, conditions, the query. Pure: knows neither HTTP nor OpenSearch."""
+"""Parses a request into a query: parameters, search syntax, conditions. It depends on neither HTTP nor OpenSearch."""

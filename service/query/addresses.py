@@ -1,4 +1,4 @@
-"""What people paste as an address: whole ones, and names with an address in angle brackets."""
+"""Addresses as people paste them: whole addresses, and names with an address in angle brackets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PASTED = re.compile(rf'(?:"[^"]*"|{_WORD}(?:,?[ \t]+{_WORD})*)?[ \t]*<[^<>\s]+@[
 
 
 def is_whole(text: str) -> bool:
-    """Whether it is an address with a domain that has a dot, so that it can only mean this one."""
+    """Whether the text is a whole address, with a domain that has a dot."""
     return _WHOLE.fullmatch(text) is not None
 
 
 def address_in(text: str) -> str:
-    """The address in angle brackets, if the text ends with one; else the text. Without `mailto:` before an address."""
+    """The address in angle brackets, if the text ends with one; else the text. Removes `mailto:` before an address."""
     text = trimmed(text)
     found = _IN_BRACKETS.search(text)
     return _MAILTO.sub("", text if found is None else trimmed(found[1]))

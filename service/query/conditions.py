@@ -142,11 +142,11 @@ def texts_of(node: Node) -> list[Words]:
 
 
 def loosened(nodes: tuple[Node, ...], match: Match) -> tuple[Node, ...]:
-    """The parts of q, with all of its plain words in one text that matches as `match` says.
+    """The nodes of q, with all plain words joined to one text with this `match`.
 
-    Phrases, beginnings of words, and what stands in brackets or after `subject:` are not plain words: they must match
-    as before. So the text must have been parsed with `keeps_groups`. A text that excludes words is an AnyOf of its
-    parts and of itself as a whole subject: only its parts change.
+    Phrases, beginnings of words, and words in brackets or after `subject:` are not plain words, and do not change. So
+    q must have been parsed with `keeps_groups`. If q excludes words, it was parsed as an AnyOf of its parts and of the
+    whole text as a subject. Then only the parts change.
     """
     if len(nodes) == 1 and isinstance(nodes[0], AnyOf) and _is_whole_subject(nodes[0].nodes[-1]):
         asked, whole = nodes[0].nodes
@@ -168,7 +168,7 @@ def _is_whole_subject(node: Node) -> bool:
 
 
 def with_match(nodes: tuple[Node, ...], before: Match, after: Match) -> tuple[Node, ...]:
-    """The nodes, with words that match as `after` says instead of `before`."""
+    """The nodes, in which words with the match `before` have the match `after` instead."""
 
     def changed(words: Words) -> Words:
         return replace(words, match=after) if words.match == before else words
@@ -177,7 +177,7 @@ def with_match(nodes: tuple[Node, ...], before: Match, after: Match) -> tuple[No
 
 
 def with_words(node: Node, changed: Callable[[Words], Words]) -> Node:
-    """The node with its words changed, also inside of AllOf and AnyOf. What is negated stays as it is."""
+    """The node with its words changed, also inside AllOf and AnyOf. Negated words do not change."""
     if isinstance(node, Words):
         return changed(node)
     if isinstance(node, AllOf | AnyOf):
@@ -186,7 +186,7 @@ def with_words(node: Node, changed: Callable[[Words], Words]) -> Node:
 
 
 def any_of_values(nodes: Sequence[Node]) -> Node:
-    """A node for any of these values of a field; one OneOf if all are."""
+    """One node that matches if any of these does. If all are OneOf of the same field, it is a OneOf with all values."""
     if len(nodes) == 1:
         return nodes[0]
     if all(isinstance(node, OneOf) for node in nodes):

@@ -70,11 +70,10 @@ Matched = Literal["all", "any"]
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """What a search for any words means in an organization, which is found out before the search and kept in a walk.
+    """What `match=auto` or `match=any` means in an organization. It is decided before the search, and kept in a walk.
 
-    `matched` says which words the results have: all of them, or any. `worths` has the words that count in the order by
-    relevance, if any word is enough; rare words are worth more. `signed` has those that count
-    once more with their signs.
+    `matched` says which words the results have: all of them, or any. If any word is enough, `worths` has the words that
+    score in the order by relevance, rare ones higher; `signed` has the words that also score with their signs.
     """
 
     matched: Matched
@@ -146,7 +145,10 @@ class ConversationQuery:
 
     @property
     def pasted(self) -> str | None:
-        """The text of the box, which may be a whole subject, if its words are not the same text and it is ranked."""
+        """The text of q, which may be a pasted subject.
+
+        None if the order is not by relevance, or if `words` has the same text.
+        """
         text = None if self.extras.parsed_search is None else self.extras.parsed_search.text
         if text is None or self.sort.field != RELEVANCE or self.words is None or self.words.text == text:
             return None

@@ -13,8 +13,8 @@ from typing import Literal
 from service.conversation import CHANNELS, DIRECTIONS, STATUSES
 
 NONE, ANY = "none", "any"  # special values: conversations without a value, and with any value
-# The greatest number that a field may have. The type in the mapping is `long`, not `integer`, as OpenSearch sorts a
-# missing number as the greatest one of its type. So this number must be less than that.
+# The greatest number that a field may have. OpenSearch sorts a missing number as the greatest number of its type, which
+# must be greater than this one. So the type in the mapping is `long`, not `integer`.
 LARGEST_NUMBER = 2**31 - 1
 Kind = Literal["uid", "choice", "name", "address", "boolean", "number", "time", "text"]
 Operator = Literal["gte", "gt", "lte", "lt"]
@@ -249,7 +249,7 @@ FACET_FIELDS = tuple(row.name for row in sorted(FIELDS, key=lambda row: row.face
 
 
 def states_of(fields: Sequence[Field]) -> dict[str, dict[str, tuple[Field, bool | str]]]:
-    """By prefix ("is", "has"): the words that may follow it, each with its field and value."""
+    """For each prefix ("is", "has"), the words that may follow it, each with its field and value."""
     found: dict[str, dict[str, tuple[Field, bool | str]]] = {}
     for row in fields:
         for state, value in row.states.items():
@@ -264,8 +264,8 @@ def shown_words(states: Mapping[str, tuple[Field, bool | str]], prefix: str) -> 
 
 
 def with_presence(message: str) -> str:
-    """The message of a value that may also be none or any: says so where it says what a value must be."""
-    if not message.startswith("must be "):  # not what a value may be, but what this one must not be
+    """The message about a value that may also be none or any: adds these two to what the value must be."""
+    if not message.startswith("must be "):  # it does not say what a value may be
         return message
     must, semicolon, near = message.partition("; did you mean")
     return f"{must}, or {NONE} or {ANY}{semicolon}{near}"

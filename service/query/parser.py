@@ -81,7 +81,7 @@ def parse_query(
 
 
 def _query(values: Values, problems: list[Problem], *, strict: bool) -> ConversationQuery | None:
-    """The query of these values. Contradictions among them are added to the problems."""
+    """The query of these values. Adds contradictions among them to `problems`; with any problem, returns None."""
     zone = values.get(TZ, UTC_ZONE)
     match = values.get(MATCH, DEFAULT_MATCH)
     is_loose = match in LOOSE_MATCHES

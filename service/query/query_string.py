@@ -19,7 +19,7 @@ from service.query.fields import FIELDS_BY_NAME
 MAX_QUERY_BYTES = 65_536
 MAX_PARAMETERS = 1_000  # pairs of name and value; a list may have one pair for each value
 MAX_PROBLEMS = 20  # in one answer
-LONGEST_NAME = 40  # of a wrong name for which a similar one is suggested; real names are shorter
+LONGEST_NAME = 40  # characters of an unknown name for which a similar one is suggested; real names are shorter
 SHOWN_CHARACTERS = 200  # of an invalid value, in its error
 MOST_NAMES_SHOWN = 14
 
@@ -107,7 +107,7 @@ def first_of(problems: list[Problem]) -> list[Problem]:
 
 
 def _near(name: str, known: tuple[str, ...]) -> str:
-    """What was meant: created_on and created_on[from] may be any of created_on[gt], created_on[gte] and so on."""
+    """The hint about an unknown name. For created_on[from], it lists created_on[gt], created_on[gte] and so on."""
     field = name.partition("[")[0]
     forms = [one for one in known if one.startswith(f"{field}[")]
     if f"{field}[gte]" not in forms:
@@ -117,7 +117,7 @@ def _near(name: str, known: tuple[str, ...]) -> str:
 
 
 def _without_forms(name: str) -> str:
-    """What was meant by label[nin], of a parameter with no such forms: q can leave out what its field finds."""
+    """The hint about label[nin], if `label` has no such forms: the parameter itself, and how q excludes a value."""
     row = FIELDS_BY_NAME.get(name)
     out = f"; q=-{row.syntax.name}:VALUE leaves one out" if row is not None and row.syntax is not None else ""
     return f"; did you mean {name}?{out}"

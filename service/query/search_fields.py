@@ -210,7 +210,7 @@ SEARCH_FIELDS_BY_NAME = {field.name: field for field in SEARCH_FIELDS}
 
 
 def check_unquoted(value: str, *, is_first: bool) -> None:
-    """Raises ValueError for a bracket or an empty value: then the list probably goes on after a space."""
+    """Raises ValueError for an open bracket or an empty value: the list probably continues after a space."""
     if value.startswith("(") and value.count("(") > value.count(")"):
         raise ValueError("takes no brackets: write commas between values, without spaces, or quote a value with spaces")
     if not value and not is_first:
@@ -218,7 +218,7 @@ def check_unquoted(value: str, *, is_first: bool) -> None:
 
 
 def check_list(known: SearchField, nodes: list[Node]) -> None:
-    """Raises ValueError if none or any stands beside another value, as in the parameters."""
+    """Raises ValueError if a list has none or any together with another value, as the parameters do."""
     if (
         known.kind is not None
         and len(nodes) > 1

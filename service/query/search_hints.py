@@ -1,4 +1,4 @@
-"""Warnings and hints of the search box: for text that may mean something else, and for names of other mail searches."""
+"""Warnings and hints of the search box: for text with another possible meaning, and names from other mail searches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.message_texts import nearest
 from service.query.fields import FIELDS, Field, Kind, states_of
 from service.text import REPLY_WORDS
 
-# Names of other mail searches, each with what it is here.
+# Names from other mail searches, each with its name here.
 _OTHER_NAMES = {
     "sender": "from",
     "author": "from",
@@ -41,9 +41,9 @@ _SYNTAX_OR_ADDRESS = _SYNTAX | frozenset(":,@")
 _CLOCK = re.compile(r"(?<=\d\d\d\d-\d\d-\d\d)[ \t]+(\d\d?:\d\d(?::\d\d)?)(?![^\s)])", re.ASCII)
 _STAR = re.compile(r"\*(?=.)")
 
-# Words in front of a colon that are no names of fields: mailto:ada@example.com.
+# Words before a colon that are not names of fields: mailto:ada@example.com.
 _SCHEMES = frozenset({"mailto", "tel", "callto", "sip", "sips", "xmpp", "urn", "geo", "cid", "mid"})
-# Signs that have a meaning in other searches if they stand alone between words. Here they are punctuation.
+# Signs that are operators in other searches if they are alone between words. Here they are punctuation.
 SIGNS = {
     "-": "a - before a space leaves nothing out: write it directly before what it should leave out",
     "|": "| is punctuation here: OR in capitals finds either side",
@@ -100,9 +100,9 @@ def choice_meant(word: str, row: Field, fields: Sequence[Field] = FIELDS) -> str
 
 
 def are_signs(part: str, *, is_between: bool) -> bool:
-    """Whether a part without a word is punctuation as in subjects: `&`, `–`, `?`, and `-` between words.
+    """Whether a part without a word is only punctuation, as in subjects: `&`, `–`, `?`, and `-` between words.
 
-    Stars, brackets, quotation marks, and dashes at an end are not: they may be meant as syntax.
+    Stars, brackets, quotation marks, and dashes at an end are not, because they may be meant as syntax.
     """
     return _SYNTAX.isdisjoint(part) and (is_between or part.strip("-") != "")
 
@@ -110,7 +110,7 @@ def are_signs(part: str, *, is_between: bool) -> bool:
 def name_begun(plain: str, begun: int, end: int) -> str | None:
     """The words in capitals that begin with the value from `begun` to `end`, as in `from:Anna Kowalska`.
 
-    None if the value is the only one.
+    None if no such word follows the value.
     """
     words = list(takewhile(_may_be_of_name, plain[begun:].split()))
     return " ".join(words) if len(words) > 1 and words[0] == plain[begun:end] else None
@@ -141,7 +141,7 @@ def of_value(name: str, kind: Kind | None, value: str) -> str | None:
     if kind == "name":
         return f"{name}: compares whole names, and * is a part of one: {name}:any finds each"
     if "@" in value and value.index("*") == len(value) - 1:
-        return None  # whose last word may go on anyway
+        return None  # the last word of an address may be incomplete anyway
     return f"{name}: finds parts of an address, whole words of them: leave out the *"
 
 

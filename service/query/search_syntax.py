@@ -36,7 +36,7 @@ _QUOTED_NAME = re.compile(r'"((?:[^"]|"")*)"(?!")')  # in which a quotation mark
 # Spaces, and invisible characters in front of a part, such as the marks of direction that come with a pasted text.
 _GAP = re.compile(rf"(?:\s|[{INVISIBLE}]+(?=[^\s{INVISIBLE}]))*")
 
-# The texts that ask for nothing and find everything: spaces, and one pair of brackets with nothing in it.
+# Texts without a condition, which find everything: spaces, and one pair of brackets with nothing in it.
 _EMPTY = re.compile(r"\s*(?:\(\s*\))?\s*")
 _NO_WORD = "…"  # stands for a text without a word, such as OR alone
 
@@ -73,8 +73,8 @@ class TooLong(ValueError):
 def parse(text: str, zone: ZoneInfo, *, keeps_groups: bool = False) -> ParsedSearch:
     """Parses the text. Raises TooLong, and nothing else.
 
-    With `keeps_groups`, what stands in brackets and the words of `subject:` are nodes of their own (an AllOf). Without,
-    their plain words are joined to those next to them.
+    With `keeps_groups`, words in brackets and words of `subject:` stay nodes of their own (an AllOf). Without it, their
+    plain words are joined to neighbouring plain words.
     """
     if len(text) > MAX_CHARACTERS:
         raise TooLong(f"must have at most {MAX_CHARACTERS} characters")
@@ -85,7 +85,7 @@ def parse(text: str, zone: ZoneInfo, *, keeps_groups: bool = False) -> ParsedSea
     parser = _Parser(text, text.translate(_PLAIN), zone, keeps_groups)
     node = parser.query(0)
     if node is None and not _EMPTY.fullmatch(parser.plain):
-        node = Words(parser.wordless or _NO_WORD, stems=False)  # which nothing matches, however words match
+        node = Words(parser.wordless or _NO_WORD, stems=False)  # this matches nothing, whatever `match` is
         parser.warnings += parser.signs
     if node is not None and _excludes_words(node):
         node = AnyOf((node, Words(text.strip(), "exact")))  # the whole subject, pasted
@@ -98,7 +98,7 @@ def parse(text: str, zone: ZoneInfo, *, keeps_groups: bool = False) -> ParsedSea
 
 
 def _together(nodes: list[Node]) -> list[Node]:
-    """Joins neighbouring plain words to one text, so that relevance can treat them as a phrase."""
+    """Joins neighbouring plain words to one text, so that relevance can score them as a phrase."""
     found: list[Node] = []
     for node in nodes:
         before = found[-1] if found else None
@@ -148,7 +148,7 @@ class _Parser:
     warnings: list[Warning] = field(default_factory=list)
     hints: list[Warning] = field(default_factory=list)
     wordless: str = ""  # the last part that holds no word
-    signs: list[Warning] = field(default_factory=list)  # of signs between words, which matter only if there is no word
+    signs: list[Warning] = field(default_factory=list)  # about signs between words; used only if the text has no word
     named: tuple[str, int] = ("", -1)  # the field of the last name without quotation marks, and where it ends
 
     def query(self, depth: int) -> Node | None:
@@ -271,7 +271,7 @@ class _Parser:
             self._leave_out(start)
             return None
         if raw in ("AND", "NOT"):
-            way = "what stands side by side must be found anyway" if raw == "AND" else "- in front leaves out"
+            way = "leave it out, all words must match anyway" if raw == "AND" else "write - before what to leave out"
             self._warn(start, self.at, f"{raw} is a word here: {way}")
         if raw in ("or", "Or", "oR") and self._stands_between(start, self.at):
             self.hints.append(Warning(start, text, search_hints.OTHER_OR.format(raw)))
@@ -331,7 +331,7 @@ class _Parser:
         return any_of_values(nodes)
 
     def _comes_to_value(self, depth: int) -> bool:
-        """Skips the spaces after the name of a field. False if no value follows, but the end or another part."""
+        """Skips the spaces after the name of a field. False if the end or another part follows, and not a value."""
         self._skip_spaces()
         rest = self.plain[self.at :]
         name = _NAME.match(rest)
@@ -341,7 +341,7 @@ class _Parser:
         )
 
     def _values_of(self, name: str, known: SearchField, depth: int, warned: int) -> list[Node] | None:
-        """The conditions of the values with commas between. If one is not valid, a warning and None."""
+        """The conditions of the values, which commas separate. None, with a warning, if a value is not valid."""
         nodes: list[Node] = []
         hinted = len(self.hints)
         while True:

@@ -25,7 +25,7 @@ FIRST = datetime(1, 1, 1, tzinfo=UTC)  # the earliest possible time; LAST is the
 NO_ZONES = frozenset({"EST", "Factory", "HST", "MST", "ROC", "localtime", "posixrules"})  # Java does not know these
 
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
-_FINER = re.compile(r":(?!60)\d\d\.\d{3}\d*[1-9]", re.ASCII)  # a leap second became the last millisecond before it
+_FINER = re.compile(r":(?!60)\d\d\.\d{3}\d*[1-9]", re.ASCII)  # finer than a millisecond; a leap second becomes .999
 _LIKE_SPAN = re.compile(r"[<>=~]|(?<=\d)(?:-|\.|to|–)\d{4}", re.ASCII)  # such as >2024, or 2024-01-01-2024-03-01
 _OR_SPAN = "; a span is written with .., as 2024-01..2024-03, 2024.. or ..2024"
 _AGO = re.compile(r"-(\d{1,5})([hdw])", re.ASCII)
@@ -33,7 +33,7 @@ _AGO = re.compile(r"-(\d{1,5})([hdw])", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Ago:
-    """A time before now. It is resolved for each request, so all requests of a walk have the same query."""
+    """A time before now. It stays relative in the query, so all requests of a walk have the same query."""
 
     amount: int
     unit: Unit

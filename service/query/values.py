@@ -32,7 +32,7 @@ _CURSOR = re.compile(rf"\*|[A-Za-z0-9_-]{{1,{MAX_CURSOR_CHARACTERS}}}", re.ASCII
 _BOOLEANS = {
     **dict.fromkeys(("true", "yes", "y", "on", "1", "t"), "true"),
     **dict.fromkeys(("false", "no", "n", "off", "0", "f"), "false"),
-}  # what callers write instead, for the message
+}  # what callers write instead, with the right value for the message
 
 
 def boolean(text: str) -> bool:
@@ -76,7 +76,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def addresses(text: str) -> tuple[str, ...]:
-    """Addresses with commas between. Of a name with its address, such as Ada <ada@example.com>, the address counts."""
+    """Parses addresses with commas between. Of a name with its address, Ada <ada@example.com>, it takes the address."""
     return tuple(dict.fromkeys(address_in(name) for name in names(text)))
 
 

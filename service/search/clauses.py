@@ -8,7 +8,8 @@ Clause = Mapping[str, object]
 """A part of a search body, in the form that OpenSearch reads."""
 
 EXACT, STEMS, VARIANTS, WHOLE = "subject", "subject.stems", "subject.variants", "subject.whole"
-JOINED = "subject_joined_asked"  # of stems, for words that were joined: and/or is no form of "and" in Swedish
+# The search analyzer of joined words, such as "andor" of and/or. It makes English stems only: "and" is a Swedish stem.
+JOINED = "subject_joined_asked"
 NOTHING: Clause = {"match_none": {}}
 
 

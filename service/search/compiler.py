@@ -50,8 +50,8 @@ PERSON_FIELDS = {
     if row.kind == "address" and row.syntax
 }
 PERSON_KINDS = {"from": (SENDER,), "to": (RECIPIENT, COPY), "cc": (COPY,)}  # in the vocabulary
-SHORTEST_JOINED = 3  # letters of a name that may be two words in a name
-NAME_FIELD = "metadata.from_name"  # all other words of people are of several, or of an address
+SHORTEST_JOINED = 3  # letters of a word that may be stored as two words of a name
+NAME_FIELD = "metadata.from_name"  # the only field with one name; the others have addresses
 TIE_BREAKS = (("updated_on", "desc"), ("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc"))
 
 
@@ -67,7 +67,7 @@ def compile_query(
 
 
 def scored_clauses(query: ConversationQuery, organization_uid: UUID) -> list[Scored]:
-    """The clauses whose scores are the order by relevance, each with its worth; none for other orders."""
+    """The clauses that score for the order by relevance, each with its worth. Empty for other orders."""
     words = query.words if query.sort.field == RELEVANCE else None
     if words is None:
         return []
@@ -79,7 +79,7 @@ def scored_clauses(query: ConversationQuery, organization_uid: UUID) -> list[Sco
 
 
 def bool_query(organization_uid: UUID, narrowing: list[Clause], scoring: Sequence[Clause] = ()) -> Clause:
-    """The query of a search. An `organization_uid` that is a Reach also says which of its conversations are seen."""
+    """The query of a search. If `organization_uid` is a Reach, its restriction is a filter too."""
     should = {"should": list(scoring), "minimum_should_match": 0} if scoring else {}
     narrowing = [*_seen(organization_uid), *narrowing]
     return {"bool": {"filter": [{"term": {"organization_uid": str(organization_uid)}}, *narrowing], **should}}
@@ -152,7 +152,7 @@ def index_field(field: str) -> str:
 
 
 def _person_clause(person: Person, organization_uid: UUID) -> Clause:
-    """A whole address; or a part of one with an @, whose last word may go on; or words of a name or an address."""
+    """A whole address; text with @ or a final *, whose last word may be incomplete; or words of an address or name."""
     whole, parts = PERSON_FIELDS[person.role]
     if person.is_whole_address:
         return any_of(*({"term": {field: person.text}} for field in whole))
@@ -217,7 +217,7 @@ def missing(field: str) -> Clause:
 
 
 def excluded_by(clause: Clause) -> Clause | None:
-    """The clause for documents with a value, of a clause for those without one; else None."""
+    """If `missing` made the clause, the clause for the documents that have a value. Else None."""
     match clause.get("bool"):
         case {"must_not": [{"exists": {"field": str(field)} as named}]} if clause == missing(field):
             return {"exists": named}

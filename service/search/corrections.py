@@ -2,7 +2,7 @@
 
 A word that no subject has may contain typing mistakes or letters of its neighbour. It may also be two words written as
 one, or half of a word written as two. In scripts without spaces, a run of characters may contain a wrong one. Each
-correction has a score in bits, as in a noisy channel: the frequency of the right word in the organization, less the
+correction has a score in bits, as in a noisy channel: the logarithm of its frequency in the organization, minus the
 cost of each change.
 """
 
@@ -37,7 +37,7 @@ LOOKED_AT = 50  # of the newest subjects with a similar word
 MOST_WORDS = 8
 SHORTEST = 3  # letters of a word that is corrected
 LEAST_PART = 2  # letters of each half of a divided word
-MOST_MOVED = 3  # letters that a space is away from its place
+MOST_MOVED = 3  # letters by which a space may be misplaced
 MOST_CORRECTIONS = 6  # of a word
 SPACE = 3.0  # bits
 OTHER_FORM = 6.0  # bits: the cost of keeping a word that subjects have only in other forms
@@ -45,12 +45,12 @@ OTHER_FORM = 6.0  # bits: the cost of keeping a word that subjects have only in 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word of a text, and where it stands."""
+    """A word of a text, and its position in the text."""
 
     text: str
     start: int
     end: int
-    is_begun: bool = False  # it may go on, as the last word with match=prefix
+    is_begun: bool = False  # it may be incomplete, as the last word with match=prefix
 
     @property
     def is_spaceless(self) -> bool:
@@ -71,7 +71,7 @@ class Correction:
 class Doubts:
     """The places of words that no subject has as they are written.
 
-    `other_form` are those of which subjects have another form; `unknown` are the others.
+    `other_form` are those that subjects have in another form; `unknown` are the others.
     """
 
     unknown: frozenset[int]
@@ -89,7 +89,7 @@ class _Subject(msgspec.Struct):
 def words_in(text: str) -> list[Word]:
     """The first words of a text: runs of letters with their apostrophes, and runs of a script without spaces.
 
-    Words of reply marks are none: they find nothing, and mean nothing.
+    Reply marks, such as "Re:", are left out, because search ignores them.
     """
     marks = [range(*mark.span()) for mark in REPLY_MARKS.finditer(text.replace("：", ":"))]
     words: list[Word] = []
@@ -137,7 +137,7 @@ async def corrections(
 
 
 async def _doubts(searcher: Searcher, words: Sequence[Word], match: Match, organization_uid: UUID) -> Doubts:
-    """The words that no subject has as they are written. Where forms count, two words may make up the written one."""
+    """The words that no subject has as they are written. Unless match is phrase or exact, two words may make up one."""
     only_written = match in ("phrase", "exact")
     filters: dict[str, Clause] = {}
     for place, word in enumerate(words):
@@ -194,7 +194,7 @@ def _of_pairs(text: str, words: Sequence[Word]) -> list[Correction]:
 
 
 async def _near(searcher: Searcher, place: int, word: Word, organization_uid: UUID) -> list[Correction]:
-    """Words of the newest subjects that have a word like this one."""
+    """Corrections of this word, from the newest subjects that have a similar word."""
     clauses = _run_clauses(word.text) if word.is_spaceless else _word_clauses(word.text, organization_uid)
     answers = await asyncio.gather(
         *(searcher.ask(_newest(clause, organization_uid), organization_uid) for clause in clauses)
@@ -232,7 +232,7 @@ def _newest(clause: Clause, organization_uid: UUID) -> Clause:
 def corrected_texts(
     text: str, words: Sequence[Word], doubts: Doubts, possible: Sequence[Correction], most: int
 ) -> list[str]:
-    """Up to `most` corrected texts, the best first. If no word is doubtful, each has one correction.
+    """Up to `most` corrected texts, the best first. If no word is doubtful, each text has one correction.
 
     A doubtful word may stay as it is if subjects have another form of it.
     """

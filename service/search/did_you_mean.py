@@ -27,7 +27,7 @@ MATCHED: tuple[Matched, ...] = ("all", "any")  # of match=auto, in this order
 
 
 async def explain_no_results(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut:
-    """A corrected text if one has results, how many have any of the words, and the filters that exclude results."""
+    """A corrected text with results, and the numbers of matches with any of the words and without each filter."""
     did_you_mean, counts = await asyncio.gather(
         _did_you_mean(searcher, query, organization_uid),
         count_each(searcher, _looser(query, organization_uid), organization_uid),
@@ -73,7 +73,7 @@ async def _did_you_mean(searcher: Searcher, query: ConversationQuery, organizati
         return None
     match = query.search.match if query.search is not None else DEFAULT_MATCH
     doubts, possible = await corrections(searcher, words, match, text, organization_uid)
-    if query.loose_matches:  # a word without a correction may stay, because the others find something
+    if query.loose_matches:  # a word without a correction may stay, because other words are enough
         unknown = {place for place in doubts.unknown if any(one.first <= place < one.end for one in possible)}
         doubts = replace(doubts, unknown=frozenset(unknown))
     tried = corrected_texts(text, words, doubts, possible, MOST_TRIED)
@@ -105,7 +105,7 @@ def _key(place: int, with_filters: bool, matched: Matched) -> str:
 
 
 def _words_in(text: str, typed: Sequence[Words]) -> list[Word]:
-    """The words with their places in the text, in order. Empty if one is not in the text as it is written."""
+    """The words with their places in the text, in order. Empty if a word is not in the text as it is written."""
     found: list[Word] = []
     at = 0
     for words in typed:

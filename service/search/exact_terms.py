@@ -1,8 +1,8 @@
-"""Exact counts of values where an organization is spread over several shards (a routing partition).
+"""Exact counts of values if an organization is spread over several shards (a routing partition).
 
-Each shard sends the values that are most frequent in it. If it has more, a value that is rare there is not among them,
-and its count is too low. OpenSearch says so (`doc_count_error_upper_bound`). Then the values are counted again in one
-point in time, in parts that are small enough for each shard to send all of its values.
+Each shard sends only the values that are most frequent in it, so the count of a value that is rare in a shard may be
+too low. OpenSearch reports this (`doc_count_error_upper_bound`). The values are then counted again in one point in
+time, in parts that are small enough for each shard to send all of its values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from service.client.responses import Aggregation, Bucket, SearchAnswer, listed
 from service.search.clauses import Clause
 from service.search.searcher import Searcher
 
-SENT = 1_000  # values that a shard sends at first, at least: more than most organizations have
+SENT = 1_000  # values that each shard sends at first, or more; most organizations have fewer
 SENT_AGAIN = 20_000  # of each part; OpenSearch allows 65,535 buckets in an answer (search.max_buckets)
 FIRST_PARTS, PARTS_FACTOR = 1, 8  # the number of parts grows until the counts are exact
 KEEP_ALIVE = "1m"
@@ -41,7 +41,7 @@ def _inexact(answer: SearchAnswer) -> list[str]:
 
 
 async def _counted(searcher: Searcher, body: Clause, name: str, organization_uid: UUID) -> Aggregation:
-    """The values of one aggregation, counted in so many parts that no shard leaves out any."""
+    """The values of one aggregation, counted in enough parts for each shard to send all of its values."""
     terms = _terms(body, name)
     parts = FIRST_PARTS
     while True:

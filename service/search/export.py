@@ -19,7 +19,7 @@ from service.search.searcher import Searcher, items_of
 BATCH_BYTES = 2_000_000  # about; two batches are in memory at a time
 FIRST_BATCH = 200  # documents
 LARGEST_BATCH = 500  # at most 128 MB, which a node with a heap of 512 MB can send; 4,000 are hardly faster
-PATIENCE = "5m"  # if a consumer pauses longer, the point in time expires and the export fails
+PATIENCE = "5m"  # if the consumer pauses for longer, the point in time expires and the export fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ async def export(searcher: Searcher, query: ConversationQuery, organization_uid:
 
 
 def _forget(task: asyncio.Task[SearchAnswer]) -> None:
-    """Retrieves the result of a batch that nobody waits for any more."""
+    """Retrieves the error of a batch that is no longer needed, so that asyncio does not log it."""
     if not task.cancelled():
         task.exception()
 
 
 def _next_size(items: tuple[bytes, ...]) -> int:
-    """The size of the next batch, from the bytes of this one. At most twice as many, as the next may be larger."""
+    """The size of the next batch, from the bytes of this one. At most doubled, because later items may be larger."""
     return min(LARGEST_BATCH, 2 * len(items), max(1, BATCH_BYTES * len(items) // sum(map(len, items))))

@@ -1,9 +1,9 @@
 """Two ways in which OpenSearch searches for words that are near to a typed one: one clause each, or all in one clause.
 
-OpenSearch finds near words with an automaton, which takes up to some milliseconds to make for a long word with two
-mistakes. If the words become clauses, it is made once for an index; if they are one clause together, once for each
-segment. A query has a limit of clauses (1,024), which an organization with many words that are alike may reach. So a
-search is sent with clauses first, and if these are too many, once more with the words together. Its answer is the same.
+OpenSearch finds near words with an automaton. Building it may take some milliseconds for a long word with two mistakes.
+It is built once for an index if each near word becomes a clause, but once for each segment if one clause has them all.
+A query may have 1,024 clauses, and an organization with many similar words may need more. So a search is sent with one
+clause for each word first and, if these are too many, again with the words in one clause. The answer is the same.
 """
 
 from __future__ import annotations

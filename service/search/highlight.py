@@ -1,11 +1,11 @@
 """The matches in subjects, as ranges of Unicode code points and as safe HTML.
 
-OpenSearch marks each subject by exact forms, by stems and by variants of characters; all count. An analyzer may make
-several letters of one character, as of a fraction: then OpenSearch counts all but the last from where the character
-begins, so that a mark may be empty, or end too early. Such a mark becomes one of the whole character.
+OpenSearch marks each subject in three fields: exact forms, stems and variants of characters. Their marks are merged. An
+analyzer may turn one character, such as a fraction, into several letters. OpenSearch then places all of them but the
+last at the start of the character, so a mark may be empty or end too early. It is extended to the whole character.
 
-OpenSearch leaves out spaces and control characters, up to U+0020, at the ends of a marked subject. So ranges are
-counted from where the marked text begins in the subject.
+OpenSearch leaves out spaces and control characters, up to U+0020, at both ends of a marked subject. So ranges are
+shifted by the characters that are left out at the start.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from service.search.words.clusters import whole_clusters
 from service.text import SPACELESS, kind_of_character, plain_of
 
 _MARK = re.compile(f"({BEGIN}|{END})")
-_BETWEEN = " -\u2010\u2011\uff0d_\u200b\u200c"  # between words, and in none at its ends
+_BETWEEN = " -\u2010\u2011\uff0d_\u200b\u200c"  # signs between words; a mark neither begins nor ends with one
 _TRIMMED = "".join(map(chr, range(0x21)))
 MARKED_AS = ("<mark>", "</mark>")
 
@@ -74,9 +74,9 @@ def _highlight(hit: Hit, *, is_whole: bool) -> tuple[str, Highlight]:
 
 
 def _whole(subject: str, start: int, end: int) -> Range:
-    """The range with the whole characters in which it begins and ends, as a reader sees them.
+    """The range, extended to whole characters as a reader sees them.
 
-    Such a character may have marks, the frame of a keycap, the tone of a skin, or several joined emoji.
+    Such a character may consist of a letter with marks, a keycap, an emoji with a skin tone, or several joined emoji.
     """
     start = min(start, max(len(subject) - 1, 0))
     end = max(start + 1, end)
@@ -91,7 +91,7 @@ def _whole(subject: str, start: int, end: int) -> Range:
 
 
 def _continues(before: str, character: str) -> bool:
-    """Whether the character is spelled out in several letters, of which the first are in one word with those before."""
+    """Whether the character is indexed as several letters, which are in one word with the character before."""
     plain, last = plain_of(character), plain_of(before)[-1:]
     if len(plain) < 2 or SPACELESS.match(plain):
         return False

@@ -1,4 +1,4 @@
-"""The order by relevance: what makes a match better, and by how much."""
+"""The order by relevance: which clauses score, and how much each of them adds to the score."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Scored = tuple[int, Clause]
 """The worth of a match, and the clause that gives it."""
 
 NO_WORTHS: Mapping[str, int] = MappingProxyType({})
-PASTED_WORTH = 16  # more than all of the next ones together
+PASTED_WORTH = 16  # more than the next four together
 WHOLE_WORTH, PHRASE_WORTH, FORMS_WORTH, STEM_PHRASE_WORTH = 8, 4, 2, 1
 
 
 def relevance(
     words: Words, organization_uid: UUID, worths: Mapping[str, int] = NO_WORTHS, signed: Mapping[str, int] = NO_WORTHS
 ) -> list[Scored]:
-    """What makes a match better, each with its worth in whole numbers. A score is the sum of the worths that apply.
+    """The clauses that score, each with its worth, a whole number. A score is the sum of the worths that apply.
 
-    The whole subject, the phrase, the exact forms, and the phrase in any form: so exact subjects come before phrases,
-    and exact forms before stems. Among equal scores, the newest comes first. A text of one piece has no worths for
-    forms and stems, because its phrase is its only form. If any word is enough, each word counts by its worth, which is
-    greater for rare words. A word with signs, such as C++, counts once more by its worth in `signed`, if the subject
-    has it so.
+    They are for the whole subject, the phrase, the exact forms, and the phrase in any form. So exact subjects come
+    before phrases, and exact forms before stems. Among equal scores, the newest comes first. A text of one piece has no
+    worths for forms and stems, because its phrase is its only form. If any word is enough, each word adds its worth,
+    which is greater for rare words. A word with signs, such as C++, adds its worth in `signed` too, if the subject has
+    it with these signs.
     """
     pieces = pieces_of(words.text) or [words.text]
     tiers = [
@@ -47,7 +47,7 @@ def relevance(
 
 
 def pasted(text: str) -> list[Scored]:
-    """What makes a subject the first if it is the whole text of the box, whose signs are not among its words."""
+    """The clause that puts a subject first if it equals the whole text of the search box, including its signs."""
     return [(PASTED_WORTH, {"term": {WHOLE: text}})]
 
 
@@ -57,7 +57,7 @@ def with_signs(piece: str, organization_uid: UUID) -> Clause:
 
 
 def _as_written(text: str, pieces: Sequence[str], organization_uid: UUID) -> Clause:
-    """A subject has the text as it is written: with the signs of its words, and not within a longer word."""
+    """The clause for subjects with the text as it is written: with the signs of its words, and not in a longer word."""
     signed = [with_signs(piece, organization_uid) for piece in dict.fromkeys(pieces) if signed_words(piece)]
     return all_of([_form(text, pieces[-1]), *signed]) if signed else _form(text, pieces[-1])
 
@@ -65,8 +65,8 @@ def _as_written(text: str, pieces: Sequence[str], organization_uid: UUID) -> Cla
 def _form(text: str, last: str) -> Clause:
     """The written form of the text.
 
-    If its last piece is a single letter, no sign may follow: C++ and C# are not C. A code alone must be whole: in
-    9f16ab2 is no F-16.
+    If its last piece is a single letter, no sign may follow: C++ and C# are not C. A text that is a code must be a
+    whole word: 9f16ab2 is not F-16.
     """
     if last.isascii() and last.isalpha() and len(last) == 1:
         return all_of([forms(text), *(none_of(phrase(EXACT, text.rstrip() + sign)) for sign in "+#")])

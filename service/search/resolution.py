@@ -1,8 +1,8 @@
 """Finds out, before a search, what `match=auto` and `match=any` mean in the organization.
 
-`auto` means all words, or any of them if no conversation has all. Where any word is enough, rare words count more than
-frequent ones in the order by relevance; how rare they are is counted in the organization. A walk keeps the answers in
-its cursor, so that all of its pages have the same results in the same order.
+`auto` means all words, or any of them if no conversation has all. If any word is enough, rare words score higher than
+frequent ones, by their counts in the organization. A walk keeps the resolution in its cursor, so that all of its pages
+have the same results in the same order.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ async def resolve(searcher: Searcher, query: ConversationQuery, organization_uid
 
 
 def matched_by(query: ConversationQuery) -> Matched | None:
-    """Which words the results have. None unless it depended on the organization."""
+    """Which words the results have: all, or any. None unless match=auto decided that."""
     if query.resolution is None or "auto" not in query.loose_matches:
         return None
     return query.resolution.matched
@@ -75,7 +75,7 @@ async def _ranked(searcher: Searcher, query: ConversationQuery, organization_uid
 
 
 def worth(count: int, total: int) -> int:
-    """1 for what most conversations have, and one more for each time that it is four times as rare."""
+    """1 if most conversations have it, plus 1 for each factor of four by which it is rarer, at most RAREST_WORTH."""
     return min(RAREST_WORTH, 1 + ((total + 1) // (count + 1)).bit_length() // 2)
 
 

@@ -65,7 +65,7 @@ async def count(searcher: Searcher, query: ConversationQuery, organization_uid: 
 
 
 async def _suggestions(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut | None:
-    """The suggestions, or None if they take too long or fail. The page is answered in any case."""
+    """The suggestions, or None if they take too long or fail. The page is sent in any case."""
     try:
         async with searcher.deadlined(share=SHARE_FOR_SUGGESTIONS):
             return await explain_no_results(searcher, query, organization_uid)

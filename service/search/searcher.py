@@ -1,6 +1,6 @@
 """Sends searches, refuses incomplete answers, and returns pages.
 
-A search is repeated in two cases only: if it has too many clauses (fuzzy_rewrite.py), or its point in time was lost.
+This module repeats a search only if it has too many clauses (fuzzy_rewrite.py), or its point in time was lost.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Searcher:
             return await self._near(wanted) or await self._plain(wanted)
 
     async def _pinned(self, wanted: _NumberedPage, work: Callable[[_NumberedPage, Snapshot], Awaitable[Made]]) -> Made:
-        """Runs `work` on one state of the index. If its node was lost, runs it once more, on a newer state."""
+        """Runs `work` on one state of the index. If the point in time was lost, runs it once more, on a newer state."""
         try:
             async with self._snapshot(wanted.query, wanted.organization_uid) as snapshot:
                 return await work(wanted, snapshot)
@@ -124,7 +124,7 @@ class Searcher:
         return self._cursors.resolution(query, organization_uid)
 
     async def one(self, organization_uid: UUID, uid: UUID) -> bytes:
-        """The current conversation, even if searches do not find it yet. Raises NotFound."""
+        """The current version of the conversation, even if searches do not find it yet. Raises NotFound."""
         missing = NotFound("there is no such conversation in this organization")
         async with self.deadlined():
             try:
@@ -224,8 +224,8 @@ class Searcher:
     async def _walk(self, query: ConversationQuery, organization_uid: UUID, after: Position | None) -> Page:
         """Requests one more conversation than the page has. If there is none, this is the last page.
 
-        All pages of a walk ask the same copy of a shard while it is there: each copy refreshes at its own moment, and
-        one that is behind could give the older version of a conversation that was on an earlier page.
+        All pages of a walk read the same copy of a shard while it exists. Copies refresh at different times, so
+        another copy could return an older version of a conversation of an earlier page.
         """
         body = compile_walk(query, organization_uid, after=after, size=query.per_page + 1)
         copy = blake2b(identity_of(organization_uid) + fingerprint(query), digest_size=8).hexdigest()
@@ -248,7 +248,7 @@ class Searcher:
     async def ask_pinned(self, body: Clause, organization_uid: UUID) -> SearchAnswer:
         """Searches the point in time that the body names, which must be one of this organization.
 
-        Its shards were checked when it was opened, and stay the same.
+        The shards of the point in time were checked when it was opened, and do not change.
         """
         answer = await self.search(body, params={})
         if answer.shards.total != self._shards_of.get(responses.part(body, "pit", "id", expected=str)):
@@ -274,7 +274,7 @@ class Searcher:
     async def point_in_time(self, organization_uid: UUID, keep_alive: str) -> AsyncIterator[str]:
         """A snapshot of the index for all steps of an answer. It is always closed after the answer.
 
-        It keeps its slot until OpenSearch has closed it. If the request ends while it is opened, it is closed too.
+        Its slot is released when OpenSearch has closed it. If the request ends during the opening, it is closed too.
         """
         tenant = organization_uid.bytes
         await self._points.acquire(tenant)
@@ -295,7 +295,7 @@ class Searcher:
             task.add_done_callback(self._closing.discard)
 
     async def _open(self, organization_uid: UUID, keep_alive: str) -> tuple[str, Shards]:
-        """The point in time, and the shards that it is of."""
+        """The id of a new point in time, and its shards."""
         async with self.deadlined():
             opened: SearchAnswer = await self._client.create_pit(
                 index=self._alias, params={"keep_alive": keep_alive, "routing": str(organization_uid)}
@@ -306,7 +306,7 @@ class Searcher:
 
     async def _close_point_in_time(self, opening: asyncio.Task[tuple[str, Shards]], tenant: bytes) -> None:
         try:
-            with suppress(TransportError, ConversationsError):  # it ends by itself when its keep_alive is over
+            with suppress(TransportError, ConversationsError):  # it expires by itself after its keep_alive
                 point_in_time, _shards = await opening
                 await self._client.delete_pit(body={"pit_id": [point_in_time]})
         finally:
@@ -332,12 +332,12 @@ class _NumberedPage:
 
     @property
     def key(self) -> bytes:
-        """What the query's memory is found by."""
+        """The key of the query in the rank cache."""
         return identity_of(self.organization_uid) + fingerprint(self.query) + msgspec.json.encode(self.query.resolution)
 
 
 def items_of(hits: Sequence[Hit], organization_uid: UUID) -> tuple[bytes, ...]:
-    """The items of an answer, as bytes. Raises AnswerUnusable if one belongs to another organization."""
+    """The items of an answer, as bytes. Raises AnswerUnusable if an item belongs to another organization."""
     responses.check_owner(hits, str(organization_uid))
     return tuple(item_of(bytes(hit.source), hit.id) for hit in hits)
 

@@ -52,7 +52,7 @@ class Snapshot:
         return total_of(answer), found
 
     async def total(self, narrowing: Sequence[Clause]) -> int:
-        """To count documents without a value, subtracts those with one from all, which is four times as fast."""
+        """Counts documents without a value as all documents minus those with a value, which is four times as fast."""
         for at, clause in enumerate(narrowing):
             if (exists := excluded_by(clause)) is not None:
                 others = (*narrowing[:at], *narrowing[at + 1 :])
@@ -82,7 +82,7 @@ class Snapshot:
         return [bucket["doc_count"] for bucket in listed(answer.aggregations["ranks"])]
 
     async def slice(self, part: Slice, *, may_be_short: bool = False) -> list[Hit]:
-        """The slice's hits, in the order of the query. Sorts faster by leaving out the keys by which all are equal."""
+        """The hits of the slice, in the query's order. It leaves out keys by which all are equal, to sort faster."""
         keys = compile_sort(self.query.sort, self.query.then, reverse=part.reverse)
         sort = keys[part.fixed :] or keys[-1:]
         scored = "_score" in sort[0]

@@ -1,6 +1,6 @@
-"""Checks that an answer from several shards is an organization's whole routing partition, and not of several indices.
+"""Checks that an answer from several shards covers an organization's whole routing partition, in one index.
 
-If the alias points to several indices, each of them answers, and every count would be too high.
+If the alias points to several indices, each of them answers, and every count is too high.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from service.message_texts import counted
 
 
 class Spread:
-    """Asks the cluster after every answer from several shards: their number alone does not say of which index they are.
+    """Asks the cluster, after every answer from several shards, in how many indices and shards the organization is.
 
-    An answer from one shard can only be of one index, so nothing is asked then. The number of shards of the previous
+    An answer from one shard can only be from one index, so it needs no check. The number of shards of the previous
     index is remembered, because it may still have given an answer while the alias moved.
     """
 

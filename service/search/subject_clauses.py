@@ -1,12 +1,12 @@
-"""Words in the subject -> clauses. What callers type goes into match, match_phrase and term queries only.
+"""Makes clauses from words in the subject. What callers type goes into match, match_phrase and term queries only.
 
-A text is cut at its spaces. Each piece must be found: `2024-07-01` or `ada@example.com` as its parts in their order, a
-run of a script that writes without spaces as any part of a run, or by its words as a dictionary cuts them. Three fields
-answer: `subject` (the forms as written, folded; one token a letter in those scripts), `subject.stems` (stems of many
-languages, and dictionary words in those scripts) and `subject.variants` (simplified Chinese and hiragana). Each piece
-costs a few clauses, so the longest text costs some hundreds. A repeated piece costs them once.
+A text is split at its spaces. Each piece must be found, or with match=any one of them: `2024-07-01` or
+`ada@example.com` as its parts in their order; a run of a script without spaces as any part of a run, or by its
+dictionary words. Three fields are searched: `subject` (words as written, folded; in scripts without spaces a token for
+each letter), `subject.stems` (stems of many languages, and dictionary words in those scripts) and `subject.variants`
+(simplified Chinese and hiragana). A piece needs a few clauses, so the longest text needs some hundreds.
 
-Words that are only like the given ones (match=fuzzy and prefix) are in vocabulary_clauses.py, and the order by
+Words that are only similar to the given ones (match=fuzzy and prefix) are in vocabulary_clauses.py, and the order by
 relevance is in relevance.py.
 """
 
@@ -82,7 +82,7 @@ def clause_of(words: Words, organization_uid: UUID) -> Clause:
 
 
 def clause_for_marks(words: Words) -> Clause:
-    """The clause whose matches are marked in subjects that were found, so it may be about words of any organization."""
+    """The clause whose matches are marked. It is for subjects that were already found, so it needs no organization."""
     return _clause(words, Anywhere())
 
 
@@ -111,7 +111,7 @@ def _clause(words: Words, vocabulary: Vocabulary) -> Clause:
 
 
 def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
-    """For each piece, what finds it in one word with its neighbours, in two words, or in a form of a Japanese verb."""
+    """For each piece, more clauses that find it: joined with its neighbours, split, or in a Japanese or Korean form."""
     found: dict[str, list[Clause]] = {piece: [] for piece in pieces}
     for piece, words in joined_words(pieces).items():
         found[piece] += [phrase(EXACT, word) for word in words]
@@ -126,13 +126,13 @@ def _other_ways(pieces: Sequence[str]) -> dict[str, list[Clause]]:
             clauses += [phrase(EXACT, words) for words in split(piece)]
             clauses += [_run(form) for form in other_forms(piece)]
             clauses.extend(_in_japanese(piece))
-            for parts in korean.compounds(piece):  # of which one must be a word of the subject
+            for parts in korean.compounds(piece):  # one of these parts must be a word of the subject
                 clauses.append(all_of([*map(_run, parts), any_of(*(all_words(STEMS, part) for part in parts))]))
     return found
 
 
 def _in_japanese(piece: str) -> list[Clause]:
-    """All words of the piece in another spelling, and a noun and a verb that stand apart in the subject."""
+    """Clauses for all words of the piece in other spellings, and for a noun and a verb apart in the subject."""
     ways = [all_words(STEMS, way) for way in spelled(piece)]
     noun, verbs = noun_and_verb(piece)
     return [*ways, all_of([_run(noun), any_of(*map(_run, verbs))])] if noun else ways
@@ -143,7 +143,7 @@ def forms(piece: str) -> Clause:
 
 
 def _stems(piece: str) -> Clause:
-    """The piece in any form, and its symbols. If it has only symbols, they must be there in their order."""
+    """The piece in any form, with its symbols. If it has only symbols, the subject must have them in their order."""
     if not has_letters(piece):
         return forms(piece)
     symbols = symbols_of(piece)
@@ -151,9 +151,9 @@ def _stems(piece: str) -> Clause:
 
 
 def _words(piece: str) -> Clause:
-    """The words of the piece in any form, or in a script without spaces the exact text or all of its words.
+    """The words of the piece in any form. In a script without spaces: the exact text, or all of its words.
 
-    What may be written in one word or in two is read both ways.
+    What may be written as one word or as two is searched both ways.
     """
     if SPACELESS.search(piece):
         return any_of(_run(piece), all_words(STEMS, piece))
@@ -181,7 +181,7 @@ def any_part(piece: str) -> Clause:
 
 
 def shares(piece: str) -> list[Clause]:
-    """What counts for a piece, if any word is enough. In a script without spaces, the share of its words counts."""
+    """The clauses that score a piece if any word is enough: in scripts without spaces, by the share of its words."""
     if SPACELESS.search(piece):
         return [*(_words_of(piece, share) for share in SHARES), _stems(piece)]
     return [_stems(piece)]
@@ -192,12 +192,12 @@ def _words_of(piece: str, share: str) -> Clause:
 
 
 def _run(text: str) -> Clause:
-    """The text as a part of a run, of Chinese characters and kana also in the other script."""
+    """The text as a part of a run. Traditional and simplified characters match each other, and so do both kana."""
     return phrase(VARIANTS if EAST_ASIAN.fullmatch(text) else EXACT, text)
 
 
 def _fuzzy(piece: str, vocabulary: Vocabulary) -> Clause:
-    """The piece with typing mistakes, of a code one in its letters. Numbers and scripts without spaces are exact."""
+    """The piece with typing mistakes: in a code one, not in its digits; in numbers and scripts without spaces none."""
     parts = parts_of(piece)
     if (code := code_in(piece)) and not SPACELESS.search(piece):
         digits = [phrase(EXACT, part) for part in dict.fromkeys(parts) if part[0].isdigit()]
@@ -209,7 +209,7 @@ def _fuzzy(piece: str, vocabulary: Vocabulary) -> Clause:
 
 
 def _unfinished(piece: str, vocabulary: Vocabulary) -> Clause:
-    """The last part of the piece may be incomplete. The parts before it are complete and stand right before it."""
+    """The piece, whose last part may be incomplete. The parts before it must be complete, and directly before it."""
     whole = without_punctuation(piece)
     if letters := letters_at_end(whole):
         return any_of(_unfinished_run(whole, letters, vocabulary), _stems(piece))

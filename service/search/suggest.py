@@ -1,7 +1,7 @@
 """Completions of a text while it is typed: words of subjects, senders, categories and labels of the organization.
 
-Words come from the newest matching subjects, whole and as they are written there, but in lower case. A search with any
-of them finds something. The others are counted over all conversations.
+Words come from the newest matching subjects: whole, and as they are written there, but in lower case. A search with
+each of them finds something. Senders, categories and labels are counted over all conversations.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _Subject(msgspec.Struct):
 
 
 async def suggest(searcher: Searcher, text: str, organization_uid: UUID) -> Suggestions:
-    """Up to five of each. `words` has the whole text with its last word completed."""
+    """Up to five suggestions of each kind. Those in `words` are the whole text with its last word completed."""
     async with searcher.deadlined():
         words, senders, categories, labels = await asyncio.gather(
             _completions(searcher, text, organization_uid),
@@ -133,7 +133,7 @@ def _names(text: str, kind: str, field: str, organization_uid: UUID) -> Clause:
 
 
 def _begun(text: str, answer: SearchAnswer) -> list[tuple[str, int]]:
-    """The names that begin with the text. The counts also have other names of the same conversations."""
+    """The names that begin with the text. The answer also has other names of the same conversations."""
     begun = fold_for_search(" ".join(text.split()))
     return [
         (name, count) for name, count in _found(answer) if fold_for_search(" ".join(name.split())).startswith(begun)
@@ -146,9 +146,10 @@ def _found(answer: SearchAnswer) -> list[tuple[str, int]]:
 
 
 def completed(text: str, subjects: Sequence[str]) -> list[SuggestedText]:
-    """The text with its last word completed by words of the subjects. Words that begin exactly as typed come first.
+    """The text with its last word completed by words of the subjects, the best first. Typed words are not repeated.
 
-    Of these, words that stand right behind the word before them in a subject come first. No word is repeated.
+    Words that begin exactly as typed come before others. Among equals, words that directly follow the previous typed
+    word in a subject come first, then frequent ones.
     """
     before, last = _split(text)
     typed_before = {key_of(word) for piece in before.split() for word in (piece, *parts_of(piece))}
@@ -173,7 +174,7 @@ def completed(text: str, subjects: Sequence[str]) -> list[SuggestedText]:
 
 
 def _is_adjacent(before: str, word: str, subject: str) -> bool:
-    """Whether the word stands in the subject right after the last word of what is typed before it."""
+    """Whether the word directly follows, in the subject, the last word of `before`."""
     *_others, last = before.split() or [""]
     pattern = rf"{re.escape(fold_for_search(written(last)))}\W+{re.escape(fold_for_search(word))}"
     return bool(last) and bool(re.search(pattern, fold_for_search(written(subject))))

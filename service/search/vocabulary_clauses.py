@@ -1,7 +1,7 @@
-"""Clauses for words that are only like the given ones: with typing mistakes, or incomplete.
+"""Clauses for words that are only similar to the given ones: with typing mistakes, or incomplete.
 
-They are looked up among the words of one organization (service/vocabulary.py). However many are alike, none is left out
-(service/search/fuzzy_rewrite.py). `mistakes_in` decides how many mistakes a word may have.
+OpenSearch finds them among the words of one organization (service/vocabulary.py). It leaves out none, however many are
+similar (service/search/fuzzy_rewrite.py). `mistakes_in` decides how many mistakes a word may have.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from service.vocabulary import (
     parts_term,
 )
 
-UP_TO_2, UP_TO_5 = 2, 5  # letters of words without a mistake, and with at most one; longer words may have two
+UP_TO_2, UP_TO_5 = 2, 5  # letters: words up to 2 may have no mistake, up to 5 one, longer words two
 LAST_CHARACTER = "\U0010ffff"
 
 
 class Vocabulary(Protocol):
-    """Where words that are like the given ones are looked for."""
+    """The words among which similar ones are searched for."""
 
     def near(self, word: str) -> Clause:
-        """A word with typing mistakes: none in its first letter."""
+        """A word with typing mistakes, but not in its first letter."""
 
     def near_code(self, code: str) -> Clause:
-        """A code of letters and digits, in one word, with one typing mistake: not in its first letter."""
+        """A code of letters and digits, in one word, with one typing mistake, but not in its first letter."""
 
     def begun(self, parts: list[str]) -> Clause:
         """The parts of a piece next to each other. The last one may be incomplete."""
@@ -81,8 +81,8 @@ class Anywhere:
 
     def begun(self, parts: list[str]) -> Clause:
         joined = "".join(parts)
-        ways = [(EXACT, way) for way in dict.fromkeys((" ".join(parts), joined))]  # an invisible sign may part them
-        ways += [(STEMS, joined)] if joined.isdecimal() else []  # which has numbers without their groups
+        ways = [(EXACT, way) for way in dict.fromkeys((" ".join(parts), joined))]  # an invisible sign may be between
+        ways += [(STEMS, joined)] if joined.isdecimal() else []  # stems have numbers without groups
         return any_of(*({"match_phrase_prefix": {field: {"query": way}}} for field, way in ways))
 
     def run_begun(self, letters: list[str]) -> Clause:
@@ -117,10 +117,10 @@ def own_beginning(term: str, organization_uid: UUID) -> Clause:
 
 
 def person_begun(text: str, kinds: Sequence[str], fields: Sequence[str], organization_uid: UUID) -> Clause:
-    """Conversations with the parts of the text next to each other in an address or a name; the last one may go on.
+    """Conversations with the text in a name or an address, as neighbouring parts. The last part may be incomplete.
 
-    What it may go on to is looked up among the people of these `kinds` in the organization's vocabulary. What is not
-    stored together, as many parts and several pieces, stands before it in one of the `fields`.
+    It is completed from the terms of these `kinds` in the organization's vocabulary. If the text has several pieces, or
+    more parts than a term, all of it but the last part must be in one of the `fields`.
     """
     parts = parts_of(plain_of(text.rsplit(maxsplit=1)[-1]).lower()) if text.split() else []
     if not parts or SPACELESS.search(text[-1]):

@@ -1,1 +1,1 @@
-"""Any page of any order at about a first page's cost, and walks by cursor."""
+"""Reads any page of any order at about the cost of the first page, and walks through all pages by cursor."""

@@ -1,6 +1,6 @@
-"""Buckets and steps. A bucket is a range of documents in an order: between two values of a column, or all without one.
+"""Buckets and steps. A bucket is a range of documents in an order: between two values of a column, or without a value.
 
-A step counts the documents of a region in buckets.
+A step counts the documents of a range in finer buckets.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from service.search.clauses import Clause
 from service.search.compiler import missing
 
 Bounds = Mapping[str, int | str]
-"""Bounds by operator: gte or gt below, lte or lt above; none where there is no bound."""
+"""Bounds by operator: gte or gt for the lower bound, lte or lt for the upper one. Empty if there is no bound."""
 
 
 class Column(Protocol):
@@ -60,7 +60,7 @@ def _holds(bounds: Bounds, value: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Documents that stand together. `inside` are the steps that divide them further by the same key of the order.
+    """Documents that are neighbours in the order. `inside` are the steps that divide them further by the same key.
 
     If there are none, all documents are equal by that key.
     """
@@ -78,7 +78,7 @@ class Bucket:
 
     @property
     def before(self) -> Clause | None:
-        """The clause for the documents in front of it; None if it has no bound there, or nothing can be in front."""
+        """The clause for the documents before the bucket; None if it has no bound there, or none can be before it."""
         if self.is_without_value:
             return self.column.between({}, {})
         found = bounds_before(self)
@@ -92,7 +92,7 @@ class TooManyBuckets(Exception):
 
 
 class Counter(Protocol):
-    """What steps ask of OpenSearch: over the same query and the same state of the index each time."""
+    """The counts that steps request from OpenSearch, always for the same query and the same state of the index."""
 
     async def histogram(self, narrowing: Sequence[Clause], field: str, width: int) -> tuple[int, dict[int, int]]:
         """How many documents there are, and how many in each bucket, by its lower end. Raises TooManyBuckets."""
@@ -104,7 +104,7 @@ class Counter(Protocol):
         """The field's values in some documents, taken at random."""
 
     async def counts(self, narrowing: Sequence[Clause], clauses: Sequence[Clause]) -> list[int]:
-        """How many documents each clause leaves."""
+        """How many documents match each clause."""
 
 
 class Step(Protocol):
@@ -120,10 +120,10 @@ class Step(Protocol):
         """The buckets that hold documents, in the order. Raises TooManyBuckets."""
 
     def inside(self, lower: Bounds, upper: Bounds, rest: tuple[Step, ...]) -> tuple[Step, ...]:
-        """The steps that go on in one of its buckets, which has these bounds."""
+        """The steps that divide one of its buckets, which has these bounds."""
 
     def within(self, lower: Bounds, upper: Bounds) -> Step:
-        """A count of several neighbouring buckets of it, which have these bounds together; as fine, or finer."""
+        """A step for several neighbouring buckets, which together have these bounds. Its own are as fine, or finer."""
 
     def coarser(self) -> Step:
         """The step to take first if this one has too many buckets. Raises SearchUnavailable if there is none."""
@@ -133,12 +133,12 @@ _OPPOSITE = {"gte": "lt", "gt": "lte", "lt": "gte", "lte": "gt"}
 
 
 def bounds_before(bucket: Bucket) -> Bounds:
-    """The bound of the documents in front of the bucket, on the side towards it."""
+    """The bound that separates the documents before the bucket from the bucket."""
     return _opposite(bucket.upper if bucket.column.descending else bucket.lower)
 
 
 def bounds_behind(bucket: Bucket) -> Bounds:
-    """The bound of the documents after the bucket, on the side towards it."""
+    """The bound that separates the documents after the bucket from the bucket."""
     return _opposite(bucket.lower if bucket.column.descending else bucket.upper)
 
 
@@ -147,7 +147,7 @@ def _opposite(bounds: Bounds) -> Bounds:
 
 
 def together(buckets: Sequence[Bucket], inside: tuple[Step, ...]) -> list[Bucket]:
-    """Neighbours as one bucket with these steps inside, and the documents without a value as another."""
+    """Joins neighbouring buckets into one with these steps inside. Documents without a value stay apart."""
     valued = [bucket for bucket in buckets if not bucket.is_without_value]
     others = [bucket for bucket in buckets if bucket.is_without_value]
     if len(valued) < 2:

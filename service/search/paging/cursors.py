@@ -1,9 +1,9 @@
-"""Cursors: where a walk stands, as an opaque text that only its own query, organization and service can read.
+"""Cursors: the position of a walk, as an opaque text that is valid only for the same query and organization.
 
-A cursor holds the sort values of the last conversation given, among them its subject, so they are encrypted; the query
-and the organization are authenticated with them. All of it comes from documents and settings, so a cursor outlives a
-restart and a reindex, but not a change of what is derived. AES-SIV (RFC 5297) needs no nonce: the same position makes
-the same cursor, and a page its ETag.
+A cursor contains the sort values of the last conversation that was returned. These may include its subject, so they
+are encrypted, and authenticated together with the query and the organization. A cursor stays valid after a restart and
+a reindex, but not after a change of the derived fields. AES-SIV (RFC 5297) needs no nonce, so the same position gives
+the same cursor, and an unchanged page keeps its ETag.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ class _Content(msgspec.Struct, array_like=True, omit_defaults=True):
 
 
 class Cursors:
-    """Writes and reads cursors. Every process that shares the secret reads the same ones.
+    """Writes and reads cursors. Every process with the same secret can read them.
 
-    Cursors sealed with a `previous` secret are read too, so that walks outlive a new one.
+    Cursors that were sealed with a `previous` secret are read too, so that a walk goes on after the secret changes.
     """
 
     def __init__(self, secret: bytes, *previous: bytes) -> None:
         self._keys = [AESSIV(hmac.digest(one, _PURPOSE, hashlib.sha512)) for one in (secret, *previous)]
 
     def write(self, position: Position, query: ConversationQuery, organization_uid: UUID) -> str:
-        """The cursor that goes on after this position."""
+        """The cursor that continues after this position."""
         content = msgspec.msgpack.encode(_Content(position, query.resolution))
         sealed = self._keys[0].encrypt(content, _bound_to(query, organization_uid))
         return _encoded(sealed)
 
     def read(self, query: ConversationQuery, organization_uid: UUID) -> Position | None:
-        """The position in the query's cursor; None for the start. Raises InvalidQuery on any cursor but its own."""
+        """The position in the query's cursor; None for the start. Raises InvalidQuery for a cursor of another query."""
         content = self._content(query, organization_uid)
         return None if content is None else content.position
 
@@ -87,7 +87,7 @@ class Cursors:
             sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
             return None
-        if _encoded(sealed) != text.rstrip("="):  # decoding also takes other texts for the same bytes
+        if _encoded(sealed) != text.rstrip("="):  # several texts decode to the same bytes; only one is valid
             return None
         for key in self._keys:
             try:

@@ -18,13 +18,13 @@ from service.search.paging.order import SUBJECT_PREFIXES, Key
 from service.search.paging.rank_cache import SortValues
 from service.search.paging.slices import Slice
 
-FARTHEST = 200  # the last rank of a near page: up to so many items are requested twice
+FARTHEST = 200  # the last rank of a near page; two searches request up to so many items each
 WORTH_IT = 5_000  # matches; fewer are sorted faster than a point in time is opened
 PREFIXES = 2  # of the subject's key that bound a page; 6 bytes each
 
 
 def is_worth_it(keys: Sequence[Key], rank: int, total: int) -> bool:
-    """Whether it pays to remember the end of a page that ends at this rank. Pages by date are cheap as they are."""
+    """Whether it saves time to remember the end of a page that ends at this rank. Pages by date are cheap anyway."""
     return rank <= FARTHEST and total >= WORTH_IT and keys[0].weight != "date"
 
 
@@ -53,10 +53,10 @@ def slices_up_to(keys: Sequence[Key], end: SortValues, rank: int) -> tuple[Slice
 
 
 def _own_value(key: Key, value: float | str | None) -> float | str | None:
-    """The value; None if it stands for a missing value: OpenSearch then answers the least or greatest of a type.
+    """The value; None if it stands for a missing one, for which OpenSearch returns the least or greatest of a type.
 
-    No number with one step is negative, or greater than the greatest `integer`. If the value is that greatest one, it
-    is taken for missing, and the slices hold more than they need to.
+    No number with one step is negative or greater than LARGEST_NUMBER. A value of LARGEST_NUMBER is also taken for a
+    missing one; the slices then have more documents than needed.
     """
     if key.weight != "number" or len(key.steps) > 1 or not isinstance(value, int):
         return value
@@ -72,7 +72,7 @@ def _bucket(key: Key, value: float | str | None) -> Bucket:
 
 
 def _up_to(subject: str, *, descending: bool) -> Clause:
-    """The subjects up to this key, and others with the same first bytes."""
+    """The clause for the subjects up to this key, and for others with the same first bytes."""
     ways: list[Clause] = []
     equal: list[Clause] = []
     prefixes = sort_key_prefixes(subject)

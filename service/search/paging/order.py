@@ -1,7 +1,7 @@
-"""An order as keys, and each key as the steps that count it, in ever finer buckets.
+"""Divides an order into keys, and each key into the steps that count it, in ever finer buckets.
 
-All columns but the subject's own key are numbers, and their buckets are powers of two wide, so that a histogram counts
-them exactly (its arithmetic is in doubles, of 53 bits).
+All fields but the subject's own key are numbers. The widths of their buckets are powers of two, so that a histogram
+counts them exactly (it calculates with doubles, of 53 bits).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from service.search.paging.steps import Numbers, Scores, Texts
 from service.search.paging.tiers import Tiers
 
 DATE_WIDTHS = (29, 20, 10, 0)  # 6 days, 17 minutes, 1 second, 1 millisecond
-WIDEST_DATE = 33  # 99 days: 36 700 buckets for all the years from 1 to 9999
+WIDEST_DATE = 33  # 99 days: 36,700 buckets for all the years from 1 to 9999
 WIDER_NUMBERS = (8, 16, 24)  # of 31 bits
 PREFIX_WIDTHS = (32, 16, 0)  # two bytes of UTF-8 a step
 UID_WIDTHS = (40, 32, 24, 16, 8, 0)
@@ -25,7 +25,7 @@ SUBJECT_PREFIXES = tuple(f"order.subject_{number}" for number in range(1, 5))
 UID_PARTS = (("order.uid_1", UID_WIDTHS), ("order.uid_2", UID_WIDTHS), ("order.uid_3", UID_WIDTHS[2:]))
 
 Weight = Literal["date", "number", "text", "score"]
-"""What an order costs with from/size: by the dearest of its keys."""
+"""The kind of a key, which decides its cost with from/size. The most expensive key decides the cost of an order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def keys_of(sorts: Sequence[Sort], tiers: Tiers | None = None) -> tuple[Key, ...
 
 
 def weight_of(sort: Sort) -> Weight:
-    """The kind of key that this order has, which decides how expensive it is."""
+    """The weight of the key that this sort makes."""
     if sort.field == RELEVANCE:
         return "score"
     kind = FIELDS_BY_NAME[sort.field].kind

@@ -1,4 +1,4 @@
-"""Remembers, for the latest queries, what helps their next page: see remembered.py and near_pages.py."""
+"""A cache of the latest queries, with what makes their next page faster: see remembered.py and near_pages.py."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Memory:
 
     @property
     def bytes(self) -> int:
-        """The memory of the counts. The sort values of an item are few."""
+        """The memory of the counts. That of the sort values is small, and not counted."""
         return self.known.bytes if self.known is not None else 0
 
 

@@ -2,10 +2,10 @@
 
 To reach rank k, count the matching documents in buckets of the first key, find the bucket that holds rank k, and go on
 inside it: finer buckets of the same key, then the next key, until so few documents remain that sorting them is cheap.
-What was counted is remembered (remembered.py), so that the next page of the same query begins near its place.
+The counts are remembered (remembered.py), so that the next page of the same query needs fewer of them.
 
-Round trips of a page: a point in time, at most one count a step, and one slice (or up to three side by side, where the
-page crosses buckets). A date has 4 steps (5 if the dates span more than 1,100 years), a status 1, and the uid 16.
+Round trips of a page: a point in time, at most one count for each step, and one slice (or up to three in parallel, if
+the page crosses buckets). A date has 4 steps (5 if the dates span more than 1,100 years), a status 1, and the uid 16.
 Relevance has one for each factor of 16 in the number of its possible scores. A subject has 12, and then about two for
 each factor of 60 in the number of subjects that begin alike. A million conversations take one or two counts for dates
 and three to five for subjects.
@@ -87,18 +87,18 @@ async def descend(
         total = known.total
         if (near := _near(offset, size, total, windows.plain(keys))) is not None:
             return Plan(total, near, None)
-    way = _Way(counter, keys, windows, offset, size)
+    descent = _Descent(counter, keys, windows, offset, size)
     place = await _place(counter, keys, range(offset, offset + size), windows, known)
     is_counted = isinstance(known, CountedBuckets)
-    slices = await way.begin_at(place, total, is_counted=is_counted) if place is not None else None
-    was_there = way.total is not None
+    slices = await descent.begin_at(place, total, is_counted=is_counted) if place is not None else None
+    was_there = descent.total is not None
     if not was_there:  # the index has changed since, or the sample was wrong: count everything
-        way, known = _Way(counter, keys, windows, offset, size), None
+        descent, known = _Descent(counter, keys, windows, offset, size), None
     while slices is None:
-        slices = await way.step()
-    if way.total is None:
+        slices = await descent.step()
+    if descent.total is None:
         raise AssertionError("a descent counts everything first")
-    return Plan(way.total, slices, known or way.counted, was_there and remembered is not None)
+    return Plan(descent.total, slices, known or descent.counted, was_there and remembered is not None)
 
 
 async def _place(counter: Counter, keys: tuple[Key, ...], ranks: range, windows: Windows, known: Known) -> Place | None:
@@ -118,10 +118,10 @@ def _near(offset: int, size: int, total: int, window: int) -> tuple[Slice, ...] 
     return (near,) if near.start + near.size <= window else None
 
 
-class _Way:
-    """Where a descent stands: `offset` is the rank among the documents that `narrowing` leaves.
+class _Descent:
+    """The state of a descent: `offset` is the rank among the documents that match `narrowing`.
 
-    These are equal by all keys of the order that are not in `keys`; `steps` are those that remain of the first key.
+    These are equal by all keys of the order that are not in `keys`; `steps` are the remaining steps of the first key.
     """
 
     def __init__(self, counter: Counter, keys: tuple[Key, ...], windows: Windows, offset: int, size: int) -> None:
@@ -130,16 +130,16 @@ class _Way:
         self._keys, self._steps = keys, keys[0].steps
         self._narrowing: dict[str, Clause] = {}
         self._belongs: tuple[CountedBuckets, int] | None = None  # the bucket in which the next step counts
-        self._ahead: CountedBuckets | None = None  # what the next step counts, if it is known
+        self._ahead: CountedBuckets | None = None  # the counts of the next step, if they are known already
         self.counted: CountedBuckets | None = None
         self.total: int | None = None
 
     async def begin_at(self, place: Place, total: int | None, *, is_counted: bool) -> tuple[Slice, ...] | None:
-        """Goes to the place where the page should be. If it is not there now, `self.total` stays unknown.
+        """Goes to the place where the page should be. If the page is not there, `self.total` stays None.
 
         `total` is how many documents there are, or None if that is not counted yet. `is_counted` means that the place
-        comes from counts of all documents, to which further counts are added. If it comes from a sample, it is larger,
-        and its buckets are counted at once.
+        comes from counts of all documents, to which further counts are added. A place from a sample is larger, so its
+        inside is counted at once.
         """
         parts = place.before if total is not None else ((), *place.before)
         totals, counts = await asyncio.gather(
@@ -213,7 +213,7 @@ class _Way:
 
 
 def _find(buckets: list[Bucket], offset: int) -> tuple[int, int]:
-    """Which bucket holds this rank, and its rank in there."""
+    """The number of the bucket that holds this rank, and the rank within that bucket."""
     for at, bucket in enumerate(buckets):
         if offset < bucket.count:
             return at, offset

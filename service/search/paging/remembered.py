@@ -1,8 +1,8 @@
-"""Counts of earlier pages, as a tree: the buckets of one step, and in some of them those of a further step.
+"""Counts of earlier pages, as a tree: the buckets of one step, and in some of them the buckets of a further step.
 
-A tree names a place: a region of the order that should hold some ranks. Whoever uses it counts, in the state of the
-index that the page comes from, what stands in front of the place and what is in it. So a tree may be of any age, and
-a wrong one only costs a little time.
+A tree finds a place: the range of the order that probably holds the ranks of a page. The caller then counts the
+documents before the place and in it, in the state of the index that the page is read from. So a tree may be out of
+date: a wrong place costs time, but the page is right.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class TextEnds:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`buckets` stand side by side inside `narrowing`. The parts of `before` are the documents in front of them.
+    """`buckets` are neighbours inside `narrowing`. The parts of `before` are the documents before them.
 
     No document is in two parts. Each part is counted alone, because OpenSearch counts their union much more slowly.
 
-    All documents of `narrowing` are equal by the first `fixed` keys, and `steps` count inside. `at` is the place of the
-    bucket in the tree, if there is only one and its inside has to be counted.
+    All documents of `narrowing` are equal by the first `fixed` keys, and `steps` count inside. `at` is the position of
+    the bucket in the tree, if there is only one bucket and its inside must be counted.
     """
 
     narrowing: Mapping[str, Clause]
@@ -104,7 +104,7 @@ class CountedBuckets:
         return own + sum(one.bytes for one in self.inside.values())
 
     def place(self, offset: int, size: int, *, small: int) -> Place | None:
-        """The place of the ranks from `offset` on, by the remembered counts; None if these are fewer.
+        """The place of the ranks from `offset` on, by the remembered counts; None if they end before `offset`.
 
         Neighbouring buckets with at most `small` documents together become one.
         """
@@ -138,7 +138,7 @@ class CountedBuckets:
         return (self.step, *self.rest)
 
     def start(self, at: int) -> int:
-        """How many documents stand before the bucket."""
+        """How many documents are before the bucket."""
         return self.upto[at - 1] if at else 0
 
     def bucket(self, at: int) -> Bucket:
@@ -158,7 +158,7 @@ class CountedBuckets:
         return [one, self._merged(count, lower, upper), other]
 
     def _as_one(self, first: int, last: int) -> list[Bucket]:
-        """These buckets as one. At an end of the order it has no bound, so it includes what was added there since."""
+        """Joins these buckets into one. At an end of the order it has no bound, so it includes new documents there."""
         merged = together([self.bucket(at) for at in range(first, last + 1)], self._steps)
         if merged[0].is_without_value:
             return merged
@@ -173,7 +173,7 @@ class CountedBuckets:
 
 
 def _in_front(bucket: Bucket, narrowing: Mapping[str, Clause]) -> dict[str, tuple[Clause, ...]]:
-    """The part in front of the bucket, by its column. It replaces the part in front of a coarser bucket."""
+    """The part of `before` for this bucket, by its column. It replaces the part for a coarser bucket of the column."""
     if bucket.before is None:
         return {}
     name = bucket.column.name

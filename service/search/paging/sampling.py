@@ -1,8 +1,8 @@
-"""Estimates from a sample of the matches where a page is, if no page of its query was asked before.
+"""Estimates the place of a page from a sample of the matches, if no earlier page of the query is remembered.
 
-To count all of a million matches takes several times as long as a first page. A sixteenth of them, chosen by a hash
-that each document has, shows roughly where a rank is. How wrong this may be follows from the size of the sample. The
-place is then counted exactly, as a remembered one is. So a sample can only cost time, and never makes an answer wrong.
+Counting all of a million matches takes several times as long as a first page. One sixteenth of them, chosen by a hash
+in each document, shows roughly where a rank is. The possible error follows from the size of the sample. The place is
+then counted exactly, like a remembered place. So a wrong estimate costs time, but never makes a page wrong.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ async def place_in(
 
 
 async def count(counter: Counter, steps: tuple[Step, ...], narrowing: Sequence[Clause]) -> CountedBuckets:
-    """The buckets of the first of these steps, or of a coarser one where it has too many."""
+    """The buckets of the first of these steps, or of a coarser step if the first has too many."""
     while True:
         step, *rest = steps
         try:

@@ -1,4 +1,4 @@
-"""Slices: the parts of a page, each of which `from` and `size` reach cheaply."""
+"""Slices: the parts of a page. `from` and `size` reach each of them cheaply."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Narrowing = tuple[Clause, ...]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """`size` documents from `start` among those that `narrowing` leaves. With `reverse`, counted from the end.
+    """`size` documents from `start` among those that match `narrowing`. With `reverse`, counted from the end.
 
-    These are equal by the first `fixed` keys of the order.
+    All documents that match `narrowing` are equal by the first `fixed` keys of the order.
     """
 
     narrowing: Narrowing

@@ -13,16 +13,16 @@ from service.search.clauses import Clause
 from service.search.paging.buckets import Bounds, Bucket, Counter, FieldColumn, Step
 from service.search.paging.tiers import EVERYTHING, Tiers
 
-MOST_TIERS = 16  # counted at once; each is a filter over all that match
+MOST_TIERS = 16  # buckets of scores in one request; each is a filter over all matches
 WITHIN = 5  # bits: several neighbouring buckets are divided into 32 to 64
-FEW = 4_000  # documents; there are at most so many buckets of them, whatever the width
+FEW = 4_000  # documents; they have at most as many buckets, whatever the width
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """A count of a numeric column, in buckets 2 ** width wide. If they are too many, the `wider` ones are tried.
 
-    `is_crowded` says that many values may be in few buckets: many subjects begin with the name of a mailing list.
+    `is_crowded` means that many values may be in few buckets, because many subjects begin with the same words.
     """
 
     column: FieldColumn
@@ -80,7 +80,7 @@ class Scores:
         ]
 
     def _bounds(self) -> list[tuple[int, int]]:
-        """From the highest sums to the lowest ones: the lowest sum of each bucket, and the number above its highest."""
+        """The bounds of the buckets, the highest first: the lowest sum of each, and its highest sum plus 1."""
         sums = self.column.within(self.lowest, self.highest)
         each = -(-len(sums) // MOST_TIERS)
         groups = [sums[at : at + each] for at in range(0, len(sums), each)]
@@ -100,9 +100,9 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """A count of a text column, divided at sampled values: each value is a bucket, and so is each gap between two.
+    """A count of a text column, divided at sampled values: each value is a bucket, and so is each gap between values.
 
-    `lower` and `upper` are the bounds of the gap that it divides, if it divides one.
+    `lower` and `upper` are the bounds of the gap that this step divides; they are empty if it divides the whole column.
     """
 
     column: FieldColumn
@@ -138,7 +138,7 @@ class Texts:
 
 
 def for_few(steps: tuple[Step, ...], documents: int) -> tuple[Step, ...]:
-    """The steps for so many documents. If these are few, takes only the last of the steps of a crowded column."""
+    """The steps for so many documents. For few documents, a crowded column needs only the last of its steps."""
     if documents > FEW:
         return steps
     first, *rest = steps

@@ -17,8 +17,8 @@ from typing import ClassVar
 from service.search.clauses import NOTHING, Clause, all_of, any_of, none_of
 from service.search.relevance import Scored, constant_scores
 
-MOST_SUMS = 4_096  # that are listed; with more, every whole number up to the largest sum may be one
-MOST_WAYS = 12  # to reach a sum that are listed in a filter; with more, the filter adds up the worths itself
+MOST_SUMS = 4_096  # listed; if there are more, every whole number up to the largest sum counts as possible
+MOST_WAYS = 12  # sets of clauses in one filter; if more reach the score, the filter adds up the worths itself
 EVERYTHING: Clause = {"match_all": {}}
 
 
@@ -73,7 +73,7 @@ class Tiers:
         return {"function_score": {"query": any_of(*constant_scores(self.clauses)), "min_score": least}}
 
     def _ways(self, least: int, start: int = 0) -> Iterator[list[Clause]]:
-        """The smallest sets of clauses that reach the sum: none has a clause that is not needed."""
+        """The sets of clauses that reach the score. No set has a clause that it does not need."""
         if least <= 0:
             yield []
         elif sum(worth for worth, _clause in self.clauses[start:]) >= least:

@@ -1,1 +1,1 @@
-"""Words, by themselves: their forms in Japanese, in one word or several, as they are written, and how alike two are."""
+"""Functions on words alone: Japanese forms, spellings, joined and split words, written words, and similarity."""

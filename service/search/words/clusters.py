@@ -1,4 +1,4 @@
-"""What a reader sees as one character: grapheme clusters (UAX #29), as far as marks in texts need them."""
+"""Grapheme clusters (UAX #29), which a reader sees as one character, as far as highlights need them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _is_boundary(text: str, at: int) -> bool:
 
 
 def _letters_before(text: str, at: int) -> int:
-    """How many letters of flags stand directly before the place. Two of them are one flag."""
+    """How many flag letters are directly before this position. Two of them are one flag."""
     start = at
     while start and _LETTER_OF_FLAG.match(text[start - 1]):
         start -= 1
@@ -46,14 +46,14 @@ def _letters_before(text: str, at: int) -> int:
 
 
 def _is_pictured(text: str, at: int) -> bool:
-    """Whether a picture stands before the place, with its marks."""
+    """Whether a pictograph, such as an emoji, is before this position, with its marks."""
     while at and (unicodedata.category(text[at - 1])[0] == "M" or _EXTENDS.match(text[at - 1])):
         at -= 1
     return at > 0 and unicodedata.category(text[at - 1]) in ("So", "Cn", "Po", "Sm")
 
 
 def _is_joined(text: str, at: int) -> bool:
-    """Whether a virama joins the consonant at the place to the one before it; marks may be around the virama."""
+    """Whether a virama joins the consonant at this position to the one before it; marks may be around the virama."""
     while at and (unicodedata.combining(text[at - 1]) or text[at - 1] == _JOINER):
         at -= 1
         if text[at] in _VIRAMAS:

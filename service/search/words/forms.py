@@ -79,7 +79,7 @@ def _word(piece: str) -> str:
 
 
 def other_forms(piece: str) -> list[str]:
-    """What a run may have instead: another form or spelling of a Japanese word, or a word without a Korean ending."""
+    """What a run may contain instead of the piece: a Japanese form or spelling, or a word without a Korean ending."""
     polite = without_polite_prefix(piece)
     return list(dict.fromkeys((*japanese_forms(piece), *polite, *spelled(piece), *korean.bare(piece))))
 

@@ -1,7 +1,7 @@
 """The forms of Japanese verbs and adjectives, and words without the polite お or ご in front.
 
 In other languages, the index has the stem of each word. Japanese has no spaces, and so the index has no stems of
-Japanese verbs. Their forms are made here instead, and each is searched for as a part of a run.
+Japanese verbs. This module makes their forms instead, and each form is searched for as a part of a run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SURU = re.compile(
 _VERB = re.compile(f"[{_HAN}][{_HIRAGANA}]{{1,8}}$")
 _STEM = f"(.*[{_HAN}][{_HIRAGANA}]{{0,5}}?)"
 
-# What may stand after a form without changing what it means: a question, です, and auxiliaries after て.
+# Endings that do not change the meaning of a form: a question, です, and auxiliaries after て.
 _QUESTION = re.compile("(ます|ません|ました|ましょう|でした|ください|下さい)(?:か|が|ね|よ|ので|けど|けれど|から)$")
 _DESU = re.compile(
     "(?<=[いうくぐすたつぬぶむるん])(?:よう|みたい)?[んの]?(?:です|でした|でしょう)(?:か|が|ね|よ|けど|けれど|から)?$"
@@ -50,7 +50,7 @@ _CONTRACTED = re.compile(
 )
 _SIGNS = "?!。、.…"
 _IF = re.compile("(?<=[ただ])ら$")
-# A verb in hiragana alone, if its ending leaves no doubt that it is one; and できる, with what stands before it.
+# A verb in hiragana alone, if its ending leaves no doubt that it is one; and できる, with the text before it.
 _IN_HIRAGANA = re.compile(f"([{_HIRAGANA}]{{3,12}}?)(?:ませんでした|ましょう|ました|ません|まして|ます|なかった|ない)")
 _TTE_IN_HIRAGANA = re.compile(f"([{_HIRAGANA}]{{2,12}})っ[てた]")
 _RU_IN_HIRAGANA = re.compile(f"([{_HIRAGANA}]{{2,12}})る")
@@ -131,7 +131,7 @@ def _of_rows(stem: str, first: str) -> list[str]:
     return [form for row in _ROWS if row[0] in first for form in _with(stem, row)]
 
 
-# The endings, and how the forms follow from what stands before them. The first that fits counts.
+# The endings, each with the function that makes the forms from the text before it. The first match counts.
 _ENDINGS: tuple[tuple[re.Pattern[str], Callable[[str], list[str]]], ...] = tuple(
     (re.compile(_STEM + ending), forms)
     for ending, forms in (

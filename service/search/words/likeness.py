@@ -73,7 +73,7 @@ class _Changes:
         self._left = MOST_COMPARED
 
     def cost_to(self, there: str) -> float:
-        """The cost of another word; infinite if it is made of so many changes that it is rather another one."""
+        """The cost of another word; infinite if it needs too many changes to be the same word with mistakes."""
         made = self.to(there)
         if made > min(MOST_CHANGES, max(1, len(self.typed) // LETTERS_OF_A_CHANGE)):
             return math.inf
@@ -122,7 +122,7 @@ def likely_runs(typed: str, texts: Iterable[str]) -> list[Likely]:
 
 
 def missing_letters(letters: int) -> int:
-    """How many letters of a run may be missing in a subject that has a run like it."""
+    """How many letters of a run may be missing in a subject with a similar run."""
     return 1 if letters <= SHORT_RUN else 2
 
 

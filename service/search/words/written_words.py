@@ -1,7 +1,7 @@
-"""The words of subjects as they are written there, in lower case: what completions and corrections are made of.
+"""The words of subjects as they are written there, in lower case. Completions and corrections are made of them.
 
 A word is a run of letters and digits, with the signs within it that belong to it: `don’t`, `e-mail`, `node.js`,
-`1,000`, `AT&T`, `C++`. Texts are compared by their keys, in which differences that search ignores are left out.
+`1,000`, `AT&T`, `C++`. Texts are compared by their keys, which leave out the differences that search ignores.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def written(subject: str) -> str:
 
 
 def key_of(text: str) -> str:
-    """What of a text is compared: folded, with one sign for all that stand between parts of words.
+    """The key by which texts are compared: the folded text, with one sign for all signs between parts of words.
 
-    Katakana is hiragana in it, and Hangul the keys that type it, because a beginning may end within a syllable.
+    Katakana becomes hiragana. Hangul becomes the keys that type it, because a beginning may end within a syllable.
     """
     return text.translate(_KEYS)
 
@@ -207,7 +207,7 @@ def _length(text: str, at: int) -> int:
 
 
 def _end(text: str, at: int) -> int:
-    """Where a word ends that goes on at this character at the earliest."""
+    """The end of the word that goes at least up to this position."""
     if SPACELESS.match(text[at - 1]):
         return _end_of_run(text, at)
     sign = at
