@@ -1,6 +1,6 @@
 """The lines of requests in the audit trail (service/audit.py): writes, deletions, exports, each with its caller.
 
-Requests for these that the token does not allow have a line too.
+A write, deletion or export that the token does not allow has a line, too.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def record_failure(
 def record_refusal(request: ApiRequest, action: str, **asked: str) -> Iterator[None]:
     """Adds a line if the token does not allow what the block asks for. `asked` are uids as the caller wrote them.
 
-    The line names the organization that was asked for, or else the caller's own. There is at most one line for each
-    request, and the rate of the caller bounds these.
+    The line names the organization that was asked for, or else the caller's own. A request adds at most one such line,
+    so the caller's rate limit also limits these lines.
     """
     try:
         yield
@@ -88,7 +88,7 @@ def organizations_of(lines: Sequence[Line]) -> set[str]:
 
 
 def record_writes(request: ApiRequest, lines: Sequence[Line], results: Sequence[WriteResult]) -> None:
-    """Adds one line for each organization that was written to. Lines that are not writes belong to none."""
+    """Adds one line for each organization that the writes belong to. A `Line` without a write is not counted."""
     counts: dict[str, Counter[str]] = {}
     for line, result in zip(lines, results, strict=True):
         if line.write is not None:

@@ -27,7 +27,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 
 LONGEST_TOKEN = 57_344  # a token with 1,000 organizations has about 53,000 characters
 REMEMBERED_TOKENS = 1024
-REMEMBERED_UIDS = 50_000  # organizations, agents and parties of all of them together
+REMEMBERED_UIDS = 50_000  # organizations, agents and parties of all remembered tokens together
 REMEMBERED_SECONDS = 60.0
 
 __all__ = ["Caller", "Tokens"]
@@ -73,9 +73,9 @@ class Tokens:
 
     @property
     def cursor_secrets(self) -> list[bytes]:
-        """The secrets of cursors. New cursors are made with the first secret, and cursors of all secrets are read.
+        """The cursor secret, if it is set, and then the secrets of tokens. Raises Misconfigured if there are none.
 
-        Without a cursor secret, they are those of the tokens. Raises Misconfigured if there is none at all.
+        New cursors are made with the first secret. Cursors that were made with any of them are accepted.
         """
         own = self._settings.cursor_secret
         found = [*([] if own is None else [own.get_secret_value()]), *self._secrets]
@@ -127,7 +127,7 @@ class Tokens:
         return self.known(found[0]) if len(found) == 1 else None
 
     def _of_issuer(self, token: str) -> Verifier:
-        """The verifier of the issuer that the token names. With one issuer, it also says what is wrong."""
+        """The verifier of the issuer that the token names. If there is only one issuer, always its verifier."""
         if len(self._verifiers) == 1:
             return self._verifiers[0]
         try:
@@ -165,8 +165,8 @@ class Tokens:
     ) -> str:
         """Makes a signed token. `default` should be one of `organizations`: `verify` refuses the token otherwise.
 
-        Without `agents` and `parties`, it sees all conversations of the organizations. Raises Misconfigured if the
-        service would not accept the token.
+        Without `agents` and `parties`, the token gives access to all conversations of the organizations. Raises
+        Misconfigured if the service would not accept the token.
         """
         if not self.mints:
             raise Misconfigured(

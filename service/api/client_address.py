@@ -1,4 +1,4 @@
-"""Finds out from which address a request comes: the connection's, or the one that trusted proxies report."""
+"""Finds the client's address of a request: that of the connection, or the one that trusted proxies report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class ClientAddresses:
-    """`trusted` are addresses and networks, separated by spaces."""
+    """`trusted` lists the addresses and networks of trusted proxies, separated by spaces."""
 
     def __init__(self, trusted: str | None) -> None:
         self._trusted: list[_Network] = [ipaddress.ip_network(one) for one in (trusted or "").split()]

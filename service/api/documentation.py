@@ -35,7 +35,7 @@ function withoutOptionalExamples(specification) {
   }
   return specification;
 }
-// Below a path of another server, everything is below that path.
+// If another server publishes the service below a path, every URL begins with that path.
 const docs = new URL("..", document.querySelector("script[src]").src);
 function here(specification) {
   return { ...specification, servers: [{ url: new URL("..", docs).href.replace(/[/]$/, "") }] };

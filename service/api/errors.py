@@ -25,7 +25,7 @@ logger = structlog.get_logger("conversations.api")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The response to one kind of error. Its message is `message`, or if that is None, the error's own text."""
+    """The response to one kind of error. Its message is `message`, or if that is None, the result of `said`."""
 
     status: int
     code: str
@@ -87,7 +87,7 @@ BY_ERROR: dict[type[Exception], Answer] = {
     ),
     errors.SearchTimeout: Answer(504, "search_timeout", "The request did not complete within its deadline."),
 }
-# Refusals of http_protocol.py, before there is a request.
+# Errors that http_protocol.py sends before the headers of a request are complete.
 BEFORE_A_REQUEST = (
     Answer(414, "uri_too_long", "The request line is too long.", {"Connection": "close"}),
     Answer(431, "headers_too_large", "The headers are too many or too long.", {"Connection": "close"}),
@@ -138,7 +138,7 @@ def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
 
 
 def said(error: Exception) -> str:
-    """What the answer says of the error: what its class has for callers, or else its text."""
+    """The message of the error for callers: its `to_callers`, or else its text."""
     to_callers = error.to_callers if isinstance(error, errors.ConversationsError) else None
     return to_callers or str(error)
 

@@ -44,8 +44,8 @@ class ConnectionLimits:
 
     `head_bytes` limits the request line, all headers and trailers. `head_seconds` is from the connection, or the first
     byte of a later request, to the end of the headers; `body_seconds` from there to the end of the body, which must
-    also keep a least speed (`body_time`). A client may leave an answer unread for `unread_seconds`, and gets one of
-    them back for each `read_speed` bytes that it reads. All connections may have `unread_bytes` unread.
+    keep a minimum speed (`body_time`). A client may leave an answer unread for `unread_seconds`, and gets one second
+    back for each `read_speed` bytes that it reads. All connections together may have `unread_bytes` unread bytes.
     """
 
     connections: int = 3_000
@@ -97,7 +97,7 @@ class BoundedProtocol(ReadingProtocol):
     All connections share two collections: `idle` has those without a running request, the longest idle first, and
     `closing` those that are being closed. So making room takes constant time, even with thousands of connections.
     A connection also counts as idle while its only request waits for its body, unless that request has a valid token.
-    The same holds while its requests wait because its client does not read, unless one of them had a valid token.
+    It also counts as idle while its requests wait for the client to read, unless one of them had a valid token.
     """
 
     limits: ClassVar[ConnectionLimits] = ConnectionLimits()
@@ -140,7 +140,7 @@ class BoundedProtocol(ReadingProtocol):
         self._forget()
 
     def _forget(self) -> None:
-        """Removes what refers to this object. Else its buffers would stay until a garbage collection."""
+        """Removes references to this object. Otherwise, its buffers would stay until a garbage collection."""
         if self.scope is not None:
             self.scope["state"].pop(ON_CALLER_KNOWN, None)
         if self.cycle is not None:
@@ -222,7 +222,7 @@ class BoundedProtocol(ReadingProtocol):
         self._join_idle()
 
     def _is_body_readable(self) -> bool:
-        """Whether the parser can read the body. It would skip one after Upgrade, and not decode other codings."""
+        """Whether the parser can read the body. It skips a body after Upgrade, and decodes only the coding chunked."""
         codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
         lengths = [value.strip(b" \t0") for name, value in self.headers if name == b"content-length"]
         has_body = bool(codings) or any(lengths)
@@ -241,7 +241,7 @@ class BoundedProtocol(ReadingProtocol):
         self._stop_timer()
         self._in_body, self._raw_bytes = False, 0
         super().on_message_complete()
-        self._stay_idle()
+        self._leave_idle_if_busy()
 
     def client_is_slow(self) -> None:
         super().client_is_slow()
@@ -250,7 +250,7 @@ class BoundedProtocol(ReadingProtocol):
 
     def client_has_read(self) -> None:
         super().client_has_read()  # may start the request that was postponed
-        self._stay_idle()
+        self._leave_idle_if_busy()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -277,18 +277,18 @@ class BoundedProtocol(ReadingProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     @property
-    def _gives_way(self) -> bool:
-        """Whether it counts as idle: no request is running, or only one that waits for its client, a stranger."""
+    def _counts_as_idle(self) -> bool:
+        """Whether no request runs, the only one waits for its body, or a client without a valid token does not read."""
         if self.is_idle or (self._in_body and not self.pipeline):
             return True
         return self.flow.write_paused and self.caller is None
 
     def _join_idle(self) -> None:
-        if self._gives_way and not self.transport.is_closing():
+        if self._counts_as_idle and not self.transport.is_closing():
             self.idle.setdefault(self, self.loop.time())
 
-    def _stay_idle(self) -> None:
-        if not self._gives_way:
+    def _leave_idle_if_busy(self) -> None:
+        if not self._counts_as_idle:
             self._leave_idle()
 
     def _leave_idle(self) -> None:
@@ -343,7 +343,7 @@ class BoundedProtocol(ReadingProtocol):
             self._close()
 
     def _body_seconds(self) -> float:
-        """In how many seconds the connection is closed if the body is still incomplete then."""
+        """The seconds until the connection is closed, unless the body is complete before."""
         most = body_time(self.limits.body_seconds, self._body_bytes) + BODY_GRACE_SECONDS
         return self._body_since + most - self.loop.time()
 

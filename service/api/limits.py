@@ -20,13 +20,13 @@ BODIES_QUEUE = Queue(100, 25, 5.0)
 ANSWERS_QUEUE = Queue(8, 2, 1.0)  # few, because an answer that waits is in memory already
 EXPORTS_QUEUE = Queue(20, 20, 1.0)  # a short wait, in which another export may end
 WRITE_BYTES = 25_000  # of a bulk write count as one write
-MOST_WRITES = 10  # of one request: its parts of service.api.writes.BATCH_BYTES are written one after the other
+MOST_WRITES = 10  # that one request counts as at most, because its batches (service.api.writes) are written one by one
 DEEP_WAITING, DEEP_WAITING_SHARE = 400, 100
 SHED = "shed"  # in the state of a request that was refused because the service is busy with other organizations
 SLOT = "slot"  # in the state of a request: the organization in whose name it already has a slot for a search
 WAITED = "waited"  # the seconds that it waited for this slot, which count towards its deadline
 HELD = "held"  # in the state of a request: a function that releases the bytes of its answer
-ON_CALLER_KNOWN = "on_caller_known"  # in the state of a request: called with the caller, so that the connection stays
+ON_CALLER_KNOWN = "on_caller_known"  # in the state of a request: called with the caller, to keep its connection open
 CHARGED = "charged_caller"  # in the state of a request: the caller whose balance the RateLimit header shows
 
 
@@ -77,7 +77,7 @@ class Limits:
         )
 
     def take(self, scope: Scope, caller: Caller) -> None:
-        """Takes the unit of every request. Raises RateExceeded."""
+        """Takes the one unit that every request costs. Raises RateExceeded."""
         scope["state"][CHARGED] = caller.identity
         if (report := scope["state"].get(ON_CALLER_KNOWN)) is not None:
             report(caller.identity)
@@ -99,8 +99,8 @@ class Limits:
     def body(self, caller: Caller, announced: int | None) -> AbstractAsyncContextManager[None]:
         """A slot for a body of `announced` bytes, or of the largest size if that is None. Raises TooBusy and Saturated.
 
-        The organizations of the lines are not known before they are read, so the caller's organization counts, or else
-        the caller.
+        The organizations of the lines are not known yet, so the slot counts for the caller's default organization, or
+        else for the caller.
         """
         units = self.body_bytes if announced is None else min(announced, self.body_bytes)
         return self.bodies.slot(caller.identity, _default(caller), max(1, units))
@@ -108,7 +108,7 @@ class Limits:
     def write(self, caller: Caller, organizations: set[str], size: int) -> AbstractAsyncContextManager[None]:
         """A slot among the writes, for a body of `size` bytes with lines of these organizations.
 
-        Lines of several organizations count as the body does. Raises TooBusy and Saturated.
+        If there are several, the slot counts as in `body`. Raises TooBusy and Saturated.
         """
         who = UUID(next(iter(organizations))).bytes if len(organizations) == 1 else _default(caller)
         return self.writes.slot(caller.identity, who, min(MOST_WRITES, 1 + size // WRITE_BYTES))
@@ -123,7 +123,7 @@ class Limits:
             yield
 
     async def hold_answer(self, scope: Scope, who: Hashable, size: int) -> None:
-        """Waits for room for a large answer, which it has until it was sent. Raises TooBusy and Saturated."""
+        """Waits for room for `size` bytes, and holds it until the answer was sent. Raises TooBusy and Saturated."""
         scope["state"][HELD] = await self.answers.acquire(scope["state"][CHARGED], who, size)
 
     def export(self, scope: Scope, organization_uid: UUID) -> AbstractAsyncContextManager[None]:
@@ -146,7 +146,7 @@ def _shared(
     patience: float,
     brisk: bool = False,
 ) -> FairSemaphore:
-    """A semaphore with the units of the setting `name`. `<name>_per_organization` bounds those of one organization."""
+    """A semaphore with the units of the setting `name`. `<name>_per_organization` limits one organization."""
     units, share = _size(settings, name)
     return FairSemaphore(name, Size(units, share, *waiting, patience, brisk=brisk), what=what)
 

@@ -58,7 +58,7 @@ logger = structlog.get_logger("conversations.metrics")
 class Metrics:
     """The metrics of the service and of the cluster. `read_status` reads the cluster's status.
 
-    `folder` is that of the workers, if there are several.
+    `folder` is the one that the workers share, if there are several workers.
     """
 
     def __init__(self, read_status: Callable[[], Awaitable[Status]], *, folder: Path | None = None) -> None:

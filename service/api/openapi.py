@@ -171,12 +171,14 @@ OPERATIONS = (
     Operation(
         "get", "/health/live", "isLive", "Is the process running?",
         "Answers while the process runs. It does not ask OpenSearch.",
-        _json(response_models.Health, {"status": "live"}), "It runs.", tag="health", failures=_HEALTH_FAILURES,
+        _json(response_models.Health, {"status": "live"}), "The process is running.",
+        tag="health", failures=_HEALTH_FAILURES,
     ),
     Operation(
         "get", "/health/ready", "isReady", "Can the service answer?",
         "Whether the index fits this version, answers searches and accepts writes.",
-        _json(response_models.Health, {"status": "ready"}), "It can.", tag="health", failures=_READY_FAILURES,
+        _json(response_models.Health, {"status": "ready"}), "The service is ready.",
+        tag="health", failures=_READY_FAILURES,
     ),
     Operation(
         "get", "/metrics", "getMetrics", "Metrics for Prometheus",
@@ -305,7 +307,7 @@ def _path_parameter(operation: Operation) -> dict[str, object]:
 
 
 def _component(operation: Operation, parameter: Parameter[object]) -> str:
-    """The name of the component. No schema may have it, because generators make types of both."""
+    """The name of the component. No schema may have the same name, because generators make types of both."""
     owner = "suggest_" if operation.parameters is SUGGEST_PARAMETERS and parameter.name == "q" else ""
     return f"{_camel(owner + parameter.name)}Parameter"
 

@@ -114,16 +114,17 @@ EXPORT = _lines(
     ]
 )  # fmt: skip
 METRICS = (
-    "# HELP conversations_requests_total Requests by route and status.\n"
-    "# TYPE conversations_requests_total counter\n"
-    'conversations_requests_total{route="/api/conversations",status="200"} 42.0\n'
+    "# HELP conversations_lines_total Lines of bulk requests, by outcome\n"
+    "# TYPE conversations_lines_total counter\n"
+    'conversations_lines_total{outcome="written"} 42.0\n'
 )
 
 _MESSAGES = {
     401: "a token is needed: send it as 'Authorization: Bearer <token>'",
     403: "the token does not cover this organization",
     404: "there is no such conversation in this organization",
-    408: "the body must arrive within 60 seconds: send less",
+    408: "the body must arrive within 60 seconds, and after 10 seconds at 50,000 bytes a second or more: "
+    "send less, or faster",
     413: "a request may have at most 5,000 lines, this one has 6,000: send it in parts",
     414: "the request line must have at most 65,536 bytes",
     415: "Content-Encoding: gzip is not supported: send the body without compression",

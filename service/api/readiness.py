@@ -1,8 +1,7 @@
 """GET /health/ready: whether this process can serve requests. The result is cached for a second.
 
-While a node of OpenSearch is silent, some calls wait for it until the cluster removes it. What these calls would tell
-is then unknown. That alone does not make the service unready as long as searches are answered, and only a minority of
-the nodes is silent.
+While a node of OpenSearch is silent, some calls wait for it until the cluster removes it, so the results of some checks
+are unknown. The service is ready all the same if searches are answered, and only a minority of the nodes is silent.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from service.message_texts import counted
 
 REMEMBERED_SECONDS = 1.0
 SECONDS = 3.0  # until the result: the probes of docs/kubernetes.md and `conversations healthy` wait for 5 s
-DOUBT_SHARE = 0.4  # of the time: then it is asked which nodes are silent
-MEMBERS_SHARE = 0.5  # of the time, to find that out
+DOUBT_SHARE = 0.4  # of the time: if not all checks have succeeded by then, asks which nodes are silent
+MEMBERS_SHARE = 0.5  # of the time, to find out which nodes are silent
 AGAIN_SHARE = 0.2  # of the time: then an unanswered search is sent again, perhaps to another copy of the shard
 LOOK_SECONDS = 0.05  # between two counts of the nodes that answer, while none does
 
@@ -36,7 +35,7 @@ class Ready:
 
 
 class Readiness:
-    """Runs checks at the same time, which raise errors while the service cannot serve."""
+    """Runs checks at the same time. A check raises an error while the service cannot serve."""
 
     def __init__(
         self,
@@ -51,8 +50,8 @@ class Readiness:
         """`search` must succeed. The keys of `others` say what each check finds out: "whether ...".
 
         `seconds` is the time until the result. `reason` is called after a failed check, and returns the cause, such as
-        a full disk, or None if unknown. `members` tells which nodes are silent, and `nodes` how many answer the last
-        calls of this process.
+        a full disk, or None if unknown. `members` returns which nodes are silent, and `nodes` how many answered the
+        last calls of this process.
         """
         self._search = search
         self._others = others
@@ -104,7 +103,7 @@ class Readiness:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _searched(self) -> None:
-        """Searches. While there is no answer, another search is sent now and then: the first answer counts."""
+        """Searches. Until there is an answer, sends another search after each AGAIN_SHARE of the time."""
         running: set[asyncio.Future[None]] = set()
         try:
             while True:
@@ -145,7 +144,7 @@ class Readiness:
         )
 
     async def _with_nodes(self, ends: float) -> Ready | SearchUnavailable:
-        """Ready, unless none of several nodes answers until the time is up. All of them may be doubted for a moment."""
+        """Ready, or the error if none of several nodes answers until `ends`. All may be in doubt for a moment."""
         while (nodes := self._nodes()).all > 1 and nodes.answering == 0:
             if asyncio.get_running_loop().time() >= ends:
                 return SearchUnavailable(f"{_in_words(nodes)}: try again shortly")
@@ -166,7 +165,7 @@ class _Found:
         return self.is_answered and not self.unknown and self.error is None
 
     def is_good_enough(self, members: Members) -> bool:
-        """Whether only silent nodes, and few of them, can be the cause of what is unknown."""
+        """Whether searches are answered, no check failed, and a minority of silent nodes explains what is unknown."""
         return self.is_answered and self.error is None and members.is_minority_silent
 
 

@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 from service.api.tls_writer import TlsWriter
 from service.api.unread import Reader, Unread
 
-WAITING_BYTES = 16_384  # in the write buffer, beyond which they count as unread
+WAITING_BYTES = 16_384  # in the write buffer of a connection; if there are more, they count as unread
 
 
 class ReadingProtocol(HttpToolsProtocol):
@@ -40,7 +40,7 @@ class ReadingProtocol(HttpToolsProtocol):
 
     @property
     def owner(self) -> Hashable:
-        """Whose bytes are unread: the caller's, or those of an address from which no valid token came."""
+        """Who leaves the bytes unread: the caller, or the client's address if it sent no valid token."""
         return self.caller or (self.client and self.client[0])
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -67,7 +67,7 @@ class ReadingProtocol(HttpToolsProtocol):
         self.watch_the_end()
 
     def watch_the_end(self) -> None:
-        """Limits the rest of the last answer, too: a connection that is being closed sends it first, however small."""
+        """Limits the time for the rest of the last answer, however small: a connection sends it before it is closed."""
         if self.transport.is_closing() and self.transport.get_write_buffer_size():
             self._reader.begin(self)
 
@@ -84,13 +84,13 @@ class ReadingProtocol(HttpToolsProtocol):
             self._tls.send_more()
 
     def client_is_slow(self) -> None:
-        """Called when more bytes wait than may, after each write."""
+        """Called when more than WAITING_BYTES wait; with TLS, again after each further write."""
         super().pause_writing()
         self._reader.begin(self)
         self._reader.grow()
 
     def client_has_read(self) -> None:
-        """Called when the client has read most of the buffer. It may hold 250 kB of a large answer."""
+        """Called when the client has read most of the buffer. The buffer may hold 250 kB of a large answer."""
         self._reader.end()
         super().resume_writing()
         if self._postponed is not None:

@@ -27,5 +27,5 @@ def of_query(query: ConversationQuery, windows: Windows) -> float:
 
 
 def of_bulk(lines: int, size: int) -> float:
-    """What a bulk write of so many lines and bytes costs above 1: few conversations may have thousands of addresses."""
+    """What a bulk write costs above 1. Bytes count, too, because one conversation may have thousands of addresses."""
     return max(lines / LINES_A_UNIT, size / BYTES_A_UNIT)

@@ -134,7 +134,7 @@ async def export_conversations(request: ApiRequest) -> Stream:
 async def _parsed_query(
     request: ApiRequest, known: Known, *, is_strict: bool, scope: str = READ
 ) -> tuple[UUID, ConversationQuery]:
-    """The organization, with what the caller sees of it, and the parsed query of a request.
+    """The organization (a Reach if the caller is restricted) and the parsed query of a request.
 
     Checks in this order: the token and its scope, the parameters, the access to the organization, and the index.
     """
@@ -290,7 +290,7 @@ async def get_caller(request: ApiRequest) -> Answer:
 
 
 async def _answer(request: ApiRequest, pieces: list[bytes], headers: dict[str, str], *, who: bytes | str) -> Answer:
-    """The answer to a read, with its ETag. If it is large, `who` holds its bytes until it was sent."""
+    """The answer to a read, with its ETag. If it is large, its bytes count for `who` until it was sent."""
     parts: Parts = request.app.state.parts
     hold = partial(parts.limits.hold_answer, request.scope, who)
     return await conditional_requests.answer(request, pieces, headers, hold=hold)

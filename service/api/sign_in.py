@@ -60,7 +60,7 @@ def _hash(code: str) -> bytes:
 
 
 def sign_in(codes: SignInCodes) -> HTTPRouteHandler:
-    """Makes the route. Other pages cannot use it: browsers ask before they send JSON to another origin."""
+    """Makes the route. Pages of other origins cannot read its answer, because it never has CORS headers."""
 
     @post(PATH, include_in_schema=False, status_code=200, request_max_body_size=MAX_BODY_BYTES)
     async def exchange(request: ApiRequest) -> Response[bytes]:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from service import telemetry
 from service.api.http_protocol import BoundedProtocol
 
-# In which the client may read the last 80 kB, at the least speed of ConnectionLimits, and answer the end of TLS.
+# The time for a client to read the last 80 kB, at the minimum speed of ConnectionLimits, and to end TLS.
 END_SECONDS = 8.0
 PAUSE_SECONDS = 1.0  # after a connection could not be accepted, such as because no descriptor was left
 AT_ONCE = 20  # connections that are accepted before other tasks run
@@ -43,7 +43,7 @@ class TlsListener:
         self._context = context
         self._connections = connections
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[socket.socket, float] = {}  # in their handshake, and since when; the oldest first
+        self._waiting: dict[socket.socket, float] = {}  # those in their handshake, and when it began; the oldest first
         self._handshakes: set[asyncio.Task[None]] = set()  # also those that are being ended
         self._is_closed = False
 
@@ -108,7 +108,7 @@ class TlsListener:
             )
         except ConnectionAbortedError:  # the client was too slow
             telemetry.refused.labels("head_seconds", "own").inc()
-        except OSError:  # of ssl, too: the client speaks no TLS, or is gone
+        except OSError:  # also ssl.SSLError: the client does not speak TLS, or is gone
             pass
         finally:
             self._waiting.pop(connection, None)

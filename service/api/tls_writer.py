@@ -1,4 +1,4 @@
-"""What is written to a TLS connection waits here until the client has read what was written before it."""
+"""Buffers what is written to a TLS connection until the client has read what was written before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SLICE_BYTES = 16_384  # given to TLS at once
 
 
 class Waiter(Protocol):
-    """The protocol of the connection. It is told when too many bytes wait, and when most of them have been sent."""
+    """The protocol of the connection. It is called when too many bytes wait, and when most of them have been sent."""
 
     def client_is_slow(self) -> None: ...
     def client_has_read(self) -> None: ...
@@ -19,14 +19,15 @@ class Waiter(Protocol):
 class TlsWriter:
     """The transport of a TLS connection, in place of asyncio's own.
 
-    TLS passes all of its bytes to the layer below as soon as that has a little room, where they would count nowhere.
-    So TLS is given a slice only when it has none. The layer below then holds about 80 kB at most.
+    asyncio's transport passes all of its bytes to the layer below as soon as that has a little room. No limit counts
+    them there. So this class gives it the next slice only when it holds none. The layer below then holds about 80 kB at
+    most.
 
-    The close of asyncio's transport has a time limit, whether the client reads or not. So it begins when nothing waits.
+    The close of asyncio's transport has a time limit, whether the client reads or not. So it begins when no bytes wait.
     """
 
     def __init__(self, transport: asyncio.Transport, waiter: Waiter, *, high: int) -> None:
-        """More than `high` bytes are too many; a quarter of that is few again."""
+        """With more than `high` waiting bytes, the client is slow, until at most a quarter of `high` waits."""
         self._transport = transport
         self._waiter = waiter
         self._high, self._low = high, high // 4
@@ -36,7 +37,7 @@ class TlsWriter:
         self._is_ending = False
 
     def begin(self) -> None:
-        """Asks for a call of `send_more` at the end of each slice, and of what the handshake left to be sent."""
+        """Makes asyncio's transport call `resume_writing` when its buffer becomes empty. That calls `send_more`."""
         self._transport.set_write_buffer_limits(high=1, low=0)
 
     def write(self, data: bytes) -> None:
@@ -51,7 +52,7 @@ class TlsWriter:
             self._waiter.client_is_slow()
 
     def send_more(self) -> None:
-        """Called also when TLS has passed on its last slice."""
+        """Writes the next slices while asyncio's transport holds none. Called after each write and each slice."""
         while self._slices and not self._transport.get_write_buffer_size():
             data = self._slices.popleft()
             self._size -= len(data)

@@ -17,7 +17,7 @@ import structlog
 from service import telemetry
 
 MOMENT_SECONDS = 0.01  # with so little patience left, no further timer is set: the connection is closed
-KEPT = 0.75  # of the limit may stay when connections are closed, so that the next ones need not be closed soon
+KEPT = 0.75  # of the limit: beyond the limit, connections are closed until at most this much is unread
 LOG_SECONDS = 10.0  # between two lines of the log
 LIMIT = "unread_bytes"  # in the metrics
 
@@ -27,8 +27,8 @@ logger = structlog.get_logger("conversations.connections")
 class Unread:
     """The unread bytes of all connections of a server. Beyond the limit, it closes connections until there is room.
 
-    It closes connections of the caller that leaves most bytes unread, the one with the least patience first. The
-    patience is for how many more seconds a client may leave its answer unread.
+    It always takes the caller with the most unread bytes, and closes its connection with the least patience. The
+    patience is the number of seconds for which a client may still leave its answer unread.
     """
 
     def __init__(self, limit: int, *, seconds: float, speed: int) -> None:
@@ -45,7 +45,7 @@ class Unread:
         telemetry.refuses(LIMIT)
 
     def add(self, reader: Reader, size: int) -> None:
-        """Sets the number of unread bytes of a connection."""
+        """Sets the number of unread bytes of a connection. If all connections have too many, makes room soon."""
         self._count(reader, size)
         if self.held > self.limit and not self._is_due:
             self._is_due = True
@@ -73,10 +73,10 @@ class Unread:
             owner = reader.owner()
             readers[owner].append(reader)
             held[owner] += self._sizes[reader]
-        turns = [(-size, number, owner) for number, (owner, size) in enumerate(held.items())]
-        heapq.heapify(turns)
+        by_size = [(-size, number, owner) for number, (owner, size) in enumerate(held.items())]
+        heapq.heapify(by_size)
         while self.held > self.limit * KEPT:
-            size, number, owner = heapq.heappop(turns)
+            size, number, owner = heapq.heappop(by_size)
             reader = readers[owner].pop()
             freed = self._sizes[reader]
             telemetry.refused.labels(LIMIT, "own" if -size > self.limit / 2 else "all").inc()
@@ -84,7 +84,7 @@ class Unread:
             self.remove(reader)
             reader.cut_off()
             if readers[owner]:
-                heapq.heappush(turns, (size + freed, number, owner))
+                heapq.heappush(by_size, (size + freed, number, owner))
         self._log()
 
     def _log(self) -> None:
@@ -106,9 +106,9 @@ class Connection(Protocol):
 class Reader:
     """Measures how fast the client of one connection reads. Between `begin` and `end`, bytes wait for the client."""
 
-    def __init__(self, everybody: Unread) -> None:
-        self.patience = everybody.seconds
-        self._everybody = everybody
+    def __init__(self, unread: Unread) -> None:
+        self.patience = unread.seconds
+        self._unread = unread
         self._connection: Connection | None = None
         self._looked = (0.0, 0)  # when the buffer was looked at, and the bytes in it
         self._timer: asyncio.TimerHandle | None = None
@@ -119,35 +119,35 @@ class Reader:
             self._connection = connection
             self._looked = (asyncio.get_running_loop().time(), self._size())
             self._start_timer()
-            self._everybody.add(self, self._looked[1])
+            self._unread.add(self, self._looked[1])
 
     def grow(self) -> None:
         """Called after a further write."""
         if self._connection is not None:
             self._looked = (self._looked[0], self._size())
-            self._everybody.add(self, self._looked[1])
+            self._unread.add(self, self._looked[1])
 
     def end(self) -> None:
         """Called when the client has read most of the bytes, or has gone."""
         if self._connection is not None:
             self.look()
             self._connection = None
-            self._everybody.remove(self)
+            self._unread.remove(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def renew(self) -> None:
         """Gives the client all of its patience for the next answer."""
-        self.patience = self._everybody.seconds
+        self.patience = self._unread.seconds
 
     def look(self) -> int:
         """The unread bytes. Time since the last look reduces the patience, and bytes read since then increase it."""
         since, before = self._looked
         self._looked = (asyncio.get_running_loop().time(), self._size())
-        earned = (before - self._looked[1]) / self._everybody.speed
+        earned = (before - self._looked[1]) / self._unread.speed
         left = self.patience - (self._looked[0] - since) + earned
-        self.patience = max(0.0, min(self._everybody.seconds, left))
+        self.patience = max(0.0, min(self._unread.seconds, left))
         return self._looked[1]
 
     def owner(self) -> Hashable:

@@ -75,12 +75,12 @@ def version() -> str:
 
 
 def policy(providers: Sequence[Provider]) -> str:
-    """The Content-Security-Policy: the page may send requests to this service, and where people sign in."""
+    """The Content-Security-Policy: the page may send requests only to this service and to token endpoints."""
     return POLICY.format(" ".join(["'self'", *dict.fromkeys(origin(one.token_endpoint) for one in providers)]))
 
 
 def index(providers: Sequence[Provider]) -> _File:
-    """The page. Its checksum covers the policy too: browsers take no new one from a 304."""
+    """The page. Its checksum covers the policy too, because browsers take no new policy from a 304."""
     text = resources.files("service").joinpath("web", "index.html").read_text("utf-8")
     known = html.escape(msgspec.json.encode(providers).decode()) if providers else "[]"
     content = text.replace("FOLDER", f"{FILES[1:]}/{version()}").replace("PROVIDERS", known).encode()

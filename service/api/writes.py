@@ -142,7 +142,7 @@ def _line(number: int, content: Conversation | Tombstone) -> Line:
 
 
 def _batches(writes: Sequence[Write]) -> Iterator[list[Write]]:
-    """Batches of at most BATCH writes. A batch ends once it has loader.BATCH_BYTES.
+    """Batches of at most BATCH writes. A batch ends once it has BATCH_BYTES.
 
     This keeps each request to OpenSearch small and quick to build.
     """

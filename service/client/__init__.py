@@ -76,9 +76,9 @@ def connect(
 
     `url` may be the URLs of several nodes, as in the settings. `same_cluster_as` is another client of the same cluster.
     The two share what they know of the nodes, so that client must not be closed before this one. `report` is called
-    with the URL of a node and a reason when a probe of the node fails, and with None when the node takes its turn
-    again. With `same_cluster_as`, only the `report` of that client is called. Raises Misconfigured if
-    OPENSEARCH_CA_FILE cannot be read.
+    with the URL of a node and a reason when a probe of the node fails, and with None when a later probe succeeds.
+    With `same_cluster_as`, only the `report` of that client is called. Raises Misconfigured if OPENSEARCH_CA_FILE
+    cannot be read.
     """
     options: dict[str, Any] = {}
     if settings.authorization is not None:
@@ -119,7 +119,7 @@ def answering(client: Client) -> Answering:
 
 
 def _readable_authority(path: Path) -> Path:
-    """The path, once its certificates were read. opensearch-py would fail only at the first request."""
+    """The path, after a check that its certificates can be read. opensearch-py would fail later."""
     trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if path.is_dir():

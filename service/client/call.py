@@ -13,7 +13,7 @@ _SEARCHES = frozenset({"_search", "_count"})
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, and the event loop's time when it must have ended."""
+    """One call. It must have ended at `ends`, a time of the event loop's clock."""
 
     method: str
     url: str
@@ -33,7 +33,7 @@ class Call:
 
     @property
     def is_search(self) -> bool:
-        """Whether the call reads a shard as a search does. A node can hang at searches alone."""
+        """Whether the call searches shards. A node may hang in searches and still answer other calls."""
         return self.kind in _SEARCHES
 
     @property

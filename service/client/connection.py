@@ -1,7 +1,7 @@
 """opensearch-py's connection with a limit on response bytes, without redirects, and tolerant of any error body.
 
-opensearch-py itself reads responses of any size, and decodes them to a string, of up to four times the size, before
-they are parsed.
+opensearch-py itself reads responses of any size. Before it parses them, it decodes them to a string, which may take
+four times as much memory.
 """
 
 from __future__ import annotations

@@ -216,8 +216,8 @@ def is_opensearchs(error: TransportError) -> bool:
     if not isinstance(info, dict):
         return False
     kind = info.get("error")
-    # If OpenSearch's error is a text, it says more than the name of its status, and all other values are objects, one
-    # for each index. A gateway adds texts: its path.
+    # If the `error` of OpenSearch is a text, it is not the name of the status, and all other values are objects, one
+    # for each index. A gateway adds texts, such as the path.
     others = (value for name, value in info.items() if name not in ("error", "status"))
     is_text = isinstance(kind, str) and kind.casefold() != _name_of(error.status_code)
     is_error = isinstance(kind, dict) or (is_text and all(isinstance(value, dict) for value in others))

@@ -2,8 +2,8 @@
 
 A node that failed rests: the others are asked first. A node that could not be reached, or stayed silent, several times
 in a row is dead: its circuit is open, and only probes are sent to it. The answer to a probe closes the circuit. A node
-without a cluster manager is dead, too, if half of the nodes or more are dead: those may be a cluster that changes the
-index without this node.
+without a cluster manager is dead, too, if half of the nodes or more are dead: the dead nodes may form a cluster that
+changes the index without this node.
 
 A probe also searches, because a node whose disk hangs still answers other calls. A node that answered several of these
 searches too late gets other calls, but no searches until it has answered one.
@@ -45,15 +45,15 @@ class Failure(Enum):
 
 
 COSTLY = frozenset({Failure.DOWN, Failure.SILENT})
-"""These open the circuit. The others are answers: they come at once, and asking again may help."""
+"""Several of these in a row open the circuit. Other failures of calls come at once, and asking again may help."""
 
 
 @dataclass(slots=True)
 class Node:
     """One node.
 
-    `failures` counts those since the last answer. `late_searches` counts the searches of probes without an answer in
-    time, since a search was answered. `silent_probes` counts all other questions of probes without an answer.
+    `failures` counts the failures since the last answer. `late_searches` counts the searches of probes that had no
+    answer in time, since the last answer to a search. `silent_probes` counts other calls of probes without an answer.
 
     `is_doubted`: its answers to reads may be old. `is_outside`: it was asked, and its cluster goes on without it.
 
@@ -107,7 +107,7 @@ class Node:
             self._become(State.RESTING)
 
     def takes(self, *, is_search: bool) -> bool:
-        """Whether it may get a call, or a search."""
+        """Whether it may get a call of this kind."""
         return self.state is not State.DEAD and not (is_search and self.late_searches >= self.most_failures)
 
     def _become(self, state: State) -> None:
@@ -128,14 +128,14 @@ class Nodes:
     _turn: int = 0
 
     def are_others_believed(self, node: Node) -> bool:
-        """Whether another node may answer, of which nobody thinks that its answers could be old."""
+        """Whether there is another node that is neither dead nor doubted."""
         return any(other.state is not State.DEAD and not other.is_doubted for other in self.all if other is not node)
 
     def are_all_dead(self) -> bool:
         return all(node.state is State.DEAD for node in self.all)
 
     def are_most_alive(self, node: Node) -> bool:
-        """Whether this node and those that are not dead are so many that the others cannot go on without them.
+        """Whether this node and those that are not dead are a majority, so the others cannot form a cluster.
 
         A node that several URLs lead to counts once.
         """
@@ -151,7 +151,7 @@ class Nodes:
     def pick(self, but: Collection[Node] = (), *, is_search: bool = False) -> Node | None:
         """The next node to ask: a ready one if there is any, else the resting one that is doubted least.
 
-        None if none of the others takes the call.
+        Skips the nodes in `but`. None if no other node takes the call.
         """
         count = len(self.all)
         rotated = [self.all[(self._turn + step) % count] for step in range(count)]

@@ -7,7 +7,7 @@ of all nodes.) So if there are several nodes, all are asked regularly. One that 
 off is trusted again only once it has a cluster manager, and a cluster state no older than those of the others.
 
 A node is outside of its cluster if its cluster state is older than a state that another node had before this node was
-asked. So is a node that belongs to another cluster than most of the nodes.
+asked. A node that belongs to another cluster than most of the nodes is outside, too.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ONE_DOCUMENT = {
     "terminate_after": "1",
     "track_total_hits": "false",
 }
-Told = TypeVar("Told")
+Expected = TypeVar("Expected")
 
 
 class _Info(msgspec.Struct):
@@ -65,7 +65,7 @@ class _Searched(msgspec.Struct):
 
 
 class Probes:
-    """Separate connections for probes, because all others may be in use. `connect` makes the one to a node's number.
+    """Separate connections for probes, because all others may be in use. `connect` opens one to the node with a number.
 
     A probe searches in `alias`, and waits for the answer for `search_seconds`.
     `witness_failed` gets the number and the error of a node that was asked about another one and did not answer.
@@ -98,7 +98,7 @@ class Probes:
     async def check_member(self, number: int, others: Collection[int]) -> None:
         """Raises an error unless the node is part of the same cluster as the others that answer.
 
-        A node that refuses to tell its state has answered: its error is one of OpenSearch's own.
+        If the node refuses to report its state, the error is an answer of OpenSearch itself.
         """
         known = asyncio.gather(*(self._version(other) for other in others))
         found, versions = await asyncio.gather(self._state(number), known)
@@ -112,7 +112,7 @@ class Probes:
     async def is_cut_off(self, number: int) -> bool:
         """Whether the node is silent, has no cluster manager, or is outside of its cluster.
 
-        If it refuses to tell its state, nobody knows, and this is False.
+        If it refuses to report its state, this is unknown, and the result is False.
         """
         state = await self._state(number, SILENT_SECONDS)
         if isinstance(state, Exception):
@@ -120,9 +120,9 @@ class Probes:
         return state.cluster_manager_node is None or self.is_outside(number)
 
     async def search_problem(self, number: int) -> Exception | None:
-        """Why the node answers no search; None if it does, be it with an error of OpenSearch.
+        """The error if the node answers no search; None if it answers, even with an error of OpenSearch.
 
-        A node tells its state from memory, also while its disk hangs or all its threads for searches are busy. The
+        A node reports its state from memory, even while its disk hangs or all its threads for searches are busy. The
         search reads one document of a shard on this node, so that no other node can be the cause.
         """
         seconds = self._search_seconds
@@ -136,7 +136,7 @@ class Probes:
         return None
 
     async def id_of(self, number: int) -> str | None:
-        """The id of the node at this URL. None if it does not tell; it is then asked again, a few times."""
+        """The id of the node at this URL. None if the node does not report it; later calls ask again, a few times."""
         if self._asked_for_id[number] >= MOST_QUESTIONS:
             return None
         self._asked_for_id[number] += 1
@@ -166,7 +166,7 @@ class Probes:
         return -1 if found.cluster_manager_node is None or self.is_outside(number) else found.version
 
     async def _state(self, number: int, seconds: float = TIMEOUT) -> _State | TransportError | ConversationsError:
-        """What the node tells, or why it did not. If this raised errors, asyncio.gather could hide a cancellation."""
+        """The state that the node reports, or the error. If this raised, asyncio.gather could hide a cancellation."""
         known = [state for other, state in self._states.items() if other != number]
         try:
             found = await self._ask(number, _STATE, _LOCAL, _State, seconds)
@@ -180,8 +180,8 @@ class Probes:
         return found
 
     async def _ask(
-        self, number: int, path: str, params: Mapping[str, str], expected: type[Told], seconds: float = TIMEOUT
-    ) -> Told:
+        self, number: int, path: str, params: Mapping[str, str], expected: type[Expected], seconds: float = TIMEOUT
+    ) -> Expected:
         if number not in self._connections:
             self._connections[number] = self._connect(number)
         _status, _headers, data = await self._connections[number].perform_request(

@@ -78,7 +78,7 @@ class Transport(AsyncTransport):
         report: Callable[[int, str | None], None] = lambda _number, _problem: None,
         **options: Any,
     ) -> None:
-        """`same_cluster_as` is the transport of another client of the same cluster. It then probes the nodes for both.
+        """`same_cluster_as` is the transport of another client of the same cluster. Its nodes and probes serve both.
 
         Watch describes `report`.
         """
@@ -246,7 +246,7 @@ class Transport(AsyncTransport):
     def _start(self, node: Node, call: Call, tried: list[Node]) -> asyncio.Task[object]:
         tried.append(node)
         task = asyncio.create_task(self._watched(node, call))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # even if nobody waits for it
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # else asyncio might log the error
         return task
 
     def _slow_after(self, call: Call) -> float:
@@ -279,7 +279,7 @@ class Transport(AsyncTransport):
         return answer
 
     def _close_point_in_time(self, pit_id: str) -> None:
-        """In the background, because nobody will use it."""
+        """Closes a point in time in the background. Nobody uses it, because the answer with its id was rejected."""
         body = msgspec.json.encode({"pit_id": [pit_id]})
         task = asyncio.create_task(self.perform_request("DELETE", f"/{_POINT_IN_TIME}", body=body))
         self._closing.add(task)
@@ -289,8 +289,8 @@ class Transport(AsyncTransport):
     def _heard(self, node: Node, call: Call, silent_before: int) -> None:
         """Called after each answer. Raises AnswerMayBeOld for a read.
 
-        A node may have been removed from its cluster, and have joined it again, since it got the call: then it was
-        silent to a probe.
+        A node may have been removed from its cluster, and have joined it again, since it got the call. In this case, it
+        did not answer a probe meanwhile.
         """
         was_silent = node.silent_probes > silent_before
         if len(self._nodes.all) == 1:
@@ -341,9 +341,9 @@ class Transport(AsyncTransport):
 
 
 def _failed_attempt(task: asyncio.Task[object], *, is_last: bool) -> Exception | None:
-    """Why another node is asked, or waited for; None if this one answered.
+    """The error because of which another node is asked, or waited for; None if this one answered.
 
-    Raises an error that any node would answer with. One of an overloaded or broken node only if this attempt `is_last`.
+    Raises an error that every node would answer with. If this attempt `is_last`, raises a temporary error, too.
     """
     error = task.exception()
     if error is None:

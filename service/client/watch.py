@@ -39,15 +39,15 @@ class Watch:
     ) -> None:
         """`prepare` is called before the first `connect`, which makes a connection to the node of this number.
 
-        `report` is called with the number of a node whose probe failed and the reason, and with None once it takes its
-        turn again.
+        `report` is called with the number of a node and a reason when a probe of the node fails, and with None when a
+        later probe succeeds.
         """
         self.nodes = Nodes([Node(number, most_failures, self._count_state) for number in range(count)])
         self.budget = Budget()
         self.reads: set[asyncio.Future[object]] = set()
         self._probe_seconds = probe_seconds
         self._prepare = prepare
-        self._took_part: dict[int, float] = {}  # when each node was last asked and was part of its cluster
+        self._took_part: dict[int, float] = {}  # when each node was last asked and found to be part of its cluster
         self._report = report
         self._reported: set[int] = set()
         self._probes = Probes(connect, alias, search_seconds, self._witness_failed)
@@ -182,7 +182,7 @@ class Watch:
             self._report(node.number, _reason(failure, error))
 
     async def _problem(self, node: Node) -> Exception | None:
-        """The error that says that the node does not take part in its cluster; None if it does."""
+        """The error that shows that the node does not take part in its cluster; None if it does."""
         try:
             await self._prepare()
             if len(self.nodes.all) == 1:
@@ -191,12 +191,12 @@ class Watch:
                 await self._probes.check_member(node.number, [one.number for one in self.nodes.witnesses(node)])
         except (TransportError, ConversationsError) as error:
             return None if self._says_nothing_against(error) else error
-        except Exception as error:  # as above
+        except Exception as error:  # such as a file of the certificate authority that is just being replaced
             return error
         return None
 
     def _says_nothing_against(self, error: Exception) -> bool:
-        """Whether OpenSearch itself answered a probe: a single node, or one that may not tell its state."""
+        """Whether the error is an answer of a single node, or of one that refuses to report its state."""
         may_not_tell = isinstance(error, TransportError) and error.status_code in (401, 403)
         return error_types.failure_of(error) is None and (may_not_tell or len(self.nodes.all) == 1)
 
@@ -208,7 +208,7 @@ class Watch:
         return error_types.failure_of(error) or Failure.SICK
 
     def _witness_failed(self, number: int, error: Exception) -> None:
-        """A node that did not answer when another one was probed, which counts as its first failure if it had none."""
+        """Counts a failure of a node that did not answer when another was probed, if it had no failure before."""
         node, failure = self.nodes.all[number], error_types.failure_of(error)
         if node.failures == 0 and failure in COSTLY:
             self.failed(node, failure, error)

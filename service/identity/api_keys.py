@@ -1,4 +1,4 @@
-"""API keys for machines: made by an operator, stored in the cluster as hashes, each with its rights and its end.
+"""API keys for machines: made by an operator, stored in the cluster as hashes, each with its rights and its expiry.
 
 A key is `ck_<id>_<secret>`. The secret is 32 random bytes, so a plain SHA-256 of it can be stored: nobody can guess it.
 """
@@ -55,7 +55,7 @@ class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     revoked_on: Time | None = None
 
     def ended(self, now: datetime) -> str | None:
-        """Why it is not accepted any more, or None."""
+        """Why the key is not accepted any more, or None if it is."""
         if self.revoked_on is not None:
             return "the API key was revoked"
         return "the API key has expired: get a new one" if self.expires_on <= now else None
@@ -104,7 +104,7 @@ def _hashed(secret: str) -> str:
 
 @dataclass(frozen=True)
 class Known:
-    """All keys by their ids, also those that ended, and the ids of those that this version does not understand."""
+    """All keys by their ids, including ended ones, and the ids of the keys that this version does not understand."""
 
     keys: dict[str, ApiKey]
     unusable: tuple[str, ...] = ()
@@ -126,7 +126,7 @@ class Store:
                     params={"allow_partial_search_results": "false"},
                 )
             except NotFoundError as error:
-                if error.error != "index_not_found_exception":  # a proxy's: there may be keys
+                if error.error != "index_not_found_exception":  # the error of a proxy: there may be keys
                     raise
                 return Known({})
         found = {str(hit["_id"]): _key_of(hit) for hit in part(answer, "hits", "hits", expected=list[Json])}
@@ -147,7 +147,7 @@ class Store:
         return key_id, f"{PREFIX}{key_id}_{secret}"
 
     async def revoke(self, key_id: str, now: datetime) -> tuple[ApiKey, bool]:
-        """Ends a key. Returns the key as it was, and whether it was not revoked before. Raises NotFound."""
+        """Revokes a key. Returns the key as it was before, and whether this call revoked it. Raises NotFound."""
         found = await self._get(key_id)
         if found.revoked_on is not None:
             return found, False
@@ -159,7 +159,7 @@ class Store:
             try:
                 answer = await self._client.get(index=self._index, id=key_id)
             except NotFoundError as error:
-                if not is_opensearchs(error):  # a proxy's: there may be the key
+                if not is_opensearchs(error):  # the error of a proxy: the key may exist
                     raise
                 raise NotFound(f"there is no API key {key_id}: 'conversations key list' prints all keys") from None
         found = _key_of(answer)
@@ -220,7 +220,7 @@ def new(
     parties: list[UUID] | None = None,
     lifetime: timedelta,
 ) -> ApiKey:
-    """A key that begins now. `Store.create` gives it its hash."""
+    """A key that is valid from now on. `Store.create` gives it its hash."""
     now = datetime.now(UTC)
     return ApiKey(
         name=name,

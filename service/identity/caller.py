@@ -23,7 +23,7 @@ class Caller:
     """The user behind a token: its organizations, the default one for requests that name none, and its scopes.
 
     `restriction` says which conversations of these organizations it sees. `issuer` is the token's `iss`, if it has one.
-    With `is_key`, `user` names an API key; else it is the `sub` of a token, which may be any text, also such a name.
+    With `is_key`, `user` is the name of an API key. Otherwise it is the `sub` of a token: any text, even such a name.
     """
 
     user: str
@@ -36,9 +36,9 @@ class Caller:
 
     @property
     def identity(self) -> str:
-        """What identifies the caller: a key, or a subject together with its issuer, as subjects are unique only there.
+        """Identifies the caller: the name of a key, or a subject with its issuer, as issuers may share subjects.
 
-        No two callers have the same, whatever texts their tokens hold.
+        Two callers never have the same identity, whatever texts their tokens hold.
         """
         return self.user if self.is_key else f"{len(self.issuer)} {self.issuer} {self.user}"
 
@@ -55,7 +55,7 @@ class Caller:
             )
 
     def require(self, organization_uid: UUID) -> UUID:
-        """The organization, and what the caller sees of it. Raises Forbidden if the token does not list it.
+        """The organization: a Reach if the caller is restricted. Raises Forbidden if the token does not list it.
 
         The message is the same whether the organization exists or not, so that it reveals nothing.
         """

@@ -68,9 +68,9 @@ def _require_types(claims: Claims) -> None:
 
 
 def _value(claims: Claims, name: str) -> object:
-    """The claim of this name, or else the value inside objects that the parts of the name lead to.
+    """The claim with this name. If there is none, the parts of the name between dots are looked up in nested objects.
 
-    Raises Unauthorized if one of these is there, but is no object: else a restriction inside would be lost.
+    Raises Unauthorized if a value on the way is not an object: otherwise, a restriction would be ignored.
     """
     if name in claims:
         return claims[name]
@@ -115,7 +115,7 @@ def _uuids(listed: list[object], name: str) -> frozenset[UUID]:
 
 
 def _default(claims: Claims, name: str, organizations: frozenset[UUID]) -> UUID | None:
-    """The organization of the default claim; without that claim, the token's only organization, or None."""
+    """The organization of the default claim; without that claim, the token's only one; None if it has several."""
     if not has(claims, name):
         return next(iter(organizations)) if len(organizations) == 1 else None
     (default,) = _uuids([_value(claims, name)], name)
@@ -137,7 +137,7 @@ def _scopes(claims: Claims, name: str) -> frozenset[str]:
 
 
 def _restricted(claims: Claims, name: str) -> frozenset[UUID] | None:
-    """The only agents or parties that are seen; None without the claim. A claim that is null is refused."""
+    """The agents or parties that the caller is restricted to; None without the claim. Null is refused."""
     value = _value(claims, name)
     if value is _ABSENT:
         return None

@@ -1,4 +1,4 @@
-"""The issuers of tokens: the one of the settings, or those of CONVERSATIONS_TOKEN_ISSUERS_FILE."""
+"""The issuers of tokens: the single one of the settings, or those in CONVERSATIONS_TOKEN_ISSUERS_FILE."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Issuer(BaseModel):
 
     @property
     def more_parameters(self) -> list[tuple[str, str]]:
-        """The pairs in `client_parameters`. Raises ValueError if it is invalid, or sets what the page sets."""
+        """The pairs in `client_parameters`. Raises ValueError if it is invalid, or has a parameter in OF_THE_PAGE."""
         text = self.client_parameters
         pairs = parse_qsl(text, keep_blank_values=True, strict_parsing=True) if text else []
         if own := sorted(OF_THE_PAGE & {name for name, _value in pairs}):
@@ -102,7 +102,7 @@ class Issuer(BaseModel):
         if sum(map(bool, (self.jwks_url, self.jwks_file, self.discovery))) > 1:
             raise ValueError("its keys come from a URL, a file, or discovery: set one of them")
         if self.has_keys and self.issuer is None:
-            raise ValueError("issuer (CONVERSATIONS_TOKEN_ISSUER) must be set, because its keys are")
+            raise ValueError("issuer (CONVERSATIONS_TOKEN_ISSUER) must be set, because its keys are set")
         looked_up = self.jwks_url or (self.issuer if self.discovery else None)
         if looked_up is not None and not key_sources.is_safe(looked_up):
             raise ValueError("its keys must be at a URL with https (or with http on this machine)")

@@ -14,7 +14,7 @@ from service.identity.api_keys import ApiKey, Known, is_same, split
 from service.identity.caller import Caller
 
 FRESH_SECONDS = 20.0  # after which the keys are read again
-OLDEST_SECONDS = 55.0  # keys that are older are not believed: a revoked key ends within 60 seconds
+OLDEST_SECONDS = 55.0  # older keys are not accepted, so a revoked key is refused after at most 60 seconds
 PAUSE_SECONDS = 2.0  # between two reads for an unknown key, and after a failed read
 
 Read = Callable[[], Awaitable[Known]]
@@ -47,7 +47,7 @@ class KeyRing:
         return key.caller(key_id)
 
     def known(self, text: str) -> Caller | None:
-        """The caller that a key identifies, if that is known without reading."""
+        """The caller that a key identifies, if that is known without reading the cluster."""
         parts = split(text)
         key = None if parts is None else self._keys.get(parts[0])
         if parts is None or key is None or not is_same(key.hash, parts[1]):

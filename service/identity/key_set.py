@@ -21,7 +21,7 @@ UNKNOWN_SECONDS = 60.0  # for which an unknown key is refused without a fetch
 MOST_UNKNOWN = 1_000
 RETRY_SECONDS = 30.0  # after a failed fetch, while there are older keys
 FIRST_RETRY_SECONDS = 2.0  # after a failed fetch, while there are none
-MOST_TRIED = 4  # keys of one name and algorithm
+MOST_TRIED = 4  # keys with the same `kid` and algorithm
 
 logger = structlog.get_logger("conversations.keys")
 
@@ -29,8 +29,8 @@ logger = structlog.get_logger("conversations.keys")
 class KeySet:
     """The keys of `issuer`. New keys are found without a restart: after `lifetime` (seconds), or when one is used.
 
-    Only a token that no known key verifies waits for the issuer, `FETCH_SECONDS` at most. Once keys were fetched, they
-    are fetched again when their lifetime ends, by a timer, so that also an idle service soon forgets withdrawn ones.
+    Only a token that no known key verifies waits for the issuer, `FETCH_SECONDS` at most. Once keys were fetched, a
+    timer fetches them again when their lifetime ends, so that even an idle service soon forgets withdrawn keys.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class KeySet:
         self._timer: asyncio.TimerHandle | None = None
 
     async def find(self, kid: str | None, algorithm: str) -> list[Key]:
-        """The keys to try for a token with this `kid`, few; without one, the only key for its algorithm.
+        """The few keys to try for a token with this `kid`. Without a `kid`, the only key for its algorithm.
 
         Raises KeysUnavailable if the keys could never be fetched.
         """
@@ -65,12 +65,12 @@ class KeySet:
         return found
 
     async def find_newer(self, kid: str | None, algorithm: str, tried: Sequence[Key], *, fetches: int) -> list[Key]:
-        """The keys to try when none of `tried` verified a signature: the issuer may have replaced one under its name.
+        """The keys to try after `tried` verified no signature: an issuer may reuse a `kid` for a new key.
 
-        So it is asked, unless it was since there were so many `fetches`, or a short time ago.
+        Fetches the keys again, unless they were fetched since `self.fetches` was `fetches`, or a short time ago.
         """
         if kid is not None and not self._has(kid):
-            return []  # `find` has just fetched the keys, or may not yet
+            return []  # `find` has just fetched the keys, or must wait before the next fetch
         if self.fetches == fetches and not await self._asked():
             return []
         if not self._is_failing:
@@ -85,7 +85,7 @@ class KeySet:
         return any(key.kid == kid for key in self._keys)
 
     async def _refreshed(self) -> bool:
-        """Fetches the keys if they are missing or too old. Returns whether this waited: only for the first ones."""
+        """Fetches the keys if they are missing or too old. Waits only for the first keys. Returns whether it waited."""
         if self._keys:
             self._begin_if_due()
             return False
@@ -97,7 +97,7 @@ class KeySet:
 
     @property
     def _due(self) -> float:
-        """When keys that are there are fetched again."""
+        """The time when the known keys are fetched again."""
         return max(self._fresh_until, self._next_try)
 
     def _begin_if_due(self) -> None:
@@ -166,7 +166,7 @@ class KeySet:
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        # It may fire a little before its time: then it must not look at the clock, or nothing would set it again.
+        # It may fire a little early. If it compared the clock then, it would neither fetch nor be set again.
         self._timer = asyncio.get_running_loop().call_later(self._due - self._clock(), self._begin)
 
     async def close(self) -> None:

@@ -25,7 +25,7 @@ KeySource = Callable[[], Awaitable[bytes]]
 
 
 class Named(msgspec.Struct):
-    """A configuration names its issuer. A subclass has the other members that one use needs."""
+    """The part of a configuration that names its issuer. Subclasses add the members that they need."""
 
     issuer: str
 
@@ -66,9 +66,9 @@ def of_discovery(issuer: str, trusted: ssl.SSLContext) -> KeySource:
 
 
 async def configuration(issuer: str, trusted: ssl.SSLContext, kind: type[Kind]) -> Kind:
-    """A part of the issuer's own configuration. Raises what a KeySource raises, also if it names another issuer.
+    """A part of the issuer's own configuration. Raises what a KeySource raises: ValueError if it names another issuer.
 
-    Members that this part does not have may be of any type. Some programs write members without a value as null.
+    Members that `kind` does not have may be of any type. Null counts as missing, because some programs write it so.
     """
     content = await _get(issuer.rstrip("/") + DISCOVERY, trusted)
     try:
@@ -82,9 +82,9 @@ async def configuration(issuer: str, trusted: ssl.SSLContext, kind: type[Kind]) 
 
 
 def may_name(issuer: str, url: str) -> bool:
-    """Whether a URL in the issuer's configuration is followed: https anywhere, http on the issuer's own host and port.
+    """Whether a URL in the issuer's configuration is followed: https to any host, http to its own host and port.
 
-    So no issuer leads to another server of this machine.
+    So no issuer can cause http requests to other servers on this machine.
     """
     if not is_safe(url):
         return False

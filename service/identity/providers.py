@@ -38,7 +38,7 @@ Read = Callable[[str], Awaitable[Configuration]]
 
 
 class Provider(msgspec.Struct, frozen=True):
-    """An issuer as the page sees it. `says_issuer`: its answers always name it, so that none can be of another."""
+    """An issuer as the page sees it. `says_issuer`: its answers name it, so the page refuses answers that do not."""
 
     issuer: str
     client_id: str
@@ -58,8 +58,8 @@ def origin(url: str) -> str:
 class Providers:
     """The issuers at which people sign in, as their own configurations describe them.
 
-    Each is asked when the page is requested first, and again after `lifetime`. While one is down, its last
-    configuration is used; if there is none, it is left out.
+    The configuration of each is fetched when the page is first requested, and again after `lifetime` (seconds). While
+    an issuer is down, its last configuration is used; if there is none, the issuer is left out.
     """
 
     def __init__(

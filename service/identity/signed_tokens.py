@@ -24,7 +24,7 @@ from service.identity.key_set import KeySet
 from service.identity.public_keys import PublicKey
 
 REFUSED = ("jku", "jwk", "x5u", "x5c", "crit", "b64", "zip")
-"""Parts of a header that name a key, or change how the token is read."""
+"""Members of a token's header that are refused: they name a key, or change how the token is read."""
 TYPES = ("jwt", "at+jwt", "application/jwt", "application/at+jwt")
 LONGEST_KID = 1_000
 _NO_KEY = "no key of the issuer fits the token: check its kid and alg"

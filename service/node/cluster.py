@@ -108,7 +108,7 @@ class LocalCluster:
         self._await_complete(status="green")
 
     def deaths(self) -> Iterator[tuple[Member, str]]:
-        """Yields each node when it dies, with the reason as a predicate. Ends when no node is left."""
+        """Yields each node when it dies, with the reason, such as "was ended by SIGTERM". Ends when no node is left."""
         deaths = queue.SimpleQueue[tuple[Member, str]]()
         for node in self.nodes:
             threading.Thread(target=lambda one=node: deaths.put((one, one.wait_for_reason())), daemon=True).start()

@@ -36,7 +36,7 @@ class Reason:
 
 
 def ending(code: int) -> str:
-    """How a process ended, as a predicate such as "was ended by SIGTERM". `code` is that of `subprocess`."""
+    """How a process ended, as a phrase such as "was ended by SIGTERM". `code` is that of `subprocess`."""
     if code == -signal.SIGKILL:
         return f"was killed by SIGKILL, {KILLED}"
     if code >= 0:

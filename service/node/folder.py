@@ -76,7 +76,7 @@ def for_owner(path: str, flags: int) -> int:
 
 
 def _remove_others_permissions(path: Path) -> bool:
-    """Whether permissions were removed. Prints a note if they could not be removed."""
+    """Removes other users' permissions. Returns whether it removed any. Prints a note if another user owns the path."""
     if not _is_open_to_others(path):
         return False
     try:

@@ -27,7 +27,7 @@ transport.port: {port}
 
 
 class Member(LocalNode):
-    """A node of a LocalCluster, which makes it."""
+    """A node of a LocalCluster. Only LocalCluster makes its nodes."""
 
     def __init__(
         self,

@@ -56,8 +56,8 @@ def _write(source: Path, made: Path) -> None:
 
 def _changed(code: bytes, found: set[str]) -> bytes:
     """The class with the other package and constants. Names of constants that it has are added to `found`."""
-    for ours, other in _PACKAGES:  # of the same length, because longer constants contain these names
-        code = code.replace(ours, other)
+    for original, copied in _PACKAGES:  # of the same length, because longer constants contain these names
+        code = code.replace(original, copied)
     for constant, replacement in _CONSTANTS:
         if _utf8(constant) in code:
             found.add(constant)

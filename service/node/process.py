@@ -47,7 +47,7 @@ JVM_OPTIONS = (
     "-XX:G1ReservePercent=25",
     "-XX:InitiatingHeapOccupancyPercent=30",
     # A heap full of garbage makes the circuit breaker refuse every request, and without requests nothing is allocated
-    # that would make the JVM collect it. So it also collects after two seconds without a collection.
+    # that would make the JVM collect it. So the JVM also collects after two seconds without a collection.
     "-XX:G1PeriodicGCInterval=2000",
     "--enable-native-access=ALL-UNNAMED",
     # OpenSearch's analyzers need Thai word breaks, which are missing from the JRE's own locale data but in ICU's.
@@ -64,11 +64,11 @@ action.auto_create_index: false
 # Above the largest bulk request that the service sends, and far below the heap.
 http.max_content_length: 64mb
 indices.breaker.total.use_real_memory: true
-# While a point in time is open, a shard that was lost cannot be opened again. So one that nobody closed ends on time,
-# not up to a minute later.
+# While a point in time is open, a shard that was lost cannot be opened again. So a point in time that nobody closed
+# ends on time, not up to a minute later.
 search.keep_alive_interval: 5s
 point_in_time.init.keep_alive: 10s
-# Absolute, because a developer's disk is often nine tenths full of other things.
+# Absolute sizes, because the disk of a developer is often 90 % full.
 cluster.routing.allocation.disk.watermark.low: 300mb
 cluster.routing.allocation.disk.watermark.high: 200mb
 cluster.routing.allocation.disk.watermark.flood_stage: 100mb
@@ -173,7 +173,7 @@ class LocalNode:
         return self._with_log_lines(f"OpenSearch {self.wait_for_reason()}")
 
     def wait_for_reason(self) -> str:
-        """Blocks until the node is dead, and returns the reason as a predicate, such as "was ended by SIGTERM".
+        """Blocks until the node is dead, and returns the reason as a phrase, such as "was ended by SIGTERM".
 
         A node can be dead while its process still runs (see service.node.watch). That process is killed.
         """

@@ -1,4 +1,4 @@
-"""Decides whether the local node is dead, from its process, a fatal error in its log, or a refusing port.
+"""Finds out whether the local node is dead: from its process, a fatal error in its log, or refused connections.
 
 OpenSearch's own launcher ends the process when a thread ends with an Error, because the node's state is unknown then:
 its index writer may be closed while the cluster's health stays green. The runner that starts the local node does not,
@@ -38,7 +38,7 @@ class Watch:
         self._refused_since: float | None = None
 
     def wait(self) -> str:
-        """Blocks until the node is dead. Returns the reason as a predicate, such as "was ended by SIGTERM"."""
+        """Blocks until the node is dead. Returns the reason as a phrase, such as "was ended by SIGTERM"."""
         while (reason := self._look()) is None:
             pass
         return reason

@@ -40,7 +40,7 @@ Expected = TypeVar("Expected")
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The result of an import, which `conversations dashboards` prints. `settings` were set, the others were kept."""
+    """The result of an import, which `conversations dashboards` prints. `settings` are those that were set."""
 
     dashboards: str
     imported: int
@@ -108,9 +108,10 @@ async def oldest(client: Client, alias: str) -> str | None:
 async def send(settings: Settings, url: str, *, wait: float, since: str | None = None) -> Imported:
     """Imports the views, and sets what is unset. `since` is the start of the first visit's time range, as a date.
 
-    Waits up to `wait` seconds for Dashboards to become ready, and of these up to 60 s for a user who is refused: that
-    is how the security plugin answers while it starts. Raises SearchUnavailable if Dashboards does not become ready,
-    Misconfigured if its certificate is not trusted, and ConversationsError if it refuses the user or the import.
+    Waits up to `wait` seconds for Dashboards to become ready. Of these, waits up to 60 s while the user is refused,
+    because the security plugin may refuse a user while it starts. Raises SearchUnavailable if Dashboards does not
+    become ready, Misconfigured if its certificate is not trusted, and ConversationsError if it refuses the user or the
+    import.
     """
     async with _session(settings, url) as session:
         dashboards = _Dashboards(session, url.rstrip("/"))

@@ -32,7 +32,7 @@ EACH_NODE = {
 PLUGIN = "analysis-icu"
 WRITABLE_SECONDS = 10.0  # timeout of each call of the check `writes`
 FULL_DISK_AFTER_SECONDS = 5.0
-HASTY_SECONDS = 3.0  # for each check while a node is silent: what waits for it would wait for half a minute
+HASTY_SECONDS = 3.0  # for each check while a node is silent: calls that wait for it may take half a minute
 
 
 Look = Callable[[Deployment], Awaitable[Check]]
@@ -74,7 +74,7 @@ async def examine(deployment: Deployment, *, unreachable: str | None = None) -> 
 
 
 async def _hastily(look: Look, deployment: Deployment) -> Check:
-    """Runs a check while a node is silent. What is not found out in time is a warning, no failure."""
+    """Runs a check while a node is silent. A check that does not end in time is a warning, not a failure."""
     try:
         async with asyncio.timeout(HASTY_SECONDS):
             return await _looked(look, deployment)

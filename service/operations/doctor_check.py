@@ -1,4 +1,4 @@
-"""What the checks of `doctor` begin with, and what they return."""
+"""The input and the result of each check of `doctor`."""
 
 from __future__ import annotations
 

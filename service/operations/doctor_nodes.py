@@ -9,12 +9,12 @@ from service.index.silent_nodes import within
 from service.message_texts import counted
 from service.operations.doctor_check import Check, Deployment, Verdict
 
-SECONDS = 5.0  # of a call to all nodes; a silent one is left out before
+SECONDS = 5.0  # of a call to all nodes; it leaves out silent nodes earlier
 MOST_SKEW = 2.0  # seconds
 
 
 async def nodes(deployment: Deployment) -> Check:
-    """Whether OpenSearch answers at each URL, at another node each, and whether each node answers the others."""
+    """Whether a different node of OpenSearch answers at each URL, and whether each node answers the others."""
     count = len(urls.nodes(deployment.url))
     found = [f"{count - len(deployment.problems)} of {counted(count, 'URL')} answer", *deployment.problems]
     if deployment.members is not None:
@@ -51,7 +51,7 @@ async def disk(deployment: Deployment) -> Check:
                 advice = f"{means}: free disk space, add a node, or 'conversations prune'"
                 worst = "failed" if "failed" in (verdict, worst) else verdict
                 break
-    findings += [f"that of {name} is unknown" for name in deployment.silent]
+    findings += [f"the free space of {name} is unknown" for name in deployment.silent]
     return Check("disk", worst, "; ".join(findings), advice)
 
 

@@ -1,9 +1,9 @@
 """Limits requests without a valid token by the address they come from, before they cost much work.
 
-These are requests with a bad token or none: also for sign-in codes, the documentation, the page's files, and paths that
-do not exist. Health checks and metrics are free, because many may come from one address.
+Such requests have a bad token or none. Requests for sign-in codes, the documentation, the page's files and paths that
+do not exist are limited, too. Health checks and metrics are free, because many may come from one address.
 
-A request with a valid token costs its caller at least one unit, also where it needs no token.
+A request with a valid token costs its caller at least one unit, even if it needs no token.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class AddressRate(HttpMiddleware):
         elif (caller := self._tokens.known_of(scope["headers"])) is not None:
             await self._of_caller(caller.identity, scope, receive, send)
         elif self._addresses.rate:
-            await self._of_stranger(scope, receive, send)
+            await self._of_address(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -60,7 +60,7 @@ class AddressRate(HttpMiddleware):
 
         await self.app(scope, receive, checked)
 
-    async def _of_stranger(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+    async def _of_address(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         address = self._clients.of(scope)
         try:
             self._addresses.take(address)

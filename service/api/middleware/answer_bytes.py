@@ -9,7 +9,7 @@ from service.api.middleware.http import HttpMiddleware
 
 
 class AnswerBytes(HttpMiddleware):
-    """ASGI middleware. A generator would release them only when it is collected as garbage."""
+    """ASGI middleware. If a generator released the bytes, it might do so only at a garbage collection."""
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         try:

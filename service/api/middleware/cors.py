@@ -19,7 +19,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Cors(HttpMiddleware):
-    """ASGI middleware. `origins` are those that are allowed, in lower case."""
+    """ASGI middleware. `origins` are the allowed origins, in lower case."""
 
     def __init__(self, app: ASGIApp, *, origins: frozenset[bytes]) -> None:
         super().__init__(app)

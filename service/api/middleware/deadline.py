@@ -42,7 +42,7 @@ class Deadline(HttpMiddleware):
         is_reading = is_complete = has_begun = False
 
         def move(ends: float | None) -> None:
-            if not limit.expired():  # else the timeout already is being turned into a response
+            if not limit.expired():  # otherwise, the timeout is already being turned into a response
                 limit.reschedule(ends)
 
         async def read() -> ReceiveMessage:

@@ -18,7 +18,7 @@ WATCHED_PATHS = "/api/"
 
 
 class Disconnect(HttpMiddleware):
-    """ASGI middleware. It reads from `receive` for a GET, whose handlers read no body, or after the whole body.
+    """ASGI middleware. It reads from `receive` only when no handler does: during a GET, or after the body was read.
 
     A bulk write that is cancelled may be done in part. It is safe to send all of it again.
     """

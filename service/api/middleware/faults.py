@@ -1,4 +1,4 @@
-"""Answers a fault of a middleware in the API's form. Litestar does that only for what happens within it."""
+"""Sends an error response in the API's format if a middleware fails. Litestar does this only for code inside it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from service.api.middleware.refusal import refuse_with
 
 
 class Faults(HttpMiddleware):
-    """ASGI middleware. Once an answer has begun, its connection must be cut off, so the exception goes on."""
+    """ASGI middleware. Once a response has begun, the exception goes on to the server, which cuts the response off."""
 
     async def handle(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         has_begun = False

@@ -1,7 +1,7 @@
 """Refuses requests for host names that are not in the setting, which protects from DNS rebinding.
 
-Health checks are answered under any name, because load balancers use addresses. The address for operators is answered
-under any IP address too, because Prometheus uses these: no rebound name is one.
+Health checks are answered under any name, because load balancers use IP addresses. Requests to the address for
+operators may also name localhost or any IP address, because Prometheus uses these. DNS rebinding can use neither.
 """
 
 from __future__ import annotations

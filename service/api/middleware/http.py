@@ -1,4 +1,7 @@
-"""The base class of middlewares, which handle HTTP requests and pass on all else, such as lifespan; and Vary."""
+"""The base class of middlewares, and a function for the header Vary.
+
+A middleware handles HTTP requests, and passes on everything else, such as lifespan.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Gives /metrics and /health/ready an address of their own. Only that port serves them, and it serves nothing else."""
+"""Gives /metrics and /health/ready an address of their own.
+
+Only the port of that address serves them. It serves nothing else, except for /health/live, which all ports serve.
+"""
 
 from __future__ import annotations
 

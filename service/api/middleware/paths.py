@@ -1,6 +1,6 @@
-"""Gives every part of the service the same path, without repeated slashes and one at the end.
+"""Normalizes the path of a request: removes repeated slashes, and a slash at the end.
 
-Litestar finds the route of `//metrics/` as that of `/metrics`. Middlewares compare paths, so they must see the same.
+For Litestar, `//metrics/` and `/metrics` are the same route. Middlewares compare paths, so they must see the same path.
 """
 
 from __future__ import annotations

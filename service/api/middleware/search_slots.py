@@ -1,7 +1,7 @@
 """Acquires the slot of a search before Litestar begins to work on the request.
 
-Under overload, the process would spend its time on the work that Litestar does for requests before they are refused. So
-the caller and the organization are looked up here, if that is cheap: if the token was verified before, and the query
+Under overload, Litestar's work on requests that are then refused would take up the process's time. So this
+middleware finds the caller and the organization itself, if that is cheap: the token was verified before, and the query
 string has the organization in its usual form or none. All other requests acquire their slots in their handlers.
 """
 
@@ -29,7 +29,7 @@ _NAME = b"organization"
 
 
 class SearchSlots(HttpMiddleware):
-    """ASGI middleware. The slot is held until the response begins. The wait for it ends with the request's deadline."""
+    """ASGI middleware. The slot is held until the response begins. The wait for it ends at the request's deadline."""
 
     def __init__(self, app: ASGIApp, *, tokens: Tokens, limits: Limits, seconds: float) -> None:
         super().__init__(app)

@@ -16,7 +16,7 @@ ALWAYS = {
     b"cross-origin-resource-policy": b"same-origin",
     b"permissions-policy": b"camera=(), geolocation=(), microphone=()",
 }
-PRIVATE = {b"cache-control": b"no-store"}  # for answers of the API without a header of their own
+PRIVATE = {b"cache-control": b"no-store"}  # for answers of the API without a Cache-Control of their own
 ENCRYPTED = {b"strict-transport-security": b"max-age=31536000"}
 
 

@@ -1,8 +1,8 @@
 """The marks around matches in highlighted texts, and their repair where OpenSearch set one inside a character.
 
 A character above U+FFFF is two units of UTF-16. An analyzer may turn one character into several letters, such as a
-circled A, and then OpenSearch places some of them in the middle of the character. It sends two lone surrogates, which
-are not valid JSON.
+circled A, and then OpenSearch may place a mark in the middle of the character. It sends two lone surrogates, which are
+not valid JSON.
 """
 
 from __future__ import annotations

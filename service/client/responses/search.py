@@ -48,9 +48,9 @@ class Copy(msgspec.Struct):
 
 
 class SearchAnswer(msgspec.Struct):
-    """The response to a search, to opening a point in time, or to getting a document. Documents stay bytes.
+    """The response to a search, or to a call for a point in time, a document or `_search_shards`. Documents stay bytes.
 
-    `copies` are those of each shard that a search would ask, if that was the question.
+    `copies` are the copies of each shard that a search would ask, in the response to `_search_shards`.
     """
 
     shards: Shards = msgspec.field(name="_shards", default_factory=lambda: Shards(0, 0, 0))
