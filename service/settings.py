@@ -14,7 +14,6 @@ from typing import Literal, Self
 from urllib.parse import quote
 from uuid import UUID
 
-import platformdirs
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -33,9 +32,9 @@ from service.cluster_settings import ClusterSettings
 from service.errors import Misconfigured
 from service.http_settings import HttpSettings
 from service.limit_settings import LimitSettings
+from service.local_node_settings import LocalNodeSettings
 from service.token_settings import TokenSettings
 
-PROJECT = "conversation-search"
 SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the size of the hash output or larger
 # Everybody who can read this repository can sign tokens with these. docker-compose.yml has one for the profile dev.
 PUBLISHED_SECRETS = frozenset({"for development on this machine only, never elsewhere"})
@@ -45,43 +44,12 @@ OPTIONS = {"OPENSEARCH_URL": "--opensearch-url", "CONVERSATIONS_DATA": "--data"}
 _env = AliasChoices  # the name of an environment variable
 
 
-class Settings(ClusterSettings, HttpSettings, LimitSettings, TokenSettings):
+class Settings(ClusterSettings, LocalNodeSettings, HttpSettings, LimitSettings, TokenSettings):
     """The settings of a process. `Settings.load()` reads the environment; tests pass keyword arguments."""
 
     # Compose files pass an empty string for a variable that is not set, so an empty one counts as not set.
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
-    opensearch_url: str | None = Field(
-        None,
-        validation_alias=_env("OPENSEARCH_URL"),
-        description="URL of the cluster, such as https://search:9200 or https://user:password@host/path (the default "
-        "port is 443 for https and 9200 for http), or the URLs of several of its nodes, separated by commas or spaces; "
-        "without it, the local node is used",
-    )
-    opensearch_user: str | None = Field(
-        None, validation_alias=_env("OPENSEARCH_USER"), description="user name for the cluster"
-    )
-    opensearch_password: SecretStr | None = Field(
-        None, validation_alias=_env("OPENSEARCH_PASSWORD"), description="password for the cluster"
-    )
-    opensearch_ca_file: Path | None = Field(
-        None,
-        validation_alias=_env("OPENSEARCH_CA_FILE"),
-        description="file with the certificates of the authority that signed the cluster's certificate",
-    )
-    opensearch_verify_certs: bool = Field(
-        True,
-        validation_alias=_env("OPENSEARCH_VERIFY_CERTS"),
-        description="check the cluster's certificate; turn it off for experiments only",
-    )
-    opensearch_connections: int = Field(
-        32,
-        ge=1,
-        le=1000,
-        validation_alias=_env("OPENSEARCH_CONNECTIONS"),
-        description="maximum connections of one process to the cluster: this many for searches, and as many for "
-        "everything else",
-    )
     alias: str = Field(
         "conversations",
         pattern=r"^[a-z][a-z0-9_]{0,99}$",
@@ -164,27 +132,6 @@ class Settings(ClusterSettings, HttpSettings, LimitSettings, TokenSettings):
         "OpenTelemetry; without it, tracing is off",
     )
     telemetry_off: bool = Field(False, validation_alias=_env("OTEL_SDK_DISABLED"), description="true turns tracing off")
-    data: Path = Field(
-        default_factory=lambda: platformdirs.user_data_path(PROJECT),
-        validation_alias=_env("CONVERSATIONS_DATA"),
-        description="folder of the local node: its index, logs, and token secret",
-    )
-    cache: Path = Field(
-        default_factory=lambda: platformdirs.user_cache_path(PROJECT),
-        validation_alias=_env("CONVERSATIONS_CACHE"),
-        description="folder for the downloaded JDK and OpenSearch",
-    )
-    java_home: Path | None = Field(
-        None,
-        validation_alias=_env("JAVA_HOME"),
-        description="a JDK that the local node uses instead of the downloaded one, if it is 21 or newer",
-    )
-    node_heap: str = Field(
-        "512m",
-        pattern=r"^[1-9][0-9]*[mg]$",
-        validation_alias=_env("CONVERSATIONS_NODE_HEAP"),
-        description="Java heap of the local node",
-    )
     url: str | None = Field(
         None,
         validation_alias=_env("CONVERSATIONS_URL"),
@@ -232,11 +179,6 @@ class Settings(ClusterSettings, HttpSettings, LimitSettings, TokenSettings):
             except UnicodeEncodeError:
                 raise ValueError("must be UTF-8") from None
         return value
-
-    @field_validator("opensearch_url")
-    @classmethod
-    def _url_is_one_of_a_cluster(cls, value: str | None) -> str | None:
-        return None if value is None else urls.of_cluster(value)
 
     @field_validator("url")
     @classmethod

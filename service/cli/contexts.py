@@ -23,8 +23,9 @@ import platformdirs
 
 from service import progress
 from service.errors import Misconfigured
+from service.local_node_settings import PROJECT
 from service.message_texts import nearest
-from service.settings import PROJECT, SECRETS, Settings
+from service.settings import SECRETS, Settings
 
 FILE = "config.toml"
 READABLE_BY_OTHERS = 0o044

@@ -23,6 +23,7 @@ from typing import IO, Self
 
 from service import progress
 from service.errors import NodeFailed
+from service.local_node_settings import HEAP
 from service.node import failure, folder_lock, health
 from service.node.distribution import Distribution
 from service.node.folder import UMASK, for_owner, make_folders, require_shape, unwritable
@@ -83,7 +84,7 @@ class LocalNode:
         data: Path,
         distribution: Distribution,
         *,
-        heap: str = "512m",
+        heap: str = HEAP,
         options: dict[str, str] | None = None,
         jvm_options: tuple[str, ...] = (),
     ) -> None:
