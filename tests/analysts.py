@@ -32,8 +32,8 @@ def questions() -> list[Question]:
     return [Question(one["title"], one["dql"], one["ppl"], json.loads(one["json"]), one["text"]) for one in found]
 
 
-def told(response: dict[str, Any]) -> str:
-    """An answer as the sheet tells it: the total, then each bucket or hit on a line."""
+def answer_text(response: dict[str, Any]) -> str:
+    """An answer in the form of the sheet: the total, then each bucket or hit on a line."""
     lines = [f"total: {response['hits']['total']['value']}"]
     for hit in response["hits"]["hits"]:
         lines.append(" | ".join(str(value) for field in hit["fields"].values() for value in field))
@@ -74,7 +74,7 @@ def main() -> None:
             f"{url}/{index}/_search", found["json"].encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request) as answer:  # noqa: S310
-            return found[0].replace(f"```text\n{found['text']}```", f"```text\n{told(json.load(answer))}```")
+            return found[0].replace(f"```text\n{found['text']}```", f"```text\n{answer_text(json.load(answer))}```")
 
     SHEET.write_text(_QUESTION.sub(answered, SHEET.read_text("utf-8")), "utf-8")
 

@@ -26,7 +26,7 @@ CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def environment(home: Path, **changes: str) -> dict[str, str]:
-    """A user's environment, in which nothing of the service's is set."""
+    """A user's environment, without settings of the service."""
     own = ("CONVERSATIONS_", "OPENSEARCH_", "XDG_", "NO_COLOR", "COLUMNS")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     return clean | {"HOME": str(home), "PYTHONPATH": str(ROOT), "CONVERSATIONS_DATA": str(home / "data")} | changes
@@ -78,9 +78,9 @@ def web_server(page: type[Page] = Page) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
 
 
-def leaves(command: click.Command = cli, path: str = "conversations") -> Iterator[tuple[str, click.Command]]:
-    """Every command by its full name, groups too."""
+def every_command(command: click.Command = cli, path: str = "conversations") -> Iterator[tuple[str, click.Command]]:
+    """Every command and group, with its full name."""
     yield path, command
     if isinstance(command, click.Group):
         for name, inner in command.commands.items():
-            yield from leaves(inner, f"{path} {name}")
+            yield from every_command(inner, f"{path} {name}")

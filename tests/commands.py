@@ -1,4 +1,4 @@
-"""Runs commands in the test's own process, from their arguments to their exit codes: a new one takes a second to start."""
+"""Runs commands in the test's own process, from arguments to exit codes: a new process takes a second to start."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _surroundings(environment: dict[str, str], folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _own_output() -> Iterator[None]:
-    """Keeps what a command chooses for its process (-q, -v, the log of a service) from the tests that follow."""
+    """Undoes what a command sets for its process (-q, -v, the log of a service), so that later tests do not see it."""
     calls = logging.getLogger("opensearch")
     handlers, level, propagates = list(calls.handlers), calls.level, calls.propagate
     try:

@@ -1,7 +1,7 @@
 """Compares the threads of `import-mail` with those of notmuch (https://notmuchmail.org), message pair by message pair.
 
-A pair is two messages that are in one thread. Precision is the share of our pairs that notmuch has too, recall the share
-of notmuch's pairs that we have. notmuch joins by references only, and never by subject.
+A pair is two messages that are in one thread. Precision is the share of our pairs that notmuch has too. Recall is the
+share of notmuch's pairs that we have. notmuch joins by references only, and never by subject.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def disagreements(left: Threads, right: Threads, messages: dict[str, Message]) -
 def main() -> None:
     parser = Parser(prog="scripts/compare-threads", description=__doc__)
     parser.add_argument("mailboxes", nargs="+", metavar="MAILBOX")
-    parser.add_argument("--show", type=whole(0), default=0, metavar="LINES", help="show so many lines of disagreements")
+    parser.add_argument("--show", type=whole(0), default=0, metavar="LINES", help="show this many lines of differences")
     chosen = parser.parse_args()
     left, messages = ours(chosen.mailboxes)
     with tempfile.TemporaryDirectory() as folder:

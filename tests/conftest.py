@@ -22,22 +22,22 @@ pytest_sessionstart = failed_before.pytest_sessionstart
 
 
 def pytest_configure() -> None:
-    """A run that is told to stop, as by a CI job's time limit, still ends the nodes and services that it started."""
+    """After SIGTERM, as at the time limit of a CI job, the run still ends the nodes and services that it started."""
     signal.signal(signal.SIGTERM, lambda _number, _frame: pytest.exit("stopped by SIGTERM", returncode=143))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Bytes and long values are named after their argument and numbered: ids stay short, and alike in every process.
+    """Bytes and long values are named after their argument and numbered, so ids are short, and equal in every process.
 
-    Packed bytes hold the second in which they were packed.
+    Compressed bytes differ between processes, because they contain the time of compression.
     """
     return argname if isinstance(val, bytes) or len(str(val)) > 80 else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file comes first, then those with a node, so that short ones fill the gaps at the end of a run.
+    """The longest files come first, then those that use a node, so that short ones fill the gaps at the end of a run.
 
-    What looks at what all other tests left behind comes last.
+    Tests that are marked as `last`, because they check what all others leave, come last.
     """
 
     def order(item: pytest.Item) -> tuple[bool, bool, bool]:
@@ -47,36 +47,36 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=order)
 
 
-TOLD = pytest.StashKey[list[str]]()
+LEAKED = pytest.StashKey[list[str]]()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """At the end of the whole run, whatever its processes logged must tell nothing that the tests stored or sent."""
+    """Fails the whole run if the logs of its processes contain what the tests stored or sent."""
     if hasattr(session.config, "workerinput"):
         return
     factory: pytest.TempPathFactory = session.config._tmp_path_factory  # type: ignore[attr-defined]
     logs = factory.getbasetemp() / "logs"
-    told = session.config.stash[TOLD] = list(logged.telling(logs, logged.hidden(logs)))
-    if told and session.exitstatus == pytest.ExitCode.OK:
+    leaked = session.config.stash[LEAKED] = list(logged.telling(logs, logged.hidden(logs)))
+    if leaked and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     failed_before.pytest_terminal_summary(terminalreporter, config)
-    if told := config.stash.get(TOLD, []):
+    if leaked := config.stash.get(LEAKED, []):
         terminalreporter.section("what must not be in a log", red=True)
-        terminalreporter.write_line("\n".join(told))
+        terminalreporter.write_line("\n".join(leaked))
 
 
 @pytest.fixture(scope="session")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for what this process of the run has logged: applications in its threads, and processes that it starts."""
+    """The folder for this process's logs: of applications in its threads, and of processes that it starts."""
     return logged.begin(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _logged(logs: Path) -> Iterator[None]:
-    """Applications that run in a thread of a test log into a file, everything that they would log elsewhere."""
+    """Applications that run in a thread of a test write their whole log to a file."""
     with (logs / "threads").open("w") as file:
         structlog.configure(
             processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(ensure_ascii=False)],
@@ -96,7 +96,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bare_settings(tmp_path: object) -> Settings:
-    """Settings with a secret, and nothing else of the environment's that matters here."""
+    """The settings of the environment, with a secret for tokens."""
     return Settings.load().but(token_secret=SecretStr("s" * 32))
 
 

@@ -1,4 +1,4 @@
-"""Conversations for tests: many ties, nulls, mixed case, accents, scripts, equal times; the same by the same seed."""
+"""Conversations for tests: many ties, nulls, mixed case, accents, scripts, equal times; equal for equal seeds."""
 
 from __future__ import annotations
 
@@ -109,13 +109,13 @@ TIMES = [datetime(2024, 1, 1, tzinfo=UTC) + timedelta(milliseconds=step) for ste
 
 
 def corpus(seed: int = 7) -> list[Conversation]:
-    """About 2 600 conversations of four organizations of very unequal size, in a list of the caller's own."""
+    """About 2 600 conversations of four organizations of very unequal size, in a new list."""
     return list(made(seed))
 
 
 @cache
 def made(seed: int) -> tuple[Conversation, ...]:
-    """Making them takes a third of a second."""
+    """Cached, because making them takes a third of a second."""
     rng = random.Random(seed)
     return tuple(
         conversation(rng, organization)
@@ -162,7 +162,7 @@ def subject(rng: random.Random) -> str | None:
 
 
 def time(rng: random.Random) -> datetime:
-    """A few moments that many share, and many that are spread from before 1970 to the far end of time."""
+    """Often one of a few shared times, else one from 2020 to 2024, and seldom one before 1970."""
     if rng.random() < 0.6:
         return rng.choice(TIMES)
     if rng.random() < 0.05:

@@ -1,6 +1,6 @@
-"""What OpenSearch Dashboards 3.8 makes of the saved objects: the search that it sends, and the table that it shows.
+"""A model of OpenSearch Dashboards 3.8: the search that it sends for a saved object, and the table that it shows.
 
-Dashboards is no package that could be installed for a test. tests/dashboards_facts.yml names the sources followed here.
+Dashboards cannot be installed for a test. tests/dashboards_facts.yml names the sources that this module follows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BAR_TARGET, MOST_BARS = 50, 100  # histogram:barTarget, histogram:maxBars
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 UNITS = {"w": 7 * DAY, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 MONTH, YEAR = 30 * DAY, 365 * DAY  # as moment counts them
-# an average distance of bars in ms, and the interval chosen where it is at least that
+# in ms: the least average distance of the bars, and the interval that is then chosen
 AUTO = [
     (YEAR, YEAR), (3 * 7 * DAY, MONTH), (7 * DAY, 7 * DAY), (DAY, DAY), (6 * HOUR, 12 * HOUR), (2 * HOUR, 3 * HOUR),
     (45 * MINUTE, HOUR), (20 * MINUTE, 30 * MINUTE), (9 * MINUTE, 10 * MINUTE),
@@ -42,7 +42,7 @@ class Times:
 
 
 class Dashboards:
-    """The saved objects, and what is asked and shown for each."""
+    """The saved objects, and the search and the table of each."""
 
     def __init__(self, objects: Iterable[Record], times: Times) -> None:
         self.objects = {(one["type"], one["id"]): one for one in objects}
@@ -117,7 +117,7 @@ class Dashboards:
         return {"field": params["field"], "interval": params["interval"], "min_doc_count": empty, **wide}
 
     def interval(self, chosen: str, *, bounded: bool) -> Record:
-        """Automatic, or as chosen, but longer where there would be too many bars."""
+        """Automatic, or as chosen, but longer if there would be too many bars."""
         duration = self.times.milliseconds
         if chosen == "auto":
             length = next(interval for bound, interval in AUTO if bound <= duration / BAR_TARGET)
@@ -158,7 +158,7 @@ def parts_of(one: Record) -> tuple[list[Record], list[Record]]:
 
 
 def table(one: Record, answer: Record) -> dict[Row, Row]:
-    """What is shown: of each innermost bucket its keys, the outermost first, and its figures."""
+    """The rows of the table: for each innermost bucket, its keys (the outermost first) and its figures."""
     figures, buckets = parts_of(one)
     whole = answer["aggregations"] | {"doc_count": answer["hits"]["total"]["value"]} if "aggregations" in answer else {}
     rows = list(_rows(buckets, whole, lambda found: tuple(_figure(agg, found) for agg in figures)))
@@ -172,7 +172,7 @@ def _rows(buckets: list[Record], found: Record, figures: Callable[[Record], Row]
         return
     agg, inner = buckets[0], buckets[1:]
     inside = found[agg["id"]]["buckets"]
-    if isinstance(inside, dict):  # OpenSearch sorts them, and so they are shown
+    if isinstance(inside, dict):  # shown in the order of the answer, in which OpenSearch sorts them
         assert list(inside) == [one["label"] for one in agg["params"]["filters"]]
         pairs = list(inside.items())
     else:

@@ -1,4 +1,4 @@
-"""A server that keeps what it is sent, and answers as OpenSearch Dashboards 3.8 does.
+"""A server that records requests, and answers as OpenSearch Dashboards 3.8 does.
 
 The forms are those of src/core/server/saved_objects/import/types.ts and src/core/server/ui_settings/routes.
 """
@@ -19,7 +19,7 @@ SETTINGS = "/api/opensearch-dashboards/settings"
 
 @dataclass
 class Kept:
-    """What was sent, and what is answered: to imports one after the other, the last one for ever."""
+    """The recorded requests, and the answers. Imports get `answers` in order, then the last one again and again."""
 
     answers: list[tuple[int, str]]
     settings: dict[str, Any] = field(default_factory=dict)

@@ -1,6 +1,7 @@
-"""Dashboards' query language (DQL, "kuery") as queries of OpenSearch: what of it the views and docs/analysts.md use.
+"""Translates Dashboards' query language (DQL, "kuery") to queries of OpenSearch.
 
-Follows OpenSearch Dashboards, src/plugins/data/common/opensearch_query/kuery: ast/kuery.peg, functions/*.ts.
+Only what the views and docs/analysts.md use. Follows OpenSearch Dashboards, in
+src/plugins/data/common/opensearch_query/kuery: ast/kuery.peg, functions/*.ts.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class _Parser:
         return _should({"match_phrase" if quoted else "match": {field: value}})
 
     def value(self) -> tuple[Any, bool]:
-        """The value, and whether it stood in quotes. Words without quotes between them are one value."""
+        """The value, and whether it was in quotes. Several words without quotes are one value."""
         first = self.tokens.pop(0)
         if first.startswith('"'):
             return re.sub(r'\\(["\\])', r"\1", first[1:-1]), True

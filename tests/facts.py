@@ -1,4 +1,4 @@
-"""Rows of deploy_facts.yml and dashboards_facts.yml: each has the place in the official sources that it was read in."""
+"""Rows of deploy_facts.yml and dashboards_facts.yml: each names the line of an official source that it comes from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rows(fact: object, name: str) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def without_source(fact: object, name: str) -> list[str]:
-    """What is missing: a line with its file and commit, or the reason why there is none."""
+    """The names of the rows that have neither a line with its file and commit, nor a reason why there is none."""
     found = list(rows(fact, name))
     return [at for at, row in found if not has_source(row)] if found else [name]
 

@@ -1,6 +1,6 @@
-"""Part of tests/conftest.py: tells which tests failed at first and passed when they ran again.
+"""Part of tests/conftest.py: reports which tests failed at first and passed when they ran again.
 
-It speaks in a run with --last-failed, such as the second one of .ci/run: else nobody would see that a test is flaky.
+It reports in a run with --last-failed, such as the second one of .ci/run. Otherwise, nobody would notice a flaky test.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Writes their count and names. What pytest sums up in its last line comes after it."""
+    """Writes their count and names, above the last line of pytest."""
     known = config.stash.get(_KNOWN, frozenset())
     if not known:
         return

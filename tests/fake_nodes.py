@@ -1,4 +1,4 @@
-"""Nodes that are objects in place of connections, and a transport to them, for virtual time and without a network."""
+"""Fake nodes, which replace the connections of a transport. They work in virtual time, and without a network."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ SOON = 1e-6
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a node does: "answers", "breaks" (the connection), or is "sick" (a proxy's page), after so many seconds.
+    """What a node does with a call: it "answers", "breaks" the connection or is "sick" (a proxy's page), after a delay.
 
-    Or it "refuses" connections, at once, "refuses for the moment" (429), or is "silent". A node that answers, or refuses
-    for the moment, also answers probes, at once: with its cluster, the version of its state, and whether it has a
-    cluster manager, and its `id`; or with the error `probe_status`. It answers the searches of probes after `search_after` seconds,
-    and calls that are no searches after `other_after`, by default like all others.
+    Or it "refuses" connections at once, "refuses for the moment" (429), or is "silent". A node that answers, or refuses
+    for the moment, answers probes at once: with its cluster, the version of its state, whether it has a cluster
+    manager, and its `id`; or with the error `probe_status`. The delay is `after` seconds, but `search_after` for the
+    searches of probes and `other_after` for calls that are no searches, if these are set.
     """
 
     does: str
@@ -141,11 +141,11 @@ async def connected(
     same_cluster_as: Transport | None = None,
     report: Callable[[int, str | None], None] = lambda _number, _problem: None,
 ) -> AsyncIterator[Transport]:
-    """A transport that asks these nodes in their order. It knows of them what `same_cluster_as` knows, if given."""
+    """A transport that asks these nodes in their order. It shares what `same_cluster_as` knows of them."""
     hosts = [{"host": "node", "port": number, "world": world} for number in range(1, len(world.behaviours) + 1)]
     client = Transport(
-        hosts, policy=policy, same_cluster_as=same_cluster_as, report=report, connection_class=FakeNode, serializer=_Json(), max_retries=0,
-        retry_on_status=(),
+        hosts, policy=policy, same_cluster_as=same_cluster_as, report=report, connection_class=FakeNode,
+        serializer=_Json(), max_retries=0, retry_on_status=(),
     )  # fmt: skip
     try:
         yield client

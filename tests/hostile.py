@@ -1,11 +1,11 @@
-"""Texts made to hurt an analyzer: each repeats what makes a regular expression recurse, or a normalization quadratic."""
+"""Texts that attack an analyzer: each repeats what makes a regular expression recurse, or a normalization quadratic."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 
-Text = Callable[[int], str]  # of so many code points
+Text = Callable[[int], str]  # the text with this number of code points
 
 
 def repeated(unit: str) -> Text:
@@ -78,7 +78,7 @@ PUNCTUATED: dict[str, Text] = {
 HOSTILE: dict[str, Text] = REPLY_MARKS | EMOJI | UNBROKEN | COMBINING | EXPANDING | INVISIBLE | PUNCTUATED
 
 
-def acceptable(told: str) -> tuple[str, ...]:
-    """From Python 3.14 on, the parser reaches the end of these nested texts, and finds what else is wrong with them."""
-    is_unlimited = told == "nested too deeply" and sys.version_info >= (3, 14)
-    return (told, "it breaks off", "bytes as JSON", "not a known field") if is_unlimited else (told,)
+def acceptable(expected: str) -> tuple[str, ...]:
+    """The acceptable reasons. From Python 3.14 on, the parser reads nested texts to the end, and finds other errors."""
+    is_unlimited = expected == "nested too deeply" and sys.version_info >= (3, 14)
+    return (expected, "it breaks off", "bytes as JSON", "not a known field") if is_unlimited else (expected,)

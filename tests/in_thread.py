@@ -10,7 +10,7 @@ from http.server import HTTPServer
 
 @contextmanager
 def serving(server: HTTPServer) -> Iterator[None]:
-    """The server answers while the block runs. It may take 30 s to finish its request; who made it closes it."""
+    """The server answers while the block runs. At the end, it has 30 s to finish a request. The caller closes it."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -1,7 +1,7 @@
-"""Random pairs of a caller and a request over conversations whose every text says whose it is, for tests/node/test_isolation.py.
+"""Random callers, requests, and conversations in which each text names its owner, for tests/node/test_isolation.py.
 
-Each text holds a mark of its organization, agent and party. Words of different owners are one or a few letters apart,
-so that whatever looks for near, begun or similar words would meet them.
+Each text holds a mark of its organization, agent and party. Words of different owners differ in one or a few letters,
+so a search for incomplete or similar words that ignored the owner would find them.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _conversation(rng: random.Random, place: int) -> Conversation:
 
 @dataclass(frozen=True)
 class Who:
-    """A caller: places in ORGANIZATIONS, the first being the default, and the only agents or parties that it sees."""
+    """A caller: indexes in ORGANIZATIONS (the first is the default), and in AGENTS or PARTIES if it sees only some."""
 
     organizations: tuple[int, ...]
     agents: tuple[int, ...] = ()
@@ -113,7 +113,7 @@ CALLERS = (
 
 @dataclass
 class Request:
-    """One request. `total` is what it must count, if plain Python can tell.
+    """One request. `total` is what it must count, if plain Python can compute it.
 
     `is_deep`: it goes to a service that finds every page by rank descent, whatever the page's number.
     """
@@ -141,7 +141,7 @@ class Asker:
 
     def __init__(self, everything: list[Conversation], rng: random.Random) -> None:
         self._all, self._rng = everything, rng
-        self._paged: dict[Who, Request] = {}  # the last one with a page, of each
+        self._paged: dict[Who, Request] = {}  # the last request of each caller for a page of results
 
     def request(self, who: Who) -> Request:
         if who in self._paged and self._rng.random() < 0.15:
@@ -160,7 +160,7 @@ class Asker:
         return asked
 
     def _again(self, who: Who) -> Request:
-        """The same page again, or another one of the same query: what was remembered of it is used."""
+        """The same page again, or another one of the same query, so that the service uses what it has cached."""
         before = self._paged[who]
         pages = (dict(before.parameters)["page"], str(self._rng.randint(1, 9)))
         others = [one for one in before.parameters if one[0] != "page"]
@@ -178,7 +178,7 @@ class Asker:
         return Request("GET", f"{LIST}/export", self._parameters(who, EXPORT_PARAMETERS))
 
     def _suggest(self, who: Who) -> Request:
-        """Completions: of the whole word of somebody, of its beginning, of what all of them begin with."""
+        """Completions of a word of any owner, or of its beginning, which words of other owners share."""
         typed = self._rng.choice(
             (self._word(), self._begun(), self._begun(), f"{self._rng.choice(NEUTRAL)} {self._begun()}")
         )
@@ -189,14 +189,14 @@ class Asker:
         return Request(self._rng.choice(("GET", "GET", "HEAD")), f"{LIST}/{uid}", self._some(who, GET_PARAMETERS))
 
     def _delete(self, who: Who) -> Request:
-        """As of long ago, so that it deletes nothing."""
+        """A deletion with a time long ago, so that it deletes nothing."""
         parameters = [*self._some(who, (DELETE_PARAMETERS[0],)), ("deleted_on", LONG_AGO)]
         if self._rng.random() < 0.1:
             parameters.append(("refresh", self._rng.choice(("false", "maybe"))))
         return Request("DELETE", f"{LIST}/{self._uid()}", parameters)
 
     def _bulk(self, _who: Who) -> Request:
-        """Conversations as they are: nothing changes, whoever's they are."""
+        """Conversations of any owner as they are stored, so that nothing changes."""
         lines = [one.model_dump_json() for one in self._rng.sample(self._all, 3)]
         return Request("POST", f"{LIST}/bulk", self._some(_who, BULK_PARAMETERS), body="\n".join([*lines, "{}"]))
 
@@ -214,7 +214,7 @@ class Asker:
         return Request("GET", self._rng.choice(("/docs", "/docs", "/docs/openapi.json", f"/docs/{self._word()}")))
 
     def _counted(self, who: Who) -> Request:
-        """A list or a count whose total plain Python can tell."""
+        """A list or a count whose total plain Python can compute."""
         where: list[tuple[str, str]] = []
         found = [one for one in self._all if who.sees(one) and one.organization_uid == who.uids[0]]
         some = self._rng.choice(self._all)
@@ -255,7 +255,7 @@ class Asker:
         ]
 
     def _organization(self, who: Who) -> list[tuple[str, str]]:
-        """Often none, sometimes one that is the caller's, seldom one that is not, or is nobody's."""
+        """Often no organization, sometimes one of the caller, seldom any one, or one that does not exist."""
         chance = self._rng.random()
         if chance < 0.6:
             return []
@@ -296,7 +296,7 @@ class Asker:
         return by_kind[KIND_OF[name]]()
 
     def _typed(self) -> str:
-        """Words of anybody, right or mistyped or begun, alone or after a word that everybody has."""
+        """A word of any owner, correct, mistyped or incomplete; alone, or after a word that all owners have."""
         text = self._rng.choice((self._word, self._mistyped, self._begun, lambda: self._rng.choice(NEUTRAL)))()
         return f"{self._rng.choice(NEUTRAL)} {text}" if self._rng.random() < 0.2 else text
 
@@ -316,12 +316,12 @@ class Asker:
         return self._rng.choice(BASES) + mark_of(self._rng.choice(self._all))
 
     def _begun(self) -> str:
-        """All but its end: up to the mark, or into it."""
+        """A word without its last 1 to 8 letters; the last 5 are its mark."""
         word = self._word()
         return word[: len(word) - self._rng.randint(1, 8)]
 
     def _mistyped(self) -> str:
-        """Words of several owners are as near to it."""
+        """A word with one mistake. Words of several owners are equally similar to it."""
         word = self._word()
         at = self._rng.randrange(3, len(word))
         return self._rng.choice(
@@ -346,9 +346,9 @@ def mark_of(one: Conversation) -> str:
 
 
 def leaked(who: Who, organization: UUID, asked: Request, everything: list[Conversation], said: str) -> set[str]:
-    """Marks and uids in an answer that are neither of what the caller sees of the organization, nor in the request.
+    """Marks and uids in an answer that the caller may not see in the organization, and that are not in the request.
 
-    What a token allows holds all organizations of its own caller.
+    An answer of CALLER may hold all organizations of the caller.
     """
     visible = [one for one in everything if who.sees(one) and one.organization_uid == organization]
     marks = {mark_of(one) for one in visible}
@@ -356,12 +356,12 @@ def leaked(who: Who, organization: UUID, asked: Request, everything: list[Conver
         str(uid) for one in visible for uid in (one.uid, one.agent_uid, one.party_uid, one.created_by_uid, organization)
     } | {str(organization)}
     uids.update(map(str, who.uids) if asked.path == CALLER else ())
-    uids.add(EXAMPLE_ORGANIZATION)  # messages say with it what a uid looks like
-    told = set(UID.findall(said))
-    if asked.path.startswith("/docs"):  # whose examples have uids of nobody
-        told &= {
+    uids.add(EXAMPLE_ORGANIZATION)  # the example of a uid in messages
+    named = set(UID.findall(said))
+    if asked.path.startswith("/docs"):  # its examples have uids that belong to nobody
+        named &= {
             str(uid) for one in everything for uid in (one.uid, one.organization_uid, one.agent_uid, one.party_uid)
         }
-    found = ({mark.casefold() for mark in MARK.findall(said)} - marks) | (told - uids)
+    found = ({mark.casefold() for mark in MARK.findall(said)} - marks) | (named - uids)
     given = asked.text + quote(asked.text)
     return {one for one in found if one not in given}

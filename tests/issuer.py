@@ -40,14 +40,14 @@ def _rsa(_kid: str) -> rsa.RSAPrivateKey:
 
 
 def jwk(kid: str, algorithm: str = "RS256", **more: Any) -> dict[str, Any]:
-    """The public key as it stands in a set."""
+    """The public key, as an entry of a key set."""
     kind = ECAlgorithm if algorithm.startswith("ES") else OKPAlgorithm if algorithm == "EdDSA" else RSAAlgorithm
     return {**json.loads(kind.to_jwk(private_key(kid, algorithm).public_key())), "kid": kid, "use": "sig"} | more
 
 
 @dataclass
 class Issuer:
-    """`requests` are the paths that were asked for. `answer` makes the body of each, or raises."""
+    """`requests` are the requested paths. `override`, if it is set, makes the body of each answer, or raises."""
 
     url: str
     keys: list[dict[str, Any]] = field(default_factory=list)
@@ -98,7 +98,7 @@ def issuer(certificate: tuple[Path, Path] | None = None) -> Iterator[Issuer]:
             if served.status in (301, 302, 307):
                 self.send_header("Location", "/elsewhere")
             self.send_header("Content-Length", str(len(content)))
-            with suppress(OSError):  # who asked may have stopped waiting
+            with suppress(OSError):  # the client may have stopped waiting
                 self.end_headers()
                 self.wfile.write(content)
 

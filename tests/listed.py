@@ -1,4 +1,4 @@
-"""A list of documents in plain Python that answers what paging asks of OpenSearch, and the order that it must find."""
+"""A list of documents in plain Python that replaces OpenSearch for paging, and the order that paging must find."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def document(uid: int, *, clauses: Sequence[int] = (), **values: object) -> Docu
 
 
 def scored(worths: Worths) -> list[Scored]:
-    """The clauses of relevance: the one with this number is worth so much."""
+    """The scoring clauses, each with its weight. A clause matches the documents that have its number."""
     return [(worth, {"term": {"clauses": number}}) for number, worth in enumerate(worths)]
 
 
 def scoring(worths: Worths) -> list[Clause]:
-    """The same, as a search has them."""
+    """The same clauses, in the form of a search."""
     return [{"constant_score": {"filter": clause, "boost": float(worth)}} for worth, clause in scored(worths)]
 
 
@@ -66,7 +66,7 @@ def matches(document: Document, clause: Any) -> bool:
 
 
 def _has(document: Document, kind: str, inside: Mapping[str, Any]) -> bool:
-    """Whether the field has the value. A date's bounds are numbers only where they say so; booleans have no ranges."""
+    """Whether the field has the value. Bounds of dates are numbers only with their format; booleans have no ranges."""
     ((name, wanted),) = inside.items()
     if kind == "term":
         return wanted in document[name]
@@ -112,7 +112,7 @@ def ordered(
 
 @dataclass
 class Listed:
-    """The list, as a Counter. `most_buckets` is what the cluster counts at once of a field, where it is limited."""
+    """The list, as a paging.buckets.Counter. `most_buckets` limits the buckets of a field in one histogram."""
 
     documents: Sequence[Document]
     sorts: Sequence[Sort]

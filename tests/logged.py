@@ -1,7 +1,7 @@
-"""What the service logs while the tests run: in one folder for all processes of a run, which looks through it at its end.
+"""Collects in one folder what the service logs while the tests run, and searches it for what must not be logged.
 
-tests/conftest.py calls `begin` in each process, and `telling` in the one that ends last. A file that `new_file` names is
-looked through, whichever process writes it.
+tests/conftest.py calls `begin` in each process of a run, and `telling` in the one that ends last. Each file that
+`new_file` names is searched, whichever process writes it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.corpus import WORDS
 
 MARK = "zqxj"  # in everything that tests/node/test_logs.py stores, asks and sends
-ITS_OWN = {"running"}  # as asyncio says of each task
+ITS_OWN = {"running"}  # asyncio logs this word about each task
 TELLING = [word for word in WORDS if (len(word) > 5 or not word.isascii()) and word not in ITS_OWN]
 SEARCHED = ("secretword", "unmistakable")  # what other tests search for
 PARTS = ("eyj", "@", MARK, *SEARCHED)  # the beginning of a token, and what each address has; in lower case
@@ -61,9 +61,9 @@ def _secrets(folder: Path) -> Path:
 
 
 def telling(folder: Path, secrets: Iterable[str]) -> Iterator[str]:
-    """Each line below `folder` that tells a token, a key, a secret, a subject, an address or what was searched.
+    """Each line below `folder` that contains a token, a key, a secret, a subject, an address or a searched text.
 
-    As file:line: what is told.
+    In the form file:line: what it contains.
     """
     parts = [*PARTS, *(secret.casefold() for secret in secrets)]
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -73,7 +73,7 @@ def telling(folder: Path, secrets: Iterable[str]) -> Iterator[str]:
             continue  # most files; a look at each line takes longer
         for number, line in enumerate(text.splitlines(), 1):
             lowered = line.casefold()
-            told = [part for part in parts if part in lowered]
-            told += [found[0] for pattern in (_WORD, _KEY) if (found := pattern.search(line))]
-            if told:
-                yield f"{file}:{number}: {', '.join(told)}"
+            leaks = [part for part in parts if part in lowered]
+            leaks += [found[0] for pattern in (_WORD, _KEY) if (found := pattern.search(line))]
+            if leaks:
+                yield f"{file}:{number}: {', '.join(leaks)}"

@@ -21,11 +21,11 @@ from service.conversation import Conversation
 from tests import oracle_codes, oracle_korean
 from tests.oracle_mistakes import is_mistyped_code, is_near
 
-Positions = tuple[frozenset[str], ...]  # the tokens at each place of a text
-Tokens = Callable[[str, str], Positions]  # of a field and a text: the analyzer's own, in their order
+Positions = tuple[frozenset[str], ...]  # the tokens at each position of a text
+Tokens = Callable[[str, str], Positions]  # called with a field and a text: the analyzer's tokens, in their order
 
 EXACT, STEMS, VARIANTS = "subject", "subject.stems", "subject.variants"
-# How what is typed is analyzed.
+# The analyzers of the typed text.
 EXACT_ASKED, STEMS_ASKED, JOINED_ASKED = EXACT, "subject_stems_asked", "subject_joined_asked"
 SPACELESS_SCRIPTS = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR")
 ELIDED = re.compile("c|d|j|l|m|n|s|t|v|qu|jusqu|lorsqu|puisqu|quoiqu|un|gl|all|dall|dell|nell|coll|sull|quell")
@@ -55,7 +55,7 @@ def matching(request: Request, conversations: list[Conversation], tokens: Tokens
 
 
 def settled(request: Request, conversations: list[Conversation], tokens: Tokens) -> Request:
-    """The request with what `match=auto` comes to: all words, or any of them where nothing has all."""
+    """The request with `match=auto` resolved: all words, or any of them if no conversation has all."""
     if request.search is None or request.match != "auto":
         return request
     strict = dataclasses.replace(request, match="words")
@@ -64,14 +64,14 @@ def settled(request: Request, conversations: list[Conversation], tokens: Tokens)
 
 
 def matched(request: Request, conversations: list[Conversation], tokens: Tokens) -> dict[str, str]:
-    """What the answer says of `match=auto`."""
+    """The part of the answer that reports how `match=auto` was resolved."""
     if request.search is None or request.match != "auto":
         return {}
     return {"matched": "any" if settled(request, conversations, tokens).match == "any" else "all"}
 
 
 def ordered(conversations: list[Conversation], sort: str) -> list[Conversation]:
-    """By the keys, missing values last either way; ties by -updated_on, then by the text of the uid."""
+    """Sorted by the keys, missing values always last; ties by -updated_on, then by the text of the uid."""
     found = sorted(conversations, key=lambda conversation: str(conversation.uid))
     found.sort(key=lambda conversation: conversation.updated_on, reverse=True)
     for key in reversed(sort.split(",")):
@@ -177,7 +177,7 @@ def found_by(text: str, match: str, subject: str | None, tokens: Tokens) -> bool
 
 
 def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) -> bool:
-    """Whether the subject has the piece in one word with its neighbour, or in two words."""
+    """Whether the subject joins the piece with its neighbour in one word, or divides it into two words."""
     there = ["".join(place) for place in tokens(EXACT_ASKED, subject)]
     if len(pieces) <= 4 and len(word := _letters(pieces[at])) <= 16:
         halves = {one + other for one, other in itertools.pairwise(there) if _are_halves(one, other)}
@@ -193,7 +193,7 @@ def _in_other_words(at: int, pieces: list[str], subject: str, tokens: Tokens) ->
 
 
 def _are_halves(one: str, other: str) -> bool:
-    """Whether they may be one word: a single letter only in front, and none that is often a word."""
+    """Whether they may be one word. Only the first may be a single letter, but none that is often a word."""
     return len(other) > 1 and (len(one) > 1 or (one in "bcdefghijklmnpqrstuvx" and len(other) > 2))
 
 
@@ -207,7 +207,7 @@ def folded(word: str) -> str:
 
 
 def _pieces(text: str) -> list[str]:
-    """Between spaces, where a reply's mark and what holds neither letter, number nor symbol are nothing."""
+    """The parts between spaces, without reply marks, and without those that have no letter, number or symbol."""
     words = oracle_codes.plain(oracle_codes.owned(text)).split()
     marks = {"(fwd)", "[fwd:", *(f"{mark}:" for mark in REPLY_MARKS)}
     words = [word for word in words if word.lower() not in marks and any(_kind(c) for c in word)]
@@ -284,7 +284,7 @@ def _in_one_word(text: str) -> list[str]:
 
 
 def _holds(there: Positions, wanted: Positions) -> bool:
-    """Whether the tokens stand in there, one behind the other; none never do."""
+    """Whether the tokens are in `there` at consecutive positions. False if there are no tokens to find."""
     starts = range(len(there) - len(wanted) + 1) if wanted else ()
     return any(all(one & there[at + step] for step, one in enumerate(wanted)) for at in starts)
 
@@ -307,7 +307,7 @@ def _may_lack_marks(character: str) -> bool:
 
 
 def _decomposed(text: str) -> str:
-    """Single letters and marks. Of Hangul, consonants alike at both ends of a syllable, and each of two apart."""
+    """Single letters and marks. Hangul consonants are equal at both ends of a syllable, and double ones are split."""
     parts = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text)).casefold()
     named = [(part, unicodedata.name(part, part)) for part in parts]
     return "".join(_sound(name) if name.startswith("HANGUL") else part for part, name in named)
@@ -340,7 +340,7 @@ def _is_pictograph(character: str) -> bool:
 
 
 def condition_holds(name: str, value: str, conversation: Conversation) -> bool:
-    """A further parameter, as it is written in the query string."""
+    """Whether the conversation meets a condition, given as a parameter of the query string."""
     field, sign = (name[:-1], "!") if name.endswith("!") else (name.partition("[")[0], name.partition("[")[2][:-1])
     own = own_values(field, conversation)
     if sign in ("gte", "gt", "lte", "lt"):
@@ -357,7 +357,7 @@ def condition_holds(name: str, value: str, conversation: Conversation) -> bool:
 
 
 def own_values(field: str, conversation: Conversation) -> set[str]:
-    """The values of a field as texts; none where it has none."""
+    """The values of a field as texts. Empty if it has none."""
     given = conversation.metadata
     found: Any = {
         "category": conversation.categories, "label": given.labels, "to_emails": given.to_emails,
@@ -370,7 +370,7 @@ def own_values(field: str, conversation: Conversation) -> set[str]:
 
 
 def _compares(when: datetime | int, sign: str, value: str) -> bool:
-    """A date is its whole day in UTC."""
+    """Compares numbers or times. A value that is a date means the whole day in UTC."""
     if isinstance(when, int):
         number = int(value)
         return {"gte": when >= number, "gt": when > number, "lte": when <= number, "lt": when < number}[sign]

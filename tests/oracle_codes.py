@@ -1,4 +1,4 @@
-"""Codes and numbers in groups, and marks of owners, by definitions of their own for tests/oracle.py."""
+"""Codes and numbers in groups, and signs such as ™, by independent definitions for tests/oracle.py."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ IN_PARTS = re.compile(rf"\W*([^\W\d_ʼ]+({_SIGN}[^\W\d_ʼ]+)+)\W*")
 
 
 def in_other_groups(at: int, pieces: list[str], subject: str) -> bool:
-    """Whether the subject has the code or number that the piece makes with its neighbours, in whatever groups.
+    """Whether the subject has the code or number that the piece makes with its neighbours, in any groups.
 
-    A code has letters and digits, five characters or more, and a digit in its first group if spaces divide it; a number has five digits or more, and seven if it is one piece with signs between. So what is compared are letters and digits without what stands between.
+    A code has letters and digits, five characters or more, and a digit in its first group if spaces divide it. A number
+    has five digits or more, and seven if it is one piece with signs between them. Only the letters and digits are
+    compared, without the signs and spaces between them.
     """
     wanted = _wanted(at, tuple(pieces))
     if not wanted:
@@ -48,8 +50,8 @@ def _is_number(run: Sequence[str]) -> bool:
 def numbers_in(subject: str) -> list[str]:
     """The phone numbers of seven digits and more, and the amounts in thousands, each without what groups it.
 
-    One may begin behind each space, and has up to six groups with spaces between; what stands behind the last of them
-    does not matter, because these are compared by their beginnings.
+    A number may begin after each space, and has up to six groups with spaces between them. It may be followed by more
+    digits, because numbers are compared by their beginnings.
     """
     pieces = [re.fullmatch(r"\W*(\d[\d.,'’/()-]*)\W*", piece) for piece in subject.split()]
     found = []
@@ -84,13 +86,13 @@ def _is_code(run: Sequence[str]) -> bool:
 
 
 def plain(text: str) -> str:
-    """In NFKC, where an accent between letters is an apostrophe, with the digits of ASCII."""
+    """The text in NFKC, with ASCII digits, and with an apostrophe in place of an accent sign between letters."""
     normalized = unicodedata.normalize("NFKC", re.sub(r"(?<=[^\W\d_])´(?=[^\W\d_])", "'", text))
     return "".join(str(unicodedata.decimal(character, character)) for character in normalized)
 
 
 def owned(text: str) -> str:
-    """The text without the marks of owners beside a word."""
+    """The text without signs such as ® and ™ beside a word."""
     return re.sub(r"(?<=[^\W_])\s?[©®℗℠™]+|[©®℗]+(?=[^\W_])", " ", text)
 
 

@@ -1,4 +1,4 @@
-"""Korean words in parts, for the oracle. What an ending is, the analyzer says: it has the word with and without it."""
+"""Korean words in parts, for the oracle. The analyzer finds endings: it gives the word with its ending and without."""
 
 from __future__ import annotations
 

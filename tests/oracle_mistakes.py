@@ -7,7 +7,7 @@ import re
 
 
 def is_near(typed: str, there: str) -> bool:
-    """AUTO: up to 2 letters as they are, up to 5 one mistake, else two; the first letter is right."""
+    """As fuzziness AUTO: up to 2 letters allow no mistake, up to 5 one, else two. The first letter must be right."""
     allowed = 0 if len(typed) < 3 else 1 if len(typed) < 6 else 2
     return typed[:1] == there[:1] and _distance(typed, there) <= allowed
 
@@ -38,7 +38,7 @@ def _code(piece: str) -> str:
 
 @functools.cache
 def _distance(one: str, other: str) -> int:
-    """Letters to insert, delete, change, or to swap with a neighbour (optimal string alignment)."""
+    """How many letters to insert, delete, change, or swap with a neighbour (optimal string alignment)."""
     rows = [list(range(len(other) + 1))]
     for i, a in enumerate(one, start=1):
         row = [i]

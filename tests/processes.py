@@ -1,4 +1,4 @@
-"""Child processes and waits of the tests: none outlasts its test, whatever happens in it."""
+"""Child processes and waits of the tests. No process runs longer than its test, even if the test fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of the programs in scripts/ and tests/bench. A number that cannot be meant is refused at once, in one line.
+"""Options of the programs in scripts/ and tests/bench. An impossible number is refused at once, in one line.
 
 It needs nothing but Python, as scripts/simulate does.
 """

@@ -1,6 +1,6 @@
 """An identity provider for people: OpenID Connect's code flow with PKCE, on 127.0.0.1, with a page to sign in on.
 
-It refuses what a strict provider refuses: another address to return to, a code that was used, a wrong verifier.
+It refuses what a strict provider refuses: an unknown redirect address, a code that was used, a wrong verifier.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Provider:
         }  # fmt: skip
 
     def refusal(self, asked: dict[str, str]) -> str | None:
-        """Why it does not even show its page."""
+        """Why it refuses a request instead of showing its page; None if it does not."""
         expected = {"client_id": CLIENT_ID, "response_type": "code", "code_challenge_method": "S256"}
         wrong = [name for name, value in expected.items() if asked.get(name) != value]
         if asked.get("redirect_uri") not in self.returns:
@@ -67,7 +67,7 @@ class Provider:
         return f"wrong: {' '.join(wrong)}" if wrong else None
 
     def answer(self, asked: dict[str, str], *, name: str, is_granted: bool) -> str:
-        """Where the browser goes on."""
+        """The address to which the browser is redirected."""
         found = {"state": asked["state"], "iss": self.url}
         if is_granted:
             code = secrets.token_urlsafe(16)

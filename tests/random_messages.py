@@ -1,4 +1,4 @@
-"""Random messages whose threads meet: few ids, people and subjects."""
+"""Random messages that often join one thread, because they have few ids, people and subjects."""
 
 from __future__ import annotations
 

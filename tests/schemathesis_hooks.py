@@ -1,4 +1,4 @@
-"""What schemathesis is told beside the OpenAPI document: how to write NDJSON. tests/node/test_schema.py names this file."""
+"""A hook of schemathesis: how to write NDJSON, which the OpenAPI document lacks. For tests/node/test_schema.py."""
 
 from __future__ import annotations
 

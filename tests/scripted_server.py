@@ -20,7 +20,7 @@ QUICK = Retries(attempts=3, longest_wait=0.01)
 
 
 class Server:
-    """Gives the answers of a list in turn, the last one again and again, and notes the requests.
+    """Gives the answers of a list in order, then the last one again and again, and records the requests.
 
     An answer whose Content-Length is wrong is cut off: the connection breaks.
     """

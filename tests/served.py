@@ -14,11 +14,11 @@ import httpx
 from tests.processes import wait_until
 
 CERTIFICATES = ssl.create_default_context()
-"""For `verify` of httpx: reading them takes 50 ms of processor time, which it does anew for each request without a client."""
+"""For `verify` of httpx. Without it, each request without a client reads the certificates again, which takes 50 ms."""
 
 
 def await_address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """The address in the log, when it answers there. Raises AssertionError with the log where the process ended."""
+    """The address in the log, when it answers there. Raises AssertionError with the log if the process ended."""
 
     def address() -> str | None:
         found = re.search(r"http://127\.0\.0\.1:\d+", log.read_text())

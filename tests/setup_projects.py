@@ -22,7 +22,7 @@ build-backend = "backend"
 name = "own"
 version = "1.0"
 """
-# A build backend (PEP 660), as hatchling is the project's: its wheel holds a .pth file that names the project's folder.
+# A build backend (PEP 660), like hatchling: its wheel holds a .pth file that names the project's folder.
 BACKEND = """\
 import base64, hashlib, os, zipfile
 
@@ -134,7 +134,7 @@ def make_project(root: Path, wheels: Path) -> Project:
 
 
 def python_with(folder: Path, line: str) -> str:
-    """A Python in which `line` runs at each start, whatever its options: as a .pth file of an environment of its own."""
+    """A Python in which `line` runs at each start, whatever its options, because a .pth file holds the line."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     next(folder.glob("lib/python*/site-packages")).joinpath("line.pth").write_text(f"import sys; {line}\n")
     return str(folder / "bin" / "python")

@@ -13,7 +13,7 @@ from service.api.http_protocol import BoundedProtocol, ConnectionLimits, bounded
 
 
 class Reader:
-    """A client that reads so many bytes a second of what is written to it."""
+    """A client that reads `speed` bytes a second of what is written to it."""
 
     def __init__(self, speed: float) -> None:
         self.speed = speed

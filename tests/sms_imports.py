@@ -1,4 +1,4 @@
-"""Imports a file of SMS, and where a collection of real ones lies."""
+"""Imports a file of SMS, and has the path of a collection of real ones."""
 
 from __future__ import annotations
 

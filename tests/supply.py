@@ -94,7 +94,7 @@ def vulnerabilities() -> Iterator[str]:
 
 
 def asked(name: str, service: str) -> str | None:
-    """What one advisory service says of the packages in a file: None if it knows all, and nothing bad of any."""
+    """The problem that one advisory service finds in the packages of a file. None if it knows all and finds nothing."""
     command = [sys.executable, "-m", "pip_audit", "--requirement", name, "--disable-pip", "--require-hashes"]
     command += ["--vulnerability-service", service, "--format", "json", "--progress-spinner", "off"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -102,7 +102,7 @@ def asked(name: str, service: str) -> str | None:
 
 
 def judged(output: str, errors: str) -> str | None:
-    """What pip-audit's output means. It ends with 0 also if the service knows none of the packages."""
+    """What pip-audit's output means. pip-audit ends with 0 even if the service knows none of the packages."""
     try:
         packages = json.loads(output)["dependencies"]
     except (ValueError, KeyError):

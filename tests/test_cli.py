@@ -29,14 +29,14 @@ from tests.command_line import (
     assert_one_line,
     conversations,
     environment,
-    leaves,
+    every_command,
     process,
 )
 from tests.corpus import corpus
 from tests.processes import end_all, end_with_the_test
 
 
-@pytest.mark.parametrize("path", [path for path, _command in leaves()])
+@pytest.mark.parametrize("path", [path for path, _command in every_command()])
 def test_every_command_has_help_with_an_example_that_parses(
     path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,7 +264,7 @@ def test_the_table_of_exit_codes_is_the_code() -> None:
 
 def test_the_page_of_commands_has_every_command() -> None:
     page = (ROOT / "docs" / "commands.md").read_text("utf-8")
-    for path, command in leaves():
+    for path, command in every_command():
         if not isinstance(command, click.Group):
             assert f"`{path.removeprefix('conversations ')}" in page, path
 

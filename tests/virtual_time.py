@@ -1,4 +1,4 @@
-"""Runs coroutines in virtual time: whoever sleeps wakes at once, and the loop's clock has moved on by as much."""
+"""Runs coroutines in virtual time: a sleeping task wakes at once, and the clock of the loop moves on by its time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Done = TypeVar("Done")
 
 
 class _Selector(selectors.SelectSelector):
-    """Moves the clock on where it would wait. A loop that waits for ever is an error."""
+    """Moves the clock on instead of waiting. A loop that waits for ever is an error."""
 
     now = 0.0
 

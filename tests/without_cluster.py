@@ -36,12 +36,12 @@ def ask(
 @asynccontextmanager
 async def started(app: Any) -> AsyncIterator[None]:
     """Starts the application and ends it, as a server does."""
-    told: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    said: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-    running = asyncio.create_task(app({"type": "lifespan", "state": {}}, told.get, said.put))
+    to_app: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    from_app: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    running = asyncio.create_task(app({"type": "lifespan", "state": {}}, to_app.get, from_app.put))
     for step in ("startup", "shutdown"):
-        await told.put({"type": f"lifespan.{step}"})
-        assert await said.get() == {"type": f"lifespan.{step}.complete"}
+        await to_app.put({"type": f"lifespan.{step}"})
+        assert await from_app.get() == {"type": f"lifespan.{step}.complete"}
         if step == "startup":
             yield
     await running

@@ -121,7 +121,7 @@ class Cluster:
         return found
 
     def _read(self, ask: Callable[[Client, Searcher], Awaitable[Result]]) -> Result:
-        """The result. The index is checked first."""
+        """Checks the index, then runs `ask` and returns its result."""
         settings = self._settings
 
         async def run(client: Client) -> Result:

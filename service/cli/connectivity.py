@@ -74,7 +74,7 @@ async def shared_nodes(settings: Settings, url: str) -> list[str]:
 
 
 async def _node_at(settings: Settings, url: str) -> tuple[str, str] | None:
-    """The id and the name of the node at the URL; None if it does not tell."""
+    """The id and the name of the node at the URL; None if it is not known."""
     client = connect(settings, url, timeout=NODE_SECONDS)
     try:
         answer = await client.nodes.info(node_id="_local", metric="http", params={"filter_path": "nodes.*.name"})

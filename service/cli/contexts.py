@@ -45,9 +45,7 @@ class Config:
     def context(self, name: str | None) -> tuple[str, dict[str, object]]:
         """The name and the settings of this context, or of the current one if `name` is None.
 
-        Without a current one, there are no settings.
-
-        Raises Misconfigured if there is no such context.
+        Without a current one, there are no settings. Raises Misconfigured if there is no such context.
         """
         chosen = name or self.current
         if chosen is None:

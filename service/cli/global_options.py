@@ -60,7 +60,7 @@ def settings(**options: object) -> Settings:
 
 
 def _choose_form(context: Mapping[str, object]) -> None:
-    """Makes notes and errors JSON if they are lines of a log in JSON, also if another setting turns out to be wrong."""
+    """Makes notes and errors JSON if the command is a service whose log is JSON. Needs no other setting to be valid."""
     log_format = child_environment().get(variable_of("log_format")) or context.get("log_format")
     progress.shown.as_json = click.get_current_context().info_name in SERVICES and log_format == "json"
 

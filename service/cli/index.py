@@ -315,7 +315,7 @@ def dashboards_command(settings: Settings, url: str, wait: float) -> None:
     """Import the ready-made views into OpenSearch Dashboards. A second import is safe.
 
     For a first visit, it also sets the default index pattern, the time zone UTC, and a time range that begins with the
-    oldest conversation, where nobody has set them. If Dashboards needs a user, it is the one of OPENSEARCH_USER and
+    oldest conversation, unless somebody has set them. If Dashboards needs a user, it is the one of OPENSEARCH_USER and
     OPENSEARCH_PASSWORD. A user who is refused is tried again for up to 60 s, because the security plugin refuses all
     users while it starts.
     """
@@ -361,7 +361,7 @@ def _with_job(
 
 
 def _read_files(files: tuple[str, ...], *, max_ahead: timedelta, ended: Ended) -> Iterator[Write]:
-    """The writes in the files. Raises SourceUnreadable for a line without one: the index is compared with the files."""
+    """The writes in the files. Raises SourceUnreadable for a line that is not a valid conversation."""
     for file in files:
         for line in ndjson.read(file, max_ahead=max_ahead, ended=lambda end: ended(end.organization_uid, end.where)):
             if line.conversation is None:

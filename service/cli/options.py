@@ -247,7 +247,7 @@ def recorded(settings: Settings, action: str, organizations: Iterable[UUID | str
 def recorded_at_the_end(record: Callable[[bool], None]) -> Iterator[None]:
     """Calls `record` when the block has ended, with True if it succeeded.
 
-    Raises what the block raises, also where nothing can be recorded, and else Misconfigured if nothing can be recorded.
+    An error of the block is raised even if `record` fails. Otherwise, raises Misconfigured if `record` does.
     """
     try:
         yield

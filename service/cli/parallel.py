@@ -45,11 +45,10 @@ def load_files(
     resume: bool,
     advance: Callable[[int], None],
 ) -> dict[str, int]:
-    """Runs a `conversations load` for each input and adds up what they print.
+    """Runs a `conversations load` for each input, and adds up the counts that they print.
 
-    Their rejects are put into one file, in the order of the inputs.
-
-    If one fails, ConversationsError is raised after all have ended, with the message of the first that failed.
+    Their rejects are put into one file, in the order of the inputs. If a load fails, ConversationsError is raised after
+    all have ended, with the message of the first input whose load failed.
     """
 
     def load(part: Part) -> dict[str, int] | str:
@@ -74,7 +73,7 @@ def load_files(
 def _run(
     command: list[str], environment: dict[str, str], advance: Callable[[int], None], file: str
 ) -> dict[str, int] | str:
-    """The record that the command prints, or its last message if it prints none. Repeats what it waits for."""
+    """The record that the command prints, or its last message if it prints none. Repeats its notes on waiting."""
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

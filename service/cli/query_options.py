@@ -147,8 +147,8 @@ def refuse_options(words: Sequence[str]) -> None:
     for word in words:
         if word.partition("=")[0] in known or re.match(r"--[a-z]", word):
             raise Misconfigured(
-                f"{word} comes after --, so it would be searched for: write options before --, "
-                f"and a word such as this inside quotes together with another"
+                f"{word} comes after --, so it would be searched for: write options before --; "
+                "to search for such a word, put it in quotes together with another word"
             )
 
 

@@ -199,8 +199,7 @@ def node_command(settings: Settings, count: int) -> None:
     one replica. If a node dies, the command reports it. The other nodes go on while more than half of the nodes run;
     after that, the command ends with exit code 1. A dead node cannot be started alone: stop the command and start it
     again. The nodes keep their addresses. Each node takes about 700 MB of memory; CONVERSATIONS_NODE_HEAP sets the heap
-    of each. A data folder is for one node or for one cluster: give the cluster a folder of its own with
-    --data.
+    of each. A data folder is for one node or for one cluster: give the cluster its own folder with --data.
 
     The nodes have no password, so every user of this machine can read and write them.
     """

@@ -251,7 +251,7 @@ def _load(
 
 
 def left(reading: progress.Reading, tally: loader.Tally) -> str | None:
-    """What a load waits for when it has read everything. None before."""
+    """What a load waits for after it has read everything. None before that."""
     if not reading.is_ended:
         return None
     under_way = reading.lines - reading.refused - sum(tally.record().values())

@@ -166,7 +166,7 @@ class Importer(Generic[Source]):
             self.outcome.tally.count("unchanged")
 
     async def _remember(self, changes: list[Change[Source]], lease: Lease) -> list[Piece[Source]]:
-        """Writes the records. After a reindex, an older index that also gets all writes may not take them."""
+        """Writes the import records. After a reindex, the older index, which still gets all writes, may reject them."""
         kept = [change for change in changes if change.memory is not None]
         results = await self._send([self._record(change) for change in kept], lease)
         refused = [change for change, result in zip(kept, results, strict=True) if result.outcome == "rejected"]

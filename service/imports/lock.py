@@ -92,7 +92,7 @@ class Lease:
         return True
 
     async def _read_own_revision(self) -> None:
-        """After a refused heartbeat, the lock is lost, unless the document is its own and the answer was lost."""
+        """Called after a refused heartbeat. The lock is lost, unless the document still names this owner."""
         current = await self._document.read()
         is_own = current is not None and current[0].get("owner") == self._owner
         self._revision = current[1] if current is not None and is_own else None

@@ -115,7 +115,7 @@ class Planner(Generic[Source]):
         for uid, group in self._taken.items():
             taken.setdefault(id(group), []).append(uid)
         made = [self._change(group, uid, taken.get(id(group), [])) for group, uid in stays]
-        return [*made, *(self._forgotten(self.entries[uid], some) for uid, some in self._deleted.items())]
+        return [*made, *(self._change_of_deleted(self.entries[uid], some) for uid, some in self._deleted.items())]
 
     # Which messages are together
 
@@ -322,7 +322,7 @@ class Planner(Generic[Source]):
             shrinks=not {fact.copy for fact in entry.facts} <= {fact.copy for fact in made.facts},
         )
 
-    def _forgotten(self, entry: Entry, pieces: list[Piece[Source]]) -> Change[Source]:
+    def _change_of_deleted(self, entry: Entry, pieces: list[Piece[Source]]) -> Change[Source]:
         """Adds messages to the record of a deleted conversation, so that they do not come back."""
         facts = with_states(entry.facts, pieces)
         memory = Memory(tuple(facts), entry.written)

@@ -1,1 +1,1 @@
-"""Writing: the mapping, aliases, and versioned bulk writes."""
+"""Indices and writes: the mapping, the aliases, and versioned bulk writes."""

@@ -1,8 +1,7 @@
 """Names, creates and checks indices, and finds the index behind the alias.
 
 An index is named `conversations-<UTC time>-<checksum of the mapping>`, and its mapping never changes. Readers and
-writers use the alias. At every start, the mapping in the cluster is compared with the file, so that differences are
-reported.
+writers use the alias. `check` reports if the mapping in the cluster differs from the file.
 """
 
 from __future__ import annotations

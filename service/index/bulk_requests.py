@@ -72,10 +72,10 @@ class Failure:
 class Delivery:
     """The writes of one call, and the results so far at each of their places. `patience` is in seconds.
 
-    With `refresh` wait_for, `unrefreshed` are the indices in which searches may not find some of the documents yet:
-    OpenSearch does not wait for unchanged documents, and some requests do not wait, to be in time: those that were
-    divided, and those to an index that refreshes seldom or never. A request that waits too long is sent again, and
-    would then report what it wrote itself as unchanged.
+    With `refresh` wait_for, `unrefreshed` are the indices in which searches may not find some of the documents yet.
+    OpenSearch does not wait for unchanged documents. A request that was divided, or that goes to an index that
+    refreshes seldom or never, does not wait either: if it waited too long, it would be sent again, and would report its
+    own writes as unchanged.
     """
 
     client: Client
@@ -90,7 +90,7 @@ class Delivery:
     _written_since_failure: int = 0
     _has_failed: bool = False
     _waits: bool = True
-    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARTS))
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARTS))
 
     async def send(self, places: list[Place]) -> Again | None:
         """Sends the writes at these places. Returns why some have no result yet, or None. Raises WriteFailed."""
@@ -182,7 +182,7 @@ class Delivery:
             "request_timeout": seconds,
         }
         try:
-            async with self._turns:
+            async with self._slots:
                 with translated(alias=self.alias):
                     answer = await self.client.bulk(body=body, params=params)
         except (SearchUnavailable, SearchTimeout, IndexUnusable) as error:

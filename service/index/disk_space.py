@@ -65,16 +65,16 @@ async def unless_full(work: Coroutine[object, object, Done], client: Client, *, 
     task = asyncio.ensure_future(work)
     try:
         while not (await asyncio.wait({task}, timeout=seconds))[0]:
-            if (full := await full_disks(client, seconds=_look(seconds))) is not None:
+            if (full := await full_disks(client, seconds=_timeout(seconds))) is not None:
                 raise WriteFailed(full)
         return task.result()
     except WriteFailed as error:
-        if task.done() and (full := await full_disks(client, seconds=_look(seconds))) is not None:
+        if task.done() and (full := await full_disks(client, seconds=_timeout(seconds))) is not None:
             raise WriteFailed(full) from error
         raise
     finally:
         task.cancel()
 
 
-def _look(seconds: float) -> float:
+def _timeout(seconds: float) -> float:
     return min(SECONDS, seconds / 4)

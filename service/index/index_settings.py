@@ -33,13 +33,13 @@ async def defaults(client: Client) -> IndexSettings:
 
 def chosen(settings: Settings) -> dict[str, int | str]:
     """The settings in the options or the environment. Others are left out."""
-    said = {
+    given = {
         "number_of_shards": settings.shards,
         "number_of_replicas": settings.replicas,
         "routing_partition_size": settings.routing_partition,
         "refresh_interval": settings.refresh_interval,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def of_successor(running: IndexSettings, chosen: IndexSettings) -> IndexSettings:

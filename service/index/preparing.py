@@ -35,7 +35,7 @@ def write_or_reason(line: Line, max_ahead: timedelta) -> Prepared:
 async def in_processes(
     lines: Iterable[Line], *, workers: int, max_ahead: timedelta, reject: Callable[[Line], None]
 ) -> AsyncIterator[AsyncIterator[list[tuple[Line, Write]]]]:
-    """Yields the writes of the lines in their order, some hundred at a time, and calls `reject` for the others.
+    """Yields the writes of the lines in their order, up to CHUNK_LINES at a time. Calls `reject` for the other lines.
 
     The processes end with the block, and also when this process is killed.
     """

@@ -19,7 +19,7 @@ async def refresh(
 ) -> None:
     """Refreshes these indices, within `seconds`. With `may_lack`, names that do not exist are ignored.
 
-    Raises SearchUnavailable if a copy of a shard could not be refreshed: a search that asks it would miss something.
+    Raises SearchUnavailable if a copy of a shard could not be refreshed: a search on it would miss documents.
     """
     ignoring = {"ignore_unavailable": "true"} if may_lack else {}
     with translated(alias=alias):
@@ -32,7 +32,7 @@ async def refresh(
 async def is_soon(client: Client, names: Collection[str], *, alias: str, within: float, seconds: float) -> bool:
     """Whether each of these indices refreshes by itself at least every `within` seconds.
 
-    False if that is not known after `seconds`: whoever cannot rely on it refreshes.
+    False if this is not known within `seconds`. The caller then refreshes the indices itself.
     """
     params = {"ignore_unavailable": "true", "request_timeout": seconds}
     try:

@@ -16,7 +16,7 @@ from service.client import Client
 from service.client.responses import convert
 from service.errors import ConversationsError
 
-NODE_SHARE = 0.2  # of the time of a call, for a node to answer: so the node that was asked itself does not seem late
+NODE_SHARE = 0.2  # of the time of a call: each node must answer within it, and the rest is for the answer to the caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def within(seconds: float, *, share: float = NODE_SHARE) -> dict[str, str | floa
 
 
 async def members(client: Client, *, seconds: float) -> Members | None:
-    """The nodes of the cluster, within `seconds`. None if no node tells, or if the user may not ask."""
+    """The nodes of the cluster, within `seconds`. None if no node answers, or if the user may not ask."""
     local = {"local": "true", "filter_path": "nodes.*.name", "request_timeout": seconds}
     try:
         async with asyncio.timeout(seconds):
@@ -59,6 +59,6 @@ async def members(client: Client, *, seconds: float) -> Members | None:
             )
         answers, nodes = convert(answered, _Nodes).nodes, convert(known, _Nodes).nodes
     except (TransportError, ConversationsError, TimeoutError):
-        return None  # the caller has found something out that it can report
+        return None  # the caller has a problem of its own to report
     silent = sorted(node.name for number, node in nodes.items() if number not in answers)
     return Members(len(nodes), tuple(silent)) if nodes else None

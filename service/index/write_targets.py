@@ -1,4 +1,4 @@
-"""The indices that must receive writes: the one that is read, and during a reindex or until a prune a second one.
+"""The indices that must receive writes: the one that is read, and a second one from a reindex until a prune.
 
 The alias `<alias>_writes` points to all of them. A writer reads it at most half a lease before it sends, and
 acknowledges a write only if it has read it within the last lease. So after the alias was changed and one lease has
@@ -36,7 +36,7 @@ def foreign(index: str) -> str:
 async def holders(client: Client, *aliases: str) -> dict[str, frozenset[str]]:
     """The indices behind these aliases, each with all of its aliases. It is empty if no alias exists.
 
-    The request names indices, not aliases, because users with rights only to these indices may send it.
+    The request names the aliases as indices, because then users with rights only to these indices may send it.
     """
     with translated(alias=aliases[0]):
         try:

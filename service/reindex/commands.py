@@ -52,7 +52,7 @@ async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = Tru
             throttle=job.throttle,
             skip_invalid=job.skip_invalid,
         )
-        return await _go(job, lock)
+        return await _run_steps(job, lock)
 
 
 def _stamp(path: str) -> str:
@@ -69,8 +69,9 @@ def _stamp(path: str) -> str:
 async def resume(job: Job) -> dict[str, object]:
     """Resumes an interrupted reindex, rollback or prune. Returns the same record as if it had not been interrupted.
 
-    A reindex goes on with its own options, except those that the job has: a throttle, and that it skips documents. If
-    its new index receives writes no longer, as after an interrupted `abandon`, it copies all documents again.
+    A reindex continues with its own options, but the job can change its throttle, and can make it skip invalid
+    documents. If the new index no longer receives writes, as after an interrupted `abandon`, all documents are copied
+    again.
     """
     async with holding(job.client, job.alias, None) as lock:
         if lock.state.action == "prune":
@@ -84,7 +85,7 @@ async def resume(job: Job) -> dict[str, object]:
         await lock.save(throttle=throttle, skip_invalid=skip_invalid)
         if lock.state.action == "reindex" and not await steps.is_written(job, lock.state.new):
             await lock.save(step=FIRST, ranges_done=0)
-        return await _go(replace(job, throttle=throttle, skip_invalid=skip_invalid), lock)
+        return await _run_steps(replace(job, throttle=throttle, skip_invalid=skip_invalid), lock)
 
 
 async def abandon(job: Job) -> dict[str, object]:
@@ -153,7 +154,7 @@ async def rollback(job: Job, *, again: bool = False) -> dict[str, object]:
         way = "forward to the newer" if is_forward else "back to the older"
         progress.say(f"rollback: from {described[current]} {way} {described[target]}; neither is removed")
         await lock.save(step="verify", old=current, new=target)
-        return await _go(job, lock)
+        return await _run_steps(job, lock)
 
 
 async def prune(
@@ -197,7 +198,7 @@ def _tombstones_before(state: State) -> datetime | None:
         raise _of_another_version(state) from None
 
 
-async def _go(job: Job, lock: Lock) -> dict[str, object]:
+async def _run_steps(job: Job, lock: Lock) -> dict[str, object]:
     """Runs the step in the state and all steps after it."""
     names = [step for step, _function in STEPS]
     for step, function in STEPS[names.index(lock.state.step) :]:

@@ -162,11 +162,11 @@ class Batches:
     def __init__(self, writes: Iterator[Write], documents: int = loader.BATCH_DOCUMENTS) -> None:
         self._writes = writes
         self._documents = documents
-        self._turn = asyncio.Lock()
+        self._reading = asyncio.Lock()
 
     async def next(self) -> list[Write]:
         """The next batch, which is empty at the end. Several tasks may call this concurrently."""
-        async with self._turn:
+        async with self._reading:
             return await asyncio.to_thread(self._read)
 
     def _read(self) -> list[Write]:

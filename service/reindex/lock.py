@@ -72,7 +72,7 @@ class Lock:
         self._document = document
         self._revision = revision
         self.state = state
-        self._turn = asyncio.Lock()
+        self._changing = asyncio.Lock()
 
     @classmethod
     async def acquire(cls, client: Client, alias: str, wanted: State | None) -> Lock:
@@ -109,14 +109,14 @@ class Lock:
 
     async def save(self, **changes: Any) -> None:
         """Changes the state. Raises UnderWay if the lock was lost."""
-        async with self._turn:
+        async with self._changing:
             state = replace(self.state, beat=self.state.beat + 1, **changes)
             self._revision = await _put(self._document, state, self._revision)
             self.state = state
 
     async def release(self) -> None:
         """Releases the lock and deletes the state. Raises UnderWay if the lock was lost."""
-        async with self._turn:
+        async with self._changing:
             while not await self._document.remove(self._revision):
                 current = await self._document.read()
                 if current is None:
@@ -193,7 +193,7 @@ def _why(task: asyncio.Task[None]) -> ConversationsError:
 
 
 async def read(client: Client, alias: str) -> State | None:
-    """The state of the running or interrupted action, or None. Fields that this version cannot read are `unknown`."""
+    """The state of the running or interrupted action, or None. `action`, `step`, `old` and `new` may be `unknown`."""
     current = await _document(client, alias).read()
     return None if current is None else _shown(current[0])
 
@@ -214,7 +214,7 @@ def _document(client: Client, alias: str) -> StateDocument:
 
 
 async def _read_new(document: StateDocument) -> tuple[dict[str, object], Revision] | None:
-    """Reads it, but waits for the shard of the state index, which another process may be creating right now."""
+    """Reads the document. Waits for the shard of the state index, which another process may be creating right now."""
     ends = asyncio.get_running_loop().time() + READY_SECONDS
     while True:
         try:

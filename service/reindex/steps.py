@@ -106,20 +106,20 @@ async def _backfill_index(job: Job, lock: Lock) -> None:
     size = pace.page(documents.PAGE_DOCUMENTS)
     left = sorted(number for number in sums if number >= lock.state.ranges_done)
     groups = documents.groups(left, sums, most=size)
-    turns = iter(range(len(groups)))
+    queue = iter(range(len(groups)))
     done: set[int] = set()
     with translated(alias=job.alias):
         total = (await job.client.count(index=lock.state.old))["count"]
     with progress.track("Backfill", total, "document") as advance:
 
         async def copy_ranges() -> None:
-            for turn in turns:
+            for number in queue:
                 async for page in documents.documents(
-                    job.client, lock.state.old, groups[turn], with_source=True, page=size
+                    job.client, lock.state.old, groups[number], with_source=True, page=size
                 ):
                     await _copy(job, writer, pace, page)
                     advance(len(page))
-                done.add(turn)
+                done.add(number)
                 first_left = next((one for one in range(len(groups)) if one not in done), None)
                 upto = documents.RANGES if first_left is None else groups[first_left][0]
                 if upto > lock.state.ranges_done:

@@ -1,8 +1,8 @@
 """Reads the addresses of a header, as people and programs write them.
 
-If an entry ends in <a@b>, this is its address, and all before it is the name, even with commas, quotes or brackets.
-Only pieces of it that are addresses themselves are entries of their own. Encoded words are decoded last, so their
-content cannot divide an entry. The result is the same in every version of Python.
+If an entry ends in <a@b>, this is its address, and the text before it is the name, even with commas, quotes or
+brackets. Only the pieces of this text that are addresses themselves become entries of their own. Encoded words are
+decoded last, so their content cannot divide an entry. The result is the same in every version of Python.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PLAIN = re.compile(
     re.ASCII,
 )
 _BARE = re.compile(r"""([^\s<>@,;:"'()\[\]?=]+@[^\s<>@,;:"'()\[\]?=]+[^\s<>@,;:"'()\[\]?=.])""", re.ASCII)
-_AT_WORD = r"(?: at | \(at\) | \[at\] )"  # as Mailman's archives and people write it
+_AT_WORD = r"(?: at | \(at\) | \[at\] )"  # how Mailman's archives, and some people, write the @
 _MAILMAN = re.compile(
     rf"\s*([^\s@()<>,;]+){_AT_WORD}([^\s@()<>,;]+)(?:\s+\((.*)\))?\s*", re.DOTALL | re.IGNORECASE | re.ASCII
 )
@@ -59,7 +59,7 @@ _NOBODY = re.compile(
 
 
 def addresses(values: list[str], hint: str | None = None) -> list[Address]:
-    """The addresses of these headers' values (Latin-1 text), without entries with neither a name nor an address."""
+    """The addresses in these values of headers (Latin-1 text). Entries with neither name nor address are left out."""
     return [address for value in values for address in _of_header(value, hint)]
 
 

@@ -1,6 +1,6 @@
 """Finds the parts of a message: the texts from which its snippet is made, and the number of its attachments.
 
-Only what is needed is decoded. A part is a pair of places in the message, so nothing is copied.
+Only what is needed is decoded. A part is stored as its begin and end in the message, so nothing is copied.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _FOOTER = re.compile(rb"[=\n][ \t]*\r?\n(?:[ \t]*\r?\n)*+(?=[^\s]*[^A-Za-z0-9+/=
 _PADDED_BREAK = re.compile(rb"=[ \t]+(\r?\n)")  # spaces that a server added to a soft line break of quoted-printable
 
 
-_ASCII = frozenset({"us-ascii", "ascii"})  # programs write these into the header whatever the text is
+_ASCII = frozenset({"us-ascii", "ascii"})  # programs declare these for text in any charset
 _META = re.compile(rb"<meta\s[^>]{0,300}?charset\s*=\s*[\"']?\s*([\w.:-]{2,40})", re.IGNORECASE)
 
 
@@ -62,8 +62,8 @@ class Text:
     def decoded(self) -> str:
         raw = _transferred(self.data[self.begin : min(self.end, self.begin + TEXT_BYTES)], self.encoding)
         charset, hint = self.kind.first("charset"), self.hint
-        if self.is_html and (charset is None or charset.lower() in _ASCII) and (said := _META.search(raw[:META_BYTES])):
-            charset, hint = None, said[1].decode()
+        if self.is_html and (charset is None or charset.lower() in _ASCII) and (meta := _META.search(raw[:META_BYTES])):
+            charset, hint = None, meta[1].decode()
         return decode(raw, charset, hint)
 
 
@@ -78,11 +78,11 @@ class Parts:
 
 def parts(data: bytes, headers: Headers, begin: int, hint: str | None = None) -> Parts:
     found = Parts()
-    _look(found, data, headers, begin, len(data), hint, depth=0, container="")
+    _visit(found, data, headers, begin, len(data), hint, depth=0, container="")
     return found
 
 
-def _look(
+def _visit(
     found: Parts, data: bytes, headers: Headers, begin: int, end: int, hint: str | None, *, depth: int, container: str
 ) -> None:
     found.seen += 1
@@ -102,7 +102,7 @@ def _look(
             if found.seen >= MOST_PARTS:
                 break
             inner, body = split_part(data, start, stop)
-            _look(found, data, inner, body, stop, hint, depth=depth + 1, container=kind.kind)
+            _visit(found, data, inner, body, stop, hint, depth=depth + 1, container=kind.kind)
         if kind.kind == "multipart/alternative":
             found.texts[first:] = sorted(found.texts[first:], key=lambda text: text.is_html)
 
@@ -133,8 +133,8 @@ def _is_attachment(headers: Headers, kind: Content, disposition: Content | None,
     is_text = kind.kind.startswith("text/")
     if kind.kind in _FORM or (depth == 0 and kind.kind in _ENVELOPES):
         return False
-    said = disposition.kind if disposition is not None else ""
-    if said.startswith("attachment"):
+    declared = disposition.kind if disposition is not None else ""
+    if declared.startswith("attachment"):
         return True
     if depth == 0 and is_text and kind.kind not in _NO_TEXTS:
         return False

@@ -155,7 +155,7 @@ _TWO_BYTES = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf
 _CUT_UTF8 = re.compile(rb"(?:[\xc2\xc3\xd0\xd1]|[\xe0-\xef][\x80-\xbf]|[\xf0-\xf4][\x80-\xbf]{1,2})\Z")
 _PAIR = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")  # surrogates in UTF-8
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-# Charsets that text in another charset seldom fits, so a hint that names one of these is believed.
+# Text in other charsets is seldom valid in these, so a hint that names one of them is tried before broken UTF-8.
 _MULTIBYTE = {"gb18030", "cp950", "big5hkscs", "cp932", "cp949", "euc_jp"}
 _KOREAN = b"\x1b$)C"  # ISO-2022-KR begins with this; without it, Python takes what follows for ASCII
 _ESCAPED = re.compile(rb"\x1b\$(?:[@AB]|\([CDOPQ])")
@@ -184,7 +184,7 @@ def codec_of(charset: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _codecs_of(charset: str) -> tuple[str, ...] | None:
-    """Python's codecs to try for a charset's name, or None if the name says nothing."""
+    """Python's codecs to try for a charset's name, or None if the name is unknown."""
     name = _OF_LANGUAGE.sub("", charset.strip(_AROUND).lower()).strip(_AROUND)
     for spelling in _spellings(name):
         if (found := _known(spelling)) is not None:
@@ -224,7 +224,7 @@ def _declared(data: bytes, names: tuple[str, ...]) -> str:
     if names[0] == "iso2022_kr" and not data.startswith(_KOREAN):
         data = _KOREAN + data
     if (names[0] == "cp1252" or names[0].startswith("iso2022")) and _is_utf8(data):
-        return data.decode()  # programs that know no charsets write UTF-8 and call it what their users expect
+        return data.decode()  # some programs write UTF-8, but declare the charset that their users expect
     if names[0] == "utf-8":
         data = _with_pairs(data)
     for name in (_utf16_order(data, names[0]), *names[1:]):
@@ -286,7 +286,7 @@ def _utf16_order(data: bytes, name: str) -> str:
 
 
 def _mostly(data: bytes, name: str) -> str | None:
-    """The text without characters cut off at its ends, and with U+FFFD for wrong bytes; None if most are wrong."""
+    """The text without characters cut off at its ends, and with U+FFFD for wrong bytes; None if too many are wrong."""
     if name == "utf-8":
         data = data[next((at for at, byte in enumerate(data[:4]) if not 0x80 <= byte < 0xC0), 0) :]
     try:

@@ -37,7 +37,7 @@ REFUSED = {  # formats that are recognized, and not read
     b"SQLite format 3\0": "is an SQLite database: export its messages",
     b"BABYL OPTIONS:": "is an Rmail file (Babyl): save it as mbox",
 }
-_SIGNAL_MILLISECONDS = 500  # after which ctrl-C is noticed at the latest
+_SIGNAL_MILLISECONDS = 500  # the longest time until ctrl-C is noticed
 _MAGIC_BYTES = 8  # enough to recognize a format in a pipe
 _PIECE = 1024  # bytes of zstandard, which may unpack to 32 MB
 _ENCRYPTED = 0x1
@@ -57,8 +57,8 @@ class File(NamedTuple):
 class Counting(io.RawIOBase):
     """A stream that calls `advance` with the number of bytes of each read.
 
-    `raw` must be unbuffered: a buffered stream waits until it can fill its buffer. A pipe may give single bytes; the
-    first read waits for enough to recognize a format by. While it waits, ctrl-C ends it.
+    `raw` must be unbuffered: a buffered stream waits until it can fill its buffer. A pipe may give single bytes, so the
+    first read waits for enough bytes to recognize a format. Ctrl-C ends the wait.
     """
 
     def __init__(self, raw: io.FileIO, advance: Callable[[int], None]) -> None:
@@ -130,7 +130,7 @@ class _Layer(io.RawIOBase):
     """A stream of an archive. Whatever its library raises becomes SourceUnreadable, and its bytes are counted."""
 
     def __init__(self, raw: IO[bytes], meter: _Meter | None) -> None:
-        self._read = cast(Callable[[int], bytes], getattr(raw, "read1", raw.read))  # read1 gives what precedes a damage
+        self._read = cast(Callable[[int], bytes], getattr(raw, "read1", raw.read))  # read1 gives what precedes damage
         self._meter = meter
         self._failure: SourceUnreadable | None = None
 
@@ -223,7 +223,7 @@ def _zstandard(name: str, reader: io.BufferedReader, depth: int, meter: _Meter) 
 
 
 def _zip(name: str, reader: io.BufferedReader, depth: int, meter: _Meter) -> Iterator[File]:
-    """Reads a zip's files in their order. Its list of files is checked before it is believed."""
+    """Reads a zip's files in their order. Its list of files is checked first."""
     with _on_disk(reader) as whole:
         with _explained():
             _check_directory(whole, meter.limits)
@@ -259,7 +259,7 @@ def _check_directory(whole: IO[bytes], limits: Limits) -> None:
     at = end.rfind(b"PK\x05\x06")
     listed = int.from_bytes(end[at + 12 : at + 16], "little") if at >= 0 else 0
     large = end.rfind(b"PK\x06\x06")
-    if listed == 0xFFFFFFFF and large >= 0:  # zip64 has its own
+    if listed == 0xFFFFFFFF and large >= 0:  # zip64 has a field of its own
         listed = int.from_bytes(end[large + 40 : large + 48], "little")
     if listed > limits.directory:
         raise SourceUnreadable(
@@ -288,14 +288,14 @@ class _Entry(tarfile.TarInfo):
 
 
 def _tar(name: str, reader: io.BufferedReader, depth: int, meter: _Meter) -> Iterator[File]:
-    """Reads a tar's files in their order. Links, devices and folders hold no bytes of their own and are passed over."""
+    """Reads a tar's files in their order. Links, devices and folders hold no bytes of their own and are skipped."""
     entry_type = type("_Entry", (_Entry,), {"longest": meter.limits.entry})
     with _explained():
         tar = tarfile.open(fileobj=reader, mode="r|", tarinfo=entry_type)  # noqa: SIM115 - closed with its reader
     while True:
         with _explained():
             entry = tar.next()
-            tar.members = []  # type: ignore[attr-defined]  # it would remember every entry
+            tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every entry in memory
         if entry is None:
             return
         if entry.isfile():

@@ -39,7 +39,7 @@ for _line in _MONTHS.split("\n"):
         for _name in _names.split("/"):
             MONTHS.setdefault(fold(_name), _number)
 
-# Minutes ahead of UTC. For a name with several meanings, RFC 5322 decides, or else the number of people.
+# Minutes ahead of UTC. A name with several meanings has that of RFC 5322, or else that of the zone with most people.
 _ZONES = {
     0: "UT UTC GMT Z WET",
     60: "CET MET MEZ BST WEST WAT",
@@ -78,7 +78,7 @@ _ZONES = {
 }
 ZONES = {name.upper(): minutes for minutes, names in _ZONES.items() for name in names.split()}
 
-# The names that Windows and others write in full, without their last words: "W. Europe Standard Time".
+# The full names that Windows and others write, such as "W. Europe Standard Time", without the last two words.
 _LONG_ZONES = {
     0: "gmt|greenwich|western european",
     60: "w. europe|central europe|central european|romance|w. central africa",

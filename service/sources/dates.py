@@ -1,7 +1,7 @@
 """Reads the time of sending, as mailers write it.
 
-Usual dates (RFC 5322) are read at once. Others are read word by word: a word is a time, a year, a day, a month in one
-of many languages, or a zone; other words are passed over.
+Usual dates (RFC 5322) are read by one regular expression. Others are read word by word: a word is a time, a year, a
+day, a month in one of many languages, or a zone; other words are skipped.
 """
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def _of_long_name(named: re.Match[str]) -> timedelta:
 
 
 def _ahead(sign: str, hours: int, minutes: int) -> timedelta:
-    """The offset; 0 if no place on earth has it."""
+    """The offset; 0 if no time zone has it."""
     if hours > 15 or minutes > 59:
         return timedelta(0)
     ahead = timedelta(hours=hours, minutes=minutes)
@@ -251,7 +251,7 @@ def _year(digits: str, year: int) -> int:
 
 
 def _moment(day: Day, clock: tuple[int, int, int], ahead: timedelta) -> datetime | None:
-    """The time in UTC. A leap second becomes the millisecond before it ends its minute; 24:00 is the end of its day."""
+    """The time in UTC. A leap second becomes the last millisecond of its minute; 24:00 is the end of its day."""
     hour, minute, second = clock
     if hour > 24 or minute > 59 or second > 61 or (hour == 24 and minute + second > 0):
         return None

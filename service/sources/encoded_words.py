@@ -52,7 +52,7 @@ def cleaned(text: str) -> str:
 
 
 def decoded_words(value: str, hint: str | None = None) -> str:
-    """The text with its words decoded; its spaces are those of the value."""
+    """The text with its encoded words decoded. Its other spaces stay as they are."""
     if "=?" not in value:
         return _raw(value, hint)
     return "".join(
@@ -123,7 +123,7 @@ def _pieces(value: str) -> Iterator[Piece]:
 
 
 def _end(value: str, begin: int, limit: int, *, is_q: bool) -> re.Match[str] | None:
-    """Where a word ends. In Q, a literal "?" before an escaped byte looks like an end, but is not if an end follows."""
+    """The end of a word. In Q, "?" before an escaped byte (?=41) looks like an end, but is not, if an end follows."""
     ends = _END.finditer(value, begin, limit)
     end = next(ends, None)
     while is_q and end is not None and _HEX_PAIR.match(value, end.end()):
@@ -143,7 +143,7 @@ def _from_q(payload: str) -> str:
 
 
 def _without_folds(payload: str) -> str:
-    """The word without folds. A fold means a space, unless the word has other spaces or is folded inside bytes."""
+    """The word without folds. A fold is a space, unless the word has other spaces, or a fold between escaped bytes."""
     has_spaces = "_" in payload or "=20" in payload
     is_inside = re.search(r"=[0-9A-Fa-f]{2}\r*\n[ \t]+=", payload) is not None
     return _FOLDED.sub("" if has_spaces or is_inside else " ", payload)

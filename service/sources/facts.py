@@ -32,7 +32,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 class State(msgspec.Struct, frozen=True, array_like=True):
     """What a mailbox records about a message, which may be different at the next import.
 
-    `is_left_out` says that it is in the trash or in junk, which this import was not asked for.
+    `is_left_out` says that the message is in the trash or in junk, and that this import was not asked for these.
     """
 
     is_sent: bool = False
@@ -47,13 +47,12 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     """One message as an import remembers it. `date` is in milliseconds since 1970.
 
     Messages with the same `id` are copies of one message; their `digest` differs if their content does. `participants`
-    are the hashes of sender and receivers, `lists` those of the mailing lists that it was posted to, `outsider` that of
-    the other side if the organization's addresses are known and one of them takes part (else 0). `subject` is the hash
-    of the subject without reply marks (0 for none). `is_marked` says that the subject had a reply mark, `is_forwarded`
-    that its outermost mark was that of forwarded mail, `is_reply` that the message refers to another one; `references`
-    also contain the provider's id of the thread, if there is one. `is_named` is for SMS: whether the message names its
-    sender. `is_own` says that its sender belongs to the organization, `is_specific` that its subject is not one that
-    strangers use by chance.
+    are the hashes of the sender and the receivers, and `lists` those of the mailing lists that the message was posted
+    to. `outsider` is the hash of the other side of an exchange with the organization, or 0 if it is not known.
+    `subject` is the hash of the subject without reply marks such as "Re:", or 0. `references` also contain the
+    provider's id of the thread, if there is one. `is_marked`: the subject had a reply mark. `is_forwarded`: its first
+    mark was that of forwarded mail. `is_reply`: the message refers to another one. `is_named`: an SMS names its sender.
+    `is_own`: the sender belongs to the organization. `is_specific`: unrelated mail hardly has this subject by chance.
     """
 
     id: int
@@ -109,7 +108,7 @@ class Hasher:
 
 
 of_message = Hasher(UUID(int=0))
-"""Hashes the ids that order messages of the same time: their order must be the same in every organization."""
+"""Hashes message ids. These hashes order messages of the same time, so they must be equal in every organization."""
 
 
 def milliseconds(date: datetime) -> int:
@@ -121,7 +120,7 @@ def time_of(date: int) -> datetime:
     return EPOCH + timedelta(milliseconds=date)
 
 
-@lru_cache(maxsize=2**15)  # the places of a batch of messages are computed several times
+@lru_cache(maxsize=2**15)  # the buckets of a batch of messages are computed several times
 def combined(*hashes: int) -> int:
     """One hash of several, which depends on their order."""
     data = struct.pack(f">{len(hashes)}Q", *hashes)
@@ -139,10 +138,10 @@ def chosen(facts: Iterable[Fact]) -> list[Fact]:
 
 
 def hidden(facts: Collection[Fact], messages: Collection[Fact]) -> int:
-    """How many of the facts belong to different messages than the `chosen` ones, although they have the same id.
+    """How many of the facts belong to another message than the `chosen` one with the same id.
 
-    Copies of one message may differ, such as those that mailing lists send, but not in both the date and the sender or
-    subject.
+    Copies of one message may differ, such as those that mailing lists send. But if both the date and the sender or
+    subject differ, they are different messages.
     """
     if len(facts) == len(messages):
         return 0
@@ -157,7 +156,7 @@ def ends(facts: Iterable[Fact]) -> tuple[Fact, Fact]:
     """The first and the last message, also among copies that do not count.
 
     So when a conversation grows, its first message can only become an earlier one, and its last message a later one.
-    What is shown of them is therefore in the index, or comes with the import.
+    Therefore the content of both is always in the index or in the import.
     """
     every = list(facts)
     return min(every, key=_order), max(every, key=_order)
@@ -198,7 +197,7 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
     written: dict[str, int] = {}
 
     def packed(self) -> str:
-        """The memory as base64. It depends on nothing but the facts."""
+        """The memory as base64. It does not depend on the order of the facts."""
         ordered = tuple(sorted(self.facts, key=lambda fact: (fact.date, fact.id, fact.digest)))
         return base64.b64encode(_encode(Memory(ordered, self.written))).decode()
 

@@ -1,4 +1,4 @@
-"""The limits of sources, so that a hostile one is refused in bounded time and memory. docs/loading.md lists them."""
+"""The limits of sources. They bound the time and memory that a hostile file can take. docs/loading.md lists them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
 
 
 def _folded(name: str) -> str:
-    name = unicodedata.normalize("NFKC", name).casefold().replace("i\u0307", "i").replace("ı", "i")  # Turkish has two
+    name = unicodedata.normalize("NFKC", name).casefold().replace("i\u0307", "i").replace("ı", "i")  # Turkish i
     return _SPACE.sub(" ", name).strip(" \\")
 
 

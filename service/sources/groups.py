@@ -1,8 +1,8 @@
-"""Groups messages into conversations: connected components over joins that depend on the set of messages only.
+"""Groups messages into conversations: the connected components of a graph, whose edges are joins of two messages.
 
-So the result is the same in whatever order the messages came. What joins messages is a `Rule`: threads.py has that of
-mail, sms.py that of SMS. Hard joins depend on two messages and stay. A soft join ends when a message that one of the
-two refers to becomes known.
+The joins depend on the set of messages only, so the order in which messages come does not change the result. A `Rule`
+says which messages are joined: that of mail is in threads.py, that of SMS in sms.py. A hard join depends on its two
+messages only, and stays. A soft join ends when a message that one of the two refers to becomes known.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Protocol
 from service.sources.facts import Fact
 
 Row = tuple[int, int, int, int]
-"""A message at a place where a rule looks for neighbours: (a hash of the place, date, id, roles)."""
+"""A message in a bucket of messages that a rule may join: (a hash that identifies the bucket, date, id, roles)."""
 
 
 class Rule(Protocol):
-    """What joins messages, and the keys by which an import finds the conversations that its messages may join.
+    """Says which messages are joined, and by which keys an import finds the conversations that its messages may join.
 
     `keeps_whole` says that messages which once were in one conversation stay in one.
     """
@@ -30,7 +30,7 @@ class Rule(Protocol):
         """Ids that the message belongs to, even if there is no message with such an id."""
 
     def rows(self, fact: Fact) -> Iterable[Row]:
-        """The places where the message may have neighbours."""
+        """The rows of the message, one for each of its buckets."""
 
     def awaits(self, fact: Fact) -> Iterable[int]:
         """The ids that the message refers to, if it makes soft joins while none of them is known."""
@@ -96,8 +96,8 @@ def components(
         for link in rule.links(fact):
             groups.join(fact.id, link)
     rows = [row for fact in facts for row in rule.rows(fact)]
-    places = Counter(row[0] for row in rows)
-    rows = sorted(row for row in rows if places[row[0]] > 1)
+    sizes = Counter(row[0] for row in rows)
+    rows = sorted(row for row in rows if sizes[row[0]] > 1)
     for first, second in rule.pairs(rows, Everything() if is_hard else settled(facts, rule)):
         groups.join(first, second)
     for some in whole:

@@ -1,7 +1,7 @@
 """Splits a raw message into its headers and its body, however broken the lines are.
 
-The headers end at the first empty line. Among them, a line without a colon is passed over if a header that mail has
-follows it; otherwise the body begins there.
+The headers end at the first empty line. A line without a colon before it is skipped if a usual header of mail follows
+later; otherwise the body begins at this line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NOTHING = re.compile(rb"(?:\xef\xbb\xbf)?(?:[ \t\r]*\n)*")
 _SEPARATOR = re.compile(rb">*From [^\n]*\n(?:[ \t\r]*\n)*")
 _FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE)
 _LINE = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?")
-# Headers that mail has: a line that begins with one belongs to the headers, even if a line before it does not.
+# Usual headers of mail: a line that begins with one belongs to the headers, even if a line before it does not.
 _USUAL = re.compile(
     rb"^(?:from|to|cc|bcc|subject|date|message-id|reply-to|sender|in-reply-to|references|received|return-path"
     rb"|mime-version|content-[a-z-]+|delivered-to|status|x-[a-z0-9-]+|list-[a-z-]+|user-agent|resent-[a-z-]+"
@@ -88,7 +88,7 @@ def _ends(data: bytes, begin: int, end: int) -> tuple[int, int]:
 
 
 def _text_in(block: bytes) -> int | None:
-    """Where text without an empty line before it begins in the headers, or None."""
+    """Where the body begins inside the block, if no empty line separates it from the headers; else None."""
     last = None
     for usual in _USUAL.finditer(block):
         last = usual

@@ -1,4 +1,4 @@
-"""Makes plain text of HTML mail, for snippets: no scripts, styles and hidden parts, a line for each block.
+"""Makes plain text of HTML mail, for snippets: without scripts, styles and hidden parts, with a line for each block.
 
 Quoted messages get ">" before each line, as in plain text. Only the beginning of a text is read. The time is linear,
 which html.parser does not promise for malformed input in every version of Python.
@@ -80,7 +80,7 @@ class _Reader:
         self._line: list[str] = []
         self._length = 0
         self._hidden: list[str] = []  # the open tags inside a hidden one
-        self._quotes: list[bool] = []  # whether each open block of a kind that quotes is a quote
+        self._quotes: list[bool] = []  # for each open blockquote or div, whether it is a quote
 
     def read(self, source: str) -> str:
         at = 0
@@ -140,6 +140,6 @@ class _Reader:
 
 
 def _behind(source: str, name: str, at: int) -> int:
-    """The place after the end of a script or the like; the end of the text if it is not closed."""
+    """The position after the end of a script or the like; the end of the text if it is not closed."""
     end = re.compile(rf"</{name}\b[^<>]*+>?", re.IGNORECASE).search(source, at)
     return end.end() if end is not None else len(source)

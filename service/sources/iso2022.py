@@ -1,7 +1,7 @@
 """Decodes Japanese text as Windows writes it: with the characters of NEC and IBM that Python's codecs lack.
 
 They are rows 13, 89 to 92 and 115 to 119 of JIS X 0208, such as ① and ㈱. Code page 932 has them, so each pair of bytes
-is turned into that.
+is converted to it.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def _euc(run: bytes) -> str:
 
 
 def _pair(first: int, second: int) -> str:
-    """The character at a row and a place of JIS X 0208, which are these bytes minus 160."""
-    row, place = first - 0xA1, second - 0xA1
+    """The character at a row and a cell of JIS X 0208. Counted from 1, these are the two bytes minus 160."""
+    row, cell = first - 0xA1, second - 0xA1
     lead = row // 2 + (0x81 if row < 62 else 0xC1)
-    trail = place + (0x9F if row % 2 else 0x40 + (place >= 63))
-    return bytes((lead, trail)).decode("cp932", "replace") if row >= 0 and place >= 0 else "\ufffd"
+    trail = cell + (0x9F if row % 2 else 0x40 + (cell >= 63))
+    return bytes((lead, trail)).decode("cp932", "replace") if row >= 0 and cell >= 0 else "\ufffd"

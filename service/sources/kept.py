@@ -1,4 +1,4 @@
-"""Keeps a message while it is read: up to a size as a whole, of a larger one only the parts that an import uses."""
+"""Keeps a message while it is read: a small one whole, and of a large one only what an import uses."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Rules:
 class Counts:
     """Counts of messages. `read` is the sum of the following fields up to `rejected`.
 
-    `in_conversations` were added to conversations, `there` were in them already. `duplicates` occur more than once in
+    `in_conversations` were added to conversations, `there` were already in one. `duplicates` occur more than once in
     this import. `deleted` belong to conversations that were deleted.
     `shortened` counts conversations in which a text or a list was cut (shortening.py). `dates_ahead` counts messages
     whose date was too far in the future and was replaced. `left_out` counts trash and junk that was not asked for.
@@ -118,8 +118,9 @@ def conversations(
 ) -> Iterator[Conversation]:
     """Yields the conversations of all mailboxes together.
 
-    Every message becomes part of a conversation, is a duplicate, is left out as trash or junk unless `asked_for` has
-    "trash" or "junk", or is passed to `reject`, as is a file that cannot be read; `counts` counts these.
+    Every message becomes part of a conversation, is a duplicate, is left out, or is rejected; `counts` counts these.
+    Trash and junk are left out, unless `asked_for` has "trash" or "junk". `reject` is called for each message that is
+    rejected, and for a file that cannot be read.
     `advance` is called with the number of bytes of each read. Texts and lists beyond the limits of a document are
     shortened. If a message's date lies further ahead of the clock than `max_ahead`, the time when it was received is
     used, or else the time of this import.
@@ -141,7 +142,7 @@ def made(
     reject: Reject,
     counts: Counts,
 ) -> Iterator[Conversation]:
-    """The conversations of these messages alone, without those that an index holds."""
+    """The conversations of these messages alone; what an index holds is not considered."""
     for every in groups:
         pieces = [piece for piece in every if not piece.fact.state.is_left_out]
         if not pieces:
@@ -301,8 +302,8 @@ class Mail:
     def _lists(self, message: Message) -> Iterator[str]:
         """The mailing lists that the message was posted to, as addresses.
 
-        Newsletters also name their list, but are sent to persons. If others write to a list of the organization, it
-        receives their mail there: they do not write to each other.
+        A newsletter that names its list, but is sent to persons, does not count. Mail from outside to a list of the
+        organization does not count either: its senders write to the organization, and not to each other.
         """
         receivers = {*message.to, *message.cc}
         is_from_outside = message.sender not in self.own

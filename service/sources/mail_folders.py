@@ -164,7 +164,7 @@ def place_of(inside: str, outer: Place, *, root: Path | None = None, is_named: b
     in_maildir = bool(folders) and folders[-1] in _MAILDIR
     flags = _FLAGS.search(name)
     labels = _labels(folders, name, outer.path, root)
-    if is_named:  # a folder of trash that is named is asked for
+    if is_named:  # whoever names a folder of trash wants its messages
         labels = tuple(label for label in labels if role(label) == "sent")
     return replace(
         outer,
@@ -208,8 +208,8 @@ def _is_inner(name: str) -> bool:
 def _maildir_parts(folders: list[str], root: Path | None) -> list[str]:
     """The names of the folders that lead to a Maildir, from where its mailbox begins.
 
-    That is at a Maildir++ folder, or below the outermost Maildir, or beside an inbox, as mbsync lays them out. A folder
-    for sent mail, trash and the like is named in any case: Trash/2023 is trash.
+    A mailbox begins at a Maildir++ folder, or below the outermost Maildir, or beside an inbox, as mbsync lays them out.
+    A folder for sent mail, trash and the like is always included: Trash/2023 is trash.
     """
     for at, name in enumerate(folders):
         if name.startswith(".") and name.lower() != ".maildir":

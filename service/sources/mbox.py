@@ -230,7 +230,7 @@ class _Mbox:
     def _has_true_length(self) -> bool:
         """Whether the body's Content-Length ends where a separator or the end of the file is.
 
-        Lengths are often wrong, and one that is too long would swallow the messages after it.
+        Lengths are often wrong. A length that is too long would make the next messages a part of this one.
         """
         window = self._window
         ahead = self._protected - window.offset

@@ -60,7 +60,7 @@ def references(headers: Headers, people: Collection[str]) -> tuple[str, ...]:
 
 
 def _text(value: str) -> str:
-    """The value. It is decoded if no id is found without that."""
+    """The value; decoded, if it has no angle bracket."""
     value = value[:READ_CHARACTERS]
     if "<" in value:
         return value

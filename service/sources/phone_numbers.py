@@ -1,4 +1,4 @@
-"""Tells whether two ways to write a phone number mean one person."""
+"""Recognizes the different ways to write one phone number."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ COMPARED_DIGITS = 9  # the last digits of a number as it is dialled in its count
 
 
 class Peers:
-    """Makes one text of all ways to write a peer.
+    """Gives one text for all ways to write a peer, which is the other side of an SMS.
 
-    A number with a country code (+49 or 0049), or with a `region` such as DE any number that is valid there, becomes
-    +49…; other numbers lose their punctuation only. E-mail addresses become lower-case, and names of senders stay as
-    they are. The members of a group are sorted.
+    A number with a country code (+49 or 0049) becomes +49…; with a `region` such as DE, so does any number valid there.
+    Other numbers only lose their punctuation. E-mail addresses become lower-case. Names of senders stay as they are.
+    The members of a group are sorted.
     """
 
     def __init__(self, region: str | None = None) -> None:

@@ -24,7 +24,7 @@ from service.sources.unite import First
 from service.times import MAX_AHEAD, parse_time
 
 SUBJECT_CHARACTERS = 200
-_OTHER_FORM = 1  # the role of a message at the place of another way to write its peer
+_OTHER_FORM = 1  # the role of a message in the bucket of another way to write its peer
 
 
 def conversations(
@@ -73,7 +73,7 @@ def read(
     advance: Callable[[int], None] = lambda _bytes: None,
     max_ahead: timedelta = MAX_AHEAD,
 ) -> tuple[Iterator[tuple[Fact, Sms]], Callable[[Sms], None]]:
-    """The messages in the files, and what counts duplicates: the arguments of `Spool.fill`."""
+    """The messages in the files, and a function that counts duplicates: the arguments of `Spool.fill`."""
     clock = Clock(parse_time(datetime.now(UTC)), max_ahead)
 
     def found() -> Iterator[tuple[Fact, Sms]]:
@@ -129,9 +129,9 @@ class SmsRule:
 
 
 def _neighbours(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
-    """The pairs of neighbouring messages. At least one message of each pair has this place as its own."""
+    """The pairs of neighbouring messages in a bucket. At least one of each pair writes its peer as the bucket does."""
     own: Row | None = None
-    others: list[Row] = []  # since the last message that has this place as its own
+    others: list[Row] = []  # since the last message that writes its peer as the bucket does
     for row in rows:
         if own is not None:
             yield own, row
@@ -145,7 +145,7 @@ def _neighbours(rows: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """SMS as a unite.Kind. In a Fact, the peer takes the place of a subject, and other ways to write it that of people.
+    """SMS as a unite.Kind. In a Fact, `subject` is the hash of the peer, and `participants` hash its other forms.
 
     So it does not matter whether a message is imported with `--region` or without it, or both.
     """

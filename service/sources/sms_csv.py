@@ -1,7 +1,7 @@
 """Reads SMS from CSV: separated by commas, semicolons, tabs or bars, in UTF-8, UTF-16 or Windows-1252.
 
 Every line that is not empty becomes part of a message, or a reject. A quote that is not closed is text: unlike
-csv.reader's, it does not swallow the lines after it.
+in csv.reader, the lines after it do not become part of its field.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from service.sources.window import CHUNK, Window
 
 MOST_LINES, MOST_BYTES = 500, 1_000_000  # of one quoted field
 _SEPARATORS = (b",", b";", b"\t", b"|")
-# A line of names, of this file or another: separated, and without control characters. Each is found in linear time.
+# A line of column names, also of another table, has a separator and no control characters. Both take linear time.
 _SEPARATED = re.compile(rb"[^\x00-\x1f][,;\t|][^\x00-\x1f]")
 _CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x0c\x0e-\x1f]|\r(?!\Z)")
 
@@ -63,7 +63,7 @@ def read_csv(
 
 
 class _Lines:
-    """The lines of a window that are not empty, with their numbers, and those ahead."""
+    """The lines of a window with their numbers. `next` skips empty lines; `ahead` shows the lines to come."""
 
     def __init__(self, window: Window, limits: Limits) -> None:
         self._lines = _lines(window, limits)
@@ -76,7 +76,7 @@ class _Lines:
                 return line
 
     def ahead(self) -> Iterator[Line]:
-        """The lines after the last one, including empty ones. They can still be read."""
+        """The lines after the last one that `next` returned, including empty ones. `next` will still return them."""
         at = 0
         while True:
             if at == len(self._ahead):
@@ -209,7 +209,7 @@ def _record(table: _Table, data: bytes, lines: _Lines, text: _Decoder) -> dict[s
 
 
 def _joined(table: _Table, data: bytes, lines: _Lines) -> list[tuple[bytes, bool]] | None:
-    """The fields of a record over several lines, or None if the open quote is not the beginning of one.
+    """The fields of a record over several lines, or None if the open quote does not begin such a record.
 
     A line that is a complete record is not part of a field. A line with an odd number of quotes counts as a record only
     if the first line is a record too; otherwise one of its quotes closes the field.

@@ -30,7 +30,7 @@ _ISO = re.compile(
     r"(\d{4})[-/.](\d\d?)[-/.](\d\d?)(?:[Tt ,]+(\d\d?):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?)? ?(Z|z|UTC|GMT|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
-_FORMS = (  # with the month's name, or with dots, where the day always comes first
+_FORMS = (  # with the month's name, or with dots: with these, the day always comes first
     "%b %d, %Y %I:%M:%S %p", "%b %d, %Y %H:%M:%S", "%b %d, %Y %I:%M %p", "%b %d, %Y %H:%M", "%d %b %Y %H:%M:%S",
     "%d %b %Y %H:%M", "%d-%b-%Y %H:%M:%S", "%d %b %Y %I:%M:%S %p", "%a, %d %b %Y %H:%M:%S", "%d.%m.%Y %H:%M:%S",
     "%d.%m.%Y %H:%M", "%d.%m.%Y, %H:%M:%S", "%d.%m.%Y, %H:%M", "%a %b %d %H:%M:%S %Y", "%Y%m%dT%H%M%S",
@@ -124,7 +124,7 @@ def date_of(text: str) -> datetime:
 
 
 def _in_digits(text: str) -> datetime | None:
-    """A day, or a day and a time, in digits only. As seconds, it would be before the first SMS or far in the future."""
+    """A day, perhaps with a time, in digits only. As seconds since 1970, it would be before all SMS or far ahead."""
     if (match := _DIGITS.fullmatch(text)) is None:
         return None
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())

@@ -1,4 +1,4 @@
-"""Reads the XML of Android's "SMS Backup & Restore", of any size and even where the app and others write it wrongly.
+"""Reads the XML of Android's "SMS Backup & Restore", of any size, and even if it is not valid XML.
 
 The app writes emoji as pairs of surrogates and zeros as references to characters, which XML forbids. Its fields:
 https://www.synctech.com.au/sms-backup-restore/fields-in-xml-backup-files/
@@ -36,7 +36,7 @@ _UNFINISHED = re.compile(  # a high surrogate, whose low one may follow, or the 
 _CESU = re.compile(rb"\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]")
 _CESU_BEGUN = re.compile(rb"\xed(?:[\xa0-\xaf](?:[\x80-\xbf](?:\xed[\xb0-\xbf]?)?)?)?\Z")
 _DECLARED = re.compile(rb"""\A\s*<\?xml[^>]{0,200}encoding\s*=\s*["']([\w.:-]{1,40})["']""")
-_NOT_DATA = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
+_BASE64_OR_SPACE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
 
 _MESSAGE = re.compile(rb"<[sm]ms\s")
 _MESSAGE_BYTES = 4  # of the beginning of a message that may be at the end of a chunk
@@ -81,7 +81,7 @@ def _chunks(window: Window) -> Iterator[bytes]:
             return
         data = window.data[window.at : window.at + CHUNK]
         window.at += len(data)
-        is_long = len(data) == CHUNK and not data.translate(None, _NOT_DATA)
+        is_long = len(data) == CHUNK and not data.translate(None, _BASE64_OR_SPACE)
         if not (is_long and was_long):
             yield data
         was_long = is_long
@@ -111,7 +111,7 @@ def _valid(text: str) -> str:
 
 
 def _characters(match: re.Match[str]) -> str:
-    """The characters of a run of references. A pair of surrogates is one of them, a lone surrogate none."""
+    """The characters of a run of references. A pair of surrogates is one character, a lone surrogate U+FFFD."""
     points = (int(one[1]) if one[1] else int(one[2], 16) for one in _NUMBER.finditer(match[0]))
     text = "".join(chr(point) if point <= 0x10FFFF else "\ufffd" for point in points)
     text = text.encode("utf-16-be", "surrogatepass").decode("utf-16-be", "replace")
@@ -130,7 +130,7 @@ class _Mms:
 
 
 class _Reader:
-    """Collects messages from the elements of a backup. An element of one inside the other belongs to the outer one."""
+    """Collects messages from the elements of a backup. A message inside another message is rejected."""
 
     def __init__(self, peers: Peers, limits: Limits) -> None:
         self.number = 0

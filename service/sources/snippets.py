@@ -1,4 +1,4 @@
-"""Finds what a writer wrote: without quotes, attributions such as "On Monday, Ada wrote:", signatures and footers.
+"""Finds the writer's own text: without quotes, attributions such as "On Monday, Ada wrote:", signatures and footers.
 
 Attributions are recognized in many languages, and by what they have in common: they end in a colon, contain a time or
 an address, and are followed by a quote.

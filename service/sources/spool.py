@@ -37,7 +37,7 @@ class Spool(Scratch, Generic[Source]):
             "CREATE TABLE messages (id INTEGER, digest INTEGER, date INTEGER, sort TEXT, fact BLOB, message BLOB, "
             "PRIMARY KEY (id, digest))"
         )
-        self.database.execute("CREATE TABLE places (shared INTEGER, date INTEGER, id INTEGER, roles INTEGER)")
+        self.database.execute("CREATE TABLE rows_of_buckets (bucket INTEGER, date INTEGER, id INTEGER, roles INTEGER)")
         self.database.execute("CREATE TABLE awaited (id INTEGER, reference INTEGER)")
         self.database.execute("CREATE TABLE aside (id INTEGER PRIMARY KEY, fact BLOB, message BLOB)")
         self.database.execute("BEGIN")
@@ -66,9 +66,9 @@ class Spool(Scratch, Generic[Source]):
             encoded = (self._encoder.encode(fact), self._encoder.encode(message))
             row = (fact.id, fact.digest, fact.date, self._sort(message), *encoded)
             self.database.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)", row)
-            self._place(fact)
+            self._add_to_buckets(fact)
         elif equal != fact:
-            self._look_again(equal, fact)
+            self._unite_states(equal, fact)
         self._added += 1
         if self._added % COMMIT_EVERY == 0:
             self.database.execute("COMMIT")
@@ -81,15 +81,15 @@ class Spool(Scratch, Generic[Source]):
             if not self.add(fact, message):
                 duplicate(message)
 
-    def _place(self, fact: Fact) -> None:
+    def _add_to_buckets(self, fact: Fact) -> None:
         for link in self._rule.links(fact):
             self._groups.join(fact.id, link)
-        self.database.executemany("INSERT INTO places VALUES (?, ?, ?, ?)", self._rule.rows(fact))
+        self.database.executemany("INSERT INTO rows_of_buckets VALUES (?, ?, ?, ?)", self._rule.rows(fact))
         awaited = [(fact.id, reference) for reference in self._rule.awaits(fact)]
         if awaited:
             self.database.executemany("INSERT INTO awaited VALUES (?, ?)", awaited)
 
-    def _look_again(self, known: Fact, fact: Fact) -> None:
+    def _unite_states(self, known: Fact, fact: Fact) -> None:
         """Unites the states of two copies with the same content."""
         state = together([known.state, fact.state])
         fact = msgspec.structs.replace(known, date=min(known.date, fact.date), state=state)
@@ -97,11 +97,11 @@ class Spool(Scratch, Generic[Source]):
         self.database.execute(change, (fact.date, self._encoder.encode(fact), fact.id, fact.digest))
 
     def conversations(self) -> Iterator[list[Piece[Source]]]:
-        """The messages of each conversation, in the order of each one's first message.
+        """Yields the messages of each conversation. The conversations are in the order of their first messages.
 
-        Then those that are left out, each alone, unless a copy is not left out.
+        After these, yields each message that is left out, alone, unless a copy of it is not left out.
         """
-        rows = self.database.execute("SELECT shared, date, id, roles FROM places ORDER BY shared, date, id")
+        rows = self.database.execute("SELECT bucket, date, id, roles FROM rows_of_buckets ORDER BY bucket, date, id")
         for first, second in self._rule.pairs(rows, self._settled()):
             self._groups.join(first, second)
         members: dict[int, list[int]] = {}

@@ -1,15 +1,15 @@
-"""Which messages are one thread: by References and In-Reply-To, and replies without these by their subject.
+"""Finds the messages of one thread: by References and In-Reply-To, and for replies without these by the subject.
 
 - A message belongs to every id that it refers to. So two messages with the same unknown parent are one thread, unless
   the parent is a mailing list's digest and their subjects differ.
-- A reply mark without any reference joins earlier messages with the same subject, at most SUBJECT_DAYS before, if the
-  other side is the same one:
+- A message with a reply mark (Re:) and no reference joins earlier messages with the same subject, at most SUBJECT_DAYS
+  before, if the other side is the same one:
   - what its first receiver wrote to its sender;
   - what its sender wrote to the same first receiver, unless that is such a reply itself: a ticket system writes to
-    the desk in the name of many customers;
+    the help desk in the name of many customers;
   - what anybody of the organization exchanged with the same outsider, if the organization's addresses are known;
   - if the subject is specific ("Offer 17", but not "Help"), what was posted to the same mailing list, unless that is
-    such a reply itself: a desk may receive its customers' mail as a list.
+    such a reply itself: a help desk may receive its customers' mail through a list.
   A common receiver is not enough: all customers write to support@. Forwarded mail joins only by a list.
 - Some mailing lists remove the reply mark. So a reply without a mark, none of whose references is known, joins the
   latest earlier message with the same subject, at most SUBJECT_DAYS before, that was posted to the same list, or that
@@ -54,9 +54,9 @@ _FORWARD_WORDS = (
 FORWARD_WORDS = frozenset(_FORWARD_WORDS.split("|"))
 _WINDOW = SUBJECT_DAYS // timedelta(milliseconds=1)
 
-# The roles of a message among those that share a place: a subject, and what is combined with it.
+# The roles of a message in a bucket. A bucket is a subject, and what is combined with it.
 _EARLIER, _LATER, _SOFT = 1, 2, 4
-# The kinds of places.
+# The kinds of buckets.
 _WRITTEN_TO, _WRITTEN_AGAIN, _OUTSIDER, _POSTED = 1, 2, 3, 4
 
 
@@ -97,12 +97,12 @@ def is_forwarded(subject: str | None) -> bool:
 
 
 def is_specific(subject: str) -> bool:
-    """Whether strangers will hardly have this normalised subject by chance: it has a number or many words."""
+    """Whether unrelated messages hardly have this normalised subject by chance: it has a number or many words."""
     return len(subject.split()) >= SPECIFIC_WORDS or any(map(str.isdigit, subject))
 
 
 class MailRule:
-    """What joins messages of mail (a groups.Rule)."""
+    """Says which messages of mail are joined (a groups.Rule)."""
 
     keeps_whole = False
 
@@ -116,55 +116,55 @@ class MailRule:
         return _awaited(fact)
 
     def pairs(self, rows: Iterable[Row], settled: Container[int]) -> Iterator[tuple[int, int]]:
-        for _shared, alike in groupby(rows, key=itemgetter(0)):
+        for _bucket, alike in groupby(rows, key=itemgetter(0)):
             neighbours = list(alike)
             if len(neighbours) > 1:
                 yield from _pairs(neighbours, settled)
 
     def stored_keys(self, fact: Fact) -> Iterator[str]:
-        """The ids, and each place with the month, or two months if the message joins earlier ones."""
+        """The ids, and each bucket with the month, or with two months if the message joins earlier ones."""
         return self._keys(fact, as_earlier=_EARLIER, as_later=_LATER)
 
     def asked_keys(self, fact: Fact) -> Iterator[str]:
-        """The ids; later messages that may join this one; and earlier ones, if this one joins such."""
+        """The keys of the ids, of later messages that may join this one, and of earlier ones that it may join."""
         return self._keys(fact, as_earlier=_LATER, as_later=_EARLIER)
 
     def _keys(self, fact: Fact, *, as_earlier: int, as_later: int) -> Iterator[str]:
         yield key(fact.id)
         yield from map(key, fact.references)
         month = fact.date // _WINDOW
-        for place, _date, _id, roles in self.rows(fact):
+        for bucket, _date, _id, roles in self.rows(fact):
             if roles & _EARLIER:
-                yield key(place, month, as_earlier)
+                yield key(bucket, month, as_earlier)
             if roles & _LATER:
-                yield key(place, month, as_later)
-                yield key(place, month - 1, as_later)
+                yield key(bucket, month, as_later)
+                yield key(bucket, month - 1, as_later)
 
 
 def _awaited(fact: Fact) -> Iterable[int]:
     return fact.references if fact.is_reply and fact.subject and not fact.is_marked else ()
 
 
-@lru_cache(maxsize=2**13)  # an import asks for the places of its messages several times
+@lru_cache(maxsize=2**13)  # an import asks for the rows of its messages several times
 def _rows(fact: Fact) -> tuple[Row, ...]:
-    return tuple(_places(fact))
+    return tuple(_in_buckets(fact))
 
 
-def _places(fact: Fact) -> Iterator[Row]:
-    """The places of a message: where it may be joined, and where it may join earlier ones."""
+def _in_buckets(fact: Fact) -> Iterator[Row]:
+    """The rows of a message: in buckets where later messages may join it, and where it may join earlier ones."""
     if not fact.subject:
         return
     looks = _LATER if fact.is_marked and not fact.references else 0
     awaits = _LATER | _SOFT if _awaited(fact) else 0
-    for shared, roles in _of_people(fact, 0 if fact.is_forwarded else looks, awaits):
-        yield combined(fact.subject, *shared), fact.date, fact.id, roles
+    for parts, roles in _of_people(fact, 0 if fact.is_forwarded else looks, awaits):
+        yield combined(fact.subject, *parts), fact.date, fact.id, roles
     for name in fact.lists:
         roles = looks if looks and fact.is_specific else _EARLIER | awaits
         yield combined(fact.subject, _POSTED, name), fact.date, fact.id, roles
 
 
 def _of_people(fact: Fact, answers: int, awaits: int) -> Iterator[tuple[tuple[int, ...], int]]:
-    """The hashes that identify the places of sender and receivers, and the roles of the message there."""
+    """The hashes that identify the buckets of sender and receivers, and the roles of the message in these."""
     if fact.sender not in fact.participants:
         return  # its sender is unknown
     receivers = [person for person in fact.participants if person != fact.sender]
@@ -180,36 +180,36 @@ def _of_people(fact: Fact, answers: int, awaits: int) -> Iterator[tuple[tuple[in
 
 @dataclass(slots=True)
 class _Earlier:
-    """Earlier messages in order. `join` joins all within the window; each of them is visited once."""
+    """Earlier messages as (date, id), in order. `join` joins all within the window; each of them is visited once."""
 
-    places: list[tuple[int, int]] = field(default_factory=list)
+    messages: list[tuple[int, int]] = field(default_factory=list)
     _start: int = 0
     _joined: int = 0
 
     def join(self, date: int) -> Iterator[tuple[int, int]]:
-        while self._start < len(self.places) and self.places[self._start][0] < date - _WINDOW:
+        while self._start < len(self.messages) and self.messages[self._start][0] < date - _WINDOW:
             self._start += 1
         begin = max(self._start, self._joined)
-        for at in range(begin, len(self.places) - 1):
-            yield self.places[at][1], self.places[at + 1][1]
-        self._joined = max(len(self.places) - 1, 0)
+        for at in range(begin, len(self.messages) - 1):
+            yield self.messages[at][1], self.messages[at + 1][1]
+        self._joined = max(len(self.messages) - 1, 0)
 
     def last(self) -> int | None:
         """The id of the last one within the window."""
-        return self.places[-1][1] if self._start < len(self.places) else None
+        return self.messages[-1][1] if self._start < len(self.messages) else None
 
 
 def _pairs(rows: list[Row], settled: Container[int]) -> Iterator[tuple[int, int]]:
-    """The pairs among messages in one place."""
+    """The pairs among messages in one bucket."""
     earlier = _Earlier()
-    for _place, date, name, roles in rows:
+    for _bucket, date, name, roles in rows:
         if roles & _LATER and not roles & _SOFT:
             yield from earlier.join(date)
             if (last := earlier.last()) is not None:
                 yield last, name
-        elif roles & _LATER and name not in settled and earlier.places:
-            last_date, last_name = earlier.places[-1]
+        elif roles & _LATER and name not in settled and earlier.messages:
+            last_date, last_name = earlier.messages[-1]
             if date - last_date <= _WINDOW:
                 yield last_name, name
         if roles & _EARLIER:
-            earlier.places.append((date, name))
+            earlier.messages.append((date, name))

@@ -28,7 +28,7 @@ Values = dict[str, Any]
 KEPT = ("direction", "status", "subject", "categories", "party_uid")
 """Fields that imports write, and that stay as they are once somebody else has changed them."""
 FOREIGN = ("agent_uid", "created_by_uid", "parent_conversation_uid")
-"""Fields that imports do not know."""
+"""Fields that imports keep as they are."""
 
 
 class Kind(Protocol[Source_contra]):
@@ -72,7 +72,7 @@ class First:
 class Part(msgspec.Struct, frozen=True, array_like=True):
     """What a part of a softly joined conversation shows if it is separated again.
 
-    `begins` and `ends` are `copy` of its first and last message.
+    `begins` and `ends` are the `Fact.copy` of its first and last message.
     """
 
     begins: tuple[int, int]
@@ -87,9 +87,9 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
 class Known:
     """A conversation as the index has it: its item and what imports remember of it.
 
-    `written` has a hash of what the last import wrote into is_read and each field of KEPT. It is empty if no import
-    wrote it, or an earlier version of the service. `unseen` is how many of its messages no import remembers, such as
-    those of `load`.
+    `written` has a hash of what the last import wrote into is_read and each field of KEPT. It is empty if no import has
+    written the conversation, or only one of an earlier version of the service. `unseen` is how many of its messages no
+    import remembers, such as those of `load`.
     """
 
     uid: UUID
@@ -121,14 +121,14 @@ def with_states(facts: Iterable[Fact], pieces: Iterable[Piece[Source]]) -> list[
     for piece in pieces:
         seen.setdefault(piece.fact.id, []).append(piece.fact.state)
     states = {name: together(some) for name, some in seen.items()}
-    looks = {piece.fact.copy: piece.fact for piece in pieces}
+    current = {piece.fact.copy: piece.fact for piece in pieces}
     every = united([*facts, *(piece.fact for piece in pieces)])
-    return [_seen(fact, states.get(fact.id, fact.state), looks.get(fact.copy, fact)) for fact in every.values()]
+    return [_seen(fact, states.get(fact.id, fact.state), current.get(fact.copy, fact)) for fact in every.values()]
 
 
-def _seen(fact: Fact, state: State, look: Fact) -> Fact:
+def _seen(fact: Fact, state: State, current: Fact) -> Fact:
     """The fact with what depends on this import: the state, and which addresses are the organization's."""
-    own = {"is_own": look.is_own, "outsider": look.outsider, "lists": look.lists}
+    own = {"is_own": current.is_own, "outsider": current.outsider, "lists": current.lists}
     is_same = state == fact.state and (fact.is_own, fact.outsider, fact.lists) == tuple(own.values())
     return fact if is_same else msgspec.structs.replace(fact, state=state, **own)
 
@@ -313,7 +313,7 @@ def _is_read(messages: Sequence[Fact]) -> bool | None:
 
 
 def _read_since(known: Sequence[Known], written: int, messages: Sequence[Fact], is_read: bool | None) -> bool | None:
-    """`is_read`, or what others wrote, if the messages and their state are those of the last import."""
+    """The stored is_read, which others may have changed, if no message and no read state is new; else `is_read`."""
     if len(known) != 1 or known[0].written.get("is_read") != written:
         return is_read
     return known[0].item.is_read if len(chosen(known[0].facts)) == len(messages) else is_read

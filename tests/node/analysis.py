@@ -1,4 +1,4 @@
-"""What the analyzers of a real index make of texts, for the oracle."""
+"""The tokens that the analyzers of a real index make of texts, for the oracle."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.node.conftest import Cluster
 from tests.served import CERTIFICATES
 
 BATCH = 200  # OpenSearch makes at most 10,000 tokens at once
-BETWEEN = "彁"  # the same single token in each field; it stands between the texts of a batch
+BETWEEN = "彁"  # a single token in each field; it separates the texts of a batch
 
 
 def tokens_of(cluster: Cluster, texts: Collection[str]) -> Iterator[oracle.Tokens]:
-    """The analyzers' own tokens of a text, asked of the node and remembered: what stands at each position.
+    """Yields a function that asks the node for the tokens of a text in a field, by position, and caches them.
 
-    The first of `texts` that a field is asked for brings all of them along, as a request for each would take long.
+    The first call for one of the `texts` in a field fetches the tokens of all, because a request for each takes long.
     """
     known: dict[tuple[str, str], oracle.Positions] = {}
     together = frozenset(texts)

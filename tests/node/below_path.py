@@ -1,4 +1,4 @@
-"""A reverse proxy that shows the service below a path, as an operator's server does. Nothing else is answered."""
+"""A reverse proxy that shows the service below a path, as an operator's server does. Other paths get 404."""
 
 from __future__ import annotations
 

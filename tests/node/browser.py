@@ -30,7 +30,7 @@ class Page:
         self.requested: list[str] = []
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """One call of the protocol. Events that come before its answer are looked through."""
+        """One call of the protocol. Records the requests of the page that are reported before the answer."""
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": parameters})
         while True:
@@ -43,7 +43,7 @@ class Page:
                 return found
 
     async def run(self, script: str) -> Any:
-        """The value of a JavaScript expression, of a promise once it is kept."""
+        """The value of a JavaScript expression. A promise is awaited."""
         found = await self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
@@ -51,7 +51,7 @@ class Page:
     async def wait_for(self, script: str) -> Any:
         """The value of the expression once it is true; it must not be an object of the page.
 
-        Raises AssertionError with what the page shows where it does not become true.
+        Raises AssertionError with what the page shows if it does not become true in time.
         """
         deadline = time.monotonic() + WAIT_SECONDS
         while not (value := await self.run(script)):
@@ -62,7 +62,7 @@ class Page:
         return value
 
     async def wait_until_still(self, script: str) -> None:
-        """Until the expression has kept its value for STILL_SECONDS: pages build themselves in several steps."""
+        """Waits until the expression keeps its value for STILL_SECONDS, because a page is built in several steps."""
         last, value = None, await self.run(script)
         while value != last:
             await asyncio.sleep(STILL_SECONDS)

@@ -1,4 +1,4 @@
-"""What a node says of its cluster."""
+"""Asks a node about its cluster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import httpx
 
 
 def names(url: str) -> set[str]:
-    """Those of the nodes that are in the cluster of this node."""
+    """The names of all nodes in the cluster of this node."""
     return {row["name"] for row in httpx.get(f"{url}/_cat/nodes?format=json", timeout=60).raise_for_status().json()}
 
 

@@ -1,5 +1,6 @@
-"""A real OpenSearch for the tests: OPENSEARCH_URL where it is set, else one that all processes of the run share, in a
-container where an engine answers and else a local node.
+"""A real OpenSearch for the tests: that at OPENSEARCH_URL if it is set, else one that all processes of the run share.
+
+The shared one runs in a container if a container engine runs, else as a local node.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def _no_process_outlasts_its_test() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _node_has_room(request: pytest.FixtureRequest) -> None:
-    """Begins no test on the shared node while its circuit breaker refuses requests for what the test before left."""
+    """Waits before a test until the circuit breaker of the shared node accepts requests again."""
     if "opensearch_url" in request.fixturenames:
         await_room(request.getfixturevalue("opensearch_url"))
 
@@ -74,7 +75,7 @@ def await_room(url: str) -> None:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The environment's settings with a secret, an alias and a data folder of the tests' own.
 
-    The tests ask faster than a caller may, and export in four threads. test_request_limits.py tests the limits.
+    The tests send more requests than a caller may, and export in four threads. test_request_limits.py tests the limits.
     """
     logged.hide(SECRET.get_secret_value())
     return Settings.load().but(
@@ -85,7 +86,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="session")
 def distribution(settings: Settings) -> Distribution:
-    """OpenSearch for nodes of a test's own, which it may stop, kill and set up as it likes."""
+    """OpenSearch for a test's own nodes, which it may stop, kill and configure."""
     return prepare(settings.cache, java_home=settings.java_home)
 
 
@@ -97,7 +98,7 @@ def _node_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def opensearch_url(settings: Settings, _node_folder: Path) -> Iterator[str]:
-    """The node that all tests share which need none of their own: they must change nothing that others see."""
+    """The node for all tests that need none of their own. They must change nothing that other tests see."""
     if settings.opensearch_url is not None:
         yield settings.opensearch_url
         return
@@ -129,7 +130,7 @@ def three_nodes(_one_cluster: LocalCluster) -> Iterator[LocalCluster]:
 
 @pytest.fixture
 def on_three_nodes(settings: Settings, three_nodes: LocalCluster) -> Iterator[Cluster]:
-    """An alias of its own in the cluster of three nodes, with nothing in it."""
+    """An empty alias for one test in the cluster of three nodes."""
     with own_alias(settings, three_nodes.urls[0]) as cluster:
         yield cluster
         three_nodes.revive()  # so that the indices can be removed
@@ -144,7 +145,7 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process of its own is told, so that it works on this cluster and alias."""
+        """The environment of a process that works on this cluster and alias."""
         assert self.settings.token_secret is not None
         return os.environ | {
             "OPENSEARCH_URL": self.url,
@@ -179,14 +180,14 @@ class Cluster:
         return result
 
     def points_in_time(self) -> tuple[int, int]:
-        """Those of this alias that are open, and that were opened so far. Those of other aliases do not count."""
+        """How many points in time of this alias are open, and how many were opened so far."""
         stats = self.act(lambda client: client.indices.stats(index=self.settings.alias, metric="search"))
         search = stats["_all"]["total"]["search"]
         now, closed = int(search["point_in_time_current"]), int(search["point_in_time_total"])
         return now, now + closed
 
     def await_no_points_in_time(self) -> None:
-        """They are closed behind the answers."""
+        """Waits until all points in time are closed, which happens after the answers."""
         wait_until(lambda: self.points_in_time()[0] == 0, says=self.points_in_time)
 
     def drop(self) -> None:
@@ -222,7 +223,7 @@ def tokens(cluster: Cluster, conversations: list[Conversation]) -> Iterator[orac
 
 @contextmanager
 def own_alias(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
-    """An alias of its own in the same cluster, with nothing in it, until the block ends."""
+    """A new, empty alias in the same cluster, until the block ends."""
     cluster = Cluster(settings.but(alias=unique_alias()), opensearch_url)
     try:
         yield cluster
@@ -237,20 +238,20 @@ def unique_alias() -> str:
 
 @pytest.fixture
 def fresh(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
-    """An alias of its own for one test, with nothing in it."""
+    """An empty alias for one test."""
     with own_alias(settings, opensearch_url) as cluster:
         yield cluster
 
 
 @pytest.fixture
 def nodes_start_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For nodes that little is asked of: without the second compiler, a start takes half of the processor's time."""
+    """For nodes with few requests: without the second JIT compiler, a start takes half of the processor time."""
     monkeypatch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture
 def dead_owners_are_known_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests in which no owner of a lock is only slow: each was killed, or never was. Commands in this process only."""
+    """For tests in which no owner of a lock is alive. Changes only commands in this process."""
     monkeypatch.setattr(reindex_lock, "DEAD_AFTER_SECONDS", DEAD_AFTER_SECONDS)
 
 
@@ -338,13 +339,13 @@ def api(cluster: Cluster) -> Iterator[Api]:
 
 @pytest.fixture(scope="session")
 def deep_api(cluster: Cluster) -> Iterator[Api]:
-    """The same, but that every page is found by rank descent, down to slices of a few documents."""
+    """The same, but every page is found by rank descent, down to slices of a few documents."""
     yield from serving(cluster.settings, cluster.url, Windows(dates=0, numbers=0, texts=0, scores=0, slice=3))
 
 
 @pytest.fixture
 def sample_api(fresh: Cluster, samples: Path) -> Iterator[Api]:
-    """The service over the sample alone, in an alias of its own, which a test may write to."""
+    """The service over the sample alone. A test may write to it."""
     with gzip.open(samples / "conversations.ndjson.gz", "rt") as lines:
         fresh.load([Conversation.model_validate_json(line) for line in lines])
     yield from serving(fresh.settings, fresh.url)

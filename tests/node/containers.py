@@ -1,4 +1,4 @@
-"""OpenSearch in a container, of the image that docker-compose.yml runs: where an engine answers, the tests run on it."""
+"""OpenSearch in a container, of the image that docker-compose.yml runs. Tests use it if a container engine runs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ START_SECONDS = 180.0
 
 
 def engine_answers() -> bool:
-    """Docker, or what speaks its API, at DOCKER_HOST or its usual place."""
+    """Whether Docker, or an engine with its API, answers at DOCKER_HOST or at Docker's default address."""
     address = parse_host(os.environ.get("DOCKER_HOST"))
-    if address.startswith("http+unix://"):  # whose client leaves its socket open where nobody listens
+    if address.startswith("http+unix://"):  # its client would leave a socket open if nobody listens
         with socket.socket(socket.AF_UNIX) as engine:
             try:
                 engine.connect(address.removeprefix("http+unix://"))
@@ -38,7 +38,7 @@ def engine_answers() -> bool:
 
 @contextmanager
 def node() -> Iterator[str]:
-    """The address of a node that is ready; its container is removed in the end."""
+    """The address of a node that is ready. Its container is removed at the end."""
     with (
         DockerImage(path=IMAGE, tag="conversation-search/opensearch:test", clean_up=False) as image,
         DockerContainer(str(image))

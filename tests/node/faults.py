@@ -1,4 +1,4 @@
-"""Things that a proxy, or an ailing node, may do to an answer: each by its name, and what it does to the real one."""
+"""Faults that a proxy, or a broken node, may cause in an answer: each has a name, and changes the real answer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OTHER = "00000000-0000-4000-8000-000000000000"
 
 
 def page(status: int, **headers: str) -> Fault:
-    """A page of a proxy's own."""
+    """A page that comes from a proxy."""
     return lambda _call, _answer: Answer(status, HTML, {"content-type": "text/html", "connection": "close", **headers})
 
 
 def error(status: int, kind: str, reason: str = "no") -> Fault:
-    """An error as OpenSearch tells it."""
+    """An error in the form of OpenSearch."""
     body = {"error": {"root_cause": [{"type": kind, "reason": reason}], "type": kind, "reason": reason}}
     return lambda _call, _answer: Answer(
         status, json.dumps({**body, "status": status}).encode(), {"connection": "close"}
@@ -132,7 +132,7 @@ def put(*path: Any, value: Any) -> Fault:
 
 
 def dropped(*path: Any) -> Fault:
-    """The answer without what stands at the path."""
+    """The answer without the value at the path."""
 
     def change(found: Any) -> None:
         for step in path[:-1]:
@@ -254,7 +254,7 @@ DOCUMENT: dict[str, Fault] = {
 
 
 def item(status: int, kind: str | None = None, reason: str = "no") -> Fault:
-    """Every document of a bulk request ends so."""
+    """Every document of a bulk request has this status and this error."""
 
     def change(found: Any) -> None:
         for entry in found["items"]:

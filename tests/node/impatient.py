@@ -1,4 +1,4 @@
-"""`python -m tests.node.impatient` is the `conversations` command, but waits less for what tests would have to wait for.
+"""`python -m tests.node.impatient` is the `conversations` command with shorter waits.
 
 It takes over the lock of a dead owner after one second, and saves the checkpoint of a load ten times a second. Nothing
 else differs. It is for tests that kill or interrupt a command.
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def environment() -> dict[str, str]:
-    """This process's, in which COMMAND is found from any folder."""
+    """This process's environment, with which COMMAND is found from any folder."""
     return os.environ | {"PYTHONPATH": str(ROOT)}
 
 

@@ -1,4 +1,4 @@
-"""Imports of mail into a node, and what it holds then."""
+"""Imports mail into a node, and reads what the node then holds."""
 
 from __future__ import annotations
 

@@ -25,17 +25,17 @@ from tests.node.conftest import Api
 MINE = UUID(EXAMPLE_ORGANIZATION)
 OTHER = UUID("b3d94c52-7e0f-4a6b-8c1d-2e5f60718293")
 SCOPES = ("conversations:export",)
-PLENTY = 30_000  # milliseconds: a bound on what is awaited, for machines that others use too
+PLENTY = 30_000  # milliseconds to wait at most, on a busy machine
 AXE = gzip.decompress((Path(__file__).parents[1] / "browser" / "axe.min.js.gz").read_bytes()).decode()
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-# What the browser itself says of answers with an error, and Swagger UI of a format that it shows as plain text.
+# Messages that are expected: the browser's about error answers, and Swagger UI's about a format that it does not know.
 EXPECTED = re.compile(r"Failed to load resource|Could not find component: JsonSchema_")
 
 expect.set_options(timeout=PLENTY)
 
 
 def sample(samples: Path) -> list[Conversation]:
-    """The sample, and conversations that it has none of: by SMS, with labels, from right to left."""
+    """The sample, and a conversation with what it lacks: SMS, labels, and text from right to left."""
     with gzip.open(samples / "conversations.ndjson.gz", "rt") as lines:
         found = [Conversation.model_validate_json(line) for line in lines]
     newest = parse_time("2026-11-01T08:00:00Z")
@@ -53,21 +53,21 @@ def sample(samples: Path) -> list[Conversation]:
 
 @dataclass
 class Site:
-    """The service, the browser, and what opens pages of them."""
+    """The service, the browser, and methods that open pages."""
 
     api: Api
     codes: SignInCodes
     browser: Browser
     troubles: list[str] = field(default_factory=list)
     requested: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)  # other places that a test's pages may ask
+    others: list[str] = field(default_factory=list)  # other addresses that a test's pages may request
 
     @property
     def token(self) -> str:
         return self.api.token(MINE, OTHER, default=MINE, scopes=SCOPES)
 
     def blank(self, *, width: int = 1280, height: int = 900, scheme: str = "light", locale: str = "en-GB") -> Page:
-        """A page in a profile of its own. What its console complains about is kept in `troubles`."""
+        """A page in a profile of its own. Errors and warnings in its console are added to `troubles`."""
         context = self.browser.new_context(
             viewport={"width": width, "height": height},
             color_scheme="dark" if scheme == "dark" else "light",
@@ -108,7 +108,7 @@ class Site:
         return data
 
     def watched(self) -> Iterator[Site]:
-        """For one test. Afterwards, no page may have complained, asked another place, or put a token in an address."""
+        """For one test. Fails afterwards if a page had errors, requested another address, or put a token in a URL."""
         self.troubles.clear()
         self.requested.clear()
         self.others.clear()

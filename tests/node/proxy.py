@@ -1,4 +1,4 @@
-"""An HTTP proxy between the service and its node, in threads, that can be told what to do to the node's answers."""
+"""An HTTP proxy between the service and its node, in threads, which can change the node's answers."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Proxy:
 
     @contextmanager
     def faulty(self, fault: Fault, *kinds: str) -> Iterator[None]:
-        """Every answer to a call of these kinds, or to any, is what `fault` makes of it. `met` counts them."""
+        """Applies `fault` to every answer to a call of these kinds, or to every answer. `met` counts these answers."""
         self._fault, self._kinds, self.met = fault, frozenset(kinds), 0
         try:
             yield
@@ -151,7 +151,7 @@ def partly(share: float) -> Send:
 
 
 def exactly(data: bytes) -> Send:
-    """These bytes in place of an answer."""
+    """Sends these bytes in place of an answer."""
     return lambda connection, _sent, _ended: connection.sendall(data)
 
 
@@ -165,13 +165,13 @@ def silent(connection: socket.socket, _sent: bytes, ended: threading.Event) -> N
 
 
 def head_only(connection: socket.socket, sent: bytes, ended: threading.Event) -> None:
-    """The headers, and then nothing for ever."""
+    """Sends the headers, and then nothing more."""
     connection.sendall(sent.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
     silent(connection, sent, ended)
 
 
 def late(seconds: float) -> Send:
-    """The whole answer, after so many seconds."""
+    """Sends the whole answer after `seconds`."""
 
     def send(connection: socket.socket, sent: bytes, ended: threading.Event) -> None:
         if not ended.wait(seconds):
@@ -181,7 +181,7 @@ def late(seconds: float) -> Send:
 
 
 def dripping(connection: socket.socket, sent: bytes, ended: threading.Event) -> None:
-    """A byte at a time, and never done."""
+    """Sends a byte at a time, and never the last one."""
     for byte in sent[:-1]:
         connection.sendall(bytes([byte]))
         if ended.wait(0.1):

@@ -33,7 +33,7 @@ CONDITIONS = [
     *((f"message_count[{sign}]", ["2", "50", "2147483647"]) for sign in ("lte", "lt")),
     *((f"{field}[{sign}]", ["2024-01-01", "2024-01-01T00:00:00.001Z"]) for field in DATES for sign in ("gte", "gt")),
     *((f"{field}[lte]", ["2024-01-02", "2024-01-02T00:00:00.001Z"]) for field in DATES),
-    *((f"{field}[lt]", ["2024-01-03", "2024-01-02T00:00:00.001Z"]) for field in DATES),  # behind all of the above
+    *((f"{field}[lt]", ["2024-01-03", "2024-01-02T00:00:00.001Z"]) for field in DATES),  # later than all bounds above
 ]
 
 

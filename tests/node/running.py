@@ -52,7 +52,7 @@ class Run:
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """A user's environment, in which no cluster was named."""
+    """A user's environment, without OPENSEARCH_URL."""
     return {name: value for name, value in os.environ.items() if name != "OPENSEARCH_URL"} | changes
 
 

@@ -1,4 +1,4 @@
-"""The service behind three proxies before one real node. Each proxy can be told what to do to the node's answers."""
+"""The service behind three proxies before one real node. Each proxy can change the node's answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.processes import wait_until
 
 MINE = ORGANIZATIONS[0]
 TIMEOUT = 6.0
-AT_ONCE = 0.25  # of a second, on a busy machine: an open circuit is not waited for
+AT_ONCE = 0.25  # seconds, on a busy machine: no call waits for a node whose circuit is open
 ALL = (
     "_search", "_search/point_in_time", "_doc", "_bulk", "_alias", "_mapping", "_settings", "/", "", "_nodes",
     "_cluster/state",
@@ -46,17 +46,17 @@ class Several:
 
     @contextmanager
     def sick(self, fault: Fault, *numbers: int) -> Iterator[None]:
-        """These nodes do this to every answer."""
+        """Applies `fault` to every answer of these nodes."""
         with ExitStack() as stack:
             for number in numbers:
                 stack.enter_context(self.proxies[number].faulty(fault, *ALL))
             yield
 
     def await_all_ready(self) -> None:
-        def told() -> object:
+        def state() -> object:
             return self.api.get("/health/ready").json()
 
-        wait_until(lambda: told() == {"status": "ready", "nodes": "3 of 3 nodes of OpenSearch answer"}, says=told)
+        wait_until(lambda: state() == {"status": "ready", "nodes": "3 of 3 nodes of OpenSearch answer"}, says=state)
 
 
 @contextmanager

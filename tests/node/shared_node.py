@@ -1,7 +1,8 @@
-"""One OpenSearch for all processes of a run: the first that needs it starts it, and it ends when the last of them ends.
+"""One OpenSearch for all processes of a run: the first process that needs it starts it, and it ends after the last one.
 
-`python -m tests.node.shared_node FOLDER` is the process that owns it. Who uses it holds a shared lock of the file
-`users`, which the kernel releases however a process ends; the owner waits for that lock alone, and then stops the node.
+`python -m tests.node.shared_node FOLDER` is the process that owns the node. Each process that uses the node holds a
+shared lock of the file `users`, which the kernel releases even if the process is killed. The owner waits for an
+exclusive lock of this file, and then stops the node.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from tests.processes import wait_until
 
 HEAP = "1536m"  # 512 MB for each of the three processes of scripts/test
 
-_owners: list[subprocess.Popen[bytes]] = []  # those that this process started, and which outlast it
+_owners: list[subprocess.Popen[bytes]] = []  # started by this process, and running longer than it
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def used(folder: Path) -> Iterator[str]:
     """The node's address. It runs at least until the block, or the process, ends."""
     folder.mkdir(exist_ok=True)
     with (folder / "users").open("a") as users:
-        fcntl.flock(users, fcntl.LOCK_SH)  # waits while the node of those before is being stopped
+        fcntl.flock(users, fcntl.LOCK_SH)  # waits while an earlier node is being stopped
         yield _address(folder)
 
 
@@ -57,7 +58,7 @@ def _address(folder: Path) -> str:
 
 @contextmanager
 def _started(data: Path) -> Iterator[str]:
-    """A node in a container where an engine answers, else a local one."""
+    """A node in a container if a container engine runs, else a local one."""
     if containers.engine_answers():
         with containers.node() as url:
             yield url

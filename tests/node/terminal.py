@@ -27,7 +27,7 @@ def environment(cluster: Cluster, home: Path, **changes: str) -> dict[str, str]:
 
 
 class Terminal:
-    """A command on a pseudo-terminal of its own, so many columns wide."""
+    """A command on a pseudo-terminal of its own, which is `columns` wide."""
 
     def __init__(self, cluster: Cluster, home: Path, *arguments: str, columns: int = 100, **changes: str) -> None:
         self.main, inner = pty.openpty()

@@ -22,7 +22,7 @@ from service.operations.dashboards import oldest, saved_objects
 from service.settings import Settings
 from service.sources import ndjson
 from tests import dql
-from tests.analysts import questions, told
+from tests.analysts import answer_text, questions
 from tests.dashboards import Dashboards, Record, Row, Times, dates, fields_of, table
 from tests.node.conftest import Cluster, own_alias
 from tests.samples.recent import recent
@@ -341,7 +341,7 @@ def test_the_sheet_of_questions_answers_as_it_says(sample: tuple[Cluster, list[C
     assert len(found) == 20
     for question in found:
         answer = search(cluster, question.search)
-        assert told(answer) == question.answer, question.text
+        assert answer_text(answer) == question.answer, question.text
         asked = {"size": 0, "track_total_hits": True, "query": dql.query(question.dql, days)}
         assert search(cluster, asked)["hits"]["total"] == answer["hits"]["total"], question.text
 

@@ -1,4 +1,4 @@
-"""Readers and writers that work while an index is changed, and keep what was wrong."""
+"""Readers and writers that work while an index is changed, and record errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.node.reindexing import FIRST, LEASE
 
 @dataclass
 class Writers:
-    """Upserts and deletes at full speed; `ledger` is what was acknowledged."""
+    """Upserts and deletes at full speed. `expected_versions` has the acknowledged conversations; None if deleted."""
 
     cluster: Cluster
     stop: threading.Event = field(default_factory=threading.Event)
@@ -65,7 +65,7 @@ class Writers:
 
 @dataclass
 class Readers:
-    """Ask the service all the while, and keep what was wrong with an answer."""
+    """Ask the service all the time, and record wrong answers in `faults`."""
 
     api: Api
     token: str
