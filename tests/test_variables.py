@@ -11,7 +11,7 @@ import pytest
 from service.cli import cli
 from service.settings import environment_names
 from service.variables import OF_OPTIONS, unknown
-from tests.command_line import conversations, leaves
+from tests.command_line import conversations, every_command
 
 ROOT = Path(__file__).parents[1]
 CLUSTER = {"OPENSEARCH_URL": "http://127.0.0.1:1", "CONVERSATIONS_TOKEN_SECRET": 2 * "a secret of the test "}
@@ -52,7 +52,7 @@ def test_no_other_variable_is_named() -> None:
 def test_all_variables_of_settings_options_and_files_are_known() -> None:
     options = {
         variable
-        for command in (cli, *(command for _path, command in leaves()))
+        for command in (cli, *(command for _path, command in every_command()))
         for option in command.params
         for variable in ([option.envvar] if isinstance(option.envvar, str) else option.envvar or [])
     }

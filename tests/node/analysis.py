@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from tests import oracle
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.served import CERTIFICATES
 
 BATCH = 200  # OpenSearch makes at most 10,000 tokens at once

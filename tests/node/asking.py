@@ -13,7 +13,8 @@ import httpx
 from service.conversation import Conversation
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.clusters import own_alias
+from tests.node.serving import Api, serving
 
 BULK = "/api/conversations/bulk"
 SCOPE = ("conversations:write", "conversations:export")

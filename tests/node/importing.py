@@ -14,7 +14,7 @@ from service.sources import mail
 from service.sources.facts import Hasher
 from service.sources.mailbox import RawMessage
 from service.sources.message import parse
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 
 
 async def import_into(

@@ -20,7 +20,7 @@ from service.api.sign_in import SignInCodes
 from service.conversation import Conversation, Metadata
 from service.query.parameters import EXAMPLE_ORGANIZATION
 from service.times import parse_time
-from tests.node.conftest import Api
+from tests.node.serving import Api
 
 MINE = UUID(EXAMPLE_ORGANIZATION)
 OTHER = UUID("b3d94c52-7e0f-4a6b-8c1d-2e5f60718293")

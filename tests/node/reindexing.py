@@ -15,7 +15,7 @@ from service.reindex.lock import Lock, State
 from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node import impatient
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.processes import end_with_the_test
 
 LEASE = 1.0

@@ -13,8 +13,9 @@ import pytest
 from service.api import readiness
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
 from tests.node.proxy import Fault, Proxy
+from tests.node.serving import Api, serving
 from tests.processes import wait_until
 
 MINE = ORGANIZATIONS[0]

@@ -13,7 +13,7 @@ import termios
 from pathlib import Path
 
 from tests.corpus import ORGANIZATIONS
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 
 COMMAND = [sys.executable, "-m", "service"]
 WAIT_SECONDS = 120

@@ -22,7 +22,8 @@ from service.search.paging.sampling import Sampling
 from service.times import parse_time
 from tests import oracle
 from tests.corpus import conversation
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serving
 
 SORTS = [
     *(f"{sign}{name}" for name in SORT_FIELDS if name != RELEVANCE for sign in ("", "-")),

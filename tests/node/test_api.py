@@ -33,7 +33,8 @@ from service.query.query_string import Parameter
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import error
-from tests.node.conftest import Api, Cluster, serve_process, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serve_process, serving
 
 CHROMIUM = shutil.which("chromium")
 

@@ -18,7 +18,8 @@ from service.identity.api_keys import Store
 from tests.commands import run_here
 from tests.corpus import AGENTS, ORGANIZATIONS
 from tests.node.asking import BULK, error
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serving
 from tests.processes import wait_until
 
 READ, WRITE = "conversations:read", "conversations:write"

@@ -27,7 +27,8 @@ from service.api.routes import HANDLERS
 from service.cli import cli
 from service.conversation import STATUSES, Conversation, Metadata
 from tests import oracle
-from tests.node.conftest import Cluster, serve_process
+from tests.node.clusters import Cluster
+from tests.node.serving import serve_process
 from tests.processes import wait_until
 
 LARGE = uuid.uuid5(uuid.NAMESPACE_URL, "size:large")

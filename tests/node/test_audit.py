@@ -20,8 +20,9 @@ from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, SIZES
 from tests.node import faults
 from tests.node.asking import BULK, SCOPE
-from tests.node.conftest import Cluster, serving
+from tests.node.clusters import Cluster
 from tests.node.proxy import Answer, Call, Proxy
+from tests.node.serving import serving
 
 ONE, OTHER = map(str, sorted(ORGANIZATIONS[:2]))
 NONE = {"written": 0, "unchanged": 0, "rejected": 0}

@@ -14,7 +14,8 @@ import pytest
 from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
-from tests.node.conftest import Cluster, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import serving
 
 PAGE = Path(__file__).parents[2] / "docs" / "maintenance.md"
 _CHAPTER = re.compile(r"^## Backup and restore\n(.*?)^## ", re.MULTILINE | re.DOTALL)

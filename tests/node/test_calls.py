@@ -21,9 +21,10 @@ import pytest
 from service.conversation import Conversation
 from tests.corpus import AGENTS, ORGANIZATIONS
 from tests.node.asking import BULK, SCOPE, error
+from tests.node.clusters import Cluster, own_alias
 from tests.node.comparing import comparable
-from tests.node.conftest import Api, Cluster, own_alias, serving
 from tests.node.proxy import Answer, Call, Proxy, silent
+from tests.node.serving import Api, serving
 from tests.processes import wait_until
 
 SECONDS = 100.0  # a request's deadline: longer than this file waits for anything

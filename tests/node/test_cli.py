@@ -20,7 +20,8 @@ from service.conversation import Conversation
 from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node import impatient
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serving
 from tests.node.terminal import COMMAND, WAIT_SECONDS, Terminal, environment, on_terminal
 from tests.processes import end_with_the_test, wait_until
 

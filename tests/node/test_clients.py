@@ -19,8 +19,8 @@ import pytest
 
 from service.api.documentation import FILES
 from service.query.parameters import EXAMPLE_ORGANIZATION
-from tests.node.conftest import Api
 from tests.node.sample import sample_rows
+from tests.node.serving import Api
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 ROOT = Path(__file__).parents[2]

@@ -18,8 +18,9 @@ from service.node import Distribution, LocalCluster, LocalNode, member_jar, runn
 from service.node.member import Member
 from tests.corpus import corpus
 from tests.node.cluster_facts import copies, health, names
-from tests.node.conftest import Cluster, serving
+from tests.node.clusters import Cluster
 from tests.node.running import COMMAND, conversations, environment
+from tests.node.serving import serving
 from tests.processes import end_with_the_test, wait_until
 
 LOAD_STARTS_SECONDS = 5.0  # after which a load has chosen its nodes; if it is slower, the test finds less

@@ -13,7 +13,8 @@ from service.conversation import Conversation, Metadata
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import ask
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.clusters import own_alias
+from tests.node.serving import Api, serving
 
 SUBJECTS = (
     "ordinary letters", "let flat agreement", "Quarterly newsletter", "work doesn’t end", "don’t forget", "don't panic",

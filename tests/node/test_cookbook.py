@@ -13,7 +13,8 @@ import pytest
 
 from service.conversation import Conversation
 from service.settings import Settings
-from tests.node.conftest import own_alias, serve_process
+from tests.node.clusters import own_alias
+from tests.node.serving import serve_process
 
 ROOT = Path(__file__).parents[2]
 ADDRESS = "http://127.0.0.1:8000"

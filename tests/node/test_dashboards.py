@@ -24,7 +24,7 @@ from service.sources import ndjson
 from tests import dql
 from tests.analysts import answer_text, questions
 from tests.dashboards import Dashboards, Record, Row, Times, dates, fields_of, table
-from tests.node.conftest import Cluster, own_alias
+from tests.node.clusters import Cluster, own_alias
 from tests.samples.recent import recent
 
 NOW = datetime.now(UTC)

@@ -21,7 +21,8 @@ from service.search.did_you_mean import explain_no_results
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.asking import error
-from tests.node.conftest import Api, Cluster, serve_process, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serve_process, serving
 
 SECONDS = 2.0
 GRACE = 4.0  # of a busy machine; without a deadline the slowest of these took five times the request's timeout

@@ -19,7 +19,8 @@ from service.index.write_targets import writes_alias
 from service.index.writer import write, write_of
 from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serving
 
 ORGANIZATION = ORGANIZATIONS[0]
 OTHER = DERIVED_VERSION + 1

@@ -25,8 +25,9 @@ from service.times import LAST, format_time
 from tests.corpus import ORGANIZATIONS
 from tests.hostile import acceptable
 from tests.node.asking import BULK, SCOPE, error, outcomes, send
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
 from tests.node.running import begin_load
+from tests.node.serving import Api, serving
 
 MINE = ORGANIZATIONS[0]
 ENDS = ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999Z")

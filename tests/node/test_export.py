@@ -23,7 +23,8 @@ from tests import oracle
 from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, conversation
 from tests.node.asking import error
-from tests.node.conftest import Api, Cluster, serve_process, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serve_process, serving
 
 
 def complete(conversations: int, organization: UUID, where: str = "") -> str:

@@ -19,7 +19,8 @@ from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests import oracle
 from tests.corpus import ORGANIZATIONS
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.clusters import own_alias
+from tests.node.serving import Api, serving
 
 FIRST, LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 TIMES = [FIRST, datetime(1970, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC), LAST]

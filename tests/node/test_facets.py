@@ -14,8 +14,8 @@ from service.conversation import Conversation
 from tests import oracle
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import ask, refused
-from tests.node.conftest import Api
 from tests.node.random_requests import query_parameters, random_request
+from tests.node.serving import Api
 
 FACETS = ("status", "channel", "category", "agent_uid", "is_read", "direction")
 

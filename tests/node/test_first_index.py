@@ -11,7 +11,7 @@ from service.client import Client
 from service.index import aliases, mapping
 from service.reindex import first_index
 from service.reindex.lock import LOOK, State
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.node.reindexing import (
     FIRST,
     begun,

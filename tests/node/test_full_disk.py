@@ -15,8 +15,9 @@ from service.api.auth import Tokens
 from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
-from tests.node.conftest import Cluster, serve_process
+from tests.node.clusters import Cluster
 from tests.node.running import COMMAND
+from tests.node.serving import serve_process
 from tests.processes import wait_until
 from tests.served import CERTIFICATES
 

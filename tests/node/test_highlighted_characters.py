@@ -17,7 +17,8 @@ from service.conversation import Conversation
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import ask
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.clusters import own_alias
+from tests.node.serving import Api, serving
 
 BATCH = 40  # each character may become 18, and a text has at most 800 of these
 BEFORE, BEHIND = "qq ", " qq"

@@ -11,7 +11,7 @@ import pytest
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import ask, serving_subjects
-from tests.node.conftest import Api
+from tests.node.serving import Api
 
 # ---- highlights ----
 

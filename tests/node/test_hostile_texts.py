@@ -22,7 +22,8 @@ from service.query.values import MAX_SUGGEST_CHARACTERS as MAX_SUGGEST
 from service.reindex import first_index
 from service.text import pieces_of, trimmed
 from tests.hostile import HOSTILE, PLAIN, Text
-from tests.node.conftest import Api, Cluster, await_room, serving
+from tests.node.clusters import Cluster, await_room
+from tests.node.serving import Api, serving
 from tests.served import CERTIFICATES
 
 ORGANIZATION = UUID("5f0c52a4-35cb-4d3c-9f0e-6f5b1f4f3c11")

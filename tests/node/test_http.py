@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from tests.corpus import ORGANIZATIONS
-from tests.node.conftest import Api, Cluster
+from tests.node.clusters import Cluster
+from tests.node.serving import Api
 
 CACHED = (
     "/api/conversations",

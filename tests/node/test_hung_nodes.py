@@ -13,7 +13,7 @@ import pytest
 from service.settings import Settings
 from tests.node import faults
 from tests.node.asking import error
-from tests.node.conftest import serve_process
+from tests.node.serving import serve_process
 from tests.node.several import ALL, AT_ONCE, Several, several_nodes
 from tests.processes import wait_until
 

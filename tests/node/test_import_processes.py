@@ -22,7 +22,7 @@ from service.index.writer import Write, Writer, deletion_of, write_of
 from service.reindex import first_index
 from service.sources.mailbox import RawMessage, read
 from service.times import parse_time
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.node.importing import import_into, items
 from tests.node.reindexing import command
 from tests.processes import WAIT_SECONDS, end_with_the_test

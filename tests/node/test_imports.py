@@ -28,7 +28,7 @@ from service.sources.mailbox import RawMessage, read
 from service.sources.message import parse
 from tests.import_model import shown
 from tests.mail_imports import SAMPLE
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.node.importing import documents, import_into, items
 
 

@@ -20,7 +20,7 @@ from service.reindex import first_index
 from service.settings import Settings
 from service.times import epoch_milliseconds
 from tests.corpus import corpus
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.processes import WAIT_SECONDS
 
 

@@ -12,7 +12,7 @@ from service.index import aliases
 from service.reindex.lock import Lock, State
 from tests.commands import run_here
 from tests.corpus import corpus
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 
 VARIABLES = ("CONVERSATIONS_SHARDS", "CONVERSATIONS_REPLICAS", "CONVERSATIONS_REFRESH_INTERVAL")
 

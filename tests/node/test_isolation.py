@@ -31,8 +31,9 @@ from tests import isolation
 from tests.corpus import ORGANIZATIONS
 from tests.isolation import CALLERS, Asker, Request, Who
 from tests.node.asking import SCOPE
+from tests.node.clusters import own_alias
 from tests.node.comparing import _CURSOR, comparable
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.serving import Api, serving
 
 REQUESTS = int(os.environ.get("ISOLATION_REQUESTS", "600"))
 PATIENCE = 60.0  # seconds for each request: on a busy machine, a page would else come without its suggestions, or not

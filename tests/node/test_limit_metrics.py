@@ -20,7 +20,8 @@ from service.limits.fair_semaphore import FairSemaphore
 from service.settings import Settings
 from tests import virtual_time
 from tests.corpus import ORGANIZATIONS
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serving
 from tests.processes import wait_until
 
 PAGE = (Path(__file__).parents[2] / "docs/limits.md").read_text("utf-8")

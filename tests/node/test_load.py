@@ -12,7 +12,7 @@ from service.conversation import Conversation
 from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests.bench.generate import steady
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.node.reindexing import current, stored
 from tests.node.running import begin_load
 from tests.processes import wait_until

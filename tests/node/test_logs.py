@@ -29,8 +29,9 @@ from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS
 from tests.logged import MARK, hide, telling
 from tests.node.asking import BULK
-from tests.node.conftest import Api, Cluster, own_alias, serve_process, serving
+from tests.node.clusters import Cluster, own_alias
 from tests.node.proxy import Answer, Call, Fault, Proxy
+from tests.node.serving import Api, serve_process, serving
 from tests.node.trace_sink import Sink
 
 FIELDS = {

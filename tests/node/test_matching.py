@@ -17,7 +17,8 @@ from service.settings import Settings
 from tests import oracle_codes
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import ask, refused
-from tests.node.conftest import Api, Cluster, own_alias, serving
+from tests.node.clusters import Cluster, own_alias
+from tests.node.serving import Api, serving
 
 MINE, THEIRS, CODED = ORGANIZATIONS[:3]
 CODES = oracle_codes.written_codes(random.Random(17))

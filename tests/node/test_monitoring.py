@@ -29,8 +29,9 @@ from service.settings import Settings
 from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node import faults
-from tests.node.conftest import Api, Cluster, serve_process, serving
+from tests.node.clusters import Cluster
 from tests.node.proxy import Proxy
+from tests.node.serving import Api, serve_process, serving
 from tests.node.trace_sink import Sink
 from tests.processes import wait_until
 

@@ -12,7 +12,8 @@ from service.conversation import Conversation, Metadata
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import ask
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.clusters import own_alias
+from tests.node.serving import Api, serving
 
 PEOPLE = {
     "straight": Metadata(from_email="m@x.org", from_name="Miles O'Brien"),

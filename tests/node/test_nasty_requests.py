@@ -11,7 +11,7 @@ import pytest
 from service.query.conditions import MATCHES
 from service.query.parameters import LIST_PARAMETERS
 from tests.corpus import ORGANIZATIONS
-from tests.node.conftest import Api
+from tests.node.serving import Api
 
 PARTS = (
     "%00", "%ff", "%ed%a0%80", "%2F", "%2f..%2f..", "..", "../../etc/passwd", "%2e%2e/", "a" * 5000, "\\", "%", "%zz",

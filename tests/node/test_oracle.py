@@ -11,8 +11,9 @@ from service.conversation import Conversation
 from tests import oracle
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import walk
-from tests.node.conftest import Api, Cluster
+from tests.node.clusters import Cluster
 from tests.node.random_requests import SORTS, query_parameters, random_request
+from tests.node.serving import Api
 
 BATCHES = 8
 REQUESTS_PER_BATCH = 90

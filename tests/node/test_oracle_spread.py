@@ -17,7 +17,8 @@ from service.settings import Settings
 from tests import oracle
 from tests.corpus import ORGANIZATIONS
 from tests.node.analysis import tokens_of
-from tests.node.conftest import Api, Cluster, own_alias, serving
+from tests.node.clusters import Cluster, own_alias
+from tests.node.serving import Api, serving
 from tests.node.test_export import (  # noqa: F401 (these are run here with the fixtures of this module)
     test_an_export_is_everything_that_matches_in_order_and_says_so,
 )

@@ -13,8 +13,8 @@ from playwright.sync_api import Page, Route, expect
 from service.api.sign_in import SignInCodes
 from tests.node import browser
 from tests.node.below_path import below_path
-from tests.node.conftest import Api, serving
 from tests.node.pages import MINE, Site, check_access, settled, site, total
+from tests.node.serving import Api, serving
 from tests.provider import CLIENT_ID, Provider, provider
 
 pytestmark = pytest.mark.skipif(browser.is_missing(), reason="needs a Chromium; CI installs one")

@@ -18,7 +18,8 @@ from service.query.conditions import MATCHES
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import ask, serving_subjects
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.clusters import own_alias
+from tests.node.serving import Api, serving
 
 PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text("utf-8")
 _LINE = re.compile(r"^\| (\w+) \| `(.*?)` \| `(.*?)` \| (yes|no) \| (.+) \|$", re.MULTILINE)

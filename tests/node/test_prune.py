@@ -15,7 +15,7 @@ from service.index import aliases, mapping, state_documents, writer
 from service.index.write_targets import writes_alias
 from service.reindex import commands, first_index, lock, steps
 from service.reindex.lock import Lock, State
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.node.reindexing import (
     FIRST,
     begun,

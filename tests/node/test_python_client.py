@@ -21,8 +21,8 @@ import pytest
 import service
 from conversation_search import AsyncClient, Client, __version__
 from service.query.parameters import EXAMPLE_ORGANIZATION
-from tests.node.conftest import Api
 from tests.node.sample import sample_rows
+from tests.node.serving import Api
 
 ROOT = Path(__file__).parents[2] / "clients" / "python"
 EXAMPLE = re.compile(

@@ -13,8 +13,8 @@ from service.conversation import Conversation
 from tests import oracle
 from tests.corpus import AGENTS, ORGANIZATIONS, PARTIES
 from tests.node.asking import BULK, SCOPE, error
-from tests.node.conftest import Api
 from tests.node.random_requests import query_parameters, random_request
+from tests.node.serving import Api
 
 ORGANIZATION = ORGANIZATIONS[0]
 READ, WRITE, EXPORT, ADMIN = (f"conversations:{name}" for name in ("read", "write", "export", "admin"))

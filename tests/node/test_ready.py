@@ -13,7 +13,8 @@ from service.client import Client
 from service.index import compatibility
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import error
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serving
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from service.reindex import verification
 from service.reindex.context import Invalid
 from service.reindex.lock import Lock, State
 from tests.corpus import corpus
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.node.reindexing import (
     FIRST,
     command,

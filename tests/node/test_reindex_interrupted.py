@@ -19,7 +19,7 @@ from service.index.write_targets import writes_alias
 from service.reindex import commands, comparison
 from service.reindex.lock import State
 from tests.corpus import conversation, corpus
-from tests.node.conftest import Cluster, serving
+from tests.node.clusters import Cluster
 from tests.node.reindexing import (
     FIRST,
     begun,
@@ -31,6 +31,7 @@ from tests.node.reindexing import (
     stored,
     written,
 )
+from tests.node.serving import serving
 from tests.node.traffic import Readers, Writers, threads
 
 

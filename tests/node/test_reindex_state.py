@@ -20,7 +20,7 @@ from service.reindex import commands
 from service.reindex import lock as reindex_lock
 from service.reindex.context import Job
 from service.reindex.lock import LOOK, Lock, State, holding
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.node.reindexing import (
     FIRST,
     LEASE,

@@ -16,7 +16,8 @@ import pytest
 from service.conversation import Conversation
 from service.settings import Settings
 from tests.mail_imports import SHARED
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.clusters import own_alias
+from tests.node.serving import Api, serving
 
 FILE = SHARED.parent / "reports" / "search.ndjson"
 CASES: list[dict[str, Any]] = (

@@ -27,8 +27,9 @@ from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, SIZES, conversation
 from tests.node.asking import error
-from tests.node.conftest import Api, Cluster, own_alias, serve_process, serving
+from tests.node.clusters import Cluster, own_alias
 from tests.node.proxy import Answer, Call, Proxy
+from tests.node.serving import Api, serve_process, serving
 from tests.processes import WAIT_SECONDS, wait_until
 
 ONE, OTHER = ORGANIZATIONS[:2]

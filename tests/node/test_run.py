@@ -20,7 +20,7 @@ from service.node.process import LocalNode
 from service.settings import Settings
 from tests.commands import run_here
 from tests.corpus import corpus
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.node.running import COMMAND, Run, conversations, environment
 from tests.processes import WAIT_SECONDS, wait_until
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.node.conftest import unique_alias
+from tests.node.clusters import unique_alias
 from tests.scaling.routing import Shape
 from tests.scaling.simulation import organizations
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.asking import SCOPE
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.clusters import own_alias
+from tests.node.serving import Api, serving
 
 REQUESTS = int(os.environ.get("SCHEMA_REQUESTS", "300"))
 CHECKS = (

@@ -16,7 +16,8 @@ from service.query.conditions import LOOSE_MATCHES, MATCHES
 from tests import oracle
 from tests.corpus import ORGANIZATIONS, WORDS
 from tests.node.asking import ask, refused, refused_all
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serving
 
 # ---- filters and orders ----
 

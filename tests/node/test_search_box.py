@@ -13,7 +13,7 @@ from service.conversation import CHANNELS, DIRECTIONS, STATUSES, Conversation
 from tests import oracle
 from tests.corpus import AGENTS, CATEGORIES, ORGANIZATIONS, PARTIES
 from tests.node.asking import ask, refused
-from tests.node.conftest import Api
+from tests.node.serving import Api
 
 Holds = Callable[[Conversation], bool]
 

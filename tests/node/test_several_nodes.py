@@ -20,8 +20,8 @@ from tests.commands import run_here
 from tests.corpus import corpus
 from tests.node import faults, proxy
 from tests.node.asking import error
-from tests.node.conftest import serving
 from tests.node.proxy import Answer, Call, Proxy
+from tests.node.serving import serving
 from tests.node.several import ALL, AT_ONCE, MINE, TIMEOUT, Several, several_nodes
 from tests.processes import wait_until
 

@@ -22,8 +22,9 @@ from service.search.paging.rank_descent import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
 from tests.corpus import conversation
-from tests.node.conftest import Api, Cluster, own_alias, serving
+from tests.node.clusters import Cluster, own_alias
 from tests.node.reindexing import FIRST, SECOND, begun, command, current, exported, lines, of, stored
+from tests.node.serving import Api, serving
 from tests.node.traffic import Readers, Writers, threads
 
 SPREAD = {"shards": 5, "replicas": 0, "routing_partition": 3}

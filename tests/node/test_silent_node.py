@@ -15,7 +15,8 @@ from service.node.member import Member
 from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.cluster_facts import copies, health, manager
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serving
 from tests.processes import wait_until
 
 READS = 30

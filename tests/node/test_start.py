@@ -21,7 +21,8 @@ from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests import in_thread
 from tests.commands import run_here
-from tests.node.conftest import Cluster, serve_process
+from tests.node.clusters import Cluster
+from tests.node.serving import serve_process
 from tests.processes import wait_until
 from tests.served import CERTIFICATES
 

@@ -13,7 +13,8 @@ from service.conversation import STATUSES, Conversation, Metadata
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.asking import ask
-from tests.node.conftest import Api, own_alias, serving
+from tests.node.clusters import own_alias
+from tests.node.serving import Api, serving
 
 # ---- as you type, and nothing found ----
 

@@ -12,7 +12,7 @@ from service.api import openapi_examples
 from service.api.openapi import OPERATIONS
 from service.query.parameters import EXAMPLE_ORGANIZATION
 from tests.node import browser
-from tests.node.conftest import Api
+from tests.node.serving import Api
 
 FILLED_IN = """(block) => [...block.querySelectorAll('tr[data-param-name]:has(.required), .opblock-section-request-body')]
     .every((part) => part.querySelector('input, textarea')?.value)"""

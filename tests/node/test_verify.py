@@ -20,7 +20,7 @@ from service.index.write_targets import Only
 from service.reindex import comparison, drift
 from service.reindex.comparison import Differences
 from tests.corpus import corpus
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.node.reindexing import (
     FIRST,
     SECOND,

@@ -18,7 +18,8 @@ from service.index import aliases, mapping, writer
 from tests import oracle
 from tests.corpus import ORGANIZATIONS, conversation, corpus
 from tests.node.asking import error, walk
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serving
 
 
 def targets(link: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,7 +19,8 @@ from service.api.auth import Tokens
 from service.conversation import Conversation, Metadata
 from tests.corpus import ORGANIZATIONS, conversation
 from tests.node.asking import SCOPE, send, walk
-from tests.node.conftest import Api, Cluster, serve_process
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serve_process
 from tests.node.traffic import threads
 from tests.processes import WAIT_SECONDS, wait_until
 

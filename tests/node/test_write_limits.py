@@ -18,8 +18,9 @@ from service.api.auth import Tokens
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, conversation
 from tests.node.asking import error
-from tests.node.conftest import Api, Cluster, own_alias, serving
+from tests.node.clusters import Cluster, own_alias
 from tests.node.proxy import Answer, Call, Proxy
+from tests.node.serving import Api, serving
 from tests.processes import WAIT_SECONDS, wait_until
 
 ONE, OTHER = ORGANIZATIONS[:2]

@@ -15,7 +15,7 @@ from service.index.writer import Result
 from service.settings import Settings
 from tests.corpus import corpus
 from tests.node import faults, proxy
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.node.proxy import Answer, Call, Proxy
 
 POISON = "the document that nobody can digest"

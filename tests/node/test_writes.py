@@ -22,7 +22,8 @@ from service.settings import Settings
 from service.times import format_time
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.asking import BULK, SCOPE, error, outcomes, send
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
+from tests.node.serving import Api, serving
 from tests.oracle import item
 
 MINE, OTHER = ORGANIZATIONS[0], ORGANIZATIONS[1]

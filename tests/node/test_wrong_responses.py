@@ -22,8 +22,9 @@ from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node import faults
-from tests.node.conftest import Api, Cluster, serving
+from tests.node.clusters import Cluster
 from tests.node.proxy import Fault, Proxy
+from tests.node.serving import Api, serving
 
 MINE = ORGANIZATIONS[0]
 SEARCH, PIT = "_search", "_search/point_in_time"

@@ -15,7 +15,7 @@ from service.reindex import lock
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node import faults
-from tests.node.conftest import Cluster
+from tests.node.clusters import Cluster
 from tests.node.proxy import Proxy
 
 FAULTS = ["a redirect, 302", "a page, 404", "a page, 409", "a page, 502", "index closed", "read-only", "null", "a list",

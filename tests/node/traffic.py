@@ -17,8 +17,9 @@ from service.client import connect
 from service.conversation import Conversation, document_id
 from service.index import writer as index_writer
 from tests.corpus import conversation
-from tests.node.conftest import Api, Cluster
+from tests.node.clusters import Cluster
 from tests.node.reindexing import FIRST, LEASE
+from tests.node.serving import Api
 
 
 @dataclass
