@@ -44,6 +44,17 @@ def _node_has_room(request: pytest.FixtureRequest) -> None:
         await_room(request.getfixturevalue("opensearch_url"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nodes_start_sooner() -> Iterator[None]:
+    """For nodes of a test's own: without Java's second compiler, a start takes half of the processor's time.
+
+    The shared node, which works for the whole run, has both compilers.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """The environment's settings with a secret, an alias and a data folder of the tests' own.
@@ -60,7 +71,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="session")
 def distribution(settings: Settings) -> Distribution:
     """OpenSearch for a test's own nodes, which it may stop, kill and configure."""
-    return prepare(settings.cache, java_home=settings.java_home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("JDK_JAVA_OPTIONS")  # the class cache outlasts the tests
+        return prepare(settings.cache, java_home=settings.java_home)
 
 
 @pytest.fixture(scope="session")
@@ -134,12 +147,6 @@ def fresh(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
     """An empty alias for one test."""
     with own_alias(settings, opensearch_url) as cluster:
         yield cluster
-
-
-@pytest.fixture
-def nodes_start_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For nodes with few requests: without the second JIT compiler, a start takes half of the processor time."""
-    monkeypatch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture

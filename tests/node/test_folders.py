@@ -11,8 +11,6 @@ from service.errors import DistributionFailed
 from service.node import LocalNode, fetch
 from service.settings import Settings
 
-pytestmark = pytest.mark.usefixtures("nodes_start_sooner")
-
 SNAPSHOTS = '{"type": "fs", "settings": {"location": "first"}}'
 
 

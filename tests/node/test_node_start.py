@@ -19,8 +19,6 @@ from service.node import Distribution, LocalNode, health, process, running_url
 from tests.node.running import Run, conversations
 from tests.processes import wait_until
 
-pytestmark = pytest.mark.usefixtures("nodes_start_sooner")
-
 
 def state(data: Path) -> dict[str, tuple[int, str]]:
     """The files that a second node could spoil: their inodes, and sums of what must not change in them."""

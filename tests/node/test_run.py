@@ -24,8 +24,6 @@ from tests.node.clusters import Cluster
 from tests.node.running import COMMAND, Run, conversations, environment
 from tests.processes import WAIT_SECONDS, wait_until
 
-pytestmark = pytest.mark.usefixtures("nodes_start_sooner")
-
 ROOT = Path(__file__).parents[2]
 COMMANDS = [
     "run", "serve", "node", "create", "status", "token", "load", "import-mail", "import-sms", "export",

@@ -16,8 +16,6 @@ from tests.corpus import corpus
 from tests.node.running import COMMAND, Run, conversations, environment
 from tests.processes import WAIT_SECONDS, end_with_the_test, wait_until
 
-pytestmark = pytest.mark.usefixtures("nodes_start_sooner")
-
 
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
