@@ -13,7 +13,6 @@ import pytest
 
 from service.api import responses
 from service.api.links import MAX_LINK_BYTES, links
-from service.conversation import DERIVED_VERSION
 from service.errors import InvalidQuery
 from service.query.conditions import SearchText
 from service.query.conversation_query import MAX_CURSOR_CHARACTERS, ConversationQuery
@@ -29,6 +28,7 @@ from service.search.paging.page import Page
 from service.search.paging.rank_cache import Memory, RankCache
 from service.search.paging.remembered import CountedBuckets
 from service.search.paging.steps import Numbers
+from service.stored_documents import DERIVED_VERSION
 
 ONE = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 OTHER = UUID("b3d94c52-7e0f-4a6b-8c1d-2e5f60718293")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from service.conversation import LIVE, digest
 from service.index.writer import Write
 from service.reindex.comparison import Versions
 from service.reindex.documents import Sums
 from service.scratch import Scratch
+from service.stored_documents import LIVE, digest
 
 _UPSERT = "INSERT INTO ledger VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET version = max(version, excluded.version)"
 

@@ -20,7 +20,6 @@ from service import deadline, telemetry
 from service.client import Client, error_types, responses, translated
 from service.client.connection import MAX_ANSWER_BYTES
 from service.client.responses import Hit, SearchAnswer, Shards, total_of
-from service.conversation import document_id, is_tombstone, item
 from service.errors import (
     AnswerTooLarge,
     ConversationsError,
@@ -44,6 +43,7 @@ from service.search.paging.rank_descent import Windows
 from service.search.paging.tiers import Tiers
 from service.search.snapshot import Snapshot
 from service.search.spread import Spread
+from service.stored_documents import document_id, is_tombstone, item
 
 POINTS_IN_TIME = Size(units=50, share=50, waiting=400, waiting_share=400, patience=1.0)  # of commands
 
