@@ -23,10 +23,10 @@ from service.query.query_string import MAX_PARAMETERS, MAX_PROBLEMS, no_paramete
 from service.search.export import LARGEST_BATCH, _next_size
 from service.search.paging import cursors
 from service.search.paging.buckets import Bucket, FieldColumn
+from service.search.paging.counted_buckets import CountedBuckets
 from service.search.paging.cursors import Cursors, Position
 from service.search.paging.page import Page
 from service.search.paging.rank_cache import Memory, RankCache
-from service.search.paging.remembered import CountedBuckets
 from service.search.paging.steps import Numbers
 from service.stored_documents import DERIVED_VERSION
 

@@ -22,7 +22,7 @@ from service.query.parameters import ORGANIZATION
 from service.stored_documents import is_tombstone
 
 
-def remember(request: ApiRequest, caller: Caller) -> None:
+def remember_caller(request: ApiRequest, caller: Caller) -> None:
     """Remembers who sent the request, for its lines."""
     request.scope["state"]["caller"] = caller
 
