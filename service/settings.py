@@ -31,8 +31,8 @@ from pydantic_settings import SettingsConfigDict
 from service import message_texts, secret_files, urls
 from service.cluster_settings import ClusterSettings
 from service.errors import Misconfigured
-from service.http_settings import HttpSettings
 from service.limit_settings import LimitSettings
+from service.origin_settings import OriginSettings
 from service.token_settings import TokenSettings
 
 PROJECT = "conversation-search"
@@ -45,7 +45,7 @@ OPTIONS = {"OPENSEARCH_URL": "--opensearch-url", "CONVERSATIONS_DATA": "--data"}
 _env = AliasChoices  # the name of an environment variable
 
 
-class Settings(ClusterSettings, HttpSettings, LimitSettings, TokenSettings):
+class Settings(ClusterSettings, OriginSettings, LimitSettings, TokenSettings):
     """The settings of a process. `Settings.load()` reads the environment; tests pass keyword arguments."""
 
     # Compose files pass an empty string for a variable that is not set, so an empty one counts as not set.
