@@ -30,9 +30,9 @@ from pydantic_settings import SettingsConfigDict
 from service import message_texts, secret_files, urls
 from service.cluster_settings import ClusterSettings
 from service.errors import Misconfigured
-from service.http_settings import HttpSettings
 from service.limit_settings import LimitSettings
 from service.local_node_settings import LocalNodeSettings
+from service.origin_settings import OriginSettings
 from service.token_settings import TokenSettings
 
 SECRET_MIN_BYTES = 32  # RFC 7518, 3.2: a key of the size of the hash output or larger
@@ -44,7 +44,7 @@ OPTIONS = {"OPENSEARCH_URL": "--opensearch-url", "CONVERSATIONS_DATA": "--data"}
 _env = AliasChoices  # the name of an environment variable
 
 
-class Settings(ClusterSettings, LocalNodeSettings, HttpSettings, LimitSettings, TokenSettings):
+class Settings(ClusterSettings, LocalNodeSettings, OriginSettings, LimitSettings, TokenSettings):
     """The settings of a process. `Settings.load()` reads the environment; tests pass keyword arguments."""
 
     # Compose files pass an empty string for a variable that is not set, so an empty one counts as not set.

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from service.conversation import sort_key_prefixes, uid_order
 from service.query.conversation_query import Sort
 from service.query.fields import FIELDS_BY_NAME, RELEVANCE, SORT_KEYS
 from service.search.clauses import Clause
@@ -20,6 +19,7 @@ from service.search.paging.order import SUBJECT_PREFIXES, UID_PARTS, WIDEST_DATE
 from service.search.paging.sampling import DIGEST
 from service.search.paging.slices import Slice
 from service.search.relevance import Scored
+from service.stored_documents import sort_key_prefixes, uid_order
 
 Document = dict[str, Any]
 Worths = Sequence[int]

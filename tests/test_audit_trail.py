@@ -51,7 +51,7 @@ def request_to(file: Path, caller: Caller) -> ApiRequest:
     request = RequestFactory().get("/")
     request.scope["litestar_app"] = app  # type: ignore[typeddict-item]
     request.scope["state"] = {"notes": {"request_id": "r"}}
-    audit_lines.remember(request, caller)
+    audit_lines.remember_caller(request, caller)
     return request
 
 

@@ -13,7 +13,6 @@ import pytest
 
 from service.api import responses
 from service.api.links import MAX_LINK_BYTES, links
-from service.conversation import DERIVED_VERSION
 from service.errors import InvalidQuery
 from service.query.conditions import SearchText
 from service.query.conversation_query import MAX_CURSOR_CHARACTERS, ConversationQuery
@@ -24,11 +23,12 @@ from service.query.query_string import MAX_PARAMETERS, MAX_PROBLEMS, no_paramete
 from service.search.export import LARGEST_BATCH, _next_size
 from service.search.paging import cursors
 from service.search.paging.buckets import Bucket, FieldColumn
+from service.search.paging.counted_buckets import CountedBuckets
 from service.search.paging.cursors import Cursors, Position
 from service.search.paging.page import Page
 from service.search.paging.rank_cache import Memory, RankCache
-from service.search.paging.remembered import CountedBuckets
 from service.search.paging.steps import Numbers
+from service.stored_documents import DERIVED_VERSION
 
 ONE = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 OTHER = UUID("b3d94c52-7e0f-4a6b-8c1d-2e5f60718293")

@@ -15,9 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from service.conversation import (
-    LIMITS,
-    Conversation,
+from service.conversation import LIMITS, Conversation
+from service.stored_documents import (
     item,
     order_fields,
     sort_key_prefixes,

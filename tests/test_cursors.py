@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.conversation import DERIVED_VERSION
 from service.errors import InvalidQuery
 from service.query.conversation_query import ConversationQuery
 from service.query.parameters import LIST_PARAMETERS
 from service.query.parser import parse_query
 from service.search.paging.cursors import Cursors, Position, _bound_to, fingerprint
+from service.stored_documents import DERIVED_VERSION
 
 ORGANIZATION = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 CURSORS = Cursors(b"x" * 32)

@@ -11,14 +11,11 @@ from uuid import UUID
 
 import pytest
 
-from service import conversation as derivation
-from service.conversation import (
-    CHANNELS,
+from service import stored_documents as derivation
+from service.conversation import CHANNELS, STATUSES, Conversation, ImportRecord
+from service.stored_documents import (
     DERIVED,
     DERIVED_VERSION,
-    STATUSES,
-    Conversation,
-    ImportRecord,
     document_id,
     import_record,
     order_fields,
@@ -92,7 +89,7 @@ def derived() -> str:
 
 def test_what_is_derived_is_that_of_its_version() -> None:
     assert derived() == PINNED.get(DERIVED_VERSION), (
-        "what is derived at writing time changed: raise DERIVED_VERSION in service/conversation.py, pin the new hash "
+        "what is derived at writing time changed: raise DERIVED_VERSION in service/stored_documents.py, pin the new hash "
         "here, and say in CHANGELOG.md that a reindex is needed"
     )
     assert list(PINNED) == list(range(1, DERIVED_VERSION + 1))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from opensearchpy.exceptions import TransportError
 
-from service.api.errors import said
+from service.api.errors import message_for_callers
 from service.client import translated
-from service.client.error_types import causes_of, facts_of, is_about_path, is_opensearchs
+from service.client.error_types import causes_of, facts_of, is_about_path, is_from_opensearch
 from service.errors import (
     NO_INDEX,
     IndexMissing,
@@ -99,7 +99,7 @@ def test_what_a_proxy_calls_an_error_is_not_logged() -> None:
     ],
 )
 def test_the_error_of_a_gateway_is_not_opensearchs(info: dict[str, Any] | None, expected: bool) -> None:
-    assert is_opensearchs(TransportError(404, "x", info)) is expected
+    assert is_from_opensearch(TransportError(404, "x", info)) is expected
 
 
 def test_a_cause_whose_reason_is_no_text_has_none() -> None:
@@ -135,7 +135,7 @@ def test_callers_are_not_told_to_create_an_index_that_is_missing(kind: str) -> N
     with pytest.raises(IndexMissing) as missing, translated(alias="test"):
         raise TransportError(404, kind, {"error": {"type": kind}})
     assert str(missing.value) == "test does not exist in OpenSearch: create it with 'conversations create'"
-    assert said(missing.value) == NO_INDEX
+    assert message_for_callers(missing.value) == NO_INDEX
 
 
 def test_every_error_of_a_missing_index_has_a_text_for_callers() -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from service.api import openapi
-from service.conversation import LIMITS, MAX_ITEM_BYTES, MAX_LINE_BYTES, Conversation, reason, stored
+from service.conversation import LIMITS, MAX_ITEM_BYTES, MAX_LINE_BYTES, Conversation, reason
 from service.sources.shortening import LIST_BYTES, Fit
+from service.stored_documents import stored
 
 ROOT = Path(__file__).parents[1]
 UID = "6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.client.node_health import COSTLY, Budget, Failure, Node, Nodes, State
+from service.client.node_health import OPENS_CIRCUIT, Budget, Failure, Node, Nodes, State
 
 MOST_FAILURES = 3
 HISTORY = st.lists(st.tuples(st.integers(0, 3), st.sampled_from([None, "late", *Failure])), max_size=40)
@@ -53,7 +53,7 @@ def test_a_node_is_dead_after_failures_in_a_row_and_alive_after_one_answer(
         failures = [event for event in since if isinstance(event, Failure) and event is not Failure.HUNG]
         if failures:
             last = failures[-1]
-            is_dead = last is Failure.ALONE or (len(failures) >= MOST_FAILURES and last in COSTLY)
+            is_dead = last is Failure.ALONE or (len(failures) >= MOST_FAILURES and last in OPENS_CIRCUIT)
             assert node.state is (State.DEAD if is_dead else State.RESTING)
         else:
             assert node.state is (State.RESTING if "late" in since or Failure.HUNG in since else State.READY)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from service.search.paging import rank_cache
 from service.search.paging.buckets import Bucket, FieldColumn
+from service.search.paging.counted_buckets import CountedBuckets
 from service.search.paging.rank_cache import Memory, RankCache
-from service.search.paging.remembered import CountedBuckets
 from service.search.paging.steps import Numbers
 
 COLUMN = FieldColumn("key")

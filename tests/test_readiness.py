@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.api.errors import said
+from service.api.errors import message_for_callers
 from service.api.readiness import SECONDS, Readiness, Ready
 from service.client.node_health import Answering
 from service.errors import NO_INDEX, CircuitOpen, IndexMissing, Overloaded, SearchTimeout, SearchUnavailable
@@ -187,4 +187,4 @@ def test_who_asks_is_not_told_to_create_an_index_that_is_missing(reason: str | N
             await service.readiness()
         return found.value
 
-    assert said(run(ask())) == (reason or NO_INDEX)
+    assert message_for_callers(run(ask())) == (reason or NO_INDEX)

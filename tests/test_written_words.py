@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.search.suggest import completed
-from service.search.words.likeness import likely_runs, likely_words
+from service.search.words.similarity import likely_runs, likely_words
 from service.search.words.written_words import LONGEST, begun_words, key_of, words_of, written
 from service.text import fold_for_search
 

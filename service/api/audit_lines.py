@@ -15,13 +15,14 @@ from service.api.middleware.access_log import request_id
 from service.api.requests import ApiRequest
 from service.api.response_models import WriteResult
 from service.api.writes import Line
-from service.conversation import is_tombstone, parse_uuid
+from service.conversation import parse_uuid
 from service.errors import Forbidden, NotFound
 from service.identity.caller import Caller
 from service.query.parameters import ORGANIZATION
+from service.stored_documents import is_tombstone
 
 
-def remember(request: ApiRequest, caller: Caller) -> None:
+def remember_caller(request: ApiRequest, caller: Caller) -> None:
     """Remembers who sent the request, for its lines."""
     request.scope["state"]["caller"] = caller
 

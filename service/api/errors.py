@@ -25,7 +25,7 @@ logger = structlog.get_logger("conversations.api")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The response to one kind of error. Its message is `message`, or if that is None, the result of `said`."""
+    """The response to one kind of error. Its message is `message`, or if that is None, `message_for_callers`."""
 
     status: int
     code: str
@@ -127,7 +127,7 @@ def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
     return Response(
         content=responses.error(
             answer.code,
-            answer.message or said(error),
+            answer.message or message_for_callers(error),
             request_id(request.scope),
             error.problems if isinstance(error, errors.InvalidQuery) else [],
         ),
@@ -137,7 +137,7 @@ def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
     )
 
 
-def said(error: Exception) -> str:
+def message_for_callers(error: Exception) -> str:
     """The message of the error for callers: its `to_callers`, or else its text."""
     to_callers = error.to_callers if isinstance(error, errors.ConversationsError) else None
     return to_callers or str(error)

@@ -24,7 +24,7 @@ from service import telemetry
 from service.api import responses
 from service.api.limits import ON_CALLER_KNOWN
 from service.api.reading_protocol import ReadingProtocol
-from service.api.unread import Unread
+from service.api.unread_answers import Unread
 from service.limit_settings import LimitSettings, body_time
 
 MAX_HEADERS = 100  # like Apache's LimitRequestFields

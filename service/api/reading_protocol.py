@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from service.api.tls_writer import TlsWriter
-from service.api.unread import Reader, Unread
+from service.api.unread_answers import Reader, Unread
 
 WAITING_BYTES = 16_384  # in the write buffer of a connection; if there are more, they count as unread
 

@@ -337,7 +337,7 @@ async def _verified(request: ApiRequest) -> Caller:
         raise Unauthorized("the Authorization header must be sent once")
     caller = await parts.tokens.verify(headers[0] if headers else None)
     parts.limits.take(request.scope, caller)
-    audit_lines.remember(request, caller)
+    audit_lines.remember_caller(request, caller)
     return caller
 
 

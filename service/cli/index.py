@@ -38,7 +38,7 @@ from service.index.writer import Write
 from service.message_texts import counted
 from service.operations import dashboards, doctor, status
 from service.operations.doctor_check import Check, Deployment
-from service.reindex import commands, drift, first_index, plan
+from service.reindex import commands, drift, first_index, plan, pruning
 from service.reindex.context import Ended, Invalid, Job
 from service.rejects import Rejects, is_rejects
 from service.settings import Settings
@@ -202,7 +202,7 @@ def prune_command(settings: Settings, keep: int, tombstones: timedelta | None, d
         raise Misconfigured("--dry-run does not count tombstones: leave out --tombstones")
 
     async def prune(job: Job) -> dict[str, object]:
-        return await commands.prune(job, keep=keep, tombstones=tombstones, dry_run=dry_run)
+        return await pruning.prune(job, keep=keep, tombstones=tombstones, dry_run=dry_run)
 
     show(_with_job(settings, prune))
 

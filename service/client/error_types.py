@@ -210,7 +210,7 @@ def _was_never_sent(error: Unreachable) -> bool:
     return isinstance(error, SSLError) or isinstance(error.info, never)
 
 
-def is_opensearchs(error: TransportError) -> bool:
+def is_from_opensearch(error: TransportError) -> bool:
     """Whether the error came from OpenSearch itself, not from a proxy in between."""
     info = error.info
     if not isinstance(info, dict):
@@ -247,7 +247,7 @@ def is_about_path(error: TransportError, path: str, call: str) -> bool:
     return isinstance(cause, dict) and cause.get("index") == first and first not in re.split("[/,?]", call)
 
 
-def is_of_the_moment(error: Exception) -> bool:
+def is_temporary(error: Exception) -> bool:
     """Whether another node may answer, or the same one later: it is overloaded, or a part of its answer is missing."""
     if isinstance(error, TransportError):
         return error.status_code in BUSY or error.status_code == 500
@@ -279,7 +279,7 @@ def failure_of(error: BaseException) -> Failure | None:
         if _was_never_sent(error):
             return Failure.DOWN
         return Failure.SILENT if isinstance(error, ConnectionTimeout) else Failure.LOST
-    if not is_opensearchs(error):
+    if not is_from_opensearch(error):
         return Failure.SICK
     causes = causes_of(error)
     is_of_the_node = any(kind in _OF_THE_NODE or _NO_MANAGER.search(reason) for kind, reason in causes)

@@ -44,8 +44,11 @@ class Failure(Enum):
     ALONE = "it has no cluster manager, and too few nodes answer to elect one"
 
 
-COSTLY = frozenset({Failure.DOWN, Failure.SILENT})
-"""Several of these in a row open the circuit. Other failures of calls come at once, and asking again may help."""
+OPENS_CIRCUIT = frozenset({Failure.DOWN, Failure.SILENT})
+"""Several of these in a row open the circuit. Other failures of calls come at once, and asking again may help.
+
+ALONE, which only a probe finds, opens it at once.
+"""
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ class Node:
             return
         self.failures += 1
         self.is_doubted |= failure is Failure.SILENT
-        is_dead = failure is Failure.ALONE or (failure in COSTLY and self.failures >= self.most_failures)
+        is_dead = failure is Failure.ALONE or (failure in OPENS_CIRCUIT and self.failures >= self.most_failures)
         self._become(State.DEAD if is_dead else State.RESTING)
 
     def suspected(self, *, is_doubted: bool = True) -> None:

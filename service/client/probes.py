@@ -23,7 +23,7 @@ from opensearchpy.exceptions import TransportError
 
 from service.client import error_types, responses
 from service.client.connection import Connection
-from service.client.node_health import COSTLY
+from service.client.node_health import OPENS_CIRCUIT
 from service.errors import ConversationsError
 
 TIMEOUT = 1.5
@@ -116,7 +116,7 @@ class Probes:
         """
         state = await self._state(number, SILENT_SECONDS)
         if isinstance(state, Exception):
-            return error_types.failure_of(state) in COSTLY
+            return error_types.failure_of(state) in OPENS_CIRCUIT
         return state.cluster_manager_node is None or self.is_outside(number)
 
     async def search_problem(self, number: int) -> Exception | None:
@@ -130,7 +130,7 @@ class Probes:
         try:
             await self._ask(number, self._search, params, _Searched, seconds)
         except TransportError as error:
-            return None if error_types.is_opensearchs(error) else error
+            return None if error_types.is_from_opensearch(error) else error
         except Exception as error:  # such as a file of the certificate authority that is just being replaced
             return error
         return None

@@ -125,7 +125,7 @@ class Transport(AsyncTransport):
                 return await self._send(self._call_of(method, url, params, body, timeout, ignore, headers))
         except TransportError as error:
             status = error.status_code if isinstance(error.status_code, int) else 0
-            is_its_own = error_types.is_opensearchs(error)
+            is_its_own = error_types.is_from_opensearch(error)
             if status not in EXPECTED or not is_its_own:
                 telemetry.failures.labels(name, str(status)).inc()
             if status in EXPECTED and not is_its_own:
@@ -350,6 +350,6 @@ def _failed_attempt(task: asyncio.Task[object], *, is_last: bool) -> Exception |
         return None
     if isinstance(error, Exception):
         is_of_the_node = error_types.failure_of(error) is not None
-        if is_of_the_node or (not is_last and error_types.is_of_the_moment(error)):
+        if is_of_the_node or (not is_last and error_types.is_temporary(error)):
             return error
     raise error

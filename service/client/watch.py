@@ -11,7 +11,7 @@ from opensearchpy.exceptions import TransportError
 from service import telemetry
 from service.client import error_types
 from service.client.connection import Connection
-from service.client.node_health import COSTLY, Budget, Failure, Node, Nodes, State
+from service.client.node_health import OPENS_CIRCUIT, Budget, Failure, Node, Nodes, State
 from service.client.probes import Probes
 from service.errors import AnswerUnusable, ConversationsError
 
@@ -210,7 +210,7 @@ class Watch:
     def _witness_failed(self, number: int, error: Exception) -> None:
         """Counts a failure of a node that did not answer when another was probed, if it had no failure before."""
         node, failure = self.nodes.all[number], error_types.failure_of(error)
-        if node.failures == 0 and failure in COSTLY:
+        if node.failures == 0 and failure in OPENS_CIRCUIT:
             self.failed(node, failure, error)
 
     def _count_state(self, before: State, after: State) -> None:

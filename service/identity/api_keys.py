@@ -18,7 +18,7 @@ import msgspec
 from opensearchpy.exceptions import NotFoundError, RequestError
 
 from service.client import Client, translated
-from service.client.error_types import is_opensearchs
+from service.client.error_types import is_from_opensearch
 from service.client.responses import Json, part
 from service.errors import ConversationsError, NotFound
 from service.identity.caller import Caller
@@ -159,7 +159,7 @@ class Store:
             try:
                 answer = await self._client.get(index=self._index, id=key_id)
             except NotFoundError as error:
-                if not is_opensearchs(error):  # the error of a proxy: the key may exist
+                if not is_from_opensearch(error):  # the error of a proxy: the key may exist
                     raise
                 raise NotFound(f"there is no API key {key_id}: 'conversations key list' prints all keys") from None
         found = _key_of(answer)

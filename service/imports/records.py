@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from service.client import Client
 from service.client.responses import Json
-from service.conversation import NOT_IN_ITEM, Conversation, ImportRecord, document_id, record_id
+from service.conversation import Conversation, ImportRecord
 from service.errors import IndexUnusable
 from service.index import refreshing
 from service.index.write_targets import writes_alias
@@ -20,6 +20,7 @@ from service.reindex import comparison, documents
 from service.sources.facts import Fact, Memory, unpacked
 from service.sources.groups import Rule
 from service.sources.unite import Known, Part
+from service.stored_documents import NOT_IN_ITEM, document_id, record_id
 from service.times import epoch_milliseconds, parse_time
 
 MOST_KEYS = 20_000  # in one search; OpenSearch allows 65,536 (index.max_terms_count)

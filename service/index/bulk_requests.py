@@ -19,12 +19,12 @@ from opensearchpy.exceptions import TransportError
 from service.client import Client, translated
 from service.client.error_types import causes_of, is_lost
 from service.client.responses import Bulk, BulkEntry, convert, unusable
-from service.conversation import is_tombstone
 from service.errors import ConversationsError, IndexUnusable, SearchTimeout, SearchUnavailable, WriteFailed
 from service.index import refreshing
 from service.index.item_outcomes import Again, Result, judge
 from service.index.write_check import check_writable, held_version
 from service.index.write_targets import own_alias
+from service.stored_documents import is_tombstone
 from service.times import LAST, epoch_milliseconds
 
 PARTS = 8  # into which a failed request is divided; after four divisions, each of 1,000 documents is sent alone

@@ -1,7 +1,7 @@
 """The mapping in index_mappings/conversations.json, and the two values that show whether an index fits this service.
 
 The mapping's checksum is part of every index's name. The version of the derived fields says how the documents were
-written (service/conversation.py).
+written (service/stored_documents.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from service.client.responses import Json
-from service.conversation import DERIVED_VERSION
+from service.stored_documents import DERIVED_VERSION
 
 CHECKSUM_DIGITS = 8
 

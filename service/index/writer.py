@@ -14,21 +14,14 @@ from uuid import UUID
 
 from service import deadline, telemetry
 from service.client import Client
-from service.conversation import (
-    Conversation,
-    ImportRecord,
-    document_id,
-    import_record,
-    record_id,
-    stored,
-    tombstone,
-)
+from service.conversation import Conversation, ImportRecord
 from service.errors import PushedBack, SearchTimeout, SearchUnavailable, WriteFailed
 from service.index import refreshing
 from service.index.bulk_requests import LEAST_SECONDS, TIME_IS_UP, Delivery, Write, lines
 from service.index.disk_space import unless_full
 from service.index.item_outcomes import GONE, Again, Outcome, Result
 from service.index.write_targets import Only, Targets
+from service.stored_documents import document_id, import_record, record_id, stored, tombstone
 from service.times import epoch_milliseconds
 
 __all__ = (

@@ -3,26 +3,25 @@
 Each step is one function, which can be killed at any point and run again. The state in the cluster (lock.py) records
 the current step. Every action acquires the lock before it reads which indices exist. Readers see the old index until
 the swap, which is a single call; writers notice the new index by themselves (write_targets.py). After the swap, writes
-still go to both indices until `prune`, so `rollback` loses nothing.
+still go to both indices until `prune` (pruning.py), so `rollback` loses nothing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from service import progress
 from service.errors import IndexMissing, Misconfigured, ReindexFailed
 from service.index import aliases
 from service.index.index_settings import for_opensearch, of_successor
 from service.index.write_targets import holders, writes_alias
-from service.reindex import steps, verification
+from service.reindex import pruning, steps, verification
 from service.reindex.context import Job
-from service.reindex.lock import LOOK, Lock, State, holding
+from service.reindex.lock import LOOK, Lock, State, holding, require_step
 from service.sources import ndjson
-from service.times import format_time, parse_time
 
 
 async def begin(job: Job, *, files: tuple[str, ...] = (), from_index: bool = True) -> dict[str, object]:
@@ -75,8 +74,8 @@ async def resume(job: Job) -> dict[str, object]:
     """
     async with holding(job.client, job.alias, None) as lock:
         if lock.state.action == "prune":
-            return await _prune(job, lock)
-        _require_step(lock.state, [step for step, _function in STEPS])
+            return await pruning.run_steps(job, lock)
+        require_step(lock.state, [step for step, _function in STEPS])
         if [_stamp(path) for path in lock.state.files] != [*lock.state.stamps]:
             changed = ", ".join(lock.state.files)
             raise ReindexFailed(f"a file changed since the reindex began ({changed}): use --abandon and start again")
@@ -126,7 +125,7 @@ def _what_was_done(state: State, current: str | None, removed: list[str], kept: 
 def _what_tombstones_are_left(state: State) -> str:
     if state.tombstones_before is None:
         return ""
-    if state.step == PURGE:
+    if state.step == pruning.PURGE:
         return f"; some tombstones from before {state.tombstones_before} may be left"
     return f"; all tombstones from before {state.tombstones_before} were left"
 
@@ -157,47 +156,6 @@ async def rollback(job: Job, *, again: bool = False) -> dict[str, object]:
         return await _run_steps(job, lock)
 
 
-async def prune(
-    job: Job, *, keep: int = 0, tombstones: timedelta | None = None, dry_run: bool = False
-) -> dict[str, object]:
-    """Removes this service's indices that are not read, except the newest `keep` of them. Returns a record of them.
-
-    With `tombstones`, also removes tombstones that are older than that. If an older copy of a deleted conversation
-    arrives afterwards, it is written again. With `dry_run`, only reports what it would remove.
-    """
-    async with holding(job.client, job.alias, State("prune", LOOK, "", "")) as lock:
-        current = await aliases.current_index(job.client, job.alias)
-        if current is None:
-            raise IndexMissing(f"{job.alias} does not exist in OpenSearch: check CONVERSATIONS_ALIAS")
-        others = [name for name in await aliases.all_indices(job.client, job.alias) if name != current]
-        going = others[: max(0, len(others) - keep)]
-        if dry_run:
-            for line in (await steps.describe(job, going)).values():
-                progress.say(f"would remove {line}")
-            return {"removed": [], "would_remove": going}
-        before = None if tombstones is None else format_time(datetime.now(UTC) - tombstones)
-        await lock.save(step=REMOVE, old=current, new=current, removing=tuple(going), tombstones_before=before)
-        return await _prune(job, lock)
-
-
-async def _prune(job: Job, lock: Lock) -> dict[str, object]:
-    """Runs the step in the state and the one after it. Indices that are gone already are not in the record."""
-    before = _tombstones_before(lock.state)
-    _require_step(lock.state, [REMOVE, PURGE])
-    removed = await steps.remove(job, lock.state.removing) if lock.state.step == REMOVE else []
-    if before is not None:
-        await lock.save(step=PURGE)
-        await steps.purge(job, before)
-    return {"removed": removed}
-
-
-def _tombstones_before(state: State) -> datetime | None:
-    try:
-        return None if state.tombstones_before is None else parse_time(state.tombstones_before)
-    except ValueError:
-        raise _of_another_version(state) from None
-
-
 async def _run_steps(job: Job, lock: Lock) -> dict[str, object]:
     """Runs the step in the state and all steps after it."""
     names = [step for step, _function in STEPS]
@@ -208,21 +166,6 @@ async def _run_steps(job: Job, lock: Lock) -> dict[str, object]:
     skipped = {"skipped": len(job.invalid.ids)} if job.invalid.ids else {}
     return {"index": lock.state.new, **skipped}
 
-
-def _require_step(state: State, known: Sequence[str]) -> None:
-    if state.step not in known:
-        raise _of_another_version(state)
-
-
-def _of_another_version(state: State) -> ReindexFailed:
-    return ReindexFailed(
-        f"this {state.action} was begun by another version of the service (step {state.step}): "
-        "use that version for --resume"
-    )
-
-
-REMOVE, PURGE = "remove", "remove tombstones"
-"""The steps of a prune."""
 
 STEPS: tuple[tuple[str, Callable[[Job, Lock], Awaitable[None]]], ...] = (
     ("create", steps.create),

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from service import progress
 from service.client import Client
-from service.conversation import NOT_IN_ITEM, Conversation, ImportRecord, Tombstone, reason
+from service.conversation import Conversation, ImportRecord, Tombstone, reason
 from service.errors import ConversationsError, ReindexFailed
 from service.index import loader, refreshing
 from service.index import writer as index_writer
@@ -24,6 +24,7 @@ from service.index.write_targets import Only
 from service.index.writer import Write
 from service.message_texts import counted
 from service.reindex import comparison
+from service.stored_documents import NOT_IN_ITEM
 
 Item = TypeVar("Item")
 MOST_SHOWN = 5

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from service.conversation import LIVE, digest
 from service.index.writer import Write
 from service.reindex.comparison import Versions
 from service.reindex.documents import Sums
-from service.scratch import Scratch
+from service.stored_documents import LIVE, digest
+from service.temporary_database import TemporaryDatabase
 
 _UPSERT = "INSERT INTO ledger VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET version = max(version, excluded.version)"
 
 
-class ExpectedVersions(Scratch):
+class ExpectedVersions(TemporaryDatabase):
     """Versions by document id in a temporary SQLite file. A context manager: leaving it deletes the file.
 
     The methods are slow for many documents. Call them in a thread, one at a time.

@@ -9,7 +9,7 @@ the owner was only suspended, its next heartbeat is refused.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, get_type_hints
@@ -245,6 +245,19 @@ def _understood(source: dict[str, object], alias: str) -> State:
     raise ReindexFailed(
         f"another version of this service began the interrupted action: resume it with that version, "
         f"or delete the document {DOCUMENT} of the index {state_index(alias)} to abandon it"
+    )
+
+
+def require_step(state: State, known: Sequence[str]) -> None:
+    """Raises ReindexFailed if this version does not know the step of an interrupted action."""
+    if state.step not in known:
+        raise of_another_version(state)
+
+
+def of_another_version(state: State) -> ReindexFailed:
+    return ReindexFailed(
+        f"this {state.action} was begun by another version of the service (step {state.step}): "
+        "use that version for --resume"
     )
 
 

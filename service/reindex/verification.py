@@ -10,7 +10,6 @@ from uuid import UUID
 
 from service import progress
 from service.client import Client
-from service.conversation import DERIVED
 from service.errors import ReindexFailed
 from service.index import writer as index_writer
 from service.index.write_targets import Only
@@ -20,6 +19,7 @@ from service.reindex import comparison, documents
 from service.reindex.context import MOST_SHOWN, Batches, Invalid, Job, copy_documents, refresh, write_valid
 from service.reindex.expected_versions import ExpectedVersions
 from service.reindex.lock import Lock
+from service.stored_documents import DERIVED
 
 ATTEMPTS = 10  # of the comparison, because writes go on meanwhile
 COUNT_SECONDS = 60.0  # within this time the counts must agree once

@@ -84,7 +84,7 @@ class WithoutFilter(Shape):
     total: Whole
 
 
-class WaysOut(Shape):
+class Alternatives(Shape):
     """Changes to a request without results that would give it results.
 
     `any_words` counts the conversations that have any of the words, with the same filters.
@@ -106,7 +106,7 @@ class PageExtras(Shape):
     facets: Facets | UnsetType = UNSET
     query: Explanation | UnsetType = UNSET
     warnings: list[Warning] | UnsetType = UNSET
-    suggestions: WaysOut | UnsetType | None = UNSET
+    suggestions: Alternatives | UnsetType | None = UNSET
 
 
 class Count(Shape):

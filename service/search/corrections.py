@@ -28,7 +28,7 @@ from service.search.searcher import Searcher
 from service.search.subject_clauses import clause_of
 from service.search.vocabulary_clauses import near_word
 from service.search.words.forms import split
-from service.search.words.likeness import SIGN, likely_runs, likely_words, missing_letters
+from service.search.words.similarity import SIGN, likely_runs, likely_words, missing_letters
 from service.search.words.written_words import LONGEST, joins_letters, written
 from service.text import REPLY_MARKS, SPACELESS, fold_for_search, kind_of_character, letters_of
 from service.vocabulary import parts_of

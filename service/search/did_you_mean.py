@@ -15,7 +15,7 @@ from msgspec import UNSET
 from service.query import search_syntax
 from service.query.conditions import DEFAULT_MATCH, AllOf, Node, SearchText, Words, loosened, texts_of
 from service.query.conversation_query import ConversationQuery, Matched, Resolution, Sort
-from service.search.answers import DidYouMean, WaysOut, WithoutFilter
+from service.search.answers import Alternatives, DidYouMean, WithoutFilter
 from service.search.clauses import Clause
 from service.search.compiler import bool_query, clauses, named_clauses
 from service.search.corrections import MOST_WORDS, Word, corrected_texts, corrections, words_in
@@ -26,7 +26,7 @@ MOST_TRIED = 20  # corrected texts
 MATCHED: tuple[Matched, ...] = ("all", "any")  # of match=auto, in this order
 
 
-async def explain_no_results(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut:
+async def explain_no_results(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> Alternatives:
     """A corrected text with results, and the numbers of matches with any of the words and without each filter."""
     did_you_mean, counts = await asyncio.gather(
         _did_you_mean(searcher, query, organization_uid),
@@ -34,7 +34,7 @@ async def explain_no_results(searcher: Searcher, query: ConversationQuery, organ
     )
     totals = counts[1]
     any_words = totals.pop(ANY_WORDS, 0)
-    return WaysOut(
+    return Alternatives(
         did_you_mean=did_you_mean,
         any_words=any_words,
         without=[WithoutFilter(parameter=name, total=total) for name, total in totals.items() if total],

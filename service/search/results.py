@@ -16,7 +16,7 @@ from service.query.conversation_query import ConversationQuery
 from service.query.explain import Explanation, explain
 from service.query.search_syntax import Warning  # noqa: A004
 from service.search import exact_terms
-from service.search.answers import Count, Facets, WaysOut
+from service.search.answers import Alternatives, Count, Facets
 from service.search.did_you_mean import explain_no_results
 from service.search.facets import CACHED, compile_count, compile_facets, read_facets
 from service.search.paging.page import Page
@@ -36,7 +36,7 @@ async def page(searcher: Searcher, query: ConversationQuery, organization_uid: U
     else:
         found, facets = await searcher.page(query, organization_uid), UNSET
     explanation, warnings = _explained(query)
-    suggestions: WaysOut | UnsetType | None = UNSET
+    suggestions: Alternatives | UnsetType | None = UNSET
     if query.extras.suggest and found.total == 0:
         suggestions = await _suggestions(searcher, query, organization_uid)
     extras = msgspec.structs.replace(
@@ -64,7 +64,7 @@ async def count(searcher: Searcher, query: ConversationQuery, organization_uid: 
     )
 
 
-async def _suggestions(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> WaysOut | None:
+async def _suggestions(searcher: Searcher, query: ConversationQuery, organization_uid: UUID) -> Alternatives | None:
     """The suggestions, or None if they take too long or fail. The page is sent in any case."""
     try:
         async with searcher.deadlined(share=SHARE_FOR_SUGGESTIONS):

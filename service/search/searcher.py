@@ -20,7 +20,6 @@ from service import deadline, telemetry
 from service.client import Client, error_types, responses, translated
 from service.client.connection import MAX_ANSWER_BYTES
 from service.client.responses import Hit, SearchAnswer, Shards, total_of
-from service.conversation import document_id, is_tombstone, item
 from service.errors import (
     AnswerTooLarge,
     ConversationsError,
@@ -42,8 +41,9 @@ from service.search.paging.page import Page
 from service.search.paging.rank_cache import RankCache
 from service.search.paging.rank_descent import Windows
 from service.search.paging.tiers import Tiers
+from service.search.shard_check import ShardCheck
 from service.search.snapshot import Snapshot
-from service.search.spread import Spread
+from service.stored_documents import document_id, is_tombstone, item
 
 POINTS_IN_TIME = Size(units=50, share=50, waiting=400, waiting_share=400, patience=1.0)  # of commands
 
@@ -74,7 +74,7 @@ class Searcher:
         self._cursors = cursors
         self.windows = windows or Windows()
         self._rank_cache = RankCache()
-        self._spread = Spread(client, alias)
+        self._shard_check = ShardCheck(client, alias)
         self._shards_of: dict[str, int] = {}  # the number of shards of each open point in time
         self._closing: set[asyncio.Task[None]] = set()
         self._points = points or FairSemaphore("points_in_time", POINTS_IN_TIME, what="deep pages and exports")
@@ -241,7 +241,7 @@ class Searcher:
         """Searches one organization. The query of the body must come from `compile_query` or `bool_query`."""
         routing = str(organization_uid)
         answer = await self.search(body, params={"index": self._alias, "routing": routing, **params})
-        await self._spread.check(answer.shards.total, organization_uid)
+        await self._shard_check.check(answer.shards.total, organization_uid)
         responses.check_owner(answer.hits.hits, routing)
         return answer
 
@@ -283,7 +283,7 @@ class Searcher:
             point_in_time, shards = await asyncio.shield(opening)
             responses.check_shards(shards)  # with some of them only, every total would be too low
             async with self.deadlined():
-                await self._spread.check(shards.total, organization_uid)
+                await self._shard_check.check(shards.total, organization_uid)
             self._shards_of[point_in_time] = shards.total
             try:
                 yield point_in_time

@@ -8,9 +8,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from service.scratch import Scratch
 from service.sources.facts import Fact, together
 from service.sources.groups import Groups, Rule
+from service.temporary_database import TemporaryDatabase
 
 COMMIT_EVERY = 5_000
 Source = TypeVar("Source")
@@ -24,7 +24,7 @@ class Piece(Generic[Source]):
     message: Source
 
 
-class Spool(Scratch, Generic[Source]):
+class Spool(TemporaryDatabase, Generic[Source]):
     """Messages in a temporary SQLite file. A context manager: leaving it deletes the file.
 
     Copies of one message with different content are all kept, and `facts.chosen` decides which one counts. The groups

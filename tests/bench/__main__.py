@@ -23,13 +23,13 @@ import uvloop
 from service import progress
 from service.client import Client, connect
 from service.client.responses import SearchAnswer
-from service.conversation import item
 from service.node import LocalNode, fetch
 from service.search.compiler import compile_page
 from service.search.paging.cursors import Cursors
 from service.search.paging.rank_descent import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
+from service.stored_documents import item
 from tests.bench import generate, limits, measure, paging, postgres, report, rig, search, soak, writes
 from tests.bench.measure import Ask
 from tests.bench.workload import DEEP_SORTS, Case, deep_pages, first_pages

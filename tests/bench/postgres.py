@@ -13,8 +13,9 @@ from typing import Any
 
 import asyncpg
 
-from service.conversation import Conversation, subject_sort_key
+from service.conversation import Conversation
 from service.query.conditions import OneOf, SearchText
+from service.stored_documents import subject_sort_key
 from tests.bench.workload import Case
 
 BIN = Path("/usr/lib/postgresql/15/bin")

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from service.client import Client
-from service.conversation import NOT_IN_ITEM, Conversation
+from service.conversation import Conversation
 from service.imports.importer import Importer, Outcome
 from service.index import mapping
 from service.reindex import first_index
@@ -14,6 +14,7 @@ from service.sources import mail
 from service.sources.facts import Hasher
 from service.sources.mailbox import RawMessage
 from service.sources.message import parse
+from service.stored_documents import NOT_IN_ITEM
 from tests.node.clusters import Cluster
 
 

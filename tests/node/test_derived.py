@@ -13,10 +13,11 @@ import msgspec
 import pytest
 
 from service.client import Client
-from service.conversation import DERIVED_VERSION, STATUSES, Conversation, order_fields
+from service.conversation import STATUSES, Conversation
 from service.index import aliases, mapping
 from service.index.write_targets import writes_alias
 from service.index.writer import write, write_of
+from service.stored_documents import DERIVED_VERSION, order_fields
 from tests.commands import run_here
 from tests.corpus import ORGANIZATIONS, corpus
 from tests.node.clusters import Cluster

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from service.client import Client, connect
-from service.conversation import Conversation, document_id, tombstone
+from service.conversation import Conversation
 from service.errors import IndexUnusable, WriteFailed
 from service.index import aliases, loader, mapping, writer
 from service.index.writer import Write
@@ -18,6 +18,7 @@ from service.node import Distribution, LocalNode
 from service.operations.status import status as status_of
 from service.reindex import first_index
 from service.settings import Settings
+from service.stored_documents import document_id, tombstone
 from service.times import epoch_milliseconds
 from tests.corpus import corpus
 from tests.node.clusters import Cluster

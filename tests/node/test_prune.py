@@ -13,7 +13,7 @@ import pytest
 from service.client import Client
 from service.index import aliases, mapping, state_documents, writer
 from service.index.write_targets import writes_alias
-from service.reindex import commands, first_index, lock, steps
+from service.reindex import first_index, lock, pruning, steps
 from service.reindex.lock import Lock, State
 from tests.node.clusters import Cluster
 from tests.node.reindexing import (
@@ -84,7 +84,7 @@ def test_an_action_looks_after_it_has_the_lock(fresh: Cluster) -> None:
         made: list[str] = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Lock, "acquire", late)
-            return made, await commands.prune(job(fresh, client))
+            return made, await pruning.prune(job(fresh, client))
 
     made, record = fresh.act(act)
     assert record == {"removed": [old]}

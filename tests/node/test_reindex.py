@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from service.client import Client
-from service.conversation import document_id
 from service.errors import ReindexFailed
 from service.index import aliases, mapping, writer
 from service.index import writer as index_writer
@@ -19,6 +18,7 @@ from service.index.writer import Write
 from service.reindex import verification
 from service.reindex.context import Invalid
 from service.reindex.lock import Lock, State
+from service.stored_documents import document_id
 from tests.corpus import corpus
 from tests.node.clusters import Cluster
 from tests.node.reindexing import (

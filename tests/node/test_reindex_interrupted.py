@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from service.conversation import document_id
 from service.index import aliases
 from service.index import writer as index_writer
 from service.index.write_targets import writes_alias
 from service.reindex import commands, comparison
 from service.reindex.lock import State
+from service.stored_documents import document_id
 from tests.corpus import conversation, corpus
 from tests.node.clusters import Cluster
 from tests.node.reindexing import (

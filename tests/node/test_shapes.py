@@ -14,13 +14,14 @@ import pytest
 
 from service.api import readiness
 from service.client import Client
-from service.conversation import Conversation, document_id
+from service.conversation import Conversation
 from service.index import aliases
 from service.index.compatibility import CompatibilityCheck
 from service.search import exact_terms, facets
 from service.search.paging.rank_descent import Windows
 from service.search.searcher import Searcher
 from service.settings import Settings
+from service.stored_documents import document_id
 from tests.corpus import conversation
 from tests.node.clusters import Cluster, own_alias
 from tests.node.reindexing import FIRST, SECOND, begun, command, current, exported, lines, of, stored

@@ -12,13 +12,13 @@ from uuid import UUID
 import pytest
 
 from service.client import Client
-from service.conversation import document_id
 from service.errors import SearchUnavailable
 from service.index import aliases, mapping, writer
 from service.index import writer as index_writer
 from service.index.write_targets import Only
 from service.reindex import comparison, drift
 from service.reindex.comparison import Differences
+from service.stored_documents import document_id
 from tests.corpus import corpus
 from tests.node.clusters import Cluster
 from tests.node.reindexing import (

@@ -14,8 +14,9 @@ from typing import Any
 import httpx
 
 from service.client import connect
-from service.conversation import Conversation, document_id
+from service.conversation import Conversation
 from service.index import writer as index_writer
+from service.stored_documents import document_id
 from tests.corpus import conversation
 from tests.node.clusters import Cluster
 from tests.node.reindexing import FIRST, LEASE

@@ -26,6 +26,7 @@ from conversation_search._errors import (
     UnexpectedAnswer,
 )
 from conversation_search._models import (
+    Alternatives,
     BulkResult,
     Caller,
     Conversation,
@@ -38,7 +39,6 @@ from conversation_search._models import (
     QueryWarning,
     Suggestion,
     Suggestions,
-    WaysOut,
     WriteResult,
 )
 from conversation_search._parameters import Filters
@@ -47,6 +47,7 @@ from conversation_search._retries import Retries
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alternatives",
     "AsyncClient",
     "BulkResult",
     "Caller",
@@ -75,6 +76,5 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "UnexpectedAnswer",
-    "WaysOut",
     "WriteResult",
 ]

@@ -124,7 +124,7 @@ class DidYouMean:
 
 
 @dataclass(frozen=True, slots=True)
-class WaysOut:
+class Alternatives:
     """What would find something. `any_words` counts what has any of the words, `without` what one filter less finds."""
 
     did_you_mean: DidYouMean | None
@@ -150,7 +150,7 @@ class Page(Sequence[Conversation]):
     highlights: Mapping[UUID, Highlight] = field(default_factory=dict)
     facets: Mapping[str, Facet] = field(default_factory=dict)
     warnings: tuple[QueryWarning, ...] = ()
-    suggestions: WaysOut | None = None
+    suggestions: Alternatives | None = None
     explanation: Json | None = None
 
     @overload
@@ -264,7 +264,7 @@ def page(data: Json) -> Page:
         highlights={UUID(uid): _highlight(found["subject"]) for uid, found in (data.get("highlights") or {}).items()},
         facets=_facets(data),
         warnings=_warnings(data),
-        suggestions=None if ways is None else _ways_out(ways),
+        suggestions=None if ways is None else _alternatives(ways),
         explanation=data.get("query"),
     )
 
@@ -302,14 +302,14 @@ def _highlight(marks: Json) -> Highlight:
     return Highlight(tuple((start, end) for start, end in marks["ranges"]), marks["html"])
 
 
-def _ways_out(data: Json) -> WaysOut:
+def _alternatives(data: Json) -> Alternatives:
     without = {one["parameter"]: one["total"] for one in data["without"]}
     meant = data["did_you_mean"]
     if meant is None:
-        return WaysOut(None, data["any_words"], without)
+        return Alternatives(None, data["any_words"], without)
     parameter: Literal["search", "q"] = "q" if "q" in meant else "search"
     correction = DidYouMean(parameter, meant[parameter], meant["total"], meant["with_filters"])
-    return WaysOut(correction, data["any_words"], without)
+    return Alternatives(correction, data["any_words"], without)
 
 
 def suggestions(data: Json) -> Suggestions:

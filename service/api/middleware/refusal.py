@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from litestar.types import Scope, Send
 
 from service.api import responses
-from service.api.errors import BY_ERROR, BY_STATUS, Answer, said
+from service.api.errors import BY_ERROR, BY_STATUS, Answer, message_for_callers
 from service.api.middleware.access_log import request_id
 
 
@@ -22,7 +22,7 @@ async def refuse(
 async def refuse_for(scope: Scope, send: Send, error: Exception) -> None:
     """Sends the answer to an error of service.errors, as Litestar's exception handler would."""
     answer = BY_ERROR[type(error)]
-    await _send(scope, send, answer, answer.message or said(error), answer.headers)
+    await _send(scope, send, answer, answer.message or message_for_callers(error), answer.headers)
 
 
 async def refuse_with(scope: Scope, send: Send, answer: Answer) -> None:

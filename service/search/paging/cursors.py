@@ -18,10 +18,10 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from service.conversation import DERIVED_VERSION
 from service.errors import InvalidQuery, Problem
 from service.query.conversation_query import CURSOR_START, ConversationQuery, Resolution, Sort
 from service.reach import identity_of
+from service.stored_documents import DERIVED_VERSION
 
 _LAYOUT = b"4"  # of the sort values; raising it makes older cursors invalid, so that none is read wrongly
 _PURPOSE = b"conversation search: sealed cursors"

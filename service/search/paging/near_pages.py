@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from service.conversation import sort_key_prefixes
 from service.query.fields import LARGEST_NUMBER
 from service.search.clauses import Clause, all_of, any_of
 from service.search.paging.buckets import Bucket, FieldColumn
 from service.search.paging.order import SUBJECT_PREFIXES, Key
 from service.search.paging.rank_cache import SortValues
 from service.search.paging.slices import Slice
+from service.stored_documents import sort_key_prefixes
 
 FARTHEST = 200  # the last rank of a near page; two searches request up to so many items each
 WORTH_IT = 5_000  # matches; fewer are sorted faster than a point in time is opened

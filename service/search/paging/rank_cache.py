@@ -1,4 +1,4 @@
-"""A cache of the latest queries, with what makes their next page faster: see remembered.py and near_pages.py."""
+"""A cache of the latest queries, with what makes their next page faster: see counted_buckets.py and near_pages.py."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 To reach rank k, count the matching documents in buckets of the first key, find the bucket that holds rank k, and go on
 inside it: finer buckets of the same key, then the next key, until so few documents remain that sorting them is cheap.
-The counts are remembered (remembered.py), so that the next page of the same query needs fewer of them.
+The counts are remembered (counted_buckets.py), so that the next page of the same query needs fewer of them.
 
 Round trips of a page: a point in time, at most one count for each step, and one slice (or up to three in parallel, if
 the page crosses buckets). A date has 4 steps (5 if the dates span more than 1,100 years), a status 1, and the uid 16.
@@ -20,8 +20,8 @@ from service.client.responses import unusable
 from service.query.conversation_query import ConversationQuery
 from service.search.clauses import Clause
 from service.search.paging.buckets import Bucket, Counter
+from service.search.paging.counted_buckets import CountedBuckets, Place
 from service.search.paging.order import Key, Weight, weight_of
-from service.search.paging.remembered import CountedBuckets, Place
 from service.search.paging.sampling import Sample, Sampling, count, place_in, take
 from service.search.paging.slices import Slice, crossing, nearer
 from service.search.paging.steps import for_few

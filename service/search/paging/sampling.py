@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from service.search.clauses import Clause
 from service.search.paging.buckets import Counter, Step, TooManyBuckets
+from service.search.paging.counted_buckets import CountedBuckets, Place
 from service.search.paging.order import Key
-from service.search.paging.remembered import CountedBuckets, Place
 from service.search.paging.steps import for_few
 
 DIGEST, DIGEST_BITS = "order.digest_1", 32

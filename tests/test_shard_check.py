@@ -12,7 +12,7 @@ from service.client import Client
 from service.client.responses import SearchAnswer
 from service.client.responses.search import Copy
 from service.errors import SearchUnavailable
-from service.search.spread import Spread
+from service.search.shard_check import ShardCheck
 
 ORGANIZATION = UUID(int=1)
 
@@ -29,52 +29,52 @@ class Cluster:
         return SearchAnswer(copies=[[Copy(index)] for index in self.shards])
 
 
-def check(spread: Spread, *answered: int) -> None:
+def check(shard_check: ShardCheck, *answered: int) -> None:
     async def run() -> None:
         for number in answered:
-            await spread.check(number, ORGANIZATION)
+            await shard_check.check(number, ORGANIZATION)
 
     asyncio.run(run())
 
 
-def spread_over(*shards: str) -> tuple[Cluster, Spread]:
+def check_of(*shards: str) -> tuple[Cluster, ShardCheck]:
     cluster = Cluster(*shards)
-    return cluster, Spread(cast("Client", cluster), "conversations")
+    return cluster, ShardCheck(cast("Client", cluster), "conversations")
 
 
 def test_one_shard_is_never_of_two_indices_and_asks_nothing() -> None:
-    cluster, spread = spread_over("a", "b")
-    check(spread, 1)
+    cluster, shard_check = check_of("a", "b")
+    check(shard_check, 1)
     assert cluster.asked == 0
 
 
 @pytest.mark.parametrize("between", [(), ("b",)])
 def test_two_indices_are_refused_though_one_index_had_as_many_shards(between: tuple[str, ...]) -> None:
-    cluster, spread = spread_over("a", "a")
-    check(spread, 2)
+    cluster, shard_check = check_of("a", "a")
+    check(shard_check, 2)
     if between:
         cluster.shards = between
-        check(spread, 1)
+        check(shard_check, 1)
     cluster.shards = ("b", "c")
     with pytest.raises(SearchUnavailable, match="2 shards answered where an organization is in one shard"):
-        check(spread, 2)
+        check(shard_check, 2)
 
 
 def test_an_answer_that_the_index_before_gave_while_the_alias_moved_is_taken() -> None:
-    cluster, spread = spread_over("a", "a")
-    check(spread, 2)
+    cluster, shard_check = check_of("a", "a")
+    check(shard_check, 2)
     cluster.shards = ("b", "b", "b")
-    check(spread, 2, 3, 2)
+    check(shard_check, 2, 3, 2)
     cluster.shards = ("b", "b", "b", "c")
     for answered in (2, 3, 4):
         with pytest.raises(SearchUnavailable, match="several indices"):
-            check(spread, answered)
+            check(shard_check, answered)
 
 
 def test_another_number_of_shards_than_the_index_has_is_refused() -> None:
-    cluster, spread = spread_over("a", "a")
-    check(spread, 2)
+    cluster, shard_check = check_of("a", "a")
+    check(shard_check, 2)
     cluster.shards = ("b",)
-    check(spread, 2)
+    check(shard_check, 2)
     with pytest.raises(SearchUnavailable, match="3 shards answered where an organization is in one shard"):
-        check(spread, 3)
+        check(shard_check, 3)

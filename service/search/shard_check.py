@@ -13,7 +13,7 @@ from service.errors import SearchUnavailable
 from service.message_texts import counted
 
 
-class Spread:
+class ShardCheck:
     """Asks the cluster, after every answer from several shards, in how many indices and shards the organization is.
 
     An answer from one shard can only be from one index, so it needs no check. The number of shards of the previous

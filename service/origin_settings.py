@@ -1,4 +1,4 @@
-"""The settings of HTTP: what browsers may do, and under which names the service answers."""
+"""The settings of browsers, host names and proxies: origins for CORS, accepted names, and trusted proxies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _HOST = re.compile(r"[a-z0-9.-]+|\[[0-9a-f:]+\]")
 
 
-class HttpSettings(BaseSettings):
+class OriginSettings(BaseSettings):
     """Lists are separated by spaces."""
 
     cors_origins: str | None = Field(

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 
-class Scratch:
+class TemporaryDatabase:
     """A base class. As a context manager, it closes `database` when the block ends.
 
     The file is unlinked as soon as it is open, so it disappears with the process, even if that is killed.

@@ -20,7 +20,7 @@ from typing import Any, cast
 import pytest
 
 from service.api.http_protocol import MOST_CLOSING
-from service.api.unread import Reader, Unread
+from service.api.unread_answers import Reader, Unread
 from tests import logged, virtual_time
 from tests.processes import wait_until
 from tests.served import Served, received, self_signed, trusting
