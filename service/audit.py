@@ -120,7 +120,7 @@ class Audit:
         try:
             descriptor = os.open(self.file, _APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(descriptor, json.dumps(line).encode() + b"\n")
+                _write_whole(descriptor, json.dumps(line).encode() + b"\n")
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -130,6 +130,12 @@ class Audit:
             raise Misconfigured(
                 f"{_unusable(self.file, error)}: the request was carried out, but is not recorded there"
             ) from None
+
+
+def _write_whole(descriptor: int, line: bytes) -> None:
+    """Writes all bytes. A disk that is nearly full takes only some of them at once. Raises OSError."""
+    while line:
+        line = line[os.write(descriptor, line) :]
 
 
 def _unusable(file: Path, error: OSError | ValueError) -> str:

@@ -38,9 +38,18 @@ ConversationsError
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 NO_INDEX = "the index of the conversations is not there: ask the operator of the service"
+UNFIT_INDEX = (
+    "the service cannot use its index of the conversations until its operator repairs it: tell them the request_id"
+)
+NOT_NOW = "the service cannot answer this now: try again later; if this lasts, tell its operator the request_id"
+NOT_WRITTEN = (
+    "the service cannot store conversations now (no acknowledged write is lost): send them again later; "
+    "if this lasts, tell its operator the request_id"
+)
+OVERLOADED = "OpenSearch is overloaded: try again shortly"
 
 
 class ConversationsError(Exception):
@@ -50,6 +59,11 @@ class ConversationsError(Exception):
     """
 
     to_callers: str | None = None
+
+    def for_operators(self) -> Self:
+        """This error, whose text is meant for operators of the service. Callers get NOT_NOW instead."""
+        self.to_callers = NOT_NOW
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +153,11 @@ class Overloaded(SearchUnavailable):
 
 
 class AnswerUnusable(SearchUnavailable):
-    pass
+    to_callers = NOT_NOW
 
 
 class AnswerMayBeOld(AnswerUnusable):
-    pass
+    to_callers = "the answer of OpenSearch may be out of date: try again shortly"
 
 
 class WrongPath(AnswerUnusable):
@@ -155,7 +169,7 @@ class SearchTimeout(ConversationsError):
 
 
 class WriteFailed(ConversationsError):
-    pass
+    to_callers = NOT_WRITTEN
 
 
 class WriteIndexMissing(WriteFailed):
@@ -163,7 +177,7 @@ class WriteIndexMissing(WriteFailed):
 
 
 class PushedBack(WriteFailed):
-    pass
+    to_callers = "OpenSearch is overloaded (no acknowledged write is lost): send the same conversations again shortly"
 
 
 class ReindexFailed(ConversationsError):
@@ -175,7 +189,7 @@ class UnderWay(ReindexFailed):
 
 
 class IndexUnusable(ConversationsError):
-    pass
+    to_callers = UNFIT_INDEX
 
 
 class IndexMissing(IndexUnusable):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import json
+import os
 import re
 from datetime import timedelta
 from hashlib import sha256
@@ -14,12 +17,14 @@ from uuid import UUID
 
 import pytest
 from litestar.testing import RequestFactory
+from structlog.testing import capture_logs
 
 from service import audit
 from service.api import audit_lines
 from service.api.auth import Tokens
 from service.api.requests import ApiRequest
 from service.api.writes import Line, parse_lines
+from service.errors import Misconfigured
 from service.identity.caller import Caller
 from service.settings import Settings
 from service.token_settings import EXPORT, READ, WRITE
@@ -62,6 +67,35 @@ def written(tmp_path: Path, caller: Caller) -> dict[str, Any]:
     audit_lines.record(request_to(file, caller), "write", {ONE}, written=1)
     found: dict[str, Any] = json.loads(file.read_text())
     return found
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+@pytest.mark.parametrize("is_logged", [False, True])
+def test_a_line_that_is_written_in_part_is_completed_or_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_full: bool, is_logged: bool
+) -> None:
+    write, parts = os.write, list[int]()
+
+    def nearly_full(descriptor: int, data: bytes) -> int:
+        if is_full and parts:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        parts.append(write(descriptor, data[:20]))
+        return parts[-1]
+
+    monkeypatch.setattr(os, "write", nearly_full)
+    file = tmp_path / "audit"
+    trail = audit.Audit(file, is_logged=is_logged)
+    is_refused = is_full and not is_logged
+    with (
+        capture_logs() as lines,
+        pytest.raises(Misconfigured, match="No space left") if is_refused else contextlib.nullcontext(),
+    ):
+        trail.record("write", who="key 1", organizations=[ONE], written=1)
+    assert [line["reason"] for line in lines if line["event"] == "audit_file_failed"] == (
+        ["No space left on device"] if is_full and is_logged else []
+    )
+    if not is_full:
+        assert json.loads(file.read_text())["written"] == 1
 
 
 @pytest.mark.parametrize("user", NAMES)

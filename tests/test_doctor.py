@@ -68,6 +68,47 @@ def test_two_urls_of_one_node_are_a_warning() -> None:
     assert check.advice == "name each node once in OPENSEARCH_URL"
 
 
+class _Disks:
+    """A client of a cluster whose nodes have so many bytes free, of 100 GiB."""
+
+    def __init__(self, *free: float) -> None:
+        self.cluster = self.nodes = self
+        self._free = free
+
+    async def get_settings(self, **_options: Any) -> dict[str, Any]:
+        marks = {"low": "85%", "high": "90%", "flood_stage": "95%"}
+        found = {f"cluster.routing.allocation.disk.watermark.{name}": mark for name, mark in marks.items()}
+        return {"defaults": found, "persistent": {}, "transient": {}}
+
+    async def stats(self, **_options: Any) -> dict[str, Any]:
+        return {
+            "nodes": {
+                str(at): {
+                    "name": f"node-{at}",
+                    "fs": {"total": {"total_in_bytes": 100 * 2**30, "available_in_bytes": int(free * 2**30)}},
+                }
+                for at, free in enumerate(self._free, 1)
+            }
+        }
+
+
+@pytest.mark.parametrize(
+    ("free", "verdict", "advice"),
+    [
+        ((50, 50), "ok", ""),
+        ((3, 12), "failed", "OpenSearch blocks writes"),
+        ((12, 3), "failed", "OpenSearch blocks writes"),
+        ((3, 8, 50), "failed", "OpenSearch blocks writes"),
+        ((8, 12), "failed", "OpenSearch moves shards away"),
+        ((50, 12), "warning", "OpenSearch puts no new shards there"),
+    ],
+)
+def test_the_fullest_disk_decides_the_advice(free: tuple[float, ...], verdict: str, advice: str) -> None:
+    found = dataclasses.replace(deployment(), client=cast(Client, _Disks(*free)))
+    check = asyncio.run(doctor_nodes.disk(found))
+    assert (check.verdict, check.advice.partition(":")[0]) == (verdict, advice)
+
+
 def test_checks_that_wait_for_a_silent_node_are_warnings_after_a_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hangs(_deployment: Deployment) -> Check:
         await asyncio.sleep(30)

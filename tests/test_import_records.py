@@ -21,7 +21,7 @@ NESTED = b"\x91\x9f" + b"\x91" * 100_000
 def test_what_another_version_packed_is_told(packed: bytes) -> None:
     text = base64.b64encode(packed).decode()
     for read in (unpacked, _unpacked_parts):
-        with pytest.raises(IndexUnusable, match="another version"):
+        with pytest.raises(IndexUnusable, match=r"another version.*: import with that version"):
             read(text)
 
 

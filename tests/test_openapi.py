@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +18,7 @@ from service.api import errors, openapi, openapi_examples
 from service.api.documentation import FILES, _file
 from service.api.openapi import OPERATIONS, example_of
 from service.api.routes import HANDLERS
+from service.api.writes import parse_lines
 from service.conversation import Conversation
 from service.errors import InvalidQuery
 from service.query.conversation_query import MAX_PER_PAGE
@@ -163,6 +166,19 @@ def test_the_examples_of_documents_are_documents() -> None:
     Conversation.model_validate_json(msgspec.json.encode(openapi_examples.ITEM))
     Conversation.model_validate_json(msgspec.json.encode(openapi_examples.WRITES[0]))
     assert list(openapi_examples.ITEM) == list(Conversation.model_fields)
+
+
+def test_the_example_of_a_bulk_answer_is_the_answer_to_the_example_of_its_request() -> None:
+    parsed = asyncio.run(
+        parse_lines(openapi_examples.WRITE_LINES.encode(), frozenset({MINE}), max_ahead=timedelta(minutes=5))
+    )
+    told: Any = openapi_examples.BULK["data"]
+    assert [(one["line"], one["uid"], one.get("reason")) for one in told["items"]] == [
+        (line.number, line.uid, line.reason) for line in parsed
+    ]
+    for outcome in ("written", "unchanged", "rejected"):
+        assert told[outcome] == sum(one["outcome"] == outcome for one in told["items"])
+    assert told["rejected"] == sum(line.reason is not None for line in parsed)
 
 
 def test_the_example_of_an_error_is_what_the_service_says() -> None:

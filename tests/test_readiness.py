@@ -15,7 +15,15 @@ import pytest
 from service.api.errors import message_for_callers
 from service.api.readiness import SECONDS, Readiness, Ready
 from service.client.node_health import Answering
-from service.errors import NO_INDEX, CircuitOpen, IndexMissing, Overloaded, SearchTimeout, SearchUnavailable
+from service.errors import (
+    NO_INDEX,
+    CircuitOpen,
+    IndexMissing,
+    IndexUnusable,
+    Overloaded,
+    SearchTimeout,
+    SearchUnavailable,
+)
 from service.index.silent_nodes import Members
 from tests.virtual_time import run
 
@@ -188,3 +196,14 @@ def test_who_asks_is_not_told_to_create_an_index_that_is_missing(reason: str | N
         return found.value
 
     assert message_for_callers(run(ask())) == (reason or NO_INDEX)
+
+
+def test_who_asks_is_told_all_else_that_is_wrong() -> None:
+    service = Service(fits=failing(IndexUnusable("x points to several indices: remove it from all but one")))
+
+    async def ask() -> SearchUnavailable:
+        with pytest.raises(SearchUnavailable) as found:
+            await service.readiness()
+        return found.value
+
+    assert message_for_callers(run(ask())) == "x points to several indices: remove it from all but one"

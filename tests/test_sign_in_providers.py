@@ -15,6 +15,7 @@ import pytest
 from service.api import web
 from service.api.auth import Tokens
 from service.errors import Misconfigured
+from service.identity import providers
 from service.identity.issuers import issuers
 from service.identity.providers import RETRY_SECONDS, Configuration, Providers
 from service.settings import Settings
@@ -87,6 +88,17 @@ def test_a_provider_that_cannot_be_used_is_left_out(
     (page,) = ask(settings_of(bare_settings, at), HTML)
     assert told(page.text) == []
     assert page.headers["content-security-policy"] == web.policy([])
+
+
+def test_a_token_endpoint_that_no_policy_can_name_is_named_without_its_password(
+    bare_settings: Settings, at: Provider
+) -> None:
+    changed = at.configuration() | {"issuer": "https://a", "token_endpoint": "https://ada:secret@bücher.example/token"}
+    changed |= {"authorization_endpoint": "https://a/authorize", "end_session_endpoint": None}
+    issuer, *_others = issuers(settings_of(bare_settings, at))
+    with pytest.raises(ValueError, match=r"'bücher\.example', may have only ASCII") as raised:
+        providers.provider(issuer, msgspec.convert(changed, Configuration))
+    assert "secret" not in str(raised.value)
 
 
 PAGE = (

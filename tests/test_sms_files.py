@@ -204,7 +204,7 @@ SMALL = Limits(line=20_000, element=200_000)
     [
         (xml("<mms>" * 100_000), "nested more than 16 deep"),
         (xml("<x>" * 100_000), "nested more than 16 deep"),
-        (xml(sms("1"), sms("é ä" * 200_000)), "longer than 200,000 bytes"),
+        (xml(sms("1"), sms("é ä" * 200_000)), ": an element is longer than 200,000 bytes"),
         (xml("<mms date='1' address='1' msg_box='1'>" + "<mms/>" * 3 + "</mms>"), "inside another message"),
         (xml("<sms " + "a" * 900_000), "valid XML"),
             (xml("<sms <" * 100_000), "not complete, valid XML"),

@@ -19,7 +19,7 @@ from service.identity.issuers import SHARED, Issuer, issuers, trusted
 from service.identity.key_ring import KeyRing
 from service.identity.key_set import KeySet
 from service.identity.providers import Providers, reader
-from service.identity.signed_tokens import Verifier, part
+from service.identity.signed_tokens import OTHER_ISSUER, Verifier, part
 from service.settings import Settings
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -137,7 +137,7 @@ class Tokens:
         for verifier in self._verifiers:
             if verifier.issuer.issuer == named:
                 return verifier
-        raise Unauthorized("the token is from another issuer")
+        raise Unauthorized(OTHER_ISSUER)
 
     def _remember(self, digest: bytes, until: float, caller: Caller) -> None:
         self._forget(digest)

@@ -117,6 +117,8 @@ def error_response(request: ApiRequest, error: Exception) -> Response[bytes]:
         log_fault(request.scope, error)
     elif answer.status >= 500:
         note(request.scope, error=type(error).__name__, cause=type(error.__cause__).__name__, **facts_of(error))
+    if isinstance(error, errors.ConversationsError) and error.to_callers is not None:
+        note(request.scope, reason=str(error))  # what callers do not get
     if isinstance(error, errors.Saturated):
         request.scope["state"][SHED] = True
     headers = dict(answer.headers)

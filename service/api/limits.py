@@ -52,7 +52,10 @@ class Limits:
                 settings.address_rate,
                 settings.address_burst,
                 limit="address",
-                what="requests without a valid token from your address are",
+                refusal=(
+                    "your address sends more than {rate:g} requests without a valid token a second, "
+                    "or {burst:,} at once"
+                ),
             ),
             searches=_shared(
                 settings,

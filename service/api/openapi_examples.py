@@ -63,7 +63,7 @@ WRITES: list[dict[str, object]] = [
         "updated_on": "2024-07-01T12:00:00.000Z",
     },
     {"uid": _UNWANTED_UID, "organization_uid": EXAMPLE_ORGANIZATION, "deleted_on": "2024-07-02T12:00:00.000Z"},
-]
+]  # and the answer to them is BULK
 
 
 def _success(data: object) -> dict[str, object]:
@@ -95,11 +95,11 @@ BULK = _success(
     {
         "items": [
             {"line": 1, "uid": _NEW_UID, "outcome": "written"},
-            {"line": 2, "uid": _UNWANTED_UID, "outcome": "rejected", "reason": "deleted_on: is required"},
+            {"line": 2, "uid": _UNWANTED_UID, "outcome": "written"},
         ],
-        "written": 1,
+        "written": 2,
         "unchanged": 0,
-        "rejected": 1,
+        "rejected": 0,
     }
 )  # fmt: skip
 WRITE_LINES = _lines(WRITES)

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.client.node_health import Answering
-from service.errors import ConversationsError, SearchTimeout, SearchUnavailable
+from service.errors import NO_INDEX, ConversationsError, SearchTimeout, SearchUnavailable
 from service.index.silent_nodes import Members
 from service.message_texts import counted
 
@@ -129,8 +129,8 @@ class Readiness:
         """The result of checks that did not all succeed."""
         if found.error is not None or reason is not None:
             made = SearchUnavailable(reason or str(found.error))
-            if found.error is not None and reason is None:
-                made.to_callers = found.error.to_callers
+            if found.error is not None and reason is None and found.error.to_callers == NO_INDEX:
+                made.to_callers = NO_INDEX  # all other texts for operators are what they look for here
             made.__cause__ = found.error
             return made
         silent = "" if members is None or not members.silent else f"{', '.join(members.silent)} does not answer"

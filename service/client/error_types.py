@@ -17,6 +17,7 @@ from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
 
 from service.client.node_health import Failure
 from service.errors import (
+    OVERLOADED,
     AnswerTooLarge,
     AnswerUnusable,
     CircuitOpen,
@@ -123,26 +124,35 @@ def translate(error: TransportError, alias: str, *, is_query: bool) -> Exception
     if any(_DISK_IS_FULL.search(reason) for _kind, reason in causes):
         return SearchUnavailable(
             f"a disk of OpenSearch is full, so it refuses writes to {alias}: free disk space, then try again"
-        )
+        ).for_operators()
     for kind in kinds:
         if kind in _BY_KIND:
             made, message = _BY_KIND[kind]
-            return made(message.format(alias=alias))
+            return _for_callers(made(message.format(alias=alias)))
     return _by_status(error.status_code, causes)
 
 
 def _by_status(status: int | str, causes: list[tuple[str, str]]) -> Exception:
     if status in (401, 403):
-        return SearchUnavailable("OpenSearch refuses the service's user: check OPENSEARCH_USER and its password")
+        return SearchUnavailable(
+            "OpenSearch refuses the service's user: check OPENSEARCH_USER and its password"
+        ).for_operators()
     if status == 408 or _is_timeout(causes):
         return SearchTimeout("the search took too long and was stopped: narrow the request, or try again")
     if status == 429:
-        return Overloaded("OpenSearch is overloaded: try again shortly")
+        return Overloaded(OVERLOADED)
     if status in BUSY or any(kind == "search_phase_execution_exception" for kind, _reason in causes):
         return SearchUnavailable("OpenSearch cannot answer now: try again shortly")
     return SearchUnavailable(
         f"OpenSearch refuses the service's request ({status}): the service's log has the type of the error"
-    )
+    ).for_operators()
+
+
+def _for_callers(error: SearchUnavailable | IndexUnusable) -> SearchUnavailable | IndexUnusable:
+    """The error, with the text for callers, if its class has none."""
+    if isinstance(error, Overloaded):
+        error.to_callers = OVERLOADED  # without the advice on the heap
+    return error if error.to_callers else error.for_operators()
 
 
 def causes_of(error: TransportError) -> list[tuple[str, str]]:
@@ -177,7 +187,7 @@ def _too_large(causes: list[tuple[str, str]]) -> tuple[str, str] | None:
     return None
 
 
-def translate_unreachable(error: Unreachable) -> Exception:
+def translate_unreachable(error: Unreachable) -> ConversationsError:
     """This package's error for opensearch-py's ConnectionError.
 
     opensearch-py wraps every exception that is raised while it sends or reads in a ConnectionError.
@@ -187,12 +197,12 @@ def translate_unreachable(error: Unreachable) -> Exception:
     if isinstance(error, SSLError) or isinstance(error.info, ssl.SSLError | aiohttp.ClientSSLError):
         return SearchUnavailable(
             "OpenSearch's certificate is not trusted: set OPENSEARCH_CA_FILE to the file of its certificate authority"
-        )
+        ).for_operators()
     if isinstance(error.info, aiohttp.ClientConnectorError):
         return SearchUnavailable("OpenSearch cannot be reached: try again shortly")
     return SearchUnavailable(
         "OpenSearch's response was cut off, or is not HTTP: try again shortly, and check any proxy in between"
-    )
+    ).for_operators()
 
 
 def _is_timeout(causes: list[tuple[str, str]]) -> bool:
@@ -307,5 +317,8 @@ def circuit_open(last: Sequence[Exception | None]) -> CircuitOpen:
         return CircuitOpen(f"none of the {counted(len(last), 'node')} of OpenSearch answers: try again shortly")
     only = last[0] if last else None  # a client that was closed has no nodes
     if isinstance(only, Unreachable) and not isinstance(only, ConnectionTimeout):
-        return CircuitOpen(str(translate_unreachable(only)))
+        cause = translate_unreachable(only)
+        opened = CircuitOpen(str(cause))
+        opened.to_callers = cause.to_callers
+        return opened
     return CircuitOpen("OpenSearch does not answer: try again shortly")

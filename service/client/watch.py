@@ -39,8 +39,8 @@ class Watch:
     ) -> None:
         """`prepare` is called before the first `connect`, which makes a connection to the node of this number.
 
-        `report` is called with the number of a node and a reason when a probe of the node fails, and with None when a
-        later probe succeeds.
+        `report` is called with the number of a node and a reason when a probe of the node fails, and with None when it
+        is well again.
         """
         self.nodes = Nodes([Node(number, most_failures, self._count_state) for number in range(count)])
         self.budget = Budget()
@@ -119,7 +119,8 @@ class Watch:
             begun = clock()
             if node.state is not State.READY:
                 await self._probe(node)
-            if node.state is State.READY:
+            if node.state is State.READY:  # a call may have found it well before the probe
+                self._report_back(node)
                 return
             pause = max(0.0, begun + self._probe_seconds - clock())
 
@@ -157,6 +158,8 @@ class Watch:
         if (node.is_doubted or not self._is_fresh(node)) and not await self._takes_part(node):
             return
         node.answered()
+
+    def _report_back(self, node: Node) -> None:
         if node.number in self._reported:
             self._reported.discard(node.number)
             self._report(node.number, None)

@@ -120,7 +120,11 @@ def provider(issuer: Issuer, found: Configuration) -> Provider:
     if not all(may_name(found.issuer, url) for url in (found.authorization_endpoint, found.token_endpoint, *ends)):
         raise ValueError("its configuration lacks an endpoint to sign in, or has one without https")
     if not ORIGIN.fullmatch(origin(found.token_endpoint)):
-        raise ValueError("its configuration has a token endpoint that is not a plain URL")
+        shown = urlsplit(found.token_endpoint).netloc.rpartition("@")[2]  # without a password
+        raise ValueError(
+            f"the host of the token_endpoint in its configuration, {shown!r}, may have only ASCII letters, digits, "
+            "dots, hyphens and a port, without a user name: correct it at the issuer"
+        )
     if "fragment" not in found.response_modes_supported:
         raise ValueError("it does not support response_mode=fragment")
     return Provider(

@@ -27,6 +27,9 @@ REFUSED = ("jku", "jwk", "x5u", "x5c", "crit", "b64", "zip")
 """Members of a token's header that are refused: they name a key, or change how the token is read."""
 TYPES = ("jwt", "at+jwt", "application/jwt", "application/at+jwt")
 LONGEST_KID = 1_000
+OTHER_ISSUER = (
+    "the token is from another issuer (iss) than those that this service accepts: ask its operator where to get one"
+)
 _NO_KEY = "no key of the issuer fits the token: check its kid and alg"
 
 
@@ -61,7 +64,7 @@ class Verifier:
             raise Unauthorized(self._wrong)
         for name in self.issuer.required:
             if not token_claims.has(found, name):
-                raise Unauthorized(f"the token lacks the claim {name}")
+                raise Unauthorized(_lacks(name))
         return found
 
     async def _decoded_with_keys(self, token: str, header: _Header) -> Claims | None:
@@ -123,14 +126,18 @@ class Verifier:
 
 def _reason(error: jwt.PyJWTError) -> str | None:
     if isinstance(error, jwt.MissingRequiredClaimError):
-        return f"the token lacks the claim {error.claim}"
+        return _lacks(error.claim)
     return next((message for kind, message in _REASONS.items() if isinstance(error, kind)), None)
+
+
+def _lacks(claim: str) -> str:
+    return f"the token lacks the claim {claim}, which this service requires: get one that has it from the issuer"
 
 
 _REASONS: dict[type[jwt.PyJWTError], str] = {
     jwt.ExpiredSignatureError: "the token has expired: get a new one",
-    jwt.InvalidAudienceError: "the token is for another audience",
-    jwt.InvalidIssuerError: "the token is from another issuer",
+    jwt.InvalidAudienceError: "the token is for another audience (aud): get one that is meant for this service",
+    jwt.InvalidIssuerError: OTHER_ISSUER,
     InvalidSubjectError: "the token's claim sub must be a string that is not empty",
     InvalidJTIError: "the token's claim jti must be a string",
     jwt.ImmatureSignatureError: "the token is not valid yet: check nbf, iat, and the clocks of both sides",

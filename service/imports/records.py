@@ -126,7 +126,8 @@ def _unpacked_parts(text: str) -> tuple[Part, ...]:
         return _parts.decode(base64.b64decode(text))
     except (TypeError, ValueError, msgspec.MsgspecError, RecursionError):
         raise IndexUnusable(
-            "the parts of a stored conversation cannot be read: another version of this service wrote them"
+            "the parts of a stored conversation cannot be read, because another version of this service wrote them: "
+            "import with that version"
         ) from None
 
 

@@ -75,8 +75,10 @@ class CompatibilityCheck:
                 await self._check()
         except TimeoutError as error:
             if self._reason is not None and (reason := await self._reason()) is not None:
-                raise SearchUnavailable(reason) from error
-            raise SearchTimeout("OpenSearch did not say in time to which index the alias points: try again") from error
+                raise SearchUnavailable(reason).for_operators() from error
+            late = SearchTimeout("OpenSearch did not say in time to which index the alias points: try again")
+            late.to_callers = "OpenSearch did not answer in time: try again"
+            raise late from error
         except IndexUnusable:
             self._good_at = None
             raise

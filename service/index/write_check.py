@@ -62,14 +62,16 @@ async def _check_shards(client: Client, names: Sequence[str], seconds: float) ->
     )
     for name in names:
         if part(health, "indices", name, "status", expected=str) == "red":
-            raise SearchUnavailable("a shard of the index that is written is missing: check the cluster's health")
+            raise SearchUnavailable(
+                "a shard of the index that is written is missing: check the cluster's health"
+            ).for_operators()
         wanted = part(health, "indices", name, "number_of_shards", expected=int)
         shards = part(stats, "indices", name, "shards", expected=dict[str, list[_Copy]])
         if sum(_has_open_writer(copies) for copies in shards.values()) != wanted:
             raise SearchUnavailable(
                 "a primary shard of the index that is written has no open writer: it may be moving to another node; "
                 "if this lasts, check OpenSearch's log, and restart the node that holds this shard"
-            )
+            ).for_operators()
 
 
 class _Routing(msgspec.Struct):
@@ -97,7 +99,7 @@ async def _check_blocks(client: Client, names: Sequence[str], seconds: float) ->
     found += [block for name in names for block in of_indices.get(name, {}).items()]
     numbers = {number for number, block in found if "write" in block.levels}
     if numbers:
-        raise SearchUnavailable(FLOODED if numbers == {DISK_BLOCK} else BLOCKED)
+        raise SearchUnavailable(FLOODED if numbers == {DISK_BLOCK} else BLOCKED).for_operators()
 
 
 class _Block(msgspec.Struct):
@@ -132,11 +134,11 @@ async def _probe(client: Client, names: Sequence[str], seconds: float) -> None:
     for name, item in zip(names, items, strict=True):
         error = item.index.error
         if error is not None and error.type == "cluster_block_exception":
-            raise SearchUnavailable(BLOCKED)
+            raise SearchUnavailable(BLOCKED).for_operators()
         if item.index.status == 404:
-            raise SearchUnavailable(foreign(name))
+            raise SearchUnavailable(foreign(name)).for_operators()
         if item.index.status not in (409, 429):  # 429: busy, so alive
             what = f"{item.index.status}" if error is None else f"{item.index.status}, {named(error.type)}"
             raise SearchUnavailable(
                 f"the index accepts no writes ({what}): check the cluster's health and OpenSearch's log"
-            )
+            ).for_operators()

@@ -82,7 +82,7 @@ class Targets:
         if len(read) > 1:
             raise SearchUnavailable(
                 f"{self._alias} points to several indices: remove it from all but one, see 'conversations status'"
-            )
+            ).for_operators()
         if not read:
             raise WriteIndexMissing(
                 f"{self._alias} does not exist in OpenSearch: create it with 'conversations create'"

@@ -44,14 +44,17 @@ class Buckets:
         burst: int,
         *,
         limit: str = "rate",
-        what: str = "your requests cost",
+        refusal: str = (
+            "your requests cost more than {rate:g} units a second, or {burst:,} at once "
+            "(a request costs 1 unit, and an expensive one more)"
+        ),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`limit` is its name in the metrics, and `what` begins the message of a refusal."""
+        """`limit` is its name in the metrics, and `refusal` begins the message of a refusal."""
         self.rate = rate
         self.burst = burst
         self._limit = limit
-        self._what = what
+        self._refusal = refusal.format(rate=rate, burst=burst)
         self._clock = clock
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()  # the most recently used one is at the end
         telemetry.refuses(limit)
@@ -70,8 +73,7 @@ class Buckets:
         if bucket.balance < 1 - 1e-9:  # the balance is a sum of fractions
             telemetry.refused.labels(self._limit, "own").inc()
             raise RateExceeded(
-                f"{self._what} more than {self.rate:g} units a second, or {self.burst:,} at once: "
-                "wait as long as Retry-After says",
+                f"{self._refusal}: wait as long as Retry-After says",
                 retry_after=math.ceil((1 - bucket.balance) / self.rate),
             )
 

@@ -241,7 +241,10 @@ def _fetch_jar(jar: _Jar, final: Path, staging: Path) -> None:
             "check the network and try again; what was fetched is kept"
         ) from None
     except RuntimeError:
-        raise DistributionFailed(f"the Maven registry does not have {jar.coordinate}: check its mirror") from None
+        raise DistributionFailed(
+            f"the Maven registry does not have {jar.coordinate}: if your network has its own mirror of Maven Central, "
+            "check that the mirror has it, and try again"
+        ) from None
     if (found := _sha256(fetched)) != jar.sha256:
         raise DistributionFailed(
             f"{jar.coordinate} has the SHA-256 {found} instead of {jar.sha256}: "

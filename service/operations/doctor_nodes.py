@@ -39,23 +39,27 @@ async def disk(deployment: Deployment) -> Check:
     marks = {**settings["defaults"], **settings["persistent"], **settings["transient"]}
     params = {"filter_path": "nodes.*.name,nodes.*.fs.total", **within(SECONDS)}
     stats = await deployment.client.nodes.stats(metric="fs", params=params)
-    worst: Verdict = "ok"
-    findings, advice = [], ""
+    worst: tuple[str, Verdict, str] | None = None  # the last watermark that a node is below
+    findings = []
     for node in stats["nodes"].values():
         total, free = node["fs"]["total"]["total_in_bytes"], node["fs"]["total"]["available_in_bytes"]
         findings.append(f"{node['name']} has {free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
-        for mark, verdict, means in _WATERMARKS:
+        for watermark in _WATERMARKS:
+            mark = watermark[0]
             left = _free_bytes(str(marks[f"cluster.routing.allocation.disk.watermark.{mark}"]), total)
             if free <= left:
                 findings[-1] += f", below the {mark} watermark ({left / 2**30:.1f} GiB)"
-                advice = f"{means}: free disk space, add a node, or 'conversations prune'"
-                worst = "failed" if "failed" in (verdict, worst) else verdict
+                worst = watermark if worst is None else min(worst, watermark, key=_WATERMARKS.index)
                 break
     findings += [f"the free space of {name} is unknown" for name in deployment.silent]
-    return Check("disk", worst, "; ".join(findings), advice)
+    if worst is None:
+        return Check("disk", "ok", "; ".join(findings))
+    _mark, verdict, means = worst
+    advice = f"{means}: free disk space, add a node, or 'conversations prune'"
+    return Check("disk", verdict, "; ".join(findings), advice)
 
 
-_WATERMARKS: tuple[tuple[str, Verdict, str], ...] = (
+_WATERMARKS: tuple[tuple[str, Verdict, str], ...] = (  # the worst first
     ("flood_stage", "failed", "OpenSearch blocks writes"),
     ("high", "failed", "OpenSearch moves shards away"),
     ("low", "warning", "OpenSearch puts no new shards there"),

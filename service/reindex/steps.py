@@ -149,7 +149,12 @@ async def swap(job: Job, lock: Lock) -> None:
     old, new = lock.state.old, lock.state.new
     if await aliases.current_index(job.client, job.alias) != new:
         if not await is_written(job, new):
-            raise ReindexFailed(f"{new} was taken out of {writes_alias(job.alias)}, so it has not received every write")
+            way = "run 'conversations reindex --resume', which copies all documents again"
+            if lock.state.action == "rollback":
+                way = f"run 'conversations reindex --abandon', after which {old} is read as before"
+            raise ReindexFailed(
+                f"{new} was taken out of {writes_alias(job.alias)}, so it has not received every write: {way}"
+            )
         if old not in lock.state.refresh:
             interval = (await settings_of(job, old)).get("refresh_interval")
             await lock.save(refresh={**lock.state.refresh, old: interval})

@@ -25,6 +25,7 @@ ATTEMPTS = 10  # of the comparison, because writes go on meanwhile
 COUNT_SECONDS = 60.0  # within this time the counts must agree once
 COUNT_PAUSE_SECONDS = 0.2
 SAMPLE = 200  # documents compared field by field
+_WAY_OUT = "so the alias was not changed: try again with --resume, or --abandon"
 
 
 async def verify(job: Job, lock: Lock) -> None:
@@ -43,9 +44,7 @@ async def verify(job: Job, lock: Lock) -> None:
             if not await _mend(job, old, new, left, both_ways=not lock.state.files):
                 break
         else:
-            raise ReindexFailed(
-                f"{new} still differs from {old}, so the alias was not changed: try again with --resume, or --abandon"
-            )
+            raise ReindexFailed(f"{new} still differs from {old}, {_WAY_OUT}")
         await _verify_counts(job, old, new, left, equal=not lock.state.files)
         await _verify_sample(job, old, new)
 
@@ -83,7 +82,9 @@ async def _verify_files(job: Job, lock: Lock) -> None:
     lacking = [document for document in differences.missing + differences.stale if document not in job.invalid.ids]
     if lacking:
         shown = ", ".join(lacking[:MOST_SHOWN])
-        raise ReindexFailed(f"{new} lacks {counted(len(lacking), 'conversation')} of the files, such as {shown}")
+        raise ReindexFailed(
+            f"{new} lacks {counted(len(lacking), 'conversation')} of the files, such as {shown}, {_WAY_OUT}"
+        )
 
 
 async def _write_again(job: Job, files: tuple[str, ...], index: str, wanted: set[str]) -> None:
@@ -181,7 +182,7 @@ async def _verify_counts(job: Job, old: str, new: str, left: Invalid, *, equal: 
         if time.monotonic() > ends:
             where = counted(len(waiting), "organization")
             shown = ", ".join(sorted(waiting)[:MOST_SHOWN])
-            raise ReindexFailed(f"{new} has other counts than {old} in {where}, such as {shown}")
+            raise ReindexFailed(f"{new} has other counts than {old} in {where}, such as {shown}, {_WAY_OUT}")
         await asyncio.sleep(COUNT_PAUSE_SECONDS)
 
 
@@ -216,4 +217,7 @@ async def _verify_sample(job: Job, old: str, new: str) -> None:
             name for name in fields - set(DERIVED) if found["_source"].get(name) != other["_source"].get(name)
         )
         if wrong:
-            raise ReindexFailed(f"{document} differs between {old} and {new} in {', '.join(wrong)}")
+            raise ReindexFailed(
+                f"{document} differs between {old} and {new} in {', '.join(wrong)}, so the alias was not changed: "
+                f"run 'conversations reindex --abandon', after which {old} is read as before, then reindex again"
+            )

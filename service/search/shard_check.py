@@ -41,7 +41,7 @@ class ShardCheck:
         raise SearchUnavailable(
             f"{counted(answered, 'shard')} answered where an organization is in {_expected(indices, found)}: "
             "the alias may point to several indices, see 'conversations doctor'"
-        )
+        ).for_operators()
 
 
 def _expected(indices: set[str], found: SearchAnswer) -> str:

@@ -211,7 +211,10 @@ def unpacked(text: str) -> Memory:
     try:
         return _decoder.decode(base64.b64decode(text))
     except (ValueError, msgspec.MsgspecError, RecursionError):
-        raise IndexUnusable("an import record cannot be read: another version of this service wrote it") from None
+        raise IndexUnusable(
+            "an import record cannot be read, because another version of this service wrote it: "
+            "import with that version"
+        ) from None
 
 
 def key(*hashes: int) -> str:

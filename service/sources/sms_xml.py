@@ -168,7 +168,7 @@ class _Reader:
                 self._fed += len(rest)
                 break
         if self._since > self._limits.element:
-            raise SourceUnreadable(f"it is longer than {self._limits.element:,} bytes")
+            raise SourceUnreadable(f"an element is longer than {self._limits.element:,} bytes")
 
     def _behind_broken(self, data: bytes) -> bytes | None:
         """The bytes to read: all of them or, after an invalid element, those from the next message on."""

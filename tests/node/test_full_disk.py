@@ -1,4 +1,4 @@
-"""A disk that is really full: what the API, load, doctor and readiness say of it."""
+"""A disk that is really full: what the API, its log, load, doctor and readiness say of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from service.api.auth import Tokens
+from service.errors import NOT_NOW, NOT_WRITTEN
 from service.node import Distribution, LocalNode
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS, corpus
@@ -57,7 +58,7 @@ def command(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[st
     )
 
 
-def test_a_full_disk_is_named_by_the_api_by_readiness_by_load_and_by_doctor(
+def test_a_full_disk_is_named_by_the_log_by_readiness_by_load_and_by_doctor(
     small_disk: Path, settings: Settings, distribution: Distribution, tmp_path: Path
 ) -> None:
     first, *others = corpus()
@@ -83,10 +84,11 @@ def test_a_full_disk_is_named_by_the_api_by_readiness_by_load_and_by_doctor(
                     headers={"Authorization": f"Bearer {token}"},
                 )  # fmt: skip
                 assert answer.status_code == 503, answer.text
-                assert "disk" in answer.json()["error"]["message"]
+                assert answer.json()["error"]["message"] in (NOT_WRITTEN, NOT_NOW)
             not_ready = httpx.get(f"{address}/health/ready", timeout=60)
             assert not_ready.status_code == 503
             assert "disk" in not_ready.json()["error"]["message"]
+            assert "is full" in log.read_text(), "what callers of the API are not told"
         checks = {
             line["check"]: line for line in map(json.loads, command(cluster, "doctor", "--json").stdout.splitlines())
         }

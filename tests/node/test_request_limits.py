@@ -82,7 +82,7 @@ def test_a_caller_is_told_its_balance(cluster: Cluster) -> None:
         assert api.get("/api/conversations?search=invoice&match=fuzzy", token).status_code == 200  # costs 5: owes 1
         refused = api.get("/api/conversations", token)
         message = error(refused, 429, "too_many_requests")["message"]
-        assert "0.01 units a second" in message
+        assert "0.01 units a second, or 10 at once (a request costs 1 unit" in message
         assert 100 <= int(refused.headers["retry-after"]) <= 200
         assert refused.headers["ratelimit"].startswith('"caller";r=0;t=')
         assert error(api.get("/api/conversations", colleague), 429, "too_many_requests")  # the same subject

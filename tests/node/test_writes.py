@@ -16,6 +16,7 @@ import pytest
 
 from service.app import WRITE_SHARE
 from service.conversation import Conversation
+from service.errors import NOT_WRITTEN
 from service.index.bulk_requests import FIRST_SHARE
 from service.node import Distribution, LocalNode
 from service.settings import Settings
@@ -237,7 +238,7 @@ def test_opensearchs_back_pressure_is_429_and_a_write_block_503(
                 lambda client: client.indices.put_settings(index=settings.alias, body={"index.blocks.write": True})
             )
             answer = send(api, [line(mine()[1])])
-            assert "blocks writes" in error(answer, 503, "search_unavailable")["message"]
+            assert error(answer, 503, "search_unavailable")["message"] == NOT_WRITTEN
 
 
 def test_an_unknown_conversation_is_404(own: Api) -> None:

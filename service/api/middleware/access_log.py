@@ -89,7 +89,7 @@ def request_id(scope: Scope) -> str:
 
 
 def note(scope: Scope, **facts: object) -> None:
-    """Adds facts to the request's log line. They must be identifiers or numbers, never the caller's texts."""
+    """Adds facts to the request's log line: identifiers, numbers, the service's own texts; never the caller's texts."""
     scope["state"]["notes"].update(facts)
 
 

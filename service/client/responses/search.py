@@ -104,7 +104,7 @@ def check_shards(shards: Shards) -> None:
         raise SearchUnavailable(
             f"only {shards.successful} of {counted(shards.total, 'shard')} responded: "
             "check the cluster's health and the service's alias, or try again shortly"
-        )
+        ).for_operators()
 
 
 def check_owner(hits: Sequence[Hit], organization_uid: str) -> None:

@@ -148,4 +148,4 @@ def for_few(steps: tuple[Step, ...], documents: int) -> tuple[Step, ...]:
 
 
 def too_few_buckets() -> SearchUnavailable:
-    return SearchUnavailable("the cluster counts too few buckets at once: raise its search.max_buckets")
+    return SearchUnavailable("the cluster counts too few buckets at once: raise its search.max_buckets").for_operators()
