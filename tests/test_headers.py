@@ -18,6 +18,7 @@ from service.sources.dates import parse_date
 from service.sources.encoded_words import decoded
 from service.sources.message import parse
 from service.sources.message_ids import own_id, references
+from service.sources.mime_parameters import content
 from tests.mail_imports import HEAD, message, raw
 
 
@@ -225,6 +226,18 @@ def test_addresses(value: str, found: list[tuple[str | None, str | None]]) -> No
 def test_dates(text: str, date: str | None) -> None:
     found = parse_date(latin(text))
     assert (found and found.isoformat()) == (date and f"{date}+00:00")
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("a/b; name*0*=utf-8''a%20; name*1=b", "a b"),
+        ("a/b; name*1=b; name*0*=utf-8''a%20", "a b"),
+        ("a/b; name*1*=b; name*0=100%25", "100%25b"),
+    ],
+)
+def test_the_segment_with_the_lowest_number_says_whether_a_parameter_is_extended(value: str, name: str) -> None:
+    assert content(value).parameters["name"] == [name]
 
 
 @pytest.mark.parametrize(
