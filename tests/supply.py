@@ -19,7 +19,7 @@ import platformdirs
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "service" / "node" / "distribution.lock.json"
-LOCKS = ("requirements.txt", "requirements-build.txt", "requirements-dev.txt", "requirements-bench.txt")
+LOCKS = tuple(sorted(path.name for path in ROOT.glob("requirements*.txt")))
 SERVICES = ("osv", "pypi")  # the second is asked, too, if the first cannot be reached
 NOT_REACHED = "not checked, because the advisory service cannot be reached: check the network, and try again"
 NOT_KNOWN = "not checked, because the advisory service does not know the packages"
@@ -118,7 +118,7 @@ def judged(output: str, errors: str) -> str | None:
 
 def locked_packages() -> list[tuple[str, str]]:
     """Name and version of each package of the service."""
-    return re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / LOCKS[0]).read_text(), re.MULTILINE)
+    return re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
 
 
 def not_listed(document: str) -> list[str]:

@@ -18,6 +18,7 @@ from service.sources.dates import parse_date
 from service.sources.encoded_words import decoded
 from service.sources.message import parse
 from service.sources.message_ids import own_id, references
+from service.sources.mime_parameters import content
 from tests.mail_imports import HEAD, message, raw
 
 
@@ -225,6 +226,52 @@ def test_addresses(value: str, found: list[tuple[str | None, str | None]]) -> No
 def test_dates(text: str, date: str | None) -> None:
     found = parse_date(latin(text))
     assert (found and found.isoformat()) == (date and f"{date}+00:00")
+
+
+CHINESE = [(0, "凌晨"), (5, "早上"), (8, "上午"), (12, "中午"), (13, "下午"), (19, "晚上")]  # each until the next
+
+
+@pytest.mark.parametrize(
+    ("form", "halves"),
+    [
+        ("2024年5月3日 {half}{hour}:{minute:02}", [(0, "上午"), (12, "下午")]),
+        ("2024年5月3日週五 {half}{hour}:{minute:02}", CHINESE),
+        ("2024/5/3 {half} {hour:02}:{minute:02}:00", [(0, "上午"), (11, "中午"), (15, "下午"), (17, "晚上")]),
+        (
+            "2024年5月3日 {half}{hour}点{minute:02}分",
+            [(0, "晚上"), (5, "早上"), (10, "中午"), (15, "下午"), (18, "晚上")],
+        ),
+        ("2024年5月3日(金) {half}{hour}:{minute:02}", [(0, "午前"), (12, "午後")]),
+        ("2024年5月3日 {half}{hour}时{minute:02}分", [(0, "上午"), (12, "午后")]),
+        ("2024년 5월 3일 (금) {half} {hour}:{minute:02}", [(0, "오전"), (12, "오후")]),
+        ("2024. 5. 3. {half} {hour}:{minute:02}:00", [(0, "오전"), (12, "오후")]),
+        ("May 3, 2024 {hour}:{minute:02}:00 {half}", [(0, "AM"), (12, "PM")]),
+        ("3 May 2024 {hour}:{minute:02} {half}", [(0, "a. m."), (12, "p. m.")]),
+    ],
+)
+def test_times_with_a_half_of_the_day(form: str, halves: list[tuple[int, str]]) -> None:
+    """The hour after noon, and that after midnight, may be 12 or 0. Hours of a clock of 24 are read, too."""
+    for hour in range(24):
+        half = [name for begin, name in halves if begin <= hour][-1]
+        for written in {hour % 12 or 12, hour % 12, hour or 12}:
+            text = form.format(half=half, hour=written, minute=4)
+            assert parse_date(latin(text)) == datetime(2024, 5, 3, hour, 4, tzinfo=UTC), text
+
+
+def test_letters_of_two_scripts_are_no_half_of_a_day() -> None:
+    assert parse_date(latin("2024년 5월 3일 오午 3:04")) == parse_date(latin("2024년 5월 3일 3:04"))
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("a/b; name*0*=utf-8''a%20; name*1=b", "a b"),
+        ("a/b; name*1=b; name*0*=utf-8''a%20", "a b"),
+        ("a/b; name*1*=b; name*0=100%25", "100%25b"),
+    ],
+)
+def test_the_segment_with_the_lowest_number_says_whether_a_parameter_is_extended(value: str, name: str) -> None:
+    assert content(value).parameters["name"] == [name]
 
 
 @pytest.mark.parametrize(

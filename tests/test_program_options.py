@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,22 @@ def test_the_number_of_requests_of_schema_fuzz_is_checked(given: str) -> None:
     done = subprocess.run([str(ROOT / "scripts" / "schema-fuzz"), given], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"scripts/schema-fuzz: {given} is not a whole number from 1 to 999999\n"
+
+
+def test_compare_threads_runs_in_the_environment_of_setup(tmp_path: Path) -> None:
+    """Which VENV may name, and which is made anew if the packages changed."""
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    shutil.copy(ROOT / "scripts" / "compare-threads", scripts)
+    (scripts / "setup").write_text('#!/bin/sh\nprintf "%s|" "$PWD" "$@"\n')
+    (scripts / "setup").chmod(0o755)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/bin/false")
+    command = [str(scripts / "compare-threads"), "a box", "--show"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    given = [str(tmp_path), "requirements-dev.txt", "--", "python", "-m", "tests.compare_threads", "a box", "--show"]
+    assert done.stdout.split("|")[:-1] == given
 
 
 def test_no_program_takes_any_number() -> None:

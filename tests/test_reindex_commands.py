@@ -64,7 +64,7 @@ def test_resume_keeps_the_options_and_takes_those_that_are_given(
         return True
 
     monkeypatch.setattr(commands, "holding", holding)
-    monkeypatch.setattr(commands, "_go", go)
+    monkeypatch.setattr(commands, "_run_steps", go)
     monkeypatch.setattr(aliases, "current_index", current_index)
     monkeypatch.setattr(steps, "settings_of", settings_of)
     monkeypatch.setattr(steps, "is_written", is_written)

@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from tests import supply
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +34,15 @@ def test_silence_is_no_all_clear() -> None:
     assert supply.judged("", "") == "pip-audit gave no reason"
     assert supply.NOT_KNOWN in (supply.judged(package(skip_reason="not found"), "") or "")
     assert supply.judged(package(vulns=[{"id": "X-1"}]), "") == "vulnerable: a 1 (X-1)"
+
+
+def test_the_packages_of_each_requirements_file_are_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(supply, "asked", lambda name, _service: asked.append(name))
+    assert list(supply.vulnerabilities()) == []
+    written = re.findall(r"--output-file (\S+)", (ROOT / "scripts" / "lock").read_text())
+    assert len(written) == 6
+    assert sorted(asked) == sorted(written) == sorted(path.name for path in ROOT.glob("requirements*.txt"))
 
 
 def test_a_list_of_parts_has_each_locked_package_and_each_jar_once() -> None:

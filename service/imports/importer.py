@@ -37,7 +37,10 @@ Reject = Callable[[Sequence[Piece[Source]], str], None]
 
 @dataclass(slots=True)
 class Outcome:
-    """How an import ended, in messages, and in documents (`tally`). `trashed` as in plan.Change."""
+    """How an import ended, in messages, and in documents (`tally`). `trashed` as in plan.Change.
+
+    If everything was done again, `tally.written` also counts the documents that were written before.
+    """
 
     in_conversations: int = 0
     there: int = 0
@@ -46,6 +49,10 @@ class Outcome:
     shortened: int = 0
     same_ids: int = 0
     tally: Tally = field(default_factory=Tally)
+
+    def begin_again(self) -> None:
+        self.in_conversations = self.there = self.trashed = self.deleted = self.shortened = self.same_ids = 0
+        self.tally.unchanged = self.tally.rejected = 0
 
 
 @dataclass(slots=True)
@@ -61,6 +68,7 @@ class Importer(Generic[Source]):
     lease_seconds: float = LEASE_SECONDS
     outcome: Outcome = field(default_factory=Outcome)
     _writer: Writer = field(init=False)
+    _rejected: set[tuple[int, int]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self._writer = Writer(self.client, self.alias, lease=self.lease_seconds)
@@ -75,7 +83,7 @@ class Importer(Generic[Source]):
                 async with lock.holding(self.client, self.alias, self.organization_uid) as lease:
                     await self._import(groups, lease)
             except LeaseLost:
-                self.outcome.in_conversations = self.outcome.there = self.outcome.deleted = self.outcome.trashed = 0
+                self.outcome.begin_again()
                 progress.say("another import took over the lock meanwhile: this import starts again")
                 continue
             return self.outcome
@@ -130,10 +138,10 @@ class Importer(Generic[Source]):
         again: list[Piece[Source]] = []
         for change in changes:
             if change.problem is not None:
-                self.reject(change.pieces, change.problem)
+                self._reject(change.pieces, change.problem)
         changes = [change for change in changes if change.problem is None]
         items = [change for change in changes if change.item is not None]
-        results = await self._send([_item_of(change) for change in items], lease)
+        results = await self._send([_item_of(change) for change in items], lease, are_items=True)
         failed: set[UUID] = set()
         for change, result in zip(items, results, strict=True):
             if result.outcome == "unchanged":
@@ -142,9 +150,7 @@ class Importer(Generic[Source]):
             elif result.outcome == "rejected":
                 failed.add(change.uid)
                 self.outcome.tally.count("rejected")
-                self.reject(change.pieces, result.reason or "refused")
-            else:
-                self.outcome.tally.count("written")
+                self._reject(change.pieces, result.reason or "refused")
         done = [change for change in changes if change.uid not in failed]
         again += await self._remember([change for change in done if not change.shrinks], lease)
         again += await self._remember([change for change in done if change.shrinks], lease)
@@ -183,7 +189,14 @@ class Importer(Generic[Source]):
         for change in changes:
             if change.memory is None or set(there[change.uid].facts) != set(change.memory.facts):
                 self.outcome.tally.count("rejected")
-                self.reject(change.pieces, "OpenSearch does not take its import record")
+                self._reject(change.pieces, "OpenSearch does not take its import record")
+
+    def _reject(self, pieces: Sequence[Piece[Source]], why: str) -> None:
+        """Rejects the messages that were not rejected before."""
+        new = [piece for piece in pieces if piece.fact.copy not in self._rejected]
+        self._rejected.update(piece.fact.copy for piece in new)
+        if new:
+            self.reject(new, why)
 
     def _record(self, change: Change[Source]) -> Write:
         assert change.memory is not None
@@ -199,11 +212,14 @@ class Importer(Generic[Source]):
             version = max(entry.record_version + 1, time.time_ns() // 1_000_000)
             yield record_of(records.moved(self.organization_uid, entry.uid, change.uid, version))
 
-    async def _send(self, writes: list[Write], lease: Lease) -> list[Result]:
+    async def _send(self, writes: list[Write], lease: Lease, *, are_items: bool = False) -> list[Result]:
+        """Writes. Items that are written are counted at once, because the lock may be lost then."""
         results: list[Result] = []
         for portion in _portions(writes):
             lease.require()
-            results += await self._writer.write(portion)
+            done = await self._writer.write(portion)
+            results += done
+            self.outcome.tally.written += are_items * sum(result.outcome == "written" for result in done)
         lease.require()
         return results
 

@@ -42,8 +42,11 @@ _LOOSE_OFFSET = re.compile(
 )  # a space after the sign, or no sign
 _ZONE_NAME = re.compile(r"(?<![^\W\d_])[A-Za-z]{1,5}(?![^\W\d_])")
 _LONG_ZONE = re.compile(r"((?:[a-z]+\.?\s+){1,3})(standard|mean|daylight|summer)\s+time\b", re.IGNORECASE | re.ASCII)
-_HALF = re.compile(r"\b([ap])\.?\s?m\b\.?|([下오]午|오후|p\.\s?m\.)|(上午|午前|오전)", re.IGNORECASE)
-_AFTERNOON = re.compile(r"下午|午後|오후|晚上", re.IGNORECASE)
+_HALF = re.compile(
+    r"(?P<morning>\ba\.?\s?m\b\.?|上午|早上|凌晨|午前|오전)|(?P<afternoon>\bp\.?\s?m\b\.?|下午|午[後后]|오후)"
+    r"|(?P<noon>中午)|(?P<evening>晚上)",
+    re.IGNORECASE,
+)
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _HYPHENS = re.compile(r"(?<!\d)(\d{1,2})-([^\W\d_]+\.?)-(\d{2,4})(?!\d)")
 _COMMENT = re.compile(r"\(([^()]*)\)?")
@@ -179,13 +182,17 @@ def _time(text: str) -> tuple[tuple[int, int, int], str]:
     hour = int(found[1] or found[6])
     minute, second = int(found[2] or found[4] or found[7] or 0), int(found[3] or found[5] or found[8] or 0)
     rest = text[: found.start()] + " " + text[found.end() :]
-    half = _HALF.search(rest)
-    is_afternoon = _AFTERNOON.search(rest) is not None or (half is not None and (half[1] or "a") in "pP")
-    if half is not None or is_afternoon:
-        rest = rest[: half.start()] + rest[half.end() :] if half is not None else rest
+    if (half := _HALF.search(rest)) is not None:
+        rest = rest[: half.start()] + rest[half.end() :]
         if hour <= 12:
-            hour = hour % 12 + 12 * is_afternoon
+            hour = _of_half(str(half.lastgroup), hour % 12)
     return (hour, minute, second), rest
+
+
+def _of_half(half: str, hour: int) -> int:
+    """The hour of the day. `hour` is 0 for 12. Noon has 10 to 2; with "evening", 12 to 4 are after midnight."""
+    is_second = {"morning": False, "afternoon": True, "noon": hour < 10, "evening": hour >= 5}
+    return hour + 12 * is_second[half]
 
 
 def _zone(text: str, comments: str) -> tuple[timedelta, str]:

@@ -45,7 +45,8 @@ def content(value: str) -> Content:
         else:
             parameters.setdefault(name, []).append(_extended(text) if match[3] else text)
     for name, parts in pieces.items():
-        whole = "".join(text for _number, text, _is_extended in sorted(parts, key=lambda part: part[0]))
+        parts.sort(key=lambda part: part[0])
+        whole = "".join(text for _number, text, _is_extended in parts)
         parameters.setdefault(name, []).insert(0, _extended(whole) if parts[0][2] else whole)
     return Content(_kind(kind), parameters)
 

@@ -8,7 +8,7 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,18 @@ from uuid import uuid4
 import pytest
 
 from service.client import Client
-from service.imports import lock
+from service.imports import importer, lock
 from service.index import mapping
-from service.index.writer import Writer, deletion_of
+from service.index.writer import Result, Write, Writer, deletion_of
 from service.reindex import commands, first_index
 from service.reindex.context import Job
 from service.sources import mail
 from service.sources.facts import Hasher
 from service.sources.mailbox import RawMessage, read
-from service.sources.message import parse
+from service.sources.message import Message, parse
+from service.sources.spool import Piece
 from tests.import_model import shown
-from tests.mail_imports import SAMPLE
+from tests.mail_imports import SAMPLE, numbered, raw
 from tests.node.clusters import Cluster
 from tests.node.importing import documents, import_into, items
 
@@ -236,5 +237,56 @@ def test_the_lock_of_a_dead_import_is_taken_over(fresh: Cluster, monkeypatch: py
             assert not waiting.done()
             living.require()
         await asyncio.wait_for(waiting, 10)
+
+    fresh.act(run)
+
+
+def test_an_import_that_loses_its_lock_counts_and_rejects_each_message_once(
+    fresh: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is lost before one of the writes, or after one. "Refused" is a conversation that OpenSearch does not take."""
+    subjects = ("Refused", "Hello", "Lunch", "Trains")
+    messages = [parse(raw(numbered(at, Subject=subject))) for at, subject in enumerate(subjects)]
+    messages.append(parse(raw(numbered(9, Message_ID="<1@x>", Subject="Another one with the id of Hello"))))
+    monkeypatch.setattr(importer, "BATCH_MESSAGES", 1)  # each conversation is a batch
+    send, require = Writer.write, lock.Lease.require
+    losses: list[int] = []
+    rejected: list[str | None] = []
+
+    def reject(pieces: Sequence[Piece[Message]], _why: str) -> None:
+        rejected.extend(piece.message.subject for piece in pieces)
+
+    async def write(self: Writer, writes: list[Write], **options: Any) -> list[Result]:
+        done = await send(self, [one for one in writes if b"Refused" not in one.source], **options)
+        return [Result("rejected") if b"Refused" in one.source else done.pop(0) for one in writes]
+
+    def lost(self: lock.Lease) -> None:
+        losses[0] -= 1
+        if losses[0] == 0:
+            raise lock.LeaseLost
+        require(self)
+
+    monkeypatch.setattr(Writer, "write", write)
+    monkeypatch.setattr(lock.Lease, "require", lost)
+
+    async def run(client: Client) -> None:
+        await first_index.ensure(client, fresh.settings.alias, mapping.load(), settings={})
+        unchanged = set()
+        for number in (0, *range(1, 24, 4)):  # 0: it is never lost
+            losses[:] = [number]
+            organization = uuid4()
+            kind = mail.Mail(Hasher(organization), mail.Own(), mail.Rules())
+            rejected.clear()
+            importing = importer.Importer(client, fresh.settings.alias, organization, kind, reject)
+            with mail.spool(kind) as spool:
+                spool.fill(((kind.fact(one), one) for one in messages), lambda _message: None)
+                found = await importing.run(spool.conversations)
+            assert losses[0] < 0, number
+            assert rejected == ["Refused"], number
+            assert (found.in_conversations + found.there, found.same_ids, found.shortened) == (3, 1, 0), number
+            assert (found.tally.written, found.tally.rejected) == (3, 1), number
+            unchanged.add(found.tally.unchanged)
+            assert len(await items(client, fresh, organization)) == 3
+        assert unchanged == {0, 1, 2, 3}
 
     fresh.act(run)
