@@ -204,6 +204,7 @@ def test_refused_reads_are_not_in_the_trail(bare_settings: Settings, tmp_path: P
     assert refused(tmp_path / "audit", bare_settings, token, *asked) == []
 
 
+@pytest.mark.slow
 def test_a_flood_of_refusals_has_no_more_lines_than_the_rate_of_the_caller(
     bare_settings: Settings, tmp_path: Path
 ) -> None:

@@ -170,6 +170,7 @@ def test_each_state_of_typing_hangul_is_a_beginning() -> None:
     assert hangul.keys_of("a") == hangul.keys_of("ไ") == ""
 
 
+@pytest.mark.slow
 def test_the_keys_of_each_syllable_are_its_own() -> None:
     syllables = [chr(code_point) for code_point in range(0xAC00, 0xD7A4)]
     assert len({hangul.keys_of(one) for one in syllables}) == len(syllables)

@@ -74,6 +74,7 @@ class Rig:
         return found[0], found[1]
 
 
+@pytest.mark.slow
 def test_answers_that_nobody_reads_are_bounded_in_all_and_for_each_organization() -> None:
     async def work() -> None:
         rig = Rig()
@@ -96,6 +97,7 @@ def test_answers_that_nobody_reads_are_bounded_in_all_and_for_each_organization(
     asyncio.run(work())
 
 
+@pytest.mark.slow
 def test_a_caller_of_two_organizations_holds_half_of_all_at_most() -> None:
     async def work() -> None:
         rig = Rig()

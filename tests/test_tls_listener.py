@@ -51,6 +51,8 @@ config = uvicorn.Config(app, http=bounded(limits), ws="none", lifespan="off", lo
 Server(config).run(sockets=[listener])
 """
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Tls:

@@ -27,6 +27,7 @@ from tests.served import Served, received, self_signed, trusting
 from tests.slow_reader import made
 
 SIZE = 900_000  # just too small to count as a large answer
+pytestmark = pytest.mark.slow
 LIMIT = 64_000_000
 BUFFERS = 16_384  # in the kernel, so that the answers are in the process
 CROWD = 400
@@ -122,7 +123,6 @@ def client(*files: Path, **limits: int) -> Iterator[Client]:
         yield Client(Served(process.pid, int(process.stdout.readline())), stack, tls)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("over", ["http", "https"])
 def test_many_connections_that_do_not_read_fill_no_memory_and_hold_nobody_up(over: str, tmp_path: Path) -> None:
     with client(*(self_signed(tmp_path) if over == "https" else ()), unread_seconds=600) as one:
@@ -194,7 +194,6 @@ def test_callers_whose_next_answer_is_put_off_do_not_give_way() -> None:
         assert len(asked) >= 11
 
 
-@pytest.mark.slow
 def test_connections_that_give_way_but_do_not_read_are_not_kept_open_without_end() -> None:
     """Each new connection takes the place of an older one, which may send the rest of its answer for a while."""
     with client(connections=20, unread_bytes=1_000_000_000) as one:
@@ -216,7 +215,6 @@ def test_what_is_left_unread_counts_also_after_a_part_was_read(over: str, tmp_pa
             assert one.state["held"] > SIZE - part * SIZE // 4 - NOT_COUNTED
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("over", ["http", "https"])
 @pytest.mark.parametrize("request_line", ["GET / HTTP/1.1", "GET / HTTP/1.0", "SIGTERM"])
 def test_a_slow_client_gets_all_of_an_answer_after_which_its_connection_is_closed(

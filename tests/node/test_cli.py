@@ -325,9 +325,10 @@ def test_a_load_that_is_interrupted_says_how_to_go_on(fresh: Cluster, tmp_path: 
     wait_until((tmp_path / "load.checkpoint").exists, process=process, says=process.communicate)
     process.send_signal(signal.SIGINT)
     _out, errors = process.communicate(timeout=WAIT_SECONDS)
-    assert process.returncode == 130
-    assert errors.splitlines()[0] == "Stopped."
-    assert "--resume" in errors.splitlines()[1]
+    assert process.returncode == 130, errors
+    *_progress, stopped, how_to_go_on = errors.splitlines()
+    assert stopped == "Stopped."
+    assert "--resume" in how_to_go_on
     assert run(fresh, tmp_path, "load", "many.ndjson", "--resume", "-q").returncode == 0
 
 

@@ -100,8 +100,8 @@ TURNED = """(key) => new Promise((done) => {
   looking.observe(document.querySelector('main'), { subtree: true, childList: true, attributes: true });
   document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
 })"""
-SCROLLED = """() => new Promise((done) => {
-  scrollBy({ top: 300, behavior: 'instant' });
+SCROLLED = """(top) => new Promise((done) => {
+  scrollBy({ top, behavior: 'instant' });
   requestAnimationFrame(() => requestAnimationFrame(done));
 })"""
 
@@ -114,7 +114,7 @@ def test_ten_thousand_are_paged_and_scrolled_without_a_stutter(web: Site) -> Non
     work = Work(page)
     assert page.locator(".total").inner_text() == "10,000 conversations"
 
-    def median(script: str, *arguments: str, times: int) -> float:
+    def median(script: str, *arguments: str | int, times: int) -> float:
         spent: list[float] = []
         for _ in range(times):
             with work.measured(spent):
@@ -131,6 +131,7 @@ def test_ten_thousand_are_paged_and_scrolled_without_a_stutter(web: Site) -> Non
     assert first * PHONE < SECOND / 2  # a hundred conversations at once
     assert page.locator("*").count() < 1.1 * elements
     page.evaluate("scrollTo(0, 0)")
-    scrolled = median(SCROLLED, times=15)
+    still = median(SCROLLED, 0, times=15)  # what the browser and its driver do anyway in two frames
+    scrolled = median(SCROLLED, 300, times=15)
     assert page.evaluate("scrollY") > 1_000
-    assert scrolled * PHONE < 2 * FRAME  # two frames each
+    assert (scrolled - still) * PHONE < 2 * FRAME
