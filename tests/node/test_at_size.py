@@ -40,6 +40,7 @@ CATEGORIES = 3_000
 FIRST_DAY = datetime(1800, 1, 1, tzinfo=UTC)
 FIRST_UPDATE = datetime(2020, 1, 1, tzinfo=UTC)
 LEASE = "1"
+PATIENCE = {"CONVERSATIONS_REQUEST_TIMEOUT": "60"}  # these tests are about sizes, not about deadlines
 WORDS = ("harbour", "invoice", "meeting", "Ärger", "東京都庁", "заказ", "refund")
 
 
@@ -148,8 +149,8 @@ def service(sized: Sized) -> Iterator[Service]:
     )
     headers = {"Authorization": f"Bearer {token}"}
     with (
-        serve_process(sized.cluster, CONVERSATIONS_WRITE_LEASE=LEASE) as (_process, address, _log),
-        httpx.Client(base_url=address, headers=headers, timeout=60) as http,
+        serve_process(sized.cluster, CONVERSATIONS_WRITE_LEASE=LEASE, **PATIENCE) as (_process, address, _log),
+        httpx.Client(base_url=address, headers=headers, timeout=120) as http,
     ):
         yield Service(address, http)
 
