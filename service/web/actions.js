@@ -1,13 +1,13 @@
-// What people do on the page. Moving to another address is one of the ways; the rest changes the store.
+// The actions of a user. Some of them change the address, and the others change the store.
 
 import { NOTHING_ASKED, changed, fromFragment, hrefOf, partOfResults } from './address.js';
 import { now, set } from './store.js';
 import { search, show } from './searching.js';
 import { closed } from './completing.js';
 
-let isTyping = false; // the newest entry of the history is what was typed so far, and is replaced by what is typed next
+let isTyping = false; // whether the newest history entry is an unfinished text, which the next text replaces
 
-// Reads the address, and asks for what it says.
+// Reads the query in the address, and requests its results unless they are shown already.
 export function arrive({ isNew = false } = {}) {
   const asked = fromFragment(location.hash);
   const state = now();
@@ -17,7 +17,7 @@ export function arrive({ isNew = false } = {}) {
   show();
 }
 
-// Another address: a new entry of the history, or in place of the one that is there.
+// Changes the address to that of a query: as a new history entry, or in place of the current one.
 export function go(asked, { inPlace = false } = {}) {
   isTyping = false;
   const href = hrefOf(asked);
@@ -51,7 +51,7 @@ export function closeItem() {
 
 export const toPage = (page, options) => go({ ...now().asked, page, open: '' }, options);
 
-// Keeps the organization, unless the token does not cover it: it came with somebody else's link.
+// Empties the query. Keeps its organization if the token covers it: somebody else's link may name another one.
 export function startAfresh() {
   const { asked, caller } = now();
   const isOwn = caller.organizations.includes(asked.organization_uid);
@@ -70,7 +70,7 @@ export async function copy(text, what) {
   setTimeout(() => now().copied === what && set({ copied: null }), 2000);
 }
 
-// For pages that are neither encrypted nor on this machine: these have no clipboard.
+// Browsers give access to the clipboard only to pages from this machine or over https.
 function copyBySelecting(text) {
   const field = document.createElement('textarea');
   field.value = text;

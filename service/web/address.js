@@ -1,5 +1,5 @@
-// The address of the page <-> what is asked. The part after the # holds everything, so it can be shared, and no server
-// or log sees it. Its names are those of the API's parameters.
+// Converts the address of the page to a query (`asked`), and back. The part after the # contains the whole query, so an
+// address can be shared. Browsers send this part to no server. Its names are those of the API's parameters.
 
 export const LISTS = ['status', 'channel', 'category', 'agent_uid', 'direction'];
 export const SINGLES = ['is_read', 'has_reply', 'from', 'to'];
@@ -43,21 +43,21 @@ export function toFragment(asked) {
 
 export const hrefOf = (asked) => `#${toFragment(asked)}`;
 
-// What the request for results and the one for counts depend on, as texts that can be compared.
+// The parts of a query that results depend on, and those that counts depend on, as texts that can be compared.
 export const partOfResults = (asked) => toFragment({ ...asked, open: '' });
 export const partOfCounts = (asked) => toFragment({ ...asked, open: '', sort: '', page: 1, per_page: 25 });
 
 export const isFiltered = (asked) => FILTERS.some((name) => asked[name].length > 0);
 export const isEmpty = (asked) => asked.q.trim() === '' && !isFiltered(asked);
 
-// The same question with other filters, from its first page on and without an open conversation.
+// The query with these changes, at its first page and without an open conversation.
 export const changed = (asked, patch) => ({ ...asked, page: 1, open: '', ...patch });
 
 export function toggled(asked, name, value) {
   if (SINGLES.includes(name)) return changed(asked, { [name]: asked[name] === value ? '' : value });
   const values = asked[name];
   if (values.includes(value)) return changed(asked, { [name]: values.filter((one) => one !== value) });
-  // "none" stands alone in the API
+  // the API takes "none" only alone
   return changed(asked, { [name]: value === NONE ? [NONE] : [...values.filter((one) => one !== NONE), value] });
 }
 

@@ -1,4 +1,4 @@
-// Requests to the API. What goes wrong becomes a Failure, whose kind the page has words for.
+// Sends requests to the API. An error becomes a Failure, and the page has a text for each kind of Failure.
 
 export class Failure extends Error {
   constructor(kind, message = '', details = [], wait = 0) {
@@ -34,14 +34,14 @@ export async function open(path, { parameters = [], token, signal, ...more } = {
 }
 
 async function failureOf(answer) {
-  let told = {};
+  let reported = {};
   try {
-    told = (await answer.json()).error ?? {};
+    reported = (await answer.json()).error ?? {};
   } catch (error) {
     if (isAborted(error)) return error;
   }
   const wait = Number(answer.headers.get('retry-after')) || 0;
-  return new Failure(kindOf(answer.status), told.message ?? '', told.details ?? [], wait);
+  return new Failure(kindOf(answer.status), reported.message ?? '', reported.details ?? [], wait);
 }
 
 export async function ask(path, options) {

@@ -26,8 +26,8 @@ function draw(state) {
 
 let hadToken = false;
 
-// After each sign-in: what the address asks for, now with a token.
-function follow(state) {
+// After a sign-in, runs the query of the address.
+function beginOnceSignedIn(state) {
   const hasToken = state.token !== null;
   if (hasToken && !hadToken) queueMicrotask(begin);
   hadToken = hasToken;
@@ -39,11 +39,11 @@ function begin() {
   else arrive({ isNew: true });
 }
 
-// A link that signs in, opened in a page that is signed in already.
+// Handles a sign-in link or an identity provider's answer that is opened in this page while it runs.
 async function startAgain() {
-  const wasIn = hadToken;
+  const wasSignedIn = hadToken;
   await start();
-  if (wasIn && now().token) begin();
+  if (wasSignedIn && now().token) begin();
 }
 
 async function run() {
@@ -54,9 +54,9 @@ async function run() {
     render(page(now()), document.getElementById('page'));
     askEarly(fromFragment(location.hash), keptToken());
   }
-  await Promise.all([speak(language), start()]); // neither needs the other
+  await Promise.all([speak(language), start()]); // at the same time: neither needs the other
   onChange(draw);
-  onChange(follow);
+  onChange(beginOnceSignedIn);
   set({ language, theme, shortcuts: localStorage.getItem('conversations.shortcuts') !== 'off' });
   addEventListener('popstate', () => (hasCode() || isAnswer() ? startAgain() : arrive()));
   addEventListener('online', () => now().failure?.kind === 'offline' && arrive());

@@ -1,4 +1,4 @@
-// The names that the search box knows, and the values of those with few. A test compares them with the service's own.
+// The fields of the search box, and their values if these are few. A test compares them with those of the service.
 
 export const BOX_FIELDS = {
   from: [], to: [], cc: [], subject: [], status: ['draft', 'active', 'archived', 'closed', 'none', 'any'],
@@ -9,8 +9,8 @@ export const BOX_FIELDS = {
 };
 const COMPLETED_BY_SERVICE = { from: 'senders', category: 'categories', label: 'labels' };
 
-// What the word before the cursor asks for:
-// { kind: 'field' | 'value' | 'names' | 'text', start, typed, ... }; `start` is where the completion begins.
+// What can complete the word before the cursor:
+// { kind: 'value' | 'names' | 'text' | 'nothing', start, typed, ... }; `start` is where the completion begins.
 export function wordAt(text, cursor) {
   const before = text.slice(0, cursor);
   if ((before.match(/"/g) ?? []).length % 2 === 1) {
@@ -41,7 +41,7 @@ const names = (field, start, typed) => ({ kind: 'names', start, typed, field, pa
 
 const fieldsFor = (word) => (word.length < 2 ? [] : Object.keys(BOX_FIELDS).filter((name) => name.startsWith(word.toLowerCase())));
 
-// The plain words at the end, without fields, phrases and signs: their context makes a completion better.
+// The plain words at the end, without fields, phrases and signs. The words before the last one improve its completion.
 function plainBefore(before) {
   const words = before.split(/\s+/);
   let from = words.length - 1;
@@ -49,11 +49,11 @@ function plainBefore(before) {
   return words.slice(from).join(' ').replace(/^[-(]+/, '').trimStart();
 }
 
-// A name as a value in the box: in quotes where it could be read otherwise.
+// A name as a value in the search box: in quotation marks if it could be read as something else.
 export const quotedName = (name) =>
   (/[\s,:()"“”„‟«»＂：（），]|^(none|any)$/i.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
 
-// The text with the completion instead of what was typed, and where the cursor then is.
+// The text in which the completion replaces the typed word, and the new position of the cursor.
 export function completed(text, cursor, start, completion, isOpenEnded) {
   const after = text.slice(cursor).replace(/^[^\s]*/, '');
   const before = text.slice(0, start) + completion + (isOpenEnded ? '' : ' ');

@@ -1,11 +1,12 @@
-// Completes what is typed into the search box: field names and choices here, the rest by the service.
+// Completes the word that is typed in the search box. The page knows the fields and their fixed values; it requests the
+// other completions from the service.
 
 import { ask } from './api.js';
 import { quotedName, wordAt } from './boxfields.js';
 import { now, set } from './store.js';
 import { Turns } from './turns.js';
 
-const PAUSE = 120; // milliseconds without a key, before the service is asked
+const PAUSE = 120; // milliseconds after the last key until the service is asked
 const turns = new Turns();
 let timer = 0;
 
@@ -21,7 +22,8 @@ export function complete(text, cursor) {
   const own = ownItems(word);
   show(own, word);
   if (!['names', 'text'].includes(word.kind) || word.typed === '') return turns.end();
-  timer = setTimeout(() => turns.take((signal) => asked(word, signal), (found) => show(found.concat(own), word), () => {}), PAUSE);
+  const load = (signal) => itemsOfService(word, signal);
+  timer = setTimeout(() => turns.take(load, (found) => show(found.concat(own), word), () => {}), PAUSE);
   return undefined;
 }
 
@@ -34,7 +36,7 @@ function ownItems(word) {
   return word.fields.map((name) => ({ kind: 'field', text: `${name}:`, name, isOpenEnded: true }));
 }
 
-async function asked(word, signal) {
+async function itemsOfService(word, signal) {
   if (word.kind === 'names') return itemsOf(await suggestions(word.typed, signal), [word.part], word);
   if (word.phrase === word.typed) return itemsOf(await suggestions(word.typed, signal), ALL, word);
   const [phrase, last] = await Promise.all([suggestions(word.phrase, signal), suggestions(word.typed, signal)]);
@@ -61,5 +63,5 @@ function itemsOf(found, parts, word) {
   });
 }
 
-// The service completes the whole phrase; what replaces the last word is its end.
+// The service completes the whole phrase, of which only the end replaces the last word.
 const lastOf = (text, word) => text.slice(word.phrase.length - word.typed.length).trimStart() || text;

@@ -1,4 +1,4 @@
-// Saves everything that the search finds, as NDJSON. The last line says that it is whole, and is checked.
+// Saves all results of a search as NDJSON. Checks whether the last line says that the export is complete.
 
 import { Failure, isAborted, open } from './api.js';
 import { exportParameters } from './parameters.js';
@@ -31,7 +31,7 @@ export async function startExport() {
   }
 }
 
-async function read(reader, tell) {
+async function read(reader, onProgress) {
   const chunks = [];
   let lines = 0;
   let last = '';
@@ -40,7 +40,7 @@ async function read(reader, tell) {
     chunks.push(part.value);
     lines += part.value.reduce((sum, byte) => sum + (byte === 10 ? 1 : 0), 0);
     last = (last + decoder.decode(part.value, { stream: true })).slice(-4000);
-    tell(lines);
+    onProgress(lines);
   }
   return { chunks, lines, last: last.trimEnd().split('\n').at(-1) ?? '' };
 }

@@ -1,6 +1,6 @@
-// Texts with marked places. Places count code points, as in the API; JavaScript's own count UTF-16 units.
+// Texts with marked ranges. Positions count code points, as in the API; JavaScript itself counts UTF-16 units.
 
-// [{ text, isMarked }] of a text and its [start, end] places, which may come in any order.
+// [{ text, isMarked }] of a text and its [start, end] ranges, which may be in any order.
 export function pieces(text, ranges) {
   const points = Array.from(text);
   const found = [];
@@ -15,9 +15,9 @@ export function pieces(text, ranges) {
   return found;
 }
 
-// The places of the warnings about a text. A warning without a text is about the place where something is missing.
+// The ranges of the warnings about a text. A warning without a text marks the character where something is missing.
 export const warned = (warnings) =>
   warnings.map(({ position, text }) => [position, position + Math.max(1, Array.from(text).length)]);
 
-// The text as HTML's `dir=auto` would judge it may differ from the page's; these marks keep the neighbours apart.
+// The text between marks (FSI, PDI) that keep its writing direction from changing the text around it.
 export const isolated = (text) => `\u2068${text}\u2069`;

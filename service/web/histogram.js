@@ -51,14 +51,14 @@ export function bars(values) {
   return found;
 }
 
-// Months are asked for first; if all are within few months, days say more.
+// The interval to request: days if all values are within 330 days, otherwise months.
 export function betterInterval(values) {
   if (values.length === 0) return 'month';
   const days = values.map(({ value }) => +day(value));
   return (Math.max(...days) - Math.min(...days)) / DAY <= 330 ? 'day' : 'month';
 }
 
-// The range from one bar to another, whichever was first.
+// The range of two bars, in either order, with all bars between them.
 export function rangeOf(one, other) {
   return one.from <= other.from ? { from: one.from, to: other.to } : { from: other.from, to: one.to };
 }

@@ -1,11 +1,11 @@
-// The parameters of the API's requests, made from what is asked.
+// The parameters of the API's requests, made from a query.
 
 import { LISTS } from './address.js';
 
 export const FACETS = 'status,channel,category,agent_uid,is_read,direction';
 const TAKES_ONE = new Set(['channel', 'agent_uid']); // several values need the form with [in]
 
-// A name with a comma or a quotation mark stands in quotation marks.
+// A name as an element of a list: in quotation marks if it could be read as something else.
 export const listed = (name) => (/[",]|^\s|\s$|^(none|any)$/i.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
 
 export function filterParameters(asked, zone) {
@@ -50,7 +50,8 @@ export function countParameters(asked, zone, interval) {
   return [...filters, ['facets', FACETS], ['facets[created_on]', interval], ...(zone ? [['tz', zone]] : [])];
 }
 
-// A search whose last word may go on, or null: what people mean while they type, and often also when they are done.
+// The search with its last word as a prefix (`windo*`), because people often stop within a word. Null if the last word
+// cannot be a prefix.
 export function begun(q) {
   const isPlain = /(^|\s)[\p{L}\p{N}]{2,}$/u.test(q) && (q.match(/"/g) ?? []).length % 2 === 0 && !/(^|\s)OR$/.test(q);
   return isPlain ? `${q}*` : null;
@@ -58,7 +59,7 @@ export function begun(q) {
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-// A line for a shell. The token is not in it: people paste such lines into tickets.
+// A command line with curl. It does not contain the token, because people paste such lines into tickets.
 export function curlLine(address, parameters) {
   const parts = parameters.map(([name, value]) => `  --data-urlencode ${quoted(`${name}=${value}`)}`);
   return [`curl -sG -H "Authorization: Bearer $TOKEN" ${quoted(address)}`, ...parts].join(' \\\n');

@@ -1,4 +1,4 @@
-// Asks for the page of results, the counts beside it, and the open conversation.
+// Requests the page of results, the counts of the filters, and the open conversation.
 
 import { Failure, ask } from './api.js';
 import { partOfCounts, partOfResults } from './address.js';
@@ -15,15 +15,15 @@ const results = new Turns();
 const counts = new Turns();
 const opened = new Turns();
 let interval = 'month';
-let counting = ''; // what is counted now
+let counting = ''; // the query (partOfCounts) whose counts are being requested
 let retry = 0;
-let early = null; // what was asked for before it was known who asks: { key, answer }
+let early = null; // a request that was sent before the caller was known: { key, answer }
 
-// A page that begins asks for its results and for its caller at the same time.
+// Sends the first search at once, so that it does not wait for the request for the caller.
 export function askEarly(asked, token) {
   const parameters = pageParameters(asked, zone());
   const answer = ask(PATH, { parameters, token });
-  answer.catch(() => {}); // who takes it, tells of it
+  answer.catch(() => {}); // pageOf returns this promise, and its caller handles the error
   early = { key: keyOf(parameters, token), answer };
 }
 
@@ -41,7 +41,7 @@ export function search() {
   if (!token) return;
   set({ isLoading: true, ...(now().exporting?.isDone ? { exporting: null } : {}) });
   results.take(
-    (signal) => found((parameters) => pageOf(parameters, token, signal), asked),
+    (signal) => resultsOf((parameters) => pageOf(parameters, token, signal), asked),
     (answer) => {
       set({ answer, failure: null, isLoading: false });
       if (now().counts?.part !== partOfCounts(asked) && counting !== partOfCounts(asked)) count(answer.sent, token);
@@ -52,11 +52,11 @@ export function search() {
   const isKnown = now().counts?.part === partOfCounts(asked);
   counts.end();
   counting = '';
-  if (!isKnown && begun(asked.q) === null) count(asked, token); // else the answer says first what is counted
+  if (!isKnown && begun(asked.q) === null) count(asked, token); // else only the answer shows what to count
 }
 
-// The answer, with `sent`: what it was asked for. If no conversation has all of the words, the last one may go on.
-async function found(page, asked) {
+// The answer, with the query that it answers as `sent`. If no conversation has all words, the last may be a prefix.
+async function resultsOf(page, asked) {
   const data = await page(pageParameters(asked, zone()));
   const plain = { ...data, asked, sent: asked };
   const q = data.pagination.total === 0 || data.matched === 'any' ? begun(asked.q) : null;
@@ -71,16 +71,16 @@ function count(asked, token) {
   const part = partOfCounts(now().asked);
   counting = part;
   counts.take(
-    (signal) => counted(asked, token, signal),
+    (signal) => countsOf(asked, token, signal),
     (data) => {
       counting = '';
       set({ counts: { ...data, part } });
     },
-    () => { counting = ''; }, // the page of results tells what is wrong
+    () => { counting = ''; }, // only errors of the request for results are shown
   );
 }
 
-async function counted(asked, token, signal) {
+async function countsOf(asked, token, signal) {
   const load = () =>
     ask('api/conversations/count', { parameters: countParameters(asked, zone(), interval), token, signal });
   const data = await load();
@@ -104,7 +104,7 @@ export function stop() {
   for (const turns of [results, counts, opened]) turns.end();
 }
 
-// The conversation that the address names: from the page of results, or else asked for.
+// Opens the conversation that the address names. Requests it if it is not on the page of results.
 export function show() {
   const { asked, answer, token, opened: shown } = now();
   const found = asked.open && answer && partOfResults(answer.asked) === partOfResults(asked)
@@ -112,7 +112,7 @@ export function show() {
   if (!asked.open || found) opened.end();
   if (!asked.open) return set({ opened: null });
   if (found) return set({ opened: { uid: asked.open, item: found } });
-  if (!token || (shown?.uid === asked.open && !shown.failure)) return undefined; // it is there, or under way
+  if (!token || (shown?.uid === asked.open && !shown.failure)) return undefined; // it is shown, or being requested
   set({ opened: { uid: asked.open, item: null } });
   const parameters = asked.organization_uid ? [['organization_uid', asked.organization_uid]] : [];
   return opened.take(

@@ -1,4 +1,4 @@
-// The token: pasted, exchanged for the code of a link, or of an identity provider. It is kept for this tab only, until
+// The token: pasted, or exchanged for the code of a link or of an identity provider. It is kept in this tab only, until
 // the tab is closed.
 
 import { Failure, ask } from './api.js';
@@ -11,7 +11,7 @@ const CODE = /^#sign-in=([\w-]+)$/;
 export const hasCode = () => CODE.test(location.hash);
 export const keptToken = () => sessionStorage.getItem(KEY);
 
-// The token that this tab has. A code in the address is used up, and taken out of the address first.
+// Signs in with the code in the address, which is removed from the address first, or with the token that the tab has.
 export async function start() {
   if (isAnswer()) return startWithAnswer();
   const code = CODE.exec(location.hash)?.[1];
@@ -27,7 +27,7 @@ export async function start() {
   }
 }
 
-// Back from an identity provider. If that failed, a token that the tab already has goes on.
+// After a return from an identity provider. If the sign-in failed, a token that the tab already has stays in use.
 async function startWithAnswer() {
   try {
     return await signInWith(await finish(), 'refused');
@@ -46,7 +46,8 @@ export async function signInAt(provider) {
   }
 }
 
-// Asks who the token names. Returns whether the page can be used. `why` is told if there is no token, or a wrong one.
+// Requests the caller of the token. Returns true if the service accepts the token. If there is no token, or it is
+// refused, `why` says why the page asks for one.
 export async function signInWith(given, why, failure = null) {
   const token = (given ?? '').trim().replace(/^Bearer\s+/i, '');
   if (!token) return set({ signIn: { why, failure } });
@@ -73,7 +74,7 @@ export function signOut(why = null) {
   });
 }
 
-// What a person asks for: also at the identity provider, or the next one at this screen would be let in unasked.
+// Signs out, also at the identity provider. Otherwise, the next person here could sign in there without a password.
 export function leave() {
   const to = wayOut();
   signOut();
@@ -83,7 +84,7 @@ export function leave() {
 export const organizationOf = ({ asked, caller }) =>
   asked.organization_uid || caller?.default_organization || (caller?.organizations.length === 1 ? caller.organizations[0] : '');
 
-// A token without a default organization must be asked which one; the page begins with the first.
+// If the token has no default organization, requests must name one: this is the first of the token. Otherwise ''.
 export const missingOrganization = () => {
   const { asked, caller } = now();
   return caller && !organizationOf({ asked, caller }) ? (caller.organizations[0] ?? '') : '';

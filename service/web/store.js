@@ -1,21 +1,21 @@
-// The one place that holds what the page knows. Views read it, actions change it, and each change draws the page anew.
+// The state of the page. Views read it, actions change it, and after each change the page is drawn again.
 
 import { NOTHING_ASKED } from './address.js';
 
 let state = {
-  asked: NOTHING_ASKED, // what the address asks for: see address.js
-  typed: '', // what stands in the search box
+  asked: NOTHING_ASKED, // the query in the address: see address.js
+  typed: '', // the text in the search box
   token: null,
-  caller: null, // of GET /api/caller
-  signIn: null, // why the page asks for a token: null, 'expired', 'link', 'refused'
-  answer: null, // the last page of results, with `asked`, to which it belongs
+  caller: null, // the answer of GET /api/caller
+  signIn: null, // { why, failure, told } if the page asks for a token; `why` is null, 'expired', 'link' or 'refused'
+  answer: null, // the last page of results; its `asked` is the query that it answers
   counts: null, // the last facets
   isLoading: false,
-  failure: null, // of the last search
+  failure: null, // the error of the last search
   opened: null, // the conversation in the detail pane
   completions: { items: [], active: -1, isOpen: false },
-  picked: null, // the range of bars of the histogram that is being picked: first, last, and by keys all bars
-  bar: null, // the place of the bar that the keys are at
+  picked: null, // the range that is being selected in the histogram: its first and last bar, and with keys `all` bars
+  bar: null, // the index of the bar that the arrow keys have reached
   dialog: null, // 'help' or null
   filtersShown: false, // on narrow screens
   exporting: null,

@@ -1,10 +1,10 @@
 // Times as people read them.
 
-// The language as the reader's own region writes it: dates differ between en-GB and en-US.
+// The language with the region that the browser names, because dates differ between en-GB and en-US.
 const regional = (language) =>
   (globalThis.navigator?.languages ?? []).find((one) => one.toLowerCase().startsWith(`${language}-`)) ?? language;
 
-// Making a format takes longer than using it, and a page of results needs each of them a hundred times.
+// Formats are kept: making one takes longer than using it, and a page of results uses each a hundred times.
 const kept = new Map();
 function format(kind, language, options) {
   const key = `${kind} ${language} ${JSON.stringify(options)}`;

@@ -1,11 +1,11 @@
-// Requests of one kind: a new one ends the one before, and an answer that comes too late is dropped.
+// Requests of one kind: a new request aborts the one before it, and an answer that comes too late is ignored.
 
 import { isAborted } from './api.js';
 
 export class Turns {
   #last = null;
 
-  // Calls `work(signal)`, then `done(result)` or `failed(error)`, unless a newer turn has begun.
+  // Calls `work(signal)`, then `done(result)` or `failed(error)`, unless a newer request has begun.
   async take(work, done, failed) {
     this.end();
     const mine = new AbortController();

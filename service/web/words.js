@@ -27,7 +27,7 @@ export function t(key, values = {}) {
 
 export const number = (value) => numbers.format(value);
 
-// What a field of the search box takes; nothing for a field without a text of its own.
+// The values that a field of the search box takes, in words; '' if there is no text for the field.
 export const aboutField = (name) => words[`box_field.${name}`] ?? '';
 
 // The word for a value of a choice such as status, or the value itself.

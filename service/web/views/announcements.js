@@ -1,4 +1,4 @@
-// What a screen reader is told when something on the page has changed.
+// The texts that a screen reader reads out when something on the page has changed.
 
 import { isIn, rangeOf } from '../histogram.js';
 import { written } from '../times.js';

@@ -1,4 +1,4 @@
-// The search box: what is typed, its completions, and what the service says about single words of it.
+// The search box: its text, the completions, and the errors and warnings of the service about the text.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { live } from '../vendor/lit-html/directives/live.js';
@@ -10,7 +10,7 @@ import { ICONS } from '../icons.js';
 import { now, set } from '../store.js';
 import { aboutField, number, t } from '../words.js';
 
-const PAUSE = 150; // milliseconds without a key, before the search begins by itself
+const PAUSE = 150; // milliseconds after the last key until the search starts by itself
 let timer = 0;
 
 export function box(state) {
@@ -40,7 +40,7 @@ export function box(state) {
     </search>`;
 }
 
-// Warnings belong to the text that was asked; while somebody types on, they would stand under the wrong words.
+// Warnings are about the text of the last search. While a user changes it, they would mark the wrong words.
 function toldAbout({ typed: text, answer, failure }) {
   if (failure?.kind === 'invalid') {
     return failure.details.map((one) => ({ kind: 'error', message: `${one.parameter}: ${one.message}` }));
@@ -87,7 +87,7 @@ function keydown(event) {
   const move = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (move && isOpen) {
     event.preventDefault();
-    const places = items.length + 1; // and none
+    const places = items.length + 1; // each item, and no item
     set({ completions: { ...now().completions, active: ((active + 1 + move + places) % places) - 1 } });
   } else if (isOpen && active >= 0 && (event.key === 'Enter' || (event.key === 'Tab' && !event.shiftKey))) {
     pick(event, items[active]);

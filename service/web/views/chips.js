@@ -26,6 +26,6 @@ function chipsOf(asked, name, language) {
 const chip = (name, text, without, whole = text) =>
   ({ text: `${named('filter', name)}: ${text}`, whole: `${named('filter', name)}: ${whole}`, without });
 
-// An agent is known by its uid only, whose beginning is enough to tell it from the others.
+// Agents have no names here, and the first 8 characters of their uids are enough to distinguish them.
 export const shown = (name, value) =>
   name === 'agent_uid' && value.length === 36 ? value.slice(0, 8) : named(name, value);

@@ -13,7 +13,7 @@ const CHOICES = ['status', 'channel', 'direction'];
 const UIDS = ['uid', 'organization_uid', 'agent_uid', 'party_uid', 'created_by_uid', 'parent_conversation_uid'];
 const TIMES = ['created_on', 'updated_on', 'sent_at'];
 const LISTS = { to_emails: 'to', cc_emails: 'cc', labels: 'label' };
-let focused = ''; // the conversation whose pane was focused; the next one is, as soon as it is drawn
+let focused = ''; // the conversation in the pane; '' while the pane is closed, so that it takes the focus when it opens
 
 export function detail(state) {
   const { asked, opened } = state;
@@ -29,7 +29,7 @@ export function detail(state) {
       ${copier(state, 'uid', opened.uid, t('copy.uid'), ICONS.copy)}
       ${copier(state, 'link', linkOf(asked), t('copy.link'), ICONS.link)}
     </div>
-    ${opened.item ? whole(opened.item, state) : html`<h2 id="detail-title" tabindex="-1">${opened.failure ? t(`failure.${opened.failure.kind}`) : t('loading')}</h2>`}
+    ${opened.item ? allFields(opened.item, state) : html`<h2 id="detail-title" tabindex="-1">${opened.failure ? t(`failure.${opened.failure.kind}`) : t('loading')}</h2>`}
   </aside>`;
 }
 
@@ -41,7 +41,7 @@ const linkOf = (asked) =>
 const copier = ({ copied }, what, text, label, icon) => html`<button class="copy-${what}" @click=${() => copy(text, what)}>
   ${copied === what ? ICONS.done : icon} <span>${copied === what ? t('copied') : label}</span></button>`;
 
-function whole(item, state) {
+function allFields(item, state) {
   const { asked, answer, language } = state;
   const isOfAnswer = answer && partOfResults(answer.asked) === partOfResults(asked);
   const ranges = isOfAnswer ? (answer.highlights?.[item.uid]?.subject.ranges ?? []) : [];
@@ -53,14 +53,14 @@ function whole(item, state) {
     ${metadata.snippet ? html`<blockquote dir="auto">${metadata.snippet}</blockquote>` : nothing}
     <dl>
       ${CHOICES.map((name) => field(name, item[name] === null ? null : filterLink(asked, name, item[name], named(name, item[name]))))}
-      ${field('is_read', yes(item.is_read))} ${field('has_reply', yes(item.has_reply))}
+      ${field('is_read', yesOrNo(item.is_read))} ${field('has_reply', yesOrNo(item.has_reply))}
       ${field('message_count', item.message_count === null ? null : number(item.message_count))}
       ${field('categories', item.categories.length ? item.categories.map((one) => filterLink(asked, 'category', one, one)) : null)}
       ${TIMES.map((name) => field(name, item[name] && html`<time datetime=${item[name]}>${exact(item[name], language)}</time>
         <span class="quiet">${relative(item[name], Date.now(), language)}</span>`))}
       ${Object.entries(LISTS).map(([name, box]) => field(name, metadata[name].length ? metadata[name].map((one) => html`
         <a dir="auto" class="one" href=${hrefOf(changed(asked, { q: `${box}:${quotedName(one)}` }))}>${one}</a>`) : null))}
-      ${field('has_attachments', yes(metadata.has_attachments))}
+      ${field('has_attachments', yesOrNo(metadata.has_attachments))}
       ${field('attachment_count', metadata.attachment_count === null ? null : number(metadata.attachment_count))}
       ${UIDS.map((name) => field(name, item[name] && uid(asked, name, item[name])))}
       ${['provider_message_id', 'thread_id', 'history_id'].map((name) => field(name, metadata[name] && html`<code>${metadata[name]}</code>`))}
@@ -69,7 +69,7 @@ function whole(item, state) {
 
 const field = (name, value) => html`<div><dt>${t(`field.${name}`)}</dt><dd>${value ?? html`<span class="quiet">–</span>`}</dd></div>`;
 
-const yes = (value) => (value === null || value === undefined ? null : t(value ? 'yes' : 'no'));
+const yesOrNo = (value) => (value === null || value === undefined ? null : t(value ? 'yes' : 'no'));
 
 const filterLink = (asked, name, value, text) => html`<a class="one" dir="auto"
   href=${hrefOf(toggled({ ...asked, [name]: asked[name].filter((one) => one !== value) }, name, value))}>${text}</a>`;

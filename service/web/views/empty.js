@@ -1,4 +1,4 @@
-// Nothing was found: what would find something.
+// If nothing was found: changes of the search that would find something.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { NOTHING_ASKED, changed, hrefOf, isEmpty, isFiltered, withoutFilters } from '../address.js';
@@ -13,12 +13,13 @@ export function empty({ asked, answer }) {
   }
   if (isEmpty(asked)) return html`<div class="empty"><h2>${t('no_conversations')}</h2><p>${t('no_conversations.help')}</p>
     <p><code>conversations import-mail FILE --organization UUID</code></p></div>`;
-  return html`<div class="empty"><h2>${t('nothing')}</h2>${waysOut(asked, answer.suggestions)}</div>`;
+  return html`<div class="empty"><h2>${t('nothing')}</h2>${alternatives(asked, answer.suggestions)}</div>`;
 }
 
-function waysOut(asked, suggestions) {
+function alternatives(asked, suggestions) {
   const meant = suggestions?.did_you_mean;
-  const ways = (suggestions?.without ?? []).filter((way) => way.total > 0).map((way) => wayOut(asked, way)).filter(Boolean);
+  const found = (suggestions?.without ?? []).filter((way) => way.total > 0);
+  const ways = found.map((way) => withoutOne(asked, way)).filter(Boolean);
   return html`
     ${meant?.q ? html`<p class="meant">${t('did_you_mean')}
       <a dir="auto" href=${hrefOf(meant.with_filters ? changed(asked, { q: meant.q }) : withoutFilters({ ...asked, q: meant.q }))}>${meant.q}</a>
@@ -29,7 +30,7 @@ function waysOut(asked, suggestions) {
     ${!meant && ways.length === 0 ? html`<p>${t('nothing.help')}</p>` : nothing}`;
 }
 
-function wayOut(asked, { parameter, total }) {
+function withoutOne(asked, { parameter, total }) {
   const base = parameter.replace('[in]', '');
   const name = OWN_NAMES[parameter] ?? base;
   if (!(name in NOTHING_ASKED)) return null;

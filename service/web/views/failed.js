@@ -1,4 +1,4 @@
-// What went wrong, in words, and what helps.
+// An error in words, and a button to try again if that may help.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { search } from '../searching.js';

@@ -50,7 +50,7 @@ function facet(state, name) {
   </fieldset>`;
 }
 
-// The values with counts, those without a value, and what is chosen although no conversation has it.
+// The values with their counts, "none" if conversations lack a value, and chosen values that no conversation has.
 function valuesOf({ counts, asked }, name) {
   const found = counts?.facets[name];
   const chosen = [asked[name]].flat().filter(Boolean);

@@ -1,4 +1,4 @@
-// For whom this is new: three searches that find something, made from what is on the screen.
+// For new users: three example searches, made from the conversations on the screen so that they find something.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { changed, hrefOf } from '../address.js';
@@ -29,7 +29,7 @@ const stateOf = (item) => (item.is_read === false ? 'is:unread' : item.has_reply
 const OF_LATIN = /(?<![\w'@./#-])\p{Script=Latin}{5,10}(?![\w'@./-])/gu;
 const OF_ANY = /(?<![\w'@./#-])\p{L}{2,10}(?![\w'@./-])/gu;
 
-// A plain word of the subjects, of middling length.
+// A plain word of the subjects, of medium length.
 function wordOf(subjects) {
   const plain = subjects.map((subject) => subject.replace(/\[[^\]]*\]/g, ' '));
   const words = [OF_LATIN, OF_ANY].flatMap((kind) => plain.flatMap((subject) => subject.match(kind) ?? []));

@@ -1,4 +1,4 @@
-// The bar at the top: the search box, and what belongs to the person rather than to the search.
+// The bar at the top: the search box, the help, and the menu with the user's settings.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { setTheme, change, startAfresh } from '../actions.js';

@@ -23,7 +23,7 @@ export const help = (state) => html`
     ${opensItself()}
   </dialog>`;
 
-let before = null; // what had the focus
+let before = null; // the element that had the focus
 
 function opensItself() {
   queueMicrotask(() => {

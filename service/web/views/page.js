@@ -40,6 +40,6 @@ function toResults(event) {
   document.getElementById('results').focus();
 }
 
-// Before it is known who asks, and in which language.
+// Shown until the caller and the language are known.
 const waiting = () => html`<div class="top"><span class="home">${logo()}</span></div>
   <div class="columns" aria-hidden="true"><span></span><div class="waiting">${skeleton()}</div></div>`;

@@ -1,4 +1,4 @@
-// Above the list: how many there are, their order, and the export. Below it: the pages.
+// Above the list: the number of results, their order, and the export. Below it: the pages.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { SIZES, hrefOf } from '../address.js';
@@ -42,9 +42,9 @@ export function paging({ answer, asked }) {
   const pages = answer.pagination.total_pages;
   return html`<nav class="paging" aria-label=${t('pages')}>
     ${step(asked, asked.page - 1, pages, 'previous')}
-    <form @submit=${(event) => leap(event, pages)}>
+    <form @submit=${(event) => goToPage(event, pages)}>
       <label>${t('page')} <input id="page-number" name="page" type="number" inputmode="numeric" min="1" max=${pages}
-        .value=${String(asked.page)} @change=${(event) => leap(event, pages)}></label>
+        .value=${String(asked.page)} @change=${(event) => goToPage(event, pages)}></label>
       <span>${t('of_pages', { pages: number(pages) })}</span>
     </form>
     ${step(asked, asked.page + 1, pages, 'next')}
@@ -60,11 +60,11 @@ function step(asked, page, pages, name) {
     : html`<a class="step ${name}" href=${hrefOf({ ...asked, page, open: '' })} rel=${name === 'next' ? 'next' : 'prev'}>${label}</a>`;
 }
 
-function leap(event, pages) {
+function goToPage(event, pages) {
   event.preventDefault();
   const field = event.currentTarget.elements?.page ?? event.currentTarget;
   const page = Math.min(Math.max(Math.trunc(Number(field.value)) || 1, 1), pages);
   field.value = String(page);
   toPage(page);
-  if (event.type === 'submit') field.blur(); // so that n and p go on from there
+  if (event.type === 'submit') field.blur(); // so that the keys n and p work again
 }

@@ -50,7 +50,7 @@ function row(item, state, moment) {
     </a></li>`;
 }
 
-// The subject has the whole first line where there is a second one.
+// The labels are in the second line if there is one, so that the subject has the whole first line.
 const labels = (item) => html`
   ${item.status && item.status !== 'active' ? html`<span class="label status">${named('status', item.status)}</span>` : nothing}
   ${[...item.categories, ...item.metadata.labels].slice(0, 3).map((one) => html`<span class="label" dir="auto">${one}</span>`)}`;

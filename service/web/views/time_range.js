@@ -1,5 +1,5 @@
-// When the conversations began: a histogram to pick a range from by mouse, finger or keys, and two dates. For a screen
-// reader the bars are a list of which several neighbours can be chosen.
+// When the conversations began: two dates, and a histogram in which a range can be selected by mouse, finger or keys.
+// For a screen reader, the bars are a list in which several neighbours can be selected.
 
 import { html, nothing, svg } from '../vendor/lit-html/lit-html.js';
 import { changed, hrefOf } from '../address.js';
