@@ -1,1 +1,1 @@
-"""The benchmark that scripts/bench runs: generated conversations, and what is measured side by side over them."""
+"""The benchmark that scripts/bench runs: it generates conversations, and measures several targets side by side."""

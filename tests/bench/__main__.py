@@ -1,4 +1,4 @@
-"""scripts/bench: loads, measures side by side, and writes the figures."""
+"""Loads generated conversations, measures several targets side by side, and writes the figures."""
 
 from __future__ import annotations
 
@@ -39,24 +39,30 @@ SMALLEST, LARGEST_SIZE = 100_000, 5_000_000
 STEADY_SIZE = 20_000
 SWITCH_RANKS = (1_000, 2_000, 4_000, 6_000, 8_000, 10_000)
 SWITCH_SORTS = ("-updated_on", "status", "subject")
-# As in OpenSearch's own config/jvm.options. With 2 GB of heap, the local node's collection every two seconds, which is for
-# small heaps, stops it three times each for longer than most searches take.
-AS_OPENSEARCHS = ("-XX:G1PeriodicGCInterval=0",)
+# As in OpenSearch's own config/jvm.options. The local node, which is made for small heaps, collects garbage every two
+# seconds. With 2 GB, each collection would stop it three times, for longer than most searches take.
+JVM_OPTIONS_OF_OPENSEARCH = ("-XX:G1PeriodicGCInterval=0",)
 PLOTTED_DEPTHS = (0.0, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99)
 
 
 def arguments() -> argparse.Namespace:
     parser = Parser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--conversations", type=whole(), default=1_000_000, help="in the largest organization")
-    parser.add_argument("--full", action="store_true", help="also an index of 5 000 000")
+    parser.add_argument(
+        "--conversations", type=whole(), default=1_000_000, help="in the largest organization (default: 1000000)"
+    )
+    parser.add_argument("--full", action="store_true", help="also measure an index of 5,000,000 conversations")
     parser.add_argument("--writes", action="store_true", help="measure loads and reindexes instead of reads")
     parser.add_argument(
         "--search", action="store_true", help="measure every way to search, and the index's size, instead"
     )
     parser.add_argument("--paging", action="store_true", help="measure first and deep pages of every order instead")
-    parser.add_argument("--limits", action="store_true", help="measure a flood and an overload, without files, instead")
-    parser.add_argument("--soak", action="store_true", help="look for what grows under a lasting load, instead")
-    parser.add_argument("--minutes", type=minutes(), default=10.0, help="of --soak")
+    parser.add_argument(
+        "--limits", action="store_true", help="measure a flood and an overload instead; writes no files"
+    )
+    parser.add_argument(
+        "--soak", action="store_true", help="look for memory and descriptors that grow under a lasting load, instead"
+    )
+    parser.add_argument("--minutes", type=minutes(), default=10.0, help="how long --soak runs (default: 10)")
     parser.add_argument("--client", action="store_true", help="measure what the client library costs instead")
     parser.add_argument("--output", type=Path, default=Path("docs"), help="folder of performance.{json,md,png}")
     parser.add_argument("--work", type=Path, help="folder for the data, removed at the end [default: a temporary one]")
@@ -164,7 +170,7 @@ class Bench:
         await opened.indices.put_settings(index=self.settings.alias, body={"index.max_result_window": size})
 
     async def switch(self, opened: Client, url: str) -> dict[str, Any]:
-        """The same page by from/size and by descent, whatever the windows say."""
+        """The same pages by from/size and by rank descent, whatever the default windows say."""
         ways = {
             "from/size": Windows(dates=10_000, numbers=10_000, texts=10_000, scores=10_000),
             "descent": Windows(dates=0, numbers=0, texts=0, scores=0),
@@ -188,7 +194,7 @@ class Bench:
         return {"ranks": list(SWITCH_RANKS), "sorts": found}
 
     async def client_cost(self, url: str) -> None:
-        """Requests a second of a narrow search from this process, through opensearch-py and past it: the same work."""
+        """Requests a second of a narrow search from this process, with opensearch-py and without it."""
         await rig.load(self.settings, url, generate.steady(STEADY_SIZE), STEADY_SIZE)
         searches = connect(self.settings, url, answer=SearchAnswer, timeout=60)
         searcher = Searcher(searches, self.settings.alias, deadline=60, cursors=Cursors(b""))
@@ -216,11 +222,13 @@ def main() -> None:
     options = arguments()
     with tempfile.TemporaryDirectory(dir=options.work, prefix="bench-") as name:
         folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL's own user must get in
+        folder.chmod(0o755)  # PostgreSQL's own user needs access
         bench = Bench(options, folder)
         settings: Settings = bench.settings
         distribution = fetch(settings.cache, java_home=settings.java_home)
-        with LocalNode(settings.data, distribution, heap=settings.node_heap, jvm_options=AS_OPENSEARCHS) as node:
+        with LocalNode(
+            settings.data, distribution, heap=settings.node_heap, jvm_options=JVM_OPTIONS_OF_OPENSEARCH
+        ) as node:
             if options.limits:
                 print(uvloop.run(limits.run(settings, node.url, folder, options.conversations)))
                 return

@@ -38,7 +38,7 @@ async def run(settings: Settings, url: str, documents: int, rounds: int) -> None
 
 
 def ours(settings: Settings, url: str, options: list[str]) -> float:
-    """Documents a second of the backfill alone, as the command tells it."""
+    """Documents a second of the backfill alone, as the command prints it."""
     environment = os.environ | {
         "OPENSEARCH_URL": url, "CONVERSATIONS_ALIAS": settings.alias, "CONVERSATIONS_WRITE_LEASE": "1",
     }  # fmt: skip

@@ -1,7 +1,7 @@
 """A crowd of connections in a process of its own: some send nothing, others a byte now and then.
 
-`python -m tests.bench.crowd HOST PORT IDLE SLOW`; each connection comes again at once when it is closed. It costs little,
-so that what is measured beside it is the service.
+`python -m tests.bench.crowd HOST PORT IDLE SLOW`; a connection that is closed is opened again at once. The crowd needs
+little processor time, so it does not disturb the measurement of the service.
 """
 
 from __future__ import annotations

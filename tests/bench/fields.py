@@ -1,9 +1,9 @@
-"""Measures the processor time that indexing takes in the node, and what each part of the mapping has in it.
+"""Measures the node's processor time for indexing, and the share of each part of the mapping.
 
 python -m tests.bench.fields [--documents 10000] [--rounds 3] [--before MAPPING.json] [--url URL]
 
-The same documents are written with the whole mapping and without one part after another, in turns. `--before` is the
-mapping of another version, for example `git show 0deb657:index_mappings/conversations.json`.
+The same documents are written with the whole mapping, and with one part left out, in turns. `--before` is the mapping
+of another version, for example `git show 0deb657:index_mappings/conversations.json`.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ PARTS: Mapping[str, Change] = {
 
 
 class Node:
-    """Writes documents into an index that it makes, and tells the processor time of the node."""
+    """Writes documents into a new index, and measures the processor time of the node."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session, self._url = session, url
@@ -142,12 +142,12 @@ def _batches(lines: Iterator[bytes]) -> Iterator[list[bytes]]:
 
 
 async def measure(url: str, mappings: Mapping[str, Json], documents: int, rounds: int) -> dict[str, float]:
-    """By the names of the mappings: microseconds a document, the least of the rounds: other programs only add to it."""
+    """Microseconds a document, by mapping: the least of the rounds, because other programs only add to it."""
     bodies = bulk_bodies(documents)
     found: dict[str, list[float]] = {name: [] for name in mappings}
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=600)) as session:
         node = Node(session, url)
-        for name in [*mappings][:2]:  # the code is compiled
+        for name in [*mappings][:2]:  # lets the JVM compile its code
             await node.write(copy.deepcopy(mappings[name]), bodies)
         with progress.track("Measuring", rounds * len(mappings), "load") as advance:
             for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""Measures imports of mail into a local node: from empty, and into an index that holds the same messages already.
+"""Measures imports of mail into a local node: into an empty index, and into one that has the same messages already.
 
 `python -m tests.bench.imports MAILBOX...`
 """

@@ -33,9 +33,9 @@ ROUNDS = 3
 WARM_SECONDS = 2.0
 PAUSE_SECONDS = 0.03  # of the quiet client
 SLOW, IDLE = 500, 2_000
-FILES_SECONDS = 0.1  # between looks at the files that the process has open
-CROWD_SECONDS = 4.0  # until it is there
-SHARES = (0.8, 2.0)  # of what the service can do
+FILES_SECONDS = 0.1  # between two counts of the open files of the process
+CROWD_SECONDS = 4.0  # until all of it is connected
+SHARES = (0.8, 2.0)  # of the service's capacity
 CLIENTS_AT_CAPACITY = 8
 WITHOUT = {
     f"CONVERSATIONS_{name}": "10000"
@@ -77,7 +77,7 @@ class Answers:
 
 @dataclass
 class Measured:
-    """What several rounds brought."""
+    """The results of several rounds."""
 
     answers: Answers = field(default_factory=Answers)
     files: int = 0
@@ -94,7 +94,7 @@ class Measured:
 
 
 class Service:
-    """The running service, and what asks it."""
+    """The running service, and the clients that ask it."""
 
     def __init__(self, sender: Sender, address: str, pid: int, settings: Settings) -> None:
         self.sender, self.address, self.pid = sender, address, pid
@@ -111,7 +111,7 @@ class Service:
             answers.seconds.append(time.perf_counter() - started)
 
     async def client(self, organization: UUID, answers: Answers, ends: float, *, pause: float = 0.0) -> None:
-        """One client, which asks again as soon as it has an answer; it does not look at Retry-After."""
+        """One client, which asks again as soon as it has an answer; it ignores Retry-After."""
         at = 0
         while time.perf_counter() < ends:
             await self.ask(self.cases[organization][at % len(self.cases[organization])], answers)
@@ -148,13 +148,13 @@ class Service:
         return len(answers.seconds) / (time.perf_counter() - started)
 
     async def at_rate(self, rate: float, seconds: float) -> tuple[Answers, int]:
-        """So many requests a second, whether they are answered or not; and the most files that the process had open.
+        """The answers to `rate` requests a second, and the most files that the process had open.
 
-        They are spread evenly. If clients that share the processors with the service send them late, `late` tells it.
+        The requests are spread evenly, and do not wait for answers. If a busy machine sends them late, `late` shows it.
         """
         answers, tasks, files = Answers(), set[asyncio.Task[None]](), 0
         everything = [case for one in generate.ORGANIZATIONS[:4] for case in self.cases[one]]
-        begun = Answers()  # what comes in the first seconds, which does not count
+        begun = Answers()  # of the first seconds, which do not count
         started, looked = time.perf_counter(), 0.0
         for sent in range(int(rate * (WARM_SECONDS + seconds))):
             due = started + sent / rate
@@ -172,7 +172,7 @@ class Service:
 
     @asynccontextmanager
     async def crowded(self) -> AsyncIterator[None]:
-        """Beside the block, connections that send nothing, and others that send a byte now and then."""
+        """While the block runs, some connections send nothing, and others send a byte now and then."""
         url = urlsplit(self.address)
         command = [sys.executable, "-m", "tests.bench.crowd", str(url.hostname), str(url.port), str(IDLE), str(SLOW)]
         crowd = await asyncio.create_subprocess_exec(*command)
@@ -219,7 +219,7 @@ async def run(settings: Settings, url: str, folder: Path, conversations: int) ->
 
 
 async def _flood(name: str, service: Service) -> Sequence[str]:
-    """The quiet organization alone and beside the flood, in turn, so that other load on the machine meets both."""
+    """The quiet organization alone and beside the flood, in turns, so that other programs disturb both alike."""
     alone, beside, flood = Answers(), Answers(), Answers()
     for _round in range(ROUNDS):
         alone.add(await service.quiet())
@@ -235,7 +235,7 @@ async def _flood(name: str, service: Service) -> Sequence[str]:
 
 
 async def _overload(name: str, service: Service) -> Sequence[str]:
-    """Each share alone and beside the crowd, in turn, so that other load on the machine meets both."""
+    """Each share alone and beside the crowd, in turns, so that other programs disturb both alike."""
     capacity = await service.capacity()
     found: dict[tuple[float, bool], Measured] = {}
     for _round in range(ROUNDS):

@@ -1,7 +1,7 @@
-"""`conversations load` beside bare loops that send bulk bodies made before, in turn. `python -m tests.bench.loads`.
+"""`conversations load` beside bare loops that send ready-made bulk bodies, in turns. `python -m tests.bench.loads`.
 
-Of each way, the table has the processor time of the node and of the sender, because on a small machine both share the
-cores: what a load costs there is not what it costs where it has cores of its own.
+The table also has the processor time of the node and of the sender: on a small machine they share the cores, so the
+rates alone do not show what a load costs.
 """
 
 from __future__ import annotations

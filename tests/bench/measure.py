@@ -18,8 +18,8 @@ from tests.bench import postgres
 from tests.bench.workload import Case
 
 ROUNDS = 5
-REQUESTS = 12  # a target, a round
-ROUND_SECONDS = 1.5  # a slow target gives up its round then
+REQUESTS = 12  # of each target in a round
+ROUND_SECONDS = 1.5  # after which a slow target ends its round
 SLOW_SECONDS, SLOW_ROUNDS = 2.0, 2
 
 Ask = Callable[[Case], Awaitable[None]]
@@ -63,7 +63,7 @@ async def latencies(case: Case, targets: dict[str, Ask]) -> dict[str, Spread]:
 async def processor_time(
     case: Case, targets: dict[str, Ask], node: Callable[[], Awaitable[float]], *, requests: int = 20
 ) -> dict[str, float]:
-    """Seconds a request of this process and the node; the targets take turns. `node` tells the node's until now."""
+    """Processor seconds a request, of this process and the node; targets take turns. `node`: its total so far."""
     found: dict[str, list[float]] = {name: [] for name in targets}
     for _ in range(SLOW_ROUNDS + 1):
         for name, ask in targets.items():

@@ -1,10 +1,10 @@
-"""What the words of another organization cost the searches of this one: processor time of the node, beside none of them.
+"""What the words of another organization cost the searches of this one, in processor time of the node.
 
 python -m tests.bench.neighbours [--neighbours 100000] [--rounds 5]
 
 Two indices hold the same conversations of one organization. The second one also holds those of another organization, whose
-words are all one letter away from the first one's. The same requests go to both in turns, each with words of its own.
-Exit code 1: a kind of request takes more than --bound times as long beside them.
+words are all one letter away from the first one's. The same requests go to both in turns, each with other words.
+Exit code 1: a kind of request takes more than --bound times as long in the second index.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tests.bench.report import table
 from tests.program_options import Parser, number, whole
 
 ALONE, BESIDE = "alone", "beside"
-TIMES = 30  # of a request for one measurement: the node tells its processor time in hundredths of a second
+TIMES = 30  # requests in one measurement: the node reports its processor time in hundredths of a second
 Ask = Callable[[Searcher, random.Random], Awaitable[object]]
 
 
@@ -64,8 +64,8 @@ def neighbours(count: int) -> Iterator[Conversation]:
 
 
 def requests() -> dict[str, Ask]:
-    """By its name: sends one request of the kind, with words that the generator chooses."""
-    vocabulary = [word for word in generate.vocabulary()[:5_000] if len(word) >= 5]  # a shorter one allows no mistake
+    """The kinds of requests by name: each function sends one, with words that the generator chooses."""
+    vocabulary = [word for word in generate.vocabulary()[:5_000] if len(word) >= 5]  # shorter words allow no mistake
 
     def page(parameters: Callable[[random.Random], dict[str, str]]) -> Ask:
         async def ask(searcher: Searcher, rng: random.Random) -> object:
@@ -99,7 +99,7 @@ async def milliseconds(ask: Ask, searcher: Searcher, seed: str, bare: Client) ->
 
 
 async def measure(settings: Settings, url: str, options: argparse.Namespace) -> dict[str, tuple[float, float]]:
-    """By the kind of request: milliseconds of the node's processor without and beside the other organization."""
+    """Milliseconds of the node's processor by kind of request: without and beside the other organization."""
     own = options.conversations
     for alias, others in ((ALONE, 0), (BESIDE, options.neighbours)):
         every = (one for many in (generate.steady(own), neighbours(others)) for one in many)
@@ -127,7 +127,10 @@ def main() -> None:
     parser.add_argument("--neighbours", type=whole(), default=100_000, help="conversations of the other organization")
     parser.add_argument("--rounds", type=whole(), default=5)
     parser.add_argument(
-        "--bound", type=number(above=0, most=1_000), default=2.0, help="so many times as long is allowed (default: 2)"
+        "--bound",
+        type=number(above=0, most=1_000),
+        default=2.0,
+        help="how many times as long a request may take (default: 2)",
     )
     options = parser.parse_args()
     with rig.own_node() as (settings, url, _folder):

@@ -23,7 +23,7 @@ WAYS = ("first", "deep", "deep, never paged")
 
 
 async def run(settings: Settings, url: str, conversations: int) -> dict[str, Any]:
-    """For each order and way its spread, and that of the default page. A deep page is each time another one."""
+    """The spread of each order and way, and that of the default page. Consecutive deep pages differ."""
     total = conversations * (generate.REST + 1) // generate.REST
     await rig.load(settings, url, generate.conversations(conversations), total)
     broad = generate.vocabulary()[0]

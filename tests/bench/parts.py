@@ -27,7 +27,7 @@ from tests.bench.report import table
 from tests.bench.workload import Case
 from tests.program_options import Parser, whole
 
-REPEATED = 5  # so many counts in one point in time, of which one costs too little to be measured
+REPEATED = 5  # counts in one point in time, because one costs too little to be measured
 TIMES = 40
 FIRST, POINT = "the default first page", "point in time, opened and closed"
 
@@ -35,7 +35,7 @@ Work = Callable[[], Awaitable[object]]
 
 
 def parts(searcher: Searcher) -> dict[str, tuple[int, Work]]:
-    """By its name: how many of the part the work does, each with a point in time but for the first page."""
+    """By name: how often the work does the part, and the work. All but the first page open a point in time."""
     by_subject = Case("by subject", "sort", {"sort": "subject"}, generate.STEADY).query
     numbers = itertools.count(1)
 
@@ -44,7 +44,7 @@ def parts(searcher: Searcher) -> dict[str, tuple[int, Work]]:
             await work(Snapshot(searcher.ask_pinned, by_subject, generate.STEADY, point))
 
     async def nothing(_snapshot: Snapshot) -> None:
-        """Opens and closes only."""
+        """Only opens and closes the point in time."""
 
     async def count(snapshot: Snapshot) -> None:
         for _ in range(REPEATED):
@@ -70,7 +70,7 @@ def parts(searcher: Searcher) -> dict[str, tuple[int, Work]]:
 
 
 async def processor_milliseconds(work: Work, bare: Client) -> float:
-    """Of the node and this process together, for doing it once."""
+    """Of the node and this process together, for doing the work once."""
     node, own = await rig.processor_seconds(bare), time.process_time()
     for _ in range(TIMES):
         await work()
@@ -79,7 +79,7 @@ async def processor_milliseconds(work: Work, bare: Client) -> float:
 
 
 async def measure(settings: Settings, url: str, conversations: int, rounds: int) -> dict[str, float]:
-    """By the names of the parts: milliseconds of processor time for one."""
+    """Milliseconds of processor time by the name of the part."""
     await rig.load(settings, url, generate.steady(conversations, seed=9), conversations)
     client, bare = connect(settings, url, answer=SearchAnswer, timeout=60), connect(settings, url)
     searcher = Searcher(client, settings.alias, deadline=60, cursors=Cursors(b""))

@@ -86,7 +86,7 @@ async def run(settings: Settings, url: str, shape: Shape, documents: int) -> Non
 async def _searched(
     url: str, alias: str, uids: Sequence[str], amounts: Sequence[int], *, rate: float, searches: int
 ) -> tuple[float, float]:
-    """The median and p99 in milliseconds; `rate` 0: one after the other, and the mean instead of the median."""
+    """The median and p99 in milliseconds. With `rate` 0: one after the other, and the mean and the maximum."""
     numbers = random.Random(SEED)
     upto = list(accumulate(amounts))
     took: list[float] = []

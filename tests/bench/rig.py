@@ -1,4 +1,4 @@
-"""What is measured: a node, the service as a process of its own, and how data get in."""
+"""What is measured: a node, the service in a process of its own, and loads."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def processor_seconds(opened: Client) -> float:
 
 async def settle(opened: Client, alias: str) -> None:
     await opened.indices.refresh(index=alias)
-    while await _merging(opened, alias):  # noqa: ASYNC110 (the cluster tells of no event)
+    while await _merging(opened, alias):  # noqa: ASYNC110 (the cluster has no event for this)
         await asyncio.sleep(0.5)
 
 

@@ -21,7 +21,7 @@ FACETS = "status,channel,category,agent_uid"
 
 @dataclass(frozen=True)
 class Way:
-    """One way to ask. Where `fresh`, no two requests are the same, so that no cache answers: the page beside it, too."""
+    """One kind of request. With `fresh`, all requests differ, also for the page beside it, so no cache answers."""
 
     name: str
     parameters: dict[str, str]
@@ -74,7 +74,7 @@ def _mistyped(word: str) -> str:
 
 
 async def run(settings: Settings, url: str, folder: Any, conversations: int) -> dict[str, Any]:
-    """`ways`: for each its spread and that of the plain page asked in turns with it; `bytes`: of a conversation."""
+    """`ways`: the spread of each and of the plain page asked in turns with it; `bytes`: of a conversation on disk."""
     total = conversations * (generate.REST + 1) // generate.REST
     await rig.load(settings, url, generate.conversations(conversations), total)
     found: dict[str, Any] = {}
@@ -111,7 +111,7 @@ def _asked(session: aiohttp.ClientSession, address: str, bearer: str, way: Way) 
     async def ask(_case: Case) -> None:
         parameters = {"organization_uid": str(generate.LARGEST), **way.parameters}
         if way.fresh:
-            # Inside the data: what leaves nothing out is rewritten to everything, which a cache answers.
+            # A time within the data: OpenSearch drops a filter that excludes nothing, and then a cache answers.
             parameters["updated_on[gte]"] = f"2020-03-01T00:00:{next(numbers) / 1000:06.3f}Z"
         url = f"{address}/api/conversations{way.path}?{urlencode(parameters)}"
         async with session.get(url, headers=headers) as answer:

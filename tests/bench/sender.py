@@ -23,7 +23,7 @@ class _Connection(asyncio.Protocol):
         self._missing = -1  # bytes of the body; -1 while the head is incomplete, -2 while a chunked body is
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are of no class of asyncio
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's transports inherit from no class of asyncio
 
     def send(self, request: bytes) -> asyncio.Future[int]:
         assert self.transport is not None

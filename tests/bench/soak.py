@@ -1,4 +1,4 @@
-"""What grows, or stays behind, under a lasting load: 80 % of what the service can do, and some deep pages and exports.
+"""What grows, or stays behind, under a lasting load: 80 % of the service's capacity, and some deep pages and exports.
 
 Memory must stay within 5 %; no descriptor, task or point in time may be left; and the 99th percentile must be at most
 three times the median of a quiet service.
@@ -113,7 +113,7 @@ class _Line(msgspec.Struct):
 
 
 def where(log: Path, since: datetime, busy: Answers) -> str:
-    """Where the time of pages went, from the service's log: what the clients waited for beyond it was in queues to it."""
+    """Where the time of pages went, by the service's log: clients waited for the rest in queues before the service."""
     lines = [msgspec.json.decode(line, type=_Line) for line in log.read_bytes().splitlines() if line.startswith(b"{")]
     pages = [one for one in lines if (one.route, one.status) == (PAGES, 200) and one.timestamp > since]
     parts = {

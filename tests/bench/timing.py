@@ -1,8 +1,8 @@
-"""Whether the time of `GET /api/conversations/{uid}` tells what a caller must not know: what exists elsewhere, or is hidden.
+"""Whether the time of `GET /api/conversations/{uid}` reveals conversations of others, or hidden ones.
 
-`python -m tests.bench.timing`. For each kind: the median, the 90th percentile, and how often it takes longer than what
-exists nowhere, where 50 % says that nothing can be told. Requests of all kinds alternate, so that the machine's other
-work meets all of them alike.
+`python -m tests.bench.timing`. For each kind: the median, the 90th percentile, and how often it takes longer than a uid
+that exists nowhere; 50 % means that the time reveals nothing. The kinds alternate, so that other programs disturb all
+of them alike.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What a second worker gives, for requests that need no OpenSearch. Run it as `python -m tests.bench.workers`.
 
-The clients need as much of the processor as the workers, so on two cores requests a second say nothing about two
-workers. What is compared is how many requests are answered in one second of processor time of the busiest worker: so
-many the service answers in a second where each worker has a core. Both the cost of sharing and an uneven distribution
-of the connections lower it.
+The clients need as much of the processor as the workers, so on two cores the requests a second say nothing about two
+workers. Instead, the requests in one second of processor time of the busiest worker are compared: that many requests a
+second the service answers if each worker has a core. The cost of sharing and an uneven distribution of the connections
+lower this number.
 """
 
 from __future__ import annotations

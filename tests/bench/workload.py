@@ -1,4 +1,4 @@
-"""What is asked: first pages of every kind, and deep ones; each as a query string, and as a ConversationQuery."""
+"""The requests: first pages of every kind, and deep pages; each as a query string, and as a ConversationQuery."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.bench.workload import first_pages
 CONVERSATIONS = 60_000
 MESSAGES = 40_000
 THROTTLE = 2_000
-# A process counts the memory of the one it was forked from as its own: so a small one forks what is measured.
+# The peak memory of a process includes that of the process that forked it. So a small process forks what is measured.
 MEASURED = """
 import resource, subprocess, sys
 done = subprocess.run(sys.argv[1:])
@@ -83,7 +83,7 @@ def _verify(settings: Settings, url: str, file: Path) -> float:
 
 
 def _import(folder: Path) -> dict[str, float]:
-    """Messages a second of processor time, of an mbox; and the most memory that took."""
+    """Messages of an mbox in a second of processor time, and the peak memory."""
     box = folder / "mail.mbox"
     with box.open("w") as file:
         file.writelines(_messages())

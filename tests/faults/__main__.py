@@ -1,8 +1,8 @@
-"""Lets faults happen to a cluster of three nodes while it is loaded, written, reindexed and read, and checks each answer.
+"""Causes faults in a cluster of three nodes during loads, writes, reindexes and reads, and checks each answer.
 
-A line for each fault says how soon the service had recovered, which means: was at least half as fast as before, or as
-`--speed` says. Exit code 1: an answer was wrong or partial, or an acknowledged write is lost; 2: the service was slow for
-too long, or is less than half as fast at the end as at the start. One line names the seed and the fault.
+A line for each fault says how soon the service recovered: how soon it was at least half as fast as before, or as fast
+as `--speed` says. Exit code 1: an answer was wrong or partial, or an acknowledged write is lost; 2: the service was
+slow for too long, or is less than half as fast at the end as at the start. One line names the seed and the fault.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ LONG_SUSPENSION_SECONDS = 30.0
 
 
 class Failed(Exception):
-    """The run found something. Its text is the line that says what."""
+    """The run failed. The text says what was wrong."""
 
     code = 1
 
 
 class TooSlow(Failed):
-    """The service was slow for too long, which may be the machine's doing."""
+    """The service was slow for too long, perhaps because the machine is busy."""
 
     code = 2
 
@@ -49,7 +49,9 @@ class TooSlow(Failed):
 def main() -> None:
     parser = Parser(prog="scripts/faults", description=__doc__)
     parser.add_argument("--seed", type=whole(0), default=random.randrange(10_000), help="repeats a sequence of faults")
-    parser.add_argument("--minutes", type=minutes(), default=3.0, help="of faults, after the start (default: 3)")
+    parser.add_argument(
+        "--minutes", type=minutes(), default=3.0, help="how long faults happen, after the start (default: 3)"
+    )
     parser.add_argument("--only", help="one kind of fault, again and again")
     parser.add_argument("--readers", type=whole(1, 10_000), default=100, help="default: 100")
     parser.add_argument("--writers", type=whole(1, 10_000), default=4, help="default: 4")
@@ -64,11 +66,11 @@ def main() -> None:
         "--recover",
         type=number(above=0, most=3_600),
         default=10.0,
-        help="seconds until it has recovered after a fault (default: 10)",
+        help="seconds in which the service must recover after a fault (default: 10)",
     )
     parser.add_argument(
         "--speed", type=number(above=0, most=1), default=speed.LEAST_SHARE,
-        help="the share of its earlier reads a second with which it has recovered (default: 0.5)",
+        help="the share of the reads a second before a fault that counts as recovered (default: 0.5)",
     )  # fmt: skip
     given = parser.parse_args()
     if given.only is not None and given.only not in KINDS:
@@ -87,7 +89,7 @@ def say(line: str) -> None:
 
 
 class Run:
-    """One run, and what became of each fault."""
+    """One run, and how soon the service recovered from each fault."""
 
     def __init__(self, work: Work, given: argparse.Namespace) -> None:
         self.work, self.given = work, given
@@ -131,9 +133,9 @@ class Run:
             work.is_over = True
             for thread in threads:
                 thread.join()
-            self._tell_kinds()
+            self._report_kinds()
         self._check_the_index()
-        self._tell()
+        self._report()
 
     def _warm_up(self) -> None:
         """Waits until the service answers all reads, and slows the readers down if the machine is too busy for them."""
@@ -164,7 +166,7 @@ class Run:
         return True
 
     def _measure(self) -> None:
-        """The speed before a fault. One that is not clean, because of what is still under way, does not count."""
+        """Measures the speed before a fault. While many reads still fail, it keeps the last measured speed."""
         now = time.monotonic()
         self.work.answers[:] = [one for one in self.work.answers if one.ended > now - REMEMBERED_SECONDS]
         found = Speed.of(self.work.answers, now - BEFORE_SECONDS, now)
@@ -191,7 +193,7 @@ class Run:
             time.sleep(0.25)
 
     def _compare_with_the_start(self) -> None:
-        """So that what each fault takes away, too little to be noticed, cannot add up."""
+        """Finds losses of speed that are too small to notice after each fault, but add up."""
         ends = time.monotonic() + BEFORE_SECONDS + self.given.recover
         while True:
             time.sleep(BEFORE_SECONDS)
@@ -222,14 +224,14 @@ class Run:
             raise Failed(f"{len(wrong)} differences between the ledger and the index at the end, such as: {wrong[0]}")
         self.found = len(found)
 
-    def _tell_kinds(self) -> None:
+    def _report_kinds(self) -> None:
         say("how often each kind happened:")
         for name in sorted(KINDS):
             times = self.times.get(name, [])
             waiting = sum(one.name == name for one in self.later)
             say(f"{len(times):4} {name}" + (f" (and {waiting} postponed until the end)" if waiting else ""))
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         ledger, times = self.work.ledger, [one for found in self.times.values() for one in found]
         say(f"{len(times)} faults of {len(self.times)} kinds; recovered ({self.given.speed:.0%} of the speed before) after "
             f"{max(times):.1f} s at most, "

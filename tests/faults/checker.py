@@ -31,7 +31,7 @@ def write_of(item: Mapping[str, Any]) -> Write:
 def wrong_page(
     ledger: Ledger, organization: str, start: Start, answer: Json, per_page: int, offset: int = 0
 ) -> str | None:
-    """A page in the order -sent_at, after so many conversations."""
+    """A page in the order -sent_at, after `offset` conversations."""
     data = answer["data"]
     items, total = data["items"], data["pagination"].get("total")
     if (why := _wrong_total(ledger, organization, start, total)) is not None:
@@ -74,7 +74,7 @@ def wrong_walk(ledger: Ledger, organization: str, start: Start, pages: list[Json
 
 
 def is_whole(lines: list[bytes]) -> bool:
-    """Whether an export has its last line, without which it is cut, as its reader sees."""
+    """Whether an export has its last line. Without this line, its reader sees that it was cut off."""
     return bool(lines) and lines[-1].startswith(b'{"export":')
 
 

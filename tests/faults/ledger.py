@@ -1,4 +1,4 @@
-"""What was sent and what was acknowledged, and so what an answer may hold. It knows no network and no clock.
+"""What was sent and what was acknowledged, and so what an answer may hold. It uses no network and no clock.
 
 A write is *sent* before its request begins, *acknowledged* once it was answered with 200, and *visible* if the answer
 also said that searches find it (`refresh=wait_for`). So is everything of the same organization that was acknowledged
@@ -60,7 +60,7 @@ class Ledger:
         self.sent_writes = self.acknowledged_writes = 0
 
     def sent(self, writes: Iterable[Write]) -> int:
-        """Call it before the request begins. Returns the tick that `acknowledged` wants."""
+        """Call it before the request begins. Returns the tick that `acknowledged` needs."""
         for write in writes:
             self.sent_writes += 1
             document = self._documents.get(write.key)
@@ -109,7 +109,7 @@ class Ledger:
         return max(0, least), self._created_sent[organization] - start.deleted
 
     def wrong_item(self, found: Write, start: Start) -> str | None:
-        """Why this version of a conversation is none that a request may find; None if it may."""
+        """Why a request may not find this version of a conversation; None if it may."""
         uid, version = found.uid, found.version
         document = self._documents.get(found.key)
         if document is None:
@@ -125,11 +125,11 @@ class Ledger:
     def missing(
         self, organization: str, start: Start, there: set[str], *, after: float, before: float, must_rest: bool
     ) -> str | None:
-        """Why something must be there, too; None if all of it is.
+        """Which conversation is missing in an answer, and why it must be there; None if all are there.
 
-        What was visible when the request began must be there if it is not being deleted, and if each version that the
-        request may find has a `sent_at` between the two dates, exclusive. With `must_rest`, it must also have only one such
-        version: pages of a walk are read one after the other, and so may miss what moves meanwhile.
+        A conversation must be there if it was visible when the request began, is not being deleted, and if each version
+        that the request may find has a `sent_at` between the two dates, exclusive. With `must_rest`, it must also have
+        only one such version: the pages of a walk are read one after the other, and may miss a conversation that moves.
         """
         for uid in self._dated(organization, after, before):
             if uid in there:
@@ -145,9 +145,9 @@ class Ledger:
         return None
 
     def rank_bounds(self, organization: str, start: Start, sent_at: int) -> tuple[int, int]:
-        """How many conversations come before one with this date in the order -sent_at, at least and at most.
+        """The least and the most conversations that may come before one with this date, in the order -sent_at.
 
-        At most are also those with the same date, except for the one itself.
+        The most includes those with the same date, except for the conversation itself.
         """
         least = most = 0
         for uid in set(self._dated(organization, sent_at - 1, float("inf"))):

@@ -18,15 +18,15 @@ class Planned:
     deck: int
     name: str
     hold: float
-    """For how many seconds it is to last, if its kind does not say otherwise."""
+    """How many seconds the fault lasts, unless its kind says otherwise."""
 
     def choices(self) -> random.Random:
-        """What the fault chooses with. A postponed one gets the same again."""
+        """The random generator of the fault. A postponed fault gets the same numbers again."""
         return random.Random(f"{self.seed}/{self.deck}/{self.name}")
 
 
 def plan(seed: int, kinds: Sequence[str], *, is_long: bool) -> Iterator[Planned]:
-    """All kinds in random order, and again, without end."""
+    """All kinds in random order, again and again without end."""
     for deck in itertools.count():
         names = sorted(kinds)
         random.Random(f"{seed}/{deck}").shuffle(names)

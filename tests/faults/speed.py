@@ -1,4 +1,4 @@
-"""How fast the service answers, and how soon after a fault it has recovered: has a share of its earlier speed again."""
+"""How fast the service answers, and how soon after a fault it has a share of its earlier speed again."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 WINDOW_SECONDS = 2.0
 CLEAN_SHARE = 0.98
-LEAST_SHARE = 0.5  # of the rate before, by chance and on a busy machine
+LEAST_SHARE = 0.5  # of the rate before, which varies by chance and on a busy machine
 MOST_TIMES_SLOWER = 4.0
 SLACK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer to a read: when it ended, whether it was one, and the seconds that it took."""
+    """The result of a read: when it ended, whether it was answered, and how many seconds it took."""
 
     ended: float
     is_good: bool
@@ -36,9 +36,9 @@ class Speed:
         return cls(len(good) / (until - since), median, len(good) >= CLEAN_SHARE * len(inside))
 
     def share_of(self, first: Speed) -> float:
-        """How much of an earlier speed this is, by the reads a second.
+        """The share of an earlier speed, by the reads a second.
 
-        It is less than a half if reads take longer than may be after a fault.
+        It is less than a half if reads take longer than is allowed after a fault.
         """
         patience = MOST_TIMES_SLOWER * first.median + SLACK_SECONDS
         quickness = LEAST_SHARE * patience / self.median if self.median > patience else 1.0

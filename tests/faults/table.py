@@ -17,15 +17,15 @@ from tests.node import faults, proxy
 from tests.node.proxy import Fault
 
 Kind = Callable[[Work, random.Random, float], AbstractContextManager[None]]
-"""Begins in the block, holds for about so many seconds, and is undone before the block ends."""
+"""Causes the fault, waits for about so many seconds, and undoes the fault by the end of the block."""
 
 
 class NotNow(Exception):
-    """The fault cannot happen now. It is left for later."""
+    """The fault cannot happen now, and is postponed."""
 
 
 def _proxies(fault: Fault, *kinds: str) -> Kind:
-    """One to three of the proxies do this to every answer, or to those of these kinds of calls."""
+    """One to three of the proxies apply the fault to all answers, or only to those to these kinds of calls."""
 
     @contextmanager
     def kind(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
@@ -77,13 +77,13 @@ def _rolling_nodes(work: Work, _rng: random.Random, _seconds: float) -> Iterator
             lambda client: client.cluster.health(
                 index=f"{ALIAS}*", params={"wait_for_status": "green", "timeout": "30s", "request_timeout": 60}
             ),
-            ignores=(408,),  # where the machine is too busy for it, some searches fail meanwhile
+            ignores=(408,),  # on a machine that is too busy, some searches then fail
         )
     yield
 
 
 def _setting(name: str) -> Kind:
-    """A setting of the index that is read now is true, also while it is copied by a reindex."""
+    """Sets a setting of the current index to true, also while a reindex copies the index."""
 
     @contextmanager
     def kind(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
@@ -103,7 +103,7 @@ def _move(work: Work, actions: list[dict[str, Any]]) -> None:
 
 
 def _between_reindexes(kind: Kind) -> Kind:
-    """People do not move the alias by hand while a reindex does. Raises NotNow while there is one."""
+    """Raises NotNow during a reindex: nobody moves the alias by hand then."""
 
     @contextmanager
     def guarded(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
@@ -134,7 +134,7 @@ def _alias_away(work: Work, _rng: random.Random, seconds: float) -> Iterator[Non
 @_between_reindexes
 @contextmanager
 def _alias_moved(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
-    """To the other index that receives writes, which a reindex has left, and back."""
+    """Moves the alias to the other index that receives writes, which a reindex has left, and back."""
     index = work.world.index()
     found = work.world.act(lambda client: client.indices.get_alias(index=writes_alias(ALIAS)))
     others = sorted(set(found) - {index})
@@ -167,7 +167,7 @@ def _copies(work: Work, index: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def _moved_shard(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
-    """To the node without a copy. Raises NotNow while a copy is being made or moved, or there is no such node."""
+    """Moves a copy to the node without one. Raises NotNow while a copy is made or moved, or without such a node."""
     index = work.world.index()
     copies = _copies(work, index)
     held = {copy["node"] for copy in copies}
@@ -184,7 +184,7 @@ def _moved_shard(work: Work, rng: random.Random, seconds: float) -> Iterator[Non
 
 @contextmanager
 def _lost_shard(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
-    """One copy of the shard is given up, and made again. Raises NotNow if no node has the primary one."""
+    """The primary copy of the shard is given up and made again. Raises NotNow if no node has it."""
     index = work.world.index()
     primary = next((copy["node"] for copy in _copies(work, index) if copy["prirep"] == "p"), None)
     if primary is None:
@@ -197,10 +197,10 @@ def _lost_shard(work: Work, _rng: random.Random, seconds: float) -> Iterator[Non
 
 @contextmanager
 def _all_copies_lost(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
-    """The index has one copy for a while, and the node that holds it is killed: nobody answers until it is back.
+    """The index has one copy for a while, and the node with this copy is killed: no node can answer until it is back.
 
-    Each write that was acknowledged is on its disk, so the ledger holds. The cluster takes no older copy instead,
-    because it knows which one is current. Raises NotNow while that copy is being made or moved.
+    Each acknowledged write is on the disk of this node, so none may be lost. The cluster uses no older copy instead,
+    because it knows which copy is current. Raises NotNow while that copy is being made or moved.
     """
     index = work.world.index()
     states = {copy["node"]: copy["state"] for copy in _copies(work, index) if copy["prirep"] == "p"}
@@ -256,7 +256,7 @@ def _killed_command(name: str) -> Kind:
 
 @contextmanager
 def _clock_ahead(work: Work, _rng: random.Random, seconds: float) -> Iterator[None]:
-    """What is written meanwhile has dates of an hour ahead, as of a writer whose clock is wrong."""
+    """The writers use times an hour ahead, as if their clocks were wrong."""
     work.ahead_seconds = 3600.0
     time.sleep(seconds)
     work.ahead_seconds = 0.0
@@ -265,7 +265,7 @@ def _clock_ahead(work: Work, _rng: random.Random, seconds: float) -> Iterator[No
 
 @contextmanager
 def _service_ahead(work: Work, rng: random.Random, seconds: float) -> Iterator[None]:
-    """One process of the service believes that it is an hour later; its waits are as long as ever."""
+    """The clock of one process of the service is an hour ahead, but its timeouts are as long as before."""
     number = rng.randrange(len(work.world.services))
     for environment in (AHEAD, {}):
         work.world.stop_service(number, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Who works while the faults happen: readers and writers over HTTP, loads and reindexes as commands."""
+"""The work during the faults: readers and writers over HTTP, loads and reindexes as commands."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PER_WALK_PAGE, WALK_PAGES, LONG_WALK_PAGES = 50, 3, 30
 DEEP_SORT, FIRST_DEEP_PAGE = "-sent_at,subject", 26  # beyond rank 500, an order with a text is found by rank descent
 FIRST_LOADED = 800  # conversations of each organization in the first load, enough for deep pages
 LOADED = 400  # conversations of one organization by each later load
-MOST_EXPORTED = 10_000  # conversations; of a larger organization, which the loads fill, nothing is exported
+MOST_EXPORTED = 10_000  # conversations; a larger organization, which the loads fill, is not exported
 STATUSES = ("active", "closed", "archived")
 Params = dict[str, str]
 
@@ -75,7 +75,7 @@ class Work:
 
 
 class Http:
-    """One client over HTTP, which asks both services in turn."""
+    """One client over HTTP, which sends each request to one of the services at random."""
 
     def __init__(self, work: Work, session: aiohttp.ClientSession, rng: random.Random) -> None:
         self.work, self.session, self.rng = work, session, rng
@@ -89,7 +89,7 @@ class Http:
             return 0, None
 
     async def lines(self, path: str, params: Params) -> tuple[int, list[bytes]]:
-        """The status and the whole lines of an answer, up to where it was cut; 0 if not even its headers came."""
+        """The status and the complete lines of an answer, even if it was cut off; 0 if not even its headers came."""
         status, came = 0, bytearray()
         try:
             async with self._request("GET", path, params, None) as answer:
@@ -123,7 +123,7 @@ class Reader(Http):
         return await self._page_at(organization, "-sent_at", 1)
 
     async def _deep_page(self, organization: str) -> int:
-        """One so far from the first that it is found in a point in time; the first of them if there are no more."""
+        """A page so deep that it is found in a point in time; the first such page if there are no more."""
         most = self.work.ledger.total_bounds(organization, self.work.ledger.start(organization))[1]
         page = self.rng.randint(FIRST_DEEP_PAGE, max(FIRST_DEEP_PAGE, most // PER_PAGE + 1))
         return await self._page_at(organization, DEEP_SORT, page)
@@ -149,7 +149,7 @@ class Reader(Http):
         return status
 
     async def _one(self, organization: str) -> int:
-        with self.work.lock:  # which a load's thread adds to
+        with self.work.lock:  # a load's thread adds to the ledger
             uids = self.work.ledger.visible_uids(organization)
         if not uids:
             return await self._page(organization)
@@ -180,7 +180,7 @@ class Reader(Http):
         return 200
 
     async def _export(self, organization: str) -> int:
-        """Without its last line, an export is cut, and counts as no answer."""
+        """An export without its last line was cut off, and counts as no answer."""
         ledger = self.work.ledger
         if ledger.total_bounds(organization, ledger.start(organization))[1] > MOST_EXPORTED:
             organization = ORGANIZATIONS[0]
@@ -212,7 +212,7 @@ class HttpWriter(Http):
         params = {"refresh": "wait_for"} if is_visible else {}
         with self.work.lock:
             sent = self.work.ledger.sent(writes)
-        for _attempt in range(4):  # as a client does; the version makes it safe
+        for _attempt in range(4):  # as a client does: the versions make that safe
             status, told = await self.ask("POST", "/api/conversations/bulk", params, body)
             self.work.count(f"writes answered {status}")
             if status == 200:
@@ -295,7 +295,7 @@ def load_until_over(work: Work) -> None:
 
 
 def reindex_until_over(work: Work) -> None:
-    """Reindexes again and again; removes what was replaced, and goes on with what was interrupted."""
+    """Reindexes again and again, removes the replaced indices, and resumes interrupted reindexes."""
     resume: tuple[str, ...] = ()
     while not work.is_over:
         with work.world.reindexing:

@@ -35,7 +35,7 @@ ORGANIZATIONS = [str(uuid5(NAMESPACE_URL, f"faults:{number}")) for number in ran
 SECRET = "the secret of the fault runs, of this process only"
 LEASE_SECONDS = 3.0
 START_SECONDS = 180.0
-# So that a node that is suspended for 12 s is removed from its cluster, and wakes up outside of it. By default: 30 s.
+# A node that is suspended for 12 s is then removed from its cluster before it resumes. By default, that takes 30 s.
 DETECTION = {
     f"cluster.fault_detection.{check}.{name}": value
     for check in ("follower_check", "leader_check")
@@ -80,7 +80,7 @@ class World:
             opensearch_url=" ".join(proxy.url for proxy in self.proxies), alias=ALIAS, token_secret=SECRET,
             data=self.folder / "data", replicas=1, write_lease=LEASE_SECONDS, request_timeout=10.0,
         )  # fmt: skip
-        self.token = Tokens(self.settings).mint(  # for half a day, also of a service whose clock is an hour ahead
+        self.token = Tokens(self.settings).mint(  # for half a day, also for a service whose clock is an hour ahead
             "faults", [UUID(one) for one in ORGANIZATIONS], scopes=("conversations:write", "conversations:export")
         )
         self.run("create", "--replicas", "1").wait(START_SECONDS)

@@ -1,1 +1,1 @@
-"""Fuzzing of everything that reads what strangers write; scripts/fuzz runs it."""
+"""Fuzzing of all code that reads untrusted input; scripts/fuzz runs it."""

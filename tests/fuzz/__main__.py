@@ -1,6 +1,6 @@
-"""Fuzzes each target for its share of the time, beginning with tests/fuzz/seeds, and keeps what it finds there.
+"""Fuzzes each target for its share of the time. It starts from tests/fuzz/seeds, and adds the inputs that fail.
 
-Guided by coverage where atheris is installed; elsewhere by random changes of the corpus.
+With atheris, coverage guides the fuzzing; if atheris is not installed, the corpus is changed at random.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ LONGEST_BYTES = 16_384
 def main() -> None:
     parser = Parser(prog="scripts/fuzz", description=__doc__)
     parser.add_argument("--minutes", type=minutes(), default=10.0, help="for all targets together (default: 10)")
-    parser.add_argument("--without-atheris", action="store_true", help="as where it is not installed")
+    parser.add_argument("--without-atheris", action="store_true", help="as if atheris were not installed")
     parser.add_argument("--only", help="one target")
     parser.add_argument(
-        "--seed", type=whole(0, 2**32 - 1), default=0, help="repeats a run with atheris; 0 is another run each time"
+        "--seed", type=whole(0, 2**32 - 1), default=0, help="repeats a run with atheris; 0: another run each time"
     )
     parser.add_argument("--run", help=argparse.SUPPRESS)  # in a process of its own
     given = parser.parse_args()
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _run(name: str, given: argparse.Namespace, seconds: float) -> bool:
-    """Runs one target in a process of its own, and says what came of it."""
+    """Runs one target in a process of its own and prints the result. Returns whether no input failed."""
     command = [sys.executable, "-m", "tests.fuzz", "--run", name, "--only", name, "--minutes", str(seconds / 60)]
     command += ["--seed", str(given.seed)]
     command += ["--without-atheris"] if given.without_atheris else []

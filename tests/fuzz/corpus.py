@@ -1,4 +1,4 @@
-"""What fuzzing begins with: small files by target, what is made here, and words that the inputs are built of."""
+"""The first inputs of each target: small files, inputs that are made here, and words to build inputs from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CORPUS = Path(__file__).parent / "seeds"
 
 
 def seeds(name: str) -> list[bytes]:
-    """The files of a target, and those that are made."""
+    """The files of a target, and the inputs that are made for it."""
     kept = [path.read_bytes() for path in sorted((CORPUS / name).glob("*")) if path.is_file()]
     return [*kept, *_MADE.get(name, list)()]
 

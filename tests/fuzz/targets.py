@@ -1,4 +1,4 @@
-"""What is fuzzed: functions of bytes. A refusal that is meant for the input is right; every other exception is a finding."""
+"""What is fuzzed: functions of bytes. The errors for invalid input are right; every other exception is a finding."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CURSORS = Cursors(b"for fuzzing")
 
 
 def parameters(data: bytes) -> None:
-    """A query string: what is parsed also compiles, with the organization in it, and parses from its explanation."""
+    """A query string: a parsed query also compiles, and the result contains the organization."""
     for known in (LIST_PARAMETERS, COUNT_PARAMETERS, EXPORT_PARAMETERS):
         _query(data, known)
     with contextlib.suppress(InvalidQuery):
@@ -73,7 +73,7 @@ def _query(data: bytes, known: Any, *, strict: bool = False) -> ConversationQuer
 
 
 def cursors(data: bytes) -> None:
-    """A text as a cursor, and a real cursor that was changed: only those that were written are read."""
+    """A text as a cursor, and a real cursor that was changed: only cursors that the service wrote are read."""
     _, query = parse_query(b"search=a&sort=subject", ORGANIZATION, known=LIST_PARAMETERS)
     real = CURSORS.write((1, 2.5, data[:50].decode("utf-8", "replace"), None), query, ORGANIZATION)
     position = CURSORS.read(replace(query, cursor=real), ORGANIZATION)
@@ -86,12 +86,12 @@ def cursors(data: bytes) -> None:
             found = CURSORS.read(replace(query, cursor=text), ORGANIZATION)
         except InvalidQuery:
             continue
-        # The last character may differ in bits that base64 does not use: then it seals the same.
+        # The last character may differ in bits that base64 does not use: then the cursor is the same.
         assert (found == position and text.rstrip("=")[:-1] == real[:-1]) or (text == "*" and found is None), text
 
 
 def tokens(data: bytes) -> None:
-    """A header, and claims that are rightly signed."""
+    """A header, and claims with a valid signature."""
     texts = [data.decode("latin-1"), f"Bearer {data.decode('utf-8', 'replace')}"]
     header, _, claims = data.partition(b"\n")
     texts.append(f"Bearer {_signed(header or HEADER, claims)}")
@@ -124,7 +124,7 @@ def ndjson(data: bytes) -> None:
 
 
 def finished(coroutine: Coroutine[object, object, Result]) -> Result:
-    """The result of a coroutine that waits for nothing but its turn."""
+    """The result of a coroutine that only gives way to other tasks, and waits for nothing else."""
     try:
         while True:
             coroutine.send(None)
@@ -164,7 +164,7 @@ def texts(data: bytes) -> None:
 
 
 def archives(data: bytes) -> None:
-    """An archive of mail: nothing outside is read, and what is broken is told."""
+    """An archive of mail: no message comes from outside of the archive."""
     with _file("archive", data) as path:
         for message in mailbox.read(path, limits=SMALL):
             assert message.source.startswith(path)

@@ -1,4 +1,4 @@
-"""Every depth of every order over data made to be hard, against brute force, while another client writes."""
+"""Pages at any depth in every order, over difficult data, against brute force, while another client writes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SORTS = [
 ]
 EACH = 400
 MOMENT = datetime(2024, 2, 29, 12, 0, 0, 1000, tzinfo=UTC)
-LIVE_STATUSES = ("active", "archived", "closed")  # drafts are what the other client writes
+LIVE_STATUSES = ("active", "archived", "closed")  # the other client writes drafts only
 
 Change = Callable[[random.Random, int], dict[str, Any]]
 
@@ -53,7 +53,7 @@ def one_heavy_value(rng: random.Random, number: int) -> dict[str, Any]:
 
 
 def colliding_prefixes(rng: random.Random, _number: int) -> dict[str, Any]:
-    """Subjects alike for 12, 24, 30 and 1 000 characters, and one that ends where the others go on."""
+    """Subjects with the same first 12, 24, 30 or 1,000 characters, and some that end there."""
     shared = rng.choice(("twelve bytes", "x" * 24, "y" * 30, "z" * 1000, ""))
     return {"subject": shared + rng.choice(("", "\0", "a", "b", "ab", str(rng.randrange(30))))}
 
@@ -115,7 +115,7 @@ def of_kind(kind: Change, rng: random.Random) -> list[Conversation]:
 
 @pytest.fixture(scope="module")
 def hard(request: pytest.FixtureRequest) -> Iterator[tuple[Api, dict[str, list[Conversation]]]]:
-    """The service with windows so small that each page is a whole descent, and a client that writes beside it."""
+    """The service with windows so small that each page needs a rank descent, while another client writes."""
     import secrets
 
     settings = request.getfixturevalue("settings").but(alias=f"test_{secrets.token_hex(4)}")
@@ -158,7 +158,7 @@ def _write_drafts(cluster: Cluster, stop: threading.Event, written: list[int]) -
 
 
 @pytest.mark.parametrize("kind", [kind.__name__ for kind in KINDS])
-def test_any_page_of_any_order_is_the_one_of_a_full_sort(
+def test_any_page_of_any_order_is_that_part_of_a_full_sort(
     kind: str, hard: tuple[Api, dict[str, list[Conversation]]]
 ) -> None:
     api, data = hard
@@ -201,8 +201,8 @@ def test_a_walk_by_cursor_visits_each_conversation_once_while_others_are_written
         assert walked == [str(one.uid) for one in expected], sort
 
 
-def test_a_page_is_right_when_the_data_moved_since_the_last_one_was_found(fresh: Cluster) -> None:
-    """What a page remembers of the distribution is of another time then: it may cost, it may not mislead."""
+def test_pages_are_right_after_the_distribution_of_the_data_changed(fresh: Cluster) -> None:
+    """The remembered distribution is then out of date: this may cost time, but must not give a wrong page."""
     uid = organization(one_heavy_value)
     rng = random.Random(8)
     loaded: list[Conversation] = []

@@ -1,4 +1,4 @@
-"""The API over HTTP: each error of the contract in the one shape, health, the OpenAPI document, request ids, logs."""
+"""The API over HTTP: errors and their shape, health, the OpenAPI document, request ids and logs."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_default_organization_is_used(api: Api) -> None:
         assert [item["organization_uid"] for item in data["items"]] == [str(ORGANIZATIONS[3])]
 
 
-def test_a_request_id_is_taken_over_where_it_is_a_sane_one(api: Api) -> None:
+def test_only_a_valid_request_id_of_the_client_is_kept(api: Api) -> None:
     for sent, kept in (("my-request-1", True), ("x", False), ("a b c d e f g h", False)):
         answer = api.http.get(f"{api.address}/health/live", headers={"X-Request-ID": sent})
         assert (answer.headers["x-request-id"] == sent) is kept
@@ -82,7 +82,7 @@ def test_health(api: Api) -> None:
     error(api.get("/health/ready?x=1"), 400, "invalid_parameter")
 
 
-def test_the_openapi_document_tells_every_parameter_and_error_with_an_example(api: Api) -> None:
+def test_the_openapi_document_has_every_parameter_and_error_with_an_example(api: Api) -> None:
     document = api.get("/docs/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     failures = {str(answer.status) for answer in BY_ERROR.values()} - {"413", "415"} | {"414", "431", "500"}
@@ -106,7 +106,7 @@ def test_the_openapi_document_tells_every_parameter_and_error_with_an_example(ap
 
 
 def resolved(document: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    """What a reference refers to."""
+    """The component that a reference names; anything else as it is."""
     if "$ref" not in found:
         return found
     _, kind, name = found["$ref"].removeprefix("#/").split("/")
@@ -115,7 +115,7 @@ def resolved(document: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_examples_of_the_parameters_find_the_example_in_the_sample(sample_api: Api) -> None:
-    """Each alone, all at once, and as both forms of a list."""
+    """Each alone, all together, and in each form of a list."""
     token = sample_api.token(UUID(EXAMPLE_ORGANIZATION))
     for parameter in LIST_PARAMETERS:
         needed = {"search": "twisted"} if parameter.name == "match" else {}
@@ -180,7 +180,7 @@ def decoded(shape: type[msgspec.Struct], body: bytes) -> None:
     msgspec.json.decode(body, type=shape, dec_hook=conversation)
 
 
-def test_the_page_of_the_documentation_needs_nothing_from_elsewhere(api: Api) -> None:
+def test_the_page_of_the_documentation_loads_nothing_from_other_hosts(api: Api) -> None:
     page = api.get("/docs/").text
     sources = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(sources) == 3
@@ -209,10 +209,10 @@ def test_the_page_of_the_documentation_shows_the_operation_in_a_browser_without_
     assert "Find conversations" in re.sub(r"<script.*?</script>", "", shown, flags=re.DOTALL)
 
 
-def test_a_cluster_that_is_gone_or_stands_still_is_503_or_504_and_recovers(
+def test_a_suspended_node_is_504_until_it_resumes_and_a_killed_one_503(
     settings: Settings, distribution: Distribution, tmp_path: Path
 ) -> None:
-    """One node is stopped in its tracks, killed, and started again, under a service that runs on."""
+    """The node is suspended, resumed and killed while the service runs."""
     node = LocalNode(tmp_path, distribution)
     node.start()
     assert node.process is not None

@@ -1,4 +1,4 @@
-"""API keys from the command to the answer: made, listed, used and revoked, in a real cluster."""
+"""API keys: created, listed, used and revoked, on a real cluster."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_key_works_from_its_command_until_it_is_revoked(served: Api, cluster: 
     assert {row["id"] for row in json.loads(command(cluster, "list", "--json")) if not row["is_active"]} == {key_id}
 
 
-def test_keys_that_ended_long_ago_are_forgotten(served: Api, cluster: Cluster) -> None:
+def test_keys_that_expired_long_ago_are_removed(served: Api, cluster: Cluster) -> None:
     def store(action: Any) -> Any:
         return cluster.act(lambda client: action(Store(client, cluster.settings.alias)))
 
@@ -101,7 +101,7 @@ def test_keys_that_ended_long_ago_are_forgotten(served: Api, cluster: Cluster) -
         store(lambda keys: keys.revoke("0" * 16, datetime.now(UTC)))
 
 
-def test_a_key_of_another_shape_ends_no_other_key(served: Api, cluster: Cluster) -> None:
+def test_a_malformed_key_document_disables_no_other_key(served: Api, cluster: Cluster) -> None:
     own = ("--organization", str(ORGANIZATIONS[0]), "--scope", READ)
     key = make(cluster, *own)
     index, odd = api_keys.keys_index(cluster.settings.alias), "0" * 16
@@ -117,7 +117,7 @@ def test_a_key_of_another_shape_ends_no_other_key(served: Api, cluster: Cluster)
     make(cluster, *own)
 
 
-def test_keys_that_would_not_be_read_in_one_response_are_not_made(
+def test_no_key_is_created_beyond_the_size_of_one_response(
     served: Api, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = ("--organization", str(ORGANIZATIONS[0]), "--scope", READ)
@@ -141,7 +141,7 @@ def test_keys_that_would_not_be_read_in_one_response_are_not_made(
         (("--name", "a", "--scope", "everything"), "--scope"),
     ],
 )
-def test_a_key_that_cannot_be_is_refused(cluster: Cluster, arguments: tuple[str, ...], says: str) -> None:
+def test_invalid_options_of_a_new_key_are_refused(cluster: Cluster, arguments: tuple[str, ...], says: str) -> None:
     command = ("key", "create", "--organization", str(ORGANIZATIONS[0]), *arguments)
     done = run_here(command, environment=cluster.environment, folder=Path.cwd())
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""What people type and programs send, word for word: people, the box, beginnings, names, and fields without a value."""
+"""Requests exactly as people and programs write them: names, the box, prefixes, times, fields without a value."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_what_is_asked_finds_what_is_meant(table: str, typed: Api) -> None:
     assert wrong == []
 
 
-def test_every_field_that_may_lack_a_value_can_be_asked_for_without_one(typed: Api) -> None:
+def test_every_optional_field_can_be_searched_by_none_and_any(typed: Api) -> None:
     required = {"updated_on"}
     assert {row.name for row in FIELDS if row.plain is None or not row.plain.presence} == required
     token = typed.token(organization("blank"))
@@ -59,7 +59,7 @@ def test_every_field_that_may_lack_a_value_can_be_asked_for_without_one(typed: A
 
 
 @pytest.mark.parametrize("text", ["is:unread", "-nothing", "!!!"])
-def test_a_box_without_plain_words_has_the_newest_first_by_relevance(text: str, typed: Api) -> None:
+def test_relevance_without_plain_words_means_newest_first(text: str, typed: Api) -> None:
     token = typed.token(organization("box"))
     by_relevance, newest = (
         typed.conversations(token, {"q": text, "sort": sort})["data"] for sort in ("relevance", "-updated_on")
@@ -79,7 +79,7 @@ def test_a_box_without_plain_words_has_the_newest_first_by_relevance(text: str, 
         ("OR", 1), ("-()", 1), ("()()", 2), ("(", 1),
     ],
 )  # fmt: skip
-def test_the_box_warns_and_strictly_refuses(text: str, warned: int, typed: Api) -> None:
+def test_the_box_warns_of_mistakes_and_refuses_them_if_strict(text: str, warned: int, typed: Api) -> None:
     token = typed.token(organization("box"))
     answer = typed.conversations(token, {"q": text, "explain": "query"})
     hints = [one for one in answer["data"]["query"]["warnings"] if one["message"].startswith("or is a word")]
@@ -104,7 +104,7 @@ def test_the_box_warns_and_strictly_refuses(text: str, warned: int, typed: Api) 
     ],
     ids=str,
 )  # fmt: skip
-def test_none_and_any_stand_alone(asked: dict[str, str], typed: Api) -> None:
+def test_none_and_any_cannot_be_combined_with_other_values(asked: dict[str, str], typed: Api) -> None:
     answer = typed.get("/api/conversations", typed.token(organization("values")), params=asked)
     assert answer.status_code == 400, answer.text
     (problem,) = answer.json()["error"]["details"]
@@ -118,7 +118,7 @@ def test_facets_count_composed_and_decomposed_names_as_one(typed: Api) -> None:
     assert counted["BILLING"] == counted["billing"] == 1
 
 
-def test_links_keep_nothing_of_the_page_however_it_is_written(typed: Api) -> None:
+def test_links_replace_the_page_however_its_parameter_is_encoded(typed: Api) -> None:
     token = typed.token(organization("box"))
     answer = typed.get("/api/conversations?per_page=2&p%61ge=2&%73tatus=any", token)
     assert answer.status_code == 200
@@ -137,7 +137,7 @@ def test_links_keep_nothing_of_the_page_however_it_is_written(typed: Api) -> Non
         ('"x"', 200), ('W/"x", "y"', 200), ("{bare}", 200), ('"*"', 200),
     ],
 )  # fmt: skip
-def test_a_tag_is_compared_weakly_in_a_list_or_with_a_star(sent: str, status: int, typed: Api) -> None:
+def test_if_none_match_compares_weakly_and_may_be_a_list_or_a_star(sent: str, status: int, typed: Api) -> None:
     token = typed.token(organization("box"))
     tag = typed.get("/api/conversations", token).headers["etag"]
     strong = tag.removeprefix("W/")

@@ -1,8 +1,8 @@
-"""Every route and every command on an index larger than the limits that OpenSearch has by default.
+"""Every route and every command on an index larger than OpenSearch's default limits.
 
-140,000 conversations: more than 10,000 hits, 65,536 buckets, 65,536 terms, 1,024 clauses and a page of any scan. One
-organization holds half of them, each created on a day of its own; 70,000 organizations hold one each. Most have little
-text, because its analysis takes most of the time.
+140,000 conversations: more than 10,000 hits, 65,536 buckets, 65,536 terms and 1,024 clauses. One organization has half
+of them, each created on another day; 70,000 organizations have one each. Most have little text, because its analysis
+takes most of the time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.processes import wait_until
 
 LARGE = uuid.uuid5(uuid.NAMESPACE_URL, "size:large")
 IN_LARGE = 70_000
-WITH_MORE_WORDS = 24_000  # of these
+WITH_MORE_WORDS = 24_000  # of these, with longer subjects
 SMALL_ORGANIZATIONS = 70_000
 AGENTS = 2_500
 CATEGORIES = 3_000
@@ -53,7 +53,7 @@ def _subject(number: int) -> str | None:
 
 
 def _conversation(number: int, organization: UUID) -> Conversation:
-    """Plain to work out by its number, and so that most sort keys have many ties."""
+    """Its fields follow from its number; most sort keys have many ties."""
     updated = FIRST_UPDATE + timedelta(minutes=number * 7919 % 1_000_003)
     return Conversation.model_construct(
         uid=uuid.uuid5(organization, str(number)),
@@ -81,7 +81,7 @@ def _conversation(number: int, organization: UUID) -> Conversation:
 class Sized:
     """The index, the file that it was loaded from, and its conversations of the large organization.
 
-    `imported` counts what a test added for an organization of its own, as tests come in any order.
+    `imported`: how many conversations a test added for another organization; the order of the tests is random.
     """
 
     cluster: Cluster
@@ -173,7 +173,7 @@ def test_pages_of_every_order_are_exact_at_any_depth(sort: str, sized: Sized, se
 
 
 def test_pages_by_relevance_are_exact_at_any_depth(sized: Sized, service: Service) -> None:
-    """All match in the same way, so the newest come first."""
+    """All have the same score, so the newest come first."""
     expected = _uids(oracle.ordered([one for one in sized.large if one.subject is not None], "-updated_on"))
     for page in (1, 1, 2, 100, 101, 350, 686):
         found = service.get("/api/conversations", search="order", sort="relevance", page=page, per_page=100)
@@ -223,7 +223,7 @@ def test_counts_and_facets_are_exact(service: Service) -> None:
     assert found["facets"]["agent_uid"]["other"] > 0
 
 
-def test_more_days_than_the_cluster_counts_are_refused_with_the_way_out(service: Service) -> None:
+def test_a_facet_of_too_many_days_is_refused_and_one_by_month_is_exact(service: Service) -> None:
     answer = service.http.get("/api/conversations/count", params={"facets[created_on]": "day"})
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["details"][0]["parameter"] == "facets[created_on]"
@@ -269,7 +269,7 @@ def test_an_export_is_whole_over_http_and_as_a_file(sized: Sized, service: Servi
     assert sized.record("load", "closed.ndjson.gz") == {"written": 0, "unchanged": IN_LARGE // 4, "rejected": 0}
 
 
-def test_one_is_read_deleted_and_written_again_among_many(sized: Sized, service: Service) -> None:
+def test_a_read_an_old_deletion_and_repeated_writes_answer(sized: Sized, service: Service) -> None:
     one = sized.large[12_345]
     path = f"/api/conversations/{one.uid}"
     assert service.get(path) == oracle.item(one)

@@ -1,4 +1,4 @@
-"""The audit trail of commands, and of what fails: who did what, to which organizations, and how many."""
+"""The audit trail of commands and of failures: who did what, in which organizations, to how many conversations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NONE = {"written": 0, "unchanged": 0, "rejected": 0}
 
 
 class Trail:
-    """Commands on a cluster, and the file that they record what they did in."""
+    """Runs commands on a cluster, and reads the audit file that they write."""
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.cluster = cluster
@@ -43,7 +43,7 @@ class Trail:
         return done
 
     def lines(self) -> list[dict[str, Any]]:
-        """What was recorded since the last look, without what each line has."""
+        """The lines written since the last call, without the fields that all of them have."""
         found = [json.loads(line) for line in self.file.read_text().splitlines()]
         self.file.unlink()
         for line in found:
@@ -160,7 +160,7 @@ def test_requests_that_fail_or_are_cut_off_are_recorded_too(cluster: Cluster, tm
     assert {line["who"] for line in (write, delete, export)} == {"sha256:9bba5c53a0545e0c"}  # of "tester"
 
 
-def test_what_went_wrong_is_told_also_where_nothing_can_be_recorded(
+def test_errors_are_reported_also_if_the_audit_file_cannot_be_written(
     trail: Trail, conversations: list[Conversation]
 ) -> None:
     file = trail.write("mine.ndjson", of(ONE, conversations, 3))

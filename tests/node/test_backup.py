@@ -1,4 +1,4 @@
-"""docs/maintenance.md's backup and restore, typed as it says, on a node that loses its index."""
+"""Backup and restore as docs/maintenance.md says, on a node that loses its index."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REQUEST = re.compile(r"^(GET|PUT|POST|DELETE) (\S+)(?: (\{.*\}))?$")
 
 @pytest.fixture
 def node(settings: Settings, distribution: Distribution, tmp_path: Path) -> Iterator[Cluster]:
-    """A node of its own with the alias that the page speaks of."""
+    """A node of its own with the alias that the page names."""
     with LocalNode(tmp_path, distribution) as node:
         yield Cluster(settings.but(alias="conversations", data=tmp_path), node.url)
 

@@ -1,5 +1,7 @@
-"""What the service sends to OpenSearch for a request, as a proxy between them sees it: how long it may take, that it ends
-with its client, and that it does not tell what there is in other organizations.
+"""The calls that a request makes to OpenSearch, recorded by a proxy.
+
+Their timeouts keep the request's deadline, they end when the client hangs up, and they reveal nothing about other
+organizations.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ READS = {
     "deep page": f"{PATH}?page=1500&per_page=1&sort=subject", "suggestions": f"{PATH}?search=nothinglikeit&suggest=true",
     "count": f"{PATH}/count?facets=status", "suggest": f"{PATH}/suggest?q=inv", "export": f"{PATH}/export",
 }  # fmt: skip
-SEVERAL = {"deep page", "suggestions"}  # each of whose calls follows from the one before
+SEVERAL = {"deep page", "suggestions"}  # each call of these needs the answer to the call before
 REQUESTS = [*(("GET", path, "", "_search") for path in READS.values()), ("POST", BULK, LINE, "_bulk")]
 NAMES = [*READS, "bulk"]
 
@@ -83,13 +85,13 @@ def seen(own: Cluster) -> Iterator[Seen]:
     with Proxy(own.url) as proxy:
         for api in serving(own.settings, proxy.url):
             found = Seen(api, proxy)
-            for method, path, body, _kind in REQUESTS:  # what is asked once and remembered is asked now
+            for method, path, body, _kind in REQUESTS:  # fills the caches
                 assert found.ask(method, path, body).status_code == 200
             yield found
 
 
-def times_told(call: Call) -> list[float]:
-    """The seconds that OpenSearch is told for a call: in the address and, of a search, in the body."""
+def timeouts_of(call: Call) -> list[float]:
+    """The timeouts of a call, in seconds: in its URL and, if it is a search, in its body."""
     named = parse_qs(urlsplit(call.path).query)
     told = [named["cancel_after_time_interval" if call.kind == "_search" else "timeout"][0]]
     if call.kind == "_search":
@@ -99,23 +101,23 @@ def times_told(call: Call) -> list[float]:
 
 
 @pytest.mark.parametrize(("method", "path", "body", "kind"), REQUESTS, ids=NAMES)
-def test_opensearch_is_told_no_more_time_than_the_request_has(
+def test_no_call_has_a_longer_timeout_than_its_request(
     seen: Seen, method: str, path: str, body: str, kind: str
 ) -> None:
     with seen.recorded() as calls:
         assert seen.ask(method, path, body).status_code == 200
-    told = [times_told(call) for call, _answer in calls if call.kind == kind]
+    told = [timeouts_of(call) for call, _answer in calls if call.kind == kind]
     assert told
     assert all(0 < seconds <= SECONDS for one in told for seconds in one), told
 
 
 @pytest.mark.parametrize("name", sorted(SEVERAL))
-def test_a_call_is_told_the_rest_of_the_deadline_after_those_before_it(seen: Seen, name: str) -> None:
-    """The first call of the request takes its time."""
+def test_a_later_call_has_only_the_rest_of_the_deadline_as_its_timeout(seen: Seen, name: str) -> None:
+    """The first call of the request is slow."""
     calls: list[Call] = []
 
     def late(call: Call) -> None:
-        """Apart from calls in the background: a look at the index, a probe, the end of a point in time."""
+        """Delays the first search; ignores checks of the index, probes, and the closing of a point in time."""
         is_probe = "preference=_only_local" in call.path
         if not call.kind.startswith("_search") or is_probe or call.method == "DELETE":
             return
@@ -127,7 +129,7 @@ def test_a_call_is_told_the_rest_of_the_deadline_after_those_before_it(seen: See
         assert seen.ask("GET", READS[name]).status_code == 200
     assert len(calls) > 1
     last = [call for call in calls[1:] if call.kind == "_search"][-1]
-    assert max(times_told(last)) <= SECONDS - LATE_SECONDS
+    assert max(timeouts_of(last)) <= SECONDS - LATE_SECONDS
 
 
 @pytest.mark.parametrize(("method", "path", "body", "kind"), REQUESTS, ids=NAMES)
@@ -158,10 +160,10 @@ def test_a_client_that_hangs_up_ends_the_call_to_opensearch(
 
 
 @pytest.mark.parametrize("agents", [(), (AGENTS[0],)], ids=["unrestricted", "restricted"])
-def test_a_uid_of_another_organization_costs_the_same_calls_and_bytes_as_one_of_none(
+def test_a_uid_of_another_organization_costs_the_same_calls_and_bytes_as_an_unknown_one(
     seen: Seen, conversations: list[Conversation], agents: tuple[UUID, ...]
 ) -> None:
-    """So the time of an answer cannot tell them apart either, but by what OpenSearch takes for the same call."""
+    """So the response times can differ only by the time that OpenSearch takes for the same call."""
     elsewhere = [one.uid for one in conversations if one.organization_uid == OTHER][:5]
     found = []
     for uid in (UUID(int=9, version=4), *elsewhere):

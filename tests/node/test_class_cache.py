@@ -1,4 +1,4 @@
-"""The cache of classes makes starts quick, and its loss or damage makes them slow, nothing more."""
+"""The class cache only makes starts faster: a node also starts without it, or with a damaged one."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from service.node import LocalNode, class_cache, prepare
 from service.settings import Settings
 
 
-def test_the_prepared_cache_is_one_that_the_jvm_takes(settings: Settings, tmp_path: Path) -> None:
+def test_the_jvm_accepts_the_prepared_cache(settings: Settings, tmp_path: Path) -> None:
     distribution = prepare(settings.cache)
     assert distribution.class_cache is not None
     assert distribution.class_cache.exists()
-    with LocalNode(tmp_path, distribution, jvm_options=("-XX:AOTMode=on",)) as node:  # it would end without
+    with LocalNode(tmp_path, distribution, jvm_options=("-XX:AOTMode=on",)) as node:  # ends a JVM without it
         assert httpx.get(node.url, timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "other"])
-def test_a_damaged_cache_keeps_no_node_from_starting(settings: Settings, tmp_path: Path, damage: str) -> None:
+def test_a_node_starts_with_a_damaged_cache(settings: Settings, tmp_path: Path, damage: str) -> None:
     distribution = prepare(settings.cache)
     assert distribution.class_cache is not None
     damaged = tmp_path / "damaged.aot"
@@ -31,7 +31,7 @@ def test_a_damaged_cache_keeps_no_node_from_starting(settings: Settings, tmp_pat
         assert httpx.get(node.url, timeout=60).status_code == 200
 
 
-def test_where_none_can_be_made_the_nodes_start_without(
+def test_a_cache_that_cannot_be_made_is_reported_and_leaves_no_file(
     settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     java = tmp_path / "java"

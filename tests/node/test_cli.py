@@ -1,4 +1,4 @@
-"""The command line on a real cluster and a real service: pipes, full disks, terminals, and the same answers both ways."""
+"""The command line on a real cluster and a real service, with the same answers: pipes, full disks and terminals."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_search_prints_the_data_of_the_api(cluster: Cluster, api: Api, token: st
 
 
 @pytest.mark.parametrize("way", ["service", "cluster"])
-def test_the_same_mistake_has_the_same_words_and_code(
+def test_the_same_mistake_has_the_same_message_and_exit_code(
     way: str, cluster: Cluster, api: Api, token: str, tmp_path: Path
 ) -> None:
     more = ("--url", api.address, "--token-file", token) if way == "service" else ()
@@ -92,7 +92,7 @@ def test_the_same_mistake_has_the_same_words_and_code(
     assert "no such conversation" in missing.stderr
 
 
-def test_a_token_that_is_refused_is_said_in_one_line(cluster: Cluster, api: Api, token: str, tmp_path: Path) -> None:
+def test_a_refused_token_is_reported_in_one_line(cluster: Cluster, api: Api, token: str, tmp_path: Path) -> None:
     refused = run(cluster, tmp_path, "count", "--url", api.address, CONVERSATIONS_TOKEN="a.b.c")
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "answered 401" in refused.stderr
@@ -234,7 +234,7 @@ def test_head_ends_an_export_quietly(cluster: Cluster, tmp_path: Path) -> None:
     )
     line, code = done.stdout.splitlines()
     assert json.loads(line)["organization_uid"] == str(ORGANIZATION)
-    assert code in ("141", "0")  # 0 where all of it fitted into the pipe
+    assert code in ("141", "0")  # 0 if all of it fitted into the pipe
     assert done.stderr == ""
 
 
@@ -248,7 +248,9 @@ def test_head_ends_an_export_quietly(cluster: Cluster, tmp_path: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_a_full_standard_output_is_one_line_and_1(arguments: tuple[str, ...], cluster: Cluster, tmp_path: Path) -> None:
+def test_a_full_standard_output_is_one_line_and_exit_code_1(
+    arguments: tuple[str, ...], cluster: Cluster, tmp_path: Path
+) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [*COMMAND, *arguments, "-q"], env=environment(cluster, tmp_path), stdout=full, stderr=subprocess.PIPE,
@@ -258,7 +260,7 @@ def test_a_full_standard_output_is_one_line_and_1(arguments: tuple[str, ...], cl
     assert "No space left on device" in done.stderr
 
 
-def test_a_closed_pipe_is_141_for_every_command_that_prints(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_closed_pipe_is_exit_code_141(cluster: Cluster, tmp_path: Path) -> None:
     for arguments in (("search", "-o", "table"), ("doctor",)):
         reading, writing = os.pipe()
         os.close(reading)
@@ -301,7 +303,7 @@ def test_the_documented_examples_find_something_in_the_sample(fresh: Cluster, tm
 # Loading
 
 
-def test_load_takes_zstandard_and_says_what_is_so(fresh: Cluster, tmp_path: Path) -> None:
+def test_load_reads_zstandard_and_prints_the_right_counts(fresh: Cluster, tmp_path: Path) -> None:
     fresh.load(corpus()[:1])
     lines = [one.model_dump_json() for one in corpus()[:30]]
     (tmp_path / "a.ndjson.zst").write_bytes(zstandard.compress("\n".join([*lines, "nonsense"]).encode()))
@@ -333,7 +335,7 @@ def test_a_load_that_is_interrupted_says_how_to_go_on(fresh: Cluster, tmp_path: 
 
 
 def test_a_context_reaches_the_processes_of_a_parallel_load(fresh: Cluster, tmp_path: Path) -> None:
-    """Its alias is known from the configuration file only."""
+    """Only the configuration file has the alias."""
     fresh.load(corpus()[:1])
     for name, part in (("a.ndjson", corpus()[:20]), ("b.ndjson", corpus()[20:40])):
         (tmp_path / name).write_text("\n".join(one.model_dump_json() for one in part))

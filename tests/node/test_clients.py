@@ -1,6 +1,6 @@
-"""Clients that generators make of the OpenAPI document: checked by their own tools, and asking a real service.
+"""Clients generated from the OpenAPI document: their types are checked, and they send requests to a real service.
 
-The two linters read the document too. npm's packages are locked in tests/clients/package-lock.json.
+Two linters check the document. npm's packages are locked in tests/clients/package-lock.json.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ needs_node = pytest.mark.skipif(
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
-    """Its output. Fails with all that it printed."""
+    """The output of the command. If it fails, the test shows what it printed."""
     done = subprocess.run(command, check=False, cwd=cwd, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{command}\n{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
     return done.stdout
@@ -64,7 +64,7 @@ def arguments(api: Api) -> tuple[str, str, str]:
 
 
 def check_findings(found: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-    """What a client found is what the file of the sample holds."""
+    """Compares what a client found with the rows of the sample."""
     listed = [
         row
         for row in rows
@@ -143,7 +143,7 @@ def test_the_files_of_swagger_ui_are_those_of_the_locked_package(node_modules: P
 
 
 @needs_node
-def test_what_the_page_and_its_tests_need_is_of_the_locked_packages(node_modules: Path) -> None:
+def test_the_files_of_lit_html_and_axe_are_those_of_the_locked_packages(node_modules: Path) -> None:
     page = ROOT / "service" / "web" / "vendor" / "lit-html"
     version = json.loads((node_modules / "lit-html" / "package.json").read_text())["version"]
     assert (page / "README.md").read_text().startswith(f"# lit-html {version}\n")

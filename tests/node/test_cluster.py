@@ -1,4 +1,4 @@
-"""Three local nodes are one cluster: started together, killed and suspended one by one, told, and stopped together."""
+"""Three local nodes as one cluster: started and stopped together, killed and suspended one by one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.node.running import COMMAND, conversations, environment
 from tests.node.serving import serving
 from tests.processes import end_with_the_test, wait_until
 
-LOAD_STARTS_SECONDS = 5.0  # after which a load has chosen its nodes; if it is slower, the test finds less
+LOAD_STARTS_SECONDS = 5.0  # by then a load has chosen its nodes; if it is slower, the test proves less
 
 
 def test_a_first_index_has_a_replica_and_outlives_a_killed_node(
@@ -55,7 +55,7 @@ def test_a_first_index_has_a_replica_and_outlives_a_killed_node(
 def test_the_death_of_the_cluster_manager_closes_no_shard_of_the_others(
     three_nodes: LocalCluster, on_three_nodes: Cluster
 ) -> None:
-    """A shard that is opened again has counted no writes."""
+    """A shard that is opened again counts its writes from 0."""
     on_three_nodes.load(corpus()[:40])
     assert health(three_nodes.urls[0], wait_for_status="green")["status"] == "green"
     stats = {"level": "shards", "filter_path": "indices.*.shards.*.indexing.index_total,indices.*.shards.*.routing"}
@@ -88,8 +88,8 @@ def test_the_death_of_the_cluster_manager_closes_no_shard_of_the_others(
     assert {copy: after.get(copy) for copy in before} == before
 
 
-def test_a_point_in_time_that_nobody_closes_ends_on_time(three_nodes: LocalCluster, on_three_nodes: Cluster) -> None:
-    """OpenSearch looks for those that ended once a minute, by default."""
+def test_a_point_in_time_that_nobody_closes_expires_on_time(three_nodes: LocalCluster, on_three_nodes: Cluster) -> None:
+    """By default, OpenSearch looks for expired ones only once a minute."""
     on_three_nodes.load(corpus()[:1])
     url = f"{three_nodes.urls[0]}/{on_three_nodes.settings.alias}/_search/point_in_time?keep_alive=5s"
     opened = httpx.post(url, timeout=60).raise_for_status().json()["pit_id"]
@@ -103,7 +103,7 @@ def test_a_point_in_time_that_nobody_closes_ends_on_time(three_nodes: LocalClust
 
 
 def test_the_last_node_is_not_believed_without_a_manager(three_nodes: LocalCluster, on_three_nodes: Cluster) -> None:
-    """It could be cut off from others that go on. OpenSearch itself answers searches from it."""
+    """The others might go on without this node. OpenSearch itself still answers searches with its data."""
     on_three_nodes.load(corpus()[:40])
     assert health(three_nodes.urls[0], wait_for_status="green")["status"] == "green"
     own = on_three_nodes.settings.but(opensearch_url=" ".join(three_nodes.urls), opensearch_probe_seconds=0.2)
@@ -127,7 +127,7 @@ def test_the_last_node_is_not_believed_without_a_manager(three_nodes: LocalClust
         assert page().json() == right
 
 
-def test_a_suspended_node_is_missed_and_joins_again(three_nodes: LocalCluster) -> None:
+def test_a_suspended_node_joins_the_cluster_again(three_nodes: LocalCluster) -> None:
     suspended, other = three_nodes.nodes[2], three_nodes.nodes[0]
     suspended.suspend()
     with pytest.raises(httpx.TimeoutException):
@@ -141,7 +141,7 @@ def test_a_suspended_node_is_missed_and_joins_again(three_nodes: LocalCluster) -
     assert names(suspended.url) == {"node-1", "node-2", "node-3"}
 
 
-def test_the_command_tells_each_death_and_ends_when_too_few_are_left(tmp_path: Path) -> None:
+def test_the_command_reports_each_dead_node_and_ends_when_too_few_are_left(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [*COMMAND, "node", "--nodes", "3", "--data", str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), start_new_session=True,
@@ -215,7 +215,7 @@ def test_the_folder_of_one_node_is_not_taken_for_a_cluster(tmp_path: Path, distr
 
 
 def test_a_member_loads_its_classes_from_the_cache(three_nodes: LocalCluster, distribution: Distribution) -> None:
-    """A class path that does not begin as the cache's own makes the JVM ignore the cache."""
+    """The JVM ignores the cache if its class path does not begin with that of the cache."""
     assert distribution.class_cache is not None
     for node in three_nodes.nodes:
         assert isinstance(node, Member)

@@ -98,7 +98,7 @@ def test_a_completion_is_a_whole_word_as_it_is_written(typed: str, words: list[s
     assert sorted(found) == sorted(words)
 
 
-def test_every_beginning_of_every_word_is_completed_to_words_that_stand_in_a_subject(written: Api) -> None:
+def test_every_prefix_of_every_word_is_completed_to_words_of_a_subject(written: Api) -> None:
     """And a search with a completion finds something."""
     wrong = []
     pieces = {piece for subject in SUBJECTS for piece in subject.split()} - {"[Fwd:", "(fwd)"}  # reply marks
@@ -139,8 +139,8 @@ def test_a_correction_is_a_whole_word_as_it_is_written(
         assert ask(written, search=told["search"], match=match)["pagination"]["total"] == told["total"]
 
 
-def test_a_word_is_right_only_as_the_match_has_it(written: Api) -> None:
-    """Only a stem finds `newsleter` and `leters`, so where nothing is found, they may be wrong."""
+def test_a_word_that_finds_nothing_in_this_way_of_matching_is_corrected(written: Api) -> None:
+    """Only a stem matches `newsleter` and `leters`. In a way of matching without stems, they are corrected."""
     for match in ("words", "phrase", "exact", "auto"):
         found = ask(written, search="Quarterly newsleter", match=match, suggest="true")
         if not found["pagination"]["total"]:

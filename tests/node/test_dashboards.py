@@ -1,6 +1,6 @@
-"""The ready-made views, as OpenSearch Dashboards would ask for them, against a plain count of the sample in Python.
+"""The views for OpenSearch Dashboards: their searches find what plain Python counts in the sample.
 
-OpenSearch Dashboards itself is no package that could be installed for a test: tests/dashboards.py makes its searches.
+OpenSearch Dashboards cannot be installed as a package, so tests/dashboards.py makes its searches.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ Keys = Callable[[Conversation], Iterable[object]]
 Chosen = Callable[[Conversation], bool]
 
 
-def made(one: Conversation) -> datetime:
+def created(one: Conversation) -> datetime:
     assert one.created_on is not None
     return one.created_on
 
@@ -78,12 +78,12 @@ def unread(one: Conversation) -> bool:
 
 
 def days_30(one: Conversation) -> list[datetime]:
-    """Bars of 30 days, which Dashboards chooses for these 23 years; they begin in 1970."""
-    return [datetime.fromtimestamp(made(one).timestamp() // (30 * 86400) * (30 * 86400), UTC)]
+    """The bar of 30 days, as Dashboards chooses for these 23 years; the first bar begins in 1970."""
+    return [datetime.fromtimestamp(created(one).timestamp() // (30 * 86400) * (30 * 86400), UTC)]
 
 
 def week(one: Conversation) -> list[datetime]:
-    day = made(one).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    day = created(one).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return [day - timedelta(days=day.weekday())]
 
 
@@ -110,9 +110,9 @@ def with_messages(keys: Keys) -> Callable[[list[Conversation]], dict[Row, Row]]:
 
 
 def hours(conversations: list[Conversation]) -> list[float]:
-    """From creation to the last message, of those with several messages."""
+    """Hours from creation to the last message, of each conversation with several messages."""
     several = (one for one in conversations if (one.message_count or 0) >= 2 and one.sent_at is not None)
-    return [(one.sent_at - made(one)) / timedelta(hours=1) for one in several if one.sent_at]
+    return [(one.sent_at - created(one)) / timedelta(hours=1) for one in several if one.sent_at]
 
 
 def states(conversations: list[Conversation]) -> dict[Row, Row]:
@@ -127,7 +127,7 @@ def ages(conversations: list[Conversation], now: datetime = NOW) -> dict[Row, Ro
     edges = {"0 to 1 day": 1, "1 to 2 days": 2, "2 to 7 days": 7, "7 to 30 days": 30, "over 30 days": 99_999}
     found = Counter[str]()
     for one in filter(is_open, conversations):
-        found[next(name for name, days in edges.items() if now - made(one) < timedelta(days=days))] += 1
+        found[next(name for name, days in edges.items() if now - created(one) < timedelta(days=days))] += 1
     return {(name,): (found[name],) for name in edges}
 
 
@@ -192,7 +192,7 @@ def test_a_chart_shows_what_is_counted_in_the_sample(name: str, sample: tuple[Cl
 
 
 def day(one: Conversation) -> list[datetime]:
-    return [made(one).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)]
+    return [created(one).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)]
 
 
 def test_charts_of_thirteen_weeks_have_bars_of_a_day_or_a_week(fresh: Cluster) -> None:
@@ -211,7 +211,7 @@ def test_charts_of_thirteen_weeks_have_bars_of_a_day_or_a_week(fresh: Cluster) -
     answers = counted(of_all, lambda one: [one.channel], week, answered)(inbound)
     assert {keys: row for keys, row in shown("conversations-answered").items() if row != (0,)} == answers
     before, found, after = ages(conversations, datetime.now(UTC)), None, None
-    while before != after:  # a conversation may have its birthday meanwhile
+    while before != after:  # a conversation may become a day older meanwhile
         before, found, after = after or before, shown("conversations-age"), ages(conversations, datetime.now(UTC))
     assert found is not None
     assert {keys: row for keys, row in found.items() if keys != ("unknown",)} == before
@@ -236,7 +236,7 @@ def test_the_senders_with_most_conversations_are_in_the_table(sample: tuple[Clus
 
 
 def test_the_time_from_creation_to_the_last_message(sample: tuple[Cluster, list[Conversation]]) -> None:
-    """Dashboards' scripted field. OpenSearch's percentiles are estimates."""
+    """A scripted field of Dashboards. OpenSearch's percentiles are estimates."""
     cluster, conversations = sample
     chart = VIEWS.objects["visualization", "conversations-duration"]
     [(average, (median, high))] = table(chart, search(cluster, VIEWS.search(chart))).values()
@@ -255,7 +255,7 @@ def test_the_time_from_creation_to_the_last_message(sample: tuple[Cluster, list[
         ("conversations-waiting", waits, "sent_at"),
     ],
 )
-def test_a_queue_begins_with_the_oldest_of_all_times(
+def test_a_queue_has_conversations_of_all_times_and_the_oldest_first(
     name: str, chosen: Chosen, date: str, sample: tuple[Cluster, list[Conversation]]
 ) -> None:
     cluster, conversations = sample
@@ -277,7 +277,7 @@ def _at(document: Record, path: str) -> object:
 
 
 @pytest.mark.parametrize("control", range(4))
-def test_the_controls_offer_what_there_is(control: int, sample: tuple[Cluster, list[Conversation]]) -> None:
+def test_the_controls_offer_all_values_of_the_sample(control: int, sample: tuple[Cluster, list[Conversation]]) -> None:
     cluster, conversations = sample
     state = json.loads(VIEWS.objects["visualization", "conversations-controls"]["attributes"]["visState"])
     field = state["params"]["controls"][control]["fieldName"]
@@ -291,7 +291,7 @@ def test_the_controls_offer_what_there_is(control: int, sample: tuple[Cluster, l
 
 
 def test_the_fields_are_those_that_dashboards_reads_from_the_index(sample: tuple[Cluster, list[Conversation]]) -> None:
-    """As src/plugins/data/server/index_patterns/fetcher/lib/field_capabilities makes them of the node's answer."""
+    """As src/plugins/data/server/index_patterns/fetcher/lib/field_capabilities of Dashboards derives them."""
     cluster, _conversations = sample
     alias = cluster.settings.alias
     caps: Record = cluster.act(lambda client: client.field_caps(index=alias, params={"fields": "*"}))["fields"]
@@ -334,7 +334,9 @@ def test_deletions_leave_nothing_in_a_view_and_a_conversation_without_dates_is_o
     assert {"conversations-now", "conversations-open", "conversations-unread"} <= found_in
 
 
-def test_the_sheet_of_questions_answers_as_it_says(sample: tuple[Cluster, list[Conversation]]) -> None:
+def test_the_questions_for_analysts_have_the_answers_that_the_page_states(
+    sample: tuple[Cluster, list[Conversation]],
+) -> None:
     cluster, _conversations = sample
     found = questions()
     days = set(dates(fields_of(VIEWS.objects["index-pattern", "conversations-all"]["attributes"])))
@@ -346,7 +348,7 @@ def test_the_sheet_of_questions_answers_as_it_says(sample: tuple[Cluster, list[C
         assert search(cluster, asked)["hits"]["total"] == answer["hits"]["total"], question.text
 
 
-def test_dates_in_a_query_must_be_whole(sample: tuple[Cluster, list[Conversation]]) -> None:
+def test_a_date_without_a_time_is_refused_in_a_query(sample: tuple[Cluster, list[Conversation]]) -> None:
     cluster, _conversations = sample
     for date, status in (("2003-05-01T00:00:00.000Z", 200), ("now-2d", 200), ("2003-05-01", 400)):
         asked = {"size": 0, "query": dql.query(f'created_on >= "{date}"', {"created_on"})}

@@ -1,4 +1,4 @@
-"""Every route ends within the request's deadline though OpenSearch stands still, and other things that cost bytes or time."""
+"""Every route ends at the request's deadline while OpenSearch is suspended; slow and large bodies are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.node.clusters import Cluster
 from tests.node.serving import Api, serve_process, serving
 
 SECONDS = 2.0
-GRACE = 4.0  # of a busy machine; without a deadline the slowest of these took five times the request's timeout
+GRACE = 4.0  # seconds more, on a busy machine; without a deadline, the slowest route took five times the timeout
 ONE = "00000000-0000-4000-8000-0000000000aa"
 READS = (
     "/api/conversations", "/api/conversations?page=400&per_page=1&sort=subject", "/api/conversations?cursor=*",
@@ -40,11 +40,11 @@ LINE = {"uid": ONE, "organization_uid": str(ORGANIZATIONS[0]), "deleted_on": "20
 def own(
     tmp_path_factory: pytest.TempPathFactory, settings: Settings, distribution: Distribution
 ) -> Iterator[tuple[LocalNode, Cluster]]:
-    """A node of these tests' own, which they stop in its tracks."""
+    """A node of this module's own, which the tests suspend."""
     node = LocalNode(tmp_path_factory.mktemp("node"), distribution)
     node.start()
     try:
-        # A circuit that opened would answer at once, whatever the deadline: tests/node/test_several_nodes.py.
+        # An open circuit would answer at once, before the deadline: tests/node/test_several_nodes.py.
         cluster = Cluster(settings.but(request_timeout=SECONDS, opensearch_failures=1_000), node.url)
         cluster.load(corpus())
         yield node, cluster
@@ -53,7 +53,7 @@ def own(
 
 
 @contextmanager
-def standing_still(node: LocalNode) -> Iterator[None]:
+def suspended(node: LocalNode) -> Iterator[None]:
     assert node.process is not None
     os.kill(node.process.pid, signal.SIGSTOP)
     try:
@@ -63,7 +63,7 @@ def standing_still(node: LocalNode) -> Iterator[None]:
 
 
 def await_recovery(api: Api, token: str) -> None:
-    """A node that goes on has much to do at first."""
+    """Waits for a 200: a node that was just resumed is slow at first."""
     ends = time.monotonic() + 120
     while (answer := api.get("/api/conversations", token)).status_code != 200:
         assert time.monotonic() < ends, answer.text
@@ -76,7 +76,7 @@ def test_every_route_ends_at_the_deadline(own: tuple[LocalNode, Cluster]) -> Non
         token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
         headers = {"Authorization": f"Bearer {token}"}
         assert api.get("/health/ready").status_code == 200
-        with standing_still(node):
+        with suspended(node):
             for path in READS:
                 started = time.monotonic()
                 expected = (503, "search_unavailable") if path == "/health/ready" else (504, "search_timeout")
@@ -106,7 +106,7 @@ def test_every_route_ends_at_the_deadline(own: tuple[LocalNode, Cluster]) -> Non
 def test_suggestions_that_fail_do_not_lose_the_page(
     own: tuple[LocalNode, Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The node stops between the page and its suggestions."""
+    """The node is suspended between the page and its suggestions."""
     node, cluster = own
     assert node.process is not None
     pid = node.process.pid
@@ -149,7 +149,7 @@ def _answer_to_a_slow_body(api: Api, token: str) -> bytes:
     return answer
 
 
-def test_a_body_above_the_limit_is_refused_unread_or_as_it_comes(api: Api) -> None:
+def test_a_body_above_the_limit_is_refused_before_its_end(api: Api) -> None:
     token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
     address = urlsplit(api.address)
     head = f"POST /api/conversations/bulk HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n".encode()

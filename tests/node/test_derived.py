@@ -1,4 +1,4 @@
-"""An index whose documents were derived otherwise: noticed wherever a mapping that differs is, and mended by a reindex."""
+"""An index with another version of derived fields: the service and the commands report it, and a reindex repairs it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def command(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[st
 
 
 def conversations() -> list[Conversation]:
-    """Of one organization, some of each status and some without one."""
+    """Conversations of one organization: some of each status, and some without a status."""
     mine = [one for one in corpus() if one.organization_uid == ORGANIZATION]
     statuses = (None, *STATUSES)
     return [one.model_copy(update={"status": statuses[at % 5]}) for at, one in enumerate(mine[:50])]
@@ -42,7 +42,7 @@ def conversations() -> list[Conversation]:
 
 @pytest.fixture
 def derived_otherwise(fresh: Cluster) -> Cluster:
-    """An index of another derived version, in which statuses have other numbers, in another order."""
+    """An index with another version of derived fields, which sort the statuses in another order."""
     numbers = {"draft": 0, "closed": 1, "archived": 2, "active": 3}
 
     def otherwise(one: Conversation) -> bytes:
@@ -66,7 +66,7 @@ def api(derived_otherwise: Cluster) -> Iterator[Api]:
     yield from serving(derived_otherwise.settings, derived_otherwise.url)
 
 
-def test_it_is_noticed_at_the_start_and_by_every_command(derived_otherwise: Cluster) -> None:
+def test_another_version_of_derived_fields_is_reported_by_commands(derived_otherwise: Cluster) -> None:
     served = command(derived_otherwise, "serve", "--port", "0")
     assert (served.returncode, SAYS in served.stderr) == (1, True), served.stderr
     status = command(derived_otherwise, "status", "-o", "json")
@@ -85,7 +85,7 @@ def test_it_is_noticed_at_the_start_and_by_every_command(derived_otherwise: Clus
     assert (planned["mapping_changes"], SAYS in planned["problem"]) == (True, True)
 
 
-def test_it_is_not_served_and_a_reindex_mends_it(derived_otherwise: Cluster, api: Api) -> None:
+def test_another_version_of_derived_fields_is_503_until_a_reindex(derived_otherwise: Cluster, api: Api) -> None:
     token = api.token(ORGANIZATION)
     ready, listed = api.get("/health/ready"), api.get("/api/conversations", token)
     assert [answer.status_code for answer in (ready, listed)] == [503, 503]
@@ -110,7 +110,7 @@ def orders(cluster: Cluster) -> dict[str, Any]:
     return found
 
 
-def test_an_index_of_before_there_was_a_version_does_not_fit(fresh: Cluster) -> None:
+def test_an_index_without_a_version_of_derived_fields_is_refused(fresh: Cluster) -> None:
     fresh.load([])
 
     async def forget(client: Client) -> None:

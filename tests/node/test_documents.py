@@ -1,4 +1,4 @@
-"""Documents at their limits and past them, over HTTP and by `load`: each line is judged by itself, alike everywhere."""
+"""Documents at and beyond their limits: HTTP and `load` reject the same lines, and each line alone."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def numbered(number: int, **fields: Any) -> dict[str, Any]:
 
 
 def full(character: str) -> dict[str, Any]:
-    """Each field as long as it may be, but for lists, which together fill the item."""
+    """Each text as long as it may be, and lists that together fill the item."""
     texts = {name: character * limit.characters for name, limit in LIMITS.items() if limit.items is None}
     metadata = {name.partition(".")[2]: text for name, text in texts.items() if name.startswith("metadata.")}
     lists = {name: [character * 20] * 400 for name in ("to_emails", "cc_emails", "labels")}
     return {"subject": texts["subject"], "metadata": metadata | lists}
 
 
-def test_what_is_at_a_limit_is_kept_exactly_and_what_is_past_it_is_rejected(own: Api) -> None:
+def test_values_at_a_limit_are_kept_exactly_and_longer_ones_are_rejected(own: Api) -> None:
     lines: list[dict[str, Any]] = [
         numbered(number, **full(text)) for number, text in enumerate(("x", "é", "\ufdfa", "\0"), 1)
     ]
@@ -99,7 +99,7 @@ STRANGE: tuple[tuple[bytes, str | None], ...] = (
 )
 
 
-def test_a_line_that_nobody_would_send_costs_itself_alone(own: Api) -> None:
+def test_a_strange_line_is_rejected_alone(own: Api) -> None:
     good = [json.dumps(numbered(number)).encode() for number in (1, 2)]
     lines = [good[0], *(text for text, _problem in STRANGE), good[1]]
     headers = {"Authorization": f"Bearer {own.token(MINE, scopes=SCOPE)}"}
@@ -111,8 +111,8 @@ def test_a_line_that_nobody_would_send_costs_itself_alone(own: Api) -> None:
         assert len(reason.encode()) <= MAX_REASON_BYTES
 
 
-def test_a_file_is_judged_as_a_request_is(fresh: Cluster, tmp_path: Path) -> None:
-    """Conversations, deletions, strange lines: the same reasons, in a file and over HTTP."""
+def test_a_load_and_a_request_reject_the_same_lines_for_the_same_reasons(fresh: Cluster, tmp_path: Path) -> None:
+    """Conversations, deletions and strange lines, in a file and over HTTP."""
     ahead = format_time(datetime.now(UTC) + timedelta(days=2))
     deletion = {"uid": uid(2), "organization_uid": str(MINE), "deleted_on": "2024-07-02T12:00:00Z"}
     lines = [
@@ -152,7 +152,7 @@ def test_the_answer_to_many_rejected_lines_is_bounded(own: Api) -> None:
     assert answer.json()["data"]["items"][0]["reason"].endswith("and 4 more")
 
 
-def test_too_many_lines_are_refused_before_any_is_judged(own: Api) -> None:
+def test_too_many_lines_are_refused_before_any_is_parsed(own: Api) -> None:
     bad = b"\n".join([b'{"x":' * 100] * 19_000)[:9_900_000]
     headers = {"Authorization": f"Bearer {own.token(MINE, scopes=SCOPE)}"}
     for body in (bad, b"1\n" * 4_900_000):
@@ -180,7 +180,7 @@ def test_times_ahead_of_the_clock_are_refused_unless_a_setting_allows_them(own: 
         assert outcomes(send(lenient, [numbered(2, updated_on=format_time(LAST))])) == ["written"]
 
 
-def test_what_lies_at_the_end_of_time_can_be_deleted_and_stays_so(own: Api, fresh: Cluster) -> None:
+def test_a_conversation_with_the_latest_time_can_be_deleted_for_good(own: Api, fresh: Cluster) -> None:
     last = Conversation.model_validate(numbered(1, updated_on=format_time(LAST)))
     write = writer.write_of(last)
     fresh.load([last])
@@ -194,7 +194,7 @@ def test_what_lies_at_the_end_of_time_can_be_deleted_and_stays_so(own: Api, fres
     assert [one.outcome for one in again] == ["unchanged"]
 
 
-def test_a_leap_second_is_taken_in_lines_and_parameters(own: Api) -> None:
+def test_a_leap_second_is_accepted_in_lines_and_parameters(own: Api) -> None:
     given, kept = ENDS
     send(own, [numbered(1, updated_on=given, created_on="2016-12-31T15:59:60.5-08:00")], refresh="wait_for")
     token = own.token(MINE)
@@ -210,7 +210,7 @@ def test_a_leap_second_is_taken_in_lines_and_parameters(own: Api) -> None:
         error(own.get("/api/conversations", token, params={"created_on[gte]": wrong}), 400, "invalid_parameter")
 
 
-def test_a_document_of_before_the_limits_is_read_and_found(own: Api, fresh: Cluster) -> None:
+def test_a_stored_document_beyond_the_limits_is_read_and_found(own: Api, fresh: Cluster) -> None:
     valid = Conversation.model_validate(numbered(1, subject="old"))
     old = valid.model_copy(
         update={"metadata": valid.metadata.model_copy(update={"snippet": "x" * 300_000, "labels": ["l"] * 2_000})}
@@ -231,7 +231,7 @@ print(answer.status_code, len(answer.content), answer.text[-60:].replace("\\n", 
 
 
 def bodies() -> dict[str, bytes]:
-    """Ten megabytes each: whole conversations, few large ones, lines that are wrong in the ways that cost most."""
+    """Up to ten megabytes each: usual conversations, a few large ones, and invalid lines that cost most to check."""
     usual = json.dumps(numbered(1, subject="Invoice", metadata={"snippet": "x" * 1_700})).encode()
     recipients = [f"{number}@{'é' * 196}" for number in range(600)]
     large = json.dumps(numbered(1, metadata={"to_emails": recipients})).encode()
@@ -249,11 +249,11 @@ def bodies() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", [*bodies()])
-def test_no_body_keeps_the_event_loop_from_other_requests(fresh: Cluster, tmp_path: Path, name: str) -> None:
-    """A task of the same loop beats every millisecond; the body comes from another process.
+def test_no_body_blocks_the_event_loop(fresh: Cluster, tmp_path: Path, name: str) -> None:
+    """A task in the same loop wakes up every millisecond; another process sends the body.
 
-    What counts is the processor's time of the loop's thread between two beats, whatever else the machine does; the
-    clock's time has a bound too, for what would wait without working.
+    The loop's thread may use little processor time in between, and other programs do not change that time.
+    The clock's time has a bound too, in case something waits without working.
     """
     body = bodies()[name]
     assert len(body) <= 10_000_000
@@ -273,18 +273,19 @@ def test_no_body_keeps_the_event_loop_from_other_requests(fresh: Cluster, tmp_pa
         out, _errors = await process.communicate()
         return out.decode()
 
-    answer, worked, waited = asyncio.run(beaten(fresh, post))
+    answer, worked, waited = asyncio.run(longest_waits(fresh, post))
     print(f"{name}: {1000 * worked:.0f} ms of work, {1000 * waited:.0f} ms by the clock; {answer}")
     assert answer.startswith("200 ")
     assert worked < 0.05
     assert waited < 2
 
 
-async def beaten(cluster: Cluster, act: Callable[[str, str], Awaitable[str]]) -> tuple[str, float, float]:
-    """What the action returns, and the longest that a task of the service's loop had to wait meanwhile: seconds of the
-    thread's work, and by the clock.
+async def longest_waits(cluster: Cluster, act: Callable[[str, str], Awaitable[str]]) -> tuple[str, float, float]:
+    """The result of the action, and the longest time that a task of the service's loop had to wait meanwhile.
+
+    Both in seconds of the thread's processor time and in seconds by the clock.
     """
-    settings = cluster.settings.but(request_timeout=60.0)  # what else the machine does makes the answer late
+    settings = cluster.settings.but(request_timeout=60.0)  # a busy machine makes the answer late
     server = uvicorn.Server(uvicorn.Config(create_app(settings, cluster.url), log_config=None, port=0))
     started, startup = asyncio.Event(), server.startup
 
@@ -298,7 +299,7 @@ async def beaten(cluster: Cluster, act: Callable[[str, str], Awaitable[str]]) ->
     address = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     api = Api(cluster.settings, address)
     token = api.token(MINE, scopes=SCOPE)
-    async with httpx.AsyncClient() as client:  # what is done once is done before
+    async with httpx.AsyncClient() as client:  # so the measured request is not the first one
         await client.post(f"{address}{BULK}", content=b"", headers={"Authorization": f"Bearer {token}"})
     worked = waited = 0.0
 
@@ -311,7 +312,7 @@ async def beaten(cluster: Cluster, act: Callable[[str, str], Awaitable[str]]) ->
             waited, clock = max(waited, time.monotonic() - clock), time.monotonic()
 
     gc.collect()
-    gc.freeze()  # a collection of what other tests hold is none of the service's work
+    gc.freeze()  # the objects of other tests are not collected while the service is measured
     beats = asyncio.create_task(beat())
     try:
         return await act(address, token), worked, waited

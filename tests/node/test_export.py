@@ -1,4 +1,4 @@
-"""The export, over HTTP and as a command: whole, in order, of one state; a cut one is known; nothing is left behind."""
+"""The export, over HTTP and as a command: complete, in order, and recognizable if cut off; it leaves nothing open."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def complete(conversations: int, organization: UUID, where: str = "") -> str:
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 @pytest.mark.parametrize("sort", ["-updated_on", "subject"])
-def test_an_export_is_everything_that_matches_in_order_and_says_so(
+def test_an_export_is_complete_and_in_order_and_its_last_line_says_so(
     sort: str, encoding: str, api: Api, conversations: list[Conversation]
 ) -> None:
     headers = {"Authorization": f"Bearer {api.token(*ORGANIZATIONS)}", "Accept-Encoding": encoding}
@@ -51,7 +51,7 @@ def test_an_export_is_everything_that_matches_in_order_and_says_so(
         assert end == complete(len(expected), organization, "is_read=true")
 
 
-def test_an_export_is_as_strict_as_a_page(api: Api) -> None:
+def test_an_export_checks_token_and_parameters_like_a_page(api: Api) -> None:
     error(api.get("/api/conversations/export"), 401, "unauthorized")
     token = api.token(ORGANIZATIONS[0])
     error(api.get(f"/api/conversations/export?organization_uid={ORGANIZATIONS[1]}", token), 403, "forbidden")
@@ -65,7 +65,7 @@ LARGE = UUID("11111111-1111-4111-8111-111111111111")
 
 @pytest.fixture(scope="module")
 def large() -> list[Conversation]:
-    """400 conversations of 100 kB: more than what lies in buffers on the way."""
+    """400 conversations of 100 kB: more than the buffers on the way hold."""
     rng = random.Random(1)
     made = []
     for _ in range(400):
@@ -89,7 +89,7 @@ def own_node(
         node.stop()
 
 
-def test_a_client_that_leaves_an_export_ends_it_and_only_so_many_run_at_once(
+def test_too_many_exports_at_once_are_429_and_hanging_up_ends_an_export(
     fresh: Cluster, large: list[Conversation]
 ) -> None:
     fresh.load(large)
@@ -164,10 +164,10 @@ def test_an_export_that_is_cut_off_cannot_be_mistaken_for_a_whole_one(
         assert b'"export"' not in got
 
 
-def test_a_client_that_hangs_up_stops_the_search_behind_its_page(
+def test_a_client_that_hangs_up_stops_the_search_for_its_page(
     own_node: tuple[LocalNode, Cluster],
 ) -> None:
-    """The node stands still, so that the search would last until its deadline."""
+    """The node is suspended, so the search would last until its deadline."""
     node, cluster = own_node
     assert node.process is not None
     with serve_process(cluster, CONVERSATIONS_REQUEST_TIMEOUT="120") as (_process, address, log):

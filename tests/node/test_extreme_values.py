@@ -1,6 +1,6 @@
-"""The least and the greatest value of each sort key, and none: what has no value comes last in every order and page.
+"""The least and the greatest value of each sort key. Conversations without a value come last in every order.
 
-OpenSearch sorts a missing number as the greatest one of its type in the index. No value may be equal to that one.
+OpenSearch sorts a missing number as the greatest number of its type in the index. No value may be equal to that number.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LISTS = ["is_read,message_count", "message_count,-subject", "-status,-message_co
 
 
 def extremes() -> list[Conversation]:
-    """Two conversations for each value, and for no value; in turns, so that the tie-breaks do not part them."""
+    """Two conversations for each value and for none. Their uids are mixed: a tie-break alone gives a wrong order."""
     changes = [
         {} if value is None else {name: value}
         for turn in range(2)
@@ -66,7 +66,7 @@ def test_each_key_has_its_extremes() -> None:
 
 
 @pytest.mark.parametrize("sort", [*KEYS, *LISTS])
-def test_what_has_no_value_comes_last_in_pages_walks_and_deep_pages(
+def test_conversations_without_a_value_come_last_in_pages_walks_and_deep_pages(
     sort: str, apis: dict[str, Api], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(near_pages, "WORTH_IT", 1)
@@ -74,7 +74,7 @@ def test_what_has_no_value_comes_last_in_pages_walks_and_deep_pages(
     for api in apis.values():
         for size in (100, 9):
             assert pages(api, sort, size) == expected
-            assert pages(api, sort, size) == expected, "with what the first time left in the cache"
+            assert pages(api, sort, size) == expected, "with a filled cache"
     assert walked(apis["plain"], sort) == expected
 
 

@@ -24,7 +24,7 @@ FACETS = ("status", "channel", "category", "agent_uid", "is_read", "direction")
 
 
 def facet_of(field: str, conversations: list[Conversation]) -> dict[str, Any]:
-    """The most frequent first, equals by their values; and how many have none."""
+    """The most frequent value first, equally frequent ones by value; and how many conversations have none."""
     counts: Counter[str] = Counter()
     for one in conversations:
         counts.update(oracle.own_values(field, one))
@@ -54,7 +54,7 @@ def without(request: oracle.Request, field: str) -> oracle.Request:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_counts_and_facets_are_exact_and_each_is_without_its_own_filter(
+def test_counts_and_facets_are_exact_and_each_facet_ignores_its_own_filter(
     seed: int, api: Api, conversations: list[Conversation], tokens: oracle.Tokens
 ) -> None:
     compare_counts(100 + seed, 25, api, conversations, tokens)
@@ -83,7 +83,7 @@ def compare_counts(
 
 
 @pytest.mark.parametrize(("interval", "form"), [("year", "%Y"), ("month", "%Y-%m"), ("day", "%Y-%m-%d")])
-def test_created_on_is_counted_by_the_days_of_a_zone(
+def test_created_on_is_counted_in_a_time_zone(
     interval: str, form: str, api: Api, conversations: list[Conversation]
 ) -> None:
     parameters = {"facets[created_on]": interval, "tz": "Asia/Tokyo", "created_on[gte]": "1971"}
@@ -98,7 +98,7 @@ def test_created_on_is_counted_by_the_days_of_a_zone(
     assert len(years) > 2
 
 
-def test_every_time_zone_that_is_taken_is_one_that_opensearch_knows(api: Api) -> None:
+def test_every_time_zone_is_answered_or_refused_with_400(api: Api) -> None:
     token = api.token(ORGANIZATIONS[3])
     answered = Counter(
         api.get("/api/conversations/count", token, params={"facets[created_on]": "week", "tz": zone}).status_code
@@ -109,7 +109,7 @@ def test_every_time_zone_that_is_taken_is_one_that_opensearch_knows(api: Api) ->
     assert answered[200] > 400
 
 
-def test_a_facet_that_there_is_not_is_refused(api: Api) -> None:
+def test_an_unknown_facet_is_refused(api: Api) -> None:
     (problem,) = refused(api, facets="status,subject")
     assert problem["parameter"] == "facets"
     assert "direction" in problem["message"]

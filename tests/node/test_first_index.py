@@ -1,4 +1,4 @@
-"""The first index of an alias: made once, whoever asks, and only by commands that were told to make it."""
+"""The first index of an alias: created once, also by parallel callers, and only by commands that are told to."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.node.reindexing import (
 )
 
 
-def test_many_that_create_at_once_leave_one_index(fresh: Cluster, request: pytest.FixtureRequest) -> None:
+def test_parallel_creations_leave_one_index(fresh: Cluster, request: pytest.FixtureRequest) -> None:
     async def act(client: Client) -> list[tuple[str, bool]]:
         made = (first_index.ensure(client, fresh.settings.alias, mapping.load()) for _ in range(12))
         return await asyncio.gather(*made)
@@ -65,7 +65,7 @@ def test_a_mistyped_alias_makes_no_index(fresh: Cluster, tmp_path: Path) -> None
     assert command(fresh, "load", str(file), "--create", *options).returncode == 0
 
 
-def test_a_cluster_that_is_there_already_gets_no_sample(fresh: Cluster) -> None:
+def test_run_loads_no_sample_into_an_existing_index(fresh: Cluster) -> None:
     fresh.load([])
     running = begun(fresh, "run", "--port", "0", until="Found the index")
     assert running.stdout is not None

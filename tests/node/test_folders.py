@@ -16,7 +16,7 @@ SNAPSHOTS = '{"type": "fs", "settings": {"location": "first"}}'
 
 @pytest.mark.parametrize("name", ["Größe 大", 'it\'s "a" $name', "data:colon"])
 def test_a_node_starts_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """In the locale C, too, where Java takes the names of files for ASCII."""
+    """Also in the locale C, in which Java takes the names of files for ASCII."""
     monkeypatch.setenv("LC_ALL", "C")
     settings = Settings.load()
     fetch(settings.cache, java_home=settings.java_home)

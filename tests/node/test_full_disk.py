@@ -1,4 +1,4 @@
-"""A disk that is really full: what the API, its log, load, doctor and readiness say of it."""
+"""A full disk: what the API, its log, readiness, `load` and `doctor` report."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.node.serving import serve_process
 from tests.processes import wait_until
 from tests.served import CERTIFICATES
 
-SIZE = "750m"  # above what a node needs to start
+SIZE = "750m"  # more than a node needs to start
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def command(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[st
     )
 
 
-def test_a_full_disk_is_named_by_the_log_by_readiness_by_load_and_by_doctor(
+def test_a_full_disk_is_reported_by_the_log_readiness_load_and_doctor(
     small_disk: Path, settings: Settings, distribution: Distribution, tmp_path: Path
 ) -> None:
     first, *others = corpus()

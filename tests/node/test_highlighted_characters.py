@@ -1,6 +1,6 @@
-"""Every character that normalization changes is highlighted as that character: never a part of it, nor what is beside it.
+"""Every character that normalization changes is highlighted as a whole, and without its neighbours.
 
-Analyzers make other letters of these characters, often several of one, and so miscount where they stand.
+Analyzers replace such a character, often by several, and so report wrong offsets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.node.serving import Api, serving
 
 BATCH = 40  # each character may become 18, and a text has at most 800 of these
 BEFORE, BEHIND = "qq ", " qq"
-NO_WORDS = "\u2120\u3164\uffa0"  # the mark of a service behind a word, and the invisible fillers of Hangul
+NO_WORDS = "\u2120\u3164\uffa0"  # the service mark, and the invisible fillers of Hangul
 
 
 def _plain(character: str) -> str:
@@ -35,7 +35,7 @@ CHANGED = [
     if unicodedata.category(character) not in ("Cn", "Cs", "Co") and _plain(character) != character
 ]
 EXPANDED = [character for character in CHANGED if len(_plain(character)) > 1]
-# Each that becomes several, and every fourth of the others.
+# Each that becomes several, and every fourth of all.
 TESTED = sorted({*EXPANDED, *CHANGED[::4]})
 BATCHES = [TESTED[start : start + BATCH] for start in range(0, len(TESTED), BATCH)]
 
@@ -59,7 +59,7 @@ def of_characters(settings: Settings, opensearch_url: str) -> Iterator[Api]:
 
 
 @pytest.mark.parametrize("asked", ["characters", "first words", "last words"])
-def test_what_was_found_is_marked_as_the_whole_character(asked: str, of_characters: Api) -> None:
+def test_a_found_character_is_highlighted_as_a_whole(asked: str, of_characters: Api) -> None:
     assert len(EXPANDED) > 1200
     wrong, missing = {}, []
     for number, batch in enumerate(BATCHES):

@@ -1,4 +1,4 @@
-"""Highlights cut exactly the words that a search matched, and escape the rest."""
+"""Highlights mark exactly the words that a search matched, and escape HTML."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def titled(settings: Settings, opensearch_url: str) -> Iterator[Api]:
 
 
 @pytest.mark.parametrize(("parameters", "subject", "marked"), MARKED)
-def test_highlights_cut_exactly_the_matched_words(
+def test_highlights_mark_exactly_the_matched_words(
     parameters: dict[str, str], subject: str, marked: list[str], titled: Api
 ) -> None:
     found = ask(titled, highlight="subject", **parameters)["highlights"][str(uuid5(ORGANIZATIONS[0], subject))]

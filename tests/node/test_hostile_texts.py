@@ -1,4 +1,4 @@
-"""Texts made to hurt an analyzer, by write and by query: the node takes them, stays quick, and its writer stays open."""
+"""Texts made to slow down or break an analyzer: the node writes and searches them, and stays fast."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from tests.served import CERTIFICATES
 
 ORGANIZATION = UUID("5f0c52a4-35cb-4d3c-9f0e-6f5b1f4f3c11")
 MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
-# Code points: far beyond the documents' limits, because the analysis must hold by itself. Joined emoji take ICU's
-# normalizer time with the square of their number, as it reads on to a place where it may part them: 16 s for 110,000.
+# Code points: far beyond the documents' limits, because the analysis must be safe without them. ICU's normalizer takes
+# quadratic time for joined emoji, because it looks ahead for a boundary between them: 16 s for 110,000.
 LENGTH = 40_000
-GREATEST = 1_000_000  # of one text of each kind
-WRITTEN = 2_000  # of a field, or its limit
-# The dearest text is one that normalization makes 18 times longer; anything quadratic takes hundreds of times longer.
+GREATEST = 1_000_000  # of the worst texts
+WRITTEN = 2_000  # of a field, unless its limit is lower
+# Normalization makes a text at most 18 times longer; anything quadratic takes hundreds of times longer.
 TIMES_SLOWER = 100
 REFUSALS = (
     "must have",
@@ -42,7 +42,7 @@ REFUSALS = (
     "control characters",
     "too many words or conditions",
 )  # what a text may be refused for
-LEAST_SECONDS = 0.3  # what is compared with: a busy machine is not measured
+LEAST_SECONDS = 0.3  # the least time to compare with, because of busy machines
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def hostile(settings: Any, opensearch_url: str) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def node(hostile: Cluster) -> Iterator[httpx.Client]:
-    """Sends to the index itself."""
+    """An HTTP client of the index itself."""
     url = f"{hostile.url}/{hostile.settings.alias}"
     with httpx.Client(base_url=url, timeout=300, verify=CERTIFICATES) as client:
         yield client
@@ -93,7 +93,7 @@ def _conversation(name: str, **fields: Any) -> Conversation:
 
 
 def _analyzed_seconds(node: httpx.Client, text: str) -> float:
-    """How long the node takes to write a document whose analyzed fields hold the text. It must take it."""
+    """How long the node takes to write a document whose analyzed fields hold the text. The node must accept it."""
     body = json.dumps({"subject": text, "metadata": {"from_name": text}})
     for _attempt in range(20):
         begun = time.monotonic()
@@ -113,11 +113,11 @@ def _too_slow(node: httpx.Client, texts: Mapping[str, Text], length: int) -> dic
     return {name: seconds for name, seconds in took.items() if seconds > plain * TIMES_SLOWER}
 
 
-def test_the_analysis_holds_for_texts_of_every_kind(node: httpx.Client) -> None:
+def test_no_kind_of_text_is_far_slower_to_analyze_than_a_plain_one(node: httpx.Client) -> None:
     assert _too_slow(node, HOSTILE, LENGTH) == {}
 
 
-def test_the_analysis_holds_for_a_million_characters(node: httpx.Client) -> None:
+def test_a_million_characters_are_not_far_slower_to_analyze_than_plain_ones(node: httpx.Client) -> None:
     worst = (
         "repeated 're:'", "spaces behind ]", "variation selectors", "families", "unbroken 'a'", "unbroken '漢'",
         "marks all to be reordered", "expanding '\ufdfa'", "punctuated 'a-'",
@@ -126,7 +126,7 @@ def test_the_analysis_holds_for_a_million_characters(node: httpx.Client) -> None
 
 
 def _limits() -> dict[str, int]:
-    """The fields that hold text, each with the length that a document may have there; those of lists, of an item."""
+    """The text fields with their greatest length; for lists, the length of an element."""
     schema = Conversation.model_json_schema()
     metadata = schema["$defs"]["Metadata"]["properties"]
     found = {"subject": schema["properties"]["subject"], "categories": schema["properties"]["categories"]}
@@ -144,7 +144,7 @@ def _max_length(field: dict[str, Any]) -> int | None:
 LISTS = ("categories", "metadata.to_emails", "metadata.cc_emails", "metadata.labels")
 
 
-def test_the_limits_are_those_of_all_fields_of_text() -> None:
+def test_the_limits_cover_all_text_fields() -> None:
     assert set(_limits()) >= {
         *LISTS, "subject", "metadata.from_email", "metadata.from_name", "metadata.snippet", "metadata.thread_id",
         "metadata.provider_message_id",
@@ -219,8 +219,8 @@ def test_every_text_may_be_typed(path: str, most: int, options: dict[str, str], 
                 assert answer.status_code == 200, f"{name}: {answer.text[:500]}"
 
 
-def test_words_that_have_many_neighbours_are_all_found(hostile: Cluster, hostile_api: Api) -> None:
-    """Each of these has more than a thousand near words in the index, which is more than OpenSearch takes clauses."""
+def test_words_with_very_many_similar_words_are_found(hostile: Cluster, hostile_api: Api) -> None:
+    """Each of these has more than a thousand similar words in the index: more than OpenSearch accepts as clauses."""
     words = ("balance", "foreign", "machine", "western")
     organization = uuid5(ORGANIZATION, "neighbours")
     made = [

@@ -1,4 +1,4 @@
-"""What HTTP itself promises, whatever the route: HEAD, conditions, codings, Vary, and which bodies are taken."""
+"""Rules of HTTP on every route: HEAD, conditional requests, codings, Vary, and the media types of bodies."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_head_has_the_status_and_the_headers_of_get(api: Api, token: str, accept
         assert set(head.headers) == set(get.headers) - streamed, path
         same = set(head.headers) - OF_THE_REQUEST
         if "application/json" in get.headers.get("content-type", "") and get.is_error:
-            same -= {"content-length"}  # its body holds the request's own id, which gzip packs differently
+            same -= {"content-length"}  # its body has the request id, so its compressed length varies
         assert {name: head.headers[name] for name in same} == {name: get.headers[name] for name in same}, path
 
 
@@ -66,7 +66,7 @@ def test_head_without_a_token_is_refused_like_get(api: Api) -> None:
     assert int(answer.headers["content-length"]) > 0
 
 
-def test_the_connection_is_good_for_more_after_head(api: Api, token: str) -> None:
+def test_a_connection_is_reused_after_head(api: Api, token: str) -> None:
     with httpx.Client(limits=httpx.Limits(max_connections=1)) as http:
         for _ in range(3):
             answer = http.head(f"{api.address}/api/conversations", headers={"Authorization": f"Bearer {token}"})
@@ -104,7 +104,7 @@ def test_allow_does_not_name_head_without_get(api: Api, token: str) -> None:
     assert "HEAD" not in refused.headers["allow"]
 
 
-def test_log_and_metrics_say_head(api: Api, token: str) -> None:
+def test_metrics_count_head_requests(api: Api, token: str) -> None:
     def counted() -> float:
         name = 'conversations_request_seconds_count{method="HEAD",route="/api/conversations",status="200"}'
         lines = ask(api, "GET", "/metrics").text.splitlines()
@@ -145,7 +145,7 @@ def test_if_none_match_on_every_route_with_an_etag(api: Api, token: str) -> None
                 assert ask(api, method, path, token, If_None_Match=header).status_code == 200
 
 
-def test_every_answer_says_what_it_varies_by(api: Api, token: str) -> None:
+def test_every_answer_has_the_right_vary_header(api: Api, token: str) -> None:
     for path in (*CACHED, *paths_of_one(api, token), "/api/conversations/export", "/api/conversations?page=0"):
         for coding in ("identity", "gzip"):
             answer = ask(api, "GET", path, token, Accept_Encoding=coding)
@@ -173,7 +173,7 @@ def test_codings_are_chosen_by_weight(api: Api, token: str, accept_encoding: str
         assert answer.text.startswith("{")
 
 
-def test_a_small_answer_is_compressed_only_where_it_must_be(api: Api) -> None:
+def test_a_small_answer_is_compressed_only_if_the_client_refuses_identity(api: Api) -> None:
     assert "content-encoding" not in ask(api, "GET", "/health/live", Accept_Encoding="gzip").headers
     packed = ask(api, "GET", "/health/live", Accept_Encoding="gzip, identity;q=0")
     assert (packed.headers["content-encoding"], packed.json()) == ("gzip", {"status": "live"})
@@ -200,7 +200,7 @@ def write(api: Api, token: str, body: bytes, **headers: str) -> httpx.Response:
 
 
 @pytest.mark.parametrize("kind", ["application/x-ndjson", "application/x-www-form-urlencoded", "application/json"])
-def test_bulk_takes_lines_as_clients_send_them(api: Api, token: str, kind: str) -> None:
+def test_bulk_takes_lines_with_each_usual_media_type(api: Api, token: str, kind: str) -> None:
     answer = write(api, token, line(), Content_Type=kind)
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"]["rejected"] == 0
@@ -215,7 +215,7 @@ def test_bulk_takes_lines_as_clients_send_them(api: Api, token: str, kind: str) 
         ({"Content_Type": "multipart/form-data; boundary=x"}, "accept", "application/x-ndjson"),
     ],
 )
-def test_other_bodies_are_415_and_say_what_is_taken(
+def test_other_media_types_and_codings_are_415_with_the_accepted_ones(
     api: Api, token: str, headers: dict[str, str], names: str, value: str
 ) -> None:
     answer = write(api, token, gzip.compress(line()), **headers)

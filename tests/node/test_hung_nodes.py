@@ -1,4 +1,4 @@
-"""Nodes that answer probes but no searches, and what the log says of nodes that fail: proxies before one real node."""
+"""Nodes that answer probes but no searches, and what the log says of failed nodes: proxies before one real node."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def _each_begins_with_all_nodes(several: Several) -> Iterator[None]:
     several.await_all_ready()
 
 
-def test_a_node_that_answers_probes_but_no_reads_gets_none(several: Several) -> None:
-    """As one whose disk hangs: it knows the state of its cluster by heart."""
+def test_a_node_that_answers_only_probes_gets_no_reads(several: Several) -> None:
+    """Like a node whose disk hangs: it has the state of its cluster in memory."""
     right = several.page().text
     hung = several.proxies[1]
     with hung.faulty(faults.ANY["silence"], *READS):
@@ -47,7 +47,7 @@ def test_a_node_that_answers_probes_but_no_reads_gets_none(several: Several) -> 
         assert all("preference=_only_local" in path for path in reached)
 
 
-def test_a_cluster_that_answers_probes_but_no_reads_costs_nobody_the_time_out(several: Several) -> None:
+def test_a_cluster_that_answers_only_probes_is_503_at_once(several: Several) -> None:
     with ExitStack() as stack:
         for one in several.proxies:
             stack.enter_context(one.faulty(faults.ANY["silence"], *READS))

@@ -29,7 +29,7 @@ SENTENCES = {
 HAN = [
     chr(point) for first, end in ((0x3400, 0x4DC0), (0x4E00, 0xA000), (0x20000, 0x2A6E0)) for point in range(first, end)
 ]
-# Characters of usual words that ICU's transform leaves apart from the simplified ones: 帳戶 is 账户.
+# Characters of usual words that ICU's transform does not simplify, but the index does: 帳戶 is 账户.
 OWN = {"帳": "账", "諮": "咨", "鉅": "巨", "戱": "戏", "襬": "摆", "礆": "碱", "逕": "径"}
 KANA = [chr(point) for point in range(0x30A1, 0x30F7)]
 
@@ -46,7 +46,7 @@ def test_words_are_divided_at_the_same_places(language: str, tokens: oracle.Toke
 
 
 @pytest.mark.parametrize(("decomposed", "composed"), [("ํา", "ำ"), ("ํ้า", "้ำ"), ("ໍາ", "ຳ"), ("ໍ້າ", "້ຳ")])
-def test_both_ways_to_write_a_thai_or_lao_am_are_the_same_words(
+def test_both_encodings_of_a_thai_or_lao_am_are_the_same_words(
     decomposed: str, composed: str, tokens: oracle.Tokens
 ) -> None:
     for sentence in (SENTENCES["th"], SENTENCES["lo"]):
@@ -75,7 +75,7 @@ def _variants(characters: list[str], tokens: oracle.Tokens) -> list[str]:
 
 
 def _converted(texts: list[str], transform: str) -> list[str]:
-    """The texts as ICU's transform leaves them."""
+    """The texts, converted by a transform of ICU."""
     program = shutil.which("uconv")
     assert program is not None, "needs ICU's programs: sudo apt install icu-devtools"
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Imports beside other things that happen: kill -9, writes by the API meanwhile, overlapping backups, a reindex."""
+"""Imports that are killed, or that meet writes by the API, deletions, overlapping backups and a reindex."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_an_import_that_is_killed_is_completed_by_the_same_import(
 
 
 @pytest.mark.parametrize("deletes", [False, True])
-def test_the_api_writes_while_an_import_decides(
+def test_a_write_by_the_api_during_an_import_is_kept(
     fresh: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deletes: bool
 ) -> None:
     organization, agent = uuid4(), uuid4()
@@ -159,11 +159,13 @@ def sms(path: Path, days: range) -> Path:
 
 
 @pytest.mark.parametrize("gap", [(), ("--gap", "2d")])
-def test_overlapping_backups_at_once_and_again(fresh: Cluster, tmp_path: Path, gap: tuple[str, ...]) -> None:
+def test_overlapping_backups_in_parallel_import_each_message_once(
+    fresh: Cluster, tmp_path: Path, gap: tuple[str, ...]
+) -> None:
     organization = uuid4()
     ensure_index(fresh)
     options = ("--region", "DE", *gap)
-    parts = [range(5), range(12, 20), range(3, 14)]  # the last one fills the silence
+    parts = [range(5), range(12, 20), range(3, 14)]  # the last one fills the gap
     running = [
         importing(fresh, "sms", sms(tmp_path / f"{number}.xml", days), organization, *options)
         for number, days in enumerate(parts)

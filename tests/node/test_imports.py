@@ -1,4 +1,4 @@
-"""Imports into a real index: in parts, again, in parallel, after deletions, and through a reindex."""
+"""Imports into a real index: in parts, repeated, in parallel, after deletions, and after a reindex."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def test_random_parts_in_any_order_end_in_the_same_conversations(fresh: Cluster,
     fresh.act(run)
 
 
-def test_200_random_partitions_of_small_archives(fresh: Cluster) -> None:
-    """Each into an organization of its own, a few at a time. Replies may come before their originals, and again."""
+def test_200_random_partitions_of_an_archive_end_in_the_same_conversations(fresh: Cluster) -> None:
+    """Each has an organization of its own; 20 run at once. Replies may come before their originals, or twice."""
     messages = list(read(SAMPLE.with_name("twisted-python-july.mbox.gz")))
 
     async def run(client: Client) -> None:
@@ -113,7 +113,7 @@ def test_deletions_win_until_they_are_restored(fresh: Cluster, archive: list[Raw
     fresh.act(run)
 
 
-def test_records_survive_a_reindex_and_are_no_conversations(fresh: Cluster, archive: list[RawMessage]) -> None:
+def test_import_records_survive_a_reindex_and_are_no_conversations(fresh: Cluster, archive: list[RawMessage]) -> None:
     async def run(client: Client) -> None:
         organization = uuid4()
         half = archive[::2]
@@ -170,7 +170,7 @@ class Killed(Exception):
 
 @contextmanager
 def killed_at(number: int) -> Iterator[None]:
-    """Has this request to write raise Killed instead."""
+    """The write request with this number and all later ones raise Killed instead."""
     send = Writer.write
     left = iter(range(number - 1))
 
@@ -196,7 +196,7 @@ def test_an_import_that_ends_between_two_writes_is_completed_by_the_same_import(
         for request in range(1, 5):
             organization = uuid4()
             await import_into(client, fresh, organization, half)
-            with suppress(Killed), killed_at(request):  # the last one may need fewer requests
+            with suppress(Killed), killed_at(request):  # the import may need fewer requests
                 await import_into(client, fresh, organization, rest)
                 assert request > 1
             again = await import_into(client, fresh, organization, rest)
@@ -207,14 +207,14 @@ def test_an_import_that_ends_between_two_writes_is_completed_by_the_same_import(
     fresh.act(run)
 
 
-def test_the_lock_is_given_back_though_the_answer_to_a_heartbeat_is_lost(fresh: Cluster) -> None:
+def test_the_lock_is_released_even_if_the_answer_to_a_heartbeat_is_lost(fresh: Cluster) -> None:
     async def run(client: Client) -> None:
         organization = uuid4()
         async with lock.holding(client, fresh.settings.alias, organization) as lease:
             known = lease._revision
             assert known is not None
             assert await lease._put(known)
-            lease._revision = known  # as if it was cancelled before the answer came
+            lease._revision = known  # as if the heartbeat was cancelled before its answer came
         next_one = lock.Lease(client, fresh.settings.alias, organization)
         await asyncio.wait_for(next_one.acquire(), 10)  # and not only after DEAD_AFTER_SECONDS
 
@@ -233,7 +233,7 @@ def test_the_lock_of_a_dead_import_is_taken_over(fresh: Cluster, monkeypatch: py
             async with lock.holding(client, fresh.settings.alias, of_the_dead) as lease:
                 lease.require()
             waiting = asyncio.create_task(lock.Lease(client, fresh.settings.alias, organization).acquire())
-            await asyncio.sleep(2.5)  # longer than a dead one would keep it
+            await asyncio.sleep(2.5)  # longer than a dead import would keep the lock
             assert not waiting.done()
             living.require()
         await asyncio.wait_for(waiting, 10)
@@ -244,7 +244,7 @@ def test_the_lock_of_a_dead_import_is_taken_over(fresh: Cluster, monkeypatch: py
 def test_an_import_that_loses_its_lock_counts_and_rejects_each_message_once(
     fresh: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is lost before one of the writes, or after one. "Refused" is a conversation that OpenSearch does not take."""
+    """The lock is lost before or after one of the writes. The writer rejects the conversation "Refused"."""
     subjects = ("Refused", "Hello", "Lunch", "Trains")
     messages = [parse(raw(numbered(at, Subject=subject))) for at, subject in enumerate(subjects)]
     messages.append(parse(raw(numbered(9, Message_ID="<1@x>", Subject="Another one with the id of Hello"))))
@@ -272,7 +272,7 @@ def test_an_import_that_loses_its_lock_counts_and_rejects_each_message_once(
     async def run(client: Client) -> None:
         await first_index.ensure(client, fresh.settings.alias, mapping.load(), settings={})
         unchanged = set()
-        for number in (0, *range(1, 24, 4)):  # 0: it is never lost
+        for number in (0, *range(1, 24, 4)):  # 0: the lock is never lost
             losses[:] = [number]
             organization = uuid4()
             kind = mail.Mail(Hasher(organization), mail.Own(), mail.Rules())

@@ -1,4 +1,4 @@
-"""The index: versions, tombstones, drift, the alias; what is acknowledged survives a killed node."""
+"""The index: versions, tombstones, changed mappings and the alias. Acknowledged writes survive a killed node."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_loading_twice_changes_nothing_and_an_older_copy_never_wins(fresh: Clust
     assert set(subjects(fresh).values()) == {"new"}
 
 
-def test_a_tombstone_meets_an_older_copy_and_is_found_by_no_query(fresh: Cluster) -> None:
+def test_a_tombstone_wins_over_an_older_copy_and_is_no_conversation(fresh: Cluster) -> None:
     one = corpus()[0]
     fresh.load([one])
     deleted_on = one.updated_on + timedelta(days=1)
@@ -78,7 +78,7 @@ def test_one_organization_cannot_overwrite_anothers_conversation(fresh: Cluster)
     assert status.conversations == 2
 
 
-def test_what_opensearch_refuses_is_told_and_the_rest_is_written(fresh: Cluster) -> None:
+def test_a_document_that_opensearch_refuses_is_reported_and_the_rest_is_written(fresh: Cluster) -> None:
     one, other = corpus()[:2]
     fresh.load([])
 
@@ -96,7 +96,7 @@ def test_nothing_is_written_where_the_alias_is_missing(fresh: Cluster) -> None:
         fresh.act(lambda client: writer.write(client, fresh.settings.alias, [writer.write_of(corpus()[0])]))
 
 
-def test_a_write_block_is_told_at_once_and_not_waited_for(fresh: Cluster) -> None:
+def test_a_write_block_is_reported_without_waiting(fresh: Cluster) -> None:
     fresh.load([])
 
     async def act(client: Client) -> None:
@@ -122,7 +122,7 @@ def test_the_index_is_made_once_and_named_by_time_and_mapping(fresh: Cluster) ->
     assert earlier == f"conversations-20240102t030405006-{expected.checksum}"
 
 
-def test_a_mapping_that_differs_is_told(fresh: Cluster) -> None:
+def test_a_mapping_that_differs_is_reported(fresh: Cluster) -> None:
     expected = mapping.load()
     fresh.load([])
 
@@ -145,7 +145,7 @@ def test_a_mapping_that_differs_is_told(fresh: Cluster) -> None:
     assert "extra" in status.problem
 
 
-def test_an_index_under_the_aliass_name_is_told(fresh: Cluster) -> None:
+def test_an_index_with_the_name_of_the_alias_is_reported(fresh: Cluster) -> None:
     alias = fresh.settings.alias
 
     async def act(client: Client) -> None:
@@ -162,7 +162,7 @@ def test_an_index_under_the_aliass_name_is_told(fresh: Cluster) -> None:
 def test_a_node_killed_in_a_load_loses_nothing_that_was_acknowledged(
     settings: Settings, distribution: Distribution, tmp_path: Path
 ) -> None:
-    """The node is killed -9 amid a load and started again at the same port's successor; the load is done again."""
+    """The node is killed with SIGKILL during a load and started again; then the load is repeated."""
     conversations = corpus()
     node = LocalNode(tmp_path, distribution)
     acknowledged: list[Conversation] = []

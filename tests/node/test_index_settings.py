@@ -1,4 +1,4 @@
-"""Shards, replicas and refresh interval: chosen by options or the environment, taken over by a reindex, checked."""
+"""Shards, replicas and refresh interval: chosen by options or the environment, kept by a reindex, checked."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def change(cluster: Cluster, **settings: str | int | None) -> None:
     cluster.act(lambda client: client.indices.put_settings(index=cluster.settings.alias, body=body))
 
 
-def test_without_any_there_is_one_shard_no_replica_and_a_second(fresh: Cluster) -> None:
+def test_the_defaults_are_one_shard_no_replica_and_a_refresh_each_second(fresh: Cluster) -> None:
     assert command(fresh, "create").returncode == 0
     assert held(fresh) == ("1", "0", "1s")
 
 
-def test_an_option_goes_before_the_environment_and_that_before_the_default(fresh: Cluster) -> None:
+def test_options_override_the_environment_and_that_overrides_the_defaults(fresh: Cluster) -> None:
     variables = {"CONVERSATIONS_SHARDS": "2", "CONVERSATIONS_REFRESH_INTERVAL": "5s"}
     made = command(fresh, "create", "--shards", "3", "--replicas", "0", **variables)
     assert made.returncode == 0, made.stderr
@@ -54,7 +54,7 @@ def test_an_option_goes_before_the_environment_and_that_before_the_default(fresh
     assert status["problem"] is None  # they are no part of the mapping's checksum
 
 
-def test_what_changes_nothing_is_said(fresh: Cluster) -> None:
+def test_options_that_change_nothing_are_reported(fresh: Cluster) -> None:
     assert command(fresh, "create").returncode == 0
     again = command(fresh, "create", "--shards", "3", "--refresh-interval", "5s")
     assert json.loads(again.stdout)["created"] is False
@@ -62,7 +62,7 @@ def test_what_changes_nothing_is_said(fresh: Cluster) -> None:
     assert held(fresh) == ("1", "0", "1s")
 
 
-def test_a_reindex_takes_over_what_the_running_index_has_unless_told_otherwise(fresh: Cluster) -> None:
+def test_a_reindex_keeps_the_settings_of_the_index_unless_options_change_them(fresh: Cluster) -> None:
     assert command(fresh, "create", "--shards", "2", "--refresh-interval", "3s").returncode == 0
     assert fresh.load(corpus()[:100]).written == 100
     change(fresh, number_of_replicas=1, refresh_interval="9s")
@@ -76,7 +76,7 @@ def test_a_reindex_takes_over_what_the_running_index_has_unless_told_otherwise(f
     assert {index["differing_ranges"] for index in status["indices"]} == {None, 0}
 
 
-def test_a_number_of_replicas_goes_before_one_that_follows_the_nodes(fresh: Cluster) -> None:
+def test_a_number_of_replicas_overrides_auto_expand_replicas(fresh: Cluster) -> None:
     fresh.load([])
     change(fresh, auto_expand_replicas="0-2", refresh_interval=None)
     name = json.loads(command(fresh, "reindex").stdout)["index"]
@@ -87,7 +87,7 @@ def test_a_number_of_replicas_goes_before_one_that_follows_the_nodes(fresh: Clus
     assert held(fresh)[1] == "1"
 
 
-def test_a_plan_tells_them_and_a_resumed_reindex_remembers_them(fresh: Cluster) -> None:
+def test_a_dry_run_shows_the_settings_and_a_resumed_reindex_keeps_them(fresh: Cluster) -> None:
     fresh.load(corpus()[:10])
     planned = json.loads(command(fresh, "reindex", "--dry-run", "--shards", "4", "--refresh-interval", "-1").stdout)
     assert (planned["shards"], planned["replicas"], planned["refresh_interval"]) == (4, 0, "-1")

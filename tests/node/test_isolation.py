@@ -1,9 +1,9 @@
-"""No answer depends on, or holds, what another organization wrote, or what the caller's restriction hides.
+"""No answer depends on or contains what another organization wrote, or what the caller's restriction hides.
 
-Each random request goes to a service over the conversations of all, and to one over a copy of those only that its caller
-sees: both must answer the same, byte by byte, and neither may hold a mark or a uid of others. Plain Python tells the
-totals of some of them. Half of the requests go to services with such small windows that every page is a rank descent
-with a sample, and every near page that can be remembered is. ISOLATION_REQUESTS=20000 asks as many; the figures are in docs/reliability.md.
+Each random request goes to two services: one has all conversations, the other only those that the caller may see. The
+answers must be the same, byte by byte, without a mark or a uid of others. Plain Python computes the totals of some.
+Half of the requests use windows so small that every page is a rank descent with a sample; every near page is
+remembered. ISOLATION_REQUESTS=20000 sends that many requests; docs/reliability.md has the figures.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from tests.node.comparing import _CURSOR, comparable
 from tests.node.serving import Api, serving
 
 REQUESTS = int(os.environ.get("ISOLATION_REQUESTS", "600"))
-PATIENCE = 60.0  # seconds for each request: on a busy machine, a page would else come without its suggestions, or not
+PATIENCE = 60.0  # seconds for each request; with fewer, pages lack suggestions or time out on a busy machine
 SEED = int(os.environ.get("ISOLATION_SEED", "18"))
 DEEP = Windows(dates=0, numbers=0, texts=0, scores=0, slice=3, sampling=Sampling(bits=1, least=9))
 
 
 @dataclass
 class Served:
-    """Two services over the same conversations: with the windows that there are, and with DEEP."""
+    """Two services over the same conversations: one with the default windows, one with DEEP."""
 
     plain: Api
     deep: Api
@@ -51,7 +51,7 @@ class Served:
 
 @dataclass
 class Pair:
-    """A caller at the service over everything, and at one over only what it sees: without its restriction there."""
+    """A caller at two services: one has everything, the other only what the caller sees, and no restriction."""
 
     who: Who
     everything: Served
@@ -68,7 +68,7 @@ class Pair:
 
 @dataclass
 class Tally:
-    """What was asked, so that a test can tell that it was not all refused."""
+    """Counts of requests and answers: they show that not all requests were refused."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     parameters: Counter[str] = field(default_factory=Counter)
@@ -111,10 +111,10 @@ def pairs(settings: Settings, opensearch_url: str, everything: list[Conversation
         yield found
 
 
-def tell_colleagues(pairs: list[Pair], pair: Pair, asked: Request) -> None:
-    """Deletes in the copies of other callers of the organization what was deleted in it for all of them.
+def delete_in_other_copies(pairs: list[Pair], pair: Pair, asked: Request) -> None:
+    """Repeats a deletion in the copies that other callers of the organization have.
 
-    A deletion of what is not there leaves a tombstone, so that the next one changes nothing.
+    A deletion of a missing conversation leaves a tombstone too, and so changes the answer to the next deletion.
     """
     organization = organization_of(pair, asked)
     others = [one for one in asked.parameters if one[0] != "organization_uid"]
@@ -186,7 +186,7 @@ def test_random_requests_are_answered_as_if_the_others_were_not_there(
         asked = asker.request(pair.who)
         whole = check(pair, asked, everything, tally)
         if asked.method == "DELETE" and whole.status_code == 200:
-            tell_colleagues(pairs, pair, asked)
+            delete_in_other_copies(pairs, pair, asked)
     assert {200, 400, 403, 404} <= tally.statuses.keys(), tally.statuses
     assert not [status for status in tally.statuses if status >= 429], tally.statuses
     assert tally.statuses[200] > tally.statuses.total() * 0.6, tally.statuses
@@ -200,13 +200,13 @@ def test_random_requests_are_answered_as_if_the_others_were_not_there(
 
 
 def plans() -> Counter[str]:
-    """The pages so far by how they were found: this process has all the services."""
+    """How many pages were found in each way so far, by all services: they are in this process."""
     value = telemetry.REGISTRY.get_sample_value
     names = ("plain", "hinted", "counted", "walk")
     return Counter({name: int(value("conversations_pages_total", {"plan": name}) or 0) for name in names})
 
 
-def test_a_cursor_is_of_no_use_to_anybody_else(pairs: list[Pair]) -> None:
+def test_a_cursor_is_refused_for_callers_who_see_other_conversations(pairs: list[Pair]) -> None:
     start = Request("GET", isolation.LIST, [("cursor", "*"), ("per_page", "1")])
     owned = [(pair, pair.ask(start, 0).json()["data"]["pagination"]["next_cursor"]) for pair in pairs]
     used = 0
@@ -222,9 +222,7 @@ def test_a_cursor_is_of_no_use_to_anybody_else(pairs: list[Pair]) -> None:
     assert used > 30
 
 
-def test_what_exists_elsewhere_and_what_exists_nowhere_are_told_apart_by_nothing(
-    pairs: list[Pair], everything: list[Conversation]
-) -> None:
+def test_hidden_and_unknown_conversations_have_the_same_404(pairs: list[Pair], everything: list[Conversation]) -> None:
     for pair in pairs:
         hidden = [one for one in everything if not pair.who.sees(one)][:40]
         nowhere = comparable(pair.ask(Request("GET", f"{isolation.LIST}/{UUID(int=9, version=4)}"), 0))
@@ -248,10 +246,10 @@ def test_an_organization_of_others_is_refused_alike_whether_it_exists_or_not(pai
             assert all(one == answers[0] for one in answers)
 
 
-def test_words_that_are_near_or_begun_are_found_by_their_owners(
+def test_fuzzy_words_and_prefixes_find_the_words_of_the_own_organization(
     pairs: list[Pair], everything: list[Conversation]
 ) -> None:
-    """Otherwise the other tests would show nothing: with such requests, the words of others could be met."""
+    """Such requests could find words of others, so the other tests prove something."""
     for place in (0, 1):
         pair = pairs[place]
         subject = next(one.subject for one in everything if one.organization_uid == ORGANIZATIONS[place])

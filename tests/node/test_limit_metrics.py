@@ -1,4 +1,4 @@
-"""Each limit that docs/limits.md names has a metric: what it refuses is counted, with the reason that is true."""
+"""Each limit that has a metric in docs/limits.md: its refusals are counted, with the right reason."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_each_limit_of_the_page_with_a_metric_is_tested() -> None:
     BREAKING,
     ids=[f"{limit} {reason} {breaks.__name__}" for limit, reason, breaks, _options in BREAKING],
 )
-def test_what_a_limit_of_connections_or_callers_refuses_is_counted(
+def test_refusals_of_a_limit_on_connections_or_callers_are_counted(
     limit: str,
     reason: str,
     breaks: Callable[[Client], None],
@@ -172,10 +172,10 @@ def test_what_a_limit_of_connections_or_callers_refuses_is_counted(
 
 
 @pytest.mark.parametrize("limit", SHARED)
-def test_what_a_limit_of_organizations_refuses_is_counted(limit: str, bare_settings: Settings) -> None:
-    """Two organizations (or callers) hold all; one of them asks for more, and a third one for its first.
+def test_refusals_of_a_limit_on_organizations_are_counted(limit: str, bare_settings: Settings) -> None:
+    """Two organizations (or callers) use their whole shares. One of them asks for more, then a third one for its first.
 
-    A third caller has its own half: others may use everything as organizations only.
+    The third is an organization: the units of all callers together are not limited, so a third caller gets its own.
     """
     what = limit.removesuffix("_per_caller")
     options: dict[str, Any] = {what: 2, f"{what}_per_organization": 1}

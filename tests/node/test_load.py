@@ -1,4 +1,4 @@
-"""Loads survive: the command is killed -9 and goes on, the node is killed -9 under it and the load goes on by itself."""
+"""A load can be resumed after a kill -9, and goes on by itself after a kill -9 of its node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.node.reindexing import current, stored
 from tests.node.running import begin_load
 from tests.processes import wait_until
 
-COUNT = 5_000  # enough batches to be interrupted between them, and no more than one search shows
+COUNT = 5_000  # enough for several batches, and no more than one search returns
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def many() -> list[Conversation]:
 
 @pytest.fixture
 def file(tmp_path: Path, many: list[Conversation]) -> Path:
-    """With a line that is wrong near the beginning, and one near the end."""
+    """The conversations, with an invalid line near the beginning and one near the end."""
     lines = [one.model_dump_json() for one in many]
     path = tmp_path / "many.ndjson"
     path.write_text("\n".join([*lines[:10], "{}", *lines[10:-10], "nonsense", *lines[-10:]]) + "\n")
@@ -46,7 +46,7 @@ def everything(cluster: Cluster) -> int:
 
 
 @pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["", "workers"])
-def test_a_load_that_was_killed_goes_on_where_it_stopped(fresh: Cluster, file: Path, workers: tuple[str, ...]) -> None:
+def test_a_killed_load_resumes_where_it_stopped(fresh: Cluster, file: Path, workers: tuple[str, ...]) -> None:
     checkpoint = file.parent / "load.checkpoint"
     killed = begin_load(fresh.url, fresh.settings.alias, file, *workers)
     wait_until(checkpoint.exists, process=killed, says=killed.communicate)
@@ -56,7 +56,7 @@ def test_a_load_that_was_killed_goes_on_where_it_stopped(fresh: Cluster, file: P
     assert 0 < reached < COUNT
     resumed = begin_load(fresh.url, fresh.settings.alias, file, "--resume", *workers)
     out, errors = resumed.communicate(timeout=120)
-    assert resumed.returncode == 3, errors  # two lines are wrong
+    assert resumed.returncode == 3, errors  # two lines are invalid
     told = json.loads(out)
     assert told["written"] + told["unchanged"] == COUNT + 1 - reached
     assert everything(fresh) == COUNT
@@ -77,7 +77,7 @@ def test_a_file_that_changed_is_not_resumed(fresh: Cluster, file: Path) -> None:
     assert resumed.returncode == 2
 
 
-def test_a_node_that_is_killed_under_a_load_and_started_again_gets_the_rest(
+def test_a_load_goes_on_after_its_node_is_killed_and_started_again(
     settings: Settings, distribution: Distribution, file: Path, many: list[Conversation], tmp_path: Path
 ) -> None:
     with LocalNode(tmp_path / "node", distribution) as node:
@@ -118,7 +118,7 @@ def test_several_files_are_loaded_at_once(fresh: Cluster, many: list[Conversatio
     assert failing.returncode == 2
 
 
-def test_a_load_slows_down_where_opensearch_pushes_back_and_loses_nothing(
+def test_a_load_loses_nothing_if_opensearch_rejects_batches_for_back_pressure(
     settings: Settings, distribution: Distribution, file: Path, tmp_path: Path
 ) -> None:
     """The node takes about two batches at once, a third of what a load would send."""
@@ -131,4 +131,4 @@ def test_a_load_slows_down_where_opensearch_pushes_back_and_loses_nothing(
         assert everything(cluster) == COUNT
         stats = cluster.act(lambda client: client.nodes.stats(metric="indexing_pressure"))
         pressure = next(iter(stats["nodes"].values()))["indexing_pressure"]["memory"]["total"]
-        assert pressure["coordinating_rejections"] > 0, "nothing was pushed back, so nothing was shown"
+        assert pressure["coordinating_rejections"] > 0, "OpenSearch rejected nothing, so the test proves nothing"

@@ -1,6 +1,6 @@
-"""Whatever the suite had the service do: no log, trace, metric, error or list of processes tells what was in it.
+"""No log, trace, metric, error or list of processes contains texts of conversations, requests or tokens.
 
-Everything that was stored, asked and sent here holds MARK, so that one look finds it wherever it got to.
+All texts that are stored, asked and sent here contain MARK, so one search finds every leak.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def marked(what: str) -> Conversation:
 
 @dataclass
 class Provoked:
-    """What was sent, and what must not be found anywhere."""
+    """The secrets that were sent, and the answers, metrics, traces and command lines to look for them in."""
 
     cluster: Cluster
     key: str
@@ -70,7 +70,7 @@ class Provoked:
     command_lines: list[str] = field(default_factory=list)
 
     def ask_everything(self, http: httpx.Client, base: str) -> None:
-        """Each route, with marked words in each place that a request has, as a caller and with what is refused."""
+        """Asks each route, with MARK in every part of a request, with valid tokens and with invalid ones."""
         assert self.cluster.settings.token_secret is not None
         token = Tokens(self.cluster.settings).mint(CALLER, [MINE], scopes=SCOPES)
         first = self.ask(http, "GET", f"{base}/api/conversations?cursor=*&per_page=1&search={MARK}subject", token)
@@ -117,7 +117,7 @@ class Provoked:
 
 
 def echoing(status: int) -> Fault:
-    """OpenSearch's error that repeats what it was asked, as those of its parsers do."""
+    """An error of OpenSearch that repeats the request, as the errors of its parsers do."""
 
     def fault(call: Call, _answer: Answer) -> Answer:
         reason = f"cannot parse [{call.body.decode('utf-8', 'replace')}] of {call.path}"
@@ -130,7 +130,7 @@ def echoing(status: int) -> Fault:
 
 @contextmanager
 def everything_logged(file: Path) -> Iterator[None]:
-    """What all libraries log, at every level; not those of the client in this process."""
+    """Writes what the libraries log at every level to the file, but not what the clients in this process log."""
     handler = logging.FileHandler(file)
     handler.addFilter(lambda record: not record.name.startswith(THE_CLIENTS_OWN))
     loggers = [logging.getLogger(name) for name in ("", "opensearch", "opensearchpy.trace", "asyncio", "aiohttp")]
@@ -138,7 +138,7 @@ def everything_logged(file: Path) -> Iterator[None]:
     try:
         for logger in loggers:
             logger.setLevel(logging.DEBUG)
-        for logger in (loggers[0], loggers[2]):  # the trace's own handler is what switches it on
+        for logger in (loggers[0], loggers[2]):  # the trace logs only if it has a handler of its own
             logger.addHandler(handler)
         yield
     finally:
@@ -150,8 +150,10 @@ def everything_logged(file: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def provoked(settings: Settings, opensearch_url: str, logs: Path) -> Iterator[Provoked]:
-    """Every route, by a process of its own that is traced, by one in a thread at every level of logging, and by one
-    whose OpenSearch answers with errors that repeat the query."""
+    """Asks every route of a traced process, and of a service in a thread that logs at every level.
+
+    OpenSearch then also answers the second service with errors that repeat the query.
+    """
     with ExitStack() as stack:
         cluster = stack.enter_context(_own(settings, opensearch_url))
         key = _key(cluster, logs)
@@ -202,7 +204,7 @@ def _own(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
 
 
 def _key(cluster: Cluster, folder: Path) -> str:
-    """An API key, made by the command, which records it."""
+    """An API key, created by the command, which also writes a line to an audit file."""
     environment = cluster.environment | {"CONVERSATIONS_AUDIT_FILE": str(folder / "audit-of-commands")}
     arguments = ("key", "create", "--name", f"{MARK}name", "--organization", str(MINE))
     scopes = ("--scope", "conversations:write", "--scope", "conversations:export")
@@ -218,10 +220,10 @@ def logged(logs: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.last
 def test_no_line_that_was_logged_holds_a_token_a_subject_an_address_or_a_search(provoked: Provoked, logs: Path) -> None:
-    """Of this process so far; tests/conftest.py looks through the logs of all processes when they have ended."""
+    """The lines of this process so far; tests/conftest.py checks the logs of all processes when they have ended."""
     assert len(logged(logs)) > 300
     for entry in logged(logs):
-        if "key" not in entry:  # the commands' own
+        if "key" not in entry:  # those of commands have one
             assert set(entry) <= FIELDS, set(entry) - FIELDS
     libraries = (logs / "libraries").read_text("utf-8")
     assert "opensearch" not in libraries or "POST" in libraries
@@ -230,14 +232,14 @@ def test_no_line_that_was_logged_holds_a_token_a_subject_an_address_or_a_search(
 
 @pytest.mark.last
 def test_every_route_was_asked(provoked: Provoked, logs: Path) -> None:
-    """So a new one must be asked here, too."""
+    """A new route must be asked here, too."""
     assert provoked.answers
     there = {path.replace(":str", "") for handler in (*HANDLERS, *PAGES) for path in handler.paths}
     assert there - {"/"} <= {entry.get("route") for entry in logged(logs)}
 
 
 @pytest.mark.last
-def test_no_metric_no_trace_and_no_process_shows_what_was_asked_or_with_what(provoked: Provoked) -> None:
+def test_no_metric_trace_or_process_shows_a_request_or_a_token(provoked: Provoked) -> None:
     assert len(provoked.metrics) == 2
     assert len(provoked.traces) > 0
     assert any("serve" in line for line in provoked.command_lines)
@@ -250,7 +252,7 @@ def test_no_metric_no_trace_and_no_process_shows_what_was_asked_or_with_what(pro
 
 
 @pytest.mark.last
-def test_no_error_repeats_a_token_a_key_or_what_a_cursor_is(provoked: Provoked) -> None:
+def test_no_error_repeats_a_token_a_key_or_a_cursor(provoked: Provoked) -> None:
     refusals = [answer for answer in provoked.answers if answer.status_code >= 400]
     assert {401, 403, 404, 405} <= {answer.status_code for answer in refusals}
     assert {400, 503} <= {answer.status_code for answer in refusals}
@@ -277,7 +279,7 @@ def test_the_audit_trail_says_who_did_what_to_which_organization_and_how_many(pr
         action: [line for line in lines if line["action"] == action] for action in ("write", "export", "delete")
     }
     assert sum(map(len, by_action.values())) == len(lines)
-    assert by_action["export"][0]["conversations"] == 3  # the one that was written is not yet found
+    assert by_action["export"][0]["conversations"] == 3  # searches do not find the new one yet
     assert all(line["complete"] for line in by_action["export"])
     assert by_action["write"][0]["written"] == 1
     assert UUID(by_action["delete"][0]["uid"]) == marked("bulk").uid

@@ -1,4 +1,4 @@
-"""How words match: any of them, all or any, with mistakes, corrected and completed, from the organization's own words."""
+"""How words match: all or any of them, with mistakes, corrected and completed from the organization's own words."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def subjects(api: Api, **parameters: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["search", "q"])
-def test_any_word_is_enough_and_more_and_rarer_words_come_first(name: str, office: Api) -> None:
+def test_match_any_needs_one_word_and_ranks_more_and_rarer_words_first(name: str, office: Api) -> None:
     assert subjects(office, sort="relevance", match="any", **{name: "the quarterly budget"}) == [
         "the quarterly budget", "quarterly numbers", "budget review", "the third", "the second", "the first",
         "invoke the function", "the the",
@@ -76,7 +76,7 @@ def test_any_word_is_enough_and_more_and_rarer_words_come_first(name: str, offic
     assert "matched" not in ask(office, match="any", **{name: "budget"})
 
 
-def test_all_words_if_a_conversation_has_them_and_else_any_of_them(office: Api) -> None:
+def test_match_auto_means_all_words_if_a_conversation_has_them_and_else_any(office: Api) -> None:
     found = ask(office, search="quarterly budget", match="auto")
     assert (found["matched"], found["pagination"]["total"]) == ("all", 1)
     found = ask(office, search="quarterly budget zebra", match="auto", facets="status")
@@ -90,7 +90,7 @@ def test_all_words_if_a_conversation_has_them_and_else_any_of_them(office: Api) 
 
 
 @pytest.mark.parametrize("name", ["search", "q"])
-def test_a_correction_may_find_any_of_the_words_where_these_would_be_enough(name: str, office: Api) -> None:
+def test_with_match_any_or_auto_a_correction_needs_to_find_only_one_word(name: str, office: Api) -> None:
     def corrected(text: str, match: str) -> str | None:
         told = ask(office, suggest="true", match=match, **{name: text})["suggestions"]["did_you_mean"]
         return None if told is None else str(told[name])
@@ -104,7 +104,7 @@ def test_a_correction_may_find_any_of_the_words_where_these_would_be_enough(name
     assert corrected("quartrly nubmers", "auto") == "quarterly numbers"
 
 
-def test_in_the_search_box_only_plain_words_are_loosened(office: Api) -> None:
+def test_in_the_search_box_match_any_and_auto_concern_only_plain_words(office: Api) -> None:
     assert subjects(office, q='quarterly budget -"the quarterly"', match="auto") == [
         "quarterly numbers",
         "budget review",
@@ -131,7 +131,7 @@ def test_in_the_search_box_only_plain_words_are_loosened(office: Api) -> None:
     assert problem["parameter"] == "match"
 
 
-def test_a_walk_remembers_what_it_began_with(fresh: Cluster) -> None:
+def test_a_walk_keeps_to_all_or_any_words_as_it_began(fresh: Cluster) -> None:
     walks = {"-updated_on": ("alpha", "beta"), "relevance": ("gamma", "delta")}
     for one, other in walks.values():
         fresh.load([conversation(f"{one} {number}", age=number) for number in range(6)])
@@ -152,7 +152,7 @@ def test_a_walk_remembers_what_it_began_with(fresh: Cluster) -> None:
             assert [item["subject"] for item in walked if item["subject"] != f"{one} {other}"] == whole
 
 
-def test_an_export_says_which_words_its_conversations_have(office: Api) -> None:
+def test_an_export_says_whether_all_or_any_words_matched(office: Api) -> None:
     for text, matched, total in (("quarterly budget", "all", 1), ("quarterly budget zebra", "any", 3)):
         answer = office.get(
             "/api/conversations/export",
@@ -220,7 +220,7 @@ def test_a_text_that_finds_nothing_is_corrected(typed: str, corrected: str | Non
     if corrected is None:
         assert found["pagination"]["total"] or found["suggestions"]["did_you_mean"] is None
         return
-    if found["pagination"]["total"]:  # another form of the word, or the same in one word or in two: found as it is
+    if found["pagination"]["total"]:  # stems match, or the words joined or split: no correction is needed
         assert subjects(office, search=typed) == subjects(office, search=corrected)
         return
     told = found["suggestions"]["did_you_mean"]
@@ -235,7 +235,7 @@ def test_the_box_is_corrected_and_its_fields_stay(office: Api) -> None:
     assert found["suggestions"]["did_you_mean"] == {"q": "status:active invoice", "total": 3, "with_filters": True}
 
 
-def test_how_many_have_any_of_the_words_is_told(office: Api) -> None:
+def test_suggestions_count_the_conversations_with_any_of_the_words(office: Api) -> None:
     found = ask(office, search="quarterly budget directories", suggest="true")["suggestions"]
     assert (
         found["any_words"]
@@ -245,7 +245,7 @@ def test_how_many_have_any_of_the_words_is_told(office: Api) -> None:
     assert ask(office, q="quarterly budget dirs", suggest="true")["suggestions"]["any_words"] == 3
 
 
-# ---- other organizations' words are theirs ----
+# ---- words of other organizations ----
 
 QUESTIONS: list[tuple[str, dict[str, str]]] = [
     *(("", {"search": text, "match": match, "suggest": "true"}) for text in ("acquisitoin", "merger plan", "qwertyx", "inv")
@@ -258,7 +258,7 @@ QUESTIONS: list[tuple[str, dict[str, str]]] = [
 
 
 def test_what_another_organization_writes_changes_no_answer(fresh: Cluster) -> None:
-    """They hold each word that is asked for, and all that are near it, more often than the nearest words could be listed."""
+    """It has every word of the questions, and more similar words than a search can list."""
     fresh.load([conversation(text, age=age) for age, text in enumerate(["project plan", "inventory", "qwerabx list"])])
     rng = random.Random(1)
 
@@ -292,7 +292,7 @@ def _told(data: dict[str, Any]) -> str:
 
 
 def test_the_longest_texts_of_a_dense_vocabulary_are_answered(fresh: Cluster) -> None:
-    """Three-letter words, so that each is near hundreds: in no way of matching do they become too many clauses."""
+    """Three-letter words, each similar to hundreds of others: no way of matching makes too many clauses of them."""
     rng = random.Random(2)
     words = sorted({"".join(rng.choices(string.ascii_lowercase, k=3)) for _each in range(6_000)})
     subjects_there = [" ".join(words[at : at + 124]) for at in range(0, len(words), 124)]
@@ -308,7 +308,7 @@ def test_the_longest_texts_of_a_dense_vocabulary_are_answered(fresh: Cluster) ->
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_a_code_is_found_in_any_groups_and_no_other_code_is(code: str, office: Api) -> None:
+def test_a_code_is_found_however_it_is_grouped_and_no_other_code_is(code: str, office: Api) -> None:
     everything = sorted({f"paid {way} now" for way in CODES[code]})
     for way in CODES[code]:
         found = ask(office, "", CODED, search=way, per_page=100)["items"]

@@ -72,8 +72,8 @@ def test_metrics_tell_how_fresh_the_index_is(api: Api) -> None:
     assert age == pytest.approx((datetime.now(UTC) - newest).total_seconds(), abs=60)
 
 
-def test_a_body_that_is_cut_off_counts_for_its_client(api: Api) -> None:
-    """The client goes after ten of a hundred bytes: 499, or 400 where the service noticed in time; no error of its own."""
+def test_a_body_that_is_cut_off_is_counted_as_the_fault_of_its_client(api: Api) -> None:
+    """The client closes after a part of the body: 499, or 400 if the service noticed in time, but never a 5xx."""
     address = httpx.URL(api.address)
     token = api.token(ORGANIZATIONS[0], scopes=("conversations:write", "conversations:export"))
 
@@ -95,10 +95,10 @@ def test_a_body_that_is_cut_off_counts_for_its_client(api: Api) -> None:
     assert changed <= {"400", "499"}
 
 
-def test_every_request_is_counted_by_route_and_status_and_its_time_and_opensearchs(api: Api) -> None:
+def test_requests_and_their_calls_to_opensearch_are_counted_and_timed(api: Api) -> None:
     token = api.token(ORGANIZATIONS[0])
     before = families(api)
-    # Asked by no other test, so that nothing of it is remembered.
+    # No other test asks for this page, so no cache has it.
     deep = "/api/conversations?page=99999&created_on[lte]=2031-07-06T05:04:03.002Z"
     for path in ("/api/conversations", "/api/conversations?nonsense=1", deep, "/nowhere"):
         api.get(path, token)
@@ -117,7 +117,7 @@ def test_every_request_is_counted_by_route_and_status_and_its_time_and_opensearc
     searches = more("conversations_opensearch_seconds_count", call="_search")
     assert searches >= 2
     assert more("conversations_opensearch_seconds_sum", call="_search") > 0
-    assert more("conversations_request_seconds_sum") > 0  # perhaps less: a deep page's searches run side by side
+    assert more("conversations_request_seconds_sum") > 0  # perhaps less: a deep page's searches run in parallel
     assert value(after, "conversations_opensearch_connections", state="size") > 0
 
 
@@ -130,7 +130,7 @@ def test_no_label_names_an_organization_or_a_user_or_what_was_asked(api: Api) ->
         assert hidden not in text
 
 
-def test_a_cluster_that_is_gone_is_told_and_the_process_still_tells_of_itself(cluster: Cluster) -> None:
+def test_without_a_cluster_metrics_say_so_and_still_describe_the_process(cluster: Cluster) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
@@ -144,7 +144,7 @@ def test_a_cluster_that_is_gone_is_told_and_the_process_still_tells_of_itself(cl
 
 @pytest.fixture
 def busy(fresh: Cluster) -> Iterator[Api]:
-    """A service while a load and a reindex are under way, beside an older index, and after a bulk request."""
+    """A service during a load and a reindex, with an older index, and after a bulk request."""
     fresh.load(corpus()[:50])
 
     async def begin(client: Client) -> None:
@@ -200,14 +200,14 @@ def expressions() -> list[str]:
     return alerts + [target["expr"] for panel in board["panels"] for target in panel["targets"]]
 
 
-def test_alert_rules_and_the_grafana_dashboard_ask_for_what_the_service_exposes(busy: Api) -> None:
+def test_alert_rules_and_the_grafana_dashboard_use_only_metrics_that_exist(busy: Api) -> None:
     found = families(busy)
     busy.get("/nowhere")
     samples: dict[str, set[str]] = {}
     for family in found.values():
         for sample in family.samples:
             samples.setdefault(sample.name, set()).update(sample.labels)
-    # Counters that have not counted yet have no sample, and so no labels to look at, but for these:
+    # A counter that has not counted yet has no sample and no labels. These are known:
     samples.setdefault("conversations_opensearch_failures_total", set()).update({"call", "status"})
     samples.setdefault("conversations_pages_total", set()).add("plan")
     told = expressions()
@@ -222,9 +222,7 @@ def test_alert_rules_and_the_grafana_dashboard_ask_for_what_the_service_exposes(
             assert set(filter(None, map(str.strip, labels.split(",")))) <= known, expression
 
 
-def test_traces_show_the_request_and_its_calls_under_the_callers_own_and_nothing_secret(
-    cluster: Cluster, api: Api
-) -> None:
+def test_traces_put_a_request_and_its_calls_into_the_callers_trace_without_secrets(cluster: Cluster, api: Api) -> None:
     parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     sink = Sink()
     thread = threading.Thread(target=sink.serve_forever, kwargs={"poll_interval": 0.01})
@@ -271,14 +269,14 @@ def doctor(cluster: Cluster, *arguments: str, **more: str) -> tuple[int, dict[st
     return done.returncode, {check["check"]: check for check in checks}
 
 
-def test_doctor_finds_a_good_deployment_well(cluster: Cluster) -> None:
+def test_doctor_finds_nothing_wrong_with_a_good_deployment(cluster: Cluster) -> None:
     code, checks = doctor(cluster)
     assert {name: check["verdict"] for name, check in checks.items()} == dict.fromkeys(checks, "ok"), checks
     assert len(checks) == len(CHECKS) + 1
     assert code == 0
 
 
-def test_doctor_warns_of_a_copy_that_has_no_node(fresh: Cluster) -> None:
+def test_doctor_warns_of_a_replica_without_a_node(fresh: Cluster) -> None:
     fresh.load(corpus()[:3])
     body = {"index": {"number_of_replicas": 1}}
     fresh.act(lambda client: client.indices.put_settings(index=fresh.settings.alias, body=body))
@@ -300,7 +298,7 @@ def test_doctor_notices_that_nothing_can_be_written(fresh: Cluster, block: str) 
     assert doctor(fresh)[1]["writes"]["verdict"] == "ok"
 
 
-def test_doctor_goes_by_the_plugins_name_where_text_cannot_be_analyzed_without_an_index(fresh: Cluster) -> None:
+def test_doctor_looks_for_the_name_of_the_icu_plugin_if_it_may_not_analyze_text(fresh: Cluster) -> None:
     """Before there is an index, OpenSearch's security plugin lets only administrators analyze text."""
     with Proxy(fresh.url) as proxy, proxy.faulty(faults.error(403, "security_exception"), "_analyze"):
         _code, checks = doctor(fresh, OPENSEARCH_URL=proxy.url)
@@ -347,7 +345,7 @@ def test_doctor_finds_a_disk_below_its_watermark(
     assert "flood_stage" in checks["disk"]["found"]
 
 
-def test_doctor_without_a_cluster_skips_what_cannot_be_looked_at(cluster: Cluster) -> None:
+def test_doctor_without_a_cluster_skips_the_checks_that_need_one(cluster: Cluster) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         code, checks = doctor(cluster, "--opensearch-url", f"http://127.0.0.1:{nobody.getsockname()[1]}")

@@ -1,4 +1,4 @@
-"""Names with an apostrophe, a hyphen or a space find one another, also those in addresses; so do phone numbers in groups."""
+"""Names with and without apostrophe, hyphen or space find one another, also in addresses; so do phone numbers."""
 
 from __future__ import annotations
 
@@ -76,5 +76,5 @@ def named(settings: Settings, opensearch_url: str) -> Iterator[Api]:
         ("from:030123456", ()),
     ],
 )
-def test_a_name_is_found_with_and_without_its_signs(text: str, found: tuple[str, ...], named: Api) -> None:
+def test_a_name_is_found_with_and_without_its_punctuation(text: str, found: tuple[str, ...], named: Api) -> None:
     assert tuple(item["subject"] for item in ask(named, q=text, sort="subject")["items"]) == found

@@ -1,4 +1,4 @@
-"""A local node that is dead though its process may live: noticed, told in one line, and ended. A slow one is left alone."""
+"""A local node with a fatal error is noticed, reported in one line and ended. A suspended one is left alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from service.node import Distribution, LocalNode, watch
 from tests.node.running import COMMAND, Run, environment
 
-# What the analysis of subjects once had: Java recurses on the repeated group, and the stack overflows.
+# The analysis of subjects once had such a pattern: Java recurses on the repeated group until the stack overflows.
 RECURSIVE = {
     "settings": {
         "analysis": {
@@ -90,7 +90,7 @@ def test_a_node_that_is_out_of_memory_ends_at_once_and_is_noticed(tmp_path: Path
         assert reason.result(NOTICED_SECONDS).startswith("OpenSearch ended with the exit code 3. Its last log lines")
 
 
-def test_a_node_that_is_only_paused_is_left_alone(node: LocalNode, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suspended_node_is_left_alone(node: LocalNode, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "REFUSED_SECONDS", 1.0)
     monkeypatch.setattr(watch, "CONNECT_SECONDS", 0.2)
     with node:
@@ -122,7 +122,7 @@ class in_a_thread:
         return self._found[0]
 
 
-def test_what_the_node_writes_is_its_owners_alone(node: LocalNode) -> None:
+def test_only_the_owner_can_read_the_files_of_the_node(node: LocalNode) -> None:
     before = os.umask(0o022)
     try:
         with node:

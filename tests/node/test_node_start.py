@@ -1,4 +1,4 @@
-"""Starts of the local node that are refused or fail: the reason is told, and a node that runs is left alone."""
+"""Starts of the local node that are refused or fail: the reason is reported, and a running node is left alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.processes import wait_until
 
 
 def state(data: Path) -> dict[str, tuple[int, str]]:
-    """The files that a second node could spoil: their inodes, and sums of what must not change in them."""
+    """The inodes and checksums of the files that a second node could damage; of the log, only the beginning."""
     names = [
         "node.json",
         "port.json",
@@ -57,7 +57,7 @@ def test_a_refused_second_start_leaves_the_first_alone(tmp_path: Path) -> None:
     assert running_url(tmp_path) is None
 
 
-def test_stopping_what_was_refused_leaves_the_first_alone(tmp_path: Path, distribution: Distribution) -> None:
+def test_stopping_a_refused_node_leaves_the_first_alone(tmp_path: Path, distribution: Distribution) -> None:
     with LocalNode(tmp_path, distribution) as first:
         second = LocalNode(tmp_path, distribution)
         with pytest.raises(NodeFailed, match="in use by process"):
@@ -67,8 +67,10 @@ def test_stopping_what_was_refused_leaves_the_first_alone(tmp_path: Path, distri
         assert running_url(tmp_path) == first.url
 
 
-def test_a_look_at_the_folder_does_not_stop_a_start(tmp_path: Path, distribution: Distribution) -> None:
-    """Commands that look for a running node hold the lock for a moment."""
+def test_a_command_that_looks_for_a_running_node_does_not_stop_a_start(
+    tmp_path: Path, distribution: Distribution
+) -> None:
+    """Such a command holds the lock for a moment."""
     import fcntl
 
     (tmp_path / "lock").touch()
@@ -96,7 +98,7 @@ def test_the_nodes_own_exception_is_shown(tmp_path: Path, distribution: Distribu
     assert "while parsing a flow sequence" in words
 
 
-def test_damaged_data_are_told(tmp_path: Path, distribution: Distribution) -> None:
+def test_damaged_data_are_reported(tmp_path: Path, distribution: Distribution) -> None:
     with LocalNode(tmp_path, distribution):
         pass
     for file in (tmp_path / "index").rglob("segments_*"):
@@ -106,7 +108,7 @@ def test_damaged_data_are_told(tmp_path: Path, distribution: Distribution) -> No
     assert "the data folder is damaged" in words
 
 
-def test_a_damaged_shard_is_told_at_once(tmp_path: Path, distribution: Distribution) -> None:
+def test_a_damaged_shard_is_reported_at_once(tmp_path: Path, distribution: Distribution) -> None:
     with LocalNode(tmp_path, distribution) as node:
         httpx.put(f"{node.url}/an-index/_doc/1?refresh=true", json={"a": 1}, timeout=60)
         httpx.put(f"{node.url}/an-index", json={}, timeout=60)
@@ -118,19 +120,19 @@ def test_a_damaged_shard_is_told_at_once(tmp_path: Path, distribution: Distribut
     assert "shard 0 of the index an-index cannot be read" in words
 
 
-def test_a_folder_that_is_none_is_told(tmp_path: Path, distribution: Distribution) -> None:
+def test_a_file_in_place_of_a_folder_is_reported(tmp_path: Path, distribution: Distribution) -> None:
     (tmp_path / "index").mkdir()
     (tmp_path / "index" / "nodes").write_text("")
     assert "Not a directory" in failing(LocalNode(tmp_path, distribution))
 
 
-def test_a_wrong_option_of_the_jvm_is_told(tmp_path: Path) -> None:
+def test_a_wrong_option_of_the_jvm_is_reported(tmp_path: Path) -> None:
     done = conversations("node", "--data", str(tmp_path), JAVA_TOOL_OPTIONS="-XX:+Nonsense")
     assert done.returncode == 1
     assert "OpenSearch did not start: Unrecognized VM option 'Nonsense': correct JAVA_TOOL_OPTIONS" in done.stderr
 
 
-def test_a_port_that_was_taken_meanwhile_is_no_failure(
+def test_a_start_tries_another_port_if_its_port_was_taken_meanwhile(
     tmp_path: Path, distribution: Distribution, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as taken:
@@ -150,7 +152,7 @@ def test_a_port_that_was_taken_meanwhile_is_no_failure(
             assert httpx.get(node.url).status_code == 200
 
 
-def test_a_node_that_is_killed_while_it_starts_is_told(tmp_path: Path, distribution: Distribution) -> None:
+def test_a_node_that_is_killed_while_it_starts_is_reported(tmp_path: Path, distribution: Distribution) -> None:
     node = LocalNode(tmp_path, distribution)
     failures: list[str] = []
 
@@ -169,17 +171,17 @@ def test_a_node_that_is_killed_while_it_starts_is_told(tmp_path: Path, distribut
     assert failures[0].startswith("OpenSearch did not start: it was killed by SIGKILL")
 
 
-def test_a_node_that_still_brings_its_indices_back_is_waited_for(
+def test_a_start_waits_for_a_node_that_still_recovers_its_indices(
     tmp_path: Path, distribution: Distribution, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A node that waits in vain for a second one brings its indices back late, as after a long recovery."""
+    """The node waits for a second one for 8 s, so it recovers its indices late."""
     with LocalNode(tmp_path, distribution) as node:
         httpx.put(f"{node.url}/an-index", json={}, timeout=60).raise_for_status()
     late = {"gateway.expected_data_nodes": "2", "gateway.recover_after_time": "8s"}
     passed, is_usable = [0.0], health.is_usable
 
     def looked(url: str) -> bool:
-        """The time for a start is over as soon as the node has responded."""
+        """The time for a start is over after the first check that fails."""
         if found := is_usable(url):
             return found
         passed[0] = 1 + process.START_SECONDS

@@ -72,7 +72,7 @@ def test_walking_by_cursor_visits_every_conversation_once_and_in_order(
 
 
 def test_points_in_time_are_closed(deep_api: Api, cluster: Cluster) -> None:
-    """Also of pages past the end."""
+    """Also those of pages past the end."""
     _open, before = cluster.points_in_time()
     token = deep_api.token(ORGANIZATIONS[0])
     for page in (1, 7, 1000):

@@ -1,6 +1,6 @@
-"""The tests of pages, cursors, exports, counts and facets once more on three nodes, where each organization is spread over three of five shards.
+"""The tests of pages, cursors, exports, counts and facets once more, on three nodes.
 
-Each shard has a replica.
+Each organization is spread over three of five shards, and each shard has a replica.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from tests.node.analysis import tokens_of
 from tests.node.clusters import Cluster, own_alias
 from tests.node.serving import Api, serving
 from tests.node.test_export import (  # noqa: F401 (these are run here with the fixtures of this module)
-    test_an_export_is_everything_that_matches_in_order_and_says_so,
+    test_an_export_is_complete_and_in_order_and_its_last_line_says_so,
 )
 from tests.node.test_facets import (  # noqa: F401
     compare_counts,
-    test_created_on_is_counted_by_the_days_of_a_zone,
+    test_created_on_is_counted_in_a_time_zone,
 )
 from tests.node.test_oracle import (  # noqa: F401
     BATCHES,
@@ -40,7 +40,7 @@ from tests.node.test_oracle import (  # noqa: F401
 from tests.node.test_walks import (  # noqa: F401
     test_a_walk_ends_with_its_last_full_page,
     test_following_the_links_visits_every_page_both_ways,
-    test_only_a_walks_own_cursor_is_taken,
+    test_only_the_cursor_of_the_same_walk_is_accepted,
 )
 
 SHARDS, PARTITION = 5, 3
@@ -82,7 +82,7 @@ def test_random_requests_are_answered_as_brute_force_does(
     compare_counts(seed, COUNTS_PER_BATCH, api, conversations, tokens)
 
 
-def test_each_organization_is_spread_over_as_many_shards_and_no_more(cluster: Cluster) -> None:
+def test_each_organization_is_spread_over_as_many_shards_as_the_partition_says(cluster: Cluster) -> None:
     """With OpenSearch's default number of routing shards, it would be in one shard, whatever the partition is."""
     search = f"{cluster.url}/{cluster.settings.alias}/_search"
     for organization in ORGANIZATIONS[:2]:

@@ -1,4 +1,4 @@
-"""The page for people: searching, filtering, paging and reading, with the keys and clicks of a person."""
+"""The page for people: searching, filtering and reading, with keys and mouse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.node.pages import MINE, OTHER, Site, items, search, settled, total, u
 pytestmark = pytest.mark.skipif(browser.is_missing(), reason="needs a Chromium; CI installs one")
 
 
-def test_the_link_of_run_signs_in_once(web: Site) -> None:
+def test_the_sign_in_link_of_run_works_once(web: Site) -> None:
     link = f"{web.api.address}/#sign-in={web.codes.make(web.token)}"
     page = web.blank()
     page.goto(link)
@@ -62,7 +62,7 @@ def test_another_organization_has_other_conversations(web: Site) -> None:
     expect(page.locator("#organization")).to_have_value(str(OTHER))
 
 
-def test_a_link_to_an_organization_of_somebody_else_says_so(web: Site) -> None:
+def test_a_link_to_an_organization_of_others_shows_an_error(web: Site) -> None:
     page = web.open(("organization_uid", "00000000-0000-0000-0000-00000000ffff"), ("q", "windows"))
     expect(page.locator("main [role=alert]")).to_contain_text("The token does not allow this")
     page.click(".home")
@@ -148,7 +148,7 @@ def test_a_warning_stands_under_its_words(web: Site) -> None:
     expect(page.locator("#told")).to_have_count(0)
 
 
-def test_what_cannot_be_asked_is_said_below_the_box(web: Site) -> None:
+def test_the_error_of_an_invalid_search_is_below_the_box(web: Site) -> None:
     page = web.open()
     search(page, " ".join("abcdefghijklmnopqrstuvwxyzabcdefgh"))
     expect(page.locator("#told .error")).to_contain_text("q:")
@@ -157,7 +157,7 @@ def test_what_cannot_be_asked_is_said_below_the_box(web: Site) -> None:
     assert total(page) == 3
 
 
-def test_it_says_when_not_all_words_matched(web: Site) -> None:
+def test_the_page_says_when_not_all_words_matched(web: Site) -> None:
     page = web.open()
     search(page, "windows zebra")
     expect(page.locator("#matched")).to_contain_text("some of them")
@@ -172,7 +172,7 @@ def test_it_says_when_not_all_words_matched(web: Site) -> None:
     expect(page.locator("#matched")).to_have_count(0)
 
 
-def test_nothing_found_leads_on(web: Site) -> None:
+def test_a_search_without_results_offers_other_searches(web: Site) -> None:
     page = web.open(("status", "draft"), ("is_read", "true"))
     search(page, "wimdows ")
     expect(page.locator(".empty h2")).to_have_text("Nothing found")

@@ -15,7 +15,7 @@ from tests.node.pages import MINE, Site, items, settled, total, uids
 pytestmark = pytest.mark.skipif(browser.is_missing(), reason="needs a Chromium; CI installs one")
 
 
-def test_any_page_any_size_and_any_order(web: Site) -> None:
+def test_every_page_size_and_order_can_be_chosen(web: Site) -> None:
     page = web.open(("per_page", "10"))
     page.fill("#page-number", "17")
     page.keyboard.press("Enter")
@@ -46,7 +46,7 @@ def focused(page: Page) -> str:
     return uid
 
 
-def test_keys(web: Site) -> None:
+def test_keys_work_and_can_be_switched_off(web: Site) -> None:
     page = web.open()
     shown = uids(page)
     for key, place in (("j", 0), ("j", 1), ("j", 2), ("k", 1)):
@@ -75,7 +75,7 @@ def test_keys(web: Site) -> None:
     expect(page.locator("#box")).to_have_value("jk?np")
 
 
-def test_the_pane_has_every_field_and_copies(web: Site) -> None:
+def test_the_pane_has_every_field_and_copies_uid_and_link(web: Site) -> None:
     page = web.open()
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.locator(".row").first.click()
@@ -97,7 +97,7 @@ def test_the_pane_has_every_field_and_copies(web: Site) -> None:
     link = page.evaluate("navigator.clipboard.readText()")
     other = web.blank()
     web.sign_in(other)
-    other.goto(f"{link}&status=closed")  # the conversation is not on the page that the link leads to
+    other.goto(f"{link}&status=closed")  # this page of results does not have the conversation
     expect(other.locator("#detail-title")).to_have_text("שלום עולם invoice")
     other.goto(f"{web.api.address}/#open=00000000-0000-0000-0000-00000000ffff")
     expect(other.locator("#detail-title")).to_contain_text("no such conversation")

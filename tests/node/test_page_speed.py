@@ -1,7 +1,7 @@
-"""How much work the page makes of a browser: the start, and paging through 10,000 conversations.
+"""How much work the page is for a browser: the start, and paging through 10,000 conversations.
 
-Measured is the time that the page's thread computes, not what a clock says: it is the same on a machine that others use
-too. `python -m tests.bench.page ADDRESS TOKEN` prints what a clock says.
+The tests measure the processor time of the page's thread, because other programs do not change that time.
+`python -m tests.bench.page ADDRESS TOKEN` measures by the clock.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FRAME = 1 / 60
 
 
 class Work:
-    """Seconds that the page's thread has computed."""
+    """The processor time of the page's thread, in seconds."""
 
     def __init__(self, page: Page) -> None:
         self._session: CDPSession = page.context.new_cdp_session(page)
@@ -41,7 +41,7 @@ class Work:
         into.append(self.done() - before)
 
 
-def test_a_phone_can_use_it_within_a_second(web: Site) -> None:
+def test_a_phone_can_use_the_page_within_a_second(web: Site) -> None:
     page = web.blank(width=390, height=844)
     web.sign_in(page)
     work = Work(page)
@@ -49,8 +49,8 @@ def test_a_phone_can_use_it_within_a_second(web: Site) -> None:
     assert work.done() * PHONE < SECOND
 
 
-def test_it_asks_in_three_turns(web: Site) -> None:
-    """The page; then its files; then texts, caller and results side by side, of which none waits for another."""
+def test_the_page_loads_in_three_steps(web: Site) -> None:
+    """The page; then its files; then texts, caller and results in parallel."""
     page = web.blank()
     web.sign_in(page)
     held: list[Route] = []
@@ -71,10 +71,7 @@ def test_it_asks_in_three_turns(web: Site) -> None:
 
 
 def many_pages(page: Page, token: str, web: Site) -> None:
-    """Answers as the service does, but as if its conversations were there again and again: 100 pages of 100.
-
-    What a large organization costs the service is measured elsewhere; this is about the browser.
-    """
+    """Answers like the service, but repeats its conversations: 100 pages of 100. Only the browser is measured."""
 
     def answered(route: Route) -> None:
         asked = dict(parse_qsl(urlsplit(route.request.url).query))
@@ -106,7 +103,7 @@ SCROLLED = """(top) => new Promise((done) => {
 })"""
 
 
-def test_ten_thousand_are_paged_and_scrolled_without_a_stutter(web: Site) -> None:
+def test_ten_thousand_conversations_are_paged_and_scrolled_smoothly(web: Site) -> None:
     page = web.blank()
     web.sign_in(page)
     many_pages(page, web.token, web)

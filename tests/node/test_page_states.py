@@ -1,4 +1,4 @@
-"""The page for people in every state: without a connection or a right, small, dark, in other languages, below a path."""
+"""The page for people in each state: without a connection or a token, small, dark, in other languages, below a path."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LISTED = "**/api/conversations?*"
 COUNTED = "**/api/conversations/count?*"
 
 
-def test_without_a_connection_it_says_so_and_goes_on_by_itself(web: Site) -> None:
+def test_a_lost_connection_is_reported_and_the_page_recovers_by_itself(web: Site) -> None:
     page = web.open()
     shown = uids(page)
     page.context.set_offline(True)
@@ -38,7 +38,7 @@ def test_without_a_connection_it_says_so_and_goes_on_by_itself(web: Site) -> Non
 
 
 def refuse(page: Page, status: int, code: str, *, times: int = 1_000, **headers: str) -> None:
-    """The next answers of the list are errors as the service would send them."""
+    """Answers the next requests for the list with an error, as the service would."""
     body = json.dumps({"status": "error", "error": {"code": code, "message": code, "details": [], "request_id": "0"}})
     page.route(LISTED, lambda route: route.fulfill(status=status, body=body, headers=headers), times=times)
 
@@ -98,7 +98,7 @@ def test_a_slower_older_answer_never_replaces_a_newer_one(web: Site) -> None:
     ("locale", "found", "unread"),
     [("de-AT", "281 Konversationen", "Ungelesen"), ("es", "281 conversaciones", "No leídas"), ("fr-CA", "281 conversations", "Non lues")],
 )  # fmt: skip
-def test_it_speaks_the_language_of_the_browser(web: Site, locale: str, found: str, unread: str) -> None:
+def test_the_page_has_the_language_of_the_browser(web: Site, locale: str, found: str, unread: str) -> None:
     page = web.open(locale=locale)
     expect(page.locator(".total")).to_have_text(found)
     expect(page.locator(".views")).to_contain_text(unread)
@@ -112,7 +112,7 @@ def test_it_speaks_the_language_of_the_browser(web: Site, locale: str, found: st
     expect(page.locator(".views")).to_contain_text("Unread")
 
 
-def test_it_works_below_a_path_of_another_server(web: Site) -> None:
+def test_the_page_works_below_a_path_of_another_server(web: Site) -> None:
     with below_path(web.api.address, "/tools/search") as below:
         web.others.append(below)
         page = web.blank()
@@ -131,7 +131,7 @@ def test_it_works_below_a_path_of_another_server(web: Site) -> None:
     assert [url for url in web.requested if not url.startswith((below, "data:", "blob:"))] == []
 
 
-def test_the_first_load_is_small_and_kept(web: Site) -> None:
+def test_the_first_load_is_small_and_cached(web: Site) -> None:
     page = web.blank()
     web.sign_in(page)
     sizes: list[int] = []

@@ -1,4 +1,4 @@
-"""docs/search.md's table of rules: every line of it is a promise, and is asked here, of a real node."""
+"""Every row of the tables of rules in docs/search.md is a promise, and is tested here on a real node."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.node.serving import Api, serving
 PAGE = (Path(__file__).parents[2] / "docs" / "search.md").read_text("utf-8")
 _LINE = re.compile(r"^\| (\w+) \| `(.*?)` \| `(.*?)` \| (yes|no) \| (.+) \|$", re.MULTILINE)
 _ORDER = re.compile(r"^\| ([a-z ]+) \| `(.*?)` \| `(.*?)` \| `(.*?)` \| (.+) \|$", re.MULTILINE)
-_ESCAPED = re.compile(r"\\u([0-9a-f]{4})")  # how the table writes characters that nobody would see in it
+_ESCAPED = re.compile(r"\\u([0-9a-f]{4})")  # how the table writes invisible characters
 
 
 def _written(text: str) -> str:
@@ -67,7 +67,7 @@ def test_the_table_is_long_and_of_many_scripts() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_what_is_promised(rule: str, promised: Api) -> None:
+def test_every_row_of_a_rule_holds(rule: str, promised: Api) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = pool.map(lambda promise: _is_found(promise, promised), RULES[rule])
         broken = [
@@ -101,7 +101,7 @@ def test_the_table_of_orders_is_read() -> None:
 
 
 @pytest.mark.parametrize("match", dict.fromkeys(match for match, *_rest in ORDERED))
-def test_what_comes_first(match: str, in_order: Api) -> None:
+def test_the_first_subject_of_a_row_comes_before_the_later_one(match: str, in_order: Api) -> None:
     parameter, _, value = match.rpartition(" ")
     given = {"match": value} if parameter or value != "q" else {}
     name = "q" if "q" in (parameter, value) else "search"

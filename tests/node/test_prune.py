@@ -1,4 +1,4 @@
-"""prune, rollback and --abandon touch only what is the service's own, as it is under the lock, and say so first."""
+"""prune, rollback and --abandon first take the lock, touch only indices of the service, and say what they do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_prune_touches_only_its_own_indices_and_orders_them_by_time(fresh: Clust
         checksum = mapping.load().checksum
         own = [
             await aliases.create(client, alias, mapping.load(), name=f"{alias}-{year}0101t000000000-{checksum}")
-            for year in (2029, 2021, 2025)  # made in this order, whatever the names say
+            for year in (2029, 2021, 2025)  # created in this order, which is not that of the names
         ]
         foreign = [f"{alias}-backup-2023", f"{alias}-20200101t000000000-{checksum}", f"{alias}-eu"]
         for name in foreign:
@@ -63,8 +63,8 @@ def test_prune_touches_only_its_own_indices_and_orders_them_by_time(fresh: Clust
     assert command(fresh, "verify", "--against", foreign[3], "--repair").returncode == 1
 
 
-def test_an_action_looks_after_it_has_the_lock(fresh: Cluster) -> None:
-    """While a rollback waits for the lock, the index that is read changes."""
+def test_a_prune_reads_the_alias_after_it_has_the_lock(fresh: Cluster) -> None:
+    """While a prune waits for the lock, the alias moves to another index."""
     fresh.load(of(FIRST, 3))
     old = current(fresh)
 
@@ -74,7 +74,7 @@ def test_an_action_looks_after_it_has_the_lock(fresh: Cluster) -> None:
         acquired = held.acquire
 
         async def late(*arguments: Any) -> Lock:
-            """Another process ends its work at the last moment before the lock is there."""
+            """Another process moves the alias and releases the lock just before it is acquired."""
             new = await aliases.create(client, alias, mapping.load(), aliases=(alias, writes_alias(alias)))
             await client.indices.update_aliases(body={"actions": [{"remove": {"index": old, "alias": alias}}]})
             await held.release()
@@ -109,7 +109,7 @@ def test_a_second_rollback_says_where_it_goes_and_needs_again(fresh: Cluster) ->
     assert json.loads(command(fresh, "rollback", "--again").stdout) == {"index": new}
 
 
-def test_abandon_tells_what_was_done(fresh: Cluster) -> None:
+def test_abandon_reports_what_was_done(fresh: Cluster) -> None:
     fresh.load(of(FIRST, 3))
     old = current(fresh)
     assert command(fresh, "reindex").returncode == 0
@@ -135,7 +135,7 @@ def test_abandon_tells_what_was_done(fresh: Cluster) -> None:
     assert json.loads(command(fresh, "reindex", "--resume").stdout) == {"removed": [old]}
 
 
-def test_a_killed_prune_is_gone_on_with(fresh: Cluster) -> None:
+def test_a_killed_prune_can_be_abandoned(fresh: Cluster) -> None:
     fresh.load(of(FIRST, 3))
     old = current(fresh)
     assert command(fresh, "reindex").returncode == 0
@@ -147,7 +147,7 @@ def test_a_killed_prune_is_gone_on_with(fresh: Cluster) -> None:
     assert old not in written(fresh)
 
 
-def test_a_purge_that_fails_is_told(fresh: Cluster) -> None:
+def test_a_purge_that_fails_is_reported_and_can_be_resumed(fresh: Cluster) -> None:
     one = of(FIRST, 1)[0]
     fresh.load([one])
     deletion = writer.deletion_of(FIRST, UUID(int=5), datetime(2020, 1, 1, tzinfo=UTC))
@@ -174,7 +174,7 @@ def with_an_old_tombstone(cluster: Cluster) -> str:
     return current(cluster)
 
 
-def test_a_prune_killed_before_its_tombstones_goes_on_with_them(fresh: Cluster) -> None:
+def test_a_prune_that_was_killed_before_its_purge_resumes_with_it(fresh: Cluster) -> None:
     old = with_an_old_tombstone(fresh)
     assert command(fresh, "reindex").returncode == 0
     killed = begun(fresh, "prune", "--tombstones", "1d", until="waiting 1 s")
@@ -185,7 +185,7 @@ def test_a_prune_killed_before_its_tombstones_goes_on_with_them(fresh: Cluster) 
     assert f"1 old tombstone removed from {current(fresh)}" in resumed.stderr
 
 
-def test_abandon_tells_which_tombstones_are_left(fresh: Cluster) -> None:
+def test_abandon_reports_which_tombstones_are_left(fresh: Cluster) -> None:
     read = with_an_old_tombstone(fresh)
     for step, told in (
         ("remove", "all tombstones from before {} were"),
@@ -208,7 +208,7 @@ def test_abandon_tells_which_tombstones_are_left(fresh: Cluster) -> None:
 def test_a_prune_of_another_version_is_resumed_or_refused(
     changes: dict[str, Any], is_understood: bool, fresh: Cluster
 ) -> None:
-    """The first one is of a version that did not remember tombstones."""
+    """The first state is of a version that stored nothing about tombstones."""
     read = with_an_old_tombstone(fresh)
 
     async def left(client: Client) -> None:
@@ -226,7 +226,7 @@ def test_a_prune_of_another_version_is_resumed_or_refused(
     assert "tombstone removed" not in resumed.stderr
 
 
-def test_steps_purge_only_what_is_written_and_own(fresh: Cluster) -> None:
+def test_a_purge_leaves_foreign_indices_alone(fresh: Cluster) -> None:
     fresh.load([])
     alias = fresh.settings.alias
 

@@ -33,7 +33,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 @pytest.fixture
 def names(sample_api: Api) -> Iterator[dict[str, Any]]:
-    """What an example may use."""
+    """The names that the examples use."""
     organization = UUID(EXAMPLE_ORGANIZATION)
     token = sample_api.token(organization, scopes=("conversations:write", "conversations:export"))
     with Client(sample_api.address, token=token) as client:
@@ -75,7 +75,7 @@ def test_both_clients_read_the_whole_sample(names: dict[str, Any], samples: Path
 
 
 def test_the_examples_are_right_for_a_type_checker(tmp_path: Path) -> None:
-    """mypy reads them all as one program, strictly."""
+    """mypy checks all of them in strict mode."""
     head = [
         "from uuid import UUID", "from conversation_search import Client", "URL = TOKEN = ''", "ORGANIZATION = UUID(int=1)",
         "client = Client(URL, token=TOKEN)",
@@ -89,8 +89,8 @@ def test_the_examples_are_right_for_a_type_checker(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_it_is_a_distribution_of_its_own(tmp_path: Path) -> None:
-    """With httpx as its only dependency, typed, and with the version of the service that it belongs to."""
+def test_the_client_is_a_distribution_of_its_own(tmp_path: Path) -> None:
+    """It depends only on httpx, is typed, and has the version of the service."""
     assert __version__ == service.__version__
     shutil.copytree(ROOT, tmp_path / "project", ignore=shutil.ignore_patterns("__pycache__", "dist"))
     subprocess.run(

@@ -1,4 +1,4 @@
-"""Scopes, and callers who see the conversations of some agents or parties only: everywhere, against brute force."""
+"""Scopes, and restricted callers, who see only the conversations of some agents or parties: against brute force."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ RESTRICTIONS: list[dict[str, tuple[Any, ...]]] = [
 
 
 @pytest.mark.parametrize("restriction", RESTRICTIONS)
-def test_a_restricted_caller_gets_what_there_would_be_without_the_others(
+def test_a_restricted_caller_gets_the_same_answers_as_without_the_hidden_conversations(
     restriction: dict[str, tuple[Any, ...]],
     api: Api,
     deep_api: Api,
@@ -101,7 +101,7 @@ def test_a_restricted_caller_gets_what_there_would_be_without_the_others(
         assert counted["total"] == expected["pagination"]["total"]
 
 
-def test_a_restricted_caller_exports_walks_gets_and_completes_its_own_only(
+def test_exports_walks_gets_and_completions_have_only_what_a_restricted_caller_sees(
     api: Api, conversations: list[Conversation]
 ) -> None:
     mine = [one for one in conversations if one.organization_uid == ORGANIZATION]
@@ -132,7 +132,7 @@ def test_a_restricted_caller_exports_walks_gets_and_completes_its_own_only(
             assert sender["count"] == counted > 0
 
 
-def test_what_a_restricted_caller_does_not_see_is_as_if_it_were_not_there(api: Api) -> None:
+def test_a_conversation_that_a_restriction_hides_is_like_a_missing_one(api: Api) -> None:
     everything = api.token(ORGANIZATION)
     nothing = api.token(ORGANIZATION, agents=(ORGANIZATIONS[3],))
     item = api.conversations(everything, {"agent_uid": str(AGENTS[0]), "per_page": 1})["data"]["items"][0]
@@ -146,7 +146,7 @@ def test_what_a_restricted_caller_does_not_see_is_as_if_it_were_not_there(api: A
     assert all(facet["values"] == [] for facet in answer["facets"].values())
 
 
-def test_a_cursor_of_an_unrestricted_caller_is_of_no_use(api: Api) -> None:
+def test_a_restricted_caller_cannot_use_a_cursor_of_an_unrestricted_one(api: Api) -> None:
     parameters = {"cursor": "*", "per_page": 5}
     cursor = api.conversations(api.token(ORGANIZATION), parameters)["data"]["pagination"]["next_cursor"]
     answer = api.get("/api/conversations", api.token(ORGANIZATION, agents=(AGENTS[0],)), params={"cursor": cursor})

@@ -1,4 +1,4 @@
-"""Readiness: at any size, only while the index takes writes, and of the index that the alias means now."""
+"""Readiness: at any size, only while the index takes writes, and for the index that the alias points to now."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def own(fresh: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
 
 
 def test_ready_above_ten_thousand_documents(own: Api, fresh: Cluster) -> None:
-    """From 10,000 on, a search without an exact total answers with a lower bound."""
+    """From 10,000 on, OpenSearch's total is only a lower bound unless the search asks for an exact one."""
     action = json.dumps({"index": {"_index": fresh.settings.alias}})
     body = "".join(f'{action}\n{{"order":{{"uid_1":{number}}}}}\n' for number in range(10_050))
     fresh.act(lambda client: client.bulk(body=body, params={"refresh": "true"}))
@@ -54,10 +54,10 @@ def test_a_closed_index_is_503_on_every_route(own: Api, fresh: Cluster) -> None:
     fresh.act(lambda client: client.indices.open(index=f"{fresh.settings.alias}-*"))
 
 
-def test_the_fit_is_asked_again_after_the_alias_moved(
+def test_the_index_is_checked_again_after_the_alias_moved(
     own: Api, fresh: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Readiness notices at once, and the routes as soon as what they know is not fresh any more."""
+    """Readiness notices at once; the routes notice when their last check is no longer fresh."""
     alias = fresh.settings.alias
     token = own.token(ORGANIZATIONS[0])
     assert own.conversations(token)["data"]["pagination"]["total"] == 0

@@ -69,7 +69,7 @@ def test_a_reindex_a_rollback_and_a_prune(fresh: Cluster) -> None:
     assert "nothing to return to" in nothing.stderr
 
 
-def test_a_dry_run_tells_what_would_be_done_and_writes_nothing(fresh: Cluster, tmp_path: Path) -> None:
+def test_a_dry_run_shows_what_would_be_done_and_writes_nothing(fresh: Cluster, tmp_path: Path) -> None:
     everything = corpus()[:50]
     fresh.load(everything)
     gone = everything[0]
@@ -135,7 +135,7 @@ def test_a_reindex_from_files_and_from_both(fresh: Cluster, tmp_path: Path) -> N
         (("verify", "--against", "nothing", "--delete-extra"), 2, "needs --repair"),
     ],
 )
-def test_wrong_use_is_told(arguments: tuple[str, ...], code: int, says: str, fresh: Cluster) -> None:
+def test_wrong_options_are_reported(arguments: tuple[str, ...], code: int, says: str, fresh: Cluster) -> None:
     fresh.load([])
     done = command(fresh, *arguments)
     assert done.returncode == code
@@ -148,7 +148,7 @@ def settings_of(cluster: Cluster, index: str) -> dict[str, Any]:
     return held
 
 
-def test_a_reindex_keeps_replicas_and_refresh_interval_and_puts_them_back(fresh: Cluster) -> None:
+def test_a_reindex_keeps_replicas_and_refresh_interval_and_an_abandon_restores_them(fresh: Cluster) -> None:
     fresh.load(of(FIRST, 3))
     old = current(fresh)
     changed = {"index.refresh_interval": "7s", "index.number_of_replicas": 2}
@@ -184,7 +184,9 @@ def test_a_reindex_from_files_keeps_deletions_and_newer_writes(fresh: Cluster, t
     assert stored(fresh, current(fresh)) == {document_id(FIRST, one.uid): one.version for one in [newer, *mine[2:]]}
 
 
-def test_invalid_documents_go_to_rejects_and_are_left_out_only_if_told(fresh: Cluster, tmp_path: Path) -> None:
+def test_invalid_documents_go_to_rejects_and_are_left_out_only_with_skip_invalid(
+    fresh: Cluster, tmp_path: Path
+) -> None:
     mine = of(FIRST, 6)
     fresh.load(mine)
     old = current(fresh)
@@ -235,7 +237,7 @@ def test_counts_that_never_agree_fail(fresh: Cluster, monkeypatch: pytest.Monkey
 
 
 def test_a_small_index_is_copied_in_a_few_requests(fresh: Cluster) -> None:
-    """Its ranges hold a document or two each: they are read and written together."""
+    """Each of its ranges has one or two documents, so many ranges are read and written together."""
     fresh.load(corpus()[:300])
     done = command(fresh, "-v", "reindex")
     assert done.returncode == 0, done.stderr

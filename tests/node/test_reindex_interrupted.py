@@ -1,4 +1,4 @@
-"""A reindex under a running service: what is acknowledged is never lost, and nobody notices, whatever is killed."""
+"""A reindex under a running service: whatever is killed, no acknowledged write is lost, and readers notice nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.node.serving import serving
 from tests.node.traffic import Readers, Writers, threads
 
 
-def test_ctrl_c_says_once_how_a_reindex_goes_on(fresh: Cluster) -> None:
+def test_after_ctrl_c_a_reindex_says_once_how_to_resume(fresh: Cluster) -> None:
     fresh.load(corpus()[:200])
     stopped = begun(fresh, "reindex", "--throttle", "10", until="reindex: backfill")
     stopped.send_signal(signal.SIGINT)
@@ -56,7 +56,7 @@ def test_only_one_reindex_at_a_time_and_a_dead_ones_lock_is_taken_over(
     assert "a reindex is running (backfill" in second.stderr
     refused = command(fresh, "prune")
     assert refused.returncode == 1
-    os.kill(first.pid, signal.SIGSTOP)  # neither dead nor alive: its lock goes to who asks
+    os.kill(first.pid, signal.SIGSTOP)  # suspended: another process may take over its lock
     third = begun(fresh, "reindex", "--resume", "--throttle", "10", until="reindex: backfill")
     os.kill(first.pid, signal.SIGCONT)
     _out, errors = first.communicate(timeout=60)
@@ -144,7 +144,7 @@ def test_killed_at_each_step_a_reindex_loses_nothing_and_no_reader_notices(fresh
                 arguments = ["reindex"]
                 for step, _function in commands.STEPS:
                     process = begun(fresh, *arguments, until=f"reindex: {step}")
-                    time.sleep(rng.random() * 0.3)  # somewhere within the step: the moment of a crash is anyone's guess
+                    time.sleep(rng.random() * 0.3)  # a random moment within the step
                     process.kill()
                     process.communicate()
                     arguments = ["reindex", "--resume"]

@@ -31,8 +31,8 @@ from tests.node.reindexing import (
 pytestmark = pytest.mark.usefixtures("dead_owners_are_known_sooner")
 
 
-def test_the_lock_lives_while_files_are_read(fresh: Cluster) -> None:
-    """The reading stands still until the lock has been seen to beat: read in the event loop, it never would be."""
+def test_the_lock_is_kept_alive_while_files_are_read(fresh: Cluster) -> None:
+    """Reading waits until the lock has sent heartbeats: if it blocked the event loop, it would wait forever."""
     mine = of(FIRST, 5)
     fresh.load(mine)
     go_on = threading.Event()
@@ -111,7 +111,7 @@ def test_a_load_of_another_version_is_no_error(source: dict[str, Any], fresh: Cl
         {"action": "reindex", "step": "backfill", "old": "a", "new": "b", "news": 1},
     ],
 )  # fmt: skip
-def test_a_state_of_another_version_is_told_and_kept(source: dict[str, Any], fresh: Cluster) -> None:
+def test_a_state_of_another_version_is_reported_and_kept(source: dict[str, Any], fresh: Cluster) -> None:
     fresh.load([])
 
     async def put(client: Client) -> None:
@@ -129,18 +129,18 @@ def test_a_state_of_another_version_is_told_and_kept(source: dict[str, Any], fre
     assert "Traceback" not in resumed.stderr
 
 
-def test_a_lock_is_let_go_though_a_beat_was_cancelled_before_its_answer_came(fresh: Cluster) -> None:
-    """As at the end of every reindex, when the beats are stopped."""
+def test_a_lock_is_released_even_if_a_heartbeat_was_cancelled_before_its_answer(fresh: Cluster) -> None:
+    """The end of every reindex cancels the heartbeats."""
     rng = random.Random(5)
 
-    async def beat_and_let_go(client: Client) -> None:
+    async def beat_and_release(client: Client) -> None:
         for _ in range(15):
             lock = await Lock.acquire(client, fresh.settings.alias, State("reindex", "swap", "old", "new"))
             beat = asyncio.create_task(lock.save())
-            await asyncio.sleep(rng.random() * 0.02)  # the moment is anyone's guess
+            await asyncio.sleep(rng.random() * 0.02)  # a random moment
             beat.cancel()
             await asyncio.gather(beat, return_exceptions=True)
             await lock.release()
             assert await reindex_lock.read(client, fresh.settings.alias) is None
 
-    fresh.act(beat_and_let_go)
+    fresh.act(beat_and_release)

@@ -1,6 +1,6 @@
-"""Public bug reports about searches, as small inputs with the right outcome, where the material is there.
+"""Searches from public bug reports, with the right outcomes. Without the file of cases, there is no test.
 
-Its README says what a step compares with what is expected. The kinds behind these cases are tests of the project's own.
+The README of the cases says what each step compares. Other tests of the project cover the same kinds of cases.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def test_a_reported_search_has_the_right_outcome(case: dict[str, Any], reported:
 
 
 def outcome(step: dict[str, Any], token: str, api: Api) -> object:
-    """What the step looks at."""
+    """The part of the answer that the step compares."""
     if step["method"] == "ETAG":
         return _by_if_none_match(step["target"], token, api)
     answer = _ask(step["method"], step["target"], token, api, step.get("headers", {}))
@@ -65,7 +65,7 @@ _LOOKED_AT: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 def _plain(expected: object) -> object:
-    """In the order of `outcome`, which has no order of its own."""
+    """Sorted as in `outcome`: the order does not count."""
     return sorted(expected) if isinstance(expected, list) else expected
 
 

@@ -1,4 +1,4 @@
-"""The limits on requests over real HTTP and a real node, each with a small one: what is refused, how, and its metric."""
+"""The limits on requests, each set low, over real HTTP and a real node: what is refused, how, and the metrics."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from tests.processes import WAIT_SECONDS, wait_until
 ONE, OTHER = ORGANIZATIONS[:2]
 WRITE = ("conversations:write", "conversations:export")
 BULK = "/api/conversations/bulk"
-PATIENCE = 60.0  # seconds, for what a busy machine may not slow down to a refusal
+PATIENCE = 60.0  # seconds, so that a busy machine causes no refusal
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def metric(api: Api, name: str, limit: str, **labels: str) -> float:
 
 
 def at_once(api: Api, paths: list[str], tokens: list[str]) -> list[httpx.Response]:
-    """The answers to all of these, asked for in the same moment."""
+    """The answers to all of these requests, which are sent at the same time."""
 
     async def ask() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=None)
@@ -70,7 +70,7 @@ def at_once(api: Api, paths: list[str], tokens: list[str]) -> list[httpx.Respons
 
 
 def test_a_caller_is_told_its_balance(cluster: Cluster) -> None:
-    with limited(cluster, caller_rate=0.01, caller_burst=10) as api:  # so that no time of a test gives a unit back
+    with limited(cluster, caller_rate=0.01, caller_burst=10) as api:  # so slow that no unit comes back during the test
         token, colleague = api.token(ONE), api.token(ONE, lifetime=timedelta(hours=1))
         answer = api.get("/api/conversations", token)
         assert answer.headers["ratelimit-policy"] == '"caller";q=10;w=1000'
@@ -90,7 +90,7 @@ def test_a_caller_is_told_its_balance(cluster: Cluster) -> None:
         assert metric(api, "refused_total", "rate", reason="own") >= 2
 
 
-def test_a_caller_may_come_again_when_it_was_told_to(cluster: Cluster) -> None:
+def test_a_refused_caller_is_answered_again_later(cluster: Cluster) -> None:
     with limited(cluster, caller_rate=0.5, caller_burst=1) as api:
         token = api.token(ONE)
         wait_until(lambda: (refused := api.get("/api/caller", token)).status_code == 429 and retry_after(refused) >= 1)
@@ -102,7 +102,7 @@ def retry_after(answer: httpx.Response) -> int:
 
 
 def test_a_flood_of_one_organization_is_429_and_the_other_is_served(cluster: Cluster) -> None:
-    """OpenSearch answers none of their searches before all that have no place are refused."""
+    """OpenSearch answers none of their searches before all searches without a slot are refused."""
     limits = {
         "searches": 2,
         "searches_per_organization": 1,
@@ -145,7 +145,7 @@ def test_a_flood_of_one_organization_is_429_and_the_other_is_served(cluster: Clu
         wait_until(lambda: metric(api, "limit_in_use", "searches") == metric(api, "limit_waiting", "searches") == 0)
 
 
-def test_when_others_use_everything_it_is_503(cluster: Cluster) -> None:
+def test_an_export_is_503_if_others_use_all_slots(cluster: Cluster) -> None:
     with limited(cluster, exports=2, exports_per_organization=1) as api:
         held = [Unread(api, organization) for organization in ORGANIZATIONS[:2]]
         try:
@@ -182,7 +182,7 @@ class Unread:
         assert self._socket.recv(100).startswith(b"HTTP/1.1 200 ")
 
     def read(self, size: int) -> None:
-        """Reads so many bytes, or up to the end."""
+        """Reads `size` bytes, or up to the end."""
         while size > 0 and (more := self._socket.recv(min(size, 4_096))):
             size -= len(more)
 
@@ -200,7 +200,7 @@ class Unread:
 
 @pytest.fixture(scope="module")
 def large(settings: Settings, opensearch_url: str) -> Iterator[Cluster]:
-    """For each of two organizations, 80 conversations of 100 kB: more than what lies in buffers on the way."""
+    """For each of two organizations, 80 conversations of 100 kB: more than the buffers on the way hold."""
     rng = random.Random(1)
     made: list[Conversation] = []
     for organization in (ONE, OTHER):
@@ -230,8 +230,8 @@ def test_exports_that_nobody_reads_end_and_hold_back_no_other_organization(large
     large.await_no_points_in_time()
 
 
-def test_one_that_reads_drop_by_drop_is_cut_off_too(large: Cluster) -> None:
-    """One that is only slow is not: it reads 400 kB a second, and the other one 4 kB."""
+def test_an_export_that_is_read_very_slowly_is_cut_off_too(large: Cluster) -> None:
+    """A client that reads 400 kB a second is not cut off, one that reads 4 kB a second is."""
     with limited(large, unread_seconds=2.0) as api:
         with reading(Unread(api, ONE, buffer=65_536), 40_000):
             until = time.monotonic() + 6
@@ -244,7 +244,7 @@ def test_one_that_reads_drop_by_drop_is_cut_off_too(large: Cluster) -> None:
 
 @contextmanager
 def reading(reader: Unread, size: int) -> Iterator[None]:
-    """Reads so many bytes ten times a second, whatever the test waits for meanwhile."""
+    """Reads `size` bytes ten times a second, in a thread, while the block runs."""
     ended = threading.Event()
 
     def read() -> None:
@@ -263,8 +263,8 @@ def reading(reader: Unread, size: int) -> Iterator[None]:
         reader.close()
 
 
-def test_bodies_beyond_the_bytes_wait_and_are_then_refused(cluster: Cluster) -> None:
-    """The first three bodies never come to their end. All are of different callers."""
+def test_bodies_beyond_the_limit_of_bytes_wait_and_are_then_refused(cluster: Cluster) -> None:
+    """The first three bodies never end. All are of different callers."""
     with limited(cluster, bulk_bytes=3_000, bulk_bytes_per_organization=2_000, body_seconds=30.0) as api:
         address = urlsplit(api.address)
         mint = Tokens(api.settings).mint
@@ -301,10 +301,10 @@ def test_a_body_above_the_setting_is_413_however_it_comes(cluster: Cluster) -> N
         assert api.http.post(f"{api.address}{BULK}", headers=headers, content=b"\n" * 1_000).status_code == 200
 
 
-def test_more_deep_pages_than_the_cluster_has_points_in_time(
+def test_more_deep_pages_than_the_cluster_allows_points_in_time_are_answered(
     settings: Settings, distribution: Distribution, conversations: list[Conversation], tmp_path: Path
 ) -> None:
-    """The limit of a node of its own is set low; the service's is below it, and all pages are answered."""
+    """A node of its own allows 8 points in time; the service uses at most 6, and lets the other pages wait."""
     with LocalNode(tmp_path, distribution, options={"search.max_open_pit_context": "8"}) as node:
         own = Cluster(settings, node.url)
         own.load(conversations[SIZES[0] - 100 : SIZES[0] + 100])  # of both organizations
@@ -336,7 +336,7 @@ def test_operators_have_an_address_of_their_own(cluster: Cluster) -> None:
         error(httpx.get(f"http://{own}/api/conversations"), 404, "not_found")
 
 
-def test_many_scrapes_look_at_the_cluster_once(cluster: Cluster) -> None:
+def test_many_scrapes_of_the_metrics_ask_the_cluster_once(cluster: Cluster) -> None:
     with limited(cluster) as api:
         before = _looks(cluster)
         with ThreadPoolExecutor(8) as pool:
@@ -345,13 +345,13 @@ def test_many_scrapes_look_at_the_cluster_once(cluster: Cluster) -> None:
 
 
 def _looks(cluster: Cluster) -> int:
-    """Searches that the index has had."""
+    """How many searches the index has had."""
     stats = cluster.act(lambda client: client.indices.stats(index=cluster.settings.alias, metric="search"))
     return int(stats["_all"]["total"]["search"]["query_total"])
 
 
 def test_a_client_that_hangs_up_ends_its_bulk_write(cluster: Cluster, settings: Settings, opensearch_url: str) -> None:
-    """3,000 lines are several batches; the client goes while they are written."""
+    """3,000 lines are several batches; the client hangs up while they are written."""
     rng = random.Random(2)
     lines = b"".join(conversation(rng, ONE).model_dump_json().encode() + b"\n" for _ in range(3_000))
     with own_alias(settings, opensearch_url) as own:

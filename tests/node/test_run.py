@@ -51,7 +51,7 @@ def await_end(pid: int) -> None:
         os.close(process)
 
 
-def test_run_answers_the_curl_line_and_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
+def test_the_curl_line_of_run_works_and_ctrl_c_leaves_no_process(tmp_path: Path) -> None:
     data = tmp_path / "data"
     run = Run(data)
     body = run.ask()
@@ -63,7 +63,7 @@ def test_run_answers_the_curl_line_and_ctrl_c_leaves_no_process(tmp_path: Path) 
     assert answers[0].json()["data"]["token"] in run.curl
     status = json.loads(conversations("status", "--data", str(data)).stdout)
     assert (status["conversations"], status["problem"]) == (400, None)
-    for port in ("0", run.address.rpartition(":")[2]):  # a busy port is not the reason that helps
+    for port in ("0", run.address.rpartition(":")[2]):  # the running node is reported, not the busy port
         second = conversations("run", "--port", port, "--data", str(data))
         assert second.returncode == 1
         assert re.fullmatch(
@@ -138,7 +138,7 @@ def test_load_and_import_on_a_running_node(tmp_path: Path) -> None:
     assert run.end(signal.SIGINT) == 130
 
 
-def test_a_port_in_use_is_told_before_anything_is_started(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_before_anything_is_started(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -152,7 +152,7 @@ def test_a_port_in_use_is_told_before_anything_is_started(tmp_path: Path) -> Non
     assert not (tmp_path / "data").exists()
 
 
-def test_a_data_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_an_impossible_data_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = conversations("run", "--port", "0", "--data", str(tmp_path / "file" / "data"))
     assert done.returncode == 2
@@ -160,7 +160,7 @@ def test_a_data_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     assert "--data" in done.stderr
 
 
-def test_a_node_that_dies_on_start_is_told_with_its_last_words(tmp_path: Path, settings: Settings) -> None:
+def test_a_node_that_ends_at_its_start_is_reported_with_its_last_log_lines(tmp_path: Path, settings: Settings) -> None:
     done = conversations("node", "--data", str(tmp_path), CONVERSATIONS_NODE_HEAP="1m")
     assert done.returncode == 1
     assert "OpenSearch did not start: Too small maximum heap: set CONVERSATIONS_NODE_HEAP" in done.stderr
@@ -168,7 +168,7 @@ def test_a_node_that_dies_on_start_is_told_with_its_last_words(tmp_path: Path, s
     assert running_url(tmp_path) is None
 
 
-def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = conversations("node", "--data", str(tmp_path / "d"), CONVERSATIONS_CACHE=str(tmp_path / "file" / "cache"))
     assert done.returncode == 1
@@ -177,7 +177,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def test_a_jar_that_was_changed_is_not_used(tmp_path: Path, distribution: Distribution) -> None:
-    """The cached jar is spoilt, and there is no network to fetch it anew from: that is told."""
+    """The cached jar is damaged, and there is no network to download it again: this is reported."""
     folder = tmp_path / "cache" / distribution.jars[0].parent.name
     folder.mkdir(parents=True)
     for jar in distribution.jars:
@@ -225,7 +225,7 @@ def test_wrong_use_is_one_clear_line_and_a_nonzero_exit(arguments: tuple[str, ..
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself(command: str, tmp_path: Path) -> None:
+def test_every_command_has_a_help_text(command: str, tmp_path: Path) -> None:
     done = run_here((command, "--help"), environment=environment(), folder=tmp_path)
     assert done.returncode == 0
     assert "Usage: " in done.stdout
@@ -269,7 +269,7 @@ def test_the_service_speaks_tls_and_says_whether_it_is_healthy(cluster: Cluster,
     assert healthy(address[0]).returncode == 1
 
 
-def test_certificates_that_cannot_be_used_are_told_before_anything_is_served(cluster: Cluster, tmp_path: Path) -> None:
+def test_unusable_certificates_are_reported_before_anything_is_served(cluster: Cluster, tmp_path: Path) -> None:
     (tmp_path / "key.pem").write_text("no key")
     for options in (
         ["--tls-certificate", str(tmp_path / "none.pem"), "--tls-key", str(tmp_path / "key.pem")],

@@ -31,7 +31,9 @@ def other(tmp_path: Path) -> Path:
     return data
 
 
-def test_it_says_what_to_type_and_that_serves_what_was_there(other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_says_how_to_reindex_and_then_serves_the_same_conversations(
+    other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refused = conversations("run", "--port", "0", "--data", str(other))
     assert refused.returncode == 1
     assert "'scripts/run --reindex' or 'conversations run --reindex'" in refused.stderr.splitlines()[-1]

@@ -1,4 +1,4 @@
-"""What scripts/simulate takes for the shard of a document is where OpenSearch puts it."""
+"""scripts/simulate computes the shard of a document as OpenSearch does."""
 
 from __future__ import annotations
 

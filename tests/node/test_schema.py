@@ -1,7 +1,7 @@
 """schemathesis over the OpenAPI document: no request makes the service fail, and each answer is as the document says.
 
-It sends random values, and goes on with what earlier answers hold (stateful). The suite asks some hundred times.
-SCHEMA_REQUESTS=10000 asks as often, and also tries each limit of each parameter; the figures are in docs/reliability.md.
+It sends random values, and values from earlier answers (stateful). The suite sends some hundred requests.
+SCHEMA_REQUESTS=10000 sends that many, and also tries each limit of each parameter; docs/reliability.md has the figures.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def test_every_answer_is_as_the_document_says(settings: Settings, opensearch_url
 
 
 def run(api: Api, folder: Path, phases: str, *, examples: int, seed: int) -> int:
-    """Runs it in a process of its own, and returns how many requests it sent."""
+    """Runs schemathesis in a process of its own, and returns how many requests it sent."""
     token = api.token(ORGANIZATIONS[0], scopes=SCOPE)
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{api.address}/docs/openapi.json", "--no-color"]
     command += ["--checks", ",".join(CHECKS), "--max-examples", str(examples), "--seed", str(seed), "--warnings", "off"]

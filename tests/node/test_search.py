@@ -22,7 +22,7 @@ from tests.node.serving import Api, serving
 # ---- filters and orders ----
 
 
-def test_what_does_not_go_together_is_refused(api: Api) -> None:
+def test_contradictory_and_invalid_parameters_are_refused(api: Api) -> None:
     assert (
         refused_all(api, {"created_on[gte]": "2024-02", "created_on[lte]": "2024-01"})[0]["parameter"] == "created_on"
     )
@@ -95,7 +95,7 @@ def test_walks_of_several_keys_visit_every_conversation_once_and_in_order(
 )
 @pytest.mark.parametrize("sort", ["relevance", "relevance,status,-subject"])
 def test_pages_by_relevance_are_those_of_the_walk(text: dict[str, str], sort: str, api: Api, deep_api: Api) -> None:
-    """However far, with or without a rank descent, and asked again, when they begin where they were."""
+    """At any depth, with and without a rank descent, and with what earlier pages left in the cache."""
     walked: list[str] = []
     cursor: str | None = "*"
     while cursor is not None:
@@ -164,7 +164,7 @@ def test_written_forms_come_before_newer_ones_in_other_forms(fresh: Cluster) -> 
 
 
 def test_words_of_another_organization_do_not_crowd_out_ones_own(fresh: Cluster) -> None:
-    """A fuzzy search takes so many of the nearest words of the index: theirs are 150, and all nearer than mine."""
+    """A fuzzy search takes a limited number of similar words: the other organization has 150 that are more similar."""
     typed = "qwertyx"
     nearer = [typed[:at] + letter + typed[at + 1 :] for at in range(1, len(typed)) for letter in string.ascii_lowercase]
     subjects = [(ORGANIZATIONS[1], word) for word in nearer if word != typed] + [(ORGANIZATIONS[0], "qwerabx")]
@@ -186,7 +186,7 @@ def test_words_of_another_organization_do_not_crowd_out_ones_own(fresh: Cluster)
 def test_addresses_of_another_organization_do_not_crowd_out_ones_own(
     fresh: Cluster,
 ) -> None:
-    """What an address may go on to is looked for among the organization's own: theirs are more, and come before."""
+    """A part of an address is looked up among own addresses: the other organization has more, and they sort before."""
     theirs = [f"ada.b.c.d@exam{first}{second}.com" for first in "abc" for second in string.ascii_lowercase]
     mine = "ada.b.c.d@example.com"
     one = Conversation(

@@ -22,7 +22,7 @@ Holds = Callable[[Conversation], bool]
 
 
 def random_tree(rng: random.Random, depth: int = 0) -> tuple[str, Holds]:
-    """A text for the box, and what it means, made side by side; words are left to other tests."""
+    """A text for the box, and a function that says whether a conversation matches it. It has no words to search for."""
     kind = rng.random()
     if depth < 3 and kind < 0.2:
         parts = [random_tree(rng, depth + 1) for _ in range(rng.randint(2, 3))]
@@ -84,7 +84,9 @@ def random_leaf(rng: random.Random) -> tuple[str, Holds]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_box_finds_what_it_says(seed: int, api: Api, deep_api: Api, conversations: list[Conversation]) -> None:
+def test_the_box_finds_the_same_as_brute_force(
+    seed: int, api: Api, deep_api: Api, conversations: list[Conversation]
+) -> None:
     rng = random.Random(200 + seed)
     organization = ORGANIZATIONS[0]
     mine = [one for one in conversations if one.organization_uid == organization]
@@ -102,7 +104,7 @@ def test_the_box_finds_what_it_says(seed: int, api: Api, deep_api: Api, conversa
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_box_and_parameters_turn_into_one_another(seed: int, api: Api) -> None:
+def test_the_box_is_converted_to_parameters_and_back(seed: int, api: Api) -> None:
     rng = random.Random(300 + seed)
     turned = Counter[str]()
     for _ in range(60):
@@ -132,7 +134,7 @@ def test_the_box_can_only_narrow(api: Api, conversations: list[Conversation]) ->
     assert ask(api, q="-status:closed", status="closed")["pagination"]["total"] == 0
 
 
-def test_a_warning_is_told_beside_the_page_and_is_an_error_for_who_would_have_one(api: Api) -> None:
+def test_a_mistake_in_the_box_is_a_warning_and_with_strict_handling_an_error(api: Api) -> None:
     found = ask(api, q="stauts:closed")
     (warning,) = found["warnings"]
     assert warning == {"position": 0, "text": "stauts", "message": "there is no field stauts; did you mean status?"}

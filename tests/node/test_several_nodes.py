@@ -1,4 +1,4 @@
-"""Several URLs of a cluster, some of them sick: proxies before one real node, each with faults of its own."""
+"""Several URLs of a cluster, some of which fail: proxies before one real node, each with faults of its own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOTHING = b"""{"took":1,"timed_out":false,"_shards":{"total":1,"successful":1,"s
     "hits":{"total":{"value":0,"relation":"eq"},"max_score":null,"hits":[]}}"""
 CALLERS, NEXT_CALLER = 12, 0.5  # the seconds from one caller to the next
 FOUND_SILENT = 7.25  # seconds, with the default settings: docs/nodes.md
-BUSY = 1.0  # of a second more, on a busy machine
+BUSY = 1.0  # seconds more, on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_read_goes_to_another_node(several: Several, name: str) -> None:
     assert count("conversations_opensearch_retried_total", reason="failed") > before
 
 
-def test_a_failed_node_is_rested_and_asked_again(several: Several) -> None:
+def test_a_failed_node_gets_no_reads_until_it_recovers(several: Several) -> None:
     with several.sick(faults.ANY["a page, 502"], 0):
         for _read in range(6):
             assert several.page().status_code == 200
@@ -111,7 +111,7 @@ def test_a_silent_node_costs_a_read_a_part_of_its_deadline(several: Several) -> 
 
 
 def _frozen(call: Call, answer: Answer) -> Answer:
-    """A node that was frozen, and whose cluster removed it: its answers are late, and of the index as it was then."""
+    """A node that was suspended and removed from its cluster: its answers are late, and from an old state."""
     if call.kind == "_cluster/state":
         return faults.put("version", value=1)(call, answer)
     if call.kind == "_doc":
@@ -119,7 +119,7 @@ def _frozen(call: Call, answer: Answer) -> Answer:
     return faults.body(NOTHING)(call, answer).but(send=proxy.late(LATE)) if call.kind == "_search" else answer
 
 
-def test_a_node_that_wakes_up_is_believed_once_it_knows_what_the_others_know(several: Several) -> None:
+def test_a_resumed_node_gets_no_reads_until_it_knows_the_current_cluster_state(several: Several) -> None:
     right = several.page().text
     with several.sick(_frozen, 1), ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda _read: several.page(), range(12)))
@@ -129,7 +129,7 @@ def test_a_node_that_wakes_up_is_believed_once_it_knows_what_the_others_know(sev
     woken = several.proxies[1]
     with several.sick(lambda call, answer: _frozen(call, answer).but(send=None), 1):
         met = woken.met
-        wait_until(lambda: woken.met > met + 2)  # its probes, which it answers at once, and now from its own memory
+        wait_until(lambda: woken.met > met + 2)  # its probes, which it answers at once, but from its old state
         with woken.answering(lambda call: searched.append(call.kind) if call.kind == "_search" else None):
             assert {several.page().text for _read in range(6)} == {right}
         assert "2 of 3" in several.api.get("/health/ready").text
@@ -149,7 +149,7 @@ def test_a_node_without_a_manager_is_not_asked_before_others(several: Several) -
         assert "2 of 3" in several.api.get("/health/ready").text
 
 
-def test_many_readers_beside_a_silent_node(several: Several) -> None:
+def test_many_readers_beside_a_silent_node_get_right_answers(several: Several) -> None:
     right = several.page().text
     with several.sick(faults.ANY["silence"], 2), ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _read: several.page(), range(60)))
@@ -157,7 +157,7 @@ def test_many_readers_beside_a_silent_node(several: Several) -> None:
 
 
 @pytest.mark.parametrize("name", ["silence", "headers, then silence"])
-def test_a_dead_cluster_costs_nobody_the_time_out_and_comes_back_by_itself(several: Several, name: str) -> None:
+def test_a_dead_cluster_is_503_at_once_and_recovers_by_itself(several: Several, name: str) -> None:
     opened = count("conversations_opensearch_circuits_opened_total")
     unsent = count("conversations_opensearch_unsent_total")
     with several.sick(faults.ANY[name], 0, 1, 2):
@@ -176,8 +176,8 @@ def test_a_dead_cluster_costs_nobody_the_time_out_and_comes_back_by_itself(sever
 
 
 @pytest.mark.parametrize("nodes", [1, 3])
-def test_no_caller_of_a_cluster_that_falls_silent_pays_the_time_out(several: Several, nodes: int) -> None:
-    """With the default settings, and timed from the first caller on."""
+def test_no_caller_of_a_silent_cluster_waits_for_the_whole_timeout(several: Several, nodes: int) -> None:
+    """With the default settings. The time counts from the first caller on."""
     urls = ",".join(one.url for one in several.proxies[:nodes])
     defaults = several.cluster.settings.but(opensearch_url=urls, request_timeout=10.0, opensearch_probe_seconds=1.0)
     with contextmanager(serving)(defaults, urls) as api, ThreadPoolExecutor(CALLERS) as pool, ExitStack() as stack:
@@ -202,7 +202,7 @@ def test_no_caller_of_a_cluster_that_falls_silent_pays_the_time_out(several: Sev
 
 
 @pytest.mark.parametrize("name", ["a failed shard", "timed out", "a shard that is missing", "no shards"])
-def test_a_partial_answer_is_none(several: Several, name: str) -> None:
+def test_a_partial_answer_is_never_returned(several: Several, name: str) -> None:
     right = several.page().text
     with several.sick(faults.WHOLE[name], 0, 1):
         answers = [several.page() for _read in range(6)]
@@ -220,8 +220,8 @@ def test_a_write_whose_connection_was_lost_is_sent_again_by_its_version(several:
     assert set(outcomes) == {"unchanged"}
 
 
-def test_the_pages_of_a_walk_ask_the_same_copy_unless_it_is_late(several: Several) -> None:
-    """Each copy of a shard refreshes at its own moment. A read that is sent again may ask any."""
+def test_the_pages_of_a_walk_ask_the_same_copy_unless_a_read_is_sent_again(several: Several) -> None:
+    """Each copy of a shard refreshes at its own time. A read that is sent again may ask any copy."""
     asked: list[str | None] = []
 
     def listen(call: Call) -> None:
@@ -252,7 +252,7 @@ def test_the_pages_of_a_walk_ask_the_same_copy_unless_it_is_late(several: Severa
 
 @pytest.mark.parametrize("page", [2, 30])
 def test_a_page_goes_on_with_a_newer_snapshot_if_the_first_is_lost(several: Several, page: int) -> None:
-    """As when the node that holds it dies: it is closed before the first search that needs it, and then no more."""
+    """As when the node of a snapshot dies: it is closed once, before the first search that needs it."""
     own = several.cluster.settings
     assert own.opensearch_url is not None
     path = f"/api/conversations?per_page=1&page={page}"
@@ -301,7 +301,7 @@ def test_a_port_where_nothing_listens_is_passed_over_by_reads_writes_and_command
             assert written.status_code == 200
 
 
-def test_one_url_that_is_dead_is_asked_no_more_until_it_answers(several: Several, opensearch_url: str) -> None:
+def test_a_single_dead_url_is_503_at_once_until_it_answers(several: Several, opensearch_url: str) -> None:
     with Proxy(opensearch_url) as one:
         own = several.cluster.settings.but(opensearch_url=one.url, opensearch_probe_seconds=0.2, request_timeout=4.0)
         with contextmanager(serving)(own, one.url) as api:
@@ -321,7 +321,9 @@ def test_one_url_that_is_dead_is_asked_no_more_until_it_answers(several: Several
             assert api.get("/health/ready").json() == {"status": "ready"}
 
 
-def test_a_wrong_path_is_told_and_passed_over_if_another_url_is_right(several: Several, opensearch_url: str) -> None:
+def test_a_wrong_path_is_reported_and_passed_over_if_another_url_is_right(
+    several: Several, opensearch_url: str
+) -> None:
     wrong = f"{opensearch_url}/search"
     own = several.cluster.settings.but(opensearch_url=f"{wrong},{opensearch_url}")
     assert own.opensearch_url is not None
@@ -341,7 +343,7 @@ def test_a_wrong_path_is_told_and_passed_over_if_another_url_is_right(several: S
         assert "check the path in OPENSEARCH_URL" in told
 
 
-def test_doctor_tells_that_two_urls_are_one_node(several: Several, opensearch_url: str) -> None:
+def test_doctor_reports_that_two_urls_are_one_node(several: Several, opensearch_url: str) -> None:
     other = opensearch_url.replace("127.0.0.1", "localhost")
     environment = several.cluster.environment | {"OPENSEARCH_URL": f"{opensearch_url},{other}"}
     done = run_here(("doctor",), environment=os.environ | environment, folder=Path.cwd())

@@ -75,7 +75,7 @@ def test_a_routing_partition_is_chosen_shown_kept_and_given_up(fresh: Cluster) -
 def test_a_service_is_ready_with_a_routing_partition_and_while_a_reindex_makes_one(
     fresh: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such an index demands a routing for every request with an id, also for the write that only tries it out."""
+    """Such an index requires a routing in every request with an id, also in the write that checks the index."""
     monkeypatch.setattr(readiness, "REMEMBERED_SECONDS", 0.0)
     fresh.load(of(FIRST, 20))
     for api in serving(fresh.settings, fresh.url):

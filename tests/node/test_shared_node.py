@@ -1,4 +1,4 @@
-"""The node that the processes of a run share: one for all of them, up to the end of the last."""
+"""The node that the processes of a test run share: it runs until the last of them ends."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ with shared_node.used(pathlib.Path(sys.argv[1])) as url:
 
 
 def started_pid(folder: Path) -> int:
-    """The process of the node that runs: another after each start."""
+    """The process id of the running node: another one after each start."""
     pid: int = json.loads((folder / "data" / "node.json").read_text())["pid"]
     return pid
 
 
-def test_it_runs_until_the_last_process_that_uses_it_ends_however_that_ends(tmp_path: Path) -> None:
+def test_the_node_runs_until_its_last_user_ends_even_if_that_is_killed(tmp_path: Path) -> None:
     folder = tmp_path / "shared"
     with shared_node.used(folder) as url:
         pid = started_pid(folder)

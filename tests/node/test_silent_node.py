@@ -1,4 +1,4 @@
-"""A node that is frozen in its tracks: readiness and doctor say so within seconds, and hold it against nobody."""
+"""A suspended node: readiness and doctor report it within seconds, the service stays ready, and doctor only warns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.processes import wait_until
 
 READS = 30
 DOCTOR = 12.0  # seconds, with the start of the process, on a busy machine
-SOON = readiness.SECONDS + 1.5  # of a busy machine, and less than the 5 s that a probe waits
+SOON = readiness.SECONDS + 1.5  # seconds, on a busy machine; less than the 5 s that a probe waits
 
 
 @pytest.mark.parametrize("which", ["primary", "replica", "manager"])
@@ -45,7 +45,7 @@ def test_the_service_is_ready_while_one_of_three_nodes_is_silent(
 def _stays_ready(api: Api, frozen: Member) -> None:
     _await_all_known(api)
     token = api.token(ORGANIZATIONS[0])
-    for _read in range(READS):  # a node sends searches to copies that it has never asked before all others
+    for _read in range(READS):  # a node sends its first searches to the copies that it has not asked yet
         api.conversations(token)
     frozen.suspend()
     try:

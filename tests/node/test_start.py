@@ -1,4 +1,4 @@
-"""How the service comes to a cluster: one that is slow or not there yet, and one behind TLS, a password and a path."""
+"""How the service reaches a cluster that is slow, not there yet, or behind TLS, a password and a path."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_cluster_that_is_slow_or_not_there_yet_is_waited_for(
 
 
 class Gate(BaseHTTPRequestHandler):
-    """Lets the user through to the node, without the path /search before what it asks for."""
+    """A proxy before the node: it checks the password, and removes /search from the beginning of the path."""
 
     protocol_version = "HTTP/1.1"
     node = ""
@@ -99,7 +99,7 @@ class Gate(BaseHTTPRequestHandler):
 
 @contextmanager
 def gate(node: str, certificates: Path) -> Iterator[int]:
-    """Its port on localhost, which speaks TLS with the certificate that OpenSearch's nodes have."""
+    """The port of a gate on localhost, with TLS and the certificate of OpenSearch's nodes."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates / "node.pem", certificates / "node-key.pem")
     own = type("OwnGate", (Gate,), {"node": urlsplit(node).netloc})
@@ -112,7 +112,7 @@ def gate(node: str, certificates: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("place", ["url", "variables"])
-def test_tls_a_password_and_a_path_and_no_password_shown(
+def test_tls_a_password_and_a_path_work_and_no_password_is_shown(
     fresh: Cluster, made: Path, tmp_path: Path, place: str
 ) -> None:
     fresh.load([])

@@ -29,18 +29,18 @@ WORDS = {
     "greek": "λογαριασμοί λογαριασμός λογαριασμού",
     "armenian": "փոխարինել գրքերը",
 }
-# A language and the forms of one word in each row; the first form is the dictionary's.
+# Each row has a language and the forms of one word; the first form is the dictionary's.
 ROWS = (Path(__file__).parents[1] / "samples" / "word_forms.tsv").read_text("utf-8").splitlines()
 FORMS = [row.split("\t")[1].lower().split() for row in ROWS]
 IRREGULAR = dict(
     rule.split(" => ") for rule in mapping.load().settings["index"]["analysis"]["filter"]["irregular_forms"]["rules"]
 )
-# Words of the list in British spelling, and in the American one, whose stem they have.
+# British spellings in the list, and the American ones, whose stems they have.
 AMERICAN = {"apologise": "apologize", "favourite": "favorite", "realise": "realize", "recognise": "recognize"}
 SHORTEST, SHORTEST_WORDS = 3, {"finnish": 5, "hungarian": 5, "romanian": 5, "turkish": 5}
 ENGLISH: list[str] = mapping.load().settings["index"]["analysis"]["filter"]["english_words"]["keywords"]
-# Words whose stems are the same in another language: data and date in Italian, internal and internet in Hungarian.
-STRANGERS = (
+# Unrelated words with the same stem in another language: data and date in Italian, internal and internet in Hungarian.
+UNRELATED = (
     ("data", "date"), ("internal", "internet"), ("compile", "compute"), ("file", "fill"), ("line", "linear"),
     ("not", "note"), ("are", "area"), ("state", "status"), ("part", "party"), ("color", "cool"), ("server", "serving"),
 )  # fmt: skip
@@ -72,8 +72,8 @@ def test_listed_english_words_have_english_stems_only(tokens: oracle.Tokens) -> 
             assert place == {word, IRREGULAR.get(word, stemmer.stemWord(AMERICAN.get(word, word)))}
 
 
-@pytest.mark.parametrize(("one", "other"), STRANGERS)
-def test_english_words_do_not_meet_in_another_language(one: str, other: str, tokens: oracle.Tokens) -> None:
+@pytest.mark.parametrize(("one", "other"), UNRELATED)
+def test_unrelated_english_words_share_no_stem_of_another_language(one: str, other: str, tokens: oracle.Tokens) -> None:
     for asked, found in ((one, other), (other, one)):
         assert not tokens(oracle.STEMS_ASKED, asked)[0] & tokens(oracle.STEMS, found)[0]
 
@@ -94,7 +94,7 @@ def test_news_is_no_form_of_new_in_any_language(tokens: oracle.Tokens) -> None:
     assert not news & new
 
 
-def test_no_stem_stands_twice_at_a_place_or_is_too_short(tokens: oracle.Tokens) -> None:
+def test_a_word_has_few_stems_and_none_is_too_short(tokens: oracle.Tokens) -> None:
     for words in WORDS.values():
         for word, place in zip(words.split(), tokens(oracle.STEMS, words), strict=True):
             assert len(place) < 8

@@ -1,4 +1,4 @@
-"""Suggestions as somebody types, and the ways out where nothing is found: of the caller's organization only."""
+"""Suggestions while somebody types, and for a search without results: from the caller's organization only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.node.serving import Api, serving
 
 @pytest.fixture(scope="module")
 def office(settings: Settings, opensearch_url: str) -> Iterator[Api]:
-    """Two organizations: what the one knows must not be told to the other."""
+    """Two organizations: the texts of one must not be suggested to the other."""
     people = {"ada@example.com": "Ada Lovelace", "adam@example.org": "Adam", "bob@example.com": "Bob Advent"}
     subjects = ["Invoice 7 overdue", "invoices of May", "Invoice 8", "東京都庁への行き方", "receipt for Ada"]
     mine = [
@@ -69,7 +69,7 @@ def test_nothing_of_another_organization_is_suggested(office: Api) -> None:
     assert office.get(f"/api/conversations/count?organization_uid={ORGANIZATIONS[1]}", token).status_code == 403
 
 
-def test_where_nothing_is_found_a_way_out_is_told(office: Api) -> None:
+def test_a_search_without_results_suggests_other_searches(office: Api) -> None:
     found = ask(office, search="invioce overdeu", suggest="true")
     assert found["suggestions"]["did_you_mean"] == {"search": "invoice overdue", "total": 3, "with_filters": True}
     found = ask(office, search="invioce", status="closed", suggest="true")

@@ -19,7 +19,7 @@ FILLED_IN = """(block) => [...block.querySelectorAll('tr[data-param-name]:has(.r
 
 
 async def authorize(page: browser.Page, token: str) -> None:
-    """As a person does: the button, the field, the other button."""
+    """Enters the token as a person does: the button, the field, the other button."""
     await page.wait_for("document.querySelector('.opblock') !== null")
     await page.run("document.querySelector('.btn.authorize').click()")
     await page.wait_for("document.querySelector('.auth-container input') !== null")

@@ -1,4 +1,4 @@
-"""verify finds differences between an index and files or another index, and repairs only what the caller vouched for."""
+"""verify finds differences between an index and files or another index, and repairs only what the caller allows."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_whole_export_without_conversations_is_compared_with_its_organization(
 
 
 @pytest.mark.parametrize("form", ["cut", "by hand", "old", "followed by others"])
-def test_files_that_do_not_say_that_they_are_whole_delete_only_where_that_is_vouched_for(
+def test_files_that_do_not_say_that_they_are_whole_delete_only_with_the_option_whole(
     form: str, fresh: Cluster, tmp_path: Path
 ) -> None:
     mine = of(FIRST, 10)
@@ -112,7 +112,7 @@ def test_files_that_do_not_say_that_they_are_whole_delete_only_where_that_is_vou
 
 
 def test_what_was_written_in_the_meantime_is_not_removed(fresh: Cluster) -> None:
-    """Differences as they were seen; then one of the documents is written anew, in one index or in both."""
+    """After the comparison, one extra document changes, and another one is written to the first index too."""
     mine = of(FIRST, 4)
     fresh.load(mine[:1])
 
@@ -134,7 +134,7 @@ def test_what_was_written_in_the_meantime_is_not_removed(fresh: Cluster) -> None
 
 
 def test_a_document_that_cannot_be_read_is_not_taken_for_missing(fresh: Cluster) -> None:
-    """The alias of two indices makes each document's get fail, in an answer of 200."""
+    """With an alias of two indices, reading each document fails, but the answer has the status 200."""
     fresh.load(of(FIRST, 3))
 
     async def act(client: Client) -> None:
@@ -148,8 +148,10 @@ def test_a_document_that_cannot_be_read_is_not_taken_for_missing(fresh: Cluster)
         fresh.act(act)
 
 
-def test_a_difference_that_is_being_written_is_none(fresh: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What only one index has reaches the other between the two looks, or does not."""
+def test_a_difference_that_a_write_removes_meanwhile_does_not_count(
+    fresh: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the two comparisons, one document reaches the other index, and one does not."""
     mine = of(FIRST, 3)
     fresh.load(mine[:1])
 
@@ -165,7 +167,7 @@ def test_a_difference_that_is_being_written_is_none(fresh: Cluster, monkeypatch:
         async def written_meanwhile(seconds: float) -> None:
             await write([writer.write_of(mine[0])])
 
-        # In this module alone: services of other tests sleep in threads of this process.
+        # Only in this module, because services of other tests also sleep, in threads of this process.
         monkeypatch.setattr(comparison, "asyncio", SimpleNamespace(**vars(asyncio) | {"sleep": written_meanwhile}))
         return await comparison.confirmed(client, right, other, found)
 
@@ -174,7 +176,7 @@ def test_a_difference_that_is_being_written_is_none(fresh: Cluster, monkeypatch:
 
 
 def test_equal_counts_prove_nothing(fresh: Cluster) -> None:
-    """One conversation is missing in the other index, and a deleted one is there: as many as in the first."""
+    """One conversation is missing in the other index, and another one is extra, so the counts are equal."""
     everything = corpus()[:50]
     fresh.load(everything)
     right = current(fresh)
@@ -204,7 +206,7 @@ def test_equal_counts_prove_nothing(fresh: Cluster) -> None:
     assert stored(fresh, right) == stored(fresh, other)
 
 
-def test_verify_against_files_tells_and_mends(fresh: Cluster, tmp_path: Path) -> None:
+def test_verify_against_files_reports_and_repairs(fresh: Cluster, tmp_path: Path) -> None:
     everything = [one for one in corpus() if one.organization_uid == FIRST][:60]
     stranger, later = everything[58], everything[59]
     newest = max(one.updated_on for one in everything[:58])

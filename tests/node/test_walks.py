@@ -1,4 +1,4 @@
-"""Beside pages: links, cursors, caching, compression."""
+"""Links between pages, cursors, caching and compression."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_walk_ends_with_its_last_full_page(api: Api) -> None:
     assert (len(data["items"]), data["pagination"]) == (80, {"per_page": 80, "total": 80, "next_cursor": None})
 
 
-def test_only_a_walks_own_cursor_is_taken(api: Api) -> None:
+def test_only_the_cursor_of_the_same_walk_is_accepted(api: Api) -> None:
     token = api.token(*ORGANIZATIONS, default=ORGANIZATIONS[0])
     query = {"status": "active,closed", "search": "invoice", "sort": "-subject", "per_page": 2}
     cursor = api.conversations(token, {**query, "cursor": "*"})["data"]["pagination"]["next_cursor"]
@@ -143,7 +143,7 @@ def test_a_cursor_outlives_the_service_and_the_index(fresh: Cluster) -> None:
 
 
 @pytest.mark.parametrize("sort", ["-updated_on", "subject"])
-def test_a_walk_gives_what_did_not_change_once_and_in_order_while_the_rest_changes(fresh: Cluster, sort: str) -> None:
+def test_a_walk_gives_unchanged_conversations_once_and_in_order_while_others_change(fresh: Cluster, sort: str) -> None:
     organization = ORGANIZATIONS[0]
     still = [one for one in corpus() if one.organization_uid == organization][:600]
     rng = random.Random(3)
@@ -186,7 +186,7 @@ def test_a_walk_gives_what_did_not_change_once_and_in_order_while_the_rest_chang
     assert [uid for uid in walked if uid in unchanged] == [str(one.uid) for one in oracle.ordered(still, sort)]
 
 
-def test_the_same_answer_need_not_be_sent_twice(api: Api) -> None:
+def test_an_unchanged_answer_is_304(api: Api) -> None:
     token = api.token(ORGANIZATIONS[0])
     first = api.get("/api/conversations", token)
     tag = first.headers["etag"]
@@ -203,7 +203,7 @@ def test_the_same_answer_need_not_be_sent_twice(api: Api) -> None:
     assert api.http.get(f"{api.address}/api/conversations", headers=headers).status_code == 200
 
 
-def test_a_large_answer_is_compressed_for_who_takes_that(api: Api) -> None:
+def test_a_large_answer_is_compressed_if_the_client_accepts_it(api: Api) -> None:
     headers = {"Authorization": f"Bearer {api.token(ORGANIZATIONS[0])}"}
     url = f"{api.address}/api/conversations"
     plain = api.http.get(url, headers={**headers, "Accept-Encoding": "identity"})

@@ -1,4 +1,4 @@
-"""The wheel, as somebody who has nothing but it: `conversations`, with the mappings, views and sample inside."""
+"""The wheel, installed into an empty environment: it has `conversations`, the mappings, the views and the sample."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(*command: str | Path, **options: object) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built by hatchling from a copy, so that nothing is left in the house."""
+    """Built by hatchling from a copy of the project, so that no file is left in the project."""
     copy = tmp_path_factory.mktemp("copy") / "project"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "dist"))
     run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", cwd=copy)
@@ -34,7 +34,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the commands of an empty environment with the wheel, and what it requires, in it."""
+    """The `bin` folder of an environment that has only the wheel and what it requires."""
     environment = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", environment)
     pip = [str(environment / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
@@ -43,7 +43,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return environment / "bin"
 
 
-def test_it_holds_what_is_needed_and_nothing_of_the_house(wheel: Path) -> None:
+def test_the_wheel_has_the_service_and_its_data_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     for name in ("conversations.json", "dashboards.ndjson"):
         assert f"service/index_mappings/{name}" in names

@@ -25,7 +25,7 @@ from tests.node.traffic import threads
 from tests.processes import WAIT_SECONDS, wait_until
 
 MINE = ORGANIZATIONS[0]
-STILL = 6_000  # with their snippets far more than fits between the service and a client that does not read
+STILL = 6_000  # with their snippets, far more than the buffers between the service and a client hold
 WRITTEN_AT_ONCE = 50
 WORKERS = 2
 HELD_SECONDS = 6.0  # a worker that ends waits longer for what it has begun
@@ -33,7 +33,7 @@ HELD_SECONDS = 6.0  # a worker that ends waits longer for what it has begun
 
 @dataclass
 class Repeated:
-    """Does something again and again in a thread of its own, until it is told to stop. Keeps what went wrong."""
+    """`run` repeats a function until `over` is set, and keeps its errors."""
 
     once: Callable[[], None]
     times: int = 0
@@ -66,7 +66,7 @@ def pids(log: Path) -> set[int]:
 
 @dataclass
 class Caller:
-    """Walks through what nobody changes, and writes the others again and again."""
+    """Walks through the conversations that nobody changes, and writes the others again and again."""
 
     api: Api
     token: str

@@ -65,7 +65,7 @@ def shown(api: Api, name: str) -> float:
 
 
 def test_writes_beyond_the_share_wait_and_are_then_refused_and_others_go_on(own: Cluster) -> None:
-    """OpenSearch does not answer one bulk write: another one of its organization waits, and so does a deletion."""
+    """While OpenSearch holds a bulk write, another write and a deletion of the same organization wait."""
     go_on = threading.Event()
 
     def held(call: Call, answer: Answer) -> Answer:
@@ -103,7 +103,7 @@ def test_writes_beyond_the_share_wait_and_are_then_refused_and_others_go_on(own:
 
 @pytest.mark.slow
 def test_a_flood_of_bulk_writes_leaves_another_organization_its_writes_and_searches(own: Cluster) -> None:
-    """Whoever floods is refused or waits; the other one's requests are all answered, each in less time than a bulk write."""
+    """The flood is refused or waits. All requests of the other organization are faster than the slowest bulk write."""
     ended = threading.Event()
     took: dict[str, list[float]] = {"bulk": [], "single": [], "search": []}
     statuses: Counter[tuple[str, int]] = Counter()

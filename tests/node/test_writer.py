@@ -1,4 +1,4 @@
-"""The writer under faults: a document at fault is found and rejected alone, and an outage never looks like one."""
+"""The writer under faults: only the document that causes a fault is rejected, and an outage rejects none."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def write(settings: Settings, url: str, conversations: list[Conversation], patie
 
 
 def poisoned(fault: proxy.Fault) -> Callable[[Call], Answer | None]:
-    """What a node does that fails every request with that document in it."""
+    """A node that fails every request which contains the poisonous document."""
     return lambda call: fault(call, EMPTY) if call.kind == "_bulk" and POISON.encode() in call.body else None
 
 
@@ -103,7 +103,7 @@ def test_a_document_alone_is_not_rejected_where_nothing_else_was_written(
 
 
 def test_a_document_that_was_taken_and_not_answered_is_not_at_fault(between: Proxy, fresh: Cluster) -> None:
-    """As where a copy of the shard is late: the first request writes it, and none that holds it is answered in time."""
+    """As if a copy of the shard were late: the first request writes it, but no request with it is answered in time."""
     conversations = some(3, 1)
     write(fresh.settings, fresh.url, conversations[:1])
 
@@ -116,7 +116,7 @@ def test_a_document_that_was_taken_and_not_answered_is_not_at_fault(between: Pro
 
 
 def test_no_outage_looks_like_a_bad_document(between: Proxy, fresh: Cluster) -> None:
-    """Whatever is answered in place of every bulk request: the writes fail, and no document is told to be at fault."""
+    """Whatever is answered to every bulk request: the writes fail, and no document is rejected, except for a 413."""
     for name, fault in faults.ANY.items():
         with between.answering(every_bulk(fault)):
             try:

@@ -93,7 +93,7 @@ def test_late_and_duplicate_deliveries_are_harmless(own: Api) -> None:
     assert own.get(url, own.token(MINE)).json()["data"]["subject"] == "back"
 
 
-def test_what_is_sent_again_is_found_when_it_is_answered(own: Api, fresh: Cluster) -> None:
+def test_a_write_sent_again_with_refresh_wait_for_is_found_when_it_is_answered(own: Api, fresh: Cluster) -> None:
     """A writer whose first request was not answered sends it again, and waits for what the first one wrote."""
     settings = f"{fresh.url}/{fresh.settings.alias}/_settings"
     httpx.put(settings, json={"index": {"refresh_interval": "1h"}}, timeout=60).raise_for_status()
@@ -109,7 +109,7 @@ def test_what_is_sent_again_is_found_when_it_is_answered(own: Api, fresh: Cluste
 
 
 @pytest.mark.parametrize("interval", ["-1", "0s", "30s", "1s", None])
-def test_a_write_that_searches_shall_find_is_written_and_found_whatever_the_refresh_interval(
+def test_a_write_with_refresh_wait_for_is_found_with_any_refresh_interval(
     own: Api, fresh: Cluster, interval: str | None
 ) -> None:
     settings = f"{fresh.url}/{fresh.settings.alias}/_settings"
@@ -142,7 +142,7 @@ def test_one_conversation_is_read_at_once_and_only_by_its_organization(own: Api)
     assert own.get(f"{url}?organization_uid={MINE}", own.token(MINE, OTHER)).status_code == 200
 
 
-def test_what_another_organization_does_under_a_uid_changes_nothing_of_its_owners(own: Api) -> None:
+def test_writes_of_another_organization_with_the_same_uid_change_nothing_for_its_owner(own: Api) -> None:
     one = mine()[0]
     assert outcomes(send(own, [line(one)])) == ["written"]
     path = f"/api/conversations/{one.uid}"
@@ -164,7 +164,7 @@ def test_what_another_organization_does_under_a_uid_changes_nothing_of_its_owner
     assert own.get(path, own.token(MINE)).content == before
 
 
-def test_deleting_what_is_there_now_works_whatever_its_time_and_is_not_undone(own: Api, fresh: Cluster) -> None:
+def test_a_deletion_without_a_time_works_for_any_version_and_is_not_undone(own: Api, fresh: Cluster) -> None:
     token = own.token(MINE, scopes=SCOPE)
     headers = {"Authorization": f"Bearer {token}"}
     past, future = mine()[:2]
@@ -265,7 +265,7 @@ def test_a_json_array_is_taken_element_by_element(own: Api) -> None:
     assert send_json(own, b"[]").json()["data"] == {"items": [], "written": 0, "unchanged": 0, "rejected": 0}
 
 
-def test_a_json_array_that_is_not_whole_writes_nothing(own: Api) -> None:
+def test_an_incomplete_json_array_writes_nothing(own: Api) -> None:
     body = json.dumps([line(one) for one in mine()[:3]]).encode()
     problem = error(send_json(own, body[:-1]), 400, "invalid_parameter")["details"][0]
     assert problem == {"parameter": "body", "message": problem["message"], "value": None}
@@ -273,6 +273,6 @@ def test_a_json_array_that_is_not_whole_writes_nothing(own: Api) -> None:
     error(send_json(own, b"[" + b"{}," * 5_000 + b"{}]"), 413, "too_large")
 
 
-def test_lines_that_are_called_json_are_lines(own: Api) -> None:
+def test_lines_with_the_media_type_of_json_are_read_as_lines(own: Api) -> None:
     body = "\n".join(json.dumps(line(one)) for one in mine()[:2]).encode()
     assert outcomes(send_json(own, body)) == ["written", "written"]

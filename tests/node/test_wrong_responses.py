@@ -1,4 +1,4 @@
-"""Whatever is done to OpenSearch's answers: no route answers 500, none takes a wrong answer for a right one."""
+"""Whatever is wrong with OpenSearch's answers: no route answers 500, or takes a wrong answer for a right one."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ MORE = "\n".join(one.model_dump_json() for one in corpus()[1:4])
 
 @dataclass
 class Behind:
-    """The service behind a proxy: one app as it is, one that finds every page by rank descent."""
+    """The service with a proxy before its node: one app with the default windows, one with rank descents only."""
 
     proxy: Proxy
     api: Api
@@ -94,7 +94,7 @@ class Behind:
             return dict(zip(names, pool.map(self.ask, names), strict=True))
 
     def check_recovered(self, names: list[str]) -> None:
-        """All is right again, once a probe found the node; a machine that is busy may need another try for a timeout."""
+        """Waits until all answers are right again: a probe must find the node, and a busy machine may time out."""
         deadline = time.monotonic() + 60
         while True:
             answers = self.ask_all(names)
@@ -111,7 +111,7 @@ class Behind:
 def behind(settings: Settings, opensearch_url: str) -> Iterator[Behind]:
     own = settings.but(
         alias=f"test_{secrets.token_hex(4)}", request_timeout=5.0, opensearch_probe_seconds=0.1,
-        opensearch_failures=1_000,  # a circuit that opened would keep calls from the fault: test_several_nodes.py
+        opensearch_failures=1_000,  # an open circuit would keep calls from the fault: test_several_nodes.py
     )  # fmt: skip
     cluster = Cluster(own, opensearch_url)
     some = [one for one in corpus() if one.organization_uid == MINE][:60]
@@ -120,7 +120,7 @@ def behind(settings: Settings, opensearch_url: str) -> Iterator[Behind]:
         patch.setattr(readiness, "REMEMBERED_SECONDS", 0.0)
         patch.setattr(metrics, "FRESH_SECONDS", 0.0)
         patch.setattr(RankCache, "get", lambda _cache, _key: Memory())  # so each deep page counts again
-        patch.setattr(app, "WRITE_SHARE", 0.3)  # what is tried again until the patience ends is many of these tests
+        patch.setattr(app, "WRITE_SHARE", 0.3)  # many of these tests retry until the patience ends
         stack = ExitStack()
         api, deep = (
             stack.enter_context(contextmanager(serving)(own, proxy.url, windows))
@@ -148,7 +148,7 @@ def _warm(behind: Behind, name: str) -> str:
 
 
 def _check(name: str, answer: httpx.Response) -> None:
-    """A refusal in the one shape, which names what to look at and nothing of OpenSearch's inside."""
+    """The answer is an error of the usual shape, without details of OpenSearch."""
     assert answer.status_code in EXPECTED, (name, answer.status_code, answer.text[:500])
     told = answer.json()["error"]
     assert told["code"] == EXPECTED[answer.status_code]
@@ -165,11 +165,11 @@ def _refused(behind: Behind, fault: Fault, kinds: tuple[str, ...], names: list[s
 
 
 @pytest.mark.parametrize("name", faults.ANY)
-def test_an_answer_that_is_none_is_refused_on_every_route(behind: Behind, name: str) -> None:
+def test_an_invalid_answer_of_opensearch_is_refused_on_every_route(behind: Behind, name: str) -> None:
     _refused(behind, faults.ANY[name], ALL_KINDS, list(behind.routes))
 
 
-def test_what_hides_one_part_of_the_node_is_refused_where_that_is_needed(behind: Behind) -> None:
+def test_a_fault_in_one_kind_of_call_is_refused_on_the_routes_that_need_it(behind: Behind) -> None:
     for kind in (PIT, "_doc", "_bulk"):
         names = [name for name, route in behind.routes.items() if kind in route.kinds]
         for fault in ("a page, 502", "cut JSON", "reset", "null"):
@@ -195,13 +195,13 @@ def test_a_total_that_is_not_exact_is_refused(behind: Behind, name: str) -> None
 
 @pytest.mark.parametrize("name", faults.HITS)
 def test_hits_that_are_not_those_asked_for_are_refused(behind: Behind, name: str) -> None:
-    """A walk ends where fewer come than were asked for, so that one too few is not noticed there: only a count would."""
+    """A walk ends at a page with too few hits, so a missing hit is not noticed there: only a count would show it."""
     names = [one for one in WITH_HITS if (one, name) != ("walk on", "a hit too few")]
     _refused(behind, faults.HITS[name], (SEARCH,), names)
 
 
 @pytest.mark.parametrize("name", faults.AGGREGATIONS)
-def test_counts_that_are_none_are_refused(behind: Behind, name: str) -> None:
+def test_invalid_counts_are_refused(behind: Behind, name: str) -> None:
     _refused(behind, faults.AGGREGATIONS[name], (SEARCH,), WITH_COUNTS)
 
 
@@ -239,7 +239,7 @@ def test_an_export_whose_later_batch_fails_ends_without_its_last_line(behind: Be
             behind.check_recovered(["export"])
 
 
-def test_metrics_are_told_whatever_the_cluster_answers(behind: Behind) -> None:
+def test_metrics_are_served_whatever_the_cluster_answers(behind: Behind) -> None:
     for name, fault in faults.ANY.items():
         if name in ("silence", "headers, then silence", "a slow drip"):
             continue

@@ -16,7 +16,7 @@ export function announce(state) {
 function textOf({ token, isLoading, answer, failure, copied, exporting, picked, language }) {
   if (picked?.all) return pickedText(picked, language);
   if (copied) return t('copied');
-  if (exporting?.isDone) return t('export.done', { n: exporting.lines });
+  if (exporting?.isDone) return exporting.isWhole ? t('export.done', { n: exporting.lines }) : t('export.cut');
   if (!token) return '';
   if (isLoading) return null;
   if (failure) return t(`failure.${failure.kind}`);
