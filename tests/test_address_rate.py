@@ -1,4 +1,4 @@
-"""Requests without a valid token are limited by the address they come from, and those with one are not."""
+"""Requests without a valid token are limited for each address. Requests with a valid token are not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STRANGE: list[dict[str, Any]] = [
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """tests/node/test_request_limits.py tests how long a refusal is held back."""
+    """Refusals are sent without delay. tests/node/test_request_limits.py tests the delay."""
     monkeypatch.setattr(rate_headers, "HOLD_SECONDS", 0.0)
 
 
@@ -41,7 +41,7 @@ def refusals() -> float:
 
 
 @pytest.mark.parametrize("strange", STRANGE, ids=lambda one: f"{one['url']} {len(one)}")
-def test_what_has_no_valid_token_is_counted_and_refused_beyond_its_rate(
+def test_requests_without_a_valid_token_are_refused_above_the_rate_of_their_address(
     bare_settings: Settings, strange: dict[str, Any]
 ) -> None:
     before = refusals()
@@ -60,7 +60,7 @@ def test_what_has_no_valid_token_is_counted_and_refused_beyond_its_rate(
     assert refusals() == before + 1
 
 
-def test_a_valid_token_is_not_counted_and_passes_whatever_its_address_sends(bare_settings: Settings) -> None:
+def test_the_rate_of_an_address_neither_counts_nor_refuses_requests_with_a_valid_token(bare_settings: Settings) -> None:
     settings = bare_settings.but(address_rate=0.01, address_burst=2)
     headers = {"Authorization": f"Bearer {Tokens(settings).mint('ada', [ONE])}"}
     mine: dict[str, Any] = {"url": "/api/caller", "headers": headers}
@@ -104,7 +104,7 @@ def statuses(answers: list[httpx.Response]) -> list[int]:
     return [answer.status_code for answer in answers]
 
 
-def test_behind_a_trusted_proxy_each_client_has_its_own(bare_settings: Settings) -> None:
+def test_behind_a_trusted_proxy_each_client_has_its_own_rate(bare_settings: Settings) -> None:
     few = bare_settings.but(address_rate=0.01, address_burst=1)
     sent = [from_("198.51.100.1"), from_("198.51.100.2"), from_("203.0.113.9, 198.51.100.1")]
     assert statuses(ask(few.but(trusted_proxies="127.0.0.1"), *sent)) == [401, 401, 429]
@@ -133,7 +133,9 @@ def test_behind_a_trusted_proxy_each_client_has_its_own(bare_settings: Settings)
         ("no address", ["198.51.100.1"], ""),
     ],
 )
-def test_the_address_is_the_last_that_no_trusted_proxy_has(peer: str, hops: list[str], expected: str) -> None:
+def test_the_address_of_a_client_is_the_last_one_that_is_no_trusted_proxy(
+    peer: str, hops: list[str], expected: str
+) -> None:
     headers = [(b"x-forwarded-for", hop.encode("latin-1")) for hop in hops]
     scope: Any = {"client": (peer, 5), "headers": headers}
     assert ClientAddresses("10.0.0.0/8 fd00::/8").of(scope) == expected

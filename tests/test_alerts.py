@@ -1,4 +1,4 @@
-"""The alert rules without a node: what tests/node/test_monitoring.py cannot see, as no node dies there."""
+"""Alert rules that tests/node/test_monitoring.py cannot check, because no node dies there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BY_NAME: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in RULES["gr
 
 
 def test_a_dead_node_is_an_alert() -> None:
-    """With three nodes, nobody else notices: the service answers with the other two."""
+    """With three nodes, no caller notices: the service uses the other two."""
     rule = BY_NAME["ConversationsNodeDead"]
     found = re.fullmatch(r'(\w+)\{state="(\w+)"\} > 0', rule["expr"])
     assert found is not None
@@ -25,7 +25,7 @@ def test_a_dead_node_is_an_alert() -> None:
     assert rule["labels"]["severity"] == "ticket"
 
 
-def test_what_is_counted_by_each_worker_says_so() -> None:
+def test_metrics_that_each_worker_counts_say_so() -> None:
     told = {family.name: family.documentation for family in telemetry.REGISTRY.collect()}
     assert "need not add up" in told["conversations_opensearch_nodes"]
     assert "each worker" in told["conversations_opensearch_circuits_opened"]

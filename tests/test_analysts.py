@@ -1,4 +1,4 @@
-"""docs/analysts.md: what can be checked of its questions without a node. tests/node/test_dashboards.py runs them."""
+"""Checks of the questions in docs/analysts.md that need no node. tests/node/test_dashboards.py runs the questions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_dql_names_fields_of_the_mapping(question: Question) -> None:
     assert set(named) <= set(FIELDS)
 
 
-def test_the_sheet_tells_of_every_view() -> None:
+def test_the_page_for_analysts_names_every_view() -> None:
     sheet = " ".join(SHEET.read_text("utf-8").split())
     for line in saved_objects("conversations").splitlines():
         one = json.loads(line)

@@ -1,4 +1,4 @@
-"""API keys as a process of the service knows them: hashed, bounded in time, read once for all, revoked soon."""
+"""API keys in a process of the service: hashed, with an expiry, read once for all requests, revoked soon."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def stored(**changes: Any) -> ApiKey:
 
 
 class Cluster:
-    """What is stored, which tests change; a clock that they move; and how often it was read."""
+    """The stored keys, which tests change; a clock that tests move; and the number of reads."""
 
     def __init__(self, *keys: ApiKey) -> None:
         self.keys: Mapping[str, ApiKey] = dict.fromkeys([ID], keys[0]) if keys else {}
@@ -78,7 +78,7 @@ def test_a_key_is_a_caller_with_its_rights(bare_settings: Settings) -> None:
         f"ck_{ID}_{hashlib.sha256(SECRET.encode()).hexdigest()[:43]}",
     ],
 )  # fmt: skip
-def test_what_is_no_key_is_refused_and_not_repeated(bare_settings: Settings, text: str) -> None:
+def test_a_malformed_key_is_refused_and_not_shown_in_the_error(bare_settings: Settings, text: str) -> None:
     async def action() -> None:
         with pytest.raises(Unauthorized) as caught:
             await Tokens(bare_settings, Cluster(stored()).ring).verify(f"Bearer {text}")
@@ -95,7 +95,7 @@ def test_what_is_no_key_is_refused_and_not_repeated(bare_settings: Settings, tex
         ({"hash": ""}, "not known"),
     ],
 )
-def test_a_key_ends(changes: dict[str, Any], says: str) -> None:
+def test_an_expired_or_revoked_key_is_refused(changes: dict[str, Any], says: str) -> None:
     async def action() -> None:
         with pytest.raises(Unauthorized, match=says):
             await Cluster(stored(**changes)).ring.caller(KEY)
@@ -166,7 +166,7 @@ def test_the_log_says_why_keys_are_not_accepted() -> None:
         with capture_logs() as lines:
             for is_down in (False, False, True):
                 cluster.is_down = is_down
-                assert await cluster.ring.caller(KEY)  # the odd one does not keep the others out
+                assert await cluster.ring.caller(KEY)  # the unusable key does not affect the others
                 cluster.now += FRESH_SECONDS + 1
         assert lines == [
             {"event": "api_keys_unusable", "log_level": "warning", "keys": cluster.unusable},
@@ -211,7 +211,7 @@ FITTING = {
     ],
     ids=repr,
 )  # fmt: skip
-def test_a_key_of_another_shape_is_not_accepted_and_breaks_nothing(changes: dict[str, Any]) -> None:
+def test_a_stored_key_of_another_shape_is_refused_and_does_not_affect_others(changes: dict[str, Any]) -> None:
     async def action() -> None:
         cluster = Stored({ID: document(**changes), ID[::-1]: document()})
         known = await cluster.store.all()
@@ -225,7 +225,7 @@ def test_a_key_of_another_shape_is_not_accepted_and_breaks_nothing(changes: dict
     run(action)
 
 
-def test_times_of_other_offsets_are_taken_in_utc() -> None:
+def test_times_with_other_offsets_become_utc() -> None:
     async def action() -> None:
         known = await Stored({ID: document(expires_on=f"{LATER}+02:00")}).store.all()
         assert known.keys[ID].record(ID, datetime.now(UTC))["expires_on"] == "2126-12-29T22:00:00.000Z"
@@ -233,7 +233,7 @@ def test_times_of_other_offsets_are_taken_in_utc() -> None:
     run(action)
 
 
-def test_a_hash_of_any_text_is_compared() -> None:
+def test_a_stored_hash_of_any_characters_is_compared_without_an_error() -> None:
     ring = Cluster(stored(hash="ü\ud800")).ring
 
     async def action() -> None:
@@ -244,7 +244,7 @@ def test_a_hash_of_any_text_is_compared() -> None:
     run(action)
 
 
-def test_a_waiter_that_is_cancelled_leaves_the_others_their_keys() -> None:
+def test_a_cancelled_request_does_not_cancel_the_read_of_keys_for_others() -> None:
     async def action() -> None:
         cluster = Cluster(stored())
         first, second = (asyncio.create_task(cluster.ring.caller(KEY)) for _ in range(2))
@@ -256,7 +256,7 @@ def test_a_waiter_that_is_cancelled_leaves_the_others_their_keys() -> None:
     run(action)
 
 
-def test_what_is_listed_has_no_hash() -> None:
+def test_a_listed_key_has_no_hash() -> None:
     record = stored().record(ID, datetime.now(UTC))
     assert "hash" not in record
     assert (record["id"], record["is_active"], record["revoked_on"]) == (ID, True, None)

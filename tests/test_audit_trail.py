@@ -1,4 +1,4 @@
-"""The audit trail names each caller by something that nobody else can have, and nobody by what people know them by."""
+"""The audit trail identifies each caller uniquely, but never by a name or address that people know."""
 
 from __future__ import annotations
 
@@ -99,12 +99,12 @@ def test_a_line_that_is_written_in_part_is_completed_or_reported(
 
 
 @pytest.mark.parametrize("user", NAMES)
-def test_a_subject_that_may_tell_who_it_is_is_a_hash(user: str) -> None:
+def test_a_subject_that_may_identify_a_person_is_hashed(user: str) -> None:
     assert audit.who(user) == f"sha256:{sha256(user.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 @pytest.mark.parametrize("user", OPAQUE)
-def test_an_opaque_subject_is_itself(user: str) -> None:
+def test_an_opaque_subject_is_recorded_unchanged(user: str) -> None:
     assert audit.who(user) == user
     assert not re.match("key |user |sha256:", user)
 
@@ -140,7 +140,7 @@ def test_no_two_callers_have_one_identity() -> None:
 
 
 def refused(file: Path, settings: Settings, token: str, *requests: dict[str, Any]) -> list[dict[str, Any]]:
-    """The lines of these requests, each of which must be 403, without their time and without the id of the request."""
+    """The audit lines of these requests, without their times and request ids. Each request must get 403."""
     file.unlink(missing_ok=True)
     headers = {"Authorization": f"Bearer {token}"}
     answers = ask(settings.but(audit_file=file), *({"headers": headers, **one} for one in requests))
@@ -152,7 +152,7 @@ def refused(file: Path, settings: Settings, token: str, *requests: dict[str, Any
     return lines
 
 
-def test_who_tries_what_the_token_does_not_allow_is_recorded(bare_settings: Settings, tmp_path: Path) -> None:
+def test_an_action_that_the_token_does_not_allow_is_recorded(bare_settings: Settings, tmp_path: Path) -> None:
     """A line names the organization of the request. If the request names none, it names those of the caller."""
     settings, file = bare_settings.but(token_issuer="https://a.example"), tmp_path / "audit"
     tokens = Tokens(settings)
@@ -197,7 +197,7 @@ def test_a_refusal_repeats_nothing_that_the_caller_wrote(bare_settings: Settings
 
 
 def test_refused_reads_are_not_in_the_trail(bare_settings: Settings, tmp_path: Path) -> None:
-    """Reads are not, either."""
+    """Allowed reads are not, either."""
     token = Tokens(bare_settings).mint("ada", [ONE], default=ONE)
     elsewhere = {"params": {"organization_uid": str(OTHER)}}
     asked = ({"url": f"/api/conversations{path}", **elsewhere} for path in ("", "/count", f"/{UID}"))
@@ -217,8 +217,8 @@ def test_a_flood_of_refusals_has_no_more_lines_than_the_rate_of_the_caller(
     assert len(file.read_text().splitlines()) == 5
 
 
-def test_the_refused_lines_of_a_bulk_have_one_line(tmp_path: Path) -> None:
-    """However many organizations they name. Lines that are wrong in another way are not among them."""
+def test_the_refused_lines_of_a_bulk_request_are_recorded_in_one_line(tmp_path: Path) -> None:
+    """It is one line, however many organizations they name. Lines that are wrong in another way do not count."""
     file = tmp_path / "audit"
     tombstones = [
         {"uid": str(UID), "organization_uid": str(uid), "deleted_on": "2024-01-01T00:00:00Z"}

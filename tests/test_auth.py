@@ -1,4 +1,4 @@
-"""Tokens: what is trusted, and what is refused with which words."""
+"""Tokens: which are accepted, and with which error others are refused."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ def test_the_default_organization(
         (signed(default_organization=[]), "not a UUID"),
     ],
 )
-def test_what_is_not_trusted(bare_settings: Settings, header: str | None, says: str) -> None:
+def test_an_invalid_token_is_refused_with_a_reason_and_not_shown(
+    bare_settings: Settings, header: str | None, says: str
+) -> None:
     with pytest.raises(Unauthorized, match=says) as caught:
         verify(bare_settings, header)
     if header and len(header) > 12:
@@ -152,12 +154,12 @@ def test_a_caller_may_ask_for_its_organizations_only() -> None:
         caller.require(OTHER)
 
 
-def test_without_a_secret_there_is_no_service() -> None:
+def test_a_missing_token_secret_is_an_error() -> None:
     with pytest.raises(Misconfigured, match="CONVERSATIONS_TOKEN_SECRET"):
         Tokens(Settings.load().model_copy(update={"token_secret": None}))
 
 
-def test_a_new_secret_can_be_brought_in_while_tokens_of_the_old_one_are_good(bare_settings: Settings) -> None:
+def test_the_secret_can_be_replaced_while_older_tokens_stay_valid(bare_settings: Settings) -> None:
     new = bare_settings.but(token_secret=SecretStr("n" * 32))
     both = bare_settings.but(token_secret=SecretStr("n" * 32), token_secret_previous=SecretStr(SECRET))
     old = Tokens(bare_settings)
@@ -180,7 +182,7 @@ def test_a_cursor_outlives_a_new_secret(bare_settings: Settings) -> None:
         Cursors(b"new").read(dataclasses.replace(query, cursor=text), ONE)
 
 
-def test_with_a_secret_of_their_own_cursors_do_not_depend_on_that_of_the_tokens(bare_settings: Settings) -> None:
+def test_cursors_with_a_secret_of_their_own_do_not_depend_on_the_token_secret(bare_settings: Settings) -> None:
     query = ConversationQuery(cursor="*")
 
     def cursors(settings: Settings) -> Cursors:

@@ -1,4 +1,4 @@
-"""Bodies: attachments, the text from which a snippet is made, and what in it the writer wrote."""
+"""Bodies of messages: their attachments, and the snippet, which holds only what the writer wrote."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def multipart(*parts: str, kind: str = "mixed; boundary=b1") -> str:
          "<p>Caf&eacute;<br>au lait</p><blockquote>quoted</blockquote>", "Café au lait", 0),
     ],
 )  # fmt: skip
-def test_texts_and_attachments(text: str, shown: str | None, attachments: int) -> None:
+def test_the_snippet_and_the_number_of_attachments(text: str, shown: str | None, attachments: int) -> None:
     found = message(text)
     assert (found.snippet, found.attachments) == (shown, attachments)
 
@@ -105,7 +105,7 @@ def test_copies_and_signatures_are_no_part_of_the_snippet(copy: str) -> None:
         ">>> import os\n>>> os.getcwd()\n'/tmp'",
     ],
 )
-def test_what_was_typed_into_a_session_is_the_writers_own(session: str) -> None:
+def test_a_pasted_interpreter_session_stays_in_the_snippet(session: str) -> None:
     assert snippet(f"I tried:\n\n{session}\n\nWhy?\n\nOn 1 Mar 2024 Jane wrote:\n> No.\n") == (
         f"I tried: {' '.join(session.split())} Why?"
     )
@@ -140,7 +140,7 @@ def test_what_only_looks_like_an_attribution_stays(text: str) -> None:
     ],
 )  # fmt: skip
 def test_html_may_name_its_charset_itself(kind: str, meta: str, charset: str) -> None:
-    """Unless the header names one. Text that is UTF-8 is UTF-8, whatever it names."""
+    """A charset in the header comes first. Valid UTF-8 is read as UTF-8, whatever charset is named."""
     html = f"<html><head>{meta}</head><body>Привет, как дела?</body></html>".encode(charset)
     head = f"{HEAD}Content-Type: {kind}\nContent-Transfer-Encoding: base64\n\n"
     assert message(head.encode() + base64.encodebytes(html)).snippet == "Привет, как дела?"

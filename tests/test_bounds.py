@@ -1,4 +1,4 @@
-"""What must not grow with what a caller sends: answers to wrong parameters, cursors, links, cached counts, batches."""
+"""Sizes that stay bounded, whatever a caller sends: errors about parameters, cursors, links, cached counts, batches."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_query_string_of_64_kb_makes_a_short_answer_soon(query_string: str) ->
     assert len(responses.error("invalid_parameter", str(caught.value), "0" * 32, problems)) < 30_000
 
 
-def test_how_many_problems_are_not_listed_is_said() -> None:
+def test_the_number_of_problems_that_are_not_listed_is_reported() -> None:
     with pytest.raises(InvalidQuery) as caught:
         no_parameters(names(100, 8).encode())
     assert caught.value.problems[-1].message == f"has {100 - MAX_PROBLEMS} more problems"
@@ -93,8 +93,8 @@ def test_a_cursor_is_sealed_short_enough_and_always_the_same(position: Position)
             reader.read(asked, organization)
 
 
-def test_a_cursor_is_refused_once_what_is_derived_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its sort values would stand at another place in the order."""
+def test_a_cursor_is_refused_after_a_change_of_the_derived_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its sort values may have another position in the new order."""
     query = ConversationQuery(cursor="*")
     text = Cursors(b"k").write((20, 1), query, ONE)
     monkeypatch.setattr(cursors, "DERIVED_VERSION", DERIVED_VERSION + 1)
@@ -103,7 +103,7 @@ def test_a_cursor_is_refused_once_what_is_derived_changed(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("text", ["a", "A" * 8000, "AA", "_" * 21, "A" * 22])
-def test_what_was_never_a_cursor_is_refused(text: str) -> None:
+def test_a_text_that_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(InvalidQuery, match="next_cursor"):
         Cursors(b"k").read(ConversationQuery(cursor=text), ONE)
 
@@ -124,7 +124,7 @@ def counts_of(buckets: int) -> Memory:
     return Memory(CountedBuckets.of(Numbers(column, 0), (), found))
 
 
-def test_the_rank_cache_is_bounded_by_bytes_and_the_oldest_go_first() -> None:
+def test_the_rank_cache_is_bounded_by_bytes_and_drops_the_least_recently_used() -> None:
     cache = RankCache(budget=100_000)
     for number in range(50):
         cache.put(b"%d" % number, counts_of(500))

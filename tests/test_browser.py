@@ -114,7 +114,7 @@ def test_the_default_port_of_an_origin_may_be_in_the_setting(bare_settings: Sett
         f"{ORIGIN}, {ORIGIN}",
     ],
 )  # fmt: skip
-def test_an_origin_is_the_whole_of_it(bare_settings: Settings, origin: str) -> None:
+def test_an_origin_must_match_exactly(bare_settings: Settings, origin: str) -> None:
     settings = bare_settings.but(cors_origins=ORIGIN)
     headers: Any = {"Origin": origin}
     twice: Any = [("Origin", ORIGIN), ("Origin", origin)]
@@ -169,7 +169,7 @@ def test_the_service_answers_under_its_own_names(bare_settings: Settings, host: 
 def test_the_address_for_operators_answers_by_ip_address_too(
     bare_settings: Settings, host: str, is_answered: bool
 ) -> None:
-    """No page can have an IP address as its name and lead to another: only names can be rebound."""
+    """DNS rebinding needs a host name, so an IP address in the Host header is safe."""
     settings = bare_settings.but(allowed_hosts="search.example.com", operations_address="127.0.0.1:9100")
     asked = ({"url": path, "headers": {"Host": host}} for path in ("/metrics", "/api/conversations"))
     metrics, api = ask(settings, *asked, base="http://127.0.0.1:9100")
@@ -183,7 +183,7 @@ def test_the_address_for_operators_answers_by_ip_address_too(
         assert "CONVERSATIONS" not in public.text
 
 
-def test_two_hosts_are_none(bare_settings: Settings) -> None:
+def test_a_request_with_two_host_headers_is_refused(bare_settings: Settings) -> None:
     headers: Any = [("Host", "search.example.com"), ("Host", "search.example.com")]
     (answer,) = ask(bare_settings.but(allowed_hosts="search.example.com"), {"headers": headers})
     assert answer.status_code == 421
@@ -216,7 +216,9 @@ def test_an_error_shows_neither_the_cluster_nor_the_code(bare_settings: Settings
         assert not re.search(r"127\.0\.0\.1|:1\b|Traceback|\.py\b|site-packages|litestar", answer.text, re.IGNORECASE)
 
 
-def test_a_fault_of_the_code_shows_none_of_its_text(bare_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_answer_to_an_unexpected_error_shows_none_of_its_text(
+    bare_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor does the log: it has the type of the error, and where in the code it happened."""
 
     async def fails(*_arguments: object) -> None:
@@ -253,7 +255,7 @@ def test_a_fault_of_the_code_shows_none_of_its_text(bare_settings: Settings, mon
         ({"allowed_hosts": ORIGIN}, "CONVERSATIONS_ALLOWED_HOSTS"),
     ],
 )
-def test_lists_that_cannot_be_are_refused(bare_settings: Settings, changes: dict[str, str], says: str) -> None:
+def test_invalid_origins_and_hosts_are_refused(bare_settings: Settings, changes: dict[str, str], says: str) -> None:
     with pytest.raises(Misconfigured, match=says):
         bare_settings.but(**changes)
 

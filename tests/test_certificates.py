@@ -46,12 +46,12 @@ def pair(name: str) -> set[str]:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
-    """Certificates that were made before, to be changed."""
+    """A copy of finished certificates, which a test may change."""
     return shutil.copytree(made, tmp_path / "certificates")
 
 
 def self_signed(folder: Path, name: str, *, subject: str, days: int = 3650, extensions: str = "") -> None:
-    """An authority or certificate of somebody else, or one as an earlier version made it."""
+    """Makes a self-signed authority or certificate, such as one of somebody else or of an earlier version."""
     options = ["-addext", extensions] if extensions else []
     openssl("req", "-x509", "-newkey", *EC, "-nodes", "-days", str(days), "-subj", subject, *options,
             "-keyout", folder / f"{name}-key.pem", "-out", folder / f"{name}.pem")  # fmt: skip
@@ -65,7 +65,7 @@ def signed(folder: Path, name: str, *, by: Path, key: Path, days: int, subject: 
     request.unlink()
 
 
-def test_they_are_made_once_and_their_keys_are_private(folder: Path) -> None:
+def test_certificates_are_made_once_and_their_keys_are_private(folder: Path) -> None:
     before = contents(folder)
     assert before.keys() == FILES
     again = make(folder)
@@ -80,7 +80,7 @@ def test_they_are_made_once_and_their_keys_are_private(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(CERTIFICATES))
-def test_they_stand_the_strict_check(made: Path, name: str) -> None:
+def test_certificates_pass_the_strict_check_of_openssl(made: Path, name: str) -> None:
     openssl("verify", "-x509_strict", "-CAfile", made / "ca" / "ca.pem", made / f"{name}.pem")
     told = openssl("x509", "-in", made / f"{name}.pem", "-noout", "-text")
     for extension in ("Subject Key Identifier", "Authority Key Identifier", "Key Usage: critical", "CA:FALSE"):
@@ -96,14 +96,14 @@ def test_they_stand_the_strict_check(made: Path, name: str) -> None:
 
 
 def strict(authority: Path) -> ssl.SSLContext:
-    """As Python 3.13 and newer make it by default."""
+    """A TLS context with the checks that are the default from Python 3.13 on."""
     context = ssl.create_default_context(cafile=authority)
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 
 def connect(folder: Path, name: str, host: str) -> None:
-    """A TLS connection over a real socket, with the certificate at one end and the authority at the other."""
+    """Makes a TLS connection over a real socket. The server has the certificate; the client trusts the authority."""
     serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     serving.load_cert_chain(folder / f"{name}.pem", folder / f"{name}-key.pem")
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -112,7 +112,7 @@ def connect(folder: Path, name: str, host: str) -> None:
             try:
                 with serving.wrap_socket(listener.accept()[0], server_side=True) as accepted:
                     accepted.recv(1)
-            except OSError:  # the other end refused the certificate, and says so itself
+            except OSError:  # the client refused the certificate, and raises its own error
                 pass
 
         thread = threading.Thread(target=serve)
@@ -139,13 +139,13 @@ def test_a_strict_context_connects(made: Path, name: str, host: str) -> None:
     connect(made, name, host)
 
 
-def test_a_name_that_is_not_there_is_refused(made: Path) -> None:
+def test_a_host_name_that_is_not_in_the_certificate_is_refused(made: Path) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
         connect(made, "web/web", "opensearch")
 
 
 def test_an_authority_without_key_usage_is_renewed_and_all_it_signed(folder: Path) -> None:
-    """As earlier versions made it: every Python from 3.13 on refuses it."""
+    """Earlier versions made such an authority. Python 3.13 and newer refuse it."""
     shutil.rmtree(folder / "authority")
     self_signed(folder / "ca", "ca", subject="/O=conversation-search/CN=authority")
     (folder / "ca" / "ca-key.pem").rename(tmp := folder / "key.pem")
@@ -164,8 +164,8 @@ def test_an_authority_without_key_usage_is_renewed_and_all_it_signed(folder: Pat
 
 
 @pytest.mark.parametrize("days", [29, 1000])
-def test_only_what_does_not_last_is_renewed(folder: Path, days: int) -> None:
-    """The authority stays: who trusts it need not hear of it."""
+def test_only_a_certificate_that_expires_soon_is_renewed(folder: Path, days: int) -> None:
+    """The authority stays, so clients that trust it need no change."""
     for_web = folder / "web"
     extensions = folder / "extensions"
     extensions.write_text(
@@ -194,8 +194,8 @@ def test_only_what_does_not_last_is_renewed(folder: Path, days: int) -> None:
         ("ca/ca.pem", FILES),
     ],
 )
-def test_what_is_missing_is_made_anew(folder: Path, lost: str, renewed: set[str]) -> None:
-    """As an interrupted run may leave it."""
+def test_a_missing_file_is_made_again(folder: Path, lost: str, renewed: set[str]) -> None:
+    """An interrupted run may leave such a folder."""
     before = contents(folder)
     (folder / lost).unlink()
     (folder / "authority" / ".making.killed").mkdir()
@@ -209,7 +209,7 @@ def test_what_is_missing_is_made_anew(folder: Path, lost: str, renewed: set[str]
 
 
 @pytest.mark.parametrize("name", ["ca/ca.pem", "web/web.pem"])
-def test_what_is_no_certificate_is_told_and_kept(folder: Path, name: str) -> None:
+def test_a_file_that_is_no_certificate_is_reported_and_kept(folder: Path, name: str) -> None:
     (folder / name).write_bytes(b"-----BEGIN CERTIFICATE-----\nhalf")
     before = contents(folder)
     done = make(folder)
@@ -220,7 +220,7 @@ def test_what_is_no_certificate_is_told_and_kept(folder: Path, name: str) -> Non
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    """Certificates of another authority, that last for a few days more."""
+    """Certificates of another authority, which expire in a few days."""
     folder = tmp_path / "foreign"
     for place in ("ca", "opensearch", "web", "admin"):
         (folder / place).mkdir(parents=True)
@@ -232,7 +232,7 @@ def foreign(tmp_path: Path) -> Path:
     return folder
 
 
-def test_those_of_another_authority_are_never_overwritten(foreign: Path) -> None:
+def test_certificates_of_another_authority_are_never_overwritten(foreign: Path) -> None:
     before = contents(foreign)
     done = make(foreign)
     assert done.returncode == 0, done.stderr
@@ -246,7 +246,9 @@ def test_those_of_another_authority_are_never_overwritten(foreign: Path) -> None
 
 
 @pytest.mark.parametrize("lost", ["ca/ca.pem", None])
-def test_one_of_another_authority_is_kept_among_ours(foreign: Path, folder: Path, lost: str | None) -> None:
+def test_one_certificate_of_another_authority_is_kept_beside_our_own(
+    foreign: Path, folder: Path, lost: str | None
+) -> None:
     for name in pair("opensearch/node"):
         shutil.copy(foreign / name, folder / name)
     if lost is not None:
@@ -259,7 +261,7 @@ def test_one_of_another_authority_is_kept_among_ours(foreign: Path, folder: Path
     assert lost is None or not (folder / lost).exists()
 
 
-def test_what_an_earlier_version_left_in_one_folder_is_told_and_kept(tmp_path: Path) -> None:
+def test_files_of_an_earlier_version_are_reported_and_kept(tmp_path: Path) -> None:
     self_signed(tmp_path, "ca", subject="/O=conversation-search/CN=authority")
     before = contents(tmp_path)
     done = make(tmp_path)
@@ -274,7 +276,7 @@ def test_what_an_earlier_version_left_in_one_folder_is_told_and_kept(tmp_path: P
     assert not (tmp_path / "ca").exists()
 
 
-def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_or_openssl_is_reported(tmp_path: Path) -> None:
     done = make(tmp_path / "none")
     assert (done.returncode, done.stdout) == (1, "")
     assert "is not there" in done.stderr
@@ -291,7 +293,7 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["search.example.com", "3com.example", "10.0.0.5", "::1"])
-def test_names_of_the_outside_are_in_the_certificate_of_the_web(
+def test_the_names_in_certificate_names_are_in_the_web_certificate(
     folder: Path, host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(folder)
@@ -305,7 +307,7 @@ def test_names_of_the_outside_are_in_the_certificate_of_the_web(
     assert changed(before, folder) == set()
 
 
-def test_nodes_have_other_names_where_others_ask_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_names_in_node_names_are_in_the_node_certificate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(folder)
     monkeypatch.setenv("NODE_NAMES", "opensearch-cluster-master.opensearch.svc,10.0.0.5")
     assert make(folder).returncode == 0
@@ -316,7 +318,7 @@ def test_nodes_have_other_names_where_others_ask_them(folder: Path, monkeypatch:
 
 @pytest.mark.parametrize("variable", ["CERTIFICATE_NAMES", "NODE_NAMES"])
 @pytest.mark.parametrize("name", ["1.2.3.999", "::1::2", "5", "*.example.com", "a;b", "$(id)"])
-def test_what_is_no_name_is_told(folder: Path, variable: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_name_is_reported(folder: Path, variable: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(folder)
     monkeypatch.setenv(variable, name)
     done = make(folder)

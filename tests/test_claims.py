@@ -38,8 +38,10 @@ def verify(settings: Settings, claims: bytes | dict[str, Any]) -> Caller:
 
 @pytest.mark.parametrize("container", NO_OBJECTS)
 @pytest.mark.parametrize("setting", ["agents", "parties", "scope", "organizations", "default_organization"])
-def test_a_claim_in_what_is_no_object_is_refused(bare_settings: Settings, setting: str, container: object) -> None:
-    """Else a restriction would be lost, or a token would get the scopes of one that has none."""
+def test_a_nested_claim_is_refused_if_its_container_is_no_object(
+    bare_settings: Settings, setting: str, container: object
+) -> None:
+    """Otherwise a restriction would be lost, or a token would get the scopes of one without that claim."""
     shallow = bare_settings.but(**{f"{setting}_claim": f"access.{setting}"})
     deep = bare_settings.but(**{f"{setting}_claim": f"app.access.{setting}"})
     for settings, claims in ((shallow, {"access": container}), (deep, {"app": {"access": container}})):
@@ -48,16 +50,14 @@ def test_a_claim_in_what_is_no_object_is_refused(bare_settings: Settings, settin
 
 
 @pytest.mark.parametrize("claims", [{}, {"access": {}}, {"access": {"Agents": [ONE]}}, {"agents": [ONE]}])
-def test_without_the_claim_in_the_object_there_is_no_restriction(
-    bare_settings: Settings, claims: dict[str, Any]
-) -> None:
+def test_a_missing_nested_claim_means_no_restriction(bare_settings: Settings, claims: dict[str, Any]) -> None:
     settings = bare_settings.but(agents_claim="access.agents")
     assert verify(settings, claims).restriction.agents is None
     for there in ({"access": {"agents": [ONE]}}, {"access": 5, "access.agents": [ONE]}):
         assert verify(settings, there).restriction.agents == frozenset({UUID(ONE)})
 
 
-def test_a_required_claim_in_what_is_no_object_is_refused(bare_settings: Settings) -> None:
+def test_a_required_nested_claim_is_refused_if_its_container_is_no_object(bare_settings: Settings) -> None:
     settings = bare_settings.but(token_required_claims="app.tenant")
     assert verify(settings, {"app": {"tenant": "x"}})
     for container in NO_OBJECTS:
@@ -83,7 +83,7 @@ def test_a_time_is_a_number_of_seconds(bare_settings: Settings, claim: str, valu
 @pytest.mark.parametrize("value", [None, False, 5, 1.5, "", [], ["https://login.example"], {}, {"a": "b"}])
 @pytest.mark.parametrize("claim", ["iss", "sub"])
 def test_an_issuer_and_a_subject_are_texts(bare_settings: Settings, claim: str, value: object) -> None:
-    """Also an `iss` where none is set, so that any is taken."""
+    """This includes `iss` if no issuer is set, although any issuer is accepted then."""
     with pytest.raises(Unauthorized):
         verify(bare_settings, {claim: value})
     assert verify(bare_settings, {"iss": "https://login.example"}).issuer == "https://login.example"

@@ -162,7 +162,7 @@ def test_the_shell_completes(typed: str, offers: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/bin/bash").exists(), reason="there is no bash")
-def test_bash_takes_the_script(tmp_path: Path) -> None:
+def test_bash_accepts_the_completion_script(tmp_path: Path) -> None:
     script = conversations(tmp_path, "completion", "bash").stdout
     done = subprocess.run(
         ["bash", "-c", f"{script}\ncomplete -p conversations"], capture_output=True, text=True, check=True
@@ -256,7 +256,7 @@ def test_a_configuration_file_that_was_named_must_be_there(tmp_path: Path) -> No
     assert_one_line(conversations(tmp_path, "status", "--context", "prod"), 2, 'no context "prod"', "there is no file")
 
 
-def test_the_table_of_exit_codes_is_the_code() -> None:
+def test_the_table_of_exit_codes_matches_the_code() -> None:
     page = (ROOT / "docs" / "commands.md").read_text("utf-8")
     rows = {int(code): meaning for code, meaning in re.findall(r"^\| (\d+) \| (.+?) \|$", page, re.MULTILINE)}
     assert rows == EXIT_CODES
@@ -285,7 +285,7 @@ def test_the_page_of_commands_has_every_key_of_the_configuration() -> None:
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_wrong_use_is_one_line_and_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_wrong_use_is_one_line_and_exit_code_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
     assert_one_line(conversations(tmp_path, *arguments), 2)
 
 
@@ -297,14 +297,14 @@ def _no_process_outlasts_its_test() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_no_process_outlasts_its_test")
-def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
+def test_ctrl_c_is_one_line_and_exit_code_130(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     process = subprocess.Popen(
         [*COMMAND, "load", str(fifo), "--dry-run"], env=environment(tmp_path), stderr=subprocess.PIPE, text=True
     )
-    end_with_the_test(process)  # one that is left behind is a warning in whichever test comes when it is collected
-    with closing(os.fdopen(os.open(fifo, os.O_WRONLY), "wb")) as feed:  # opens when the command reads
+    end_with_the_test(process)  # otherwise its collection causes a warning in a later test
+    with closing(os.fdopen(os.open(fifo, os.O_WRONLY), "wb")) as feed:  # blocks until the command reads
         feed.write(b"\n")
         feed.flush()
         process.send_signal(signal.SIGINT)

@@ -58,7 +58,7 @@ class NoPath(Page):
 
 
 class NoIndex(Page):
-    """OpenSearch, asked for `GET /index/`."""
+    """OpenSearch's answer to `GET /index/`."""
 
     status = 404
     kind = "application/json"
@@ -74,7 +74,7 @@ class NoHandler(Page):
 
 @pytest.mark.parametrize("page", [NoIndex, NoHandler, NoOpenSearch, Page])
 @pytest.mark.parametrize("arguments", CLUSTER_COMMANDS, ids=" ".join)
-def test_a_wrong_path_in_the_url_is_told(arguments: tuple[str, ...], page: type[Page], tmp_path: Path) -> None:
+def test_a_wrong_path_in_the_url_is_reported(arguments: tuple[str, ...], page: type[Page], tmp_path: Path) -> None:
     (tmp_path / "one.ndjson").write_text(corpus()[0].model_dump_json() + "\n")
     with web_server(page) as url:
         done = conversations(tmp_path, *arguments, "--opensearch-url", f"{url}/index")
@@ -83,7 +83,7 @@ def test_a_wrong_path_in_the_url_is_told(arguments: tuple[str, ...], page: type[
 
 
 @pytest.mark.parametrize("page", [NoIndex, NoHandler])
-def test_doctor_tells_a_wrong_path(page: type[Page], tmp_path: Path) -> None:
+def test_doctor_reports_a_wrong_path(page: type[Page], tmp_path: Path) -> None:
     with web_server(page) as url:
         done = conversations(tmp_path, "doctor", "--json", "--opensearch-url", f"{url}/index")
     checks = {check["check"]: check for check in map(json.loads, done.stdout.splitlines())}
@@ -92,7 +92,7 @@ def test_doctor_tells_a_wrong_path(page: type[Page], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", [Page, Missing, NoOpenSearch])
-def test_doctor_and_healthy_know_a_web_server(page: type[Page], tmp_path: Path) -> None:
+def test_doctor_and_healthy_recognize_another_web_server(page: type[Page], tmp_path: Path) -> None:
     with web_server(page) as url:
         doctor = conversations(
             tmp_path, "doctor", "--json", "--opensearch-url", url, CONVERSATIONS_TOKEN_SECRET=os.urandom(24).hex()
@@ -138,7 +138,7 @@ def test_a_proxy_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     assert "hidden" not in done.stderr
 
 
-def test_a_url_with_the_path_of_the_api_is_told_apart_from_a_missing_conversation(tmp_path: Path) -> None:
+def test_a_url_with_the_path_of_the_api_is_not_reported_as_a_missing_conversation(tmp_path: Path) -> None:
     with web_server(NoPath) as url:
         done = conversations(tmp_path, "get", UID, "--url", f"{url}/api", CONVERSATIONS_TOKEN="abc")
     assert_one_line(done, 1, url, "answered 404: there is no such path: leave /api/conversations out of the URL")
@@ -201,13 +201,13 @@ def test_a_file_of_the_authority_that_cannot_be_used_is_named(text: str | None, 
         assert_one_line(conversations(tmp_path, *arguments, **own), 2, "OPENSEARCH_CA_FILE", str(file))
 
 
-def test_a_missing_secret_is_said_before_anything_is_served(tmp_path: Path) -> None:
+def test_a_missing_secret_is_reported_before_anything_is_served(tmp_path: Path) -> None:
     done = conversations(tmp_path, "serve", "--port", "0", "--opensearch-url", "http://127.0.0.1:9")
     assert_one_line(done, 2, "CONVERSATIONS_TOKEN_SECRET")
     assert "Serving" not in done.stderr
 
 
-def test_a_token_is_needed_and_its_file_is_looked_at(tmp_path: Path) -> None:
+def test_a_token_is_required_and_its_file_is_checked(tmp_path: Path) -> None:
     assert_one_line(conversations(tmp_path, "count", "--url", "http://127.0.0.1:9"), 2, "--token-file")
     token = tmp_path / "token"
     token.write_text("two words\n")

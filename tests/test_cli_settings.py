@@ -60,7 +60,7 @@ def test_a_wrong_option_is_refused_as_the_setting_is(tmp_path: Path) -> None:
     assert_one_line(conversations(tmp_path, "dashboards", "--url", "127.0.0.1"), 2, "--url")
 
 
-def test_names_of_fields_are_no_environment_variables(tmp_path: Path) -> None:
+def test_names_of_settings_fields_are_not_read_from_the_environment(tmp_path: Path) -> None:
     """Many machines have URL or TOKEN set for something else."""
     done = conversations(tmp_path, "count", URL="http://other.invalid", TOKEN="x", DATA="/other", ALIAS="other")
     assert "other" not in done.stderr
@@ -72,7 +72,7 @@ def test_a_user_and_password_in_an_url_are_not_shown(tmp_path: Path) -> None:
         assert "hunter2" not in done.stderr
 
 
-def test_nothing_is_served_where_nothing_can_be_recorded(tmp_path: Path) -> None:
+def test_nothing_is_served_if_the_audit_file_cannot_be_written(tmp_path: Path) -> None:
     """Nor does a worker start."""
     (tmp_path / "folder").mkdir()
     for file in (tmp_path / "nowhere" / "audit", tmp_path / "folder"):

@@ -1,4 +1,4 @@
-"""A client whose nodes do not listen: what it tells, how fast, and that nothing of it stays behind."""
+"""A client whose nodes do not listen: its errors, how fast they come, and that nothing is left after its end."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_cluster_that_is_down_is_not_asked_again_and_again(bare_settings: Sett
     assert telemetry.REGISTRY.get_sample_value("conversations_opensearch_nodes", {"state": "dead"}) == before
 
 
-def test_two_clients_of_a_cluster_share_what_they_know(bare_settings: Settings) -> None:
+def test_two_clients_of_a_cluster_share_the_states_of_its_nodes(bare_settings: Settings) -> None:
     async def run() -> None:
         with ExitStack() as stack:
             url = closed_ports(stack, 2)

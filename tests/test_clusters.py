@@ -1,4 +1,4 @@
-"""Clusters of characters are those of ICU's C++ library, which shares no code with the service."""
+"""Grapheme clusters, compared with those of ICU's C++ library, which shares no code with the service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PIECES = (
 )  # fmt: skip
 
 
-def test_a_range_becomes_that_of_the_whole_clusters() -> None:
+def test_a_range_is_extended_to_whole_clusters() -> None:
     rng = random.Random(17)
     for _round in range(500):
         text = "".join(rng.choice(PIECES) for _place in range(3))

@@ -50,7 +50,7 @@ def test_a_code_in_groups_is_one_code(text: str, code: str) -> None:
         ("and/or2", ""), ("/path", ""),
     ],
 )  # fmt: skip
-def test_a_piece_in_parts_is_one_word(piece: str, one: str) -> None:
+def test_separators_within_a_piece_are_removed(piece: str, one: str) -> None:
     assert without_separators(piece) == one
 
 
@@ -70,7 +70,7 @@ def test_a_code_in_one_word(piece: str, code: str) -> None:
     assert code_in(piece) == code
 
 
-def test_usual_groups() -> None:
+def test_the_usual_groups_of_known_codes() -> None:
     assert in_usual_groups("1Z999AA10123456784") == ["1Z 999 AA1 01 2345 6784"]
     assert in_usual_groups("001A2B3C4D5E") == ["00 1A 2B 3C 4D 5E"]
     assert not in_usual_groups("ABCDEFABCDEF")
@@ -161,7 +161,7 @@ def test_the_digits_of_a_code_may_be_grouped_before_its_last_letters() -> None:
     assert groups_between("RG2024001") == groups_between("123456789") == 0
 
 
-def test_each_state_of_typing_hangul_is_a_beginning() -> None:
+def test_each_state_of_typing_a_hangul_word_is_a_prefix_of_its_keys() -> None:
     for typed in ("ㅈ", "주", "줌", "주무", "주문"):
         assert "".join(map(hangul.keys_of, "주문")).startswith("".join(map(hangul.keys_of, typed)))
     assert hangul.keys_of("값").startswith(hangul.keys_of("갑"))
@@ -171,7 +171,7 @@ def test_each_state_of_typing_hangul_is_a_beginning() -> None:
 
 
 @pytest.mark.slow
-def test_the_keys_of_each_syllable_are_its_own() -> None:
+def test_no_two_hangul_syllables_have_the_same_keys() -> None:
     syllables = [chr(code_point) for code_point in range(0xAC00, 0xD7A4)]
     assert len({hangul.keys_of(one) for one in syllables}) == len(syllables)
     assert all(hangul.keys_of(unicodedata.normalize("NFD", one)) == hangul.keys_of(one) for one in syllables)
@@ -191,5 +191,5 @@ def test_the_keys_of_each_syllable_are_its_own() -> None:
         ("30.12.2024", "30122024"), ("555-1234 ext", ""), ("a5551234", ""), ("5551234@sms.example", ""), ("+", ""), ("", ""), ("1" * 31, ""),
     ],
 )  # fmt: skip
-def test_a_phone_number_has_no_groups(text: str, number: str) -> None:
+def test_the_groups_of_a_phone_number_are_removed(text: str, number: str) -> None:
     assert phone_number(text) == number

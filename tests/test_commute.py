@@ -1,4 +1,4 @@
-"""Imports of mail in any parts, order and repetition end in the same conversations: against a plain index in memory."""
+"""Mail imported in any parts, any order and repeatedly becomes the same conversations. Uses an index in memory."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_any_parts_in_any_order_end_in_the_same_conversations(some: list[Message
     assert again.there == len({one.id for one in some if not one.is_left_out})
 
 
-def test_january_and_then_february() -> None:
+def test_the_order_of_two_imports_of_one_thread_does_not_matter() -> None:
     january = [message("a@x"), message("b@x", ("a@x",), "Re: Plan", 1, sender="boris@x")]
     february = [message("c@x", ("a@x", "b@x"), "Re: Plan", 31)]
     for first, second in ((january, february), (february, january)):
@@ -104,7 +104,7 @@ def test_replies_to_one_digest_are_joined_by_their_subject_only() -> None:
     assert index.shown() == imported(replies).shown()
 
 
-def test_the_state_of_the_newest_look_counts() -> None:
+def test_the_state_in_the_newest_import_counts() -> None:
     index = imported([message("a@x", seen=False, labels=("New",))])
     index.imports(pieces([message("a@x", seen=True, labels=("Done",))]))
     (item,) = index.items()
@@ -112,7 +112,7 @@ def test_the_state_of_the_newest_look_counts() -> None:
     assert item.metadata.labels == ["Done"]
 
 
-def test_a_message_that_is_found_in_the_trash_later_stays_and_says_so() -> None:
+def test_a_message_that_is_later_found_in_the_trash_stays_and_gets_that_label() -> None:
     some = [message("a@x", labels=("Work",)), message("b@x", ("a@x",), "Re: plan", 1)]
     index = imported(some)
     trashed = message("a@x", labels=("Trash",), is_left_out=True)
@@ -160,7 +160,7 @@ def test_later_messages_of_a_deleted_thread_begin_a_conversation_of_their_own() 
     assert item.message_count == 1
 
 
-def test_restoring_brings_back_what_is_imported() -> None:
+def test_an_import_that_restores_brings_back_a_deleted_conversation() -> None:
     index = deleted()
     (old,) = index.entries
     counted = index.imports(pieces([message("b@x", ("a@x",), day=1)]), restores=True)
@@ -183,8 +183,8 @@ def test_a_conversation_without_a_record_is_found_by_its_uid() -> None:
     assert list(index.entries) == [uid]
 
 
-def test_a_part_of_a_conversation_without_a_record_does_not_shrink_it() -> None:
-    """As after `load` of an export, or an import by an earlier version."""
+def test_importing_a_part_of_a_conversation_without_a_record_does_not_shrink_it() -> None:
+    """The record is missing after `load` of an export, and after an import by an earlier version."""
     some = [message("a@x"), message("b@x", ("a@x",), day=1), message("c@x", ("a@x",), day=2)]
     later = message("d@x", ("a@x",), day=3)
     index = imported(some)
@@ -203,7 +203,7 @@ def test_a_part_of_a_conversation_without_a_record_does_not_shrink_it() -> None:
     assert list(index.entries) == [uid]
 
 
-def test_what_others_wrote_stays() -> None:
+def test_an_import_keeps_the_fields_that_others_changed() -> None:
     index = imported([message("a@x")])
     (uid,) = index.entries
     entry = index.entries[uid]
@@ -217,7 +217,7 @@ def test_what_others_wrote_stays() -> None:
     assert (item.status, item.agent_uid, item.message_count) == ("closed", uid, 2)
 
 
-def test_read_by_others_stays_until_there_is_something_new() -> None:
+def test_is_read_as_others_set_it_stays_until_an_import_finds_another_state() -> None:
     index = imported([message("a@x")])
     (uid,) = index.entries
     entry = index.entries[uid]
@@ -230,7 +230,7 @@ def test_read_by_others_stays_until_there_is_something_new() -> None:
     assert [item.is_read for item in index.items()] == [False]
 
 
-def test_every_organization_has_the_same_order_of_messages_at_one_time() -> None:
+def test_messages_of_the_same_time_have_the_same_order_in_every_organization() -> None:
     other = mail.Mail(Hasher(UUID(int=1)), mail.Own(), mail.Rules())
     for one in (message("a@x"), message("a@x", snippet="other")):
         mine, theirs = KIND.fact(one), other.fact(one)

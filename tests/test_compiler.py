@@ -86,7 +86,7 @@ def bools(clause: Any) -> list[dict[str, Any]]:
     return [found for value in clause for found in bools(value)] if isinstance(clause, list) else []
 
 
-def test_every_query_is_the_organization_and_clauses_that_narrow() -> None:
+def test_every_query_filters_by_organization_and_other_clauses_only_narrow() -> None:
     rng = random.Random(1)
     for _ in range(examples(2000)):
         asked = random_query(rng)
@@ -104,7 +104,7 @@ def test_every_query_is_the_organization_and_clauses_that_narrow() -> None:
         assert not names(compile_facets(asked, ORGANIZATION)) & FORBIDDEN
 
 
-def test_what_a_caller_may_see_stands_in_every_query_behind_the_organization() -> None:
+def test_the_restriction_of_a_caller_follows_the_organization_in_every_query() -> None:
     rng = random.Random(2)
     one, other = UUID(int=1), UUID(int=2)
     agents: Any = {"terms": {"agent_uid": [str(one), str(other)]}}
@@ -118,7 +118,7 @@ def test_what_a_caller_may_see_stands_in_every_query_behind_the_organization() -
             assert query["bool"]["filter"][:3] == [{"term": {"organization_uid": str(ORGANIZATION)}}, agents, parties]
 
 
-def test_a_reach_is_the_uid_and_what_is_seen() -> None:
+def test_reaches_differ_if_their_organizations_or_restrictions_differ() -> None:
     plain = Reach(ORGANIZATION, Restriction())
     ones = [Reach(ORGANIZATION, Restriction(frozenset({UUID(int=number)}))) for number in (1, 1, 2)]
     party = Reach(ORGANIZATION, Restriction(None, frozenset({UUID(int=1)})))
@@ -164,13 +164,13 @@ def _any_way(word: str, other: str, halves: list[str]) -> dict[str, Any]:
     return {"bool": {"should": phrases, "minimum_should_match": 1}}
 
 
-def test_what_a_text_becomes_is_bounded() -> None:
+def test_the_clauses_of_the_longest_text_are_bounded() -> None:
     longest = ConversationQuery(where=(SearchText("1a " * 166, "prefix"),), sort=Sort("relevance"))
     assert len(bools(compile_query(longest, ORGANIZATION))) < 1000
     assert str(compile_query(longest, ORGANIZATION)).count("match_phrase") < 1000
 
 
-def test_beginnings_in_the_search_box_are_fewer_clauses_than_a_cluster_takes() -> None:
+def test_prefixes_in_the_search_box_make_fewer_clauses_than_a_cluster_accepts() -> None:
     parsed = search_syntax.parse("ab-1* " * search_syntax.MAX_CLAUSES, UTC_ZONE)
     assert str(compile_query(ConversationQuery(where=parsed.nodes), ORGANIZATION)).count("match_phrase") < 600
 
@@ -182,7 +182,7 @@ def test_reply_marks_are_the_same_for_texts_and_for_subjects() -> None:
 
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.parametrize("field", SORT_FIELDS)
-def test_every_order_is_total_and_ends_in_the_ties(field: Any, descending: bool) -> None:
+def test_every_sort_order_is_total_and_ends_with_the_uid(field: Any, descending: bool) -> None:
     clauses: Any = compile_sort(Sort(field, descending=descending))
     keys = [(name, how["order"]) for clause in clauses for name, how in clause.items()]
     assert keys[-3:] == [("order.uid_1", "asc"), ("order.uid_2", "asc"), ("order.uid_3", "asc")]
@@ -201,7 +201,7 @@ def test_an_order_of_several_keys_names_each_field_once() -> None:
     assert keys == ["is_read", "updated_on", "order.subject", "order.uid_1", "order.uid_2", "order.uid_3"]
 
 
-def test_the_reverse_order_turns_everything_around() -> None:
+def test_a_reversed_order_reverses_every_key_and_the_missing_values() -> None:
     orders: list[list[dict[str, Any]]] = [
         [dict(key) for key in compile_sort(Sort(), reverse=reverse)] for reverse in (False, True)
     ]
@@ -236,7 +236,7 @@ def test_a_text_that_is_long_once_it_is_spelled_out_is_refused(text: str) -> Non
     assert values.search("ﬁ½…" * 100)
 
 
-def test_what_stands_twice_between_ors_is_asked_once() -> None:
+def test_an_operand_repeated_between_ors_becomes_one_clause() -> None:
     once, twice = (search_syntax.parse(text, UTC_ZONE).nodes[-1] for text in ("a* OR b", "a* OR b OR a* OR b"))
     assert node_clause(once, NOW, ORGANIZATION) == node_clause(twice, NOW, ORGANIZATION)
 
@@ -258,7 +258,7 @@ def test_what_a_clause_for_documents_without_a_value_excludes() -> None:
     "text", [":" * 65_000, "]" * 65_000, "re" + " " * 65_000, "] " * 32_000, "re:" * 21_000, "re[" * 21_000, "[x] re: " * 8000, "[fwd:" * 13_000, "(fwd)" * 13_000, "(fwd)" + " " * 65_000 + "x"]
 )  # fmt: skip
 def test_reply_marks_are_looked_for_in_linear_time(text: str) -> None:
-    """Something quadratic takes 256 times longer for a text that is 16 times longer."""
+    """Quadratic time would be 256 times longer for a text that is 16 times longer."""
 
     def seconds(one: str) -> float:
         return min(timeit.repeat(lambda: pieces_of(one), number=1, repeat=3, timer=time.process_time))

@@ -1,4 +1,4 @@
-"""Files in files: whatever packs a mailbox, its messages come out, and what is cut short is told."""
+"""Archives and compressed files: the messages in them are read, and incomplete files are reported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def zstd(data: bytes) -> bytes:
         (zipped(), 0),
     ],
 )
-def test_every_packing_gives_its_messages(tmp_path: Path, data: bytes, count: int) -> None:
+def test_the_messages_in_every_kind_of_archive_are_read(tmp_path: Path, data: bytes, count: int) -> None:
     path = tmp_path / "any-name"
     path.write_bytes(data)
     read: list[int] = []
@@ -56,7 +56,7 @@ def test_a_tar_that_is_damaged_between_its_files_is_a_reject(is_cut: bool, tmp_p
 
 
 @pytest.mark.parametrize("data", [gzip.compress(BOX)[:-20], zstd(BOX)[:-20], zipped(a=BOX)[:-30], tarred(a=BOX)[:600]])
-def test_what_is_cut_short_is_told(tmp_path: Path, data: bytes) -> None:
+def test_an_incomplete_archive_is_reported(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "cut"
     path.write_bytes(data)
     *read, last = mailbox.read(path)
@@ -65,7 +65,7 @@ def test_what_is_cut_short_is_told(tmp_path: Path, data: bytes) -> None:
     assert all(BOX.find(one.separator + one.data) >= 0 for one in read)
 
 
-def test_archives_in_archives_have_an_end(tmp_path: Path) -> None:
+def test_archives_nested_too_deep_are_refused(tmp_path: Path) -> None:
     data = BOX
     for _ in range(10):
         data = gzip.compress(data)
@@ -74,14 +74,14 @@ def test_archives_in_archives_have_an_end(tmp_path: Path) -> None:
     assert found.problem == "has archives nested more than 5 deep: unpack it first"
 
 
-def test_offsets_tell_where_a_message_stands(tmp_path: Path) -> None:
+def test_the_offset_of_a_message_is_its_position_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "box").write_bytes(BOX)
     for one in mailbox.read(tmp_path / "box"):
         assert BOX[one.offset :].startswith(one.separator + one.data)
 
 
-def test_lengths_are_believed_only_where_they_are_true(tmp_path: Path) -> None:
-    """mboxcl: a separator inside the body is none; a length that is too long swallows nothing."""
+def test_a_content_length_is_used_only_if_it_is_right(tmp_path: Path) -> None:
+    """mboxcl: a right length covers a separator inside the body. A wrong length loses no message."""
     quoted = "Body\n\nFrom b@x Mon Jan  1 10:00:00 2024\nSubject: a quoted message\n\nits text\n"
 
     def box(length: int) -> bytes:

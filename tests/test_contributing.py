@@ -20,16 +20,16 @@ DEFINITIONS = sorted(
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_file_that_it_names_is_there(file: str) -> None:
+def test_every_file_that_the_page_names_exists(file: str) -> None:
     assert (ROOT / file).exists()
 
 
 @pytest.mark.parametrize(("file", "name"), DEFINITIONS)
-def test_every_definition_that_it_names_is_in_its_file(file: str, name: str) -> None:
+def test_every_definition_that_the_page_names_is_in_its_file(file: str, name: str) -> None:
     text = (ROOT / file).read_text("utf-8")
     assert re.search(rf"^\s*(?:(?:async )?def|class) {name}\b|^{name}\b.*=", text, re.MULTILINE)
 
 
-def test_the_page_was_read() -> None:
+def test_the_page_names_many_files_and_definitions() -> None:
     assert len(FILES) > 25
     assert len(DEFINITIONS) > 10

@@ -1,4 +1,4 @@
-"""The document: what is taken, how it is normalised, what is derived from it."""
+"""Documents: which are accepted, how they are normalised, and what is derived from them."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_times_without_an_offset_or_of_another_form_are_refused(wrong: object) -
         ({"foo": 1}, "foo"),
     ],
 )
-def test_what_is_wrong_is_named(change: dict[str, Any], field: str) -> None:
+def test_an_error_names_the_wrong_field(change: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Conversation.model_validate(LEAST | change)
     assert {error["loc"][0] for error in caught.value.errors()} == {field}
@@ -143,7 +143,7 @@ def test_prefixes_keep_the_order_of_the_sort_key(one: str, other: str) -> None:
 
 
 @given(st.text(max_size=2000).filter(lambda text: text.isascii() or text.encode("utf-8", "ignore").decode() == text))
-def test_the_sort_key_is_the_contracts(subject: str) -> None:
+def test_the_sort_key_is_the_one_of_the_contract(subject: str) -> None:
     decomposed = unicodedata.normalize("NFKD", subject)
     expected = "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()[:1000]
     assert subject_sort_key(subject) == expected
@@ -153,14 +153,14 @@ _MARKS = "e漢か각\u0301\u0316\u0344\u0f73\u0f81\u3099\uff9e\u0345\u1161\u11a8
 
 
 @given(st.text(alphabet=_MARKS, max_size=200))
-def test_the_sort_key_of_any_marks_is_the_contracts(subject: str) -> None:
+def test_the_sort_key_of_any_combining_marks_is_the_one_of_the_contract(subject: str) -> None:
     decomposed = unicodedata.normalize("NFKD", subject)
     assert subject_sort_key(subject) == "".join(c for c in decomposed if not unicodedata.combining(c)).casefold()[:1000]
 
 
 @pytest.mark.parametrize(("one", "other"), [("\u0301", "\u0316"), ("\u0f73", "\u0f73")])
 def test_a_run_of_marks_is_folded_in_linear_time(one: str, other: str) -> None:
-    """Normalization as a whole takes 256 times longer for a text that is 16 times longer."""
+    """Normalizing the whole run at once would take 256 times longer for a text that is 16 times longer."""
 
     def seconds(length: int) -> float:
         text = "é" + one * (length // 2) + other * (length // 2)
@@ -182,7 +182,7 @@ def test_the_numbers_of_a_uid_are_ordered_as_its_text(one: UUID, other: UUID) ->
     assert all(0 <= number < 2**48 for number in uid_order(one))
 
 
-def test_what_is_missing_is_left_out_of_the_order() -> None:
+def test_missing_values_have_no_order_fields() -> None:
     found = set(order_fields(Conversation.model_validate(LEAST)))
     assert found == {"uid_1", "uid_2", "uid_3", "digest_1", "digest_2"}
 

@@ -1,4 +1,4 @@
-"""What a cursor is bound to: the question, however it was written, and how the sort values were derived."""
+"""A cursor is bound to its query, in whatever form it is written, and to the version of the derived fields."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def query_of(query_string: str, cursor: str | None = None) -> ConversationQuery:
     return replace(parse_query(query_string.encode(), ORGANIZATION, known=LIST_PARAMETERS)[1], cursor=cursor)
 
 
-def test_different_questions_have_different_fingerprints() -> None:
+def test_different_queries_have_different_fingerprints() -> None:
     for one, other in combinations(DIFFERENT, 2):
         assert fingerprint(query_of(one)) != fingerprint(query_of(other)), (one, other)
 
@@ -44,12 +44,12 @@ def test_different_questions_have_different_fingerprints() -> None:
 @pytest.mark.parametrize(
     "other", ["status[in]=closed", "q=status:closed", "status=closed&per_page=5&highlight=subject"]
 )
-def test_the_same_question_in_other_words_may_go_on(other: str) -> None:
+def test_a_cursor_is_accepted_for_the_same_query_in_another_form(other: str) -> None:
     cursor = CURSORS.write((1, "a", None), query_of("status=closed"), ORGANIZATION)
     assert CURSORS.read(query_of(other, cursor), ORGANIZATION) == (1, "a", None)
 
 
-def test_where_the_text_of_the_box_decides_the_order_it_is_a_part_of_the_question() -> None:
+def test_the_text_of_the_search_box_belongs_to_the_query_if_it_decides_the_order() -> None:
     one, other = "q=red+-+boat", "q=red+boat"
     assert fingerprint(query_of(one)) == fingerprint(query_of(other))
     assert fingerprint(query_of(f"{one}&sort=relevance")) != fingerprint(query_of(f"{other}&sort=relevance"))
@@ -63,7 +63,7 @@ def test_a_cursor_of_another_derived_version_is_refused(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("sealed", [b"", b"\xff", b"\xa1x", msgspec.msgpack.encode([["\x00"], 5]), b"\x91\x91\xa1\xff"])
-def test_what_another_version_sealed_is_refused_and_no_fault(sealed: bytes) -> None:
+def test_a_cursor_with_the_content_of_another_version_is_refused_as_invalid(sealed: bytes) -> None:
     key = AESSIV(hmac.digest(b"x" * 32, b"conversation search: sealed cursors", hashlib.sha512))
     query = query_of("status=closed")
     cursor = base64.urlsafe_b64encode(key.encrypt(sealed, _bound_to(query, ORGANIZATION))).rstrip(b"=").decode()
@@ -79,7 +79,7 @@ secrets = st.binary(min_size=32, max_size=40)
 
 
 @given(positions, query_strings, organizations, secrets, secrets)
-def test_what_was_written_is_read_with_the_secret_or_a_later_one(
+def test_a_cursor_is_read_with_its_own_secret_also_beside_a_newer_one(
     position: Position, query_string: str, organization: UUID, secret: bytes, newer: bytes
 ) -> None:
     cursor = Cursors(secret).write(position, query_of(query_string), organization)
@@ -104,7 +104,7 @@ def test_a_cursor_of_another_query_or_organization_is_refused(
 
 
 def test_nothing_in_a_cursor_can_be_read() -> None:
-    """Neither where the walk is nor what was asked."""
+    """Neither the position of the walk nor the query."""
     cursor = CURSORS.write(("a subject of somebody", "a uid"), query_of("search=something"), ORGANIZATION)
     sealed = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     for hidden in (b"subject", b"somebody", b"a uid", b"something", ORGANIZATION.bytes, str(ORGANIZATION).encode()):
@@ -133,8 +133,8 @@ def test_a_changed_text_is_refused_unless_only_padding_was_added(
         assert changed.rstrip("=") in (cursor, "*")
 
 
-def test_a_cursor_has_one_alphabet() -> None:
-    """Decoders of base64 also take the two characters of its other alphabet."""
+def test_a_cursor_in_the_other_base64_alphabet_is_refused() -> None:
+    """Decoders of base64 often accept the characters of both alphabets."""
     cursors = [CURSORS.write((number, 1.0, "a", None), query_of(""), ORGANIZATION) for number in range(100)]
     for cursor in (one for one in cursors if "-" in one or "_" in one):
         with pytest.raises(InvalidQuery):

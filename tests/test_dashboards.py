@@ -1,6 +1,6 @@
-"""The ready-made views: generated, closed in themselves, of the forms of Dashboards 3.8, made of fields that there are.
+"""The ready-made views: up to date, complete, in the formats of Dashboards 3.8, with fields that exist.
 
-tests/dashboards_facts.yml has the forms, each with its place in the sources of OpenSearch Dashboards.
+tests/dashboards_facts.yml has the formats, each with its position in the source code of OpenSearch Dashboards.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def test_every_fact_has_its_source() -> None:
             assert without_source(fact, f"{group}.{name}") == []
 
 
-def test_the_file_is_what_its_source_says() -> None:
+def test_the_generated_file_is_up_to_date() -> None:
     done = subprocess.run(["scripts/dashboards", "--check"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.stderr == ""  # else it says what to run
+    assert done.stderr == ""  # otherwise it names the command to run
     assert done.returncode == 0
 
 
@@ -72,7 +72,7 @@ def test_ids_are_unique_and_every_reference_leads_to_one() -> None:
 
 
 def reference_names(one: Record) -> Iterator[str]:
-    """The names that the object's own texts refer by."""
+    """The names of references that the object's JSON texts use."""
     attributes = one["attributes"]
     yield from (panel["panelRefName"] for panel in json.loads(attributes.get("panelsJSON", "[]")))
     if "visState" in attributes:
@@ -99,7 +99,7 @@ def test_a_chart_has_the_parameters_schemas_and_aggregations_of_its_type() -> No
     for chart in CHARTS:
         facts = FACTS["charts"][state(chart)["type"]]
         assert set(state(chart)["params"]) <= set(facts["params"]), chart["id"]
-        for name, inner in facts.get("whole", {}).items():  # given values are not filled up
+        for name, inner in facts.get("whole", {}).items():  # Dashboards adds no defaults within a given value
             given = state(chart)["params"].get(name)
             for one in given if isinstance(given, list) else [given] if given else []:
                 assert set(inner) <= set(one), (chart["id"], name)
@@ -164,7 +164,7 @@ def test_queues_have_no_time_filter_and_begin_with_the_oldest() -> None:
         assert "timeFieldName" not in patterns[str(pattern_of(queue))]
         assert queue["attributes"]["sort"] in ([["created_on", "asc"]], [["sent_at", "asc"]])
     for one in OBJECTS:
-        if pattern_of(one) is not None:  # what is left of deletions, and import records, have no organization
+        if pattern_of(one) is not None:  # tombstones and import records have no organization_uid
             assert {"exists": {"field": "organization_uid"}} in [found["query"] for found in source(one)["filter"]]
 
 

@@ -1,4 +1,4 @@
-"""The import of the views into OpenSearch Dashboards, against a server that keeps what it is sent."""
+"""The import of the views into OpenSearch Dashboards, with a server that records its requests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def imported(kept: Kept, *, wait: float = 20, since: str | None = None) -> Impor
         return asyncio.run(send(Settings.load().but(alias=ALIAS, **user), f"{kept.url}/", wait=wait, since=since))
 
 
-def test_the_import_waits_until_dashboards_is_ready_and_looks_at_the_alias() -> None:
+def test_the_import_waits_until_dashboards_is_ready_and_uses_the_alias() -> None:
     """While the security plugin starts, Dashboards answers 401."""
     kept = Kept([(503, "not ready yet"), (401, "Unauthorized"), DONE])
     assert imported(kept).imported == len(OBJECTS)
@@ -45,7 +45,7 @@ def test_the_import_waits_until_dashboards_is_ready_and_looks_at_the_alias() -> 
     assert headers["authorization"].startswith("Basic ")
     message = message_from_bytes(b"Content-Type: " + headers["content-type"].encode() + b"\n\n" + body)
     _whole, part = message.walk()
-    assert part.get_filename() == "dashboards.ndjson"  # another ending is refused
+    assert part.get_filename() == "dashboards.ndjson"  # Dashboards refuses other file extensions
     sent = part.get_payload(decode=True)
     assert isinstance(sent, bytes)
     lines = [json.loads(line) for line in sent.splitlines()]
@@ -54,7 +54,7 @@ def test_the_import_waits_until_dashboards_is_ready_and_looks_at_the_alias() -> 
     assert lines[3:] == OBJECTS[3:]
 
 
-def test_a_first_visit_finds_its_settings_and_a_second_import_changes_none() -> None:
+def test_the_first_import_sets_defaults_and_a_second_one_changes_none() -> None:
     kept = Kept([DONE])
     first = imported(kept, since="2003-05-01")
     times = {"from": "2003-05-01T00:00:00.000Z", "to": "now"}
@@ -74,7 +74,7 @@ def test_what_somebody_has_set_is_kept() -> None:
     assert set(changes) == {"defaultIndex", "timepicker:timeDefaults"}
 
 
-def test_without_a_cluster_the_range_is_a_year(tmp_path: Path) -> None:
+def test_the_default_time_range_without_a_cluster_is_a_year(tmp_path: Path) -> None:
     kept = Kept([DONE])
     with serving(kept):
         done = conversations(tmp_path, "dashboards", "--url", kept.url, OPENSEARCH_URL="http://127.0.0.1:1")
@@ -84,13 +84,13 @@ def test_without_a_cluster_the_range_is_a_year(tmp_path: Path) -> None:
     assert json.loads(done.stdout) == {"dashboards": kept.url, "imported": len(OBJECTS), "settings": changes}
 
 
-def test_settings_that_cannot_be_read_are_told_and_the_views_are_there() -> None:
+def test_settings_that_cannot_be_read_are_reported_and_the_views_are_imported() -> None:
     done = imported(Kept([DONE], settings_status=403))
     assert (done.imported, done.settings) == (len(OBJECTS), {})
     assert "403" in str(done.record()["settings_problem"])
 
 
-def test_dashboards_that_does_not_become_ready_is_told() -> None:
+def test_dashboards_that_does_not_become_ready_is_an_error() -> None:
     with pytest.raises(SearchUnavailable, match="is not ready: still starting"):
         imported(Kept([(503, "still starting")]), wait=0)
 
@@ -122,7 +122,7 @@ SEVEN = [failure("visualization", str(number), type="unsupported_type") for numb
         ),
     ],
 )  # fmt: skip
-def test_what_dashboards_refuses_is_told_in_a_line(status: int, text: str, words: list[str]) -> None:
+def test_a_refusal_by_dashboards_is_reported_in_one_line(status: int, text: str, words: list[str]) -> None:
     kept = Kept([(status, text)])
     with pytest.raises(ConversationsError) as raised:
         imported(kept, wait=0)

@@ -31,7 +31,7 @@ def run(
     then: Received = _for_ever,
     body_seconds: float = SECONDS,
 ) -> list[dict[str, Any]]:
-    """What the application sent; after the messages, receiving does what `then` does."""
+    """What the application sent. It receives these messages, and after them those of `then`."""
     sent: list[dict[str, Any]] = []
     left = list(messages)
 
@@ -48,7 +48,7 @@ def run(
 
 @pytest.mark.parametrize("reads_body", [False, True])
 def test_an_answer_that_has_begun_may_take_any_time(reads_body: bool) -> None:
-    """While it is streamed, the server waits for the client to go away, which is no reading of a body."""
+    """While an answer is streamed, the server calls receive() to notice a disconnect, not to read a body."""
 
     async def app(_scope: Any, receive: Any, send: Any) -> None:
         if reads_body:
@@ -76,7 +76,7 @@ def test_a_body_that_ends_before_it_is_complete_is_the_callers_fault() -> None:
         run(app, begun, {"type": "http.disconnect"})
 
 
-def test_a_slow_body_and_a_slow_handler_are_told_apart() -> None:
+def test_a_slow_body_and_a_slow_handler_are_different_errors() -> None:
     async def reads(_scope: Any, receive: Any, _send: Any) -> None:
         await receive()
 
@@ -90,10 +90,10 @@ def test_a_slow_body_and_a_slow_handler_are_told_apart() -> None:
 
 
 @given(st.integers(0, 99), st.integers(1, 99), st.none() | st.integers(1, 99), st.integers(0, 200))
-def test_what_remains_is_the_time_to_the_deadline_and_at_most_what_is_asked(
+def test_the_remaining_time_ends_at_the_deadline_and_has_a_maximum(
     slept: int, left: int, moved: int | None, most: int
 ) -> None:
-    """A deadline that is moved counts from then."""
+    """If the deadline is moved, the new one counts."""
 
     ends = left if moved is None else moved
 
@@ -124,7 +124,7 @@ def test_what_remains_is_the_time_to_the_deadline_and_at_most_what_is_asked(
         (1_000_000, 100.0, 10.0),
     ],
 )
-def test_a_body_must_keep_a_least_speed(size: int, every: float, ends: float) -> None:
+def test_a_body_must_keep_a_minimum_speed(size: int, every: float, ends: float) -> None:
     """50,000 bytes a second, after the first 10 s."""
     clock: list[float] = []
 

@@ -1,4 +1,4 @@
-"""The files for containers against what the official sources say (deploy_facts.yml); docs/containers.md tells what was run."""
+"""The files for containers, compared with official sources (deploy_facts.yml). docs/containers.md says what was run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def openssl(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def subject(certificate: Path) -> str:
-    """As OpenSearch's security plugin writes it."""
+    """The subject of a certificate, in the format of OpenSearch's security plugin."""
     told = openssl("x509", "-in", certificate, "-noout", "-subject", "-nameopt", "RFC2253").stdout
     return told.removeprefix("subject=").strip()
 
@@ -95,7 +95,7 @@ def test_the_profiles_are_whole_and_wait_for_what_they_need() -> None:
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
-def test_every_container_is_guarded_and_bounded(service: str) -> None:
+def test_every_container_has_limited_privileges_memory_and_logs(service: str) -> None:
     held = SERVICES[service]
     assert held["mem_limit"]
     assert held["cap_drop"] == ["ALL"]
@@ -116,7 +116,7 @@ def test_opensearch_and_dashboards_have_time_to_start() -> None:
 
 
 def test_containers_have_time_to_end() -> None:
-    """Compose kills after 10 s, unless told otherwise."""
+    """By default, Compose kills a container 10 s after it asks it to stop."""
     for service, held in SERVICES.items():
         if held["image"].startswith("conversation-search/"):
             assert held["stop_grace_period"] == ("2m" if "/opensearch:" in held["image"] else "1m"), service
@@ -164,7 +164,7 @@ def test_production_has_passwords_and_tls_everywhere() -> None:
     assert "--tls-certificate" in own["command"]
 
 
-def test_opensearch_is_reached_from_inside_only() -> None:
+def test_opensearch_is_reached_from_the_internal_network_only() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     networks: dict[str, Any] = {
         service: held.get("networks", held.get("network_mode")) for service, held in profile("production").items()
@@ -176,7 +176,7 @@ def test_opensearch_is_reached_from_inside_only() -> None:
 
 
 def test_secrets_are_files_and_each_container_has_its_own_only() -> None:
-    """A variable would be shown by `docker inspect`, and by an image's entry point on the command line."""
+    """`docker inspect` shows variables, and an image's entry point puts them on a command line."""
     names = set(COMPOSE["secrets"])
     for name, held in COMPOSE["secrets"].items():
         # As `secrets_of_read_only_containers` says, nothing but a file can be given to a read-only container.
@@ -199,8 +199,8 @@ def test_secrets_are_files_and_each_container_has_its_own_only() -> None:
                 assert value.removeprefix("/run/secrets/") in held["secrets"], f"{service}: {variable}"
 
 
-def test_three_nodes_are_one_cluster_and_else_as_production() -> None:
-    """`lists_of_settings`: a text is split at its commas. The settings of a single node in opensearch.yml are replaced."""
+def test_three_nodes_form_one_cluster_and_otherwise_equal_production() -> None:
+    """`lists_of_settings`: a text is split at its commas. The settings of a single node are replaced."""
     rows = FACTS["nodes_of_a_cluster"]
     assert OPENSEARCH[rows["type"]["setting"]] == "single-node"
     names = [SERVICES[node]["environment"]["node.name"] for node in CLUSTER]
@@ -275,7 +275,7 @@ def test_every_certificate_that_is_named_is_made_and_mounted(made: Path) -> None
 
 
 @pytest.mark.slow
-def test_the_certificate_of_the_web_opens_nothing_in_opensearch(made: Path) -> None:
+def test_the_web_certificate_gives_no_access_to_opensearch(made: Path) -> None:
     """`lists_of_settings`: a text would be split at its commas, and the name with it."""
     admin, nodes = (OPENSEARCH[name] for name in FACTS["names_of_administrators"]["settings"])
     assert (admin, nodes) == ([subject(made / "admin" / "admin.pem")], [subject(made / "opensearch" / "node.pem")])
@@ -313,7 +313,7 @@ def test_the_folders_that_are_written_are_in_memory_or_a_volume() -> None:
     assert DASHBOARDS[FACTS["dashboards_data"]["setting"]] == TMP
 
 
-def test_opensearch_can_run_what_java_unpacks() -> None:
+def test_opensearch_can_load_native_libraries_from_its_temporary_folder() -> None:
     """`native_libraries`: Docker and Podman mount folders in memory noexec, unless their options say exec."""
     for service in ("opensearch", "dev-opensearch"):
         (options,) = (one.partition(":")[2] for one in SERVICES[service]["tmpfs"] if one.partition(":")[0] == TMP)
@@ -344,7 +344,7 @@ def test_the_ways_to_sign_in_have_names_that_the_plugin_knows() -> None:
         assert set(domain) <= set(FACTS["authentication_domains"]["names"])
 
 
-def test_what_is_reserved_cannot_be_changed_and_nothing_is() -> None:
+def test_no_role_or_user_is_reserved() -> None:
     for name in ("roles.yml", "roles_mapping.yml"):
         assert not any(held.get("reserved") for held in security(name).values())
     assert "reserved: true" not in (ROOT / "deploy/opensearch/start").read_text("utf-8")
@@ -357,7 +357,7 @@ def test_the_analyst_may_use_ppl_and_sql() -> None:
     assert {needed["contained"].get(action, action) for action in needed["index"]} <= set(allowed)
 
 
-def test_saved_objects_of_others_are_nobodys_business() -> None:
+def test_nobody_has_access_to_the_saved_objects_of_others() -> None:
     """`dashboards_index`, `tenants_of_others`: kibana_user reads, changes and deletes what lies in every tenant."""
     index = FACTS["dashboards_index"]["index"]
     assert security("config.yml")["config"]["dynamic"]["kibana"]["index"] == index

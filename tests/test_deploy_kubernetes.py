@@ -1,4 +1,4 @@
-"""The kustomize folder: whole, restricted, and in step with the image; docs/kubernetes.md tells what checked its schema."""
+"""The kustomize folder: complete, restricted, in step with the image. docs/kubernetes.md says how it was checked."""
 
 from __future__ import annotations
 

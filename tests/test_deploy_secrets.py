@@ -1,4 +1,4 @@
-"""deploy/secrets: what is made once and kept, and what is said of each that cannot be used."""
+"""deploy/secrets makes each secret once and keeps it, and reports each one that cannot be used."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def contents(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Secrets that can be used."""
+    """A folder with usable secrets."""
     for name in NAMES:
         (tmp_path / name).write_text("s" * 40)
     return tmp_path
 
 
-def test_all_are_made_once_for_the_owner_of_the_folder(tmp_path: Path) -> None:
+def test_all_secrets_are_made_once_for_the_owner_of_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     done = run(folder)
     assert (done.returncode, done.stderr) == (0, "")
@@ -59,7 +59,7 @@ def test_all_are_made_once_for_the_owner_of_the_folder(tmp_path: Path) -> None:
         ("$HOME-and-more-of-it", "must be one line of letters"),
     ],
 )
-def test_what_cannot_be_used_is_told(folder: Path, value: str | None, said: str) -> None:
+def test_a_secret_that_cannot_be_used_is_reported(folder: Path, value: str | None, said: str) -> None:
     path = folder / "analyst_password"
     path.unlink()
     if value is not None:
@@ -80,7 +80,7 @@ def test_keys_are_longer_than_passwords(folder: Path, name: str) -> None:
     assert run("--check", folder).returncode == 0
 
 
-def test_nothing_there_is_told_for_each(tmp_path: Path) -> None:
+def test_each_missing_secret_is_reported(tmp_path: Path) -> None:
     done = run("--check", tmp_path)
     assert done.returncode == 1
     assert {

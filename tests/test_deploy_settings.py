@@ -1,4 +1,4 @@
-"""The settings that docker-compose.yml takes from .env: each is one that the service knows, and an empty one is not set."""
+"""The settings that docker-compose.yml takes from .env: the service knows each, and an empty one counts as not set."""
 
 from __future__ import annotations
 

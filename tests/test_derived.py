@@ -1,4 +1,4 @@
-"""What is derived from a conversation when it is written: each version of it is pinned, so that none changes unnoticed."""
+"""Derived fields: the hash of each version is pinned, so no change goes unnoticed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def samples() -> list[Conversation]:
 
 
 def unchanging_characters() -> str:
-    """The characters of Unicode 3.2, which every Python knows as they were."""
+    """The characters of Unicode 3.2, whose data is the same in every version of Python."""
     return "".join(
         character
         for character in map(chr, range(0x110000))
@@ -87,7 +87,7 @@ def derived() -> str:
     return found.hexdigest()
 
 
-def test_what_is_derived_is_that_of_its_version() -> None:
+def test_the_derived_fields_match_their_version() -> None:
     assert derived() == PINNED.get(DERIVED_VERSION), (
         "what is derived at writing time changed: raise DERIVED_VERSION in service/stored_documents.py, pin the new hash "
         "here, and say in CHANGELOG.md that a reindex is needed"

@@ -1,4 +1,4 @@
-"""The middleware that cancels the work of a client that disconnects, around small ASGI applications, in virtual time."""
+"""The middleware that cancels the work of a disconnected client, around small ASGI applications, in virtual time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATH = "/api/conversations"
 
 
 class Request:
-    """One request, whose client leaves `leaves` seconds after it has sent all (None: it stays), and what came of it."""
+    """A request and its outcome. Its client disconnects `leaves` seconds after it sent everything (None: it stays)."""
 
     def __init__(self, method: str = "GET", path: str = PATH, leaves: float | None = LEAVES) -> None:
         self.notes: dict[str, object] = {}

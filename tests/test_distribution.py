@@ -1,4 +1,4 @@
-"""The cache of downloads: what killed downloads left is removed once nobody can be using it."""
+"""The cache of downloads: files of killed downloads are removed once nobody can be using them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`doctor`: what it says of clocks and nodes. tests/node/test_cli.py and test_silent_node.py run it on nodes."""
+"""`doctor`: its reports on clocks, nodes and files. tests/node/test_cli.py and test_silent_node.py run it on nodes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_two_urls_of_one_node_are_a_warning() -> None:
 
 
 class _Disks:
-    """A client of a cluster whose nodes have so many bytes free, of 100 GiB."""
+    """A client of a cluster whose nodes have disks of 100 GiB, with these numbers of free bytes."""
 
     def __init__(self, *free: float) -> None:
         self.cluster = self.nodes = self
@@ -136,7 +136,7 @@ def test_checks_that_wait_for_a_silent_node_are_warnings_after_a_few_seconds(mon
     assert seconds < 5
 
 
-def test_each_url_is_asked_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_url_is_checked_separately(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connectivity, "NODE_SECONDS", 0.3)
     server = Server()
     answer = {"cluster_name": "c", "version": {"number": "3.8.0"}}

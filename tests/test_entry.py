@@ -15,7 +15,7 @@ from tests.processes import end_with_the_test
 @pytest.mark.slow
 @pytest.mark.parametrize("imported", ["service.entry", "click", "service.errors", "service.settings", "pydantic"])
 def test_ctrl_c_while_it_is_imported_is_one_line(imported: str) -> None:
-    """The interpreter itself says which module it has just imported."""
+    """With -X importtime, the interpreter prints each module that it has imported."""
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "service", "status", "--data", "/nonexistent"],
         stdout=subprocess.PIPE,
@@ -52,7 +52,7 @@ def test_the_command_line_begins_without_the_web_framework() -> None:
 
 @pytest.mark.slow
 def test_a_further_ctrl_c_ends_the_wait_for_threads_without_a_traceback() -> None:
-    """A thread of the command lives on after its end, as a download may."""
+    """A thread of the command runs on after the end of the command, as a download may."""
     program = (
         "import threading, time, sys, service.cli as cli\n"
         "def begin():\n"

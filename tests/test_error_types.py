@@ -1,4 +1,4 @@
-"""What OpenSearch's errors become: fast, without a node."""
+"""How errors of OpenSearch are translated. These tests need no node."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("name", TOO_LARGE)
-def test_a_query_that_is_too_large_is_the_callers_and_a_commands_is_not(name: str) -> None:
+def test_a_query_that_is_too_large_is_an_error_of_the_caller_but_not_in_a_command(name: str) -> None:
     error = TransportError(400, "search_phase_execution_exception", TOO_LARGE[name])
     with pytest.raises(InvalidQuery) as invalid, translated(is_query=True):
         raise error
@@ -75,7 +75,7 @@ def test_every_error_becomes_one_of_our_own(status: int, kind: str, expected: ty
     assert facts_of(raised.value) == {"opensearch_status": status, "opensearch_error": kind}
 
 
-def test_what_a_proxy_calls_an_error_is_not_logged() -> None:
+def test_the_text_of_an_error_from_a_proxy_is_not_logged() -> None:
     with pytest.raises(SearchUnavailable) as raised, translated():
         raise TransportError(500, "<html>user@example.com</html>", None)
     assert facts_of(raised.value) == {"opensearch_status": 500}
@@ -98,11 +98,11 @@ def test_what_a_proxy_calls_an_error_is_not_logged() -> None:
         (None, False),
     ],
 )
-def test_the_error_of_a_gateway_is_not_opensearchs(info: dict[str, Any] | None, expected: bool) -> None:
+def test_an_error_of_a_gateway_is_not_taken_for_one_of_opensearch(info: dict[str, Any] | None, expected: bool) -> None:
     assert is_from_opensearch(TransportError(404, "x", info)) is expected
 
 
-def test_a_cause_whose_reason_is_no_text_has_none() -> None:
+def test_a_cause_whose_reason_is_no_text_has_an_empty_reason() -> None:
     deep: dict[str, Any] = {}
     for _level in range(5000):
         deep = {"reason": deep}
@@ -139,7 +139,7 @@ def test_callers_are_not_told_to_create_an_index_that_is_missing(kind: str) -> N
 
 
 def test_every_error_of_a_missing_index_has_a_text_for_callers() -> None:
-    """No code makes an error of a missing index whose text callers would see."""
+    """No code raises another error about a missing index: callers would see its text."""
     for path in SERVICE.rglob("*.py"):
         for made in re.findall(r"(\w+)\(\s*f?\"[^\"]* does not exist in OpenSearch", path.read_text("utf-8")):
             assert made in {"IndexMissing", "WriteIndexMissing"}, path

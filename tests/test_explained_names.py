@@ -1,4 +1,4 @@
-"""`explain=query` writes every name and address so that the same query comes back, as parameters and as q."""
+"""`explain=query` writes names and addresses as parameters and as q. Both forms are parsed into the same query."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def quoted(name: str) -> str:
 
 @pytest.mark.parametrize("parameter", LISTS)
 @given(names=SEVERAL)
-def test_lists_of_names_come_back(parameter: str, names: tuple[str, ...]) -> None:
+def test_explained_lists_of_names_are_parsed_into_the_same_query(parameter: str, names: tuple[str, ...]) -> None:
     query = read(**{parameter: ",".join(map(quoted, names))})
     (node,) = query.where
     inner = node.node if isinstance(node, Not) else node
@@ -66,7 +66,7 @@ def test_lists_of_names_come_back(parameter: str, names: tuple[str, ...]) -> Non
 
 @pytest.mark.parametrize("name", ["label", "category"])
 @given(names=SEVERAL)
-def test_names_of_the_box_come_back(name: str, names: tuple[str, ...]) -> None:
+def test_explained_names_of_the_search_box_are_parsed_into_the_same_query(name: str, names: tuple[str, ...]) -> None:
     query = read(q=f"{name}:{','.join(map(quoted, names))}")
     assert query.where == (OneOf(name, names),)
     told = explain(query)
@@ -87,7 +87,7 @@ def test_names_of_the_box_come_back(name: str, names: tuple[str, ...]) -> None:
         ('category:"a, none, b"', {"category[in]": '"a, none, b"'}),
     ],
 )
-def test_names_that_are_none_or_any(text: str, parameters: dict[str, str]) -> None:
+def test_the_names_none_and_any_stay_quoted(text: str, parameters: dict[str, str]) -> None:
     query = read(q=text)
     assert explain(query).parameters == parameters
     check_both_forms(query)
@@ -105,7 +105,7 @@ def test_names_that_are_none_or_any(text: str, parameters: dict[str, str]) -> No
         {"category": ",".join(f"{number} {'x' * 90}" for number in range(8))},
     ],
 )
-def test_a_text_that_would_mean_something_else_is_not_told(parameters: dict[str, str]) -> None:
+def test_q_is_left_out_if_it_would_mean_something_else(parameters: dict[str, str]) -> None:
     query = read(**parameters)
     assert explain(query).q is None
 

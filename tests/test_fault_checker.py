@@ -1,4 +1,4 @@
-"""The ledger and the checker of the fault runs: they accept what a right service may answer, and nothing else."""
+"""The ledger and the checker of the fault runs: they accept what a correct service may answer, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Right:
-    """A right index: each write happens at once, at its acknowledgement, or never."""
+    """A correct index: each write happens at once, at its acknowledgement, or never."""
 
     def __init__(self) -> None:
         self.ledger = Ledger()
@@ -64,7 +64,7 @@ def lines_of(export: list[Any]) -> list[bytes]:
 
 
 def write(uid: int | str, version: int, subject: str | None, *, moved: int = 0) -> Write:
-    """A later uid was sent later, unless it is moved by some seconds."""
+    """A write of a conversation that was sent `uid + moved` seconds after EPOCH."""
     return Write(ORGANIZATION, str(uid), version, subject, round(1000 * (EPOCH.timestamp() + int(uid) + moved)))
 
 
@@ -124,7 +124,7 @@ def test_what_a_right_index_answers_is_accepted(
 
 
 @given(STEPS, st.data())
-def test_what_was_acknowledged_and_is_gone_is_noticed(steps: list[tuple[int, bool, str]], data: st.DataObject) -> None:
+def test_a_lost_acknowledged_write_is_noticed(steps: list[tuple[int, bool, str]], data: st.DataObject) -> None:
     right, start = after(
         [(uid, False, "acknowledged") for uid, _is_deletion, _fate in steps] or [(1, False, "acknowledged")]
     )
@@ -173,13 +173,13 @@ def test_a_spoiled_page_is_noticed(spoil: Any) -> None:
 
 
 def replace_first(items: list[dict[str, Any]], other: dict[str, Any]) -> None:
-    """The first item is gone, and a later one is appended."""
+    """Removes the first item, and appends a later one."""
     items.pop(0)
     items.append(other)
 
 
 def move_up(pages: list[dict[str, Any]], rest: dict[str, Any]) -> None:
-    """The first item of a walk is gone, and each later one has moved up by one place; `rest` is the next one."""
+    """Removes the first item of a walk, and moves each later one up by one position; `rest` is the new last one."""
     replace_first(pages[0]["data"]["items"], pages[1]["data"]["items"][0])
     replace_first(pages[1]["data"]["items"], rest)
 
@@ -200,7 +200,7 @@ def test_a_full_page_that_omits_one_is_noticed(offset: int, gone: int) -> None:
 
 
 @pytest.mark.parametrize("shift", [-2, -1, 1])
-def test_a_page_of_another_place_is_noticed(shift: int) -> None:
+def test_a_page_from_another_offset_is_noticed(shift: int) -> None:
     right, start = after([(uid, False, "acknowledged") for uid in range(7)])
     page = right.page(FULL, 2 + shift)
     assert "the page begins" in str(checker.wrong_page(right.ledger, ORGANIZATION, start, page, FULL, 2))

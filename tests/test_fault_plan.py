@@ -1,4 +1,4 @@
-"""The plan of a fault run is repeated by its seed, whatever was postponed."""
+"""The seed of a fault run decides its plan, whichever faults were postponed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Drawn = tuple[float, float, int]
 def what_happens(seed: int, moments: list[bool]) -> tuple[list[Planned], dict[tuple[int, str], Drawn]]:
     """The faults in the order of their first attempts, and what each did. In each moment, some cannot happen.
 
-    A fault that cannot happen has drawn from its generator before it knows.
+    A fault draws from its random generator before it knows whether it can happen.
     """
     now = itertools.cycle(moments)
     first: list[Planned] = []

@@ -97,7 +97,7 @@ def test_a_row_makes_clauses_and_both_forms_of_explain(table: tuple[Field, ...])
         assert as_parameters(query) == parameters
 
 
-def test_a_choice_that_there_is_not_is_no_condition() -> None:
+def test_an_unknown_choice_is_an_error() -> None:
     with pytest.raises(ValueError, match="no such status"):
         OneOf("status", ("open",))
 

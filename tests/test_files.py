@@ -1,4 +1,4 @@
-"""Files that commands write: never an input, never another output, and never half of one in the place of a whole one."""
+"""Files that commands write: an output never replaces an input or another output, and is never left incomplete."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ORGANIZATION = str(corpus()[0].organization_uid)
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working folder, with an input and other names of it, and no OpenSearch that could be reached."""
+    """The working folder, with an input, links to it, and an OPENSEARCH_URL that cannot be reached."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENSEARCH_URL", "http://127.0.0.1:9")
     (tmp_path / "mail").mkdir()
@@ -139,7 +139,7 @@ def test_an_import_that_fails_leaves_its_earlier_output(folder: Path) -> None:
     assert (folder / "out.ndjson").read_text() == "whole"
 
 
-def test_rejects_of_any_text_are_kept_by_a_load_that_goes_on(tmp_path: Path) -> None:
+def test_rejects_of_any_text_are_kept_by_a_load_that_resumes(tmp_path: Path) -> None:
     """Some characters end a line for str.splitlines, but not in NDJSON."""
     path = tmp_path / "rejects"
     texts = ["a\u2028b", "a\u2029b", "a\x85b", "a\x0bb", "a\x1cb", "a\ud800b", "plain"]
@@ -170,14 +170,14 @@ def test_a_checkpoint_of_another_version_is_refused_in_one_sentence(kept: str, f
         Checkpoint.resumed(Path("checkpoint"), ("in.ndjson",))
 
 
-def test_a_checkpoint_that_fits_is_gone_on_with(folder: Path) -> None:
+def test_a_load_resumes_from_a_matching_checkpoint(folder: Path) -> None:
     kept = {"lines": {"in.ndjson": 1}, "stamps": {"in.ndjson": ndjson.stamp("in.ndjson")}}
     (folder / "checkpoint").write_text(json.dumps(kept))
     assert Checkpoint.resumed(Path("checkpoint"), ("in.ndjson",)).lines == {"in.ndjson": 1}
 
 
 @pytest.mark.parametrize("is_read", [True, False])  # changed while it was read, or after that
-def test_a_file_that_was_corrected_in_place_is_not_gone_on_with(
+def test_a_load_does_not_resume_in_a_file_that_was_changed_in_place(
     folder: Path, is_read: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
@@ -193,7 +193,7 @@ def test_a_file_that_was_corrected_in_place_is_not_gone_on_with(
         Checkpoint.resumed(Path("checkpoint"), ("in.ndjson",))
 
 
-def test_a_pipe_is_not_gone_on_with(folder: Path) -> None:
+def test_a_load_does_not_resume_in_a_pipe(folder: Path) -> None:
     os.mkfifo("pipe")
     (folder / "checkpoint").write_text(json.dumps({"lines": {"pipe": 1}, "stamps": {"pipe": None}}))
     with pytest.raises(Misconfigured, match="--resume needs regular files: pipe is none"):

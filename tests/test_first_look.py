@@ -1,4 +1,4 @@
-"""`serve` looks at the index once before it serves: what may mend itself is said and waited for."""
+"""`serve` checks the index once before it serves. It reports a problem that may pass, and goes on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def answer(status: str, body: str, kind: str = "application/json") -> bytes:
 
 @contextmanager
 def listening(reply: bytes | None) -> Iterator[str]:
-    """What a cluster or a proxy may answer while it starts, which no real node can be made to: then the end, or silence."""
+    """A server that sends `reply` and closes, or never answers (None), as a starting cluster or proxy may."""
     over = threading.Event()
 
     class Reply(socketserver.BaseRequestHandler):
@@ -65,7 +65,7 @@ def listening(reply: bytes | None) -> Iterator[str]:
         (None, "did not answer within"),
     ],
 )
-def test_what_may_mend_itself_is_said_in_one_line(
+def test_a_problem_that_may_pass_is_reported_in_one_line(
     reply: bytes | None,
     told: str,
     bare_settings: Settings,
@@ -82,7 +82,7 @@ def test_what_may_mend_itself_is_said_in_one_line(
     assert said.count("\n") == 1
 
 
-def test_nobody_there_is_waited_for_too(bare_settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_cluster_is_reported_too(bare_settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         asyncio.run(server.check_index(bare_settings, f"http://127.0.0.1:{nobody.getsockname()[1]}"))
@@ -90,7 +90,7 @@ def test_nobody_there_is_waited_for_too(bare_settings: Settings, capsys: pytest.
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
-def test_an_authority_that_cannot_be_read_ends_it(bare_settings: Settings, tmp_path: Path, content: str | None) -> None:
+def test_an_unreadable_authority_file_is_an_error(bare_settings: Settings, tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "ca.pem").write_text(content)
     wrong = bare_settings.but(opensearch_ca_file=tmp_path / "ca.pem")

@@ -1,4 +1,4 @@
-"""The inputs that fuzzing begins with and those that it found, and a few changes of each: scripts/fuzz goes on from them."""
+"""The seeds and findings of the fuzzing, and a few mutations of each. scripts/fuzz continues from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches for near words, with these as clauses of their own and together."""
+"""Searches for near words: the words are separate clauses, or all in one."""
 
 from __future__ import annotations
 

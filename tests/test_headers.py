@@ -249,8 +249,8 @@ CHINESE = [(0, "凌晨"), (5, "早上"), (8, "上午"), (12, "中午"), (13, "�
         ("3 May 2024 {hour}:{minute:02} {half}", [(0, "a. m."), (12, "p. m.")]),
     ],
 )
-def test_times_with_a_half_of_the_day(form: str, halves: list[tuple[int, str]]) -> None:
-    """The hour after noon, and that after midnight, may be 12 or 0. Hours of a clock of 24 are read, too."""
+def test_times_with_a_word_for_the_half_of_the_day(form: str, halves: list[tuple[int, str]]) -> None:
+    """The hour after noon or midnight may be 12 or 0. Hours of a 24-hour clock are read, too."""
     for hour in range(24):
         half = [name for begin, name in halves if begin <= hour][-1]
         for written in {hour % 12 or 12, hour % 12, hour or 12}:
@@ -326,7 +326,7 @@ def test_ids(value: str, found: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("value", ["null", "<null>", "(none)", "<undefined>", "<>", "0", "<1>"])
-def test_what_programs_write_for_no_id_is_none(value: str) -> None:
+def test_placeholders_for_a_missing_id_are_no_ids(value: str) -> None:
     assert own_id({"message-id": [value]}, ()) is None
     assert references({"in-reply-to": [value], "references": [value]}, ()) == ()
 
@@ -345,7 +345,7 @@ def test_what_programs_write_for_no_id_is_none(value: str) -> None:
         "Subject: x\nDate: Mon, 1 Jan 2024 10:00:00 +0000\n\nHi".encode("utf-16"),
     ],
 )
-def test_headers_that_are_not_as_they_should_be(text: bytes) -> None:
+def test_malformed_headers_are_read(text: bytes) -> None:
     found = message(text)
     assert (found.subject, found.snippet, found.date) == ("x", "Hi", datetime(2024, 1, 1, 10, tzinfo=UTC))
 

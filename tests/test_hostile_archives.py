@@ -33,7 +33,7 @@ def problems(path: Path, data: bytes) -> tuple[int, list[str]]:
 
 
 def overlapping() -> bytes:
-    """A zip in whose list one file stands many times, each with another name."""
+    """A zip whose directory lists one file many times, each time with another name."""
     packed = bytearray(zipped(a=BOX))
     at = packed.index(b"PK\x01\x02")
     end = packed.index(b"PK\x05\x06")
@@ -79,7 +79,7 @@ def test_a_hostile_archive_is_a_reject(name: str, tmp_path: Path) -> None:
     assert any(problem in one for one in found), found
 
 
-def test_a_broken_file_in_an_archive_costs_only_itself(tmp_path: Path) -> None:
+def test_a_broken_file_in_an_archive_does_not_affect_other_files(tmp_path: Path) -> None:
     broken = bytearray(zipped(a=BOX, b=BOX, c=BOX))
     second = broken.index(b"PK\x03\x04", 10)
     broken[second + 40 : second + 60] = b"x" * 20

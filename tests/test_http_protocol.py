@@ -1,4 +1,4 @@
-"""What the server takes from a connection before a request is one, over raw sockets to a process of its own."""
+"""What the server accepts from a connection before a request is complete. Raw sockets connect to a separate process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def statuses(answers: bytes) -> list[int]:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
-    """Seconds are shortened, so that the test of each need not wait for so long."""
+    """A server with shorter timeouts, so the tests of these need not wait for long."""
     with serving(
         "limits.UNREAD_BODY_SECONDS = 1.5; limits.KEEP_ALIVE_SECONDS = 2",
         HEAD_SECONDS="1.5", BODY_SECONDS="1.5", UNREAD_SECONDS="2", CONNECTIONS="60",
@@ -95,7 +95,7 @@ def endless(start: bytes, piece: bytes = PIECE, times: int = 400) -> tuple[bytes
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_a_head_over_a_limit_is_refused_in_the_one_shape(
+def test_a_head_above_a_limit_is_refused_with_the_usual_error(
     pieces: tuple[bytes, ...], status: int, code: str, served: Served
 ) -> None:
     before = served.megabytes
@@ -161,7 +161,7 @@ def test_a_body_that_nobody_reads_is_discarded_and_the_connection_goes_on(target
 
 
 @pytest.mark.slow
-def test_a_body_without_an_end_is_read_for_so_long_only(served: Served) -> None:
+def test_a_body_without_an_end_is_read_for_a_limited_time(served: Served) -> None:
     chunk = b"10000\r\n" + PIECE + b"\r\n"
     before = served.megabytes
     with served.connect() as connection:
@@ -174,7 +174,7 @@ def test_a_body_without_an_end_is_read_for_so_long_only(served: Served) -> None:
     assert served.megabytes < before + 5
 
 
-def test_a_body_is_not_asked_for_where_it_is_not_wanted(served: Served) -> None:
+def test_no_100_continue_is_sent_if_the_request_is_refused(served: Served) -> None:
     head = BULK + b"Content-Length: 10000\r\nExpect: 100-continue\r\n\r\n"
     assert statuses(served.answer(head)) == [401]  # no 100, and the connection is closed
 
@@ -198,7 +198,7 @@ def test_a_slow_head_and_an_idle_connection_are_closed(sent: bytes, expected: li
 
 
 @pytest.mark.slow
-def test_a_head_that_comes_drop_by_drop_has_no_more_time(served: Served) -> None:
+def test_a_head_that_comes_byte_by_byte_gets_no_more_time(served: Served) -> None:
     with served.connect() as connection:
         started = time.monotonic()
         with pytest.raises(ConnectionError):  # noqa: PT012
@@ -209,8 +209,8 @@ def test_a_head_that_comes_drop_by_drop_has_no_more_time(served: Served) -> None
 
 
 @pytest.mark.slow
-def test_a_body_is_not_waited_for_where_nothing_could_be_written(served: Served, slow_token: str) -> None:
-    """There is no cluster. Where there is one, a slow body is 408: tests/node/test_deadlines.py."""
+def test_a_body_is_not_awaited_if_the_cluster_is_unreachable(served: Served, slow_token: str) -> None:
+    """With a cluster, a slow body gets 408: tests/node/test_deadlines.py."""
     head = BULK + f"Authorization: Bearer {slow_token}\r\nContent-Length: 100\r\n\r\n".encode()
     found = statuses(served.answer(head + b"{"))
     assert found == [503]
@@ -227,8 +227,8 @@ SIGN_IN = b"POST /sign-in HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x.y.z\r\n
 
 @pytest.mark.slow
 @pytest.mark.parametrize("before", [b"", GET + b"\r\n"], ids=["alone", "behind another request"])
-def test_those_that_wait_for_a_strangers_body_give_way(before: bytes) -> None:
-    """The bodies never come to their end. Each newcomer replaces the one that has waited longest."""
+def test_connections_that_wait_for_an_unauthenticated_body_give_way(before: bytes) -> None:
+    """The bodies never end. Each new connection replaces the one that has waited longest."""
     with serving(WITH_CODES, HEAD_SECONDS="600", CONNECTIONS="10") as one, ExitStack() as closing:
         crowd: list[socket.socket] = []
         for _ in range(30):
@@ -240,8 +240,8 @@ def test_those_that_wait_for_a_strangers_body_give_way(before: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_a_body_must_keep_a_least_speed() -> None:
-    """A byte gets no more time than the start of a body; one that comes at twice the least speed gets as much as it needs."""
+def test_a_body_must_keep_a_minimum_speed() -> None:
+    """A body that stops after one byte gets 408 after BODY_START_SECONDS, not after BODY_SECONDS."""
     quick = "from service import limit_settings; limit_settings.BODY_START_SECONDS = 1.0\n"
     with serving(quick + WITH_CODES, BODY_SECONDS="60") as one:
         started = time.monotonic()

@@ -33,7 +33,7 @@ def mailboxes(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])
-def test_other_processes_make_what_this_one_makes(mailboxes: list[str], tmp_path: Path, workers: str) -> None:
+def test_other_processes_make_the_same_output(mailboxes: list[str], tmp_path: Path, workers: str) -> None:
     def imported(*options: str) -> tuple[int, str, bytes, bytes]:
         done = process(
             tmp_path, "import-mail", *mailboxes, "--organization", ORGANIZATION, "--output", "made.ndjson", *options
@@ -47,7 +47,7 @@ def test_other_processes_make_what_this_one_makes(mailboxes: list[str], tmp_path
 
 
 def _children(pid: int) -> list[int]:
-    """Those that run Python's main loop for other processes, and not their helper that only watches them."""
+    """The worker processes, without the resource tracker of multiprocessing."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
@@ -73,7 +73,7 @@ def _write_until_nobody_reads(path: Path, is_read: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_process_that_is_killed_is_told_and_ctrl_c_ends_all(
+def test_a_process_that_is_killed_is_reported_and_ctrl_c_ends_all(
     importing: subprocess.Popen[str], tmp_path: Path, number: signal.Signals
 ) -> None:
     is_read = threading.Event()
@@ -115,7 +115,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.parametrize("seconds", [0.0, 1.0])
 def test_ctrl_c_on_a_terminal_reaches_only_the_first_process(seconds: float) -> None:
-    """The others are being imported at first, and then wait for work. Loads and imports start them in the same way."""
+    """The workers first import their modules, and then wait for work. Loads and imports start them in the same way."""
     first = subprocess.Popen(
         [sys.executable, "-c", OTHERS], cwd=ROOT, text=True, start_new_session=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

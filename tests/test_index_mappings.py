@@ -1,4 +1,4 @@
-"""The table of index_mappings/README.md has each field of the mapping, with its type, and says which are not indexed."""
+"""The table of index_mappings/README.md has each field of the mapping with its type, and says which are not indexed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REST = "the rest of `metadata`"
 
 
 def fields(properties: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each field with its path: the ones within objects, and the further forms of one value (subject.stems)."""
+    """Each field with its path, including fields within objects and multi-fields (subject.stems)."""
     for name, field in properties.items():
         yield f"{prefix}{name}", field
         yield from fields({**field.get("properties", {}), **field.get("fields", {})}, f"{prefix}{name}.")
@@ -24,7 +24,7 @@ FIELDS = dict(fields(MAPPING["properties"]))
 
 
 def rows() -> dict[str, str]:
-    """Each field that the table names, with the column of its type. A span such as order.uid_1 to order.uid_3 is all."""
+    """Each field that the table names, with its type. A range such as order.uid_1 to order.uid_3 is all its fields."""
     found: dict[str, str] = {}
     for names, types, _why in re.findall(
         r"^\| (.+?) \| (.+?) \| (.+) \|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
@@ -37,7 +37,7 @@ def rows() -> dict[str, str]:
 
 
 def expanded(names: str) -> str:
-    """With all fields of a span."""
+    """The names, with each field of a range."""
     span = re.search(r"`([a-z_.]+)(\d)` to `\1(\d)`", names)
     if span is None:
         return names
@@ -59,7 +59,7 @@ def test_each_field_has_a_row_with_its_type() -> None:
             assert re.match(rf"{kind}\b", table[path]), f"index_mappings/README.md: {path} is of the type {kind}"
             for analysis in ("analyzer", "normalizer"):
                 assert analysis not in field or f"`{field[analysis]}`" in table[path], path
-        elif parent in table and "properties" not in FIELDS[parent]:  # a further form of one value
+        elif parent in table and "properties" not in FIELDS[parent]:  # a multi-field
             assert f"`.{path.rpartition('.')[2]}`" in table[parent], path
         elif parent == "metadata":
             assert not is_searched(field), f"{path} is under the rest, which is not indexed"
@@ -72,7 +72,7 @@ def test_each_row_is_of_a_field() -> None:
     assert re.search(rf"^\| {REST} \| not indexed \|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
 
 
-def test_of_records_the_named_fields_are_indexed() -> None:
+def test_only_the_named_fields_of_records_are_indexed() -> None:
     (named,) = re.findall(r"Only (.+?) are indexed", (ROOT / "README.md").read_text("utf-8"))
     indexed = {name for name, field in FIELDS["record"]["properties"].items() if is_searched(field)}
     assert set(re.findall(r"`(\w+)`", named)) == indexed

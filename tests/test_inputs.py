@@ -1,4 +1,4 @@
-"""What commands are given to read: a wrong name has one code and one line, and earlier rejects are not taken for mail."""
+"""Inputs of commands: a wrong name has one exit code and one line, and earlier rejects are not read as mail."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_folder_is_no_input_but_for_mail(command: tuple[str, ...], folder: Pat
 
 
 def import_mail(folder: Path, *arguments: str) -> tuple[int, str, dict[str, int]]:
-    """The exit code, what was said, and the counts, of an import into a file outside the folder."""
+    """The exit code, standard error and counts of an import into a file outside the folder."""
     output = str(folder.parent / "out.ndjson")
     done = conversations(folder, "import-mail", *arguments, "--organization", ORGANIZATION, "--output", output)
     return done.returncode, done.stderr, json.loads(done.stdout or "{}")
@@ -83,13 +83,13 @@ def test_rejects_that_cannot_be_written_are_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["search", "count"])
-def test_a_word_that_begins_with_a_dash_is_told_how_to_be_written(command: str, folder: Path) -> None:
+def test_the_error_about_a_word_with_a_leading_dash_says_how_to_write_it(command: str, folder: Path) -> None:
     assert_one_line(conversations(folder, command, "-draft"), 2, "comes after --")
     assert " -- " not in conversations(folder, command, "--statuss", "draft").stderr
     assert " -- " not in conversations(folder, "status", "-d").stderr
 
 
-def test_deleting_nothing_is_done(folder: Path) -> None:
+def test_deleting_no_uids_succeeds(folder: Path) -> None:
     done = conversations(folder, "delete", "-", "--yes", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, {"items": []})
     assert done.stderr == "There were no uids: nothing was deleted.\n"
@@ -109,7 +109,7 @@ def test_trash_and_junk_are_imported_if_they_are_asked_for(tmp_path: Path) -> No
         assert (code, counts["left_out"], counts["messages"]) == (0, left_out, 3)
 
 
-def test_a_broken_archive_costs_only_itself(folder: Path) -> None:
+def test_a_broken_archive_does_not_affect_other_files(folder: Path) -> None:
     (folder / "bad.eml").write_bytes(b"PK\x03\x04 no zip")
     code, _said, counts = import_mail(folder, "one.eml", "bad.eml")
     assert (code, counts["messages"], counts["rejected"], counts["in_output"]) == (3, 2, 1, 1)

@@ -1,4 +1,4 @@
-"""Settings of identity providers, and keys of theirs, that cannot be used."""
+"""Settings and keys of identity providers that cannot be used."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_http_is_for_this_machine_only(host: str) -> None:
         ("http://127.0.0.1", ["http://127.0.0.1/keys", "http://127.0.0.1:80/keys"], ["http://127.0.0.1:81/keys", ""]),
     ],
 )
-def test_an_issuer_leads_to_no_other_server_of_this_machine(
+def test_an_issuer_may_not_name_another_server_of_this_machine(
     issuer: str, followed: list[str], not_followed: list[str]
 ) -> None:
     assert all(key_sources.may_name(issuer, url) for url in followed)

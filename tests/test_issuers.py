@@ -198,7 +198,9 @@ def test_no_other_algorithm_or_key_than_the_issuers_is_believed(
         {"zip": "DEF"},
     ],
 )
-def test_a_token_names_no_key_of_its_own(settings: Settings, served: Issuer, header: dict[str, Any]) -> None:
+def test_a_token_that_names_a_key_of_its_own_is_refused(
+    settings: Settings, served: Issuer, header: dict[str, Any]
+) -> None:
     signed = by_hand({"alg": "RS256", "kid": "first", **header}, served.claims(), b"x" * 32)
     refused(settings, signed, "header must not hold")
     assert served.requests == []
@@ -216,7 +218,7 @@ def test_tokens_for_other_purposes_are_refused(settings: Settings, served: Issue
     assert verify(settings, served.token(headers={"typ": "at+jwt"})).user == "ada"
 
 
-def test_a_name_stands_in_a_token_once(bare_settings: Settings, served: Issuer, settings: Settings) -> None:
+def test_a_token_with_a_duplicate_name_is_refused(bare_settings: Settings, served: Issuer, settings: Settings) -> None:
     claims = json.dumps(served.claims(iss=...)).encode()
     twice = claims[:-1] + b', "sub": "root"}'
     refused(bare_settings.but(token_secret=SECRET), by_hand({"alg": "HS256"}, twice, SECRET.encode()), "not a JWT")
@@ -274,7 +276,7 @@ def test_a_thousand_organizations_are_taken_and_no_more(settings: Settings, serv
     refused(settings, served.token(organizations=[many[0]] * 1_001), "at most 1,000 UUIDs|longer than")
 
 
-def test_what_is_remembered_is_bounded(settings: Settings, served: Issuer) -> None:
+def test_the_cache_of_verified_tokens_is_bounded(settings: Settings, served: Issuer) -> None:
     async def run() -> tuple[int, int]:
         tokens = Tokens(settings)
         many = [str(uuid.uuid4()) for _ in range(1_000)]
@@ -292,7 +294,7 @@ def test_a_key_is_good_for_its_own_algorithm_only(settings: Settings, served: Is
 
 
 @pytest.mark.parametrize("name", ["alg", "use", "key_ops", "d", "crv", "x5c"])
-def test_what_a_set_says_without_a_value_is_ignored(settings: Settings, served: Issuer, name: str) -> None:
+def test_null_values_in_a_key_set_are_ignored(settings: Settings, served: Issuer, name: str) -> None:
     own = jwk("first")
     served.keys = [cast(dict[str, Any], None), {"kty": None}, {**own, name: own.get(name)}]
     assert verify(settings, served.token()).user == "ada"
@@ -315,7 +317,7 @@ def test_other_answers_than_200_are_not_used(settings: Settings, served: Issuer,
     assert served.requests == ["/keys"]
 
 
-def test_tokens_of_its_own_are_not_made_where_they_are_not_accepted(settings: Settings) -> None:
+def test_the_service_makes_no_tokens_that_it_would_not_accept(settings: Settings) -> None:
     with pytest.raises(Misconfigured, match="add HS256"):
         Tokens(settings).mint("ada", [uuid.uuid4()])
     assert Tokens(settings.but(token_algorithms="HS256 RS256")).mint("ada", [uuid.uuid4()])

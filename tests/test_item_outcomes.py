@@ -1,4 +1,4 @@
-"""What a document's entry in a bulk answer means: fast, without a node."""
+"""The outcome of each document in a bulk answer. These tests need no node."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_shard_that_has_just_failed_is_no_fault_of_the_document() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_what_may_pass_is_sent_again(status: int) -> None:
+def test_a_document_with_a_temporary_error_is_sent_again(status: int) -> None:
     (verdict,) = judge([entry(status, "strange_exception")])
     assert isinstance(verdict, Again)
     assert verdict.is_busy == (status == 429)

@@ -1,4 +1,4 @@
-"""The forms of Japanese verbs: what docs/search.md has no lines for."""
+"""The forms of Japanese verbs: cases that docs/search.md does not list."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from service.search.words.spellings import MOST, other_spellings
         "漢が丘",
     ],
 )
-def test_forms_are_made_in_moments_whatever_the_text(unit: str) -> None:
-    """800 characters are the longest text. It takes 1 ms where no expression goes back and forth."""
+def test_the_forms_of_any_text_are_made_quickly(unit: str) -> None:
+    """The longest text has 800 characters. Without backtracking in the expressions, it takes 1 ms."""
     text = (unit * 800)[:800]
     made = (japanese_forms, without_polite_prefix, noun_and_verb, other_spellings)
     seconds = timeit.timeit(lambda: [forms(text) for forms in made], number=1)
@@ -44,7 +44,7 @@ def test_forms_are_made_in_moments_whatever_the_text(unit: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["お茶", "お茶を", "ご飯", "おにぎり", "ごみ", "御社"])
-def test_what_begins_like_a_polite_prefix_is_whole(text: str) -> None:
+def test_a_word_that_begins_like_a_polite_prefix_is_not_cut(text: str) -> None:
     assert without_polite_prefix(text) == []
 
 
@@ -74,12 +74,12 @@ def test_what_is_no_noun_and_verb_stays_whole(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["1か月", "一ヶ月", "数箇所", "霞が関", "引越", "差替え"])
-def test_other_spellings_are_few_and_find_back(text: str) -> None:
+def test_other_spellings_are_few_and_lead_back_to_the_text(text: str) -> None:
     others = other_spellings(text)
     assert 0 < len(others) < MOST
     assert all(text in other_spellings(other) for other in others if len(other) > 2)
 
 
 @pytest.mark.parametrize("text", ["雨が降る", "ケーキ", "ヶ月", "1月", "一日", "カメラ3台", "会議が国内"])
-def test_what_has_no_sign_before_what_is_counted(text: str) -> None:
+def test_a_text_with_one_usual_spelling_has_no_others(text: str) -> None:
     assert other_spellings(text) == []

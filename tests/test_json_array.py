@@ -76,7 +76,7 @@ def test_too_many_or_too_long_elements_are_refused() -> None:
     "piece", [b'"', b'\\"', b"[", b"{", b"\\", b" ", b'"",', b'{"a":', b"x", b'"\\\\"', b"\xff", b"]", b"1,"]
 )
 def test_no_body_holds_up_others_for_long(piece: bytes) -> None:
-    """Between two pauses lies at most what one element may have."""
+    """At most the bytes of one element are read between two pauses."""
     longest = 0.0
     last = time.perf_counter()
 

@@ -1,4 +1,4 @@
-"""With CONVERSATIONS_LOG_FORMAT=json, each line that the service writes to standard error is JSON, from the first on."""
+"""With CONVERSATIONS_LOG_FORMAT=json, each line that the service writes to standard error is JSON, from the start."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_an_error_at_the_start_is_json_too(command: str, tmp_path: Path) -> None
     assert line["message"].startswith("conversations: ")
 
 
-def test_it_may_be_set_in_the_configuration_file(tmp_path: Path) -> None:
+def test_the_log_format_may_be_set_in_the_configuration_file(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text('current = "one"\n[contexts.one]\nlog_format = "json"\nsearches = "many"\n')
     done = conversations(tmp_path, "serve", "--config", str(config))
@@ -80,13 +80,15 @@ def test_it_may_be_set_in_the_configuration_file(tmp_path: Path) -> None:
     assert "searches in [contexts.one]" in line["message"]
 
 
-def test_other_commands_say_it_in_plain_words(tmp_path: Path) -> None:
-    """The image of the service sets the variable for all of them."""
+def test_other_commands_write_plain_text(tmp_path: Path) -> None:
+    """The image of the service sets the variable for every command."""
     done = conversations(tmp_path, "status", "--opensearch-url", NOWHERE, **JSON)
     assert done.stderr.startswith("conversations: ")
 
 
-def test_several_lines_are_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_message_of_several_lines_is_one_line_of_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(progress, "shown", progress.Shown(as_json=True, details=True))
     progress.complain("one\ntwo\x1b[2J", lines=True)
     progress.say("three")

@@ -1,4 +1,4 @@
-"""The keys of an issuer: fetched once for all who wait, kept while it is down, and replaced without a restart."""
+"""The keys of an issuer: fetched once for all waiting requests, kept while it is down, replaced without a restart."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_keys_are_fetched_once_however_many_wait_and_off_the_event_loop(served: 
             await asyncio.sleep(0.005)
             turns += 1
         assert all(await waiting)
-        assert turns > 3  # a fetch on the event loop would leave it no turn
+        assert turns > 3  # a fetch on the event loop would block it
 
     run(served, clock, action)
     assert served.requests == ["/keys"]
@@ -129,7 +129,7 @@ def test_a_thousand_random_kids_make_one_fetch(served: Issuer, clock: Clock, is_
     run(served, clock, action)
 
 
-def test_a_key_that_is_not_there_is_remembered_for_a_while(served: Issuer, clock: Clock) -> None:
+def test_an_unknown_key_id_is_remembered_for_a_while(served: Issuer, clock: Clock) -> None:
     async def action(keys: KeySet) -> None:
         assert not await has(keys, "missing")
         clock.now += UNKNOWN_PAUSE_SECONDS + 1
@@ -246,14 +246,14 @@ def test_a_new_key_is_found_within_30_seconds_though_strangers_use_unknown_ones(
         clock.now += UNKNOWN_PAUSE_SECONDS - 1
         assert not await has(keys, "second")
         clock.now += 1
-        assert not await has(keys, "of another stranger")  # whose fetch finds the new key too
+        assert not await has(keys, "of another stranger")  # its fetch finds the new key, too
         assert await has(keys, "second")
         assert len(served.requests) == 3
 
     run(served, clock, action)
 
 
-def test_a_fetch_has_one_total_time_however_many_answers_it_takes(
+def test_a_fetch_has_one_timeout_for_all_its_answers(
     served: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_set, "FETCH_SECONDS", 0.3)
@@ -353,7 +353,7 @@ def test_a_token_without_a_kid_takes_the_only_key(served: Issuer, clock: Clock) 
     run(served, clock, action)
 
 
-def test_of_keys_with_one_name_those_for_the_algorithm_are_tried_and_few(served: Issuer, clock: Clock) -> None:
+def test_of_keys_with_one_name_a_few_that_fit_the_algorithm_are_tried(served: Issuer, clock: Clock) -> None:
     served.keys = [jwk("first", "ES256"), *9 * [jwk("first")]]
 
     async def action(keys: KeySet) -> None:

@@ -1,4 +1,4 @@
-"""Endings of Korean words, and the words that one is made of: what docs/search.md has no lines for."""
+"""Endings of Korean words, and the words that one is made of: cases that docs/search.md does not list."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_word_is_cut_into_words_of_two_syllables_or_more() -> None:
 
 
 @pytest.mark.parametrize("unit", ["가", "하", "해주", "주문을", "a", "취소해주세요", " "])
-def test_endings_are_looked_for_in_moments_whatever_the_text(unit: str) -> None:
+def test_the_endings_of_any_text_are_found_quickly(unit: str) -> None:
     text = (unit * 800)[:800]
     assert timeit.timeit(lambda: (korean.bare(text), korean.compounds(text)), number=1) < 0.5
 

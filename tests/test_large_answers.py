@@ -24,7 +24,10 @@ LARGE, SMALL = 20_000_000, 900_000
 
 
 class Rig:
-    """An application whose answers have `size` bytes, for callers such as one@its-organization, and clients that read nothing after the first part."""
+    """An application and clients that read only the first part of an answer.
+
+    Answers have `size` bytes. Callers have names such as one@its-organization.
+    """
 
     def __init__(self) -> None:
         self.limits = Limits.of(Settings.load())
@@ -144,7 +147,7 @@ def test_a_client_that_reads_too_slowly_for_long_is_cut_off(speed: float, part: 
     assert found == (lasts if lasts is None else pytest.approx(lasts, rel=0.4)), found
 
 
-def test_what_was_read_quickly_saves_no_time_for_later() -> None:
+def test_reading_quickly_gives_no_more_time_later() -> None:
     async def work() -> None:
         protocol, reader = made(10_000_000)
         for _ in range(1_000):

@@ -1,4 +1,4 @@
-"""Limits on what lasts as long as a client wants, such as writes: what a caller gets, and what others get meanwhile."""
+"""Limits on work that lasts as long as a client wants, such as writes: what a caller and what others get."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_caller_of_many_organizations_leaves_exports_and_other_things_for_othe
 
 
 @pytest.mark.parametrize("what", LASTING)
-def test_callers_that_wait_for_their_organization_keep_no_other_one_away(what: str) -> None:
+def test_callers_that_wait_for_their_organization_do_not_block_others(what: str) -> None:
     async def work() -> None:
         chosen, units = LASTING[what]
         shared = chosen(Limits.of(Settings.load()))
@@ -70,7 +70,7 @@ def test_callers_that_wait_for_their_organization_keep_no_other_one_away(what: s
 
 
 class Writing:
-    """Writes through the limits, to a cluster with two processors: four parts of bulk writes take twice as long as two."""
+    """Writes through the limits. The cluster has two processors: four parts at once take twice as long as two."""
 
     PART_SECONDS, PARTS = 0.1, 10
 

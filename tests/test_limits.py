@@ -29,7 +29,7 @@ def made(name: str, value: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_at_a_limit_is_valid_and_what_is_past_it_is_told(name: str) -> None:
+def test_a_value_at_a_limit_is_valid_and_one_above_it_is_reported(name: str) -> None:
     limit = LIMITS[name]
     text = "\U0001f600" * limit.characters
     whole: Any = text if limit.items is None else [text]
@@ -86,7 +86,7 @@ def test_the_openapi_document_tells_each_limit() -> None:
         assert f"{number:,} bytes" in openapi.WRITE_DESCRIPTION
 
 
-def test_the_table_in_the_docs_is_the_code() -> None:
+def test_the_table_in_the_docs_matches_the_code() -> None:
     page = (ROOT / "docs" / "documents.md").read_text("utf-8")
     rows = re.findall(r"^\| `([a-z_.]+)` \| ([\d,]+) \| ([\d,]*) \|", page, re.MULTILINE)
     expected = [(name, f"{one.characters:,}", f"{one.items:,}" if one.items else "") for name, one in LIMITS.items()]

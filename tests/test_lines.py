@@ -1,4 +1,4 @@
-"""Lines of NDJSON: what they hold is decided by their keys, and whatever they hold, judging them is cheap."""
+"""Lines of NDJSON: their keys decide what they are, and checking a line is cheap, whatever it holds."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_keys_decide_what_a_line_is() -> None:
     assert "updated_on: is required" in str(problem({"uid": UID, "organization_uid": UID}))
 
 
-def test_the_first_problems_are_told_and_how_many_more_never_a_value() -> None:
+def test_the_first_problems_and_the_number_of_others_are_reported_without_values() -> None:
     secret = "the-secret-value"
     wrong = {
         "uid": secret,
@@ -154,7 +154,7 @@ def test_no_reason_is_in_the_words_of_a_library(field: str) -> None:
         (START + b'"subject":tru}' + b" " * lines.EXPLAINED_BYTES, "invalid character (byte 156)"),
     ],
 )
-def test_a_line_that_is_no_json_is_told_where(text: bytes, told: str) -> None:
+def test_the_error_about_invalid_json_names_the_position(text: bytes, told: str) -> None:
     assert str(problem(text)) == f"is not valid JSON: {told}"
 
 
@@ -200,9 +200,7 @@ def test_the_longest_wrong_lines_take_little_memory(text: bytes) -> None:
 
 @pytest.mark.parametrize("field", ["subject", "uid", "metadata.snippet", "metadata.history_id", "is_read"])
 @pytest.mark.parametrize("element", [b"[]", b'{"a":0}'])
-def test_what_is_nested_where_it_should_not_be_is_refused_before_its_values_are_made(
-    field: str, element: bytes
-) -> None:
+def test_a_list_or_object_in_a_plain_field_is_refused_before_its_values_are_made(field: str, element: bytes) -> None:
     nested = b"[" + b",".join([element] * (120_000 // len(element))) + b"]"
     outer, _dot, name = field.rpartition(".")
     own = b'"%s":%s' % (name.encode(), nested)

@@ -24,7 +24,7 @@ def test_a_port_is_refused_to_a_second_start_before_the_first_listens() -> None:
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
-def test_a_host_of_another_machine_is_no_matter_of_the_port(host: str) -> None:
+def test_an_address_of_another_machine_is_reported_as_a_wrong_host(host: str) -> None:
     with pytest.raises(Misconfigured, match="choose an address of this machine with --host"), listening(host, 0):
         pass
 
@@ -54,7 +54,7 @@ async def _answer(_scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def test_the_port_can_be_had_again_at_once_after_connections() -> None:
+def test_the_port_is_free_again_at_once_after_connections() -> None:
     """A connection that the service closes stays in TIME_WAIT for a minute."""
 
     async def serve_once(listener: socket.socket) -> None:

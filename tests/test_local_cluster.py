@@ -1,4 +1,4 @@
-"""What `conversations node --nodes N` says when a node dies, and that it refuses other data before it starts anything."""
+"""What `conversations node --nodes N` reports when a node dies, and that it refuses other data before it starts."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_note_of_a_dead_node_says_how_to_have_it_back(capsys: pytest.Capture
 def test_another_number_of_nodes_is_refused_before_anything_starts(
     folders: list[str], nodes: int, right: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor is OpenSearch fetched first."""
+    """OpenSearch is not downloaded, either."""
     data = tmp_path / "data"
     for folder in folders:
         (data / folder / "index").mkdir(parents=True)
@@ -73,7 +73,9 @@ def test_another_number_of_nodes_is_refused_before_anything_starts(
     assert_one_line(conversations(tmp_path, "node", "--nodes", str(nodes), "--quiet"), 1, right)
 
 
-def test_the_local_node_of_run_is_refused_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_refuses_the_data_of_a_cluster_before_its_node_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in (1, 2, 3):
         (tmp_path / "nodes" / str(number) / "index").mkdir(parents=True)
     monkeypatch.setattr(run, "prepare", lambda *_arguments, **_options: pytest.fail("it started"))

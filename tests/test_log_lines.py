@@ -1,4 +1,4 @@
-"""What libraries log keeps its words, its numbers and its places; values, which may be a caller's, are left out."""
+"""Log lines of libraries keep constant words, numbers and code positions. Values are left out."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_line_of_a_library_shows_no_value(
     assert lines == [{"event": event, "log_level": "warning", "logger": NAME}]
 
 
-def test_an_exception_is_its_type_and_its_places(library: logging.Logger) -> None:
+def test_only_the_type_and_the_code_positions_of_an_exception_are_logged(library: logging.Logger) -> None:
     with structlog.testing.capture_logs() as lines:
         try:
             raise RuntimeError(SECRET) from ValueError(SECRET)
@@ -64,7 +64,7 @@ def test_an_exception_is_its_type_and_its_places(library: logging.Logger) -> Non
 
 
 def test_a_slow_task_shows_neither_its_name_nor_its_result() -> None:
-    """asyncio's debug mode tells of steps above a tenth of a second, which any step is on a busy machine."""
+    """asyncio's debug mode reports steps above 0.1 s. On a busy machine, any step may take so long."""
     lines = _asyncio_says(_slow())
     assert [line["event"] for line in lines if "Executing" in line["event"]]
     for line in lines:
@@ -111,7 +111,7 @@ def _asyncio_says(work: object) -> list[EventDict]:
     return list(lines)
 
 
-def test_a_service_says_so_in_its_own_form() -> None:
+def test_the_service_logs_lines_of_libraries_in_its_own_format() -> None:
     """In a process of its own, because the configuration is for a whole process."""
     script = (
         "import logging; from service import log_lines; from service.settings import Settings; "

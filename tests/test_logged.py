@@ -1,4 +1,4 @@
-"""The look through the logs at the end of a run: it finds what must not be there, and fails the run."""
+"""The check of all logs at the end of a run: it fails the run if they hold what must not be logged."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECRET = "Gk3-own"
         "ada@example.com", "search=secretword", f"a {logged.MARK.upper()}subject",
     ],
 )  # fmt: skip
-def test_a_line_that_tells_something_is_found_with_its_place(tmp_path: Path, told: str) -> None:
+def test_a_line_that_reveals_something_is_found_with_its_position(tmp_path: Path, told: str) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "clean").write_text(f"{CLEAN}\n" * 3)
     file = tmp_path / "one" / "log"
@@ -31,7 +31,7 @@ def test_a_line_that_tells_something_is_found_with_its_place(tmp_path: Path, tol
     assert found.startswith(f"{file}:2: ")
 
 
-def test_parts_of_other_words_and_bytes_that_are_no_text_are_nothing(tmp_path: Path) -> None:
+def test_parts_of_other_words_and_bytes_that_are_no_text_are_not_reported(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(f"{CLEAN}\nreordering resumed prerunning\n".encode() + b"\xff\xfe\n")
     assert list(logged.telling(tmp_path, [SECRET])) == []
 
@@ -39,7 +39,7 @@ def test_parts_of_other_words_and_bytes_that_are_no_text_are_nothing(tmp_path: P
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_a_run_that_logged_a_search_fails_and_says_where(tmp_path: Path, processes: str) -> None:
-    """All tests of the inner run pass. One logs a search, the other one what the first has hidden."""
+    """All tests of the inner run pass. One logs a search, the other one a secret that the first gave to hide()."""
     hooks = "pytest_sessionfinish, pytest_terminal_summary, logs, _logged"
     (tmp_path / "conftest.py").write_text(f"from tests.conftest import {hooks}\n")
     (tmp_path / "test_one.py").write_text(

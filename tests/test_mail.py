@@ -85,7 +85,7 @@ def test_an_address_that_is_there_twice_counts_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "no headers at all", "From: a@x.org\n\nno date", "Date: nonsense\n\n"])
-def test_what_cannot_be_placed_in_time_is_refused_with_the_reason(text: str) -> None:
+def test_a_message_without_headers_or_a_valid_date_is_refused_with_the_reason(text: str) -> None:
     with pytest.raises(ValueError, match=r"no headers|no valid date"):
         message(text)
 
@@ -158,10 +158,10 @@ def test_threads_follow_references_in_reply_to_and_then_the_subject(tmp_path: Pa
 def test_a_subject_of_any_form_is_normalised_in_linear_time(subject: str) -> None:
     started = time.process_time()
     normalised_subject(subject)
-    assert time.process_time() - started < 5  # one that is looked at again from each of its places takes minutes
+    assert time.process_time() - started < 5  # quadratic time would be minutes
 
 
-def test_a_line_that_only_begins_like_a_separator_is_told_in_linear_time(tmp_path: Path) -> None:
+def test_a_line_that_only_begins_like_a_separator_is_recognized_in_linear_time(tmp_path: Path) -> None:
     line = "From " + "1:00 2000x" * 100_000
     path = tmp_path / "mbox"
     path.write_text(f"From a@b.c Mon Jan  1 00:00:00 2024\nSubject: x\n\n\n{line}\nTo: y\n")
@@ -182,7 +182,7 @@ def test_an_mbox_is_split_at_separators_and_not_at_from_in_bodies(tmp_path: Path
     assert b"\nFrom quoted\n>From twice" in found[0].data
 
 
-def test_maildir_folders_and_gzip_are_read_and_flags_told(tmp_path: Path) -> None:
+def test_maildir_folders_gzip_and_flags_are_read(tmp_path: Path) -> None:
     for name in ("cur", "new", "tmp"):
         (tmp_path / "maildir" / name).mkdir(parents=True)
     (tmp_path / "maildir" / "cur" / "1:2,S").write_text(numbered(1))
@@ -216,9 +216,9 @@ def test_the_samples_messages_add_up_and_importing_twice_gives_the_same() -> Non
 
 @pytest.mark.slow
 def test_real_archives_lose_no_message() -> None:
-    """On the material where it is there, every file: Mailman writes From:, Date: and Subject: behind each separator.
+    """Checks the archives in ../shared/data/mail, if there are any.
 
-    (Message-ID lines are more: digests that are quoted in bodies have them too.)
+    Mailman writes From: and Date: behind each separator. Message-ID lines are more: quoted digests have them, too.
     """
     begun = re.compile(rb"^From .*\d{4}\nFrom: .*\n(?:[ \t].*\n)*Date: ", re.MULTILINE)
     for path in sorted(SHARED.glob("*.txt.gz")) if SHARED.is_dir() else []:
@@ -227,7 +227,7 @@ def test_real_archives_lose_no_message() -> None:
         assert (read, rejected) == (expected, []), path
 
 
-def test_google_takeout_tells_threads_labels_and_what_was_read(tmp_path: Path) -> None:
+def test_google_takeout_gives_threads_labels_and_what_was_read(tmp_path: Path) -> None:
     labels = "=?UTF-8?Q?Inbox,Unread,=22K=C3=B6ln,_Rhein=22?="
     box = [
         numbered(1, X_GM_THRID="17", X_Gmail_Labels=labels),
@@ -243,7 +243,7 @@ def test_google_takeout_tells_threads_labels_and_what_was_read(tmp_path: Path) -
     assert (draft.status, draft.is_read) == ("draft", True)
 
 
-def test_flags_of_maildir_and_mbox_are_told(tmp_path: Path) -> None:
+def test_flags_of_maildir_and_mbox_are_read(tmp_path: Path) -> None:
     for name in ("cur", "new"):
         (tmp_path / "dir" / name).mkdir(parents=True)
     (tmp_path / "dir" / "cur" / "1:2,FRS").write_text(numbered(1))
@@ -284,7 +284,7 @@ def test_a_message_never_stops_the_import(data: bytes, tmp_path: Path) -> None:
 
 
 def test_the_malformed_set_gives_conversations_or_reasons_and_nothing_else() -> None:
-    """Where the material is there: 104 files that are not empty, and 31; each reason is one a person can act on."""
+    """Checks two archives in ../shared/data/malformed, if they exist. They hold 104 and 31 files that are not empty."""
     folder = SHARED.parent / "malformed"
     for name, files in (("mail-fixtures.tar.gz", 104), ("mail-parser-thirdparty.tar.gz", 31)):
         if folder.is_dir():

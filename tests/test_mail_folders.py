@@ -28,7 +28,7 @@ def laid(root: Path, texts: dict[str, str]) -> Path:
 
 
 def read(path: Path) -> dict[str, mailbox.RawMessage]:
-    """The messages by the number in their Message-ID."""
+    """The messages, by the numbers in their Message-IDs."""
     found = list(mailbox.read(path))
     assert [one.problem for one in found] == [None] * len(found)
     return {parse(one).id.partition("@")[0]: one for one in found}
@@ -51,7 +51,7 @@ def test_maildirs_folders_are_labels(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_folder_in_a_folder_that_is_a_maildir_itself(tmp_path: Path) -> None:
+def test_a_maildir_within_a_maildir_has_its_path_as_label(tmp_path: Path) -> None:
     folders = ("Sent", "Sent/2023", "Trash/2023", "Junk/a/b", "Work", "Work/Sub", "INBOX/Sub", "A/B", "INBOX", "Trash")
     laid(tmp_path, maildir(*folders))
     expected = {str(number): (name,) for number, name in enumerate(folders, start=1)}
@@ -70,7 +70,7 @@ def test_a_maildir_below_other_folders_or_in_an_archive_is_the_same(tmp_path: Pa
     assert labels(tmp_path) == expected
     with tarfile.open(tmp_path / "all.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "backup", "backup")
-    assert labels(tmp_path / "all.tar.gz") == expected | {"3": ()}  # there, nothing tells Work from a user's name
+    assert labels(tmp_path / "all.tar.gz") == expected | {"3": ()}  # Work may be the name of a user there
     assert {one.flags for one in read(tmp_path / "all.tar.gz").values()} == {"S"}
 
 
@@ -84,7 +84,7 @@ def test_mh_folders_are_labels_and_sequences_are_flags(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_thunderbirds_profile(tmp_path: Path) -> None:
+def test_a_profile_of_thunderbird_is_read(tmp_path: Path) -> None:
     def box(number: int, status: str) -> str:
         return f"From - Mon Jan 01 10:00:00 2024\nX-Mozilla-Status: {status}\nX-Mozilla-Status2: 00000000\n{numbered(number)}\n"
 
@@ -101,7 +101,7 @@ def test_thunderbirds_profile(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_apple_mail(tmp_path: Path) -> None:
+def test_mailboxes_of_apple_mail_are_read(tmp_path: Path) -> None:
     def emlx(number: int, flags: int) -> str:
         text = numbered(number)
         return f"{len(text):<10}\n{text}<?xml version=\"1.0\"?><plist><dict><key>flags</key><integer>{flags}</integer></dict></plist>"  # fmt: skip
@@ -167,7 +167,7 @@ def test_a_message_that_is_left_out_twice_is_one_left_out_and_one_duplicate(tmp_
     assert (counts.read, counts.left_out, counts.duplicates, counts.in_conversations) == (6, 1, 3, 2)
 
 
-def test_a_folder_of_trash_that_is_named_is_asked_for(tmp_path: Path) -> None:
+def test_a_trash_folder_that_is_named_as_input_is_not_left_out(tmp_path: Path) -> None:
     laid(tmp_path, {"Trash": f"{FROM}{numbered(1)}", "Junk/1.eml": numbered(2), ".Trash/cur/3": numbered(3)})
     assert counted(tmp_path).left_out == 3
     assert counted(tmp_path / "Trash", tmp_path / "Junk", tmp_path / ".Trash").left_out == 0
@@ -210,7 +210,7 @@ ROLES = ("inbox", "sent", "junk", "trash", "drafts", "unread", "opened", "starre
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
-def test_takeout_in_other_languages(language: str, tmp_path: Path) -> None:
+def test_labels_of_google_takeout_are_known_in_other_languages(language: str, tmp_path: Path) -> None:
     names = TRANSLATED[language]
     assert tuple(map(role, names)) == ROLES
     inbox, sent, junk, trash, drafts, unread, opened, starred = names
@@ -229,7 +229,7 @@ def test_takeout_in_other_languages(language: str, tmp_path: Path) -> None:
     assert found[1].metadata.labels == [sent, opened, starred]
 
 
-def test_names_have_one_meaning_and_others_have_none() -> None:
+def test_each_folder_name_has_at_most_one_role() -> None:
     meanings: dict[str, set[str]] = {}
     for meaning, names in NAMES.items():
         for name in names.split(";"):
@@ -261,7 +261,7 @@ def test_names_in_modified_utf_7(name: str, text: str) -> None:
     assert decoded_name(name) == text
 
 
-def test_what_cannot_be_read_costs_only_itself(tmp_path: Path) -> None:
+def test_unreadable_files_do_not_affect_other_files(tmp_path: Path) -> None:
     laid(tmp_path, {"1.eml": numbered(1), "9.eml": numbered(9)})
     (tmp_path / "2.msg").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 500)
     (tmp_path / "3.pst").write_bytes(b"!BDN" + b"\0" * 500)
@@ -297,13 +297,13 @@ def test_other_files_of_programs_are_passed_over(tmp_path: Path) -> None:
     assert len(list(mailbox.read(tmp_path / "x.tar"))) == 1
 
 
-def test_an_empty_file_is_not_told_as_rejects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_files_are_not_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     laid(tmp_path, {"Archives": "", "Archives.msf": "x", "1.eml": numbered(1), "m": "\n" * 70_000 + numbered(2)})
     assert [*read(tmp_path)] == ["1", "2"]
     assert capsys.readouterr().err == ""
 
 
-def test_what_is_left_out_joins_nothing_and_hides_no_other_copy(tmp_path: Path) -> None:
+def test_a_message_that_is_left_out_joins_no_threads_and_hides_no_other_copy(tmp_path: Path) -> None:
     references = {"References": "<1@x> <2@x>"}
     laid(tmp_path, maildir("."))
     (tmp_path / "cur" / "1.a:2,S").unlink()

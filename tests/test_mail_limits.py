@@ -1,4 +1,4 @@
-"""Imports of mail: what is too long is shortened, what is dated ahead is redated, and both are counted."""
+"""Imports of mail: long texts are shortened, dates in the future are replaced, and both are counted."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_what_is_no_text_is_dropped(tmp_path: Path) -> None:
     assert found.metadata.labels == ["xy"]
 
 
-def test_brackets_in_brackets_are_no_addresses_and_cost_no_message(tmp_path: Path) -> None:
+def test_nested_brackets_are_no_addresses_and_do_not_lose_the_message(tmp_path: Path) -> None:
     (found,), _counts = summed(tmp_path, numbered(1, To="(" * 100_000, Cc="<" * 100_000))
     assert found.message_count == 1
 
@@ -91,7 +91,7 @@ RECEIVED = "from a by b; Tue, 2 Jan 2024 08:00:00 +0000"
     "date",
     [pytest.param(AHEAD, id="400 days ahead"), "Mon, 1 Jan 2150 10:00:00 +0000", "Fri, 31 Dec 9999 23:59:59 +0000"],
 )
-def test_a_date_ahead_of_the_clock_gives_way_to_the_time_of_receipt(date: str) -> None:
+def test_a_date_ahead_of_the_clock_is_replaced_by_the_time_of_receipt(date: str) -> None:
     received = message(f"Received: from c by d; {date}\nReceived: {RECEIVED}\nFrom: a@x\nDate: {date}\n\n")
     assert (received.date, received.is_ahead) == (datetime(2024, 1, 2, 8, tzinfo=UTC), True)
     separated = parse(raw(f"From: a@x\nDate: {date}\n\n", b"From a Wed Jan  3 10:00:00 2024"))
@@ -100,7 +100,7 @@ def test_a_date_ahead_of_the_clock_gives_way_to_the_time_of_receipt(date: str) -
     assert (neither.date, neither.is_ahead) == (NOW, True)
 
 
-def test_a_date_a_little_ahead_is_believed_and_a_setting_believes_more() -> None:
+def test_a_date_slightly_ahead_is_kept_and_a_setting_allows_more() -> None:
     soon = format_datetime(NOW + timedelta(hours=20))
     near = parse(raw(f"Received: {RECEIVED}\nFrom: a@x\nDate: {soon}\n\n"), Clock(NOW))
     assert (near.date, near.is_ahead) == ((NOW + timedelta(hours=20)).replace(microsecond=0), False)
@@ -109,7 +109,7 @@ def test_a_date_a_little_ahead_is_believed_and_a_setting_believes_more() -> None
     assert (far.date, far.is_ahead) == ((NOW + timedelta(days=400)).replace(microsecond=0), False)
 
 
-def test_different_messages_with_one_id_are_told(tmp_path: Path) -> None:
+def test_different_messages_with_one_id_are_counted(tmp_path: Path) -> None:
     copy = numbered(1, Subject="[list] Hello", List_Id="<l.x>")
     other = numbered(2, Message_ID="<1@x>", Subject="Something else")
     for some in ([numbered(1), other], [other, copy, numbered(1)]):
@@ -129,7 +129,7 @@ def test_messages_dated_ahead_are_kept_and_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_tells_what_it_shortened_and_redated(tmp_path: Path) -> None:
+def test_the_command_reports_what_it_shortened_and_redated(tmp_path: Path) -> None:
     mails = tmp_path / "mails"
     mails.mkdir()
     (mails / "1.eml").write_text(numbered(1, Subject="x" * 5_000, Date=AHEAD))

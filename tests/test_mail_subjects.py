@@ -50,7 +50,7 @@ SPOKEN = {
 @pytest.mark.parametrize("language", list(CHARSETS))
 @pytest.mark.parametrize("way", ["b", "q", "raw"])
 def test_subjects_of_each_language_come_through_every_charset_that_its_mail_uses(language: str, way: str) -> None:
-    """Twenty real subject lines of each where the material is there; encoded words, or raw bytes as UTF-8."""
+    """In encoded words, or as raw UTF-8. With 20 real subjects of each language, if ../shared/data/subjects exists."""
     path = SHARED.parent / "subjects" / "subjects.ndjson.gz"
     subjects = [SPOKEN[language]]
     if path.exists():

@@ -28,7 +28,7 @@ KNOWN = mail.Own(domains=frozenset({"shop.example"}))
 
 @dataclass
 class Mailbox:
-    """Messages in the order of their dates, an hour apart. Names are those of the groups that are expected."""
+    """Messages in the order of their dates, an hour apart, each with the name of its expected group."""
 
     messages: list[Message] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Mailbox:
         self.groups.append(group)
 
     def found(self, own: mail.Own) -> set[frozenset[int]]:
-        """The groups after an import of everything, after one of each message alone, and the other way round."""
+        """The groups. They must be the same for one import of all messages and for single imports in either order."""
         kind = mail.Mail(Hasher(ORGANIZATION), own, mail.Rules())
         ids = {kind.fact(one).id: number for number, one in enumerate(self.messages)}
         results = []
@@ -80,7 +80,7 @@ def test_customers_who_answer_one_template_stay_apart(subject: str, answer: list
 
 
 @pytest.mark.parametrize("subject", ["Welcome", SPECIFIC])
-def test_what_the_desk_sends_a_copy_of_every_mail_to_joins_nobody(subject: str) -> None:
+def test_an_address_that_gets_a_copy_of_every_mail_joins_no_conversations(subject: str) -> None:
     box = Mailbox()
     for customer in CUSTOMERS:
         box.add(customer, DESK, customer, subject, f"Cc: {SALES}")
@@ -122,7 +122,7 @@ def test_a_desk_that_answers_from_another_address_is_followed_if_its_addresses_a
     assert all(len({box.groups[at] for at in group}) == 1 for group in box.found(mail.Own()))
 
 
-def test_an_import_that_names_the_organizations_addresses_mends_one_that_did_not() -> None:
+def test_an_import_that_names_the_organizations_addresses_repairs_one_that_did_not() -> None:
     box = Mailbox()
     box.add(ANNA, ANNA, DESK, "Help")
     box.add(ANNA, JANE, ANNA, "Re: Help")
@@ -137,8 +137,8 @@ def test_an_import_that_names_the_organizations_addresses_mends_one_that_did_not
 
 
 @pytest.mark.parametrize("headers", [[], ["List-Id: <desk.shop.example>", f"List-Post: <mailto:{DESK}>"]])
-def test_forms_that_look_alike_are_answered_apart(headers: list[str]) -> None:
-    """Also where the desk receives them as a group that has a list's headers."""
+def test_answers_to_identical_contact_forms_stay_apart(headers: list[str]) -> None:
+    """Also if the desk receives the forms through a group that adds the headers of a mailing list."""
     box, subject = Mailbox(), "New message from your contact form"
     for customer in CUSTOMERS:
         box.add(customer, customer, DESK, subject, *headers)
@@ -168,8 +168,8 @@ def test_newsletters_join_nobody_who_answers() -> None:
 
 
 @pytest.mark.parametrize("mark", ["Re: ", ""])
-def test_a_mailing_list_is_followed_by_its_address(mark: str) -> None:
-    """Also one that takes the reply mark off, if the reply refers to what is not there."""
+def test_a_thread_on_a_mailing_list_is_joined_by_the_address_of_the_list(mark: str) -> None:
+    """Also if the list removes the reply mark, and the reply refers to an unknown message."""
     box, subject = Mailbox(), "Which projection for maps of Chile?"
     to, headers = "geo@lists.example", ["List-Id: Maps <geo.lists.example>"]
     refers = [] if mark else [UNKNOWN]
@@ -190,7 +190,7 @@ def test_systems_that_refer_to_ids_of_their_own_do_not_join_strangers() -> None:
     box.check()
 
 
-def test_messages_without_a_sender_are_not_one_persons() -> None:
+def test_messages_without_a_sender_stay_apart() -> None:
     box = Mailbox()
     for number in range(2):
         box.add(f"unknown {number}", "", DESK, "Re: Help")
@@ -198,7 +198,7 @@ def test_messages_without_a_sender_are_not_one_persons() -> None:
 
 
 @pytest.mark.parametrize("robot", ["mailer-daemon@mx.example", "no-reply@tickets.example"])
-def test_programs_that_answer_for_many_join_nobody(robot: str) -> None:
+def test_automatic_senders_join_no_conversations(robot: str) -> None:
     box = Mailbox()
     for customer in CUSTOMERS:
         box.add(customer, robot, DESK, "Re: Help")

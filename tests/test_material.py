@@ -1,6 +1,6 @@
-"""Every message of every archive of the material is accounted for, where it is there: against figures of its own.
+"""Every message of every archive in ../shared/data is read or rejected. Without that folder, nothing is tested.
 
-The figures are counted without the code under test: by grep, tar and wc, or as the material's own description states.
+The expected numbers come from grep, tar, wc or the description of the archives, not from the code under test.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def test_bare_separators_split(tmp_path: Path) -> None:
 
 
 def test_one_message_stays_one_where_its_file_says_so(tmp_path: Path) -> None:
-    """A file named .eml, a message in a Maildir: what looks like a separator in its text is text."""
+    """In a file named .eml or a message in a Maildir, a line like a separator is text."""
     quoting = ONE.replace("Body\n", f"see\n\n{FROM}{TWO}")
     (tmp_path / "cur").mkdir()
     for name in ("1.eml", "cur/1:2,S"):
@@ -136,7 +136,7 @@ def test_a_cut_off_message_is_one_and_a_lone_separator_is_a_reject(tmp_path: Pat
     assert (count, rejected) == (2, ["has no headers"])
 
 
-def test_a_length_that_lies_swallows_no_message(tmp_path: Path) -> None:
+def test_a_wrong_content_length_loses_no_message(tmp_path: Path) -> None:
     begin = f"{FROM}{numbered(0, Content_Length='LENGTH')}\n"
     rest = "".join(f"{FROM}{numbered(number)}\n" for number in range(1, 300))
     for length in (10, 100, 5_000, len(rest), len(rest) + 5, 10**6, 10**9, 10**11):
@@ -144,7 +144,7 @@ def test_a_length_that_lies_swallows_no_message(tmp_path: Path) -> None:
         assert ids(found) == [str(number) for number in range(300)], length
 
 
-# What a hypothetical writer of mbox may be given: any bytes, and often lines that look like separators.
+# Bodies that a writer of mbox may get: any bytes, and often lines that look like separators.
 LINES = st.one_of(
     st.sampled_from([
         b"", b"From ", b"From -", b">From x", b">>From x", FROM.strip().encode(), b"From: a@x", b"Date: x", b"text",
@@ -173,7 +173,7 @@ def written(bodies: list[bytes], variant: str) -> bytes:
 @settings(max_examples=examples(150))
 @given(BODY_LISTS, st.sampled_from(["mboxrd", "mboxo", "mboxcl", "cl2"]))
 @example([b"x\n\n" + FROM.encode() + b"From: y\nDate: z\n"], "cl2")
-def test_whatever_was_written_comes_out_again(
+def test_written_messages_are_read_back(
     tmp_path_factory: pytest.TempPathFactory, bodies: list[bytes], variant: str
 ) -> None:
     found = read(tmp_path_factory.mktemp("mbox"), written(bodies, variant))
@@ -190,7 +190,7 @@ def test_whatever_was_written_comes_out_again(
 @settings(max_examples=examples(100))
 @given(st.binary(max_size=300).map(lambda data: data.replace(b"x", FROM.encode()).replace(b"y", b"\nFrom: a\n")))
 def test_no_byte_is_lost(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    """Of any file: what is read holds all its text, but for white space, escapes and what a mark of encoding changes."""
+    """The messages of any file hold all its text, except white space and escapes. Other encodings are left out here."""
     if data[:3] in (b"\xef\xbb\xbf",) or data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data or b"\1" in data:
         return
 
@@ -253,8 +253,8 @@ def test_a_message_that_is_too_large_is_a_reject_and_its_neighbours_are_read(tmp
         assert ids([found[0], found[2]]) == ["3", "2"]
 
 
-def test_of_a_large_message_what_matters_is_kept(tmp_path: Path) -> None:
-    """Its headers, its text, its number of attachments; and its digest is that of all its bytes."""
+def test_text_attachment_count_and_digest_of_a_large_message_are_kept(tmp_path: Path) -> None:
+    """The digest covers all bytes of the message."""
     part = (
         "--b\nContent-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\n\n" + "QUJD" * 8_000 + "\n"
     )
@@ -270,7 +270,9 @@ def test_of_a_large_message_what_matters_is_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("begin", [b"\xef\xbb\xbf", b"\n\r\n", b"\xef\xbb\xbf\n", FROM.encode(), b" \n"])
-def test_a_single_message_may_begin_with_a_mark_or_empty_lines(begin: bytes, tmp_path: Path) -> None:
+def test_a_single_message_may_begin_with_a_byte_order_mark_separator_or_empty_lines(
+    begin: bytes, tmp_path: Path
+) -> None:
     for name in ("1.eml", "any"):
         (only,) = read(tmp_path, begin + ONE.encode(), name)
         assert only.data.rstrip() == ONE.encode().rstrip()

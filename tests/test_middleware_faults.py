@@ -55,7 +55,7 @@ def test_a_fault_of_a_middleware_has_the_usual_form(
 
 
 def test_an_answer_that_has_begun_is_cut_off(bare_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else its client would take the part for the whole."""
+    """Otherwise the client would take the part for the whole answer."""
 
     async def broken(_self: object, _scope: object, _receive: object, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -49,7 +49,7 @@ def test_every_line_is_accounted_for_with_its_number_and_reason(tmp_path: Path) 
         assert name in (found[3].reason or "")
 
 
-def test_a_file_that_was_cut_is_told_after_its_whole_lines(tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported_after_its_complete_lines(tmp_path: Path) -> None:
     path = tmp_path / "cut.gz"
     path.write_bytes(gzip.compress(("\n".join(LINES) * 50).encode())[:-2000])
     lines = ndjson.read(str(path))
@@ -58,7 +58,7 @@ def test_a_file_that_was_cut_is_told_after_its_whole_lines(tmp_path: Path) -> No
         list(lines)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceUnreadable, match="No such file"):
         list(ndjson.read(str(tmp_path / "none")))
 
@@ -85,7 +85,7 @@ def test_a_line_that_is_too_long_is_rejected_and_the_next_is_read(tmp_path: Path
         assert next_one.conversation == corpus()[0]
 
 
-def test_a_deletion_is_told_apart_and_a_version_ahead_of_the_clock_is_rejected(tmp_path: Path) -> None:
+def test_a_deletion_is_recognized_and_a_version_ahead_of_the_clock_is_rejected(tmp_path: Path) -> None:
     ahead = format_time(datetime.now(UTC) + timedelta(days=3))
     names = {name: json.loads(LINES[0])[name] for name in ("uid", "organization_uid")}
     path = tmp_path / "file"
@@ -136,7 +136,9 @@ def test_a_line_from_a_pipe_comes_before_the_pipe_ends() -> None:
 
 
 @pytest.mark.parametrize(("begin", "command"), [(b"From ada@example.com Mon", "import-mail"), (b"<?xml", "import-sms")])
-def test_messages_are_refused_with_the_command_that_reads_them(begin: bytes, command: str, tmp_path: Path) -> None:
+def test_files_of_messages_are_refused_with_the_name_of_the_right_command(
+    begin: bytes, command: str, tmp_path: Path
+) -> None:
     (tmp_path / "box.gz").write_bytes(gzip.compress(begin + b"\n"))
     with pytest.raises(SourceUnreadable, match=command):
         list(ndjson.read(str(tmp_path / "box.gz")))

@@ -1,4 +1,4 @@
-"""What a request's headers of preferences and conditions mean: pure functions over their values."""
+"""The headers of content negotiation and of conditional requests: pure functions of their values."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_a_compressed_answer_that_is_cut_off_leaves_nothing_open(sent: int, monk
         ("text/html;q=x", False),
     ],
 )
-def test_only_who_names_html_gets_the_page(accept: str, expected: bool) -> None:
+def test_only_clients_that_name_html_get_the_page(accept: str, expected: bool) -> None:
     assert prefers_html(accept) is expected
 
 

@@ -1,4 +1,4 @@
-"""What answers at a node's port, or stands in its files, may be anything."""
+"""A foreign server may answer at a node's port, and the files of a node may hold anything."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def foreign() -> Iterator[tuple[str, list[bytes]]]:
         yield f"http://127.0.0.1:{server.server_address[1]}", bodies
 
 
-def test_what_is_no_answer_of_a_node_is_none(foreign: tuple[str, list[bytes]]) -> None:
+def test_a_foreign_answer_is_not_taken_for_one_of_a_node(foreign: tuple[str, list[bytes]]) -> None:
     url, bodies = foreign
     for body in STRANGE:
         bodies[0] = body
@@ -46,7 +46,7 @@ def test_what_is_no_answer_of_a_node_is_none(foreign: tuple[str, list[bytes]]) -
         assert not health.is_own(url, 1)
 
 
-def test_a_file_that_is_none_of_ours_is_not_read(tmp_path: Path) -> None:
+def test_the_content_of_a_foreign_file_is_ignored(tmp_path: Path) -> None:
     path = tmp_path / "node.json"
     for content in STRANGE:
         path.write_bytes(content)

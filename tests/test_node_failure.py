@@ -65,7 +65,7 @@ def thrown(*exceptions: tuple[str, str]) -> str:
         ),
     ],
 )
-def test_the_exception_that_ended_a_start_is_told_with_its_cause(
+def test_the_exception_that_ended_a_start_is_reported_with_its_cause(
     exceptions: list[tuple[str, str]], words: str, way_out: str
 ) -> None:
     found = failure.reason(1, "Closed all nodes.\n", thrown(*exceptions))
@@ -76,7 +76,7 @@ def test_the_exception_that_ended_a_start_is_told_with_its_cause(
     assert not found.is_address_in_use
 
 
-def test_only_a_taken_address_is_one() -> None:
+def test_only_an_address_in_use_is_reported_as_such() -> None:
     taken = thrown(
         ("java/net/BindException", "Address already in use"),
         ("org/opensearch/transport/BindTransportException", "Failed to bind to 127.0.0.1:9300"),

@@ -32,7 +32,7 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path, bare_settings: S
             with_token_secret(bare_settings.model_copy(update={"token_secret": None, "data": data}))
 
 
-def test_wider_rights_are_taken_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_access_of_other_users_is_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "data"
     for folder in (data, data / "index", data / "logs"):
         folder.mkdir()
@@ -49,7 +49,7 @@ def test_wider_rights_are_taken_away(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_folder_that_holds_other_files_keeps_its_rights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It may be /tmp, or somebody's home folder: what the node keeps in it is protected all the same."""
+    """It may be /tmp or a home folder. The node's own folders in it are private all the same."""
     tmp_path.chmod(0o755)
     (tmp_path / "thesis.txt").touch(0o644)
     (tmp_path / "index").mkdir(mode=0o755)

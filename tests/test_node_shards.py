@@ -1,4 +1,4 @@
-"""Why a local node has not all of its shards, and whether waiting helps."""
+"""Why some shards of a local node are missing, and whether waiting helps."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_shard_that_was_busy_is_tried_again(node: Server) -> None:
         (BUSY, 0, {"can_allocate": "no_valid_shard_copy"}, True), (BROKEN, 5, {"primary": False}, False),
     ],
 )  # fmt: skip
-def test_nothing_is_tried_again_while_opensearch_tries_or_if_that_cannot_help(
+def test_no_retry_is_asked_for_while_opensearch_retries_or_if_that_cannot_help(
     details: str, attempts: int, fields: dict[str, Any], is_lasting: bool, node: Server
 ) -> None:
     node.answers = [explanation(details, attempts, **fields)]

@@ -100,7 +100,7 @@ def test_an_error_that_ended_a_thread_is_noticed(prefix: str, log: Path) -> None
 
 
 @pytest.mark.slow
-def test_what_somebody_wrote_is_not_taken_for_an_error(log: Path) -> None:
+def test_logged_text_that_looks_like_an_error_is_not_taken_for_one(log: Path) -> None:
     with running(LISTENS) as (process, port), log.open("a") as writing:
         waiting = Waiting(process, port, log)
         writing.write(f"[2026-11-25T23:46:56,001][WARN ][o.o.a.b.Bulk] failed: {FATAL}\n")

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what client generators need of it, and that it says what the service takes."""
+"""The OpenAPI document: what client generators need of it, and that it describes what the service accepts."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_the_example_of_an_error_is_what_the_service_says() -> None:
         ("clients/python/conversation_search/_async_client.py", "on a page (at most {})"),
     ],
 )
-def test_the_most_on_a_page_is_the_same_on_each_page_of_documentation(page: str, says: str) -> None:
+def test_the_maximum_of_per_page_is_the_same_in_all_documentation(page: str, says: str) -> None:
     assert says.format(MAX_PER_PAGE) in (Path(__file__).parents[1] / page).read_text("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What callers are told where the text of an error is for operators, and where operators find that text."""
+"""Errors whose text is for operators: callers get another text, and operators find the original in the log."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def test_a_caller_is_told_what_to_do_and_the_log_what_is_wrong(
         (418, "unknown"),
     ],
 )
-def test_what_opensearch_reports_is_for_operators(status: int, kind: str) -> None:
+def test_errors_of_opensearch_have_another_text_for_callers(status: int, kind: str) -> None:
     with pytest.raises(ConversationsError) as raised, translated(alias="test"):
         raise TransportError(status, kind, {"error": {"type": kind, "reason": "no"}, "status": status})
     assert raised.value.to_callers in (NOT_NOW, UNFIT_INDEX)
 
 
-def test_an_overloaded_cluster_is_told_without_the_advice_to_operators() -> None:
+def test_an_overloaded_cluster_is_reported_without_the_advice_to_operators() -> None:
     with pytest.raises(SearchUnavailable, match="larger heap") as raised, translated():
         raise TransportError(429, "circuit_breaking_exception", {"error": {"type": "circuit_breaking_exception"}})
     assert raised.value.to_callers == OVERLOADED
@@ -100,7 +100,7 @@ def test_a_call_that_is_not_sent_has_the_text_for_callers_of_the_last_failure() 
     assert error_types.circuit_open([gone]).to_callers is None, "its text is for callers, too"
 
 
-def test_missing_shards_are_for_operators() -> None:
+def test_missing_shards_have_another_text_for_callers() -> None:
     with pytest.raises(SearchUnavailable, match="check the cluster's health") as raised:
         check_search(SearchAnswer(), {})
     assert not isinstance(raised.value, AnswerUnusable)

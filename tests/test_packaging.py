@@ -37,7 +37,7 @@ def locked(file: str) -> set[str]:
 
 
 def imported_modules(source: Path) -> Iterator[str]:
-    """The top-level names of the modules that a file imports from outside the project, late imports included."""
+    """The top-level names of the modules that a file imports from outside the project, also within functions."""
     for node in ast.walk(ast.parse(source.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

@@ -1,4 +1,4 @@
-"""The query string: what is taken, and that every problem is told, at once, by name."""
+"""The query string: what is accepted, and that all problems are reported at once, each by the name of its parameter."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def problems(
     return {problem.parameter: problem.message for problem in caught.value.problems}
 
 
-def test_nothing_means_the_defaults() -> None:
+def test_an_empty_query_string_means_the_defaults() -> None:
     assert parse_query(b"", MINE) == (MINE, ConversationQuery())
     assert ConversationQuery().sort == Sort("updated_on", descending=True)
 
@@ -126,7 +126,7 @@ def test_category_names(text: str, names: tuple[str, ...]) -> None:
         ("x" * 70_000, "query string", "at most 65536 bytes"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_named_with_what_is_allowed(query_string: str, parameter: str, says: str) -> None:
+def test_an_error_names_the_parameter_and_what_is_allowed(query_string: str, parameter: str, says: str) -> None:
     found = problems(query_string)
     assert list(found) == [parameter]
     assert re.search(says, found[parameter])
@@ -152,12 +152,12 @@ def test_a_field_without_its_operator_is_answered_with_all_of_them(name: str, sa
     assert found["from_email!"].endswith("; did you mean from_email?; q=-from:VALUE leaves one out")
 
 
-def test_more_than_two_choices_are_a_list() -> None:
+def test_more_than_two_choices_are_listed_in_the_error() -> None:
     wrong = problems("search=a&match=near", known=LIST_PARAMETERS)
     assert wrong == {"match": "must be one of words, any, auto, phrase, prefix, fuzzy, exact"}
 
 
-def test_all_problems_are_told_at_once_with_their_values() -> None:
+def test_all_problems_are_reported_at_once_with_their_values() -> None:
     with pytest.raises(InvalidQuery) as caught:
         parse_query(b"page=0&per_page=500&status=open&foo=1&sort=x&is_read=2&search=%ff", None)
     told = {problem.parameter: problem.value for problem in caught.value.problems}
@@ -266,12 +266,12 @@ def test_a_hundred_values_of_many_lists_may_be_repeated() -> None:
     assert [len(node.values) for node in query.where if isinstance(node, OneOf) and node.field == "category"] == [100]
 
 
-def test_the_first_page_may_be_named_in_a_walk_and_no_other() -> None:
+def test_a_walk_accepts_page_1_and_no_other_page() -> None:
     assert parsed("cursor=*&page=1").cursor == "*"
     assert "no page numbers" in problems("cursor=*&page=2")["cursor"]
 
 
-def test_the_default_way_to_match_needs_no_search_and_others_do() -> None:
+def test_match_needs_search_unless_it_is_the_default() -> None:
     known = LIST_PARAMETERS
     assert parse_query(b"match=words", MINE, known=known) == parse_query(b"", MINE, known=known)
     with pytest.raises(InvalidQuery, match="search must be given too"):
@@ -293,14 +293,14 @@ def test_a_route_without_parameters_refuses_them_all() -> None:
         no_parameters(b"a=1")
 
 
-def test_the_table_in_the_docs_is_the_code() -> None:
+def test_the_table_in_the_docs_matches_the_code() -> None:
     page = (Path(__file__).parents[1] / "docs" / "api.md").read_text("utf-8")
     section = page.partition("\n## Finding conversations")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `([a-z_]+)` \| (.+?) \|$", section, re.MULTILINE)
     same_rows("docs/api.md", rows, [(parameter.name, parameter.description) for parameter in PARAMETERS])
 
 
-def test_the_tables_of_the_page_of_search_are_the_code() -> None:
+def test_the_tables_of_the_page_of_search_match_the_code() -> None:
     page = (Path(__file__).parents[1] / "docs" / "search.md").read_text("utf-8")
     rows = re.findall(r"^\| `([^`]+)` \| (.+?) \|$", page, re.MULTILINE)
     parameters = [(one.name, one.description) for one in (*MORE_PARAMETERS, *EXTRA_PARAMETERS)]

@@ -1,4 +1,4 @@
-"""A path with more slashes than needed is the same path for every part of the service: each limit and header is there."""
+"""A path with additional slashes is the same path for every part of the service, with the same limits and headers."""
 
 from __future__ import annotations
 

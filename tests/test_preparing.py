@@ -42,7 +42,7 @@ def here(file: Path) -> tuple[list[Write], list[Line]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
-def test_other_processes_prepare_what_this_one_would(file: Path, workers: int) -> None:
+def test_other_processes_prepare_the_same_writes_and_rejects(file: Path, workers: int) -> None:
     writes: list[Write] = []
     rejects: list[Line] = []
 

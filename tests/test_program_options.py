@@ -1,4 +1,4 @@
-"""Numbers that cannot be meant are refused by the programs in scripts/ and tests/bench before anything else happens."""
+"""The programs in scripts/ and tests/bench refuse invalid numbers before they do anything else."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SCRIPTS = {
         ("compare_threads", "--show -1 x", "argument --show: -1 is not a whole number"),
     ],
 )
-def test_numbers_that_cannot_be_meant_are_refused_in_one_line(
+def test_invalid_numbers_are_refused_in_one_line(
     program: str, options: str, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["program", *options.split()])
@@ -69,7 +69,7 @@ def test_the_number_of_requests_of_schema_fuzz_is_checked(given: str) -> None:
 
 
 def test_compare_threads_runs_in_the_environment_of_setup(tmp_path: Path) -> None:
-    """Which VENV may name, and which is made anew if the packages changed."""
+    """It calls scripts/setup instead of using .venv, so VENV and changed packages have an effect."""
     scripts = tmp_path / "scripts"
     scripts.mkdir()
     shutil.copy(ROOT / "scripts" / "compare-threads", scripts)
@@ -84,8 +84,8 @@ def test_compare_threads_runs_in_the_environment_of_setup(tmp_path: Path) -> Non
     assert done.stdout.split("|")[:-1] == given
 
 
-def test_no_program_takes_any_number() -> None:
-    """The types of all of their numbers are those of tests/program_options.py."""
+def test_every_program_limits_its_numbers() -> None:
+    """No option has the type int or float. tests/program_options.py has types with bounds."""
     files = [*(ROOT / "tests").rglob("*.py"), *(one for one in (ROOT / "scripts").iterdir() if one.is_file())]
     others = [file for file in files if file != Path(__file__)]
     assert len(others) > 100

@@ -1,4 +1,4 @@
-"""What long tasks say where standard error is no terminal: numbers once, and at the end what they still wait for."""
+"""What long tasks print if standard error is no terminal: each number once, and at the end what they wait for."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def numbers(text: str) -> list[str]:
     return [line.partition(", ")[0] for line in text.splitlines()]
 
 
-def test_a_number_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that was read to its end is read again, and gives no byte."""
+def test_a_number_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """At the end of a file, further reads report 0 bytes."""
     with progress.track("Loading", 10, "byte") as advance:
         for count in (4, 6, 0, 0):
             advance(count)
@@ -42,7 +42,7 @@ def test_a_task_that_did_nothing_says_so(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def waited(answers: list[str | None]) -> None:
-    """Waits in a block until each of the answers was asked for, of which the last is given for ever."""
+    """Runs progress.waiting() until each of the answers was asked for. The last one is repeated."""
 
     async def wait() -> None:
         is_last = asyncio.Event()
@@ -65,7 +65,7 @@ async def hidden() -> None:
         await asyncio.sleep(5 * SOON)
 
 
-def test_what_a_task_waits_for_is_said_when_it_changes(
+def test_what_a_task_waits_for_is_printed_when_it_changes(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress, "LINE_EVERY_SECONDS", SOON)
@@ -88,8 +88,8 @@ def test_a_load_waits_for_what_was_read_and_has_no_result_yet() -> None:
     assert left(reading, tally) == "all is written, and is being made ready for searches"
 
 
-def test_the_bytes_of_a_compressed_file_count_when_their_lines_are_near(tmp_path: Path) -> None:
-    """Not a million of them at the first line: a load would be at 100 % while most lines are still to be read."""
+def test_the_bytes_of_a_compressed_file_count_when_their_lines_are_read(tmp_path: Path) -> None:
+    """If they all counted at the first line, a load would be at 100 % while most lines are unread."""
     file = tmp_path / "some.ndjson.gz"
     words = random.Random(1)
     lines = b"".join(b'{"uid": "%d", "subject": "%x"}\n' % (n, words.getrandbits(160)) for n in range(60_000))

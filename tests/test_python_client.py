@@ -97,14 +97,14 @@ def test_a_request_is_sent_at_most_as_often_as_the_caller_says(server: Server) -
         assert len(server.requests) == attempts
 
 
-def test_it_does_not_wait_longer_than_the_caller_says(server: Server) -> None:
+def test_the_client_does_not_wait_longer_than_the_caller_says(server: Server) -> None:
     server.answers = [failure(429, **{"Retry-After": "60"})]
     with server.client(Retries(longest_wait=59)) as client, pytest.raises(TooManyRequests):
         client.count()
     assert len(server.requests) == 1
 
 
-def test_it_waits_at_least_as_long_as_the_service_says() -> None:
+def test_the_client_waits_at_least_as_long_as_the_service_says() -> None:
     retries = Retries(attempts=100, longest_wait=5)
     assert retries.wait(1, 3.0) == 3.0
     assert 2.5 <= (retries.wait(99, None) or 0) <= 5
@@ -113,7 +113,7 @@ def test_it_waits_at_least_as_long_as_the_service_says() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
-def test_what_would_fail_again_is_not_sent_again(server: Server, status: int) -> None:
+def test_a_request_that_would_fail_again_is_not_sent_again(server: Server, status: int) -> None:
     server.answers = [failure(status)]
     with server.client() as client, pytest.raises(ConversationSearchError):
         client.get(UID)
@@ -182,7 +182,7 @@ class Closing:
         self.http.server_close()
 
 
-def test_a_connection_that_was_closed_meanwhile_is_no_error_for_what_may_be_sent_twice() -> None:
+def test_a_request_that_may_be_sent_twice_survives_a_closed_connection() -> None:
     with (closing := Closing()) as client, client:
         assert [client.count().total for _ in range(3)] == [7, 7, 7]
         assert client.delete(UID, deleted_on=datetime.now(UTC))
@@ -202,7 +202,7 @@ def test_idle_connections_are_closed_before_the_service_closes_them() -> None:
     assert IDLE_SECONDS < KEEP_ALIVE_SECONDS
 
 
-def test_the_caller_is_told_as_objects(server: Server) -> None:
+def test_the_caller_is_returned_as_typed_values(server: Server) -> None:
     told = {"user": "ada", "organizations": [str(UID)], "scopes": ["conversations:write"], "is_restricted": False}
     for default in (None, str(UID)):
         server.answers = [success({**told, "default_organization": default, "mood": "happy"})]
@@ -213,7 +213,7 @@ def test_the_caller_is_told_as_objects(server: Server) -> None:
         assert not found.is_restricted
 
 
-def test_a_service_that_is_not_there_is_told_by_its_address() -> None:
+def test_the_error_about_an_unreachable_service_names_its_address() -> None:
     with Client("http://127.0.0.1:1", token="t", retries=QUICK) as client, pytest.raises(ConnectionFailed) as caught:
         client.count()
     assert "127.0.0.1:1" in str(caught.value)
@@ -231,7 +231,7 @@ def test_a_service_that_is_not_there_is_told_by_its_address() -> None:
         (404, {}, NESTED),
     ],
 )
-def test_a_foreign_answer_is_no_result(server: Server, answer: Answer) -> None:
+def test_an_answer_of_another_server_is_an_error(server: Server, answer: Answer) -> None:
     server.answers = [answer]
     with server.client() as client, pytest.raises(UnexpectedAnswer):
         client.search()
@@ -325,13 +325,13 @@ def test_what_is_written_is_what_the_service_accepts() -> None:
 
 
 @pytest.mark.parametrize("url", ["", "127.0.0.1:8000", "ftp://example.org", "http://"])
-def test_a_wrong_address_is_told(url: str) -> None:
+def test_a_wrong_address_is_an_error(url: str) -> None:
     with pytest.raises(ValueError, match="address of a service"):
         Client(url, token="t")
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nend", "ü"])
-def test_a_wrong_token_is_told_and_not_shown(token: str) -> None:
+def test_a_wrong_token_is_an_error_that_does_not_show_it(token: str) -> None:
     with pytest.raises(ValueError, match="one word") as caught:
         Client("http://127.0.0.1", token=token)
     assert not token or token not in str(caught.value)

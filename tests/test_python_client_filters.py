@@ -61,6 +61,6 @@ def test_filters_become_parameters(filters: dict[str, Any], pairs: list[tuple[st
         ({"where": {"message_count[gte]": 1.5}}, "float is not a value"),
     ],
 )
-def test_a_wrong_filter_is_told_before_anything_is_sent(filters: dict[str, Any], message: str) -> None:
+def test_a_wrong_filter_is_reported_before_anything_is_sent(filters: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         parameters(filters)

@@ -1,4 +1,4 @@
-"""What is remembered of queries: the latest, within bounds of number and bytes."""
+"""The rank cache keeps the latest queries, within bounds of number and bytes."""
 
 from __future__ import annotations
 

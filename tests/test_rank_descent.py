@@ -1,6 +1,6 @@
-"""A page found by rank descent is the slice of the whole sorted list, whatever the documents, the order and the place.
+"""A page found by rank descent is the slice of the whole sorted list, whatever the documents, the order and the offset.
 
-The list is sorted in plain Python, and so is what a descent counts: see tests/listed.py.
+The list is sorted, and the buckets of a descent are counted, in plain Python: see tests/listed.py.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ def test_no_slice_reads_far_into_many_documents(
 
 @settings(max_examples=examples(90))
 @given(documents, documents, orders(), worths, st.lists(st.tuples(offsets, sizes), max_size=5), windows, st.data())
-def test_what_is_remembered_never_changes_a_page(
+def test_remembered_counts_never_change_a_page(
     before: list[Document],
     others: list[Document],
     sorts: list[Sort],
@@ -194,7 +194,7 @@ def test_a_page_that_was_asked_before_is_found_without_counting_all_again(
 
 
 def missing_as(key: Key) -> int:
-    """What OpenSearch answers as the sort value of a document without one: the last number of the type in the index."""
+    """The sort value that OpenSearch returns for a missing value: the index type's last number in this order."""
     greatest = 2**63 - 1 if key.weight == "date" or key.name == "message_count" else 2**31 - 1
     return -greatest - 1 if key.descending else greatest
 
@@ -260,7 +260,7 @@ def most_in_one(numbers: Sequence[int]) -> int:
     )
 
 
-def test_where_even_coarse_buckets_are_too_many_the_setting_is_named() -> None:
+def test_if_even_coarse_buckets_are_too_many_the_error_names_the_setting() -> None:
     counter = Listed([document(1, updated_on=0, status=10)], [Sort("updated_on")], most_buckets={"updated_on": 0})
     with pytest.raises(SearchUnavailable, match=r"search\.max_buckets"):
         found(counter, 0, 1, NO_WINDOWS)

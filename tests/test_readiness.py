@@ -1,4 +1,4 @@
-"""Readiness: decided within a few seconds, and what cannot be found out because a node is silent is told, no more.
+"""Readiness is decided within a few seconds. What a silent minority of nodes hides is only reported.
 
 In virtual time, with checks that are functions. tests/node/test_ready.py and tests/node/test_cluster.py ask real nodes.
 """
@@ -49,7 +49,7 @@ def failing(error: Exception) -> Callable[[], Awaitable[None]]:
 
 @dataclass
 class Service:
-    """A service whose checks do as they are told. `nodes` is how many nodes answered its last calls, in turn."""
+    """A service with these checks. `nodes` lists, for each reading, how many nodes answered the last calls."""
 
     search: Callable[[], Awaitable[None]] = well
     fits: Callable[[], Awaitable[None]] = well
@@ -74,7 +74,7 @@ class Service:
         return Readiness(self.search, others, seconds=SECONDS, reason=reason, members=members, nodes=nodes)
 
     def asked(self) -> tuple[Ready | str, float]:
-        """What it says, and the seconds until then. A reason why it is not ready is a text."""
+        """The result, and the seconds until then. If the service is not ready, the result is the reason."""
 
         async def ask() -> tuple[Ready | str, float]:
             try:
@@ -101,7 +101,9 @@ def test_all_is_well() -> None:
         (Service(takes_writes=failing(SearchTimeout("a call of it took too long"))), WRITES),
     ],
 )
-def test_what_a_silent_node_hides_is_told_and_not_held_against_the_service(service: Service, unknown: str) -> None:
+def test_a_check_that_a_silent_node_prevents_is_reported_and_the_service_stays_ready(
+    service: Service, unknown: str
+) -> None:
     found, seconds = service.asked()
     told = f"node-3 does not answer, so it is unknown {unknown}"
     assert found == Ready("2 of 3 nodes of OpenSearch answer", told)
@@ -115,13 +117,13 @@ def test_what_a_silent_node_hides_is_told_and_not_held_against_the_service(servi
         (Members(3, ("a", "b")), " (a, b does not answer)"), (Members(2, ("a",)), " (a does not answer)"),
     ],
 )  # fmt: skip
-def test_it_is_not_ready_in_time_if_no_minority_is_silent(found: Members | None, named: str) -> None:
+def test_the_service_is_not_ready_if_the_silent_nodes_are_no_minority(found: Members | None, named: str) -> None:
     expected = f"OpenSearch did not respond to the health check within 3 s{named}: try again"
     told, seconds = Service(takes_writes=silent, found=found).asked()
     assert (told, round(seconds, 3)) == (expected, SECONDS)
 
 
-def test_it_is_not_ready_if_no_search_is_answered() -> None:
+def test_the_service_is_not_ready_if_no_search_is_answered() -> None:
     told = "OpenSearch did not respond to the health check within 3 s (node-3 does not answer): try again"
     found, seconds = Service(search=silent).asked()
     assert (found, round(seconds, 3)) == (told, SECONDS)
@@ -141,12 +143,12 @@ def test_a_search_that_hangs_is_sent_again() -> None:
 
 
 @pytest.mark.parametrize("error", [SearchUnavailable("blocked"), Overloaded("blocked"), CircuitOpen("blocked")])
-def test_an_error_is_the_answer_although_a_node_is_silent(error: SearchUnavailable) -> None:
+def test_an_error_is_reported_although_a_node_is_silent(error: SearchUnavailable) -> None:
     assert Service(fits=silent, takes_writes=failing(error)).asked()[0] == "blocked"
     assert Service(search=failing(error)).asked()[0] == "blocked"
 
 
-def test_a_full_disk_is_the_reason_and_no_time_is_lost() -> None:
+def test_a_full_disk_is_reported_before_the_timeout() -> None:
     found, seconds = Service(takes_writes=silent, found=Members(1), reason="the disk is full").asked()
     assert found == "the disk is full"
     assert seconds < SECONDS
@@ -187,7 +189,7 @@ def test_the_checks_run_once_a_second_or_if_the_number_of_nodes_changes(monkeypa
 
 
 @pytest.mark.parametrize("reason", [None, "a disk is full"])
-def test_who_asks_is_not_told_to_create_an_index_that_is_missing(reason: str | None) -> None:
+def test_callers_are_not_told_to_create_a_missing_index(reason: str | None) -> None:
     service = Service(fits=failing(IndexMissing("x does not exist: create it")), reason=reason)
 
     async def ask() -> SearchUnavailable:
@@ -198,7 +200,7 @@ def test_who_asks_is_not_told_to_create_an_index_that_is_missing(reason: str | N
     assert message_for_callers(run(ask())) == (reason or NO_INDEX)
 
 
-def test_who_asks_is_told_all_else_that_is_wrong() -> None:
+def test_callers_are_told_other_reasons() -> None:
     service = Service(fits=failing(IndexUnusable("x points to several indices: remove it from all but one")))
 
     async def ask() -> SearchUnavailable:

@@ -1,4 +1,4 @@
-"""A reindex that goes on has the options with which it began. tests/node/test_reindex_interrupted.py asks a node."""
+"""A resumed reindex keeps its options. tests/node/test_reindex_interrupted.py uses a real node."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def test_a_slow_throttle_waits_in_short_steps() -> None:
         assert all(len(portion) <= max(1, rate) for portion in portions)
 
 
-def test_of_several_failures_one_is_told() -> None:
+def test_of_several_failures_one_is_reported() -> None:
     async def fail(error: Exception) -> None:
         raise error
 

@@ -1,7 +1,7 @@
-"""Two processes never both hold the lock, and that of a dead one is taken over when its time is up, not before.
+"""Two processes never both hold the lock. The lock of a dead one is taken over when its time is up, not before.
 
 `Document` is a model of one document with sequence numbers, which the lock relies on. It says nothing about what
-OpenSearch does; tests/node/test_reindex_state.py asks a real node.
+OpenSearch does; tests/node/test_reindex_state.py uses a real node.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def now() -> float:
 
 @dataclass
 class Document:
-    """The one document, who wrote it last and when, and what went wrong."""
+    """The document of the lock, who wrote it last and when, and the faults that were found."""
 
     source: dict[str, Any] | None = None
     number: int = 0
@@ -196,8 +196,8 @@ processes = st.builds(
 
 @settings(max_examples=examples(300))
 @given(st.lists(processes, min_size=2, max_size=4))
-def test_two_never_both_hold_the_lock_and_a_dead_ones_is_taken_over(processes: list[Process]) -> None:
-    """A suspended one may believe so until its next heartbeat: no two that run do."""
+def test_two_processes_never_both_hold_the_lock_and_a_dead_one_loses_it(processes: list[Process]) -> None:
+    """A suspended process may believe that it holds the lock until its next heartbeat. Two running ones never do."""
     document = Document()
 
     async def work() -> None:
@@ -215,7 +215,7 @@ def test_two_never_both_hold_the_lock_and_a_dead_ones_is_taken_over(processes: l
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
 
 
-def test_one_that_was_only_suspended_learns_that_it_lost_the_lock() -> None:
+def test_a_suspended_process_learns_that_it_lost_the_lock() -> None:
     document = Document()
     suspended = Process(0, 60, False, False, None, (2, 20), [], [])
     other = Process(5, 30, False, False, None, None, [], [])

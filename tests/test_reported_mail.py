@@ -1,4 +1,4 @@
-"""What public reports about mail software show as small inputs, with what it means: one line each.
+"""Small inputs from public bug reports about mail software, with the right results: one line each.
 
 They come from issues of Zammad, Thunderbird, MimeKit, sup, notmuch, piler, ddeboer/imap, mail-parser and others, with made-up
 names and addresses.

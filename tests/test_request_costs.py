@@ -1,4 +1,4 @@
-"""What a request costs is decided by the same numbers as how its page is found."""
+"""The cost of a request depends on the same limits as the way in which its page is found."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def query_of(query_string: str) -> ConversationQuery:
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_a_page_is_dear_where_it_is_found_by_counting(sort: str) -> None:
+def test_a_page_is_expensive_if_it_is_found_by_counting(sort: str) -> None:
     found = set()
     for page in range(1, 42):
         query = query_of(f"search=invoice&per_page=10&page={page}&sort={sort}")
@@ -37,7 +37,7 @@ def test_a_page_is_dear_where_it_is_found_by_counting(sort: str) -> None:
     assert found == {True, False}
 
 
-def test_what_is_dear_adds_up() -> None:
+def test_the_costs_of_expensive_parts_add_up() -> None:
     query = query_of("search=invoice&match=fuzzy&facets=status&suggest=true&page=1000")
     assert request_costs.of_query(query, Windows()) == 4 + 2 + 1 + request_costs.DEEP
     assert request_costs.of_query(query_of("search=invoice"), Windows()) == 0

@@ -109,7 +109,7 @@ def test_a_semaphore_is_never_over_its_size_and_is_empty_in_the_end(
 @pytest.mark.slow
 @pytest.mark.parametrize("flooding", [10, 100, 400])
 def test_one_that_floods_does_not_delay_another(flooding: int) -> None:
-    """The quiet one waits for no more than the end of one other search, however many the other one sends."""
+    """The quiet tenant waits at most for the end of one search of the other, however many that one sends."""
     made = made_semaphore(8, 4, waiting=400, waiting_share=100, patience=1.0)
     outcomes: Outcomes = Counter()
 
@@ -139,8 +139,8 @@ def test_one_that_floods_does_not_delay_another(flooding: int) -> None:
 
 
 @pytest.mark.slow
-def test_all_that_flood_get_as_much() -> None:
-    """Whether they send 20 or 200 at once, and whether their searches are short or long, they hold as much."""
+def test_all_tenants_that_flood_get_the_same() -> None:
+    """They hold units for the same time in all, whether they send 20 or 200 at once, and short or long searches."""
     made = made_semaphore(6, 6, waiting=400, waiting_share=100, patience=1.0)
     time: Counter[str] = Counter()
 
@@ -196,7 +196,7 @@ def test_a_burst_waits_and_a_lasting_excess_is_refused_soon() -> None:
 
 @dataclass
 class Load:
-    """Requests at a rate to a server whose answers take the longer the more there are, as with two processors."""
+    """Requests at a rate to a server with two processors: the more run at once, the longer each takes."""
 
     made: FairSemaphore
     rng: random.Random = field(default_factory=lambda: random.Random(7))
@@ -218,7 +218,7 @@ class Load:
             self.seconds.append(clock() - before)
 
     async def at(self, rate: float, seconds: float, tenants: str = "abcd") -> tuple[int, float]:
-        """How many were answered, and their 99th percentile; what the first two seconds bring does not count."""
+        """The number of answers, and the 99th percentile of their seconds, without those of the first two seconds."""
         tasks = []
         for number in range(int(rate * seconds)):
             tasks.append(asyncio.create_task(self.ask(tenants[number % len(tenants)])))
@@ -231,7 +231,7 @@ class Load:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tenants", ["a", "abcd"])
-def test_at_twice_what_can_be_done_the_answered_are_nearly_as_quick_as_before(tenants: str) -> None:
+def test_answers_at_twice_the_capacity_are_nearly_as_quick_as_before(tenants: str) -> None:
     settings = Settings.load()
 
     async def work() -> None:
@@ -245,7 +245,7 @@ def test_at_twice_what_can_be_done_the_answered_are_nearly_as_quick_as_before(te
     run(work())
 
 
-def test_a_burst_is_served_by_a_brisk_queue_too() -> None:
+def test_the_queue_of_searches_serves_a_burst_too() -> None:
     outcomes: Outcomes = Counter()
 
     async def work() -> None:
@@ -257,7 +257,7 @@ def test_a_burst_is_served_by_a_brisk_queue_too() -> None:
     assert outcomes == {("one", "served"): 300}
 
 
-def test_the_longest_queue_gives_way_when_all_is_full() -> None:
+def test_when_all_is_full_the_longest_queue_loses_requests() -> None:
     made = made_semaphore(2, 1, waiting=4, waiting_share=4, patience=10.0, always=True)
     outcomes: Outcomes = Counter()
 
@@ -272,7 +272,7 @@ def test_the_longest_queue_gives_way_when_all_is_full() -> None:
     assert sum(count for (_who, what), count in outcomes.items() if what == "all") == 0
 
 
-def test_one_that_is_alone_uses_all_units() -> None:
+def test_a_tenant_that_is_alone_uses_all_units_unless_its_share_always_counts() -> None:
     outcomes: Outcomes = Counter()
 
     async def work() -> None:
@@ -286,7 +286,7 @@ def test_one_that_is_alone_uses_all_units() -> None:
 
 
 def test_bodies_of_one_that_was_alone_leave_room_for_others() -> None:
-    """It announces as much as it can, and sends nothing. Another one comes after it was alone for long."""
+    """One organization was alone for long, announces large bodies, and sends nothing. Then another one comes."""
     outcomes: Outcomes = Counter()
 
     async def work() -> None:
@@ -302,7 +302,7 @@ def test_bodies_of_one_that_was_alone_leave_room_for_others() -> None:
     assert outcomes["one", "own"] == 4
 
 
-def test_who_meets_only_others_is_told_so() -> None:
+def test_the_refusal_says_if_only_others_hold_the_units() -> None:
     outcomes: Outcomes = Counter()
 
     async def work() -> None:
@@ -340,7 +340,7 @@ def test_a_caller_gets_no_more_than_its_rate_and_burst(steps: list[tuple[float, 
         buckets.take("another") if clock.now == 0 and burst > len(steps) else None
 
 
-def test_callers_are_forgotten_and_0_is_no_limit() -> None:
+def test_remembered_callers_are_bounded_and_0_means_no_limit() -> None:
     buckets = Buckets(1.0, 1, clock=Clock())
     for number in range(REMEMBERED_CALLERS + 100):
         buckets.take(str(number))

@@ -1,4 +1,4 @@
-"""scripts/simulate: its hash, its placement and its queues. tests/node/test_scaling.py compares the hash with a node."""
+"""scripts/simulate: hash, placement and queues. tests/node/test_scaling.py compares the hash with a real node."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_default_routing_shards_can_be_split_evenly(shards: int) -> None:
 
 
 @given(SHAPES, st.integers(1, 200), st.floats(0, 2), st.integers(0, 5))
-def test_nothing_is_lost_where_it_is_placed(shape: Shape, tenants: int, skew: float, seed: int) -> None:
+def test_the_placement_loses_no_documents(shape: Shape, tenants: int, skew: float, seed: int) -> None:
     amounts = sizes(tenants, 1e6, skew)
     placed = place(organizations(tenants, seed), amounts, shape)
     cluster = Cluster(nodes=3, replicas=1)
@@ -156,7 +156,7 @@ def test_what_the_nodes_rent_for_follows_from_the_row_of_the_nodes() -> None:
         assert float(f"{price:.1e}") == float(rent.removesuffix(" €").replace(",", "")), nodes
 
 
-def test_it_needs_nothing_but_python() -> None:
+def test_the_simulation_needs_nothing_but_python() -> None:
     code = "import sys, tests.scaling.__main__; print([n for n, m in sys.modules.items() if 'site-packages' in str(getattr(m, '__file__', ''))])"
     done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

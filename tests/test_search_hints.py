@@ -1,4 +1,4 @@
-"""What the search box tells of texts that may be meant otherwise, and of names from other mail searches."""
+"""Messages of the search box about ambiguous texts, and about names from other mail searches."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ from service.query.time_bounds import UTC_ZONE
         ("label:Friends & Family", 14, "&", 'label: takes a value with spaces in quotes, as label:"Friends & Family"'),
     ],
 )
-def test_what_other_searches_call_otherwise_is_named(text: str, position: int, about: str, says: str) -> None:
+def test_a_name_from_another_mail_search_is_reported_with_the_name_here(
+    text: str, position: int, about: str, says: str
+) -> None:
     (found,) = search_syntax.parse(text, UTC_ZONE).warnings
     assert (found.position, found.text) == (position, about)
     assert says in found.message
@@ -63,7 +65,7 @@ def test_what_other_searches_call_otherwise_is_named(text: str, position: int, a
         ("x -to:Zoë Öz", 6, "Zoë", 'to: takes one word here: write "Zoë Öz"'),
     ],
 )
-def test_what_may_be_meant_otherwise_is_told(text: str, position: int, about: str, says: str) -> None:
+def test_an_ambiguous_text_gives_a_message(text: str, position: int, about: str, says: str) -> None:
     (found,) = search_syntax.parse(text, UTC_ZONE).messages
     assert (found.position, found.text) == (position, about)
     assert says in found.message
@@ -75,7 +77,7 @@ def test_what_may_be_meant_otherwise_is_told(text: str, position: int, about: st
      "after:2026-09-29T12:00:00Z", "after:2026-09-29 12 pieces", "at 2026-09-29 12:00", "label:x invoice",
      "on:2026-09 12:00"],
 )  # fmt: skip
-def test_what_can_only_be_meant_so_has_no_hint(text: str) -> None:
+def test_an_unambiguous_text_gives_no_message(text: str) -> None:
     assert search_syntax.parse(text, UTC_ZONE).messages == []
 
 
@@ -93,6 +95,6 @@ def test_a_list_of_names_that_is_text_has_no_hint_of_its_names() -> None:
         "from:Anna@example.com Bob", "from:Anna (Bob)", "from:Anna,Bob eve",
     ],
 )  # fmt: skip
-def test_nothing_is_told_of_what_people_write_in_subjects(text: str) -> None:
+def test_usual_texts_of_subjects_give_no_message(text: str) -> None:
     found = search_syntax.parse(text, UTC_ZONE)
     assert found.messages == []

@@ -1,4 +1,4 @@
-"""A search gets its slot before Litestar works on it, if a look is enough to know whose it is."""
+"""A search gets its slot before Litestar handles it, if its organization is known without much work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ADA = Caller("ada", frozenset(), None).identity
 
 
 class Rig:
-    """The middleware around an application that notes what is held while it works and when its answer begins."""
+    """The middleware around an application. `held` notes the used slots when a request comes, works and is answered."""
 
     def __init__(self, settings: Settings) -> None:
         self.tokens = Tokens(settings)
@@ -93,7 +93,7 @@ def run(settings: Settings, work: Callable[[Rig], Any]) -> None:
         (f"q=x&organization_uid={TWO}", f"{LIST}/suggest", TWO),
     ],
 )
-def test_a_search_has_one_place_until_its_answer_begins(
+def test_a_search_has_one_slot_until_its_answer_begins(
     bare_settings: Settings, query: str, path: str, asked: UUID
 ) -> None:
     async def work(rig: Rig) -> None:
@@ -118,7 +118,7 @@ def test_a_search_has_one_place_until_its_answer_begins(
         ("", "/api/caller", "GET"),
     ],
 )
-def test_what_needs_more_than_a_look_gets_its_place_in_its_handler(
+def test_a_request_that_is_no_simple_search_gets_its_slot_in_its_handler(
     bare_settings: Settings, query: str, path: str, method: str
 ) -> None:
     async def work(rig: Rig) -> None:
@@ -128,7 +128,7 @@ def test_what_needs_more_than_a_look_gets_its_place_in_its_handler(
     run(bare_settings, work)
 
 
-def test_a_token_that_was_not_verified_yet_has_no_place(bare_settings: Settings) -> None:
+def test_a_request_with_an_unverified_token_gets_its_slot_in_its_handler(bare_settings: Settings) -> None:
     async def work(rig: Rig) -> None:
         other = rig.tokens.mint("bob", [ONE], default=ONE)
         await rig.ask("", token=other)
@@ -137,7 +137,7 @@ def test_a_token_that_was_not_verified_yet_has_no_place(bare_settings: Settings)
     run(bare_settings, work)
 
 
-def test_one_that_has_to_go_never_reaches_the_application(bare_settings: Settings) -> None:
+def test_a_search_that_is_refused_a_slot_never_reaches_the_application(bare_settings: Settings) -> None:
     few = bare_settings.but(
         searches=2, searches_per_organization=1, searches_waiting=0, searches_waiting_per_organization=0
     )
@@ -161,7 +161,7 @@ def test_one_that_has_to_go_never_reaches_the_application(bare_settings: Setting
     run(few, work)
 
 
-def test_who_has_used_up_the_rate_does_not_wait_for_a_place(bare_settings: Settings) -> None:
+def test_a_caller_above_its_rate_does_not_wait_for_a_slot(bare_settings: Settings) -> None:
     async def work(rig: Rig) -> None:
         rig.limits.callers.take(ADA)
         await rig.ask("", asked=TWO)
@@ -170,7 +170,7 @@ def test_who_has_used_up_the_rate_does_not_wait_for_a_place(bare_settings: Setti
     run(bare_settings.but(caller_rate=0.01, caller_burst=1), work)
 
 
-def test_a_place_is_given_back_after_a_fault_and_a_cancellation(bare_settings: Settings) -> None:
+def test_a_slot_is_given_back_after_a_fault_and_a_cancellation(bare_settings: Settings) -> None:
     async def work(rig: Rig) -> None:
         rig.fails = True
         with pytest.raises(ValueError, match="a fault"):
@@ -188,7 +188,7 @@ def test_a_place_is_given_back_after_a_fault_and_a_cancellation(bare_settings: S
 
 
 @pytest.mark.parametrize("held", [0.7, 1.2])
-def test_waiting_for_a_place_counts_for_the_deadline(bare_settings: Settings, held: float) -> None:
+def test_waiting_for_a_slot_counts_for_the_deadline(bare_settings: Settings, held: float) -> None:
     """The application itself takes 0.5 s."""
 
     async def work(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""The search box: how texts are read, what is told of what is not understood, and that nothing makes it fail."""
+"""The search box: how texts are parsed, what is reported if they are not understood, and that no text crashes it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PIECES = ["invoice", "-", "(", ")", "OR", '"', "status:", "closed", "from:", "cr
 
 
 def or_pasted(text: str, *parts: Node) -> AnyOf:
-    """What the text asks for, or the subject that is exactly this text."""
+    """The parsed parts of a text, or a subject that is exactly this text."""
     return AnyOf((AllOf(parts), Words(text, "exact")))
 
 
@@ -126,7 +126,7 @@ def day(text: str) -> datetime:
         ("created:..2024", None, "2025-01-01"),
     ],
 )
-def test_a_date_is_all_of_it(text: str, low: str | None, high: str | None) -> None:
+def test_a_date_means_the_whole_day_month_or_year(text: str, low: str | None, high: str | None) -> None:
     expected: list[tuple[Operator, datetime]] = [] if low is None else [("gte", day(low))]
     expected += [] if high is None else [("lt", day(high))]
     assert nodes(text) == (Between("created_on", tuple(expected)),)
@@ -190,7 +190,7 @@ def test_after_is_from_the_start_of_a_day_and_before_up_to_it_where_the_caller_l
         ("👍 stauts:x", 2, "stauts", "did you mean status?"),
     ],
 )
-def test_what_is_not_understood_is_told_with_its_place_and_the_nearest(
+def test_a_text_that_is_not_understood_is_reported_with_its_position_and_advice(
     text: str, position: int, about: str, says: str
 ) -> None:
     (found,) = warnings(text)
@@ -203,7 +203,7 @@ def test_what_is_not_understood_is_told_with_its_place_and_the_nearest(
     [
         ("--option a", (Words("--option a"),)),
         ("-- word", (Words("word"),)),
-        ("…", (Words("…", stems=False),)),  # which nothing matches, and so for all that holds no word
+        ("…", (Words("…", stems=False),)),  # matches nothing, like each text without a word
         (" -… ", (Words("…", stems=False),)),
         ('"" ()', (Words('""', stems=False),)),
         ("(… OR ‥)", (Words("‥", stems=False),)),
@@ -283,7 +283,7 @@ def test_only_plain_words_outside_of_brackets_are_loosened() -> None:
     assert loosened(asked, "any") == (AnyOf((AllOf((Words("red car", "any"), *kept)), whole)),)
 
 
-def test_a_small_or_is_a_word_and_hints_at_the_other() -> None:
+def test_a_lower_case_or_is_a_word_and_gives_a_hint() -> None:
     def hints(text: str) -> list[int]:
         return [hint.position for hint in search_syntax.parse(text, UTC_ZONE).hints]
 
@@ -321,7 +321,7 @@ def test_a_text_has_its_limits() -> None:
 
 
 @given(st.one_of(st.text(max_size=512), st.lists(st.sampled_from(PIECES), max_size=60).map("".join)))
-def test_nothing_makes_it_fail(text: str) -> None:
+def test_no_text_makes_the_parser_fail(text: str) -> None:
     try:
         found = search_syntax.parse(text, BERLIN)
     except search_syntax.TooLong:

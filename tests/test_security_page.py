@@ -1,4 +1,4 @@
-"""SECURITY.md: each line of its tables names tests that there are."""
+"""SECURITY.md: each row of its tables names tests that exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings: the environment is read once, wrong values are named, and docs/settings.md tells of each."""
+"""Settings: the environment is read once, wrong values are named, and docs/settings.md lists each."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_nothing_else_reads_the_environment() -> None:
             assert not re.search(r"os\.environ|getenv", path.read_text("utf-8")), path
 
 
-def test_the_table_of_settings_and_defaults_is_the_code(tmp_path: Path) -> None:
+def test_the_table_of_settings_and_defaults_matches_the_code(tmp_path: Path) -> None:
     from service.settings import environment_names
 
     page = (ROOT / "docs" / "settings.md").read_text("utf-8")
@@ -119,7 +119,7 @@ def test_a_changed_value_is_checked_as_one_of_the_environment(
     assert "\n" not in str(raised.value)
 
 
-def test_a_change_that_is_no_setting_is_a_mistake(bare_settings: Settings) -> None:
+def test_a_change_of_an_unknown_setting_is_an_error(bare_settings: Settings) -> None:
     with pytest.raises(TypeError, match="no such settings: tokensecret"):
         bare_settings.but(tokensecret="x" * 40)
 
@@ -132,7 +132,7 @@ def test_a_change_reads_no_environment_again(bare_settings: Settings, monkeypatc
     assert changed.model_copy(update={"alias": bare_settings.alias, "opensearch_connections": 32}) == bare_settings
 
 
-def test_what_is_set_to_nothing_is_not_set(bare_settings: Settings) -> None:
+def test_an_empty_variable_counts_as_not_set(bare_settings: Settings) -> None:
     empty = dict.fromkeys(
         ("OPENSEARCH_URL", "CONVERSATIONS_TOKEN_SECRET", "CONVERSATIONS_DATA", "CONVERSATIONS_TOKEN_AUDIENCE"), ""
     )
@@ -200,7 +200,7 @@ def test_several_urls_have_one_user(bare_settings: Settings) -> None:
         "https://one,,", ", https://one",
     ],
 )  # fmt: skip
-def test_a_url_that_is_none_is_refused_and_no_password_shown(bare_settings: Settings, url: str) -> None:
+def test_an_invalid_url_is_refused_and_its_password_is_not_shown(bare_settings: Settings, url: str) -> None:
     with pytest.raises(Misconfigured) as raised:
         bare_settings.but(opensearch_url=url)
     told = str(raised.value)
@@ -209,7 +209,7 @@ def test_a_url_that_is_none_is_refused_and_no_password_shown(bare_settings: Sett
     assert not any(part in told for part in ("ada", "hush", "hu/sh"))
 
 
-def test_one_place_names_the_user(bare_settings: Settings) -> None:
+def test_the_user_may_be_given_in_one_place_only(bare_settings: Settings) -> None:
     with pytest.raises(Misconfigured, match="must not contain a user if OPENSEARCH_USER is set"):
         bare_settings.but(opensearch_url="https://ada:hush@host", opensearch_user="eve")
 
@@ -279,7 +279,7 @@ def refused(data: Path, told: str) -> None:
 
 
 @pytest.mark.slow
-def test_all_that_make_the_secret_at_once_have_the_same(tmp_path: Path) -> None:
+def test_processes_that_make_the_secret_at_once_get_the_same_one(tmp_path: Path) -> None:
     for number in range(20):
         settings, together = bare(tmp_path / str(number)), threading.Barrier(8)
 

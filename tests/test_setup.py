@@ -1,4 +1,4 @@
-"""scripts/setup makes the environment, repairs it, and goes on after an interruption."""
+"""scripts/setup makes the environment, repairs it, and continues after an interruption."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.setup_projects import LONGEST_SECONDS, SCRIPTS, Project, python_with
 pytestmark = pytest.mark.slow
 
 
-def test_it_makes_the_environment_once_and_leaves_no_other_files(project: Project, tmp_path: Path) -> None:
+def test_setup_makes_the_environment_once_and_leaves_no_other_files(project: Project, tmp_path: Path) -> None:
     (tmp_path / "tmp").mkdir()
     assert "Making" in project.must_work(TMPDIR=str(tmp_path / "tmp"))
     assert list((tmp_path / "tmp").iterdir()) == []
@@ -26,7 +26,7 @@ def test_it_makes_the_environment_once_and_leaves_no_other_files(project: Projec
 
 
 def test_a_version_that_came_out_after_the_lock_does_not_matter(project: Project) -> None:
-    """`locked` asks for `needed[extra]`, of which 2.0 lies beside the locked 1.0: pip 23 takes it where it may resolve."""
+    """`locked` needs `needed[extra]`, locked at 1.0. If pip 23 resolved dependencies, it would take the newer 2.0."""
     project.must_work()
     version = "from importlib.metadata import version; print(version('needed'))"
     assert project.setup("requirements.txt", "--", "python", "-c", version).stdout == "1.0\n"
@@ -55,7 +55,7 @@ def test_settings_of_python_and_of_folders_do_not_matter(project: Project, tmp_p
     )
 
 
-def test_it_may_be_started_through_a_symbolic_link(project: Project, tmp_path: Path) -> None:
+def test_setup_may_be_started_through_a_symbolic_link(project: Project, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "link").symlink_to("../checkout/scripts/setup")
     project.script = tmp_path / "bin" / "link"
@@ -114,7 +114,7 @@ def test_a_broken_environment_is_made_anew(project: Project) -> None:
     assert subprocess.run([project.venv / "bin" / "own"], capture_output=True, text=True, check=True).stdout == "own\n"
 
 
-def test_it_goes_on_once_python3_venv_is_installed(project: Project, tmp_path: Path) -> None:
+def test_setup_works_once_python3_venv_is_installed(project: Project, tmp_path: Path) -> None:
     bare = python_with(tmp_path / "bare", "sys.modules['ensurepip'] = None")
     assert "apt install python3-venv" in project.must_fail(PYTHON=bare)
     assert "Making" in project.must_work()

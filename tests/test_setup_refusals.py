@@ -1,4 +1,4 @@
-"""What scripts/setup leaves alone, and what it refuses: each in one line with the way out."""
+"""What scripts/setup leaves alone, and what it refuses, with one line that says what to do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.setup_projects import Project, make_project, python_with
 pytestmark = pytest.mark.slow
 
 
-def test_most_names_of_folders_will_do(tmp_path: Path, wheels: Path) -> None:
+def test_unusual_names_of_folders_work(tmp_path: Path, wheels: Path) -> None:
     name = "-it's a*b Größe 大"
     project = make_project(tmp_path / name / "checkout", wheels)
     project.must_work(LC_ALL="C")
@@ -22,7 +22,7 @@ def test_most_names_of_folders_will_do(tmp_path: Path, wheels: Path) -> None:
     assert own.stdout == "own\n", own.stderr
 
 
-def test_some_names_need_another_folder(tmp_path: Path, wheels: Path) -> None:
+def test_names_of_folders_that_cannot_work_need_another_folder(tmp_path: Path, wheels: Path) -> None:
     for name in ("a:b", 'say "hi" $x'):
         project = make_project(tmp_path / name / "checkout", wheels)
         assert "name another folder in VENV" in project.must_fail()
@@ -117,7 +117,7 @@ def _no_network(project: Project, tmp_path: Path) -> dict[str, str]:
         (_no_network, "cannot reach the Python package registry: check the network and pip's settings"),
     ],
 )
-def test_a_fault_is_one_line_with_the_way_out(project: Project, tmp_path: Path, fault: object, line: str) -> None:
+def test_an_error_is_one_line_that_says_what_to_do(project: Project, tmp_path: Path, fault: object, line: str) -> None:
     assert callable(fault)
     assert line in project.must_fail(**fault(project, tmp_path))
 

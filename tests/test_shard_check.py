@@ -18,7 +18,7 @@ ORGANIZATION = UUID(int=1)
 
 
 class Cluster:
-    """Says of which indices the shards are that a search of the alias would ask."""
+    """Reports the indices whose shards a search of the alias would ask."""
 
     def __init__(self, *shards: str) -> None:
         self.shards = shards
@@ -42,7 +42,7 @@ def check_of(*shards: str) -> tuple[Cluster, ShardCheck]:
     return cluster, ShardCheck(cast("Client", cluster), "conversations")
 
 
-def test_one_shard_is_never_of_two_indices_and_asks_nothing() -> None:
+def test_an_answer_of_one_shard_needs_no_check() -> None:
     cluster, shard_check = check_of("a", "b")
     check(shard_check, 1)
     assert cluster.asked == 0
@@ -60,7 +60,7 @@ def test_two_indices_are_refused_though_one_index_had_as_many_shards(between: tu
         check(shard_check, 2)
 
 
-def test_an_answer_that_the_index_before_gave_while_the_alias_moved_is_taken() -> None:
+def test_an_answer_of_the_previous_index_is_accepted_while_the_alias_moves() -> None:
     cluster, shard_check = check_of("a", "a")
     check(shard_check, 2)
     cluster.shards = ("b", "b", "b")

@@ -1,4 +1,4 @@
-"""Where people sign in: what the page is told of identity providers, also of wrong ones and of those that are down."""
+"""Sign-in: what the page learns about identity providers, also if they are wrong or down."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def test_the_page_knows_where_to_sign_in(bare_settings: Settings, at: Provider) 
     assert at.issuer.requests == ["/.well-known/openid-configuration"]
 
 
-def test_without_a_client_nothing_is_asked(bare_settings: Settings, at: Provider) -> None:
+def test_without_a_client_the_provider_is_not_asked(bare_settings: Settings, at: Provider) -> None:
     (page,) = ask(bare_settings.but(token_issuer=at.url, token_discovery=True), HTML)
     assert (told(page.text), at.issuer.requests) == ([], [])
 
 
-def test_a_policy_that_changes_changes_the_tag(bare_settings: Settings, at: Provider) -> None:
-    """Browsers keep the policy that they have when the answer is 304."""
+def test_a_changed_policy_changes_the_etag(bare_settings: Settings, at: Provider) -> None:
+    """After a 304, browsers keep the old policy."""
     (with_it,) = ask(settings_of(bare_settings, at), HTML)
     at.is_down = True
     (without,) = ask(settings_of(bare_settings, at), HTML)
@@ -109,7 +109,7 @@ PAGE = (
 
 @pytest.mark.parametrize("name", [*PAGE, "code_challenge_methods_supported"])
 @pytest.mark.parametrize("value", [None, 5, "true", {}, [None]])
-def test_keys_need_nothing_of_what_the_page_needs(
+def test_wrong_values_for_the_page_do_not_affect_the_keys(
     bare_settings: Settings, at: Provider, name: str, value: object
 ) -> None:
     right = at.configuration()
@@ -119,7 +119,7 @@ def test_keys_need_nothing_of_what_the_page_needs(
     assert answer.status_code == 200
 
 
-def test_the_page_needs_nothing_of_what_keys_need_and_null_is_absent(bare_settings: Settings, at: Provider) -> None:
+def test_a_wrong_jwks_uri_does_not_affect_the_page_and_null_means_absent(bare_settings: Settings, at: Provider) -> None:
     right = at.configuration()
     absent = dict.fromkeys(PAGE[2:])
     at.configuration = lambda: right | {"jwks_uri": 5} | absent  # type: ignore[method-assign]

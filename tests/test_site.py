@@ -1,4 +1,4 @@
-"""The documentation site, without building it: its contents name every page, and its reference every part of the API."""
+"""The documentation site, without building it: its contents name every page, its reference every part of the API."""
 
 from __future__ import annotations
 

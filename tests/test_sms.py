@@ -175,7 +175,7 @@ def test_androids_backup_is_read_with_its_broken_emoji(tmp_path: Path) -> None:
 
 
 def test_real_messages_come_through_a_csv_and_add_up(tmp_path: Path) -> None:
-    """The collection's texts with numbers and times made up, where the material is there; else the sample's own."""
+    """The texts of the collection in ../shared/data, if it exists, with invented numbers and times; else the sample."""
     if COLLECTION.exists():
         lines = gzip.decompress(COLLECTION.read_bytes()).decode().splitlines()[1:]
         texts = [line.partition("\t")[2] for line in lines]
@@ -195,7 +195,7 @@ def test_real_messages_come_through_a_csv_and_add_up(tmp_path: Path) -> None:
     assert len(found) == 97
 
 
-def test_what_is_too_long_is_shortened_and_a_date_ahead_of_the_clock_is_the_imports(tmp_path: Path) -> None:
+def test_long_texts_are_shortened_and_a_date_ahead_of_the_clock_becomes_that_of_the_import(tmp_path: Path) -> None:
     path = tmp_path / "sms.csv"
     start = datetime.now(UTC)
     path.write_text(

@@ -1,4 +1,4 @@
-"""SMS files as they are: wrong XML, other kinds, groups, numbers in many ways, CSV with open quotes. Nothing is lost."""
+"""Real SMS files: invalid XML, kinds of messages, groups, forms of numbers, CSV with open quotes. Nothing is lost."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_other_peers_are_kept_apart() -> None:
         Peers("Germany")
 
 
-def test_broken_xml_costs_what_follows_it_and_no_other_file(tmp_path: Path) -> None:
+def test_broken_xml_loses_only_the_rest_of_its_file(tmp_path: Path) -> None:
     whole = xml(sms("1"), sms("2"), sms("3"))
     cut = entries(tmp_path, whole[: whole.index(' body="3"')])
     assert texts(cut[:2]) == ["1", "2"]
@@ -240,7 +240,7 @@ def test_pictures_in_a_backup_are_passed_over_whatever_their_size(tmp_path: Path
 
 
 def test_every_line_of_the_collection_is_a_message_or_a_reject(tmp_path: Path) -> None:
-    """As tabs separate them: quotes in these texts are text. Where the material is there; else on made-up lines."""
+    """Tabs separate the fields, so quotes are text. Uses the collection in ../shared/data, if it exists."""
     if COLLECTION.exists():
         lines = gzip.decompress(COLLECTION.read_bytes()).decode().splitlines()[1:]
         assert len(lines) == 5_574
@@ -291,7 +291,7 @@ def test_a_line_with_too_many_fields_is_a_reject(tmp_path: Path) -> None:
     assert texts(found[1:]) == ["a", "a"]
 
 
-def test_another_encoding_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_encoding_is_reported_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = f"peer,date,text\n1,{WHEN},Grüße €\n1,{WHEN},Grüße\n".encode("cp1252")
     assert texts(entries(tmp_path, data)) == ["Grüße €", "Grüße"]
     assert capsys.readouterr().err.count("is not UTF-8: it is read as Windows-1252") == 1
@@ -306,7 +306,7 @@ ROWS = st.lists(
 @given(ROWS, st.sampled_from([",", ";", "\t", "|"]), st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
 @example(["\n;"], ";", csv.QUOTE_ALL)
 @example(["\n1;0"], ";", csv.QUOTE_ALL)
-def test_what_csv_writes_comes_out_again(
+def test_written_csv_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, rows: list[str], separator: str, quoting: int
 ) -> None:
     file = io.StringIO(newline="")
@@ -337,8 +337,8 @@ def test_unquoted_lines_are_as_many_as_their_messages_and_rejects(
         ("<html/>", "html"),
     ],
 )
-def test_a_file_of_something_else_is_told(tmp_path: Path, data: str, begin: str) -> None:
-    """The app saves calls in a file of their own, calls-*.xml."""
+def test_a_file_without_messages_is_reported(tmp_path: Path, data: str, begin: str) -> None:
+    """The app saves calls in a separate file, calls-*.xml."""
     (found,) = entries(tmp_path, f"<?xml version='1.0' encoding='UTF-8'?>\n{data}")
     assert isinstance(found, str)
     assert f"holds no messages: it begins with <{begin}>" in found

@@ -1,4 +1,4 @@
-"""`conversations status` on a terminal: whole words at every width, and nouns in the number of their counts."""
+"""`conversations status` on a terminal: whole words at every width, and singular or plural as the counts need."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OnTerminal = Callable[[int, str], str]
 
 @pytest.fixture
 def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[OnTerminal]:
-    """What the status looks like on a terminal of so many columns and of this kind."""
+    """The text of the status on a terminal with this number of columns and this TERM."""
     leader, follower = os.openpty()
 
     def show(columns: int, kind: str) -> str:
@@ -69,7 +69,7 @@ def test_no_word_is_broken_at_any_width(columns: int, kind: str, on_terminal: On
     assert ("CONVERSATIONS" in words) == (columns >= 100), "a table, or a record for each index"
 
 
-def test_counts_have_their_nouns_in_the_right_number(on_terminal: OnTerminal) -> None:
+def test_nouns_are_singular_or_plural_as_their_counts(on_terminal: OnTerminal) -> None:
     shown = on_terminal(120, "dumb")
     assert "1 node\n" in shown
     assert "1 second ago" in shown

@@ -1,4 +1,4 @@
-"""scripts/audit: changed jars are told, and a service that cannot say anything is no all-clear."""
+"""scripts/audit reports changed jars, and an advisory service that gives no result."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests import supply
 ROOT = Path(__file__).parents[1]
 
 
-def test_a_changed_jar_and_one_that_nobody_knows_are_told(tmp_path: Path) -> None:
+def test_a_changed_and_an_unknown_jar_are_reported(tmp_path: Path) -> None:
     assert list(supply.changed_jars(tmp_path)) == []
     folder = tmp_path / f"opensearch-{json.loads(supply.LOCK.read_text())['opensearch']}"
     folder.mkdir()
@@ -25,7 +25,7 @@ def test_a_changed_jar_and_one_that_nobody_knows_are_told(tmp_path: Path) -> Non
     assert "none of the jars" in unknown
 
 
-def test_silence_is_no_all_clear() -> None:
+def test_an_audit_without_a_result_is_reported_as_a_problem() -> None:
     def package(**more: object) -> str:
         return json.dumps({"dependencies": [{"name": "a", "version": "1", "vulns": [], **more}]})
 

@@ -1,4 +1,4 @@
-"""Messages are grouped by the set of them: against a plain model that looks at every pair, in memory and on the disk."""
+"""The groups of a set of messages are those of a simple model that compares every pair, in memory and on disk."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def answers_what_its_sender_received(earlier: Fact, later: Fact) -> bool:
 
 
 def are_joined(earlier: Fact, later: Fact) -> bool:
-    """Whether these two are joined for good."""
+    """Whether these two messages always belong to one conversation."""
     if {earlier.id, *earlier.references} & {later.id, *later.references}:
         return True
     if not is_lone_reply(later) or not later.subject:

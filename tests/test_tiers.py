@@ -1,4 +1,7 @@
-"""Scores are sums of worths: which there are, and the filters that find them. A clause is true of a set that has it."""
+"""Scores are sums of the worths of clauses: the possible sums, and filters that find them.
+
+A test document is the set of the clauses that it matches.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def test_a_filter_finds_the_scores_from_a_number_on(worths: list[int], numbers: 
 
 
 @given(worths)
-def test_the_sums_are_all_that_there_can_be(worths: list[int]) -> None:
+def test_all_possible_sums_are_listed(worths: list[int]) -> None:
     sums = Tiers.of(scored(worths)).sums
     assert list(sums) == sorted(
         {sum(w for at, w in enumerate(worths) if chosen >> at & 1) for chosen in range(2 ** len(worths))}, reverse=True
@@ -42,7 +45,7 @@ def test_the_sums_are_all_that_there_can_be(worths: list[int]) -> None:
 
 
 def test_many_worths_are_paged_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With more sums than are listed, each number up to the largest may be one; and no filter lists all ways to a sum."""
+    """With too many sums to list, each number up to the largest counts as one. No filter lists all ways to a sum."""
     monkeypatch.setattr(tiers, "MOST_SUMS", 50)
     found = Tiers.of(scored(range(1, 200)))
     assert found.sums == range(sum(range(1, 200)), -1, -1)

@@ -1,4 +1,4 @@
-"""Times: what is taken, what it becomes, what is refused, and how far ahead of the clock a version may lie."""
+"""Times: what is accepted, what it becomes, what is refused, and how far ahead of the clock a version may be."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_version_does_not_lie_before_1970() -> None:
         parse_version("1969-12-31T23:59:59.999Z")
 
 
-def test_a_version_lies_no_further_ahead_of_the_clock_than_it_may() -> None:
+def test_a_version_too_far_ahead_of_the_clock_is_refused() -> None:
     now = datetime(2024, 7, 1, tzinfo=UTC)
     day, second = timedelta(days=1), timedelta(seconds=1)
     check_not_ahead(now + day, day, now=now)

@@ -136,7 +136,7 @@ def test_a_client_that_is_slow_or_speaks_no_tls_is_cut_off(served: Tls) -> None:
     wait_until(lambda: served.counted("head_seconds own") >= 1)
 
 
-def test_a_handshake_does_not_hold_up_the_end(served: Tls) -> None:
+def test_an_unfinished_handshake_does_not_delay_the_stop(served: Tls) -> None:
     waiting = served.connect(encrypted=False)
     assert "https 0 " in served.ask()
     began = time.monotonic()

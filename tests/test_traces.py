@@ -1,4 +1,4 @@
-"""What a caller sends along with a trace, and what of it is exported."""
+"""What is exported of the trace headers that a caller sends."""
 
 from __future__ import annotations
 

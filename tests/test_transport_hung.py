@@ -31,7 +31,7 @@ BACK = SEARCH + POLICY.probe_seconds + SOON
 
 
 @pytest.mark.parametrize("hung", [0, 1, 2])
-def test_reads_leave_a_node_alone_that_answers_none(hung: int) -> None:
+def test_reads_avoid_a_node_that_answers_no_search(hung: int) -> None:
     """Two reads a second for two minutes: the first ones are late, and no others."""
     world = World([HUNG if number == hung else ANSWERS for number in range(3)])
 
@@ -111,7 +111,7 @@ def test_a_node_whose_slow_reads_are_not_its_fault_stays_in_use(count: int) -> N
 def test_the_answers_of_nodes_that_are_slow_for_everything_are_believed(
     count: int, seconds: float, share: float
 ) -> None:
-    """They are part of their cluster, and one of them rests no less than the others."""
+    """They are members of their cluster, and all of them are equally slow."""
     world = World([Behaviour("answers", share * seconds)] * count)
 
     async def work() -> None:
@@ -124,7 +124,7 @@ def test_the_answers_of_nodes_that_are_slow_for_everything_are_believed(
     run(work())
 
 
-def test_calls_leave_a_node_alone_whose_proxy_answers_only_probes() -> None:
+def test_calls_avoid_a_node_whose_proxy_answers_only_probes() -> None:
     world = World([Behaviour("sick"), ANSWERS, ANSWERS])
 
     async def work() -> None:

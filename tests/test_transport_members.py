@@ -1,4 +1,4 @@
-"""Which nodes are believed: those that are cut off, wake up, or tell too little, in virtual time and without a network."""
+"""Which nodes are believed if some are cut off, wake up, or report too little. In virtual time, without a network."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def asked_once(world: World) -> AsyncIterator[Transport]:
 
 @pytest.mark.parametrize("cut_off", [ALONE, OLD, FOREIGN])
 def test_a_node_that_is_cut_off_is_not_believed_until_it_is_back(cut_off: Behaviour) -> None:
-    """Though it answers everything at once. No reads are needed to find it."""
+    """It answers everything at once, but is not used. Probes find it without any read."""
     world = World([ANSWERS] * 3)
 
     async def work() -> None:
@@ -292,7 +292,7 @@ def test_one_silent_node_hides_no_other_that_is_cut_off() -> None:
     run(work())
 
 
-def test_an_answer_of_a_point_in_time_that_is_left_out_leaves_none_open() -> None:
+def test_a_point_in_time_whose_answer_is_not_used_is_closed() -> None:
     world = World([ANSWERS] * 3)
 
     async def work() -> None:
@@ -308,7 +308,7 @@ def test_an_answer_of_a_point_in_time_that_is_left_out_leaves_none_open() -> Non
 
 @pytest.mark.parametrize("after", [0.0, 1.0])
 def test_a_second_request_makes_no_read_fail(after: float) -> None:
-    """It is refused for the moment, while the first one is still on its way, or when it is answered."""
+    """The second request gets a temporary refusal, before or when the first one is answered."""
     world = World([Behaviour("answers", LATE + 1), Behaviour("refuses for the moment", after)])
 
     async def work() -> None:

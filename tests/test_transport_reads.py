@@ -1,4 +1,4 @@
-"""What a read of nodes that answer, are slow, refuse, break off or fall silent gets, and when, as a plain model says."""
+"""Reads of nodes that answer, are slow, refuse, break off or fall silent: a simple model predicts result and time."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from tests.virtual_time import run
 
 
 def modelled(nodes: Sequence[Behaviour]) -> tuple[int | str, float]:
-    """What the first read gets, and when, if no node is ever found dead."""
+    """The result of the first read and its time, if no node is ever found dead."""
     untried = list(range(1, len(nodes) + 1))
 
     def attempt(begun: float) -> tuple[float, int | str] | None:
-        """When the next node that can be reached ends it, and how; None if there is none."""
+        """When the next reachable node ends the attempt, and with which result; None if there is no such node."""
         while untried:
             number = untried.pop(0)
             node = nodes[number - 1]
@@ -84,7 +84,7 @@ def test_a_read_gets_what_the_model_says_and_when(nodes: list[Behaviour]) -> Non
     st.lists(st.floats(0, 20), min_size=1, max_size=12),
 )
 def test_nobody_waits_for_a_cluster_that_is_found_dead(nodes: list[Behaviour], times: list[float]) -> None:
-    """From the first caller on. And all that wait when it is found dead end at that moment."""
+    """All reads that wait when the cluster is found dead end at that moment. Later ones do not wait."""
     found_dead = min(times) + ALL_DEAD
 
     async def read() -> None:

@@ -1,4 +1,4 @@
-"""Answers that nobody reads, over real sockets to a process of its own: its memory, and what others get meanwhile."""
+"""Answers that nobody reads, over real sockets to a separate process: its memory, and how others are served."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_the_next_answer_is_not_begun_while_the_client_does_not_read() -> None:
 
 @pytest.mark.parametrize("over", ["http", "https"])
 @pytest.mark.parametrize("times", [2, 5])
-def test_strangers_whose_next_answer_is_put_off_give_way(over: str, times: int, tmp_path: Path) -> None:
+def test_unauthenticated_connections_whose_next_answer_waits_give_way(over: str, times: int, tmp_path: Path) -> None:
     with client(*(self_signed(tmp_path) if over == "https" else ()), connections=20) as one:
         for _ in range(30):  # more than the limit
             one.ask("x", "/stranger", times=times)
@@ -174,7 +174,7 @@ def test_strangers_whose_next_answer_is_put_off_give_way(over: str, times: int, 
         assert one.state["began"] == 55, "the answers that were put off are not begun when their connections end"
 
 
-def test_a_stranger_that_reads_gets_all_of_its_answers() -> None:
+def test_an_unauthenticated_client_that_reads_gets_all_of_its_answers() -> None:
     with client(connections=10) as one:
         connection = one.ask("x", "/stranger", times=PIPELINED)
         wait_until(lambda: one.state["began"] == 1)
@@ -182,7 +182,7 @@ def test_a_stranger_that_reads_gets_all_of_its_answers() -> None:
         assert len(received(connection)) > SIZE * (PIPELINED + 1)
 
 
-def test_callers_whose_next_answer_is_put_off_do_not_give_way() -> None:
+def test_callers_whose_next_answer_waits_do_not_give_way() -> None:
     with client(connections=10) as one:
         asked: list[socket.socket] = []
 
@@ -195,7 +195,7 @@ def test_callers_whose_next_answer_is_put_off_do_not_give_way() -> None:
 
 
 def test_connections_that_give_way_but_do_not_read_are_not_kept_open_without_end() -> None:
-    """Each new connection takes the place of an older one, which may send the rest of its answer for a while."""
+    """Each new connection replaces an older one, which may send the rest of its answer for a while."""
     with client(connections=20, unread_bytes=1_000_000_000) as one:
         for _ in range(MOST_CLOSING + 100):
             one.ask("flood")
@@ -247,7 +247,7 @@ class Connection:
 
 
 def gone(kind: Callable[[], list[tuple[str, int]]]) -> set[int]:
-    """The numbers of the connections that are closed, which all begin one second after the other."""
+    """The numbers of the connections that are closed. Each begins one second after the one before."""
 
     async def work() -> set[int]:
         everybody = Unread(1_000, seconds=100.0, speed=10)
@@ -283,7 +283,7 @@ def test_what_was_read_meanwhile_does_not_count() -> None:
 
 
 def test_the_end_of_an_answer_is_not_kept_for_ever_however_little_it_is() -> None:
-    """Less than makes the transport pause: when its connection is to be closed, the rest has its time too."""
+    """The rest is too small to pause the transport, but has a time limit once the connection is to be closed."""
 
     async def work() -> None:
         protocol, reader = made(0)

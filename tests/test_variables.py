@@ -32,7 +32,7 @@ def test_the_nearest_setting_is_named(name: str, meant: str) -> None:
     assert unknown({name}) == [f"{name} is no setting and has no effect; did you mean {meant}?"]
 
 
-def test_what_is_like_no_setting_is_named_alone() -> None:
+def test_a_variable_like_no_setting_is_named_without_a_suggestion() -> None:
     (sentence,) = unknown({"CONVERSATIONS_" + "Q" * 1_000})
     assert sentence.endswith("QQ is no setting and has no effect")
     assert len(sentence) < 150

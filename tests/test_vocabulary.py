@@ -1,4 +1,4 @@
-"""The terms of an organization's vocabulary: which words, behind which code, and never longer than the tokenizer takes."""
+"""The terms of an organization's vocabulary: their words, their codes, and that the tokenizer accepts their length."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def test_the_functions_that_need_no_browser() -> None:
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_every_language_has_the_same_words_with_the_same_places() -> None:
+def test_every_language_has_the_same_texts_with_the_same_placeholders() -> None:
     texts = {language: (WEB / "words" / f"{language}.js").read_text().splitlines() for language in LANGUAGES}
     assert len(set(keys("en"))) == len(keys("en"))
     for language in LANGUAGES:
@@ -203,7 +203,7 @@ def test_a_code_is_good_once_and_for_a_while() -> None:
             codes.use(wrong)
 
 
-def test_codes_are_refused_in_words(bare_settings: Settings) -> None:
+def test_wrong_sign_in_codes_are_refused(bare_settings: Settings) -> None:
     bodies: list[Any] = [b"", b"{}", b'{"code": 1}', b'{"code": "x"}', b"[", b'{"code": "\xff"}', b'{"x":' + b"[" * 980]
     posts = [{"url": "/sign-in", "method": "POST", "content": body} for body in (*bodies, b"x" * 2_000)]
     *answers, large, get = ask(bare_settings, *posts, {"url": "/sign-in"}, codes=SignInCodes())
@@ -211,8 +211,8 @@ def test_codes_are_refused_in_words(bare_settings: Settings) -> None:
     assert (large.status_code, get.status_code) == (413, 405)
 
 
-def test_where_no_codes_are_made_none_is_read(bare_settings: Settings) -> None:
-    """Else anybody could hold connections with bodies that never come to their end."""
+def test_bodies_with_codes_are_not_read_if_no_codes_are_made(bare_settings: Settings) -> None:
+    """Otherwise anybody could hold connections with bodies that never end."""
     (answer,) = ask(bare_settings, {"url": "/sign-in", "method": "POST", "content": b'{"code": "x"}'})
     assert answer.status_code == 404
 

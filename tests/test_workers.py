@@ -32,7 +32,7 @@ CLIENTS = 4
 
 
 class Served:
-    """`conversations serve --workers 2`, whose cluster does not answer: what is asked here needs none."""
+    """`conversations serve --workers 2`. Its cluster does not answer: the requests here need none."""
 
     def __init__(self, folder: Path) -> None:
         self.log = logged.new_file("served")
@@ -55,14 +55,14 @@ class Served:
         )
 
     def lines(self) -> list[dict[str, object]]:
-        """The log lines. The lines before the first worker starts are no log."""
+        """The log lines in JSON. Lines before the first worker starts are plain text, and are left out."""
         return [json.loads(line) for line in self.log.read_text().rpartition("\n")[0].splitlines() if line[:1] == "{"]
 
     def events(self) -> list[object]:
         return [line["event"] for line in self.lines()]
 
     def pids(self) -> set[int]:
-        """Those that answer. Each connection is new, so that any worker may accept it."""
+        """The processes that answer. Each connection is new, so any worker may accept it."""
         for _ in range(20):
             httpx.get(f"{self.address}/health/live", verify=CERTIFICATES)
         return {int(str(line["pid"])) for line in self.lines()[-20:] if line["event"] == "request"}
@@ -80,7 +80,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @contextmanager
 def clients(address: str) -> Iterator[list[int | str]]:
-    """Clients that ask one request after the other on kept connections. Yields what was answered, or what failed."""
+    """Clients that send requests in turn over kept connections. Yields the list of status codes and errors."""
     answers: list[int | str] = []
     over = threading.Event()
 
@@ -137,7 +137,7 @@ def test_workers_are_replaced_without_a_lost_request_and_count_together(served: 
 
 
 @pytest.mark.slow
-def test_the_folder_of_a_killed_supervisor_goes_with_the_next_start(
+def test_the_folder_of_a_killed_supervisor_is_removed_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     temporary = tmp_path / "temporary"
@@ -210,7 +210,7 @@ def test_a_worker_that_cannot_start_ends_the_service_with_its_exit_code(tmp_path
     started = tmp_path / "started"
     script = f"open({str(started)!r}, 'a').write('x'); raise SystemExit(3)"
     assert asyncio.run(supervisor(tmp_path, script).run()) == 3
-    assert started.read_text() == "x"  # so that the reason is said once
+    assert started.read_text() == "x"  # so the reason is printed once
 
 
 def test_the_others_end_where_a_later_worker_cannot_start(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_the_old_workers_stay_where_a_new_one_cannot_start(tmp_path: Path) -> No
     assert ended is signal.SIGTERM
 
 
-def test_a_part_is_told_and_understood() -> None:
+def test_a_part_is_written_and_parsed() -> None:
     part = Part(2, 7, (3, 4), Path("a folder/with spaces"))
     assert Part.parse(part.text()) == part
 

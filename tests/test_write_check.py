@@ -1,4 +1,4 @@
-"""Whether indices take writes: what the check sends, and what it says. tests/node/test_ready.py asks a node."""
+"""The check that indices accept writes: its request and its errors. tests/node/test_ready.py uses a real node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = "c-1"
 
 
 class Cluster:
-    """A cluster with one index, in place of a client of it. With a `partition`, the index demands a routing."""
+    """Stands in for the client of a cluster with one index. With a `partition`, the index requires a routing."""
 
     def __init__(self, *, partition: bool = False, has_open_writer: bool = True) -> None:
         self._partition = partition

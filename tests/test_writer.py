@@ -189,7 +189,7 @@ def _item(action: Item, status: int, kind: str | None = None) -> Item:
 def written(
     store: Store, writes: list[Write], patience: float = PATIENCE, refresh: str = "false"
 ) -> tuple[list[Result], float]:
-    """The results, and when the writer told them."""
+    """The results, and the time when the writer returned them."""
 
     async def work() -> tuple[list[Result], float]:
         writer = Writer(cast(Client, store), ALIAS, lease=LEASE, patience=patience)
@@ -213,7 +213,7 @@ unknown = st.tuples(st.sampled_from(sorted(UNKNOWN)), st.integers(0, 40))
 
 @st.composite
 def faults(draw: st.DrawFn) -> list[tuple[str, int] | dict[int, str] | None]:
-    """Any that say nothing about documents, and one with which a request is lost: so no good document fails twice."""
+    """Faults that say nothing about documents, and at most one that loses a request: no good document fails twice."""
     found: list[tuple[str, int] | dict[int, str] | None] = [*draw(harmless)]
     if draw(st.booleans()):
         found.insert(draw(st.integers(0, len(found))), draw(unknown))
@@ -319,7 +319,7 @@ SHORT = 8.0  # seconds: the patience of a request's write
         ("-1", NEVER, True), ("0s", NEVER, True), ("9000000micros", 9.0, True),
     ],
 )  # fmt: skip
-def test_a_write_that_searches_shall_find_is_told_as_written_however_seldom_the_index_refreshes(
+def test_a_write_with_wait_for_is_reported_as_written_however_seldom_the_index_refreshes(
     said: str, seconds: float, has_to_refresh: bool
 ) -> None:
     store = Store(other_from=0.0, refreshes={READ: ("1s", 1.0), OTHER: (said, seconds)})

@@ -45,7 +45,7 @@ def test_too_many_lines_are_refused_with_their_number() -> None:
 
 
 def test_other_tasks_run_while_lines_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a budget, after each line."""
+    """With a budget of 0 s, they run after each line."""
     monkeypatch.setattr(writes, "STEP_SECONDS", 0.0)
     turns = 0
 

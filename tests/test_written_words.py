@@ -94,7 +94,7 @@ def test_a_word_with_other_signs_is_the_likeliest() -> None:
     assert [word for _cost, word in likely_words("don't", ["don’t"])] == [], "the same word"
 
 
-def test_of_the_forms_of_a_word_the_one_like_the_typed_one_is_told() -> None:
+def test_of_the_forms_of_a_word_the_one_most_like_the_typed_one_is_chosen() -> None:
     assert [word for _cost, word in likely_words("tradución", ["traduccion traducción", "traduccion"])] == [
         "traducción"
     ]
