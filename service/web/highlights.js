@@ -18,6 +18,3 @@ export function pieces(text, ranges) {
 // The ranges of the warnings about a text. A warning without a text marks the character where something is missing.
 export const warned = (warnings) =>
   warnings.map(({ position, text }) => [position, position + Math.max(1, Array.from(text).length)]);
-
-// The text between marks (FSI, PDI) that keep its writing direction from changing the text around it.
-export const isolated = (text) => `\u2068${text}\u2069`;

@@ -145,3 +145,12 @@ def test_the_export_has_all_that_is_found(web: Site) -> None:
     web.sign_in(reader, web.api.token(MINE, scopes=("conversations:read",)))
     web.go(reader)
     expect(reader.locator(".export")).to_be_disabled()
+
+
+def test_an_export_that_is_cut_off_is_not_reported_as_saved(web: Site) -> None:
+    page = web.open(("status", "closed"))
+    cut = '{"uid":"1"}\n{"export":{"complete":false,"conversations":1}}\n'
+    page.route("**/api/conversations/export?*", lambda route: route.fulfill(body=cut))
+    page.click(".export")
+    for place in (".export-told", "#said"):
+        expect(page.locator(place)).to_contain_text("cut off")
