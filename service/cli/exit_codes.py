@@ -31,7 +31,8 @@ DONE, FAILED, USAGE, IN_PART, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 3,
 EXIT_CODES: dict[int, str] = {
     DONE: "done",
     FAILED: "failed, or a check failed: not ready, not fit to be served, differences were found; or you answered no",
-    USAGE: "an option, an argument, a setting or the configuration file is wrong; nothing was done, unless only the audit file could not be written",
+    USAGE: "an option, an argument, a setting or the configuration file is wrong; nothing was done, unless only the "
+    "audit file could not be written",
     IN_PART: "done, but not all is well: lines were rejected, or `doctor` has warnings only",
     INTERRUPTED: "ctrl-C (SIGINT); the last lines say how to continue",
     PIPE_CLOSED: "the reader of standard output went away, as with `| head`",
