@@ -27,7 +27,7 @@ from service.index import aliases, loader, mapping
 from service.index.index_settings import chosen
 from service.message_texts import counted
 from service.node import LocalCluster, LocalNode, prepare
-from service.node.cluster import HEAP
+from service.node.cluster import HEAP_OF_EACH
 from service.node.folder import make_private, require_shape, unwritable
 from service.node.folder_lock import require_free
 from service.reindex import commands, first_index, lock
@@ -182,7 +182,7 @@ def local_cluster(settings: Settings, count: int) -> Iterator[LocalCluster]:
     """Runs a cluster of this many local nodes while the block runs. ctrl-C is ignored while they stop."""
     require_free(settings.data)
     require_shape(settings.data, count)
-    heap = settings.node_heap if "node_heap" in settings.model_fields_set else HEAP
+    heap = settings.node_heap if "node_heap" in settings.model_fields_set else HEAP_OF_EACH
     distribution = prepare(settings.cache, java_home=settings.java_home)
     cluster = LocalCluster(settings.data, distribution, count=count, heap=heap)
     progress.say(f"Starting {counted(count, 'node')} of OpenSearch, with a heap of {heap} each")

@@ -1,4 +1,4 @@
-"""Shows what a command would do, without doing it."""
+"""The option --dry-run, with which a command writes nothing, and how `load` then checks its input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reads the claims of a token after its signature was verified: the user, its organizations and its rights."""
+"""Reads the claims of a token after its signature was verified: the user, its organizations and its rights.
+
+The times of a token are checked in signed_tokens.py and service/api/auth.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The API keys that a process of the service knows. It reads them from the cluster again before they are too old."""
+"""The API keys that a process of the service knows. It reads them from the cluster again after FRESH_SECONDS.
+
+If that has failed for OLDEST_SECONDS, no key is accepted.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from service.node.folder import NODES, make_private, require_shape, unwritable
 from service.node.member import HOSTS, Member
 from service.node.process import POLL_SECONDS, RECOVERY_SECONDS
 
-HEAP = "384m"  # of each node
+HEAP_OF_EACH = "384m"
 
 
 class LocalCluster:
@@ -39,7 +39,7 @@ class LocalCluster:
         distribution: Distribution,
         *,
         count: int = 3,
-        heap: str = HEAP,
+        heap: str = HEAP_OF_EACH,
         options: dict[str, str] | None = None,
     ) -> None:
         """`heap` is that of each node. `options` are added to the opensearch.yml of each."""

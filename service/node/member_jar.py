@@ -1,9 +1,9 @@
 """Makes the jar with which a node becomes a member of a cluster.
 
-The runner that starts the local node decides two settings itself if it starts one node: `discovery.type` is
-single-node, and `node.name` is "Node 1". Its settings override opensearch.yml, and it has no option for them. So its
-classes are copied to another package, in which `discovery.type` has its usual value, and an unused node attribute
-replaces `node.name`. The copy comes last in the class path, so that the cache of classes stays valid.
+The local node is started by OpenSearchRunner of codelibs, which is made for one node. It sets `discovery.type` to
+single-node and `node.name` to "Node 1", over what opensearch.yml says, and it has no option for them. So its classes
+are copied to another package. In the copy, `discovery.type` has its usual value, and the name goes to a node attribute
+that nothing reads. The copy comes last in the class path, so that the cache of classes stays valid.
 """
 
 from __future__ import annotations

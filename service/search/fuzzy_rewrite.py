@@ -1,7 +1,7 @@
 """Two ways in which OpenSearch searches for words that are near to a typed one: one clause each, or all in one clause.
 
 OpenSearch finds near words with an automaton. Building it may take some milliseconds for a long word with two mistakes.
-It is built once for an index if each near word becomes a clause, but once for each segment if one clause has them all.
+With one clause for each word, it is built once for the index. With one clause for all, it is built for each segment.
 A query may have 1,024 clauses, and an organization with many similar words may need more. So a search is sent with one
 clause for each word first and, if these are too many, again with the words in one clause. The answer is the same.
 """

@@ -52,7 +52,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     `subject` is the hash of the subject without reply marks such as "Re:", or 0. `references` also contain the
     provider's id of the thread, if there is one. `is_marked`: the subject had a reply mark. `is_forwarded`: its first
     mark was that of forwarded mail. `is_reply`: the message refers to another one. `is_named`: an SMS names its sender.
-    `is_own`: the sender belongs to the organization. `is_specific`: unrelated mail hardly has this subject by chance.
+    `is_own`: the sender belongs to the organization. `is_specific`: unrelated mail is unlikely to
+    have the same subject.
     """
 
     id: int

@@ -1,4 +1,7 @@
-"""Imports mailboxes: one conversation for each thread. Uids derive from message ids, so imports can be repeated."""
+"""Imports mailboxes: one conversation for each thread. Uids derive from message ids, so imports can be repeated.
+
+The direction of a conversation follows from `Fact.is_outbound` (facts.py).
+"""
 
 from __future__ import annotations
 

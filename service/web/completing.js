@@ -6,7 +6,7 @@ import { quotedName, wordAt } from './boxfields.js';
 import { now, set } from './store.js';
 import { Turns } from './turns.js';
 
-const PAUSE = 120; // milliseconds after the last key until the service is asked
+const COMPLETION_PAUSE = 120; // milliseconds after the last key until the service is asked
 const turns = new Turns();
 let timer = 0;
 
@@ -23,7 +23,7 @@ export function complete(text, cursor) {
   show(own, word);
   if (!['names', 'text'].includes(word.kind) || word.typed === '') return turns.end();
   const load = (signal) => itemsOfService(word, signal);
-  timer = setTimeout(() => turns.take(load, (found) => show(found.concat(own), word), () => {}), PAUSE);
+  timer = setTimeout(() => turns.take(load, (found) => show(found.concat(own), word), () => {}), COMPLETION_PAUSE);
   return undefined;
 }
 

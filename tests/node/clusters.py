@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
@@ -20,9 +20,6 @@ from service.reindex import first_index
 from service.settings import Settings
 from tests.processes import wait_until
 from tests.served import CERTIFICATES
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass

@@ -3,7 +3,7 @@
 Such requests have a bad token or none. Requests for sign-in codes, the documentation, the page's files and paths that
 do not exist are limited, too. Health checks and metrics are free, because many may come from one address.
 
-A request with a valid token costs its caller at least one unit, even if it needs no token.
+A request with a valid token costs its caller at least one unit, even on a path that needs no token.
 """
 
 from __future__ import annotations

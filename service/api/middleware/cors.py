@@ -1,4 +1,4 @@
-"""Lets pages of the origins in the setting call the API from a browser (CORS, in the Fetch standard).
+"""Lets pages of the origins in CONVERSATIONS_CORS_ORIGINS call the API from a browser (CORS, in the Fetch standard).
 
 Without the setting, this middleware is not installed, and browsers keep other origins out. Cookies are not used, so
 credentials are never allowed. An origin is compared as a whole, and `*` is never sent.

@@ -1,4 +1,4 @@
-"""Refuses requests for host names that are not in the setting, which protects from DNS rebinding.
+"""Refuses requests for host names that are not in CONVERSATIONS_ALLOWED_HOSTS, which protects from DNS rebinding.
 
 Health checks are answered under any name, because load balancers use IP addresses. Requests to the address for
 operators may also name localhost or any IP address, because Prometheus uses these. DNS rebinding can use neither.

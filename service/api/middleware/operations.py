@@ -1,6 +1,6 @@
 """Gives /metrics and /health/ready an address of their own.
 
-Only the port of that address serves them. It serves nothing else, except for /health/live, which all ports serve.
+They are served on that port only, and it serves nothing else but /health/live, which all ports serve.
 """
 
 from __future__ import annotations

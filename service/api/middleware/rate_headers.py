@@ -1,4 +1,4 @@
-"""Adds RateLimit and RateLimit-Policy to answers, and delays refusals, because some clients try again at once.
+"""Adds RateLimit and RateLimit-Policy to answers. Delays refusals, because some clients ignore Retry-After.
 
 The fields are those of draft-ietf-httpapi-ratelimit-headers-10: the policy is `q` units in `w` seconds; `r` units are
 left, and the balance is full again after `t` seconds. The units are what requests cost (service/api/request_costs.py).

@@ -1,4 +1,7 @@
-"""Other ways to write words: in one word or in several. Codes are in service/codes.py."""
+"""Other forms of a typed word: joined, split, without article or ending, and the Japanese and Korean forms.
+
+Codes are in service/codes.py.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import { ICONS } from '../icons.js';
 import { now, set } from '../store.js';
 import { aboutField, number, t } from '../words.js';
 
-const PAUSE = 150; // milliseconds after the last key until the search starts by itself
+const SEARCH_PAUSE = 150; // milliseconds after the last key until the search starts by itself
 let timer = 0;
 
 export function box(state) {
@@ -64,7 +64,7 @@ function input(event) {
   const { value, selectionStart } = event.target;
   set({ typed: value });
   clearTimeout(timer);
-  timer = setTimeout(() => typed(now().typed), PAUSE);
+  timer = setTimeout(() => typed(now().typed), SEARCH_PAUSE);
   complete(value, selectionStart);
 }
 
