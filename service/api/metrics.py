@@ -1,8 +1,8 @@
 """GET /metrics, for Prometheus: counters of the service, how fresh the index is, and progress of loads and reindexes.
 
-With several workers, the counters are the sums of all. The cluster's status is read at most once in FRESH_SECONDS, however many
-clients scrape and however many workers there are. If the cluster does not respond, the service's own metrics are still
-exposed. No label names an organization or a user.
+With several workers, the counters are the sums of all. The cluster's status is read at most once in FRESH_SECONDS,
+however many clients scrape and however many workers there are. If the cluster does not respond, the service's own
+metrics are still exposed. No label names an organization or a user.
 """
 
 from __future__ import annotations

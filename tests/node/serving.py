@@ -23,12 +23,8 @@ from service.app import create_app
 from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests import logged
-from tests.served import CERTIFICATES, await_address
-
-if TYPE_CHECKING:
-    pass
-
 from tests.node.clusters import Cluster
+from tests.served import CERTIFICATES, await_address
 
 
 @dataclass
