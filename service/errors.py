@@ -46,7 +46,7 @@ UNFIT_INDEX = (
 )
 NOT_NOW = "the service cannot answer this now: try again later; if this lasts, tell its operator the request_id"
 NOT_WRITTEN = (
-    "the service cannot store conversations now (no acknowledged write is lost): send them again later; "
+    "the service cannot write now (no acknowledged write is lost): send the request again later; "
     "if this lasts, tell its operator the request_id"
 )
 OVERLOADED = "OpenSearch is overloaded: try again shortly"
@@ -177,7 +177,7 @@ class WriteIndexMissing(WriteFailed):
 
 
 class PushedBack(WriteFailed):
-    to_callers = "OpenSearch is overloaded (no acknowledged write is lost): send the same conversations again shortly"
+    to_callers = "OpenSearch is overloaded (no acknowledged write is lost): send the request again shortly"
 
 
 class ReindexFailed(ConversationsError):

@@ -57,6 +57,12 @@ class NoPath(Page):
     body = b'{"status": "error", "error": {"code": "not_found", "message": "there is no such path", "details": []}}'
 
 
+class Unfit(Page):
+    status = 503
+    kind = "application/json"
+    body = b'{"status": "error", "error": {"code": "x", "message": "not now", "details": [], "request_id": "id-5"}}'
+
+
 class NoIndex(Page):
     """OpenSearch's answer to `GET /index/`."""
 
@@ -142,6 +148,14 @@ def test_a_url_with_the_path_of_the_api_is_not_reported_as_a_missing_conversatio
     with web_server(NoPath) as url:
         done = conversations(tmp_path, "get", UID, "--url", f"{url}/api", CONVERSATIONS_TOKEN="abc")
     assert_one_line(done, 1, url, "answered 404: there is no such path: leave /api/conversations out of the URL")
+
+
+def test_an_error_of_the_service_is_reported_with_the_id_of_its_request(tmp_path: Path) -> None:
+    with web_server(Unfit) as url:
+        done = conversations(
+            tmp_path, "search", "x", "--organization", ORGANIZATION, "--url", url, CONVERSATIONS_TOKEN="t"
+        )
+    assert_one_line(done, 1, url, "answered 503: not now (request_id id-5)")
 
 
 def test_healthy_says_that_readiness_may_have_an_address_of_its_own(tmp_path: Path) -> None:

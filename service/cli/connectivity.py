@@ -108,7 +108,7 @@ async def problem_at(settings: Settings, url: str, *, seconds: float = PATIENCE_
             503,
             504,
         )  # a proxy's 502 is treated as the cluster's: it is temporary
-        is_its_own = _is_opensearchs(error.info) and not (_has_path(url) and error.status_code in (400, 404, 405))
+        is_its_own = _is_from_opensearch(error.info) and not (_has_path(url) and error.status_code in (400, 404, 405))
         return None if refused or is_its_own else _other(url, str(error.status_code))
     except WrongPath:
         return _other(url, "that there is no such path, or no such index")
@@ -120,7 +120,7 @@ async def problem_at(settings: Settings, url: str, *, seconds: float = PATIENCE_
     return None if is_opensearch else _other(url, "something else")
 
 
-def _is_opensearchs(info: object) -> bool:
+def _is_from_opensearch(info: object) -> bool:
     return isinstance(info, dict) and all(key in info for key in _OPENSEARCH_ERROR)
 
 

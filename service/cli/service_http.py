@@ -181,4 +181,5 @@ def _error(name: str, status: int, error: object) -> ConversationsError:
         return NotFound(
             message if message != NO_PATH else f"{name} answered 404: {NO_PATH}: leave {PATH} out of the URL"
         )
-    return ConversationsError(f"{name} answered {status}: {message}")
+    request_id = f" (request_id {held['request_id']})" if status >= 500 and held.get("request_id") else ""
+    return ConversationsError(f"{name} answered {status}: {message}{request_id}")

@@ -76,7 +76,7 @@ def connect(
 
     `url` may be the URLs of several nodes, as in the settings. `same_cluster_as` is another client of the same cluster.
     The two share what they know of the nodes, so that client must not be closed before this one. `report` is called
-    with the URL of a node and a reason when a probe of the node fails, and with None when a later probe succeeds.
+    with the URL of a node and a reason when a probe of the node fails, and with None when the node is well again.
     With `same_cluster_as`, only the `report` of that client is called. Raises Misconfigured if OPENSEARCH_CA_FILE
     cannot be read.
     """

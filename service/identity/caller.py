@@ -23,7 +23,7 @@ class Caller:
     """The user behind a token: its organizations, the default one for requests that name none, and its scopes.
 
     `restriction` says which conversations of these organizations it sees. `issuer` is the token's `iss`, if it has one.
-    With `is_key`, `user` is the name of an API key. Otherwise it is the `sub` of a token: any text, even such a name.
+    With `is_key`, `user` is `key ` and the id of an API key. Otherwise it is the `sub` of a token: any text, even such.
     """
 
     user: str
@@ -36,7 +36,7 @@ class Caller:
 
     @property
     def identity(self) -> str:
-        """Identifies the caller: the name of a key, or a subject with its issuer, as issuers may share subjects.
+        """Identifies the caller: the id of a key, or a subject with its issuer, as issuers may share subjects.
 
         Two callers never have the same identity, whatever texts their tokens hold.
         """

@@ -31,6 +31,8 @@ Pairs = Iterable[tuple[Origin, Write]] | AsyncIterable[Sequence[tuple[Origin, Wr
 class Tally:
     """The counts of a load. `written + unchanged + rejected` is the number of all documents.
 
+    An import that began again may count a document twice (importer.Outcome).
+
     `organizations` are those of the documents that were sent; beyond MOST_ORGANIZATIONS none is added.
     """
 

@@ -66,7 +66,7 @@ def record_of(record: ImportRecord) -> Write:
 
 
 def write_of(conversation: Conversation, parts: str = "") -> Write:
-    """The write of a conversation. `parts` is the same as in conversation.stored."""
+    """The write of a conversation. `parts` is the same as in stored_documents.stored."""
     return Write(
         id=document_id(conversation.organization_uid, conversation.uid),
         routing=str(conversation.organization_uid),

@@ -39,7 +39,7 @@ async def disk(deployment: Deployment) -> Check:
     marks = {**settings["defaults"], **settings["persistent"], **settings["transient"]}
     params = {"filter_path": "nodes.*.name,nodes.*.fs.total", **within(SECONDS)}
     stats = await deployment.client.nodes.stats(metric="fs", params=params)
-    worst: tuple[str, Verdict, str] | None = None  # the last watermark that a node is below
+    worst: tuple[str, Verdict, str] | None = None  # the worst watermark that any node is below
     findings = []
     for node in stats["nodes"].values():
         total, free = node["fs"]["total"]["total_in_bytes"], node["fs"]["total"]["available_in_bytes"]

@@ -147,7 +147,7 @@ class ConversationQuery:
     def pasted(self) -> str | None:
         """The text of q, which may be a pasted subject.
 
-        None if the order is not by relevance, or if `words` has the same text.
+        None if q has no words, if the order is not by relevance, or if `words` has the same text.
         """
         text = None if self.extras.parsed_search is None else self.extras.parsed_search.text
         if text is None or self.sort.field != RELEVANCE or self.words is None or self.words.text == text:

@@ -1,7 +1,7 @@
 """Reads all documents of an index by ranges of uids, and sums that show whether two ranges differ.
 
 There are 256 ranges, one for each first byte of a uid. The sums of a range are those of its documents' digests
-(conversation.digest). The cluster computes them in one pass, and they do not depend on the order of the documents.
+(stored_documents.digest). The cluster computes them in one pass, and they do not depend on the order of the documents.
 """
 
 from __future__ import annotations

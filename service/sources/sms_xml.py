@@ -130,7 +130,7 @@ class _Mms:
 
 
 class _Reader:
-    """Collects messages from the elements of a backup. A message inside another message is rejected."""
+    """Collects messages from the elements of a backup. A message inside an MMS is rejected."""
 
     def __init__(self, peers: Peers, limits: Limits) -> None:
         self.number = 0

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import httpx
@@ -34,6 +34,12 @@ class Api:
     settings: Settings
     address: str
     http: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, verify=CERTIFICATES))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.http.close()
 
     def token(self, *organizations: UUID, **options: Any) -> str:
         return Tokens(self.settings).mint("tester", list(organizations), **options)

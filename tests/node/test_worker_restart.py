@@ -103,8 +103,9 @@ def test_exports_walks_and_writes_go_on_while_workers_are_replaced(fresh: Cluste
     with (
         serve_process(fresh, "--workers", str(WORKERS), CONVERSATIONS_LOG_FORMAT="json") as (process, address, log),
         httpx.Client(base_url=address, timeout=WAIT_SECONDS, headers={"Authorization": f"Bearer {token}"}) as http,
+        Api(fresh.settings, address) as api,
     ):
-        caller = Caller(Api(fresh.settings, address), token, uids, moving)
+        caller = Caller(api, token, uids, moving)
         walker, writer = Repeated(caller.walk), Repeated(caller.write)
         with http.stream("GET", "/api/conversations/export", params={"category": "still"}) as export:
             assert export.status_code == 200
