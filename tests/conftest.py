@@ -23,6 +23,8 @@ pytest_sessionstart = failed_before.pytest_sessionstart
 
 def pytest_configure() -> None:
     """After SIGTERM, as at the time limit of a CI job, the run still ends the nodes and services that it started."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell; child processes inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda _number, _frame: pytest.exit("stopped by SIGTERM", returncode=143))
 
 

@@ -40,7 +40,9 @@ async def execute(page: browser.Page, operation: str, tag: str) -> tuple[str, st
     status = await page.wait_for(
         f"{block}.querySelector('.live-responses-table .response .response-col_status')?.textContent.trim()"
     )
-    return status, await page.run(f"{block}.querySelector('.request-url pre').textContent")
+    url = await page.run(f"{block}.querySelector('.request-url pre').textContent")
+    await page.run(f"{block}.querySelector('.opblock-summary-control').click()")  # Swagger UI renders all that is open
+    return status, url
 
 
 @pytest.mark.skipif(browser.is_missing(), reason="needs a Chromium; CI installs one")
