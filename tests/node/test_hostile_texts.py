@@ -31,7 +31,7 @@ MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
 # Code points: far beyond the documents' limits, because the analysis must be safe without them. ICU's normalizer takes
 # quadratic time for joined emoji, because it looks ahead for a boundary between them: 16 s for 110,000.
 LENGTH = 40_000
-GREATEST = 1_000_000  # of the worst texts
+GREATEST = 300_000  # of the worst texts; a longer one keeps a thread of the shared node for seconds
 WRITTEN = 2_000  # of a field, unless its limit is lower
 # Normalization makes a text at most 18 times longer; anything quadratic takes hundreds of times longer.
 TIMES_SLOWER = 100
@@ -117,7 +117,7 @@ def test_no_kind_of_text_is_far_slower_to_analyze_than_a_plain_one(node: httpx.C
     assert _too_slow(node, HOSTILE, LENGTH) == {}
 
 
-def test_a_million_characters_are_not_far_slower_to_analyze_than_plain_ones(node: httpx.Client) -> None:
+def test_very_long_texts_are_not_far_slower_to_analyze_than_plain_ones(node: httpx.Client) -> None:
     worst = (
         "repeated 're:'", "spaces behind ]", "variation selectors", "families", "unbroken 'a'", "unbroken '漢'",
         "marks all to be reordered", "expanding '\ufdfa'", "punctuated 'a-'",
