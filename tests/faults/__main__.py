@@ -235,7 +235,7 @@ class Run:
         ledger, times = self.work.ledger, [one for found in self.times.values() for one in found]
         say(f"{len(times)} faults of {len(self.times)} kinds; recovered ({self.given.speed:.0%} of the speed before) after "
             f"{max(times):.1f} s at most, "
-            f"{sorted(times)[len(times) // 2]:.1f} s in the middle")  # fmt: skip
+            f"{sorted(times)[len(times) // 2]:.1f} s in the median")  # fmt: skip
         say(f"{ledger.sent_writes} writes sent, {ledger.acknowledged_writes} acknowledged, none lost; "
             f"{self.found} conversations at the end; no answer was wrong or partial")  # fmt: skip
         for what, count in sorted(Counter(self.work.counts).items()):
