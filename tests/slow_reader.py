@@ -42,3 +42,10 @@ def made(speed: float) -> tuple[BoundedProtocol, Reader]:
     protocol.transport = cast(Any, reader)
     protocol.flow = cast(Any, SimpleNamespace(pause_writing=lambda: None, resume_writing=lambda: None))
     return protocol, reader
+
+
+async def assert_cut_off_after_30_seconds(reader: Reader) -> None:
+    await asyncio.sleep(29)
+    assert not reader.is_gone
+    await asyncio.sleep(2)
+    assert reader.is_gone

@@ -18,7 +18,7 @@ from service.api.middleware.answer_bytes import AnswerBytes
 from service.api.requests import ApiRequest
 from service.settings import Settings
 from tests import virtual_time
-from tests.slow_reader import made
+from tests.slow_reader import assert_cut_off_after_30_seconds, made
 
 LARGE, SMALL = 20_000_000, 900_000
 
@@ -158,9 +158,6 @@ def test_reading_quickly_gives_no_more_time_later() -> None:
         reader.speed = 0
         reader.write(250_000)
         protocol.pause_writing()
-        await asyncio.sleep(29)
-        assert not reader.is_gone
-        await asyncio.sleep(2)
-        assert reader.is_gone
+        await assert_cut_off_after_30_seconds(reader)
 
     virtual_time.run(work())

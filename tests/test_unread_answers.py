@@ -24,10 +24,9 @@ from service.api.unread_answers import Reader, Unread
 from tests import logged, virtual_time
 from tests.processes import wait_until
 from tests.served import Served, received, self_signed, trusting
-from tests.slow_reader import made
+from tests.slow_reader import assert_cut_off_after_30_seconds, made
 
 SIZE = 900_000  # just too small to count as a large answer
-pytestmark = pytest.mark.slow
 LIMIT = 64_000_000
 BUFFERS = 16_384  # in the kernel, so that the answers are in the process
 CROWD = 400
@@ -123,6 +122,7 @@ def client(*files: Path, **limits: int) -> Iterator[Client]:
         yield Client(Served(process.pid, int(process.stdout.readline())), stack, tls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["http", "https"])
 def test_many_connections_that_do_not_read_fill_no_memory_and_hold_nobody_up(over: str, tmp_path: Path) -> None:
     with client(*(self_signed(tmp_path) if over == "https" else ()), unread_seconds=600) as one:
@@ -147,6 +147,7 @@ def test_many_connections_that_do_not_read_fill_no_memory_and_hold_nobody_up(ove
         assert one.state["all"] == 0
 
 
+@pytest.mark.slow
 def test_the_next_answer_is_not_begun_while_the_client_does_not_read() -> None:
     with client() as one:
         connection = one.ask("reader", times=PIPELINED)
@@ -162,6 +163,7 @@ def test_the_next_answer_is_not_begun_while_the_client_does_not_read() -> None:
         assert one.state["began"] == PIPELINED + 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["http", "https"])
 @pytest.mark.parametrize("times", [2, 5])
 def test_unauthenticated_connections_whose_next_answer_waits_give_way(over: str, times: int, tmp_path: Path) -> None:
@@ -174,6 +176,7 @@ def test_unauthenticated_connections_whose_next_answer_waits_give_way(over: str,
         assert one.state["began"] == 55, "the answers that were put off are not begun when their connections end"
 
 
+@pytest.mark.slow
 def test_an_unauthenticated_client_that_reads_gets_all_of_its_answers() -> None:
     with client(connections=10) as one:
         connection = one.ask("x", "/stranger", times=PIPELINED)
@@ -182,6 +185,7 @@ def test_an_unauthenticated_client_that_reads_gets_all_of_its_answers() -> None:
         assert len(received(connection)) > SIZE * (PIPELINED + 1)
 
 
+@pytest.mark.slow
 def test_callers_whose_next_answer_waits_do_not_give_way() -> None:
     with client(connections=10) as one:
         asked: list[socket.socket] = []
@@ -194,6 +198,7 @@ def test_callers_whose_next_answer_waits_do_not_give_way() -> None:
         assert len(asked) >= 11
 
 
+@pytest.mark.slow
 def test_connections_that_give_way_but_do_not_read_are_not_kept_open_without_end() -> None:
     """Each new connection replaces an older one, which may send the rest of its answer for a while."""
     with client(connections=20, unread_bytes=1_000_000_000) as one:
@@ -204,6 +209,7 @@ def test_connections_that_give_way_but_do_not_read_are_not_kept_open_without_end
         assert files <= 20 + MOST_CLOSING + 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["http", "https"])
 def test_what_is_left_unread_counts_also_after_a_part_was_read(over: str, tmp_path: Path) -> None:
     with client(*(self_signed(tmp_path) if over == "https" else ())) as one:
@@ -215,6 +221,7 @@ def test_what_is_left_unread_counts_also_after_a_part_was_read(over: str, tmp_pa
             assert one.state["held"] > SIZE - part * SIZE // 4 - NOT_COUNTED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("over", ["http", "https"])
 @pytest.mark.parametrize("request_line", ["GET / HTTP/1.1", "GET / HTTP/1.0", "SIGTERM"])
 def test_a_slow_client_gets_all_of_an_answer_after_which_its_connection_is_closed(
@@ -290,9 +297,6 @@ def test_the_end_of_an_answer_is_not_kept_for_ever_however_little_it_is() -> Non
         reader.write(5_000)
         cast(Any, reader).is_closing = lambda: True
         protocol.watch_the_end()
-        await asyncio.sleep(29)
-        assert not reader.is_gone
-        await asyncio.sleep(2)
-        assert reader.is_gone
+        await assert_cut_off_after_30_seconds(reader)
 
     virtual_time.run(work())

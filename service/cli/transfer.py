@@ -121,7 +121,7 @@ def _load_side_by_side(
     resume: bool,
     create: bool,
 ) -> None:
-    """Loads so many files at the same time, each in a process of its own."""
+    """Loads the files in `processes` processes at the same time, one file in each."""
     if ndjson.STANDARD_INPUT in files:
         raise Misconfigured("--parallel needs files: standard input can be read by one process only")
     total = _bytes(files)

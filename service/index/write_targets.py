@@ -1,8 +1,8 @@
 """The indices that must receive writes: the one that is read, and a second one from a reindex until a prune.
 
-The alias `<alias>_writes` points to all of them. Before it sends, a writer reads the alias
-again if its last reading is older than half a lease. It acknowledges a write only if that reading is at most one lease
-old. So after the alias was changed and one lease has passed, every acknowledged write is in all of these indices.
+The alias `<alias>_writes` points to all of them. Before it sends, a writer reads the alias again if its last
+reading is older than half a lease. It acknowledges a write only if that reading is at most one lease old. So after the
+alias was changed and one lease has passed, every acknowledged write is in all of these indices.
 """
 
 from __future__ import annotations
