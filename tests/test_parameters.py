@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID
 
@@ -15,10 +14,9 @@ from hypothesis import strategies as st
 from service.errors import InvalidQuery, Problem
 from service.query.conditions import OneOf, SearchText
 from service.query.conversation_query import ConversationQuery, Sort
-from service.query.parameters import EXTRA_PARAMETERS, LIST_PARAMETERS, MORE_PARAMETERS, PARAMETERS
+from service.query.parameters import LIST_PARAMETERS, PARAMETERS
 from service.query.parser import parse_query
 from service.query.query_string import Parameter, no_parameters
-from service.query.search_fields import SEARCH_FIELDS
 
 MINE = UUID("6f2c1d1e-8a4b-4c3d-9e5f-0a1b2c3d4e5f")
 
@@ -291,25 +289,3 @@ def test_a_route_without_parameters_refuses_them_all() -> None:
     no_parameters(b"")
     with pytest.raises(InvalidQuery, match="takes none"):
         no_parameters(b"a=1")
-
-
-def test_the_table_in_the_docs_matches_the_code() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text("utf-8")
-    section = page.partition("\n## Finding conversations")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `([a-z_]+)` \| (.+?) \|$", section, re.MULTILINE)
-    same_rows("docs/api.md", rows, [(parameter.name, parameter.description) for parameter in PARAMETERS])
-
-
-def test_the_tables_of_the_page_of_search_match_the_code() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "search.md").read_text("utf-8")
-    rows = re.findall(r"^\| `([^`]+)` \| (.+?) \|$", page, re.MULTILINE)
-    parameters = [(one.name, one.description) for one in (*MORE_PARAMETERS, *EXTRA_PARAMETERS)]
-    same_rows("docs/search.md", rows, [*((f"{one.name}:", one.description) for one in SEARCH_FIELDS), *parameters])
-
-
-def same_rows(page: str, found: list[tuple[str, str]], expected: list[tuple[str, str]]) -> None:
-    """The tables have these rows, in this order."""
-    missing = [f"| `{name}` | {text} |" for name, text in expected if (name, text) not in found]
-    assert missing == [], f"add these rows to {page}"
-    assert [row for row in found if row not in expected] == [], f"remove these rows from {page}"
-    assert found == expected, f"put the rows of {page} in this order"

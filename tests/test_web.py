@@ -21,6 +21,7 @@ from service.api.web_bundle import NotBundled, bundle
 from service.conversation import Conversation, Metadata
 from service.errors import Unauthorized
 from service.query.fields import FACET_FIELDS, FIELDS, SORT_FIELDS
+from service.query.search_fields import SEARCH_FIELDS
 from service.settings import Settings
 from tests.without_cluster import ask
 
@@ -92,19 +93,9 @@ def test_the_words_cover_every_field_order_and_choice() -> None:
     assert re.findall(r"FACETS = '([^']+)'", parameters) == [",".join(FACET_FIELDS)]
 
 
-def test_the_box_completes_the_fields_that_the_service_has() -> None:
-    text = (WEB / "boxfields.js").read_text().partition("BOX_FIELDS = {")[2].partition("};")[0]
-    found = {name: re.findall(r"'(\w+)'", values) for name, values in re.findall(r"(\w+): \[([^\]]*)\]", text)}
-    expected: dict[str, list[str]] = {}
-    for row in FIELDS:
-        if row.syntax is not None:
-            names = [row.syntax.name, *row.syntax.bounds]
-            expected |= {name: [*row.choices, "none", "any"] if row.choices else [] for name in names}
-        for state in row.shown_states.values():
-            prefix, _, word = state.partition(":")
-            expected.setdefault(prefix, []).append(word)
-    assert found == expected, "BOX_FIELDS in service/web/boxfields.js"
-    assert {key for key in keys("en") if key.startswith("box_field.")} <= {f"box_field.{name}" for name in found}
+def test_only_fields_of_the_search_box_have_texts() -> None:
+    described = {key.removeprefix("box_field.") for key in keys("en") if key.startswith("box_field.")}
+    assert described <= {one.name for one in SEARCH_FIELDS}
 
 
 def test_modules_are_short_and_name_no_other_host() -> None:

@@ -1,11 +1,27 @@
-// The fields of the search box, and their values if these are few. A test compares them with those of the service.
+// The fields of the search box, and their values if these are few. scripts/field-tables writes BOX_FIELDS.
 
 export const BOX_FIELDS = {
-  from: [], to: [], cc: [], subject: [], status: ['draft', 'active', 'archived', 'closed', 'none', 'any'],
-  channel: ['email', 'sms', 'none', 'any'], direction: ['inbound', 'outbound', 'none', 'any'],
-  is: ['read', 'unread', 'assigned', 'unassigned', 'replied', 'unreplied'], has: ['attachment'],
-  category: [], label: [], agent: [], party: [], creator: [], messages: [],
-  after: [], before: [], on: [], created: [], updated: [], sent: [],
+  from: [],
+  to: [],
+  cc: [],
+  agent: [],
+  party: [],
+  creator: [],
+  status: ['draft', 'active', 'archived', 'closed', 'none', 'any'],
+  channel: ['email', 'sms', 'none', 'any'],
+  direction: ['inbound', 'outbound', 'none', 'any'],
+  category: [],
+  label: [],
+  messages: [],
+  is: ['read', 'unread', 'assigned', 'unassigned', 'replied', 'unreplied'],
+  has: ['attachment'],
+  subject: [],
+  after: [],
+  before: [],
+  on: [],
+  created: [],
+  updated: [],
+  sent: [],
 };
 const COMPLETED_BY_SERVICE = { from: 'senders', category: 'categories', label: 'labels' };
 

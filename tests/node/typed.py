@@ -10,11 +10,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid5
 
-from service.query.fields import FIELDS
+from service.conversation import Conversation
+from service.query.fields import FIELDS, Kind
 from tests.corpus import ORGANIZATIONS
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
 AGENT = "7dd3833a-4044-5bfc-84b9-49f387f5a79d"
+VALUES: dict[Kind, Any] = {
+    "uid": AGENT, "name": "Billing", "address": "a@b.cd", "boolean": True, "number": 3, "time": "2024-01-01T00:00:00Z",
+}  # fmt: skip
 
 
 def organization(table: str) -> UUID:
@@ -23,6 +27,23 @@ def organization(table: str) -> UUID:
 
 def people(**metadata: object) -> dict[str, Any]:
     return {"metadata": metadata}
+
+
+def with_every_field() -> dict[str, Any]:
+    """A value for each field of the registry, at the field's place in a conversation."""
+    document: dict[str, Any] = {}
+    for row in FIELDS:
+        first, *rest = row.index_path.split(".")
+        # Every conversation here has a subject and updated_on; fields that are derived are not in conversations.
+        if row.name in ("subject", "updated_on") or first not in Conversation.model_fields:
+            continue
+        value = row.choices[0] if row.choices else VALUES[row.kind]
+        stored = [value] if row.has_several else value
+        if rest:
+            document.setdefault(first, {})[".".join(rest)] = stored
+        else:
+            document[first] = stored
+    return document
 
 
 BEGINNINGS = (
@@ -82,16 +103,7 @@ STORED: dict[str, dict[str, dict[str, Any]]] = {
     },
     "values": {
         "bare": {},
-        "full": {
-            "is_read": True, "has_reply": False, "status": "active", "channel": "email", "direction": "inbound",
-            "categories": ["Billing"], "sent_at": "2024-01-01T00:00:00Z", "created_on": "2024-01-01T00:00:00Z",
-            "message_count": 3, "agent_uid": AGENT, "party_uid": AGENT, "created_by_uid": AGENT,
-            "parent_conversation_uid": AGENT,
-            "metadata": {
-                "from_email": "a@b.cd", "to_emails": ["a@b.cd"], "cc_emails": ["a@b.cd"], "labels": ["x"],
-                "has_attachments": True,
-            },
-        },
+        "full": with_every_field(),
     },
 }  # fmt: skip
 
