@@ -68,6 +68,45 @@ def test_two_urls_of_one_node_are_a_warning() -> None:
     assert check.advice == "name each node once in OPENSEARCH_URL"
 
 
+@pytest.mark.parametrize(
+    ("whole", "indices", "found", "verdict"),
+    [
+        ("green", {"mine": "green", "theirs": "green"}, "green, 1 node", "ok"),
+        ("yellow", {"mine": "green", "theirs": "yellow"}, "green, 1 node; other indices are yellow", "ok"),
+        ("yellow", {"mine": "yellow", "theirs": "green"}, "yellow, 1 node", "warning"),
+        ("red", {"mine": "yellow", "theirs": "red"}, "yellow, 1 node; other indices are red", "warning"),
+        ("red", {"mine": "red", "theirs": "green"}, "red, 1 node", "failed"),
+        ("yellow", {"mine": "green", "conversations_keys": "yellow"}, "yellow, 1 node", "warning"),
+        ("yellow", {"mine": "green", "conversations_state": "yellow"}, "yellow, 1 node", "warning"),
+        ("red", {"mine": "green"}, "red, 1 node", "failed"),  # the whole cluster is blocked
+        ("red", {}, "red, 1 node", "failed"),
+        ("green", {}, "green, 1 node", "ok"),
+    ],
+)
+def test_only_the_indices_of_the_alias_decide_about_the_cluster(
+    whole: str, indices: dict[str, str], found: str, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def all_indices(_client: Client, _alias: str) -> list[str]:
+        return ["mine"]
+
+    monkeypatch.setattr("service.index.aliases.all_indices", all_indices)
+    client = cast(Client, _Health(whole, indices))
+    check = asyncio.run(doctor._cluster(dataclasses.replace(deployment(), client=client)))
+    assert (check.found.partition(": ")[2], check.verdict) == (found, verdict)
+
+
+class _Health:
+    """A client of a cluster of one node, with the health of the whole and of each index."""
+
+    def __init__(self, whole: str, indices: dict[str, str]) -> None:
+        self.cluster = self
+        self._whole, self._indices = whole, indices
+
+    async def health(self, **_options: Any) -> dict[str, Any]:
+        indices = {name: {"status": status} for name, status in self._indices.items()}
+        return {"cluster_name": "c", "status": self._whole, "number_of_nodes": 1, "indices": indices}
+
+
 class _Disks:
     """A client of a cluster whose nodes have disks of 100 GiB, with these numbers of free bytes."""
 

@@ -15,7 +15,9 @@ from opensearchpy.exceptions import TransportError
 from service.audit import Audit, operator
 from service.client import translated
 from service.errors import ConversationsError, Misconfigured, WriteFailed
+from service.identity.api_keys import keys_index
 from service.index import aliases, disk_space, silent_nodes
+from service.index.state_documents import state_index
 from service.index.write_check import check_writable
 from service.index.write_targets import holders, writes_alias
 from service.message_texts import counted
@@ -194,18 +196,29 @@ def _audit_file(settings: Settings) -> Check:
 
 
 async def _cluster(deployment: Deployment) -> Check:
-    health = await deployment.client.cluster.health()
-    url = without_password(deployment.url)
-    found = f"{health['cluster_name']} at {url}: {health['status']}, {counted(health['number_of_nodes'], 'node')}"
-    if health["status"] == "red":
+    """The health of this alias's indices. That of other indices on the cluster is mentioned, but is no problem here."""
+    client, alias = deployment.client, deployment.settings.alias
+    own = {*await aliases.all_indices(client, alias), state_index(alias), keys_index(alias)}
+    health = await client.cluster.health(params={"level": "indices"})
+    listed = {name: _SEVERITY.index(index["status"]) for name, index in health["indices"].items()}
+    whole, worst = _SEVERITY.index(health["status"]), max(listed.values(), default=0)
+    status = max((listed[name] for name in own & listed.keys()), default=0) if worst == whole else whole
+    name = f"{health['cluster_name']} at {without_password(deployment.url)}"
+    found = f"{name}: {_SEVERITY[status]}, {counted(health['number_of_nodes'], 'node')}"
+    if status < whole:
+        found += f"; other indices are {_SEVERITY[whole]}"
+    if _SEVERITY[status] == "red":
         return Check(
             "cluster", "failed", found,
             "a shard is missing: GET _cluster/allocation/explain says why; if all nodes are back, ask for another "
             "attempt with POST _cluster/reroute?retry_failed=true",
         )  # fmt: skip
-    if health["status"] == "yellow":
+    if _SEVERITY[status] == "yellow":
         return Check("cluster", "warning", found, "a copy of a shard is missing: add a node, or set fewer replicas")
     return Check("cluster", "ok", found)
+
+
+_SEVERITY = ("green", "yellow", "red")
 
 
 async def _version(deployment: Deployment) -> Check:

@@ -285,6 +285,18 @@ def test_doctor_warns_of_a_replica_without_a_node(fresh: Cluster) -> None:
     assert "replicas" in checks["cluster"]["advice"]
 
 
+@pytest.mark.parametrize("name", ["other_{}", "{}_other"])
+def test_doctor_does_not_warn_of_the_indices_of_another_alias(name: str, cluster: Cluster) -> None:
+    other = Cluster(cluster.settings.but(alias=name.format(cluster.settings.alias), replicas=1), cluster.url)
+    try:
+        other.load(corpus()[:3])
+        code, checks = doctor(cluster)
+    finally:
+        other.drop()
+    assert (code, checks["cluster"]["verdict"]) == (0, "ok"), checks["cluster"]
+    assert re.search(": green, [0-9]+ nodes?; other indices are (yellow|red)$", checks["cluster"]["found"])
+
+
 @pytest.mark.parametrize("block", ["write", "read_only_allow_delete", "read_only"])
 def test_doctor_notices_that_nothing_can_be_written(fresh: Cluster, block: str) -> None:
     fresh.load(corpus()[:3])
