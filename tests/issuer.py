@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -66,6 +67,23 @@ class Issuer:
         if path == "/.well-known/openid-configuration":
             return json.dumps({"issuer": self.url, "jwks_uri": self.jwks_url}).encode()
         return json.dumps({"keys": self.keys}).encode()
+
+    @contextmanager
+    def hanging(self) -> Iterator[threading.Event]:
+        """Answers no request until the block ends. The event is set when a request has arrived."""
+        asked, ended = threading.Event(), threading.Event()
+
+        def wait(_path: str) -> bytes:
+            asked.set()
+            assert ended.wait(60)
+            return b""
+
+        self.override = wait
+        try:
+            yield asked
+        finally:
+            self.override = None
+            ended.set()
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         usual = {

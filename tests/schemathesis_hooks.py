@@ -1,4 +1,4 @@
-"""A hook of schemathesis: how to write NDJSON, which the OpenAPI document lacks. For tests/node/test_schema.py."""
+"""A hook of schemathesis: how to write NDJSON, which the OpenAPI document lacks. For tests/node/test_schemathesis.py."""
 
 from __future__ import annotations
 

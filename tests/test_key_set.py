@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -202,28 +201,19 @@ def test_the_last_good_keys_serve_while_the_issuer_is_down(served: Issuer, clock
 
 def test_with_a_known_key_nobody_waits_for_an_issuer_that_hangs(served: Issuer, clock: Clock) -> None:
     """Also the first request after the lifetime, when nobody knows yet that the issuer is down."""
-    asked, answers = threading.Event(), threading.Event()
-
-    def hanging(_path: str) -> bytes:
-        asked.set()
-        assert answers.wait(60)
-        return b""
 
     async def action(keys: KeySet) -> None:
         assert await has(keys, "first")
-        served.override = hanging
-        for pause in (LIFETIME, RETRY_SECONDS):
-            asked.clear()
-            clock.now += pause
-            assert all(await asyncio.gather(*(has(keys, "first") for _ in range(100))))
-            assert keys._fetching is not None, "the fetch that nobody waited for"
-            assert await asyncio.to_thread(asked.wait, 60)
-            await keys.close()  # ends the fetch
+        with served.hanging() as asked:
+            for pause in (LIFETIME, RETRY_SECONDS):
+                asked.clear()
+                clock.now += pause
+                assert all(await asyncio.gather(*(has(keys, "first") for _ in range(100))))
+                assert keys._fetching is not None, "the fetch that nobody waited for"
+                assert await asyncio.to_thread(asked.wait, 60)
+                await keys.close()  # ends the fetch
 
-    try:
-        run(served, clock, action)
-    finally:
-        answers.set()
+    run(served, clock, action)
     assert len(served.requests) == 3
 
 

@@ -26,6 +26,11 @@ from tests.node.test_facets import (  # noqa: F401
     compare_counts,
     test_created_on_is_counted_in_a_time_zone,
 )
+from tests.node.test_links_and_cursors import (  # noqa: F401
+    test_a_walk_ends_with_its_last_full_page,
+    test_following_the_links_visits_every_page_both_ways,
+    test_only_the_cursor_of_the_same_walk_is_accepted,
+)
 from tests.node.test_oracle import (  # noqa: F401
     BATCHES,
     compare,
@@ -36,11 +41,6 @@ from tests.node.test_oracle import (  # noqa: F401
     test_points_in_time_are_closed,
     test_walking_all_pages_visits_every_conversation_once_and_in_order,
     test_walking_by_cursor_visits_every_conversation_once_and_in_order,
-)
-from tests.node.test_walks import (  # noqa: F401
-    test_a_walk_ends_with_its_last_full_page,
-    test_following_the_links_visits_every_page_both_ways,
-    test_only_the_cursor_of_the_same_walk_is_accepted,
 )
 
 SHARDS, PARTITION = 5, 3

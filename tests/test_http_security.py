@@ -238,7 +238,7 @@ def test_the_answer_to_an_unexpected_error_shows_none_of_its_text(
     assert [line["request_id"] for line in faults] == [answer.headers["x-request-id"] for answer in answers]
     for line in faults:
         assert line["error"] == "RuntimeError"
-        assert "test_browser.py" in line["places"][-1]
+        assert "test_http_security.py" in line["places"][-1]
     assert not re.search(r"/secret|10\.0\.0\.1", str(logs))
 
 

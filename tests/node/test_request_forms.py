@@ -14,8 +14,8 @@ from service.query.fields import FIELDS
 from service.settings import Settings
 from tests.corpus import ORGANIZATIONS
 from tests.node.clusters import own_alias
+from tests.node.request_forms import AGENT, ASKED, NOW, STORED, organization
 from tests.node.serving import Api, serving
-from tests.node.typed import AGENT, ASKED, NOW, STORED, organization
 
 
 @pytest.fixture(scope="module")
