@@ -30,7 +30,7 @@ from service.api.middleware.disconnect import Disconnect
 from service.api.middleware.faults import Faults
 from service.api.middleware.head import Head
 from service.api.middleware.hosts import Hosts
-from service.api.middleware.operations import Operations
+from service.api.middleware.operations_address import OperationsAddress
 from service.api.middleware.paths import Paths
 from service.api.middleware.rate_headers import RateLimit
 from service.api.middleware.search_slots import SearchSlots
@@ -153,7 +153,7 @@ def _named(settings: Settings, app: ASGIApp) -> ASGIApp:
     operations = settings.operations_host_and_port
     port = None if operations is None else operations[1]
     if port is not None:
-        app = Operations(app, port=port)
+        app = OperationsAddress(app, port=port)
     if settings.cors_origins is not None:
         app = Cors(app, origins=frozenset(settings.cors_origins.encode().split()))
     if settings.allowed_hosts is not None:

@@ -29,7 +29,7 @@ def tables() -> Tables:
             ("| field | value |\n|---|---|\n", "\n\n", search_fields),
             (parameters, "\n\n", described((*MORE_PARAMETERS, *EXTRA_PARAMETERS))),
         ],
-        "service/web/boxfields.js": [("BOX_FIELDS = {\n", "\n};", box_fields())],
+        "service/web/box_fields.js": [("BOX_FIELDS = {\n", "\n};", box_fields())],
     }
 
 

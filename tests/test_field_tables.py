@@ -31,7 +31,7 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("docs/api.md", "| `page` | "),
         ("docs/search.md", "| `creator:` | "),
         ("docs/search.md", "| `message_count[gte]` | "),
-        ("service/web/boxfields.js", "  creator: "),
+        ("service/web/box_fields.js", "  creator: "),
     ],
 )
 def test_the_command_writes_a_row_that_is_missing_or_wrong(

@@ -15,7 +15,7 @@ from service.api.middleware.cors import Cors
 from service.api.middleware.disconnect import Disconnect
 from service.api.middleware.head import Head
 from service.api.middleware.hosts import Hosts
-from service.api.middleware.operations import Operations
+from service.api.middleware.operations_address import OperationsAddress
 from service.api.middleware.rate_headers import RateLimit
 from service.api.middleware.search_slots import SearchSlots
 from service.settings import Settings
@@ -24,7 +24,7 @@ from tests.without_cluster import ask
 ORIGIN = "https://crm.example.com"
 REQUEST: dict[str, Any] = {"url": "/api/caller", "headers": {"Origin": ORIGIN, "X-Request-ID": "12345678"}}
 OUTER = (Cors, Hosts)
-INNER = (AddressRate, AnswerBytes, Compression, Disconnect, Head, Operations, RateLimit, SearchSlots)
+INNER = (AddressRate, AnswerBytes, Compression, Disconnect, Head, OperationsAddress, RateLimit, SearchSlots)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_fault_of_a_middleware_has_the_usual_form(
     assert answer.headers["x-request-id"] == "12345678"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
-    assert ("access-control-allow-origin" in answer.headers) == (kind not in (*OUTER, Operations))
+    assert ("access-control-allow-origin" in answer.headers) == (kind not in (*OUTER, OperationsAddress))
     assert [line["error"] for line in lines if line["event"] == "fault"] == ["TypeError"]
     assert [line["status"] for line in lines if line["event"] == "request"] == [500]
     assert "private" not in str(lines) + answer.text

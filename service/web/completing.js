@@ -2,7 +2,7 @@
 // other completions from the service.
 
 import { ask } from './api.js';
-import { quotedName, wordAt } from './boxfields.js';
+import { quotedName, wordAt } from './box_fields.js';
 import { now, set } from './store.js';
 import { Turns } from './turns.js';
 

@@ -20,7 +20,7 @@ const parameters = await web('parameters.js');
 const { pieces, warned } = await web('highlights.js');
 const { relative, written } = await web('times.js');
 const { bars, betterInterval, isIn, rangeOf } = await web('histogram.js');
-const { completed, quotedName, wordAt } = await web('boxfields.js');
+const { completed, quotedName, wordAt } = await web('box_fields.js');
 const { Turns } = await web('turns.js');
 const { aboutField } = await web('words.js');
 

@@ -11,7 +11,7 @@ import ipaddress
 from litestar.types import ASGIApp, HTTPScope, Receive, Send
 
 from service.api.middleware.http import HttpMiddleware
-from service.api.middleware.operations import is_for_operators
+from service.api.middleware.operations_address import is_for_operators
 from service.api.middleware.refusal import refuse
 
 HEALTH = "/health/"

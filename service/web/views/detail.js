@@ -3,7 +3,7 @@
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { NOTHING_ASKED, changed, hrefOf, partOfResults, toggled } from '../address.js';
 import { closeItem, copy } from '../actions.js';
-import { quotedName } from '../boxfields.js';
+import { quotedName } from '../box_fields.js';
 import { ICONS } from '../icons.js';
 import { exact, relative } from '../times.js';
 import { named, number, t } from '../words.js';

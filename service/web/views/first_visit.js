@@ -2,7 +2,7 @@
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { changed, hrefOf } from '../address.js';
-import { quotedName } from '../boxfields.js';
+import { quotedName } from '../box_fields.js';
 import { t } from '../words.js';
 
 export function firstVisit({ asked, answer }) {

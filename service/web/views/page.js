@@ -3,7 +3,7 @@
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { isEmpty } from '../address.js';
 import { t } from '../words.js';
-import { box } from './box.js';
+import { box } from './search_box.js';
 import { chips } from './chips.js';
 import { detail } from './detail.js';
 import { filters } from './filters.js';

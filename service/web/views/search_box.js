@@ -3,7 +3,7 @@
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
 import { live } from '../vendor/lit-html/directives/live.js';
 import { typed } from '../actions.js';
-import { completed } from '../boxfields.js';
+import { completed } from '../box_fields.js';
 import { closed, complete } from '../completing.js';
 import { pieces, warned } from '../highlights.js';
 import { ICONS } from '../icons.js';

@@ -14,7 +14,7 @@ OWN = frozenset({"/metrics", "/health/ready"})
 BOTH = frozenset({"/health/live"})
 
 
-class Operations(HttpMiddleware):
+class OperationsAddress(HttpMiddleware):
     """ASGI middleware. `port` is that of the address for operators."""
 
     def __init__(self, app: ASGIApp, *, port: int) -> None:
