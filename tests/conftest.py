@@ -96,8 +96,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def bare_settings(tmp_path: object) -> Settings:
+@pytest.fixture(scope="session")
+def bare_settings() -> Settings:
     """The settings of the environment, with a secret for tokens."""
     return Settings.load().but(token_secret=SecretStr("s" * 32))
 

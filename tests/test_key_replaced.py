@@ -75,6 +75,7 @@ def test_a_key_that_is_replaced_under_its_name_is_found(
     asyncio.run(action())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_down", [False, True])
 @pytest.mark.parametrize("is_warm", [False, True])
 @pytest.mark.parametrize("at_once", [False, True])

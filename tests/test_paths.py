@@ -11,6 +11,7 @@ from tests.without_cluster import ask
 ORIGIN = "https://app.example.com"
 OPERATIONS = "http://127.0.0.1:9100"
 API = "http://search.example.com"
+METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
 PATHS = [
     "/", "/metrics", "/health/live", "/health/ready", "/docs", "/docs/openapi.json", "/api/caller", "/api/conversations",
     "/api/conversations/count", "/api/conversations/bulk", "/api/conversations/xyz", "/api/x", "/x",
@@ -24,16 +25,13 @@ def written_otherwise(path: str) -> list[str]:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("base", [API, OPERATIONS])
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
-def test_more_slashes_change_nothing(bare_settings: Settings, path: str, base: str, method: str) -> None:
+def test_more_slashes_change_nothing(bare_settings: Settings, path: str, base: str) -> None:
     settings = bare_settings.but(operations_address="127.0.0.1:9100", cors_origins=ORIGIN, allowed_hosts="127.0.0.1")
-    sent = [path, *written_otherwise(path)]
     headers = {"Origin": ORIGIN, "Host": "127.0.0.1", "Accept": "text/html"}
-    expected, *found = ask(
-        settings, *({"url": httpx.URL(base + one), "method": method, "headers": headers} for one in sent), base=base
-    )
-    for one, answer in zip(sent[1:], found, strict=True):
-        assert told(answer) == told(expected), one
+    sent = [(method, one) for method in METHODS for one in (path, *written_otherwise(path))]
+    requests = ({"url": httpx.URL(base + one), "method": method, "headers": headers} for method, one in sent)
+    answers = dict(zip(sent, map(told, ask(settings, *requests)), strict=True))
+    assert {key: answer for key, answer in answers.items() if answer != answers[key[0], path]} == {}
 
 
 def told(answer: httpx.Response) -> tuple[int, dict[str, str]]:
