@@ -12,6 +12,7 @@ import json
 import os
 import pwd
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -120,7 +121,8 @@ class Audit:
         try:
             descriptor = os.open(self.file, _APPEND | os.O_CREAT, 0o600)
             try:
-                _write_whole(descriptor, json.dumps(line).encode() + b"\n")
+                after = b"\n" if _is_cut_off(self.file, os.fstat(descriptor)) else b""
+                _write_whole(descriptor, after + json.dumps(line).encode() + b"\n")
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -130,6 +132,20 @@ class Audit:
             raise Misconfigured(
                 f"{_unusable(self.file, error)}: the request was carried out, but is not recorded there"
             ) from None
+
+
+def _is_cut_off(file: Path, found: os.stat_result) -> bool:
+    """Whether the file ends in the middle of a line, because a disk was full when that line was written."""
+    if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
+        return False
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:  # this process may only append to it, or it was moved away just now
+        return False
+    try:
+        return os.pread(descriptor, 1, found.st_size - 1) not in (b"\n", b"")
+    finally:
+        os.close(descriptor)
 
 
 def _write_whole(descriptor: int, line: bytes) -> None:

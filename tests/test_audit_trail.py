@@ -94,8 +94,19 @@ def test_a_line_that_is_written_in_part_is_completed_or_reported(
     assert [line["reason"] for line in lines if line["event"] == "audit_file_failed"] == (
         ["No space left on device"] if is_full and is_logged else []
     )
-    if not is_full:
-        assert json.loads(file.read_text())["written"] == 1
+    monkeypatch.undo()
+    trail.record("write", who="key 1", organizations=[ONE], written=2)
+    before, after = file.read_text().splitlines()
+    assert json.loads(after)["written"] == 2, "a line that was cut off is not joined to the next one"
+    assert before.endswith('"written": 1}') is not is_full
+
+
+@pytest.mark.parametrize("held", [b"", b"\n", b'{"action": "load"}\n'])
+def test_whole_lines_are_followed_by_no_empty_one(held: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "audit"
+    file.write_bytes(held)
+    audit.Audit(file).record("write", who="key 1", organizations=[ONE], written=2)
+    assert file.read_bytes().startswith(held + b"{")
 
 
 @pytest.mark.parametrize("user", NAMES)

@@ -16,6 +16,7 @@ const counts = new Turns();
 const opened = new Turns();
 let interval = 'month';
 let counting = ''; // the query (partOfCounts) whose counts are being requested
+export const RETRIED = new Set(['offline', 'busy', 'unavailable', 'slow']); // a search that fails so is tried again
 let retry = 0;
 let early = null; // a request that was sent before the caller was known: { key, answer }
 
@@ -94,7 +95,7 @@ function failed(error) {
   if (!(error instanceof Failure)) throw error;
   if (error.kind === 'expired') return signOut('expired');
   set({ failure: error, isLoading: false });
-  if (['offline', 'busy', 'unavailable', 'slow'].includes(error.kind)) {
+  if (RETRIED.has(error.kind)) {
     retry = setTimeout(search, 1000 * Math.min(Math.max(error.wait, 2), LONGEST_WAIT));
   }
 }

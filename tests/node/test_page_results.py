@@ -154,3 +154,12 @@ def test_an_export_that_is_cut_off_is_not_reported_as_saved(web: Site) -> None:
     page.click(".export")
     for place in (".export-told", "#said"):
         expect(page.locator(place)).to_contain_text("cut off")
+
+
+def test_an_export_that_fails_is_not_said_to_be_tried_again(web: Site) -> None:
+    page = web.open(("status", "closed"))
+    error = {"code": "search_unavailable", "message": "", "details": [], "request_id": "0"}
+    answer = json.dumps({"status": "error", "error": error})
+    page.route("**/api/conversations/export?*", lambda route: route.fulfill(status=503, body=answer))
+    page.click(".export")
+    expect(page.locator(".export-told")).to_have_text("The search cannot answer now.")

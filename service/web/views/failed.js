@@ -1,14 +1,15 @@
-// An error in words, and a button to try again if that may help.
+// A search that failed: why, whether it is tried again by itself, and a button for that.
 
 import { html, nothing } from '../vendor/lit-html/lit-html.js';
-import { search } from '../searching.js';
+import { RETRIED, search } from '../searching.js';
 import { t } from '../words.js';
 
-const AGAIN = new Set(['offline', 'busy', 'unavailable', 'slow', 'broken']);
+export const failureText = ({ kind }) =>
+  `${t(`failure.${kind}`)}${RETRIED.has(kind) ? ` ${t('failure.retried')}` : ''}`;
 
 export const failed = (failure) => html`
   <div class="problem" role="alert">
-    <p>${t(`failure.${failure.kind}`)}</p>
+    <p>${failureText(failure)}</p>
     ${failure.message && !['busy', 'unavailable', 'slow'].includes(failure.kind) ? html`<p class="quiet">${failure.message}</p>` : nothing}
-    ${AGAIN.has(failure.kind) ? html`<button @click=${search}>${t('again')}</button>` : nothing}
+    ${RETRIED.has(failure.kind) || failure.kind === 'broken' ? html`<button @click=${search}>${t('again')}</button>` : nothing}
   </div>`;
