@@ -7,6 +7,7 @@ cluster itself have no log, so they only append.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -121,7 +122,7 @@ class Audit:
         try:
             descriptor = os.open(self.file, _APPEND | os.O_CREAT, 0o600)
             try:
-                after = b"\n" if _is_cut_off(self.file, os.fstat(descriptor)) else b""
+                after = b"\n" if _is_cut_off(self.file, descriptor) else b""
                 _write_whole(descriptor, after + json.dumps(line).encode() + b"\n")
             finally:
                 os.close(descriptor)
@@ -134,18 +135,18 @@ class Audit:
             ) from None
 
 
-def _is_cut_off(file: Path, found: os.stat_result) -> bool:
+def _is_cut_off(file: Path, descriptor: int) -> bool:
     """Whether the file ends in the middle of a line, because a disk was full when that line was written."""
+    found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_size == 0:
         return False
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # this process may only append to it, or it was moved away just now
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while another process writes a line
+        with file.open("rb") as held:
+            held.seek(-1, os.SEEK_END)
+            return held.read(1) != b"\n"
+    except OSError:  # also if this process may only append, or if the file was moved away just now
         return False
-    try:
-        return os.pread(descriptor, 1, found.st_size - 1) not in (b"\n", b"")
-    finally:
-        os.close(descriptor)
 
 
 def _write_whole(descriptor: int, line: bytes) -> None:

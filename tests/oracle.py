@@ -19,6 +19,7 @@ from typing import Any
 
 from service.conversation import Conversation
 from tests import oracle_codes, oracle_korean
+from tests.field_values import value_in
 from tests.oracle_mistakes import is_mistyped_code, is_near
 
 Positions = tuple[frozenset[str], ...]  # the tokens at each position of a text
@@ -344,7 +345,7 @@ def condition_holds(name: str, value: str, conversation: Conversation) -> bool:
     field, sign = (name[:-1], "!") if name.endswith("!") else (name.partition("[")[0], name.partition("[")[2][:-1])
     own = own_values(field, conversation)
     if sign in ("gte", "gt", "lte", "lt"):
-        bounded = getattr(conversation, field)
+        bounded = value_in(conversation, field)
         return bounded is not None and _compares(bounded, sign, value)
     if value == "none":
         return not own
@@ -358,15 +359,9 @@ def condition_holds(name: str, value: str, conversation: Conversation) -> bool:
 
 def own_values(field: str, conversation: Conversation) -> set[str]:
     """The values of a field as texts. Empty if it has none."""
-    given = conversation.metadata
-    found: Any = {
-        "category": conversation.categories, "label": given.labels, "to_emails": given.to_emails,
-        "cc_emails": given.cc_emails,
-        "from_email": given.from_email.lower() if given.from_email is not None else None,
-        "has_attachments": given.has_attachments,
-    }.get(field, getattr(conversation, field, None))  # fmt: skip
+    found = value_in(conversation, field)
     listed = found if isinstance(found, list) else [] if found is None else [found]
-    return {str(one).lower() if isinstance(one, bool) else str(one) for one in listed}
+    return {str(one).lower() if isinstance(one, bool) or field == "from_email" else str(one) for one in listed}
 
 
 def _compares(when: datetime | int, sign: str, value: str) -> bool:
@@ -382,7 +377,7 @@ def _compares(when: datetime | int, sign: str, value: str) -> bool:
 
 
 def _key(conversation: Conversation, name: str) -> Any:
-    value = getattr(conversation, name)
+    value = value_in(conversation, name)
     if name != "subject" or value is None:
         return value
     decomposed = unicodedata.normalize("NFKD", value)

@@ -1,4 +1,4 @@
-"""A client whose nodes do not listen: its errors, how fast they come, and that nothing is left after its end."""
+"""A client whose nodes do not listen: its errors, and that nothing is left after its end."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ import pytest
 
 from service.cli import connectivity
 from service.client import Client
+from service.errors import SearchUnavailable
 from service.index import mapping, silent_nodes
 from service.index.silent_nodes import Members
 from service.operations import doctor, doctor_nodes
@@ -76,6 +77,7 @@ def test_two_urls_of_one_node_are_a_warning() -> None:
         ("yellow", {"mine": "yellow", "theirs": "green"}, "yellow, 1 node", "warning"),
         ("red", {"mine": "yellow", "theirs": "red"}, "yellow, 1 node; other indices are red", "warning"),
         ("red", {"mine": "red", "theirs": "green"}, "red, 1 node", "failed"),
+        ("red", {"mine": "green", "taken over": "red"}, "red, 1 node", "failed"),  # the index behind the alias
         ("yellow", {"mine": "green", "conversations_keys": "yellow"}, "yellow, 1 node", "warning"),
         ("yellow", {"mine": "green", "conversations_state": "yellow"}, "yellow, 1 node", "warning"),
         ("red", {"mine": "green"}, "red, 1 node", "failed"),  # the whole cluster is blocked
@@ -87,9 +89,15 @@ def test_only_the_indices_of_the_alias_decide_about_the_cluster(
     whole: str, indices: dict[str, str], found: str, verdict: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def all_indices(_client: Client, _alias: str) -> list[str]:
+        if whole not in indices.values():
+            raise SearchUnavailable("the cluster is blocked")
         return ["mine"]
 
+    async def holders(_client: Client, *_aliases: str) -> dict[str, frozenset[str]]:
+        return {"taken over": frozenset({"conversations"})}
+
     monkeypatch.setattr("service.index.aliases.all_indices", all_indices)
+    monkeypatch.setattr(doctor, "holders", holders)
     client = cast(Client, _Health(whole, indices))
     check = asyncio.run(doctor._cluster(dataclasses.replace(deployment(), client=client)))
     assert (check.found.partition(": ")[2], check.verdict) == (found, verdict)

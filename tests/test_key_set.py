@@ -209,7 +209,7 @@ def test_with_a_known_key_nobody_waits_for_an_issuer_that_hangs(served: Issuer, 
                 asked.clear()
                 clock.now += pause
                 assert all(await asyncio.gather(*(has(keys, "first") for _ in range(100))))
-                assert keys._fetching is not None, "the fetch that nobody waited for"
+                assert keys._fetching is not None, "no fetch is under way"
                 assert await asyncio.to_thread(asked.wait, 60)
                 await keys.close()  # ends the fetch
 

@@ -14,6 +14,7 @@ from opensearchpy.exceptions import TransportError
 
 from service.audit import Audit, operator
 from service.client import translated
+from service.client.responses import Json
 from service.errors import ConversationsError, Misconfigured, WriteFailed
 from service.identity.api_keys import keys_index
 from service.index import aliases, disk_space, silent_nodes
@@ -197,28 +198,34 @@ def _audit_file(settings: Settings) -> Check:
 
 async def _cluster(deployment: Deployment) -> Check:
     """The health of this alias's indices. That of other indices on the cluster is mentioned, but is no problem here."""
-    client, alias = deployment.client, deployment.settings.alias
-    own = {*await aliases.all_indices(client, alias), state_index(alias), keys_index(alias)}
-    health = await client.cluster.health(params={"level": "indices"})
-    listed = {name: _SEVERITY.index(index["status"]) for name, index in health["indices"].items()}
-    whole, worst = _SEVERITY.index(health["status"]), max(listed.values(), default=0)
-    status = max((listed[name] for name in own & listed.keys()), default=0) if worst == whole else whole
+    health = await deployment.client.cluster.health(params={"level": "indices"})
+    whole = health["status"]
+    status = whole if whole == "green" else await _status_of_own(deployment, health)
     name = f"{health['cluster_name']} at {without_password(deployment.url)}"
-    found = f"{name}: {_SEVERITY[status]}, {counted(health['number_of_nodes'], 'node')}"
-    if status < whole:
-        found += f"; other indices are {_SEVERITY[whole]}"
-    if _SEVERITY[status] == "red":
+    found = f"{name}: {status}, {counted(health['number_of_nodes'], 'node')}"
+    if status != whole:
+        found += f"; other indices are {whole}"
+    if status == "red":
         return Check(
             "cluster", "failed", found,
             "a shard is missing: GET _cluster/allocation/explain says why; if all nodes are back, ask for another "
             "attempt with POST _cluster/reroute?retry_failed=true",
         )  # fmt: skip
-    if _SEVERITY[status] == "yellow":
+    if status == "yellow":
         return Check("cluster", "warning", found, "a copy of a shard is missing: add a node, or set fewer replicas")
     return Check("cluster", "ok", found)
 
 
-_SEVERITY = ("green", "yellow", "red")
+async def _status_of_own(deployment: Deployment, health: Json) -> str:
+    """The worst status of the alias's indices; that of the cluster if the whole cluster is blocked."""
+    severity = ("green", "yellow", "red").index
+    listed = {name: index["status"] for name, index in health["indices"].items()}
+    if health["status"] not in listed.values():  # so no index is the cause
+        return str(health["status"])
+    client, alias = deployment.client, deployment.settings.alias
+    own = {*await aliases.all_indices(client, alias), *await holders(client, alias, writes_alias(alias))}
+    own |= {state_index(alias), keys_index(alias)}
+    return str(max((listed[name] for name in own & listed.keys()), key=severity, default="green"))
 
 
 async def _version(deployment: Deployment) -> Check:

@@ -1,7 +1,8 @@
 """The registry of fields: one row for each field. Everything that depends on a field is made from its row.
 
 These are the parameters, the search syntax, `explain`, the paths in the index, the sort keys, the facets, and the
-OpenAPI document. scripts/field-tables writes the tables of docs/api.md and docs/search.md, and the page's search box.
+OpenAPI document. scripts/field-tables writes the tables of docs/api.md and docs/search.md, and the fields that the
+page's search box completes.
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ import { signOut } from './signing.js';
 
 const PATH = 'api/conversations';
 const LONGEST_WAIT = 30; // seconds
+export const RETRIED = new Set(['offline', 'busy', 'unavailable', 'slow']); // a search that fails so is tried again
 const results = new Turns();
 const counts = new Turns();
 const opened = new Turns();
 let interval = 'month';
 let counting = ''; // the query (partOfCounts) whose counts are being requested
-export const RETRIED = new Set(['offline', 'busy', 'unavailable', 'slow']); // a search that fails so is tried again
 let retry = 0;
 let early = null; // a request that was sent before the caller was known: { key, answer }
 

@@ -13,11 +13,12 @@ from uuid import UUID, uuid5
 from service.conversation import Conversation
 from service.query.fields import FIELDS, Kind
 from tests.corpus import ORGANIZATIONS
+from tests.field_values import placed
 
 NOW = datetime(2024, 7, 1, 12, tzinfo=UTC)
 AGENT = "7dd3833a-4044-5bfc-84b9-49f387f5a79d"
 VALUES: dict[Kind, Any] = {
-    "uid": AGENT, "name": "Billing", "address": "a@b.cd", "boolean": True, "number": 3, "time": "2024-01-01T00:00:00Z",
+    "uid": AGENT, "name": "Billing", "address": "a@b.cd", "boolean": False, "number": 3, "time": "2024-01-01T00:00:00Z",
 }  # fmt: skip
 
 
@@ -30,20 +31,16 @@ def people(**metadata: object) -> dict[str, Any]:
 
 
 def with_every_field() -> dict[str, Any]:
-    """A value for each field of the registry, at the field's place in a conversation."""
-    document: dict[str, Any] = {}
-    for row in FIELDS:
-        first, *rest = row.index_path.split(".")
-        # Every conversation here has a subject and updated_on; fields that are derived are not in conversations.
-        if row.name in ("subject", "updated_on") or first not in Conversation.model_fields:
-            continue
-        value = row.choices[0] if row.choices else VALUES[row.kind]
-        stored = [value] if row.has_several else value
-        if rest:
-            document.setdefault(first, {})[".".join(rest)] = stored
-        else:
-            document[first] = stored
-    return document
+    """A conversation with a value in each field. Each has a subject and updated_on anyway; derived fields have no place."""
+    return placed(
+        {
+            row.name: [value] if row.has_several else value
+            for row in FIELDS
+            if row.name not in ("subject", "updated_on")
+            and row.index_path.partition(".")[0] in Conversation.model_fields
+            for value in [row.choices[0] if row.choices else VALUES[row.kind]]
+        }
+    )
 
 
 BEGINNINGS = (

@@ -17,7 +17,7 @@ import httpx
 import uvicorn
 
 from service.api.auth import Tokens
-from service.api.http_protocol import ConnectionLimits, bounded
+from service.api.http_protocol import KEEP_ALIVE_SECONDS, ConnectionLimits, bounded
 from service.api.sign_in import SignInCodes
 from service.app import create_app
 from service.search.paging.rank_descent import Windows
@@ -65,6 +65,7 @@ def serving(
             uvicorn.Config(
                 create_app(settings, url, windows=windows, codes=codes),
                 http=bounded(ConnectionLimits.of(settings)),
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 ws="none",
                 log_config=None,
                 access_log=False,

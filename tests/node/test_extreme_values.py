@@ -19,6 +19,7 @@ from service.search.paging.rank_descent import Windows
 from service.settings import Settings
 from tests import oracle
 from tests.corpus import ORGANIZATIONS
+from tests.field_values import placed
 from tests.node.clusters import own_alias
 from tests.node.serving import Api, serving
 
@@ -37,7 +38,7 @@ LISTS = ["is_read,message_count", "message_count,-subject", "-status,-message_co
 def extremes() -> list[Conversation]:
     """Two conversations for each value and for none. Their uids are mixed: a tie-break alone gives a wrong order."""
     changes = [
-        {} if value is None else {name: value}
+        {} if value is None else placed({name: value})
         for turn in range(2)
         for name, values in EXTREMES.items()
         for value in (*(values if turn % 2 else values[::-1]), None)

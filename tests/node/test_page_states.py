@@ -52,7 +52,7 @@ def test_a_busy_service_is_asked_again(web: Site) -> None:
     expect(page.locator("main [role=alert]")).to_have_count(0)
     refuse(page, 503, "search_unavailable")
     search(page, "twisted")
-    expect(page.locator("main [role=alert]")).to_contain_text("tried again in a moment")
+    expect(page.locator("main [role=alert]")).to_contain_text("will be tried again")
     page.unroute(LISTED)
     page.click("main [role=alert] button")
     expect(page.locator("main [role=alert]")).to_have_count(0)

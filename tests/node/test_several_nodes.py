@@ -74,6 +74,7 @@ def test_a_read_goes_to_another_node(several: Several, name: str) -> None:
                 assert answer.headers["retry-after"] == "1"
             else:
                 assert answer.text == right
+    several.await_all_ready()
     with several.sick(SICK[name], 2):
         assert [(several.page().status_code, several.page().text) for _read in range(4)] == [(200, right)] * 4
     assert count("conversations_opensearch_retried_total", reason="failed") > before

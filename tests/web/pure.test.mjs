@@ -122,6 +122,9 @@ test('the word at the cursor says what is completed', () => {
   assert.equal(at('status:active inv').phrase, 'inv');
   assert.deepEqual(at('sta').fields, ['status']);
   assert.deepEqual(at('-status:dr').values, ['draft']);
+  assert.deepEqual(at('is:un').values, ['unread', 'unassigned', 'unreplied']);
+  assert.deepEqual(at('has:').values, ['attachment']);
+  assert.deepEqual(at('direction:').values, ['inbound', 'outbound', 'none', 'any']);
   assert.deepEqual(at('status:draft,cl').values, ['closed']);
   assert.equal(at('status:draft,cl').start, 13);
   assert.deepEqual([at('from:ada').kind, at('from:ada').part, at('from:ada').typed], ['names', 'senders', 'ada']);

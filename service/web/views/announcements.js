@@ -3,7 +3,7 @@
 import { isIn, rangeOf } from '../histogram.js';
 import { written } from '../times.js';
 import { number, t } from '../words.js';
-import { failureText } from './failed.js';
+import { searchFailureText } from './failed.js';
 
 let said = '';
 
@@ -20,7 +20,7 @@ function textOf({ token, isLoading, answer, failure, copied, exporting, picked, 
   if (exporting?.isDone) return exporting.isWhole ? t('export.done', { n: exporting.lines }) : t('export.cut');
   if (!token) return '';
   if (isLoading) return null;
-  if (failure) return failureText(failure);
+  if (failure) return searchFailureText(failure);
   if (!answer) return null;
   const { total, page, total_pages: pages } = answer.pagination;
   if (total === 0) return t('nothing');

@@ -82,7 +82,7 @@ export default {
   'failure.busy': 'Der Dienst ist ausgelastet.',
   'failure.unavailable': 'Die Suche kann gerade nicht antworten.',
   'failure.slow': 'Die Antwort hat zu lange gedauert.',
-  'failure.retried': 'Gleich wird noch einmal gesucht.',
+  'failure.retried': 'Die Suche wird gleich wiederholt.',
   'failure.broken': 'Etwas ist schiefgegangen.',
   'failure.expired': 'Das Token wird nicht mehr angenommen.',
   'failure.forbidden': 'Das Token erlaubt das nicht.',

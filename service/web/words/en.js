@@ -82,7 +82,7 @@ export default {
   'failure.busy': 'The service is busy.',
   'failure.unavailable': 'The search cannot answer now.',
   'failure.slow': 'The answer took too long.',
-  'failure.retried': 'The search is tried again in a moment.',
+  'failure.retried': 'The search will be tried again in a moment.',
   'failure.broken': 'Something went wrong.',
   'failure.expired': 'The token is no longer accepted.',
   'failure.forbidden': 'The token does not allow this.',

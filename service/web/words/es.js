@@ -82,7 +82,7 @@ export default {
   'failure.busy': 'El servicio está ocupado.',
   'failure.unavailable': 'La búsqueda no puede responder ahora.',
   'failure.slow': 'La respuesta tardó demasiado.',
-  'failure.retried': 'Se buscará de nuevo enseguida.',
+  'failure.retried': 'La búsqueda se repetirá enseguida.',
   'failure.broken': 'Algo salió mal.',
   'failure.expired': 'El token ya no se acepta.',
   'failure.forbidden': 'El token no permite esto.',

@@ -82,7 +82,7 @@ export default {
   'failure.busy': 'Le service est occupé.',
   'failure.unavailable': 'La recherche ne répond pas.',
   'failure.slow': 'La réponse a trop tardé.',
-  'failure.retried': 'Un nouvel essai suit dans un instant.',
+  'failure.retried': 'Nouvelle tentative dans un instant.',
   'failure.broken': 'Une erreur est survenue.',
   'failure.expired': 'Le jeton n’est plus accepté.',
   'failure.forbidden': 'Le jeton ne le permet pas.',
