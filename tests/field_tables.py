@@ -10,38 +10,42 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from service import files
+from service.errors import ConversationsError
 from service.query.fields import ANY, FIELDS, NONE
 from service.query.parameters import EXTRA_PARAMETERS, MORE_PARAMETERS, PARAMETERS
 from service.query.query_string import Parameter
 from service.query.search_fields import SEARCH_FIELDS
 
 ROOT = Path(__file__).parents[1]
-# By file: where a table begins, where it ends, and what is between the two.
-Tables = dict[str, list[tuple[str, str, str]]]
+# By file, each list of rows: the lines that stand before it, and the rows.
+Rows = dict[str, list[tuple[str, list[str]]]]
 
 
-def tables() -> Tables:
+def tables() -> Rows:
     parameters = "| parameter | meaning |\n|---|---|\n"
-    search_fields = rows((f"{one.name}:", one.description) for one in SEARCH_FIELDS)
+    search_fields = [cells(f"{one.name}:", one.description) for one in SEARCH_FIELDS]
     return {
-        "docs/api.md": [(parameters, "\n\n", described(PARAMETERS))],
+        "docs/api.md": [(parameters, described(PARAMETERS))],
         "docs/search.md": [
-            ("| field | value |\n|---|---|\n", "\n\n", search_fields),
-            (parameters, "\n\n", described((*MORE_PARAMETERS, *EXTRA_PARAMETERS))),
+            ("| field | value |\n|---|---|\n", search_fields),
+            (parameters, described((*MORE_PARAMETERS, *EXTRA_PARAMETERS))),
         ],
-        "service/web/box_fields.js": [("BOX_FIELDS = {\n", "\n};", box_fields())],
+        "service/web/box_fields.js": [("export const BOX_FIELDS = {\n", box_fields())],
     }
 
 
-def rows(cells: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"| `{name}` | {text} |" for name, text in cells)
+def cells(name: str, text: str) -> str:
+    """A row of a table in Markdown."""
+    cell = " ".join(text.split()).replace("|", r"\|")
+    return f"| `{name}` | {cell} |\n"
 
 
-def described(parameters: Iterable[Parameter[object]]) -> str:
-    return rows((one.name, one.description) for one in parameters)
+def described(parameters: Iterable[Parameter[object]]) -> list[str]:
+    return [cells(one.name, one.description) for one in parameters]
 
 
-def box_fields() -> str:
+def box_fields() -> list[str]:
     """Each name that may stand before a colon, with its values if these are few."""
     values: dict[str, list[str]] = {one.name: [] for one in SEARCH_FIELDS}
     for row in FIELDS:
@@ -50,35 +54,43 @@ def box_fields() -> str:
         for state in row.shown_states.values():
             prefix, _, word = state.partition(":")
             values[prefix].append(word)
-    return "\n".join(f"  {name}: [{', '.join(map(repr, texts))}]," for name, texts in values.items())
+    return [f"  {name}: [{', '.join(map(repr, texts))}],\n" for name, texts in values.items()]
 
 
 def written(name: str) -> str:
-    """The text of the file with its tables as they should be."""
+    """The text of the file with its rows as they should be. Replaces only lines that begin as a row does."""
     text = (ROOT / name).read_text("utf-8")
-    for begin, end, table in tables()[name]:
-        before, found, rest = text.partition(begin)
-        if not found or begin in rest:
-            sys.exit(f"{name}: it must have exactly one table that begins with {begin.splitlines()[0]!r}")
-        text = before + begin + table + end + rest.partition(end)[2]
+    for before, rows in tables()[name]:
+        if text.count(before) != 1:
+            line = before.partition("\n")[0]
+            raise ValueError(f"{name} must have the line {line!r} once, and has it {text.count(before)} times")
+        start = text.index(before) + len(before)
+        end = start
+        while text.startswith(rows[0][:2], end):
+            end = text.index("\n", end) + 1
+        text = text[:start] + "".join(rows) + text[end:]
     return text
 
 
 def out_of_date() -> list[str]:
-    """The names of the files whose tables are not as they should be."""
+    """The names of the files whose rows are not as they should be."""
     return [name for name in tables() if (ROOT / name).read_text("utf-8") != written(name)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/field-tables", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing, and fail if a table is out of date")
-    changed = out_of_date()
-    if not parser.parse_args().check:
-        for name in changed:
-            (ROOT / name).write_text(written(name), "utf-8")
+    parser.add_argument("--check", action="store_true", help="change nothing, and fail if a file is out of date")
+    is_check = parser.parse_args().check
+    try:
+        changed = {name: written(name) for name in out_of_date()}
+        if is_check and changed:
+            raise ValueError(f"out of date, run scripts/field-tables: {', '.join(changed)}")
+        for name, text in changed.items():
+            with files.replacing(ROOT / name) as file:
+                file.write(text.encode())
             print(f"{name}: written")
-    elif changed:
-        sys.exit(f"out of date, run scripts/field-tables: {', '.join(changed)}")
+    except (ConversationsError, OSError, ValueError) as error:
+        sys.exit(f"field-tables: {error}")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from service.query.parameters import PARAMETERS
 from tests import field_tables
-from tests.field_tables import ROOT, main, out_of_date, tables
+from tests.field_tables import ROOT, described, main, out_of_date, tables
 
 
 def test_the_tables_follow_from_the_registry() -> None:
@@ -51,8 +52,34 @@ def test_the_command_writes_a_row_that_is_missing_or_wrong(
         assert (copies / name).read_text("utf-8") == right
 
 
-def test_a_file_without_its_table_is_named(copies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (copies / "docs/api.md").write_text("no table\n", "utf-8")
+def test_nothing_but_rows_is_replaced(copies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["field-tables"])
-    with pytest.raises(SystemExit, match=r"docs/api\.md: it must have exactly one table"):
+    header = "| parameter | meaning |\n|---|---|\n"
+    for text in (f"before\n{header}after\n", f"{header}| `old` | row |\nafter\n", header):
+        (copies / "docs/api.md").write_text(text, "utf-8")
+        main()
+        found = (copies / "docs/api.md").read_text("utf-8")
+        assert found.replace("".join(described(PARAMETERS)), "") == text.replace("| `old` | row |\n", "")
+        main()
+        assert (copies / "docs/api.md").read_text("utf-8") == found
+
+
+def test_a_description_is_one_cell() -> None:
+    assert field_tables.cells("name", "one | two\n\n three") == "| `name` | one \\| two three |\n"
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_file_that_cannot_be_written_is_named(times: int, copies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither this file nor another is changed."""
+    (copies / "docs/search.md").write_text("| field | value |\n|---|---|\n" * times, "utf-8")
+    (copies / "docs/api.md").write_text("| parameter | meaning |\n|---|---|\n", "utf-8")
+    monkeypatch.setattr("sys.argv", ["field-tables"])
+    with pytest.raises(SystemExit, match=rf"docs/search\.md must have the line .* once, and has it {times} times"):
+        main()
+    assert (copies / "docs/api.md").read_text("utf-8") == "| parameter | meaning |\n|---|---|\n"
+    (copies / "docs/search.md").unlink()
+    with pytest.raises(SystemExit, match=r"No such file or directory: .*docs/search\.md"):
+        main()
+    monkeypatch.setattr("sys.argv", ["field-tables", "--help"])
+    with pytest.raises(SystemExit, match="0"):
         main()

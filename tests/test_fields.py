@@ -108,13 +108,35 @@ def test_each_row_is_in_the_mapping_as_its_kind_needs(row: Field) -> None:
         "uid": "keyword", "choice": "keyword", "name": "keyword", "address": "keyword", "boolean": "boolean",
         "number": "long", "time": "date", "text": "text",
     }  # fmt: skip
-    properties = mapping.load().mappings["properties"]
-    found: dict[str, Any] = {"properties": properties}
-    for part in row.index_path.split("."):
-        found = found["properties"][part]
+    found = mapped(row.index_path)
     where = f"{row.index_path} in index_mappings/conversations.json"
     assert found["type"] == types[row.kind], f"{where}: a field of the kind {row.kind} has the type {types[row.kind]}"
     assert found.get("index", True), f"{where}: it must be indexed"
+
+
+def mapped(path: str) -> dict[str, Any]:
+    """The field of the mapping at this path."""
+    found: dict[str, Any] = {"properties": mapping.load().mappings["properties"]}
+    for part in path.split("."):
+        found = found.get("properties", {}).get(part, {})
+    assert found, f"{path} is not in index_mappings/conversations.json"
+    return found
+
+
+@pytest.mark.parametrize("row", [row for row in FIELDS if row.order is not None], ids=lambda row: row.name)
+def test_each_order_is_by_a_field_with_one_value(row: Field) -> None:
+    assert row.order is not None
+    assert not row.has_several, "a field with several values has no order"
+    assert mapped(row.order.key)["type"] in {"date", "boolean", "long", "byte", "keyword"}, row.order.key
+
+
+@pytest.mark.parametrize("row", FIELDS, ids=lambda row: row.name)
+def test_each_row_is_complete(row: Field) -> None:
+    possible = (True, False) if row.kind == "boolean" else (fields.NONE, fields.ANY)
+    assert set(row.states.values()) <= set(possible), f"a state of the kind {row.kind} is one of {possible}"
+    if row.syntax is not None and row.kind not in ("choice", "time"):
+        assert row.syntax.description, "docs/search.md needs a description"
+    assert set(row.bounds) in (set(), set(fields.OPERATORS)), "bounds have an example for each operator"
 
 
 def test_the_names_of_the_table_are_unique_and_are_those_of_answers() -> None:
@@ -124,5 +146,6 @@ def test_the_names_of_the_table_are_unique_and_are_those_of_answers() -> None:
     assert [row.facet for row in sorted(FIELDS, key=lambda row: row.facet) if row.facet] == list(
         range(1, len(fields.FACET_FIELDS) + 1)
     )
-    assert tuple(answers.Facets.__annotations__) == (*fields.FACET_FIELDS, "created_on")
+    facets = "Facets in service/search/answers.py has the facets of FIELDS in their order, then created_on"
+    assert tuple(answers.Facets.__annotations__) == (*fields.FACET_FIELDS, "created_on"), facets
     assert {row.name for row in FIELDS if not row.path} <= set(Conversation.model_fields)

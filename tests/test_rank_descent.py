@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from service.errors import SearchUnavailable
 from service.query.conversation_query import MAX_SORTS, Sort
-from service.query.fields import RELEVANCE, SORT_FIELDS
+from service.query.fields import FIELDS, LARGEST_NUMBER, RELEVANCE, SORT_FIELDS, Kind
 from service.search.paging import near_pages
 from service.search.paging.order import DATE_WIDTHS, WIDEST_DATE, Key, keys_of
 from service.search.paging.rank_descent import Known, Plan, Windows, descend
@@ -28,6 +28,7 @@ from service.times import LAST, epoch_milliseconds
 from tests.examples import examples
 from tests.listed import DATES, Document, Listed, document, ordered, score, scored, scoring
 
+LONG = {row.order.key for row in FIELDS if row.order is not None and row.kind == "number"}
 EXAMPLES = settings(max_examples=examples(60))
 FIRST_DATE, LAST_DATE = epoch_milliseconds(datetime(1, 1, 1, tzinfo=UTC)), epoch_milliseconds(LAST)
 STEPS = [2**width for width in (*DATE_WIDTHS, WIDEST_DATE)]
@@ -54,20 +55,15 @@ def lists_of_documents(
 
 
 def made_documents(times: st.SearchStrategy[int], texts: st.SearchStrategy[str]) -> st.SearchStrategy[Document]:
-    return st.builds(
-        document,
-        uids,
-        created_on=times,
-        updated_on=times,
-        sent_at=st.none() | times,
-        subject=st.none() | texts,
-        status=st.sampled_from([None, 10, 20, 40]),
-        channel=st.sampled_from([None, 10]),
-        is_read=st.sampled_from([None, False, True]),
-        has_reply=st.booleans(),
-        message_count=st.sampled_from([None, 0, 1, 255, 256, 2**31 - 1]) | st.integers(0, 5),
-        clauses=st.frozensets(st.integers(0, CLAUSES - 1)),
-    )
+    kinds: dict[Kind, st.SearchStrategy[object]] = {
+        "time": st.none() | times,
+        "text": st.none() | texts,
+        "choice": st.sampled_from([None, 10, 20, 40]),
+        "boolean": st.sampled_from([None, False, True]),
+        "number": st.sampled_from([None, 0, 1, 255, 256, LARGEST_NUMBER]) | st.integers(0, 5),
+    }
+    values = {row.name: kinds[row.kind] for row in FIELDS if row.order is not None} | {"updated_on": times}
+    return st.builds(document, uids, clauses=st.frozensets(st.integers(0, CLAUSES - 1)), **values)
 
 
 @st.composite
@@ -195,7 +191,7 @@ def test_a_page_that_was_asked_before_is_found_without_counting_all_again(
 
 def missing_as(key: Key) -> int:
     """The sort value that OpenSearch returns for a missing value: the index type's last number in this order."""
-    greatest = 2**63 - 1 if key.weight == "date" or key.name == "message_count" else 2**31 - 1
+    greatest = 2**63 - 1 if key.weight == "date" or key.name in LONG else 2**31 - 1
     return -greatest - 1 if key.descending else greatest
 
 

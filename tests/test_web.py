@@ -84,13 +84,25 @@ def test_the_words_cover_every_field_order_and_choice() -> None:
     fields = set(Conversation.model_fields) | set(Metadata.model_fields)
     elsewhere = {"subject", "metadata", "from_email", "from_name", "snippet"}
     assert {f"field.{name}" for name in fields - elsewhere} <= known
-    for row in FIELDS:
-        if row.facet and row.choices:
-            assert {f"{row.name}.{choice}" for choice in row.choices} <= known
     orders = re.findall(r"'order\.([^']+)'", (WEB / "words" / "en.js").read_text())
     assert {key.lstrip("-") for order in orders for key in order.split(",")} <= set(SORT_FIELDS)
-    parameters = (WEB / "parameters.js").read_text()
-    assert re.findall(r"FACETS = '([^']+)'", parameters) == [",".join(FACET_FIELDS)]
+
+
+def test_the_page_has_a_filter_for_each_facet() -> None:
+    def listed(name: str, file: str) -> set[str]:
+        (found,) = re.findall(rf"{name} = (.+);", (WEB / file).read_text())
+        return set(re.findall(r"\w+", found))
+
+    assert listed("FACETS", "parameters.js") == set(FACET_FIELDS), "FACETS in service/web/parameters.js"
+    assert listed("CHOICES", "views/filters.js") == set(FACET_FIELDS), "CHOICES in service/web/views/filters.js"
+    texts = {f"filter.{name}" for name in FACET_FIELDS} | {f"{name}.none" for name in FACET_FIELDS}
+    texts |= {f"{row.name}.{value}" for row in FIELDS if row.facet for value in row.choices}
+    texts |= {
+        f"{row.name}.{value}" for row in FIELDS if row.facet and row.kind == "boolean" for value in ("true", "false")
+    }
+    assert texts - set(keys("en")) == set(), "service/web/words/*.js"
+    known = listed("LISTS", "address.js") | listed("SINGLES", "address.js")
+    assert set(FACET_FIELDS) <= known, "LISTS or SINGLES in service/web/address.js"
 
 
 def test_only_fields_of_the_search_box_have_texts() -> None:
