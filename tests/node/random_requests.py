@@ -22,11 +22,14 @@ _NAMES = {
 }  # fmt: skip
 CONDITIONS = [
     *((f"{name}{sign}", [values[0], ",".join(values[:2])]) for name, values in _NAMES.items() for sign in SIGNS),
-    *((name, ["none", "any"]) for name in ("category", "agent_uid", "party_uid", "parent_conversation_uid", "label")),
+    *((name, ["none", "any"]) for name in ("category", "agent_uid", "party_uid", "parent_conversation_uid")),
     ("created_by_uid", ["none", "any", *map(str, AGENTS)]),
     ("direction", ["inbound", "outbound", "none", "any", "inbound,outbound"]),
     ("has_reply", ["true", "false"]),
-    ("has_attachments", ["true", "false"]),
+    ("has_attachments", ["true", "false", "none", "any"]),
+    ("label", ["Inbox", '"To do, later"', "none", 'Inbox,"To do, later"', "inbox"]),
+    ("to_emails", ["bob@example.com", "eve@example.com,x@example.com", "none", "any"]),
+    ("cc_emails", ["eve@example.com", "bob@example.com", "none", "any"]),
     ("from_email", ["ada@example.com", "none", "any", "ADA@example.com,x@example.com"]),
     ("message_count", ["1", "2", "50", "7", "none", "any"]),
     *((f"message_count[{sign}]", ["0", "1"]) for sign in ("gte", "gt")),

@@ -67,6 +67,9 @@ def random_leaf(rng: random.Random) -> tuple[str, Holds]:
         lambda: values("party", "party_uid", [str(uid) for uid in PARTIES]),
         lambda: values("creator", "created_by_uid", [str(uid) for uid in AGENTS]),
         lambda: values("category", "category", [name for name in CATEGORIES if '"' not in name], quoted=True),
+        lambda: values("label", "label", ["Inbox", "To do, later"], quoted=True),
+        lambda: presence("label", "label"),
+        lambda: presence("to", "to_emails"),
         lambda: presence("agent", "agent_uid"),
         lambda: presence("category", "category"),
         lambda: presence("status", "status"),
@@ -76,6 +79,11 @@ def random_leaf(rng: random.Random) -> tuple[str, Holds]:
         lambda: ("is:unassigned", lambda one: one.agent_uid is None),
         lambda: ("from:ada@example.com", lambda one: one.metadata.from_email is not None),
         lambda: ("from:ada", lambda one: one.metadata.from_email is not None),
+        lambda: (
+            "to:eve@example.com",
+            lambda one: {*one.metadata.to_emails, *one.metadata.cc_emails} >= {"eve@example.com"},
+        ),
+        lambda: ("has:attachment", lambda one: one.metadata.has_attachments is True),
         lambda: time("created", "created_on"),
         lambda: time("sent", "sent_at"),
         lambda: ("before:2024-01-01", lambda one: one.updated_on < datetime(2024, 1, 1, tzinfo=UTC)),
@@ -107,7 +115,7 @@ def test_the_box_finds_the_same_as_brute_force(
 def test_the_box_is_converted_to_parameters_and_back(seed: int, api: Api) -> None:
     rng = random.Random(300 + seed)
     turned = Counter[str]()
-    for _ in range(60):
+    for _ in range(80):
         leaves = [random_leaf(rng)[0] for _ in range(rng.randint(1, 3))]
         words = rng.choice(["", "", "invoice", '"of the"', "ord*", "東京"])
         text = " ".join([rng.choice(["", "-"]) + leaf for leaf in leaves] + ([words] if words else []))
