@@ -254,6 +254,7 @@ def test_what_a_clause_for_documents_without_a_value_excludes() -> None:
         assert excluded_by(other) is None, other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", [":" * 65_000, "]" * 65_000, "re" + " " * 65_000, "] " * 32_000, "re:" * 21_000, "re[" * 21_000, "[x] re: " * 8000, "[fwd:" * 13_000, "(fwd)" * 13_000, "(fwd)" + " " * 65_000 + "x"]
 )  # fmt: skip

@@ -276,6 +276,7 @@ def test_a_thousand_organizations_are_taken_and_no_more(settings: Settings, serv
     refused(settings, served.token(organizations=[many[0]] * 1_001), "at most 1,000 UUIDs|longer than")
 
 
+@pytest.mark.slow
 def test_the_cache_of_verified_tokens_is_bounded(settings: Settings, served: Issuer) -> None:
     async def run() -> tuple[int, int]:
         tokens = Tokens(settings)

@@ -123,8 +123,8 @@ def test_a_caller_of_two_organizations_holds_half_of_all_at_most() -> None:
         (8_000, 250_000, 50),  # 30 s, and 0.4 s back for each second
         (8_000, 10_000_000, 50),  # all at once
         (15_000, 250_000, 120),
-        (25_000, 250_000, None),
-        (25_000, 10_000_000, None),
+        pytest.param(25_000, 250_000, None, marks=pytest.mark.slow),
+        pytest.param(25_000, 10_000_000, None, marks=pytest.mark.slow),
         (1_000_000, 250_000, None),
     ],
 )

@@ -31,6 +31,7 @@ LONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*LONG])
 def test_an_import_shortens_what_is_too_long_and_says_so(name: str, tmp_path: Path) -> None:
     (found,), counts = summed(tmp_path, LONG[name])

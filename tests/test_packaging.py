@@ -59,6 +59,7 @@ def packages_of_modules() -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.slow
 def test_every_imported_package_is_declared() -> None:
     optional = PROJECT["optional-dependencies"]["otel"]
     declared = {canonical(requirement) for requirement in [*PROJECT["dependencies"], *optional]}
