@@ -72,9 +72,10 @@ def written(name: str) -> str:
     return text
 
 
-def out_of_date() -> list[str]:
-    """The names of the files whose rows are not as they should be."""
-    return [name for name in tables() if (ROOT / name).read_text("utf-8") != written(name)]
+def out_of_date() -> dict[str, str]:
+    """The files whose rows are not as they should be, each with its right text."""
+    right = {name: written(name) for name in tables()}
+    return {name: text for name, text in right.items() if (ROOT / name).read_text("utf-8") != text}
 
 
 def main() -> None:
@@ -82,7 +83,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="change nothing, and fail if a file is out of date")
     is_check = parser.parse_args().check
     try:
-        changed = {name: written(name) for name in out_of_date()}
+        changed = out_of_date()
         if is_check and changed:
             raise ValueError(f"out of date, run scripts/field-tables: {', '.join(changed)}")
         for name, text in changed.items():

@@ -1,8 +1,8 @@
-"""Where the value of a field of the registry is in a conversation."""
+"""Where fields are: the value of one of the registry in a conversation, and each field of a mapping."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from service.conversation import Conversation
@@ -27,3 +27,10 @@ def placed(values: Mapping[str, Any]) -> dict[str, Any]:
             place = place.setdefault(folder, {})
         place[last] = value
     return document
+
+
+def mapped_fields(properties: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each field with its path, including fields within objects and multi-fields (subject.stems)."""
+    for name, field in properties.items():
+        yield f"{prefix}{name}", field
+        yield from mapped_fields({**field.get("properties", {}), **field.get("fields", {})}, f"{prefix}{name}.")

@@ -13,7 +13,7 @@ from tests.field_tables import ROOT, described, main, out_of_date, tables
 
 
 def test_the_tables_follow_from_the_registry() -> None:
-    assert out_of_date() == [], "run scripts/field-tables"
+    assert list(out_of_date()) == [], "run scripts/field-tables"
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from service.query.fields import FIELDS, Field, Lists, Plain, Syntax
 from service.query.time_bounds import UTC_ZONE
 from service.search import answers
 from service.search.compiler import node_clause
+from tests.field_values import mapped_fields
 
 NOW = datetime(2024, 7, 1, tzinfo=UTC)
 ORGANIZATION = UUID(int=1)
@@ -116,11 +117,9 @@ def test_each_row_is_in_the_mapping_as_its_kind_needs(row: Field) -> None:
 
 def mapped(path: str) -> dict[str, Any]:
     """The field of the mapping at this path."""
-    found: dict[str, Any] = {"properties": mapping.load().mappings["properties"]}
-    for part in path.split("."):
-        found = found.get("properties", {}).get(part, {})
-    assert found, f"{path} is not in index_mappings/conversations.json"
-    return found
+    found = dict(mapped_fields(mapping.load().mappings["properties"]))
+    assert path in found, f"{path} is not in index_mappings/conversations.json"
+    return found[path]
 
 
 @pytest.mark.parametrize("row", [row for row in FIELDS if row.order is not None], ids=lambda row: row.name)

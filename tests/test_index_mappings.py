@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from tests.field_values import mapped_fields
 
 ROOT = Path(__file__).parents[1] / "index_mappings"
 MAPPING: dict[str, Any] = json.loads((ROOT / "conversations.json").read_text("utf-8"))["mappings"]
 REST = "the rest of `metadata`"
 
 
-def fields(properties: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each field with its path, including fields within objects and multi-fields (subject.stems)."""
-    for name, field in properties.items():
-        yield f"{prefix}{name}", field
-        yield from fields({**field.get("properties", {}), **field.get("fields", {})}, f"{prefix}{name}.")
-
-
-FIELDS = dict(fields(MAPPING["properties"]))
+FIELDS = dict(mapped_fields(MAPPING["properties"]))
 
 
 def rows() -> dict[str, str]:

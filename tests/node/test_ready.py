@@ -104,7 +104,7 @@ def test_a_foreign_index_among_the_write_targets_is_named(own: Api, fresh: Clust
             params={"deleted_on": "2024-01-01T00:00:00Z"},
             headers={"Authorization": f"Bearer {token}"},
         )
-        assert error(deleted, 503, "search_unavailable")["message"] == NOT_WRITTEN  # callers are told no index
+        assert error(deleted, 503, "search_unavailable")["message"] == NOT_WRITTEN  # it names no index
         assert fresh.act(lambda client: client.count(index=stranger))["count"] == 0
     finally:
         fresh.act(lambda client: client.indices.delete(index=stranger))
